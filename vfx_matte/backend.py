@@ -1,0 +1,196 @@
+"""Where arrays live. Takes NumPy or CuPy arrays, gives the module or the copy that fits; never imports CuPy unless asked.
+
+An algorithm is written once: it calls `xp(array)` for the array module and works on whichever device the array is on.
+The few primitives that both devices have under different names (box sums, blurs, labels) are here, beside the choice.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import sys
+from collections.abc import Callable
+from enum import Enum
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.errors import DeviceError, UsageError
+
+Array = npt.NDArray[Any]
+"""A NumPy array, or a CuPy array with the same interface."""
+
+Notify = Callable[[str], None]
+"""Receives one line for people; the door decides where it goes."""
+
+
+class Device(Enum):
+    """The device that array code runs on, chosen once at the door."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def choose_device(name: str = "auto", *, notify: Notify) -> Device:
+    """Decide the device for composite and refine arrays.
+
+    name: "auto" takes CUDA when a driver, a GPU and CuPy are all there, else the CPU; "cpu" and "cuda" insist.
+    notify: receives one line when CuPy is installed but cannot be used, so that the fall-back is not silent.
+    Raises UsageError for another name and DeviceError when "cuda" was asked for and is not usable.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device {name!r} is unknown", hint="use --device auto, cpu or cuda")
+    if name == "cpu":
+        return Device.CPU
+    if importlib.util.find_spec("cupy") is None:
+        if name == "cuda":
+            raise DeviceError("device 'cuda' needs CuPy, which is not installed", hint="pip install 'vfx-matte[cuda12]'")
+        return Device.CPU
+    problem = _cuda_problem()
+    if problem is None:
+        return Device.CUDA
+    if name == "cuda":
+        raise DeviceError(f"device 'cuda' is not usable: {problem}", hint="use --device cpu")
+    notify(f"CuPy is installed but {problem}; using NumPy on the CPU")
+    return Device.CPU
+
+
+def _cuda_problem() -> str | None:
+    """Say why CUDA cannot be used, or None. Asks the driver library first: importing CuPy without one can hang."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return "there is no NVIDIA driver"
+    status = driver.cuInit(0)
+    if status != 0:
+        return f"the NVIDIA driver answers with error {status}"
+    count = ctypes.c_int(0)
+    if driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
+        return "there is no NVIDIA GPU"
+    try:
+        import cupy
+
+        cupy.zeros(1)
+    except Exception as error:  # CuPy raises many unrelated types when its CUDA libraries do not fit
+        return f"CuPy fails: {error}"
+    return None
+
+
+def _on_host(array: object) -> bool:
+    return isinstance(array, np.ndarray)
+
+
+def xp(array: Array) -> ModuleType:
+    """Return the array module (numpy or cupy) that `array` belongs to."""
+    if _on_host(array):
+        return np
+    import cupy
+
+    module: ModuleType = cupy.get_array_module(array)
+    return module
+
+
+def to_device(array: Array, device: Device) -> Array:
+    """Return `array` on `device`, without a copy when it is there already."""
+    if device is Device.CPU:
+        return to_numpy(array)
+    import cupy
+
+    moved: Array = cupy.asarray(array)
+    return moved
+
+
+def to_numpy(array: Array) -> Array:
+    """Return `array` as a NumPy array in host memory, without a copy when it is one."""
+    if _on_host(array):
+        return array
+    import cupy
+
+    host: Array = cupy.asnumpy(array)
+    return host
+
+
+Region = tuple[slice, slice]
+"""Rows and columns of a rectangle inside an (H, W) array, as an index."""
+
+
+def bounding_box(array: Array, *, margin_px: int = 0, step: tuple[int, int] = (1, 1)) -> Region | None:
+    """The smallest rectangle that holds every non-zero element of an unsigned (H, W) array; None when there is none.
+
+    margin_px: widens it on each side; step: (rows, columns) to whose multiples it then grows outwards, as subsampled
+    planes need. It never leaves the array, so a side at the array's end may not be a multiple.
+    """
+    module = xp(array)
+    rows = to_numpy(module.flatnonzero(array.max(axis=1)))
+    if not rows.size:
+        return None
+    columns = to_numpy(module.flatnonzero(array[int(rows[0]) : int(rows[-1]) + 1].max(axis=0)))
+
+    def span(indices: Array, size: int, multiple: int) -> slice:
+        start = max(0, int(indices[0]) - margin_px)
+        stop = min(size, int(indices[-1]) + 1 + margin_px)
+        return slice(start // multiple * multiple, min(size, -(-stop // multiple) * multiple))
+
+    return span(rows, array.shape[0], step[0]), span(columns, array.shape[1], step[1])
+
+
+def box_sum(binary: Array, size_px: int) -> Array:
+    """Count the ones in the square window around every pixel; beyond the border the edge pixels repeat.
+
+    binary: uint8 (H, W) of 0 and 1; size_px: odd side of the window. Returns int32 (H, W).
+    """
+    if _on_host(binary):
+        window = (size_px, size_px)
+        return cv2.boxFilter(binary, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    module = xp(binary)
+    sums = module.pad(binary.astype(np.int32), size_px // 2, mode="edge")
+    for axis in (0, 1):
+        before = [(0, 0), (0, 0)]
+        before[axis] = (1, 0)
+        running = module.pad(module.cumsum(sums, axis=axis, dtype=np.int32), before)
+        ends, starts = (slice(size_px, None), slice(None, -size_px))
+        sums = running[ends] - running[starts] if axis == 0 else running[:, ends] - running[:, starts]
+    counted: Array = sums
+    return counted
+
+
+def squared_distance(binary: Array) -> Array:
+    """Squared Euclidean distance from every pixel to the nearest zero pixel, in px²; 0 on the zeros themselves.
+
+    binary: uint8 (H, W). Returns int32 (H, W), exact up to distances of 500 px and rounded in float32 beyond; all
+    2³¹ − 1 when there is no zero.
+    Algorithm on the CPU: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012), 415-428; on the GPU: PBA+.
+    """
+    module = xp(binary)
+    if bool(binary.all()):
+        unreachable: Array = module.full(binary.shape, np.iinfo(np.int32).max, np.int32)
+        return unreachable
+    if _on_host(binary):
+        distance: Array = cv2.distanceTransform(binary, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    else:
+        from cupyx.scipy.ndimage import distance_transform_edt
+
+        distance = distance_transform_edt(binary)
+    squared: Array = module.rint(distance * distance).astype(np.int32)
+    return squared
+
+
+def components(binary: Array, *, diagonal: bool) -> tuple[Array, int]:
+    """Number the connected components of the ones in uint8 (H, W).
+
+    diagonal: whether pixels that share only a corner are connected (8- against 4-connectivity).
+    Returns int32 (H, W) labels, 0 where binary is 0, and the number of components; their order is the device's own.
+    """
+    if _on_host(binary):
+        count, labels = cv2.connectedComponents(binary, connectivity=8 if diagonal else 4, ltype=cv2.CV_32S)
+        return labels, count - 1
+    from cupyx.scipy.ndimage import label
+
+    module = xp(binary)
+    cross = module.asarray([[diagonal, True, diagonal], [True, True, True], [diagonal, True, diagonal]])
+    labels, count = label(binary, structure=cross)
+    return labels.astype(np.int32), int(count)

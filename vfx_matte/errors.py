@@ -1,0 +1,68 @@
+"""Every error a door has to handle, in one tree. Takes a message and an optional hint; never prints, never exits.
+
+VfxMatteError            exit 1: the work could not be done
+├── UsageError           exit 2: the request itself is wrong (option, mask, frame number)
+│   ├── MaskError        a mask picture that cannot be used on this clip
+│   ├── ConfigError      config.ini says something this program cannot follow
+│   └── WorkspaceError   a workspace that holds other work, or none
+├── MediaError           a clip that cannot be read or written
+│   └── OutputError      an output that cannot be written (folder, disk, encoder)
+├── VerifyError          an output that differs from what its source demands
+├── PropagatorError      a propagator that cannot run here (weights, packages)
+└── DeviceError          a device that was asked for and is not usable
+"""
+
+from __future__ import annotations
+
+
+class VfxMatteError(Exception):
+    """Base of all errors that vfx-matte raises on purpose.
+
+    message: one line, showing the bad value and what was expected.
+    hint: one line that says what to do next; empty when there is nothing useful to say.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(VfxMatteError):
+    """The request cannot be followed as given (exit code 2)."""
+
+    exit_code = 2
+
+
+class MaskError(UsageError):
+    """A mask picture that cannot be used: unreadable, empty, of another shape, or for a frame that is not there."""
+
+
+class ConfigError(UsageError):
+    """config.ini holds an unknown section, key or value."""
+
+
+class WorkspaceError(UsageError):
+    """A workspace whose contents do not fit the request."""
+
+
+class MediaError(VfxMatteError):
+    """A clip that cannot be read."""
+
+
+class OutputError(MediaError):
+    """An output that cannot be written."""
+
+
+class VerifyError(VfxMatteError):
+    """An output that differs from its source in time, sound or colour."""
+
+
+class PropagatorError(VfxMatteError):
+    """A propagator that cannot run on this machine."""
+
+
+class DeviceError(VfxMatteError):
+    """The device that was asked for is not usable."""

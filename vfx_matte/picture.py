@@ -1,0 +1,155 @@
+"""A picture in its own planes. Takes and gives planes as they were decoded; never converts what it need not.
+
+The subject's pixels stay bit-identical because compositing happens here, in the source's planes and bit depth,
+and only the *key colour* is converted (RGB → code values), with the matrix and range the clip is tagged with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from vfx_matte.backend import Array
+
+UNSPECIFIED = "unspecified"
+
+# Kr, Kb of the luma equations, by H.273 matrix name. Sources: ITU-T H.273 (2021) table 4.
+LUMA_WEIGHTS: dict[str, tuple[float, float]] = {
+    "bt709": (0.2126, 0.0722),
+    "fcc": (0.30, 0.11),
+    "bt470bg": (0.299, 0.114),
+    "smpte170m": (0.299, 0.114),
+    "smpte240m": (0.212, 0.087),
+    "bt2020nc": (0.2627, 0.0593),
+    "bt2020c": (0.2627, 0.0593),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """How code values are to be understood, in the names of ITU-T H.273 as ffprobe prints them.
+
+    matrix: e.g. "bt709", "smpte170m", "bt2020nc", "gbr"; range: "tv" (limited) or "pc" (full);
+    primaries and transfer: e.g. "bt709", "arib-std-b67" (HLG), "smpte2084" (PQ). Unknown is "unspecified".
+    chroma_location: "left", "center", "topleft" …
+    """
+
+    matrix: str = UNSPECIFIED
+    range: str = UNSPECIFIED
+    primaries: str = UNSPECIFIED
+    transfer: str = UNSPECIFIED
+    chroma_location: str = UNSPECIFIED
+
+    def assumed_matrix(self, height: int) -> str:
+        """The matrix to compute with: the tag, or by convention BT.709 from 720 lines up and BT.601 below."""
+        if self.matrix in LUMA_WEIGHTS or self.matrix == "gbr":
+            return self.matrix
+        return "bt709" if height >= 720 else "smpte170m"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLayout:
+    """Which planes a picture has.
+
+    model: "yuv" (planes Y, U, V), "rgb" (planes R, G, B) or "gray" (plane Y).
+    bit_depth: significant bits of a sample, 8 to 16; samples are uint8 for 8, else uint16 in the low bits.
+    chroma_shift: (x, y) as powers of two by which planes U and V are smaller: 4:2:0 = (1, 1), 4:2:2 = (1, 0).
+    has_alpha: one more plane, the last: alpha at full resolution and the same bit depth, always full range (0 to `full`).
+    """
+
+    model: Literal["yuv", "rgb", "gray"]
+    bit_depth: int
+    chroma_shift: tuple[int, int] = (0, 0)
+    has_alpha: bool = False
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.bit_depth <= 16:
+            raise ValueError(f"bit_depth {self.bit_depth} is outside 8..16")
+        if self.model != "yuv" and self.chroma_shift != (0, 0):
+            raise ValueError(f"{self.model} planes cannot be subsampled, got {self.chroma_shift}")
+
+    @property
+    def full(self) -> int:
+        """Largest code value, e.g. 255 or 1023."""
+        return (1 << self.bit_depth) - 1
+
+    @property
+    def plane_count(self) -> int:
+        """How many planes there are, alpha included."""
+        return (1 if self.model == "gray" else 3) + self.has_alpha
+
+    def plane_shift(self, plane: int) -> tuple[int, int]:
+        """(x, y) as powers of two by which this plane is smaller than the picture."""
+        return self.chroma_shift if self.model == "yuv" and plane in (1, 2) else (0, 0)
+
+    def plane_shape(self, plane: int, height: int, width: int) -> tuple[int, int]:
+        """(H, W) of a plane of a picture of `height` × `width`; odd sizes round up, as FFmpeg does."""
+        x, y = self.plane_shift(plane)
+        return -(-height >> y), -(-width >> x)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Planes of one picture as displayed (rotation applied).
+
+    planes: arrays uint8 or uint16 (see PixelLayout), each (H, W) or the subsampled shape; NumPy or CuPy.
+    """
+
+    planes: tuple[Array, ...]
+    layout: PixelLayout
+    color: ColorTags
+
+    def __post_init__(self) -> None:
+        if len(self.planes) != self.layout.plane_count:
+            raise ValueError(f"picture has {len(self.planes)} planes, expected {self.layout.plane_count} for {self.layout}")
+        dtype = np.uint8 if self.layout.bit_depth == 8 else np.uint16
+        for index, plane in enumerate(self.planes):
+            expected = self.layout.plane_shape(index, *self.shape)
+            if plane.dtype != dtype or plane.shape != expected:
+                raise ValueError(f"plane {index} is {plane.dtype} {plane.shape}, expected {np.dtype(dtype)} {expected}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of the full-resolution plane."""
+        height, width = self.planes[0].shape
+        return int(height), int(width)
+
+    def with_planes(self, planes: tuple[Array, ...]) -> Picture:
+        """The same layout and colour around other planes."""
+        return replace(self, planes=planes)
+
+    def opaque(self) -> Picture:
+        """The same colours without an alpha plane (itself when there is none)."""
+        if not self.layout.has_alpha:
+            return self
+        return replace(self, planes=self.planes[:-1], layout=replace(self.layout, has_alpha=False))
+
+
+def code_values(rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags, *, height: int) -> tuple[int, ...]:
+    """Convert one 8-bit R'G'B' colour to code values, one for each plane of `layout` (an alpha plane: opaque).
+
+    rgb: 0..255 each, non-linear (as an editor types a colour). height: lines of the picture, used for the matrix
+    when the clip has no tag. Equations: ITU-T H.273 (2021), 8.3 (E'Y, E'PB, E'PR and their quantisation).
+    """
+    red, green, blue = (value / 255 for value in rgb)
+    full_range = color.range == "pc" or (layout.model == "rgb" and color.range != "tv")
+    scale = 1 << (layout.bit_depth - 8)
+
+    def luma_code(value: float) -> int:
+        code = value * layout.full if full_range else (219 * value + 16) * scale
+        return min(layout.full, max(0, int(code + 0.5)))
+
+    def chroma_code(value: float) -> int:
+        code = value * layout.full + (1 << (layout.bit_depth - 1)) if full_range else (224 * value + 128) * scale
+        return min(layout.full, max(0, int(code + 0.5)))
+
+    alpha = (layout.full,) if layout.has_alpha else ()
+    if layout.model == "rgb":
+        return luma_code(red), luma_code(green), luma_code(blue), *alpha
+    kr, kb = LUMA_WEIGHTS.get(color.assumed_matrix(height), LUMA_WEIGHTS["bt709"])
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    if layout.model == "gray":
+        return luma_code(luma), *alpha
+    return luma_code(luma), chroma_code((blue - luma) / (2 * (1 - kb))), chroma_code((red - luma) / (2 * (1 - kr))), *alpha

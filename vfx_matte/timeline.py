@@ -1,0 +1,274 @@
+"""Exact time. Takes integer timestamps in a rational time base, gives them back unchanged; never computes with floats.
+
+`repair` is the one place where broken timestamps are mended.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import overload
+
+from vfx_matte.errors import UsageError
+
+_SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
+_CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTime:
+    """When one frame is shown: `pts` and `duration` are counts of `time_base` seconds."""
+
+    pts: int
+    duration: int
+    time_base: Fraction
+
+    def __post_init__(self) -> None:
+        if self.time_base <= 0:
+            raise ValueError(f"time_base {self.time_base} is not positive")
+        if self.duration < 0:
+            raise ValueError(f"duration {self.duration} is negative")
+
+    @property
+    def start(self) -> Fraction:
+        """Exact start in seconds."""
+        return self.pts * self.time_base
+
+    @property
+    def end(self) -> Fraction:
+        """Exact end in seconds (exclusive)."""
+        return (self.pts + self.duration) * self.time_base
+
+    @property
+    def seconds(self) -> float:
+        """Start in seconds, for people to read; never compute with it."""
+        return float(self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline(Sequence[FrameTime]):
+    """The FrameTimes of one video stream, in display order.
+
+    pts: strictly increasing integers. durations: one for each frame, ≥ 0. Indices are 0-based, ranges half-open.
+    Raises ValueError when pts do not increase, a duration is negative or lengths differ: call `repair` on raw timestamps first.
+    """
+
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    time_base: Fraction
+
+    def __post_init__(self) -> None:
+        if self.time_base <= 0:
+            raise ValueError(f"time_base {self.time_base} is not positive")
+        if len(self.pts) != len(self.durations):
+            raise ValueError(f"{len(self.pts)} timestamps but {len(self.durations)} durations")
+        if self.durations and min(self.durations) < 0:
+            raise ValueError(f"duration {min(self.durations)} is negative")
+        for index in range(1, len(self.pts)):
+            if self.pts[index] <= self.pts[index - 1]:
+                raise ValueError(f"timestamp {self.pts[index]} of frame {index} does not follow {self.pts[index - 1]}")
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @overload
+    def __getitem__(self, index: int) -> FrameTime: ...
+    @overload
+    def __getitem__(self, index: slice) -> Timeline: ...
+    def __getitem__(self, index: int | slice) -> FrameTime | Timeline:
+        if isinstance(index, slice):
+            return Timeline(self.pts[index], self.durations[index], self.time_base)
+        return FrameTime(self.pts[index], self.durations[index], self.time_base)
+
+    def __iter__(self) -> Iterator[FrameTime]:
+        for pts, duration in zip(self.pts, self.durations, strict=True):
+            yield FrameTime(pts, duration, self.time_base)
+
+    @property
+    def start(self) -> Fraction:
+        """Exact time of the first frame in seconds (0 for an empty timeline)."""
+        return self.pts[0] * self.time_base if self.pts else Fraction(0)
+
+    @property
+    def end(self) -> Fraction:
+        """Exact end of the last frame in seconds."""
+        return (self.pts[-1] + self.durations[-1]) * self.time_base if self.pts else Fraction(0)
+
+    @property
+    def intervals(self) -> tuple[int, ...]:
+        """Ticks from each frame to the next; one fewer than frames."""
+        return tuple(b - a for a, b in itertools.pairwise(self.pts))
+
+    @property
+    def is_constant_rate(self) -> bool:
+        """True when frames follow at one rate, allowing only the rounding of the time base (at most one tick).
+
+        A 29.97 clip in Matroska has intervals of 33 and 34 ms and is constant; every frame then lies within one tick of
+        the straight line from the first to the last frame. In a coarse time base one tick may be a whole frame, so that
+        a missing frame would pass for rounding: intervals therefore never differ by more than half their average.
+        """
+        count = len(self.pts) - 1
+        if count < 2:
+            return True
+        span, first, intervals = self.pts[-1] - self.pts[0], self.pts[0], self.intervals
+        if 2 * (max(intervals) - min(intervals)) * count > span:
+            return False
+        return all(abs((pts - first) * count - index * span) <= count for index, pts in enumerate(self.pts))
+
+    @property
+    def average_fps(self) -> Fraction:
+        """Frames per second from the first frame to the last (of the one frame's duration when it is alone)."""
+        if len(self.pts) > 1:
+            return Fraction(len(self.pts) - 1) / ((self.pts[-1] - self.pts[0]) * self.time_base)
+        if self.pts and self.durations[0]:
+            return 1 / (self.durations[0] * self.time_base)
+        return Fraction(25)
+
+    def interval_histogram(self) -> Counter[int]:
+        """How often each interval (in ticks) occurs."""
+        return Counter(self.intervals)
+
+    def index_at(self, seconds: Fraction) -> int:
+        """Index of the frame on screen at `seconds` (the last one that starts at or before it, clamped to the clip)."""
+        ticks = seconds / self.time_base
+        return max(0, bisect.bisect_right(self.pts, ticks) - 1)
+
+    def index_of(self, position: int | Fraction) -> int:
+        """Frame index of a position in the clip: an int is a frame index already, a Fraction is seconds from the first frame.
+
+        Not clamped for ints: the caller says which indices it can use.
+        """
+        return position if isinstance(position, int) else self.index_at(self.start + position)
+
+    def index_of_pts(self, pts: int) -> int | None:
+        """Index of the frame with exactly this timestamp, or None."""
+        index = bisect.bisect_left(self.pts, pts)
+        return index if index < len(self.pts) and self.pts[index] == pts else None
+
+    def shifted(self, ticks: int) -> Timeline:
+        """The same frames, every timestamp later by `ticks`."""
+        return Timeline(tuple(pts + ticks for pts in self.pts), self.durations, self.time_base)
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON object from which `from_json` makes an equal Timeline."""
+        return {"time_base": str(self.time_base), "pts": list(self.pts), "durations": list(self.durations)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, object]) -> Timeline:
+        """Read what `to_json` wrote. Raises ValueError, KeyError or TypeError when it is something else."""
+        pts, durations = data["pts"], data["durations"]
+        if not isinstance(pts, list) or not isinstance(durations, list):
+            raise TypeError("pts and durations are lists")
+        for value in (*pts, *durations):
+            if type(value) is not int:  # a float would lose its fraction, and a bool is no time
+                raise TypeError(f"timestamp or duration {value!r} is not an integer")
+        try:
+            time_base = Fraction(str(data["time_base"]))
+        except ZeroDivisionError as error:
+            raise ValueError(f"time_base {data['time_base']!r} has a denominator of zero") from error
+        return cls(tuple(pts), tuple(durations), time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """How many timestamps `repair` had to change, by kind."""
+
+    missing: int = 0
+    duplicate: int = 0
+    backwards: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.duplicate or self.backwards)
+
+    def __str__(self) -> str:
+        kinds = (("missing", self.missing), ("duplicate", self.duplicate), ("backwards", self.backwards))
+        return ", ".join(f"{count} {name}" for name, count in kinds if count)
+
+
+def repair(pts: Sequence[int | None], *, time_base: Fraction, nominal_ticks: int) -> tuple[Timeline, Repairs]:
+    """Make strictly increasing timestamps out of what a decoder gave, in display order.
+
+    pts: raw timestamps, None where there is none. nominal_ticks: expected distance of two frames, ≥ 1.
+    The rule: the good timestamps are the longest strictly increasing subsequence, and they are kept as they are. Every
+    other frame is placed evenly between its good neighbours (rounded down to a tick); before the first and after the last
+    good one it lies at `nominal_ticks`. Where there is no room, frames follow at one tick and push later ones only as far
+    as needed to keep the order; frames pushed so are not counted in Repairs.
+    Durations are the distance to the next frame; the last frame's is the nominal one.
+    """
+    if nominal_ticks < 1:
+        raise ValueError(f"nominal_ticks {nominal_ticks} is below 1")
+    kept = _longest_increasing(pts)
+    missing = sum(value is None for value in pts)
+    dropped = [index for index, value in enumerate(pts) if value is not None and index not in kept]
+    duplicate = sum(index > 0 and pts[index] == pts[index - 1] for index in dropped)
+    good = [value if index in kept else None for index, value in enumerate(pts)]
+    filled = _fill_gaps(good, nominal_ticks)
+    durations = [b - a for a, b in itertools.pairwise(filled)] + [nominal_ticks] * (1 if filled else 0)
+    timeline = Timeline(tuple(filled), tuple(durations), time_base)
+    return timeline, Repairs(missing, duplicate, len(dropped) - duplicate)
+
+
+def _longest_increasing(values: Sequence[int | None]) -> set[int]:
+    """Indices of a longest strictly increasing subsequence, the earliest of equal values (patience sorting)."""
+    tails: list[int] = []
+    tail_indices: list[int] = []
+    before: dict[int, int | None] = {}
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        place = bisect.bisect_left(tails, value)
+        if place < len(tails) and tails[place] == value:
+            continue
+        before[index] = tail_indices[place - 1] if place else None
+        tails[place : place + 1] = [value]
+        tail_indices[place : place + 1] = [index]
+    kept: set[int] = set()
+    cursor = tail_indices[-1] if tail_indices else None
+    while cursor is not None:
+        kept.add(cursor)
+        cursor = before[cursor]
+    return kept
+
+
+def _fill_gaps(good: Sequence[int | None], nominal_ticks: int) -> list[int]:
+    """Replace each None; see `repair` for the rule."""
+    known = [index for index, value in enumerate(good) if value is not None]
+    if not known:
+        return [index * nominal_ticks for index in range(len(good))]
+    first = good[known[0]]
+    assert first is not None
+    filled = [first - (known[0] - index) * nominal_ticks for index in range(known[0])]
+    for position, index in enumerate(known):
+        value = good[index]
+        assert value is not None
+        if filled:
+            value = max(value, filled[-1] + 1)
+        filled.append(value)
+        following = known[position + 1] if position + 1 < len(known) else len(good)
+        gap = following - index
+        later = good[following] if following < len(good) else None
+        step = Fraction(nominal_ticks) if later is None else max(Fraction(later - value, gap), Fraction(1))
+        filled.extend(value + int(step * offset) for offset in range(1, gap))
+    return filled
+
+
+def parse_position(text: str) -> int | Fraction:
+    """Read where in a clip: "120" is frame 120 (int); "4.5s", "1:02.5" or "0:01:02.5" are seconds (Fraction).
+
+    Raises UsageError for anything else.
+    """
+    value = text.strip()
+    if value.isascii() and value.isdigit():
+        return int(value)
+    if match := _SECONDS.fullmatch(value):
+        return Fraction(match[1])
+    if match := _CLOCK.fullmatch(value):
+        return int(match[1] or 0) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    raise UsageError(
+        f"position {text!r} is not understood", hint="give a frame number (120) or a time (4.5s, 1:02.5, 0:01:02.5)"
+    )
