@@ -1,0 +1,106 @@
+"""Pictures for people: contact sheets. Takes images and labels, gives one labelled picture; never opens or saves a file.
+
+The only font is the one inside Pillow, so a sheet looks the same on every machine; a character it lacks becomes a box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from vfx_matte.backend import Array
+from vfx_matte.masks import Image
+
+_BACKGROUND = (30, 31, 34)
+_CELL = (44, 45, 49)
+_TEXT = (228, 228, 224)
+_QUIET_TEXT = (158, 160, 164)
+_CHECKER = (np.float32(178), np.float32(128))
+
+_Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+
+def contact_sheet(
+    rows: Sequence[tuple[str, Sequence[Image]]],
+    *,
+    column_labels: Sequence[str] = (),
+    thumb_width_px: int = 320,
+    title: str = "",
+) -> Image:
+    """Arrange images in a labelled grid on a dark, neutral ground.
+
+    rows: (label, images) from top to bottom; images are uint8 (H, W, 3) R'G'B' of any sizes, and rows may differ in length.
+    column_labels: above the columns, left to right; none, or as many as there should be names. thumb_width_px: each image is
+    scaled to this width and keeps its shape. Labels may be in any script and are shortened with "…" where they do not fit.
+    Returns uint8 (H, W, 3). Raises ValueError when there is no image at all, or one is not an image.
+    """
+    if thumb_width_px < 16:
+        raise ValueError(f"thumb_width_px {thumb_width_px} is below 16")
+    columns = max((len(images) for _, images in rows), default=0)
+    if columns == 0:
+        raise ValueError("a contact sheet of no images")
+    thumbs = [[_thumbnail(image, thumb_width_px) for image in images] for _, images in rows]
+    heights = [max((thumb.height for thumb in line), default=0) for line in thumbs]
+    text_px = max(11, thumb_width_px // 18)
+    margin, gap, line = text_px + 4, max(4, text_px // 2), round(1.7 * text_px)
+    font, title_font = ImageFont.load_default(text_px), ImageFont.load_default(round(1.5 * text_px))
+    labels = [_fitted(label, font, thumb_width_px) for label, _ in rows]
+    gutter = max(_width(label, font) for label in labels)
+    left = margin + (gutter + margin if gutter else 0)
+    top = margin + (round(2.6 * text_px) if title else 0) + (line if any(column_labels) else 0)
+    width = left + columns * (thumb_width_px + gap) - gap + margin
+    sheet = Pillow.new("RGB", (width, top + sum(heights) + gap * (len(rows) - 1) + margin), _BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((margin, margin), _fitted(title, title_font, width - 2 * margin), _TEXT, title_font)
+    for column, name in enumerate(column_labels[:columns]):
+        middle = left + column * (thumb_width_px + gap) + thumb_width_px / 2
+        draw.text((middle, top - line / 2), _fitted(name, font, thumb_width_px), _QUIET_TEXT, font, anchor="mm")
+    for label, images, height in zip(labels, thumbs, heights, strict=True):
+        draw.text((left - margin, top + height / 2), label, _TEXT, font, anchor="rm")
+        for column, thumb in enumerate(images):
+            place = left + column * (thumb_width_px + gap)
+            draw.rectangle((place, top, place + thumb_width_px - 1, top + height - 1), _CELL)
+            sheet.paste(thumb, (place, top + (height - thumb.height) // 2))
+        top += height + gap
+    return np.asarray(sheet, np.uint8).copy()
+
+
+def checkerboard(image: Image, alpha: Array, *, square_px: int = 12) -> Image:
+    """Show transparency: the image over grey squares, as editors draw it.
+
+    image: uint8 (H, W, 3), straight (not premultiplied). alpha: (H, W), float in [0, 1], or an integer type whose largest
+    value is 1.0. Returns uint8 (H, W, 3). Raises ValueError when the shapes do not fit each other.
+    """
+    if alpha.shape != image.shape[:2]:
+        raise ValueError(f"alpha is {alpha.shape}, expected {image.shape[:2]}")
+    if square_px < 1:
+        raise ValueError(f"square_px {square_px} is below 1")
+    full = np.iinfo(alpha.dtype).max if np.issubdtype(alpha.dtype, np.integer) else 1
+    cover = (alpha.astype(np.float32) / np.float32(full)).clip(0, 1)[..., None]
+    y, x = np.ogrid[: alpha.shape[0], : alpha.shape[1]]
+    squares = np.where((y // square_px + x // square_px) % 2 == 0, *_CHECKER)[..., None]
+    return np.asarray(np.rint(image * cover + squares * (1 - cover)), np.uint8)
+
+
+def _thumbnail(image: Image, width: int) -> Pillow.Image:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return Pillow.fromarray(np.ascontiguousarray(image)).resize((width, height), Pillow.Resampling.LANCZOS)
+
+
+def _width(text: str, font: _Font) -> int:
+    return round(font.getlength(text))
+
+
+def _fitted(text: str, font: _Font, limit_px: int) -> str:
+    """`text` as one line (Pillow cannot measure several), at most `limit_px` wide."""
+    line = " ".join(text.split())
+    if _width(line, font) <= limit_px:
+        return line
+    while line and _width(line + "…", font) > limit_px:
+        line = line[:-1]
+    return line.rstrip() + "…"
