@@ -22,8 +22,9 @@ _SPIKE = 14  # a flat colour keeps most of its pixels this close, as JPEG does a
 _SPIKE_SHARE = 0.72  # … while a wide soft ramp, spread evenly, has 29/49 = 0.59 of those within ±SAME here
 _ON_LINE = 6.0  # distance (in code values) from the line between two colours below which a colour counts as their blend
 _BLEND_SPOT_RADIUS_PX = 4  # a colour that could be a blend needs 9×9 spots: most soft edges are thinner …
-_BLEND_SPOT_SHARE = 0.25  # … and of a wide soft edge only little lies inside such spots
+_BLEND_SPOT_SHARE = 0.12  # … and of a wide soft edge only little lies inside such spots
 _CLEAN_SHARE = 0.99  # flat pixels that are exactly flat: JPEG and wide feathers have fewer
+_THIN_SHARE = 0.9  # strokes without a spot are thin, so nearly everything else is explained without them
 _MOST_THIN_COLORS = 16
 _FEWEST_STROKE_PIXELS = 16
 _SPOT_RADIUS_PX = 2  # any other colour of a noisy picture needs a 5×5 spot
@@ -54,7 +55,7 @@ def find_flat_colors(samples: Samples) -> FlatColors:
     if len(colors) < 2:
         colors, explained = _with_spots(samples, candidates, 1)
     is_clean = (spread == 0).sum() >= _CLEAN_SHARE * (spread <= SAME).sum()
-    if len(colors) == 1 or (len(colors) > 1 and is_clean):
+    if explained >= _THIN_SHARE and (len(colors) == 1 or is_clean):
         colors = _with_thin_strokes(samples, colors)
     return FlatColors(colors, hard=False, explained=explained)
 

@@ -1,0 +1,98 @@
+"""Files that are whole or not there. Takes masks and bytes, gives finished files; never leaves half a file under its name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vfx_matte.errors import MaskError, OutputError, UsageError
+from vfx_matte.masks import Image as RGBImage
+from vfx_matte.masks import Mask, Palette
+
+PART_SUFFIX = ".part"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Say in one line why `path` could not be written, with what to do about it."""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return OutputError(f"the disk is full: cannot write {path}", hint="free some space, or use --workspace on another disk")
+    if error.errno in _FORBIDDEN:
+        hint = "choose a folder you may write to with --workspace or -o"
+        return OutputError(f"cannot write {path}: {reason}", hint=hint)
+    return OutputError(f"cannot write {path}: {reason}", hint="check that the folder exists and is a folder")
+
+
+@contextlib.contextmanager
+def atomic_path(final: Path) -> Iterator[Path]:
+    """Lend a temporary path beside `final`; it becomes `final` when the block ends well and is removed when it does not.
+
+    Missing folders are made. Raises OutputError for every OSError, in the block too; an earlier `final` then stays.
+    """
+    part = final.with_name(f".{final.name}.{os.getpid()}-{threading.get_ident()}{PART_SUFFIX}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(final)
+    except OSError as error:
+        raise output_error(final, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, on the disk before this returns. Raises OutputError."""
+    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
+    """Write a mask as 8-bit palette PNG (index = object id), atomically.
+
+    mask: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be written.
+    """
+    if mask.dtype != np.uint8 or mask.ndim != 2:
+        raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
+    picture = Image.fromarray(mask)
+    picture.putpalette(palette.colors.tobytes())
+    with atomic_path(path) as part:
+        # level 1: masks are flat, so higher levels save little and cost several times as long
+        picture.save(part, format="PNG", compress_level=1)
+
+
+def load_mask(path: Path) -> Mask:
+    """Read what `save_mask` wrote: uint8 (H, W), object ids. Raises MaskError for anything else."""
+    try:
+        with Image.open(path) as picture:
+            if picture.format != "PNG" or picture.mode not in ("P", "L"):
+                raise MaskError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit palette PNG")
+            return np.array(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        hint = "delete it and run segment --resume to make it again"
+        raise MaskError(f"cannot read mask {path}: {error}", hint=hint) from error
+
+
+def save_picture(path: Path, image: RGBImage) -> None:
+    """Write a picture atomically; the name's ending decides the format (PNG, JPEG, TIFF, …).
+
+    image: uint8 (H, W, 3) R'G'B'. Raises UsageError for an unknown ending, OutputError when it cannot be written.
+    """
+    formats = Image.registered_extensions()
+    kind = formats.get(path.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise UsageError(f"picture {path.name!r} has an unknown ending", hint="use .png, .jpg or .tif")
+    with atomic_path(path) as part:
+        Image.fromarray(image).save(part, format=kind, **({"quality": 95} if kind == "JPEG" else {}))

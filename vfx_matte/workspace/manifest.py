@@ -1,0 +1,263 @@
+"""What a workspace holds, in one JSON file. Takes and gives a typed `Manifest`; never guesses at a file it cannot read."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+from vfx_matte import __version__
+from vfx_matte.errors import MaskError, WorkspaceError
+from vfx_matte.masks import RGB
+from vfx_matte.timeline import Timeline
+from vfx_matte.workspace.files import write_text
+
+SCHEMA_VERSION = 1
+
+Scalar = str | int | float | bool
+"""A setting as JSON can hold it."""
+
+Ranges = tuple[tuple[int, int], ...]
+"""Half-open ranges of frame indices, ascending, with gaps between them."""
+
+
+def to_ranges(frames: Iterable[int]) -> Ranges:
+    """Frame indices as half-open ranges: {0, 1, 2, 7} → ((0, 3), (7, 8))."""
+    ordered = sorted(set(frames))
+    breaks = [at for at in range(1, len(ordered)) if ordered[at] != ordered[at - 1] + 1]
+    edges = [0, *breaks, len(ordered)] if ordered else []
+    return tuple((ordered[low], ordered[high - 1] + 1) for low, high in itertools.pairwise(edges))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStamp:
+    """Which clip it was: absolute path , total bytes and latest change of its files."""
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, source: Path) -> Self:
+        """Stamp a video file, a folder of pictures or a numbered pattern (plate.%04d.png). Missing files count as nothing."""
+        path = source.absolute()
+        if path.is_file():
+            files = [path]
+        elif path.is_dir():
+            files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+        else:
+            before, _, rest = path.name.partition("%")
+            after = rest.partition("d")[2]
+            names = path.parent.iterdir() if path.parent.is_dir() else ()
+            files = [file for file in names if file.name.startswith(before) and file.name.endswith(after) and file.is_file()]
+        stats = [file.stat() for file in files]
+        return cls(path, sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0))
+
+    def is_same_clip(self, other: SourceStamp) -> bool:
+        """True for the same name, size and time; the folder may differ, since projects are moved."""
+        mine = (self.path.name, self.size_bytes, self.mtime_ns)
+        return mine == (other.path.name, other.size_bytes, other.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRecord:
+    """One reference mask: its file name, the SHA-256 of the file, and the painted colour of each object in it."""
+
+    file: str
+    sha256: str
+    objects: Mapping[int, RGB]
+
+    @classmethod
+    def of(cls, path: Path, objects: Mapping[int, RGB]) -> Self:
+        """Record a mask file. Raises MaskError when it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise MaskError(f"cannot read mask {path}: {error.strerror}") from error
+        return cls(path.name, digest, dict(objects))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """One rendered file: what it is ("green", "alpha" …) and the settings it was made with."""
+
+    kind: str
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything known about the masks of one clip.
+
+    references: by frame index. start, stop: half-open range of frames that the run covers; done: those that have a mask.
+    objects: the colour of each object id. outputs: by file name. segmented_at: UTC, ISO 8601, when masks last changed.
+    Raises ValueError when ranges leave the timeline.
+    """
+
+    source: SourceStamp
+    timeline: Timeline
+    references: Mapping[int, ReferenceRecord]
+    propagator: str
+    settings: Mapping[str, Scalar]
+    start: int
+    stop: int
+    objects: Mapping[int, RGB]
+    done: Ranges = ()
+    outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
+    segmented_at: str = ""
+    program_version: str = __version__
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.stop <= len(self.timeline):
+            raise ValueError(f"range [{self.start}, {self.stop}) leaves the clip's {len(self.timeline)} frames")
+        edges = [self.start, *itertools.chain.from_iterable(self.done), self.stop]
+        if edges != sorted(edges):
+            raise ValueError(f"done ranges {self.done} are not ascending inside [{self.start}, {self.stop})")
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every frame of the range is done."""
+        return sum(stop - start for start, stop in self.done) == self.stop - self.start
+
+    def done_frames(self) -> set[int]:
+        """The frame indices that are done."""
+        return set(itertools.chain.from_iterable(range(start, stop) for start, stop in self.done))
+
+    def differences(self, other: Manifest) -> tuple[str, ...]:
+        """What makes the masks of `other` other masks than these, in words for people; empty when nothing does."""
+        found = []
+        if not self.source.is_same_clip(other.source) or self.timeline != other.timeline:
+            found.append("clip")
+        mine, theirs = ({at: record.sha256 for at, record in one.references.items()} for one in (self, other))
+        if mine != theirs or self.objects != other.objects:
+            found.append("reference masks")
+        if self.propagator != other.propagator:
+            found.append("propagator")
+        keys = sorted({*self.settings, *other.settings})
+        found.extend(f"setting {key}" for key in keys if self.settings.get(key) != other.settings.get(key))
+        if (self.start, self.stop) != (other.start, other.stop):
+            found.append("frame range")
+        return tuple(found)
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON object from which `from_json` makes an equal Manifest."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "program_version": self.program_version,
+            "segmented_at": self.segmented_at,
+            "source": {
+                "path": str(self.source.path),
+                "size_bytes": self.source.size_bytes,
+                "mtime_ns": self.source.mtime_ns,
+            },
+            "propagator": self.propagator,
+            "settings": dict(self.settings),
+            "start": self.start,
+            "stop": self.stop,
+            "done": [list(pair) for pair in self.done],
+            "objects": _colors_to_json(self.objects),
+            "references": {
+                str(at): {"file": record.file, "sha256": record.sha256, "objects": _colors_to_json(record.objects)}
+                for at, record in self.references.items()
+            },
+            "outputs": {
+                name: {"kind": record.kind, "settings": dict(record.settings)} for name, record in self.outputs.items()
+            },
+            "timeline": _timeline_to_json(self.timeline),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        """Read what `to_json` wrote. Raises ValueError, KeyError, TypeError or AttributeError when it is something else."""
+        source = data["source"]
+        return cls(
+            source=SourceStamp(Path(source["path"]), int(source["size_bytes"]), int(source["mtime_ns"])),
+            timeline=_timeline_from_json(data["timeline"]),
+            references={
+                int(at): ReferenceRecord(str(record["file"]), str(record["sha256"]), _colors_from_json(record["objects"]))
+                for at, record in data["references"].items()
+            },
+            propagator=str(data["propagator"]),
+            settings=dict(data["settings"]),
+            start=int(data["start"]),
+            stop=int(data["stop"]),
+            objects=_colors_from_json(data["objects"]),
+            done=tuple((int(start), int(stop)) for start, stop in data["done"]),
+            outputs={name: OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()},
+            segmented_at=str(data["segmented_at"]),
+            program_version=str(data["program_version"]),
+        )
+
+
+def load_manifest(path: Path) -> Manifest | None:
+    """Read manifest.json, or None when there is none.
+
+    Raises WorkspaceError when it is damaged or was written by another generation of the program; it is left as it is.
+    """
+    hint = "add --fresh to start again (the old masks are kept in masks.previous), or use another --workspace"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        schema = data["schema_version"]
+        if schema == SCHEMA_VERSION:
+            return Manifest.from_json(data)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WorkspaceError(f"cannot read {path}: {error.strerror}", hint="check the permissions of the folder") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkspaceError(f"{path} is damaged: {type(error).__name__} {error}", hint=hint) from error
+    program = f"vfx-matte {data.get('program_version', 'of unknown version')}"
+    raise WorkspaceError(f"{path} was written by {program} (schema {schema}, this program reads {SCHEMA_VERSION})", hint=hint)
+
+
+def save_manifest(path: Path, manifest: Manifest) -> None:
+    """Write manifest.json atomically. Raises OutputError."""
+    write_text(path, json.dumps(manifest.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def with_output(manifest: Manifest, name: str, record: OutputRecord) -> Manifest:
+    """The manifest with one more output, or a newer one of that name."""
+    return replace(manifest, outputs={**manifest.outputs, name: record})
+
+
+def _colors_to_json(colors: Mapping[int, RGB]) -> dict[str, list[int]]:
+    return {str(object_id): list(color) for object_id, color in colors.items()}
+
+
+def _colors_from_json(data: Mapping[str, Any]) -> dict[int, RGB]:
+    return {int(object_id): (int(red), int(green), int(blue)) for object_id, (red, green, blue) in data.items()}
+
+
+def _timeline_to_json(timeline: Timeline) -> dict[str, object]:
+    """Run lengths instead of every timestamp: a constant-rate clip of any length takes one line."""
+    return {
+        "time_base": str(timeline.time_base),
+        "first_pts": timeline.pts[0] if timeline.pts else 0,
+        "intervals": _run_lengths(timeline.intervals),
+        "durations": _run_lengths(timeline.durations),
+    }
+
+
+def _timeline_from_json(data: Mapping[str, Any]) -> Timeline:
+    durations = _from_run_lengths(data["durations"])
+    pts = itertools.accumulate(_from_run_lengths(data["intervals"]), initial=int(data["first_pts"]))
+    return Timeline(tuple(pts) if durations else (), durations, Fraction(str(data["time_base"])))
+
+
+def _run_lengths(values: Iterable[int]) -> list[int]:
+    """[7, 7, 7, 8] → [7, 3, 8, 1]."""
+    runs: list[int] = []
+    for value, group in itertools.groupby(values):
+        runs += (value, sum(1 for _ in group))
+    return runs
+
+
+def _from_run_lengths(runs: list[int]) -> tuple[int, ...]:
+    pairs = zip(runs[::2], runs[1::2], strict=True)
+    return tuple(itertools.chain.from_iterable(itertools.repeat(int(value), int(count)) for value, count in pairs))
