@@ -1,0 +1,91 @@
+"""What is put behind the subject. Takes a picture or a video file, gives what is on screen at a time, fitted to the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from vfx_matte.backend import Notify
+from vfx_matte.media.pixels import as_layout, scaled
+from vfx_matte.media.read import ClipReader, Frame, open_clip
+from vfx_matte.picture import ColorTags, Picture, PixelLayout
+
+_HDR = ("smpte2084", "arib-std-b67")
+
+
+class Background:
+    """Pictures of one size, layout and colour, by time. Made for times that rise; going back opens the file again."""
+
+    def __init__(
+        self, reader: ClipReader, *, size: tuple[int, int], sample_aspect: Fraction, layout: PixelLayout, color: ColorTags
+    ) -> None:
+        """See `open_background`."""
+        self._reader = reader
+        self._size, self._sample_aspect, self._layout, self._color = size, sample_aspect, layout, color
+        self._frames: Iterator[Frame] = iter(())
+        self._index = -1
+        self._picture: Picture | None = None
+
+    def picture_at(self, seconds: Fraction) -> Picture:
+        """The picture on screen `seconds` after the background's first frame; after its end the last one stays."""
+        timeline = self._reader.info.timeline
+        index = timeline.index_at(timeline.start + seconds)
+        if self._picture is None or index != self._index:
+            self._picture = self._fitted(self._decoded(index).picture)
+        return self._picture
+
+    def _decoded(self, index: int) -> Frame:
+        if index <= self._index or self._picture is None:
+            self._frames = self._reader.frames(index)
+            self._index = index - 1
+        frame = next(self._frames)
+        while frame.index < index:
+            frame = next(self._frames)
+        self._index = index
+        return frame
+
+    def _fitted(self, picture: Picture) -> Picture:
+        """Crop to the clip's shape, centred, scale, and convert layout, matrix and range."""
+        width, height = self._size
+        shape = Fraction(width, height) * self._sample_aspect / self._reader.info.sample_aspect
+        return as_layout(scaled(_cropped(picture.opaque(), shape), self._size), self._layout, color=self._color)
+
+
+def open_background(
+    path: Path,
+    *,
+    size: tuple[int, int],
+    layout: PixelLayout,
+    color: ColorTags,
+    sample_aspect: Fraction = Fraction(1),
+    notify: Notify,
+) -> Background:
+    """Open a picture, a video or an image sequence as a background.
+
+    size: (width, height) of the pictures wanted, which the background covers (its aspect kept, cropped in the middle).
+    layout, color: what they are converted to; matrix and range are converted, brightness (HDR against SDR) is not.
+    sample_aspect: pixel shape of the pictures wanted. Raises MediaError when the file cannot be read.
+    """
+    reader = open_clip(path, notify=notify)
+    info = reader.info
+    if (info.color.transfer in _HDR) != (color.transfer in _HDR):
+        notify(f"{path.name}: one of background and clip is HDR, the other is not; brightness is left as it is")
+    opaque = replace(layout, has_alpha=False)
+    return Background(reader, size=size, sample_aspect=sample_aspect, layout=opaque, color=color)
+
+
+def _cropped(picture: Picture, shape: Fraction) -> Picture:
+    """The middle of a picture with width ÷ height as near to `shape` as its chroma grid allows."""
+    height, width = picture.shape
+    x_step, y_step = (1 << shift for shift in picture.layout.chroma_shift)
+    wide = min(width, max(1, round(height * shape)))
+    high = min(height, max(1, round(width / shape)))
+    left, top = (width - wide) // 2 // x_step * x_step, (height - high) // 2 // y_step * y_step
+    planes = []
+    for number, plane in enumerate(picture.planes):
+        x, y = picture.layout.plane_shift(number)
+        rows, columns = picture.layout.plane_shape(number, high, wide)
+        planes.append(plane[top >> y : (top >> y) + rows, left >> x : (left >> x) + columns])
+    return picture.with_planes(tuple(planes))

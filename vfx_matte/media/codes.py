@@ -1,0 +1,99 @@
+"""Code values from one quantisation or colour model to another. Takes and gives planes; exact wherever the target can hold it.
+
+swscale is not used for this: above 8 bits it maps white to 1020 of 1023, or to 943 instead of 940, and it takes every grey
+picture for full range. Equations: ITU-T H.273 (2021), 8.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, PixelLayout
+
+
+@dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How levels become code values: `bit_depth` significant bits, full or limited ("tv") range."""
+
+    bit_depth: int
+    full: bool
+
+    @classmethod
+    def of(cls, layout: PixelLayout, color: ColorTags) -> Quantisation:
+        """The quantisation of a picture's colour planes; without a tag YUV and grey are limited, RGB is full."""
+        return cls(layout.bit_depth, color.range == "pc" or (layout.model == "rgb" and color.range != "tv"))
+
+    def line(self, *, chroma: bool) -> tuple[float, float]:
+        """(scale, offset) of code = level · scale + offset; luma levels are 0..1, chroma levels −0.5..0.5."""
+        unit = 1 << (self.bit_depth - 8)
+        if self.full:
+            return float(self.maximum), float(128 * unit if chroma else 0)
+        return (224.0 * unit, 128.0 * unit) if chroma else (219.0 * unit, 16.0 * unit)
+
+    @property
+    def maximum(self) -> int:
+        """Largest code value."""
+        return (1 << self.bit_depth) - 1
+
+    @property
+    def dtype(self) -> type[np.uint8 | np.uint16]:
+        """The type of a sample."""
+        return np.uint8 if self.bit_depth == 8 else np.uint16
+
+    def codes(self, levels: Array, *, chroma: bool) -> Array:
+        """Float levels to code values, rounded and clipped."""
+        scale, offset = self.line(chroma=chroma)
+        rounded: Array = np.clip(np.rint(levels * np.float32(scale) + np.float32(offset)), 0, self.maximum).astype(self.dtype)
+        return rounded
+
+    def levels(self, plane: Array, *, chroma: bool) -> Array:
+        """Code values to float32 levels."""
+        scale, offset = self.line(chroma=chroma)
+        floats: Array = (plane.astype(np.float32) - np.float32(offset)) / np.float32(scale)
+        return floats
+
+
+@lru_cache(maxsize=32)
+def _table(have: Quantisation, want: Quantisation, chroma: bool) -> Array:
+    scale, offset = have.line(chroma=chroma)
+    new_scale, new_offset = want.line(chroma=chroma)
+    levels = (np.arange(have.maximum + 1) - offset) / scale
+    table: Array = np.clip(np.floor(levels * new_scale + new_offset + 0.5), 0, want.maximum).astype(want.dtype)
+    return table
+
+
+def requantised(plane: Array, have: Quantisation, want: Quantisation, *, chroma: bool = False) -> Array:
+    """The same levels in another bit depth or range, rounded; `plane` itself when nothing changes.
+
+    Limited range widens by an exact shift (235 → 940), full range by its maximum (255 → 1023).
+    """
+    if have == want:
+        return plane
+    taken: Array = _table(have, want, chroma).take(plane, mode="clip")
+    return taken
+
+
+def rgb_from_yuv(planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str) -> tuple[Array, ...]:
+    """R'G'B' planes of full-resolution Y, Cb, Cr planes. matrix: a key of LUMA_WEIGHTS."""
+    kr, kb = LUMA_WEIGHTS[matrix]
+    luma = have.levels(planes[0], chroma=False)
+    blue = luma + np.float32(2 * (1 - kb)) * have.levels(planes[1], chroma=True)
+    red = luma + np.float32(2 * (1 - kr)) * have.levels(planes[2], chroma=True)
+    green = (luma - np.float32(kr) * red - np.float32(kb) * blue) / np.float32(1 - kr - kb)
+    return tuple(want.codes(levels, chroma=False) for levels in (red, green, blue))
+
+
+def yuv_from_rgb(planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str) -> tuple[Array, ...]:
+    """Full-resolution Y, Cb, Cr planes of R'G'B' planes. matrix: a key of LUMA_WEIGHTS."""
+    kr, kb = LUMA_WEIGHTS[matrix]
+    red, green, blue = (have.levels(plane, chroma=False) for plane in planes)
+    luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
+    return (
+        want.codes(luma, chroma=False),
+        want.codes((blue - luma) / np.float32(2 * (1 - kb)), chroma=True),
+        want.codes((red - luma) / np.float32(2 * (1 - kr)), chroma=True),
+    )

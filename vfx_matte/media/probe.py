@@ -1,0 +1,338 @@
+"""What a clip is. Takes a path, gives `ClipInfo` with the exact timeline by counting; never decodes more than it must.
+
+A timeline is read from packets (fast). Only where packets have no trustworthy timestamps is the whole clip decoded and its
+timestamps mended by `timeline.repair`, the one place where that happens.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.sidedata.sidedata import Type as SideDataType
+
+from vfx_matte.backend import Notify
+from vfx_matte.errors import MediaError
+from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
+from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
+from vfx_matte.timeline import Repairs, Timeline, repair
+
+FIELD_ORDERS = {0: "unknown", 1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
+
+# These containers count time from an arbitrary clock (a broadcast's), not from the clip's start.
+CLOCK_FORMATS = frozenset({"mpegts", "mpeg", "mpegvideo", "vob"})
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One sound track. start: exact seconds of its first audible packet on the clip's clock; None when it is empty."""
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    layout: str
+    language: str
+    start: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInfo:
+    """Everything about a clip that outputs must respect.
+
+    width, height: pixels as displayed (rotation applied, pixel shape not). sample_aspect: width of a pixel ÷ its height as
+    displayed, 1 for square pixels. origin: seconds to take off every timestamp (not zero only for broadcast clocks).
+    keyframes: frame indices where decoding can start. reliable: False when timestamps had to be mended by decoding.
+    """
+
+    path: Path
+    container: str
+    codec: str
+    pixel_format: str
+    layout: PixelLayout
+    color: ColorTags
+    width: int
+    height: int
+    sample_aspect: Fraction
+    orientation: Orientation
+    rotation_degrees: int
+    field_order: str
+    timecode: str | None
+    origin: Fraction
+    video_stream: int
+    audio: tuple[AudioInfo, ...]
+    other_streams: tuple[str, ...]
+    timeline: Timeline
+    keyframes: tuple[int, ...]
+    repairs: Repairs
+    reliable: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of a mask for this clip."""
+        return self.height, self.width
+
+
+@contextmanager
+def open_input(path: Path, *, options: dict[str, str] | None = None) -> Iterator[av.container.InputContainer]:
+    """Open a clip for reading; every FFmpeg or system error inside becomes a MediaError that names the file."""
+    if not path.exists():
+        raise MediaError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces")
+    if path.is_file() and path.stat().st_size == 0:
+        raise MediaError(f"{str(path)!r} is an empty file", hint="copy or export it again")
+    try:
+        # The "file:" protocol keeps names such as "a:b.mp4" or "-clip.mp4" from being read as something else.
+        with av.open(f"file:{path}", options=options or {}) as container:
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(
+            f"{str(path)!r} cannot be read: {reason}",
+            hint="the file is damaged, cut short, or not a video; try playing it in a video player",
+        ) from error
+
+
+def video_stream_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The first real video stream (cover pictures do not count)."""
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    raise MediaError(f"{str(path)!r} has no video", hint="give a file with a picture track")
+
+
+def probe(path: Path, *, notify: Notify) -> ClipInfo:
+    """Read a clip's facts and count its frames.
+
+    notify: receives one line for each thing that had to be mended or is left out.
+    Raises MediaError when the file is missing, damaged or has no video frames.
+    """
+    with open_input(path) as container:
+        stream = video_stream_of(container, path)
+        packets = _scan(container, stream)
+        origin = packets.origin()
+        audio = tuple(
+            AudioInfo(
+                index=track.index,
+                codec=_codec_name(track),
+                sample_rate=track.codec_context.sample_rate if track.codec_context else 0,
+                channels=track.codec_context.channels if track.codec_context else 0,
+                layout=track.codec_context.layout.name if track.codec_context else "",
+                language=track.metadata.get("language", "und"),
+                start=packets.audio_starts.get(track.index),
+            )
+            for track in container.streams.audio
+        )
+        others = tuple(
+            str(other.type)
+            for other in container.streams
+            if other.index != stream.index and other.type not in ("audio", "data")
+        )
+        timecode = next((text for s in container.streams if (text := s.metadata.get("timecode"))), None)
+        timecode = timecode or container.metadata.get("timecode")
+    first, decoded = _decode_facts(path, count_all=not packets.reliable)
+    stream_base = first.time_base
+    assert stream_base is not None
+    if packets.reliable:
+        timeline, keyframes, repairs = packets.timeline(), packets.keyframes, Repairs()
+    else:
+        timeline, repairs = repair(decoded, time_base=stream_base, nominal_ticks=packets.nominal_ticks)
+        keyframes = (0,)
+        notify(f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended, every frame kept")
+    return _clip_info(
+        path, first, timeline,
+        container=packets.container, codec=packets.codec, origin=origin, video_stream=packets.stream_index,
+        audio=audio, other_streams=others, timecode=timecode, keyframes=keyframes, repairs=repairs,
+        reliable=packets.reliable, field_order=packets.field_order, aspect=packets.sample_aspect, notify=notify,
+    )  # fmt: skip
+
+
+def _clip_info(
+    path: Path,
+    first: av.VideoFrame,
+    timeline: Timeline,
+    *,
+    container: str,
+    codec: str,
+    origin: Fraction,
+    video_stream: int,
+    audio: tuple[AudioInfo, ...],
+    other_streams: tuple[str, ...],
+    timecode: str | None,
+    keyframes: tuple[int, ...],
+    repairs: Repairs,
+    reliable: bool,
+    field_order: str,
+    aspect: Fraction,
+    notify: Notify,
+) -> ClipInfo:
+    orientation = orientation_of(first)
+    if orientation is None:
+        notify(f"{path.name}: rotated by {first.rotation}°, which is no right angle; shown unrotated")
+        orientation = Orientation()
+    width, height = (first.height, first.width) if orientation.transpose else (first.width, first.height)
+    layout = layout_of(picture_format(first.format.name, orientation))
+    assert layout is not None
+    return ClipInfo(
+        path=path,
+        container=container,
+        codec=codec,
+        pixel_format=first.format.name,
+        layout=turned(layout, orientation),
+        color=color_of(first),
+        width=width,
+        height=height,
+        sample_aspect=1 / aspect if orientation.transpose else aspect,
+        orientation=orientation,
+        rotation_degrees=first.rotation,
+        field_order=field_order,
+        timecode=timecode,
+        origin=origin,
+        video_stream=video_stream,
+        audio=audio,
+        other_streams=other_streams,
+        timeline=timeline,
+        keyframes=keyframes,
+        repairs=repairs,
+        reliable=reliable,
+    )
+
+
+def color_of(frame: av.VideoFrame) -> ColorTags:
+    """Colour tags of a decoded frame; the old full-range yuvj formats say their range by name, RGB is full without a tag."""
+    tags = tags_of(frame)
+    if frame.format.name.startswith("yuvj"):
+        return replace(tags, range="pc")
+    if frame.format.is_rgb or frame.format.has_palette:
+        return replace(tags, matrix="gbr", range="pc" if tags.range == UNSPECIFIED else tags.range)
+    return tags
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation | None:
+    """How a frame must be turned for display; None when its matrix is no right-angle turn."""
+    matrix = cast("Any", frame.side_data).get(SideDataType.DISPLAYMATRIX)
+    return Orientation() if matrix is None else Orientation.from_display_matrix(bytes(matrix))
+
+
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """What demuxing alone tells about the video stream. Times are raw ticks."""
+
+    container: str
+    codec: str
+    stream_index: int
+    time_base: Fraction
+    field_order: str
+    sample_aspect: Fraction
+    pts: tuple[int, ...]
+    last_duration: int
+    keyframes: tuple[int, ...]
+    reliable: bool
+    nominal_ticks: int
+    audio_starts: dict[int, Fraction]
+
+    def timeline(self) -> Timeline:
+        steps = tuple(b - a for a, b in itertools.pairwise(self.pts))
+        return Timeline(self.pts, (*steps, self.last_duration) if self.pts else (), self.time_base)
+
+    def origin(self) -> Fraction:
+        """Where a broadcast clock stood at the clip's start: the earliest picture or sound."""
+        if self.container not in CLOCK_FORMATS:
+            return Fraction(0)
+        first_picture = [self.pts[0] * self.time_base] if self.pts else []
+        return min([*first_picture, *self.audio_starts.values()], default=Fraction(0))
+
+
+def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
+    """Demux the whole file once: timestamps of video packets, and when each sound track starts."""
+    video: list[tuple[int | None, bool, int]] = []
+    audio_starts: dict[int, Fraction] = {}
+    wanted = [stream, *container.streams.audio]
+    for packet in container.demux(wanted):
+        if packet.dts is None and packet.pts is None and packet.size == 0:
+            continue
+        if packet.stream_index == stream.index:
+            if not packet.is_discard:
+                video.append((packet.pts, packet.is_keyframe, packet.duration or 0))
+        elif packet.stream_index not in audio_starts and packet.pts is not None and not packet.is_discard:
+            audio_starts[packet.stream_index] = packet.pts * packet.time_base
+    base = stream.time_base
+    assert base is not None
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    nominal = max(1, round(1 / (rate * base)))
+    pts, keys, last_duration, reliable = _order(video, nominal)
+    return _Packets(
+        container=container.format.name,
+        codec=_codec_name(stream),
+        stream_index=stream.index,
+        time_base=base,
+        field_order=FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
+        sample_aspect=stream.sample_aspect_ratio or Fraction(1),
+        pts=pts,
+        last_duration=last_duration,
+        keyframes=keys,
+        reliable=reliable,
+        nominal_ticks=nominal,
+        audio_starts=audio_starts,
+    )
+
+
+def _codec_name(stream: av.VideoStream | av.AudioStream) -> str:
+    """The name of the format, not of the decoder: mp3 rather than mp3float, av1 rather than libdav1d."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+
+
+def _order(video: list[tuple[int | None, bool, int]], nominal: int) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
+    """Display order, keyframe indices, last duration, and whether timestamps can be trusted.
+
+    Packets that no decoder can show are left out: those before the first keyframe, and its leading pictures.
+    """
+    start = next((place for place, (_, key, _) in enumerate(video) if key), 0)
+    if any(pts is None for pts, _, _ in video):
+        return (), (), nominal, False
+    shown = sorted((pts, key, duration) for pts, key, duration in video[start:] if pts is not None)
+    if shown:
+        first_key_pts = video[start][0]
+        shown = [packet for packet in shown if first_key_pts is None or packet[0] >= first_key_pts]
+    pts = tuple(packet[0] for packet in shown)
+    if len(set(pts)) != len(pts):
+        return (), (), nominal, False
+    keys = tuple(index for index, packet in enumerate(shown) if packet[1])
+    last = shown[-1][2] if shown and shown[-1][2] > 0 else (pts[-1] - pts[-2] if len(pts) > 1 else nominal)
+    return pts, keys or (0,), last, True
+
+
+def _decode_facts(path: Path, *, count_all: bool) -> tuple[av.VideoFrame, list[int | None]]:
+    """The first decoded frame, and with `count_all` the raw timestamps of every frame."""
+    first: av.VideoFrame | None = None
+    stamps: list[int | None] = []
+    for frame in decode(path, lambda _container, _stream: None):
+        first = first or frame
+        stamps.append(frame.pts)
+        if not count_all:
+            break
+    if first is None:
+        raise MediaError(f"{str(path)!r} has no picture that can be decoded", hint="the file is damaged or cut short")
+    return first, stamps
+
+
+def decode(
+    path: Path, seek: Callable[[av.container.InputContainer, av.VideoStream], None], *, threads: int = 0
+) -> Iterator[av.VideoFrame]:
+    """Decode the video stream from where `seek` puts it, in display order. Damaged packets are passed over."""
+    with open_input(path) as container:
+        stream = video_stream_of(container, path)
+        stream.thread_type = "AUTO"
+        stream.thread_count = threads
+        seek(container, stream)
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                continue
+            yield from frames

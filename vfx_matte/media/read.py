@@ -1,0 +1,212 @@
+"""Frames of a clip in any order. Takes a path, gives `Frame`s with exact time; memory stays bounded whatever the length.
+
+Frame i is the i-th frame of the timeline, always. Where a picture is missing or damaged the one before stands in, with a
+notice, so that a mask never slips by a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import av
+
+from vfx_matte.backend import Array, Notify
+from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.masks import Image
+from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of
+from vfx_matte.media.probe import ClipInfo, decode, probe
+from vfx_matte.picture import ColorTags, Picture
+from vfx_matte.timeline import FrameTime, Timeline
+
+REVERSE_BUFFER_BYTES = 384 * 2**20
+"""Decoded frames kept at once when walking backwards."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded picture with its exact time; rotation applied, so (H, W) is as displayed."""
+
+    index: int
+    time: FrameTime
+    native: av.VideoFrame
+    orientation: Orientation
+    color: ColorTags
+
+    @cached_property
+    def image(self) -> Image:
+        """R'G'B', uint8 (H, W, 3), made with the clip's matrix and range."""
+        return image_of(self.native, self.orientation, self.color)
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The planes as decoded, in the clip's own layout and bit depth."""
+        return picture_of(self.native, self.orientation, self.color)
+
+    @cached_property
+    def alpha(self) -> Array | None:
+        """The clip's own alpha, (H, W) uint8 or uint16 at full scale, or None when its decoder gives none."""
+        return alpha_of(self.native, self.orientation)
+
+
+class ClipReader(Protocol):
+    """Random and ordered access to a clip, a video file or an image sequence."""
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the clip, with its timeline."""
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames [start, stop) in display order; stop None is the end."""
+
+    def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames stop − 1 down to start, in bounded memory."""
+
+    def frame(self, index: int) -> Frame:
+        """One frame. Raises UsageError when the clip does not have it."""
+
+
+def check_range(start: int, stop: int | None, count: int) -> tuple[int, int]:
+    """Resolve a half-open frame range; raise UsageError when it is not inside [0, count)."""
+    end = count if stop is None else stop
+    if not 0 <= start <= end <= count:
+        raise UsageError(f"frames {start} to {end} are not inside the clip", hint=f"the clip has frames 0 to {count - 1}")
+    return start, end
+
+
+class VideoReader:
+    """Reads a video file. Each iteration opens the file anew, so several can run side by side; closing one frees it."""
+
+    def __init__(self, path: Path, *, notify: Notify, info: ClipInfo | None = None, threads: int = 0) -> None:
+        """Open a clip. info: a known probe result, to save counting again. threads: decoder threads, 0 = by cores."""
+        self._info = info or probe(path, notify=notify)
+        self._notify = notify
+        self._threads = threads
+        self._noticed = False
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the clip, with its timeline."""
+        return self._info
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames [start, stop) in display order."""
+        start, stop = check_range(start, stop, len(self._info.timeline))
+        if start == stop:
+            return
+        expected, previous = start, None
+        for index, native in self._decoded_from(start):
+            if index < start:
+                previous = native
+                continue
+            stand_in = previous or native
+            while expected < min(index, stop):
+                self._notice_missing(expected)
+                yield self._frame(expected, stand_in)
+                expected += 1
+            if expected >= stop:
+                return
+            if index == expected:
+                yield self._frame(index, native)
+                expected += 1
+            previous = native
+            if expected >= stop:
+                return
+        if previous is None:
+            raise MediaError(f"{str(self._info.path)!r}: frame {start} cannot be decoded", hint="the file is damaged there")
+        while expected < stop:
+            self._notice_missing(expected)
+            yield self._frame(expected, previous)
+            expected += 1
+
+    def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames stop − 1 down to start. Decodes by group of pictures; long groups are decoded several times, in windows."""
+        start, stop = check_range(start, stop, len(self._info.timeline))
+        high = stop
+        while high > start:
+            key = max((k for k in self._info.keyframes if k < high), default=0)
+            low = max(start, key, high - self._window())
+            window = list(self.frames(low, high))
+            while window:
+                yield window.pop()
+            high = low
+
+    def frame(self, index: int) -> Frame:
+        """One frame. Raises UsageError when the clip does not have it."""
+        count = len(self._info.timeline)
+        if not 0 <= index < count:
+            raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}")
+        return next(self.frames(index, index + 1))
+
+    def _window(self) -> int:
+        info = self._info
+        samples = sum(
+            rows * columns
+            for plane in range(1 if info.layout.model == "gray" else 3)
+            for rows, columns in [info.layout.plane_shape(plane, info.height, info.width)]
+        )
+        frame_bytes = samples * (1 if info.layout.bit_depth == 8 else 2)
+        return max(4, REVERSE_BUFFER_BYTES // frame_bytes)
+
+    def _frame(self, index: int, native: av.VideoFrame) -> Frame:
+        info = self._info
+        return Frame(index, info.timeline[index], native, info.orientation, info.color)
+
+    def _notice_missing(self, index: int) -> None:
+        if not self._noticed:
+            self._noticed = True
+            self._notify(f"{self._info.path.name}: frame {index} cannot be decoded; a neighbouring picture stands in")
+
+    def _decoded_from(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Pairs (frame index, decoded frame) that begin at or before `index`."""
+        info = self._info
+        if not info.reliable:
+            yield from enumerate(self._decode(None))
+            return
+        for key in [k for k in reversed(info.keyframes) if k <= index][:3]:
+            if key == 0:
+                break
+            frames = self._indexed(self._decode(info.timeline.pts[key]))
+            first = next(frames, None)
+            if first is not None and first[0] <= index:
+                yield first
+                yield from frames
+                return
+        yield from self._indexed(self._decode(None))
+
+    def _indexed(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+        for frame in frames:
+            index = None if frame.pts is None else self._info.timeline.index_of_pts(frame.pts)
+            if index is not None:
+                yield index, frame
+
+    def _decode(self, pts: int | None) -> Iterator[av.VideoFrame]:
+        def seek(container: av.container.InputContainer, stream: av.VideoStream) -> None:
+            if pts is not None:
+                container.seek(pts, stream=stream)
+
+        return decode(self._info.path, seek, threads=self._threads)
+
+
+def open_clip(path: Path, *, notify: Notify, fps: Fraction | None = None) -> ClipReader:
+    """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
+
+    fps: frames per second of an image sequence (25 when None); for a video file it must be None, as its own time is kept.
+    """
+    from vfx_matte.media.stills import StillsReader, is_sequence
+
+    if is_sequence(path):
+        return StillsReader(path, notify=notify, fps=fps or Fraction(25))
+    if fps is not None:
+        raise UsageError("--fps is for image sequences only", hint="a video keeps its own time")
+    return VideoReader(path, notify=notify)
+
+
+def describe_rate(timeline: Timeline) -> str:
+    """'constant 29.97 fps' or 'variable, 24.31 fps on average', for people."""
+    fps = float(timeline.average_fps)
+    return f"constant {fps:.5g} fps" if timeline.is_constant_rate else f"variable, {fps:.4g} fps on average"

@@ -1,0 +1,255 @@
+"""Image sequences. Takes a folder, one picture or a numbered pattern such as plate.%04d.png (PNG, JPEG, TIFF, EXR, …), gives
+the same `Frame`s as a video; writes pictures to a folder of PNG files. Never needs them all in memory.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+
+from vfx_matte.backend import Array, Notify
+from vfx_matte.errors import MediaError, OutputError, UsageError
+from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
+from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
+from vfx_matte.media.read import Frame, check_range
+from vfx_matte.media.sound import SoundTrack
+from vfx_matte.media.write import output_error
+from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.timeline import FrameTime, Repairs, Timeline
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"})
+_PATTERN = re.compile(r"%0?(\d*)d")
+_NUMBER = re.compile(r"\d+")
+_WRITTEN = re.compile(r"\d{7}\.png$")
+
+
+def is_sequence(path: Path) -> bool:
+    """True for a folder, for a picture file (a sequence of one) and for a name with a printf-style number."""
+    return path.is_dir() or path.suffix.lower() in SUFFIXES
+
+
+def sequence_files(path: Path) -> list[Path]:
+    """The pictures of a sequence in order of their number (the last number in a name), then by name."""
+    if path.is_dir():
+        files = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        files.sort(key=lambda p: ([int(n) for n in _NUMBER.findall(p.stem)[-1:]], p.name))
+    elif path.exists() or (match := _PATTERN.search(path.name)) is None:
+        files = [path]
+    else:
+        head, tail = re.escape(path.name[: match.start()]), re.escape(path.name[match.end() :])
+        name = re.compile(rf"{head}(\d{{{match[1] or 1},}}){tail}$")
+        folder = path.parent
+        numbered = [(int(m[1]), p) for p in (folder.iterdir() if folder.is_dir() else ()) if (m := name.match(p.name))]
+        files = [p for _, p in sorted(numbered)]
+    if not files:
+        raise MediaError(f"{str(path)!r} holds no pictures", hint=f"known kinds: {', '.join(sorted(SUFFIXES))}")
+    return files
+
+
+class StillsReader:
+    """Reads an image sequence at a constant rate; frame i is the i-th picture."""
+
+    def __init__(self, path: Path, *, notify: Notify, fps: Fraction) -> None:
+        """Open a sequence. fps: frames per second, > 0."""
+        if fps <= 0:
+            raise UsageError(f"fps {fps} is not positive")
+        self._files = sequence_files(path)
+        self._notify = notify
+        count = len(self._files)
+        # Ticks of 1/numerator second keep 30000/1001 exact and whole.
+        step = fps.denominator
+        timeline = Timeline(tuple(i * step for i in range(count)), (step,) * count, Fraction(1, fps.numerator))
+        first, codec = _decode_picture(self._files[0])
+        orientation = orientation_of(first) or Orientation()
+        width, height = (first.height, first.width) if orientation.transpose else (first.width, first.height)
+        layout = layout_of(picture_format(first.format.name, orientation))
+        assert layout is not None
+        self._info = ClipInfo(
+            path=path,
+            container="image sequence",
+            codec=codec,
+            pixel_format=first.format.name,
+            layout=turned(layout, orientation),
+            color=color_of(first),
+            width=width,
+            height=height,
+            sample_aspect=Fraction(1),
+            orientation=orientation,
+            rotation_degrees=first.rotation,
+            field_order="progressive",
+            timecode=None,
+            origin=Fraction(0),
+            video_stream=0,
+            audio=(),
+            other_streams=(),
+            timeline=timeline,
+            keyframes=tuple(range(count)),
+            repairs=Repairs(),
+            reliable=True,
+        )
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the sequence, with its timeline."""
+        return self._info
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames [start, stop) in order."""
+        start, stop = check_range(start, stop, len(self._files))
+        for index in range(start, stop):
+            yield self._load(index)
+
+    def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames stop − 1 down to start."""
+        start, stop = check_range(start, stop, len(self._files))
+        for index in reversed(range(start, stop)):
+            yield self._load(index)
+
+    def frame(self, index: int) -> Frame:
+        """One frame. Raises UsageError when the sequence does not have it."""
+        if not 0 <= index < len(self._files):
+            raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {len(self._files) - 1}")
+        return self._load(index)
+
+    def _load(self, index: int) -> Frame:
+        native, _ = _decode_picture(self._files[index])
+        orientation = orientation_of(native) or Orientation()
+        shape = (native.width, native.height) if orientation.transpose else (native.height, native.width)
+        if shape != self._info.shape:
+            raise MediaError(
+                f"{self._files[index].name} is {shape[1]}×{shape[0]}, the first is {self._info.width}×{self._info.height}",
+                hint="all pictures of a sequence must have one size",
+            )
+        return Frame(index, self._info.timeline[index], native, orientation, self._info.color)
+
+
+def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
+    """Decode one picture. EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated."""
+    options = {"apply_trc": "iec61966_2_1"} if path.suffix.lower() == ".exr" else {}
+    with open_input(path, options=options) as container:
+        for frame in container.decode(video=0):
+            name = container.streams.video[0].codec_context.name
+            return frame, name
+    raise MediaError(f"{str(path)!r} is not a picture that can be decoded", hint="export it again as PNG")
+
+
+class StillsWriter:
+    """Writes pictures as a folder of PNG files named by frame index, 0000000.png first. Use as a context manager.
+
+    8-bit pictures become rgb24, rgba or gray files, deeper ones 16-bit files; YUV is converted with the picture's own matrix
+    and range. Files are made in NAME.part; only a complete folder gets its name, in place of an earlier result.
+    """
+
+    def __init__(self, folder: Path, *, notify: Notify) -> None:
+        """Make the folder's .part. Raises OutputError when the place cannot be written or holds other files."""
+        self.path = folder
+        self._part = folder.with_name(folder.name + ".part")
+        self._encoder: av.VideoCodecContext | None = None
+        self._next = 0
+        try:
+            _refuse_other_files(folder)
+            if self._part.exists():
+                notify(f"{self._part.name} of an earlier run that did not finish is removed")
+                shutil.rmtree(self._part)
+            self._part.mkdir(parents=True)
+        except OSError as error:
+            raise output_error(folder, error) from error
+
+    @property
+    def tracks(self) -> list[SoundTrack]:
+        """Pictures have no sound."""
+        return []
+
+    def write(self, picture: Picture, time: FrameTime, *, index: int | None = None) -> None:  # noqa: ARG002
+        """Write one picture. index: its frame index, one more than the last by default; time is not kept in PNG files.
+
+        Raises OutputError when writing fails.
+        """
+        self._next = self._next if index is None else index
+        try:
+            frame = _png_frame(picture)
+            frame.pts, frame.time_base = self._next, Fraction(1)
+            if self._encoder is None:
+                self._encoder = _png_encoder(frame, picture.color)
+            self._save(self._encoder.encode(frame))
+        except (av.FFmpegError, OSError) as error:
+            raise output_error(self.path, error) from error
+        self._next += 1
+
+    def _save(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+        for packet in packets:
+            assert packet.pts is not None
+            (self._part / f"{packet.pts:07d}.png").write_bytes(bytes(packet))
+
+    def _finish(self) -> None:
+        try:
+            if self._encoder is not None:
+                self._save(self._encoder.encode(None))
+            _refuse_other_files(self.path)
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self._part.rename(self.path)
+        except (av.FFmpegError, OSError) as error:
+            raise output_error(self.path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+
+def written_stills(folder: Path) -> list[int]:
+    """Frame indices of the pictures that StillsWriter put into `folder`, ascending."""
+    return sorted(int(path.stem) for path in folder.iterdir() if _WRITTEN.match(path.name))
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """An existing folder is replaced only when it holds nothing but an earlier result."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{str(folder)!r} is a file, expected a folder", hint="choose another name with -o")
+    other = next((path for path in (folder.iterdir() if folder.exists() else ()) if not _WRITTEN.match(path.name)), None)
+    if other is not None:
+        raise OutputError(
+            f"{str(folder)!r} holds other files ({other.name}) and is left alone", hint="choose a new folder with -o"
+        )
+
+
+def _png_frame(picture: Picture) -> av.VideoFrame:
+    """The picture as an encoder of PNG takes it: samples of a pixel side by side, big-endian above 8 bits."""
+    layout = picture.layout
+    model, depth = "gray" if layout.model == "gray" else "rgb", 8 if layout.bit_depth == 8 else 16
+    if model == "gray" and layout.has_alpha:
+        model = "rgb"
+    wanted = PixelLayout("gray" if model == "gray" else "rgb", depth, has_alpha=layout.has_alpha)
+    full = ColorTags(picture.color.matrix if model == "gray" else "gbr", "pc", picture.color.primaries, picture.color.transfer)
+    planes = as_layout(picture, wanted, color=full).planes
+    name = {1: "gray", 3: "rgb24", 4: "rgba"}[len(planes)]
+    if depth == 16:
+        name = {"gray": "gray16be", "rgb24": "rgb48be", "rgba": "rgba64be"}[name]
+    samples: Array = planes[0] if len(planes) == 1 else np.stack(planes, axis=2)
+    if depth == 16:
+        samples = samples.astype(">u2")
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=name)
+
+
+def _png_encoder(frame: av.VideoFrame, color: ColorTags) -> av.VideoCodecContext:
+    encoder = av.CodecContext.create("png", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
+    encoder.time_base = Fraction(1)
+    encoder.thread_type, encoder.thread_count = "FRAME", 0
+    put_tags(encoder, ColorTags(range="pc", primaries=color.primaries, transfer=color.transfer))
+    return encoder

@@ -1,0 +1,261 @@
+"""Is an output in sync with its source? Takes two files, gives the differences by name; changes nothing.
+
+The output is read by ffprobe, an independent program, where it is on PATH, and by PyAV otherwise.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.backend import Notify
+from vfx_matte.errors import MediaError
+from vfx_matte.media.formats import CONTAINERS
+from vfx_matte.media.pixels import layout_of, planar_format
+from vfx_matte.media.probe import ClipInfo, open_input, probe
+from vfx_matte.media.read import open_clip
+from vfx_matte.media.sound import SoundTrack, payload_checksum
+from vfx_matte.media.stills import written_stills
+from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
+
+MILLISECOND = Fraction(1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What an output must show. times: exact seconds of every frame; tracks: its sound."""
+
+    times: tuple[Fraction, ...]
+    tracks: tuple[SoundTrack, ...]
+    color: ColorTags
+    sample_aspect: Fraction
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was compared; detail names the first difference when it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The outcome of verifying one output. reader: the program that read it."""
+
+    output: Path
+    reader: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing differs."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def first_difference(self) -> str:
+        """The first difference in one line; empty when there is none."""
+        return next((f"{check.name}: {check.detail}" for check in self.checks if not check.ok), "")
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a reader saw in the output."""
+
+    times: list[Fraction]
+    tracks: list[SoundTrack]
+    color: ColorTags
+    sample_aspect: Fraction
+    size: tuple[int, int]
+    layout: PixelLayout | None
+    reader: str = "PyAV"
+    notes: list[str] = field(default_factory=list)
+
+
+def expectation_of(source: ClipInfo, *, tracks: Sequence[SoundTrack] | None = None) -> Expectation:
+    """What an output of `source` must show.
+
+    tracks: the sound that was written; None reads the source's sound packets from its file.
+    """
+    times = tuple(time.start - source.origin for time in source.timeline)
+    sound = tuple(tracks) if tracks is not None else tuple(_sound_of(source.path, origin=source.origin) if source.audio else ())
+    return Expectation(times, sound, source.color, source.sample_aspect, (source.width, source.height))
+
+
+def verify_output(output: Path, expected: Expectation, *, thorough: bool = True, notify: Notify) -> VerifyReport:
+    """Compare an output with what its source demands.
+
+    thorough: False is the fast form that every render ends with: it reads packets with PyAV only. True uses ffprobe through
+    ffmpeg-python where the program is on PATH, an independent second reader.
+    Raises MediaError when the output cannot be read at all.
+    """
+    found = _read_with_pyav(output, notify=notify)
+    if thorough and shutil.which("ffprobe"):
+        _reread_with_ffprobe(output, found)
+    container = CONTAINERS.get(output.suffix.lower())
+    exact = container is not None and container.exact_time
+    tolerance = Fraction(0) if exact else MILLISECOND / 2
+    checks = [
+        _check_count(found, expected),
+        _check_times(found, expected, tolerance),
+        _check_size(found, expected),
+        _check_color(found, expected),
+    ]
+    checks += _check_sound(found, expected, MILLISECOND if exact else 2 * MILLISECOND)
+    return VerifyReport(output, found.reader, tuple(checks))
+
+
+def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
+    """Compare an output with its source, thoroughly. Raises MediaError when either cannot be read.
+
+    An image sequence has no rate of its own and is taken at the output's, so that only its frame count is compared.
+    """
+    return verify_output(output, expectation_of(open_clip(source, notify=notify).info), notify=notify)
+
+
+def verify_stills(folder: Path, count: int) -> VerifyReport:
+    """Whether `folder` holds one complete PNG file for each of `count` frames, numbered from zero.
+
+    Raises MediaError when the folder is not there.
+    """
+    if not folder.is_dir():
+        raise MediaError(f"there is no folder {str(folder)!r}")
+    found = written_stills(folder)
+    missing = next((index for index in range(count) if index not in set(found)), None)
+    detail = f"{len(found)} pictures"
+    if missing is not None or len(found) != count:
+        detail += f", the source has {count} frames" + ("" if missing is None else f"; {missing:07d}.png is missing")
+    cut = next((index for index in found if not _is_complete_png(folder / f"{index:07d}.png")), None)
+    complete = "every file is complete" if cut is None else f"{cut:07d}.png is cut short"
+    checks = Check("frame count", missing is None and len(found) == count, detail), Check("files", cut is None, complete)
+    return VerifyReport(folder, "file names", checks)
+
+
+def _is_complete_png(path: Path) -> bool:
+    data = path.read_bytes()
+    return data.startswith(b"\x89PNG\r\n\x1a\n") and data[-8:-4] == b"IEND"
+
+
+def _read_with_pyav(path: Path, *, notify: Notify) -> _Found:
+    info = probe(path, notify=notify)
+    times = [time.start - info.origin for time in info.timeline]
+    layout = layout_of(planar_format(info.pixel_format))
+    tracks = _sound_of(path, origin=info.origin) if info.audio else []
+    return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout)
+
+
+def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
+    """Times and checksums of the audible packets of every sound track of a file."""
+    with open_input(path) as container:
+        streams = list(container.streams.audio)
+        tracks = {stream.index: SoundTrack(stream.index, copied=True) for stream in streams}
+        codecs = {stream.index: stream.codec_context.name if stream.codec_context else "" for stream in streams}
+        for packet in container.demux(streams):
+            if packet.pts is None or packet.dts is None or packet.is_discard:
+                continue
+            track, time = tracks[packet.stream.index], packet.pts * packet.time_base - origin
+            track.start = time if track.start is None else track.start
+            track.checksums.append(payload_checksum(packet, codecs[packet.stream.index]))
+            track.times.append(time)
+    return [track for track in tracks.values() if track.start is not None]
+
+
+def _reread_with_ffprobe(path: Path, found: _Found) -> None:
+    """Replace what PyAV saw of the picture with what the ffprobe program sees."""
+    import ffmpeg
+
+    try:
+        seen: dict[str, Any] = ffmpeg.probe(
+            f"file:{path}",
+            select_streams="v:0",
+            show_entries="stream=time_base,width,height,sample_aspect_ratio,color_space,color_range,color_primaries,"
+            "color_transfer:stream_side_data=rotation:packet=pts,flags",
+        )
+    except ffmpeg.Error as error:
+        reason = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise MediaError(f"ffprobe cannot read {str(path)!r}: {reason[0]}") from error
+    stream = seen["streams"][0]
+    base = Fraction(stream["time_base"])
+    shown = [packet for packet in seen["packets"] if "D" not in packet.get("flags", "") and "pts" in packet]
+    found.times = sorted(int(packet["pts"]) * base for packet in shown)
+    found.size = int(stream["width"]), int(stream["height"])
+    tags = (stream.get(key, "unknown") for key in ("color_space", "color_range", "color_primaries", "color_transfer"))
+    found.color = ColorTags(*(UNSPECIFIED if tag == "unknown" else tag for tag in tags))
+    aspect = stream.get("sample_aspect_ratio", "1:1").replace(":", "/")
+    found.sample_aspect = Fraction(aspect) if not aspect.startswith("0/") and aspect != "N/A" else Fraction(1)
+    found.reader = "ffprobe"
+
+
+def _check_count(found: _Found, expected: Expectation) -> Check:
+    have, want = len(found.times), len(expected.times)
+    return Check("frame count", have == want, f"{have} frames" if have == want else f"{have} frames, the source has {want}")
+
+
+def _check_times(found: _Found, expected: Expectation, tolerance: Fraction) -> Check:
+    for index, (have, want) in enumerate(zip(found.times, expected.times, strict=False)):
+        if abs(have - want) > tolerance:
+            return Check(
+                "timestamps", False, f"frame {index} is at {float(have):.6f} s, the source has it at {float(want):.6f} s"
+            )
+    manner = "exact" if tolerance == 0 else "within 0.5 ms, Matroska's resolution"
+    return Check("timestamps", True, f"every frame {manner}")
+
+
+def _check_size(found: _Found, expected: Expectation) -> Check:
+    (width, height), (want_width, want_height) = found.size, expected.size
+    padded = width - want_width in (0, want_width % 2) and height - want_height in (0, want_height % 2)
+    if not padded:
+        return Check("picture size", False, f"{width}×{height}, the source shows {want_width}×{want_height}")
+    if found.sample_aspect != expected.sample_aspect:
+        detail = f"pixel shape {found.sample_aspect}, the source has {expected.sample_aspect}"
+        return Check("picture size", False, detail)
+    return Check("picture size", True, f"{width}×{height}, pixel shape {found.sample_aspect}")
+
+
+def _check_color(found: _Found, expected: Expectation) -> Check:
+    """Compare the tags that the output's pixels can have: RGB has no matrix, grey and RGB are full range by nature."""
+    names = ["primaries", "transfer"]
+    if found.layout is not None and found.layout.model == "yuv":
+        names += ["matrix", "range"]
+    for name in names:
+        have, want = getattr(found.color, name), getattr(expected.color, name)
+        if want not in (UNSPECIFIED, "gbr", have):
+            return Check("colour tags", False, f"{name} is {have}, the source has {want}")
+    return Check("colour tags", True, ", ".join(f"{name} {getattr(found.color, name)}" for name in names))
+
+
+def _check_sound(found: _Found, expected: Expectation, tolerance: Fraction) -> list[Check]:
+    if len(found.tracks) != len(expected.tracks):
+        detail = f"{len(found.tracks)} tracks, the source has {len(expected.tracks)}"
+        return [Check("sound", False, detail)]
+    checks = []
+    for number, (have, want) in enumerate(zip(found.tracks, expected.tracks, strict=True)):
+        name = "sound" if len(expected.tracks) == 1 else f"sound {number}"
+        checks.append(Check(name, *_compare_track(have, want, tolerance)))
+    return checks
+
+
+def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> tuple[bool, str]:
+    """Packets and their times for copied sound; only the start for encoded sound, whose packets are others."""
+    assert have.start is not None
+    assert want.start is not None
+    if not want.copied or (len(have.checksums) != len(want.checksums) and not set(have.checksums) & set(want.checksums)):
+        # An encoder's priming may lie before the first sound by a packet, at most 1024 samples at 8 kHz.
+        off = abs(have.start - want.start)
+        ok = off <= Fraction(1024, 8000)
+        return ok, f"encoded anew, starts {float(have.start - want.start) * 1000:+.1f} ms from the source's"
+    if len(have.checksums) != len(want.checksums):
+        return False, f"{len(have.checksums)} packets, the source has {len(want.checksums)}"
+    for index, pair in enumerate(zip(have.checksums, want.checksums, strict=True)):
+        if pair[0] != pair[1]:
+            return False, f"packet {index} differs from the source's"
+        off = have.times[index] - want.times[index]
+        if abs(off) > tolerance:
+            return False, f"packet {index} is {float(off) * 1000:+.3f} ms from where the source has it"
+    return True, f"{len(have.checksums)} packets identical, in place"

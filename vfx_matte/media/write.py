@@ -1,0 +1,196 @@
+"""Frames to files. Takes pictures with their source's exact times, gives a finished file under its name, or nothing.
+
+Timestamps are the source's: exact in MP4 and MOV (same time base), rounded to the millisecond in Matroska and WebM, which
+can hold nothing finer. A file is written as NAME.part and renamed when complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+
+from vfx_matte.backend import Notify
+from vfx_matte.errors import OutputError
+from vfx_matte.media.formats import EncodePlan
+from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.sound import SoundCopier, SoundTrack
+from vfx_matte.picture import Picture
+from vfx_matte.timeline import FrameTime, Timeline
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space, or choose another place with -o",
+    errno.EACCES: "the folder is not writable: choose another place with -o",
+    errno.EROFS: "the folder is read-only: choose another place with -o",
+    errno.EPERM: "the folder is not writable: choose another place with -o",
+    errno.ENOENT: "the folder does not exist: create it, or choose another place with -o",
+    errno.ENOTDIR: "part of the path is a file: choose another place with -o",
+    errno.EISDIR: "that is a folder: give a file name",
+}
+
+
+def output_error(path: Path, error: Exception) -> OutputError:
+    """Turn a system or FFmpeg error met while writing `path` into one line and a hint."""
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error)
+    hint = _HINTS.get(number, "try another --codec or place") if isinstance(number, int) else ""
+    return OutputError(f"{str(path)!r} cannot be written: {reason}", hint=hint)
+
+
+def output_time_base(timeline: Timeline, plan: EncodePlan) -> Fraction:
+    """The time base frames are encoded in: the source's own, written as 1/n because MP4 tracks count in whole n-ths."""
+    base = timeline.time_base
+    return Fraction(1, base.denominator) if plan.container.exact_time else base
+
+
+class VideoWriter:
+    """Writes one video file with the sound of its source. Use as a context manager; leaving it without an error finishes
+    the file, leaving it with one removes what was written and keeps an earlier file of that name.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        plan: EncodePlan,
+        *,
+        source: ClipInfo,
+        sound: bool = True,
+        notify: Notify,
+    ) -> None:
+        """Open `path` for writing.
+
+        source: the clip whose times, pixel shape and sound the output carries. sound: False leaves the sound out.
+        Raises OutputError when the place cannot be written or the encoder does not start.
+        """
+        self.path = path
+        self.plan = plan
+        self._part = path.with_name(path.name + ".part")
+        self._source = source
+        self._base = output_time_base(source.timeline, plan)
+        self._shift = source.origin
+        self._durations: dict[int, int] = {}
+        self._sound: SoundCopier | None = None
+        self._output: av.container.OutputContainer | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+            self._output = av.open(f"file:{self._part}", "w", format=plan.container.muxer, options=self._muxer_options())
+            self._stream = self._open_encoder(self._output)
+            if sound and source.audio:
+                self._sound = SoundCopier(source, self._output, plan.container, name=path.name, notify=notify)
+            if source.other_streams:
+                notify(f"{path.name}: {', '.join(sorted(set(source.other_streams)))} streams are not carried over")
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self._discard()
+            raise output_error(path, error) from error
+
+    @property
+    def tracks(self) -> list[SoundTrack]:
+        """The sound tracks written so far."""
+        return self._sound.tracks if self._sound else []
+
+    def _muxer_options(self) -> dict[str, str]:
+        if not self.plan.container.exact_time:
+            return {"avoid_negative_ts": "disabled"}
+        return {
+            "video_track_timescale": str(self._base.denominator),
+            "movie_timescale": str(_movie_timescale(self._base, self._source)),
+            "movflags": "+faststart",
+        }
+
+    def _open_encoder(self, output: av.container.OutputContainer) -> av.VideoStream:
+        plan, source = self.plan, self._source
+        stream = output.add_stream(plan.codec, rate=_encoder_rate(source.timeline), options=plan.options)
+        assert isinstance(stream, av.VideoStream)
+        extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
+        stream.width, stream.height = source.width + extra[0], source.height + extra[1]
+        stream.pix_fmt = plan.pixel_format
+        context = stream.codec_context
+        context.time_base = self._base
+        stream.time_base = self._base
+        context.sample_aspect_ratio = source.sample_aspect
+        stream.sample_aspect_ratio = source.sample_aspect
+        context.thread_count = 0
+        put_tags(context, plan.color)
+        if plan.codec_tag:
+            context.codec_tag = plan.codec_tag
+        if source.timecode and plan.suffix in (".mov", ".mp4"):
+            stream.metadata["timecode"] = source.timecode
+        return stream
+
+    def write(self, picture: Picture, time: FrameTime) -> None:
+        """Encode one picture at the time of its source frame. Raises OutputError when writing fails."""
+        try:
+            planar = as_layout(picture, self.plan.layout, color=self.plan.color)
+            frame = packed(frame_from(planar, pad_to_even=self.plan.pad_to_even), self.plan.pixel_format)
+            put_tags(frame, self.plan.color)
+            exact = time.start - self._shift
+            frame.pts = round(exact / self._base)
+            frame.time_base = self._base
+            self._durations[frame.pts] = round(time.duration * time.time_base / self._base)
+            if self._sound:
+                self._sound.pump(exact)
+            self._mux(self._stream.encode(frame))
+        except (av.FFmpegError, OSError) as error:
+            raise output_error(self.path, error) from error
+
+    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+        assert self._output is not None
+        for packet in packets:
+            if packet.pts is not None:
+                packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._output.mux(packet)
+
+    def _finish(self) -> None:
+        assert self._output is not None
+        try:
+            self._mux(self._stream.encode(None))
+            if self._sound:
+                self._sound.pump(None)
+            self._output.close()
+            self._part.replace(self.path)
+        except (av.FFmpegError, OSError) as error:
+            raise output_error(self.path, error) from error
+
+    def _discard(self) -> None:
+        if self._output is not None:
+            # The file is thrown away; the first error is the one to report.
+            with contextlib.suppress(av.FFmpegError, OSError):
+                self._output.close()
+        self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            if self._sound:
+                self._sound.__exit__(None, None, None)
+            if self._part.exists():
+                self._discard()
+
+
+def _encoder_rate(timeline: Timeline) -> Fraction:
+    """A frame rate for the encoder's rate control, small enough for every encoder; timestamps do not depend on it."""
+    return timeline.average_fps.limit_denominator(1001)
+
+
+def _movie_timescale(base: Fraction, source: ClipInfo) -> int:
+    """Ticks a second of the movie's own clock, in which MP4 edit lists say how late a track starts.
+
+    The default of milliseconds would round a late start; the least common multiple of all tracks' clocks rounds nothing.
+    """
+    starts = [track.start - source.origin for track in source.audio if track.start is not None]
+    exact = math.lcm(base.denominator, *(start.denominator for start in starts))
+    return exact if exact < 2**31 else base.denominator
