@@ -1,0 +1,88 @@
+"""Masks from frame to frame. Takes images and reference masks, gives probabilities; knows no file (except weights) and no time.
+
+A propagator walks in one direction at a time: `driver.propagate` decides which frames it sees, in which order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from vfx_matte.errors import PropagatorError, UsageError
+from vfx_matte.masks import Image, Mask, Probabilities
+
+_IMPLEMENTATIONS = {
+    "builtin": ("vfx_matte.propagate.builtin", "BuiltinPropagator"),
+    "xmem": ("vfx_matte.propagate.xmem", "XMemPropagator"),
+    "fake": ("vfx_matte.propagate.fake", "FakePropagator"),
+}
+"""Name → module and class. Modules are imported when they are opened; "fake" is for tests."""
+
+
+@runtime_checkable
+class Propagator(Protocol):
+    """Carries masks through a clip, one frame at a time."""
+
+    @property
+    def num_objects(self) -> int:
+        """K, the number of objects; ids are 1..K. Fixed when the propagator is opened."""
+
+    def remember(self, image: Image, mask: Mask) -> None:
+        """Put a reference into permanent memory. image: uint8 (H, W, 3) RGB; mask: uint8 (H, W), ids 0..K.
+
+        Call it before the first `step` (or after `forget_temporary`); the order of references does not matter.
+        """
+
+    def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
+        """Segment the next frame of the walk.
+
+        image: uint8 (H, W, 3) RGB. mask: given ids for this frame; objects present in it take exactly that shape and start
+        the walk from it. last: True on the walk's last frame (nothing needs remembering for a next one).
+        Returns float32 (K+1, H, W), background first, summing to 1.
+        Raises ValueError for other shapes or dtypes, and when no object has been shown yet.
+        """
+
+    def forget_temporary(self) -> None:
+        """Start another walk: drop what was learned from frames, keep what `remember` was given."""
+
+
+def open_propagator(name: str, *, num_objects: int, **options: object) -> Propagator:
+    """Make a propagator for objects 1..num_objects.
+
+    name: "builtin", "xmem" or "fake". options: passed to the implementation as they are (for XMem weights, device, …).
+    Raises UsageError for another name, PropagatorError when this version has no such propagator, and what the
+    implementation raises (TypeError for an unknown option, ValueError for num_objects < 1).
+    """
+    if name not in _IMPLEMENTATIONS:
+        raise UsageError(
+            f"propagator {name!r} is unknown, expected {', '.join(_IMPLEMENTATIONS)}", hint="use --propagator builtin"
+        )
+    module_name, class_name = _IMPLEMENTATIONS[name]
+    if importlib.util.find_spec(module_name) is None:
+        raise PropagatorError(f"this version has no {_title(name)} propagator", hint="use --propagator builtin")
+    propagator: Propagator = getattr(importlib.import_module(module_name), class_name)(num_objects=num_objects, **options)
+    return propagator
+
+
+def choose_propagator(name: str | None, *, weights: Path) -> tuple[str, str]:
+    """Decide which propagator to open, and say so in one line for people.
+
+    name: an explicit choice, taken as it is (`open_propagator` checks it); None takes XMem when its module, PyTorch and the
+    weights file are all there, else the built-in one. Looks for packages without importing them.
+    """
+    if name is not None:
+        return name, f"{_title(name)} propagator (as asked)"
+    if importlib.util.find_spec(_IMPLEMENTATIONS["xmem"][0]) is None:
+        return "builtin", "built-in propagator (no weights needed); XMem is not part of this version"
+    if importlib.util.find_spec("torch") is None:
+        return "builtin", "built-in propagator (no weights needed); XMem needs PyTorch: pip install 'vfx-matte[xmem]'"
+    if not weights.is_file():
+        return "builtin", f"built-in propagator (no weights needed); XMem needs its weights at {weights}"
+    return "xmem", f"XMem propagator, weights {weights}; --propagator builtin does without"
+
+
+def _title(name: str) -> str:
+    """The name as people write it."""
+    return {"builtin": "built-in", "xmem": "XMem"}.get(name, name)

@@ -1,0 +1,290 @@
+"""The cues of the built-in propagator. Takes what is known of a frame, gives evidence for "object"; never keeps state.
+
+Evidence is a log odds: above 0 speaks for the object, below 0 for the rest. `WEIGHTS` says how much each cue counts.
+The set of cues and their weights were fitted in closed loop on ten DAVIS 2016 sequences; the ideas are older, and each
+function names its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from vfx_matte.backend import Array
+
+
+@dataclass(frozen=True)
+class FusionWeights:
+    """Weight of each cue in the sum of log odds. *near* and *far* are the widths of the blur that a cue is read through.
+
+    Negative weights belong to pairs: near minus far, and reference minus running, measure a difference.
+    """
+
+    bias: float = -0.076
+    prior_near: float = 0.24  # the warped mask, σ 1.5 px
+    prior_far: float = -0.51  # the same, σ 7 px
+    distance: float = 0.46  # signed distance to the warped mask's edge
+    color_near: float = 0.54  # colour words around here, σ 1.5 cells
+    color_far: float = -0.45  # the same, σ 4 cells
+    color_running: float = -0.65  # colour words of the last twenty or so frames
+    color_reference: float = 0.67  # colour words of the references
+    color_relative: float = 0.53  # colour words at the same place of the object in its reference
+    texture_near: float = 0.61  # texture words, likewise
+    texture_far: float = 0.04
+    texture_running: float = -0.60
+    texture_reference: float = 0.52
+    motion: float = 0.55  # moves like the object or like the background
+    background_plate: float = 0.30  # unlike the clean background seen here before
+    object_plate: float = 0.30  # like the object seen here before
+
+
+WEIGHTS = FusionWeights()
+PRIOR_NEAR_PX, PRIOR_FAR_PX = 1.5, 7.0
+NEAR_CELLS, FAR_CELLS, RELATIVE_CELLS = 1.5, 4.0, 2.5
+GATE_PX = 24
+"""Nothing farther than this from the warped mask is object."""
+
+
+MIN_FLOW_PX = 16
+"""OpenCV's DIS refuses smaller pictures."""
+
+
+def optical_flow(now: Array, before: Array) -> Array:
+    """Where each pixel was in the frame before: float32 (h, w, 2), (x, y) in pixels.
+
+    now, before: uint8 (h, w). Dense inverse search (Kroeger et al., ECCV 2016), medium preset.
+    """
+    height, width = now.shape
+    missing = (0, max(0, MIN_FLOW_PX - height), 0, max(0, MIN_FLOW_PX - width))
+    first, second = (cv2.copyMakeBorder(gray, *missing, cv2.BORDER_REPLICATE) for gray in (now, before))
+    # A new estimator each time: a used one keeps buffers, and the same frames then give slightly different flow.
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: Array = estimator.calc(first, second, np.zeros((*first.shape, 2), np.float32))
+    cropped: Array = flow[:height, :width]
+    return cropped
+
+
+def logit(probability: Array, floor: float) -> Array:
+    """Log odds of a probability clamped to [floor, 1 - floor]."""
+    clamped = np.clip(probability, np.float32(floor), np.float32(1 - floor))
+    odds: Array = np.log(clamped / (1 - clamped))
+    return odds
+
+
+def sigmoid(log_odds: Array) -> Array:
+    """Probability of log odds."""
+    probability: Array = 1 / (1 + np.exp(-log_odds))
+    return probability
+
+
+def prior_evidence(prior: Array, sigma_px: float) -> Array:
+    """The warped mask seen through a Gaussian blur: float32 (h, w) in [0, 1] → log odds within ±3.9."""
+    return logit(cv2.GaussianBlur(prior, (0, 0), sigma_px), 0.02)
+
+
+def edge_distances(prior: Array) -> tuple[Array, Array]:
+    """How deep each pixel lies inside prior ≥ 0.5, and how far outside, in pixels: two float32 (h, w)."""
+    inside = (prior >= 0.5).astype(np.uint8)
+    return tuple(cv2.distanceTransform(region, cv2.DIST_L2, 5) for region in (inside, 1 - inside))  # type: ignore[return-value]
+
+
+def distance_evidence(depth: Array, outside: Array) -> Array:
+    """Signed distance to the warped mask's edge, 8 px for one unit, within ±3 (a level set: Osher & Sethian 1988)."""
+    return np.clip((depth - outside) / 8, -3, 3)
+
+
+def local_ratio(inside: Array, outside: Array, sigma_cells: float, cell_area_px: float) -> Array:
+    """Log ratio of blurred local histograms (localised colour models: Bai et al., Video SnapCut, SIGGRAPH 2009).
+
+    inside, outside: float32 (cells_y, cells_x, N), soft pixel counts after the blur; one fiftieth of a full cell under
+    the blur's centre keeps the ratio near 0 where little was seen.
+    """
+    little = np.float32(0.02 * cell_area_px / (2 * math.pi * sigma_cells**2))
+    ratio: Array = np.log((inside + little) / (outside + little))
+    return ratio
+
+
+def global_ratio(inside: Array, outside: Array) -> Array:
+    """Log likelihood ratio of words between two classes, each normalised to one: float32 (N,) twice → (N,)."""
+    smoothing = 0.02 / inside.shape[0]
+    ratio: Array = np.log(
+        (inside / max(float(inside.sum()), 1e-6) + smoothing) / (outside / max(float(outside.sum()), 1e-6) + smoothing)
+    )
+    return ratio.astype(np.float32)
+
+
+class Pose(NamedTuple):
+    """Where an object is: centroid in pixels (x, y) and area in pixels."""
+
+    x: float
+    y: float
+    area: float
+
+
+def pose_of(mask: Array) -> Pose:
+    """Measure a soft mask, float32 (h, w), by its zeroth and first moments; area 0 when it is empty."""
+    area = float(mask.sum())
+    if area <= 0:
+        return Pose(0.0, 0.0, 0.0)
+    columns, rows = mask.sum(axis=0), mask.sum(axis=1)
+    x = float(columns @ np.arange(columns.size, dtype=np.float32)) / area
+    return Pose(x, float(rows @ np.arange(rows.size, dtype=np.float32)) / area, area)
+
+
+def relative_places(own: tuple[Array, Array], now: Pose, then: Pose, cell_px: tuple[float, float]) -> tuple[Array, Array]:
+    """Map this frame's cell coordinates to an object's reference frame by centroid and √area scale (0.5 to 2).
+
+    own: rows (h, 1) and columns (1, w) in cell coordinates; cell_px: (height, width) of a cell in pixels.
+    """
+    scale = min(2.0, max(0.5, math.sqrt(now.area / max(then.area, 1.0))))
+    rows, columns = own
+    row_now, row_then = ((pose.y + 0.5) / cell_px[0] - 0.5 for pose in (now, then))
+    column_now, column_then = ((pose.x + 0.5) / cell_px[1] - 0.5 for pose in (now, then))
+    moved_rows = (rows - np.float32(row_now)) / np.float32(scale) + np.float32(row_then)
+    moved_columns = (columns - np.float32(column_now)) / np.float32(scale) + np.float32(column_then)
+    return moved_rows, moved_columns
+
+
+def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
+    """Flow of each class, smoothed over σ = 2 cells by normalised convolution (Knutsson & Westin, CVPR 1993).
+
+    flow: float32 (h, w, 2); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x, 2); where a class is far
+    away it takes its mean flow.
+    """
+    size = (cells[1], cells[0])
+    smoothed = []
+    for weight in weights:
+        parts = np.dstack([flow * weight[..., None], weight])
+        sums = cv2.resize(parts, size, interpolation=cv2.INTER_AREA)
+        total = sums.reshape(-1, 3).sum(axis=0)
+        mean = total[:2] / max(float(total[2]), 1e-6)
+        sums = cv2.GaussianBlur(sums, (0, 0), 2, borderType=cv2.BORDER_REPLICATE)
+        smoothed.append((sums[..., :2] + 1e-3 * mean) / (sums[..., 2:] + 1e-3))
+    return np.stack(smoothed).astype(np.float32)
+
+
+def affine_flow(flow: Array, weight: Array) -> Array:
+    """Fit one affine motion to a class's flow and evaluate it everywhere: float32 (h, w, 2).
+
+    Iteratively reweighted least squares with Cauchy weights 1/(1 + r²), four rounds, on every fourth pixel (robust
+    parametric motion: Odobez & Bouthemy, JVCIR 1995). A ridge of one pixel's weight keeps tiny objects translating.
+    flow: float32 (h, w, 2) in pixels; weight: float32 (h, w).
+    """
+    height, width = weight.shape
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32) / 100
+    step = 4 if min(height, width) >= 64 else 1
+    sparse = flow[::step, ::step].reshape(-1, 2).astype(np.float64)
+    base = weight[::step, ::step].reshape(-1).astype(np.float64)
+    x, y = (grid[::step, ::step].reshape(-1) for grid in (columns, rows))
+    total = max(float(base.sum()), 1e-6)
+    mid_x, mid_y = float(base @ x) / total, float(base @ y) / total
+    design = np.stack([np.ones_like(x), x - mid_x, y - mid_y], axis=1).astype(np.float64)
+    robust: Array = base
+    solution: Array = np.zeros((3, 2))
+    for _ in range(4):
+        weighted = design * robust[:, None]
+        solution = np.linalg.solve(weighted.T @ design + np.diag([1e-6, 1.0, 1.0]), weighted.T @ sparse)
+        residual = ((sparse - design @ solution) ** 2).sum(axis=1)
+        robust = base / (1 + residual)
+    fit = solution.astype(np.float32)
+    motion: Array = fit[0] + (columns[..., None] - np.float32(mid_x)) * fit[1] + (rows[..., None] - np.float32(mid_y)) * fit[2]
+    return motion
+
+
+def motion_evidence(flow: Array, object_flow: Array, background_flow: Array) -> Array:
+    """Whose motion explains the flow better: residuals in pixels, each at most 6, their difference ÷ 1.5 within ±4.
+
+    All float32 (h, w, 2). (Motion competition: Cremers & Soatto, IJCV 2005.)
+    """
+    residuals = []
+    for model in (object_flow, background_flow):
+        apart = flow - model
+        residuals.append(np.minimum(cv2.magnitude(apart[..., 0], apart[..., 1]), 6))
+    return np.clip((residuals[1] - residuals[0]) / 1.5, -4, 4)
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A running picture of one class, with the hidden part missing (a clean plate: Wang & Adelson, TIP 1994).
+
+    lab: uint8 (h, w, 3), 0 where unknown; known: uint8 (h, w), 255 where the class was seen.
+    """
+
+    lab: Array
+    known: Array
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> Plate:
+        """A plate on which nothing was seen yet."""
+        return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8))
+
+    def carried(self, columns: Array, rows: Array) -> Plate:
+        """The plate as it lies on the next frame; columns, rows: float32 (h, w), where each pixel was."""
+        known = cv2.remap(self.known, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        return Plate(cv2.remap(self.lab, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), known)
+
+    def updated(self, lab: Array, clear: Array) -> Plate:
+        """The plate after seeing `lab` where `clear` (bool (h, w)): copied where new, else half old and half new."""
+        seen = clear.astype(np.uint8) * np.uint8(255)
+        fresh = np.where(self.known[..., None] > 0, cv2.addWeighted(self.lab, 0.5, lab, 0.5, 0), lab)
+        merged = np.where(clear[..., None], fresh, self.lab)
+        return Plate(merged, cv2.bitwise_or(self.known, seen))
+
+    def difference(self, lab: Array) -> Array:
+        """How unlike the plate a picture is: min(log(1 + d/2), 3) - 0.6, and 0 where the plate is unknown.
+
+        d is the excess outside the plate's 5×5 envelope (so that a small misalignment costs nothing), 0.5·L + a + b,
+        averaged over 5×5.
+        """
+        square = np.ones((5, 5), np.uint8)
+        hidden = cv2.cvtColor(cv2.bitwise_not(self.known), cv2.COLOR_GRAY2RGB)
+        upper = cv2.dilate(cv2.subtract(self.lab, hidden), square)
+        lower = cv2.erode(cv2.add(self.lab, hidden), square)
+        excess = cv2.add(cv2.subtract(lab, upper), cv2.subtract(lower, lab))
+        apart = cv2.transform(excess, np.array([[0.5, 1, 1]], np.float32))
+        apart = cv2.blur(apart.astype(np.float32), (5, 5))
+        evidence = np.minimum(np.log1p(apart / 2), 3) - np.float32(0.6)
+        return np.where(self.known > 0, evidence, np.float32(0))
+
+
+class GuidedFilter:
+    """Edge-aware smoothing that follows a colour guide (He, Sun & Tang, TPAMI 2013, eq. 19 to 21).
+
+    rgb: uint8 (h, w, 3), the guide; radius_px and epsilon (in squared code values) as in the paper.
+    """
+
+    def __init__(self, rgb: Array, *, radius_px: int = 6, epsilon: float = 40.0) -> None:
+        self._window = (2 * radius_px + 1, 2 * radius_px + 1)
+        # Centred code values: the variances below are differences of squares, and float32 must hold them.
+        self._guide = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) - 128
+        self._mean = self._box(self._guide)
+        red, green, blue = self._guide
+        moments = self._box(np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue]))
+        mean_r, mean_g, mean_b = self._mean
+        rr, gg, bb = (moments[i] - mean * mean + epsilon for i, mean in ((0, mean_r), (3, mean_g), (5, mean_b)))
+        rg, rb, gb = moments[1] - mean_r * mean_g, moments[2] - mean_r * mean_b, moments[4] - mean_g * mean_b
+        cofactors = (gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg)
+        rows = (
+            cofactors,
+            (cofactors[1], rr * bb - rb * rb, rg * rb - rr * gb),
+            (cofactors[2], rg * rb - rr * gb, rr * gg - rg * rg),
+        )
+        determinant = rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
+        self._inverse = [np.stack(row) / determinant for row in rows]
+
+    def __call__(self, picture: Array) -> Array:
+        """Filter float32 (h, w)."""
+        mean = self._box(picture[None])[0]
+        covariance = self._box(self._guide * picture) - self._mean * mean
+        slope = np.stack([(row * covariance).sum(axis=0) for row in self._inverse])
+        offset = mean - (slope * self._mean).sum(axis=0)
+        smooth: Array = (self._box(slope) * self._guide).sum(axis=0) + self._box(offset[None])[0]
+        return smooth
+
+    def _box(self, planes: Array) -> Array:
+        """Mean over the window, plane by plane: float32 (C, h, w)."""
+        return np.stack([cv2.blur(plane, self._window) for plane in planes])

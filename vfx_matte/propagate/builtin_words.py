@@ -1,0 +1,271 @@
+"""How a frame looks, in words. Takes small RGB frames, gives word indices and soft histograms; never says what is object.
+
+A *word* is the nearest of some hundred typical colours (or textures) that k-means finds on the reference frames. Histograms
+of words are the built-in propagator's whole memory: *global* ones count a class over a frame, *local* ones count it in
+every cell of a coarse grid, so that "green, here" and "green, over there" are two things.
+Classes are numbered as everywhere: 0 is the background, 1..K the objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.masks import Image
+
+CELL_PX = 8
+"""Side of a histogram cell in working pixels."""
+
+RING_PX = 30
+"""Width of the ring around the objects that gets words of its own, in working pixels."""
+
+OBJECT_WORDS, MIN_OBJECT_WORDS, RING_WORDS, BACKGROUND_WORDS = 64, 16, 32, 32
+LAB_SCALE = np.array([0.6, 1.3, 1.3], np.float32)
+"""Weights of 8-bit L, a, b in colour distances: light changes more than hue."""
+
+_SAMPLES, _KMEANS_ROUNDS = 4096, 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """One frame at working size, with what is derived from it on first use.
+
+    rgb: uint8 (h, w, 3).
+    """
+
+    rgb: Image
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the working size."""
+        return int(self.rgb.shape[0]), int(self.rgb.shape[1])
+
+    @cached_property
+    def gray(self) -> Array:
+        """uint8 (h, w): luma."""
+        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
+
+    @cached_property
+    def lab(self) -> Array:
+        """uint8 (h, w, 3): CIE L*a*b*, L scaled to 0..255, a and b offset by 128."""
+        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2LAB)
+
+    @property
+    def texture_shape(self) -> tuple[int, int]:
+        """(h/2, w/2), at least (1, 1)."""
+        return max(1, self.rgb.shape[0] // 2), max(1, self.rgb.shape[1] // 2)
+
+    @cached_property
+    def texture(self) -> Array:
+        """float32 (h/2, w/2, 8): blurred colour, its 11×11 mean, and the strength of horizontal and vertical detail."""
+        height, width = self.texture_shape
+        half = cv2.resize(self.lab, (width, height), interpolation=cv2.INTER_AREA)
+        color = cv2.GaussianBlur(half.astype(np.float32) * LAB_SCALE, (0, 0), 1.2)
+        light = half[..., 0].astype(np.float32)
+        detail = [cv2.Sobel(light, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0)]
+        strength = cv2.GaussianBlur(8 * np.log1p(np.abs(np.dstack(detail)) / 6), (0, 0), 1.2)
+        return np.concatenate([color, 0.6 * cv2.blur(color, (11, 11)), strength], axis=2)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Typical colours and textures.
+
+    color_table: int32 (32768,), the word of a colour by the upper five bits of L, a, b. color_count: how many words.
+    texture_words: float32 (N, 8), the textures themselves.
+    """
+
+    color_table: Array
+    color_count: int
+    texture_words: Array
+
+    @property
+    def texture_count(self) -> int:
+        """How many texture words there are."""
+        return int(self.texture_words.shape[0])
+
+    def color_indices(self, look: Look) -> Array:
+        """The colour word of every pixel: int32 (h·w,)."""
+        upper = (look.lab >> 3).reshape(-1, 3).astype(np.int32)
+        indices: Array = self.color_table[(upper[:, 0] << 10) | (upper[:, 1] << 5) | upper[:, 2]]
+        return indices
+
+    def texture_indices(self, look: Look) -> Array:
+        """The texture word of every pixel of the half-size frame: int32 (h/2 · w/2,)."""
+        return _nearest(look.texture.reshape(-1, 8), self.texture_words)
+
+
+def learn_vocabulary(references: Sequence[tuple[Look, Array]]) -> Vocabulary:
+    """Find the words of some reference frames.
+
+    references: each a look and its object probabilities, float32 (K, h, w). Half of the words describe the objects
+    (shared out among them), a quarter the ring around them, a quarter the whole background.
+    """
+    colors = [(look.lab.astype(np.float32) * LAB_SCALE, objects) for look, objects in references]
+    textures = []
+    for look, objects in references:
+        height, width = look.texture_shape
+        small = [cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in objects]
+        textures.append((look.texture, np.stack(small)))
+    color_words = _words(colors, ring_px=RING_PX)
+    levels = np.arange(32, dtype=np.float32) * 8 + 4
+    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3) * LAB_SCALE
+    return Vocabulary(_nearest(cube, color_words), color_words.shape[0], _words(textures, ring_px=RING_PX // 2))
+
+
+def _words(references: Sequence[tuple[Array, Array]], *, ring_px: int) -> Array:
+    """Cluster features (h, w, D) region by region: float32 (N, D)."""
+    num_objects = references[0][1].shape[0]
+    quota = [max(OBJECT_WORDS // num_objects, MIN_OBJECT_WORDS)] * num_objects + [RING_WORDS, BACKGROUND_WORDS]
+    pools: list[list[Array]] = [[] for _ in quota]
+    for feature, objects in references:
+        for pool, region in zip(pools, _regions(objects, ring_px), strict=True):
+            pool.append(feature[region])
+    words = [_kmeans(np.concatenate(pool), count) for pool, count in zip(pools, quota, strict=True)]
+    return np.concatenate(words)
+
+
+def _regions(objects: Array, ring_px: int) -> list[Array]:
+    """Boolean (h, w) regions: each object's, the ring around all of them, and the background without them."""
+    strongest = objects.max(axis=(1, 2), keepdims=True)
+    inside = objects >= np.clip(strongest, 1e-3, 0.5)  # an object too small for its own pixel keeps its best one
+    outside = ~inside.any(axis=0)
+    if outside.all():
+        return [*inside, outside, outside]
+    distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
+    return [*inside, outside & (distance <= ring_px), outside]
+
+
+def _kmeans(samples: Array, count: int) -> Array:
+    """Centres of at most `count` clusters: float32 (≤ count, D). Deterministic.
+
+    samples: float32 (M, D). k-means++ seeding (Arthur & Vassilvitskii, SODA 2007), then Lloyd's iterations.
+    """
+    if samples.shape[0] > _SAMPLES:
+        samples = samples[np.linspace(0, samples.shape[0] - 1, _SAMPLES).astype(np.intp)]
+    if samples.shape[0] <= count:
+        return samples
+    random = np.random.default_rng(0)
+    centres = [samples[int(random.integers(samples.shape[0]))]]
+    distance = ((samples - centres[0]) ** 2).sum(axis=1)
+    while len(centres) < count and distance.any():
+        cumulative = np.cumsum(distance, dtype=np.float64)
+        drawn = np.searchsorted(cumulative, random.random() * cumulative[-1], side="right")
+        centres.append(samples[min(int(drawn), samples.shape[0] - 1)])
+        distance = np.minimum(distance, ((samples - centres[-1]) ** 2).sum(axis=1))
+    words: Array = np.stack(centres)
+    for _ in range(_KMEANS_ROUNDS):
+        nearest = _nearest(samples, words)
+        size = np.bincount(nearest, minlength=words.shape[0])[:, None]
+        total = np.stack([np.bincount(nearest, column, words.shape[0]) for column in samples.T], axis=1)
+        words = np.where(size > 0, total / np.maximum(size, 1), words).astype(np.float32)
+    return words
+
+
+def _nearest(features: Array, words: Array) -> Array:
+    """Index of the nearest word of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
+    score = features @ (-2 * words.T)
+    score += (words**2).sum(axis=1)
+    nearest: Array = np.argmin(score, axis=1).astype(np.int32)
+    return nearest
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Coarse cells over a picture of `shape` (h, w): where each pixel lies, for counting and for bilinear reading."""
+
+    shape: tuple[int, int]
+    cells: tuple[int, int]
+
+    @classmethod
+    def over(cls, shape: tuple[int, int], cell_px: int = CELL_PX) -> Grid:
+        """Cells as near to `cell_px` square as divides the picture evenly."""
+        return cls(shape, (max(1, round(shape[0] / cell_px)), max(1, round(shape[1] / cell_px))))
+
+    @property
+    def cell_px(self) -> tuple[float, float]:
+        """(height, width) of a cell in pixels."""
+        return self.shape[0] / self.cells[0], self.shape[1] / self.cells[1]
+
+    @property
+    def cell_area_px(self) -> float:
+        """Pixels in a cell."""
+        return self.cell_px[0] * self.cell_px[1]
+
+    @cached_property
+    def cell_of_pixel(self) -> Array:
+        """int32 (h·w,): the flat index of the cell that holds each pixel."""
+        rows = np.arange(self.shape[0], dtype=np.int32) * self.cells[0] // self.shape[0]
+        columns = np.arange(self.shape[1], dtype=np.int32) * self.cells[1] // self.shape[1]
+        return (rows[:, None] * self.cells[1] + columns).reshape(-1)
+
+    @cached_property
+    def centred(self) -> tuple[Array, Array]:
+        """The pixels' own rows (h, 1) and columns (1, w) in cell coordinates, float32; 0 is the first cell's centre."""
+        rows = (np.arange(self.shape[0], dtype=np.float32) + 0.5) * (self.cells[0] / self.shape[0]) - 0.5
+        columns = (np.arange(self.shape[1], dtype=np.float32) + 0.5) * (self.cells[1] / self.shape[1]) - 0.5
+        return rows[:, None], columns[None, :]
+
+    def count(self, words: Array, weights: Array, num_words: int) -> Array:
+        """Soft histograms: how much of each class each word has in each cell.
+
+        words: int32 (h·w,); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x, num_words).
+        """
+        index = self.cell_of_pixel * np.int32(num_words) + words
+        size = self.cells[0] * self.cells[1] * num_words
+        counted = [np.bincount(index, layer.reshape(-1), size).astype(np.float32) for layer in weights]
+        return np.stack(counted).reshape(-1, *self.cells, num_words)
+
+    def read(self, table: Array, words: Array, rows: Array | None = None, columns: Array | None = None) -> Array:
+        """Look up each pixel's word in the four cells around it, bilinearly: float32 (h, w).
+
+        table: float32 (cells_y, cells_x, N). rows, columns: where to read, in cell coordinates as `centred` gives them
+        (the pixels' own places when None).
+        """
+        own_rows, own_columns = self.centred
+        rows = np.clip(own_rows if rows is None else rows, 0, self.cells[0] - 1)
+        columns = np.clip(own_columns if columns is None else columns, 0, self.cells[1] - 1)
+        top, left = rows.astype(np.int32), columns.astype(np.int32)
+        down, right = rows - top, columns - left
+        below, beside = np.minimum(top + 1, self.cells[0] - 1), np.minimum(left + 1, self.cells[1] - 1)
+        flat, stride = table.reshape(-1), np.int32(table.shape[2])
+        word = words.reshape(self.shape)
+        top, below = top * np.int32(self.cells[1]) * stride, below * np.int32(self.cells[1]) * stride
+        left, beside = left * stride + word, beside * stride + word
+        upper = flat.take(top + left) * (1 - right) + flat.take(top + beside) * right
+        lower = flat.take(below + left) * (1 - right) + flat.take(below + beside) * right
+        value: Array = upper + (lower - upper) * down
+        return value
+
+    def advect(self, histograms: Array, flow: Array) -> Array:
+        """Move local histograms along: each cell takes what was where its flow points to.
+
+        histograms: float32 (cells_y, cells_x, N); flow: float32 (cells_y, cells_x, 2), from here to the previous frame in
+        working pixels (x, y).
+        """
+        step_x, step_y = self.cells[1] / self.shape[1], self.cells[0] / self.shape[0]
+        columns = np.arange(self.cells[1], dtype=np.float32) + flow[..., 0] * step_x
+        rows = np.arange(self.cells[0], dtype=np.float32)[:, None] + flow[..., 1] * step_y
+        return cv2.remap(histograms, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def blur(self, histograms: Array, sigma_cells: float) -> Array:
+        """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x, N) → the same."""
+        count, num_words = histograms.shape[0], histograms.shape[3]
+        vertical, horizontal = (_gaussian_matrix(cells, sigma_cells) for cells in self.cells)
+        mixed = vertical @ histograms.reshape(count, self.cells[0], -1)
+        mixed = horizontal @ mixed.reshape(count * self.cells[0], self.cells[1], num_words)
+        blurred: Array = mixed.reshape(histograms.shape)
+        return blurred
+
+
+def _gaussian_matrix(size: int, sigma: float) -> Array:
+    """Row-normalised Gaussian weights between `size` positions: float32 (size, size)."""
+    place = np.arange(size, dtype=np.float32)
+    weights = np.exp(-((place[:, None] - place) ** 2) / np.float32(2 * sigma * sigma))
+    matrix: Array = weights / weights.sum(axis=1, keepdims=True)
+    return matrix

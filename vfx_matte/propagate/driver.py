@@ -1,0 +1,248 @@
+"""The order in which a propagator sees frames. Takes images by index and reference masks, gives masks; never holds a clip.
+
+At any time one image is alive, plus a spool of at most `SPOOL_FRAMES` soft masks where two walks meet. Everything else is
+plain integers, so memory does not grow with the clip. Closing the generator stops the work.
+
+The plan, from reference to reference:
+
+- Frames before the first reference: one backward walk.
+- Between two references: a forward walk from the earlier and a backward walk from the later one meet in the middle, where
+  they are blended by distance over the spool's length. Every object is blended between the walks that know it.
+- When the later reference does not show every object known so far (it adds one, or corrects one), the forward walk goes
+  through to it, so that the others are carried on; the walks then meet just before the later reference.
+- Frames after the last reference: one forward walk.
+
+So an object that first appears on a later reference exists from there on, and before it as far back as the two walks meet:
+the middle of the gap, or at most `SPOOL_FRAMES` frames when that reference shows only new objects.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.errors import MaskError
+from vfx_matte.masks import Image, Mask, Probabilities, object_ids
+from vfx_matte.propagate import Propagator
+
+SPOOL_FRAMES = 32
+SPOOL_BYTES = 128 * 2**20
+
+
+class ImageSource(Protocol):
+    """Frames by index, decoded when they are asked for. Ranges are half-open."""
+
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, Image]]:
+        """Yield (frame_index, uint8 (H, W, 3) RGB) for start, start + 1, … stop - 1."""
+
+    def backward(self, start: int, stop: int) -> Iterator[tuple[int, Image]]:
+        """Yield the same frames as `forward`, from stop - 1 down to start."""
+
+    def image(self, index: int) -> Image:
+        """One frame: uint8 (H, W, 3) RGB."""
+
+
+class Segmented(NamedTuple):
+    """One finished frame. mask: uint8 (H, W), ids 0..K; probabilities: float32 (K+1, H, W), background first."""
+
+    frame_index: int
+    mask: Mask
+    probabilities: Probabilities
+
+
+def propagate(
+    propagator: Propagator,
+    images: ImageSource,
+    references: Mapping[int, Mask],
+    *,
+    start: int,
+    stop: int,
+    completed: Mapping[int, Mask] | None = None,
+) -> Generator[Segmented, None, None]:
+    """Segment every frame of [start, stop) that is not completed, each exactly once.
+
+    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range; empty ones are ignored. All are
+    remembered first. On a reference frame the objects that it shows come out exactly as given.
+    completed: frames that are finished already, with their masks. They are not yielded; work goes on from the last one
+    before each hole by `step(image, mask=saved)`. It may be filled by the caller while masks arrive: only `in` and item
+    access are used, so it can read from disk.
+
+    Order: frames reached by a backward walk come in descending order, all others ascending; see the module's plan.
+    Raises MaskError when no reference shows an object, ValueError for an empty range or what the propagator refuses.
+    """
+    shown = {index: mask for index, mask in sorted(references.items()) if mask.any()}
+    if not shown:
+        raise MaskError("no reference mask shows an object", hint="paint at least one object on one frame")
+    if not 0 <= start < stop:
+        raise ValueError(f"range [{start}, {stop}) is empty or negative")
+    for index, mask in shown.items():
+        propagator.remember(images.image(index), mask)
+    yield from _Run(propagator, images, shown, start, stop, {} if completed is None else completed).frames()
+
+
+def harden(probabilities: Probabilities) -> Mask:
+    """The most probable id of every pixel: float32 (K+1, H, W) → uint8 (H, W). Equal ones go to the lower id."""
+    best, mask = probabilities[0].copy(), np.zeros(probabilities.shape[1:], np.uint8)
+    for index, layer in enumerate(probabilities[1:], start=1):
+        mask[layer > best] = index
+        np.maximum(best, layer, out=best)
+    return mask
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of `propagate`. references: not empty ones, ascending."""
+
+    propagator: Propagator
+    images: ImageSource
+    references: Mapping[int, Mask]
+    start: int
+    stop: int
+    completed: Mapping[int, Mask]
+
+    def frames(self) -> Iterator[Segmented]:
+        """Everything, in the order of the plan."""
+        origins = self._origins()
+        first = origins[0]
+        yield from self._walk(range(first, self.start - 1, -1), self._seed(first), lambda i: i < first and self._wants(i))
+        known: set[int] = set(object_ids(self._seed(first)))
+        seed, begin = self._seed(first), first
+        for earlier, later in itertools.pairwise(origins):
+            if earlier >= self.stop:
+                return
+            merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
+            seed, begin = (self._seed(later), later) if merged is None else (merged, later + 1)
+            known.update(object_ids(self.references[later]))
+        yield from self._walk(range(origins[-1], self.stop), seed, lambda i: i >= begin and self._wants(i))
+
+    def _origins(self) -> list[int]:
+        """The references to walk from: the last one up to `start` that shows every object known by then, and all after it."""
+        known: set[int] = set()
+        first = next(iter(self.references))
+        for index, mask in self.references.items():
+            known.update(object_ids(mask))
+            if index <= self.start and len(object_ids(mask)) == len(known):
+                first = index
+        return [index for index in self.references if index >= first]
+
+    def _wants(self, index: int) -> bool:
+        """Whether the frame is to be yielded."""
+        return self.start <= index < self.stop and index not in self.completed
+
+    def _seed(self, origin: int) -> Mask:
+        """The mask that a walk from a reference starts with: the finished one, which shows objects carried there too."""
+        return self.completed[origin] if origin in self.completed else self.references[origin]
+
+    def _between(
+        self, earlier: int, later: int, seed: Mask, *, known: Collection[int], begin: int
+    ) -> Generator[Segmented, None, Mask | None]:
+        """Frames [begin, later): forward from `earlier`, then backward from `later`, blended where both walks go.
+
+        Returns the mask of `later` when the forward walk had to go through it (and yielded it), else None.
+        """
+        shown = object_ids(self.references[later])
+        through = not set(known).issubset(shown)
+        meet = _meeting(earlier, later, through=through, frame_bytes=(max(*known, *shown)) * seed.size)
+        ends = later + 1 if through else meet.stop
+
+        def ahead(index: int) -> bool:
+            goal = through and index == later < self.stop and index not in self.completed
+            return goal or (begin <= index < ends and self._wants(index))
+
+        spool: dict[int, npt.NDArray[np.uint8]] = {}
+        merged: Mask | None = None
+        for frame in self._walk(range(earlier, ends), seed, ahead):
+            if frame.frame_index in meet:
+                spool[frame.frame_index] = _packed(frame.probabilities)
+                continue
+            if frame.frame_index == later:
+                merged = frame.mask
+            if self._wants(frame.frame_index):
+                yield frame
+        yield from self._behind(later, meet, spool, known)
+        return merged
+
+    def _behind(
+        self, later: int, meet: range, spool: dict[int, npt.NDArray[np.uint8]], known: Collection[int]
+    ) -> Iterator[Segmented]:
+        """Frames before `later` by a backward walk, blended with the forward walk's spooled ones; see `_between`."""
+        seed = self.references[later]
+        shown = object_ids(seed)
+        for frame in self._walk(range(later, meet.start - 1, -1), seed, lambda i: i < later and self._wants(i)):
+            packed = spool.pop(frame.frame_index, None)
+            if packed is None:
+                yield frame
+                continue
+            nearness = (frame.frame_index - meet.start + 1) / (len(meet) + 1)
+            weights = [nearness if k in known and k in shown else float(k in shown) for k in range(1, len(packed) + 1)]
+            yield _segmented(frame.frame_index, _blended(packed, frame.probabilities, weights))
+
+    def _walk(self, order: range, seed: Mask, needs: Callable[[int], bool]) -> Iterator[Segmented]:
+        """Step through as much of `order` as it takes to yield the frames that `needs` names.
+
+        order: from the walk's origin on, up or down. seed: the origin's mask. On the way `completed` masks are used to
+        start from, and references to correct by.
+        """
+        for run in self._runs(order, needs):
+            self.propagator.forget_temporary()
+            first, final = run[0], run[-1]
+            frames = self.images.forward(first, final + 1) if run.step > 0 else self.images.backward(final, first + 1)
+            for index, image in frames:
+                if index == order[0]:
+                    mask: Mask | None = seed
+                elif index == first:
+                    mask = self.completed[index]
+                else:
+                    mask = self.references.get(index)
+                probabilities = self.propagator.step(image, mask, last=index == final)
+                if needs(index):
+                    yield _segmented(index, probabilities)
+                del probabilities  # not beside the next one: at 4K each takes 66 MB or more
+
+    def _runs(self, order: range, needs: Callable[[int], bool]) -> Iterator[range]:
+        """Cut a walk where finished frames make stepping needless.
+
+        Each run begins on a frame whose mask is known and ends on one that is needed.
+        """
+        begin, end = order[:1].start, None
+        for index in order:
+            if needs(index):
+                end = index
+            elif index in self.completed:
+                if end is not None:
+                    yield range(begin, end + order.step, order.step)
+                begin, end = index, None
+        if end is not None:
+            yield range(begin, end + order.step, order.step)
+
+
+def _meeting(earlier: int, later: int, *, through: bool, frame_bytes: int) -> range:
+    """The frames between two references that both walks segment: around the middle, or next to the later reference."""
+    length = min(SPOOL_FRAMES, max(1, SPOOL_BYTES // frame_bytes), later - earlier - 1)
+    start = later - length if through else (earlier + later + 1 - length) // 2
+    return range(start, start + length)
+
+
+def _segmented(index: int, probabilities: Probabilities) -> Segmented:
+    return Segmented(index, harden(probabilities), probabilities)
+
+
+def _packed(probabilities: Probabilities) -> npt.NDArray[np.uint8]:
+    """The objects' probabilities in 8 bits: float32 (K+1, H, W) → uint8 (K, H, W)."""
+    return np.stack([np.rint(layer * 255).astype(np.uint8) for layer in probabilities[1:]])
+
+
+def _blended(packed: npt.NDArray[np.uint8], backward: Probabilities, weights: list[float]) -> Probabilities:
+    """Mix the two walks' probabilities. weights: one for each object, 0 = forward alone, 1 = backward alone."""
+    mixed = np.empty_like(backward)
+    for index, weight in enumerate(weights, start=1):
+        mixed[index] = packed[index - 1] * np.float32((1 - weight) / 255) + backward[index] * np.float32(weight)
+    total = mixed[1:].sum(axis=0)
+    mixed[0] = np.maximum(1 - total, 0)
+    mixed[1:] /= np.maximum(total, 1)
+    return mixed
