@@ -1,0 +1,106 @@
+"""Fixtures that several test files use: clips made once a session, notices, and the GPU where there is one."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clips import write_clip
+
+from vfx_matte.backend import Device, choose_device
+from vfx_matte.errors import DeviceError
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked gpu skip where CuPy finds no GPU, unless FAIL_WITHOUT_CUDA=1 says that there has to be one."""
+    if os.environ.get("FAIL_WITHOUT_CUDA") == "1" or not any(item.get_closest_marker("gpu") for item in items):
+        return
+    problem = _gpu_problem()
+    if problem:
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason=problem))
+
+
+@functools.cache
+def _gpu_problem() -> str:
+    """Why there is no usable GPU; empty when there is one."""
+    if importlib.util.find_spec("cupy") is None:
+        return "CuPy is not installed"
+    try:
+        choose_device("cuda", notify=print)
+    except DeviceError as error:
+        return error.message
+    return ""
+
+
+@pytest.fixture(scope="session")
+def gpu_device() -> Device:
+    """The CUDA device; fails where there is none (tests marked gpu are skipped before, see above)."""
+    return choose_device("cuda", notify=print)
+
+
+class Notices(list[str]):
+    """A notify callable that keeps what it is told."""
+
+    def __call__(self, text: str) -> None:
+        self.append(text)
+
+
+@pytest.fixture
+def notices() -> Notices:
+    return Notices()
+
+
+@pytest.fixture(scope="session")
+def make_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`write_clip` with a file name instead of a path; equal requests share one file, so never change it."""
+    folder = tmp_path_factory.mktemp("clips")
+    made: dict[str, Path] = {}
+
+    def make(name: str = "clip.mp4", **options: Any) -> Path:
+        key = f"{name} {sorted(options.items())!r}"
+        if key not in made:
+            place = folder / str(len(made))
+            place.mkdir()
+            made[key] = write_clip(place / name, **options)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ffprobe() -> Callable[..., dict[str, Any]]:
+    """Run the ffprobe program, an independent reader: ffprobe(path, "stream=…:packet=…") → its JSON."""
+    program = shutil.which("ffprobe")
+    if program is None:
+        pytest.skip("the ffprobe program is not on PATH")
+
+    def ask(path: Path, entries: str, *more: str) -> dict[str, Any]:
+        command = [program, "-v", "error", "-of", "json", "-show_entries", entries, *more, f"file:{path}"]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Callable[..., None]:
+    """Run the ffmpeg program with these arguments, for files that PyAV cannot make."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("the ffmpeg program is not on PATH")
+
+    def run(*arguments: str | Path) -> None:
+        subprocess.run([program, "-v", "error", "-y", *map(str, arguments)], check=True, capture_output=True)
+
+    return run

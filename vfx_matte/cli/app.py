@@ -1,0 +1,169 @@
+"""How a command is made. Takes a function with typed options, gives a Typer command with one error boundary."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vfx_matte import __version__, config
+from vfx_matte.errors import VfxMatteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+app = typer.Typer(
+    help="Cut anything out of a video: one painted mask in, frame-exact green screen, alpha matte and mask video out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SHARED = "Settings"
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of the program: its settings and how it talks. Serves the pipeline as its Reporter.
+
+    interrupt_hint: what to say after Ctrl-C, set by commands whose work can be resumed.
+    """
+
+    settings: config.Settings
+    quiet: bool
+    interrupt_hint: str = ""
+    _said: set[str] = field(default_factory=set)
+
+    def notify(self, line: str) -> None:
+        """Print a notice to stderr, each only once."""
+        if not self.quiet and line not in self._said:
+            self._said.add(line)
+            typer.echo(f"note: {line}", err=True)
+
+    def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """A progress bar on stderr when that is a terminal; otherwise nothing."""
+        return _progress(label, total, hidden=self.quiet or not sys.stderr.isatty())
+
+
+@contextmanager
+def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], None]]:
+    if hidden:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    speed = TextColumn("{task.fields[fps]} fps")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, fps="–")
+
+        def step() -> None:
+            seen = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, advance=1, fps=f"{seen:.1f}" if seen else "–")
+
+        yield step
+
+
+def open_session(
+    *,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Read this instead of ./config.ini.", rich_help_panel=SHARED)
+    ] = None,
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of results (workspace).", rich_help_panel=SHARED)
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder where clips are looked for (source).", rich_help_panel=SHARED)
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of network weights (model).", rich_help_panel=SHARED)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.", rich_help_panel=SHARED)] = False,
+) -> Session:
+    """Read the settings; these options are part of every command."""
+    settings = config.load(config_file)
+    paths = config.with_overrides(settings.paths, workspace=workspace, source=source, model=model)
+    return Session(config.with_overrides(settings, paths=paths), quiet)
+
+
+def command(*groups: Callable[..., Any], name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command. Its first parameter is the Session; each group adds its options and is passed as one value.
+
+    A group is a function of (session, options…); its result becomes the command's parameter of the group's name.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = _options(function, skip={"session", *(group.__name__ for group in groups)})
+        parts = {group: _options(group, skip={"session"}) for group in groups}
+        shared = _options(open_session)
+
+        def run(**values: object) -> None:
+            def chosen(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
+                return {key: values[key] for key in options}
+
+            session: Session | None = None
+            try:
+                session = open_session(**chosen(shared))
+                bundles = {group.__name__: group(session, **chosen(options)) for group, options in parts.items()}
+                function(session, **chosen(own), **bundles)
+            except VfxMatteError as error:
+                _fail(error.message, error.hint, error.exit_code)
+            except KeyboardInterrupt:
+                _fail("stopped", session.interrupt_hint if session else "", 130)
+            except BrokenPipeError:
+                # The reader of our output went away (vfx-matte … | head): that is its right, not an error.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except (typer.Exit, typer.Abort):
+                raise
+            except Exception as error:
+                if os.environ.get("VFX_MATTE_DEBUG"):
+                    raise
+                detail = f"{type(error).__name__}: {error}"
+                _fail(f"unexpected {detail}", "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints", 1)
+
+        merged: dict[str, inspect.Parameter] = {**own}
+        for options in (*parts.values(), shared):
+            merged.update(options)
+        ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in merged.values()]
+        run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+        run.__doc__ = function.__doc__
+        app.command(name=name or function.__name__)(run)
+        return function
+
+    return register
+
+
+def _options(function: Callable[..., Any], *, skip: set[str] = frozenset()) -> dict[str, inspect.Parameter]:  # type: ignore[assignment]
+    parameters = inspect.signature(function, eval_str=True).parameters
+    return {key: parameter for key, parameter in parameters.items() if key not in skip}
+
+
+def _fail(message: str, hint: str, code: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
+    raise typer.Exit(code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vfx-matte {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

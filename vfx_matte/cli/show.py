@@ -1,0 +1,30 @@
+"""Results for people, on stdout. Takes rows, prints a table that reads well without colour; wide enough for paths in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+PIPE_WIDTH = 200
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table with a title; cells are printed as they are, without markup."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(str(cell) for cell in row))
+    console.print(shown)
+
+
+def bars(counts: Sequence[tuple[str, int]], *, width: int = 30) -> list[tuple[str, str, int]]:
+    """Rows of a small histogram: label, a bar of at most `width` characters, the count."""
+    most = max((count for _, count in counts), default=1)
+    return [(label, "█" * max(1, round(width * count / most)), count) for label, count in counts]

@@ -1,0 +1,227 @@
+"""config.ini to settings. Takes a file, gives frozen dataclasses with every default; only doors read it.
+
+Command line beats config.ini beats the defaults below, which are the only place where defaults are written.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vfx_matte.errors import ConfigError
+
+FILE_NAME = "config.ini"
+
+S = TypeVar("S")
+
+
+def _option(default: Any, explanation: str) -> Any:  # noqa: ANN401  dataclasses.field is as dynamic
+    return field(default=default, metadata={"help": explanation})
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where things are, relative to the working directory."""
+
+    source: Path = _option(Path("source"), "folder in which a clip is looked for when it is not found as given")
+    workspace: Path = _option(Path("workspace"), "folder of results, one folder a clip")
+    model: Path = _option(Path("model"), "folder of network weights")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`vfx-matte segment`."""
+
+    propagator: str = _option("auto", "auto, builtin or xmem; auto takes xmem when its weights and torch are there")
+    weights: Path | None = _option(None, "weights of the xmem propagator; empty = XMem.pth in the model folder")
+    fps: str = _option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Edge treatment of every render, in pixels of the source, applied in this order."""
+
+    remove_specks: int = _option(0, "drop pieces of at most this area in pixels; 0 = off")
+    fill_holes: int = _option(0, "fill holes of at most this area in pixels; 0 = off")
+    median: int | None = _option(None, "window of the median filter; empty = 21 at 1080 lines, scaled; 0 = off")
+    grow: int = _option(0, "move the edge outwards by this many pixels; negative shrinks")
+    feather: float = _option(0.0, "width of the soft edge in pixels; 0 = hard")
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Settings that all renders share."""
+
+    codec: str | None = _option(None, "video encoder; empty = the usual one of the file's kind")
+    preset: str | None = _option(None, "encoder preset, e.g. medium; empty = the encoder's usual one")
+    quality: int | None = _option(None, "the encoder's constant-quality number (crf, cq, qscale); empty = its usual one")
+    sound: bool = _option(True, "carry the source's sound")
+    device: str = _option("auto", "auto, cpu or cuda: where compositing runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Greenback:
+    """`vfx-matte greenback`."""
+
+    key: str = _option("green", "green, blue, magenta, #rrggbb, or auto = farthest from the subject's colours")
+    background: str = _option("", "picture, video or #rrggbb to put behind the subject instead of the key")
+
+
+@dataclass(frozen=True, slots=True)
+class Maskvideo:
+    """`vfx-matte maskvideo`."""
+
+    style: str = _option("luma", "luma = white on black, palette = DAVIS colours, rgb = objects 1 to 3 as red, green, blue")
+
+
+@dataclass(frozen=True, slots=True)
+class Alpha:
+    """`vfx-matte alpha`."""
+
+    premultiplied: bool = _option(False, "multiply colours by alpha; editing programs expect straight alpha")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """`vfx-matte overlay`."""
+
+    alpha: float = _option(0.5, "weight of the tint, 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class OldScripts:
+    """`[config]`: the keys of the scripts that came before, still understood.
+
+    src_file_name and src_file_ext name the clip source/NAME.EXT that commands work on when none is given; model_name names
+    model/NAME.pth; object_num is compared with the objects found; video_resize is the size XMem works at.
+    """
+
+    src_file_name: str = _option("", "the clip's name without its ending; with src_file_ext it is the default clip")
+    src_file_ext: str = _option("mp4", "the clip's ending")
+    video_resize: int = _option(480, "short side XMem works at")
+    model_name: str = _option("XMem", "name of the weights, without .pth")
+    object_num: int | None = _option(None, "number of objects the masks are expected to show")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything config.ini can say. file: where it was read from, None when there was none."""
+
+    paths: Paths = field(default_factory=Paths)
+    segment: Segment = field(default_factory=Segment)
+    edges: Edges = field(default_factory=Edges)
+    render: Render = field(default_factory=Render)
+    greenback: Greenback = field(default_factory=Greenback)
+    maskvideo: Maskvideo = field(default_factory=Maskvideo)
+    alpha: Alpha = field(default_factory=Alpha)
+    overlay: Overlay = field(default_factory=Overlay)
+    config: OldScripts = field(default_factory=OldScripts)
+    file: Path | None = None
+
+    @property
+    def default_clip(self) -> Path | None:
+        """The clip that the old `[config]` keys name, or None."""
+        if not self.config.src_file_name:
+            return None
+        return self.paths.source / f"{self.config.src_file_name}.{self.config.src_file_ext.lstrip('.')}"
+
+    @property
+    def weights(self) -> Path:
+        """The weights file of the xmem propagator."""
+        return self.segment.weights or self.paths.model / f"{self.config.model_name}.pth"
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read settings from `path`, or from config.ini in the working directory when there is one.
+
+    Raises ConfigError for a file that is not there or cannot be read, an unknown section or key, or a wrong value.
+    """
+    if path is None:
+        found = Path(FILE_NAME)
+        if not found.is_file():
+            return Settings()
+    else:
+        found = path
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(_decoded(found.read_bytes()), source=str(found))
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        raise ConfigError(
+            f"{str(found)!r} cannot be read: {reason}", hint="see the config.ini that comes with vfx-matte"
+        ) from error
+    sections: dict[str, Any] = {}
+    known = {item.name: item.default_factory for item in dataclasses.fields(Settings) if item.name != "file"}
+    for name in parser.sections():
+        if name not in known:
+            raise ConfigError(f"{str(found)!r} has an unknown section [{name}]", hint=f"known: {', '.join(known)}")
+        sections[name] = _section(typing.cast("type[Any]", known[name]), dict(parser[name]), f"{found} [{name}]")
+    return Settings(**sections, file=found)
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8, or the Chinese code page that Windows editors saved the old scripts' file in."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("gb18030")
+
+
+def _section(kind: type[S], values: dict[str, str], place: str) -> S:
+    hints = typing.get_type_hints(kind)
+    unknown = [key for key in values if key not in hints]
+    if kind is OldScripts:  # the old file may hold keys that never did anything
+        values = {key: text for key, text in values.items() if key in hints}
+    elif unknown:
+        raise ConfigError(f"{place} has an unknown key {unknown[0]!r}", hint=f"known: {', '.join(hints)}")
+    return kind(**{key: _value(hints[key], text.strip(), f"{place} {key}") for key, text in values.items()})
+
+
+def _value(kind: Any, text: str, place: str) -> object:  # noqa: ANN401  a type is whatever get_type_hints gives
+    if isinstance(kind, types.UnionType):
+        if not text:
+            return None
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    if kind is bool:
+        flag = configparser.ConfigParser.BOOLEAN_STATES.get(text.lower())
+        if flag is None:
+            raise ConfigError(f"{place} is {text!r}, expected yes or no")
+        return flag
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f"{place} is {text!r}, expected a {'number' if kind in (int, float) else kind.__name__}") from None
+
+
+def template() -> str:
+    """The text of config.ini: every option, commented out, at its default."""
+    lines = ["# vfx-matte settings. Remove the # of a line to change it. The command line beats this file.", ""]
+    settings = Settings()
+    for section in dataclasses.fields(Settings):
+        if section.name == "file":
+            continue
+        values = getattr(settings, section.name)
+        lines.append(f"[{section.name}]")
+        for item in dataclasses.fields(values):
+            lines += [f"# {item.metadata['help']}", f"#{item.name} = {_shown(getattr(values, item.name))}".rstrip()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.as_posix() if isinstance(value, Path) else str(value)
+
+
+def with_overrides(section: S, **values: object) -> S:
+    """A section with the values that were given on the command line; None means not given."""
+    given = {key: value for key, value in values.items() if value is not None}
+    return typing.cast("S", dataclasses.replace(typing.cast("Any", section), **given))

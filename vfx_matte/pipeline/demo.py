@@ -1,0 +1,143 @@
+"""The whole program on a clip whose truth is known. Takes a folder, gives every output there, measured against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte.errors import VerifyError
+from vfx_matte.evaluate import iou
+from vfx_matte.masks import Image, Mask, Palette
+from vfx_matte.media.make import make_clip
+from vfx_matte.media.read import Frame, open_clip
+from vfx_matte.media.verify import verify_clip
+from vfx_matte.pipeline.project import SegmentedClip, open_segmented, open_source
+from vfx_matte.pipeline.render import (
+    RenderResult,
+    render_alpha,
+    render_greenback,
+    render_maskvideo,
+    render_overlay,
+)
+from vfx_matte.pipeline.report import Reporter
+from vfx_matte.pipeline.segment import ReferenceFiles, segment_clip
+from vfx_matte.scene import Scene
+from vfx_matte.sheet import checkerboard, contact_sheet
+from vfx_matte.workspace import save_mask, save_picture
+
+SHEET_COLUMNS = 5
+SHEET_THUMB_PX = 320
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRow:
+    """One output. timing: what verify found; iou: mean overlap with the truth over all frames, for people."""
+
+    output: Path
+    what: str
+    timing: str
+    iou: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """Everything the demo made. sheet: the contact sheet PNG."""
+
+    clip: Path
+    rows: tuple[DemoRow, ...]
+    sheet: Path
+
+
+def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> DemoResult:
+    """Make the clip and its first mask, segment, render everything, and measure.
+
+    folder: a workspace; all files go to its folder "demo". Raises VerifyError when an output differs from its source, and
+    whatever the steps raise.
+    """
+    scene = Scene(frame_count=frame_count)
+    place = folder / "demo"
+    clip, first_mask = place / "demo.mp4", place / "first-mask.png"
+    with reporter.progress("make the clip", frame_count) as step:
+        make_clip(clip, _images(scene, step), scene.timeline, scene.sound())
+    save_mask(first_mask, scene.truth_mask(0), Palette.davis())
+    done = segment_clip(
+        open_source(clip, reporter=reporter),
+        ReferenceFiles(first_mask=first_mask),
+        workspace=folder,
+        propagator="builtin",
+        fresh=True,
+        reporter=reporter,
+    )
+    segmented = open_segmented(clip, workspace=folder, reporter=reporter)
+    overlap = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
+    rows = [DemoRow(done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap)]
+    outputs: list[tuple[RenderResult, Callable[[Frame], Mask] | None]] = [
+        (render_greenback(segmented, reporter=reporter), _seen_on_green),
+        (render_maskvideo(segmented, output=segmented.folder / "maskvideo.mkv", reporter=reporter), _seen_as_white),
+        (render_alpha(segmented, reporter=reporter), _seen_as_alpha),
+        (render_overlay(segmented, reporter=reporter), None),
+    ]
+    rows += [_checked_row(scene, clip, result, see, reporter) for result, see in outputs]
+    sheet = segmented.folder / "contact-sheet.png"
+    save_picture(sheet, _contact_sheet(segmented, [result.output for result, _ in outputs], reporter))
+    return DemoResult(clip, tuple(rows), sheet)
+
+
+def _images(scene: Scene, step: Callable[[], None]) -> Iterator[Image]:
+    for index in range(scene.frame_count):
+        yield scene.frame(index)[0]
+        step()
+
+
+def _mean_iou(scene: Scene, masks: Iterable[Mask | None]) -> str:
+    """Mean region similarity over all frames but the first, whose mask was given."""
+    pairs = ((index, mask) for index, mask in enumerate(masks) if index and mask is not None)
+    values = [iou(mask > 0, scene.truth_mask(index) > 0) for index, mask in pairs]
+    return f"IoU {np.mean(values):.3f}, worst frame {min(values):.3f}"
+
+
+def _checked_row(
+    scene: Scene, clip: Path, result: RenderResult, see: Callable[[Frame], Mask] | None, reporter: Reporter
+) -> DemoRow:
+    """Read an output back: is every frame at its time, and does it show the subject where the truth has it?"""
+    report = verify_clip(result.output, clip, notify=reporter.notify)
+    if not report.ok:
+        raise VerifyError(f"{result.output.name} differs from its source: {report.first_difference}")
+    timing = next(check.detail for check in report.checks if check.name == "timestamps")
+    overlap = "–"
+    if see is not None:
+        overlap = _mean_iou(scene, (see(frame) for frame in open_clip(result.output, notify=reporter.notify).frames()))
+    return DemoRow(result.output, result.encoding, f"{timing} (read by {report.reader})", overlap)
+
+
+def _seen_on_green(frame: Frame) -> Mask:
+    """What an editor's chroma key would keep: pixels that are not clearly greener than red and blue."""
+    red, green, blue = (frame.image[..., channel].astype(np.int16) for channel in range(3))
+    return np.asarray(green - np.maximum(red, blue) < 100, np.uint8)
+
+
+def _seen_as_white(frame: Frame) -> Mask:
+    return np.asarray(frame.picture.planes[0] > 127, np.uint8)
+
+
+def _seen_as_alpha(frame: Frame) -> Mask:
+    alpha = frame.alpha
+    assert alpha is not None
+    return np.asarray(alpha > np.iinfo(alpha.dtype).max // 2, np.uint8)
+
+
+def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path], reporter: Reporter) -> Image:
+    """Source and outputs at a few moments, read back from the files."""
+    timeline = segmented.info.timeline
+    indices = np.linspace(0, len(timeline) - 1, SHEET_COLUMNS).round().astype(int).tolist()
+    rows = [("source", [segmented.reader.frame(index).image for index in indices])]
+    for output in outputs:
+        reader = open_clip(output, notify=reporter.notify)
+        frames = [reader.frame(index) for index in indices]
+        shown = [frame.image if frame.alpha is None else checkerboard(frame.image, frame.alpha) for frame in frames]
+        rows.append((output.name, shown))
+    labels = [f"frame {index}, {timeline[index].seconds:.3f} s" for index in indices]
+    return contact_sheet(rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="vfx-matte demo")

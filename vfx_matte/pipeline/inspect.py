@@ -1,0 +1,126 @@
+"""Looking at clips and outputs. Takes opened clips and files, gives rows, JSON, stills and first masks; never propagates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.errors import UsageError, VerifyError
+from vfx_matte.masks import Palette
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.read import Frame, describe_rate
+from vfx_matte.media.verify import VerifyReport, verify_clip
+from vfx_matte.pipeline.project import SourceClip
+from vfx_matte.pipeline.report import Reporter
+from vfx_matte.propagate.first_mask import grab_cut
+from vfx_matte.workspace import clip_name, save_mask, save_picture
+
+MOST_INTERVALS = 8
+"""Rows of the histogram of frame distances; rarer ones are summed up."""
+
+
+def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
+    """Facts about a clip as (name, value) rows for people."""
+    color, timeline = info.color, info.timeline
+    rows = [
+        ("container", info.container),
+        ("video", f"{info.codec}, {info.pixel_format}, {info.layout.bit_depth} bit, {info.field_order}"),
+        (
+            "size as displayed",
+            f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated {info.rotation_degrees}°",
+        ),
+        ("frames", f"{len(timeline)}, counted"),
+        ("rate", f"{describe_rate(timeline)}, time base {timeline.time_base}"),
+        ("start", f"{float(timeline.start - info.origin):.6f} s"),
+        ("duration", f"{float(timeline.end - timeline.start):.6f} s"),
+        ("colour", f"matrix {color.matrix}, range {color.range}, primaries {color.primaries}, transfer {color.transfer}"),
+    ]
+    if info.timecode:
+        rows.append(("timecode", info.timecode))
+    for track in info.audio:
+        offset = "empty" if track.start is None else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
+        rows.append(
+            (f"sound {track.index}", f"{track.codec}, {track.sample_rate} Hz, {track.layout}, {track.language}, {offset}")
+        )
+    if info.other_streams:
+        rows.append(("other streams", ", ".join(info.other_streams)))
+    if info.repairs:
+        rows.append(("mended timestamps", str(info.repairs)))
+    return rows
+
+
+def interval_rows(info: ClipInfo) -> list[tuple[str, int]]:
+    """How often frames follow each other at which distance, most frequent first."""
+    counted = info.timeline.interval_histogram().most_common()
+    base = info.timeline.time_base
+    rows = [(f"{float(ticks * base * 1000):.3f} ms", count) for ticks, count in counted[:MOST_INTERVALS]]
+    rest = sum(count for _, count in counted[MOST_INTERVALS:])
+    return [*rows, (f"{len(counted) - MOST_INTERVALS} others", rest)] if rest else rows
+
+
+def clip_json(info: ClipInfo) -> str:
+    """Everything about a clip as JSON; exact numbers are fractions in text, e.g. "1001/30000"."""
+    facts = asdict(info)
+    facts["timeline"] = info.timeline.to_json()
+    facts["frame_count"] = len(info.timeline)
+    facts["constant_rate"] = info.timeline.is_constant_rate
+    facts["average_fps"] = info.timeline.average_fps
+    facts["start_seconds"] = info.timeline.start - info.origin
+    facts["duration_seconds"] = info.timeline.end - info.timeline.start
+    facts["interval_histogram"] = {str(ticks): count for ticks, count in info.timeline.interval_histogram().items()}
+    return json.dumps(facts, default=_json_value, ensure_ascii=False, indent=2)
+
+
+def _json_value(value: object) -> Any:  # noqa: ANN401  what json.dumps takes
+    return float(value) if isinstance(value, float) else str(value)
+
+
+def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyReport:
+    """Compare an output with its source, thoroughly. Raises MediaError when either cannot be read."""
+    return verify_clip(output, source, notify=reporter.notify)
+
+
+def report_json(report: VerifyReport) -> str:
+    """A verify report as JSON."""
+    return json.dumps(asdict(report) | {"ok": report.ok}, default=str, ensure_ascii=False, indent=2)
+
+
+def require_same(report: VerifyReport) -> None:
+    """Raise VerifyError with the first difference, if there is one."""
+    if not report.ok:
+        raise VerifyError(f"{report.output} differs: {report.first_difference}", hint="render it again from this source")
+
+
+def save_frame(clip: SourceClip, *, at: int | Fraction, output: Path | None) -> Path:
+    """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is."""
+    frame = _frame_at(clip, at)
+    path = output or Path(f"{clip_name(clip.path)}.{frame.index:07d}.png")
+    save_picture(path, frame.image)
+    return path
+
+
+def save_mask_from_box(
+    clip: SourceClip,
+    *,
+    at: int | Fraction,
+    box: tuple[int, int, int, int],
+    foreground: Sequence[tuple[int, int]],
+    background: Sequence[tuple[int, int]],
+    output: Path | None,
+) -> Path:
+    """Make a mask of what is in a box (x, y, width, height) by GrabCut and save it. Returns where it is."""
+    frame = _frame_at(clip, at)
+    mask = grab_cut(frame.image, box=box, foreground=foreground, background=background)
+    path = output or Path(f"{clip_name(clip.path)}.mask.{frame.index:07d}.png")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"mask {path.name!r} is not a PNG", hint="masks are PNG files, which keep every value")
+    save_mask(path, mask, Palette.davis())
+    return path
+
+
+def _frame_at(clip: SourceClip, at: int | Fraction) -> Frame:
+    return clip.reader.frame(clip.info.timeline.index_of(at))

@@ -1,0 +1,391 @@
+"""Masks and a clip to files an editing program reads. Takes a segmented clip, gives green screen, mask video, alpha or overlay.
+
+Every output has every frame of the source at the source's time. Frames without a mask (outside the range that was segmented)
+count as "nothing chosen": all key colour, all black, fully transparent, untinted. None is ever dropped.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte import composite
+from vfx_matte.backend import Array, Device, to_device
+from vfx_matte.errors import UsageError, VerifyError
+from vfx_matte.keycolor import farthest_key, parse_color
+from vfx_matte.masks import RGB, Mask, Matte
+from vfx_matte.media.background import Background, open_background
+from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.pixels import as_layout, layout_of
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.read import Frame
+from vfx_matte.media.stills import StillsWriter
+from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, verify_stills
+from vfx_matte.media.write import VideoWriter
+from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.pipeline.overlap import ahead
+from vfx_matte.pipeline.project import SegmentedClip
+from vfx_matte.pipeline.report import Reporter
+from vfx_matte.refine import EdgeOptions, refine, refine_objects
+from vfx_matte.timeline import FrameTime
+
+__all__ = [
+    "EdgeOptions",
+    "EncodeOptions",
+    "Look",
+    "RenderResult",
+    "render_alpha",
+    "render_greenback",
+    "render_maskvideo",
+    "render_maskvideos",
+    "render_overlay",
+]
+
+AUTO_KEY_SAMPLES = 12
+"""Frames looked at to choose the key colour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions:
+    """How outputs are encoded. None leaves the choice to the container's table (media.formats).
+
+    quality: the encoder's constant-quality number; sound: carry the source's sound.
+    """
+
+    codec: str | None = None
+    preset: str | None = None
+    quality: int | None = None
+    sound: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is shown and how its edge is treated. objects: ids that are kept, None = all of them."""
+
+    objects: tuple[int, ...] | None = None
+    edges: EdgeOptions = field(default_factory=EdgeOptions)
+    device: Device = Device.CPU
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """One finished output. encoding: how it was encoded, for people; seconds: how long the work took."""
+
+    output: Path
+    encoding: str
+    frame_count: int
+    frames_without_mask: int
+    verified: VerifyReport
+    seconds: float
+
+
+def render_greenback(
+    clip: SegmentedClip,
+    *,
+    output: Path | None = None,
+    key: str = "green",
+    background: str = "",
+    look: Look = Look(),
+    encode: EncodeOptions = EncodeOptions(),
+    reporter: Reporter,
+) -> RenderResult:
+    """Put the subject over a key colour, or over a background.
+
+    key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
+    background: a colour, a picture or a video; empty = the key.
+    Returns the verified result. Raises UsageError, OutputError or VerifyError.
+    """
+    path = output or clip.folder / "greenback.mp4"
+    color = _key_color(clip, background if background.startswith("#") else key, look, reporter)
+    first = clip.reader.frame(0).picture
+    backdrop = None
+    if background and not background.startswith("#"):
+        backdrop = _open_background(background, first, reporter)
+    layout = first.layout if backdrop else composite.empty_color(first, color).layout
+    plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
+
+    def compose(frame: Frame, mask: Mask | None) -> Picture:
+        picture = _on_device(frame.picture, look.device)
+        matte = _matte(mask, look, frame.picture.shape)
+        if backdrop is not None:
+            behind = backdrop.picture_at(frame.time.start - clip.info.timeline.start)
+            return composite.over_picture(picture, matte, _on_device(behind, look.device))
+        return composite.over_color(picture, matte, color)
+
+    return _render(clip, path, plan, compose, label="green screen", sound=encode.sound, reporter=reporter)
+
+
+def render_alpha(
+    clip: SegmentedClip,
+    *,
+    output: Path | None = None,
+    premultiplied: bool = False,
+    look: Look = Look(),
+    encode: EncodeOptions = EncodeOptions(),
+    reporter: Reporter,
+) -> RenderResult:
+    """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder."""
+    path = output or clip.folder / "alpha.mov"
+    source = clip.info.layout
+    if _is_folder(path):
+        depth = 8 if source.bit_depth == 8 else 16
+        target = PixelLayout("rgb", depth)
+
+        def compose_still(frame: Frame, mask: Mask | None) -> Picture:
+            picture = _on_device(as_layout(frame.picture, target), look.device)
+            return composite.with_alpha(picture, _matte(mask, look, picture.shape), premultiplied=premultiplied)
+
+        return _render_stills(clip, path, compose_still, label="alpha", reporter=reporter)
+    plan = _plan(
+        path, clip.info, layout=replace(source, has_alpha=True), color=clip.info.color, encode=encode, reporter=reporter
+    )
+    encoded = layout_of(plan.pixel_format)
+    assert encoded is not None
+
+    def compose(frame: Frame, mask: Mask | None) -> Picture:
+        picture = _on_device(as_layout(frame.picture, encoded), look.device)
+        return composite.with_alpha(picture, _matte(mask, look, picture.shape), premultiplied=premultiplied)
+
+    return _render(clip, path, plan, compose, label="alpha", sound=encode.sound, reporter=reporter)
+
+
+def render_overlay(
+    clip: SegmentedClip,
+    *,
+    output: Path | None = None,
+    alpha: float = 0.5,
+    look: Look = Look(),
+    encode: EncodeOptions = EncodeOptions(),
+    reporter: Reporter,
+) -> RenderResult:
+    """Tint every object with its colour, to look at what was segmented."""
+    if not 0 <= alpha <= 1:
+        raise UsageError(f"overlay alpha {alpha} is outside 0..1")
+    path = output or clip.folder / f"out-{clip.name}.mp4"
+    contour_px = max(1, round(clip.info.height / 540))
+    first = clip.reader.frame(0).picture
+    layout = composite.overlay(first, np.ones(first.shape, np.uint8), clip.palette, alpha=alpha).layout
+    plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
+
+    def compose(frame: Frame, mask: Mask | None) -> Picture:
+        shown = _only(refine_objects(mask, options=look.edges), look.objects) if mask is not None else _nothing(frame)
+        return composite.overlay(frame.picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
+
+    return _render(clip, path, plan, compose, label="overlay", sound=encode.sound, reporter=reporter)
+
+
+def render_maskvideos(
+    clip: SegmentedClip,
+    *,
+    output: Path | None = None,
+    style: str = "luma",
+    each_object: bool = False,
+    look: Look = Look(),
+    encode: EncodeOptions = EncodeOptions(),
+    reporter: Reporter,
+) -> list[RenderResult]:
+    """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N."""
+    path = output or clip.folder / "maskvideo.mkv"
+    if not each_object:
+        return [render_maskvideo(clip, output=path, style=style, look=look, encode=encode, reporter=reporter)]
+    results = []
+    for object_id in look.objects or clip.object_ids:
+        single = path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")
+        only = replace(look, objects=(object_id,))
+        results.append(render_maskvideo(clip, output=single, style=style, look=only, encode=encode, reporter=reporter))
+    return results
+
+
+def render_maskvideo(
+    clip: SegmentedClip,
+    *,
+    output: Path,
+    style: str = "luma",
+    look: Look = Look(),
+    encode: EncodeOptions = EncodeOptions(),
+    reporter: Reporter,
+) -> RenderResult:
+    """Show the masks themselves: luma (white on black), palette (DAVIS colours) or rgb (objects 1, 2, 3 in R, G, B).
+
+    The source's pictures are not decoded; only its times, sound and colour tags are used.
+    """
+    path, info = output, clip.info
+    if style == "luma":
+        layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
+    elif style in ("palette", "rgb"):
+        layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
+    else:
+        raise UsageError(f"mask style {style!r} is unknown", hint="use --style luma, palette or rgb")
+    if style == "rgb" and max(clip.object_ids, default=0) > 3:
+        ids = ", ".join(map(str, clip.object_ids))
+        raise UsageError(f"style rgb shows objects 1 to 3, this clip has {ids}", hint="use --style palette")
+    plan = _plan(path, info, layout=layout, color=color, encode=encode, reporter=reporter)
+    encoded = layout_of(plan.pixel_format)
+    assert encoded is not None
+    channels = tuple((object_id,) for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
+
+    def compose(mask: Mask | None) -> Picture:
+        if style == "luma":
+            return composite.luma_matte(_matte(mask, look, info.shape), encoded, plan.color)
+        if style == "rgb":
+            mattes = {ids[0]: _matte(mask, replace(look, objects=ids), info.shape) for ids in channels}
+            return composite.channel_mattes(mattes.get(1), mattes.get(2), mattes.get(3), shape=info.shape)
+        smoothed = refine_objects(mask, options=look.edges) if mask is not None else np.zeros(info.shape, np.uint8)
+        return composite.painted(_only(smoothed, look.objects), clip.palette)
+
+    def frames() -> Iterator[tuple[Picture, FrameTime, bool]]:
+        for index, time in enumerate(info.timeline):
+            mask = clip.mask(index)
+            yield compose(mask), time, mask is not None
+
+    return _write(clip, path, plan, frames(), label="mask video", sound=encode.sound, reporter=reporter)
+
+
+def _plan(
+    path: Path, info: ClipInfo, *, layout: PixelLayout, color: ColorTags, encode: EncodeOptions, reporter: Reporter
+) -> EncodePlan:
+    size = info.width, info.height
+    return plan_encode(
+        path,
+        layout=layout,
+        color=color,
+        size=size,
+        codec=encode.codec,
+        preset=encode.preset,
+        quality=encode.quality,
+        notify=reporter.notify,
+    )
+
+
+def _key_color(clip: SegmentedClip, key: str, look: Look, reporter: Reporter) -> RGB:
+    if key.strip().lower() != "auto":
+        return parse_color(key)
+    indices = np.unique(np.linspace(0, len(clip.info.timeline) - 1, AUTO_KEY_SAMPLES).round().astype(int))
+    masks = ((int(index), clip.mask(int(index))) for index in indices)
+    samples = [(clip.reader.frame(index).image, _only(mask, look.objects)) for index, mask in masks if mask is not None]
+    name = farthest_key(samples)
+    reporter.notify(f"key colour: {name}, the farthest from the subject's colours")
+    return parse_color(name)
+
+
+def _open_background(text: str, first: Picture, reporter: Reporter) -> Background:
+    height, width = first.shape
+    return open_background(Path(text), size=(width, height), layout=first.layout, color=first.color, notify=reporter.notify)
+
+
+def _matte(mask: Mask | None, look: Look, shape: tuple[int, int]) -> Matte:
+    if mask is None:
+        return Matte(to_device(np.zeros(shape, np.uint8), look.device))
+    return refine(to_device(mask, look.device), objects=look.objects, options=look.edges)
+
+
+def _on_device(picture: Picture, device: Device) -> Picture:
+    return picture.with_planes(tuple(to_device(plane, device) for plane in picture.planes))
+
+
+def _only(mask: Mask, objects: tuple[int, ...] | None) -> Mask:
+    if objects is None:
+        return mask
+    kept: Array = np.where(np.isin(mask, objects), mask, 0)
+    return kept.astype(np.uint8)
+
+
+def _nothing(frame: Frame) -> Mask:
+    return np.zeros(frame.picture.shape, np.uint8)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.suffix == "" or path.is_dir()
+
+
+def _composed(
+    clip: SegmentedClip, compose: Callable[[Frame, Mask | None], Picture], frames: Iterator[Frame]
+) -> Iterator[tuple[Picture, FrameTime, bool]]:
+    for frame in frames:
+        mask = clip.mask(frame.index)
+        yield compose(frame, mask), frame.time, mask is not None
+
+
+def _render(
+    clip: SegmentedClip,
+    path: Path,
+    plan: EncodePlan,
+    compose: Callable[[Frame, Mask | None], Picture],
+    *,
+    label: str,
+    sound: bool,
+    reporter: Reporter,
+) -> RenderResult:
+    """Decode in one thread, composite in a second, encode in this one."""
+    with closing(ahead(clip.reader.frames())) as frames:
+        composed = _composed(clip, compose, frames)
+        return _write(clip, path, plan, composed, label=label, sound=sound, reporter=reporter)
+
+
+def _write(
+    clip: SegmentedClip,
+    path: Path,
+    plan: EncodePlan,
+    pictures: Iterator[tuple[Picture, FrameTime, bool]],
+    *,
+    label: str,
+    sound: bool,
+    reporter: Reporter,
+) -> RenderResult:
+    """Encode pictures as they are made, then verify the file in the fast form."""
+    started, count, empty = clock.monotonic(), len(clip.info.timeline), 0
+    _refuse_to_overwrite_source(path, clip.info.path)
+    with (
+        closing(ahead(pictures)) as made,
+        VideoWriter(path, plan, source=clip.info, sound=sound, notify=reporter.notify) as writer,
+        reporter.progress(label, count) as step,
+    ):
+        for picture, time, has_mask in made:
+            writer.write(picture, time)
+            empty += not has_mask
+            step()
+    expected = replace(expectation_of(clip.info, tracks=writer.tracks), color=plan.color)
+    verified = verify_output(path, expected, thorough=False, notify=reporter.notify)
+    if not verified.ok:
+        raise VerifyError(
+            f"{path.name} differs from its source: {verified.first_difference}",
+            hint="the file is kept for inspection; please report this with the output of `vfx-matte probe`",
+        )
+    clip.record(path, label, {"encoding": plan.describe(), "sound": bool(writer.tracks)})
+    _notify_empty(empty, count, reporter)
+    return RenderResult(path, plan.describe(), count, empty, verified, clock.monotonic() - started)
+
+
+def _render_stills(
+    clip: SegmentedClip, folder: Path, compose: Callable[[Frame, Mask | None], Picture], *, label: str, reporter: Reporter
+) -> RenderResult:
+    started, count, empty = clock.monotonic(), len(clip.info.timeline), 0
+    with (
+        closing(ahead(clip.reader.frames())) as frames,
+        closing(ahead(_composed(clip, compose, frames))) as made,
+        StillsWriter(folder, notify=reporter.notify) as writer,
+        reporter.progress(label, count) as step,
+    ):
+        for picture, time, has_mask in made:
+            writer.write(picture, time)
+            empty += not has_mask
+            step()
+    clip.record(folder, label, {"encoding": "PNG files"})
+    verified = verify_stills(folder, count)
+    _notify_empty(empty, count, reporter)
+    return RenderResult(folder, "PNG files", count, empty, verified, clock.monotonic() - started)
+
+
+def _notify_empty(empty: int, count: int, reporter: Reporter) -> None:
+    if empty:
+        reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
+
+
+def _refuse_to_overwrite_source(path: Path, source: Path) -> None:
+    if path.exists() and source.exists() and path.samefile(source):
+        raise UsageError(f"output {str(path)!r} is the source clip itself", hint="choose another name with -o")

@@ -1,0 +1,32 @@
+"""What a pipeline function tells its door while it works. Takes lines and steps; the door decides how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Receives notices and progress."""
+
+    def notify(self, line: str) -> None:
+        """Receive one line for people."""
+
+    def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Begin `total` steps of work; the context's value is called once a step."""
+
+
+class SilentReporter:
+    """A reporter that keeps its notices and shows nothing; for programs and tests."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def notify(self, line: str) -> None:
+        """Keep the line."""
+        self.lines.append(line)
+
+    def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:  # noqa: ARG002
+        """Count nothing."""
+        return nullcontext(lambda: None)
