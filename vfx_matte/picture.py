@@ -33,14 +33,12 @@ class ColorTags:
 
     matrix: e.g. "bt709", "smpte170m", "bt2020nc", "gbr"; range: "tv" (limited) or "pc" (full);
     primaries and transfer: e.g. "bt709", "arib-std-b67" (HLG), "smpte2084" (PQ). Unknown is "unspecified".
-    chroma_location: "left", "center", "topleft" …
     """
 
     matrix: str = UNSPECIFIED
     range: str = UNSPECIFIED
     primaries: str = UNSPECIFIED
     transfer: str = UNSPECIFIED
-    chroma_location: str = UNSPECIFIED
 
     def assumed_matrix(self, height: int) -> str:
         """The matrix to compute with: the tag, or by convention BT.709 from 720 lines up and BT.601 below."""
