@@ -151,10 +151,23 @@ def test_a_reference_with_only_the_new_object_keeps_the_old_one() -> None:
     assert np.array_equal(found[119], found[100])
 
 
-def test_empty_references_mean_nothing() -> None:
+def test_an_empty_reference_is_a_wall_that_no_walk_passes() -> None:
+    empty, there, back = np.zeros(SHAPE, np.uint8), block(1, 0), block(1, 8)
+    found = masks_of(run({0: empty, 3: there, 6: empty, 20: empty, 24: back}, 0, 30))
+    expected = {**dict.fromkeys(range(30), empty), **dict.fromkeys(range(1, 6), there), **dict.fromkeys(range(21, 30), back)}
+    assert all(np.array_equal(found[index], expected[index]) for index in range(30))
+
+
+def test_empty_frames_are_certain_background_and_can_be_completed_already() -> None:
     empty = np.zeros(SHAPE, np.uint8)
-    found = masks_of(run({0: empty, 3: block(1, 0), 6: empty}, 0, 9))
-    assert all(np.array_equal(mask, block(1, 0)) for mask in found.values())
+    frames = run({3: block(1, 0), 6: empty}, 5, 9, completed={7: empty})
+    assert [frame.frame_index for frame in frames] == [5, 6, 8]
+    assert frames[-1].probabilities.shape == (4, *SHAPE)
+    assert frames[-1].probabilities[0].min() == 1
+
+
+def test_only_empty_references_are_refused() -> None:
+    empty = np.zeros(SHAPE, np.uint8)
     with pytest.raises(MaskError, match="no reference mask shows an object"):
         run({0: empty}, 0, 9)
 
@@ -213,6 +226,33 @@ def test_closing_stops_decoding() -> None:
     assert clip.alive == 0
 
 
+class Noting(FakePropagator):
+    """A fake that notes its calls."""
+
+    def __init__(self) -> None:
+        super().__init__(num_objects=3)
+        self.calls: list[str] = []
+
+    def remember(self, image: Image, mask: Mask) -> None:
+        super().remember(image, mask)
+        self.calls.append("remember")
+
+    def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
+        self.calls.append(f"step{' given' if mask is not None else ''}{' last' if last else ''}")
+        return super().step(image, mask, last=last)
+
+    def forget_temporary(self) -> None:
+        super().forget_temporary()
+        self.calls.append("forget")
+
+
+def test_each_walk_starts_afresh_with_a_mask_and_says_when_it_ends() -> None:
+    propagator = Noting()
+    list(propagate(propagator, Clip(40), {2: block(1, 0), 4: block(1, 1)}, start=0, stop=6))
+    back, meet = ["forget", "step given", "step", "step last"], ["forget", "step given", "step last"]
+    assert propagator.calls == ["remember", "remember", *back, *meet, *meet, *meet]
+
+
 class Counting(FakePropagator):
     """A fake that counts the results that are alive."""
 
@@ -263,3 +303,14 @@ def test_builtin_follows_two_objects_in_every_direction(indices: tuple[int, ...]
         for object_id in (1, 2):
             both = np.count_nonzero((mask == object_id) & (truth == object_id))
             assert both > 0.8 * np.count_nonzero((mask == object_id) | (truth == object_id)), (index, object_id)
+
+
+def test_builtin_follows_objects_that_no_reference_shows_together() -> None:
+    references = {0: np.where(draw(0)[1] == 1, np.uint8(1), np.uint8(0)), 11: draw(11)[1] * (draw(11)[1] == 2)}
+    found = masks_of(list(propagate(open_propagator("builtin", num_objects=2), Clip(14), references, start=0, stop=14)))
+    for index, mask in found.items():
+        truth = draw(index)[1]
+        for object_id in (1, 2):
+            both = np.count_nonzero((mask == object_id) & (truth == object_id))
+            seen = np.count_nonzero((mask == object_id) | (truth == object_id))
+            assert both > 0.8 * seen or (index, object_id) == (0, 2), (index, object_id)

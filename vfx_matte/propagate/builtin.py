@@ -48,9 +48,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Appearance:
-    """What references teach: the words, and how often each class has each of them.
+    """What references teach: the words, and how often each object, and the rest of the same frames, have each of them.
 
-    color, texture: float32 (K+1, N), soft pixel counts. ids: the objects that the references show.
+    color, texture: float32 (2, K, N), soft pixel counts, inside first, outside second. ids: the objects that were shown.
     """
 
     vocabulary: Vocabulary
@@ -99,7 +99,8 @@ class Walk:
 class BuiltinPropagator:
     """Follows K objects by flow, colour, texture and motion. See `Propagator` for the methods' contract.
 
-    The same calls give the same result, to the rounding of float32. An object that vanishes stays lost until a mask shows it again.
+    The same calls give the same result, to the rounding of float32. An object that vanishes stays lost until a mask shows
+    it again.
     """
 
     def __init__(self, *, num_objects: int) -> None:
@@ -147,7 +148,7 @@ class BuiltinPropagator:
         objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
         if walk is not None and self._appearance is not None and len(given) < self._num_objects:
-            frame = _in_words(look, self._appearance)
+            frame = _in_words(look, self._appearance.vocabulary)
             flow = cues.optical_flow(look.gray, walk.gray)
             carried, smooth = _carry(walk, flow)
             objects, anchors = _segment(carried, frame, self._appearance, flow, smooth), walk.anchors
@@ -200,7 +201,7 @@ class BuiltinPropagator:
             appearance = _study([*self._references, *self._adopted])
         if appearance is not self._appearance:
             self._appearance, anchors = appearance, (None,) * self._num_objects  # the old ones are in other words
-        self._walk = _start(_in_words(look, appearance), objects, given, anchors, appearance)
+        self._walk = _start(_in_words(look, appearance.vocabulary), objects, given, anchors, appearance)
 
 
 def _shrink_image(image: Image) -> Look:
@@ -229,9 +230,9 @@ def _grids(look_shape: tuple[int, int], texture_shape: tuple[int, int]) -> tuple
     return color, Grid(texture_shape, color.cells)
 
 
-def _in_words(look: Look, appearance: Appearance) -> Frame:
+def _in_words(look: Look, vocabulary: Vocabulary) -> Frame:
     """Look up the words of a frame."""
-    return Frame(look, appearance.vocabulary.color_indices(look), appearance.vocabulary.texture_indices(look))
+    return Frame(look, vocabulary.color_indices(look), vocabulary.texture_indices(look))
 
 
 def _count_locally(frame: Frame, classes: Array, color_count: int, texture_count: int) -> tuple[Array, Array]:
@@ -242,14 +243,23 @@ def _count_locally(frame: Frame, classes: Array, color_count: int, texture_count
 
 
 def _study(references: Sequence[Reference]) -> Appearance:
-    """Learn words and class histograms from frames with known objects."""
+    """Learn words and histograms from frames with known objects.
+
+    An object's outside is counted only on the references that show it: on others it may hide in what their masks leave out.
+    """
     vocabulary = learn_vocabulary([(reference.look, reference.objects) for reference in references])
-    color: Array = np.zeros((1, vocabulary.color_count), np.float32)
-    texture: Array = np.zeros((1, vocabulary.texture_count), np.float32)
+    num_objects = references[0].objects.shape[0]
+    totals = [np.zeros((2, num_objects, count), np.float32) for count in (vocabulary.color_count, vocabulary.texture_count)]
     for reference in references:
-        frame = Frame(reference.look, vocabulary.color_indices(reference.look), vocabulary.texture_indices(reference.look))
-        local = _count_locally(frame, _with_background(reference.objects), vocabulary.color_count, vocabulary.texture_count)
-        color, texture = color + local[0].sum(axis=(1, 2)), texture + local[1].sum(axis=(1, 2))
+        frame = _in_words(reference.look, vocabulary)
+        counts = _count_locally(frame, _with_background(reference.objects), vocabulary.color_count, vocabulary.texture_count)
+        rows = [object_id - 1 for object_id in reference.ids]
+        for total, local in zip(totals, counts, strict=True):
+            classes = local.sum(axis=(1, 2))
+            inside = classes[1:][rows]
+            total[0, rows] += inside
+            total[1, rows] += classes.sum(axis=0) - inside
+    color, texture = totals
     return Appearance(vocabulary, color, texture, frozenset().union(*(reference.ids for reference in references)))
 
 
@@ -340,7 +350,7 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
         for index in range(total.shape[0]):
             own = index + 1
             table = now * cues.global_ratio(running[own], running.sum(axis=0) - running[own])
-            table = table + then * cues.global_ratio(reference[own], reference.sum(axis=0) - reference[own])
+            table = table + then * cues.global_ratio(reference[0, index], reference[1, index])
             for (weight, sigma, classes), every in zip(blurred, sums, strict=True):
                 table = table + weight * cues.local_ratio(classes[own], every - classes[own], sigma, grid.cell_area_px)
             evidence = grid.read(table.astype(np.float32), words)

@@ -11,6 +11,8 @@ The plan, from reference to reference:
 - When the later reference does not show every object known so far (it adds one, or corrects one), the forward walk goes
   through to it, so that the others are carried on; the walks then meet just before the later reference.
 - Frames after the last reference: one forward walk.
+- An empty reference says "nothing here": its frame is empty, no walk passes it, and the frames beyond it are empty too
+  until a reference on that side shows something.
 
 So an object that first appears on a later reference exists from there on, and before it as far back as the two walks meet:
 the middle of the gap, or at most `SPOOL_FRAMES` frames when that reference shows only new objects.
@@ -66,14 +68,15 @@ def propagate(
 ) -> Generator[Segmented, None, None]:
     """Segment every frame of [start, stop) that is not completed, each exactly once.
 
-    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range; empty ones are ignored. All are
-    remembered first. On a reference frame the objects that it shows come out exactly as given.
+    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. All are remembered first. On a
+    reference frame the objects that it shows come out exactly as given; an empty one is a wall, see the module's plan.
     completed: frames that are finished already, with their masks. They are not yielded; work goes on from the last one
     before each hole by `step(image, mask=saved)`. It may be filled by the caller while masks arrive: only `in` and item
     access are used, so it can read from disk.
 
     Order: frames reached by a backward walk come in descending order, all others ascending; see the module's plan.
-    Raises MaskError when no reference shows an object, ValueError for an empty range or what the propagator refuses.
+    Raises, when the first frame is asked for, MaskError when no reference shows an object, and ValueError for an empty
+    range or what the propagator refuses.
     """
     shown = {index: mask for index, mask in sorted(references.items()) if mask.any()}
     if not shown:
@@ -82,7 +85,18 @@ def propagate(
         raise ValueError(f"range [{start}, {stop}) is empty or negative")
     for index, mask in shown.items():
         propagator.remember(images.image(index), mask)
-    yield from _Run(propagator, images, shown, start, stop, {} if completed is None else completed).frames()
+    finished: Mapping[int, Mask] = {} if completed is None else completed
+    empty = _nothing(propagator.num_objects, next(iter(shown.values())).shape)
+    walls = sorted(index for index, mask in references.items() if not mask.any())
+    for low, wall in itertools.pairwise([-1, *walls, max(stop, *references) + 1]):
+        between = {index: mask for index, mask in shown.items() if low < index < wall}
+        first, end = max(start, low + 1), min(stop, wall)
+        if between and first < end:
+            yield from _Run(propagator, images, between, first, end, finished).frames()
+        unseen = range(first, end) if not between else range(0)
+        for index in (*unseen, *(range(wall, wall + 1) if wall in references else ())):
+            if start <= index < stop and index not in finished:
+                yield Segmented(index, harden(empty), empty)
 
 
 def harden(probabilities: Probabilities) -> Mask:
@@ -92,6 +106,13 @@ def harden(probabilities: Probabilities) -> Mask:
         mask[layer > best] = index
         np.maximum(best, layer, out=best)
     return mask
+
+
+def _nothing(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
+    """Certain background: float32 (K+1, H, W)."""
+    probabilities = np.zeros((num_objects + 1, *shape), np.float32)
+    probabilities[0] = 1
+    return probabilities
 
 
 @dataclass(frozen=True)
