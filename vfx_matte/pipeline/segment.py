@@ -16,7 +16,7 @@ import numpy as np
 
 from vfx_matte.errors import UsageError
 from vfx_matte.mask_reading import MaskReading, understand_references
-from vfx_matte.masks import RGB, Image, Mask, Palette
+from vfx_matte.masks import RGB, Image, Mask, Palette, object_ids
 from vfx_matte.media.read import ClipReader
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SourceClip
@@ -34,6 +34,7 @@ from vfx_matte.workspace import (
     load_mask,
     load_mask_picture,
     parse_mask_argument,
+    to_ranges,
 )
 
 
@@ -190,11 +191,22 @@ def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, rep
 
 
 def _save_all(frames: Iterator[Segmented], run: SegmentRun, numbers: _Numbers, *, total: int, reporter: Reporter) -> None:
-    """Save masks while the next ones are computed in a thread."""
+    """Save masks while the next ones are computed in a thread; say which objects were out of sight, and where."""
+    unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
     with closing(ahead(frames, depth=2)) as made, reporter.progress("segment", total) as step:
         for frame_index, mask, _ in made:
-            run.save_mask(frame_index, numbers.to_user(mask))
+            shown = numbers.to_user(mask)
+            run.save_mask(frame_index, shown)
+            for object_id in unseen.keys() - set(object_ids(shown)):
+                unseen[object_id].append(frame_index)
             step()
+    for object_id, indices in unseen.items():
+        if indices:
+            start, stop = max(to_ranges(indices), key=lambda span: span[1] - span[0])
+            reporter.notify(
+                f"object {object_id} is not seen on {len(indices)} frames, {start} to {stop - 1} the longest stretch;"
+                f" if it is there, give a mask of one of them: --mask {(start + stop) // 2}=mask.png"
+            )
 
 
 class _Numbers:
