@@ -6,6 +6,7 @@ their complements below. The bottom half is a slope that moves, so that encoders
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -72,7 +73,12 @@ def tone(start: int, samples: int, *, rate: int, channels: int) -> npt.NDArray[n
 
 
 def sound(
-    codec: str = "aac", *, start: Fraction = Fraction(0), seconds: Fraction = Fraction(1, 2), rate: int = 48000, channels: int = 2
+    codec: str = "aac",
+    *,
+    start: Fraction = Fraction(0),
+    seconds: Fraction = Fraction(1, 2),
+    rate: int = 48000,
+    channels: int = 2,
 ) -> dict[str, Any]:
     """One sound track for `write_clip`; `start` is when it begins."""
     return {"codec": codec, "start": start, "seconds": seconds, "rate": rate, "channels": channels}
@@ -115,7 +121,10 @@ def write_clip(
         video.sample_aspect_ratio = video.codec_context.sample_aspect_ratio = sample_aspect
         if field_order:
             video.codec_context.field_order = field_order
-        put_tags(video.codec_context, color)
+        layout = layout_of(planar_format(pixel_format))
+        assert layout is not None
+        written = color if layout.model != "rgb" else ColorTags("gbr", "pc", color.primaries, color.transfer)
+        put_tags(video.codec_context, written)
         video.metadata.update(metadata or {})
         if rotation or mirrored:
             video.set_display_rotation(rotation, hflip=mirrored)
@@ -133,14 +142,14 @@ def write_clip(
                     output.mux(kept)
 
         fed = [index * 1001 if p is None else p for index, p in enumerate(pts)]
-        durations = {a: b - a for a, b in zip(fed, fed[1:], strict=False) if b > a}
+        durations = {a: b - a for a, b in itertools.pairwise(fed) if b > a}
         for index, ticks in enumerate(fed):
             picture = coded_picture(index, size, pixel_format, color)
             planes = tuple(_stored(plane, rotation, mirrored) for plane in picture.planes)
             shift = picture.layout.chroma_shift
             layout = PixelLayout(picture.layout.model, picture.layout.bit_depth, shift if rotation % 180 == 0 else shift[::-1])
             frame = packed(frame_from(Picture(planes, layout, picture.color)), pixel_format)
-            put_tags(frame, color)
+            put_tags(frame, written)
             frame.pts, frame.time_base = ticks, time_base
             for track in tracks:
                 track.until(ticks * time_base)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from clips import write_clip
+from command_line import cli, clip, project, take  # noqa: F401  fixtures
 
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import DeviceError
@@ -66,7 +67,7 @@ def make_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     folder = tmp_path_factory.mktemp("clips")
     made: dict[str, Path] = {}
 
-    def make(name: str = "clip.mp4", **options: Any) -> Path:
+    def make(name: str = "clip.mp4", **options: Any) -> Path:  # noqa: ANN401
         key = f"{name} {sorted(options.items())!r}"
         if key not in made:
             place = folder / str(len(made))

@@ -12,7 +12,6 @@ Memory: peak resident size of every command for 300 and 3,000 frames of the same
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from vfx_matte.workspace import Manifest, SourceStamp, Workspace
 
 X264 = ("libx264", "medium", 18)
 LOOP_FRAMES = 30
+POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,32 @@ class Run:
 
 
 def run(command: list[str], cwd: Path) -> Run:
-    """Run a command to its end; its wall time and peak resident size. Raises RuntimeError with its output when it fails."""
+    """Run a command to its end; its wall time and peak resident size. Raises RuntimeError with its output when it fails.
+
+    The peak is what Linux calls VmHWM, read while the command runs. (rusage would not do: a child starts with the resident
+    size of the process that forked it.)
+    """
     with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, peak_kib(process.pid))
+            time.sleep(POLL_SECONDS)
         seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             log.seek(0)
             raise RuntimeError(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, peak / 1024)
+
+
+def peak_kib(pid: int) -> int:
+    """The highest resident size of a running process so far, KiB; 0 where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def vfx_matte(*arguments: str) -> list[str]:

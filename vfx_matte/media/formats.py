@@ -55,7 +55,7 @@ class Codec:
     """A video encoder. quality_option: its constant-quality setting and default;
     preset_option likewise ("" = it has none).
 
-    limited_range: it cannot say that its YUV is full range.
+    limited_range: it cannot say that its YUV is full range. interlaced: options that make it code fields as fields.
     """
 
     quality_option: str = ""
@@ -69,16 +69,17 @@ class Codec:
     even_sizes: bool = False
     lossless: bool = False
     limited_range: bool = False
+    interlaced: dict[str, str] = field(default_factory=dict)
 
 
-_PACKED = frozenset({"rgb24", "rgba", "argb", "rgb48be", "rgba64be", "p010le"})
+_PACKED = frozenset({"rgb24", "rgba", "argb", "bgr0", "bgra", "rgb48be", "rgba64be", "p010le"})
 """Formats without planes of their own that encoders are fed when they take nothing planar."""
 
 _X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _NV_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
 
 CODECS: dict[str, Codec] = {
-    "libx264": Codec("crf", 18, (0, 51), "preset", "medium", _X_PRESETS, even_sizes=True),
+    "libx264": Codec("crf", 18, (0, 51), "preset", "medium", _X_PRESETS, even_sizes=True, interlaced={"flags": "+ildct+ilme"}),
     "libx265": Codec(
         "crf", 20, (0, 51), "preset", "medium", _X_PRESETS,
         {"x265-params": "log-level=none"}, {".mp4": "hvc1", ".mov": "hvc1"}, even_sizes=True,
@@ -93,8 +94,12 @@ CODECS: dict[str, Codec] = {
         {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"},
     ),
     "prores_ks": Codec(
-        "qscale", 9, (1, 32), options={"vendor": "apl0", "alpha_bits": "16"}, limited_range=True),
-    "ffv1": Codec(options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}, lossless=True),
+        "qscale", 9, (1, 32), options={"vendor": "apl0", "alpha_bits": "16"},
+        limited_range=True, interlaced={"flags": "+ildct"},
+    ),
+    "ffv1": Codec(
+        options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}, lossless=True, interlaced={"flags": "+ildct"}
+    ),
     "png": Codec(lossless=True),
     "qtrle": Codec(lossless=True),
 }  # fmt: skip

@@ -45,6 +45,9 @@ _ACCURATE_BICUBIC = int(
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP | Interpolation.FULL_CHR_H_INT
 )
 
+# With slice threads swscale (FFmpeg 8.1) now and then leaves chroma rows of nv12 and its relatives unwritten.
+_ONE_THREAD = 1
+
 _CHROMA_SHIFTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 _SHIFT_NAMES = {shift: name for name, shift in _CHROMA_SHIFTS.items()}
 _PLANAR_YUV = re.compile(r"yuv([aj]?)(420|422|444|440|411|410)p(9|10|12|14|16)?(?:le)?$")
@@ -87,6 +90,12 @@ class Orientation:
         if b and c and not a and not d:
             return cls(True, c < 0, b < 0)
         return None
+
+    @classmethod
+    def from_rotation(cls, degrees: int) -> Orientation | None:
+        """Turn counter-clockwise by `degrees`; None when it is no right angle."""
+        turns = {0: cls(), 90: cls(True, False, True), 180: cls(False, True, True), 270: cls(True, True, False)}
+        return turns.get(degrees % 360)
 
 
 def layout_of(pixel_format: str) -> PixelLayout | None:
@@ -162,8 +171,10 @@ def _shift(part: int, whole: int) -> int:
 def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Picture:
     """The planes of a decoded frame as displayed; views into the frame's memory wherever the format is planar."""
     wanted = picture_format(frame.format.name, orientation)
+    if "f32" in frame.format.name:
+        return _picture_of_floats(frame, orientation, color)
     if wanted != frame.format.name:
-        frame = frame.reformat(format=wanted)
+        frame = frame.reformat(format=wanted, threads=_ONE_THREAD)
     layout = layout_of(wanted)
     assert layout is not None
     planes = [_plane_view(frame, number, layout) for number in range(3 if layout.model != "gray" else 1)]
@@ -189,6 +200,19 @@ def alpha_of(frame: av.VideoFrame, orientation: Orientation) -> Array | None:
     return requantised(plane, Quantisation(layout.bit_depth, full=True), Quantisation(16, full=True))
 
 
+def _picture_of_floats(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Picture:
+    """Float samples, 0..1, as 16 bits; what is brighter than 1 is clipped. swscale would be off by up to 63 of 65535."""
+    layout = PixelLayout("gray" if frame.format.name.startswith("gray") else "rgb", 16)
+    order = (2, 0, 1) if layout.model == "rgb" else (0,)
+    planes = []
+    for number in order:
+        plane = frame.planes[number]
+        rows = np.frombuffer(cast("Any", plane), np.dtype(np.float32)).reshape(plane.height, plane.line_size // 4)
+        levels = np.nan_to_num(rows[:, : plane.width], nan=0.0)
+        planes.append(orientation.apply(np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)))
+    return Picture(tuple(planes), layout, color)
+
+
 def _plane_view(frame: av.VideoFrame, number: int, layout: PixelLayout) -> Array:
     plane = frame.planes[number]
     dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16)
@@ -205,7 +229,12 @@ def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -
     matrix = _SWSCALE_MATRICES.get(color.assumed_matrix(height), 1)
     full = color.range == "pc" or frame.format.is_rgb
     converted = frame.reformat(
-        format="rgb24", src_colorspace=matrix, src_color_range=2 if full else 1, dst_color_range=2, interpolation="BILINEAR"
+        format="rgb24",
+        src_colorspace=matrix,
+        src_color_range=2 if full else 1,
+        dst_color_range=2,
+        interpolation="BILINEAR",
+        threads=_ONE_THREAD,
     )
     turned: npt.NDArray[np.uint8] = np.ascontiguousarray(orientation.apply(converted.to_ndarray()))
     return turned
@@ -280,6 +309,10 @@ def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
     """An opaque picture at another (width, height), by swscale's bicubic filter; the same object when it has that size."""
     if picture.shape == (size[1], size[0]):
         return picture
+    if picture.layout.model == "rgb":  # plane by plane, as swscale is not exact for RGB above 8 bits
+        gray = PixelLayout("gray", picture.layout.bit_depth)
+        one_by_one = (scaled(Picture((plane,), gray, picture.color), size).planes[0] for plane in picture.planes)
+        return picture.with_planes(tuple(one_by_one))
     range_number = _range_number(picture.color, format_name(picture.layout))
     frame = frame_from(picture).reformat(
         width=size[0],
@@ -287,6 +320,7 @@ def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
         src_color_range=range_number,
         dst_color_range=range_number,
         interpolation=_ACCURATE_BICUBIC,
+        threads=_ONE_THREAD,
     )
     return picture_of(frame, Orientation(), picture.color)
 
@@ -319,7 +353,7 @@ def frame_from(picture: Picture, *, pad_to_even: bool = False) -> av.VideoFrame:
 
 def packed(frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
     """The same samples in a format of the same depth, such as gbrp → rgb24; the same object when it has that format."""
-    return frame if frame.format.name == pixel_format else frame.reformat(format=pixel_format)
+    return frame if frame.format.name == pixel_format else frame.reformat(format=pixel_format, threads=_ONE_THREAD)
 
 
 def _ffmpeg_plane_order(layout: PixelLayout) -> tuple[int, ...]:
@@ -378,6 +412,7 @@ def convert(frame: av.VideoFrame, pixel_format: str, color: ColorTags, *, to: Co
         src_color_range=_range_number(color, frame.format.name),
         dst_color_range=_range_number(target, pixel_format),
         interpolation=_ACCURATE_BICUBIC,
+        threads=_ONE_THREAD,
     )
 
 

@@ -7,18 +7,20 @@ timestamps mended by `timeline.repair`, the one place where that happens.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import av
 from av.sidedata.sidedata import Type as SideDataType
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
+from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
@@ -27,6 +29,9 @@ FIELD_ORDERS = {0: "unknown", 1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "b
 
 # These containers count time from an arbitrary clock (a broadcast's), not from the clip's start.
 CLOCK_FORMATS = frozenset({"mpegts", "mpeg", "mpegvideo", "vob"})
+
+
+_MILLISECOND = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,12 @@ class ClipInfo:
     keyframes: tuple[int, ...]
     repairs: Repairs
     reliable: bool
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+
+    @property
+    def is_interlaced(self) -> bool:
+        """Whether every frame holds two fields, taken one after the other."""
+        return self.field_order in ("tt", "bb", "tb", "bt")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,7 +91,7 @@ class ClipInfo:
 
 
 @contextmanager
-def open_input(path: Path, *, options: dict[str, str] | None = None) -> Iterator[av.container.InputContainer]:
+def open_input(path: Path) -> Iterator[av.container.InputContainer]:
     """Open a clip for reading; every FFmpeg or system error inside becomes a MediaError that names the file."""
     if not path.exists():
         raise MediaError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces")
@@ -88,7 +99,7 @@ def open_input(path: Path, *, options: dict[str, str] | None = None) -> Iterator
         raise MediaError(f"{str(path)!r} is an empty file", hint="copy or export it again")
     try:
         # The "file:" protocol keeps names such as "a:b.mp4" or "-clip.mp4" from being read as something else.
-        with av.open(f"file:{path}", options=options or {}) as container:
+        with av.open(f"file:{path}") as container:
             yield container
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -119,7 +130,7 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         audio = tuple(
             AudioInfo(
                 index=track.index,
-                codec=_codec_name(track),
+                codec=codec_name(track),
                 sample_rate=track.codec_context.sample_rate if track.codec_context else 0,
                 channels=track.codec_context.channels if track.codec_context else 0,
                 layout=track.codec_context.layout.name if track.codec_context else "",
@@ -200,6 +211,7 @@ def _clip_info(
         keyframes=keyframes,
         repairs=repairs,
         reliable=reliable,
+        hdr=hdr_of(first),
     )
 
 
@@ -215,7 +227,10 @@ def color_of(frame: av.VideoFrame) -> ColorTags:
 
 def orientation_of(frame: av.VideoFrame) -> Orientation | None:
     """How a frame must be turned for display; None when its matrix is no right-angle turn."""
-    matrix = cast("Any", frame.side_data).get(SideDataType.DISPLAYMATRIX)
+    try:
+        matrix = cast("Any", frame.side_data).get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # PyAV 18.1 knows no EXIF side data and then tells only the angle
+        return Orientation.from_rotation(frame.rotation)
     return Orientation() if matrix is None else Orientation.from_display_matrix(bytes(matrix))
 
 
@@ -250,15 +265,14 @@ class _Packets:
 
 def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
     """Demux the whole file once: timestamps of video packets, and when each sound track starts."""
-    video: list[tuple[int | None, bool, int]] = []
+    video: list[_VideoPacket] = []
     audio_starts: dict[int, Fraction] = {}
     wanted = [stream, *container.streams.audio]
     for packet in container.demux(wanted):
         if packet.dts is None and packet.pts is None and packet.size == 0:
             continue
         if packet.stream_index == stream.index:
-            if not packet.is_discard:
-                video.append((packet.pts, packet.is_keyframe, packet.duration or 0))
+            video.append(_VideoPacket(packet.pts, packet.is_keyframe, packet.duration or 0, not packet.is_discard))
         elif packet.stream_index not in audio_starts and packet.pts is not None and not packet.is_discard:
             audio_starts[packet.stream_index] = packet.pts * packet.time_base
     base = stream.time_base
@@ -266,9 +280,13 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     nominal = max(1, round(1 / (rate * base)))
     pts, keys, last_duration, reliable = _order(video, nominal)
+    if pts and (end := _stated_end(stream)) is not None and end > pts[-1]:
+        # MP4 may state ends in milliseconds; a packet that says nearly the same in a finer unit is believed.
+        nearly = abs(end - pts[-1] - last_duration) * base <= _MILLISECOND
+        last_duration = last_duration if nearly and base < _MILLISECOND else end - pts[-1]
     return _Packets(
         container=container.format.name,
-        codec=_codec_name(stream),
+        codec=codec_name(stream),
         stream_index=stream.index,
         time_base=base,
         field_order=FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
@@ -282,36 +300,60 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
     )
 
 
-def _codec_name(stream: av.VideoStream | av.AudioStream) -> str:
+def _stated_end(stream: av.VideoStream) -> int | None:
+    """End of the last frame as the container states it, in ticks; None when it does not.
+
+    With B-frames an MP4 packet's duration is the distance in decoding order, which says nothing about the last frame shown.
+    """
+    base = stream.time_base
+    assert base is not None
+    if stream.duration and stream.start_time is not None:
+        return stream.start_time + stream.duration
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", "")):
+        seconds = int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+        return round(seconds / base)
+    return None
+
+
+def codec_name(stream: av.VideoStream | av.AudioStream) -> str:
     """The name of the format, not of the decoder: mp3 rather than mp3float, av1 rather than libdav1d."""
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
-def _order(video: list[tuple[int | None, bool, int]], nominal: int) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
+class _VideoPacket(NamedTuple):
+    """What `_order` needs of a packet. shown: not cut away by an edit list."""
+
+    pts: int | None
+    is_key: bool
+    duration: int
+    shown: bool
+
+
+def _order(video: list[_VideoPacket], nominal: int) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
     """Display order, keyframe indices, last duration, and whether timestamps can be trusted.
 
-    Packets that no decoder can show are left out: those before the first keyframe, and its leading pictures.
+    Packets that no decoder can show are left out: those before the first keyframe, and its leading pictures. A frame that is
+    shown may depend on a keyframe that an edit list cut away.
     """
-    start = next((place for place, (_, key, _) in enumerate(video) if key), 0)
-    if any(pts is None for pts, _, _ in video):
+    start = next((place for place, packet in enumerate(video) if packet.is_key), 0)
+    if any(packet.pts is None for packet in video):
         return (), (), nominal, False
-    shown = sorted((pts, key, duration) for pts, key, duration in video[start:] if pts is not None)
-    if shown:
-        first_key_pts = video[start][0]
-        shown = [packet for packet in shown if first_key_pts is None or packet[0] >= first_key_pts]
-    pts = tuple(packet[0] for packet in shown)
+    first_key_pts = (video[start].pts if video else None) or 0
+    stamped = ((packet.pts or 0, packet) for packet in video[start:] if packet.shown)
+    shown = sorted(((pts, packet) for pts, packet in stamped if pts >= first_key_pts), key=lambda entry: entry[0])
+    pts = tuple(entry[0] for entry in shown)
     if len(set(pts)) != len(pts):
         return (), (), nominal, False
-    keys = tuple(index for index, packet in enumerate(shown) if packet[1])
-    last = shown[-1][2] if shown and shown[-1][2] > 0 else (pts[-1] - pts[-2] if len(pts) > 1 else nominal)
-    return pts, keys or (0,), last, True
+    keys = tuple(index for index, (_, packet) in enumerate(shown) if packet.is_key)
+    last = shown[-1][1].duration if shown else 0
+    return pts, keys or (0,), last or (pts[-1] - pts[-2] if len(pts) > 1 else nominal), True
 
 
 def _decode_facts(path: Path, *, count_all: bool) -> tuple[av.VideoFrame, list[int | None]]:
     """The first decoded frame, and with `count_all` the raw timestamps of every frame."""
     first: av.VideoFrame | None = None
     stamps: list[int | None] = []
-    for frame in decode(path, lambda _container, _stream: None):
+    for frame in decode(path):
         first = first or frame
         stamps.append(frame.pts)
         if not count_all:
@@ -321,16 +363,23 @@ def _decode_facts(path: Path, *, count_all: bool) -> tuple[av.VideoFrame, list[i
     return first, stamps
 
 
-def decode(
-    path: Path, seek: Callable[[av.container.InputContainer, av.VideoStream], None], *, threads: int = 0
-) -> Iterator[av.VideoFrame]:
-    """Decode the video stream from where `seek` puts it, in display order. Damaged packets are passed over."""
+def decode(path: Path, *, from_key: int | None = None, threads: int = 0) -> Iterator[av.VideoFrame]:
+    """Decode the video stream in display order. Damaged packets are passed over.
+
+    from_key: timestamp of a keyframe to start from; None starts at the beginning. A container that seeks roughly may
+    start at an earlier or later keyframe, never between two.
+    """
     with open_input(path) as container:
         stream = video_stream_of(container, path)
         stream.thread_type = "AUTO"
         stream.thread_count = threads
-        seek(container, stream)
+        if from_key is not None:
+            container.seek(from_key, stream=stream)
+        waiting = from_key is not None
         for packet in container.demux(stream):
+            waiting = waiting and not packet.is_keyframe
+            if waiting:
+                continue
             try:
                 frames = packet.decode()
             except av.InvalidDataError:

@@ -170,9 +170,10 @@ class VideoReader:
         for key in [k for k in reversed(info.keyframes) if k <= index][:3]:
             if key == 0:
                 break
-            frames = self._indexed(self._decode(info.timeline.pts[key]))
+            # Frames before the keyframe are its leading pictures, whose references were not decoded.
+            frames = (pair for pair in self._indexed(self._decode(info.timeline.pts[key])) if pair[0] >= key)
             first = next(frames, None)
-            if first is not None and first[0] <= index:
+            if first is not None and first[0] <= index and not first[1].is_corrupt:
                 yield first
                 yield from frames
                 return
@@ -184,12 +185,8 @@ class VideoReader:
             if index is not None:
                 yield index, frame
 
-    def _decode(self, pts: int | None) -> Iterator[av.VideoFrame]:
-        def seek(container: av.container.InputContainer, stream: av.VideoStream) -> None:
-            if pts is not None:
-                container.seek(pts, stream=stream)
-
-        return decode(self._info.path, seek, threads=self._threads)
+    def _decode(self, from_key: int | None) -> Iterator[av.VideoFrame]:
+        return decode(self._info.path, from_key=from_key, threads=self._threads)
 
 
 def open_clip(path: Path, *, notify: Notify, fps: Fraction | None = None) -> ClipReader:
@@ -200,7 +197,7 @@ def open_clip(path: Path, *, notify: Notify, fps: Fraction | None = None) -> Cli
     from vfx_matte.media.stills import StillsReader, is_sequence
 
     if is_sequence(path):
-        return StillsReader(path, notify=notify, fps=fps or Fraction(25))
+        return StillsReader(path, notify=notify, fps=Fraction(25) if fps is None else fps)
     if fps is not None:
         raise UsageError("--fps is for image sequences only", hint="a video keeps its own time")
     return VideoReader(path, notify=notify)

@@ -20,20 +20,69 @@ from vfx_matte.media.probe import ClipInfo, open_input
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
+_PCM_BLOCK_BYTES = 2**15
+_PCM_JITTER = Fraction(2, 1000)
+
 
 @dataclass(slots=True)
 class SoundTrack:
     """What was put into the output for one track, so that it can be checked afterwards.
 
     copied: packets are the source's own; checksums and times (exact seconds) are then one for each audible packet.
-    start: exact time of the first audible packet (or encoded sample); None when the track is silent from end to end.
+    codec: the source's format. start, end: exact times of the first audible packet (or encoded sample) and of the end of the
+    last one; None when the track is silent from end to end.
+    PCM is checked in blocks of its own, because every container cuts it into packets as it likes.
     """
 
     source_index: int
     copied: bool
+    codec: str
     start: Fraction | None = None
+    end: Fraction | None = None
     checksums: list[int] = field(default_factory=list)
     times: list[Fraction] = field(default_factory=list)
+    _samples: bytearray = field(default_factory=bytearray)
+    _samples_time: Fraction = Fraction(0)
+    _bytes_per_second: int = 0
+
+    def cover(self, start: Fraction, end: Fraction) -> None:
+        """Take note that sound was put from `start` to `end`."""
+        self.start = start if self.start is None else self.start
+        self.end = end
+
+    def add(self, packet: AudioPacket, time: Fraction) -> None:
+        """Take note of one audible packet at its exact time."""
+        self.cover(time, time + (packet.duration or 0) * packet.time_base)
+        if not self.codec.startswith("pcm_"):
+            self._note(payload_checksum(packet, self.codec), time)
+            return
+        self._bytes_per_second = _pcm_bytes_per_second(packet, self.codec)
+        expected = self._samples_time + Fraction(len(self._samples), self._bytes_per_second)
+        if self._samples and abs(time - expected) > _PCM_JITTER:
+            self.finish()
+        if not self._samples:
+            self._samples_time = time
+        self._samples += memoryview(packet)
+        while len(self._samples) >= _PCM_BLOCK_BYTES:
+            self._note(zlib.crc32(memoryview(self._samples)[:_PCM_BLOCK_BYTES]), self._samples_time)
+            del self._samples[:_PCM_BLOCK_BYTES]
+            self._samples_time += Fraction(_PCM_BLOCK_BYTES, self._bytes_per_second)
+
+    def finish(self) -> None:
+        """Take note of the last, short block of PCM."""
+        if self._samples:
+            self._note(zlib.crc32(self._samples), self._samples_time)
+            self._samples.clear()
+
+    def _note(self, checksum: int, time: Fraction) -> None:
+        self.checksums.append(checksum)
+        self.times.append(time)
+
+
+def _pcm_bytes_per_second(packet: AudioPacket, codec: str) -> int:
+    bits = int("".join(filter(str.isdigit, codec)))
+    context = packet.stream.codec_context
+    return int(context.sample_rate * context.channels * bits // 8)
 
 
 def payload_checksum(packet: AudioPacket, codec: str) -> int:
@@ -57,13 +106,16 @@ class SoundCopier:
         self._origin = source.origin
         self._keeps_negative = container.exact_time
         self.tracks: list[SoundTrack] = []
-        self._streams: dict[int, tuple[SoundTrack, av.AudioStream, str]] = {}
+        self._streams: dict[int, tuple[SoundTrack, av.AudioStream]] = {}
         wanted = {track.index: track.codec for track in source.audio if track.start is not None}
+        for index in [index for index, codec in wanted.items() if codec == "unknown"]:
+            notify(f"{name}: sound stream {index} is of an unknown kind and is left out")
+            del wanted[index]
         for stream in self._input.streams.audio:
             if stream.index not in wanted:
                 continue
             codec = wanted[stream.index]
-            track = SoundTrack(stream.index, codec in container.copies)
+            track = SoundTrack(stream.index, codec in container.copies, codec)
             if track.copied:
                 target = output.add_stream_from_template(stream)
             else:
@@ -71,13 +123,14 @@ class SoundCopier:
                 target = self._add_encoder(stream, container.encoder)
             target.metadata.update({key: value for key, value in stream.metadata.items() if key in ("language", "title")})
             self.tracks.append(track)
-            self._streams[stream.index] = track, target, codec
+            self._streams[stream.index] = track, target
         self._packets = self._interleaved()
         self._waiting: AudioPacket | None = None
 
     def _add_encoder(self, stream: av.AudioStream, encoder: str) -> av.AudioStream:
         context = stream.codec_context
-        rate = 48000 if encoder == "libopus" else context.sample_rate
+        rates = av.Codec(encoder, "w").audio_rates or [context.sample_rate]
+        rate = min(rates, key=lambda known: (abs(known - context.sample_rate), -known))
         target = self._output.add_stream(encoder, rate=rate, layout=context.layout.name)
         assert isinstance(target, av.AudioStream)
         if encoder != "flac":
@@ -98,12 +151,13 @@ class SoundCopier:
                 return
             self._take(packet)
         if until is None:
-            for track, target, _ in self._streams.values():
+            for track, target in self._streams.values():
+                track.finish()
                 if not track.copied:
                     self._output.mux(target.encode(None))
 
     def _take(self, packet: AudioPacket) -> None:
-        track, target, codec = self._streams[packet.stream.index]
+        track, target = self._streams[packet.stream.index]
         if not track.copied:
             self._encode(packet, track, target)
             return
@@ -117,19 +171,19 @@ class SoundCopier:
         packet.pts -= shift
         packet.dts -= shift
         if not packet.is_discard:
-            time = packet.pts * packet.time_base
-            track.start = time if track.start is None else track.start
-            track.checksums.append(payload_checksum(packet, codec))
-            track.times.append(time)
+            track.add(packet, packet.pts * packet.time_base)
         packet.stream = target
         self._output.mux(packet)
 
     def _encode(self, packet: AudioPacket, track: SoundTrack, target: av.AudioStream) -> None:
-        frames: list[Any] = list(packet.decode())
+        try:
+            frames: list[Any] = list(packet.decode())
+        except av.InvalidDataError:  # a damaged packet is silence, as in every player
+            frames = []
         for frame in frames:
             if frame.pts is not None and frame.time_base is not None:
                 time = frame.pts * frame.time_base - self._origin
-                track.start = time if track.start is None else track.start
+                track.cover(time, time + Fraction(frame.samples, frame.sample_rate))
                 frame.pts = round(time / frame.time_base)
             self._output.mux(target.encode(frame))
 

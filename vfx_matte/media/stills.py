@@ -133,8 +133,9 @@ class StillsReader:
 
 def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
     """Decode one picture. EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated."""
-    options = {"apply_trc": "iec61966_2_1"} if path.suffix.lower() == ".exr" else {}
-    with open_input(path, options=options) as container:
+    with open_input(path) as container:
+        if path.suffix.lower() == ".exr":
+            container.streams.video[0].codec_context.options = {"apply_trc": "iec61966_2_1"}
         for frame in container.decode(video=0):
             name = container.streams.video[0].codec_context.name
             return frame, name
@@ -228,7 +229,7 @@ def _refuse_other_files(folder: Path) -> None:
 
 
 def _png_frame(picture: Picture) -> av.VideoFrame:
-    """The picture as an encoder of PNG takes it: samples of a pixel side by side, big-endian above 8 bits."""
+    """The picture as an encoder of PNG takes it: samples of a pixel side by side."""
     layout = picture.layout
     model, depth = "gray" if layout.model == "gray" else "rgb", 8 if layout.bit_depth == 8 else 16
     if model == "gray" and layout.has_alpha:
@@ -240,8 +241,6 @@ def _png_frame(picture: Picture) -> av.VideoFrame:
     if depth == 16:
         name = {"gray": "gray16be", "rgb24": "rgb48be", "rgba": "rgba64be"}[name]
     samples: Array = planes[0] if len(planes) == 1 else np.stack(planes, axis=2)
-    if depth == 16:
-        samples = samples.astype(">u2")
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=name)
 
 

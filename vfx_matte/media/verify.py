@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.pixels import layout_of, planar_format
-from vfx_matte.media.probe import ClipInfo, open_input, probe
+from vfx_matte.media.probe import ClipInfo, codec_name, open_input, probe
 from vfx_matte.media.read import open_clip
-from vfx_matte.media.sound import SoundTrack, payload_checksum
-from vfx_matte.media.stills import written_stills
+from vfx_matte.media.sound import SoundTrack
+from vfx_matte.media.stills import is_sequence, written_stills
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
 MILLISECOND = Fraction(1, 1000)
+
+# An encoder's priming may lie before the first sound, and its padding after the last, by a packet: 1024 samples at 8 kHz.
+_ENCODED_SLACK = Fraction(1024, 8000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ class _Found:
     sample_aspect: Fraction
     size: tuple[int, int]
     layout: PixelLayout | None
+    codec: str
     reader: str = "PyAV"
-    notes: list[str] = field(default_factory=list)
 
 
 def expectation_of(source: ClipInfo, *, tracks: Sequence[SoundTrack] | None = None) -> Expectation:
@@ -116,7 +119,12 @@ def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
 
     An image sequence has no rate of its own and is taken at the output's, so that only its frame count is compared.
     """
-    return verify_output(output, expectation_of(open_clip(source, notify=notify).info), notify=notify)
+    expected = expectation_of(open_clip(source, notify=notify).info)
+    if is_sequence(source):
+        shown = probe(output, notify=notify)
+        times = tuple(time.start - shown.origin for time in shown.timeline)
+        expected = replace(expected, times=(*times, *expected.times[len(times) :])[: len(expected.times)])
+    return verify_output(output, expected, notify=notify)
 
 
 def verify_stills(folder: Path, count: int) -> VerifyReport:
@@ -147,22 +155,20 @@ def _read_with_pyav(path: Path, *, notify: Notify) -> _Found:
     times = [time.start - info.origin for time in info.timeline]
     layout = layout_of(planar_format(info.pixel_format))
     tracks = _sound_of(path, origin=info.origin) if info.audio else []
-    return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout)
+    return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout, info.codec)
 
 
 def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
     """Times and checksums of the audible packets of every sound track of a file."""
     with open_input(path) as container:
         streams = list(container.streams.audio)
-        tracks = {stream.index: SoundTrack(stream.index, copied=True) for stream in streams}
-        codecs = {stream.index: stream.codec_context.name if stream.codec_context else "" for stream in streams}
+        tracks = {stream.index: SoundTrack(stream.index, copied=True, codec=codec_name(stream)) for stream in streams}
         for packet in container.demux(streams):
             if packet.pts is None or packet.dts is None or packet.is_discard:
                 continue
-            track, time = tracks[packet.stream.index], packet.pts * packet.time_base - origin
-            track.start = time if track.start is None else track.start
-            track.checksums.append(payload_checksum(packet, codecs[packet.stream.index]))
-            track.times.append(time)
+            tracks[packet.stream.index].add(packet, packet.pts * packet.time_base - origin)
+    for track in tracks.values():
+        track.finish()
     return [track for track in tracks.values() if track.start is not None]
 
 
@@ -223,6 +229,8 @@ def _check_color(found: _Found, expected: Expectation) -> Check:
     names = ["primaries", "transfer"]
     if found.layout is not None and found.layout.model == "yuv":
         names += ["matrix", "range"]
+    if "range" in names and (expected.color.matrix == "gbr" or (found.codec == "prores" and expected.color.range == "pc")):
+        names.remove("range")  # RGB becomes limited-range YUV, and ProRes is limited by definition: the pictures were converted
     for name in names:
         have, want = getattr(found.color, name), getattr(expected.color, name)
         if want not in (UNSPECIFIED, "gbr", have):
@@ -242,14 +250,16 @@ def _check_sound(found: _Found, expected: Expectation, tolerance: Fraction) -> l
 
 
 def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> tuple[bool, str]:
-    """Packets and their times for copied sound; only the start for encoded sound, whose packets are others."""
+    """Packets and their times for copied sound; only start and end for encoded sound, whose packets are others."""
     assert have.start is not None
     assert want.start is not None
-    if not want.copied or (len(have.checksums) != len(want.checksums) and not set(have.checksums) & set(want.checksums)):
-        # An encoder's priming may lie before the first sound by a packet, at most 1024 samples at 8 kHz.
-        off = abs(have.start - want.start)
-        ok = off <= Fraction(1024, 8000)
-        return ok, f"encoded anew, starts {float(have.start - want.start) * 1000:+.1f} ms from the source's"
+    if have.codec != want.codec or not want.copied:
+        late, longer = have.start - want.start, (have.end or have.start) - (want.end or want.start)
+        ok = abs(late) <= _ENCODED_SLACK and -_ENCODED_SLACK <= longer <= 2 * _ENCODED_SLACK
+        return (
+            ok,
+            f"encoded anew, starts {float(late) * 1000:+.1f} ms and ends {float(longer) * 1000:+.1f} ms from the source's",
+        )
     if len(have.checksums) != len(want.checksums):
         return False, f"{len(have.checksums)} packets, the source has {len(want.checksums)}"
     for index, pair in enumerate(zip(have.checksums, want.checksums, strict=True)):

@@ -15,12 +15,15 @@ from types import TracebackType
 from typing import Self
 
 import av
+import av.filter
+from av.video.frame import PictureType
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import OutputError
-from vfx_matte.media.formats import EncodePlan
+from vfx_matte.media import matroska
+from vfx_matte.media.formats import CODECS, EncodePlan
 from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
-from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.probe import FIELD_ORDERS, ClipInfo
 from vfx_matte.media.sound import SoundCopier, SoundTrack
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
@@ -31,6 +34,7 @@ _HINTS = {
     errno.EROFS: "the folder is read-only: choose another place with -o",
     errno.EPERM: "the folder is not writable: choose another place with -o",
     errno.ENOENT: "the folder does not exist: create it, or choose another place with -o",
+    errno.EEXIST: "part of the path is a file: choose another place with -o",
     errno.ENOTDIR: "part of the path is a file: choose another place with -o",
     errno.EISDIR: "that is a folder: give a file name",
 }
@@ -75,14 +79,18 @@ class VideoWriter:
         self._source = source
         self._base = output_time_base(source.timeline, plan)
         self._shift = source.origin
+        self._tail = source.timeline.pts[1:][-2:]
         self._durations: dict[int, int] = {}
         self._sound: SoundCopier | None = None
         self._output: av.container.OutputContainer | None = None
+        self._fields: _FieldMarker | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+            _prepare_place(path, self._part)
             self._output = av.open(f"file:{self._part}", "w", format=plan.container.muxer, options=self._muxer_options())
+            if source.is_interlaced and not self._keeps_fields:
+                notify(f"{path.name}: {plan.codec} codes whole frames; fields are kept line for line, marked progressive")
+            if source.hdr and plan.codec != "libx265":
+                notify(f"{path.name}: the mastering display's HDR metadata is kept by libx265 only, not by {plan.codec}")
             self._stream = self._open_encoder(self._output)
             if sound and source.audio:
                 self._sound = SoundCopier(source, self._output, plan.container, name=path.name, notify=notify)
@@ -91,15 +99,24 @@ class VideoWriter:
         except (av.FFmpegError, OSError, ValueError) as error:
             self._discard()
             raise output_error(path, error) from error
+        except BaseException:
+            self._discard()
+            raise
 
     @property
     def tracks(self) -> list[SoundTrack]:
         """The sound tracks written so far."""
         return self._sound.tracks if self._sound else []
 
+    @property
+    def _keeps_fields(self) -> bool:
+        """Whether the output is marked interlaced: lines are fields only while the picture stands as it was taken."""
+        source = self._source
+        return source.is_interlaced and bool(CODECS[self.plan.codec].interlaced) and not source.orientation.transpose
+
     def _muxer_options(self) -> dict[str, str]:
         if not self.plan.container.exact_time:
-            return {"avoid_negative_ts": "disabled"}
+            return {"avoid_negative_ts": "disabled", **matroska.MUXER_OPTIONS}
         return {
             "video_track_timescale": str(self._base.denominator),
             "movie_timescale": str(_movie_timescale(self._base, self._source)),
@@ -108,7 +125,10 @@ class VideoWriter:
 
     def _open_encoder(self, output: av.container.OutputContainer) -> av.VideoStream:
         plan, source = self.plan, self._source
-        stream = output.add_stream(plan.codec, rate=_encoder_rate(source.timeline), options=plan.options)
+        options = plan.options | (CODECS[plan.codec].interlaced if self._keeps_fields else {})
+        if plan.codec == "libx265" and source.hdr:
+            options["x265-params"] = f"{options['x265-params']}:hdr10=1:{source.hdr.x265_params}"
+        stream = output.add_stream(plan.codec, rate=_encoder_rate(source.timeline), options=options)
         assert isinstance(stream, av.VideoStream)
         extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
         stream.width, stream.height = source.width + extra[0], source.height + extra[1]
@@ -120,6 +140,9 @@ class VideoWriter:
         stream.sample_aspect_ratio = source.sample_aspect
         context.thread_count = 0
         put_tags(context, plan.color)
+        if self._keeps_fields:
+            context.field_order = next(code for code, name in FIELD_ORDERS.items() if name == source.field_order)
+            self._fields = _FieldMarker(stream, top_first=source.field_order in ("tt", "bt"))
         if plan.codec_tag:
             context.codec_tag = plan.codec_tag
         if source.timecode and plan.suffix in (".mov", ".mp4"):
@@ -136,6 +159,11 @@ class VideoWriter:
             frame.pts = round(exact / self._base)
             frame.time_base = self._base
             self._durations[frame.pts] = round(time.duration * time.time_base / self._base)
+            if self._fields:
+                frame = self._fields.mark(frame)
+            if time.pts in self._tail:
+                # MP4 takes its end from the packet that is coded last; without B-frames there, that is the last one shown.
+                frame.pict_type = PictureType.P
             if self._sound:
                 self._sound.pump(exact)
             self._mux(self._stream.encode(frame))
@@ -156,8 +184,10 @@ class VideoWriter:
             if self._sound:
                 self._sound.pump(None)
             self._output.close()
+            if not self.plan.container.exact_time and self._source.sample_aspect != 1:
+                matroska.set_pixel_shape(self._part, self._source.sample_aspect, size=(self._stream.width, self._stream.height))
             self._part.replace(self.path)
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
             raise output_error(self.path, error) from error
 
     def _discard(self) -> None:
@@ -165,7 +195,8 @@ class VideoWriter:
             # The file is thrown away; the first error is the one to report.
             with contextlib.suppress(av.FFmpegError, OSError):
                 self._output.close()
-        self._part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._part.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +210,38 @@ class VideoWriter:
                 self._sound.__exit__(None, None, None)
             if self._part.exists():
                 self._discard()
+
+
+def _prepare_place(path: Path, part: Path) -> None:
+    """Make the folder and an empty .part now: FFmpeg would open it only with the first packet. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    part.touch()
+
+
+class _FieldMarker:
+    """Marks frames as interlaced, which PyAV can do only through FFmpeg's setfield filter."""
+
+    def __init__(self, stream: av.VideoStream, *, top_first: bool) -> None:
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=stream.width,
+            height=stream.height,
+            format=av.VideoFormat(stream.pix_fmt or ""),
+            time_base=stream.codec_context.time_base,
+        )
+        marker, sink = self._graph.add("setfield", "tff" if top_first else "bff"), self._graph.add("buffersink")
+        source.link_to(marker)
+        marker.link_to(sink)
+        self._graph.configure()
+
+    def mark(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The same samples, marked."""
+        self._graph.push(frame)
+        marked = self._graph.pull()
+        assert isinstance(marked, av.VideoFrame)
+        return marked
 
 
 def _encoder_rate(timeline: Timeline) -> Fraction:

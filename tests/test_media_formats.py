@@ -1,0 +1,103 @@
+"""Which encoder, pixel format and options a file gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from clips import BT709, HLG
+from conftest import Notices
+
+from vfx_matte.errors import UsageError
+from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.picture import ColorTags, PixelLayout
+
+YUV420 = PixelLayout("yuv", 8, (1, 1))
+RGB = PixelLayout("rgb", 8)
+GRAY = PixelLayout("gray", 8)
+FULL_RGB = ColorTags("gbr", "pc", "bt709", "bt709")
+
+
+def plan(
+    name: str, layout: PixelLayout = YUV420, color: ColorTags = BT709, *, size: tuple[int, int] = (96, 64),
+    codec: str | None = None, preset: str | None = None, quality: int | None = None, notices: Notices | None = None,
+) -> EncodePlan:  # fmt: skip
+    listener = notices if notices is not None else Notices()
+    return plan_encode(
+        Path(name), layout=layout, color=color, size=size, codec=codec, preset=preset, quality=quality, notify=listener
+    )
+
+
+@pytest.mark.parametrize(("name", "layout", "codec", "expected"), [
+    ("a.mp4", YUV420, None, ("libx264", "yuv420p")),
+    ("a.MP4", YUV420, None, ("libx264", "yuv420p")),
+    ("a.mp4", PixelLayout("yuv", 10, (1, 1)), None, ("libx265", "yuv420p10le")),
+    ("a.mp4", RGB, None, ("libx264", "yuv420p")),
+    ("a.mp4", GRAY, None, ("libx264", "yuv420p")),
+    ("a.mp4", PixelLayout("yuv", 8, (1, 0)), None, ("libx264", "yuv422p")),
+    ("a.mov", YUV420, None, ("prores_ks", "yuv422p10le")),
+    ("a.mov", RGB, None, ("prores_ks", "yuv444p10le")),
+    ("a.mov", PixelLayout("yuv", 8, (1, 1), has_alpha=True), None, ("prores_ks", "yuva444p10le")),
+    ("a.mkv", YUV420, None, ("ffv1", "yuv420p")),
+    ("a.mkv", RGB, None, ("ffv1", "bgr0")),
+    ("a.mkv", PixelLayout("rgb", 8, has_alpha=True), None, ("ffv1", "bgra")),
+    ("a.mkv", PixelLayout("rgb", 10), None, ("ffv1", "gbrp10le")),
+    ("a.mkv", PixelLayout("gray", 16), None, ("ffv1", "gray16le")),
+    ("a.mkv", YUV420, "libx264", ("libx264", "yuv420p")),
+    ("a.webm", PixelLayout("yuv", 8, (1, 1), has_alpha=True), None, ("libvpx-vp9", "yuva420p")),
+    ("a.mov", PixelLayout("rgb", 8, has_alpha=True), "png", ("png", "rgba")),
+    ("a.mov", RGB, "qtrle", ("qtrle", "rgb24")),
+    ("a.mp4", PixelLayout("yuv", 10, (1, 1)), "hevc_nvenc", ("hevc_nvenc", "p010le")),
+    ("a.mp4", YUV420, "h264_nvenc", ("h264_nvenc", "yuv420p")),
+])  # fmt: skip
+def test_what_a_layout_becomes(name: str, layout: PixelLayout, codec: str | None, expected: tuple[str, str]) -> None:
+    color = FULL_RGB if layout.model == "rgb" else BT709
+    made = plan(name, layout, color, codec=codec)
+    assert (made.codec, made.pixel_format) == expected
+
+
+def test_what_is_lost_is_said(notices: Notices) -> None:
+    plan("a.webm", PixelLayout("yuv", 10, (1, 1)), notices=notices)
+    assert notices == ["libvpx-vp9 cannot hold yuv420p10le; written as yuv420p"]
+
+
+def test_tags_follow_the_conversion() -> None:
+    assert plan("a.mp4", color=HLG).color == HLG
+    assert plan("a.mp4", RGB, FULL_RGB).color == BT709
+    assert plan("a.mkv", RGB, FULL_RGB).color == FULL_RGB
+    assert plan("a.mp4", RGB, ColorTags("gbr", "pc", "bt2020", "smpte2084")).color.transfer == "smpte2084"
+    full = ColorTags("smpte170m", "pc", "bt709", "bt709")
+    assert plan("a.mp4", color=full).color == full
+    assert plan("a.mov", color=full).color.range == "tv"  # ProRes cannot say that it is full range
+
+
+def test_odd_sizes_are_padded_where_needed(notices: Notices) -> None:
+    padded = plan("a.mp4", size=(101, 77), notices=notices)
+    assert padded.pad_to_even
+    assert any("101×77" in line for line in notices)
+    assert not plan("a.mkv", size=(101, 77)).pad_to_even
+    assert not plan("a.mov", size=(101, 77)).pad_to_even
+    assert not plan("a.mp4", PixelLayout("yuv", 8), size=(101, 77)).pad_to_even
+
+
+def test_quality_and_preset() -> None:
+    made = plan("a.mp4", quality=30, preset="veryfast")
+    assert made.options["crf"] == "30"
+    assert made.describe() == "libx264 yuv420p crf 30, preset veryfast"
+    assert plan("a.mp4", PixelLayout("yuv", 10, (1, 1))).codec_tag == "hvc1"
+    assert plan("a.mkv").describe() == "ffv1 yuv420p"
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"name": "a.xyz"}, "unknown kind '.xyz'"),
+    ({"name": "a.mp4", "codec": "ffv1"}, ".mp4 does not take codec 'ffv1'"),
+    ({"name": "a.mp4", "quality": 52}, "quality 52 is outside 0..51"),
+    ({"name": "a.mkv", "quality": 3}, "lossless and has no quality"),
+    ({"name": "a.mp4", "preset": "warp"}, "preset 'warp' is unknown to libx264"),
+    ({"name": "a.mov", "preset": "fast"}, "has no presets"),
+    ({"name": "a.mp4", "layout": PixelLayout("yuv", 8, (1, 1), has_alpha=True)}, "cannot hold yuva420p"),
+])  # fmt: skip
+def test_what_does_not_go_together(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        plan(**options)  # type: ignore[arg-type]
+    assert caught.value.hint
