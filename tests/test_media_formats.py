@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from clips import BT709, HLG
 from conftest import Notices
 
 from vfx_matte.errors import UsageError
 from vfx_matte.media.formats import EncodePlan, plan_encode
-from vfx_matte.picture import ColorTags, PixelLayout
+from vfx_matte.media.pixels import as_layout, frame_from
+from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 YUV420 = PixelLayout("yuv", 8, (1, 1))
 RGB = PixelLayout("rgb", 8)
@@ -101,3 +105,28 @@ def test_what_does_not_go_together(options: dict[str, object], message: str) -> 
     with pytest.raises(UsageError, match=message) as caught:
         plan(**options)  # type: ignore[arg-type]
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "good", "poor"),
+    [
+        ("a.mp4", "libx264", 10, 40),
+        ("a.mp4", "libx265", 10, 40),
+        ("a.mov", "prores_ks", 2, 20),
+        ("a.webm", "libvpx-vp9", 10, 55),
+    ],
+)
+def test_the_quality_number_reaches_the_encoder(name: str, codec: str, good: int, poor: int) -> None:
+    noise = np.random.default_rng(1).integers(16, 236, (64, 64)).astype(np.uint8)
+    picture = Picture((noise, noise[::2, ::2].copy(), noise[1::2, ::2].copy()), PixelLayout("yuv", 8, (1, 1)), ColorTags())
+    sizes = []
+    for quality in (good, poor):
+        made = plan(name, codec=codec, quality=quality, size=(64, 64))
+        encoder = av.CodecContext.create(made.codec, "w")
+        assert isinstance(encoder, av.VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt = 64, 64, made.pixel_format
+        encoder.time_base, encoder.options = Fraction(1, 25), made.options
+        frame = frame_from(as_layout(picture, made.layout))
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        sizes.append(sum(packet.size for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    assert sizes[0] > 1.5 * sizes[1]

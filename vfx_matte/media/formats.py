@@ -55,7 +55,8 @@ class Codec:
     """A video encoder. quality_option: its constant-quality setting and default;
     preset_option likewise ("" = it has none).
 
-    limited_range: it cannot say that its YUV is full range. interlaced: options that make it code fields as fields.
+    limited_range: it cannot say that its YUV is full range. alpha_formats: those with alpha that players read; () = all it has.
+    interlaced: options that make it code fields as fields.
     """
 
     quality_option: str = ""
@@ -69,11 +70,15 @@ class Codec:
     even_sizes: bool = False
     lossless: bool = False
     limited_range: bool = False
+    alpha_formats: tuple[str, ...] = ()
     interlaced: dict[str, str] = field(default_factory=dict)
 
 
 _PACKED = frozenset({"rgb24", "rgba", "argb", "bgr0", "bgra", "rgb48be", "rgba64be", "p010le"})
 """Formats without planes of their own that encoders are fed when they take nothing planar."""
+
+LAMBDA_PER_QSCALE = 118
+"""FFmpeg's FF_QP2LAMBDA: `global_quality` counts in these."""
 
 _X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _NV_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
@@ -91,11 +96,11 @@ CODECS: dict[str, Codec] = {
     ),
     "libvpx-vp9": Codec(
         "crf", 24, (0, 63), "deadline", "good", ("best", "good", "realtime"),
-        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"},
+        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"}, alpha_formats=("yuva420p",),
     ),
     "prores_ks": Codec(
-        "qscale", 9, (1, 32), options={"vendor": "apl0", "alpha_bits": "16"},
-        limited_range=True, interlaced={"flags": "+ildct"},
+        "qscale", 4, (1, 31), options={"vendor": "apl0", "alpha_bits": "16"},
+        limited_range=True, interlaced={"flags": "+qscale+ildct"},
     ),
     "ffv1": Codec(
         options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}, lossless=True, interlaced={"flags": "+ildct"}
@@ -109,12 +114,14 @@ CODECS: dict[str, Codec] = {
 class EncodePlan:
     """How pictures of one layout become one file.
 
-    pixel_format: what the encoder is fed; color: tags written to the file (matrix and range may differ from the source when
-    the source is RGB). pad_to_even: one column and/or row is added on the right and bottom, for encoders that need it.
+    quality: the constant-quality number, None for lossless encoders. pixel_format: what the encoder is fed; color: tags
+    written to the file (matrix and range may differ from the source when the source is RGB). pad_to_even: one column and/or
+    row is added on the right and bottom, for encoders that need it.
     """
 
     suffix: str
     codec: str
+    quality: int | None
     options: dict[str, str]
     pixel_format: str
     color: ColorTags
@@ -135,9 +142,7 @@ class EncodePlan:
     def describe(self) -> str:
         """'libx264 yuv420p crf 18, preset medium', for people."""
         codec = CODECS.get(self.codec, Codec())
-        quality = (
-            f" {codec.quality_option} {self.options[codec.quality_option]}" if codec.quality_option in self.options else ""
-        )
+        quality = f" {codec.quality_option} {self.quality}" if self.quality is not None else ""
         preset = f", preset {self.options[codec.preset_option]}" if codec.preset_option in self.options else ""
         return f"{self.codec} {self.pixel_format}{quality}{preset}"
 
@@ -188,6 +193,7 @@ def plan_encode(
     return EncodePlan(
         suffix=path.suffix.lower(),
         codec=name,
+        quality=facts.quality if quality is None else quality,
         options=options,
         pixel_format=pixel_format,
         color=replace(written, range="tv") if facts.limited_range and chosen.model == "yuv" else written,
@@ -211,6 +217,8 @@ def _quality(name: str, facts: Codec, quality: int | None) -> dict[str, str]:
     value = facts.quality if quality is None else quality
     if value is None or not low <= value <= high:
         raise UsageError(f"quality {value} is outside {low}..{high} of {name}", hint="smaller is better and larger")
+    if facts.quality_option == "qscale":
+        return {"flags": "+qscale", "global_quality": str(value * LAMBDA_PER_QSCALE)}
     return {facts.quality_option: str(value)}
 
 
@@ -238,6 +246,8 @@ def _pixel_format(name: str, layout: PixelLayout, *, notify: Notify) -> str:
         if candidate.name.startswith("yuvj") or has_alpha(candidate.name) != layout.has_alpha:
             continue
         if not planar and candidate.name not in _PACKED:
+            continue
+        if layout.has_alpha and CODECS[name].alpha_formats and candidate.name not in CODECS[name].alpha_formats:
             continue
         cost = *_cost(packed_layout(candidate.name), wanted), int(not planar)
         if best is None or cost < best[0]:

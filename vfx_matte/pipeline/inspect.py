@@ -12,9 +12,9 @@ from typing import Any
 from vfx_matte.errors import UsageError, VerifyError
 from vfx_matte.masks import Palette
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.read import Frame, describe_rate
-from vfx_matte.media.verify import VerifyReport, verify_clip
-from vfx_matte.pipeline.project import SourceClip
+from vfx_matte.media.read import Frame, describe_rate, open_clip
+from vfx_matte.media.verify import VerifyReport, verify_clip, verify_stills
+from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate.first_mask import grab_cut
 from vfx_matte.workspace import clip_name, save_mask, save_picture
@@ -80,7 +80,12 @@ def _json_value(value: object) -> Any:  # noqa: ANN401  what json.dumps takes
 
 
 def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyReport:
-    """Compare an output with its source, thoroughly. Raises MediaError when either cannot be read."""
+    """Compare an output with its source, thoroughly; of a folder of PNG files its count.
+
+    Raises MediaError when either cannot be read.
+    """
+    if output.is_dir():
+        return verify_stills(output, len(open_clip(source, notify=reporter.notify).info.timeline))
     return verify_clip(output, source, notify=reporter.notify)
 
 
@@ -99,6 +104,7 @@ def save_frame(clip: SourceClip, *, at: int | Fraction, output: Path | None) -> 
     """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is."""
     frame = _frame_at(clip, at)
     path = output or Path(f"{clip_name(clip.path)}.{frame.index:07d}.png")
+    refuse_to_replace(clip.path, path, "the clip")
     save_picture(path, frame.image)
     return path
 
@@ -113,14 +119,15 @@ def save_mask_from_box(
     output: Path | None,
 ) -> Path:
     """Make a mask of what is in a box (x, y, width, height) by GrabCut and save it. Returns where it is."""
+    if output is not None and output.suffix.lower() != ".png":
+        raise UsageError(f"mask {output.name!r} is not a PNG", hint="masks are PNG files, which keep every value")
     frame = _frame_at(clip, at)
     mask = grab_cut(frame.image, box=box, foreground=foreground, background=background)
     path = output or Path(f"{clip_name(clip.path)}.mask.{frame.index:07d}.png")
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"mask {path.name!r} is not a PNG", hint="masks are PNG files, which keep every value")
+    refuse_to_replace(clip.path, path, "the clip")
     save_mask(path, mask, Palette.davis())
     return path
 
 
 def _frame_at(clip: SourceClip, at: int | Fraction) -> Frame:
-    return clip.reader.frame(clip.info.timeline.index_of(at))
+    return clip.reader.frame(clip.frame_index(at))

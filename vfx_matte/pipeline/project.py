@@ -11,7 +11,7 @@ from vfx_matte.errors import MediaError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
-from vfx_matte.media.stills import is_sequence
+from vfx_matte.media.stills import is_sequence, sequence_files
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, Scalar, Workspace, clip_name
 
@@ -27,6 +27,17 @@ class SourceClip:
     def info(self) -> ClipInfo:
         """Facts about the clip, with its timeline."""
         return self.reader.info
+
+    def frame_index(self, position: int | Fraction) -> int:
+        """The frame at a position: an index, or seconds from the clip's start. Raises UsageError when there is none."""
+        timeline = self.info.timeline
+        index = timeline.index_of(position)
+        ended = isinstance(position, Fraction) and position >= timeline.end - timeline.start
+        if ended or not 0 <= index < len(timeline):
+            shown = f"{float(position):g} s" if isinstance(position, Fraction) else f"frame {position}"
+            length = f"frames 0 to {len(timeline) - 1}, {float(timeline.end - timeline.start):.3f} s"
+            raise UsageError(f"{shown} is not in the clip", hint=f"the clip has {length}")
+        return index
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +98,14 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
         manifest = latest.manifest() if latest is not None else None
         if manifest is None:
             raise UsageError("no clip is given and none has been segmented yet", hint="name a clip: vfx-matte COMMAND CLIP")
-        return _existing(manifest.source.path, source)
+        known = manifest.source.path
+        return _existing(known, source, Path(known.name), source / known.name)
     return _existing(clip, source)
 
 
-def _existing(clip: Path, source: Path) -> Path:
-    for candidate in (clip, source / clip):
+def _existing(clip: Path, source: Path, *moved: Path) -> Path:
+    """The first of the places that is there. moved: where it may be now, when its whole project was moved."""
+    for candidate in (clip, source / clip, *moved):
         if candidate.exists() or is_sequence(candidate):
             return candidate
     raise MediaError(f"there is no clip {str(clip)!r}", hint=f"check the path (also looked for in {str(source)!r})")
@@ -125,3 +138,19 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
     if not store.manifest.is_complete:
         reporter.notify(f"{place.folder} is not complete; run segment with --resume to finish it")
     return SegmentedClip(clip.reader, place, store)
+
+
+def refuse_to_replace(place: Path, output: Path, what: str) -> None:
+    """Raise UsageError when writing `output` would replace `place`, or something in it.
+
+    place: a file, a folder (all of whose files count) or a numbered pattern. what: its name in the message.
+    """
+    kept, target = place.resolve(), output.resolve()
+    if kept.is_dir():
+        replaces = target == kept or kept in target.parents
+    elif is_sequence(kept):
+        replaces = target == kept.parent or target in sequence_files(kept)
+    else:
+        replaces = target == kept or (target.exists() and kept.exists() and target.samefile(kept))
+    if replaces:
+        raise UsageError(f"output {str(output)!r} would replace {what}", hint="choose another place with -o")

@@ -19,9 +19,9 @@ from vfx_matte.backend import Array, Device, to_device
 from vfx_matte.errors import UsageError, VerifyError
 from vfx_matte.keycolor import farthest_key, parse_color
 from vfx_matte.masks import RGB, Mask, Matte
-from vfx_matte.media.background import Background, open_background
+from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan, plan_encode
-from vfx_matte.media.pixels import as_layout, layout_of
+from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import Frame
 from vfx_matte.media.stills import StillsWriter
@@ -29,7 +29,7 @@ from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, 
 from vfx_matte.media.write import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.overlap import ahead
-from vfx_matte.pipeline.project import SegmentedClip
+from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.refine import EdgeOptions, refine, refine_objects
 from vfx_matte.timeline import FrameTime
@@ -101,11 +101,21 @@ def render_greenback(
     Returns the verified result. Raises UsageError, OutputError or VerifyError.
     """
     path = output or clip.folder / "greenback.mp4"
-    color = _key_color(clip, background if background.startswith("#") else key, look, reporter)
+    is_color = background.startswith("#") and not Path(background).exists()
+    behind = Path(background) if background and not is_color else None
+    _check_request(clip, path, look, background=behind)
+    color = _key_color(clip, background if is_color else key, look, reporter)
     first = clip.reader.frame(0).picture
     backdrop = None
-    if background and not background.startswith("#"):
-        backdrop = _open_background(background, first, reporter)
+    if behind is not None:
+        backdrop = open_background(
+            behind,
+            size=(clip.info.width, clip.info.height),
+            layout=first.layout,
+            color=first.color,
+            sample_aspect=clip.info.sample_aspect,
+            notify=reporter.notify,
+        )
     layout = first.layout if backdrop else composite.empty_color(first, color).layout
     plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
 
@@ -113,8 +123,8 @@ def render_greenback(
         picture = _on_device(frame.picture, look.device)
         matte = _matte(mask, look, frame.picture.shape)
         if backdrop is not None:
-            behind = backdrop.picture_at(frame.time.start - clip.info.timeline.start)
-            return composite.over_picture(picture, matte, _on_device(behind, look.device))
+            shown = backdrop.picture_at(frame.time.start - clip.info.timeline.start)
+            return composite.over_picture(picture, matte, _on_device(shown, look.device))
         return composite.over_color(picture, matte, color)
 
     return _render(clip, path, plan, compose, label="green screen", sound=encode.sound, reporter=reporter)
@@ -131,6 +141,7 @@ def render_alpha(
 ) -> RenderResult:
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder."""
     path = output or clip.folder / "alpha.mov"
+    _check_request(clip, path, look)
     source = clip.info.layout
     if _is_folder(path):
         depth = 8 if source.bit_depth == 8 else 16
@@ -144,11 +155,10 @@ def render_alpha(
     plan = _plan(
         path, clip.info, layout=replace(source, has_alpha=True), color=clip.info.color, encode=encode, reporter=reporter
     )
-    encoded = layout_of(plan.pixel_format)
-    assert encoded is not None
+    opaque = replace(plan.layout, has_alpha=False)
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
-        picture = _on_device(as_layout(frame.picture, encoded), look.device)
+        picture = _on_device(as_layout(frame.picture, opaque), look.device)
         return composite.with_alpha(picture, _matte(mask, look, picture.shape), premultiplied=premultiplied)
 
     return _render(clip, path, plan, compose, label="alpha", sound=encode.sound, reporter=reporter)
@@ -165,8 +175,9 @@ def render_overlay(
 ) -> RenderResult:
     """Tint every object with its colour, to look at what was segmented."""
     if not 0 <= alpha <= 1:
-        raise UsageError(f"overlay alpha {alpha} is outside 0..1")
+        raise UsageError(f"overlay alpha {alpha} is outside 0..1", hint="0 shows the clip, 1 hides it behind the tint")
     path = output or clip.folder / f"out-{clip.name}.mp4"
+    _check_request(clip, path, look)
     contour_px = max(1, round(clip.info.height / 540))
     first = clip.reader.frame(0).picture
     layout = composite.overlay(first, np.ones(first.shape, np.uint8), clip.palette, alpha=alpha).layout
@@ -194,7 +205,7 @@ def render_maskvideos(
     if not each_object:
         return [render_maskvideo(clip, output=path, style=style, look=look, encode=encode, reporter=reporter)]
     results = []
-    for object_id in look.objects or clip.object_ids:
+    for object_id in _chosen(clip, look):
         single = path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")
         only = replace(look, objects=(object_id,))
         results.append(render_maskvideo(clip, output=single, style=style, look=only, encode=encode, reporter=reporter))
@@ -215,6 +226,7 @@ def render_maskvideo(
     The source's pictures are not decoded; only its times, sound and colour tags are used.
     """
     path, info = output, clip.info
+    _check_request(clip, path, look)
     if style == "luma":
         layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
     elif style in ("palette", "rgb"):
@@ -225,13 +237,11 @@ def render_maskvideo(
         ids = ", ".join(map(str, clip.object_ids))
         raise UsageError(f"style rgb shows objects 1 to 3, this clip has {ids}", hint="use --style palette")
     plan = _plan(path, info, layout=layout, color=color, encode=encode, reporter=reporter)
-    encoded = layout_of(plan.pixel_format)
-    assert encoded is not None
     channels = tuple((object_id,) for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
 
     def compose(mask: Mask | None) -> Picture:
         if style == "luma":
-            return composite.luma_matte(_matte(mask, look, info.shape), encoded, plan.color)
+            return composite.luma_matte(_matte(mask, look, info.shape), plan.layout, plan.color)
         if style == "rgb":
             mattes = {ids[0]: _matte(mask, replace(look, objects=ids), info.shape) for ids in channels}
             return composite.channel_mattes(mattes.get(1), mattes.get(2), mattes.get(3), shape=info.shape)
@@ -271,11 +281,6 @@ def _key_color(clip: SegmentedClip, key: str, look: Look, reporter: Reporter) ->
     name = farthest_key(samples)
     reporter.notify(f"key colour: {name}, the farthest from the subject's colours")
     return parse_color(name)
-
-
-def _open_background(text: str, first: Picture, reporter: Reporter) -> Background:
-    height, width = first.shape
-    return open_background(Path(text), size=(width, height), layout=first.layout, color=first.color, notify=reporter.notify)
 
 
 def _matte(mask: Mask | None, look: Look, shape: tuple[int, int]) -> Matte:
@@ -339,7 +344,6 @@ def _write(
 ) -> RenderResult:
     """Encode pictures as they are made, then verify the file in the fast form."""
     started, count, empty = clock.monotonic(), len(clip.info.timeline), 0
-    _refuse_to_overwrite_source(path, clip.info.path)
     with (
         closing(ahead(pictures)) as made,
         VideoWriter(path, plan, source=clip.info, sound=sound, notify=reporter.notify) as writer,
@@ -350,12 +354,7 @@ def _write(
             empty += not has_mask
             step()
     expected = replace(expectation_of(clip.info, tracks=writer.tracks), color=plan.color)
-    verified = verify_output(path, expected, thorough=False, notify=reporter.notify)
-    if not verified.ok:
-        raise VerifyError(
-            f"{path.name} differs from its source: {verified.first_difference}",
-            hint="the file is kept for inspection; please report this with the output of `vfx-matte probe`",
-        )
+    verified = _passed(verify_output(path, expected, thorough=False, notify=reporter.notify))
     clip.record(path, label, {"encoding": plan.describe(), "sound": bool(writer.tracks)})
     _notify_empty(empty, count, reporter)
     return RenderResult(path, plan.describe(), count, empty, verified, clock.monotonic() - started)
@@ -375,10 +374,20 @@ def _render_stills(
             writer.write(picture, time)
             empty += not has_mask
             step()
+    verified = _passed(verify_stills(folder, count))
     clip.record(folder, label, {"encoding": "PNG files"})
-    verified = verify_stills(folder, count)
     _notify_empty(empty, count, reporter)
     return RenderResult(folder, "PNG files", count, empty, verified, clock.monotonic() - started)
+
+
+def _passed(report: VerifyReport) -> VerifyReport:
+    """The report, when nothing differs. Raises VerifyError otherwise."""
+    if not report.ok:
+        raise VerifyError(
+            f"{report.output.name} differs from its source: {report.first_difference}",
+            hint="it is kept for inspection; please report this with the output of `vfx-matte probe`",
+        )
+    return report
 
 
 def _notify_empty(empty: int, count: int, reporter: Reporter) -> None:
@@ -386,6 +395,21 @@ def _notify_empty(empty: int, count: int, reporter: Reporter) -> None:
         reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 
 
-def _refuse_to_overwrite_source(path: Path, source: Path) -> None:
-    if path.exists() and source.exists() and path.samefile(source):
-        raise UsageError(f"output {str(path)!r} is the source clip itself", hint="choose another name with -o")
+def _check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
+    """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what the render reads."""
+    _chosen(clip, look)
+    if not path.name:
+        raise UsageError(f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o")
+    refuse_to_replace(clip.info.path, path, "the source clip")
+    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
+    if background is not None:
+        refuse_to_replace(background, path, "the background")
+
+
+def _chosen(clip: SegmentedClip, look: Look) -> tuple[int, ...]:
+    """The ids of the objects that are shown."""
+    ids = clip.object_ids
+    unknown = [object_id for object_id in look.objects or () if object_id not in ids]
+    if unknown:
+        raise UsageError(f"there is no object {unknown[0]}", hint=f"the masks of this clip show {', '.join(map(str, ids))}")
+    return look.objects or ids

@@ -166,9 +166,10 @@ def _hex(color: RGB) -> str:
 
 def _resolve(clip: SourceClip, start: int | Fraction, stop: int | Fraction | None) -> tuple[int, int]:
     timeline = clip.info.timeline
-    first = timeline.index_of(start)
-    last = len(timeline) if stop is None else timeline.index_of(stop)
-    if not 0 <= first < last <= len(timeline):
+    first = clip.frame_index(start)
+    at_end = stop is None or stop == len(timeline) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
+    last = len(timeline) if stop is None or at_end else clip.frame_index(stop)
+    if first >= last:
         raise UsageError(f"frames {first} to {last} are no range of this clip", hint=f"it has frames 0 to {len(timeline) - 1}")
     return first, last
 
