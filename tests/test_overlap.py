@@ -67,3 +67,22 @@ def test_closing_stops_the_thread_and_closes_the_items() -> None:
 
 def test_items_are_made_in_another_thread() -> None:
     assert next(ahead(iter(threading.current_thread, None))) is not threading.current_thread()
+
+
+def test_ctrl_c_while_the_thread_starts_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread may run before `start` returns; then it has to be stopped all the same, or it is using what is closed next."""
+
+    def items() -> Iterator[int]:
+        while True:
+            yield 1
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    start = threading.Thread.start
+    source, before = items(), threading.active_count()
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), closing(source):
+        next(ahead(source))
+    assert threading.active_count() == before

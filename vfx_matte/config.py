@@ -151,7 +151,7 @@ def load(path: Path | None = None) -> Settings:
     try:
         parser.read_string(_decoded(found.read_bytes()), source=str(found))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise ConfigError(
             f"{str(found)!r} cannot be read: {reason}", hint="see the config.ini that comes with vfx-matte"
         ) from error

@@ -160,6 +160,10 @@ def greenback(
     """Render the subject over a key colour: greenback.mp4."""
     from vfx_matte.pipeline.render import render_greenback
 
+    if key is not None:
+        if background is not None:
+            raise UsageError("--key and --background exclude each other", hint="give one of them")
+        background = ""  # a key that was asked for beats the background of config.ini
     chosen = config.with_overrides(session.settings.greenback, key=key, background=background)
     result = render_greenback(
         _segmented(session, clip), output=rendering.output, key=chosen.key, background=chosen.background,
@@ -381,12 +385,13 @@ def _integers(text: str, count: int, form: str) -> list[int]:
 def _show(results: list[RenderResult]) -> None:
     from vfx_matte.cli.show import table
 
+    plain = ("frame count", "picture size", "colour tags")
     rows = [
         (
             result.output,
             result.encoding,
             f"{result.frame_count} frames in {result.seconds:.1f} s",
-            "verified: " + "; ".join(check.detail for check in result.verified.checks if check.name in ("timestamps", "sound")),
+            "verified: " + "; ".join(check.detail for check in result.verified.checks if check.name not in plain),
         )
         for result in results
     ]

@@ -126,92 +126,58 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
     with open_input(path) as container:
         stream = video_stream_of(container, path)
         packets = _scan(container, stream)
-        origin = packets.origin()
-        audio = tuple(
-            AudioInfo(
-                index=track.index,
-                codec=codec_name(track),
-                sample_rate=track.codec_context.sample_rate if track.codec_context else 0,
-                channels=track.codec_context.channels if track.codec_context else 0,
-                layout=track.codec_context.layout.name if track.codec_context else "",
-                language=track.metadata.get("language", "und"),
-                start=packets.audio_starts.get(track.index),
-            )
-            for track in container.streams.audio
-        )
-        others = tuple(
-            str(other.type)
-            for other in container.streams
-            if other.index != stream.index and other.type not in ("audio", "data")
-        )
-        timecode = next((text for s in container.streams if (text := s.metadata.get("timecode"))), None)
-        timecode = timecode or container.metadata.get("timecode")
+        audio = tuple(_audio_info(track, packets.audio_starts.get(track.index)) for track in container.streams.audio)
+        kinds = [str(other.type) for other in container.streams if other.index != stream.index]
+        stamped = (*(each.metadata for each in container.streams), container.metadata)
+        timecode = next((text for metadata in stamped if (text := metadata.get("timecode"))), None)
     first, decoded = _decode_facts(path, count_all=not packets.reliable)
-    stream_base = first.time_base
-    assert stream_base is not None
-    if packets.reliable:
-        timeline, keyframes, repairs = packets.timeline(), packets.keyframes, Repairs()
-    else:
-        timeline, repairs = repair(decoded, time_base=stream_base, nominal_ticks=packets.nominal_ticks)
+    timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
+    if not packets.reliable:
+        timeline, repairs = repair(decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks)
         keyframes = (0,)
         notify(f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended, every frame kept")
-    return _clip_info(
-        path, first, timeline,
-        container=packets.container, codec=packets.codec, origin=origin, video_stream=packets.stream_index,
-        audio=audio, other_streams=others, timecode=timecode, keyframes=keyframes, repairs=repairs,
-        reliable=packets.reliable, field_order=packets.field_order, aspect=packets.sample_aspect, notify=notify,
-    )  # fmt: skip
-
-
-def _clip_info(
-    path: Path,
-    first: av.VideoFrame,
-    timeline: Timeline,
-    *,
-    container: str,
-    codec: str,
-    origin: Fraction,
-    video_stream: int,
-    audio: tuple[AudioInfo, ...],
-    other_streams: tuple[str, ...],
-    timecode: str | None,
-    keyframes: tuple[int, ...],
-    repairs: Repairs,
-    reliable: bool,
-    field_order: str,
-    aspect: Fraction,
-    notify: Notify,
-) -> ClipInfo:
     orientation = orientation_of(first)
     if orientation is None:
         notify(f"{path.name}: rotated by {first.rotation}°, which is no right angle; shown unrotated")
         orientation = Orientation()
-    width, height = (first.height, first.width) if orientation.transpose else (first.width, first.height)
     layout = layout_of(picture_format(first.format.name, orientation))
     assert layout is not None
     return ClipInfo(
         path=path,
-        container=container,
-        codec=codec,
+        container=packets.container,
+        codec=packets.codec,
         pixel_format=first.format.name,
         layout=turned(layout, orientation),
         color=color_of(first),
-        width=width,
-        height=height,
-        sample_aspect=1 / aspect if orientation.transpose else aspect,
+        width=first.height if orientation.transpose else first.width,
+        height=first.width if orientation.transpose else first.height,
+        sample_aspect=1 / packets.sample_aspect if orientation.transpose else packets.sample_aspect,
         orientation=orientation,
         rotation_degrees=first.rotation,
-        field_order=field_order,
+        field_order=packets.field_order,
         timecode=timecode,
-        origin=origin,
-        video_stream=video_stream,
+        origin=packets.origin(),
+        video_stream=packets.stream_index,
         audio=audio,
-        other_streams=other_streams,
+        other_streams=tuple(kind for kind in kinds if kind not in ("audio", "data")),
         timeline=timeline,
         keyframes=keyframes,
         repairs=repairs,
-        reliable=reliable,
+        reliable=packets.reliable,
         hdr=hdr_of(first),
+    )
+
+
+def _audio_info(track: av.AudioStream, start: Fraction | None) -> AudioInfo:
+    context = track.codec_context
+    return AudioInfo(
+        index=track.index,
+        codec=codec_name(track),
+        sample_rate=context.sample_rate if context else 0,
+        channels=context.channels if context else 0,
+        layout=context.layout.name if context else "",
+        language=track.metadata.get("language", "und"),
+        start=start,
     )
 
 

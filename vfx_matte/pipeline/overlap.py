@@ -21,7 +21,7 @@ def ahead(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
     An error in the thread is raised here. Closing this generator stops the thread and closes `items` too.
     """
     made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
 
     def put(entry: tuple[T] | BaseException | None) -> bool:
         while not stopped.is_set():
@@ -33,6 +33,9 @@ def ahead(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
         return False
 
     def work() -> None:
+        begun.set()
+        if stopped.is_set():
+            return
         iterator = iter(items)
         try:
             for item in iterator:
@@ -46,12 +49,13 @@ def ahead(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
                 iterator.close()
 
     thread = threading.Thread(target=work, name="vfx-matte stage", daemon=True)
-    thread.start()
     try:
+        thread.start()  # Ctrl-C may arrive as soon as it runs, so from here on it has to be stopped
         while (entry := made.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
             yield entry[0]
     finally:
         stopped.set()
-        thread.join()
+        if begun.is_set():
+            thread.join()

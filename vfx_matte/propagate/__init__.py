@@ -56,13 +56,17 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
     implementation raises (TypeError for an unknown option, ValueError for num_objects < 1).
     """
     if name not in _IMPLEMENTATIONS:
-        raise UsageError(
-            f"propagator {name!r} is unknown, expected {', '.join(_IMPLEMENTATIONS)}", hint="use --propagator builtin"
-        )
+        offered = ", ".join(known for known in _IMPLEMENTATIONS if known != "fake")
+        raise UsageError(f"propagator {name!r} is unknown, expected {offered}", hint="use --propagator builtin")
     module_name, class_name = _IMPLEMENTATIONS[name]
     if importlib.util.find_spec(module_name) is None:
         raise PropagatorError(f"this version has no {_title(name)} propagator", hint="use --propagator builtin")
-    propagator: Propagator = getattr(importlib.import_module(module_name), class_name)(num_objects=num_objects, **options)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'vfx-matte[{name}]', or use --propagator builtin"
+        raise PropagatorError(f"the {_title(name)} propagator needs {error.name}, which is not installed", hint=hint) from error
+    propagator: Propagator = getattr(module, class_name)(num_objects=num_objects, **options)
     return propagator
 
 

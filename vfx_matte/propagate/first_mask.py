@@ -85,7 +85,9 @@ def _check_request(box: Box, foreground: Sequence[Point], background: Sequence[P
         raise UsageError(f"{shown} covers the whole picture, {width}×{height}: no background is left to learn from", hint=hint)
     for point_x, point_y in (*foreground, *background):
         if not (0 <= point_x < width and 0 <= point_y < height):
-            raise UsageError(f"point {point_x},{point_y} does not lie inside the picture, {width}×{height}")
+            raise UsageError(
+                f"point {point_x},{point_y} does not lie inside the picture, {width}×{height}", hint="points are x,y in pixels"
+            )
     for point_x, point_y in foreground:
         if not (x <= point_x < x + box_width and y <= point_y < y + box_height):
             raise UsageError(f"foreground point {point_x},{point_y} lies outside the {shown}", hint="make the box larger")

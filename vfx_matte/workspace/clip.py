@@ -19,6 +19,7 @@ from vfx_matte import __version__
 from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.workspace.files import PART_SUFFIX, load_mask, output_error, save_mask
+from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import (
     Manifest,
     OutputRecord,
@@ -31,6 +32,7 @@ from vfx_matte.workspace.manifest import (
 )
 
 SAVE_INTERVAL_SECONDS = 1.0
+LOCK_NAME = ".segment.lock"
 
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))})
 _NUMBER_PATTERN = r"[._\- ]*%0?[0-9]*d[._\- ]*"
@@ -58,7 +60,7 @@ class ClipWorkspace:
     """The folder of one clip; nothing in it is made before it is needed.
 
     masks/%07d.png: palette PNG, index = object id, the number is the frame index. masks.previous/ and
-    manifest.previous.json: the one earlier generation that --fresh keeps.
+    manifest.previous.json: the one earlier generation that --fresh keeps. .segment.lock: held while a run is going on.
     """
 
     folder: Path
@@ -116,9 +118,15 @@ class ClipWorkspace:
         `resume`, otherwise WorkspaceError. Any other earlier work, damaged work, or masks without a manifest:
         WorkspaceError. With `fresh`, start anyway; the earlier masks and manifest stay in place until the first new mask
         is about to be saved and become masks.previous and manifest.previous.json (one generation is kept).
+        Until the run is closed, a second one on this folder, in whatever process, is a WorkspaceError too.
         """
-        if fresh:
-            return SegmentRun(self, plan, palette=palette, done=set(), replaces=True, clock=clock)
+        with contextlib.ExitStack() as held:
+            held.enter_context(WriterLock(self.folder / LOCK_NAME))
+            manifest, done = (plan, set[int]()) if fresh else self._begin_with(plan, resume=resume)
+            return SegmentRun(self, manifest, palette=palette, done=done, replaces=fresh, clock=clock, held=held.pop_all())
+
+    def _begin_with(self, plan: Manifest, *, resume: bool) -> tuple[Manifest, set[int]]:
+        """The manifest to go on with and the frames that are done, by the rules of `start_run`."""
         earlier = self.manifest()
         if earlier is None:
             if self.masks_folder.is_dir() and any(self.masks_folder.glob("*.png")):
@@ -126,7 +134,7 @@ class ClipWorkspace:
                     f"{self.masks_folder} holds masks, but no manifest says what they belong to",
                     hint="move them away, or add --fresh (it keeps them in masks.previous)",
                 )
-            return SegmentRun(self, plan, palette=palette, done=set(), replaces=False, clock=clock)
+            return plan, set()
         self._check_same_work(earlier, plan)
         done = {frame_index for frame_index in earlier.done_frames() if _is_there(self.mask_path(frame_index))}
         complete = len(done) == plan.stop - plan.start
@@ -141,8 +149,7 @@ class ClipWorkspace:
                 f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is {__version__}: masks may differ",
                 hint="add --fresh to start again",
             )
-        going_on = replace(earlier, source=plan.source, done=to_ranges(done))
-        return SegmentRun(self, going_on, palette=palette, done=done, replaces=False, clock=clock)
+        return replace(earlier, source=plan.source, done=to_ranges(done)), done
 
     def _check_same_work(self, earlier: Manifest, plan: Manifest) -> None:
         differences = plan.differences(earlier)
@@ -163,6 +170,7 @@ class SegmentRun:
 
     The manifest is written with the first mask, about once a second, and at the end: after a kill at most about a second
     of work is repeated. Safe to use from several threads. Made by `ClipWorkspace.start_run`.
+    held: what is let go when the run is closed.
     """
 
     def __init__(
@@ -174,6 +182,7 @@ class SegmentRun:
         done: set[int],
         replaces: bool,
         clock: Callable[[], float],
+        held: contextlib.ExitStack,
     ) -> None:
         self.clip = clip
         self._manifest = manifest
@@ -181,6 +190,7 @@ class SegmentRun:
         self._done = done
         self._replaces = replaces
         self._clock = clock
+        self._held = held
         self._begun = False
         self._dirty = False
         self._saved_at = clock()
@@ -223,8 +233,8 @@ class SegmentRun:
                 self._save()
 
     def close(self) -> None:
-        """Save the progress."""
-        with self._lock:
+        """Save the progress and let other runs in."""
+        with self._held, self._lock:
             if self._dirty:
                 self._save()
 

@@ -1,0 +1,58 @@
+"""One writer at a time. Takes the path of a lock file, gives a lock that the system drops when its process ends."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from vfx_matte.errors import WorkspaceError
+from vfx_matte.workspace.files import output_error
+
+_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+
+
+class WriterLock:
+    """Held from construction to `release`. The empty file stays: removing it would let a third process lock another one."""
+
+    def __init__(self, path: Path) -> None:
+        """Lock. Raises WorkspaceError when another run holds the lock, OutputError when the file cannot be made."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab")
+        except OSError as error:
+            raise output_error(path, error) from error
+        try:
+            _lock(self._file)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                return  # a network file system without locks: work as before there were any
+            self._file.close()
+            raise WorkspaceError(
+                f"{path.parent} is being segmented by another run of vfx-matte",
+                hint="wait until it is done or stop it, or use another --workspace",
+            ) from error
+
+    def release(self) -> None:
+        """Let others in; a second call does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock without waiting. Raises OSError with a number of _TAKEN when another holds it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
