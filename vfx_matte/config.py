@@ -57,15 +57,21 @@ class Edges:
 class Render:
     """Settings that all renders share."""
 
-    codec: str | None = _option(None, "video encoder; empty = the usual one of the file's kind")
-    preset: str | None = _option(None, "encoder preset, e.g. medium; empty = the encoder's usual one")
-    quality: int | None = _option(None, "the encoder's constant-quality number (crf, cq, qscale); empty = its usual one")
     sound: bool = _option(True, "carry the source's sound")
     device: str = _option("auto", "auto, cpu or cuda: where compositing runs")
 
 
 @dataclass(frozen=True, slots=True)
-class Greenback:
+class Encoding:
+    """How one render is encoded; every render has its own, because no codec fits all of their files."""
+
+    codec: str | None = _option(None, "video encoder; empty = the usual one of the file's kind")
+    preset: str | None = _option(None, "encoder preset, e.g. medium; empty = the encoder's usual one")
+    quality: int | None = _option(None, "the encoder's constant-quality number (crf, cq, qscale); empty = its usual one")
+
+
+@dataclass(frozen=True, slots=True)
+class Greenback(Encoding):
     """`vfx-matte greenback`."""
 
     key: str = _option("green", "green, blue, magenta, #rrggbb, or auto = farthest from the subject's colours")
@@ -73,21 +79,21 @@ class Greenback:
 
 
 @dataclass(frozen=True, slots=True)
-class Maskvideo:
+class Maskvideo(Encoding):
     """`vfx-matte maskvideo`."""
 
     style: str = _option("luma", "luma = white on black, palette = DAVIS colours, rgb = objects 1 to 3 as red, green, blue")
 
 
 @dataclass(frozen=True, slots=True)
-class Alpha:
+class Alpha(Encoding):
     """`vfx-matte alpha`."""
 
     premultiplied: bool = _option(False, "multiply colours by alpha; editing programs expect straight alpha")
 
 
 @dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(Encoding):
     """`vfx-matte overlay`."""
 
     alpha: float = _option(0.5, "weight of the tint, 0 to 1")

@@ -5,10 +5,15 @@ Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run `vfx-matte` and exit."""
-    from vfx_matte.cli import commands  # noqa: F401  registers the commands
-    from vfx_matte.cli.app import app
+    try:
+        from vfx_matte.cli import commands  # noqa: F401  registers the commands
+        from vfx_matte.cli.app import app
 
-    app(prog_name="vfx-matte")
+        app(prog_name="vfx-matte")
+    except KeyboardInterrupt:  # before a command has its own boundary, while modules load
+        sys.exit(130)

@@ -30,11 +30,21 @@ Output = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class RenderChoice:
-    """What the options of a render add up to."""
+    """What the options of a render add up to. codec, preset, quality: as typed; None leaves them to the command's section."""
 
     output: Path | None
     look: Look
-    encode: EncodeOptions
+    sound: bool
+    codec: str | None
+    preset: str | None
+    quality: int | None
+
+    def encode(self, section: config.Encoding) -> EncodeOptions:
+        """The encoding, command line before config.ini."""
+        from vfx_matte.pipeline.render import EncodeOptions
+
+        chosen = config.with_overrides(section, codec=self.codec, preset=self.preset, quality=self.quality)
+        return EncodeOptions(codec=chosen.codec, preset=chosen.preset, quality=chosen.quality, sound=self.sound)
 
 
 def rendering(
@@ -66,7 +76,7 @@ def rendering(
 ) -> RenderChoice:
     """Options of every render."""
     from vfx_matte.backend import choose_device
-    from vfx_matte.pipeline.render import EdgeOptions, EncodeOptions, Look
+    from vfx_matte.pipeline.render import EdgeOptions, Look
 
     if grow is not None and shrink is not None:
         raise UsageError("--grow and --shrink exclude each other", hint="give one of them")
@@ -75,9 +85,7 @@ def rendering(
         session.settings.edges,
         median=median, feather=feather, grow=moved, fill_holes=fill_holes, remove_specks=remove_specks,
     )  # fmt: skip
-    render = config.with_overrides(
-        session.settings.render, codec=codec, preset=preset, quality=quality, sound=sound, device=device
-    )
+    render = config.with_overrides(session.settings.render, sound=sound, device=device)
     look = Look(
         objects=tuple(objects) if objects else None,
         edges=EdgeOptions(
@@ -89,8 +97,7 @@ def rendering(
         ),
         device=choose_device(render.device, notify=session.notify),
     )
-    encode = EncodeOptions(codec=render.codec, preset=render.preset, quality=render.quality, sound=render.sound)
-    return RenderChoice(output, look, encode)
+    return RenderChoice(output, look, render.sound, codec, preset, quality)
 
 
 @command()
@@ -167,7 +174,7 @@ def greenback(
     chosen = config.with_overrides(session.settings.greenback, key=key, background=background)
     result = render_greenback(
         _segmented(session, clip), output=rendering.output, key=chosen.key, background=chosen.background,
-        look=rendering.look, encode=rendering.encode, reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
     _show([result])
 
@@ -187,7 +194,7 @@ def maskvideo(
     chosen = config.with_overrides(session.settings.maskvideo, style=style)
     results = render_maskvideos(
         _segmented(session, clip), output=rendering.output, style=chosen.style, each_object=each_object,
-        look=rendering.look, encode=rendering.encode, reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
     _show(results)
 
@@ -206,7 +213,7 @@ def alpha(
     chosen = config.with_overrides(session.settings.alpha, premultiplied=premultiplied)
     result = render_alpha(
         _segmented(session, clip), output=rendering.output, premultiplied=chosen.premultiplied,
-        look=rendering.look, encode=rendering.encode, reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
     _show([result])
 
@@ -225,7 +232,7 @@ def overlay(
     chosen = config.with_overrides(session.settings.overlay, alpha=tint)
     result = render_overlay(
         _segmented(session, clip), output=rendering.output, alpha=chosen.alpha,
-        look=rendering.look, encode=rendering.encode, reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
     _show([result])
 

@@ -135,7 +135,7 @@ def verify_stills(folder: Path, count: int) -> VerifyReport:
     if not folder.is_dir():
         raise MediaError(f"there is no folder {str(folder)!r}")
     found = written_stills(folder)
-    missing = next((index for index in range(count) if index not in set(found)), None)
+    missing = min(set(range(count)) - set(found), default=None)
     detail = f"{len(found)} pictures"
     if missing is not None or len(found) != count:
         detail += f", the source has {count} frames" + ("" if missing is None else f"; {missing:07d}.png is missing")

@@ -97,10 +97,11 @@ class ClipWorkspace:
         return MaskStore(self, manifest)
 
     def record_output(self, name: str, record: OutputRecord) -> None:
-        """Note in the manifest that an output was written; without a manifest there is nothing to note it in."""
-        manifest = self.manifest()
-        if manifest is not None:
-            save_manifest(self.manifest_path, with_output(manifest, name, record))
+        """Note in the manifest that an output was written, when there is a manifest and no run is writing it just now."""
+        with contextlib.suppress(WorkspaceError), WriterLock(self.folder / LOCK_NAME):
+            manifest = self.manifest()
+            if manifest is not None:
+                save_manifest(self.manifest_path, with_output(manifest, name, record))
 
     def start_run(
         self,
