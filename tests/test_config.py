@@ -50,7 +50,10 @@ def test_the_working_directory_is_searched(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_values_have_their_types(tmp_path: Path) -> None:
-    text = "[render]\nsound = no\n[overlay]\nquality = 12\ncodec = libx265\n[edges]\nfeather = 2.5\nmedian =\n[paths]\nworkspace = /a b/c\n"
+    text = (
+        "[render]\nsound = no\n[overlay]\nquality = 12\ncodec = libx265\n[edges]\nfeather = 2.5\nmedian =\n"
+        "[paths]\nworkspace = /a b/c\n"
+    )
     loaded = config.load(write(tmp_path, text))
     assert (loaded.render.sound, loaded.overlay.quality, loaded.overlay.codec) == (False, 12, "libx265")
     assert loaded.greenback.codec is None
