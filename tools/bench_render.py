@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="a clip of your own; its masks come from segment --first-mask")
     parser.add_argument("--mask", type=Path, help="first mask of --clip")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=240)
+    parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--skip-memory", action="store_true")
     options = parser.parse_args()
     if shutil.which("ffmpeg") is None:
