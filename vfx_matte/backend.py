@@ -47,7 +47,9 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
         return Device.CPU
     if importlib.util.find_spec("cupy") is None:
         if name == "cuda":
-            raise DeviceError("device 'cuda' needs CuPy, which is not installed", hint="pip install 'vfx-matte[cuda12]'")
+            raise DeviceError(
+                "device 'cuda' needs CuPy, which is not installed", hint="in the vfx-matte folder: pip install -e '.[cuda12]'"
+            )
         return Device.CPU
     problem = _cuda_problem()
     if problem is None:

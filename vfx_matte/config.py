@@ -39,6 +39,8 @@ class Segment:
 
     propagator: str = _option("auto", "auto, builtin or xmem; auto takes xmem when its weights and torch are there")
     weights: Path | None = _option(None, "weights of the xmem propagator; empty = XMem.pth in the model folder")
+    size: int | None = _option(None, "short side in pixels that xmem works at; -1 = the clip's own; empty = video_resize below")
+    device: str = _option("auto", "auto, cpu or cuda: where xmem runs")
     fps: str = _option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
 
 
@@ -135,6 +137,11 @@ class Settings:
         if not self.config.src_file_name:
             return None
         return self.paths.source / f"{self.config.src_file_name}.{self.config.src_file_ext.lstrip('.')}"
+
+    @property
+    def size(self) -> int:
+        """The short side in pixels that the xmem propagator works at; -1 = the clip's own."""
+        return self.config.video_resize if self.segment.size is None else self.segment.size
 
     @property
     def weights(self) -> Path:

@@ -110,6 +110,8 @@ def segment(
     masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Masks whose names hold their frame number.")] = None,
     propagator: Annotated[str | None, typer.Option(help="auto, builtin or xmem.")] = None,
     weights: Annotated[Path | None, typer.Option(metavar="PTH", help="Weights of xmem.")] = None,
+    size: Annotated[int | None, typer.Option(metavar="PX", help="Short side that xmem works at; -1 = the clip's own.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.")] = None,
     start: Annotated[str, typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5.")] = "0",
     stop: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")] = None,
@@ -122,7 +124,8 @@ def segment(
     from vfx_matte.pipeline.segment import ReferenceFiles, segment_clip, understand
     from vfx_matte.timeline import parse_position
 
-    settings = config.with_overrides(session.settings.segment, propagator=propagator, weights=weights)
+    chosen = config.with_overrides(session.settings.segment, propagator=propagator, weights=weights, size=size, device=device)
+    settings = config.with_overrides(session.settings, segment=chosen)
     path = _clip_path(session, clip)
     files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks)
     opened = _opened(session, path, fps=fps)
@@ -136,8 +139,10 @@ def segment(
         opened,
         files,
         workspace=session.settings.paths.workspace,
-        propagator=settings.propagator,
-        weights=config.with_overrides(session.settings, segment=settings).weights,
+        propagator=chosen.propagator,
+        weights=settings.weights,
+        size=settings.size,
+        device=chosen.device,
         start=span[0],
         stop=span[1],
         resume=resume,

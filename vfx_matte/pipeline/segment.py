@@ -87,6 +87,8 @@ def segment_clip(
     workspace: Path,
     propagator: str = "auto",
     weights: Path = Path("model/XMem.pth"),
+    size: int = 480,
+    device: str = "auto",
     start: int | Fraction = 0,
     stop: int | Fraction | None = None,
     resume: bool = False,
@@ -97,8 +99,9 @@ def segment_clip(
     """Segment the frames [start, stop) of a clip.
 
     start, stop: frame indices, or seconds from the clip's start as Fractions; None is the end. propagator: "auto", "builtin"
-    or "xmem". resume: go on with an interrupted run of the same settings; fresh: start again, keeping the earlier masks as
-    masks.previous. expected_objects: a notice is given when the masks show another number.
+    or "xmem". weights, size, device: of xmem: its weights file, the short side it works at in pixels (-1 = the clip's own) and
+    "auto", "cpu" or "cuda". resume: go on with an interrupted run of the same settings; fresh: start again, keeping the
+    earlier masks as masks.previous. expected_objects: a notice is given when the masks show another number.
     Raises MaskError, UsageError, WorkspaceError, PropagatorError, MediaError or OutputError; finished frames stay on disk.
     """
     began = clock.monotonic()
@@ -110,12 +113,13 @@ def segment_clip(
     name, reason = choose_propagator(None if propagator == "auto" else propagator, weights=weights)
     reporter.notify(reason)
     palette = Palette.davis()
+    own = {"weights": weights, "size": size, "device": device} if name == "xmem" else {}
     plan = Manifest(
         source=SourceStamp.of(clip.path),
         timeline=clip.info.timeline,
         references={at: ReferenceRecord.of(path, references.readings[at].colors) for at, path in references.files.items()},
         propagator=name,
-        settings={},
+        settings={"weights": weights.name, "size": size} if name == "xmem" else {},
         start=first,
         stop=last,
         objects=objects,
@@ -124,7 +128,7 @@ def segment_clip(
     with place.start_run(plan, palette=palette, resume=resume, fresh=fresh) as run:
         missing = sum(end - begin for begin, end in run.missing)
         if missing:
-            carrier = open_propagator(name, num_objects=len(objects))
+            carrier = open_propagator(name, num_objects=len(objects), **own)
             numbers = _Numbers(tuple(objects))
             masks = {at: numbers.to_dense(reading.mask) for at, reading in references.readings.items()}
             frames = propagate(carrier, _Images(clip.reader), masks, start=first, stop=last, completed=_Completed(run, numbers))

@@ -64,7 +64,7 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        hint = f"pip install 'vfx-matte[{name}]', or use --propagator builtin"
+        hint = f"in the vfx-matte folder: pip install -e '.[{name}]'; or use --propagator builtin"
         raise PropagatorError(f"the {_title(name)} propagator needs {error.name}, which is not installed", hint=hint) from error
     propagator: Propagator = getattr(module, class_name)(num_objects=num_objects, **options)
     return propagator
@@ -80,10 +80,13 @@ def choose_propagator(name: str | None, *, weights: Path) -> tuple[str, str]:
         return name, f"{_title(name)} propagator (as asked)"
     if importlib.util.find_spec(_IMPLEMENTATIONS["xmem"][0]) is None:
         return "builtin", "built-in propagator (no weights needed); XMem is not part of this version"
-    if importlib.util.find_spec("torch") is None:
-        return "builtin", "built-in propagator (no weights needed); XMem needs PyTorch: pip install 'vfx-matte[xmem]'"
+    if any(importlib.util.find_spec(package) is None for package in ("torch", "torchvision")):
+        return "builtin", "built-in propagator (no weights needed); XMem needs PyTorch: pip install -e '.[xmem]'"
     if not weights.is_file():
-        return "builtin", f"built-in propagator (no weights needed); XMem needs its weights at {weights}"
+        return (
+            "builtin",
+            f"built-in propagator (no weights needed); XMem needs its weights at {weights} (XMem.pth of its release)",
+        )
     return "xmem", f"XMem propagator, weights {weights}; --propagator builtin does without"
 
 
