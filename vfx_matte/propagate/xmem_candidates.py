@@ -1,0 +1,82 @@
+"""Which frames to annotate next (XMem++). Takes what the network sees in each frame, gives frame numbers; never segments.
+
+Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotated Frames", ICCV 2023, section 3.3: the best
+next reference is the frame that is least like all frames chosen so far, looking mostly at the objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from vfx_matte.propagate.xmem_store import BLOCK_ELEMENTS, Rows, similarity
+
+
+class FrameKeys(NamedTuple):
+    """One frame as the memory would see it. rows: P positions, with selection.
+
+    presence: float32 (P, 1), 1 where an object is; coverage_percent: share of the source mask's pixels with an object.
+    """
+
+    rows: Rows
+    presence: Tensor
+    coverage_percent: float
+
+    def composite(self, alpha: float) -> Rows:
+        """Keys of which the share `alpha` counts only where an object is: α·key·mask + (1 − α)·key."""
+        key = alpha * self.rows.key * self.presence + (1 - alpha) * self.rows.key
+        return Rows(key, self.rows.shrinkage, self.rows.selection)
+
+
+def next_references(
+    frames: Sequence[FrameKeys],
+    *,
+    previous: Collection[int],
+    count: int,
+    alpha: float = 0.5,
+    min_mask_percent: float = 0.25,
+) -> list[int]:
+    """Choose frames to annotate, the most useful one first.
+
+    frames: every frame of the clip, of one size. previous: indices of frames that have a reference, at least one. count: how
+    many to choose; fewer come back when there are not enough candidates. alpha: 0 looks at the whole picture, 1 only at
+    objects. min_mask_percent: frames whose mask covers less are no candidates. Equally good frames go by their index.
+    Costs two P×P similarities, in blocks, for every frame and chosen frame; beside the keys one number per frame is kept.
+    Raises ValueError for options out of range.
+    """
+    if not previous or not all(0 <= index < len(frames) for index in previous):
+        raise ValueError(f"previous is {sorted(previous)}, expected at least one frame of [0, {len(frames)})")
+    if count < 1 or not 0 <= alpha <= 1:
+        raise ValueError(f"count is {count} and alpha is {alpha}, expected at least 1 and a share in [0, 1]")
+    left = [i for i, frame in enumerate(frames) if frame.coverage_percent >= min_mask_percent and i not in previous]
+    nearest = dict.fromkeys(left, float("inf"))
+    chosen: list[int] = []
+    newest = sorted(previous)
+    while nearest and len(chosen) < count:
+        for other in newest:
+            known = frames[other].composite(alpha)
+            for index, distance in nearest.items():
+                nearest[index] = min(distance, _dissimilarity(frames[index].composite(alpha), known))
+        best = max(nearest, key=lambda index: (nearest[index], -index))
+        del nearest[best]
+        chosen.append(best)
+        newest = [best]
+    return chosen
+
+
+def _dissimilarity(frame: Rows, known: Rows) -> float:
+    """D: the mean of relu(S(known, frame) − S(frame, known)) over all pairs of positions, in the same order of indices."""
+    positions = len(frame.key)
+    step = max(1, BLOCK_ELEMENTS // positions)
+    total = 0.0
+    for start in range(0, positions, step):
+        asked, known_asked = (_part(rows, start, step) for rows in (frame, known))
+        total += float((similarity(known, asked) - similarity(frame, known_asked)).relu_().sum())
+    return total / positions**2
+
+
+def _part(rows: Rows, start: int, count: int) -> Rows:
+    """Rows [start, start + count), as queries."""
+    return Rows(*(None if column is None else column[start : start + count] for column in rows))
