@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import importlib.machinery
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -18,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from conftest import Notices
 
 from vfx_matte import backend
 from vfx_matte.backend import (
@@ -52,16 +52,6 @@ class Driver:
     def cuDeviceGetCount(self, count: Any) -> int:  # noqa: ANN401, N802
         count._obj.value = self.devices
         return self.count_status
-
-
-class Notices(list[str]):
-    def __call__(self, line: str) -> None:
-        self.append(line)
-
-
-@pytest.fixture
-def notices() -> Notices:
-    return Notices()
 
 
 def install_cupy(monkeypatch: pytest.MonkeyPatch, module: ModuleType | None) -> None:
@@ -326,15 +316,9 @@ def strict_device(monkeypatch: pytest.MonkeyPatch) -> Move:
 
 
 @pytest.fixture
-def gpu() -> Move:
-    """Moves an array to the GPU; without one the test is skipped, or fails when FAIL_WITHOUT_CUDA=1."""
-    problems = Notices()
-    if choose_device("auto", notify=problems) is not Device.CUDA:
-        reason = problems[0] if problems else "CuPy is not installed"
-        if os.environ.get("FAIL_WITHOUT_CUDA") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return lambda array: to_device(array, Device.CUDA)
+def gpu(gpu_device: Device) -> Move:
+    """Moves an array to the GPU."""
+    return lambda array: to_device(array, gpu_device)
 
 
 @pytest.mark.parametrize("job", JOBS)

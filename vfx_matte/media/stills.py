@@ -195,9 +195,12 @@ class StillsWriter:
             if self._encoder is not None:
                 self._save(self._encoder.encode(None))
             _refuse_other_files(self.path)
+            earlier = self.path.with_name(self.path.name + ".earlier")
             if self.path.exists():
-                shutil.rmtree(self.path)
+                shutil.rmtree(earlier, ignore_errors=True)
+                self.path.rename(earlier)
             self._part.rename(self.path)
+            shutil.rmtree(earlier, ignore_errors=True)
         except (av.FFmpegError, OSError) as error:
             raise output_error(self.path, error) from error
 
