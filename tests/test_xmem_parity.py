@@ -21,13 +21,17 @@ GOLDEN = Path(__file__).parents[2] / "shared" / "xmem_golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden files at {GOLDEN}")
 
 
+KNOWN_TIE = {"xmem_default_1obj": (11, 1e-2)}
+"""A frame that float32 does not decide, and how far off it may then be.
+
+There the 30th and 31st most similar elements differ by 2e-7, less than float32 errs by. The stored answer took the other one
+than float64 does; which one is taken changes with the processor and the number of threads, and moves 958 values by up to 7e-3.
+"""
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """One thread, because convolutions round differently with more.
-
-    At frame 11 of xmem_default_1obj the 30th and 31st most similar elements differ by 2e-7, less than float32 errs by; the
-    stored answer took the other one than float64 does, and which one is taken moves 958 pixels by up to 7e-3.
-    """
+    """One thread, so that a machine rounds the same way every time; see KNOWN_TIE."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -69,11 +73,17 @@ def test_probabilities_are_those_of_the_reference(name: str, weights: dict[str, 
     if name.startswith("xmempp"):
         for index, mask in masks.items():
             propagator.remember(frames[index], mask)
+    errors = {}
     for index, image in enumerate(frames):
         probabilities = propagator.step(image, masks.get(index), last=index == len(frames) - 1)
         if index in expected:
-            np.testing.assert_allclose(probabilities, expected.pop(index), rtol=0, atol=1e-3, err_msg=f"frame {index}")
+            errors[index] = float(np.abs(probabilities - expected.pop(index)).max())
     assert not expected
+    tie, bound = KNOWN_TIE.get(name, (-1, 0.0))
+    off = {index: error for index, error in errors.items() if error > 1e-3}
+    if off.keys() == {tie} and off[tie] < bound:
+        pytest.xfail(f"frame {tie} fell on the other side of a tie: off by {off[tie]:.1e}")
+    assert not off
 
 
 def test_next_references_are_those_of_the_reference(weights: dict[str, object]) -> None:
