@@ -52,7 +52,7 @@ def over_picture(picture: Picture, matte: Matte, background: Picture) -> Picture
 
 def empty_color(like: Picture, rgb: RGB) -> Picture:
     """A whole frame of one colour, with the layout that `over_color(like, …, rgb)` gives."""
-    target = _layout_for_color(like.layout, rgb)
+    target = layout_for_color(like.layout, rgb)
     codes = code_values(rgb, target, like.color, height=like.shape[0])
     return _flat(like.planes[0], like.shape, codes, target, like.color)
 
@@ -165,8 +165,11 @@ def _check_size(picture: Picture, array: Array) -> None:
         raise ValueError(f"matte or mask is {array.shape}, expected {picture.shape} as the picture")
 
 
-def _layout_for_color(layout: PixelLayout, rgb: RGB) -> PixelLayout:
-    """The layout that can hold this colour: gray holds neutral ones only."""
+def layout_for_color(layout: PixelLayout, rgb: RGB) -> PixelLayout:
+    """The layout that `over_color` and `overlay` give for pictures of `layout`: gray holds neutral colours only.
+
+    rgb: the colour that is laid in. Gray under another one becomes YUV 4:2:0 of the same depth; alpha is dropped.
+    """
     if layout.model == "gray" and len(set(rgb)) > 1:
         return PixelLayout("yuv", layout.bit_depth, (1, 1))
     return replace(layout, has_alpha=False)
@@ -174,7 +177,7 @@ def _layout_for_color(layout: PixelLayout, rgb: RGB) -> PixelLayout:
 
 def _for_color(picture: Picture, rgb: RGB) -> Picture:
     opaque = picture.opaque()
-    return opaque if _layout_for_color(opaque.layout, rgb) == opaque.layout else _as_yuv(opaque)
+    return opaque if layout_for_color(opaque.layout, rgb) == opaque.layout else _as_yuv(opaque)
 
 
 def _as_yuv(picture: Picture) -> Picture:

@@ -46,6 +46,9 @@ __all__ = [
     "render_overlay",
 ]
 
+COLORED: RGB = (255, 0, 0)
+"""Stands for the palette's colours where only the layout that holds them is asked for."""
+
 AUTO_KEY_SAMPLES = 12
 """Frames looked at to choose the key colour."""
 
@@ -105,18 +108,19 @@ def render_greenback(
     behind = Path(background) if background and not is_color else None
     _check_request(clip, path, look, background=behind)
     color = _key_color(clip, background if is_color else key, look, reporter)
-    first = clip.reader.frame(0).picture
+    layout = clip.info.layout
     backdrop = None
     if behind is not None:
         backdrop = open_background(
             behind,
             size=(clip.info.width, clip.info.height),
-            layout=first.layout,
-            color=first.color,
+            layout=layout,
+            color=clip.info.color,
             sample_aspect=clip.info.sample_aspect,
             notify=reporter.notify,
         )
-    layout = first.layout if backdrop else composite.empty_color(first, color).layout
+    else:
+        layout = composite.layout_for_color(layout, color)
     plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
@@ -179,8 +183,7 @@ def render_overlay(
     path = output or clip.folder / f"out-{clip.name}.mp4"
     _check_request(clip, path, look)
     contour_px = max(1, round(clip.info.height / 540))
-    first = clip.reader.frame(0).picture
-    layout = composite.overlay(first, np.ones(first.shape, np.uint8), clip.palette, alpha=alpha).layout
+    layout = composite.layout_for_color(clip.info.layout, COLORED)
     plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
@@ -343,16 +346,13 @@ def _write(
     reporter: Reporter,
 ) -> RenderResult:
     """Encode pictures as they are made, then verify the file in the fast form."""
-    started, count, empty = clock.monotonic(), len(clip.info.timeline), 0
+    started, count = clock.monotonic(), len(clip.info.timeline)
     with (
         closing(ahead(pictures)) as made,
         VideoWriter(path, plan, source=clip.info, sound=sound, notify=reporter.notify) as writer,
         reporter.progress(label, count) as step,
     ):
-        for picture, time, has_mask in made:
-            writer.write(picture, time)
-            empty += not has_mask
-            step()
+        empty = _feed(made, writer, step)
     expected = replace(expectation_of(clip.info, tracks=writer.tracks), color=plan.color)
     verified = _passed(verify_output(path, expected, thorough=False, notify=reporter.notify))
     clip.record(path, label, {"encoding": plan.describe(), "sound": bool(writer.tracks)})
@@ -363,21 +363,30 @@ def _write(
 def _render_stills(
     clip: SegmentedClip, folder: Path, compose: Callable[[Frame, Mask | None], Picture], *, label: str, reporter: Reporter
 ) -> RenderResult:
-    started, count, empty = clock.monotonic(), len(clip.info.timeline), 0
+    started, count = clock.monotonic(), len(clip.info.timeline)
     with (
         closing(ahead(clip.reader.frames())) as frames,
         closing(ahead(_composed(clip, compose, frames))) as made,
         StillsWriter(folder, notify=reporter.notify) as writer,
         reporter.progress(label, count) as step,
     ):
-        for picture, time, has_mask in made:
-            writer.write(picture, time)
-            empty += not has_mask
-            step()
+        empty = _feed(made, writer, step)
     verified = _passed(verify_stills(folder, count))
     clip.record(folder, label, {"encoding": "PNG files"})
     _notify_empty(empty, count, reporter)
     return RenderResult(folder, "PNG files", count, empty, verified, clock.monotonic() - started)
+
+
+def _feed(
+    pictures: Iterator[tuple[Picture, FrameTime, bool]], writer: VideoWriter | StillsWriter, step: Callable[[], None]
+) -> int:
+    """Write every picture at its time; the number of frames that had no mask."""
+    empty = 0
+    for picture, time, has_mask in pictures:
+        writer.write(picture, time)
+        empty += not has_mask
+        step()
+    return empty
 
 
 def _passed(report: VerifyReport) -> VerifyReport:
