@@ -67,9 +67,17 @@ def block(object_id: int, place: int, also: Mask | None = None) -> Mask:
 
 
 def run(
-    references: dict[int, Mask], start: int, stop: int, *, completed: dict[int, Mask] | None = None, length: int = 200
+    references: dict[int, Mask],
+    start: int,
+    stop: int,
+    *,
+    completed: dict[int, Mask] | None = None,
+    length: int = 200,
+    remember: bool = True,
 ) -> list[Segmented]:
-    return list(propagate(FakePropagator(num_objects=3), Clip(length), references, start=start, stop=stop, completed=completed))
+    carrier = FakePropagator(num_objects=3)
+    frames = propagate(carrier, Clip(length), references, start=start, stop=stop, completed=completed, remember=remember)
+    return list(frames)
 
 
 def masks_of(frames: list[Segmented]) -> dict[int, Mask]:
@@ -89,7 +97,7 @@ def test_every_frame_once_whatever_the_references(data: st.DataObject) -> None:
         for n, index in enumerate(indices)
     }
     completed = {index: block(1, 0) for index in data.draw(st.sets(st.integers(start, stop - 1)))}
-    found = masks_of(run(references, start, stop, completed=completed))
+    found = masks_of(run(references, start, stop, completed=completed, remember=data.draw(st.booleans())))
     assert sorted(found) == [index for index in range(start, stop) if index not in completed]
     for index, mask in references.items():
         if index in found:
@@ -251,6 +259,19 @@ def test_each_walk_starts_afresh_with_a_mask_and_says_when_it_ends() -> None:
     list(propagate(propagator, Clip(40), {2: block(1, 0), 4: block(1, 1)}, start=0, stop=6))
     back, meet = ["forget", "step given", "step", "step last"], ["forget", "step given", "step last"]
     assert propagator.calls == ["remember", "remember", *back, *meet, *meet, *meet]
+
+
+def test_without_permanent_memory_one_walk_takes_every_reference_where_it_stands() -> None:
+    propagator = Noting()
+    references = {2: block(1, 0), 4: block(1, 5), 5: block(2, 8)}
+    frames = list(propagate(propagator, Clip(40), references, start=0, stop=7, remember=False))
+    back, on = ["forget", "step given", "step", "step last"], ["forget", "step given", "step", "step given", "step given"]
+    assert propagator.calls == [*back, *on, "step last"]
+    assert [frame.frame_index for frame in frames] == [1, 0, 2, 3, 4, 5, 6]
+    found = masks_of(frames)
+    assert all(np.array_equal(found[index], block(1, 0)) for index in (0, 1, 2, 3))
+    assert np.array_equal(found[4], block(1, 5))
+    assert all(np.array_equal(found[index], block(2, 8, also=block(1, 5))) for index in (5, 6))
 
 
 class Counting(FakePropagator):

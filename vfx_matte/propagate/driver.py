@@ -16,6 +16,9 @@ The plan, from reference to reference:
 
 So an object that first appears on a later reference exists from there on, and before it as far back as the two walks meet:
 the middle of the gap, or at most `SPOOL_FRAMES` frames when that reference shows only new objects.
+
+Without permanent memory (`remember=False`, the way of the original XMem) nothing is remembered and no walks meet: one forward
+walk from the first reference takes in every later one where it stands, and one backward walk makes the frames before it.
 """
 
 from __future__ import annotations
@@ -65,14 +68,17 @@ def propagate(
     start: int,
     stop: int,
     completed: Mapping[int, Mask] | None = None,
+    remember: bool = True,
 ) -> Generator[Segmented, None, None]:
     """Segment every frame of [start, stop) that is not completed, each exactly once.
 
-    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. All are remembered first. On a
+    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a
     reference frame the objects that it shows come out exactly as given; an empty one is a wall, see the module's plan.
     completed: frames that are finished already, with their masks. They are not yielded; work goes on from the last one
     before each hole by `step(image, mask=saved)`. It may be filled by the caller while masks arrive: only `in` and item
     access are used, so it can read from disk.
+    remember: whether references go into permanent memory before the first frame; False follows the original XMem, see the
+    module's plan.
 
     Order: frames reached by a backward walk come in descending order, all others ascending; see the module's plan.
     Raises, when the first frame is asked for, MaskError when no reference shows an object, and ValueError for an empty
@@ -83,7 +89,7 @@ def propagate(
         raise MaskError("no reference mask shows an object", hint="paint at least one object on one frame")
     if not 0 <= start < stop:
         raise ValueError(f"range [{start}, {stop}) is empty or negative")
-    for index, mask in shown.items():
+    for index, mask in shown.items() if remember else ():
         propagator.remember(images.image(index), mask)
     finished: Mapping[int, Mask] = {} if completed is None else completed
     empty = _nothing(propagator.num_objects, next(iter(shown.values())).shape)
@@ -92,7 +98,7 @@ def propagate(
         between = {index: mask for index, mask in shown.items() if low < index < wall}
         first, end = max(start, low + 1), min(stop, wall)
         if between and first < end:
-            yield from _Run(propagator, images, between, first, end, finished).frames()
+            yield from _Run(propagator, images, between, first, end, finished, meets=remember).frames()
         unseen = range(first, end) if not between else range(0)
         for index in (*unseen, *(range(wall, wall + 1) if wall in references else ())):
             if start <= index < stop and index not in finished:
@@ -117,7 +123,7 @@ def _nothing(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
 
 @dataclass(frozen=True)
 class _Run:
-    """One call of `propagate`. references: not empty ones, ascending."""
+    """The frames between two walls. references: not empty ones, ascending; meets: whether walks from two of them meet."""
 
     propagator: Propagator
     images: ImageSource
@@ -125,6 +131,7 @@ class _Run:
     start: int
     stop: int
     completed: Mapping[int, Mask]
+    meets: bool
 
     def frames(self) -> Iterator[Segmented]:
         """Everything, in the order of the plan."""
@@ -133,13 +140,14 @@ class _Run:
         yield from self._walk(range(first, self.start - 1, -1), self._seed(first), lambda i: i < first and self._wants(i))
         known: set[int] = set(object_ids(self._seed(first)))
         seed, begin = self._seed(first), first
-        for earlier, later in itertools.pairwise(origins):
+        for earlier, later in itertools.pairwise(origins if self.meets else origins[:1]):
             if earlier >= self.stop:
                 return
             merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
             seed, begin = (self._seed(later), later) if merged is None else (merged, later + 1)
             known.update(object_ids(self.references[later]))
-        yield from self._walk(range(origins[-1], self.stop), seed, lambda i: i >= begin and self._wants(i))
+        last = origins[-1] if self.meets else first
+        yield from self._walk(range(last, self.stop), seed, lambda i: i >= begin and self._wants(i))
 
     def _origins(self) -> list[int]:
         """The references to walk from: the last one up to `start` that shows every object known by then, and all after it."""
