@@ -1,25 +1,38 @@
-"""How good a mask is. Takes two masks, gives numbers in [0, 1]; never reads files.
+"""How good masks are. Takes pairs of masks, gives plain records of numbers; never reads files, holds no mask.
 
-The measures of DAVIS 2016 (Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation,
-CVPR 2016, section 4): region similarity J, which is the intersection over union, and boundary accuracy F. Any non-zero
-value of a mask is foreground: compare `mask == object_id` to measure one object of several.
+The measures of DAVIS (Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation, CVPR
+2016, section 4; for several objects Pont-Tuset et al., The 2017 DAVIS Challenge, arXiv:1704.00675, section 3): region
+similarity J, which is the intersection over union, and boundary accuracy F. Of each the mean, the recall (share of frames
+above 0.5) and the decay (mean of the first quarter of the frames minus that of the last).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.errors import UsageError
+from vfx_matte.masks import Mask, object_ids
+
 AnyMask = npt.NDArray[Any]
 """(H, W), bool or integer; not zero is foreground."""
 
+Bools = npt.NDArray[np.bool_]
+
+ProtocolName = Literal["all", "davis"]
+"""Which frames are scored: all but the references, or, as DAVIS does, not the first and the last one either."""
+
 BOUNDARY_TOLERANCE = 0.008
 """How far apart matching boundary pixels may be, as a part of the picture's diagonal (DAVIS 2016)."""
+
+RECALL_ABOVE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,54 +48,229 @@ class MaskScore:
         return (self.region + self.boundary) / 2
 
 
-def iou(mask: AnyMask, truth: AnyMask) -> float:
-    """Intersection over union of two foregrounds, in [0, 1]; 1 when both are empty. Raises ValueError when shapes differ."""
-    a, b = _foregrounds(mask, truth)
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """One measure over the frames of an object: mean and recall in [0, 1]; decay in [-1, 1], above 0 when it gets worse."""
+
+    mean: float
+    recall: float
+    decay: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Statistics:
+        """Sum up at least one value, in the order of the frames.
+
+        The quarters of the decay are those of DAVIS: their edges are five evenly spaced frames, rounded, and a frame on an
+        edge belongs to both sides.
+        """
+        edges = [math.floor(edge + 0.5 + 1e-10) for edge in np.linspace(0, len(values) - 1, 5)]
+        first, last = values[: edges[1] + 1], values[edges[3] :]
+        recall = sum(value > RECALL_ABOVE for value in values) / len(values)
+        return cls(fmean(values), recall, fmean(first) - fmean(last))
+
+    @classmethod
+    def mean_of(cls, many: Sequence[Statistics]) -> Statistics:
+        """The mean of each number."""
+        means = (fmean(getattr(one, name) for one in many) for name in ("mean", "recall", "decay"))
+        return cls(*means)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """J (region) and F (boundary) over frames, or over objects."""
+
+    region: Statistics
+    boundary: Statistics
+
+    @property
+    def mean(self) -> float:
+        """J&F: the mean of both means."""
+        return (self.region.mean + self.boundary.mean) / 2
+
+    @classmethod
+    def mean_of(cls, many: Collection[Summary]) -> Summary:
+        """The mean of each number over at least one summary."""
+        return cls(Statistics.mean_of([one.region for one in many]), Statistics.mean_of([one.boundary for one in many]))
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPair:
+    """One frame to score.
+
+    predicted, truth: uint8 (H, W), object ids. void: bool (H, W), pixels that do not count; None when all count.
+    Raises ValueError when shapes differ.
+    """
+
+    frame_index: int
+    predicted: Mask
+    truth: Mask
+    void: Bools | None = None
+
+    def __post_init__(self) -> None:
+        _check_shapes(self.predicted, self.truth)
+        if self.void is not None:
+            _check_shapes(self.void, self.truth)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameScore:
+    """One object on one frame. score: None where the frame does not count, see `unscored_frames`."""
+
+    frame_index: int
+    object_id: int
+    score: MaskScore | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectScore:
+    """One object over the scored frames of a sequence."""
+
+    object_id: int
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceScore:
+    """Everything about one sequence.
+
+    objects: those of the truth, ascending. frames: one for each frame and object, ascending. scored_frames: how many frames
+    count. only_predicted: ids that the truth never shows; they have no score. only_true: ids that the prediction never shows.
+    """
+
+    name: str
+    objects: tuple[ObjectScore, ...]
+    frames: tuple[FrameScore, ...]
+    scored_frames: int
+    only_predicted: tuple[int, ...] = ()
+    only_true: tuple[int, ...] = ()
+
+    @property
+    def summary(self) -> Summary:
+        """The mean over the objects."""
+        return Summary.mean_of([one.summary for one in self.objects])
+
+
+def unscored_frames(frames: Collection[int], *, references: Collection[int], protocol: ProtocolName) -> frozenset[int]:
+    """The frames that do not count: those whose mask was given, and by the DAVIS protocol the first and the last.
+
+    frames: at least one frame index. Raises ValueError for an unknown protocol.
+    """
+    if protocol not in get_args(ProtocolName):
+        raise ValueError(f"protocol is {protocol!r}, expected one of {get_args(ProtocolName)}")
+    ends = {min(frames), max(frames)} if protocol == "davis" else set[int]()
+    return frozenset(ends.union(references))
+
+
+def score_sequence(pairs: Iterable[MaskPair], *, name: str = "", unscored: Collection[int] = ()) -> SequenceScore:
+    """Score one sequence.
+
+    pairs: its frames in any order, taken one at a time; each is let go before the next. unscored: frame indices that do not
+    count, see `unscored_frames`. Every object that the truth shows anywhere is scored on every frame: where neither side
+    shows it J and F are 1, where the prediction lacks it J is 0.
+    Raises UsageError when no frame is left to score or the truth shows no object.
+    """
+    found: dict[int, dict[int, MaskScore]] = {}
+    true_ids, predicted_ids = set[int](), set[int]()
+    for pair in pairs:
+        here = object_ids(pair.truth), object_ids(pair.predicted)
+        true_ids.update(here[0])
+        predicted_ids.update(here[1])
+        wanted = () if pair.frame_index in unscored else {*here[0], *here[1]}
+        found[pair.frame_index] = {one: score(pair.predicted == one, pair.truth == one, void=pair.void) for one in wanted}
+        del pair  # not beside the next one
+    counted = [index for index in sorted(found) if index not in unscored]
+    where = f" of {name}" if name else ""
+    if not counted:
+        raise UsageError(f"no frame{where} is left to score: {len(found)} given", hint="give frames that are not references")
+    if not true_ids:
+        raise UsageError(f"the ground truth{where} shows no object", hint="check that its masks are the right ones")
+    absent = MaskScore(1.0, 1.0)
+    frames, objects = [], []
+    for index in sorted(found):
+        scores = found[index]
+        frames += [FrameScore(index, one, None if index in unscored else scores.get(one, absent)) for one in sorted(true_ids)]
+    for one in sorted(true_ids):
+        over = [found[index].get(one, absent) for index in counted]
+        region, boundary_ = [at.region for at in over], [at.boundary for at in over]
+        objects.append(ObjectScore(one, Summary(Statistics.of(region), Statistics.of(boundary_))))
+    return SequenceScore(
+        name,
+        tuple(objects),
+        tuple(frames),
+        len(counted),
+        only_predicted=tuple(sorted(predicted_ids - true_ids)),
+        only_true=tuple(sorted(true_ids - predicted_ids)),
+    )
+
+
+def iou(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> float:
+    """Intersection over union of two foregrounds, in [0, 1]; 1 when both are empty.
+
+    Any non-zero value is foreground: compare `mask == object_id` to measure one object of several.
+    void: bool (H, W), pixels that do not count. Raises ValueError when shapes differ.
+    """
+    a, b = _foregrounds(mask, truth, void)
     union = int(np.count_nonzero(a | b))
     return int(np.count_nonzero(a & b)) / union if union else 1.0
 
 
-def boundary_f(mask: AnyMask, truth: AnyMask, *, tolerance: float = BOUNDARY_TOLERANCE) -> float:
+def boundary_f(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None, tolerance: float = BOUNDARY_TOLERANCE) -> float:
     """F-measure of boundary precision and recall, in [0, 1].
 
     A boundary pixel counts as found when the other boundary passes within `tolerance` × the diagonal, rounded up to whole
     pixels (morphological matching, Perazzi et al. 2016). 1 when both masks have no boundary, 0 when only one has.
-    Raises ValueError when shapes differ.
+    void: bool (H, W), taken out of both foregrounds first. Raises ValueError when shapes differ.
     """
-    a, b = (boundary(foreground) for foreground in _foregrounds(mask, truth))
+    a, b = _foregrounds(mask, truth, void)
+    radius_px = math.ceil(tolerance * math.hypot(*a.shape))
+    window = _window(a | b)
+    a, b = boundary(a[window]), boundary(b[window])
     count_a, count_b = int(np.count_nonzero(a)), int(np.count_nonzero(b))
     if not count_a or not count_b:
         return float(count_a == count_b)
-    radius_px = math.ceil(tolerance * math.hypot(*a.shape))
     precision = np.count_nonzero(a & _grown(b, radius_px)) / count_a
     recall = np.count_nonzero(b & _grown(a, radius_px)) / count_b
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
-def score(mask: AnyMask, truth: AnyMask) -> MaskScore:
+def score(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> MaskScore:
     """J and F of one mask against the truth."""
-    return MaskScore(iou(mask, truth), boundary_f(mask, truth))
+    return MaskScore(iou(mask, truth, void=void), boundary_f(mask, truth, void=void))
 
 
-def boundary(mask: AnyMask) -> npt.NDArray[np.bool_]:
+def boundary(mask: AnyMask) -> Bools:
     """Boundary pixels: those whose right, lower or lower-right neighbour is of the other kind. bool (H, W).
 
     The edge of the picture is no boundary. (The one-pixel contour of the DAVIS 2016 evaluation.)
     """
     inside = mask.astype(bool)
     padded = np.pad(inside, ((0, 1), (0, 1)), mode="edge")
-    edges: npt.NDArray[np.bool_] = (inside ^ padded[:-1, 1:]) | (inside ^ padded[1:, :-1]) | (inside ^ padded[1:, 1:])
+    edges: Bools = (inside ^ padded[:-1, 1:]) | (inside ^ padded[1:, :-1]) | (inside ^ padded[1:, 1:])
     return edges
 
 
-def _foregrounds(mask: AnyMask, truth: AnyMask) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _check_shapes(mask: AnyMask, truth: AnyMask) -> None:
     if mask.shape != truth.shape or mask.ndim != 2:
         raise ValueError(f"masks are {mask.shape} and {truth.shape}, expected two of one shape (H, W)")
-    return mask.astype(bool), truth.astype(bool)
 
 
-def _grown(edges: npt.NDArray[np.bool_], radius_px: int) -> npt.NDArray[np.bool_]:
-    """Pixels within `radius_px` of a set one."""
-    distance = cv2.distanceTransform((~edges).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    near: npt.NDArray[np.bool_] = distance <= radius_px
+def _foregrounds(mask: AnyMask, truth: AnyMask, void: Bools | None) -> tuple[Bools, Bools]:
+    _check_shapes(mask, truth)
+    a, b = mask.astype(bool), truth.astype(bool)
+    if void is not None:
+        _check_shapes(void, truth)
+        a, b = a & ~void, b & ~void
+    return a, b
+
+
+def _window(foreground: Bools) -> tuple[slice, slice]:
+    """The box around a foreground and one pixel more on each side, where all of its boundary is."""
+    left, top, width, height = cv2.boundingRect(foreground.view(np.uint8))
+    return slice(max(top - 1, 0), top + height + 1), slice(max(left - 1, 0), left + width + 1)
+
+
+def _grown(edges: Bools, radius_px: int) -> Bools:
+    """Pixels within `radius_px` of a set one: dilation by the disk x² + y² ≤ r², at a cost that r does not change."""
+    distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    near: Bools = distance <= radius_px
     return near
