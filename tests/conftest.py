@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from clips import write_clip
 from command_line import cli, clip, project, take  # noqa: F401  fixtures
+from weights_server import direct, server, without_torch  # noqa: F401  fixtures
 
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import DeviceError

@@ -203,7 +203,7 @@ def test_a_propagator_that_this_version_lacks(monkeypatch: pytest.MonkeyPatch, t
         ("vfx_matte.propagate.xmem", "builtin", "not part of this version"),
         ("torch", "builtin", "needs PyTorch"),
         ("torchvision", "builtin", "needs PyTorch"),
-        ("weights", "builtin", "needs its weights at"),
+        ("weights", "builtin", "XMem.pth: vfx-matte weights fetch"),
         ("nothing", "xmem", "--propagator builtin"),
     ],
 )

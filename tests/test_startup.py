@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ["numpy", "av", "cv2", "torch", "cupy", "PIL"]
+HEAVY = ["numpy", "av", "cv2", "torch", "cupy", "PIL", "httpx", "tomlkit"]
 IMPORT = "from vfx_matte.cli import main"
 HELP = f"{IMPORT}\nsys.argv = ['vfx-matte', '--help']\ntry:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code"
 

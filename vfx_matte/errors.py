@@ -9,6 +9,7 @@ VfxMatteError            exit 1: the work could not be done
 │   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
+├── WeightsError         a weights file that cannot be fetched or is not what it should be
 └── DeviceError          a device that was asked for and is not usable
 """
 
@@ -62,6 +63,10 @@ class VerifyError(VfxMatteError):
 
 class PropagatorError(VfxMatteError):
     """A propagator that cannot run on this machine."""
+
+
+class WeightsError(VfxMatteError):
+    """A weights file that cannot be fetched, or is not what it should be."""
 
 
 class DeviceError(VfxMatteError):

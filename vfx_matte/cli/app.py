@@ -51,6 +51,10 @@ class Session:
         """A progress bar on stderr when that is a terminal; otherwise nothing."""
         return _progress(label, total, hidden=self.quiet or not sys.stderr.isatty())
 
+    def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
+        """The same for bytes: shows how many are there, of how many, and how fast they come."""
+        return _transfer(label, hidden=self.quiet or not sys.stderr.isatty())
+
 
 @contextmanager
 def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], None]]:
@@ -70,6 +74,20 @@ def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], 
             bar.update(task, advance=1, fps=f"{seen:.1f}" if seen else "–")
 
         yield step
+
+
+@contextmanager
+def _transfer(label: str, *, hidden: bool) -> Iterator[Callable[[int, int | None], None]]:
+    if hidden:
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def open_session(
@@ -94,10 +112,13 @@ def open_session(
     return Session(config.with_overrides(settings, paths=paths), quiet)
 
 
-def command(*groups: Callable[..., Any], name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    *groups: Callable[..., Any], name: str | None = None, within: typer.Typer = app
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command. Its first parameter is the Session; each group adds its options and is passed as one value.
 
     A group is a function of (session, options…); its result becomes the command's parameter of the group's name.
+    within: the commands it belongs to, such as those of `vfx-matte weights`.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -136,7 +157,7 @@ def command(*groups: Callable[..., Any], name: str | None = None) -> Callable[[C
         run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
         run.__doc__ = function.__doc__
-        app.command(name=name or function.__name__)(run)
+        within.command(name=name or function.__name__)(run)
         return function
 
     return register

@@ -16,6 +16,9 @@ class Reporter(Protocol):
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """Begin `total` steps of work; the context's value is called once a step."""
 
+    def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
+        """Begin to move bytes; the context's value is told how many are there, and of how many (None: not known)."""
+
 
 class SilentReporter:
     """A reporter that keeps its notices and shows nothing; for programs and tests."""
@@ -30,3 +33,7 @@ class SilentReporter:
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:  # noqa: ARG002
         """Count nothing."""
         return nullcontext(lambda: None)
+
+    def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:  # noqa: ARG002
+        """Count nothing."""
+        return nullcontext(lambda _done, _total: None)

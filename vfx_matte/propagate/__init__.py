@@ -85,7 +85,7 @@ def choose_propagator(name: str | None, *, weights: Path) -> tuple[str, str]:
     if not weights.is_file():
         return (
             "builtin",
-            f"built-in propagator (no weights needed); XMem needs its weights at {weights} (XMem.pth of its release)",
+            f"built-in propagator (no weights needed); XMem needs its weights at {weights}: vfx-matte weights fetch",
         )
     return "xmem", f"XMem propagator, weights {weights}; --propagator builtin does without"
 

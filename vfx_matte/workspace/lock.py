@@ -17,8 +17,11 @@ _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 class WriterLock:
     """Held from construction to `release`. The empty file stays: removing it would let a third process lock another one."""
 
-    def __init__(self, path: Path) -> None:
-        """Lock. Raises WorkspaceError when another run holds the lock, OutputError when the file cannot be made."""
+    def __init__(self, path: Path, *, busy: str = "", hint: str = "") -> None:
+        """Lock. Raises WorkspaceError when another run holds the lock, OutputError when the file cannot be made.
+
+        busy, hint: what that WorkspaceError says; without them it speaks of `segment`.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab")
@@ -31,8 +34,8 @@ class WriterLock:
                 return  # a network file system without locks: work as before there were any
             self._file.close()
             raise WorkspaceError(
-                f"{path.parent} is being segmented by another run of vfx-matte",
-                hint="wait until it is done or stop it, or use another --workspace",
+                busy or f"{path.parent} is being segmented by another run of vfx-matte",
+                hint=hint or "wait until it is done or stop it, or use another --workspace",
             ) from error
 
     def release(self) -> None:

@@ -1,0 +1,74 @@
+"""`vfx-matte weights …`: the commands about network weights. Each calls one pipeline function and prints what it returns."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session, app, command
+
+weights = typer.Typer(help="Network weights: which there are, getting them, and whether they are right.", no_args_is_help=True)
+app.add_typer(weights, name="weights")
+
+
+@command(name="list", within=weights)
+def list_(session: Session, *, json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False) -> None:
+    """Show the known weights: size, licence, whether they are there and verified, and where."""
+    from vfx_matte.cli.show import table
+    from vfx_matte.pipeline import weights as work
+
+    found = work.list_weights(session.settings.paths.model)
+    if json:
+        typer.echo(work.weights_json(found))
+        return
+    rows = [(one.entry.name, one.size, one.entry.licence, one.state, one.path, one.entry.purpose) for one in found]
+    table("Weights", ("name", "size", "licence", "state", "where", "what for"), rows)
+
+
+@command(within=weights)
+def fetch(
+    session: Session,
+    *,
+    name: Annotated[str, typer.Argument(help="A name that `weights list` shows.")] = "XMem.pth",
+    force: Annotated[bool, typer.Option("--force", help="Download again and replace the file that is there.")] = False,
+) -> None:
+    """Download weights into the model folder and verify them; goes on where an earlier download stopped."""
+    from vfx_matte.cli.show import table
+    from vfx_matte.pipeline.weights import fetch_weights, megabytes
+
+    session.interrupt_hint = "what came is kept; run the same command to go on"
+    done = fetch_weights(name, folder=session.settings.paths.model, force=force, reporter=session)
+    rows = [
+        ("where", done.path),
+        ("", "downloaded" if done.downloaded else "was there already, nothing downloaded"),
+        ("size", f"{megabytes(done.size_bytes)} ({done.size_bytes} bytes)"),
+        ("sha256", done.sha256),
+        ("verified", done.verified),
+    ]
+    table(name, ("", ""), rows)
+
+
+@command(within=weights)
+def check(
+    session: Session,
+    *,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE|NAME]", help="A weights file or a known name; without it, all that are there."),
+    ] = None,
+) -> None:
+    """Read weights again: checksum, names and shapes of the tensors, dimensions. Exit code 1 when something is wrong."""
+    from vfx_matte.cli.show import table
+    from vfx_matte.pipeline.weights import check_weights, megabytes, require_sound
+
+    found = check_weights(target, folder=session.settings.paths.model)
+    for one in found:
+        facts = [
+            ("size", megabytes(one.size_bytes)),
+            ("sha256", one.sha256),
+            ("checksum", one.checksum),
+            ("contents", one.contents),
+        ]
+        table(str(one.path), ("", ""), facts)
+    require_sound(found)

@@ -1,0 +1,151 @@
+"""The table of known weights. Takes the program's own weights.toml and that of a model folder, gives entries and new text."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.errors import ConfigError
+
+TABLE_NAME = "weights.toml"
+
+_PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEADER = (
+    f"# What `vfx-matte weights fetch` verified. Whatever is not said here stands in the {TABLE_NAME} inside the program.\n"
+)
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("name", "url", "licence", "purpose", "sha256"), (str,)),
+    "about_megabytes": (int, float),
+    "size_bytes": (int,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One weights file. about_megabytes: millions of bytes, rounded; size_bytes 0 and sha256 "" mean not known yet."""
+
+    name: str
+    url: str
+    about_megabytes: float
+    licence: str
+    purpose: str
+    size_bytes: int = 0
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        for key, kinds in _KINDS.items():
+            if type(getattr(self, key)) not in kinds:
+                raise ValueError(f"{key} is {getattr(self, key)!r}, expected a {'text' if str in kinds else 'number'}")
+        if not _PLAIN_NAME.fullmatch(self.name):
+            raise ValueError(f"name is {self.name!r}, expected a file name such as XMem.pth")
+        if not self.url.startswith(("https://", "http://")):
+            raise ValueError(f"url is {self.url!r}, expected https://…")
+        if not 0 < self.about_megabytes < float("inf"):
+            raise ValueError(f"about_megabytes is {self.about_megabytes}, expected more than 0")
+        if self.size_bytes < 0:
+            raise ValueError(f"size_bytes is {self.size_bytes}, expected 0 (not known) or more")
+        if self.sha256 and not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case")
+
+
+def read_table(folder: Path) -> dict[str, Entry]:
+    """Every known entry by its name: those of the program, changed and added to by weights.toml in the folder, if it is there.
+
+    Raises ConfigError for a file that cannot be read, an entry that says something impossible, and a checksum that
+    contradicts the program's own.
+    """
+    own = resources.files(__package__).joinpath(TABLE_NAME).read_text(encoding="utf-8")
+    merged = _entries(own, TABLE_NAME)
+    path = folder / TABLE_NAME
+    for name, values in _entries(_text(path), str(path)).items():
+        known = merged.get(name, {})
+        for key in ("sha256", "size_bytes"):
+            if known.get(key) and values.get(key) and known[key] != values[key]:
+                raise ConfigError(
+                    f"{path} gives {name} the {key} {values[key]!r}, but the program itself knows it as {known[key]!r}",
+                    hint=f"if the file was trained by yourself, give it a name of its own; otherwise delete {key} there",
+                )
+            if not values.get(key):
+                values.pop(key, None)
+        merged[name] = {**known, **values}
+    return {name: _entry(values, str(path)) for name, values in merged.items()}
+
+
+def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
+    """The text that weights.toml of the folder should have, so that it knows this size and checksum; all else stays as it is.
+
+    Raises ConfigError when the file that is there cannot be read.
+    """
+    import tomlkit
+
+    text = _text(folder / TABLE_NAME) or _HEADER
+    document: Any = tomlkit.parse(text)
+    if "weights" not in document:
+        document["weights"] = tomlkit.aot()
+    entries = document["weights"]
+    verified = {"size_bytes": size_bytes, "sha256": sha256}
+    for entry in entries:
+        if entry.get("name") == name:
+            entry.update(verified)
+            break
+    else:
+        entry = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
+        entry.update({"name": name, **verified})
+        entries.append(entry)
+    return tomlkit.dumps(document)
+
+
+def _text(path: Path) -> str:
+    """The text of a table; "" when there is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path} cannot be read: {reason}", hint=f"repair it, or move it away: {_SPARE}") from error
+
+
+_SPARE = "the program knows the usual weights without it"
+
+
+def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
+    """What is said of every name, unknown keys refused."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place} is not TOML: {error}", hint=f"repair it, or move it away: {_SPARE}") from error
+    entries = content.pop("weights", [])
+    known = [item.name for item in dataclasses.fields(Entry)]
+    if content or not isinstance(entries, list):
+        found = next(iter(content), "weights")
+        raise ConfigError(f"{place} has {found!r}, expected [[weights]] entries only", hint=f"their keys: {', '.join(known)}")
+    named: dict[str, dict[str, Any]] = {}
+    for values in entries:
+        name = values.get("name") if isinstance(values, dict) else None
+        if not isinstance(name, str) or name in named:
+            what = "an entry without a name" if name is None else f"the name {name!r} twice or not as a text"
+            raise ConfigError(f"{place} has {what}", hint='every [[weights]] entry needs its own name = "FILE.pth"')
+        for key in values:
+            if key not in known:
+                raise ConfigError(f"{place} gives {name} an unknown key {key!r}", hint=f"known: {', '.join(known)}")
+        named[name] = values
+    return named
+
+
+def _entry(values: dict[str, Any], place: str) -> Entry:
+    needed = [item.name for item in dataclasses.fields(Entry) if item.default is dataclasses.MISSING]
+    lacking = [key for key in needed if key not in values]
+    if lacking:
+        raise ConfigError(f"{place} does not say the {lacking[0]} of {values['name']}", hint=f"needed: {', '.join(needed)}")
+    try:
+        return Entry(**values)
+    except ValueError as error:
+        raise ConfigError(f"{place}, {values['name']!r}: {error}", hint=f"correct {place}") from error
