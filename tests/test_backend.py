@@ -35,7 +35,7 @@ from vfx_matte.composite import channel_mattes, luma_matte, over_color, over_pic
 from vfx_matte.errors import DeviceError, UsageError
 from vfx_matte.masks import Matte, Palette
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
-from vfx_matte.refine import EdgeOptions, refine, refine_objects
+from vfx_matte.refine import EdgeOptions, refine, refine_objects, refine_soft
 
 # --- choosing a device ---------------------------------------------------------------------------------------------------
 
@@ -192,6 +192,18 @@ def refined(move: Move) -> Iterator[Any]:
         yield refine(mask, objects=(3,), options=options).alpha
 
 
+def softened(move: Move) -> Iterator[Any]:
+    ids = mask_of_two()
+    soft = {at: cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5) for at in (3, 7)}
+    mask, softs = move(ids), {at: move(one) for at, one in soft.items()}
+    empty = move(np.zeros((5, 5), np.uint8))
+    for options in (EdgeOptions(), EdgeOptions(median_px=21), EVERY_STEP, EdgeOptions(grow_px=-3)):
+        for chosen in (None, (7,), ()):
+            yield refine_soft(mask, softs, objects=chosen, options=options).alpha
+        for given in (empty, empty + 1):
+            yield refine_soft(given, {1: empty + 9}, options=options).alpha
+
+
 def moved(picture: Picture, move: Move) -> Picture:
     return picture.with_planes(tuple(move(plane) for plane in picture.planes))
 
@@ -228,7 +240,7 @@ def primitives(move: Move) -> Iterator[Any]:
         yield areas[labels]  # the order of labels is the device's own, the area of each pixel's component is not
 
 
-JOBS = [primitives, refined, composited]
+JOBS = [primitives, refined, softened, composited]
 
 
 class StrictArray(np.ndarray):

@@ -61,7 +61,7 @@ def plan_for(source: Path, *, frames: int = 10, **changes: object) -> Manifest:
         "timeline": Timeline(tuple(range(0, 512 * frames, 512)), (512,) * frames, Fraction(1, 12800)),
         "references": {0: ReferenceRecord("m.png", "ab" * 32, {1: (255, 0, 0)})},
         "propagator": "builtin",
-        "settings": {"window": 5, "soft": True, "sigma": 0.1, "mode": "fine"},
+        "settings": {"window": 5, "wide": True, "sigma": 0.1, "mode": "fine"},
         "start": 0,
         "stop": frames,
         "objects": {1: (255, 0, 0)},

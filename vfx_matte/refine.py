@@ -1,14 +1,20 @@
 """Mask to matte: smooth, clean, grow and feather edges. Takes object ids, gives alpha or ids again; knows no file and no time.
 
 Every step works inside the bounding box of the objects only, because whole frames are what costs at 1080p and above.
+
+Edges come from the mask alone (`refine`), or from the propagator's probabilities as well (`refine_soft`). In both the mask
+says where the subject is; probabilities only shape its edge, so no haze is left over the background and no hole inside.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vfx_matte.backend import Array, bounding_box, box_sum, components, squared_distance, xp
 from vfx_matte.errors import UsageError
@@ -16,6 +22,15 @@ from vfx_matte.masks import Mask, Matte, object_ids
 
 LARGEST_EDGE_PX = 500
 """Upper bound of feather and grow, so that distances are exact (see backend.squared_distance)."""
+
+SOFT_REACH_PX, LEAST_SOFT_REACH_PX = 16, 4
+"""How far a soft edge reaches to each side of the hard one: at 1080 lines, scaled with the frame; and at least."""
+
+SOFT_LEVELS = (0.1, 0.9)
+"""Probabilities up to the first are background, from the second on the subject. They lie evenly around 0.5."""
+
+_ONE = 65535  # alpha 1.0 in 16 bits
+_TAPS_SHIFT = 15  # weights of the feather are multiples of 2^-15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +76,10 @@ class EdgeOptions:
             return int(21 * min(shape) / 1080) | 1
         return max(1, self.median_px)
 
+    def mean_px(self, shape: tuple[int, int]) -> int:
+        """The odd side of the window in which `refine_soft` averages probabilities: half of the median's; 1 = off."""
+        return (self.window_px(shape) - 1) // 2 | 1
+
     @property
     def reach_px(self) -> int:
         """How far the result can lie outside the bounding box of the mask; at least 1, a frame of background."""
@@ -85,6 +104,53 @@ def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeO
     binary = _resized(_median(binary, options.window_px(mask.shape)), options.grow_px)
     alpha[region] = _feathered(binary, options.feather_px) if feathered else binary * 255
     return Matte(alpha)
+
+
+def refine_soft(
+    mask: Mask, soft: Mapping[int, Array], *, objects: tuple[int, ...] | None = None, options: EdgeOptions
+) -> Matte:
+    """Make one matte of the chosen objects taken together, with the edges that their probabilities have.
+
+    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. soft: uint8 (H, W) by object id, 255 =
+    certain; of the chosen objects at least, others are not looked at. NumPy or CuPy, all on one device.
+
+    The order is that of EdgeOptions. Specks, holes and median treat the mask, as in `refine`. Then, with b the mask's edge,
+    s the signed distance to it (positive inside, 0 half a pixel before the nearest pixel of the other side), W the reach of
+    soft edges (`soft_reach_px`) and q the objects' probabilities added up and averaged over `mean_px`:
+
+        r = S((q - low) / (high - low)), with S(t) = 3t² - 2t³ of t clipped to [0, 1] and low, high = SOFT_LEVELS
+        alpha = r, but at most 1 + s/W and at least s/W
+
+    So alpha is ½ where the probability is, exactly 0 and 1 from W px on, and never jumps. Averaging turns the steps of a
+    mask that was given (its probabilities are 0 and 1) into an edge about as wide as those around it.
+    Growing and shrinking then dilate and erode alpha by the same round brush, and the feather is a weighted mean that makes
+    of a straight hard edge what it makes of it in `refine`.
+
+    Returns a Matte on the same device, uint16 0..65535, whatever the arguments hold.
+    Raises ValueError when an array is not uint8 of the mask's (H, W) or an object's probabilities are not there.
+    """
+    _check(mask)
+    height, width = mask.shape
+    chosen = tuple(soft) if objects is None else objects
+    for object_id in chosen:
+        if object_id not in soft or soft[object_id].shape != mask.shape or soft[object_id].dtype != np.uint8:
+            raise ValueError(f"soft result of object {object_id} is not there, or not uint8 {mask.shape}")
+    alpha = xp(mask).zeros(mask.shape, np.uint16)
+    reach_px, mean_px = soft_reach_px((height, width)), options.mean_px((height, width))
+    region = bounding_box(mask, margin_px=options.reach_px + math.ceil(reach_px) + mean_px)
+    if region is None:
+        return Matte(alpha)
+    binary = _without_holes(_without_specks(_chosen(mask[region], objects), options), options)
+    binary = _median(binary, options.window_px((height, width)))
+    probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
+    shaped = _edged(binary, probability, reach_px=reach_px, mean_px=mean_px)
+    alpha[region] = _weighted_mean(_moved(shaped, options.grow_px), options.feather_px)
+    return Matte(alpha)
+
+
+def soft_reach_px(shape: tuple[int, int]) -> float:
+    """How far soft edges reach to each side of the hard one, in a frame of this (H, W)."""
+    return max(LEAST_SOFT_REACH_PX, SOFT_REACH_PX * min(shape) / 1080)
 
 
 def refine_objects(mask: Mask, *, options: EdgeOptions) -> Mask:
@@ -217,3 +283,98 @@ def _resized_objects(ids: Array, present: tuple[int, ...], grow_px: int) -> Arra
         grown[distance < nearest] = object_id  # its own pixels are at distance 0, so no other object takes them
         nearest = module.minimum(nearest, distance)
     return grown
+
+
+def _added(probabilities: list[Array], *, like: Array) -> Array:
+    """Add up objects' probabilities: uint8 (H, W) each → uint8 (H, W), at most 255; 0 when there is none."""
+    if len(probabilities) == 1:
+        return probabilities[0]
+    module = xp(like)
+    total = module.zeros(like.shape, np.uint16)
+    for probability in probabilities:
+        total += probability
+    added: Array = module.minimum(total, 255).astype(np.uint8)
+    return added
+
+
+def _edged(binary: Array, probability: Array, *, reach_px: float, mean_px: int) -> Array:
+    """Give a hard edge the softness of its probabilities, as `refine_soft` says: uint8 0/1 and 0..255 → uint16 0..65535.
+
+    Everything is rounded so that the complements of both arguments give the complement of alpha.
+    """
+    module = xp(binary)
+    area = mean_px * mean_px
+    mean = (box_sum(probability, mean_px) * 257 + area // 2) // area if mean_px > 1 else probability.astype(np.int32) * 257
+    wanted = module.asarray(_remap_table())[mean]
+    reach = math.ceil(reach_px + 0.5)
+    outwards = np.sqrt(np.arange(reach * reach + 1, dtype=np.float64)) - 0.5
+    room = np.rint(_ONE * np.clip(1 - outwards / reach_px, 0, 1)).astype(np.uint16)
+    nearest = module.where(binary != 0, squared_distance(binary), squared_distance(1 - binary))
+    allowed = module.asarray(room)[module.minimum(nearest, reach * reach)]
+    edged: Array = module.where(binary != 0, module.maximum(wanted, _ONE - allowed), module.minimum(wanted, allowed))
+    return edged
+
+
+@functools.cache
+def _remap_table() -> npt.NDArray[np.uint16]:
+    """Alpha of every probability in 16 bits: smoothstep between SOFT_LEVELS, its upper half mirrored into the lower."""
+    low, high = SOFT_LEVELS
+    t = np.clip((np.arange(_ONE // 2 + 1, _ONE + 1) / _ONE - low) / (high - low), 0, 1)
+    upper = np.rint(_ONE * (3 * t**2 - 2 * t**3)).astype(np.uint16)
+    return np.concatenate([_ONE - upper[::-1], upper])
+
+
+def _moved(alpha: Array, grow_px: int) -> Array:
+    """Dilate alpha by a disk of this radius, or erode by one when it is negative: what `_resized` is at every threshold."""
+    if grow_px < 0:
+        return _ONE - _dilated(_ONE - alpha, -grow_px)
+    return _dilated(alpha, grow_px) if grow_px else alpha
+
+
+def _dilated(alpha: Array, radius_px: int) -> Array:
+    """The largest value within a disk; beyond the border there is nothing.
+
+    The disk is taken row by row. The maximum of a row's run comes from two overlapping ones whose length is a power of two
+    (van Herk's idea in its doubling form), so a row costs the same whatever its length.
+    """
+    module = xp(alpha)
+    height, width = alpha.shape
+    result: Array = alpha.copy()
+    longest = module.pad(alpha, ((0, 0), (radius_px, radius_px)))
+    length = 1
+    for row in range(radius_px, -1, -1):
+        half = math.isqrt(radius_px * radius_px - row * row)
+        while 2 * length <= 2 * half + 1:
+            longest = module.maximum(longest[:, :-length], longest[:, length:])
+            length *= 2
+        first, last = radius_px - half, radius_px + half + 1 - length
+        across = module.maximum(longest[:, first : first + width], longest[:, last : last + width])
+        below, above = result[row:], result[: max(0, height - row)]
+        below[:] = module.maximum(below, across[: max(0, height - row)])
+        above[:] = module.maximum(above, across[row:])
+    return result
+
+
+def _weighted_mean(alpha: Array, feather_px: float) -> Array:
+    """Average uint16 alpha so that a straight edge of 0 and 65535 becomes the feather of `_feathered`; borders repeat.
+
+    A weight is the rise of the feather's smoothstep across one pixel; both axes, one after the other.
+    """
+    if feather_px == 0:
+        return alpha
+    module = xp(alpha)
+    reach = math.ceil(feather_px / 2 + 0.5)
+    t = np.clip(0.5 + (np.arange(reach + 1) + 0.5) / feather_px, 0.5, 1)
+    upper = np.rint((3 * t**2 - 2 * t**3) * (1 << _TAPS_SHIFT)).astype(np.int64)
+    weights = np.diff(np.concatenate([(1 << _TAPS_SHIFT) - upper[::-1], upper])).tolist()  # of -reach … reach
+    for axis in (0, 1):
+        size = alpha.shape[axis]
+        sides = ((reach, reach), (0, 0)) if axis == 0 else ((0, 0), (reach, reach))
+        padded = module.pad(alpha, sides, mode="edge").astype(np.uint32)
+        total = module.full(alpha.shape, 1 << (_TAPS_SHIFT - 1), np.uint32)
+        for offset, weight in enumerate(weights):
+            if weight:
+                part = padded[offset : offset + size] if axis == 0 else padded[:, offset : offset + size]
+                total += part * np.uint32(weight)
+        alpha = (total >> np.uint32(_TAPS_SHIFT)).astype(np.uint16)
+    return alpha

@@ -13,7 +13,7 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
 from vfx_matte.media.stills import is_sequence, sequence_files
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, Scalar, Workspace, clip_name
+from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, Scalar, Soft, Workspace, clip_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,22 @@ class SegmentedClip:
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
         mask = self.store.get(frame_index)
-        if mask is not None and mask.shape != self.info.shape:
-            size = f"{mask.shape[1]}×{mask.shape[0]}"
+        if mask is not None:
+            self._check_size(mask, f"mask of frame {frame_index}")
+        return mask
+
+    def soft(self, object_id: int, frame_index: int) -> Soft:
+        """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain. Raises WorkspaceError."""
+        soft = self.store.soft(object_id, frame_index)
+        self._check_size(soft, f"soft result of object {object_id} on frame {frame_index}")
+        return soft
+
+    def _check_size(self, array: Mask | Soft, what: str) -> None:
+        if array.shape != self.info.shape:
             raise WorkspaceError(
-                f"mask of frame {frame_index} is {size}, the clip is {self.info.width}×{self.info.height}",
+                f"{what} is {array.shape[1]}×{array.shape[0]}, the clip is {self.info.width}×{self.info.height}",
                 hint="segment the clip again with --fresh",
             )
-        return mask
 
     def record(self, output: Path, kind: str, settings: Mapping[str, Scalar]) -> None:
         """Note in the manifest that an output was written."""

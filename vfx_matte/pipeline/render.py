@@ -2,6 +2,9 @@
 
 Every output has every frame of the source at the source's time. Frames without a mask (outside the range that was segmented)
 count as "nothing chosen": all key colour, all black, fully transparent, untinted. None is ever dropped.
+
+Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges are those of the probabilities that
+`segment --soft` kept, when it did; `Look.soft` decides. Ids (overlay, palette) are hard.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from vfx_matte import composite
 from vfx_matte.backend import Array, Device, to_device
 from vfx_matte.errors import UsageError, VerifyError
 from vfx_matte.keycolor import farthest_key, parse_color
-from vfx_matte.masks import RGB, Mask, Matte
+from vfx_matte.masks import RGB, Mask
 from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan, plan_encode
 from vfx_matte.media.pixels import as_layout
@@ -28,10 +31,11 @@ from vfx_matte.media.stills import StillsWriter
 from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.write import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.pipeline.look import Look, chosen_objects, matte_of, with_edges
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.refine import EdgeOptions, refine, refine_objects
+from vfx_matte.refine import EdgeOptions, refine_objects
 from vfx_matte.timeline import FrameTime
 
 __all__ = [
@@ -66,15 +70,6 @@ class EncodeOptions:
     sound: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What is shown and how its edge is treated. objects: ids that are kept, None = all of them."""
-
-    objects: tuple[int, ...] | None = None
-    edges: EdgeOptions = field(default_factory=EdgeOptions)
-    device: Device = Device.CPU
-
-
 @dataclass(frozen=True, slots=True)
 class RenderResult:
     """One finished output. encoding: how it was encoded, for people; seconds: how long the work took."""
@@ -107,6 +102,7 @@ def render_greenback(
     is_color = background.startswith("#") and not Path(background).exists()
     behind = Path(background) if background and not is_color else None
     _check_request(clip, path, look, background=behind)
+    look = with_edges(clip, look, reporter)
     color = _key_color(clip, background if is_color else key, look, reporter)
     layout = clip.info.layout
     backdrop = None
@@ -125,7 +121,7 @@ def render_greenback(
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
         picture = _on_device(frame.picture, look.device)
-        matte = _matte(mask, look, frame.picture.shape)
+        matte = matte_of(clip, frame.index, mask, look)
         if backdrop is not None:
             shown = backdrop.picture_at(frame.time.start - clip.info.timeline.start)
             return composite.over_picture(picture, matte, _on_device(shown, look.device))
@@ -146,6 +142,7 @@ def render_alpha(
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder."""
     path = output or clip.folder / "alpha.mov"
     _check_request(clip, path, look)
+    look = with_edges(clip, look, reporter)
     source = clip.info.layout
     if _is_folder(path):
         depth = 8 if source.bit_depth == 8 else 16
@@ -153,7 +150,7 @@ def render_alpha(
 
         def compose_still(frame: Frame, mask: Mask | None) -> Picture:
             picture = _on_device(as_layout(frame.picture, target), look.device)
-            return composite.with_alpha(picture, _matte(mask, look, picture.shape), premultiplied=premultiplied)
+            return composite.with_alpha(picture, matte_of(clip, frame.index, mask, look), premultiplied=premultiplied)
 
         return _render_stills(clip, path, compose_still, label="alpha", reporter=reporter)
     plan = _plan(
@@ -163,7 +160,7 @@ def render_alpha(
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
         picture = _on_device(as_layout(frame.picture, opaque), look.device)
-        return composite.with_alpha(picture, _matte(mask, look, picture.shape), premultiplied=premultiplied)
+        return composite.with_alpha(picture, matte_of(clip, frame.index, mask, look), premultiplied=premultiplied)
 
     return _render(clip, path, plan, compose, label="alpha", sound=encode.sound, reporter=reporter)
 
@@ -205,10 +202,12 @@ def render_maskvideos(
 ) -> list[RenderResult]:
     """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N."""
     path = output or clip.folder / "maskvideo.mkv"
+    if style != "palette":
+        look = with_edges(clip, look, reporter)
     if not each_object:
         return [render_maskvideo(clip, output=path, style=style, look=look, encode=encode, reporter=reporter)]
     results = []
-    for object_id in _chosen(clip, look):
+    for object_id in chosen_objects(clip, look):
         single = path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")
         only = replace(look, objects=(object_id,))
         results.append(render_maskvideo(clip, output=single, style=style, look=only, encode=encode, reporter=reporter))
@@ -239,14 +238,16 @@ def render_maskvideo(
     if style == "rgb" and max(clip.object_ids, default=0) > 3:
         ids = ", ".join(map(str, clip.object_ids))
         raise UsageError(f"style rgb shows objects 1 to 3, this clip has {ids}", hint="use --style palette")
+    if style != "palette":
+        look = with_edges(clip, look, reporter)
     plan = _plan(path, info, layout=layout, color=color, encode=encode, reporter=reporter)
     channels = tuple((object_id,) for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
 
-    def compose(mask: Mask | None) -> Picture:
+    def compose(index: int, mask: Mask | None) -> Picture:
         if style == "luma":
-            return composite.luma_matte(_matte(mask, look, info.shape), plan.layout, plan.color)
+            return composite.luma_matte(matte_of(clip, index, mask, look), plan.layout, plan.color)
         if style == "rgb":
-            mattes = {ids[0]: _matte(mask, replace(look, objects=ids), info.shape) for ids in channels}
+            mattes = {ids[0]: matte_of(clip, index, mask, replace(look, objects=ids)) for ids in channels}
             return composite.channel_mattes(mattes.get(1), mattes.get(2), mattes.get(3), shape=info.shape)
         smoothed = refine_objects(mask, options=look.edges) if mask is not None else np.zeros(info.shape, np.uint8)
         return composite.painted(_only(smoothed, look.objects), clip.palette)
@@ -254,7 +255,7 @@ def render_maskvideo(
     def frames() -> Iterator[tuple[Picture, FrameTime, bool]]:
         for index, time in enumerate(info.timeline):
             mask = clip.mask(index)
-            yield compose(mask), time, mask is not None
+            yield compose(index, mask), time, mask is not None
 
     return _write(clip, path, plan, frames(), label="mask video", sound=encode.sound, reporter=reporter)
 
@@ -284,12 +285,6 @@ def _key_color(clip: SegmentedClip, key: str, look: Look, reporter: Reporter) ->
     name = farthest_key(samples)
     reporter.notify(f"key colour: {name}, the farthest from the subject's colours")
     return parse_color(name)
-
-
-def _matte(mask: Mask | None, look: Look, shape: tuple[int, int]) -> Matte:
-    if mask is None:
-        return Matte(to_device(np.zeros(shape, np.uint8), look.device))
-    return refine(to_device(mask, look.device), objects=look.objects, options=look.edges)
 
 
 def _on_device(picture: Picture, device: Device) -> Picture:
@@ -406,19 +401,10 @@ def _notify_empty(empty: int, count: int, reporter: Reporter) -> None:
 
 def _check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
     """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what the render reads."""
-    _chosen(clip, look)
+    chosen_objects(clip, look)
     if not path.name:
         raise UsageError(f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o")
     refuse_to_replace(clip.info.path, path, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
     if background is not None:
         refuse_to_replace(background, path, "the background")
-
-
-def _chosen(clip: SegmentedClip, look: Look) -> tuple[int, ...]:
-    """The ids of the objects that are shown."""
-    ids = clip.object_ids
-    unknown = [object_id for object_id in look.objects or () if object_id not in ids]
-    if unknown:
-        raise UsageError(f"there is no object {unknown[0]}", hint=f"the masks of this clip show {', '.join(map(str, ids))}")
-    return look.objects or ids

@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from vfx_matte.errors import MaskError, OutputError, UsageError
+from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
 
 PART_SUFFIX = ".part"
+
+Soft = npt.NDArray[np.uint8]
+"""uint8 (H, W): the probability of one object, 255 = certain."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -83,6 +87,31 @@ def load_mask(path: Path) -> Mask:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         hint = "delete it and run segment --resume to make it again"
         raise MaskError(f"cannot read mask {path}: {error}", hint=hint) from error
+
+
+def save_soft(path: Path, soft: Soft) -> None:
+    """Write one object's probabilities as PNG, atomically: 8-bit gray, or 1-bit black where they are 0 everywhere.
+
+    The second says "not on this frame" in a file of a kilobyte, so that no file at all can only mean that it was lost.
+    soft: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be written.
+    """
+    if soft.dtype != np.uint8 or soft.ndim != 2:
+        raise ValueError(f"soft result is {soft.dtype} {soft.shape}, expected uint8 (H, W)")
+    picture = Image.fromarray(soft) if soft.any() else Image.new("1", (soft.shape[1], soft.shape[0]))
+    with atomic_path(path) as part:
+        picture.save(part, format="PNG", compress_level=1)
+
+
+def load_soft(path: Path) -> Soft:
+    """Read what `save_soft` wrote: uint8 (H, W), 255 = certain. Raises WorkspaceError for anything else."""
+    hint = "delete it and run segment --soft --resume to make it again, or render with --no-soft-edges"
+    try:
+        with Image.open(path) as picture:
+            if picture.format != "PNG" or picture.mode not in ("L", "1"):
+                raise WorkspaceError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit gray PNG", hint=hint)
+            return np.array(picture.convert("L"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise WorkspaceError(f"cannot read soft result {path}: {error}", hint=hint) from error
 
 
 def save_picture(path: Path, image: RGBImage) -> None:
