@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfx_matte.masks import Image
-from vfx_matte.sheet import checkerboard, contact_sheet
+from vfx_matte.masks import Image, Palette
+from vfx_matte.sheet import captioned, checkerboard, contact_sheet, outlined, thumbnail
 
 
 def flat(height: int, width: int, color: tuple[int, int, int]) -> Image:
@@ -95,3 +95,53 @@ def test_checkerboard_shows_the_image_where_opaque_and_squares_where_not() -> No
     np.testing.assert_allclose(half[0, 0], (image[0, 0].astype(float) + shown[0, 0]) / 2, atol=0.51)
     with pytest.raises(ValueError, match=r"\(4, 4\)"):
         checkerboard(image, np.zeros((4, 4), np.uint8))
+
+
+def test_an_outline_lies_inside_the_objects_edge_with_black_around_it() -> None:
+    image, mask = flat(60, 90, (90, 120, 150)), np.zeros((60, 90), np.uint8)
+    mask[10:40, 20:60] = 1
+    mask[45:55, 70:80] = 2
+    before = mask.copy(), image.copy()
+    shown = outlined(image, mask, Palette.davis(), line_px=3)
+    for object_id, color in ((1, (255, 0, 0)), (2, (0, 255, 0))):
+        rows, columns = np.nonzero((shown == color).all(axis=2))
+        inside = np.argwhere(mask == object_id)
+        assert (rows.min(), columns.min()) == tuple(inside.min(axis=0))
+        assert (rows.max(), columns.max()) == tuple(inside.max(axis=0))
+        assert (mask[rows, columns] == object_id).all()
+    assert (shown[13:37, 23:57] == image[0, 0]).all(), "the object itself stays as it is"
+    black = np.argwhere((shown == 0).all(axis=2))
+    assert (mask[black[:, 0], black[:, 1]] == 0).all()
+    assert len(black) == 2 * (30 + 40) + 4 + 2 * (10 + 10) + 4
+    assert np.array_equal(mask, before[0])
+    assert np.array_equal(image, before[1])
+
+
+def test_an_outline_follows_a_mask_of_another_size() -> None:
+    mask = np.zeros((600, 900), np.uint8)
+    mask[100:400, 200:600] = 1
+    small = np.zeros((60, 90), np.uint8)
+    small[10:40, 20:60] = 1
+    shown = (outlined(flat(60, 90, (9, 90, 9)), one, Palette.davis()) for one in (mask, small))
+    assert np.array_equal(*shown)
+    none = outlined(flat(60, 90, (9, 90, 9)), np.zeros((6, 9), np.uint8), Palette.davis())
+    assert (none == (9, 90, 9)).all()
+
+
+def test_a_caption_stands_below_its_image_and_marks_stand_out() -> None:
+    image = flat(90, 160, (255, 0, 255))
+    quiet, marked = (captioned(image, "frame 12, 0:00.400", marked=marked) for marked in (False, True))
+    for shown in (quiet, marked):
+        assert shown.shape[1] == 160
+        assert np.array_equal(shown[:90], image)
+        assert shown.shape[0] > 90
+        assert np.ptp(shown[90:].astype(int)) > 120, "no text"
+        assert (shown[90:, :2] == shown[90, 0]).all(), "text runs out"
+    assert quiet[90:].mean() + 60 < marked[90:].mean()
+    assert captioned(image, "much too long for its image " * 5).shape == quiet.shape
+
+
+def test_a_thumbnail_keeps_the_shape() -> None:
+    assert np.array_equal(thumbnail(flat(900, 1600, (1, 2, 3)), width_px=160), flat(90, 160, (1, 2, 3)))
+    with pytest.raises(ValueError, match=r"uint8 \(4, 4\)"):
+        thumbnail(np.zeros((4, 4), np.uint8), width_px=20)

@@ -12,12 +12,14 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from vfx_matte.backend import Array
-from vfx_matte.masks import Image
+from vfx_matte.masks import Image, Mask, Palette
 
 _BACKGROUND = (30, 31, 34)
 _CELL = (44, 45, 49)
 _TEXT = (228, 228, 224)
 _QUIET_TEXT = (158, 160, 164)
+_MARK = (240, 180, 41)
+_BLACK = (0, 0, 0)
 _CHECKER = (np.float32(178), np.float32(128))
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -66,6 +68,49 @@ def contact_sheet(
             sheet.paste(thumb, (place, top + (height - thumb.height) // 2))
         top += height + gap
     return np.asarray(sheet, np.uint8).copy()
+
+
+def thumbnail(image: Image, *, width_px: int) -> Image:
+    """Scale an image, uint8 (H, W, 3), to a width and keep its shape: uint8 (h, width_px, 3)."""
+    return np.array(_thumbnail(image, width_px))
+
+
+def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) -> Image:
+    """Draw the outline of every object of a mask, inside its edge and in its colour made bright, with a black line around.
+
+    image: uint8 (h, w, 3). mask: uint8 (H, W), ids, of any size, brought to the image's by nearest pixel.
+    Returns uint8 (h, w, 3); pixels farther than `line_px` from an edge stay as they are.
+    """
+    height, width = image.shape[:2]
+    rows, columns = (
+        (2 * np.arange(now) + 1) * then // (2 * now) for now, then in zip((height, width), mask.shape, strict=True)
+    )
+    small = mask[np.ix_(rows, columns)]
+    edge, around = np.zeros((height, width), bool), np.zeros((height, width), bool)
+    padded = np.pad(small, line_px, mode="edge")
+    for down in range(2 * line_px + 1):
+        for right in range(2 * line_px + 1):
+            neighbour = padded[down : down + height, right : right + width]
+            edge |= (small > 0) & (neighbour != small)
+            if abs(down - line_px) <= 1 and abs(right - line_px) <= 1:
+                around |= (small == 0) & (neighbour > 0)
+    drawn = image.copy()
+    drawn[around] = _BLACK
+    drawn[edge] = np.minimum(palette.colors.astype(np.uint16) * 2, 255).astype(np.uint8)[small[edge]]
+    return drawn
+
+
+def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
+    """Put a line of text under an image, uint8 (H, W, 3): (H + one line, W, 3). marked: on a bright ground, to stand out."""
+    height, width = image.shape[:2]
+    text_px = max(11, width // 20)
+    font = ImageFont.load_default(text_px)
+    below = round(1.8 * text_px)
+    sheet = Pillow.new("RGB", (width, height + below), _MARK if marked else _CELL)
+    sheet.paste(Pillow.fromarray(np.ascontiguousarray(image)), (0, 0))
+    text = _fitted(caption, font, width - 6)
+    ImageDraw.Draw(sheet).text((width / 2, height + below / 2), text, _BACKGROUND if marked else _TEXT, font, anchor="mm")
+    return np.array(sheet)
 
 
 def checkerboard(image: Image, alpha: Array, *, square_px: int = 12) -> Image:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from vfx_matte.propagate.candidates import choose_next
 from vfx_matte.propagate.xmem_store import BLOCK_ELEMENTS, Rows, similarity
 
 
@@ -50,23 +51,15 @@ def next_references(
         raise ValueError(f"previous is {sorted(previous)}, expected at least one frame of [0, {len(frames)})")
     if count < 1 or not 0 <= alpha <= 1:
         raise ValueError(f"count is {count} and alpha is {alpha}, expected at least 1 and a share in [0, 1]")
-    left = [i for i, frame in enumerate(frames) if frame.coverage_percent >= min_mask_percent and i not in previous]
-    nearest = dict.fromkeys(left, float("inf"))
-    chosen: list[int] = []
-    newest = sorted(previous)
-    while nearest and len(chosen) < count:
-        for other in newest:
-            known = frames[other].composite(alpha)
-            for index, distance in nearest.items():
-                nearest[index] = min(distance, _dissimilarity(frames[index].composite(alpha), known))
-        best = max(nearest, key=lambda index: (nearest[index], -index))
-        del nearest[best]
-        chosen.append(best)
-        newest = [best]
-    return chosen
+    candidates = [index for index, frame in enumerate(frames) if frame.coverage_percent >= min_mask_percent]
+
+    def distance(index: int, other: int) -> float:
+        return dissimilarity(frames[index].composite(alpha), frames[other].composite(alpha))
+
+    return [choice.index for choice in choose_next(candidates, known=previous, count=count, distance=distance)]
 
 
-def _dissimilarity(frame: Rows, known: Rows) -> float:
+def dissimilarity(frame: Rows, known: Rows) -> float:
     """D: the mean of relu(S(known, frame) − S(frame, known)) over all pairs of positions, in the same order of indices."""
     positions = len(frame.key)
     step = max(1, BLOCK_ELEMENTS // positions)

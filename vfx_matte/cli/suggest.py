@@ -1,0 +1,82 @@
+"""The command that says which frames to annotate next. Takes options, calls the pipeline, prints a table or JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vfx_matte import config
+from vfx_matte.cli.app import Session, command
+
+COMPARISON = "Comparison"
+
+
+@command()
+def suggest(
+    session: Session,
+    *,
+    clip: Annotated[Path | None, typer.Argument(help="A segmented clip; without it, the one segmented last.")] = None,
+    count: Annotated[int | None, typer.Option("-k", "--count", metavar="K", help="How many frames to suggest.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PNG", help="Where the contact sheet goes (suggest.png).")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    alpha: Annotated[
+        float | None, typer.Option(help="0 compares whole pictures, 1 only the objects.", rich_help_panel=COMPARISON)
+    ] = None,
+    min_mask_percent: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Leave out frames whose mask covers less.", rich_help_panel=COMPARISON),
+    ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(metavar="N", help="Compare at most N evenly spaced frames.", rich_help_panel=COMPARISON)
+    ] = None,
+    propagator: Annotated[
+        str | None,
+        typer.Option(help="auto (the one that made the masks), builtin or xmem.", rich_help_panel=COMPARISON),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=COMPARISON)] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Short side xmem compares at; -1 = the clip's own.", rich_help_panel=COMPARISON),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=COMPARISON)] = None,
+) -> None:
+    """Say which frames to annotate next: those that look least like the ones that have a mask of yours."""
+    from vfx_matte.cli.show import table
+    from vfx_matte.pipeline import suggest as pipeline
+    from vfx_matte.pipeline.project import find_clip, open_segmented
+
+    settings = session.settings
+    chosen = config.with_overrides(
+        settings.suggest,
+        count=count, alpha=alpha, min_mask_percent=min_mask_percent, candidates=candidates, propagator=propagator, size=size,
+    )  # fmt: skip
+    options = pipeline.SuggestOptions(
+        count=chosen.count,
+        propagator=chosen.propagator,
+        weights=weights or settings.weights,
+        size=chosen.size,
+        device=device or settings.segment.device,
+        alpha=chosen.alpha,
+        min_mask_percent=chosen.min_mask_percent,
+        candidates=chosen.candidates,
+    )
+    paths = settings.paths
+    path = find_clip(clip, source=paths.source, workspace=paths.workspace, default=settings.default_clip)
+    opened = open_segmented(path, workspace=paths.workspace, reporter=session)
+    found = pipeline.suggest_frames(opened, options, output=output, reporter=session)
+    if json:
+        typer.echo(pipeline.suggestions_json(found))
+        return
+    table(
+        f"Annotate next in {path.name}", ("rank", "frame", "time", "mask covers", "distance"), pipeline.suggestion_rows(found)
+    )
+    if found.suggestions:
+        typer.echo("to paint on:")
+        for one in found.suggestions:
+            typer.echo(f"  {one.frame_command}")
+        typer.echo(f"then, with the masks that you made:\n  {found.segment_command}")
+    typer.echo(f"picture: {found.sheet}")
