@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from vfx_matte.workspace.clip import ClipWorkspace, MaskStore, SegmentRun, Workspace, clip_name
-from vfx_matte.workspace.files import atomic_path, load_mask, save_mask, save_picture, write_text
-from vfx_matte.workspace.manifest import Manifest, OutputRecord, Ranges, ReferenceRecord, Scalar, SourceStamp, to_ranges
+from vfx_matte.workspace.clip import ClipWorkspace, MaskStore, Workspace, clip_name
+from vfx_matte.workspace.files import Soft, atomic_path, load_mask, load_soft, save_mask, save_picture, save_soft, write_text
+from vfx_matte.workspace.manifest import (
+    SOFT,
+    UNKNOWN,
+    Manifest,
+    OutputRecord,
+    Ranges,
+    ReferenceRecord,
+    Scalar,
+    SourceStamp,
+    to_ranges,
+)
 from vfx_matte.workspace.references import collect_references, load_mask_picture, parse_mask_argument
+from vfx_matte.workspace.run import SegmentRun
 
 __all__ = [
     "Workspace",
@@ -14,6 +25,8 @@ __all__ = [
     "SegmentRun",
     "MaskStore",
     "Manifest",
+    "SOFT",
+    "UNKNOWN",
     "SourceStamp",
     "ReferenceRecord",
     "OutputRecord",
@@ -25,6 +38,9 @@ __all__ = [
     "parse_mask_argument",
     "save_mask",
     "load_mask",
+    "Soft",
+    "save_soft",
+    "load_soft",
     "save_picture",
     "atomic_path",
     "write_text",

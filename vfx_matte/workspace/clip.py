@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-import threading
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from vfx_matte import __version__
-from vfx_matte.errors import OutputError, WorkspaceError
+from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import Mask, Palette
-from vfx_matte.workspace.files import PART_SUFFIX, load_mask, output_error, save_mask
+from vfx_matte.workspace.files import Soft, load_mask, load_soft
 from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import (
     Manifest,
     OutputRecord,
-    Ranges,
     SourceStamp,
     load_manifest,
     save_manifest,
     to_ranges,
     with_output,
 )
+from vfx_matte.workspace.run import SegmentRun
 
-SAVE_INTERVAL_SECONDS = 1.0
 LOCK_NAME = ".segment.lock"
 
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))})
@@ -59,8 +53,10 @@ def clip_name(source: Path) -> str:
 class ClipWorkspace:
     """The folder of one clip; nothing in it is made before it is needed.
 
-    masks/%07d.png: palette PNG, index = object id, the number is the frame index. masks.previous/ and
-    manifest.previous.json: the one earlier generation that --fresh keeps. .segment.lock: held while a run is going on.
+    masks/%07d.png: palette PNG, index = object id, the number is the frame index. masks/soft/ID/%07d.png: with --soft, the
+    probability of one object as 8-bit gray PNG, 255 = certain (1-bit black: nowhere on this frame); inside of masks, so that
+    both are replaced by one rename. masks.previous/ and manifest.previous.json: the one earlier generation that --fresh
+    keeps. .segment.lock: held while a run is going on.
     """
 
     folder: Path
@@ -78,6 +74,14 @@ class ClipWorkspace:
     def mask_path(self, frame_index: int) -> Path:
         """Where the mask of one frame is."""
         return self.masks_folder / f"{frame_index:07d}.png"
+
+    def soft_folder(self, object_id: int) -> Path:
+        """Where the probabilities of one object are."""
+        return self.masks_folder / "soft" / str(object_id)
+
+    def soft_path(self, object_id: int, frame_index: int) -> Path:
+        """Where the probability of one object on one frame is."""
+        return self.soft_folder(object_id) / f"{frame_index:07d}.png"
 
     def output_path(self, name: str) -> Path:
         """Where an output of this name belongs, e.g. "greenback.mp4"."""
@@ -110,6 +114,7 @@ class ClipWorkspace:
         palette: Palette,
         resume: bool = False,
         fresh: bool = False,
+        influenced: Callable[[Manifest, Manifest], Collection[int]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> SegmentRun:
         """Begin to segment, or go on.
@@ -119,15 +124,21 @@ class ClipWorkspace:
         `resume`, otherwise WorkspaceError. Any other earlier work, damaged work, or masks without a manifest:
         WorkspaceError. With `fresh`, start anyway; the earlier masks and manifest stay in place until the first new mask
         is about to be saved and become masks.previous and manifest.previous.json (one generation is kept).
+        With `influenced`, go on as with `resume`, also when the references are others: of (earlier, plan) it says which
+        frames have to be made again. Their masks, and the earlier manifest, are kept in the same places.
         Until the run is closed, a second one on this folder, in whatever process, is a WorkspaceError too.
         """
         with contextlib.ExitStack() as held:
             held.enter_context(WriterLock(self.folder / LOCK_NAME))
-            manifest, done = (plan, set[int]()) if fresh else self._begin_with(plan, resume=resume)
-            return SegmentRun(self, manifest, palette=palette, done=done, replaces=fresh, clock=clock, held=held.pop_all())
+            manifest, again = plan, frozenset[int]()
+            if not fresh:
+                manifest, again = self._begin_with(plan, resume=resume, influenced=influenced)
+            return SegmentRun(self, manifest, palette=palette, replaces=fresh, again=again, clock=clock, held=held.pop_all())
 
-    def _begin_with(self, plan: Manifest, *, resume: bool) -> tuple[Manifest, set[int]]:
-        """The manifest to go on with and the frames that are done, by the rules of `start_run`."""
+    def _begin_with(
+        self, plan: Manifest, *, resume: bool, influenced: Callable[[Manifest, Manifest], Collection[int]] | None
+    ) -> tuple[Manifest, frozenset[int]]:
+        """The manifest to go on with, and the frames of it to make again, by the rules of `start_run`."""
         earlier = self.manifest()
         if earlier is None:
             if self.masks_folder.is_dir() and any(self.masks_folder.glob("*.png")):
@@ -135,135 +146,49 @@ class ClipWorkspace:
                     f"{self.masks_folder} holds masks, but no manifest says what they belong to",
                     hint="move them away, or add --fresh (it keeps them in masks.previous)",
                 )
-            return plan, set()
-        self._check_same_work(earlier, plan)
-        done = {frame_index for frame_index in earlier.done_frames() if _is_there(self.mask_path(frame_index))}
+            return plan, frozenset()
+        differences = plan.differences(earlier)
+        if influenced is None or differences not in ((), ("reference masks",)):
+            self._check_same_work(earlier, differences)
+        done = {frame_index for frame_index in earlier.done_frames() if self._is_whole(earlier, frame_index)}
         complete = len(done) == plan.stop - plan.start
-        if not resume:
+        again = (
+            frozenset[int]()
+            if influenced is None or not differences
+            else frozenset(done.intersection(influenced(earlier, plan)))
+        )
+        if not resume and influenced is None:
             state = "is complete" if complete else f"stopped after {len(done)} of {plan.stop - plan.start} frames"
             hint = "add --resume to go on where it stopped, or --fresh to start again"
             if complete:
                 hint = "render it (vfx-matte greenback), or add --fresh to segment again"
             raise WorkspaceError(f"{self.folder} already holds this work, which {state}", hint=hint)
-        if not complete and earlier.program_version != __version__:
+        if (again or not complete) and earlier.program_version != __version__:
             raise WorkspaceError(
                 f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is {__version__}: masks may differ",
                 hint="add --fresh to start again",
             )
-        return replace(earlier, source=plan.source, done=to_ranges(done)), done
+        going_on = replace(plan, outputs=earlier.outputs, confidence=earlier.confidence, segmented_at=earlier.segmented_at)
+        return replace(going_on, done=to_ranges(done - again)), again
 
-    def _check_same_work(self, earlier: Manifest, plan: Manifest) -> None:
-        differences = plan.differences(earlier)
+    def _is_whole(self, manifest: Manifest, frame_index: int) -> bool:
+        """Whether the mask of a frame is on disk and, in a soft run, every object's probability."""
+        softs = (self.soft_path(object_id, frame_index) for object_id in (manifest.objects if manifest.is_soft else ()))
+        return all(map(_is_there, (self.mask_path(frame_index), *softs)))
+
+    def _check_same_work(self, earlier: Manifest, differences: tuple[str, ...]) -> None:
         if "clip" in differences:
             raise WorkspaceError(
                 f"{self.folder} holds the work on another clip, or another version of it: {earlier.source.path}",
                 hint="use another --workspace for this one, or add --fresh to replace that work",
             )
         if differences:
+            update = "add --update to redo only what the masks change, " if differences == ("reference masks",) else ""
             raise WorkspaceError(
                 f"{self.folder} holds work with other settings; different are: {', '.join(differences)}",
-                hint="add --fresh to start again (the earlier masks are kept in masks.previous), or use another --workspace",
+                hint=f"{update}add --fresh to start again (the earlier masks are kept in masks.previous),"
+                " or use another --workspace",
             )
-
-
-class SegmentRun:
-    """One run of segment that saves masks as they come; a context manager that saves its progress on every way out.
-
-    The manifest is written with the first mask, about once a second, and at the end: after a kill at most about a second
-    of work is repeated. Safe to use from several threads. Made by `ClipWorkspace.start_run`.
-    held: what is let go when the run is closed.
-    """
-
-    def __init__(
-        self,
-        clip: ClipWorkspace,
-        manifest: Manifest,
-        *,
-        palette: Palette,
-        done: set[int],
-        replaces: bool,
-        clock: Callable[[], float],
-        held: contextlib.ExitStack,
-    ) -> None:
-        self.clip = clip
-        self._manifest = manifest
-        self._palette = palette
-        self._done = done
-        self._replaces = replaces
-        self._clock = clock
-        self._held = held
-        self._begun = False
-        self._dirty = False
-        self._saved_at = clock()
-        self._lock = threading.Lock()
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest with the progress so far."""
-        with self._lock:
-            return self._current()
-
-    @property
-    def missing(self) -> Ranges:
-        """Half-open ranges of frames that still need a mask."""
-        with self._lock:
-            wanted = range(self._manifest.start, self._manifest.stop)
-            return to_ranges(frame_index for frame_index in wanted if frame_index not in self._done)
-
-    def is_done(self, frame_index: int) -> bool:
-        """True when the mask of this frame is on disk."""
-        with self._lock:
-            return frame_index in self._done
-
-    def save_mask(self, frame_index: int, mask: Mask) -> None:
-        """Save the mask of one frame and count it as done. Raises OutputError; ValueError for a frame outside the range."""
-        if not self._manifest.start <= frame_index < self._manifest.stop:
-            raise ValueError(f"frame {frame_index} is outside [{self._manifest.start}, {self._manifest.stop})")
-        with self._lock:
-            if not self._begun:
-                self._begin()
-        save_mask(self.clip.mask_path(frame_index), mask, self._palette)
-        self.mark_done(frame_index)
-
-    def mark_done(self, frame_index: int) -> None:
-        """Count a frame as done whose mask file is complete."""
-        with self._lock:
-            self._done.add(frame_index)
-            self._dirty = True
-            if self._clock() - self._saved_at >= SAVE_INTERVAL_SECONDS:
-                self._save()
-
-    def close(self) -> None:
-        """Save the progress and let other runs in."""
-        with self._held, self._lock:
-            if self._dirty:
-                self._save()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        # what stopped the run is the news; that its progress could not be saved as well (disk full) is not
-        with contextlib.suppress(*((OutputError,) if error is not None else ())):
-            self.close()
-
-    def _current(self) -> Manifest:
-        return replace(self._manifest, done=to_ranges(self._done))
-
-    def _save(self) -> None:
-        self._manifest = replace(self._current(), segmented_at=_now())
-        save_manifest(self.clip.manifest_path, self._manifest)
-        self._dirty = False
-        self._saved_at = self._clock()
-
-    def _begin(self) -> None:
-        """Just before the first mask: put earlier work aside if this run replaces it, and claim the folder."""
-        for left_over in self.clip.masks_folder.glob(f".*{PART_SUFFIX}"):
-            left_over.unlink(missing_ok=True)
-        if self._replaces:
-            _keep_as_previous(self.clip)
-        self._save()
-        self._begun = True
 
 
 class MaskStore:
@@ -281,6 +206,36 @@ class MaskStore:
         """
         path = self.clip.mask_path(frame_index)
         return load_mask(path) if frame_index in self._done and path.exists() else None
+
+    @property
+    def is_soft(self) -> bool:
+        """True when these masks were made together with every object's probability."""
+        return self.manifest.is_soft
+
+    def soft(self, object_id: int, frame_index: int) -> Soft:
+        """The probability of one object on a frame that has a mask: uint8 (H, W), 255 = certain.
+
+        Raises WorkspaceError when the file is lost or damaged.
+        """
+        return load_soft(self.clip.soft_path(object_id, frame_index))
+
+    def check_soft(self, object_ids: Iterable[int]) -> None:
+        """See, without reading any, that these objects' files are there for every frame that has a mask.
+
+        Raises WorkspaceError when one is not, or when the masks were made without probabilities.
+        """
+        if not self.is_soft:
+            raise WorkspaceError(
+                f"{self.clip.folder} holds no soft results", hint="make them: vfx-matte segment --soft (with --fresh)"
+            )
+        wanted = self._done & _numbers(self.clip.masks_folder)
+        for object_id in object_ids:
+            lost = sorted(wanted - _numbers(self.clip.soft_folder(object_id)))
+            if lost:
+                raise WorkspaceError(
+                    f"{len(lost)} soft results are missing, the first is {self.clip.soft_path(object_id, lost[0])}",
+                    hint="run segment --soft --resume to make them again, or render with --no-soft-edges",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,18 +276,12 @@ class Workspace:
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
-def _keep_as_previous(clip: ClipWorkspace) -> None:
-    """Rename the masks and the manifest to *.previous*; what was there before goes. Killed halfway, nothing is lost."""
-    masks, manifest = clip.masks_folder, clip.manifest_path
-    previous_masks, previous_manifest = clip.folder / "masks.previous", clip.folder / "manifest.previous.json"
+def _numbers(folder: Path) -> set[int]:
+    """The frames that a folder has files for."""
     try:
-        if masks.is_dir() and any(masks.iterdir()):
-            shutil.rmtree(previous_masks, ignore_errors=True)
-            masks.replace(previous_masks)
-        if manifest.exists():
-            manifest.replace(previous_manifest)
-    except OSError as error:
-        raise output_error(clip.folder, error) from error
+        return {int(path.stem) for path in folder.glob("*.png") if path.stem.isdecimal()}
+    except OSError:
+        return set()
 
 
 def _is_there(path: Path) -> bool:
@@ -340,7 +289,3 @@ def _is_there(path: Path) -> bool:
         return path.stat().st_size > 0
     except OSError:
         return False
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

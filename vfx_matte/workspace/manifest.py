@@ -22,6 +22,12 @@ SCHEMA_VERSION = 1
 Scalar = str | int | float | bool
 """A setting as JSON can hold it."""
 
+SOFT = "soft"
+"""The setting of runs that keep probabilities; others do not have it."""
+
+UNKNOWN = -1
+"""The confidence of a frame without a mask."""
+
 Ranges = tuple[tuple[int, int], ...]
 """Half-open ranges of frame indices, ascending, with gaps between them."""
 
@@ -97,6 +103,8 @@ class Manifest:
 
     references: by frame index. start, stop: half-open range of frames that the run covers; done: those that have a mask.
     objects: the colour of each object id. outputs: by file name. segmented_at: UTC, ISO 8601, when masks last changed.
+    confidence: for each object id one number a frame of [start, stop): the overlap that the mask is expected to have with the
+    truth, in per cent; UNKNOWN where there is no mask yet.
     Raises ValueError when ranges leave the timeline.
     """
 
@@ -111,6 +119,7 @@ class Manifest:
     done: Ranges = ()
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
     segmented_at: str = ""
+    confidence: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     program_version: str = __version__
 
     def __post_init__(self) -> None:
@@ -119,6 +128,14 @@ class Manifest:
         edges = [self.start, *itertools.chain.from_iterable(self.done), self.stop]
         if edges != sorted(edges):
             raise ValueError(f"done ranges {self.done} are not ascending inside [{self.start}, {self.stop})")
+        for object_id, values in self.confidence.items():
+            if len(values) != self.stop - self.start:
+                raise ValueError(f"object {object_id} has {len(values)} confidences, expected {self.stop - self.start}")
+
+    @property
+    def is_soft(self) -> bool:
+        """True when each object's probability is kept beside the masks: the setting `SOFT`."""
+        return self.settings.get(SOFT) is True
 
     @property
     def is_complete(self) -> bool:
@@ -169,6 +186,7 @@ class Manifest:
             "outputs": {
                 name: {"kind": record.kind, "settings": dict(record.settings)} for name, record in self.outputs.items()
             },
+            "confidence": {str(object_id): _run_lengths(values) for object_id, values in self.confidence.items()},
             "timeline": _timeline_to_json(self.timeline),
         }
 
@@ -191,6 +209,7 @@ class Manifest:
             done=tuple((int(start), int(stop)) for start, stop in data["done"]),
             outputs={name: OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()},
             segmented_at=str(data["segmented_at"]),
+            confidence={int(object_id): _from_run_lengths(runs) for object_id, runs in data.get("confidence", {}).items()},
             program_version=str(data["program_version"]),
         )
 

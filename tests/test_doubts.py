@@ -1,0 +1,69 @@
+"""Which frames are named for another look."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import CommandLine, paint
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.pipeline.doubts import LOW_CONFIDENCE, Stretch, doubts, uncertain_stretches
+from vfx_matte.propagate.fake import FakePropagator
+from vfx_matte.workspace import UNKNOWN
+
+
+def test_stretches_bridge_gaps_and_leave_out_single_frames() -> None:
+    values = [99] * 40
+    values[4] = 10  # alone
+    values[10:14] = [70, 60, 65, 70]
+    values[16:18] = [50, 74]  # three frames later: the same stretch
+    values[30:33] = [UNKNOWN, 20, UNKNOWN]
+    assert uncertain_stretches(values, first_frame=100) == [Stretch(110, 118, 116)]
+
+
+@given(st.lists(st.integers(UNKNOWN, 100), max_size=60))
+def test_stretches_are_apart_in_order_and_worst_where_they_say(values: list[int]) -> None:
+    found = uncertain_stretches(values)
+    assert all(one.stop < two.start for one, two in itertools.pairwise(found))
+    for one in found:
+        low = [value for value in values[one.start : one.stop] if value != UNKNOWN]
+        assert values[one.worst] == min(low) < LOW_CONFIDENCE
+        assert one.start <= one.worst < one.stop
+
+
+def test_lines_name_at_most_three_stretches_an_object() -> None:
+    values = ([50] * 4 + [99] * 10) * 5
+    lines = list(doubts({1: values, 2: [99] * 70}, {1: [], 2: [3, 4, 5, 9]}, first_frame=0))
+    assert len(lines) == 4
+    assert "object 2 is not seen on 4 frames, 3 to 5" in lines[0]
+    assert all("object 1 is uncertain" in line for line in lines[1:])
+
+
+def test_a_run_keeps_confidence_and_names_the_doubtful_frames(
+    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(make_clip("clip.mp4", pts=tuple(range(0, 20 * 512, 512)), time_base=Fraction(1, 15360)))
+    mask = np.zeros((64, 96), np.uint8)
+    mask[16:48, 8:32] = 1
+    paint(Path("m.png"), mask)
+    plain, count = FakePropagator.step, iter(range(100))
+
+    def doubtful(self: FakePropagator, image: Image, given: Mask | None = None, *, last: bool = False) -> Probabilities:
+        result = plain(self, image, given, last=last)
+        return result * np.float32(0.6) + np.float32(0.2) if 8 <= next(count) < 14 else result
+
+    monkeypatch.setattr(FakePropagator, "step", doubtful)
+    ran = cli("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake")
+    assert "object 1 is uncertain on frames 8 to 13" in ran.stderr
+    kept = json.loads(Path("workspace/clip/manifest.json").read_text(encoding="utf-8"))["confidence"]["1"]
+    assert kept[:2] == [100, 8]
+    assert kept[3] == 6
+    assert kept[4:] == [100, 6]

@@ -1,0 +1,188 @@
+"""A run of segment while it goes on. Takes masks as they come, gives files and a manifest that agree at every moment."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from vfx_matte.errors import OutputError
+from vfx_matte.masks import Mask, Palette
+from vfx_matte.workspace.files import PART_SUFFIX, Soft, output_error, save_mask, save_soft, write_text
+from vfx_matte.workspace.manifest import UNKNOWN, Manifest, Ranges, save_manifest, to_ranges
+
+if TYPE_CHECKING:
+    from vfx_matte.workspace.clip import ClipWorkspace
+
+SAVE_INTERVAL_SECONDS = 1.0
+
+
+class SegmentRun:
+    """One run of segment that saves masks as they come; a context manager that saves its progress on every way out.
+
+    The manifest is written with the first mask, about once a second, and at the end: after a kill at most about a second
+    of work is repeated. Safe to use from several threads. Made by `ClipWorkspace.start_run`.
+    manifest: with the frames that are done. replaces: whether all earlier work gives way; again: single frames of it that do.
+    held: what is let go when the run is closed.
+    """
+
+    def __init__(
+        self,
+        clip: ClipWorkspace,
+        manifest: Manifest,
+        *,
+        palette: Palette,
+        replaces: bool,
+        again: frozenset[int],
+        clock: Callable[[], float],
+        held: contextlib.ExitStack,
+    ) -> None:
+        self.clip = clip
+        self._manifest = manifest
+        self._palette = palette
+        self._done = manifest.done_frames()
+        unknown = (UNKNOWN,) * (manifest.stop - manifest.start)
+        self._confidence = {object_id: list(manifest.confidence.get(object_id, unknown)) for object_id in manifest.objects}
+        self._replaces, self._again = replaces, again
+        self._clock = clock
+        self._held = held
+        self._begun = False
+        self._dirty = False
+        self._saved_at = clock()
+        self._lock = threading.Lock()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest with the progress so far."""
+        with self._lock:
+            return self._current()
+
+    @property
+    def missing(self) -> Ranges:
+        """Half-open ranges of frames that still need a mask."""
+        with self._lock:
+            wanted = range(self._manifest.start, self._manifest.stop)
+            return to_ranges(frame_index for frame_index in wanted if frame_index not in self._done)
+
+    def is_done(self, frame_index: int) -> bool:
+        """True when everything of this frame is on disk."""
+        with self._lock:
+            return frame_index in self._done
+
+    @property
+    def is_soft(self) -> bool:
+        """True when `save_mask` needs every object's probability."""
+        return self._manifest.is_soft
+
+    def note_confidence(self, frame_index: int, confidence: Mapping[int, float]) -> None:
+        """Keep how sure the masks of one frame are, by object id, in [0, 1]; it is saved with the manifest."""
+        with self._lock:
+            for object_id, value in confidence.items():
+                self._confidence[object_id][frame_index - self._manifest.start] = round(100 * value)
+
+    def save_mask(self, frame_index: int, mask: Mask, soft: Mapping[int, Soft] | None = None) -> None:
+        """Save what is known about one frame, the mask last, and count it as done.
+
+        mask: uint8 (H, W), object ids. soft: uint8 (H, W) by object id, 255 = certain; of every object of the run when it is
+        a soft one, and None otherwise. Raises OutputError; ValueError for a frame outside the range and other objects.
+        """
+        if not self._manifest.start <= frame_index < self._manifest.stop:
+            raise ValueError(f"frame {frame_index} is outside [{self._manifest.start}, {self._manifest.stop})")
+        kept = {} if soft is None else soft
+        expected = self._manifest.objects if self.is_soft else {}
+        if kept.keys() != expected.keys():
+            raise ValueError(f"soft results of objects {sorted(kept)}, expected those of {sorted(expected)}")
+        with self._lock:
+            if not self._begun:
+                self._begin()
+        for object_id, probability in kept.items():
+            save_soft(self.clip.soft_path(object_id, frame_index), probability)
+        save_mask(self.clip.mask_path(frame_index), mask, self._palette)
+        self.mark_done(frame_index)
+
+    def mark_done(self, frame_index: int) -> None:
+        """Count a frame as done whose files are complete."""
+        with self._lock:
+            self._done.add(frame_index)
+            self._dirty = True
+            if self._clock() - self._saved_at >= SAVE_INTERVAL_SECONDS:
+                self._save()
+
+    def close(self) -> None:
+        """Save the progress and let other runs in."""
+        with self._held, self._lock:
+            if self._dirty:
+                self._save()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # what stopped the run is the news; that its progress could not be saved as well (disk full) is not
+        with contextlib.suppress(*((OutputError,) if error is not None else ())):
+            self.close()
+
+    def _current(self) -> Manifest:
+        confidence = {object_id: tuple(values) for object_id, values in self._confidence.items()}
+        return replace(self._manifest, done=to_ranges(self._done), confidence=confidence)
+
+    def _save(self) -> None:
+        self._manifest = replace(self._current(), segmented_at=_now())
+        save_manifest(self.clip.manifest_path, self._manifest)
+        self._dirty = False
+        self._saved_at = self._clock()
+
+    def _begin(self) -> None:
+        """Just before the first mask: put earlier work aside if this run replaces it, and claim the folder."""
+        for place in (self.clip.masks_folder, *map(self.clip.soft_folder, self._manifest.objects)):
+            for left_over in place.glob(f".*{PART_SUFFIX}"):
+                left_over.unlink(missing_ok=True)
+        if self._replaces:
+            _keep_as_previous(self.clip)
+        elif self._again:
+            _keep_some_as_previous(self.clip, self._again, self._manifest.objects)
+        self._save()
+        self._begun = True
+
+
+def _keep_as_previous(clip: ClipWorkspace) -> None:
+    """Rename the masks and the manifest to *.previous*; what was there before goes. Killed halfway, nothing is lost."""
+    masks, manifest = clip.masks_folder, clip.manifest_path
+    previous_masks, previous_manifest = clip.folder / "masks.previous", clip.folder / "manifest.previous.json"
+    try:
+        if masks.is_dir() and any(masks.iterdir()):
+            shutil.rmtree(previous_masks, ignore_errors=True)
+            masks.replace(previous_masks)
+        if manifest.exists():
+            manifest.replace(previous_manifest)
+    except OSError as error:
+        raise output_error(clip.folder, error) from error
+
+
+def _keep_some_as_previous(clip: ClipWorkspace, frames: Iterable[int], object_ids: Iterable[int]) -> None:
+    """Rename the files of some frames into masks.previous, and copy the manifest; what was there before goes.
+
+    Killed halfway, the manifest still counts the frames as done; those without a mask are then made again.
+    """
+    previous = clip.folder / "masks.previous"
+    paths = [clip.mask_path(frame_index) for frame_index in frames]
+    paths += [clip.soft_path(object_id, int(path.stem)) for object_id in object_ids for path in paths]
+    try:
+        shutil.rmtree(previous, ignore_errors=True)
+        write_text(clip.folder / "manifest.previous.json", clip.manifest_path.read_text(encoding="utf-8"))
+        for path in paths:
+            if path.exists():
+                target = previous / path.relative_to(clip.masks_folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+    except OSError as error:
+        raise output_error(clip.folder, error) from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
