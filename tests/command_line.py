@@ -25,8 +25,7 @@ from clips import VFR_PTS, sound
 from PIL import Image
 from typer.testing import CliRunner
 
-from vfx_matte.cli import commands  # noqa: F401  registers the commands
-from vfx_matte.cli.app import app
+from vfx_matte.cli import program
 from vfx_matte.workspace import load_mask
 
 RED, LIME, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 0)
@@ -78,7 +77,7 @@ class CommandLine:
 
     def run(self, *arguments: str | Path) -> Ran:
         """Run a command that may fail."""
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+        result = CliRunner().invoke(program(), [str(argument) for argument in arguments], catch_exceptions=False)
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     def fails(self, *arguments: str | Path, code: int) -> Ran:

@@ -79,6 +79,28 @@ def test_masks_by_frame_number(film: CommandLine) -> None:
         np.testing.assert_array_equal(film.mask(index), OTHER)
 
 
+def test_without_permanent_memory_a_mask_counts_from_its_frame_on(film: CommandLine) -> None:
+    paint(Path("a.png"), ONE)
+    paint(Path("b.png"), OTHER)
+    both = ("segment", "clip.mp4", "--mask", "1=a.png", "--mask", "9=b.png", *FAKE)
+    film(*both, "--memory", "xmem")
+    for index in range(12):
+        np.testing.assert_array_equal(film.mask(index), OTHER if index >= 9 else ONE)
+    assert manifest(film)["settings"]["memory"] == "xmem"
+    assert "setting memory" in film.fails(*both, "--resume", code=2).error
+    Path("config.ini").write_text("[segment]\nmemory = xmem\n", encoding="utf-8")
+    film(*both, "--resume")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--memory", "long"), ("--mem-every", "0"), ("--mem-every", "-3")])
+def test_wrong_memory_options_are_misuse(film: CommandLine, option: str, value: str) -> None:
+    paint(Path("a.png"), ONE)
+    ran = film.fails("segment", "clip.mp4", "--first-mask", "a.png", option, value, code=2)
+    assert value in ran.stderr
+    assert "hint:" in ran.stderr
+    assert not Path("workspace").exists()
+
+
 def test_a_late_reference_is_carried_backward(film: CommandLine) -> None:
     paint(Path("late.png"), ONE)
     film("segment", "clip.mp4", "--mask", "11=late.png", *FAKE)
@@ -274,6 +296,71 @@ def test_a_second_run_never_mixes(film: CommandLine, change: tuple[str, ...], na
     ran = film.fails("segment", "clip.mp4", *change, *resume, code=2)
     assert named in ran.error
     assert "--fresh" in ran.hint
+    assert film.files() == before
+
+
+def test_update_makes_only_the_frames_again_that_a_mask_changes(film: CommandLine) -> None:
+    paint(Path("a.png"), ONE)
+    paint(Path("b.png"), OTHER)
+    paint(Path("c.png"), np.maximum(ONE, OTHER))
+    first = ("segment", "clip.mp4", "--mask", "0=a.png", "--mask", "8=a.png", *FAKE)
+    film(*first)
+    film("maskvideo")
+    before = film.files("workspace/clip/masks")
+    assert "--update" in film.fails(*first, "--mask", "4=c.png", code=2).hint
+    assert film.files("workspace/clip/masks") == before
+    ran = film(*first, "--mask", "4=c.png", "--update")
+    assert "frames made again: 1 to 7;" in ran.stderr
+    assert "7 computed now" in ran.stdout
+    np.testing.assert_array_equal(film.mask(4), np.maximum(ONE, OTHER))
+    after = film.files("workspace/clip/masks")
+    for index in (0, 8, 9, 10, 11):
+        name = f"workspace/clip/masks/{index:07d}.png"
+        assert after[name] == before[name]
+    kept = film.files("workspace/clip/masks.previous")
+    assert sorted(Path(name).name for name in kept) == [f"{index:07d}.png" for index in range(1, 8)]
+    assert kept["workspace/clip/masks.previous/0000004.png"] == before["workspace/clip/masks/0000004.png"]
+    assert list(manifest(film)["references"]) == ["0", "4", "8"]
+    assert "maskvideo.mkv" in manifest(film)["outputs"]
+    # the same as made in one go
+    film(*first, "--mask", "4=c.png", "--fresh")
+    assert film.files("workspace/clip/masks") == after
+    # nothing to do, and a mask taken away again
+    assert "0 computed now" in film(*first, "--mask", "4=c.png", "--update").stdout
+    assert "frames made again: 1 to 7;" in film(*first, "--update").stderr
+    assert film.files("workspace/clip/masks") == before
+
+
+def test_update_that_is_killed_goes_on(film: CommandLine, breaks: Breaks) -> None:
+    paint(Path("a.png"), ONE)
+    paint(Path("b.png"), OTHER)
+    work = ("segment", "clip.mp4", "--mask", "0=a.png", *FAKE)
+    film(*work)
+    breaks.at, breaks.steps = 10, 0  # on the backward walk from frame 6, after frames 5 and 4
+    assert film.run(*work, "--mask", "6=b.png", "--update").code == 1
+    assert film.mask_numbers() == [0, 4, 5]
+    assert film.mask_numbers(folder="masks.previous") == list(range(1, 12))
+    breaks.at = None
+    assert "9 computed now" in film(*work, "--mask", "6=b.png", "--resume").stdout
+    interrupted = film.files("workspace/clip/masks")
+    film(*work, "--mask", "6=b.png", "--fresh")
+    assert film.files("workspace/clip/masks") == interrupted
+
+
+def test_update_with_a_new_object_makes_everything_again(film: CommandLine) -> None:
+    paint(Path("a.png"), ONE)
+    paint(Path("b.png"), 2 * OTHER)
+    work = ("segment", "clip.mp4", "--mask", "0=a.png", *FAKE)
+    film(*work)
+    assert "12 computed now" in film(*work, "--mask", "6=b.png", "--update").stdout
+    assert set(np.unique(film.mask(11))) == {0, 1, 2}
+
+
+def test_update_does_not_take_other_settings(film: CommandLine) -> None:
+    segment(film, "clip.mp4")
+    before = film.files()
+    ran = film.fails("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--update", "--stop", "6", code=2)
+    assert "frame range" in ran.error
     assert film.files() == before
 
 

@@ -33,7 +33,6 @@ class Room:
 
 # The first pattern that fits a module is its room. Nouns (floor 1) may import nouns that stand before them here.
 ROOMS = {
-    "__init__": Room(0),
     "errors": Room(0),
     "timeline": Room(1, "errors"),
     "backend": Room(1, "errors", "numpy cv2 cupy cupyx"),
@@ -50,11 +49,14 @@ ROOMS = {
     "workspace": Room(2, "errors timeline backend masks mask_reading", "numpy PIL"),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "scene": Room(2, "errors timeline masks", "numpy cv2"),
+    "weights": Room(2, "errors", "httpx tomlkit"),
     "sheet": Room(2, "errors backend masks", "numpy PIL"),
     "pipeline": Room(3, "*", "numpy"),
     "config": Room(3, "errors"),
     "cli": Room(4, f"{NOUNS} pipeline config", "typer rich click"),
+    "api": Room(4, f"{NOUNS} mask_reading pipeline", "numpy"),
     "__main__": Room(5, "cli"),
+    "__init__": Room(5, "api"),
 }
 FLOORS = {pattern.split(".")[0]: room.floor for pattern, room in ROOMS.items()}
 

@@ -1,5 +1,30 @@
-"""vfx-matte: cut anything out of a video, and stay in sync to the frame."""
+"""vfx-matte: cut anything out of a video, and stay in sync to the frame.
+
+import vfx_matte
+
+result = vfx_matte.segment("source/clip.mp4", references={0: "m.png", 33: "m33.png"})
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vfx_matte.api import SegmentResult as SegmentResult
+    from vfx_matte.api import segment as segment
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "SegmentResult", "segment"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the interface when it is first used: `import vfx_matte` and `vfx-matte --help` stay instant."""
+    if name not in __all__:
+        raise AttributeError(f"module 'vfx_matte' has no attribute {name!r}")
+    from vfx_matte import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -41,6 +41,13 @@ class Segment:
     weights: Path | None = _option(None, "weights of the xmem propagator; empty = XMem.pth in the model folder")
     size: int | None = _option(None, "short side in pixels that xmem works at; -1 = the clip's own; empty = video_resize below")
     device: str = _option("auto", "auto, cpu or cuda: where xmem runs")
+    memory: str = _option(
+        "permanent", "permanent = every mask counts for the whole clip; xmem = only from its frame on, one walk"
+    )
+    mem_every: int = _option(5, "every how many frames xmem remembers one")
+    long_term: bool = _option(True, "whether xmem condenses what it remembers; without, its memory grows with the clip")
+    flip: bool = _option(False, "whether xmem averages with the mirrored clip; twice the time, slightly better masks")
+    soft: bool = _option(False, "keep every object's probability too, for soft edges; costs disk space")
     fps: str = _option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
 
 
@@ -51,6 +58,7 @@ class Edges:
     remove_specks: int = _option(0, "drop pieces of at most this area in pixels; 0 = off")
     fill_holes: int = _option(0, "fill holes of at most this area in pixels; 0 = off")
     median: int | None = _option(None, "window of the median filter; empty = 21 at 1080 lines, scaled; 0 = off")
+    soft: bool | None = _option(None, "edges from segment --soft where alpha is shown; empty = when the clip has them")
     grow: int = _option(0, "move the edge outwards by this many pixels; negative shrinks")
     feather: float = _option(0.0, "width of the soft edge in pixels; 0 = hard")
 
@@ -102,6 +110,18 @@ class Overlay(Encoding):
 
 
 @dataclass(frozen=True, slots=True)
+class Suggest:
+    """`vfx-matte suggest`; weights and device are those of `[segment]`."""
+
+    count: int = _option(5, "how many frames to suggest")
+    propagator: str = _option("auto", "auto, builtin or xmem; auto = the one that the masks were made with")
+    size: int = _option(240, "short side in pixels that xmem compares frames at; -1 = the clip's own")
+    alpha: float = _option(0.5, "0 compares whole pictures, 1 only the objects")
+    min_mask_percent: float = _option(0.25, "frames whose mask covers less of the picture are not suggested, in percent")
+    candidates: int | None = _option(None, "most frames that are compared; empty = 200, or 1000 on a GPU")
+
+
+@dataclass(frozen=True, slots=True)
 class OldScripts:
     """`[config]`: the keys of the scripts that came before, still understood.
 
@@ -128,6 +148,7 @@ class Settings:
     maskvideo: Maskvideo = field(default_factory=Maskvideo)
     alpha: Alpha = field(default_factory=Alpha)
     overlay: Overlay = field(default_factory=Overlay)
+    suggest: Suggest = field(default_factory=Suggest)
     config: OldScripts = field(default_factory=OldScripts)
     file: Path | None = None
 

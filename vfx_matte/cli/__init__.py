@@ -5,15 +5,29 @@ Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+COMMAND_MODULES = ("segment", "render", "suggest", "evaluate", "commands", "weights")
+"""In the order of `vfx-matte --help`."""
+
+
+def program() -> typer.Typer:
+    """The program with all of its commands."""
+    from vfx_matte.cli.app import app
+
+    for name in COMMAND_MODULES:
+        importlib.import_module(f"{__name__}.{name}")
+    return app
 
 
 def main() -> None:
     """Run `vfx-matte` and exit."""
     try:
-        from vfx_matte.cli import commands  # noqa: F401  registers the commands
-        from vfx_matte.cli.app import app
-
-        app(prog_name="vfx-matte")
+        program()(prog_name="vfx-matte")
     except KeyboardInterrupt:  # before a command has its own boundary, while modules load
         sys.exit(130)

@@ -15,6 +15,7 @@ from vfx_matte.media.make import make_clip
 from vfx_matte.media.read import Frame, open_clip
 from vfx_matte.media.verify import verify_clip
 from vfx_matte.pipeline.project import SegmentedClip, open_segmented, open_source
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.render import (
     RenderResult,
     render_alpha,
@@ -67,7 +68,7 @@ def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> Demo
         open_source(clip, reporter=reporter),
         ReferenceFiles(first_mask=first_mask),
         workspace=folder,
-        propagator="builtin",
+        propagator=PropagatorOptions(name="builtin"),
         fresh=True,
         reporter=reporter,
     )

@@ -5,28 +5,34 @@ Masks are saved as they come, by a thread, so a run that was stopped goes on whe
 
 from __future__ import annotations
 
+import hashlib
 import time as clock
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.errors import UsageError
-from vfx_matte.mask_reading import MaskReading, understand_references
-from vfx_matte.masks import RGB, Image, Mask, Palette, object_ids
+from vfx_matte.errors import MaskError, UsageError
+from vfx_matte.mask_reading import MaskPicture, MaskReading, understand_references
+from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
 from vfx_matte.media.read import ClipReader
+from vfx_matte.pipeline.doubts import doubts
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SourceClip
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.propagate import choose_propagator, open_propagator
+from vfx_matte.propagate.confidence import expected_overlap
 from vfx_matte.propagate.driver import Segmented, propagate
+from vfx_matte.propagate.influence import influenced
 from vfx_matte.workspace import (
+    SOFT,
     Manifest,
     ReferenceRecord,
     SegmentRun,
+    Soft,
     SourceStamp,
     Workspace,
     clip_name,
@@ -34,25 +40,31 @@ from vfx_matte.workspace import (
     load_mask,
     load_mask_picture,
     parse_mask_argument,
-    to_ranges,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceFiles:
-    """Mask files as a user names them.
+    """Masks as a user gives them.
 
     first_mask: for the first frame of the range. pairs: "FRAME=path" texts. folder: files whose first integer is the frame.
+    files, pictures: the same by frame index, for programs; pictures are masks in memory.
     """
 
     first_mask: Path | None = None
     pairs: tuple[str, ...] = ()
     folder: Path | None = None
+    files: Mapping[int, Path] = field(default_factory=dict)
+    pictures: Mapping[int, MaskPicture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentResult:
-    """What a run made. start, stop: half-open frame range; computed: frames made now; objects: id → painted colour."""
+    """What a run made.
+
+    masks: folder of palette PNG files NNNNNNN.png, one a frame. start, stop: half-open frame range; computed: frames made now;
+    objects: id → painted colour, "#rrggbb"; propagator: "builtin" or "xmem"; seconds: how long the run took.
+    """
 
     masks: Path
     start: int
@@ -62,13 +74,26 @@ class SegmentResult:
     propagator: str
     seconds: float
 
+    def mask(self, frame_index: int) -> Mask:
+        """The mask of one frame of the range, read from disk: uint8 (H, W), object ids. Raises MaskError when it is gone."""
+        return load_mask(self.masks / f"{frame_index:07d}.png")
+
 
 @dataclass(frozen=True, slots=True)
 class _References:
-    """References read from disk. masks: uint8 (H, W) by frame, ids as the user's colours say."""
+    """References by frame: where each is from, a file or an array, and how it was understood."""
 
-    files: dict[int, Path]
+    sources: dict[int, Path | MaskPicture]
     readings: dict[int, MaskReading]
+
+    def record(self, frame_index: int) -> ReferenceRecord:
+        """The manifest's entry of one."""
+        source, colors = self.sources[frame_index], self.readings[frame_index].colors
+        if isinstance(source, Path):
+            return ReferenceRecord.of(source, colors)
+        pixels = np.ascontiguousarray(source.pixels)
+        digest = hashlib.sha256(f"{pixels.dtype} {pixels.shape} ".encode() + pixels.tobytes()).hexdigest()
+        return ReferenceRecord("", digest, dict(colors))
 
     @property
     def objects(self) -> dict[int, RGB]:
@@ -85,23 +110,23 @@ def segment_clip(
     files: ReferenceFiles,
     *,
     workspace: Path,
-    propagator: str = "auto",
-    weights: Path = Path("model/XMem.pth"),
-    size: int = 480,
-    device: str = "auto",
+    propagator: PropagatorOptions = PropagatorOptions(),  # noqa: B008  frozen
     start: int | Fraction = 0,
     stop: int | Fraction | None = None,
     resume: bool = False,
     fresh: bool = False,
+    update: bool = False,
+    soft: bool = False,
     expected_objects: int | None = None,
     reporter: Reporter,
 ) -> SegmentResult:
     """Segment the frames [start, stop) of a clip.
 
-    start, stop: frame indices, or seconds from the clip's start as Fractions; None is the end. propagator: "auto", "builtin"
-    or "xmem". weights, size, device: of xmem: its weights file, the short side it works at in pixels (-1 = the clip's own) and
-    "auto", "cpu" or "cuda". resume: go on with an interrupted run of the same settings; fresh: start again, keeping the
-    earlier masks as masks.previous. expected_objects: a notice is given when the masks show another number.
+    start, stop: frame indices, or seconds from the clip's start as Fractions; None is the end. resume: go on with an
+    interrupted run of the same settings; fresh: start again, keeping the earlier masks as masks.previous;
+    update: go on with earlier work although reference masks are others, and make only the frames again that they influence.
+    soft: keep every object's probability beside the masks, for soft edges.
+    expected_objects: a notice is given when the masks show another number.
     Raises MaskError, UsageError, WorkspaceError, PropagatorError, MediaError or OutputError; finished frames stay on disk.
     """
     began = clock.monotonic()
@@ -110,28 +135,38 @@ def segment_clip(
     objects = references.objects
     if expected_objects is not None and expected_objects != len(objects):
         reporter.notify(f"config.ini expects {expected_objects} objects, the masks show {len(objects)}")
-    name, reason = choose_propagator(None if propagator == "auto" else propagator, weights=weights)
-    reporter.notify(reason)
+    options = propagator.decided(reporter.notify)
     palette = Palette.davis()
-    own = {"weights": weights, "size": size, "device": device} if name == "xmem" else {}
     plan = Manifest(
         source=SourceStamp.of(clip.path),
         timeline=clip.info.timeline,
-        references={at: ReferenceRecord.of(path, references.readings[at].colors) for at, path in references.files.items()},
-        propagator=name,
-        settings={"weights": weights.name, "size": size} if name == "xmem" else {},
+        references={at: references.record(at) for at in references.sources},
+        propagator=options.name,
+        settings={**options.settings, **({SOFT: True} if soft else {})},
         start=first,
         stop=last,
         objects=objects,
     )
     place = Workspace(workspace).clip(clip.path)
-    with place.start_run(plan, palette=palette, resume=resume, fresh=fresh) as run:
+    influence = _influence if update else None
+    with place.start_run(plan, palette=palette, resume=resume, fresh=fresh, influenced=influence) as run:
         missing = sum(end - begin for begin, end in run.missing)
+        if update and missing < last - first:
+            spans = ", ".join(f"{begin} to {end - 1}" for begin, end in run.missing) or "none"
+            reporter.notify(f"frames made again: {spans}; the others stay as they are")
         if missing:
-            carrier = open_propagator(name, num_objects=len(objects), **own)
+            carrier = options.open(num_objects=len(objects))
             numbers = _Numbers(tuple(objects))
             masks = {at: numbers.to_dense(reading.mask) for at, reading in references.readings.items()}
-            frames = propagate(carrier, _Images(clip.reader), masks, start=first, stop=last, completed=_Completed(run, numbers))
+            frames = propagate(
+                carrier,
+                _Images(clip.reader),
+                masks,
+                start=first,
+                stop=last,
+                completed=_Completed(run, numbers),
+                remember=options.remembers,
+            )
             _save_all(frames, run, numbers, total=missing, reporter=reporter)
     return SegmentResult(
         masks=place.masks_folder,
@@ -139,7 +174,7 @@ def segment_clip(
         stop=last,
         computed=missing,
         objects={object_id: _hex(color) for object_id, color in objects.items()},
-        propagator=name,
+        propagator=options.name,
         seconds=clock.monotonic() - began,
     )
 
@@ -153,7 +188,7 @@ def understand(
     return [
         (
             at,
-            references.files[at].name,
+            getattr(references.sources[at], "name", ""),
             reading.kind,
             object_id,
             "#{:02x}{:02x}{:02x}".format(*reading.colors[object_id]),
@@ -179,39 +214,60 @@ def _resolve(clip: SourceClip, start: int | Fraction, stop: int | Fraction | Non
 
 
 def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, reporter: Reporter) -> _References:
-    paths = collect_references(
-        first_mask=files.first_mask,
-        first_frame=first,
-        masks=[parse_mask_argument(text) for text in files.pairs],
-        folder=files.folder,
-        clip_name=clip_name(clip.path),
-        frame_count=len(clip.info.timeline),
-    )
-    pictures = ((at, load_mask_picture(path)) for at, path in sorted(paths.items()))
+    sources: dict[int, Path | MaskPicture] = {}
+    pairs = [*files.files.items(), *(parse_mask_argument(text) for text in files.pairs)]
+    if not files.pictures or files.first_mask or pairs or files.folder:
+        sources.update(
+            collect_references(
+                first_mask=files.first_mask,
+                first_frame=first,
+                masks=pairs,
+                folder=files.folder,
+                clip_name=clip_name(clip.path),
+                frame_count=len(clip.info.timeline),
+            )
+        )
+    for at, picture in files.pictures.items():
+        if at in sources or not 0 <= at < len(clip.info.timeline):
+            problem = "has two masks" if at in sources else f"does not exist: the clip has {len(clip.info.timeline)} frames"
+            raise MaskError(f"frame {at} {problem}", hint="frames count from 0; give one mask for each")
+        sources[at] = picture
+    sources = dict(sorted(sources.items()))
+    pictures = ((at, load_mask_picture(one) if isinstance(one, Path) else one) for at, one in sources.items())
     readings = dict(understand_references(pictures, shape=clip.info.shape))
     for at, reading in readings.items():
         for notice in reading.notices:
             reporter.notify(f"mask of frame {at}: {notice}")
-    return _References(dict(sorted(paths.items())), readings)
+    return _References(sources, readings)
+
+
+def _influence(earlier: Manifest, plan: Manifest) -> set[int]:
+    """The frames that other reference masks can change; all of them when the objects are others too."""
+    if earlier.objects != plan.objects:
+        return set(range(plan.start, plan.stop))
+    places = {*earlier.references, *plan.references}
+    digests = [{at: record.sha256 for at, record in one.references.items()} for one in (earlier, plan)]
+    changed = [at for at in places if digests[0].get(at) != digests[1].get(at)]
+    ends = [
+        at for at, record in plan.references.items() if at not in changed and set(record.objects) in (set(), set(plan.objects))
+    ]
+    return influenced(changed, ends, start=plan.start, stop=plan.stop)
 
 
 def _save_all(frames: Iterator[Segmented], run: SegmentRun, numbers: _Numbers, *, total: int, reporter: Reporter) -> None:
-    """Save masks while the next ones are computed in a thread; say which objects were out of sight, and where."""
+    """Save masks while the next ones are computed in a thread; say which objects were out of sight or uncertain, and where."""
     unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
     with closing(ahead(frames, depth=2)) as made, reporter.progress("segment", total) as step:
-        for frame_index, mask, _ in made:
+        for frame_index, mask, probabilities in made:
             shown = numbers.to_user(mask)
-            run.save_mask(frame_index, shown)
+            run.note_confidence(frame_index, numbers.confidence(mask, probabilities))
+            run.save_mask(frame_index, shown, numbers.soft(probabilities) if run.is_soft else None)
             for object_id in unseen.keys() - set(object_ids(shown)):
                 unseen[object_id].append(frame_index)
             step()
-    for object_id, indices in unseen.items():
-        if indices:
-            start, stop = max(to_ranges(indices), key=lambda span: span[1] - span[0])
-            reporter.notify(
-                f"object {object_id} is not seen on {len(indices)} frames, {start} to {stop - 1} the longest stretch;"
-                f" if it is there, give a mask of one of them: --mask {(start + stop) // 2}=mask.png"
-            )
+    manifest = run.manifest
+    for line in doubts(manifest.confidence, unseen, first_frame=manifest.start):
+        reporter.notify(line)
 
 
 class _Numbers:
@@ -226,6 +282,16 @@ class _Numbers:
     def to_user(self, mask: Mask) -> Mask:
         """uint8 (H, W), 1..K → the user's ids."""
         return self._to_user[mask]
+
+    def confidence(self, mask: Mask, probabilities: Probabilities) -> dict[int, float]:
+        """How sure a result is, by the user's ids; mask: uint8 (H, W), 1..K. See `expected_overlap`."""
+        values = expected_overlap(probabilities, mask)
+        return {int(self._to_user[at]): value for at, value in enumerate(values, start=1)}
+
+    def soft(self, probabilities: Probabilities) -> dict[int, Soft]:
+        """float32 (K+1, H, W), background first → by the user's ids: uint8 (H, W), 255 = certain."""
+        objects = enumerate(probabilities[1:], start=1)
+        return {int(self._to_user[at]): np.rint(np.clip(one, 0, 1) * 255).astype(np.uint8) for at, one in objects}
 
     def to_dense(self, mask: Mask) -> Mask:
         """uint8 (H, W), the user's ids → 1..K."""

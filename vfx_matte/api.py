@@ -1,0 +1,91 @@
+"""The program for Python programs: a door. Takes paths, numbers and arrays, calls the pipeline; reads no config.ini."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from vfx_matte.errors import MaskError
+from vfx_matte.mask_reading import MaskPicture
+from vfx_matte.pipeline.project import open_source
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.report import Reporter, SilentReporter
+from vfx_matte.pipeline.segment import ReferenceFiles, SegmentResult, segment_clip
+from vfx_matte.timeline import parse_position
+
+__all__ = ["SegmentResult", "segment"]
+
+Painted = str | Path | npt.NDArray[Any]
+"""A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the meaning of such a picture."""
+
+
+def segment(
+    clip: str | Path,
+    *,
+    references: Mapping[int, Painted] | str | Path,
+    workspace: str | Path = "workspace",
+    start: int | str = 0,
+    stop: int | str | None = None,
+    fps: Fraction | None = None,
+    resume: bool = False,
+    fresh: bool = False,
+    update: bool = False,
+    soft: bool = False,
+    reporter: Reporter | None = None,
+    propagator: str = "auto",
+    weights: str | Path = "model/XMem.pth",
+    **options: Any,  # noqa: ANN401  the fields of PropagatorOptions, checked there
+) -> SegmentResult:
+    """Carry masks through a clip: a few painted masks in, a mask for every frame out, on disk.
+
+    clip: a video, a folder of pictures or a numbered pattern. references: painted masks by frame index (0-based), or a folder
+    whose file names hold it. A label array of object ids, a black and white picture and a coloured one are all understood.
+    workspace: folder of results. start, stop: half-open range as frame indices or times ("4.5s", "1:02.5"). fps: rate of an
+    image sequence. resume, fresh: go on with, or replace, earlier work on this clip; update: other references, make only the
+    frames again that they change. soft: keep probabilities too, for soft edges. reporter: receives notices and progress; None
+    keeps silent. propagator, weights and options (size, device, memory, mem_every, long_term, flip):
+    see `vfx_matte.pipeline.propagator.PropagatorOptions`.
+
+    Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says what is wrong, its `hint` what
+    to do) and TypeError for an unknown option; finished frames stay on disk.
+    """
+    told = SilentReporter() if reporter is None else reporter
+    return segment_clip(
+        open_source(Path(clip), fps=fps, reporter=told),
+        _reference_files(references),
+        workspace=Path(workspace),
+        propagator=PropagatorOptions(name=propagator, weights=Path(weights), **options),
+        start=_position(start),
+        stop=None if stop is None else _position(stop),
+        resume=resume,
+        fresh=fresh,
+        update=update,
+        soft=soft,
+        reporter=told,
+    )
+
+
+def _reference_files(references: Mapping[int, Painted] | str | Path) -> ReferenceFiles:
+    """Sort references into files and pictures in memory."""
+    if isinstance(references, str | Path):
+        return ReferenceFiles(folder=Path(references))
+    files: dict[int, Path] = {}
+    pictures: dict[int, MaskPicture] = {}
+    for at, painted in references.items():
+        if isinstance(painted, str | Path):
+            files[at] = Path(painted)
+            continue
+        try:
+            pictures[at] = MaskPicture(painted)
+        except (ValueError, AttributeError) as error:
+            hint = "give a path, or an array (H, W) of object ids"
+            raise MaskError(f"reference of frame {at} is no mask: {error}", hint=hint) from error
+    return ReferenceFiles(files=files, pictures=pictures)
+
+
+def _position(position: int | str) -> int | Fraction:
+    return parse_position(position) if isinstance(position, str) else position

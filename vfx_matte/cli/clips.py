@@ -1,0 +1,59 @@
+"""What commands on a clip share: its argument, and opening it. Takes what a user typed, gives what the pipeline opens."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session
+from vfx_matte.errors import UsageError
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.project import SegmentedClip, SourceClip
+
+Clip = Annotated[
+    Path | None, typer.Argument(help="Video, folder of pictures, or plate.%04d.png; without it, the clip segmented last.")
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where to write; its ending decides the kind.")
+]
+
+
+def clip_path(session: Session, clip: Path | None) -> Path:
+    """The clip that is meant: as typed, in the source folder, config.ini's, or the one segmented last."""
+    from vfx_matte.pipeline import project
+
+    settings = session.settings
+    return project.find_clip(
+        clip, source=settings.paths.source, workspace=settings.paths.workspace, default=settings.default_clip
+    )
+
+
+def opened_clip(session: Session, path: Path, *, fps: str | None = None) -> SourceClip:
+    """Open a clip; fps is the rate of an image sequence, as typed."""
+    from vfx_matte.pipeline import project
+
+    rate = None if fps is None else rate_of(fps)
+    return project.open_source(path, fps=rate, usual_fps=rate_of(session.settings.segment.fps), reporter=session)
+
+
+def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
+    """Open the clip that is meant together with its masks."""
+    from vfx_matte.pipeline import project
+
+    path = clip_path(session, clip)
+    return project.open_segmented(path, workspace=session.settings.paths.workspace, reporter=session)
+
+
+def rate_of(text: str) -> Fraction:
+    """Frames per second as typed: "25" or "30000/1001". Raises UsageError for anything else."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise UsageError(f"fps {text!r} is not a rate", hint="give a number or a fraction, e.g. 25 or 30000/1001")
+    return rate
