@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,3 +86,17 @@ def test_importing_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = vfx_matte.nothing
+
+
+def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_clip: Callable[..., Path]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("source").mkdir()
+    make_clip("clip.mp4", pts=tuple(range(0, 40 * 512, 512)), time_base=Fraction(1, 15360)).rename("source/clip.mp4")
+    for name in ("m.png", "m33.png"):
+        paint(Path(name), square(1, 8))
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (example,) = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["result"].computed == 40
+    assert names["mask"].shape == (64, 96)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -74,6 +75,30 @@ def test_other_weights_are_other_work(masked: tuple[CommandLine, Path], weights:
     cli("segment", clip, "--first-mask", "one.png", "--propagator", "xmem", "--weights", weights, "--stop", "4")
     again = cli.fails("segment", clip, "--first-mask", "one.png", "--propagator", "builtin", "--stop", "4", "--resume", code=2)
     assert "propagator" in again.stderr
+
+
+def test_weights_are_compared_with_the_checksum_that_is_known(masked: tuple[CommandLine, Path], weights: Path) -> None:
+    cli, clip = masked
+    command = ("segment", clip, "--first-mask", "one.png", "--propagator", "xmem", "--weights", "own/XMem.pth", "--stop", "2")
+    Path("own").mkdir()
+    Path("own/XMem.pth").write_bytes(weights.read_bytes())
+    table = Path("own/weights.toml")
+    table.write_text(f'[[weights]]\nname = "XMem.pth"\nsize_bytes = 9\nsha256 = "{"0" * 64}"\n', encoding="utf-8")
+    assert "own/XMem.pth differs" in cli.fails(*command, code=1).error
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    table.write_text(f'[[weights]]\nname = "XMem.pth"\nsha256 = "{sha256}"\n', encoding="utf-8")
+    cli(*command)
+
+
+@pytest.mark.parametrize("options", [("--memory", "xmem"), ("--no-long-term",), ("--mem-every", "1"), ("--flip",), ("--soft",)])
+def test_memory_options(masked: tuple[CommandLine, Path], weights: Path, options: tuple[str, ...]) -> None:
+    cli, clip = masked
+    command = ("segment", clip, "--mask", "3=one.png", "--mask", "8=two.png", "--propagator", "xmem", "--weights", weights)
+    cli(*command, "--size", "-1", *options)
+    found = masks_of(cli)
+    assert sorted(found) == list(range(12))
+    assert (found[3][16:48, 8:32] == 1).all()
+    assert "setting" in cli.fails(*command, "--size", "-1", "--resume", code=2).error
 
 
 def test_weights_that_do_not_fit_lose_nothing(masked: tuple[CommandLine, Path]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.errors import UsageError
+from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
 from vfx_matte.propagate.xmem_options import XMemMemory
 
@@ -66,9 +67,10 @@ class PropagatorOptions:
         return replace(self, name=name)
 
     def open(self, *, num_objects: int) -> Propagator:
-        """Open the decided propagator. Raises as `open_propagator`."""
+        """Open the decided propagator. Raises as `open_propagator`, and WeightsError for a file with another checksum."""
         if self.name != "xmem":
             return open_propagator(self.name, num_objects=num_objects)
+        require_known_checksum(self.weights)
         memory = XMemMemory(mem_every=self.mem_every, long_term=self.long_term)
         return open_propagator(
             self.name,

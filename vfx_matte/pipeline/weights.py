@@ -154,6 +154,16 @@ def require_sound(files: list[CheckedFile]) -> None:
             raise WeightsError(file.problem, hint="vfx-matte weights fetch NAME --force replaces known weights")
 
 
+def require_known_checksum(path: Path) -> None:
+    """Compare a weights file with the checksum that is known for it, if there is one. Raises WeightsError when it differs."""
+    entry = read_table(path.parent).get(path.name)
+    if entry is None or not entry.sha256 or not path.is_file():
+        return
+    found = fingerprint(path)
+    if found.sha256 != entry.sha256:
+        raise WeightsError(f"{path} differs: {_difference(found, entry)}", hint=_other_hint(path))
+
+
 def _lock(folder: Path) -> WriterLock:
     """For one fetch into a folder at a time."""
     busy = f"another run of vfx-matte is fetching weights into {folder}"
