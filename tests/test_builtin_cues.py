@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vfx_matte.propagate import builtin_cues as cues
 from vfx_matte.propagate.builtin_cues import GuidedFilter, Plate, Pose
@@ -60,12 +62,55 @@ def test_smooth_flow_keeps_classes_apart() -> None:
     assert np.abs(smooth[1, ..., 0] - 8).max() < 0.01
 
 
-def test_motion_speaks_for_the_better_model() -> None:
-    flow = np.zeros((1, 3, 2), np.float32)
-    flow[0, :, 0] = [0, 3, 100]
-    at_rest, moving = np.zeros_like(flow), np.full_like(flow, 0)
-    moving[..., 0] = 3
-    assert cues.motion_evidence(flow, moving, at_rest)[0] == pytest.approx([-2, 2, 0])
+def test_motion_surprise_is_measured_against_the_usual_residual() -> None:
+    flow = np.zeros((1, 40, 2), np.float32)
+    flow[0, :, 0] = 2.0
+    flow[0, 0, 0] = 8.0
+    still, members = np.zeros_like(flow), np.ones((1, 40), bool)
+    surprise = cues.motion_surprise(flow, still, members)[0]
+    assert surprise[1:] == pytest.approx(np.log(1.25))  # σ is 2 px, the median
+    assert surprise[0] == pytest.approx(np.log(5))
+    nearly = cues.motion_surprise(flow / 100, still, members)[0]
+    assert nearly[0] == pytest.approx(np.log1p(0.08**2))  # never below half a pixel
+
+
+def test_motion_speaks_for_the_object_where_it_moves_alone_and_against_a_leak() -> None:
+    flow = np.zeros((64, 96, 2), np.float32)
+    prior = np.zeros((64, 96), np.float32)
+    prior[16:48, 16:64] = 1
+    flow[16:48, 16:48, 0] = 6  # the mask has leaked: a third of it lies still
+    background = cues.motion_surprise(flow, np.zeros_like(flow), prior < 0.5)
+    smooth = np.zeros((8, 12, 2), np.float32)
+    smooth[:, :6, 0] = 6
+    here, whole = cues.motion_evidence(flow, prior, smooth, background)
+    assert here[32, 24] > 3
+    assert whole[32, 24] == 0
+    assert whole[32, 60] < -2
+    assert whole[32, 60] < here[32, 60]
+    assert whole.max() == 0
+
+
+@given(offset=st.floats(-3, 3), spread=st.floats(0.1, 3))
+def test_size_is_kept_near_the_warped_mask(offset: float, spread: float) -> None:
+    random = np.random.default_rng(7)
+    prior = np.zeros((60, 90), np.float32)
+    prior[20:40, 30:60] = 1
+    near = np.ones(prior.shape, bool)
+    evidence = (np.where(prior > 0, 2, -2) + offset + spread * random.standard_normal(prior.shape)).astype(np.float32)
+    kept = cues.size_kept(evidence, prior, near)
+    shift = kept - evidence
+    assert float(np.ptp(shift)) < 1e-5
+    assert abs(float(shift[0, 0])) <= cues.MAX_SHIFT
+    before, after = (float(cues.sigmoid(1.5 * one).sum()) for one in (evidence, kept))
+    low, high = cues.SHRINKAGE * prior.sum(), cues.GROWTH * prior.sum()
+    if low < 0.9 * before < 1.1 * before < high:
+        assert shift[0, 0] == 0
+    elif before > 1.1 * high:
+        assert shift[0, 0] < 0
+    elif before < 0.9 * low:
+        assert shift[0, 0] > 0
+    if shift[0, 0] and abs(float(shift[0, 0])) < 0.9 * cues.MAX_SHIFT:
+        assert after == pytest.approx(high if before > high else low, rel=0.15)
 
 
 def test_distance_is_positive_inside() -> None:

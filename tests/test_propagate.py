@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,13 +39,35 @@ def scene(shape: tuple[int, int], shift: int = 0) -> tuple[Image, Mask]:
     return image, mask
 
 
-@pytest.fixture(params=["builtin", "fake"])
+HAS_TORCH = all(importlib.util.find_spec(package) for package in ("torch", "torchvision"))
+UNTRAINED = "xmem"  # with random weights it keeps every promise, but recognises nothing
+
+
+@pytest.fixture(params=["builtin", "fake", pytest.param("xmem", marks=pytest.mark.skipif(not HAS_TORCH, reason="no PyTorch"))])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@functools.cache
+def random_weights() -> dict[str, Any]:
+    """XMem weights of few key and value channels; the logits are loud enough to decide something."""
+    import torch
+
+    from vfx_matte.propagate.xmem_network import Dimensions, XMemNetwork
+
+    torch.manual_seed(1)
+    weights: dict[str, Any] = XMemNetwork(Dimensions(key=8, value=16, hidden=8)).state_dict()
+    weights["decoder.pred.weight"] *= 12
+    return weights
+
+
+def opened_empty(name: str, num_objects: int = 2) -> Propagator:
+    options = {"weights": random_weights(), "size": 96} if name == "xmem" else {}
+    return open_propagator(name, num_objects=num_objects, **options)
+
+
 def opened(name: str, image: Image, mask: Mask, num_objects: int = 2) -> Propagator:
-    propagator = open_propagator(name, num_objects=num_objects)
+    propagator = opened_empty(name, num_objects)
     propagator.remember(image, mask)
     return propagator
 
@@ -62,7 +87,7 @@ def test_given_mask_comes_back_and_a_still_clip_keeps_it(name: str, shape: tuple
         if index == 0:
             assert np.array_equal(harden(probabilities), mask)
     found = harden(probabilities)
-    for object_id in (1, 2):
+    for object_id in () if name == UNTRAINED else (1, 2):
         both = np.count_nonzero((found == object_id) & (mask == object_id))
         assert both / np.count_nonzero((found == object_id) | (mask == object_id)) > 0.9
 
@@ -93,14 +118,15 @@ def test_permuted_ids_permute_the_result(name: str) -> None:
 def test_an_empty_mask_is_no_mask(name: str) -> None:
     image, mask = scene((64, 80))
     empty = np.zeros_like(mask)
-    propagator = open_propagator(name, num_objects=2)
+    propagator = opened_empty(name)
     propagator.remember(image, empty)
     for given in (None, empty):
         with pytest.raises(ValueError, match="no object has been shown"):
             propagator.step(image, given)
     propagator.remember(image, mask)
     propagator.step(image, mask)
-    assert object_ids(harden(propagator.step(image, empty))) == (1, 2)
+    found = object_ids(harden(propagator.step(image, empty)))
+    assert found == (1, 2) or name == UNTRAINED
 
 
 def test_objects_that_a_mask_lacks_are_predicted(name: str) -> None:
@@ -110,17 +136,21 @@ def test_objects_that_a_mask_lacks_are_predicted(name: str) -> None:
     only_first = np.where(mask == 1, mask, 0).astype(np.uint8)
     found = harden(propagator.step(image, only_first))
     assert np.array_equal(found == 1, mask == 1)
-    assert np.count_nonzero((found == 2) & (mask == 2)) > 0.9 * np.count_nonzero(mask == 2)
+    assert np.count_nonzero((found == 2) & (mask == 2)) > 0.9 * np.count_nonzero(mask == 2) or name == UNTRAINED
 
 
 def test_a_new_object_may_come_with_a_later_mask(name: str) -> None:
     image, mask = scene((96, 128))
     only_first = np.where(mask == 1, mask, 0).astype(np.uint8)
-    propagator = open_propagator(name, num_objects=2)
+    propagator = opened_empty(name)
     assert object_ids(harden(propagator.step(image, only_first))) == (1,)
-    assert object_ids(harden(propagator.step(image))) == (1,)
+    second = propagator.step(image)
+    assert second[2].max() == 0
+    assert object_ids(harden(second)) == (1,) or name == UNTRAINED
     propagator.step(image, mask)
-    assert object_ids(harden(propagator.step(image))) == (1, 2)
+    third = propagator.step(image)
+    assert third[2].max() > 0
+    assert object_ids(harden(third)) == (1, 2) or name == UNTRAINED
 
 
 def test_forget_temporary_ends_the_walk_but_keeps_references(name: str) -> None:
@@ -128,7 +158,8 @@ def test_forget_temporary_ends_the_walk_but_keeps_references(name: str) -> None:
     propagator = opened(name, image, mask)
     first = [propagator.step(image, mask), propagator.step(scene((64, 80), shift=3)[0])]
     propagator.forget_temporary()
-    assert object_ids(harden(propagator.step(image))) in ((), (1, 2))  # a propagator may find objects by its references
+    found = object_ids(harden(propagator.step(image)))  # a propagator may find objects by its references
+    assert found in ((), (1, 2)) or name == UNTRAINED
     propagator.forget_temporary()
     again = [propagator.step(image, mask), propagator.step(scene((64, 80), shift=3)[0])]
     for before, after in zip(first, again, strict=True):
@@ -137,13 +168,13 @@ def test_forget_temporary_ends_the_walk_but_keeps_references(name: str) -> None:
 
 def test_wrong_input_is_refused(name: str) -> None:
     image, mask = scene((64, 80))
-    propagator = open_propagator(name, num_objects=1)
+    propagator = opened_empty(name, 1)
     with pytest.raises(ValueError, match=r"up to 1|at most 1"):
         propagator.step(image, mask)
     with pytest.raises(ValueError, match=r"expected uint8 \(64, 80\)"):
         propagator.remember(image, mask[:32])
     with pytest.raises(ValueError, match="num_objects is 0"):
-        open_propagator(name, num_objects=0)
+        opened_empty(name, 0)
 
 
 def test_builtin_follows_a_moving_object_and_lets_go_of_one_that_is_covered() -> None:

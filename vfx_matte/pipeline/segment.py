@@ -274,6 +274,7 @@ class _Numbers:
     """Between the user's object ids (any of 1..255) and the propagator's (1..K)."""
 
     def __init__(self, object_ids: tuple[int, ...]) -> None:
+        self._same = object_ids == tuple(range(1, len(object_ids) + 1))
         self._to_user = np.zeros(256, np.uint8)
         self._to_user[1 : len(object_ids) + 1] = object_ids
         self._to_dense = np.zeros(256, np.uint8)
@@ -281,7 +282,7 @@ class _Numbers:
 
     def to_user(self, mask: Mask) -> Mask:
         """uint8 (H, W), 1..K → the user's ids."""
-        return self._to_user[mask]
+        return mask if self._same else self._to_user[mask]
 
     def confidence(self, mask: Mask, probabilities: Probabilities) -> dict[int, float]:
         """How sure a result is, by the user's ids; mask: uint8 (H, W), 1..K. See `expected_overlap`."""

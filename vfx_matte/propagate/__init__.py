@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -46,6 +47,17 @@ class Propagator(Protocol):
 
     def forget_temporary(self) -> None:
         """Start another walk: drop what was learned from frames, keep what `remember` was given."""
+
+
+@runtime_checkable
+class SelectiveMemory(Protocol):
+    """A propagator that does better when it looks only at the references next to where it walks."""
+
+    def attend(self, references: Mapping[int, int]) -> None:
+        """Say which references matter in the walk that begins now: number → how many steps ahead it lies (≤ 0: behind).
+
+        References are numbered 0, 1, … in the order in which they were remembered. Ends a walk, like `forget_temporary`.
+        """
 
 
 def open_propagator(name: str, *, num_objects: int, **options: object) -> Propagator:

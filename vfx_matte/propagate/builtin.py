@@ -1,9 +1,10 @@
 """The propagator that needs no weights. Takes images and masks, gives probabilities on one CPU core; never imports torch.
 
 A soft mask is carried by optical flow and corrected, frame by frame, by hand-made cues (`builtin_cues`) over words of
-colour and texture (`builtin_words`). Everything happens at about 427×240 pixels, where DAVIS 2016 was measured; the result
-is brought to the source's size at the end, so cost hardly depends on the source. Memory holds the previous frame and one
-small picture per reference, and is the same after ten frames and ten thousand.
+colour and texture (`builtin_words`), and by a classifier trained on the clip itself (`builtin_learner`). Everything happens
+at about 427×240 pixels, where DAVIS 2016 was measured; the result is brought to the source's size at the end, so cost hardly
+depends on the source. Memory holds the previous frame and one small picture per reference, and is the same after ten frames
+and ten thousand.
 
 Objects share the flow, the words, the histograms and the background's plate, and compete after each frame. The soft mask is
 fed back as it is: sharpening it, by a threshold or by odds, was measured to lose 1.4 points of J&F.
@@ -11,9 +12,8 @@ fed back as it is: sharpening it, by a threshold or by odds, was measured to los
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -23,10 +23,15 @@ from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate import builtin_cues as cues
 from vfx_matte.propagate.builtin_cues import WEIGHTS, GuidedFilter, Plate, Pose
-from vfx_matte.propagate.builtin_words import Grid, Look, Vocabulary, learn_vocabulary
+from vfx_matte.propagate.builtin_edges import enlarge, shrunk
+from vfx_matte.propagate.builtin_learner import Lesson, learned_evidence, lesson
+from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
+from vfx_matte.propagate.builtin_return import Lookout, Sighting
+from vfx_matte.propagate.builtin_words import Frame, Grid, Look, count_locally, grids, in_words
 
 WORKING_AREA_PX = 427 * 240
-_LOCAL_RATE, _RUNNING_RATE = 0.2, 0.05
+_LOCAL_RATE, _RUNNING_RATE, _LESSON_RATE = 0.2, 0.05, 0.1
+_DOUBTFUL = 0.3  # a class below this probability at a pixel is not counted there
 _CLEAR_BACKGROUND, _CLEAR_OBJECT = 0.85, 0.7
 
 
@@ -38,28 +43,6 @@ def working_shape(shape: tuple[int, int]) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A frame with known objects. objects: float32 (K, h, w), soft masks at working size; ids: the ones that were given."""
-
-    look: Look
-    objects: Array
-    ids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Appearance:
-    """What references teach: the words, and how often each object, and the rest of the same frames, have each of them.
-
-    color, texture: float32 (2, K, N), soft pixel counts, inside first, outside second. ids: the objects that were shown.
-    """
-
-    vocabulary: Vocabulary
-    color: Array
-    texture: Array
-    ids: frozenset[int]
-
-
-@dataclass(frozen=True)
 class Anchor:
     """Which colour is where on an object, as one given mask shows it. table: float32 (cells_y, cells_x, N), log ratios."""
 
@@ -68,21 +51,12 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One frame in words. color: int32 (h·w,); texture: int32 (h/2 · w/2,)."""
-
-    look: Look
-    color: Array
-    texture: Array
-
-
-@dataclass(frozen=True)
 class Walk:
     """What is known after a frame of a walk (and, once carried, before the next).
 
     gray: uint8 (h, w). objects: float32 (K, h, w), soft masks. color_local, texture_local: float32 (K+1, cells_y,
     cells_x, N), local histograms; color_running, texture_running: float32 (K+1, N), fading global ones.
-    background: the clean plate behind the objects; plates, anchors: one for each object.
+    background: the clean plate behind the objects; plates, anchors, lessons: one for each object.
     """
 
     gray: Array
@@ -94,13 +68,14 @@ class Walk:
     background: Plate
     plates: tuple[Plate, ...]
     anchors: tuple[Anchor | None, ...]
+    lessons: tuple[Lesson | None, ...]
 
 
 class BuiltinPropagator:
     """Follows K objects by flow, colour, texture and motion. See `Propagator` for the methods' contract.
 
-    The same calls give the same result, to the rounding of float32. An object that vanishes stays lost until a mask shows
-    it again.
+    The same calls give the same result, to the rounding of float32. An object that vanishes is looked for, and followed again
+    when something much like it comes (`builtin_return`).
     """
 
     def __init__(self, *, num_objects: int) -> None:
@@ -108,9 +83,11 @@ class BuiltinPropagator:
             raise ValueError(f"num_objects is {num_objects}, expected at least 1")
         self._num_objects = num_objects
         self._references: list[Reference] = []
+        self._attended: dict[int, int] | None = None  # number of a reference → steps ahead; None: all of them, nowhere
         self._adopted: list[Reference] = []  # masks that only `step` was given, each with an object not seen before
         self._appearance: Appearance | None = None
         self._walk: Walk | None = None
+        self._lookout: Lookout | None = None  # belongs to the appearance
         self._shape: tuple[int, int] | None = None
 
     @property
@@ -125,7 +102,18 @@ class BuiltinPropagator:
         if ids := object_ids(mask):
             look = _shrink_image(image)
             self._references.append(Reference(look, self._shrink_mask(mask, ids, look.shape), ids))
+            self._appearance, self._attended = None, None
+
+    def attend(self, references: Mapping[int, int]) -> None:
+        """Study only these references from now on; see `SelectiveMemory.attend`."""
+        if self._attended is None or self._attended.keys() != references.keys():
             self._appearance = None
+        self._attended = dict(references)
+        self.forget_temporary()
+
+    def _attending(self) -> list[Reference]:
+        """The references that matter now."""
+        return self._references if self._attended is None else [self._references[number] for number in sorted(self._attended)]
 
     def forget_temporary(self) -> None:
         """Forget the walk, and what was learned from masks that only `step` was given."""
@@ -148,16 +136,22 @@ class BuiltinPropagator:
         objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
         if walk is not None and self._appearance is not None and len(given) < self._num_objects:
-            frame = _in_words(look, self._appearance.vocabulary)
+            frame = in_words(look, self._appearance.vocabulary)
             flow = cues.optical_flow(look.gray, walk.gray)
             carried, smooth = _carry(walk, flow)
             objects, anchors = _segment(carried, frame, self._appearance, flow, smooth), walk.anchors
+            seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(frame), objects)
+            objects[list(seen.lost)] = 0
+            if seen.back:
+                carried = _returned(carried, frame, objects, seen.back, self._appearance)
+                smooth = cues.smooth_flow(flow, with_background(carried.objects), smooth.shape[1:3])
+                objects = _segment(carried, frame, self._appearance, flow, smooth)
             if not given and not last:
-                self._walk = _learn(carried, frame, objects)
-        if mask is not None and given:
+                self._walk = _undone(_learn(carried, frame, objects), carried, seen.doubtful - seen.back.keys())
+        if mask is not None and (given or (walk is None and self._references)):
             objects = self._pinned(objects, mask, given)
             self._restart(look, objects, given, anchors)
-        return _full_size(objects, image.shape[:2], mask, given)
+        return _full_size(objects, look, image, mask, given)
 
     def _check(self, image: Image, mask: Mask | None) -> None:
         """Raise ValueError unless shapes, dtypes and ids are as promised."""
@@ -195,81 +189,31 @@ class BuiltinPropagator:
         """Begin the walk anew on a frame whose objects are known; `anchors` are kept for objects that were not given."""
         appearance = self._appearance
         if appearance is None and self._references:
-            appearance = _study(self._references)
+            appearance = study(self._attending())
         if appearance is None or not appearance.ids.issuperset(given):
             self._adopted.append(Reference(look, objects, given))
-            appearance = _study([*self._references, *self._adopted])
+            appearance = study([*self._attending(), *self._adopted])
         if appearance is not self._appearance:
             self._appearance, anchors = appearance, (None,) * self._num_objects  # the old ones are in other words
-        self._walk = _start(_in_words(look, appearance.vocabulary), objects, given, anchors, appearance)
+            self._lookout = watch([*self._attending(), *self._adopted], appearance)
+        if self._lookout is not None:
+            self._lookout.begin()
+        self._walk = _start(in_words(look, appearance.vocabulary), objects, given, anchors, appearance)
 
 
 def _shrink_image(image: Image) -> Look:
     """Bring an image to the working size."""
     height, width = working_shape((image.shape[0], image.shape[1]))
-    if (height, width) == image.shape[:2]:
-        return Look(image.copy())
-    return Look(np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8))
-
-
-def _with_background(objects: Array) -> Array:
-    """Put the background before the objects: float32 (K, h, w) → (K+1, h, w), summing to 1 where objects sum to ≤ 1."""
-    return np.concatenate([np.maximum(1 - objects.sum(axis=0, keepdims=True), 0), objects])
-
-
-def _halved(layers: Array, look: Look) -> Array:
-    """Bring soft masks to the size of the texture: float32 (C, h, w) → (C, h/2, w/2)."""
-    height, width = look.texture_shape
-    return np.stack([cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in layers])
-
-
-@functools.lru_cache(maxsize=4)
-def _grids(look_shape: tuple[int, int], texture_shape: tuple[int, int]) -> tuple[Grid, Grid]:
-    """The cells over a frame, and the same cells over its half-size texture."""
-    color = Grid.over(look_shape)
-    return color, Grid(texture_shape, color.cells)
-
-
-def _in_words(look: Look, vocabulary: Vocabulary) -> Frame:
-    """Look up the words of a frame."""
-    return Frame(look, vocabulary.color_indices(look), vocabulary.texture_indices(look))
-
-
-def _count_locally(frame: Frame, classes: Array, color_count: int, texture_count: int) -> tuple[Array, Array]:
-    """Local histograms of one frame, of colours and of textures. classes: float32 (K+1, h, w)."""
-    color_grid, texture_grid = _grids(frame.look.shape, frame.look.texture_shape)
-    color = color_grid.count(frame.color, classes, color_count)
-    return color, texture_grid.count(frame.texture, _halved(classes, frame.look), texture_count)
-
-
-def _study(references: Sequence[Reference]) -> Appearance:
-    """Learn words and histograms from frames with known objects.
-
-    An object's outside is counted only on the references that show it: on others it may hide in what their masks leave out.
-    """
-    vocabulary = learn_vocabulary([(reference.look, reference.objects) for reference in references])
-    num_objects = references[0].objects.shape[0]
-    totals = [np.zeros((2, num_objects, count), np.float32) for count in (vocabulary.color_count, vocabulary.texture_count)]
-    for reference in references:
-        frame = _in_words(reference.look, vocabulary)
-        counts = _count_locally(frame, _with_background(reference.objects), vocabulary.color_count, vocabulary.texture_count)
-        rows = [object_id - 1 for object_id in reference.ids]
-        for total, local in zip(totals, counts, strict=True):
-            classes = local.sum(axis=(1, 2))
-            inside = classes[1:][rows]
-            total[0, rows] += inside
-            total[1, rows] += classes.sum(axis=0) - inside
-    color, texture = totals
-    return Appearance(vocabulary, color, texture, frozenset().union(*(reference.ids for reference in references)))
+    return Look(image.copy() if (height, width) == image.shape[:2] else shrunk(image, (height, width)))
 
 
 def _start(
     frame: Frame, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None], appearance: Appearance
 ) -> Walk:
     """Begin a walk on a frame whose objects are known."""
-    vocabulary, classes = appearance.vocabulary, _with_background(objects)
-    color, texture = _count_locally(frame, classes, vocabulary.color_count, vocabulary.texture_count)
-    grid, _ = _grids(frame.look.shape, frame.look.texture_shape)
+    vocabulary, classes = appearance.vocabulary, with_background(objects)
+    color, texture = count_locally(frame, classes, vocabulary.color_count, vocabulary.texture_count)
+    grid, _ = grids(frame.look.shape, frame.look.texture_shape)
     blurred = grid.blur(color, cues.RELATIVE_CELLS)
     fresh: list[Anchor | None] = list(anchors)
     for index, anchor in enumerate(anchors):
@@ -289,7 +233,33 @@ def _start(
         background=empty.updated(frame.look.lab, classes[0] > _CLEAR_BACKGROUND),
         plates=tuple(empty.updated(frame.look.lab, layer > _CLEAR_OBJECT) for layer in objects),
         anchors=tuple(fresh),
+        lessons=appearance.lessons,
     )
+
+
+def _returned(walk: Walk, frame: Frame, objects: Array, back: Mapping[int, Array], appearance: Appearance) -> Walk:
+    """The walk with objects put where they were found again, and their histograms and plates begun anew."""
+    seeded = objects.copy()
+    for index, region in back.items():
+        seeded[index] = region
+    fresh = _start(frame, seeded, (), walk.anchors, appearance)
+    plates = tuple((fresh if index in back else walk).plates[index] for index in range(len(walk.plates)))
+    return replace(fresh, background=walk.background, plates=plates, lessons=walk.lessons)
+
+
+def _undone(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
+    """The walk without what it learned of some objects from its last frame: it may have been something else."""
+    if not indices:
+        return learned
+    kept = {
+        name: getattr(learned, name).copy() for name in ("color_local", "texture_local", "color_running", "texture_running")
+    }
+    for name, histograms in kept.items():
+        for index in indices:
+            histograms[index + 1] = getattr(before, name)[index + 1]
+    plates = tuple((before if index in indices else learned).plates[index] for index in range(len(learned.plates)))
+    lessons = tuple((before if index in indices else learned).lessons[index] for index in range(len(learned.lessons)))
+    return replace(learned, **kept, plates=plates, lessons=lessons)
 
 
 def _carry(walk: Walk, flow: Array) -> tuple[Walk, Array]:
@@ -302,7 +272,7 @@ def _carry(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     places = columns + flow[..., 0], rows + flow[..., 1]
     objects = np.stack([cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for layer in walk.objects])
-    smooth = cues.smooth_flow(flow, _with_background(objects), grid.cells)
+    smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
     plates = []
     for plate, class_flow in zip((walk.background, *walk.plates), smooth, strict=True):
         dense = cv2.resize(class_flow, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -341,7 +311,7 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
     height, width = frame.look.shape
     total = np.zeros_like(walk.objects)
     for grid, words, (local, running, reference, (near, far, now, then)) in zip(
-        _grids(frame.look.shape, frame.look.texture_shape), (frame.color, frame.texture), kinds, strict=True
+        grids(frame.look.shape, frame.look.texture_shape), (frame.color, frame.texture), kinds, strict=True
     ):
         blurred = [
             (weight, sigma, grid.blur(local, sigma)) for weight, sigma in ((near, cues.NEAR_CELLS), (far, cues.FAR_CELLS))
@@ -360,8 +330,7 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
 
 def _segment(walk: Walk, frame: Frame, appearance: Appearance, flow: Array, smooth: Array) -> Array:
     """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft."""
-    height, width = frame.look.shape
-    grid, _ = _grids(frame.look.shape, frame.look.texture_shape)
+    grid, _ = grids(frame.look.shape, frame.look.texture_shape)
     alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
     objects = np.zeros_like(walk.objects)
     if not alive:
@@ -369,24 +338,29 @@ def _segment(walk: Walk, frame: Frame, appearance: Appearance, flow: Array, smoo
     words = _word_evidence(walk, frame, appearance)
     scene = 1 - walk.objects.sum(axis=0)
     background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
+    background_surprise = cues.motion_surprise(flow, background_flow, scene > cues.SURELY_BACKGROUND)
     uncovered = WEIGHTS.background_plate * walk.background.difference(frame.look.lab)
     edge_aware = GuidedFilter(frame.look.rgb)
     for index in alive:
         prior, anchor = walk.objects[index], walk.anchors[index]
         depth, outside = cues.edge_distances(prior)
-        dense = cv2.resize(smooth[index + 1], (width, height), interpolation=cv2.INTER_LINEAR)
-        own_flow = (cues.affine_flow(flow, prior) + dense) / 2
         evidence = words[index] + uncovered + np.float32(WEIGHTS.bias)
         evidence += WEIGHTS.prior_near * cues.prior_evidence(prior, cues.PRIOR_NEAR_PX)
         evidence += WEIGHTS.prior_far * cues.prior_evidence(prior, cues.PRIOR_FAR_PX)
         evidence += WEIGHTS.distance * cues.distance_evidence(depth, outside)
-        evidence += WEIGHTS.motion * cues.motion_evidence(flow, own_flow, background_flow)
+        here, whole = cues.motion_evidence(flow, prior, smooth[index + 1], background_surprise)
+        evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * whole
         evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.look.lab)
         if anchor is not None:
             places = cues.relative_places(grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px)
             evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *places)
-        first = cues.sigmoid(evidence)
-        first[outside > cues.GATE_PX] = 0
+        taught, learned = appearance.lessons[index], walk.lessons[index]
+        if taught is not None and learned is not None:
+            classifier = taught.mixed(learned, 0.5).solved()
+            evidence += WEIGHTS.learned * learned_evidence(frame.look.descriptor, classifier, prior, cues.GATE_PX + 4)
+        near = outside <= cues.GATE_PX
+        evidence = cues.size_kept(evidence, prior, near)
+        first = np.where(near, cues.sigmoid(evidence), np.float32(0))
         again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
         objects[index] = np.clip(edge_aware(again), 0, 1)
     return _compete(objects)
@@ -405,8 +379,9 @@ def _compete(objects: Array) -> Array:
 
 def _learn(walk: Walk, frame: Frame, objects: Array) -> Walk:
     """Bring histograms and plates up to date with a segmented frame."""
-    classes = _with_background(objects)
-    counts = _count_locally(frame, classes, walk.color_local.shape[3], walk.texture_local.shape[3])
+    classes = with_background(objects)
+    clear = np.maximum(classes - _DOUBTFUL, 0) / np.float32(1 - _DOUBTFUL)
+    counts = count_locally(frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3])
     local = [
         (1 - _LOCAL_RATE) * old + _LOCAL_RATE * new
         for old, new in zip((walk.color_local, walk.texture_local), counts, strict=True)
@@ -415,10 +390,17 @@ def _learn(walk: Walk, frame: Frame, objects: Array) -> Walk:
         (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
         for old, new in zip((walk.color_running, walk.texture_running), counts, strict=True)
     ]
+    lessons = [
+        old
+        if old is None or not (layer > 0.5).any()
+        else old.mixed(lesson(frame.look.descriptor, layer, certain=False), _LESSON_RATE)
+        for old, layer in zip(walk.lessons, objects, strict=True)
+    ]
     return replace(
         walk,
         gray=frame.look.gray,
         objects=objects,
+        lessons=tuple(lessons),
         color_local=local[0],
         texture_local=local[1],
         color_running=running[0],
@@ -430,20 +412,20 @@ def _learn(walk: Walk, frame: Frame, objects: Array) -> Walk:
     )
 
 
-def _full_size(objects: Array, shape: tuple[int, ...], mask: Mask | None, given: tuple[int, ...]) -> Probabilities:
-    """Probabilities at the source's size: bilinear, with given objects exactly as given: float32 (K+1, H, W)."""
-    probabilities = np.empty((objects.shape[0] + 1, *shape), np.float32)
-    for index, layer in enumerate(objects):
-        target = probabilities[index + 1]
-        if mask is not None and index + 1 in given:
-            target[:] = mask == index + 1
-        elif layer.shape == shape:
-            target[:] = layer
-        else:
-            cv2.resize(layer, (shape[1], shape[0]), dst=target, interpolation=cv2.INTER_LINEAR)
-        if mask is not None and given and index + 1 not in given:
-            target[mask > 0] = 0
-    np.sum(probabilities[1:], axis=0, out=probabilities[0])
-    np.subtract(1, probabilities[0], out=probabilities[0])
-    np.maximum(probabilities[0], 0, out=probabilities[0])
+def _full_size(objects: Array, look: Look, image: Image, mask: Mask | None, given: tuple[int, ...]) -> Probabilities:
+    """Probabilities at the source's size, with given objects exactly as given: float32 (K+1, H, W)."""
+    probabilities = np.zeros((objects.shape[0] + 1, *image.shape[:2]), np.float32)
+    windows = [(slice(None), slice(None))] * objects.shape[0]
+    if len(given) < objects.shape[0]:
+        windows = enlarge(objects, look.rgb, image, probabilities[1:])
+    if mask is not None and given:
+        probabilities[1:, mask > 0] = 0
+        for object_id in given:
+            np.equal(mask, object_id, out=probabilities[object_id])
+            windows[object_id - 1] = (slice(None), slice(None))
+    probabilities[0] = 1
+    for layer, window in zip(probabilities[1:], windows, strict=True):
+        rest = probabilities[0][window]
+        rest -= layer[window]
+        np.maximum(rest, 0, out=rest)
     return probabilities

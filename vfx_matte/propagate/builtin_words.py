@@ -8,6 +8,7 @@ Classes are numbered as everywhere: 0 is the background, 1..K the objects.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,9 @@ LAB_SCALE = np.array([0.6, 1.3, 1.3], np.float32)
 """Weights of 8-bit L, a, b in colour distances: light changes more than hue."""
 
 _SAMPLES, _KMEANS_ROUNDS = 4096, 10
+
+_CHANNELS = 128
+"""More than so many channels are no picture to OpenCV 5."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,16 @@ class Look:
         detail = [cv2.Sobel(light, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0)]
         strength = cv2.GaussianBlur(8 * np.log1p(np.abs(np.dstack(detail)) / 6), (0, 0), 1.2)
         return np.concatenate([color, 0.6 * cv2.blur(color, (11, 11)), strength], axis=2)
+
+    @cached_property
+    def descriptor(self) -> Array:
+        """float32 (h/2, w/2, 12): `texture`, and the strength of detail in four directions, blurred wider."""
+        height, width = self.texture_shape
+        half: Array = cv2.resize(self.lab[..., 0], (width, height), interpolation=cv2.INTER_AREA)
+        light = cv2.GaussianBlur(half.astype(np.float32), (0, 0), 0.8)
+        across, down = (cv2.Sobel(light, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0))
+        detail = np.abs(np.dstack([across, down, 0.7 * (across + down), 0.7 * (across - down)]))
+        return np.concatenate([self.texture, cv2.GaussianBlur(8 * np.log1p(detail / 6), (0, 0), 2)], axis=2)
 
 
 @dataclass(frozen=True)
@@ -121,7 +135,8 @@ def learn_vocabulary(references: Sequence[tuple[Look, Array]]) -> Vocabulary:
 def _words(references: Sequence[tuple[Array, Array]], *, ring_px: int) -> Array:
     """Cluster features (h, w, D) region by region: float32 (N, D)."""
     num_objects = references[0][1].shape[0]
-    quota = [max(OBJECT_WORDS // num_objects, MIN_OBJECT_WORDS)] * num_objects + [RING_WORDS, BACKGROUND_WORDS]
+    shown = sum(any(objects[index].any() for _, objects in references) for index in range(num_objects))
+    quota = [max(OBJECT_WORDS // max(shown, 1), MIN_OBJECT_WORDS)] * num_objects + [RING_WORDS, BACKGROUND_WORDS]
     pools: list[list[Array]] = [[] for _ in quota]
     for feature, objects in references:
         for pool, region in zip(pools, _regions(objects, ring_px), strict=True):
@@ -251,7 +266,12 @@ class Grid:
         step_x, step_y = self.cells[1] / self.shape[1], self.cells[0] / self.shape[0]
         columns = np.arange(self.cells[1], dtype=np.float32) + flow[..., 0] * step_x
         rows = np.arange(self.cells[0], dtype=np.float32)[:, None] + flow[..., 1] * step_y
-        return cv2.remap(histograms, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        moved = np.empty_like(histograms)
+        for begin in range(0, histograms.shape[2], _CHANNELS):
+            part = np.ascontiguousarray(histograms[..., begin : begin + _CHANNELS])
+            part = cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            moved[..., begin : begin + _CHANNELS] = part.reshape(*self.cells, -1)  # OpenCV drops an axis of one
+        return moved
 
     def blur(self, histograms: Array, sigma_cells: float) -> Array:
         """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x, N) → the same."""
@@ -261,6 +281,40 @@ class Grid:
         mixed = horizontal @ mixed.reshape(count * self.cells[0], self.cells[1], num_words)
         blurred: Array = mixed.reshape(histograms.shape)
         return blurred
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame in words. color: int32 (h·w,); texture: int32 (h/2 · w/2,)."""
+
+    look: Look
+    color: Array
+    texture: Array
+
+
+def halved(layers: Array, look: Look) -> Array:
+    """Bring soft masks to the size of the texture: float32 (C, h, w) → (C, h/2, w/2)."""
+    height, width = look.texture_shape
+    return np.stack([cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in layers])
+
+
+@functools.lru_cache(maxsize=4)
+def grids(look_shape: tuple[int, int], texture_shape: tuple[int, int]) -> tuple[Grid, Grid]:
+    """The cells over a frame, and the same cells over its half-size texture."""
+    color = Grid.over(look_shape)
+    return color, Grid(texture_shape, color.cells)
+
+
+def in_words(look: Look, vocabulary: Vocabulary) -> Frame:
+    """Look up the words of a frame."""
+    return Frame(look, vocabulary.color_indices(look), vocabulary.texture_indices(look))
+
+
+def count_locally(frame: Frame, classes: Array, color_count: int, texture_count: int) -> tuple[Array, Array]:
+    """Local histograms of one frame, of colours and of textures. classes: float32 (K+1, h, w)."""
+    color_grid, texture_grid = grids(frame.look.shape, frame.look.texture_shape)
+    color = color_grid.count(frame.color, classes, color_count)
+    return color, texture_grid.count(frame.texture, halved(classes, frame.look), texture_count)
 
 
 def _gaussian_matrix(size: int, sigma: float) -> Array:

@@ -1,21 +1,26 @@
 """The order in which a propagator sees frames. Takes images by index and reference masks, gives masks; never holds a clip.
 
-At any time one image is alive, plus a spool of at most `SPOOL_FRAMES` soft masks where two walks meet. Everything else is
-plain integers, so memory does not grow with the clip. Closing the generator stops the work.
+At any time one image is alive, plus a spool of compressed soft masks where two walks meet, which has a fixed bound. Everything
+else is plain integers, so memory does not grow with the clip. Closing the generator stops the work.
 
 The plan, from reference to reference:
 
 - Frames before the first reference: one backward walk.
-- Between two references: a forward walk from the earlier and a backward walk from the later one meet in the middle, where
-  they are blended by distance over the spool's length. Every object is blended between the walks that know it.
+- Between two references: a forward walk from the earlier and a backward walk from the later one, each over the whole gap, are
+  blended (`meeting`); the forward one goes on to the later reference, to learn how much it drifted. Of a gap of more than
+  `BLENDED_FRAMES` only so many around the middle are made twice, and of a propagator without `SelectiveMemory`, whose walks
+  know every reference, `MEETING_FRAMES`. Every object is blended between the walks that know it.
 - When the later reference does not show every object known so far (it adds one, or corrects one), the forward walk goes
   through to it, so that the others are carried on; the walks then meet just before the later reference.
 - Frames after the last reference: one forward walk.
 - An empty reference says "nothing here": its frame is empty, no walk passes it, and the frames beyond it are empty too
   until a reference on that side shows something.
 
-So an object that first appears on a later reference exists from there on, and before it as far back as the two walks meet:
-the middle of the gap, or at most `SPOOL_FRAMES` frames when that reference shows only new objects.
+So an object that first appears on a later reference exists from there on, and before it as far back as both walks go.
+
+Every walk of a propagator with `SelectiveMemory` attends to the references on both sides of it (before the first and after the
+last reference: to the two nearest), and to the nearest one that shows an object that those do not: what lies farther away was
+measured to mislead.
 
 Without permanent memory (`remember=False`, the way of the original XMem) nothing is remembered and no walks meet: one forward
 walk from the first reference takes in every later one where it stands, and one backward walk makes the frames before it.
@@ -29,14 +34,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
-from vfx_matte.propagate import Propagator
+from vfx_matte.propagate import Propagator, SelectiveMemory
+from vfx_matte.propagate.meeting import Spool, backward_share, blended, certainties, drifts, unpack
 
-SPOOL_FRAMES = 32
-SPOOL_BYTES = 128 * 2**20
+MEETING_FRAMES, BLENDED_FRAMES = 32, 256
+_BAND_ROWS = 64  # of a picture, so that what belongs together stays in the processor's cache
 
 
 class ImageSource(Protocol):
@@ -72,8 +77,8 @@ def propagate(
 ) -> Generator[Segmented, None, None]:
     """Segment every frame of [start, stop) that is not completed, each exactly once.
 
-    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a
-    reference frame the objects that it shows come out exactly as given; an empty one is a wall, see the module's plan.
+    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a reference frame the objects that
+    it shows come out exactly as given; an empty one is a wall, see the module's plan.
     completed: frames that are finished already, with their masks. They are not yielded; work goes on from the last one
     before each hole by `step(image, mask=saved)`. It may be filled by the caller while masks arrive: only `in` and item
     access are used, so it can read from disk.
@@ -98,7 +103,8 @@ def propagate(
         between = {index: mask for index, mask in shown.items() if low < index < wall}
         first, end = max(start, low + 1), min(stop, wall)
         if between and first < end:
-            yield from _Run(propagator, images, between, first, end, finished, meets=remember).frames()
+            numbers = {index: number for number, index in enumerate(shown)} if remember else {}
+            yield from _Run(propagator, images, between, first, end, finished, numbers).frames()
         unseen = range(first, end) if not between else range(0)
         for index in (*unseen, *(range(wall, wall + 1) if wall in references else ())):
             if start <= index < stop and index not in finished:
@@ -107,10 +113,16 @@ def propagate(
 
 def harden(probabilities: Probabilities) -> Mask:
     """The most probable id of every pixel: float32 (K+1, H, W) → uint8 (H, W). Equal ones go to the lower id."""
-    best, mask = probabilities[0].copy(), np.zeros(probabilities.shape[1:], np.uint8)
-    for index, layer in enumerate(probabilities[1:], start=1):
-        mask[layer > best] = index
-        np.maximum(best, layer, out=best)
+    mask = np.zeros(probabilities.shape[1:], np.uint8)
+    for top in range(0, len(mask), _BAND_ROWS):
+        band = probabilities[:, top : top + _BAND_ROWS]
+        unclear = np.flatnonzero(band[0].min(axis=0) < 0.51)  # elsewhere the background has more than all others together
+        if len(unclear):
+            columns = slice(unclear[0], unclear[-1] + 1)
+            best, ids = band[0, :, columns].copy(), mask[top : top + _BAND_ROWS, columns]
+            for index, layer in enumerate(band[1:, :, columns], start=1):
+                np.copyto(ids, index, where=layer > best)
+                np.maximum(best, layer, out=best)
     return mask
 
 
@@ -123,7 +135,10 @@ def _nothing(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
 
 @dataclass(frozen=True)
 class _Run:
-    """The frames between two walls. references: not empty ones, ascending; meets: whether walks from two of them meet."""
+    """The frames between two walls.
+
+    references: not empty ones, ascending; numbers: in which order each was remembered, empty when none was, and no walks meet.
+    """
 
     propagator: Propagator
     images: ImageSource
@@ -131,7 +146,7 @@ class _Run:
     start: int
     stop: int
     completed: Mapping[int, Mask]
-    meets: bool
+    numbers: Mapping[int, int]
 
     def frames(self) -> Iterator[Segmented]:
         """Everything, in the order of the plan."""
@@ -140,13 +155,13 @@ class _Run:
         yield from self._walk(range(first, self.start - 1, -1), self._seed(first), lambda i: i < first and self._wants(i))
         known: set[int] = set(object_ids(self._seed(first)))
         seed, begin = self._seed(first), first
-        for earlier, later in itertools.pairwise(origins if self.meets else origins[:1]):
+        for earlier, later in itertools.pairwise(origins if self.numbers else origins[:1]):
             if earlier >= self.stop:
                 return
             merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
             seed, begin = (self._seed(later), later) if merged is None else (merged, later + 1)
             known.update(object_ids(self.references[later]))
-        last = origins[-1] if self.meets else first
+        last = origins[-1] if self.numbers else first
         yield from self._walk(range(last, self.stop), seed, lambda i: i >= begin and self._wants(i))
 
     def _origins(self) -> list[int]:
@@ -176,50 +191,74 @@ class _Run:
         """
         shown = object_ids(self.references[later])
         through = not set(known).issubset(shown)
-        meet = _meeting(earlier, later, through=through, frame_bytes=(max(*known, *shown)) * seed.size)
+        meet = self._meeting(earlier, later, through=through)
         ends = later + 1 if through else meet.stop
+        tested = self._tests(range(earlier + 1, later), meet) and not through
 
         def ahead(index: int) -> bool:
-            goal = through and index == later < self.stop and index not in self.completed
+            goal = (tested and index == later) or (through and index == later < self.stop and index not in self.completed)
             return goal or (begin <= index < ends and self._wants(index))
 
-        spool: dict[int, npt.NDArray[np.uint8]] = {}
-        merged: Mask | None = None
-        for frame in self._walk(range(earlier, ends), seed, ahead):
+        spool, drift, merged = Spool(), dict[int, float](), None
+        order = range(earlier, later + 1 if tested else ends)
+        for frame in self._walk(order, seed, ahead, blind=later if tested else None):
             if frame.frame_index in meet:
-                spool[frame.frame_index] = _packed(frame.probabilities)
+                for evicted in spool.put(frame.frame_index, frame.probabilities, frame.mask):
+                    yield _segmented(evicted.frame_index, unpack(evicted))
                 continue
             if frame.frame_index == later:
-                merged = frame.mask
-            if self._wants(frame.frame_index):
+                merged = frame.mask if through else None
+                drift = drifts(frame.mask, self.references[later]) if tested else {}
+            if (through or frame.frame_index < later) and self._wants(frame.frame_index):
                 yield frame
-        yield from self._behind(later, meet, spool, known)
+        final = spool.first if spool else meet.start  # what was evicted is done
+        yield from self._behind(earlier, range(later, final - 1, -1), spool, known, drift)
         return merged
 
+    def _meeting(self, earlier: int, later: int, *, through: bool) -> range:
+        """The frames between two references that both walks segment: around the middle, or next to the later reference."""
+        most = BLENDED_FRAMES if isinstance(self.propagator, SelectiveMemory) else MEETING_FRAMES
+        length = min(most, later - earlier - 1)
+        start = later - length if through else (earlier + later + 1 - length) // 2
+        return range(start, start + length)
+
+    def _tests(self, gap: range, meet: range) -> bool:
+        """Whether the forward walk over a gap goes on to the later reference, to be compared with it.
+
+        Not when the walk is cut: what was saved on the way would be tested instead of the walk.
+        """
+        return len(meet) > 0 and meet.stop == gap.stop <= self.stop and not any(index in self.completed for index in gap)
+
     def _behind(
-        self, later: int, meet: range, spool: dict[int, npt.NDArray[np.uint8]], known: Collection[int]
+        self, earlier: int, order: range, spool: Spool, known: Collection[int], drift: Mapping[int, float]
     ) -> Iterator[Segmented]:
-        """Frames before `later` by a backward walk, blended with the forward walk's spooled ones; see `_between`."""
+        """Frames before the later reference by a backward walk, blended with the spooled ones of the walk from `earlier`."""
+        later = order[0]
         seed = self.references[later]
         shown = object_ids(seed)
-        for frame in self._walk(range(later, meet.start - 1, -1), seed, lambda i: i < later and self._wants(i)):
-            packed = spool.pop(frame.frame_index, None)
-            if packed is None:
+        for frame in self._walk(order, seed, lambda i: i < later and self._wants(i)):
+            waiting = spool.take(frame.frame_index)
+            if waiting is None:
                 yield frame
                 continue
-            nearness = (frame.frame_index - meet.start + 1) / (len(meet) + 1)
-            weights = [nearness if k in known and k in shown else float(k in shown) for k in range(1, len(packed) + 1)]
-            yield _segmented(frame.frame_index, _blended(packed, frame.probabilities, weights))
+            nearness = (frame.frame_index - earlier) / (later - earlier)
+            sure = zip(waiting.certainty, certainties(frame.probabilities, frame.mask), strict=True)
+            shares = dict.fromkeys(known, 0.0) | dict.fromkeys(shown, 1.0)
+            for k, both in enumerate(sure, start=1):
+                if k in known and k in shown:
+                    shares[k] = backward_share(nearness, both, drift.get(k))
+            yield _segmented(frame.frame_index, blended(unpack(waiting), frame.probabilities, shares))
 
-    def _walk(self, order: range, seed: Mask, needs: Callable[[int], bool]) -> Iterator[Segmented]:
+    def _walk(self, order: range, seed: Mask, needs: Callable[[int], bool], *, blind: int | None = None) -> Iterator[Segmented]:
         """Step through as much of `order` as it takes to yield the frames that `needs` names.
 
         order: from the walk's origin on, up or down. seed: the origin's mask. On the way `completed` masks are used to
-        start from, and references to correct by.
+        start from, and references to correct by, but the one at `blind`.
         """
         for run in self._runs(order, needs):
-            self.propagator.forget_temporary()
             first, final = run[0], run[-1]
+            self._attend(run, seed if first == order[0] else self.completed[first])
+            self.propagator.forget_temporary()
             frames = self.images.forward(first, final + 1) if run.step > 0 else self.images.backward(final, first + 1)
             for index, image in frames:
                 if index == order[0]:
@@ -227,11 +266,27 @@ class _Run:
                 elif index == first:
                     mask = self.completed[index]
                 else:
-                    mask = self.references.get(index)
+                    mask = None if index == blind else self.references.get(index)
                 probabilities = self.propagator.step(image, mask, last=index == final)
                 if needs(index):
                     yield _segmented(index, probabilities)
                 del probabilities  # not beside the next one: at 4K each takes 66 MB or more
+
+    def _attend(self, run: range, mask: Mask) -> None:
+        """Point the propagator at the references on both sides of a walk, or at the two nearest where one side has none.
+
+        Also at the nearest one of every other object.
+        """
+        if not self.numbers or not isinstance(self.propagator, SelectiveMemory):
+            return
+        ahead = {index: (index - run.start) * run.step for index in self.references}
+        nearest = sorted(ahead, key=lambda index: (abs(ahead[index]), index))
+        sides = [i for i in nearest if ahead[i] <= 0][:1] + [i for i in nearest if ahead[i] > 0][:1]
+        chosen = sides if len(sides) == 2 else nearest[:2]
+        known = {k for index in chosen for k in object_ids(self.references[index])}
+        for object_id in set(object_ids(mask)) - known:
+            chosen += [index for index in nearest if object_id in object_ids(self.references[index])][:1]
+        self.propagator.attend({self.numbers[index]: ahead[index] for index in chosen})
 
     def _runs(self, order: range, needs: Callable[[int], bool]) -> Iterator[range]:
         """Cut a walk where finished frames make stepping needless.
@@ -250,28 +305,5 @@ class _Run:
             yield range(begin, end + order.step, order.step)
 
 
-def _meeting(earlier: int, later: int, *, through: bool, frame_bytes: int) -> range:
-    """The frames between two references that both walks segment: around the middle, or next to the later reference."""
-    length = min(SPOOL_FRAMES, max(1, SPOOL_BYTES // frame_bytes), later - earlier - 1)
-    start = later - length if through else (earlier + later + 1 - length) // 2
-    return range(start, start + length)
-
-
 def _segmented(index: int, probabilities: Probabilities) -> Segmented:
     return Segmented(index, harden(probabilities), probabilities)
-
-
-def _packed(probabilities: Probabilities) -> npt.NDArray[np.uint8]:
-    """The objects' probabilities in 8 bits: float32 (K+1, H, W) → uint8 (K, H, W)."""
-    return np.stack([np.rint(layer * 255).astype(np.uint8) for layer in probabilities[1:]])
-
-
-def _blended(packed: npt.NDArray[np.uint8], backward: Probabilities, weights: list[float]) -> Probabilities:
-    """Mix the two walks' probabilities. weights: one for each object, 0 = forward alone, 1 = backward alone."""
-    mixed = np.empty_like(backward)
-    for index, weight in enumerate(weights, start=1):
-        mixed[index] = packed[index - 1] * np.float32((1 - weight) / 255) + backward[index] * np.float32(weight)
-    total = mixed[1:].sum(axis=0)
-    mixed[0] = np.maximum(1 - total, 0)
-    mixed[1:] /= np.maximum(total, 1)
-    return mixed

@@ -1,0 +1,139 @@
+"""Where a forward and a backward walk meet. Takes both walks' results for the same frames, gives their blend; never steps.
+
+Each walk starts on a reference and drifts away from the truth, so a result is trusted the more, the nearer its reference, the
+better the forward walk arrived at the next reference, and the surer the result is of itself.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.masks import Mask, Probabilities
+from vfx_matte.propagate.confidence import expected_overlap
+
+SPOOL_BYTES = 128 * 2**20
+USUAL_DRIFT = 0.2
+"""How much of an object a walk has lost at the next reference, 1 - IoU, when it was not measured."""
+
+_LEAST_ERROR, _LEAST_DOUBT = 0.05, 0.02
+
+
+class Waiting(NamedTuple):
+    """A frame of the forward walk that waits for the backward one.
+
+    layers: what `unpack` reads; certainty: `certainties` of the result.
+    """
+
+    frame_index: int
+    shape: tuple[int, ...]
+    layers: tuple[tuple[int, int, int, int, bytes], ...]
+    certainty: tuple[float, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(len(data) for *_, data in self.layers)
+
+
+class Spool:
+    """Results that wait, compressed, in at most `SPOOL_BYTES`. Frames come in ascending order."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] = deque()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, frame_index: int, probabilities: Probabilities, mask: Mask) -> Iterator[Waiting]:
+        """Keep a result, float32 (K+1, H, W); yields the earliest ones when they no longer fit."""
+        self._waiting.append(pack(frame_index, probabilities, certainties(probabilities, mask)))
+        self._size += self._waiting[-1].size
+        while self._size > SPOOL_BYTES and len(self._waiting) > 1:
+            evicted = self._waiting.popleft()
+            self._size -= evicted.size
+            yield evicted
+
+    @property
+    def first(self) -> int:
+        """The earliest frame that waits."""
+        return self._waiting[0].frame_index
+
+    def take(self, frame_index: int) -> Waiting | None:
+        """Remove a frame, from the last one on; None when it does not wait."""
+        if not self._waiting or self._waiting[-1].frame_index != frame_index:
+            return None
+        taken = self._waiting.pop()
+        self._size -= taken.size
+        return taken
+
+
+def pack(frame_index: int, probabilities: Probabilities, certainty: tuple[float, ...]) -> Waiting:
+    """Compress a result: each object's probabilities in 8 bits, cut to its bounding box, deflated."""
+    layers = []
+    for layer in probabilities[1:]:
+        coarse = np.rint(layer * 255).astype(np.uint8)
+        rows, columns = np.flatnonzero(coarse.any(axis=1)), np.flatnonzero(coarse.any(axis=0))
+        top, bottom = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)
+        left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
+        data = zlib.compress(coarse[top:bottom, left:right].tobytes(), level=1)
+        layers.append((top, bottom, left, right, data))
+    return Waiting(frame_index, probabilities.shape, tuple(layers), certainty)
+
+
+def unpack(waiting: Waiting) -> Probabilities:
+    """The result again, to 1/255: float32 (K+1, H, W), background first."""
+    probabilities = np.zeros(waiting.shape, np.float32)
+    for target, (top, bottom, left, right, data) in zip(probabilities[1:], waiting.layers, strict=True):
+        coarse: npt.NDArray[np.uint8] = np.frombuffer(zlib.decompress(data), np.uint8).reshape(bottom - top, right - left)
+        target[top:bottom, left:right] = coarse * np.float32(1 / 255)
+    return _completed(probabilities)
+
+
+def certainties(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
+    """How far each object of a result can be trusted: its expected overlap, and 0 where it has no pixel."""
+    overlaps = expected_overlap(probabilities, mask)
+    return tuple(value if (mask == k).any() else 0.0 for k, value in enumerate(overlaps, start=1))
+
+
+def drifts(arrived: Mask, reference: Mask) -> dict[int, float]:
+    """How much of each object of a reference a walk that arrives there has lost: id → 1 - IoU."""
+    lost = {}
+    for k in np.unique(reference[reference > 0]).tolist():
+        here, there = arrived == k, reference == k
+        lost[k] = 1 - float(np.count_nonzero(here & there)) / float(np.count_nonzero(here | there))
+    return lost
+
+
+def backward_share(nearness: float, certainty: tuple[float, float], drift: float | None) -> float:
+    """How much the backward walk counts, in [0, 1].
+
+    nearness: how far the frame is from the earlier reference, 0, to the later one, 1. certainty: of the forward and the
+    backward result. drift: how much the forward walk had lost at the later reference, None when that was not measured.
+    A result's error is modelled as growing evenly from its reference on, times its own doubt; shares go with 1/error².
+    """
+    forward = (_LEAST_ERROR + (USUAL_DRIFT if drift is None else drift) * nearness) * (1 + _LEAST_DOUBT - certainty[0])
+    backward = (_LEAST_ERROR + USUAL_DRIFT * (1 - nearness)) * (1 + _LEAST_DOUBT - certainty[1])
+    return forward**2 / (forward**2 + backward**2)
+
+
+def blended(forward: Probabilities, backward: Probabilities, shares: Mapping[int, float]) -> Probabilities:
+    """Mix two results, both float32 (K+1, H, W). shares: for each id, 0 = forward alone, 1 = backward alone."""
+    mixed = np.zeros_like(backward)
+    for index, share in shares.items():
+        mixed[index] = forward[index] * np.float32(1 - share) + backward[index] * np.float32(share)
+    return _completed(mixed)
+
+
+def _completed(probabilities: Probabilities) -> Probabilities:
+    """Fill in the background, and bring the objects down where they sum to more than 1. In place."""
+    total = probabilities[1:].sum(axis=0)
+    probabilities[0] = np.maximum(1 - total, 0)
+    probabilities[1:] /= np.maximum(total, 1)
+    return probabilities
