@@ -7,7 +7,9 @@ across that costs about 0.07), no object may be lost, bleed, or take another's p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,9 +19,10 @@ from hypothesis import strategies as st
 
 from vfx_matte.evaluate import iou
 from vfx_matte.masks import Image, Mask, Probabilities
-from vfx_matte.propagate import open_propagator
+from vfx_matte.propagate import builtin, open_propagator
 from vfx_matte.propagate.driver import harden
 
+T = TypeVar("T")
 Picture = tuple[Image, Mask]
 
 SHAPE = (96, 128)
@@ -133,6 +136,23 @@ def test_a_change_of_light_is_no_change_of_shape(clip: list[Picture], masks: lis
 
 def test_the_same_clip_gives_the_same_result(clip: list[Picture]) -> None:
     for one, other in zip(follow(clip), follow(clip), strict=True):
+        assert np.array_equal(one, other)
+
+
+class AtOnce(Executor):
+    """Does everything when it is asked to, in the same thread."""
+
+    def submit(self, work: Callable[..., T], /, *arguments: object, **options: object) -> Future[T]:
+        done: Future[T] = Future()
+        done.set_result(work(*arguments, **options))
+        return done
+
+
+def test_the_second_thread_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [view(index, num_objects=3) for index in range(6)]
+    results = follow(frames, num_objects=3)
+    monkeypatch.setattr(builtin, "ThreadPoolExecutor", lambda **_: AtOnce())
+    for one, other in zip(results, follow(frames, num_objects=3), strict=True):
         assert np.array_equal(one, other)
 
 

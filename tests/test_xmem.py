@@ -133,6 +133,7 @@ def slow_walk(
         ({"mem_every": 2}, {0: painted(1, 2)}, 2, False),
         ({"mem_every": 1, "deep_update_every": 2}, {0: painted(1, 2, 3), 3: painted(1, 2, 3, shift=3)}, 3, False),
         ({"mem_every": 3, "deep_update_every": 1, "top_k": 5}, {0: painted(1, 2, 3), 4: painted(2)}, 3, False),
+        ({"mem_every": 2}, {0: painted(*range(1, 13)), 3: painted(2, 11)}, 12, False),
         ({"mem_every": 2}, {3: painted(1, 2), 5: painted(1, 2, shift=2)}, 2, True),
     ],
 )

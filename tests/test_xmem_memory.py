@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -155,6 +158,12 @@ def test_objects_that_come_later_read_only_their_own_rows() -> None:
     assert slow.evicted > 0
 
 
+def test_more_than_ten_objects_in_three_groups() -> None:
+    options = XMemMemory(**SMALL)
+    births = {0: [*range(1, 13)], 2: [20, 14, 255], 7: [13]}
+    compare(new_memory(options), SlowMemory(options), births, np.random.default_rng(8), 14)
+
+
 def test_without_long_term_memory_every_frame_stays() -> None:
     options = XMemMemory(top_k=4, long_term=False)
     compare(new_memory(options), SlowMemory(options), {0: [1], 2: [2]}, np.random.default_rng(1), 14)
@@ -204,6 +213,50 @@ def test_forgetting_and_replacing_references_leaves_no_trace() -> None:
     assert fast.permanent_objects == (1, 2, 3)
     assert fast.usage()[2].elements == 2 * POSITIONS
     compare(fast, slow, {0: [1, 2, 3]}, rng, 12)
+
+
+SHOWN = ((1, 2), (2, 3), (3,), (), (1, 2, 3), (4, *range(5, 15)))
+"""What references show; () is "nothing here"."""
+
+
+def one_reference(digest: str, shown: tuple[int, ...]) -> tuple[str, Rows, dict[int, object], object]:
+    """What `Memory.remember` takes; the same digest, the same image, has the same keys."""
+    keys = random_frame(np.random.default_rng(ord(digest)), [])
+    contents = random_frame(np.random.default_rng(sum(1 << k for k in shown)), list(shown) or [0])
+    values = {object_id: values_of(contents, object_id) for object_id in shown}
+    return digest, as_rows(keys), values, None if shown else values_of(contents, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([*SHOWN, None])), max_size=12), st.randoms())
+def test_references_are_what_is_left_whatever_came_before(
+    history: list[tuple[str, tuple[int, ...] | None]], random: random.Random
+) -> None:
+    lived, left = new_memory(XMemMemory(**SMALL)), dict[str, tuple[int, ...]]()
+    for digest, shown in history:  # None: the reference is taken away again
+        if shown is not None:
+            lived.remember(*one_reference(digest, shown))
+            left[digest] = shown
+        elif left.pop(digest, None) is not None:
+            lived.forget(digest)
+    shuffled = random.sample(sorted(left), len(left))
+    new = new_memory(XMemMemory(**SMALL))
+    for digest in shuffled:
+        new.remember(*one_reference(digest, left[digest]))
+    assert {(one.digest, one.object_ids) for one in lived.references} == set(left.items())
+    assert lived.permanent_objects == new.permanent_objects
+    assert lived.usage()[2].elements == new.usage()[2].elements == len(left) * POSITIONS
+    answers = []
+    for memory in (lived, new):
+        rng, objects = np.random.default_rng(9), [*memory.permanent_objects, 200]  # 200 is new in this walk
+        memory.introduce(objects, 0)
+        found = []
+        for time in range(5):
+            query, frame = random_frame(rng, [], 20), random_frame(rng, objects)
+            found.append(memory.read(as_rows(query), objects).numpy())
+            memory.add(as_rows(frame), {object_id: values_of(frame, object_id) for object_id in objects}, time)
+        answers.append(np.stack(found))
+    assert np.array_equal(*answers)  # to the last bit
 
 
 def test_forget_temporary_keeps_references_only() -> None:

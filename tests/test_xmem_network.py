@@ -142,7 +142,7 @@ def test_the_hidden_update_forgets_and_renews() -> None:
         torch.testing.assert_close(update(g, hidden), forget * hidden * (1 - gate) + gate * new)
 
 
-def test_objects_in_several_batches_are_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_in_several_batches_are_the_same_objects() -> None:
     torch.manual_seed(0)
     network = XMemNetwork(Dimensions(key=4, value=16, hidden=4)).eval()
     image, objects = torch.randn(1, 3, 32, 48), torch.rand(3, 32, 48)
@@ -150,7 +150,7 @@ def test_objects_in_several_batches_are_the_same_objects(monkeypatch: pytest.Mon
     with torch.inference_mode():
         _, features = network.encode_image(image)
         for pixels in (2**23, 1, 32 * 48 * 2):
-            monkeypatch.setattr(xmem_network, "PIXELS_AT_ONCE", pixels)
+            network.pixels_at_once = pixels
             value = network.encode_value(image, features.f16, objects)
             hidden = network.reinforce(value, torch.randn(3, 4, 2, 3, generator=torch.Generator().manual_seed(1)))
             results.append((value, *network.decode(features, value, hidden, update=True)))

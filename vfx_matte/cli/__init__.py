@@ -6,6 +6,7 @@ Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ def program() -> typer.Typer:
 
 def main() -> None:
     """Run `vfx-matte` and exit."""
+    # NumPy's matrix products are small here: shared out over cores they take twice the time, and the stages lose their core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         program()(prog_name="vfx-matte")
     except KeyboardInterrupt:  # before a command has its own boundary, while modules load

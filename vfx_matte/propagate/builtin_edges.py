@@ -7,6 +7,7 @@ function of the colour around each place, and that function is applied to the so
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from vfx_matte.backend import Array
-from vfx_matte.masks import Image, Probabilities
+from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.propagate.builtin_cues import GuidedFilter
 
 CERTAIN = 0.02
@@ -151,6 +152,29 @@ def shrunk(image: Image, shape: tuple[int, int]) -> Image:
     if (height, width) == shape:
         return image
     return np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def full_size(objects: Array, small: Image, image: Image, mask: Mask | None, given: Collection[int]) -> Probabilities:
+    """Probabilities at the source's size, float32 (K+1, H, W), background first, summing to 1.
+
+    objects: float32 (K, h, w), soft masks at working size, summing to ≤ 1. small, image: the frame, uint8 (h, w, 3) and
+    (H, W, 3). mask: uint8 (H, W); the ids in `given` come out exactly as it shows them, and nothing else where it shows any.
+    """
+    probabilities = np.zeros((objects.shape[0] + 1, *image.shape[:2]), np.float32)
+    windows = [(slice(None), slice(None))] * objects.shape[0]
+    if len(given) < objects.shape[0]:
+        windows = enlarge(objects, small, image, probabilities[1:])
+    if mask is not None and given:
+        probabilities[1:, mask > 0] = 0
+        for object_id in given:
+            np.equal(mask, object_id, out=probabilities[object_id])
+            windows[object_id - 1] = (slice(None), slice(None))
+    probabilities[0] = 1
+    for layer, window in zip(probabilities[1:], windows, strict=True):
+        rest = probabilities[0][window]
+        rest -= layer[window]
+        np.maximum(rest, 0, out=rest)
+    return probabilities
 
 
 def enlarge(objects: Array, small: Image, image: Image, out: Probabilities) -> list[tuple[slice, slice]]:

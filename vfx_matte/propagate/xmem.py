@@ -5,15 +5,19 @@ Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotate
 
 Without `remember` it is XMem: a mask given to `step` is a memory frame, and the first one stays. With references it is
 XMem++: they are permanent, and any frame may be the first to be segmented.
+
+When a device has no memory left, the frame is done again: first in smaller pieces, which changes no number, then at three
+quarters of the size, and so on. What was remembered at one size is of no use at another, so at the new size references are
+encoded again from the small copies that are kept of them, and the walk begins anew from the masks that brought its objects in
+and from the last frame's result; long-term memory starts empty. Every such change is told to `notify`, and no frame is lost.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,14 +27,17 @@ from torch.nn import functional
 from vfx_matte.errors import DeviceError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate.xmem_candidates import FrameKeys, next_references
-from vfx_matte.propagate.xmem_memory import Memory, Reference, XMemMemory
-from vfx_matte.propagate.xmem_network import ImageFeatures, Keys, Weights, aggregate, load_network
-from vfx_matte.propagate.xmem_store import Rows, StoreUsage, rows_of
+from vfx_matte.propagate.xmem_convolution import prepare
+from vfx_matte.propagate.xmem_memory import Reference
+from vfx_matte.propagate.xmem_network import Weights, XMemNetwork, load_network
+from vfx_matte.propagate.xmem_options import XMemMemory
+from vfx_matte.propagate.xmem_sizes import STRIDE, USUAL_SIZE, Fit, choose_size, is_out_of_memory, smaller
+from vfx_matte.propagate.xmem_store import Rows, StoreUsage
+from vfx_matte.propagate.xmem_walk import Given, Walker
 
 __all__ = ["XMemPropagator", "XMemMemory", "MemoryUsage", "Reference", "FrameKeys", "next_references"]
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which the encoders were trained with
-_STRIDE = 16
+_T = TypeVar("_T")
 
 
 class MemoryUsage(NamedTuple):
@@ -42,74 +49,12 @@ class MemoryUsage(NamedTuple):
     sensory: StoreUsage
 
 
-class _Encoded(NamedTuple):
-    """What the network sees in one image. image: (1, 3, h, w), normalised and padded."""
+class _Kept(NamedTuple):
+    """A frame with a mask from which memory can be made again. image: uint8 (h, w, 3), mask: uint8 (h, w), on the host."""
 
     image: Tensor
-    keys: Keys
-    features: ImageFeatures
-
-
-@dataclass
-class _Walk:
-    """Where a walk is. time: steps made; objects: known ones, in the order of the hidden state's (K, CH, h, w)."""
-
-    last_deep_update: int
-    time: int = 0
-    last_memory: int = 0
-    objects: list[int] = field(default_factory=list)
-    hidden: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """How a clip's frames fit the network. source: (H, W); working: resized; padding: left, right, top, bottom."""
-
-    source: tuple[int, int]
-    working: tuple[int, int]
-    padding: tuple[int, int, int, int]
-
-    @classmethod
-    def of(cls, source: tuple[int, int], size: int) -> _Frame:
-        """Bring the short side to `size` (-1: leave it), then pad to multiples of 16, the smaller half first."""
-        height, width = source
-        short = min(source)
-        working = source if size < 0 else (height * size // short, width * size // short)
-        top, left = (-side % _STRIDE // 2 for side in working)
-        bottom, right = (-side % _STRIDE - before for side, before in zip(working, (top, left), strict=True))
-        return cls(source, working, (left, right, top, bottom))
-
-    @property
-    def padded(self) -> tuple[int, int]:
-        """(h, w) that the network sees."""
-        left, right, top, bottom = self.padding
-        return self.working[0] + top + bottom, self.working[1] + left + right
-
-    def shrink_image(self, image: Tensor) -> Tensor:
-        """uint8 (H, W, 3) → float32 (1, 3, h, w), normalised and zero-padded."""
-        mean, deviation = (image.new_tensor(values, dtype=torch.float32) for values in (_MEAN, _DEVIATION))
-        planes = ((image.float() / 255 - mean) / deviation).permute(2, 0, 1)[None]
-        if self.working != self.source:
-            planes = functional.interpolate(planes, self.working, mode="bilinear", align_corners=False, antialias=True)
-        padded: Tensor = functional.pad(planes, self.padding).contiguous(memory_format=torch.channels_last)
-        return padded
-
-    def shrink_mask(self, mask: Tensor) -> Tensor:
-        """uint8 (H, W) → uint8 (h, w), by nearest pixel, zero-padded."""
-        planes = mask[None, None]
-        if self.working != self.source:
-            planes = functional.interpolate(planes, self.working, mode="nearest")
-        padded: Tensor = functional.pad(planes, self.padding)[0, 0]
-        return padded
-
-    def enlarge(self, probabilities: Tensor) -> Tensor:
-        """(K, h, w) → (K, H, W), bilinear."""
-        left, _, top, _ = self.padding
-        inner = probabilities[:, top : top + self.working[0], left : left + self.working[1]]
-        if self.working == self.source:
-            return inner
-        enlarged: Tensor = functional.interpolate(inner[None], self.source, mode="bilinear", align_corners=False)[0]
-        return enlarged
+    mask: Tensor
+    ids: tuple[int, ...]
 
 
 class XMemPropagator:
@@ -125,28 +70,37 @@ class XMemPropagator:
         num_objects: int,
         weights: Weights,
         device: str = "cpu",
-        size: int = 480,
+        size: int | Literal["auto"] | None = USUAL_SIZE,
         memory: XMemMemory | None = None,
         autocast: bool = False,
+        flip: bool = False,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
         """Load the network.
 
         weights: XMem.pth, XMem-s012.pth or a state dict like theirs. device: "cpu", "cuda", "cuda:1" or "auto" (CUDA where
-        there is one). size: length in pixels that the short side is brought to for the network; -1 leaves it. memory: None
-        takes the defaults. autocast: whether the network computes in half precision (bfloat16 where the device has it);
-        the memory is always read in float32.
+        there is one). size: length in pixels that the short side is brought to for the network; -1 leaves it; "auto" or None
+        takes 480, or the most that the free memory is enough for, see `xmem_sizes`. memory: None takes the defaults.
+        autocast: whether the network computes in half precision (bfloat16 where the device has it); the memory is always
+        read in float32. flip: whether a second walk sees everything mirrored, and the mean of both is the answer: twice the
+        time and memory. notify: is told, in one line, what size "auto" chose and what was done for lack of memory.
         Raises ValueError for num_objects or size out of range, DeviceError, and PropagatorError for weights that do not fit.
         """
         if not 1 <= num_objects <= 255:
             raise ValueError(f"num_objects is {num_objects}, expected 1 to 255")
-        if size != -1 and size < _STRIDE:
-            raise ValueError(f"size is {size}, expected -1 or at least {_STRIDE}")
+        if isinstance(size, int) and size != -1 and size < STRIDE:
+            raise ValueError(f"size is {size}, expected -1 or at least {STRIDE}")
         self._num_objects, self._size, self._autocast = num_objects, size, autocast
         self._options = XMemMemory() if memory is None else memory
+        self._notify = notify or (lambda _line: None)
         self._device = _device(device)
-        self._network = load_network(weights).to(self._device, memory_format=torch.channels_last)
-        self._memory = Memory(self._options, self._network.dimensions, torch.zeros((), device=self._device))
-        self._frame: _Frame | None = None
+        self._network = _open_network(weights, self._device, winograd=self._device.type == "cpu" and not autocast)
+        self._references: dict[str, _Kept] = {}
+        self._ceiling: int | None = None  # sizes from here on have turned out too large
+        self._frugal = False
+        self._fit: Fit | None = None
+        self._lost: list[_Kept] | None = None  # where memory has to be made again: the frames to walk through before going on
+        self._walkers = self._new_walkers(1 + flip)
         self.forget_temporary()
 
     @property
@@ -157,7 +111,7 @@ class XMemPropagator:
     @property
     def references(self) -> tuple[Reference, ...]:
         """What permanent memory holds, in the order of `remember`."""
-        return self._memory.references
+        return tuple(Reference(digest, kept.ids) for digest, kept in self._references.items())
 
     def remember(self, image: Image, mask: Mask) -> None:
         """Put a reference into permanent memory; see `Propagator.remember`.
@@ -166,47 +120,60 @@ class XMemPropagator:
         every object. The same image again replaces its mask. The order of calls makes no difference.
         Raises ValueError for other shapes or dtypes.
         """
-        frame = self._check(image, mask)
-        with self._computing():
-            seen = self._encode(frame, image)
-            small = frame.shrink_mask(self._upload(mask))
-            shown = object_ids(mask)
-            layers = torch.stack([small == object_id for object_id in shown or (0,)]).float() * (small > 0)
-            value = self._network.encode_value(seen.image, seen.features.f16, aggregate(layers)[1:]).float()
-            values = {object_id: rows_of(one) for object_id, one in zip(shown, value, strict=False)}
-            empty = None if shown else rows_of(value[0])
-            self._memory.remember(_digest(image), Rows.of(seen.keys), values, empty)
+        source, digest, shown = self._check(image, mask), _digest(image), object_ids(mask)
+
+        def remember() -> _Kept:
+            fit, picture, painted = self._fitted(source), self._upload(image), self._upload(mask)
+            for walker, mirror in self._sides():
+                walker.remember(digest, fit, mirror(picture, 1), mirror(painted, 1), shown)
+            return _keep(fit, picture, painted, shown)
+
+        kept = self._persistently(remember)
+        self._references.pop(digest, None)
+        self._references[digest] = kept
 
     def forget(self, image: Image) -> None:
         """Take the reference with this image out of permanent memory. Raises ValueError when there is none."""
         digest = _digest(image)
-        if all(reference.digest != digest for reference in self.references):
-            raise ValueError(f"this image is none of the {len(self.references)} references")
-        with self._computing():
-            self._memory.forget(digest)
+        if digest not in self._references:
+            raise ValueError(f"this image is none of the {len(self._references)} references")
+        del self._references[digest]
+
+        def forget() -> None:
+            for walker in self._walkers:
+                walker.forget(digest)
+
+        self._persistently(forget)
 
     def forget_temporary(self) -> None:
         """Start another walk; see `Propagator.forget_temporary`."""
-        self._memory.forget_temporary()
-        self._walk = _Walk(last_deep_update=-self._options.deep_update_every)
-        if not self.references:
-            self._frame = None
+        if self._lost is not None or not all(walker.intact for walker in self._walkers):
+            self._walkers, self._lost = self._new_walkers(len(self._walkers)), []
+        for walker in self._walkers:
+            walker.restart()
+        self._time = 0
+        self._beginnings: list[_Kept] = []
+        if not self._references:
+            self._fit = None
 
     def frame_keys(self, image: Image, mask: Mask) -> FrameKeys:
-        """Describe a frame for `next_references`. mask: uint8 (H, W), any object counts. Neither memory nor walk change."""
-        frame = self._check(image, mask)
-        with self._computing():
-            rows = Rows.of(self._encode(frame, image).keys)
-            height, width = (side // _STRIDE for side in frame.padded)
-            some = (frame.shrink_mask(self._upload(mask)) > 0).float()[None, None]
+        """Describe a frame for `next_references`. mask: uint8 (H, W), any object counts. Neither memory nor walk change.
+
+        Raises ValueError as `remember`, and DeviceError when there is no memory for it: keys of another size would not compare.
+        """
+        source = self._check(image, mask)
+        with self._computing(), _device_error(f"no memory left on {self._device} to describe frames", "use a smaller size"):
+            fit = self._fitted(source)
+            rows = Rows.of(self._walkers[0].encode(fit, self._upload(image)).keys)
+            height, width = (side // STRIDE for side in fit.padded)
+            some = (fit.shrink_mask(self._upload(mask)) > 0).float()[None, None]
             presence = functional.interpolate(some, (height, width), mode="nearest").reshape(-1, 1)
             return FrameKeys(rows, presence, 100.0 * np.count_nonzero(mask) / mask.size)
 
     def memory_usage(self) -> MemoryUsage:
-        """What the memories hold now."""
-        hidden = self._walk.hidden
-        positions = 0 if hidden is None else hidden.shape[0] * hidden.shape[2] * hidden.shape[3]
-        return MemoryUsage(*self._memory.usage(), StoreUsage(positions, 0 if hidden is None else int(hidden.nbytes)))
+        """What the memories hold now; with `flip`, of both walks together."""
+        each = [(*walker.memory.usage(), walker.hidden_usage()) for walker in self._walkers]
+        return MemoryUsage(*(StoreUsage(*map(sum, zip(*usages, strict=True))) for usages in zip(*each, strict=True)))
 
     def step(self, image: Image, mask: Mask | None = None, last: bool = False) -> Probabilities:
         """Segment the next frame of the walk; see `Propagator.step`.
@@ -215,38 +182,32 @@ class XMemPropagator:
         none. On a remembered image a mask of objects that were remembered with it is not added to memory again.
         Returns float32 (K+1, H, W), background first; objects that were not shown yet are 0 everywhere.
         """
-        frame = self._check(image, mask)
-        given = () if mask is None else object_ids(mask)
-        walk = self._walk
-        known = [*walk.objects, *(one for one in self._memory.permanent_objects if one not in walk.objects)]
-        if not known and not given:
-            raise ValueError("no object has been shown yet: give the first frame a mask, or remember one")
-        with self._computing():
-            self._introduce(known)
-            seen = self._encode(frame, image)
-            is_memory = not last and (bool(given) or walk.time - walk.last_memory >= self._options.mem_every)
-            deep = not last and self._updates_deeply(is_memory=is_memory)
-            predicted = None
-            if not set(known) <= set(given) and (walk.time > 0 or self.references):
-                # With a rhythm of their own (≥ 0), deep updates come on top of the decoder's instead of in its place.
-                ordinary = not last and (self._options.deep_update_every >= 0 or not deep)
-                predicted = self._predict(seen, update=ordinary)
-            probabilities, imposed = predicted, None if mask is None or not given else self._upload(mask)
-            if imposed is not None:
-                self._introduce(given)
-                probabilities = self._impose(frame.shrink_mask(imposed), given, predicted)
-            assert probabilities is not None
-            if is_memory:
-                self._learn(seen, probabilities[1:], is_new=not self._is_remembered(image, given), deep=deep)
-            if imposed is not None and frame.working != frame.source:
-                result = self._impose(imposed, given, None if predicted is None else frame.enlarge(predicted))
-            else:
-                result = frame.enlarge(probabilities)
-            walk.time += 1
-            return self._download(result)
+        source = self._check(image, mask)
+        ids = () if mask is None else object_ids(mask)
+        known = self._references.get(_digest(image)) if ids and self._references else None
+        is_new = known is None or not set(ids) <= set(known.ids)
 
-    def _check(self, image: Image, mask: Mask | None) -> _Frame:
-        """Raise ValueError unless shapes, dtypes and ids are as promised."""
+        def step() -> Probabilities:
+            fit, picture = self._fitted(source), self._upload(image)
+            painted = self._upload(mask) if mask is not None and ids else None
+            before, total = set(self._walkers[0].state.objects), None
+            for walker, mirror in self._sides():
+                given = None if painted is None else Given(mirror(painted, 1), ids, is_new)
+                found = mirror(walker.step(fit, mirror(picture, 1), given, last=last), 2)
+                total = found if total is None else (total + found) / 2
+            assert total is not None
+            state = self._walkers[0].state
+            result = self._download(total, state.objects)
+            if painted is not None and not set(ids) <= before:
+                self._beginnings.append(_keep(fit, picture, painted, ids))
+            return result
+
+        result = self._persistently(step)
+        self._time = self._walkers[0].time
+        return result
+
+    def _check(self, image: Image, mask: Mask | None) -> tuple[int, int]:
+        """Raise ValueError unless shapes, dtypes and ids are as promised. Returns the image's (H, W)."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
         source = (image.shape[0], image.shape[1])
@@ -254,99 +215,111 @@ class XMemPropagator:
             raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 {source}")
         if mask is not None and mask.max() > self._num_objects:
             raise ValueError(f"mask holds id {mask.max()}, expected at most {self._num_objects}")
-        if self._frame is None:
-            self._frame = _Frame.of(source, self._size)
-        if self._frame.source != source:
-            raise ValueError(f"image is {source}, but the clip is {self._frame.source}")
-        return self._frame
+        if self._fit is not None and self._fit.source != source:
+            raise ValueError(f"image is {source}, but the clip is {self._fit.source}")
+        return source
 
-    def _updates_deeply(self, *, is_memory: bool) -> bool:
-        """Whether this frame's turn has come for a deep update, which only memory frames can make."""
-        every = self._options.deep_update_every
-        return is_memory if every < 0 else self._walk.time - self._walk.last_deep_update >= every
+    def _fitted(self, source: tuple[int, int]) -> Fit:
+        """How frames fit the network, decided with the first one and after every retreat."""
+        if self._fit is None:
+            size = self._size
+            if size is None or size == "auto":
+                everything = self._num_objects * len(self._walkers)
+                size, line = choose_size(source, num_objects=everything, memory=self._options, device=self._device)
+                self._size = size
+                self._notify(line)
+            fit = Fit.of(source, size)
+            if self._ceiling is not None and fit.size > self._ceiling:
+                fit = Fit.of(source, self._ceiling)
+            self._fit = fit
+        return self._fit
 
-    def _is_remembered(self, image: Image, given: Sequence[int]) -> bool:
-        """Whether permanent memory has this image with all of the given objects."""
-        if not given or not self.references:
-            return False
-        digest = _digest(image)
-        return any(one.digest == digest and set(given) <= set(one.object_ids) for one in self.references)
+    def _sides(self) -> Iterator[tuple[Walker, Callable[[Tensor, int], Tensor]]]:
+        """Every walker with the function that mirrors a tensor along an axis for it, and back."""
+        for index, walker in enumerate(self._walkers):
+            yield walker, (lambda tensor, axis: tensor.flip(axis)) if index else (lambda tensor, _axis: tensor)
 
-    def _introduce(self, ids: Sequence[int]) -> None:
-        """Let objects exist from this frame on, with a hidden state of zeros."""
-        walk = self._walk
-        new = [object_id for object_id in ids if object_id not in walk.objects]
-        walk.objects += new
-        self._memory.introduce(new, walk.time)
-        if walk.hidden is not None and new:
-            walk.hidden = torch.cat([walk.hidden, walk.hidden.new_zeros((len(new), *walk.hidden.shape[1:]))])
+    def _persistently(self, work: Callable[[], _T]) -> _T:
+        """Do the work; where there is no memory for it, again with less. It must be whole or repeatable, as `Walker` is."""
+        while True:
+            try:
+                with self._computing():
+                    self._make_again()
+                    return work()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._retreat()  # outside of the handler: the error holds on to everything that was being computed
 
-    def _encode(self, frame: _Frame, image: Image) -> _Encoded:
-        """Keys and features of an image."""
-        planes = frame.shrink_image(self._upload(image))
-        keys, features = self._network.encode_image(planes)
-        return _Encoded(planes, Keys(*(one.float() for one in keys)), features)
+    def _retreat(self) -> None:
+        """Take less memory from now on: smaller pieces, then smaller sizes. Raises DeviceError when nothing is left to try."""
+        fit, where = self._fit, f"no memory left on {self._device}"
+        usable = self._lost is None and all(walker.intact and walker.time == self._time for walker in self._walkers)
+        if not self._frugal:
+            self._frugal = True
+            self._notify(f"{where}: going on in smaller pieces")
+        else:
+            size = None if fit is None else smaller(fit.size)
+            if fit is None or size is None:
+                raise DeviceError(
+                    f"{where}, not even for the smallest size", hint="close what else uses it, or use --device cpu"
+                )
+            usable, self._ceiling, self._fit = False, size, Fit.of(fit.source, size)
+            self._notify(f"{where} for a short side of {fit.size} pixels: going on with {size}, from the last masks")
+        if usable:
+            for walker in self._walkers:
+                walker.economize()
+        else:
+            if self._lost is None:
+                self._lost = [*self._beginnings, *_last_of(self._walkers[0], fit)]
+            self._walkers = self._new_walkers(len(self._walkers))
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
-    def _predict(self, seen: _Encoded, *, update: bool) -> Tensor:
-        """Probabilities (K+1, h, w) of the known objects by memory; `update` advances the hidden state."""
-        walk, (height, width) = self._walk, seen.keys.key.shape[2:]
-        with torch.autocast(self._device.type, enabled=False):
-            answer = self._memory.read(Rows.of(seen.keys), walk.objects)
-        readout = answer.reshape(len(walk.objects), height, width, -1).permute(0, 3, 1, 2)  # which is channels-last
-        probabilities, walk.hidden = self._network.decode(seen.features, readout, self._hidden(height, width), update=update)
-        return probabilities
+    def _new_walkers(self, count: int) -> list[Walker]:
+        """Walkers that remember nothing yet."""
+        walkers = [Walker(self._network, self._options, self._device) for _ in range(count)]
+        for walker in walkers if self._frugal else ():
+            walker.economize()
+        return walkers
 
-    def _hidden(self, height: int, width: int) -> Tensor | None:
-        """The hidden state, made of zeros when there is none yet; None for a network without."""
-        walk, channels = self._walk, self._network.dimensions.hidden
-        if walk.hidden is None and channels:
-            walk.hidden = torch.zeros((len(walk.objects), channels, height, width), device=self._device)
-        return walk.hidden
-
-    def _impose(self, mask: Tensor, given: Sequence[int], predicted: Tensor | None) -> Tensor:
-        """Put given shapes over predicted ones: (K+1, H, W), aggregated.
-
-        mask: uint8 (H, W). predicted: (K'+1, H, W) of the first K' known objects; None when all are given.
-        """
-        layers = []
-        for index, object_id in enumerate(self._walk.objects):
-            if object_id in given:
-                layers.append((mask == object_id).float())
-            else:
-                assert predicted is not None
-                layers.append(predicted[index + 1].masked_fill(mask > 0, 0.0))
-        return aggregate(torch.stack(layers))
-
-    def _learn(self, seen: _Encoded, objects: Tensor, *, is_new: bool, deep: bool) -> None:
-        """Make this a memory frame: add it when it is new, and update the hidden state from it when `deep`."""
-        walk = self._walk
-        walk.last_memory = walk.time
-        hidden = self._hidden(*seen.keys.key.shape[2:])
-        if is_new or (deep and hidden is not None):
-            value = self._network.encode_value(seen.image, seen.features.f16, objects).float()
-            if is_new:
-                values = {object_id: rows_of(one) for object_id, one in zip(walk.objects, value, strict=True)}
-                with torch.autocast(self._device.type, enabled=False):
-                    self._memory.add(Rows.of(seen.keys), values, walk.time)
-            if deep:
-                walk.hidden = self._network.reinforce(value, hidden)
-        if deep:
-            walk.last_deep_update = walk.time
+    def _make_again(self) -> None:
+        """Fill new walkers with the references, and walk through the frames that the lost ones came from."""
+        if self._lost is None:
+            return
+        fit = self._fit
+        assert fit is not None
+        for walker, mirror in self._sides():
+            for digest, kept in self._references.items():
+                walker.remember(digest, fit, mirror(self._send(kept.image), 1), mirror(self._send(kept.mask), 1), kept.ids)
+            for kept in self._lost:
+                given = Given(mirror(self._send(kept.mask), 1), kept.ids)
+                walker.step(fit, mirror(self._send(kept.image), 1), given, last=False)
+        self._time, self._lost = self._walkers[0].time, None
 
     def _upload(self, array: Image | Mask) -> Tensor:
         """A copy on the device."""
-        host = torch.from_numpy(np.ascontiguousarray(array))
+        return self._send(torch.from_numpy(np.ascontiguousarray(array)))
+
+    def _send(self, host: Tensor) -> Tensor:
+        """A tensor of the host on the device."""
         if self._device.type == "cuda":
             return host.pin_memory().to(self._device, non_blocking=True)
         return host
 
-    def _download(self, objects: Tensor) -> Probabilities:
+    def _download(self, found: Tensor, objects: list[int]) -> Probabilities:
         """Known objects' (K'+1, H, W) as (K+1, H, W) by id on the host."""
-        host: Probabilities = objects.float().cpu().numpy()
-        result = np.zeros((self._num_objects + 1, *host.shape[1:]), np.float32)
-        result[0] = host[0]
-        for index, object_id in enumerate(self._walk.objects, start=1):
-            result[object_id] = host[index]
+        found = found.float()
+        if self._device.type == "cuda":
+            host = torch.empty(found.shape, pin_memory=True)
+            host.copy_(found, non_blocking=True)
+            torch.cuda.current_stream(self._device).synchronize()
+        else:
+            host = found.cpu()
+        planes = host.numpy()
+        result = np.zeros((self._num_objects + 1, *planes.shape[1:]), np.float32)
+        for index, object_id in enumerate([0, *objects]):
+            result[object_id] = planes[index]
         return result
 
     @contextlib.contextmanager
@@ -354,13 +327,49 @@ class XMemPropagator:
         """No gradients; on CUDA either half precision or true float32 (no TF32)."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
+            if self._device.type == "cuda":
+                stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False))
             if self._autocast:
                 kind = self._device.type
                 has_bfloat16 = kind != "cuda" or torch.cuda.is_bf16_supported()
                 stack.enter_context(torch.autocast(kind, torch.bfloat16 if has_bfloat16 else torch.float16))
-            elif self._device.type == "cuda":
-                stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False))
             yield
+
+
+def _keep(fit: Fit, image: Tensor, mask: Tensor, ids: tuple[int, ...]) -> _Kept:
+    """What it takes to learn from a frame once more, at working size and on the host."""
+    return _Kept(fit.restore_image(fit.shrink_image(image)).cpu(), fit.unpad(fit.shrink_mask(mask)).cpu(), ids)
+
+
+def _last_of(walker: Walker, fit: Fit | None) -> list[_Kept]:
+    """The last frame of a walk with its result; nothing when there is none or it shows no object. Needs no device memory."""
+    state = walker.state
+    if fit is None or state.image is None or state.probabilities is None:
+        return []
+    best = fit.unpad(state.probabilities.cpu()).argmax(0)
+    mask = torch.tensor([0, *state.objects], dtype=torch.uint8)[best]
+    ids = object_ids(mask.numpy())
+    return [_Kept(fit.restore_image(state.image.cpu()), mask, ids)] if ids else []
+
+
+def _open_network(weights: Weights, device: torch.device, *, winograd: bool) -> XMemNetwork:
+    """The network where it is to run. Raises DeviceError when it does not fit there."""
+    network = load_network(weights)
+    with _device_error(f"{device} has no memory left for the network", "close what else uses it, or use --device cpu"):
+        network.to(device)
+    prepare(network, winograd=winograd)
+    return network
+
+
+@contextlib.contextmanager
+def _device_error(message: str, hint: str) -> Iterator[None]:
+    """Turn an error that says that memory is exhausted into a DeviceError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(message, hint=hint) from error
 
 
 def _device(name: str) -> torch.device:

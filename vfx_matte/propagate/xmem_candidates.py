@@ -6,13 +6,15 @@ next reference is the frame that is least like all frames chosen so far, looking
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from vfx_matte.propagate.candidates import choose_next
-from vfx_matte.propagate.xmem_store import BLOCK_ELEMENTS, Rows, similarity
+from vfx_matte.propagate.xmem_store import BLOCK_ELEMENTS, Rows
 
 
 class FrameKeys(NamedTuple):
@@ -60,16 +62,26 @@ def next_references(
 
 
 def dissimilarity(frame: Rows, known: Rows) -> float:
-    """D: the mean of relu(S(known, frame) − S(frame, known)) over all pairs of positions, in the same order of indices."""
+    """D: the mean of relu(S(known, frame) − S(frame, known)) over all pairs of positions, in the same order of indices.
+
+    S (see `similarity`) is written as one product of P×(2·CK+1) matrices, so that a pair costs two of these and is touched
+    by nothing else before the relu.
+    """
+    (asks, offers), (known_asks, known_offers) = _factors(frame), _factors(known)
     positions = len(frame.key)
     step = max(1, BLOCK_ELEMENTS // positions)
     total = 0.0
     for start in range(0, positions, step):
-        asked, known_asked = (_part(rows, start, step) for rows in (frame, known))
-        total += float((similarity(known, asked) - similarity(frame, known_asked)).relu_().sum())
+        part = slice(start, start + step)
+        gap = torch.mm(asks[part], known_offers.T)
+        total += float(gap.addmm_(known_asks[part], offers.T, alpha=-1).relu_().sum())
     return total / positions**2
 
 
-def _part(rows: Rows, start: int, count: int) -> Rows:
-    """Rows [start, start + count), as queries."""
-    return Rows(*(None if column is None else column[start : start + count] for column in rows))
+def _factors(rows: Rows) -> tuple[Tensor, Tensor]:
+    """A frame as query, [−e, 2qe, −Σ e q²], and as memory, [m², m, 1]·s/√CK: their product over 2·CK + 1 columns is S."""
+    key, shrinkage, selection = rows
+    assert selection is not None
+    asks = torch.cat([-selection, 2 * key * selection, -(selection * key.square()).sum(1, keepdim=True)], 1)
+    offers = torch.cat([key.square(), key, torch.ones_like(shrinkage)], 1)
+    return asks, offers * (shrinkage / math.sqrt(key.shape[1]))

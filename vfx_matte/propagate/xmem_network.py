@@ -10,6 +10,7 @@ A convolution is linear, so where one reads cat[frame, object] the frame's share
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,30 +118,42 @@ class KeyProjection(nn.Module):
         return Keys(self.key_proj(f16), self.d_proj(f16).square() + 1, self.e_proj(f16).sigmoid())
 
 
+class SharedConvolution(nn.Conv2d):
+    """A 3×3 convolution that computes once what is the same for all objects."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, 3, padding=1)
+
+    def forward(self, x: Tensor, frame: Tensor | None = None) -> Tensor:
+        """x: (K, C, h, w). frame: (1, C', h, w), channels that stand before x's and are the same for all objects."""
+        return convolve_shared(x, frame, self.weight, self.bias)
+
+
+def convolve_shared(x: Tensor, frame: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The 3×3 convolution of cat[frame, x] for every object of x; see `SharedConvolution`."""
+    if frame is None:
+        whole: Tensor = functional.conv2d(x, weight, bias, padding=1)
+        return whole
+    of_frame, of_object = weight.split([frame.shape[1], x.shape[1]], dim=1)
+    result: Tensor = functional.conv2d(x, of_object, bias, padding=1)
+    return result.add_(functional.conv2d(frame, of_frame, padding=1))
+
+
 class GroupResBlock(nn.Module):
     """Pre-activated residual block; a 3×3 convolution is the skip where the width changes."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.downsample = nn.Conv2d(channels_in, channels_out, 3, padding=1) if channels_in != channels_out else None
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.downsample = SharedConvolution(channels_in, channels_out) if channels_in != channels_out else None
+        self.conv1 = SharedConvolution(channels_in, channels_out)
+        self.conv2 = SharedConvolution(channels_out, channels_out)
 
     def forward(self, g: Tensor, frame: Tensor | None = None) -> Tensor:
         """g: (K, C, h, w). frame: (1, C', h, w), channels that stand before g's and are the same for all objects."""
-        skip = g if self.downsample is None else _convolve(self.downsample, g, frame)
-        inner = _convolve(self.conv1, functional.relu(g), None if frame is None else functional.relu(frame))
+        skip = g if self.downsample is None else self.downsample(g, frame)
+        inner = self.conv1(functional.relu(g), None if frame is None else functional.relu(frame))
         summed: Tensor = self.conv2(functional.relu(inner, inplace=True)).add_(skip)
         return summed
-
-
-def _convolve(convolution: nn.Conv2d, g: Tensor, frame: Tensor | None) -> Tensor:
-    """The 3×3 convolution of cat[frame, g] for every object of g, with the frame's share computed once."""
-    if frame is None:
-        return convolution(g)
-    of_frame, of_object = convolution.weight.split([frame.shape[1], g.shape[1]], dim=1)
-    result: Tensor = functional.conv2d(g, of_object, convolution.bias, padding=1)
-    return result.add_(functional.conv2d(frame, of_frame, padding=1))
 
 
 class ChannelGate(nn.Module):
@@ -310,6 +323,7 @@ class XMemNetwork(nn.Module):
     def __init__(self, dimensions: Dimensions) -> None:
         super().__init__()
         self.dimensions = dimensions
+        self.pixels_at_once = PIXELS_AT_ONCE
         self.key_encoder = KeyEncoder()
         self.value_encoder = ValueEncoder(dimensions)
         self.key_proj = KeyProjection(dimensions.key)
@@ -322,7 +336,7 @@ class XMemNetwork(nn.Module):
 
     def encode_value(self, image: Tensor, f16: Tensor, objects: Tensor) -> Tensor:
         """Values (K, CV, h, w) of the objects' probabilities (K, H, W) on this image."""
-        parts = with_others(objects).split(_objects_at_once(objects))
+        parts = with_others(objects).split(self._objects_at_once(objects))
         return torch.cat([self.value_encoder(image, f16, part) for part in parts])
 
     def reinforce(self, value: Tensor, hidden: Tensor | None) -> Tensor | None:
@@ -335,25 +349,24 @@ class XMemNetwork(nn.Module):
         self, features: ImageFeatures, readout: Tensor, hidden: Tensor | None, *, update: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Object probabilities (K+1, H, W), background first, and the hidden state to keep; see `Decoder.forward`."""
-        together = _objects_at_once(features.f4, scale=4)
+        together = self._objects_at_once(features.f4, scale=4)
         states = [None] * len(readout) if hidden is None else hidden.split(together)
         pairs = zip(readout.split(together), states, strict=False)
         logits, updated = zip(*(self.decoder(features, one, state, update=update) for one, state in pairs), strict=True)
         objects = torch.cat(logits).squeeze(1).float().sigmoid()
         return aggregate(objects), None if hidden is None else torch.cat(updated)
 
+    def _objects_at_once(self, planes: Tensor, *, scale: int = 1) -> int:
+        """How many objects go through the network in one batch, so that memory is bounded for any number of them.
 
-def _objects_at_once(planes: Tensor, *, scale: int = 1) -> int:
-    """How many objects go through the network in one batch, so that memory is bounded for any number of them.
-
-    planes: (…, H/scale, W/scale).
-    """
-    height, width = planes.shape[-2:]
-    return max(1, PIXELS_AT_ONCE // int(height * width * scale**2))
+        planes: (…, H/scale, W/scale).
+        """
+        height, width = planes.shape[-2:]
+        return max(1, self.pixels_at_once // int(height * width * scale**2))
 
 
 def load_network(weights: Weights) -> XMemNetwork:
-    """Build the network that fits published weights and load them; it is in evaluation mode, on the CPU.
+    """Build the network that fits published weights and copy them in; it is in evaluation mode, on the CPU, channels last.
 
     weights: a file as `torch.save` writes it (read with weights_only=True, so it cannot run code) or its state dict. Key,
     value and hidden dimensions are read from it; a 4-channel first value convolution (trained with one object) is
@@ -367,18 +380,20 @@ def load_network(weights: Weights) -> XMemNetwork:
     with torch.device("meta"):  # no random initialisation of what is overwritten anyway
         network = XMemNetwork(_dimensions(tensors))
     _compare(tensors, network.state_dict())
-    network.load_state_dict(tensors, assign=True)
-    network.eval().requires_grad_(requires_grad=False).float()
+    network.to_empty(device="cpu").to(memory_format=torch.channels_last)
+    network.load_state_dict(tensors)
+    network.eval().requires_grad_(requires_grad=False)
     return network
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     """The state dict in a file."""
-    hint = "XMem.pth is offered at https://github.com/hkchengrex/XMem/releases/tag/v1.0"
+    hint = "vfx-matte weights fetch gets XMem.pth and verifies it"
     if not path.is_file():
         raise PropagatorError(f"there are no XMem weights at {path}", hint=hint)
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        in_place = zipfile.is_zipfile(path)  # what PyTorch wrote before 1.6 cannot be mapped, and is read
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
     except Exception as error:  # a damaged file makes torch.load raise almost anything
         raise PropagatorError(f"{path} is not a file of PyTorch weights: {type(error).__name__}", hint=hint) from error
     if not isinstance(tensors, Mapping):
