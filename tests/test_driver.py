@@ -189,6 +189,16 @@ def test_an_empty_range_is_refused() -> None:
         run({0: block(1, 0)}, 5, 5)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (64, 5), (65, 300), (200, 150)])
+def test_harden_takes_the_most_probable_id_and_the_lower_of_equals(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(4)
+    levels = random.integers(0, 5, (4, *shape)).astype(np.float32)
+    levels[0, :, : shape[1] // 3] = 40  # surely background
+    levels[0] += 0.5 * (levels.sum(axis=0) == 0)
+    probabilities = levels / levels.sum(axis=0)
+    assert np.array_equal(driver.harden(probabilities), probabilities.argmax(axis=0))
+
+
 class Saving(dict[int, Mask]):
     """Finished masks, as a caller keeps them while they arrive."""
 

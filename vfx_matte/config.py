@@ -39,7 +39,9 @@ class Segment:
 
     propagator: str = _option("auto", "auto, builtin or xmem; auto takes xmem when its weights and torch are there")
     weights: Path | None = _option(None, "weights of the xmem propagator; empty = XMem.pth in the model folder")
-    size: int | None = _option(None, "short side in pixels that xmem works at; -1 = the clip's own; empty = video_resize below")
+    size: int | None = _option(
+        None, "short side xmem works at; -1 = the clip's own; 0 = as memory allows, up to 480; empty = video_resize"
+    )
     device: str = _option("auto", "auto, cpu or cuda: where xmem runs")
     memory: str = _option(
         "permanent", "permanent = every mask counts for the whole clip; xmem = only from its frame on, one walk"
@@ -131,7 +133,7 @@ class OldScripts:
 
     src_file_name: str = _option("", "the clip's name without its ending; with src_file_ext it is the default clip")
     src_file_ext: str = _option("mp4", "the clip's ending")
-    video_resize: int = _option(480, "short side XMem works at")
+    video_resize: int | None = _option(None, "short side XMem works at; empty = 480, or less where memory is short")
     model_name: str = _option("XMem", "name of the weights, without .pth")
     object_num: int | None = _option(None, "number of objects the masks are expected to show")
 
@@ -161,8 +163,8 @@ class Settings:
 
     @property
     def size(self) -> int:
-        """The short side in pixels that the xmem propagator works at; -1 = the clip's own."""
-        return self.config.video_resize if self.segment.size is None else self.segment.size
+        """The short side in pixels that the xmem propagator works at; -1 = the clip's own, 0 = as memory allows."""
+        return (self.config.video_resize or 0) if self.segment.size is None else self.segment.size
 
     @property
     def weights(self) -> Path:

@@ -49,7 +49,7 @@ def propagation(
     weights: Annotated[Path | None, typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=PROPAGATION)] = None,
     size: Annotated[
         int | None,
-        typer.Option(metavar="PX", help="Short side xmem works at; -1 = the clip's own.", rich_help_panel=PROPAGATION),
+        typer.Option(metavar="PX", help="Short side xmem works at; -1 = own, 0 = fits memory.", rich_help_panel=PROPAGATION),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=PROPAGATION)] = None,
     memory: Annotated[

@@ -20,15 +20,16 @@ class PropagatorOptions:
 
     name: "auto" (xmem where PyTorch and the weights are there, else builtin), "builtin" or "xmem". memory: "permanent"
     remembers every reference for the whole clip (XMem++), "xmem" uses a reference only from its frame on, in one walk.
-    Of xmem alone: weights: its file; size: the short side it works at in pixels, -1 = the clip's own; device: "auto", "cpu"
-    or "cuda"; mem_every: every how many frames one is put into working memory; long_term: whether older ones are condensed
-    (without, memory grows with the clip); flip: average with the mirrored clip, at twice the cost.
+    Of xmem alone: weights: its file; size: the short side it works at in pixels, -1 = the clip's own, 0 = 480, or as much as
+    free memory is enough for; device: "auto", "cpu" or "cuda"; mem_every: every how many frames one is put into working
+    memory; long_term: whether older ones are condensed (without, memory grows with the clip); flip: average with the mirrored
+    clip, at twice the cost.
     Raises UsageError for values out of range.
     """
 
     name: str = "auto"
     weights: Path = Path("model/XMem.pth")
-    size: int = 480
+    size: int = 0
     device: str = "auto"
     memory: str = "permanent"
     mem_every: int = 5
@@ -66,8 +67,11 @@ class PropagatorOptions:
         notify(reason)
         return replace(self, name=name)
 
-    def open(self, *, num_objects: int) -> Propagator:
-        """Open the decided propagator. Raises as `open_propagator`, and WeightsError for a file with another checksum."""
+    def open(self, *, num_objects: int, notify: Callable[[str], None]) -> Propagator:
+        """Open the decided propagator; notify is told about its size and a lack of memory.
+
+        Raises as `open_propagator`, and WeightsError for a file with another checksum.
+        """
         if self.name != "xmem":
             return open_propagator(self.name, num_objects=num_objects)
         require_known_checksum(self.weights)
@@ -76,8 +80,9 @@ class PropagatorOptions:
             self.name,
             num_objects=num_objects,
             weights=self.weights,
-            size=self.size,
+            size=self.size or "auto",
             device=self.device,
             memory=memory,
             flip=self.flip,
+            notify=notify,
         )

@@ -155,7 +155,7 @@ def segment_clip(
             spans = ", ".join(f"{begin} to {end - 1}" for begin, end in run.missing) or "none"
             reporter.notify(f"frames made again: {spans}; the others stay as they are")
         if missing:
-            carrier = options.open(num_objects=len(objects))
+            carrier = options.open(num_objects=len(objects), notify=reporter.notify)
             numbers = _Numbers(tuple(objects))
             masks = {at: numbers.to_dense(reading.mask) for at, reading in references.readings.items()}
             frames = propagate(
