@@ -141,7 +141,7 @@ def measure(sequence: Sequence480, plan: Plan) -> Measured:
     images = Images(sequence.images)
     watch = Stopwatch(images)
     most = max((int(mask.max()) for mask in references.values()), default=0)
-    carrier = plan.options.open(num_objects=max(most, 1))
+    carrier = plan.options.open(num_objects=max(most, 1), notify=partial(print, file=sys.stderr))
     made = propagate(carrier, images, references, start=0, stop=length, remember=plan.options.remembers)
     with closing(made):
         pairs = (_pair(frame, sequence, plan) for frame in watch.timed(made))
