@@ -66,7 +66,8 @@ class Memory:
     def forget_temporary(self) -> None:
         """Empty working and long-term memory."""
         self._working = Store(self._dimensions, self._like, selects=True)
-        self._long_term = Store(self._dimensions, self._like, selects=False)
+        room = self._options.max_long_term_elements if self._options.long_term else 0
+        self._long_term = Store(self._dimensions, self._like, selects=False, capacity=room)
         self._frames: list[int] = []
         self._born: dict[int, int] = {}
 

@@ -32,8 +32,8 @@ class StoreUsage(NamedTuple):
 class _Column:
     """One growing buffer of rows. Capacity doubles, so adding costs amortised constant time and no copy per frame."""
 
-    def __init__(self, width: int, like: Tensor, *, rows: int = 0) -> None:
-        self._buffer = like.new_zeros((max(rows, 64), width))
+    def __init__(self, width: int, like: Tensor, *, rows: int = 0, capacity: int) -> None:
+        self._buffer = like.new_zeros((max(rows, capacity), width))
         self._size = rows
 
     @property
@@ -85,12 +85,15 @@ def rows_of(planes: Tensor) -> Tensor:
 class Store:
     """Rows with a value for each object."""
 
-    def __init__(self, dimensions: Dimensions, like: Tensor, *, selects: bool) -> None:
-        """like: a tensor of the dtype and on the device of all rows. selects: whether selections are kept."""
-        self.dimensions, self._like = dimensions, like
-        self._key, self._shrinkage = _Column(dimensions.key, like), _Column(1, like)
-        self._selection = _Column(dimensions.key, like) if selects else None
-        self._use, self._life, self._time = _Column(1, like), _Column(1, like), _Column(1, like)
+    def __init__(self, dimensions: Dimensions, like: Tensor, *, selects: bool, capacity: int = 64) -> None:
+        """like: a tensor of the dtype and on the device of all rows. selects: whether selections are kept.
+
+        capacity: rows that there is room for from the start.
+        """
+        self.dimensions, self._like, self._capacity = dimensions, like, capacity
+        self._key, self._shrinkage = self._column(dimensions.key), self._column(1)
+        self._selection = self._column(dimensions.key) if selects else None
+        self._use, self._life, self._time = self._column(1), self._column(1), self._column(1)
         self._values: dict[int, _Column] = {}
 
     @property
@@ -129,7 +132,7 @@ class Store:
     def insert(self, at: int, rows: Rows, values: Mapping[int, Tensor], times: Tensor) -> None:
         """Put rows before row `at`. values: object_id → (n, CV); times: (n,)."""
         for object_id in values:
-            self._values.setdefault(object_id, _Column(self.dimensions.value, self._like, rows=self.size))
+            self._values.setdefault(object_id, self._column(self.dimensions.value, rows=self.size))
         nothing = torch.zeros_like(rows.shrinkage)
         for object_id, column in self._values.items():
             given = values.get(object_id)
@@ -161,7 +164,7 @@ class Store:
 
     def fill(self, object_id: int, rows: slice, values: Tensor) -> None:
         """Give an object, known or new, values (n, CV) in rows that were made without it."""
-        column = self._values.setdefault(object_id, _Column(self.dimensions.value, self._like, rows=self.size))
+        column = self._values.setdefault(object_id, self._column(self.dimensions.value, rows=self.size))
         column.live[rows] = values
 
     def forget_objects(self, kept: Iterable[int]) -> None:
@@ -172,6 +175,9 @@ class Store:
         """Note one read: `affinity` goes to the rows `indices` of the same shape, one life to every row."""
         self._use.live.index_add_(0, indices.reshape(-1), affinity.reshape(-1, 1))
         self._life.live.add_(1)
+
+    def _column(self, width: int, *, rows: int = 0) -> _Column:
+        return _Column(width, self._like, rows=rows, capacity=self._capacity)
 
     def _columns(self) -> list[_Column]:
         plain = [self._key, self._shrinkage, self._use, self._life, self._time, *self._values.values()]
