@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -79,6 +80,20 @@ def test_auto_is_the_one_that_made_the_masks(masked: CommandLine, weights: Path)
     gone = masked("suggest", "clip.mp4", "--json", "--weights", "gone.pth", "-k", "1")
     assert json.loads(gone.stdout)["propagator"] == "builtin"
     assert any("the masks are XMem's" in note and "gone.pth" in note for note in gone.notes)
+
+
+def test_the_segment_command_repeats_how_the_masks_were_made(masked: CommandLine, weights: Path) -> None:
+    """Pasted, it makes a run with the same settings, soft results included."""
+    choices = ("--size", "32", "--memory", "xmem", "--mem-every", "3", "--no-long-term", "--flip", "--soft", "--stop", "4")
+    masked("segment", "clip.mp4", "--mask", "2=m.png", "--propagator", "xmem", "--weights", weights, *choices, "--fresh")
+    manifest = Path("workspace/clip/manifest.json")
+    earlier = json.loads(manifest.read_text(encoding="utf-8"))
+    found = json.loads(masked("suggest", "clip.mp4", "--json", "--weights", weights, "-k", "1").stdout)
+    Path(found["suggestions"][0]["mask"]).write_bytes(Path("m.png").read_bytes())
+    masked(*shlex.split(found["segment_command"])[1:])
+    again = json.loads(manifest.read_text(encoding="utf-8"))
+    assert again["settings"] == earlier["settings"]
+    assert (again["propagator"], again["stop"], len(again["references"])) == ("xmem", 4, 2)
 
 
 def test_weights_that_are_not_there_are_named(masked: CommandLine) -> None:

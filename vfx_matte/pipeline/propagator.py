@@ -86,3 +86,23 @@ class PropagatorOptions:
             flip=self.flip,
             notify=notify,
         )
+
+
+def repeated_settings(settings: Mapping[str, str | int | float | bool], *, weights: Path) -> list[str]:
+    """The options of `segment` that give these settings (`PropagatorOptions.settings`, from a manifest) again.
+
+    What is at its default is left out. weights: where the weights file is; named when it is the one of the settings.
+    """
+    usual = PropagatorOptions(name="xmem").settings
+    words: list[str] = []
+    for key, value in settings.items():
+        if key not in usual or value == usual[key]:
+            continue
+        option = key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif key != "weights":
+            words += [f"--{option}", str(value)]
+    if settings.get("weights") == weights.name and weights != PropagatorOptions().weights:
+        words += ["--weights", str(weights)]
+    return words

@@ -28,6 +28,7 @@ from vfx_matte.media.read import ClipReader
 from vfx_matte.media.stills import is_sequence
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.propagator import repeated_settings
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate import choose_propagator
 from vfx_matte.propagate.candidates import Choice, Describer, choose_next, count_distances, open_describer
@@ -161,7 +162,7 @@ def suggest_frames(
         references=tuple(references),
         considered=len(coverage),
         suggestions=rows,
-        segment_command=_segment_command(clip, rows),
+        segment_command=segment_command(clip, {one.frame: one.mask for one in rows}, weights=options.weights),
         sheet=sheet,
     )
 
@@ -343,13 +344,15 @@ def _clock(seconds: Fraction) -> str:
     return f"{thousandths // 60_000}:{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
 
 
-def _segment_command(clip: SegmentedClip, suggestions: Sequence[Suggestion]) -> str:
-    """The command that segments again, with the references and the suggestions; the earlier masks are kept aside."""
+def segment_command(clip: SegmentedClip, masks: Mapping[int, str], *, weights: Path) -> str:
+    """The command that segments again as the last run did, with more masks; the earlier ones are kept aside.
+
+    masks: file by frame index. weights: the file of xmem, named when its name is that of the run's.
+    """
     manifest = clip.store.manifest
-    masks = {at: _reference_file(clip, at, record) for at, record in manifest.references.items()}
-    masks |= {one.frame: one.mask for one in suggestions}
+    files = {at: _reference_file(clip, at, record) for at, record in manifest.references.items()} | dict(masks)
     words = ["vfx-matte", "segment", str(clip.info.path)]
-    for at, file in sorted(masks.items()):
+    for at, file in sorted(files.items()):
         words += ["--mask", f"{at}={file}"]
     if manifest.start:
         words += ["--start", str(manifest.start)]
@@ -358,7 +361,9 @@ def _segment_command(clip: SegmentedClip, suggestions: Sequence[Suggestion]) -> 
     if is_sequence(clip.info.path):
         words += ["--fps", str(manifest.timeline.average_fps)]
     if manifest.propagator in ("builtin", "xmem"):
-        words += ["--propagator", manifest.propagator]
+        words += ["--propagator", manifest.propagator, *repeated_settings(manifest.settings, weights=weights)]
+    if manifest.is_soft:
+        words.append("--soft")
     if clip.folder.parent != Path("workspace"):
         words += ["--workspace", str(clip.folder.parent)]
     return shlex.join([*words, "--fresh"])
