@@ -16,8 +16,6 @@ def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, .
     probabilities: float32 (K+1, H, W), background first; mask: uint8 (H, W), the ids made of them. For an object with the
     pixels h that is Σ_h p / (|h| + Σ_not-h p), the ratio of the expected intersection to the expected union. An object that
     is nowhere, and not even possible anywhere, is certain: 1. Large pictures are sampled on a grid of about 270 lines.
-
-    On ten DAVIS 2016 sequences it ranks the built-in propagator's frames as the true overlap does (Spearman 0.74).
     """
     step = max(1, min(mask.shape) // _SAMPLED_SIDE_PX)
     sampled = mask[::step, ::step]
