@@ -30,6 +30,7 @@ from vfx_matte.propagate.builtin_cues import WEIGHTS, GuidedFilter, Plate, Pose
 from vfx_matte.propagate.builtin_edges import full_size, shrunk
 from vfx_matte.propagate.builtin_learner import Lesson, learned_evidence, lesson
 from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
+from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
 from vfx_matte.propagate.builtin_words import Frame, Grid, Look, count_locally, grids, in_words
 
@@ -93,6 +94,7 @@ class BuiltinPropagator:
         self._walk: tuple[Array, Future[Walk]] | None = None  # the last frame, gray, and what is being learned from it
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
         self._lookout: Lookout | None = None  # belongs to the appearance
+        self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
         self._shape: tuple[int, int] | None = None
 
     @property
@@ -123,6 +125,7 @@ class BuiltinPropagator:
     def forget_temporary(self) -> None:
         """Forget the walk, and what was learned from masks that only `step` was given."""
         self._walk = None
+        self._steps = self._masked = 0
         if self._adopted:
             self._adopted.clear()
             self._appearance = None
@@ -145,21 +148,29 @@ class BuiltinPropagator:
             flow = cues.optical_flow(look.gray, walking[0])
             frame, walk = worded.result(), walking[1].result()
             carried, smooth = _carry(walk, flow)
-            objects = _segment(carried, frame, self._appearance, flow, smooth, later=self._beside.submit)
+            age = self._age()
+            objects = _segment(carried, frame, self._appearance, flow, smooth, age=age, later=self._beside.submit)
             anchors = walk.anchors
             seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(frame), objects)
             objects[list(seen.lost)] = 0
             if seen.back:
                 carried = _returned(carried, frame, objects, seen.back, self._appearance)
                 smooth = cues.smooth_flow(flow, with_background(carried.objects), smooth.shape[1:3])
-                objects = _segment(carried, frame, self._appearance, flow, smooth, later=self._beside.submit)
+                objects = _segment(carried, frame, self._appearance, flow, smooth, age=age, later=self._beside.submit)
             if not given and not last:
                 doubtful = seen.doubtful - seen.back.keys()
                 self._walk = look.gray, self._beside.submit(_learn, carried, frame, objects, doubtful)
         if mask is not None and (given or (walking is None and self._references)):
             objects = self._pinned(objects, mask, given)
             self._restart(look, objects, given, anchors)
+            self._masked = self._steps
+        self._steps += 1
         return full_size(objects, look.rgb, image, mask, given)
+
+    def _age(self) -> int:
+        """How many frames away the nearest mask is that this walk began with, came by or goes towards."""
+        ahead = () if self._attended is None else self._attended.values()
+        return min([self._steps - self._masked, *(abs(steps - self._steps) for steps in ahead)])
 
     def _check(self, image: Image, mask: Mask | None) -> None:
         """Raise ValueError unless shapes, dtypes and ids are as promised."""
@@ -338,11 +349,18 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
 
 
 def _segment(
-    walk: Walk, frame: Frame, appearance: Appearance, flow: Array, smooth: Array, *, later: Callable[..., Future[Array]]
+    walk: Walk,
+    frame: Frame,
+    appearance: Appearance,
+    flow: Array,
+    smooth: Array,
+    *,
+    age: int,
+    later: Callable[..., Future[Array]],
 ) -> Array:
     """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
 
-    later: begins a call in another thread.
+    age: how many frames away the nearest reference is. later: begins a call in another thread.
     """
     grid, _ = grids(frame.look.shape, frame.look.texture_shape)
     alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
@@ -350,6 +368,7 @@ def _segment(
     if not alive:
         return objects
     worded = later(_word_evidence, walk, frame, appearance)
+    fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
     scene = 1 - walk.objects.sum(axis=0)
     background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
     background_surprise = cues.motion_surprise(flow, background_flow, scene > cues.SURELY_BACKGROUND)
@@ -374,6 +393,9 @@ def _segment(
         if taught is not None and learned is not None:
             classifier = taught.mixed(learned, 0.5).solved()
             evidence += WEIGHTS.learned * learned_evidence(frame.look.descriptor, classifier, prior, cues.GATE_PX + 4)
+        memory = appearance.memories[index]
+        if memory is not None:
+            evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
         near = outside <= cues.GATE_PX
         evidence = cues.size_kept(evidence, prior, near)
         first = np.where(near, cues.sigmoid(evidence), np.float32(0))

@@ -40,6 +40,7 @@ class FusionWeights:
     motion: float = 0.55  # moves like the object around here, or like the background
     motion_whole: float = 1.0  # moves like the background and unlike the object as a whole; speaks only against
     learned: float = 4.0  # the classifier trained on this clip (`builtin_learner`)
+    nearest: float = 3.0  # pixels of the references that look like it and lie there (`builtin_nearest`)
     background_plate: float = 0.30  # unlike the clean background seen here before
     object_plate: float = 0.30  # like the object seen here before
 
@@ -52,6 +53,9 @@ GATE_PX = 24
 
 SURELY_OBJECT, SURELY_BACKGROUND = 0.7, 0.9
 """Warped masks (and what they leave to the background) above these are taken to move as their class does."""
+
+FORGOTTEN_FRAMES = 30.0
+"""How far from a reference what it shows of a place counts 1/e."""
 
 GROWTH, SHRINKAGE, MAX_SHIFT = 1.05, 0.5, 2.0
 """How much an object's area may change against its warped mask before evidence is shifted, and by how much at most."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin_learner import Lesson, average, lesson
+from vfx_matte.propagate.builtin_nearest import Memory, memorised
 from vfx_matte.propagate.builtin_return import Lookout, Portrait
 from vfx_matte.propagate.builtin_words import Frame, Look, Vocabulary, count_locally, in_words, learn_vocabulary
 
@@ -26,14 +27,15 @@ class Reference:
 class Appearance:
     """What references teach: the words, and how often each object, and the rest of the same frames, have each of them.
 
-    color, texture: float32 (2, K, N), soft pixel counts, inside first, outside second. lessons: one for each object, None
-    for one that no reference shows. ids: the objects that were shown.
+    color, texture: float32 (2, K, N), soft pixel counts, inside first, outside second. lessons, memories: one for each object,
+    None for one that no reference shows. ids: the objects that were shown.
     """
 
     vocabulary: Vocabulary
     color: Array
     texture: Array
     lessons: tuple[Lesson | None, ...]
+    memories: tuple[Memory | None, ...]
     ids: frozenset[int]
 
 
@@ -59,14 +61,15 @@ def study(references: Sequence[Reference]) -> Appearance:
             inside = classes[1:][rows]
             total[0, rows] += inside
             total[1, rows] += classes.sum(axis=0) - inside
-    lessons = []
+    lessons, memories = [], []
     for index in range(num_objects):
         shown = [one for one in references if index + 1 in one.ids]
         taught = [lesson(one.look.descriptor, one.objects[index], certain=True) for one in shown]
         lessons.append(average(taught) if taught else None)
+        memories.append(memorised([(one.look.descriptor, one.objects[index]) for one in shown]))
     color, texture = totals
     ids = frozenset().union(*(reference.ids for reference in references))
-    return Appearance(vocabulary, color, texture, tuple(lessons), ids)
+    return Appearance(vocabulary, color, texture, tuple(lessons), tuple(memories), ids)
 
 
 def watch(references: Sequence[Reference], appearance: Appearance) -> Lookout:
