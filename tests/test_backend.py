@@ -23,9 +23,12 @@ from vfx_matte import backend
 from vfx_matte.backend import (
     Device,
     bounding_box,
+    box_mean,
     box_sum,
     choose_device,
     components,
+    enlarged,
+    shrunk,
     squared_distance,
     to_device,
     to_numpy,
@@ -35,7 +38,16 @@ from vfx_matte.composite import channel_mattes, luma_matte, over_color, over_pic
 from vfx_matte.errors import DeviceError, UsageError
 from vfx_matte.masks import Matte, Palette
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
-from vfx_matte.refine import EdgeOptions, refine, refine_objects, refine_soft
+from vfx_matte.refine import (
+    Despill,
+    EdgeOptions,
+    despill,
+    estimate_foreground,
+    make_matte,
+    refine,
+    refine_objects,
+    refine_soft,
+)
 
 # --- choosing a device ---------------------------------------------------------------------------------------------------
 
@@ -243,6 +255,54 @@ def primitives(move: Move) -> Iterator[Any]:
 JOBS = [primitives, refined, softened, composited]
 
 
+def means(move: Move) -> Iterator[Any]:
+    """The primitives in floats, on sizes that the factors divide and that they do not."""
+    rng = np.random.default_rng(5)
+    for shape in ((61, 83), (60, 84, 3), (7, 2)):
+        values = move(rng.random(shape).astype(np.float32))
+        for size in (1, 3, 15):
+            yield box_mean(values, size)
+        for factor in (1, 2, 6):
+            small = shrunk(values, factor)
+            yield small
+            yield enlarged(small, factor, shape[:2])
+
+
+def from_pictures(move: Move) -> Iterator[Any]:
+    ids, rng = mask_of_two(), np.random.default_rng(2)
+    noise = cv2.GaussianBlur(rng.random((61, 83, 3)).astype(np.float32), (0, 0), 2) * 200
+    sides = np.where((ids != 0)[..., None], np.float32([150, 60, 20]), np.float32([20, 90, 140]))
+    image = move(np.clip(cv2.GaussianBlur(sides, (0, 0), 1.5) + noise, 0, 255).astype(np.uint8))
+    mask, soft = move(ids), {at: move(cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5)) for at in (3, 7)}
+    for options in (
+        EdgeOptions(method="guided"),
+        EdgeOptions(method="guided", band_px=20, median_px=7, grow_px=2, feather_px=3),
+    ):
+        yield make_matte(mask, image=image, options=options).alpha / 65535
+        yield make_matte(mask, image=image, soft=soft, objects=(7,), options=options).alpha / 65535
+        yield make_matte(mask & 0, image=image, options=options).alpha / 65535
+
+
+def cleaned(move: Move) -> Iterator[Any]:
+    alpha = cv2.GaussianBlur((mask_of_two() != 0).astype(np.float32), (0, 0), 3)
+    matte = Matte(move(np.rint(alpha * 65535).astype(np.uint16)))
+    for model, bits, shift in (
+        ("yuv", 8, (1, 1)),
+        ("yuv", 10, (1, 0)),
+        ("yuv", 8, (2, 0)),
+        ("rgb", 16, (0, 0)),
+        ("gray", 8, (0, 0)),
+    ):
+        picture = moved(picture_of(model, bits, shift, 1), move)
+        for key in ("green", "blue"):
+            for plane in despill(estimate_foreground(picture, matte), matte, Despill(key=key)).planes:
+                yield plane / picture.layout.full
+
+
+FLOAT_JOBS: list[tuple[Callable[[Move], Iterator[Any]], float]] = [(means, 1e-5), (from_pictures, 0.02), (cleaned, 0.006)]
+"""With the largest difference that devices may have: sums of floats come in another order, and uint8 means round."""
+
+
 class StrictArray(np.ndarray):
     """An array on a device of its own: only its kind, scalars and Python numbers may come near it."""
 
@@ -306,7 +366,21 @@ def strict_ndimage() -> ModuleType:
     def distance_transform_edt(image: np.ndarray) -> np.ndarray:
         return cv2.distanceTransform(image, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float64)
 
+    def uniform_filter(values: np.ndarray, size: tuple[int, ...], mode: str) -> np.ndarray:
+        assert mode == "nearest"
+        assert len(size) == values.ndim
+        assert size[0] == size[1]
+        assert size[2:] in ((), (1,))
+        return cv2.boxFilter(values, -1, size[:2], borderType=cv2.BORDER_REPLICATE).reshape(values.shape)
+
+    def map_coordinates(values: np.ndarray, at: np.ndarray, order: int, mode: str) -> np.ndarray:
+        assert (order, mode) == (1, "nearest")
+        rows, columns = at.astype(np.float32)
+        return cv2.remap(values, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
     module = ModuleType("cupyx.scipy.ndimage")
+    module.uniform_filter = on_device(uniform_filter)
+    module.map_coordinates = on_device(map_coordinates)
     module.label = on_device(label)
     module.distance_transform_edt = on_device(distance_transform_edt)
     return module
@@ -342,6 +416,18 @@ def test_array_code_never_mixes_devices(job: Callable[[Move], Iterator[Any]], re
         np.testing.assert_array_equal(to_numpy(result), wanted, strict=True)
 
 
+@pytest.mark.parametrize(("job", "largest"), FLOAT_JOBS)
+def test_float_array_code_never_mixes_devices(
+    job: Callable[[Move], Iterator[Any]], largest: float, request: pytest.FixtureRequest
+) -> None:
+    expected = list(job(lambda array: array))
+    results = list(job(request.getfixturevalue("strict_device")))
+    for result, wanted in zip(results, expected, strict=True):
+        assert type(result) is StrictArray
+        assert result.dtype == wanted.dtype
+        np.testing.assert_allclose(to_numpy(result), wanted, rtol=0, atol=largest)
+
+
 def test_the_stand_in_refuses_host_arrays(strict_device: Move) -> None:
     array, host = strict_device(np.arange(4)), np.arange(4)
     for mix in (lambda: array + host, lambda: array[host], lambda: xp(array).where(array > 1, array, host)):
@@ -359,3 +445,14 @@ def test_the_gpu_gives_what_the_cpu_gives(job: Callable[[Move], Iterator[Any]], 
     for result, wanted in zip(results, expected, strict=True):
         assert xp(result) is not np
         np.testing.assert_array_equal(to_numpy(result), wanted, strict=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("job", "largest"), FLOAT_JOBS)
+def test_the_gpu_gives_nearly_what_the_cpu_gives(job: Callable[[Move], Iterator[Any]], largest: float, gpu: Move) -> None:
+    expected = list(job(lambda array: array))
+    results = list(job(gpu))
+    for result, wanted in zip(results, expected, strict=True):
+        assert xp(result) is not np
+        assert result.dtype == wanted.dtype
+        np.testing.assert_allclose(to_numpy(result), wanted, rtol=0, atol=largest)

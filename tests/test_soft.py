@@ -379,7 +379,7 @@ def near_edge(mask: Gray, distance_px: float) -> npt.NDArray[np.bool_]:
 
 def test_soft_edges_are_nearer_to_the_truth_than_hard_ones(scene: CommandLine) -> None:
     """The scene's own antialiased matte, motion blur and fur included, decides. The first mask was given, so it is left out."""
-    scene("alpha", "-o", "soft.mkv")
+    scene("alpha", "-o", "soft.mkv", "--soft-edges")
     scene("alpha", "-o", "hard.mkv", "--no-soft-edges")
     soft, hard = alphas(Path("soft.mkv")), alphas(Path("hard.mkv"))
     assert len(soft) == len(hard) == FRAMES
@@ -410,7 +410,7 @@ def test_the_luma_matte_and_the_stills_are_the_alpha(scene: CommandLine) -> None
 
 def test_the_green_screen_mixes_along_the_edge(scene: CommandLine, ffmpeg: Callable[..., None]) -> None:
     """out = key + (source - key)·α in every sample of luma; read by the ffmpeg program."""
-    scene("greenback", "-o", "green.mkv", "--codec", "ffv1")
+    scene("greenback", "-o", "green.mkv", "--codec", "ffv1", "--no-foreground")
     scene("alpha", "-o", "cut.mkv")
     for name in ("green.mkv", "scene.mp4"):
         ffmpeg(

@@ -160,6 +160,58 @@ def box_sum(binary: Array, size_px: int) -> Array:
     return counted
 
 
+def box_mean(values: Array, size_px: int) -> Array:
+    """The mean of the square window around every pixel; beyond the border the edge pixels repeat.
+
+    values: float32 (H, W) or (H, W, C); size_px: odd side of the window. Returns the same shape and dtype.
+    """
+    if _on_host(values):
+        return cv2.boxFilter(values, -1, (size_px, size_px), borderType=cv2.BORDER_REPLICATE).reshape(values.shape)
+    from cupyx.scipy.ndimage import uniform_filter
+
+    mean: Array = uniform_filter(values, size=(size_px, size_px, 1)[: values.ndim], mode="nearest")
+    return mean
+
+
+def shrunk(values: Array, factor: int) -> Array:
+    """Means of blocks of `factor` × `factor` pixels; incomplete blocks at the end repeat the edge pixels.
+
+    values: float32 or uint8, (H, W) or (H, W, C). Returns (⌈H / factor⌉, ⌈W / factor⌉) or the same with C, of the same dtype;
+    uint8 is rounded.
+    """
+    if factor == 1:
+        return values
+    missing = (-values.shape[0] % factor, -values.shape[1] % factor)
+    if any(missing):
+        sides = ((0, missing[0]), (0, missing[1]), (0, 0))[: values.ndim]
+        values = xp(values).pad(values, sides, mode="edge")
+    height, width = values.shape[0] // factor, values.shape[1] // factor
+    if _on_host(values):
+        return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, *values.shape[2:])
+    means: Array = values.reshape(height, factor, width, factor, *values.shape[2:]).mean(axis=(1, 3), dtype=np.float32)
+    return xp(values).rint(means).astype(np.uint8) if values.dtype == np.uint8 else means
+
+
+def enlarged(values: Array, factor: int, shape: tuple[int, int]) -> Array:
+    """What `shrunk` undone looks like, bilinear between the blocks' centres: (h, w) or (h, w, C) to `shape` (H, W)."""
+    height, width = shape
+    if factor == 1:
+        return values[:height, :width]
+    if _on_host(values):
+        size = (values.shape[1] * factor, values.shape[0] * factor)
+        large: Array = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+        return large.reshape(size[1], size[0], *values.shape[2:])[:height, :width]
+    from cupyx.scipy.ndimage import map_coordinates
+
+    module = xp(values)
+    rows, columns = ((module.arange(length, dtype=np.float32) + 0.5) / factor - 0.5 for length in shape)
+    at = module.stack(module.meshgrid(rows, columns, indexing="ij"))
+    channels = values.reshape(*values.shape[:2], -1)
+    planes = [map_coordinates(channels[..., index], at, order=1, mode="nearest") for index in range(channels.shape[2])]
+    result: Array = module.stack(planes, axis=-1).reshape(height, width, *values.shape[2:])
+    return result
+
+
 def squared_distance(binary: Array) -> Array:
     """Squared Euclidean distance from every pixel to the nearest zero pixel, in px²; 0 on the zeros themselves.
 

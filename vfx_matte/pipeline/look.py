@@ -1,4 +1,4 @@
-"""How the subject is cut out. Takes a segmented clip and a look, gives the matte of any frame; never touches a picture.
+"""How the subject is cut out. Takes a segmented clip and what a user chose, gives a settled look; never touches a picture.
 
 A clip's edges are soft on all frames or on none, so that no edge flickers: that is settled before anything is rendered.
 """
@@ -6,15 +6,13 @@ A clip's edges are soft on all frames or on none, so that no edge flickers: that
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-import numpy as np
-
-from vfx_matte.backend import Device, to_device
+from vfx_matte.backend import Device
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import Mask, Matte
 from vfx_matte.pipeline.project import SegmentedClip
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.refine import EdgeOptions, refine, refine_soft
+from vfx_matte.refine import Despill, EdgeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +20,18 @@ class Look:
     """What is shown and how its edge is treated.
 
     objects: ids that are kept, None = all of them. soft: take edges from the soft results of `segment`; None = when the
-    clip has them, with a notice.
+    clip has them, with a notice; edges "hard" never do. foreground: give soft pixels the subject's own colour, without the
+    background that shone through. despill: take the light of a screen off the subject. stabilize: 0 (off) to 1, how much
+    edges are kept from flickering. weights: the folder of the network that edges "vitmatte" are made by.
     """
 
     objects: tuple[int, ...] | None = None
     edges: EdgeOptions = field(default_factory=EdgeOptions)
     soft: bool | None = None
+    foreground: bool = True
+    despill: Despill | None = None
+    stabilize: float = 0.0
+    weights: Path = Path("model/vitmatte")
     device: Device = Device.CPU
 
 
@@ -36,27 +40,15 @@ def with_edges(clip: SegmentedClip, look: Look, reporter: Reporter) -> Look:
 
     Raises WorkspaceError when soft results are to be used and are not there for every frame that has a mask.
     """
+    if look.edges.method == "hard":
+        return replace(look, soft=False)
     if look.soft is None and clip.store.is_soft:
-        reporter.notify("edges are soft, from segment --soft; --no-soft-edges takes them from the masks alone")
+        source = "the picture and segment --soft" if look.edges.needs_picture else "segment --soft"
+        reporter.notify(f"edges are soft, from {source}; --no-soft-edges takes them from the masks alone")
     is_soft = clip.store.is_soft if look.soft is None else look.soft
     if is_soft:
         clip.store.check_soft(chosen_objects(clip, look))
     return replace(look, soft=is_soft)
-
-
-def matte_of(clip: SegmentedClip, frame_index: int, mask: Mask | None, look: Look) -> Matte:
-    """Alpha of the chosen objects on one frame, on the look's device.
-
-    mask: the frame's, None = it has none and nothing is shown. look: from `with_edges`.
-    Raises WorkspaceError when a soft result is damaged.
-    """
-    if mask is None:
-        return Matte(to_device(np.zeros(clip.info.shape, np.uint8), look.device))
-    on_device = to_device(mask, look.device)
-    if not look.soft:
-        return refine(on_device, objects=look.objects, options=look.edges)
-    soft = {object_id: to_device(clip.soft(object_id, frame_index), look.device) for object_id in chosen_objects(clip, look)}
-    return refine_soft(on_device, soft, objects=look.objects, options=look.edges)
 
 
 def chosen_objects(clip: SegmentedClip, look: Look) -> tuple[int, ...]:

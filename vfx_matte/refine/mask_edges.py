@@ -1,4 +1,4 @@
-"""Mask to matte: smooth, clean, grow and feather edges. Takes object ids, gives alpha or ids again; knows no file and no time.
+"""Edges from masks and probabilities alone: smooth, clean, grow, feather. Takes object ids, gives alpha or ids again.
 
 Every step works inside the bounding box of the objects only, because whole frames are what costs at 1080p and above.
 
@@ -11,17 +11,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.backend import Array, bounding_box, box_sum, components, squared_distance, xp
-from vfx_matte.errors import UsageError
+from vfx_matte.backend import Array, Region, bounding_box, box_sum, components, squared_distance, xp
 from vfx_matte.masks import Mask, Matte, object_ids
-
-LARGEST_EDGE_PX = 500
-"""Upper bound of feather and grow, so that distances are exact (see backend.squared_distance)."""
+from vfx_matte.refine.options import EdgeOptions
 
 SOFT_REACH_PX, LEAST_SOFT_REACH_PX = 16, 4
 """How far a soft edge reaches to each side of the hard one: at 1080 lines, scaled with the frame; and at least."""
@@ -33,59 +29,6 @@ _ONE = 65535  # alpha 1.0 in 16 bits
 _TAPS_SHIFT = 15  # weights of the feather are multiples of 2^-15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeOptions:
-    """How a mask's edge is treated; all sizes in pixels of the source.
-
-    The order is fixed: specks, holes, median, grow or shrink, feather. Specks and holes go first so that they have no vote
-    in the median; growing comes after it so that the distance is measured from the edge the eye sees.
-
-    remove_specks_area_px: a piece (8-connected) of at most this area, in pixels, is dropped; 0 = off.
-    fill_holes_area_px: a hole (4-connected, not touching the frame's edge) of at most this area is filled; 0 = off.
-    median_px: odd side of the median's window, at most 255; 0 or 1 = off; None = 21 at 1080 lines, scaled with the frame.
-    grow_px: radius by which the edge moves outwards with a round brush; negative shrinks. Frame borders do not move.
-    feather_px: width of the soft edge, half inside and half outside; alpha is 0.5 on the hard edge. 0 = hard.
-
-    Raises UsageError for values outside these ranges.
-    """
-
-    median_px: int | None = None
-    feather_px: float = 0.0
-    grow_px: int = 0
-    fill_holes_area_px: int = 0
-    remove_specks_area_px: int = 0
-
-    def __post_init__(self) -> None:
-        median = self.median_px
-        if median is not None and median != 0 and (median % 2 == 0 or not 1 <= median <= 255):
-            raise UsageError(f"median is {median} px, expected 0 (off) or an odd number from 1 to 255")
-        if not 0 <= self.feather_px <= LARGEST_EDGE_PX:
-            raise UsageError(f"feather is {self.feather_px} px, expected 0 to {LARGEST_EDGE_PX}")
-        if abs(self.grow_px) > LARGEST_EDGE_PX:
-            raise UsageError(f"grow is {self.grow_px} px, expected -{LARGEST_EDGE_PX} to {LARGEST_EDGE_PX}")
-        for name, area in (("holes", self.fill_holes_area_px), ("specks", self.remove_specks_area_px)):
-            if area < 0:
-                raise UsageError(f"area of {name} is {area} px, expected 0 (off) or more")
-
-    def window_px(self, shape: tuple[int, int]) -> int:
-        """The odd side of the median's window for a frame of this (H, W); 1 = off.
-
-        The automatic size follows the shorter side, so that a portrait clip is treated as the same clip lying down.
-        """
-        if self.median_px is None:
-            return int(21 * min(shape) / 1080) | 1
-        return max(1, self.median_px)
-
-    def mean_px(self, shape: tuple[int, int]) -> int:
-        """The odd side of the window in which `refine_soft` averages probabilities: half of the median's; 1 = off."""
-        return (self.window_px(shape) - 1) // 2 | 1
-
-    @property
-    def reach_px(self) -> int:
-        """How far the result can lie outside the bounding box of the mask; at least 1, a frame of background."""
-        return 1 + max(0, self.grow_px) + math.ceil(self.feather_px / 2)
-
-
 def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions) -> Matte:
     """Make one matte of the chosen objects taken together.
 
@@ -94,15 +37,14 @@ def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeO
     uint16 0..65535, whatever the mask holds, so that the type never changes within a clip.
     Raises ValueError when the mask is not uint8 (H, W).
     """
-    _check(mask)
-    feathered = options.feather_px > 0
+    feather_px = options.blur_px(frame_shape(mask))
+    feathered = feather_px > 0
     alpha = xp(mask).zeros(mask.shape, np.uint16 if feathered else np.uint8)
-    region = bounding_box(mask, margin_px=options.reach_px)
+    region = bounding_box(mask, margin_px=options.reach_px + math.ceil(feather_px / 2))
     if region is None:
         return Matte(alpha)
-    binary = _without_holes(_without_specks(_chosen(mask[region], objects), options), options)
-    binary = _resized(_median(binary, options.window_px(mask.shape)), options.grow_px)
-    alpha[region] = _feathered(binary, options.feather_px) if feathered else binary * 255
+    binary = _resized(cleaned(mask, region, objects, options), options.grow_px)
+    alpha[region] = _feathered(binary, feather_px) if feathered else binary * 255
     return Matte(alpha)
 
 
@@ -129,23 +71,60 @@ def refine_soft(
     Returns a Matte on the same device, uint16 0..65535, whatever the arguments hold.
     Raises ValueError when an array is not uint8 of the mask's (H, W) or an object's probabilities are not there.
     """
-    _check(mask)
-    height, width = mask.shape
-    chosen = tuple(soft) if objects is None else objects
-    for object_id in chosen:
-        if object_id not in soft or soft[object_id].shape != mask.shape or soft[object_id].dtype != np.uint8:
-            raise ValueError(f"soft result of object {object_id} is not there, or not uint8 {mask.shape}")
-    alpha = xp(mask).zeros(mask.shape, np.uint16)
-    reach_px, mean_px = soft_reach_px((height, width)), options.mean_px((height, width))
-    region = bounding_box(mask, margin_px=options.reach_px + math.ceil(reach_px) + mean_px)
+    shape = frame_shape(mask)
+    check_soft(mask, soft, objects)
+    alpha = xp(mask).zeros(shape, np.uint16)
+    feather_px = options.blur_px(shape)
+    margin_px = options.reach_px + math.ceil(soft_reach_px(shape) + feather_px / 2) + options.mean_px(shape)
+    region = bounding_box(mask, margin_px=margin_px)
     if region is None:
         return Matte(alpha)
-    binary = _without_holes(_without_specks(_chosen(mask[region], objects), options), options)
-    binary = _median(binary, options.window_px((height, width)))
-    probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
-    shaped = _edged(binary, probability, reach_px=reach_px, mean_px=mean_px)
-    alpha[region] = _weighted_mean(_moved(shaped, options.grow_px), options.feather_px)
+    shaped = softened(cleaned(mask, region, objects, options), region, soft, objects, shape=shape, options=options)
+    alpha[region] = finished(shaped, options, feather_px)
     return Matte(alpha)
+
+
+def frame_shape(mask: Mask) -> tuple[int, int]:
+    """(H, W) of a mask. Raises ValueError when it is not uint8 (H, W)."""
+    _check(mask)
+    height, width = mask.shape
+    return int(height), int(width)
+
+
+def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] | None) -> None:
+    """Raise ValueError when probabilities of a chosen object are not there, or not uint8 of the mask's (H, W)."""
+    for object_id in soft if objects is None else objects:
+        if object_id not in soft or soft[object_id].shape != mask.shape or soft[object_id].dtype != np.uint8:
+            raise ValueError(f"soft result of object {object_id} is not there, or not uint8 {mask.shape}")
+
+
+def cleaned(mask: Mask, region: Region, objects: tuple[int, ...] | None, options: EdgeOptions) -> Array:
+    """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8 0 and 1."""
+    binary = _without_holes(_without_specks(_chosen(mask[region], objects), options), options)
+    return _median(binary, options.window_px(frame_shape(mask)))
+
+
+def softened(
+    binary: Array,
+    region: Region,
+    soft: Mapping[int, Array],
+    objects: tuple[int, ...] | None,
+    *,
+    shape: tuple[int, int],
+    options: EdgeOptions,
+) -> Array:
+    """Alpha of what `cleaned` gave, with the edges of the objects' probabilities (see `refine_soft`): uint16 0..65535.
+
+    shape: (H, W) of the frame that `region` lies in.
+    """
+    chosen = tuple(soft) if objects is None else objects
+    probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
+    return _edged(binary, probability, reach_px=soft_reach_px(shape), mean_px=options.mean_px(shape))
+
+
+def finished(alpha: Array, options: EdgeOptions, feather_px: float) -> Array:
+    """Grow or shrink, then feather: uint16 0..65535 to the same."""
+    return _weighted_mean(_moved(alpha, options.grow_px), feather_px)
 
 
 def soft_reach_px(shape: tuple[int, int]) -> float:

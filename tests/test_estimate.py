@@ -1,0 +1,274 @@
+"""Alpha from the picture: its promises outside the band, its accuracy where the truth is known, and what it refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_refine import disk
+
+from vfx_matte.errors import UsageError
+from vfx_matte.masks import Image, Mask
+from vfx_matte.refine import PICTURE_METHODS, EdgeOptions, make_matte, open_estimator, refine, refine_soft
+from vfx_matte.refine.estimators import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
+from vfx_matte.refine.guided import GuidedAlpha
+from vfx_matte.refine.local_colors import learn_colors
+from vfx_matte.refine.trimap import band_px, signed_distance, trimap_of
+
+ONE = 65535
+GUIDED = EdgeOptions(method="guided")
+fast = settings(deadline=None, max_examples=25)
+needs_pymatting = pytest.mark.skipif(importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed")
+
+
+def scene(
+    kind: str, *, seed: int = 0, shape: tuple[int, int] = (360, 480), grain: float = 1.5
+) -> tuple[Image, np.ndarray, Mask]:
+    """A reddish subject over a bluish background, both textured: uint8 picture, float32 true alpha, the mask alpha >= 0.5."""
+    rng, (height, width) = np.random.default_rng(seed), shape
+    large = np.zeros((height * 2, width * 2), np.uint8)
+    cv2.ellipse(large, (width, height), (width // 2, int(height * 0.6)), 15, 0, 360, 255, -1)
+    if kind == "hair":
+        for angle in rng.uniform(0, 2 * np.pi, 160):
+            start = np.array([width + width / 2.1 * np.cos(angle), height + height * 0.57 * np.sin(angle)])
+            bends = np.cumsum(rng.normal(0, 0.15, 8)) + angle
+            steps = np.stack([np.cos(bends), np.sin(bends)], axis=-1) * rng.uniform(4, 9)
+            strand = np.cumsum(np.vstack([start, steps]), axis=0).astype(np.int32)
+            cv2.polylines(large, [strand], False, 255, 2, cv2.LINE_AA)
+    alpha = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    if kind == "motion":
+        alpha = cv2.blur(alpha, (9, 1))
+    if kind == "defocus":
+        alpha = cv2.GaussianBlur(alpha, (0, 0), 2)
+    noise = [cv2.GaussianBlur(rng.standard_normal((*shape, 3)).astype(np.float32), (0, 0), 5) * 60 for _ in range(2)]
+    front, back = np.float32([190, 90, 60]) + noise[0], np.float32([70, 110, 170]) + noise[1]
+    image = alpha[..., None] * front + (1 - alpha[..., None]) * back + rng.normal(0, grain, (*shape, 3))
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8), alpha, (alpha >= 0.5).astype(np.uint8)
+
+
+def error(alpha: np.ndarray, truth: np.ndarray) -> float:
+    """Sum of absolute differences, in pixels."""
+    return float(np.abs(alpha.astype(np.float32) / np.iinfo(alpha.dtype).max - truth).sum())
+
+
+# ---------------------------------------------------------------- how good it is
+
+
+@pytest.mark.parametrize(("kind", "times"), [("hair", 10), ("motion", 5), ("defocus", 4), ("plain", 10)])
+def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
+    image, truth, mask = scene(kind)
+    guided = make_matte(mask, image=image, options=GUIDED).alpha
+    median = make_matte(mask, options=EdgeOptions()).alpha
+    assert error(guided, truth) * times < error(median, truth)
+
+
+def test_grain_is_told_from_structure() -> None:
+    """What the distance from the edge explains is freed of it."""
+    image, truth, mask = scene("motion", grain=14)
+    guided = make_matte(mask, image=image, options=GUIDED).alpha
+    assert error(guided, truth) * 3.1 < error(make_matte(mask, options=EdgeOptions()).alpha, truth)
+
+
+@pytest.mark.parametrize("kind", ["hair", "motion", "defocus"])
+def test_gray_pictures_are_enough(kind: str) -> None:
+    image, truth, mask = scene(kind)
+    gray = np.repeat(image[..., :1], 3, axis=2)
+    guided = make_matte(mask, image=gray, options=GUIDED).alpha
+    assert error(guided, truth) * 3 < error(make_matte(mask, options=EdgeOptions()).alpha, truth)
+
+
+def test_a_displaced_mask_is_put_right() -> None:
+    image, truth, mask = scene("plain")
+    for wrong in (
+        np.roll(mask, 3, axis=1),
+        cv2.erode(mask, np.ones((5, 5), np.uint8)),
+        cv2.dilate(mask, np.ones((5, 5), np.uint8)),
+    ):
+        guided = make_matte(wrong, image=image, options=GUIDED).alpha
+        assert error(guided, truth) * 3 < error(wrong * np.uint8(255), truth)
+
+
+@needs_pymatting
+@pytest.mark.parametrize("kind", ["motion", "defocus"])
+def test_closed_form_is_nearer_to_the_truth_than_the_median(kind: str) -> None:
+    image, truth, mask = scene(kind, shape=(180, 240))
+    closed = make_matte(mask, image=image, options=EdgeOptions(method="closed-form")).alpha
+    assert error(closed, truth) * 3 < error(make_matte(mask, options=EdgeOptions()).alpha, truth)
+
+
+def test_probabilities_decide_where_colours_say_nothing() -> None:
+    """One grey everywhere: alpha follows the prior, which is the probabilities where there are any."""
+    mask = np.zeros((120, 160), np.uint8)
+    mask[:, 80:] = 1
+    image = np.full((120, 160, 3), 128, np.uint8)
+    shares = [np.clip((np.arange(160) - 80 + shift) / 12 + 0.5, 0, 1) for shift in (4, -4)]
+    more, less = (
+        make_matte(mask, image=image, soft={1: np.tile(np.rint(255 * share).astype(np.uint8), (120, 1))}, options=GUIDED).alpha
+        for share in shares
+    )
+    assert more[60, 70:90].mean() > less[60, 70:90].mean() + ONE / 10
+
+
+# ---------------------------------------------------------------- what holds always
+
+
+@fast
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2.0, 9.0, 40.0]), st.sampled_from([(40, 60), (90, 37), (1, 30)]))
+def test_alpha_is_exactly_0_and_1_outside_the_band(seed: int, band: float, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 2, (-(-shape[0] // 9), -(-shape[1] // 9)), dtype=np.uint8)
+    mask = np.kron(coarse, np.ones((9, 9), np.uint8))[: shape[0], : shape[1]]
+    image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    alpha = make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=band, median_px=0)).alpha
+    assert alpha.dtype == np.uint16
+    far = np.abs(signed_distance(mask)) >= band / 2
+    np.testing.assert_array_equal(alpha[far], mask[far] * np.uint16(ONE))
+
+
+@pytest.mark.parametrize("kind", ["hair", "defocus"])
+def test_complements_give_the_complement(kind: str) -> None:
+    image, _, mask = scene(kind)
+    mask[0, 0], mask[-1, -1] = 1, 1  # so that both sides see the same crop: the whole frame
+    for corner in (mask[:9, :9], mask[-9:, -9:]):
+        corner[:] = np.eye(9, dtype=np.uint8)
+    options = EdgeOptions(method="guided", median_px=0)
+    one, other = (make_matte(given_mask, image=image, options=options).alpha for given_mask in (mask, 1 - mask))
+    np.testing.assert_allclose(one.astype(int), ONE - other.astype(int), atol=ONE * 0.004)
+
+
+def test_tiles_leave_no_seam() -> None:
+    image, _, mask = scene("hair")
+    whole = make_matte(mask, image=image, options=GUIDED).alpha
+    tiled = make_matte(mask, image=image, options=GUIDED, estimator=GuidedAlpha(tile_px=64)).alpha
+    np.testing.assert_allclose(tiled.astype(int), whole.astype(int), atol=ONE * 0.002)
+
+
+def test_the_steps_keep_their_order() -> None:
+    """Specks are gone before alpha is estimated, growing and feathering come after it."""
+    image, _, mask = scene("defocus")
+    mask[5:8, 5:8] = 1
+    plain = make_matte(mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20)).alpha
+    assert not plain[:20, :20].any()
+    grown = make_matte(mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20, grow_px=3)).alpha
+    assert (grown >= cv2.dilate(plain, disk(3)) - ONE * 0.02).all()
+    soft = make_matte(mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20, feather_px=9)).alpha
+    assert np.abs(np.diff(soft.astype(int))).max() < np.abs(np.diff(plain.astype(int))).max()
+
+
+def test_chosen_objects_are_one_subject() -> None:
+    image, _, mask = scene("plain")
+    halves = mask.copy()
+    halves[:, 240:] *= 2
+    one = make_matte(mask, image=image, options=GUIDED).alpha
+    np.testing.assert_array_equal(make_matte(halves, image=image, objects=(1, 2), options=GUIDED).alpha, one)
+    assert not make_matte(halves, image=image, objects=(9,), options=GUIDED).alpha.any()
+
+
+def test_frames_of_one_kind_have_no_edge() -> None:
+    image, _, mask = scene("plain", shape=(40, 60))
+    assert not make_matte(mask * 0, image=image, options=GUIDED).alpha.any()
+    assert (make_matte(mask * 0 + 1, image=image, options=GUIDED).alpha == ONE).all()
+
+
+# ---------------------------------------------------------------- the band
+
+
+def test_the_band_widens_along_hair_only() -> None:
+    for kind, wider in (("hair", True), ("plain", False)):
+        image, truth, _ = scene(kind, seed=2)
+        mask = (cv2.medianBlur((truth * 255).astype(np.uint8), 15) > 127).astype(np.uint8)
+        distance = signed_distance(mask)
+        colors = learn_colors(image, distance, band_px=12, scale=1 / 3)
+        fixed = trimap_of(distance, half_px=6)
+        adapted = trimap_of(distance, half_px=6, colors=colors, widest_px=32)
+        assert (fixed != UNKNOWN)[adapted != UNKNOWN].all(), "it never narrows"
+        share = (adapted == UNKNOWN).sum() / (fixed == UNKNOWN).sum()
+        assert share > 2 if wider else share < 1.15
+
+
+def test_the_band_scales_with_the_frame_unless_it_is_chosen() -> None:
+    assert band_px(EdgeOptions(), (1080, 1920)) == band_px(EdgeOptions(), (1920, 1080)) == 32
+    assert band_px(EdgeOptions(), (2160, 3840)) == 64
+    assert band_px(EdgeOptions(), (64, 96)) == 8
+    assert band_px(EdgeOptions(band_px=11), (2160, 3840)) == 11
+
+
+def test_the_signed_distance_of_a_straight_edge_is_exact() -> None:
+    mask = np.zeros((9, 30), np.uint8)
+    mask[:, 12:] = 1
+    np.testing.assert_array_equal(signed_distance(mask), np.tile(np.arange(30) - 11.5, (9, 1)))
+    assert (signed_distance(mask * 0) < -1000).all()
+
+
+# ---------------------------------------------------------------- one way to a matte
+
+
+def test_each_method_is_what_it_says() -> None:
+    image, _, mask = scene("plain", shape=(120, 160))
+    soft = {1: cv2.blur(mask * np.uint8(255), (9, 9))}
+
+    def made(**options: float | str) -> np.ndarray:
+        return make_matte(mask, image=image, soft=soft, options=EdgeOptions(**options)).alpha
+
+    np.testing.assert_array_equal(made(method="hard"), mask * np.uint8(255))
+    np.testing.assert_array_equal(made(method="hard", median_px=5), refine(mask, options=EdgeOptions(median_px=5)).alpha)
+    np.testing.assert_array_equal(made(), refine_soft(mask, soft, options=EdgeOptions()).alpha)
+    np.testing.assert_array_equal(made(method="feather", feather_px=7), made(feather_px=7))
+    np.testing.assert_array_equal(made(method="feather"), made(feather_px=6 * 120 / 1080))
+
+
+def test_the_methods_are_one_list() -> None:
+    for name in PICTURE_METHODS:
+        EdgeOptions(method=name)
+    with pytest.raises(UsageError, match="'sharp' are unknown"):
+        EdgeOptions(method="sharp")
+    with pytest.raises(UsageError, match="'sharp' are unknown"):
+        open_estimator("sharp")
+    with pytest.raises(UsageError, match="band is 0"):
+        EdgeOptions(band_px=0)
+
+
+def test_closed_form_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="PyMatting") as caught:
+        open_estimator("closed-form")
+    assert "pip install" in caught.value.hint
+
+
+def test_wrong_arrays_are_refused() -> None:
+    mask = np.ones((8, 9), np.uint8)
+    with pytest.raises(ValueError, match="need the picture"):
+        make_matte(mask, options=GUIDED)
+    for bad in (np.zeros((9, 8, 3), np.uint8), np.zeros((8, 9, 3), np.float32)):
+        with pytest.raises(ValueError, match="image is"):
+            make_matte(mask, image=bad, options=GUIDED)
+    with pytest.raises(ValueError, match="object 1 is not there"):
+        make_matte(mask, image=np.zeros((8, 9, 3), np.uint8), soft={}, objects=(1,), options=GUIDED)
+
+
+def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:
+    """What it says counts in the band and nowhere else; it sees the picture, the trimap and the prior of its tile."""
+
+    class Half:
+        margin_px, tile_px = 5, 100
+
+        def __init__(self) -> None:
+            self.seen = 0
+
+        def __call__(self, problem: AlphaProblem) -> np.ndarray:
+            self.seen += 1
+            assert problem.image.shape == (*problem.trimap.shape, 3)
+            assert problem.image.max() <= 1
+            assert set(np.unique(problem.trimap)) <= {BACKGROUND, UNKNOWN, SUBJECT}
+            assert problem.prior.shape == problem.distance.shape == problem.trimap.shape
+            return np.full(problem.trimap.shape, 0.5, np.float32)
+
+    image, _, mask = scene("plain")
+    half = Half()
+    alpha = make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=10), estimator=half).alpha
+    assert half.seen >= 2
+    assert set(np.unique(alpha)) == {0, ONE // 2 + 1, ONE}

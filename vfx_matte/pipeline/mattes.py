@@ -1,0 +1,78 @@
+"""The mattes of one render. Takes a segmented clip and a look, gives alpha and the subject's own colours, frames in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+
+from vfx_matte.backend import to_device
+from vfx_matte.masks import Image, Mask, Matte
+from vfx_matte.picture import Picture
+from vfx_matte.pipeline.look import Look, chosen_objects
+from vfx_matte.pipeline.project import SegmentedClip
+from vfx_matte.refine import Stabilizer, despill, estimate_foreground, make_matte, open_estimator
+
+
+class Mattes:
+    """Makes the mattes that a look asks for. One for every render and set of objects, because stabilizing remembers.
+
+    look: from `with_edges`. Raises UsageError when the edges need a package that is not installed.
+    """
+
+    def __init__(self, clip: SegmentedClip, look: Look) -> None:
+        self._clip, self._look = clip, look
+        self._estimator = open_estimator(look.edges.method, weights=look.weights) if look.edges.needs_picture else None
+        self._stabilizer = Stabilizer(look.stabilize)
+        self._next = 0
+
+    def alone(self, object_id: int) -> Mattes:
+        """The same for one object: with a memory of its own, but with this one's network, where there is one."""
+        other = copy(self)
+        other._look = replace(self._look, objects=(object_id,))
+        other._stabilizer = Stabilizer(self._look.stabilize)
+        return other
+
+    @property
+    def needs_picture(self) -> bool:
+        """Whether `of` looks at the picture; where it does not, nothing has to be decoded."""
+        return self._look.edges.needs_picture or self._look.stabilize > 0
+
+    def of(self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None = None) -> Matte:
+        """Alpha of the chosen objects on one frame, on the look's device; frames come in order.
+
+        mask: the frame's, None = it has none and nothing is shown. image: gives its picture, uint8 (H, W, 3); called only
+        when it is needed. Raises WorkspaceError when a soft result is damaged, ValueError when a needed picture is not given.
+        """
+        look = self._look
+        if frame_index != self._next:
+            self._stabilizer.reset()
+        self._next = frame_index + 1
+        if mask is None:
+            self._stabilizer.reset()
+            return Matte(to_device(np.zeros(self._clip.info.shape, np.uint8), look.device))
+        picture = image() if image is not None and self.needs_picture else None
+        matte = make_matte(
+            to_device(mask, look.device),
+            image=to_device(picture, look.device) if picture is not None and look.edges.needs_picture else None,
+            soft=self._soft(frame_index) if look.soft else None,
+            objects=look.objects,
+            options=look.edges,
+            estimator=self._estimator,
+        )
+        return self._stabilizer(matte, picture) if picture is not None and look.stabilize else matte
+
+    def subject(self, picture: Picture, matte: Matte) -> Picture:
+        """The picture with the subject's own colours where alpha is not full, and without spill, as the look asks for."""
+        if self._look.foreground:
+            picture = estimate_foreground(picture, matte)
+        if self._look.despill is not None:
+            picture = despill(picture, matte, self._look.despill)
+        return picture
+
+    def _soft(self, frame_index: int) -> dict[int, Image]:
+        look = self._look
+        ids = chosen_objects(self._clip, look)
+        return {object_id: to_device(self._clip.soft(object_id, frame_index), look.device) for object_id in ids}

@@ -1,0 +1,152 @@
+"""What subject and background look like around every point of an edge. Takes a picture and distances, gives a linear model.
+
+Near every pixel the colours of both sides are taken as two clouds with means F, B and covariances. Alpha of a colour I is
+read along the direction that tells the clouds apart best, Fisher's linear discriminant (Annals of Eugenics 7, 1936):
+
+    alpha(I) = d·(I − B),  d = C⁻¹(F − B) / ((F − B)·C⁻¹(F − B)),  C = half of both covariances together
+
+so alpha is locally linear in the colours, as in the guided filter (He, Sun and Tang, TPAMI 35, 2013, equation 19) and in
+closed-form matting, but its coefficients come from pixels whose side is known. They vary slowly: blocks of pixels share them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vfx_matte.backend import Array, Region, box_mean, enlarged, shrunk, xp
+
+BLOCK_PX = 6
+"""Side of the blocks at 1080 lines; scaled with the frame."""
+
+WINDOWS = ((5, 1.0), (11, 0.1), (31, 0.005))
+"""Windows in blocks (odd sides) and their weights: near pixels count most, far ones where there are no others."""
+
+NOISE = 1.5e-4
+"""Variance that every colour has at least, in units of full scale squared: noise and compression."""
+
+PASSES = 3
+"""How often the model is found; every pass takes more pixels for known that the one before is sure of."""
+
+SURE = 30.0
+"""Squared distance of the means, in deviations, from which on the model may say which side a pixel is on."""
+
+PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+"""The six different entries of a symmetric 3 × 3 matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalColors:
+    """The linear model of a region, on blocks.
+
+    model: float32 (h, w, 6) of blocks: d (3), its constant −d·B, and the variances of alpha(I) that the subject's and the
+    background's own texture cause. alpha: float32 (h, w), what the model says of the blocks, 0..1. sure: float32 (h, w), 0..1.
+    block_px: side of a block. shape: (H, W) of the region.
+    """
+
+    model: Array
+    alpha: Array
+    sure: Array
+    block_px: int
+    shape: tuple[int, int]
+
+    def at(self, place: Region) -> Array:
+        """The model of every pixel of a place in the region: float32 (h, w, 6), bilinear between blocks."""
+        blocks, inner = [], []
+        for part, count in zip(place, self.model.shape[:2], strict=True):
+            first = max(0, part.start // self.block_px - 1)
+            last = min(count, (part.stop - 1) // self.block_px + 2)
+            blocks.append(slice(first, last))
+            inner.append(slice(part.start - first * self.block_px, part.stop - first * self.block_px))
+        rows, columns = inner
+        large = enlarged(self.model[tuple(blocks)], self.block_px, (rows.stop, columns.stop))
+        return large[rows.start :, columns.start :]
+
+
+def block_size(scale: float) -> int:
+    """Side of the blocks in px, for a frame of this size against 1080 lines."""
+    return max(1, round(BLOCK_PX * scale))
+
+
+def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float) -> LocalColors:
+    """Learn the model from the pixels outside the band, then from those inside that it is sure of.
+
+    image: uint8 (H, W, 3); distance: float32 (H, W), signed distance to the edge in px, positive inside the subject.
+    band_px: width of the band; scale: of the frame against 1080 lines.
+    """
+    block_px = block_size(scale)
+    colors = shrunk(image, block_px).astype(np.float32) * np.float32(1 / 255)
+    side = shrunk(distance, block_px)
+    half = band_px / 2
+    inside, outside = (side > half).astype(np.float32), (side < -half).astype(np.float32)
+    faint_inside, faint_outside = 1e-4 * (side > 0), 1e-4 * (side < 0)
+    weights = inside + faint_inside, outside + faint_outside
+    module = xp(colors)
+    for number in range(PASSES):
+        slope, constant, apart, spreads = _model(colors, *weights)
+        alpha = module.clip(dot(slope, colors) + constant, 0, 1)
+        sure = module.minimum(apart / SURE, 1)
+        if number < PASSES - 1:
+            front, back = module.clip(2 * alpha - 1, 0, 1) ** 2, module.clip(1 - 2 * alpha, 0, 1) ** 2
+            weights = (
+                (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
+                (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
+            )
+    model = module.concatenate([slope, module.stack([constant, *spreads], axis=-1)], axis=-1).astype(np.float32)
+    return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
+
+
+def _model(colors: Array, front: Array, back: Array) -> tuple[Array, Array, Array, tuple[Array, Array]]:
+    """d, −d·B, the squared distance of the means in deviations, and both variances along d."""
+    front_mean, front_cloud = _cloud(colors, front)
+    back_mean, back_cloud = _cloud(colors, back)
+    apart = front_mean - back_mean
+    slope = solve_symmetric([(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart)
+    squared = dot(slope, apart) + np.float32(1e-6)
+    slope = slope / squared[..., None]
+    return slope, -dot(slope, back_mean), squared, (_along(slope, front_cloud), _along(slope, back_cloud))
+
+
+def _cloud(colors: Array, weight: Array) -> tuple[Array, list[Array]]:
+    """Weighted mean (h, w, 3) and covariance (as PAIRS) of the colours around every block."""
+    module = xp(colors)
+    weighted = colors * weight[..., None]
+    products = [weighted[..., i] * colors[..., j] for i, j in PAIRS]
+    moments = module.stack([weight, *(weighted[..., i] for i in range(3)), *products], axis=-1).astype(np.float32)
+    total: Array = module.zeros_like(moments)
+    for size, share in WINDOWS:
+        total += box_mean(moments, size) * np.float32(share)
+    total /= total[..., :1] + np.float32(1e-9)
+    mean = total[..., 1:4]
+    cloud = [total[..., 4 + at] - mean[..., i] * mean[..., j] for at, (i, j) in enumerate(PAIRS)]
+    for at in (0, 3, 5):
+        cloud[at] = module.maximum(cloud[at], 0) + np.float32(NOISE)
+    return mean, cloud
+
+
+def _along(direction: Array, cloud: list[Array]) -> Array:
+    """Variance of a cloud along a direction: d·C·d."""
+    x, y, z = direction[..., 0], direction[..., 1], direction[..., 2]
+    a, b, c, d, e, f = cloud
+    variance: Array = a * x * x + d * y * y + f * z * z + 2 * (b * x * y + c * x * z + e * y * z)
+    return variance
+
+
+def dot(one: Array, other: Array) -> Array:
+    """Scalar products of (…, 3) and (…, 3 or more): (…)."""
+    product: Array = one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1] + one[..., 2] * other[..., 2]
+    return product
+
+
+def solve_symmetric(matrix: list[Array], right: Array) -> Array:
+    """Solve 3 × 3 symmetric systems by cofactors. matrix: its entries as PAIRS, (h, w) each; right: (h, w, 3)."""
+    a, b, c, d, e, f = matrix
+    aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
+    dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
+    factor = 1 / (a * aa + b * bb + c * cc)
+    x, y, z = right[..., 0], right[..., 1], right[..., 2]
+    solved: Array = xp(right).stack(
+        [(aa * x + bb * y + cc * z) * factor, (bb * x + dd * y + ee * z) * factor, (cc * x + ee * y + ff * z) * factor], axis=-1
+    )
+    return solved

@@ -1,0 +1,30 @@
+"""Planes of different size. Takes regions and arrays of the full plane, gives what they are on a subsampled one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vfx_matte.backend import Array, Region, xp
+
+
+def subsampled(region: Region, shift: tuple[int, int]) -> Region:
+    """A region of the full plane as a region of a plane that is smaller by `shift` (x, y), powers of two."""
+    x, y = shift
+    rows, columns = region
+    return slice(rows.start >> y, -(-rows.stop >> y)), slice(columns.start >> x, -(-columns.stop >> x))
+
+
+def footprint_means(values: Array, shift: tuple[int, int]) -> Array:
+    """Mean of float32 (h, w) over the pixels that each sample of a smaller plane covers.
+
+    Beyond an odd edge the last row or column repeats. (0, 0) gives `values` itself.
+    """
+    x, y = shift
+    missing = (-values.shape[0] % (1 << y), -values.shape[1] % (1 << x))
+    if any(missing):
+        values = xp(values).pad(values, ((0, missing[0]), (0, missing[1])), mode="edge")
+    for axis, halvings in ((0, y), (1, x)):
+        for _ in range(halvings):
+            even, odd = (values[at::2] if axis == 0 else values[:, at::2] for at in (0, 1))
+            values = (even + odd) * np.float32(0.5)
+    return values

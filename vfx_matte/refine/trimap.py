@@ -1,0 +1,101 @@
+"""Where alpha is unknown. Takes a hard edge, gives a trimap: a band along the edge, known subject inside, background outside.
+
+The band is wider where the subject is like hair: where, outside its usual width, there still are colours of the other side.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from vfx_matte.backend import Array, box_mean, enlarged, squared_distance, xp
+from vfx_matte.refine.estimators import SUBJECT, UNKNOWN
+from vfx_matte.refine.local_colors import BLOCK_PX, LocalColors
+from vfx_matte.refine.options import BAND_PX, LEAST_BAND_PX, EdgeOptions
+
+HAIR_PX = 96
+"""How far the band may reach to each side of the edge along hair, at 1080 lines; scaled with the frame."""
+
+HAIR_WINDOW_PX = 48
+"""Side of the window in which hair is looked for, at 1080 lines."""
+
+CLUTTER_WINDOW_PX, CLUTTER = 240, 1.0
+"""Side of the window in which clutter is looked for, at 1080 lines, and how much of it is expected at the edge."""
+
+HAIR_SHARES = (0.012, 0.04)
+"""Share of the other side's colours in that window up to which the band is as usual, and from which on it is widest."""
+
+
+def band_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
+    """Width of the band in a frame of this (H, W), before it widens along hair."""
+    if options.band_px is not None:
+        return options.band_px
+    return max(LEAST_BAND_PX, BAND_PX * min(shape) / 1080)
+
+
+def widest_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
+    """How far the band reaches outwards at most: half of `band_px` when the user chose it, else as far as hair may."""
+    return options.band_px / 2 if options.band_px is not None else max(LEAST_BAND_PX, HAIR_PX * min(shape) / 1080)
+
+
+def signed_distance(binary: Array) -> Array:
+    """Distance of every pixel to the edge of uint8 0 and 1 in px, positive inside: float32 (h, w).
+
+    Measured to the nearest pixel that touches the other side, half a pixel before the edge; far away where there is none.
+    """
+    module = xp(binary)
+    apart = module.ones_like(binary)
+    beside, below = binary[:, 1:] != binary[:, :-1], binary[1:] != binary[:-1]
+    for touching, pairs in ((beside, (apart[:, 1:], apart[:, :-1])), (below, (apart[1:], apart[:-1]))):
+        for side in pairs:
+            side[touching] = 0
+    distance = module.sqrt(squared_distance(apart).astype(np.float32)) + np.float32(0.5)
+    signed: Array = module.where(binary != 0, distance, -distance)
+    return signed
+
+
+def trimap_of(distance: Array, *, half_px: float, colors: LocalColors | None = None, widest_px: float = 0.0) -> Array:
+    """A band along the edge: uint8 (h, w) of a trimap's values.
+
+    distance: from `signed_distance`. half_px: how far the band reaches to each side. colors: of the same region; with them
+    the band widens along hair, up to `widest_px`.
+    """
+    module = xp(distance)
+    reach = half_px if colors is None else half_px + (widest_px - half_px) * hair(distance, colors, half_px, widest_px)
+    trimap: Array = (distance > 0) * np.uint8(SUBJECT)
+    trimap[module.abs(distance) < reach] = UNKNOWN
+    return trimap
+
+
+def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float) -> Array:
+    """How hair-like the edge is around every pixel: float32 (h, w) in 0..1.
+
+    The share of the other side's colours among the pixels between `half_px` and `widest_px` from the edge, less what is to be
+    expected there: such colours are part of a side's own clutter when they are as common still farther away.
+    """
+    module = xp(distance)
+    block = colors.block_px
+    side = distance[block // 2 :: block, block // 2 :: block]
+    missing = [(0, want - have) for want, have in zip(colors.alpha.shape, side.shape, strict=True)]
+    side = module.pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
+    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * colors.sure
+    away = module.abs(side)
+    strange = module.maximum(strange - 0.15, 0)
+    near, far = ((away > start) & (away < stop) for start, stop in ((half_px, widest_px), (widest_px, math.inf)))
+    sides = (side > 0, side <= 0)
+    excess = module.zeros_like(strange)
+    for inside in sides:
+        clutter = _window_sum(strange * (far & inside), CLUTTER_WINDOW_PX) / (
+            _window_sum(far & inside, CLUTTER_WINDOW_PX) + 1e-3
+        )
+        excess += _window_sum(strange * (near & inside), HAIR_WINDOW_PX) - CLUTTER * clutter * _window_sum(
+            near & inside, HAIR_WINDOW_PX
+        )
+    low, high = HAIR_SHARES
+    return enlarged(module.clip((excess - low) / (high - low), 0, 1).astype(np.float32), block, distance.shape)
+
+
+def _window_sum(values: Array, window_px: int) -> Array:
+    """Mean around each block in a window of this side at 1080 lines."""
+    return box_mean(values.astype(np.float32), max(3, round(window_px / BLOCK_PX)) | 1)
