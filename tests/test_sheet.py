@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfx_matte.masks import Image, Palette
-from vfx_matte.sheet import captioned, checkerboard, contact_sheet, outlined, thumbnail
+from vfx_matte.sheet import captioned, checkerboard, close_up, contact_sheet, outlined, thumbnail, tinted
 
 
 def flat(height: int, width: int, color: tuple[int, int, int]) -> Image:
@@ -145,3 +145,29 @@ def test_a_thumbnail_keeps_the_shape() -> None:
     assert np.array_equal(thumbnail(flat(900, 1600, (1, 2, 3)), width_px=160), flat(90, 160, (1, 2, 3)))
     with pytest.raises(ValueError, match=r"uint8 \(4, 4\)"):
         thumbnail(np.zeros((4, 4), np.uint8), width_px=20)
+
+
+def test_a_tint_colours_the_inside_and_leaves_the_rest_but_for_the_outline() -> None:
+    image, mask = flat(60, 90, (100, 100, 100)), np.zeros((60, 90), np.uint8)
+    mask[10:40, 20:60] = 1
+    shown = tinted(image, mask, Palette.davis(), strength=0.5)
+    assert (shown[20:30, 30:50] == (178, 50, 50)).all()
+    assert (shown[45:, :] == 100).all()
+    assert (shown[10, 30] == (255, 0, 0)).all()
+    with pytest.raises(ValueError, match=r"mask is \(6, 9\)"):
+        tinted(image, np.zeros((6, 9), np.uint8), Palette.davis())
+
+
+@given(st.integers(0, 59), st.integers(0, 89), st.integers(1, 60), st.integers(1, 90))
+def test_a_close_up_holds_the_objects_in_the_pictures_shape(top: int, left: int, tall: int, wide: int) -> None:
+    mask = np.zeros((60, 90), np.uint8)
+    mask[top : top + tall, left : left + wide] = 3
+    rows, columns = close_up([mask, np.zeros_like(mask)])
+    part = mask[rows, columns]
+    assert np.count_nonzero(part) == np.count_nonzero(mask)
+    assert part.shape[1] / part.shape[0] == pytest.approx(1.5, rel=0.05)
+    assert part.shape[1] >= 31
+
+
+def test_a_close_up_of_nothing_is_the_whole_picture() -> None:
+    assert close_up([np.zeros((60, 90), np.uint8)]) == (slice(0, 60), slice(0, 90))

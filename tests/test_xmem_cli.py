@@ -114,3 +114,16 @@ def test_weights_that_do_not_fit_lose_nothing(masked: tuple[CommandLine, Path]) 
     after = masks_of(cli)
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[index], after[index]) for index in before)
+
+
+@pytest.mark.parametrize("memory", ["permanent", "xmem"])
+def test_a_cut_ends_a_shot_whose_masks_go_no_farther(masked: tuple[CommandLine, Path], weights: Path, memory: str) -> None:
+    """Frames 5 to 8 are a shot without a mask; the references of the two others stay as painted."""
+    cli, clip = masked
+    masks = ("--mask", "3=one.png", "--mask", "10=two.png", "--cuts", "5,9", "--memory", memory)
+    cli("segment", clip, *masks, "--propagator", "xmem", "--weights", weights, "--size", "-1")
+    found = masks_of(cli)
+    assert sorted(found) == list(range(12))
+    assert not any(found[index].any() for index in range(5, 9))
+    assert np.count_nonzero(found[3] == 1) == 32 * 24
+    assert np.count_nonzero(found[10] == 2) == 32 * 24

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vfx_matte.errors import MaskError
 from vfx_matte.mask_reading import MaskPicture
+from vfx_matte.pipeline.cuts import CutOptions
 from vfx_matte.pipeline.project import open_source
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter, SilentReporter
@@ -35,6 +36,7 @@ def segment(
     fresh: bool = False,
     update: bool = False,
     soft: bool = False,
+    cuts: str = "stop",
     reporter: Reporter | None = None,
     propagator: str = "auto",
     weights: str | Path = "model/XMem.pth",
@@ -46,8 +48,9 @@ def segment(
     whose file names hold it. A label array of object ids, a black and white picture and a coloured one are all understood.
     workspace: folder of results. start, stop: half-open range as frame indices or times ("4.5s", "1:02.5"). fps: rate of an
     image sequence. resume, fresh: go on with, or replace, earlier work on this clip; update: other references, make only the
-    frames again that they change. soft: keep probabilities too, for soft edges. reporter: receives notices and progress; None
-    keeps silent. propagator, weights and options (size, device, memory, mem_every, long_term, flip):
+    frames again that they change. soft: keep probabilities too, for soft edges. cuts: where the shot changes masks "stop", or
+    "ignore" it; or the cuts themselves, as frames or times: "120,4.5s". reporter: receives notices and progress; None keeps
+    silent. propagator, weights and options (size, device, memory, mem_every, long_term, flip):
     see `vfx_matte.pipeline.propagator.PropagatorOptions`.
 
     Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says what is wrong, its `hint` what
@@ -65,6 +68,7 @@ def segment(
         fresh=fresh,
         update=update,
         soft=soft,
+        cuts=CutOptions.parse(cuts),
         reporter=told,
     )
 

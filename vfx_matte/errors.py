@@ -8,6 +8,7 @@ VfxMatteError            exit 1: the work could not be done
 ├── MediaError           a clip that cannot be read or written
 │   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
+├── QualityError         masks of which more frames stand out than was allowed
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
 ├── WeightsError         a weights file that cannot be fetched or is not what it should be
 └── DeviceError          a device that was asked for and is not usable
@@ -59,6 +60,10 @@ class OutputError(MediaError):
 
 class VerifyError(VfxMatteError):
     """An output that differs from its source in time, sound or colour."""
+
+
+class QualityError(VfxMatteError):
+    """Masks of which more frames stand out than a script allows."""
 
 
 class PropagatorError(VfxMatteError):

@@ -100,6 +100,40 @@ def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) ->
     return drawn
 
 
+def tinted(image: Image, mask: Mask, palette: Palette, *, strength: float = 0.35) -> Image:
+    """Colour every object of a mask, and outline it.
+
+    image: uint8 (h, w, 3). mask: uint8 (h, w), ids. strength: of the colour, in [0, 1]. Returns uint8 (h, w, 3).
+    """
+    if mask.shape != image.shape[:2]:
+        raise ValueError(f"mask is {mask.shape}, expected {image.shape[:2]}")
+    bright = np.minimum(palette.colors.astype(np.uint16) * 2, 255).astype(np.float32)
+    drawn, inside = image.copy(), mask > 0
+    drawn[inside] = np.rint(image[inside] * (1 - strength) + bright[mask[inside]] * strength).astype(np.uint8)
+    return outlined(drawn, mask, palette)
+
+
+def close_up(masks: Sequence[Mask], *, margin: float = 0.3, least: float = 0.35) -> tuple[slice, slice]:
+    """The part of a picture in which all objects of some masks are seen, in the picture's shape.
+
+    masks: at least one, uint8 (H, W) of one shape. margin: on each side, as a part of the objects' box. least: the smallest
+    part, as a part of the picture's width. Returns (rows, columns); the whole picture when no mask shows an object.
+    """
+    height, width = masks[0].shape
+    shown = np.logical_or.reduce([mask > 0 for mask in masks])
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    if not len(rows):
+        return slice(0, height), slice(0, width)
+    tall, wide = (int(at[-1] - at[0] + 1) * (1 + 2 * margin) for at in (rows, columns))
+    share = min(1.0, max(least, tall / height, wide / width))
+    size = max(1, round(height * share)), max(1, round(width * share))
+    firsts = [
+        min(max(0, (int(at[0]) + int(at[-1]) + 1 - part) // 2), full - part)
+        for at, part, full in zip((rows, columns), size, (height, width), strict=True)
+    ]
+    return slice(firsts[0], firsts[0] + size[0]), slice(firsts[1], firsts[1] + size[1])
+
+
 def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
     """Put a line of text under an image, uint8 (H, W, 3): (H + one line, W, 3). marked: on a bright ground, to stand out."""
     height, width = image.shape[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,6 +75,16 @@ def propagation(
     return PropagationChoice(config.with_overrides(session.settings, segment=chosen))
 
 
+def on_terminal() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def asked(question: str) -> bool:
+    """Ask on the terminal; yes when only Enter is pressed."""
+    return typer.confirm(question, default=True, err=True)
+
+
 @command(propagation)
 def segment(
     session: Session,
@@ -89,17 +100,22 @@ def segment(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Other masks: make only the frames again that they change.")] = False,
     soft: Annotated[bool | None, typer.Option("--soft/--no-soft", help="Keep probabilities too, for soft edges.")] = None,
+    cuts: Annotated[
+        str | None, typer.Option(metavar="stop|ask|ignore|FRAMES", help="What masks do where the shot changes.")
+    ] = None,
     colors: Annotated[bool, typer.Option("--colors", help="Only show how the masks are understood.")] = False,
     propagation: PropagationChoice,
 ) -> None:
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
     from vfx_matte.cli.show import table
+    from vfx_matte.pipeline.cuts import CutOptions
     from vfx_matte.pipeline.segment import ReferenceFiles, segment_clip, understand
     from vfx_matte.timeline import parse_position
 
     path = clip_path(session, clip)
     files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks)
     opened = opened_clip(session, path, fps=fps)
+    at_cuts = CutOptions.parse(cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None)
     span = parse_position(start), parse_position(stop) if stop is not None else None
     if colors:
         rows = understand(opened, files, start=span[0], reporter=session)
@@ -117,6 +133,7 @@ def segment(
         fresh=fresh,
         update=update,
         soft=propagation.settings.segment.soft if soft is None else soft,
+        cuts=at_cuts,
         expected_objects=session.settings.config.object_num,
         reporter=session,
     )

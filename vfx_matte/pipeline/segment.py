@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.errors import MaskError, UsageError
+from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.mask_reading import MaskPicture, MaskReading, understand_references
 from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
 from vfx_matte.media.read import ClipReader
+from vfx_matte.pipeline.cuts import CutOptions, decide_cuts, shots_without_mask
 from vfx_matte.pipeline.doubts import doubts
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SourceClip
@@ -29,6 +30,7 @@ from vfx_matte.propagate.driver import Segmented, propagate
 from vfx_matte.propagate.influence import influenced
 from vfx_matte.workspace import (
     SOFT,
+    ClipWorkspace,
     Manifest,
     ReferenceRecord,
     SegmentRun,
@@ -117,6 +119,7 @@ def segment_clip(
     fresh: bool = False,
     update: bool = False,
     soft: bool = False,
+    cuts: CutOptions = CutOptions(),  # noqa: B008  frozen
     expected_objects: int | None = None,
     reporter: Reporter,
 ) -> SegmentResult:
@@ -125,7 +128,8 @@ def segment_clip(
     start, stop: frame indices, or seconds from the clip's start as Fractions; None is the end. resume: go on with an
     interrupted run of the same settings; fresh: start again, keeping the earlier masks as masks.previous;
     update: go on with earlier work although reference masks are others, and make only the frames again that they influence.
-    soft: keep every object's probability beside the masks, for soft edges.
+    soft: keep every object's probability beside the masks, for soft edges. cuts: whether masks stop where a shot ends; the
+    frames of a shot without a reference mask get an empty mask.
     expected_objects: a notice is given when the masks show another number.
     Raises MaskError, UsageError, WorkspaceError, PropagatorError, MediaError or OutputError; finished frames stay on disk.
     """
@@ -137,6 +141,10 @@ def segment_clip(
         reporter.notify(f"config.ini expects {expected_objects} objects, the masks show {len(objects)}")
     options = propagator.decided(reporter.notify)
     palette = Palette.davis()
+    place = Workspace(workspace).clip(clip.path)
+    respected = _cuts(
+        clip, cuts, place, references, span=range(first, last), fresh=fresh, go_on=resume or update, reporter=reporter
+    )
     plan = Manifest(
         source=SourceStamp.of(clip.path),
         timeline=clip.info.timeline,
@@ -146,8 +154,8 @@ def segment_clip(
         start=first,
         stop=last,
         objects=objects,
+        cuts=respected,
     )
-    place = Workspace(workspace).clip(clip.path)
     influence = _influence if update else None
     with place.start_run(plan, palette=palette, resume=resume, fresh=fresh, influenced=influence) as run:
         missing = sum(end - begin for begin, end in run.missing)
@@ -164,6 +172,7 @@ def segment_clip(
                 masks,
                 start=first,
                 stop=last,
+                cuts=respected or (),
                 completed=_Completed(run, numbers),
                 remember=options.remembers,
             )
@@ -201,6 +210,30 @@ def understand(
 
 def _hex(color: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _cuts(
+    clip: SourceClip,
+    options: CutOptions,
+    place: ClipWorkspace,
+    references: _References,
+    *,
+    span: range,
+    fresh: bool,
+    go_on: bool,
+    reporter: Reporter,
+) -> tuple[int, ...] | None:
+    """The cuts of a run. Where `start_run` is going to refuse, the clip need not be read first."""
+    try:
+        earlier = None if fresh else place.manifest()
+    except WorkspaceError:
+        return None
+    if earlier is not None:
+        if not earlier.source.is_same_clip(SourceStamp.of(clip.path)) or earlier.timeline != clip.info.timeline:
+            return None
+        if not go_on:
+            return earlier.cuts
+    return decide_cuts(clip, options, span=span, references=references.sources, earlier=earlier, reporter=reporter)
 
 
 def _resolve(clip: SourceClip, start: int | Fraction, stop: int | Fraction | None) -> tuple[int, int]:
@@ -251,22 +284,24 @@ def _influence(earlier: Manifest, plan: Manifest) -> set[int]:
     ends = [
         at for at, record in plan.references.items() if at not in changed and set(record.objects) in (set(), set(plan.objects))
     ]
-    return influenced(changed, ends, start=plan.start, stop=plan.stop)
+    return influenced(changed, ends, start=plan.start, stop=plan.stop, cuts=plan.cuts or ())
 
 
 def _save_all(frames: Iterator[Segmented], run: SegmentRun, numbers: _Numbers, *, total: int, reporter: Reporter) -> None:
     """Save masks while the next ones are computed in a thread; say which objects were out of sight or uncertain, and where."""
     unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
+    manifest = run.manifest
+    span, cuts = range(manifest.start, manifest.stop), manifest.cuts or ()
+    maskless = {at for shot in shots_without_mask(cuts, span, manifest.references) for at in shot}
     with closing(ahead(frames, depth=2)) as made, reporter.progress("segment", total) as step:
         for frame_index, mask, probabilities in made:
             shown = numbers.to_user(mask)
             run.note_confidence(frame_index, numbers.confidence(mask, probabilities))
             run.save_mask(frame_index, shown, numbers.soft(probabilities) if run.is_soft else None)
-            for object_id in unseen.keys() - set(object_ids(shown)):
+            for object_id in unseen.keys() - set(object_ids(shown)) if frame_index not in maskless else ():
                 unseen[object_id].append(frame_index)
             step()
-    manifest = run.manifest
-    for line in doubts(manifest.confidence, unseen, first_frame=manifest.start):
+    for line in doubts(run.manifest.confidence, unseen, manifest.references, first_frame=manifest.start, cuts=cuts):
         reporter.notify(line)
 
 

@@ -9,27 +9,24 @@ pictures come on top, at most four at a time. Distances cost N · (references + 
 
 from __future__ import annotations
 
-import bisect
 import json
 import math
-import shlex
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vfx_matte.errors import UsageError, WorkspaceError
-from vfx_matte.masks import Image, object_ids
-from vfx_matte.media.read import ClipReader
-from vfx_matte.media.stills import is_sequence
+from vfx_matte.masks import Image
+from vfx_matte.pipeline.cuts import empty_shots, shots_without_mask
+from vfx_matte.pipeline.next_steps import clock, frame_command, mask_name, segment_command, since_start
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
-from vfx_matte.pipeline.propagator import repeated_settings
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.pipeline.sampling import evenly, pictures_at
 from vfx_matte.propagate import choose_propagator
 from vfx_matte.propagate.candidates import Choice, Describer, choose_next, count_distances, open_describer
 from vfx_matte.sheet import captioned, contact_sheet, outlined, thumbnail
@@ -41,8 +38,6 @@ MASKS_PER_CANDIDATE = 4
 THUMB_AREA_PX = 320 * 180
 SHEET_COLUMNS = 5
 MOST_REFERENCES_SHOWN = 20
-
-_WORTH_SEEKING_FRAMES = 4  # opening the file again costs about as much as decoding these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +213,7 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
         reporter.notify(f"reference frames without a mask here are not compared with: {', '.join(lost)}")
     if len(here) > limit:
         reporter.notify(f"compared with {limit} evenly spaced references of {len(here)}; --candidates N takes more")
-    return _evenly(here, limit)
+    return evenly(here, limit)
 
 
 def _candidates(clip: SegmentedClip, limit: int, min_mask_percent: float, reporter: Reporter) -> dict[int, float]:
@@ -230,8 +225,13 @@ def _candidates(clip: SegmentedClip, limit: int, min_mask_percent: float, report
     done, total = manifest.done_frames(), len(manifest.timeline)
     if len(done) < total:
         reporter.notify(f"{len(done)} of {total} frames have a mask; only those can be suggested")
+    span = range(manifest.start, manifest.stop)
+    for line in empty_shots(
+        clip.info.path, clip.info.timeline, shots_without_mask(manifest.cuts or (), span, manifest.references)
+    ):
+        reporter.notify(line)
     pool = sorted(done.difference(manifest.references))
-    read = _evenly(pool, MASKS_PER_CANDIDATE * limit)
+    read = evenly(pool, MASKS_PER_CANDIDATE * limit)
     enough: dict[int, float] = {}
     with reporter.progress("read masks", len(read)) as step:
         for index in read:
@@ -244,17 +244,10 @@ def _candidates(clip: SegmentedClip, limit: int, min_mask_percent: float, report
     if len(enough) < len(read):
         few = f"{len(read) - len(enough)} masks cover less than {min_mask_percent:g} % of the picture"
         reporter.notify(f"{few}; those frames are not suggested (--min-mask-percent)")
-    kept = _evenly(sorted(enough), limit)
+    kept = evenly(sorted(enough), limit)
     if len(kept) < len(enough) or len(read) < len(pool):
         reporter.notify(f"compared {len(kept)} evenly spaced frames of {len(pool)}; --candidates N compares more")
     return {index: enough[index] for index in kept}
-
-
-def _evenly(items: Sequence[int], count: int) -> list[int]:
-    """At most `count` items, in order, each from the middle of one of as many equal parts."""
-    if len(items) <= count:
-        return list(items)
-    return [items[(2 * part + 1) * len(items) // (2 * count)] for part in range(count)]
 
 
 def _look(clip: SegmentedClip, describer: Describer[Any], indices: Sequence[int], reporter: Reporter) -> dict[int, _Seen]:
@@ -262,7 +255,10 @@ def _look(clip: SegmentedClip, describer: Describer[Any], indices: Sequence[int]
     height, width = clip.info.shape
     thumb_px = max(64, round(math.sqrt(THUMB_AREA_PX * width / height)))
     seen: dict[int, _Seen] = {}
-    with closing(ahead(_pictures(clip.reader, indices), depth=1)) as pictures, reporter.progress("look", len(indices)) as step:
+    with (
+        closing(ahead(pictures_at(clip.reader, indices), depth=1)) as pictures,
+        reporter.progress("look", len(indices)) as step,
+    ):
         for index, image in pictures:
             mask = clip.mask(index)
             if mask is None:
@@ -272,32 +268,9 @@ def _look(clip: SegmentedClip, describer: Describer[Any], indices: Sequence[int]
     return seen
 
 
-def _pictures(reader: ClipReader, indices: Sequence[int]) -> Generator[tuple[int, Image], None, None]:
-    """Some frames' pictures, indices ascending. Those between are decoded, not converted, where seeking would cost more."""
-    wanted = set(indices)
-    for first, last in _spans(indices, reader.info.keyframes if reader.info.reliable else ()):
-        for frame in reader.frames(first, last + 1):
-            if frame.index in wanted:
-                yield frame.index, frame.image
-
-
-def _spans(indices: Sequence[int], keyframes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Split ascending indices into (first, last) where jumping to a keyframe saves decoding some frames."""
-    if not indices:
-        return
-    first = before = indices[0]
-    for index in indices[1:]:
-        at = bisect.bisect_right(keyframes, index) - 1
-        if at >= 0 and keyframes[at] - before > _WORTH_SEEKING_FRAMES:
-            yield first, before
-            first = index
-        before = index
-    yield first, before
-
-
 def _sheet(clip: SegmentedClip, references: list[int], choices: list[Choice], seen: Mapping[int, _Seen]) -> Image:
     """References, marked, above the suggestions; each with its mask's outline, frame number and time."""
-    shown = _evenly(references, MOST_REFERENCES_SHOWN)
+    shown = evenly(references, MOST_REFERENCES_SHOWN)
     label = "references" if len(shown) == len(references) else f"{len(shown)} of {len(references)} references"
     known = [_tile(clip, seen[index], index, "", marked=True) for index in shown]
     next_ones = [_tile(clip, seen[one.index], one.index, f"{rank}: ") for rank, one in enumerate(choices, start=1)]
@@ -314,63 +287,18 @@ def _rows(label: str, tiles: Sequence[Image]) -> Iterator[tuple[str, Sequence[Im
 def _tile(clip: SegmentedClip, seen: _Seen, index: int, what: str, *, marked: bool = False) -> Image:
     mask = clip.mask(index)
     picture = seen.thumb if mask is None else outlined(seen.thumb, mask, clip.palette)
-    return captioned(picture, f"{what}frame {index}, {_clock(_since_start(clip, index))}", marked=marked)
+    return captioned(picture, f"{what}frame {index}, {clock(since_start(clip.info.timeline, index))}", marked=marked)
 
 
 def _suggestion(clip: SegmentedClip, rank: int, choice: Choice, coverage_percent: float) -> Suggestion:
-    index, seconds = choice.index, _since_start(clip, choice.index)
-    still = f"{clip.name}.{index:07d}.png"
+    index, seconds = choice.index, since_start(clip.info.timeline, choice.index)
     return Suggestion(
         rank=rank,
         frame=index,
-        time=_clock(seconds),
+        time=clock(seconds),
         seconds=float(seconds),
         coverage_percent=coverage_percent,
         distance=choice.distance,
-        frame_command=shlex.join(["vfx-matte", "frame", str(clip.info.path), "--at", str(index), "-o", still]),
-        mask=f"{clip.name}.mask.{index:07d}.png",
+        frame_command=frame_command(clip.info.path, index),
+        mask=mask_name(clip.info.path, index),
     )
-
-
-def _since_start(clip: SegmentedClip, index: int) -> Fraction:
-    """Seconds from the clip's first frame, which is what --at and --start take."""
-    timeline = clip.info.timeline
-    return timeline[index].start - timeline.start
-
-
-def _clock(seconds: Fraction) -> str:
-    """m:ss.mmm."""
-    thousandths = round(seconds * 1000)
-    return f"{thousandths // 60_000}:{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
-
-
-def segment_command(clip: SegmentedClip, masks: Mapping[int, str], *, weights: Path) -> str:
-    """The command that segments again as the last run did, with more masks; the earlier ones are kept aside.
-
-    masks: file by frame index. weights: the file of xmem, named when its name is that of the run's.
-    """
-    manifest = clip.store.manifest
-    files = {at: _reference_file(clip, at, record) for at, record in manifest.references.items()} | dict(masks)
-    words = ["vfx-matte", "segment", str(clip.info.path)]
-    for at, file in sorted(files.items()):
-        words += ["--mask", f"{at}={file}"]
-    if manifest.start:
-        words += ["--start", str(manifest.start)]
-    if manifest.stop < len(manifest.timeline):
-        words += ["--stop", str(manifest.stop)]
-    if is_sequence(clip.info.path):
-        words += ["--fps", str(manifest.timeline.average_fps)]
-    if manifest.propagator in ("builtin", "xmem"):
-        words += ["--propagator", manifest.propagator, *repeated_settings(manifest.settings, weights=weights)]
-    if manifest.is_soft:
-        words.append("--soft")
-    if clip.folder.parent != Path("workspace"):
-        words += ["--workspace", str(clip.folder.parent)]
-    return shlex.join([*words, "--fresh"])
-
-
-def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord) -> str:
-    """A file with a reference's mask. The workspace's own is as painted, unless objects were found besides those painted."""
-    mask = clip.mask(at)
-    as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
-    return str(clip.workspace.mask_path(at)) if as_painted or not record.file else record.file

@@ -15,6 +15,7 @@ The plan, from reference to reference:
 - Frames after the last reference: one forward walk.
 - An empty reference says "nothing here": its frame is empty, no walk passes it, and the frames beyond it are empty too
   until a reference on that side shows something.
+- No walk passes a cut, and a shot without a reference is empty. References of other shots stay in permanent memory.
 
 So an object that first appears on a later reference exists from there on, and before it as far back as both walks go.
 
@@ -72,6 +73,7 @@ def propagate(
     *,
     start: int,
     stop: int,
+    cuts: Collection[int] = (),
     completed: Mapping[int, Mask] | None = None,
     remember: bool = True,
 ) -> Generator[Segmented, None, None]:
@@ -79,6 +81,7 @@ def propagate(
 
     references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a reference frame the objects that
     it shows come out exactly as given; an empty one is a wall, see the module's plan.
+    cuts: frames that begin a shot; nothing is carried from the frame before such a one to it, or back.
     completed: frames that are finished already, with their masks. They are not yielded; work goes on from the last one
     before each hole by `step(image, mask=saved)`. It may be filled by the caller while masks arrive: only `in` and item
     access are used, so it can read from disk.
@@ -98,16 +101,16 @@ def propagate(
         propagator.remember(images.image(index), mask)
     finished: Mapping[int, Mask] = {} if completed is None else completed
     empty = _nothing(propagator.num_objects, next(iter(shown.values())).shape)
-    walls = sorted(index for index, mask in references.items() if not mask.any())
-    for low, wall in itertools.pairwise([-1, *walls, max(stop, *references) + 1]):
-        between = {index: mask for index, mask in shown.items() if low < index < wall}
-        first, end = max(start, low + 1), min(stop, wall)
+    walls = {index for index, mask in references.items() if not mask.any()}
+    edges = {0, max(stop, *references) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
+    for low, high in itertools.pairwise(sorted(edge for edge in edges if edge >= 0)):
+        between = {index: mask for index, mask in shown.items() if low <= index < high}
+        first, end = max(start, low), min(stop, high)
         if between and first < end:
             numbers = {index: number for number, index in enumerate(shown)} if remember else {}
             yield from _Run(propagator, images, between, first, end, finished, numbers).frames()
-        unseen = range(first, end) if not between else range(0)
-        for index in (*unseen, *(range(wall, wall + 1) if wall in references else ())):
-            if start <= index < stop and index not in finished:
+        for index in range(first, end) if not between else ():
+            if index not in finished:
                 yield Segmented(index, harden(empty), empty)
 
 

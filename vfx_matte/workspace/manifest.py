@@ -105,6 +105,7 @@ class Manifest:
     objects: the colour of each object id. outputs: by file name. segmented_at: UTC, ISO 8601, when masks last changed.
     confidence: for each object id one number a frame of [start, stop): the overlap that the mask is expected to have with the
     truth, in per cent; UNKNOWN where there is no mask yet.
+    cuts: frames that begin a shot and that masks do not cross; () = none were found, None = nobody looked, so they may cross.
     Raises ValueError when ranges leave the timeline.
     """
 
@@ -120,6 +121,7 @@ class Manifest:
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
     segmented_at: str = ""
     confidence: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    cuts: tuple[int, ...] | None = None
     program_version: str = __version__
 
     def __post_init__(self) -> None:
@@ -128,6 +130,9 @@ class Manifest:
         edges = [self.start, *itertools.chain.from_iterable(self.done), self.stop]
         if edges != sorted(edges):
             raise ValueError(f"done ranges {self.done} are not ascending inside [{self.start}, {self.stop})")
+        shots = [0, *(self.cuts or ()), len(self.timeline)]
+        if self.cuts and any(two <= one for one, two in itertools.pairwise(shots)):
+            raise ValueError(f"cuts {self.cuts} are not ascending inside of the clip's {len(self.timeline)} frames")
         for object_id, values in self.confidence.items():
             if len(values) != self.stop - self.start:
                 raise ValueError(f"object {object_id} has {len(values)} confidences, expected {self.stop - self.start}")
@@ -160,6 +165,8 @@ class Manifest:
         found.extend(f"setting {key}" for key in keys if self.settings.get(key) != other.settings.get(key))
         if (self.start, self.stop) != (other.start, other.stop):
             found.append("frame range")
+        if (self.cuts or ()) != (other.cuts or ()):
+            found.append("shot cuts")
         return tuple(found)
 
     def to_json(self) -> dict[str, object]:
@@ -177,6 +184,7 @@ class Manifest:
             "settings": dict(self.settings),
             "start": self.start,
             "stop": self.stop,
+            **({} if self.cuts is None else {"cuts": list(self.cuts)}),
             "done": [list(pair) for pair in self.done],
             "objects": _colors_to_json(self.objects),
             "references": {
@@ -210,6 +218,7 @@ class Manifest:
             outputs={name: OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()},
             segmented_at=str(data["segmented_at"]),
             confidence={int(object_id): _from_run_lengths(runs) for object_id, runs in data.get("confidence", {}).items()},
+            cuts=tuple(int(cut) for cut in data["cuts"]) if "cuts" in data else None,
             program_version=str(data["program_version"]),
         )
 

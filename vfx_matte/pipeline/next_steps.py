@@ -1,0 +1,98 @@
+"""What users can type next. Takes a clip and frame numbers, gives times and commands that are ready to paste; runs none."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from vfx_matte.masks import object_ids
+from vfx_matte.media.stills import is_sequence
+from vfx_matte.pipeline.project import SegmentedClip
+from vfx_matte.pipeline.propagator import repeated_settings
+from vfx_matte.timeline import Timeline
+from vfx_matte.workspace import ReferenceRecord, clip_name
+
+MOST_NAMED_CUTS = 30
+"""So many cuts fit into a command; more of them are looked for again."""
+
+
+def since_start(timeline: Timeline, index: int) -> Fraction:
+    """Seconds from the clip's first frame, which is what --at and --start take."""
+    return timeline[index].start - timeline.start
+
+
+def clock(seconds: Fraction) -> str:
+    """m:ss.mmm."""
+    thousandths = round(seconds * 1000)
+    return f"{thousandths // 60_000}:{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
+
+
+def frame_at(timeline: Timeline, index: int) -> str:
+    """A frame as people are told: 'frame 218 (0:08.720)'."""
+    return f"frame {index} ({clock(since_start(timeline, index))})"
+
+
+def frame_command(clip: Path, index: int) -> str:
+    """The command that saves the picture of a frame, to paint on."""
+    return shlex.join(["vfx-matte", "frame", str(clip), "--at", str(index), "-o", f"{clip_name(clip)}.{index:07d}.png"])
+
+
+def mask_name(clip: Path, index: int) -> str:
+    """The file name that commands expect for a mask that is painted next."""
+    return f"{clip_name(clip)}.mask.{index:07d}.png"
+
+
+def segment_command(
+    clip: SegmentedClip, masks: Mapping[int, str], *, weights: Path, how: str = "--fresh", cuts: str | None = None
+) -> str:
+    """The command that segments again as the last run did, with more masks.
+
+    masks: file by frame index. weights: the file of xmem, named when its name is that of the run's. how: "--fresh" keeps the
+    earlier masks aside, "--update" makes only the frames again that the masks change. cuts: what --cuts is given, None = what
+    gives the cuts of the last run.
+    """
+    manifest = clip.store.manifest
+    known = {at: _reference_file(clip, at, record, same=how == "--update") for at, record in manifest.references.items()}
+    files = known | dict(masks)
+    words = ["vfx-matte", "segment", str(clip.info.path)]
+    for at, file in sorted(files.items()):
+        words += ["--mask", f"{at}={file}"]
+    if manifest.start:
+        words += ["--start", str(manifest.start)]
+    if manifest.stop < len(manifest.timeline):
+        words += ["--stop", str(manifest.stop)]
+    if is_sequence(clip.info.path):
+        words += ["--fps", str(manifest.timeline.average_fps)]
+    if manifest.propagator in ("builtin", "xmem"):
+        words += ["--propagator", manifest.propagator, *repeated_settings(manifest.settings, weights=weights)]
+    if manifest.is_soft:
+        words.append("--soft")
+    wanted = _same_cuts(manifest.cuts) if cuts is None else cuts
+    if wanted:
+        words += ["--cuts", wanted]
+    if clip.folder.parent != Path("workspace"):
+        words += ["--workspace", str(clip.folder.parent)]
+    return shlex.join([*words, how])
+
+
+def _same_cuts(cuts: tuple[int, ...] | None) -> str:
+    """What --cuts is given to have these again; nothing where looking for them does."""
+    if cuts is None:
+        return "ignore"
+    return ",".join(map(str, cuts)) if len(cuts) <= MOST_NAMED_CUTS else ""
+
+
+def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord, *, same: bool) -> str:
+    """A file with a reference's mask. The workspace's own is as painted, unless objects were found besides those painted.
+
+    same: rather the file that was given, where it is still found, so that its mask counts as unchanged.
+    """
+    for folder in (Path(), clip.info.path.parent, clip.folder) if same else ():
+        file = folder / record.file
+        if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:
+            return str(file)
+    mask = clip.mask(at)
+    as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
+    return str(clip.workspace.mask_path(at)) if as_painted or not record.file else record.file
