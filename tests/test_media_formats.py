@@ -12,7 +12,7 @@ from clips import BT709, HLG
 from conftest import Notices
 
 from vfx_matte.errors import UsageError
-from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_encode
 from vfx_matte.media.pixels import as_layout, frame_from
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
@@ -130,3 +130,38 @@ def test_the_quality_number_reaches_the_encoder(name: str, codec: str, good: int
         frame.pts, frame.time_base = 0, Fraction(1, 25)
         sizes.append(sum(packet.size for packet in [*encoder.encode(frame), *encoder.encode(None)]))
     assert sizes[0] > 1.5 * sizes[1]
+
+
+def test_a_pixel_format_that_is_asked_for() -> None:
+    notices = Notices()
+    size, listen = (96, 64), notices
+    made = plan_encode(
+        Path("a.mov"), layout=YUV420, color=BT709, size=size, codec="prores_ks", pixel_format="yuv444p10le", notify=listen
+    )
+    assert (made.pixel_format, made.options["profile"]) == ("yuv444p10le", "4444")
+    assert notices == []
+    fine = PixelLayout("yuv", 10, (1, 0))
+    plan_encode(Path("a.mp4"), layout=fine, color=BT709, size=size, codec="libx264", pixel_format="yuv420p", notify=listen)
+    assert notices == ["yuv422p10le becomes yuv420p, which holds less; another --codec keeps more"]
+    with pytest.raises(UsageError, match="'libx264' does not take yuva420p here") as error:
+        plan_encode(Path("a.mp4"), layout=YUV420, color=BT709, size=size, pixel_format="yuva420p", notify=listen)
+    assert "yuv420p" in error.value.hint
+
+
+def test_limited_range_for_programs_that_expect_it() -> None:
+    full = ColorTags("bt709", "pc", "bt709", "bt709")
+    for limited, expected in ((False, "pc"), (True, "tv")):
+        made = plan_encode(Path("a.mp4"), layout=YUV420, color=full, size=(96, 64), limited_range=limited, notify=Notices())
+        assert made.color.range == expected
+    rgb = plan_encode(Path("a.mkv"), layout=RGB, color=FULL_RGB, size=(96, 64), limited_range=True, notify=Notices())
+    assert rgb.color.range == "pc", "RGB has no limited range here"
+
+
+def test_sound_as_a_program_takes_it() -> None:
+    made = plan_encode(
+        Path("a.mov"), layout=YUV420, color=BT709, size=(96, 64),
+        sound=SoundChoice(frozenset({"alac", "opus"}), "pcm_s24le"), notify=Notices(),
+    )  # fmt: skip
+    assert made.container.copies == {"alac"}, "opus is for no MOV"
+    assert made.container.encoder == "pcm_s24le"
+    assert plan("a.mov").container is CONTAINERS[".mov"]

@@ -1,13 +1,15 @@
 """Exact time. Takes integer timestamps in a rational time base, gives them back unchanged; never computes with floats.
 
-`repair` is the one place where broken timestamps are mended.
+`repair` is the one place where broken timestamps are mended, `conform` the one where a clip gets a rate that it does not have.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
+import math
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -128,6 +130,19 @@ class Timeline(Sequence[FrameTime]):
         if self.pts and self.durations[0]:
             return 1 / (self.durations[0] * self.time_base)
         return Fraction(25)
+
+    @property
+    def typical_fps(self) -> Fraction:
+        """Frames per second where nothing is missing: 1 / mean of the intervals within ½ to 1½ of their median.
+
+        A phone that drops a frame in the dark keeps its rate here, and the milliseconds of Matroska average out.
+        """
+        intervals = self.intervals
+        if len(intervals) < 2:
+            return self.average_fps
+        middle = statistics.median(intervals)
+        usual = [ticks for ticks in intervals if middle <= 2 * ticks <= 3 * middle]
+        return Fraction(len(usual)) / (sum(usual) * self.time_base)
 
     def interval_histogram(self) -> Counter[int]:
         """How often each interval (in ticks) occurs."""
@@ -272,3 +287,117 @@ def parse_position(text: str) -> int | Fraction:
     raise UsageError(
         f"position {text!r} is not understood", hint="give a frame number (120) or a time (4.5s, 1:02.5, 0:01:02.5)"
     )
+
+
+STANDARD_RATES = tuple(
+    Fraction(rate)
+    for rate in (
+        "10", "12", "25/2", "15", "24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "100",
+        "120000/1001", "120", "240000/1001", "240",
+    )
+)  # fmt: skip
+"""Frames per second that editing programs offer for a sequence."""
+
+_LEAST_TIMESCALE = 1000
+_NEGLIGIBLE_STEP = Fraction(1, 10)
+_HALF = Fraction(1, 2)
+
+
+def nearest_standard_rate(timeline: Timeline) -> Fraction:
+    """The rate of STANDARD_RATES nearest, in ratio, to a clip's own: its average when constant, else its typical rate."""
+    fps = timeline.average_fps if timeline.is_constant_rate else timeline.typical_fps
+    return min(STANDARD_RATES, key=lambda rate: max(rate / fps, fps / rate))
+
+
+def constant_ticks(rate: Fraction) -> tuple[int, int]:
+    """(ticks a second, ticks a frame) in which every frame of a rate lasts a whole number: 30000/1001 → (30000, 1001).
+
+    A rate without a denominator of 1001 counts in thousands: 24 → (24000, 1000), 25/2 → (25000, 2000).
+    """
+    scale = 1 if rate.numerator >= _LEAST_TIMESCALE else _LEAST_TIMESCALE
+    return rate.numerator * scale, rate.denominator * scale
+
+
+@dataclass(frozen=True, slots=True)
+class ConformMap:
+    """Which source frame a clip of constant rate shows on each of its frames.
+
+    timeline: the constant frames, on the source's clock (so that sound keeps its place). indices: of the source, one for each
+    of them, never falling. errors: seconds by which a frame is shown before its time; 0 when it is on screen just then.
+    lead: how many frames stand before the source's first one and hold it, because the sound begins earlier.
+    """
+
+    rate: Fraction
+    timeline: Timeline
+    indices: tuple[int, ...]
+    errors: tuple[Fraction, ...]
+    lead: int
+    source_count: int
+
+    @property
+    def duplicated(self) -> int:
+        """Frames that show the same source frame as the one before."""
+        return len(self.indices) - len(set(self.indices))
+
+    @property
+    def dropped(self) -> int:
+        """Source frames that are never shown."""
+        return self.source_count - len(set(self.indices))
+
+    @property
+    def largest_error(self) -> Fraction:
+        """Seconds; never more than half a frame of the constant rate."""
+        return max(self.errors, default=Fraction(0))
+
+
+def conform(timeline: Timeline, rate: Fraction, *, sound_start: Fraction | None = None) -> ConformMap:
+    """Lay a clip on a grid of constant rate.
+
+    The grid begins with the first frame (rounded down to a tick of `constant_ticks`). The rule: a grid time shows the frame
+    whose timestamp is nearest to it, if one lies within half a grid step, [−½, +½); of two equally near ones the earlier.
+    Otherwise it shows the frame that is on screen then. So where frames are at least a step apart none is lost, none is ever
+    shown more than half a step before its time, and a clip of that very rate comes out as it is.
+    The grid ends with the clip, rounded to a step. sound_start: exact seconds; where sound begins before the picture, whole
+    steps are put in front, which hold the first frame, or the grid moves forward when it is by less than a tenth of a step.
+    Raises ValueError for an empty timeline or a rate that is not positive.
+    """
+    if not timeline.pts or rate <= 0:
+        raise ValueError(f"cannot lay {len(timeline)} frames on a rate of {rate}")
+    scale, step = constant_ticks(rate)
+    early = max(Fraction(0), timeline.start - sound_start) if sound_start is not None else Fraction(0)
+    lead = math.ceil(early * rate) if early * rate > _NEGLIGIBLE_STEP else 0
+    first = math.floor((timeline.start if lead else timeline.start - early) * scale)
+    common = math.lcm(scale, timeline.time_base.denominator)
+    length = timeline.end - Fraction(first, scale)
+    count = max(1, math.floor(length * rate + _HALF))
+    if not timeline.durations[-1]:  # its length is not known, so it gets a step
+        count = max(count, math.floor(length * rate + _HALF) + 1)
+    count += lead
+    grid = Timeline(tuple(first + (number - lead) * step for number in range(count)), (step,) * count, Fraction(1, scale))
+    indices = frames_on(timeline, grid)
+    unit, source_unit = _units(timeline, grid)
+    ahead = (timeline.pts[index] * source_unit - pts * unit for index, pts in zip(indices, grid.pts, strict=True))
+    errors = tuple(Fraction(max(0, ticks) if number >= lead else 0, common) for number, ticks in enumerate(ahead))
+    return ConformMap(rate, grid, indices, errors, lead, len(timeline))
+
+
+def frames_on(timeline: Timeline, grid: Timeline) -> tuple[int, ...]:
+    """The frame of a clip that each time of a grid of constant rate shows, by the rule of `conform`."""
+    unit, source_unit = _units(timeline, grid)
+    times, pace = [pts * source_unit for pts in timeline.pts], grid.durations[0] * unit
+    indices, shown = [], 0
+    for pts in grid.pts:
+        now = pts * unit
+        while shown + 1 < len(times) and times[shown + 1] <= now:
+            shown += 1
+        following = shown + 1
+        close = following < len(times) and 2 * (times[following] - now) < pace
+        indices.append(following if close and now - times[shown] > times[following] - now else shown)
+    return tuple(indices)
+
+
+def _units(timeline: Timeline, grid: Timeline) -> tuple[int, int]:
+    """What a tick of the grid, and one of the timeline, is in the coarsest clock that holds both as whole numbers."""
+    common = math.lcm(grid.time_base.denominator, timeline.time_base.denominator)
+    unit, source_unit = (base.numerator * (common // base.denominator) for base in (grid.time_base, timeline.time_base))
+    return unit, source_unit

@@ -38,15 +38,23 @@ def verify(
     *,
     output: Annotated[Path, typer.Argument(help="A rendered file.")],
     source: Annotated[Path | None, typer.Option("--source", metavar="CLIP", help="The clip it was rendered from.")] = None,
+    frame_map: Annotated[
+        Path | None, typer.Option("--map", metavar="JSON", help="Of a conformed file: its frame map (the one beside it).")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Compare a rendered file with its source: every timestamp, the sound, the colour tags. Exit code 1 when they differ."""
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline import inspect
+    from vfx_matte.pipeline.conform_check import map_beside, verify_conformed
 
     if source is None:
         raise UsageError("verify needs the source clip", hint="vfx-matte verify OUTPUT --source CLIP")
-    report = inspect.verify_file(output, clip_path(session, source), reporter=session)
+    path = clip_path(session, source)
+    if found := frame_map or map_beside(output):
+        report = verify_conformed(output, path, found, reporter=session)
+    else:
+        report = inspect.verify_file(output, path, reporter=session)
     if json:
         typer.echo(inspect.report_json(report))
     else:

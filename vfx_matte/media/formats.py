@@ -31,19 +31,19 @@ class Container:
 
 
 _COMPRESSED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
-_PCM = frozenset(
+PCM = frozenset(
     {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f64le", "pcm_u8"}
 )
 _X26X = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
 
 CONTAINERS: dict[str, Container] = {
     ".mp4": Container("mp4", _X26X, True, _COMPRESSED | {"opus", "flac", "mp2"}, "aac"),
-    ".mov": Container("mov", ("prores_ks", *_X26X, "png", "qtrle"), True, _COMPRESSED | _PCM, "aac"),
+    ".mov": Container("mov", ("prores_ks", *_X26X, "png", "qtrle"), True, _COMPRESSED | PCM, "aac"),
     ".mkv": Container(
         "matroska",
         ("ffv1", *_X26X, "libvpx-vp9", "prores_ks"),
         False,
-        _COMPRESSED | _PCM | {"opus", "flac", "vorbis", "mp2", "dts", "dca", "truehd"},
+        _COMPRESSED | PCM | {"opus", "flac", "vorbis", "mp2", "dts", "dca", "truehd"},
         "flac",
     ),
     ".webm": Container("webm", ("libvpx-vp9",), False, frozenset({"opus", "vorbis"}), "libopus"),
@@ -111,12 +111,20 @@ CODECS: dict[str, Codec] = {
 
 
 @dataclass(frozen=True, slots=True)
+class SoundChoice:
+    """Sound codecs that go into a file as they are, where its container takes them, and the encoder for all others."""
+
+    copies: frozenset[str]
+    encoder: str
+
+
+@dataclass(frozen=True, slots=True)
 class EncodePlan:
     """How pictures of one layout become one file.
 
     quality: the constant-quality number, None for lossless encoders. pixel_format: what the encoder is fed; color: tags
     written to the file (matrix and range may differ from the source when the source is RGB). pad_to_even: one column and/or
-    row is added on the right and bottom, for encoders that need it.
+    row is added on the right and bottom, for encoders that need it. sound: what becomes of it; None = as the container allows.
     """
 
     suffix: str
@@ -128,6 +136,7 @@ class EncodePlan:
     codec_tag: str
     pad_to_even: bool
     lossless: bool
+    sound: SoundChoice | None = None
 
     @property
     def layout(self) -> PixelLayout:
@@ -136,8 +145,11 @@ class EncodePlan:
 
     @property
     def container(self) -> Container:
-        """The file format's properties."""
-        return CONTAINERS[self.suffix]
+        """The file format's properties, its sound as it was chosen."""
+        container = CONTAINERS[self.suffix]
+        if self.sound is None:
+            return container
+        return replace(container, copies=container.copies & self.sound.copies, encoder=self.sound.encoder)
 
     def describe(self) -> str:
         """'libx264 yuv420p crf 18, preset medium', for people."""
@@ -152,8 +164,9 @@ def container_of(path: Path) -> Container:
     try:
         return CONTAINERS[path.suffix.lower()]
     except KeyError:
+        others = "; mattes as EXR files: maskvideo -o FOLDER/%07d.exr" if path.suffix.lower() == ".exr" else ""
         raise UsageError(
-            f"output {path.name!r} has an unknown kind {path.suffix!r}", hint=f"use one of {', '.join(CONTAINERS)}"
+            f"output {path.name!r} has an unknown kind {path.suffix!r}", hint=f"use one of {', '.join(CONTAINERS)}{others}"
         ) from None
 
 
@@ -166,12 +179,16 @@ def plan_encode(
     codec: str | None = None,
     preset: str | None = None,
     quality: int | None = None,
+    pixel_format: str | None = None,
+    limited_range: bool = False,
+    sound: SoundChoice | None = None,
     notify: Notify,
 ) -> EncodePlan:
     """Choose encoder, pixel format and options for pictures of `layout`.
 
     size: (width, height). codec None: the container's usual one, H.265 instead of H.264 for more than 8 bits.
     quality: the encoder's constant-quality number (crf, cq or qscale), smaller is better.
+    pixel_format: what the encoder is fed; None = the nearest to `layout`. limited_range: Y'CbCr is made limited range.
     Raises UsageError when the container, codec, preset or quality do not go together.
     """
     container = container_of(path)
@@ -182,7 +199,9 @@ def plan_encode(
         )
     facts = CODECS[name]
     options = dict(facts.options) | _quality(name, facts, quality) | _preset(name, facts, preset)
-    pixel_format = _pixel_format(name, layout, notify=notify)
+    pixel_format = (
+        _demanded(name, layout, pixel_format, notify=notify) if pixel_format else _pixel_format(name, layout, notify=notify)
+    )
     chosen = packed_layout(pixel_format)
     written = converted_tags(color, layout, chosen)
     if name == "prores_ks":
@@ -196,10 +215,11 @@ def plan_encode(
         quality=facts.quality if quality is None else quality,
         options=options,
         pixel_format=pixel_format,
-        color=replace(written, range="tv") if facts.limited_range and chosen.model == "yuv" else written,
+        color=replace(written, range="tv") if (facts.limited_range or limited_range) and chosen.model == "yuv" else written,
         codec_tag=facts.tags.get(path.suffix.lower(), ""),
         pad_to_even=padded,
         lossless=facts.lossless,
+        sound=sound,
     )
 
 
@@ -236,12 +256,8 @@ def _preset(name: str, facts: Codec, preset: str | None) -> dict[str, str]:
 def _pixel_format(name: str, layout: PixelLayout, *, notify: Notify) -> str:
     """The encoder's format that loses least: first model, then depth, then chroma; the smallest of equals."""
     wanted = _deliverable(name, layout)
-    try:
-        formats = av.Codec(name, "w").video_formats or []
-    except av.codec.codec.UnknownCodecError as error:
-        raise OutputError(f"this machine has no encoder {name!r}", hint="choose another --codec") from error
     best: tuple[tuple[int, ...], str] | None = None
-    for candidate in formats:
+    for candidate in _formats(name):
         planar = layout_of(candidate.name) is not None
         if candidate.name.startswith("yuvj") or has_alpha(candidate.name) != layout.has_alpha:
             continue
@@ -258,6 +274,27 @@ def _pixel_format(name: str, layout: PixelLayout, *, notify: Notify) -> str:
     if lost_depth or lost_chroma:
         notify(f"{name} cannot hold {format_name(wanted)}; written as {best[1]}")
     return best[1]
+
+
+def _formats(name: str) -> list[av.VideoFormat]:
+    """What an encoder can be fed."""
+    try:
+        return av.Codec(name, "w").video_formats or []
+    except av.codec.codec.UnknownCodecError as error:
+        raise OutputError(f"this machine has no encoder {name!r}", hint="choose another --codec") from error
+
+
+def _demanded(name: str, layout: PixelLayout, pixel_format: str, *, notify: Notify) -> str:
+    """A pixel format that was asked for, when the encoder takes it; a notice says what it costs."""
+    known = [each.name for each in _formats(name)]
+    if pixel_format not in known or has_alpha(pixel_format) != layout.has_alpha:
+        fitting = ", ".join(each for each in known if has_alpha(each) == layout.has_alpha)
+        raise UsageError(f"codec {name!r} does not take {pixel_format} here", hint=f"it takes {fitting or 'no such picture'}")
+    chosen = packed_layout(pixel_format)
+    _, lost_depth, lost_chroma, *_ = _cost(chosen, layout)
+    if layout.model == "yuv" and (lost_depth or lost_chroma):
+        notify(f"{format_name(layout)} becomes {pixel_format}, which holds less; another --codec keeps more")
+    return pixel_format
 
 
 def packed_layout(pixel_format: str) -> PixelLayout:

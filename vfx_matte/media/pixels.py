@@ -171,7 +171,7 @@ def _shift(part: int, whole: int) -> int:
 def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Picture:
     """The planes of a decoded frame as displayed; views into the frame's memory wherever the format is planar."""
     wanted = picture_format(frame.format.name, orientation)
-    if "f32" in frame.format.name:
+    if "f32" in frame.format.name or "f16" in frame.format.name:
         return _picture_of_floats(frame, orientation, color)
     if wanted != frame.format.name:
         frame = frame.reformat(format=wanted, threads=_ONE_THREAD)
@@ -204,11 +204,12 @@ def _picture_of_floats(frame: av.VideoFrame, orientation: Orientation, color: Co
     """Float samples, 0..1, as 16 bits; what is brighter than 1 is clipped. swscale would be off by up to 63 of 65535."""
     layout = PixelLayout("gray" if frame.format.name.startswith("gray") else "rgb", 16)
     order = (2, 0, 1) if layout.model == "rgb" else (0,)
+    dtype = np.dtype(np.float16 if "f16" in frame.format.name else np.float32)
     planes = []
     for number in order:
         plane = frame.planes[number]
-        rows = np.frombuffer(cast("Any", plane), np.dtype(np.float32)).reshape(plane.height, plane.line_size // 4)
-        levels = np.nan_to_num(rows[:, : plane.width], nan=0.0)
+        rows = np.frombuffer(cast("Any", plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+        levels = np.nan_to_num(rows[:, : plane.width].astype(np.float32), nan=0.0)
         planes.append(orientation.apply(np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)))
     return Picture(tuple(planes), layout, color)
 
@@ -243,13 +244,15 @@ def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -
 def converted_tags(color: ColorTags, layout: PixelLayout, wanted: PixelLayout) -> ColorTags:
     """Tags of a picture of `layout` once it is in `wanted`.
 
-    RGB is full range; RGB and grey that become YUV are limited range, BT.709 unless the tags say otherwise.
+    RGB is full range; RGB and grey that become YUV are limited range, BT.709 unless the tags say otherwise; BT.2020 primaries
+    want its matrix.
     """
     if wanted.model in (layout.model, "gray"):
         return color
     if wanted.model == "rgb":
         return replace(color, matrix="gbr", range="pc")
-    matrix = color.matrix if color.matrix in LUMA_WEIGHTS else "bt709"
+    usual = "bt2020nc" if color.primaries == "bt2020" else "bt709"
+    matrix = color.matrix if color.matrix in LUMA_WEIGHTS else usual
     primaries = color.primaries if color.primaries != UNSPECIFIED else "bt709"
     transfer = color.transfer if color.transfer != UNSPECIFIED else "bt709"
     return ColorTags(matrix, "tv", primaries, transfer)

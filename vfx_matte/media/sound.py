@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias
 import av
 
 from vfx_matte.backend import Notify
-from vfx_matte.media.formats import Container
+from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, open_input
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
@@ -119,7 +119,9 @@ class SoundCopier:
             if track.copied:
                 target = output.add_stream_from_template(stream)
             else:
-                notify(f"{name}: {codec} sound cannot be put in {container.muxer}; encoded as {container.encoder}")
+                usual = next(known.copies for known in CONTAINERS.values() if known.muxer == container.muxer)
+                reason = "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
+                notify(f"{name}: {codec} sound {reason}; encoded as {container.encoder}")
                 target = self._add_encoder(stream, container.encoder)
             target.metadata.update({key: value for key, value in stream.metadata.items() if key in ("language", "title")})
             self.tracks.append(track)

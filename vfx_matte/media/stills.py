@@ -5,7 +5,6 @@ the same `Frame`s as a video; writes pictures to a folder of PNG files. Never ne
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,8 @@ import av
 import numpy as np
 
 from vfx_matte.backend import Array, Notify
-from vfx_matte.errors import MediaError, OutputError, UsageError
+from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.media.folder import PictureFolder
 from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
 from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
 from vfx_matte.media.read import Frame, check_range
@@ -152,15 +152,10 @@ class StillsWriter:
     def __init__(self, folder: Path, *, notify: Notify) -> None:
         """Make the folder's .part. Raises OutputError when the place cannot be written or holds other files."""
         self.path = folder
-        self._part = folder.with_name(folder.name + ".part")
         self._encoder: av.VideoCodecContext | None = None
         self._next = 0
         try:
-            _refuse_other_files(folder)
-            if self._part.exists():
-                notify(f"{self._part.name} of an earlier run that did not finish is removed")
-                shutil.rmtree(self._part)
-            self._part.mkdir(parents=True)
+            self._folder = PictureFolder(folder, is_ours=lambda name: _WRITTEN.match(name) is not None, notify=notify)
         except OSError as error:
             raise output_error(folder, error) from error
 
@@ -188,19 +183,13 @@ class StillsWriter:
     def _save(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         for packet in packets:
             assert packet.pts is not None
-            (self._part / f"{packet.pts:07d}.png").write_bytes(bytes(packet))
+            (self._folder.part / f"{packet.pts:07d}.png").write_bytes(bytes(packet))
 
     def _finish(self) -> None:
         try:
             if self._encoder is not None:
                 self._save(self._encoder.encode(None))
-            _refuse_other_files(self.path)
-            earlier = self.path.with_name(self.path.name + ".earlier")
-            if self.path.exists():
-                shutil.rmtree(earlier, ignore_errors=True)
-                self.path.rename(earlier)
-            self._part.rename(self.path)
-            shutil.rmtree(earlier, ignore_errors=True)
+            self._folder.finish()
         except (av.FFmpegError, OSError) as error:
             raise output_error(self.path, error) from error
 
@@ -212,23 +201,12 @@ class StillsWriter:
             if error is None:
                 self._finish()
         finally:
-            shutil.rmtree(self._part, ignore_errors=True)
+            self._folder.discard()
 
 
 def written_stills(folder: Path) -> list[int]:
     """Frame indices of the pictures that StillsWriter put into `folder`, ascending."""
     return sorted(int(path.stem) for path in folder.iterdir() if _WRITTEN.match(path.name))
-
-
-def _refuse_other_files(folder: Path) -> None:
-    """An existing folder is replaced only when it holds nothing but an earlier result."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{str(folder)!r} is a file, expected a folder", hint="choose another name with -o")
-    other = next((path for path in (folder.iterdir() if folder.exists() else ()) if not _WRITTEN.match(path.name)), None)
-    if other is not None:
-        raise OutputError(
-            f"{str(folder)!r} holds other files ({other.name}) and is left alone", hint="choose a new folder with -o"
-        )
 
 
 def _png_frame(picture: Picture) -> av.VideoFrame:

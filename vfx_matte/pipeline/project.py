@@ -69,6 +69,11 @@ class SegmentedClip:
         """The objects that the masks show."""
         return tuple(sorted(self.store.manifest.objects))
 
+    @property
+    def mask_frames(self) -> list[int]:
+        """The frames that have a mask, ascending."""
+        return sorted(self.store.manifest.done_frames())
+
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
         mask = self.store.get(frame_index)
@@ -147,6 +152,15 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
     if not store.manifest.is_complete:
         reporter.notify(f"{place.folder} is not complete; run segment with --resume to finish it")
     return SegmentedClip(clip.reader, place, store)
+
+
+def open_segmented_or_source(
+    path: Path, *, workspace: Path, usual_fps: Fraction | None = None, reporter: Reporter
+) -> SegmentedClip | SourceClip:
+    """Open a clip with its masks where it has some, otherwise the clip alone. Raises as `open_segmented` does."""
+    if Workspace(workspace).find(path) is None:
+        return open_source(path, usual_fps=usual_fps, reporter=reporter)
+    return open_segmented(path, workspace=workspace, reporter=reporter)
 
 
 def refuse_to_replace(place: Path, output: Path, what: str) -> None:

@@ -1,0 +1,30 @@
+"""The command that shows what each editing program is given. Takes a program's name, prints the table or JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session, command
+
+
+@command()
+def formats(
+    session: Session,  # noqa: ARG001
+    *,
+    target: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="One program; without it, all of them.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Show what --for PROGRAM gives each editing program: container, codec, pixels, alpha, sound, and why."""
+    from json import dumps
+
+    from vfx_matte.cli.show import table
+    from vfx_matte.pipeline import delivery
+
+    if json:
+        typer.echo(dumps(delivery.delivery_json(target), ensure_ascii=False, indent=2))
+        return
+    columns = ("program", "output", "encoding", "above 8 bits", "alpha or style", "sound", "rate", "why")
+    table("What --for gives each program", columns, delivery.delivery_rows(target))
+    table("For all of them", ("", ""), delivery.common_rows())

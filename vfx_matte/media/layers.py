@@ -1,0 +1,140 @@
+"""Mattes as EXR files, one layer an object. Takes alpha planes, gives half-float files that compositing programs pick apart.
+
+The channel OBJECT.A of a file is the matte of one object, and R, G, B, A are all of them together, so that a program without
+layers shows white on black. A matte is a share of coverage, 0 to 1, and so the same in linear light as anywhere else; the
+source's colours are not in these files, as they would first have to be made linear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.backend import Array, Notify, to_numpy
+from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.media.folder import PictureFolder
+from vfx_matte.media.verify import Check, VerifyReport
+from vfx_matte.media.write import output_error
+
+SUFFIX = ".exr"
+_NUMBER = re.compile(r"%0?(\d*)d")
+_MAGIC = b"\x76\x2f\x31\x01"
+
+
+def is_layers(path: Path) -> bool:
+    """Whether an output is a sequence of EXR files: FOLDER/%07d.exr."""
+    return path.suffix.lower() == SUFFIX
+
+
+def check_name(path: Path) -> None:
+    """Raise UsageError for an output that is no folder with one place for the frame number."""
+    if len(_NUMBER.findall(path.name)) != 1 or "%" in _NUMBER.sub("", path.name):
+        raise UsageError(f"{path.name!r} has no place for the frame number", hint="write FOLDER/%07d.exr, for example")
+    if not path.parent.name:
+        raise UsageError(f"{str(path)!r} names no folder", hint="write FOLDER/%07d.exr, for example")
+
+
+class LayersWriter:
+    """Writes FOLDER/NAME.%07d.exr, one file a frame, numbered by frame index. Use as a context manager.
+
+    Files are made in FOLDER.part; only a complete folder gets its name, in place of an earlier result.
+    """
+
+    def __init__(self, path: Path, *, sample_aspect: Fraction, notify: Notify) -> None:
+        """path: with one number as printf writes it. sample_aspect: width of a pixel ÷ its height.
+
+        Raises UsageError as `check_name` does, OutputError when OpenEXR is missing or the place cannot be written.
+        """
+        check_name(path)
+        self.path = path
+        self._exr: Any = _openexr()
+        self._sample_aspect = float(sample_aspect)
+        try:
+            self._folder = PictureFolder(path.parent, is_ours=lambda name: _is_one_of(path, name), notify=notify)
+        except OSError as error:
+            raise output_error(path.parent, error) from error
+
+    def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
+        """Write one frame. mattes: by layer name, (H, W) unsigned integers up to `full`; together: all of them in one."""
+        planes = {f"{name}.A": _half(alpha, full) for name, alpha in mattes.items()}
+        planes |= dict.fromkeys("RGBA", _half(together, full))
+        header = {
+            "compression": self._exr.ZIP_COMPRESSION,
+            "type": self._exr.scanlineimage,
+            "pixelAspectRatio": self._sample_aspect,
+        }
+        place = self._folder.part / (self.path.name % index)
+        try:
+            with self._exr.File(header, planes) as file:
+                file.write(str(place))
+        except (OSError, RuntimeError) as error:  # OpenEXR tells of a full disk as a RuntimeError
+            raise output_error(place, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._folder.finish()
+        except OSError as problem:
+            raise output_error(self.path.parent, problem) from problem
+        finally:
+            self._folder.discard()
+
+
+def verify_layers(path: Path, count: int, layers: tuple[str, ...]) -> VerifyReport:
+    """Whether there is one EXR file for each of `count` frames, the last one whole and with its layers."""
+    missing = next((index for index in range(count) if not _begins_as_exr(path.parent / (path.name % index))), None)
+    checks = [
+        Check("frame count", missing is None, f"{count} files" if missing is None else f"{path.name % missing} is missing")
+    ]
+    if missing is None and count:
+        with _openexr().File(str(path.parent / (path.name % (count - 1))), separate_channels=True) as file:
+            found = set(file.channels())
+        lost = [name for name in layers if f"{name}.A" not in found]
+        detail = f"layer {lost[0]} is missing" if lost else ", ".join(layers) or "no object"
+        checks.append(Check("layers", not lost, detail))
+    return VerifyReport(path, "OpenEXR", tuple(checks))
+
+
+def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
+    shares: npt.NDArray[np.float16] = (to_numpy(alpha).astype(np.float32) / np.float32(full)).astype(np.float16)
+    return shares
+
+
+def _is_one_of(path: Path, name: str) -> bool:
+    head, tail = path.name[: _start(path)], _NUMBER.sub("", path.name)[_start(path) :]
+    middle = name[len(head) : len(name) - len(tail)]
+    return name.startswith(head) and name.endswith(tail) and middle.isdecimal()
+
+
+def _start(path: Path) -> int:
+    match = _NUMBER.search(path.name)
+    assert match is not None
+    return match.start()
+
+
+def _begins_as_exr(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == _MAGIC
+    except OSError:
+        return False
+
+
+def _openexr() -> Any:  # noqa: ANN401  a module
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise OutputError(
+            "EXR files with layers need the OpenEXR package, which is not installed", hint="pip install 'vfx-matte[exr]'"
+        ) from error
+    return OpenEXR

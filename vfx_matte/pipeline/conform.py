@@ -1,0 +1,316 @@
+"""A clip and its renders at one constant rate. Takes a clip, gives files that all follow one frame map, and the map.
+
+Editing programs count frames at one rate; a phone does not. Every output here shows, on its frame n, source frame map[n]
+(`timeline.conform` has the rule), lasts a whole number of ticks a frame, and carries the source's sound where it was against
+the picture. Each output decodes the source once for itself, in bounded memory; the source is never changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time as clock
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vfx_matte.errors import UsageError, VerifyError
+from vfx_matte.masks import Mask
+from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
+from vfx_matte.media.formats import CONTAINERS, plan_encode
+from vfx_matte.media.read import ClipReader
+from vfx_matte.media.sketch import Sketches, sketch_of_alpha
+from vfx_matte.media.targets import target_named
+from vfx_matte.media.verify import expectation_of, verify_output
+from vfx_matte.media.write import VideoWriter
+from vfx_matte.pipeline.delivery import EncodeOptions, deliver, mask_style
+from vfx_matte.pipeline.look import Look, chosen_objects
+from vfx_matte.pipeline.overlap import ahead
+from vfx_matte.pipeline.project import SegmentedClip, SourceClip, refuse_to_replace
+from vfx_matte.pipeline.render import RenderResult, render_alpha, render_greenback, render_maskvideos, render_overlay
+from vfx_matte.pipeline.report import Reporter
+from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate
+from vfx_matte.timeline import conform as on_grid
+from vfx_matte.workspace import Soft, Workspace, clip_name, write_text
+
+OUTPUTS = ("source", "greenback", "alpha", "maskvideo", "overlay")
+"""What can be conformed. "source" needs no masks."""
+
+USUAL_OUTPUTS = ("source", "greenback", "alpha", "maskvideo")
+
+_USUAL_SUFFIXES = {"alpha": ".mov", "maskvideo": ".mov"}
+
+FOLDER_NAME = "conform"
+MAP_NAME = "frame_map"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConformLook:
+    """What the renders show, beyond the edges. key and background: of the green screen; style: of the mask video.
+
+    premultiplied: of alpha; tint: weight of the overlay's colours.
+    """
+
+    key: str = "green"
+    background: str = ""
+    premultiplied: bool = False
+    style: str = "auto"
+    tint: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConformResult:
+    """A clip at a constant rate.
+
+    rate: frames per second. timeline: of every file, from time 0. frame_map: the source frame of each frame. files: by output.
+    map_files: the frame map as JSON and CSV. duplicated, dropped: how many frames; lead: frames held before the source's first.
+    largest_error: seconds by which a picture may come early. results: of the renders, in the order of `files`.
+    """
+
+    rate: Fraction
+    timeline: Timeline
+    frame_map: tuple[int, ...]
+    files: Mapping[str, Path]
+    map_files: tuple[Path, Path]
+    source_count: int
+    duplicated: int
+    dropped: int
+    lead: int
+    largest_error: Fraction
+    results: tuple[RenderResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConformedClip(SegmentedClip):
+    """A segmented clip seen through a frame map: frame n and its mask are those of source frame indices[n].
+
+    sketches: gets one of each mask that is read, of the objects that are `shown`.
+    """
+
+    indices: tuple[int, ...] = ()
+    sketches: Sketches | None = None
+    shown: tuple[int, ...] = ()
+
+    @property
+    def mask_frames(self) -> list[int]:
+        """The frames that have a mask, ascending."""
+        known = set(self.store.manifest.done_frames())
+        return [number for number, index in enumerate(self.indices) if index in known]
+
+    def mask(self, frame_index: int) -> Mask | None:
+        """The mask of one frame, uint8 (H, W), or None when it has none."""
+        index = self.indices[frame_index]
+        mask = SegmentedClip.mask(self, index)
+        if self.sketches is not None and mask is not None and index not in self.sketches:
+            self.sketches.put(index, sketch_of_alpha(np.isin(mask, self.shown), full=1))
+        return mask
+
+    def soft(self, object_id: int, frame_index: int) -> Soft:
+        """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain."""
+        return SegmentedClip.soft(self, object_id, self.indices[frame_index])
+
+
+def conform(
+    clip: SourceClip | SegmentedClip,
+    *,
+    fps: Fraction | None = None,
+    outputs: Sequence[str] | None = None,
+    target: str | None = None,
+    look: Look = Look(),
+    shown: ConformLook = ConformLook(),
+    encode: EncodeOptions = EncodeOptions(),
+    folder: Path,
+    reporter: Reporter,
+) -> ConformResult:
+    """Write a clip, and what was cut out of it, at one constant rate.
+
+    fps: frames per second; None takes the standard rate nearest to the clip's own (timeline.nearest_standard_rate).
+    outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no masks. target: the program they
+    are for, as in `encode`. folder: where everything goes. Every file is verified as it is finished.
+    Raises UsageError, MediaError, OutputError or VerifyError; files that were finished before stay.
+    """
+    wanted = _wanted(clip, outputs)
+    if folder.suffix.lower() in CONTAINERS and not folder.is_dir():
+        raise UsageError(f"output {str(folder)!r} names a file", hint="conform writes several: give a folder with -o")
+    reader, info = clip.reader, clip.reader.info
+    rate = fps or nearest_standard_rate(info.timeline)
+    starts = [track.start for track in info.audio if track.start is not None]
+    frame_map = on_grid(info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None)
+    with Sketches() as pictures, Sketches() as masks:
+        work = _Work(
+            clip=clip, reader=ConformedReader(reader, frame_map, sketches=pictures, notify=reporter.notify),
+            frame_map=frame_map, pictures=pictures, masks=masks, look=look, shown=shown,
+            encode=replace(encode, target=target or encode.target), folder=folder, reporter=reporter,
+        )  # fmt: skip
+        results = {}
+        for kind in wanted:
+            results[kind] = work.verified(kind)
+            for path in _map_paths(folder):  # an earlier run's map does not describe this file
+                path.unlink(missing_ok=True)
+    map_files = _write_map(folder, info.timeline, frame_map, {kind: result.output for kind, result in results.items()})
+    if frame_map.lead:
+        reporter.notify(f"the sound begins before the picture: the first picture is held for {frame_map.lead} frames")
+    start = frame_map.timeline.pts[0]
+    return ConformResult(
+        rate=rate,
+        timeline=frame_map.timeline.shifted(-start),
+        frame_map=frame_map.indices,
+        files={kind: result.output for kind, result in results.items()},
+        map_files=map_files,
+        source_count=frame_map.source_count,
+        duplicated=frame_map.duplicated,
+        dropped=frame_map.dropped,
+        lead=frame_map.lead,
+        largest_error=frame_map.largest_error,
+        results=tuple(results.values()),
+    )
+
+
+def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: str | None) -> Path:
+    """Where conformed files go when no place is named: conform in the clip's folder of results, or in its program's there."""
+    own = Workspace(workspace).clip(clip.reader.info.path).folder
+    return own / target_named(target).name / FOLDER_NAME if target else own / FOLDER_NAME
+
+
+def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> tuple[str, ...]:
+    """The outputs in the order of OUTPUTS. Raises UsageError for unknown ones, and for renders of a clip without masks."""
+    has_masks = isinstance(clip, SegmentedClip)
+    chosen = tuple(outputs) if outputs is not None else USUAL_OUTPUTS if has_masks else ("source",)
+    unknown = [name for name in chosen if name not in OUTPUTS]
+    if unknown or not chosen:
+        raise UsageError(f"output {(unknown or [''])[0]!r} is unknown", hint=f"choose of {', '.join(OUTPUTS)}")
+    if not has_masks and set(chosen) != {"source"}:
+        raise UsageError(
+            f"{clip.reader.info.path.name} has no masks yet, so only its source can be conformed",
+            hint="segment it first, or take --outputs source",
+        )
+    return tuple(name for name in OUTPUTS if name in chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What all outputs of one run have in common. pictures, masks: sketches of what was decoded, by source frame."""
+
+    clip: SourceClip | SegmentedClip
+    reader: ConformedReader
+    frame_map: ConformMap
+    pictures: Sketches
+    masks: Sketches
+    look: Look
+    shown: ConformLook
+    encode: EncodeOptions
+    folder: Path
+    reporter: Reporter
+
+    def verified(self, kind: str) -> RenderResult:
+        """One output, rendered, and compared with the frame map. Raises VerifyError when it differs."""
+        result, style = self._render(kind)
+        checks = [check_constant_rate(result.output, self.frame_map)]
+        if style == "luma":
+            checks.append(check_frames(result.output, self.frame_map, self.masks, notify=self.reporter.notify))
+        elif kind != "maskvideo":
+            inside = None if kind in ("source", "overlay") else self.masks
+            checks.append(
+                check_frames(result.output, self.frame_map, self.pictures, inside=inside, notify=self.reporter.notify)
+            )
+        report = replace(result.verified, checks=(*result.verified.checks, *checks))
+        if not report.ok:
+            raise VerifyError(
+                f"{result.output.name} does not follow its frame map: {report.first_difference}",
+                hint="it is kept for inspection; please report this with the output of `vfx-matte probe`",
+            )
+        return replace(result, verified=report)
+
+    def _render(self, kind: str) -> tuple[RenderResult, str]:
+        """The output, and the style of a mask video. Named by kind; the source by its clip, so that it can be segmented."""
+        info, shown = self.reader.info, self.shown
+        name = f"{clip_name(info.path)}-conformed" if kind == "source" else kind
+        path, encode = deliver(
+            kind, info=info, output=None, folder=self.folder, usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
+            encode=self.encode, premultiplied=shown.premultiplied and kind == "alpha", reporter=self.reporter,
+        )  # fmt: skip
+        path = self.folder / f"{name}{path.suffix}"
+        if kind == "source":
+            return _render_source(path, self.reader, encode, self.reporter), ""
+        assert isinstance(self.clip, SegmentedClip)
+        store, palette = self.clip.store, self.clip.palette
+        objects = chosen_objects(self.clip, self.look)
+        clip = ConformedClip(
+            self.reader, self.clip.workspace, store, palette,
+            indices=self.frame_map.indices, sketches=self.masks, shown=objects,
+        )  # fmt: skip
+        common: dict[str, Any] = {"output": path, "look": self.look, "encode": encode, "reporter": self.reporter}
+        if kind == "greenback":
+            return render_greenback(clip, key=shown.key, background=shown.background, **common), ""
+        if kind == "alpha":
+            return render_alpha(clip, premultiplied=shown.premultiplied, **common), ""
+        if kind == "overlay":
+            return render_overlay(clip, alpha=shown.tint, **common), ""
+        style = mask_style(shown.style, encode=self.encode, objects=objects)
+        return render_maskvideos(clip, style=style, **common)[0], style
+
+
+def _render_source(path: Path, reader: ClipReader, encode: EncodeOptions, reporter: Reporter) -> RenderResult:
+    """The clip itself, every picture as it was decoded."""
+    started, info = clock.monotonic(), reader.info
+    refuse_to_replace(info.path, path, "the source clip")
+    plan = plan_encode(
+        path, layout=replace(info.layout, has_alpha=False), color=info.color, size=(info.width, info.height),
+        codec=encode.codec, preset=encode.preset, quality=encode.quality, pixel_format=encode.pixel_format,
+        limited_range=encode.limited_range, sound=encode.sound_choice, notify=reporter.notify,
+    )  # fmt: skip
+    with (
+        closing(ahead(reader.frames())) as frames,
+        VideoWriter(path, plan, source=info, sound=encode.sound, notify=reporter.notify) as writer,
+        reporter.progress("source", len(info.timeline)) as step,
+    ):
+        for frame in frames:
+            writer.write(frame.picture, frame.time)
+            step()
+    expected = replace(expectation_of(info, tracks=writer.tracks), color=plan.color)
+    verified = verify_output(path, expected, thorough=False, notify=reporter.notify)
+    if not verified.ok:
+        raise VerifyError(f"{path.name} differs from its source: {verified.first_difference}", hint="it is kept for inspection")
+    return RenderResult(path, plan.describe(), len(info.timeline), 0, verified, clock.monotonic() - started)
+
+
+def _map_paths(folder: Path) -> tuple[Path, Path]:
+    return folder / f"{MAP_NAME}.json", folder / f"{MAP_NAME}.csv"
+
+
+def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]) -> tuple[Path, Path]:
+    """Save the frame map beside the files, as JSON for programs and as CSV for people."""
+    start = frame_map.timeline.start
+    rows = [
+        (number, index, time.start - start, source[index].start - start, error)
+        for number, (index, time, error) in enumerate(zip(frame_map.indices, frame_map.timeline, frame_map.errors, strict=True))
+    ]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("frame", "source_frame", "seconds", "source_seconds", "error_ms"))
+    for number, index, time, shown, error in rows:
+        table.writerow((number, index, f"{float(time):.6f}", f"{float(shown):.6f}", f"{float(error * 1000):.3f}"))
+    facts = {
+        "rate": str(frame_map.rate),
+        "ticks_per_second": frame_map.timeline.time_base.denominator,
+        "ticks_per_frame": frame_map.timeline.durations[0],
+        "source_start_seconds": str(start),
+        "source_frames": frame_map.source_count,
+        "duplicated": frame_map.duplicated,
+        "dropped": frame_map.dropped,
+        "lead": frame_map.lead,
+        "largest_error_ms": round(float(frame_map.largest_error * 1000), 3),
+        "files": {kind: path.name for kind, path in files.items()},
+        "map": list(frame_map.indices),
+        "error_ms": [round(float(error * 1000), 3) for error in frame_map.errors],
+    }
+    as_json, as_csv = _map_paths(folder)
+    write_text(as_json, json.dumps(facts, ensure_ascii=False) + "\n")
+    write_text(as_csv, text.getvalue())
+    return as_json, as_csv

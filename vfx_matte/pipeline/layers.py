@@ -1,0 +1,61 @@
+"""Mattes with one layer an object. Takes a segmented clip, gives a folder of EXR files, verified."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from vfx_matte.errors import UsageError
+from vfx_matte.masks import Matte
+from vfx_matte.media.layers import LayersWriter, check_name, verify_layers
+from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
+from vfx_matte.pipeline.mattes import Mattes
+from vfx_matte.pipeline.overlap import ahead
+from vfx_matte.pipeline.project import SegmentedClip
+from vfx_matte.pipeline.render import RenderResult, check_request, masks_and_pictures, notify_empty, passed
+from vfx_matte.pipeline.report import Reporter
+
+ENCODING = "EXR files, half float, one layer an object"
+
+
+def layer_name(object_id: int) -> str:
+    """The layer of an object: "object1"."""
+    return f"object{object_id}"
+
+
+def render_layers(clip: SegmentedClip, *, output: Path, style: str, look: Look, reporter: Reporter) -> RenderResult:
+    """Write FOLDER/%07d.exr: the matte of every chosen object as a layer of its own, and all of them as R, G, B, A.
+
+    Raises UsageError for a style (a layer holds a matte as it is), OutputError or VerifyError.
+    """
+    if style not in ("auto", "luma"):
+        raise UsageError(f"style {style!r} is not for EXR files", hint="they hold every object in a layer of its own")
+    check_name(output)
+    check_request(clip, output.parent, look)
+    look = with_edges(clip, look, reporter)
+    started, count, objects = clock.monotonic(), len(clip.info.timeline), chosen_objects(clip, look)
+    empty = 0
+    with (
+        closing(ahead(_mattes(clip, objects, look))) as made,
+        LayersWriter(output, sample_aspect=clip.info.sample_aspect, notify=reporter.notify) as writer,
+        reporter.progress("EXR layers", count) as step,
+    ):
+        for index, (together, singles, has_mask) in enumerate(made):
+            layers = {layer_name(object_id): matte.alpha for object_id, matte in singles.items()}
+            writer.write(index, layers, together.alpha, full=together.full)
+            empty += not has_mask
+            step()
+    verified = passed(verify_layers(output, count, tuple(map(layer_name, objects))))
+    clip.record(output.parent, "EXR layers", {"encoding": ENCODING})
+    notify_empty(empty, count, reporter)
+    return RenderResult(output, ENCODING, count, empty, verified, clock.monotonic() - started)
+
+
+def _mattes(clip: SegmentedClip, objects: tuple[int, ...], look: Look) -> Iterator[tuple[Matte, dict[int, Matte], bool]]:
+    together = Mattes(clip, look)
+    single = {one: together.alone(one) for one in objects}
+    for index, mask, _, image in masks_and_pictures(clip, decode=together.needs_picture):
+        singles = {one: mattes.of(index, mask, image) for one, mattes in single.items()}
+        yield together.of(index, mask, image), singles, mask is not None
