@@ -1,0 +1,220 @@
+"""A simple edit: tracks of clips of media files. Takes plain facts, gives them checked and counted in whole frames.
+
+Every time is a whole number of frames at the edit's rate, and so exact; `VideoRate.seconds` gives it as a fraction.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from vfx_matte.errors import UsageError
+from vfx_matte.picture import ColorTags
+
+AlphaMode = Literal["none", "straight", "premultiplied"]
+FieldOrder = Literal["none", "upper", "lower"]
+
+_NTSC = Fraction(1000, 1001)
+_TIMECODE = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d)([:;.,])(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRate:
+    """A constant rate as editing programs write it: `timebase` frames a second, slowed by 1000/1001 when `ntsc`."""
+
+    timebase: int
+    ntsc: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timebase < 1:
+            raise ValueError(f"timebase {self.timebase} is below 1")
+
+    @classmethod
+    def of(cls, fps: Fraction) -> VideoRate:
+        """The rate of exactly so many frames a second. Raises UsageError when it is neither whole nor an NTSC rate."""
+        for ntsc, nominal in ((False, fps), (True, fps / _NTSC)):
+            if nominal.denominator == 1 and nominal > 0:
+                return cls(int(nominal), ntsc)
+        raise UsageError(
+            f"editing programs have no rate of {fps} frames a second", hint="give one they have, e.g. --fps 25 or 30000/1001"
+        )
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames a second, exact."""
+        return self.timebase * (_NTSC if self.ntsc else Fraction(1))
+
+    @property
+    def frame_duration(self) -> Fraction:
+        """Seconds of one frame, exact."""
+        return 1 / self.fps
+
+    def seconds(self, frames: int) -> Fraction:
+        """Exact time of so many frames."""
+        return frames * self.frame_duration
+
+    def __str__(self) -> str:
+        """29.97 or 25: the name people know it by."""
+        return f"{float(self.fps):.3f}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Timecode:
+    """The SMPTE timecode of a file's first frame as a frame count; drop_frame: numbers were left out to follow the clock."""
+
+    frame: int = 0
+    drop_frame: bool = False
+
+    @classmethod
+    def parse(cls, text: str, rate: VideoRate) -> Timecode:
+        """Read "01:00:00:00" or "01:00:00;02" (drop frame) at `rate`. Raises ValueError for anything else.
+
+        Drop frame leaves out two numbers (at 60: four) a minute, but not every tenth. Source: SMPTE ST 12-1:2014, 5.2.
+        """
+        match = _TIMECODE.fullmatch(text.strip())
+        if match is None or int(match[5]) >= rate.timebase:
+            raise ValueError(f"timecode {text!r} is not hh:mm:ss:ff at {rate} frames a second")
+        hours, minutes, seconds, frames = (int(match[group]) for group in (1, 2, 3, 5))
+        count = ((hours * 60 + minutes) * 60 + seconds) * rate.timebase + frames
+        drop = match[4] != ":" and rate.ntsc and rate.timebase % 30 == 0
+        if drop:
+            passed = hours * 60 + minutes
+            count -= rate.timebase // 15 * (passed - passed // 10)
+        return cls(count, drop)
+
+    def text(self, rate: VideoRate) -> str:
+        """hh:mm:ss:ff, with ";" before the frames for drop frame."""
+        base, count = rate.timebase, self.frame
+        if self.drop_frame:
+            dropped = base // 15
+            tens, rest = divmod(count, base * 600 - dropped * 9)
+            count += dropped * (tens * 9 + max(0, (rest - dropped) // (base * 60 - dropped)))
+        seconds, frames = divmod(count, base)
+        separator = ";" if self.drop_frame else ":"
+        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{frames:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One sound track of a file. sample_rate: in hertz."""
+
+    channels: int
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.sample_rate < 1:
+            raise ValueError(f"sound of {self.channels} channels at {self.sample_rate} Hz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A file with pictures at a constant rate, and perhaps sound.
+
+    name: for people. path: absolute. width, height: pixels; sample_aspect: width of a pixel ÷ its height.
+    timecode: of the first frame. alpha: how colours go with its alpha channel, "none" when it has none.
+    """
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    rate: VideoRate
+    frame_count: int
+    sample_aspect: Fraction = Fraction(1)
+    timecode: Timecode = field(default_factory=Timecode)
+    color: ColorTags = field(default_factory=ColorTags)
+    alpha: AlphaMode = "none"
+    fields: FieldOrder = "none"
+    sound: tuple[Sound, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.path.is_absolute():
+            raise ValueError(f"path {str(self.path)!r} of {self.name!r} is not absolute")
+        if self.frame_count < 1 or self.width < 1 or self.height < 1:
+            raise ValueError(f"{self.name!r} is {self.frame_count} frames of {self.width}×{self.height}")
+
+    @property
+    def channels(self) -> int:
+        """Sound channels of all tracks together."""
+        return sum(track.channels for track in self.sound)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A piece of a file on a track: `duration` frames from frame `source_in` of it, at frame `start` of the edit.
+
+    enabled: whether it is shown. with_sound: whether the file's sound lies on the sound tracks too, linked to the picture.
+    """
+
+    media: Media
+    start: int
+    duration: int
+    source_in: int = 0
+    enabled: bool = True
+    with_sound: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.duration < 1 or not 0 <= self.source_in <= self.media.frame_count - self.duration:
+            length = f"{self.duration} frames from {self.source_in}"
+            raise ValueError(f"clip at {self.start} takes {length} of {self.media.name!r}, which has {self.media.frame_count}")
+        if self.with_sound and not self.media.sound:
+            raise ValueError(f"{self.media.name!r} has no sound")
+
+    @property
+    def end(self) -> int:
+        """The first frame of the edit after the clip."""
+        return self.start + self.duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Tracks of clips, the lowest first, and files that lie ready in the bin without being on a track.
+
+    All files have the edit's rate. The lowest track is filled from frame 0 without a gap; the others begin and end
+    within it. Raises ValueError otherwise.
+    """
+
+    name: str
+    rate: VideoRate
+    width: int
+    height: int
+    tracks: tuple[tuple[Clip, ...], ...]
+    bin: tuple[Media, ...] = ()
+    sample_aspect: Fraction = Fraction(1)
+    color: ColorTags = field(default_factory=ColorTags)
+    fields: FieldOrder = "none"
+
+    def __post_init__(self) -> None:
+        if not self.tracks or not self.tracks[0]:
+            raise ValueError(f"edit {self.name!r} has no clip")
+        for media in self.media:
+            if media.rate != self.rate:
+                raise ValueError(f"{media.name!r} has {media.rate} frames a second, the edit {self.rate}")
+        for number, track in enumerate(self.tracks):
+            at = 0
+            for clip in track:
+                if clip.start < at or (number == 0 and clip.start != at):
+                    raise ValueError(f"clip at frame {clip.start} of track {number + 1} does not follow frame {at}")
+                at = clip.end
+            if at > self.duration:
+                raise ValueError(f"track {number + 1} ends at frame {at}, the lowest at {self.duration}")
+
+    @property
+    def duration(self) -> int:
+        """Frames of the whole edit."""
+        return self.tracks[0][-1].end
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """Every file once: those on the tracks from the lowest up, then those of the bin."""
+        placed = [clip.media for track in self.tracks for clip in track]
+        return tuple(dict.fromkeys((*placed, *self.bin)))
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound on the tracks, in hertz; 48000 when there is none."""
+        heard = (clip.media.sound[0].sample_rate for track in self.tracks for clip in track if clip.with_sound)
+        return next(heard, 48000)
