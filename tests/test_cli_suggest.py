@@ -22,7 +22,8 @@ from PIL import Image as Pillow
 from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.media.make import make_clip as make_film
 from vfx_matte.media.read import ClipReader, open_clip
-from vfx_matte.pipeline.suggest import _pictures, _spans  # what is decoded is nowhere to be seen from outside
+from vfx_matte.pipeline.sampling import pictures_at  # what is decoded is nowhere to be seen from outside
+from vfx_matte.pipeline.sampling import spans as spans_of
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import save_mask
 
@@ -314,7 +315,7 @@ def test_a_long_clip_is_decoded_once_and_jumps_where_that_saves_work(rolling: Pa
         reader = open_clip(path, notify=print)
         spans: list[tuple[int, int]] = []
         noted = Noting(reader, spans)
-        found = list(_pictures(noted, indices))
+        found = list(pictures_at(noted, indices))
         assert [index for index, _ in found] == indices
         for index, image in found:
             np.testing.assert_array_equal(image, reader.frame(index).image)
@@ -338,9 +339,9 @@ class Noting:
 
 
 def test_every_frame_is_in_one_span() -> None:
-    assert list(_spans([], [0])) == []
-    assert list(_spans([5], [])) == [(5, 5)]
-    assert list(_spans([1, 2, 60, 200, 203], [0, 50, 100, 202])) == [(1, 2), (60, 60), (200, 203)]
+    assert list(spans_of([], [0])) == []
+    assert list(spans_of([5], [])) == [(5, 5)]
+    assert list(spans_of([1, 2, 60, 200, 203], [0, 50, 100, 202])) == [(1, 2), (60, 60), (200, 203)]
 
 
 # ---------------------------------------------------------------- misuse

@@ -50,6 +50,9 @@ class Segment:
     long_term: bool = _option(True, "whether xmem condenses what it remembers; without, its memory grows with the clip")
     flip: bool = _option(False, "whether xmem averages with the mirrored clip; twice the time, slightly better masks")
     soft: bool = _option(False, "keep every object's probability too, for soft edges; costs disk space")
+    cuts: str = _option(
+        "stop", "where the shot changes masks stop, or ask, or ignore = go on; or the cuts as frames, e.g. 120,300"
+    )
     fps: str = _option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
 
 
@@ -57,12 +60,23 @@ class Segment:
 class Edges:
     """Edge treatment of every render, in pixels of the source, applied in this order."""
 
+    method: str = _option(
+        "auto",
+        "where alpha comes from: hard = the mask as it is, median = the mask smoothed, feather = with a soft edge; from the "
+        "picture: guided, closed-form (needs pymatting), vitmatte (needs its weights); auto = guided, or median where median, "
+        "feather or soft are chosen",
+    )
+    band: float | None = _option(None, "width of the strip in which alpha comes from the picture; empty = automatic")
     remove_specks: int = _option(0, "drop pieces of at most this area in pixels; 0 = off")
     fill_holes: int = _option(0, "fill holes of at most this area in pixels; 0 = off")
     median: int | None = _option(None, "window of the median filter; empty = 21 at 1080 lines, scaled; 0 = off")
     soft: bool | None = _option(None, "edges from segment --soft where alpha is shown; empty = when the clip has them")
     grow: int = _option(0, "move the edge outwards by this many pixels; negative shrinks")
-    feather: float = _option(0.0, "width of the soft edge in pixels; 0 = hard")
+    feather: float = _option(0.0, "width of the soft edge in pixels; 0 = none, or automatic when method is feather")
+    foreground: bool = _option(True, "give soft edges the subject's own colour, without the background that shone through")
+    despill: str = _option("off", "take the light of a green or blue screen off the subject: green, blue or off")
+    despill_strength: float = _option(1.0, "how much of that light, 0 to 1")
+    stabilize: float = _option(0.0, "keep edges from flickering, 0 = off to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ class Render:
 
     sound: bool = _option(True, "carry the source's sound")
     device: str = _option("auto", "auto, cpu or cuda: where compositing runs")
+    target: str = _option("", "the program that outputs are for (--for), see vfx-matte formats; empty = none in particular")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ class Encoding:
     codec: str | None = _option(None, "video encoder; empty = the usual one of the file's kind")
     preset: str | None = _option(None, "encoder preset, e.g. medium; empty = the encoder's usual one")
     quality: int | None = _option(None, "the encoder's constant-quality number (crf, cq, qscale); empty = its usual one")
+    pixel_format: str | None = _option(None, "what the encoder is fed, e.g. yuv422p10le; empty = the nearest to the clip's")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +110,9 @@ class Greenback(Encoding):
 class Maskvideo(Encoding):
     """`vfx-matte maskvideo`."""
 
-    style: str = _option("luma", "luma = white on black, palette = DAVIS colours, rgb = objects 1 to 3 as red, green, blue")
+    style: str = _option(
+        "auto", "luma = white on black, palette = DAVIS colours, rgb = objects 1 to 3 in R, G, B; auto = luma or the target's"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,22 @@ class Overlay(Encoding):
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """`vfx-matte package`; the program is `target` of `[render]`, the key that of `[greenback]`."""
+
+    media: str = _option("reference", "the source: reference = named where it is, copy, link, or convert = encoded anew")
+    outputs: str = _option("", "of alpha,maskvideo,greenback; empty = what the program is usually given")
+
+
+@dataclass(frozen=True, slots=True)
+class Conform:
+    """`vfx-matte conform`; key, style and the like are those of the renders' sections."""
+
+    fps: str = _option("auto", "frames per second, e.g. 25 or 30000/1001; auto = the usual rate nearest to the clip's own")
+    outputs: str = _option("", "of source, greenback, alpha, maskvideo, overlay; empty = the first four, source without masks")
+
+
+@dataclass(frozen=True, slots=True)
 class Suggest:
     """`vfx-matte suggest`; weights and device are those of `[segment]`."""
 
@@ -121,6 +155,14 @@ class Suggest:
     alpha: float = _option(0.5, "0 compares whole pictures, 1 only the objects")
     min_mask_percent: float = _option(0.25, "frames whose mask covers less of the picture are not suggested, in percent")
     candidates: int | None = _option(None, "most frames that are compared; empty = 200, or 1000 on a GPU")
+
+
+@dataclass(frozen=True, slots=True)
+class Qc:
+    """`vfx-matte qc`."""
+
+    count: int = _option(12, "how many places are shown")
+    fail_over: str = _option("", "exit code 1 when more than so many frames stand out, e.g. 12 or 2%; empty = never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +192,10 @@ class Settings:
     maskvideo: Maskvideo = field(default_factory=Maskvideo)
     alpha: Alpha = field(default_factory=Alpha)
     overlay: Overlay = field(default_factory=Overlay)
+    package: Package = field(default_factory=Package)
+    conform: Conform = field(default_factory=Conform)
     suggest: Suggest = field(default_factory=Suggest)
+    qc: Qc = field(default_factory=Qc)
     config: OldScripts = field(default_factory=OldScripts)
     file: Path | None = None
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-COMMAND_MODULES = ("segment", "render", "suggest", "evaluate", "commands", "weights")
+COMMAND_MODULES = (
+    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate", "commands", "weights",
+)  # fmt: skip
 """In the order of `vfx-matte --help`."""
 
 

@@ -22,7 +22,10 @@ ENCODING = "Encoding"
 
 @dataclass(frozen=True, slots=True)
 class RenderChoice:
-    """What the options of a render add up to. codec, preset, quality: as typed; None leaves them to the command's section."""
+    """What the options of a render add up to.
+
+    codec, preset, quality, pixel_format: as typed; None leaves them to the command's section. target: the program it is for.
+    """
 
     output: Path | None
     look: Look
@@ -30,21 +33,44 @@ class RenderChoice:
     codec: str | None
     preset: str | None
     quality: int | None
+    pixel_format: str | None = None
+    target: str | None = None
 
     def encode(self, section: config.Encoding) -> EncodeOptions:
         """The encoding, command line before config.ini."""
         from vfx_matte.pipeline.render import EncodeOptions
 
-        chosen = config.with_overrides(section, codec=self.codec, preset=self.preset, quality=self.quality)
-        return EncodeOptions(codec=chosen.codec, preset=chosen.preset, quality=chosen.quality, sound=self.sound)
+        chosen = config.with_overrides(
+            section, codec=self.codec, preset=self.preset, quality=self.quality, pixel_format=self.pixel_format
+        )
+        return EncodeOptions(
+            codec=chosen.codec, preset=chosen.preset, quality=chosen.quality, pixel_format=chosen.pixel_format,
+            sound=self.sound, target=self.target,
+        )  # fmt: skip
+
+    def plain_encode(self) -> EncodeOptions:
+        """The encoding of the command line alone, for commands that write several kinds of output."""
+        return self.encode(config.Encoding())
 
 
 def rendering(
     session: Session,
     *,
     output: Output = None,
+    target: Annotated[
+        str | None, typer.Option("--for", metavar="PROGRAM", help="As this program takes it; see vfx-matte formats.")
+    ] = None,
     objects: Annotated[
         list[int] | None, typer.Option("--object", metavar="N", help="Only this object; repeat for more.")
+    ] = None,
+    edges: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD", help="auto, hard, median, feather, guided, closed-form or vitmatte.", rich_help_panel=EDGES
+        ),
+    ] = None,
+    band: Annotated[
+        float | None, typer.Option(metavar="PX", help="Width of the strip that guided looks at.", rich_help_panel=EDGES)
     ] = None,
     median: Annotated[
         int | None, typer.Option(metavar="PX", help="Median window, odd; 0 = off (21 at 1080 lines).", rich_help_panel=EDGES)
@@ -62,40 +88,76 @@ def rendering(
     remove_specks: Annotated[
         int | None, typer.Option(metavar="AREA", help="Drop pieces up to this many pixels.", rich_help_panel=EDGES)
     ] = None,
+    foreground: Annotated[
+        bool | None,
+        typer.Option("--foreground/--no-foreground", help="Own colours in soft edges.", rich_help_panel=EDGES),
+    ] = None,
+    despill: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Take screen light off: green, blue, off.", rich_help_panel=EDGES)
+    ] = None,
+    despill_strength: Annotated[
+        float | None, typer.Option(metavar="0..1", help="How much of that light.", rich_help_panel=EDGES)
+    ] = None,
+    stabilize: Annotated[
+        float | None, typer.Option(metavar="0..1", help="Keep edges from flickering.", rich_help_panel=EDGES)
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="Video encoder, e.g. libx264.", rich_help_panel=ENCODING)] = None,
     preset: Annotated[str | None, typer.Option(help="Encoder preset, e.g. medium.", rich_help_panel=ENCODING)] = None,
     quality: Annotated[
         int | None, typer.Option(help="Constant-quality number (crf, cq, qscale); smaller is better.", rich_help_panel=ENCODING)
+    ] = None,
+    pixel_format: Annotated[
+        str | None, typer.Option(help="What the encoder is fed, e.g. yuv422p10le.", rich_help_panel=ENCODING)
     ] = None,
     sound: Annotated[bool | None, typer.Option("--sound/--no-sound", help="Carry the sound.", rich_help_panel=ENCODING)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=ENCODING)] = None,
 ) -> RenderChoice:
     """Options of every render."""
     from vfx_matte.backend import choose_device
-    from vfx_matte.pipeline.render import EdgeOptions, Look
+    from vfx_matte.pipeline.render import Despill, EdgeOptions, Look
 
     if grow is not None and shrink is not None:
         raise UsageError("--grow and --shrink exclude each other", hint="give one of them")
+    if edges == "hard" and soft_edges:
+        raise UsageError("--edges hard and --soft-edges exclude each other", hint="give one of them")
     moved = -shrink if shrink is not None else grow
-    edges = config.with_overrides(
+    chosen = config.with_overrides(
         session.settings.edges,
-        median=median, feather=feather, grow=moved, fill_holes=fill_holes, remove_specks=remove_specks,
-        soft=soft_edges,
+        method=edges, band=band, median=median, feather=feather, grow=moved, fill_holes=fill_holes,
+        remove_specks=remove_specks, soft=soft_edges, foreground=foreground, despill=despill,
+        despill_strength=despill_strength, stabilize=stabilize,
     )  # fmt: skip
-    render = config.with_overrides(session.settings.render, sound=sound, device=device)
+    method = _edge_method(chosen)
+    if band is not None and method in ("hard", "median", "feather"):
+        raise UsageError(f"--band has no meaning with edges {method!r}", hint="use --edges guided or closed-form")
+    render = config.with_overrides(session.settings.render, sound=sound, device=device, target=target)
     look = Look(
         objects=tuple(objects) if objects else None,
         edges=EdgeOptions(
-            median_px=edges.median,
-            feather_px=edges.feather,
-            grow_px=edges.grow,
-            fill_holes_area_px=edges.fill_holes,
-            remove_specks_area_px=edges.remove_specks,
+            method=method,
+            band_px=chosen.band,
+            median_px=chosen.median,
+            feather_px=chosen.feather,
+            grow_px=chosen.grow,
+            fill_holes_area_px=chosen.fill_holes,
+            remove_specks_area_px=chosen.remove_specks,
         ),
-        soft=edges.soft,
+        soft=chosen.soft,
+        foreground=chosen.foreground,
+        despill=None if chosen.despill == "off" else Despill(key=chosen.despill, strength=chosen.despill_strength),
+        stabilize=chosen.stabilize,
+        weights=session.settings.paths.model / "vitmatte",
         device=choose_device(render.device, notify=session.notify),
     )
-    return RenderChoice(output, look, render.sound, codec, preset, quality)
+    return RenderChoice(output, look, render.sound, codec, preset, quality, pixel_format, render.target or None)
+
+
+def _edge_method(chosen: config.Edges) -> str:
+    """What "auto" stands for: whoever shapes the mask's own edge wants that one, everybody else the picture's."""
+    if chosen.method != "auto":
+        return chosen.method
+    shaped = chosen.median is not None or chosen.feather > 0 or chosen.soft is not None
+    return "median" if shaped else "guided"
 
 
 @command(rendering)
@@ -119,7 +181,7 @@ def greenback(
         segmented_clip(session, clip), output=rendering.output, key=chosen.key, background=chosen.background,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    _show([result])
+    show_results([result])
 
 
 @command(rendering)
@@ -127,11 +189,11 @@ def maskvideo(
     session: Session,
     *,
     clip: Clip = None,
-    style: Annotated[str | None, typer.Option(help="luma, palette or rgb.")] = None,
+    style: Annotated[str | None, typer.Option(help="auto, luma, palette or rgb.")] = None,
     each_object: Annotated[bool, typer.Option("--each-object", help="One file an object.")] = False,
     rendering: RenderChoice,
 ) -> None:
-    """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov or x.mp4 for editing programs."""
+    """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov for editing programs, -o FOLDER/%07d.exr for layers."""
     from vfx_matte.pipeline.render import render_maskvideos
 
     chosen = config.with_overrides(session.settings.maskvideo, style=style)
@@ -139,7 +201,7 @@ def maskvideo(
         segmented_clip(session, clip), output=rendering.output, style=chosen.style, each_object=each_object,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    _show(results)
+    show_results(results)
 
 
 @command(rendering)
@@ -158,7 +220,7 @@ def alpha(
         segmented_clip(session, clip), output=rendering.output, premultiplied=chosen.premultiplied,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    _show([result])
+    show_results([result])
 
 
 @command(rendering)
@@ -177,10 +239,11 @@ def overlay(
         segmented_clip(session, clip), output=rendering.output, alpha=chosen.alpha,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    _show([result])
+    show_results([result])
 
 
-def _show(results: list[RenderResult]) -> None:
+def show_results(results: list[RenderResult]) -> None:
+    """Print one row a finished output."""
     from vfx_matte.cli.show import table
 
     plain = ("frame count", "picture size", "colour tags")

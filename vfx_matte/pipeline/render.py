@@ -13,6 +13,7 @@ import time as clock
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ import numpy as np
 from vfx_matte import composite
 from vfx_matte.backend import Array, Device, to_device
 from vfx_matte.errors import UsageError, VerifyError
-from vfx_matte.keycolor import farthest_key, parse_color
-from vfx_matte.masks import RGB, Mask
+from vfx_matte.keycolor import parse_color
+from vfx_matte.masks import RGB, Image, Mask
 from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.layers import is_layers
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import Frame
@@ -31,14 +33,18 @@ from vfx_matte.media.stills import StillsWriter
 from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.write import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
-from vfx_matte.pipeline.look import Look, chosen_objects, matte_of, with_edges
+from vfx_matte.pipeline.delivery import EncodeOptions, deliver, mask_style
+from vfx_matte.pipeline.key import choose_key
+from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
+from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.refine import EdgeOptions, refine_objects
+from vfx_matte.refine import Despill, EdgeOptions, refine_objects
 from vfx_matte.timeline import FrameTime
 
 __all__ = [
+    "Despill",
     "EdgeOptions",
     "EncodeOptions",
     "Look",
@@ -52,22 +58,6 @@ __all__ = [
 
 COLORED: RGB = (255, 0, 0)
 """Stands for the palette's colours where only the layout that holds them is asked for."""
-
-AUTO_KEY_SAMPLES = 12
-"""Frames looked at to choose the key colour."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeOptions:
-    """How outputs are encoded. None leaves the choice to the container's table (media.formats).
-
-    quality: the encoder's constant-quality number; sound: carry the source's sound.
-    """
-
-    codec: str | None = None
-    preset: str | None = None
-    quality: int | None = None
-    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +88,33 @@ def render_greenback(
     background: a colour, a picture or a video; empty = the key.
     Returns the verified result. Raises UsageError, OutputError or VerifyError.
     """
-    path = output or clip.folder / "greenback.mp4"
+    path, encode = _deliver("greenback", clip, output, "greenback.mp4", encode, reporter=reporter)
     is_color = background.startswith("#") and not Path(background).exists()
     behind = Path(background) if background and not is_color else None
-    _check_request(clip, path, look, background=behind)
+    check_request(clip, path, look, background=behind)
     look = with_edges(clip, look, reporter)
-    color = _key_color(clip, background if is_color else key, look, reporter)
-    layout = clip.info.layout
+    mattes = Mattes(clip, look)
+    flat = background if is_color else "green"  # before a picture no key is seen, so any will do
+    color = parse_color(flat) if background else choose_key(clip, key, look, reporter=reporter)
+    source = clip.info.layout
+    layout = source if behind is not None else composite.layout_for_color(source, color)
+    plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
+    working, tags = working_layout(plan, clip.info)
     backdrop = None
     if behind is not None:
         backdrop = open_background(
             behind,
             size=(clip.info.width, clip.info.height),
-            layout=layout,
-            color=clip.info.color,
+            layout=working,
+            color=tags,
             sample_aspect=clip.info.sample_aspect,
             notify=reporter.notify,
         )
-    else:
-        layout = composite.layout_for_color(layout, color)
-    plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
-        picture = _on_device(frame.picture, look.device)
-        matte = matte_of(clip, frame.index, mask, look)
+        picture = _on_device(as_layout(frame.picture, working, color=tags), look.device)
+        matte = mattes.of(frame.index, mask, lambda: frame.image)
+        picture = mattes.subject(picture, matte)
         if backdrop is not None:
             shown = backdrop.picture_at(frame.time.start - clip.info.timeline.start)
             return composite.over_picture(picture, matte, _on_device(shown, look.device))
@@ -140,9 +133,10 @@ def render_alpha(
     reporter: Reporter,
 ) -> RenderResult:
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder."""
-    path = output or clip.folder / "alpha.mov"
-    _check_request(clip, path, look)
+    path, encode = _deliver("alpha", clip, output, "alpha.mov", encode, premultiplied=premultiplied, reporter=reporter)
+    check_request(clip, path, look)
     look = with_edges(clip, look, reporter)
+    mattes = Mattes(clip, look)
     source = clip.info.layout
     if _is_folder(path):
         depth = 8 if source.bit_depth == 8 else 16
@@ -150,7 +144,8 @@ def render_alpha(
 
         def compose_still(frame: Frame, mask: Mask | None) -> Picture:
             picture = _on_device(as_layout(frame.picture, target), look.device)
-            return composite.with_alpha(picture, matte_of(clip, frame.index, mask, look), premultiplied=premultiplied)
+            matte = mattes.of(frame.index, mask, lambda: frame.image)
+            return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
 
         return _render_stills(clip, path, compose_still, label="alpha", reporter=reporter)
     plan = _plan(
@@ -160,7 +155,8 @@ def render_alpha(
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
         picture = _on_device(as_layout(frame.picture, opaque), look.device)
-        return composite.with_alpha(picture, matte_of(clip, frame.index, mask, look), premultiplied=premultiplied)
+        matte = mattes.of(frame.index, mask, lambda: frame.image)
+        return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
 
     return _render(clip, path, plan, compose, label="alpha", sound=encode.sound, reporter=reporter)
 
@@ -177,14 +173,15 @@ def render_overlay(
     """Tint every object with its colour, to look at what was segmented."""
     if not 0 <= alpha <= 1:
         raise UsageError(f"overlay alpha {alpha} is outside 0..1", hint="0 shows the clip, 1 hides it behind the tint")
-    path = output or clip.folder / f"out-{clip.name}.mp4"
-    _check_request(clip, path, look)
+    path, encode = _deliver("overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=reporter)
+    check_request(clip, path, look)
     contour_px = max(1, round(clip.info.height / 540))
+    smooth = replace(look.edges, method="median")  # ids have no alpha to find in the picture
     layout = composite.layout_for_color(clip.info.layout, COLORED)
     plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
 
     def compose(frame: Frame, mask: Mask | None) -> Picture:
-        shown = _only(refine_objects(mask, options=look.edges), look.objects) if mask is not None else _nothing(frame)
+        shown = _only(refine_objects(mask, options=smooth), look.objects) if mask is not None else _nothing(frame)
         return composite.overlay(frame.picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
 
     return _render(clip, path, plan, compose, label="overlay", sound=encode.sound, reporter=reporter)
@@ -194,14 +191,24 @@ def render_maskvideos(
     clip: SegmentedClip,
     *,
     output: Path | None = None,
-    style: str = "luma",
+    style: str = "auto",
     each_object: bool = False,
     look: Look = Look(),
     encode: EncodeOptions = EncodeOptions(),
     reporter: Reporter,
 ) -> list[RenderResult]:
-    """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N."""
-    path = output or clip.folder / "maskvideo.mkv"
+    """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N.
+
+    style: of `render_maskvideo`, or "auto": luma, unless the encoding's target wants several objects in one file otherwise.
+    output: FOLDER/%07d.exr makes EXR files with one layer an object instead.
+    """
+    shown = () if each_object else chosen_objects(clip, look)
+    asked, style = style, mask_style(style, encode=encode, objects=shown)
+    path, encode = _deliver("maskvideo", clip, output, "maskvideo.mkv", encode, reporter=reporter)
+    if is_layers(path):
+        from vfx_matte.pipeline.layers import render_layers  # it is made of what is here
+
+        return [render_layers(clip, output=path, style=asked, look=look, reporter=reporter)]
     if style != "palette":
         look = with_edges(clip, look, reporter)
     if not each_object:
@@ -225,10 +232,11 @@ def render_maskvideo(
 ) -> RenderResult:
     """Show the masks themselves: luma (white on black), palette (DAVIS colours) or rgb (objects 1, 2, 3 in R, G, B).
 
-    The source's pictures are not decoded; only its times, sound and colour tags are used.
+    The source's pictures are decoded only when edges are found in them; else its times, sound and colour tags are used.
     """
-    path, info = output, clip.info
-    _check_request(clip, path, look)
+    info = clip.info
+    path, encode = _deliver("maskvideo", clip, output, output.name, encode, reporter=reporter)
+    check_request(clip, path, look)
     if style == "luma":
         layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
     elif style in ("palette", "rgb"):
@@ -241,21 +249,23 @@ def render_maskvideo(
     if style != "palette":
         look = with_edges(clip, look, reporter)
     plan = _plan(path, info, layout=layout, color=color, encode=encode, reporter=reporter)
-    channels = tuple((object_id,) for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
+    channels = tuple(object_id for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
+    smooth = replace(look.edges, method="median")
+    together = Mattes(clip, look)
+    single = {object_id: together.alone(object_id) for object_id in channels}
 
-    def compose(index: int, mask: Mask | None) -> Picture:
+    def compose(index: int, mask: Mask | None, image: Callable[[], Image] | None) -> Picture:
         if style == "luma":
-            return composite.luma_matte(matte_of(clip, index, mask, look), plan.layout, plan.color)
+            return composite.luma_matte(together.of(index, mask, image), plan.layout, plan.color)
         if style == "rgb":
-            mattes = {ids[0]: matte_of(clip, index, mask, replace(look, objects=ids)) for ids in channels}
+            mattes = {object_id: one.of(index, mask, image) for object_id, one in single.items()}
             return composite.channel_mattes(mattes.get(1), mattes.get(2), mattes.get(3), shape=info.shape)
-        smoothed = refine_objects(mask, options=look.edges) if mask is not None else np.zeros(info.shape, np.uint8)
+        smoothed = refine_objects(mask, options=smooth) if mask is not None else np.zeros(info.shape, np.uint8)
         return composite.painted(_only(smoothed, look.objects), clip.palette)
 
     def frames() -> Iterator[tuple[Picture, FrameTime, bool]]:
-        for index, time in enumerate(info.timeline):
-            mask = clip.mask(index)
-            yield compose(index, mask), time, mask is not None
+        for index, mask, time, image in masks_and_pictures(clip, decode=style != "palette" and together.needs_picture):
+            yield compose(index, mask, image), time, mask is not None
 
     return _write(clip, path, plan, frames(), label="mask video", sound=encode.sound, reporter=reporter)
 
@@ -272,19 +282,48 @@ def _plan(
         codec=encode.codec,
         preset=encode.preset,
         quality=encode.quality,
+        pixel_format=encode.pixel_format,
+        limited_range=encode.limited_range,
+        sound=encode.sound_choice,
         notify=reporter.notify,
     )
 
 
-def _key_color(clip: SegmentedClip, key: str, look: Look, reporter: Reporter) -> RGB:
-    if key.strip().lower() != "auto":
-        return parse_color(key)
-    indices = np.unique(np.linspace(0, len(clip.info.timeline) - 1, AUTO_KEY_SAMPLES).round().astype(int))
-    masks = ((int(index), clip.mask(int(index))) for index in indices)
-    samples = [(clip.reader.frame(index).image, _only(mask, look.objects)) for index, mask in masks if mask is not None]
-    name = farthest_key(samples)
-    reporter.notify(f"key colour: {name}, the farthest from the subject's colours")
-    return parse_color(name)
+def _deliver(
+    kind: str,
+    clip: SegmentedClip,
+    output: Path | None,
+    usual: str,
+    encode: EncodeOptions,
+    *,
+    premultiplied: bool = False,
+    reporter: Reporter,
+) -> tuple[Path, EncodeOptions]:
+    return deliver(
+        kind, info=clip.info, output=output, folder=clip.folder, usual=usual, encode=encode,
+        premultiplied=premultiplied, reporter=reporter,
+    )  # fmt: skip
+
+
+def masks_and_pictures(
+    clip: SegmentedClip, *, decode: bool
+) -> Iterator[tuple[int, Mask | None, FrameTime, Callable[[], Image] | None]]:
+    """Every frame's index, mask and time, and what gives its picture when clips are to be decoded for it."""
+    if not decode:
+        for index, time in enumerate(clip.info.timeline):
+            yield index, clip.mask(index), time, None
+        return
+    with closing(ahead(clip.reader.frames())) as frames:
+        for frame in frames:
+            yield frame.index, clip.mask(frame.index), frame.time, partial(getattr, frame, "image")
+
+
+def working_layout(plan: EncodePlan, info: ClipInfo) -> tuple[PixelLayout, ColorTags]:
+    """The layout and tags to mix in: the source's, unless the file has more chroma samples, which a keyed edge then uses."""
+    have, want = info.layout, plan.layout
+    if (have.model, want.model) == ("yuv", "yuv") and sum(want.chroma_shift) < sum(have.chroma_shift):
+        return replace(want, has_alpha=False), plan.color
+    return have, info.color
 
 
 def _on_device(picture: Picture, device: Device) -> Picture:
@@ -349,9 +388,9 @@ def _write(
     ):
         empty = _feed(made, writer, step)
     expected = replace(expectation_of(clip.info, tracks=writer.tracks), color=plan.color)
-    verified = _passed(verify_output(path, expected, thorough=False, notify=reporter.notify))
+    verified = passed(verify_output(path, expected, thorough=False, notify=reporter.notify))
     clip.record(path, label, {"encoding": plan.describe(), "sound": bool(writer.tracks)})
-    _notify_empty(empty, count, reporter)
+    notify_empty(empty, count, reporter)
     return RenderResult(path, plan.describe(), count, empty, verified, clock.monotonic() - started)
 
 
@@ -366,9 +405,9 @@ def _render_stills(
         reporter.progress(label, count) as step,
     ):
         empty = _feed(made, writer, step)
-    verified = _passed(verify_stills(folder, count))
+    verified = passed(verify_stills(folder, count))
     clip.record(folder, label, {"encoding": "PNG files"})
-    _notify_empty(empty, count, reporter)
+    notify_empty(empty, count, reporter)
     return RenderResult(folder, "PNG files", count, empty, verified, clock.monotonic() - started)
 
 
@@ -384,7 +423,7 @@ def _feed(
     return empty
 
 
-def _passed(report: VerifyReport) -> VerifyReport:
+def passed(report: VerifyReport) -> VerifyReport:
     """The report, when nothing differs. Raises VerifyError otherwise."""
     if not report.ok:
         raise VerifyError(
@@ -394,12 +433,12 @@ def _passed(report: VerifyReport) -> VerifyReport:
     return report
 
 
-def _notify_empty(empty: int, count: int, reporter: Reporter) -> None:
+def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
     if empty:
         reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 
 
-def _check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
+def check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
     """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what the render reads."""
     chosen_objects(clip, look)
     if not path.name:

@@ -1,0 +1,219 @@
+"""What an editing program's keyer makes of a green screen. Takes decoded pictures, gives alpha and how far it is off.
+
+The keyer is the plain one of the textbooks, so that its result can be foretold: linear chroma keying with an acceptance angle,
+K. Jack, "Video Demystified", chapter "Digital video processing", section "Chroma keying". With an angle of 120° it takes nearly
+what the colour-difference keyer G − max(R, B) of P. Vlahos (US patent 3 595 987) takes. Arrays are NumPy or CuPy; knows no
+file, no time, no codec.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.backend import Array, box_sum, to_numpy, xp
+from vfx_matte.errors import UsageError
+from vfx_matte.masks import RGB
+from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, code_values
+
+Siting = Literal["left", "center"]
+
+HOLE = 0.9
+"""A pixel that is all subject and is keyed to less than this has been keyed out: what is behind it shows through."""
+
+REST = 0.1
+"""A pixel that is all background and is keyed to more than this has been left in."""
+
+_NEUTRAL = 0.02  # chroma, of 0.5 at most, below which a key has no colour to tell it by
+_LEVELS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyer:
+    """A chroma keyer's settings.
+
+    key: the screen's colour. acceptance_degrees: hues within half of this on either side of the key's are taken for mixtures
+    with it, 0 to 180 (exclusive). clip_black, clip_white: alpha at and beyond these becomes 0 and 1 (0 to 1). siting: where the
+    samples of subsampled chroma lie in a row, "left" on a luma sample as H.264, H.265 and ProRes have it (ITU-T H.273, chroma
+    sample location type 0) or "center" between two; in a column they always lie between two.
+    Raises UsageError for values out of range, and for a key without colour, which no chroma keyer can key.
+    """
+
+    key: RGB
+    acceptance_degrees: float = 120.0
+    clip_black: float = 0.0
+    clip_white: float = 1.0
+    siting: Siting = "left"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.acceptance_degrees < 180:
+            hint = "120 suits most pictures"
+            raise UsageError(f"acceptance angle is {self.acceptance_degrees}, expected between 0 and 180", hint=hint)
+        if not 0 <= self.clip_black < self.clip_white <= 1:
+            clips = f"{self.clip_black} and {self.clip_white}"
+            raise UsageError(
+                f"clip black and white are {clips}, expected 0 to 1, black below white", hint="0 and 1 clip nothing"
+            )
+        if math.hypot(*_key_chroma(self.key, "bt709")) < _NEUTRAL:
+            name = "#{:02x}{:02x}{:02x}".format(*self.key)
+            raise UsageError(f"key {name} has no colour that a keyer could tell", hint="use green, blue or magenta")
+
+    def alpha(self, picture: Picture) -> Array:
+        """Key a decoded picture: float32 (H, W) in [0, 1], 1 = subject, on the picture's device.
+
+        With the chroma (Cb, Cr) turned so that X lies along the key's and Z across it, and |K| the key's own:
+        α = 1 − max(0, X − |Z| / tan(θ / 2)) / |K|, then α' = (α − black) / (white − black), clipped.
+        Neutral colours mixed with the key in any part come out exactly. A gray picture has no chroma: all of it is subject.
+        """
+        module = xp(picture.planes[0])
+        if picture.layout.model == "gray":
+            opaque: Array = module.ones(picture.shape, np.float32)
+            return opaque
+        matrix = _matrix(picture.color, picture.shape[0])
+        blue, red = full_chroma(picture, siting=self.siting)
+        key_blue, key_red = _key_chroma(self.key, matrix)
+        length = math.hypot(key_blue, key_red)
+        along = (blue * np.float32(key_blue) + red * np.float32(key_red)) / np.float32(length)
+        across = module.abs(blue * np.float32(key_red) - red * np.float32(key_blue)) / np.float32(length)
+        screen = along - across / np.float32(math.tan(math.radians(self.acceptance_degrees / 2)))
+        alpha = 1 - module.maximum(screen, 0) / np.float32(length)
+        clipped: Array = module.clip((alpha - self.clip_black) / (self.clip_white - self.clip_black), 0, 1).astype(np.float32)
+        return clipped
+
+
+def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Array]:
+    """Cb and Cr of every pixel, float32 (H, W) in about [−0.5, 0.5], by linear interpolation as editing programs do it.
+
+    RGB pictures are converted with the matrix that their size suggests. Raises ValueError for a gray picture.
+    """
+    layout, color = picture.layout, picture.color
+    if layout.model == "gray":
+        raise ValueError("a gray picture has no chroma")
+    if layout.model == "rgb":
+        low, high = _codes((0, 0, 0), layout, color, picture)[0], _codes((255, 255, 255), layout, color, picture)[0]
+        red, green, blue = ((plane.astype(np.float32) - low) / np.float32(high - low) for plane in picture.planes[:3])
+        kr, kb = LUMA_WEIGHTS[_matrix(color, picture.shape[0])]
+        luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
+        return (blue - luma) / np.float32(2 * (1 - kb)), (red - luma) / np.float32(2 * (1 - kr))
+    neutral = _codes((128, 128, 128), layout, color, picture)[1]
+    unit = np.float32(layout.full if color.range == "pc" else 224 << (layout.bit_depth - 8))
+    planes = []
+    for plane in picture.planes[1:3]:
+        levels = (plane.astype(np.float32) - neutral) / unit
+        for axis, shift in enumerate(reversed(layout.chroma_shift)):
+            between = axis == 0 or siting == "center"
+            levels = _interpolated(levels, axis, picture.shape[axis], shift, between=between)
+        planes.append(levels)
+    return planes[0], planes[1]
+
+
+def edge_band(alpha: Array, *, width_px: int) -> Array:
+    """Where a matte's edge is: bool (H, W), its soft pixels and all within `width_px` rows and columns of where it passes ½.
+
+    alpha: float (H, W) in [0, 1].
+    """
+    size = 2 * width_px + 1
+    inside = (alpha >= 0.5).astype(np.uint8)
+    count = box_sum(inside, size)
+    band: Array = ((count > 0) & (count < size * size)) | ((alpha > 0) & (alpha < 1))
+    return band
+
+
+@dataclass(slots=True)
+class KeyErrors:
+    """How far keyed alpha is from the true one, over any number of frames in fixed memory.
+
+    Errors are |keyed − true| in 0 to 1, counted in steps of 1/255. width_px: of the edge band to either side (edge_band).
+    """
+
+    width_px: int
+    _everywhere: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LEVELS, np.int64))
+    _edge: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LEVELS, np.int64))
+    _subject: int = 0
+    _holes: int = 0
+    _background: int = 0
+    _rests: int = 0
+
+    def add(self, true: Array, keyed: Array) -> float:
+        """Count one frame: both float (H, W) in [0, 1]. Returns the frame's mean error in the edge band, 0 without an edge."""
+        module = xp(true)
+        steps = module.rint(module.abs(keyed - true) * (_LEVELS - 1)).astype(np.int64)
+        at_edge = steps[edge_band(true, width_px=self.width_px)]
+        here = to_numpy(module.bincount(at_edge, minlength=_LEVELS))
+        self._everywhere += to_numpy(module.bincount(steps.ravel(), minlength=_LEVELS))
+        self._edge += here
+        subject, background = true >= 1, true <= 0
+        self._subject += int(subject.sum())
+        self._holes += int((subject & (keyed < HOLE)).sum())
+        self._background += int(background.sum())
+        self._rests += int((background & (keyed > REST)).sum())
+        return _mean(here)
+
+    @property
+    def mean(self) -> float:
+        """Mean error over all pixels."""
+        return _mean(self._everywhere)
+
+    @property
+    def edge_mean(self) -> float:
+        """Mean error in the edge band."""
+        return _mean(self._edge)
+
+    @property
+    def edge_95(self) -> float:
+        """The error that 95 % of the pixels in the edge band stay below or reach."""
+        total = int(self._edge.sum())
+        if not total:
+            return 0.0
+        return float(np.searchsorted(np.cumsum(self._edge), 0.95 * total)) / (_LEVELS - 1)
+
+    @property
+    def keyed_out(self) -> float:
+        """Part of the pixels that are all subject and came out below HOLE."""
+        return self._holes / max(1, self._subject)
+
+    @property
+    def left_in(self) -> float:
+        """Part of the pixels that are all background and came out above REST."""
+        return self._rests / max(1, self._background)
+
+
+def _mean(counts: npt.NDArray[np.int64]) -> float:
+    total = int(counts.sum())
+    return float(counts @ np.arange(_LEVELS)) / (_LEVELS - 1) / total if total else 0.0
+
+
+def _interpolated(plane: Array, axis: int, size: int, shift: int, *, between: bool) -> Array:
+    """Stretch float32 (h, w) to `size` along an axis; between: samples lie midway in their pixels, not on the first."""
+    if not shift:
+        return plane
+    module, step = xp(plane), 1 << shift
+    place = (module.arange(size, dtype=np.float32) - ((step - 1) / 2 if between else 0)) / step
+    first = module.floor(place)
+    weight = place - first
+    last = plane.shape[axis] - 1
+    low, high = (module.clip(first + next_one, 0, last).astype(np.int64) for next_one in (0, 1))
+    weight = weight[:, None] if axis == 0 else weight[None, :]
+    mixed: Array = plane.take(low, axis=axis) * (1 - weight) + plane.take(high, axis=axis) * weight
+    return mixed.astype(np.float32)
+
+
+def _codes(rgb: RGB, layout: PixelLayout, color: ColorTags, picture: Picture) -> tuple[int, ...]:
+    return code_values(rgb, layout, color, height=picture.shape[0])
+
+
+def _matrix(color: ColorTags, height: int) -> str:
+    matrix = color.assumed_matrix(height)
+    return matrix if matrix in LUMA_WEIGHTS else "bt709"
+
+
+def _key_chroma(rgb: RGB, matrix: str) -> tuple[float, float]:
+    """(Cb, Cr) of an R'G'B' colour. Equations: ITU-T H.273 (2021), 8.3."""
+    red, green, blue = (value / 255 for value in rgb)
+    kr, kb = LUMA_WEIGHTS[matrix]
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    return (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))

@@ -1,0 +1,67 @@
+"""Some frames of a clip, cheaply. Takes a reader and frame indices, gives those frames in order; never seeks in vain."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Generator, Iterator, Sequence
+
+from vfx_matte.masks import Image
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.read import ClipReader, Frame
+
+_WORTH_SEEKING_FRAMES = 4  # opening the file again costs about as much as decoding these
+
+
+def evenly(items: Sequence[int], count: int) -> list[int]:
+    """At most `count` items, in order, each from the middle of one of as many equal parts."""
+    if len(items) <= count:
+        return list(items)
+    return [items[(2 * part + 1) * len(items) // (2 * count)] for part in range(count)]
+
+
+def frames_at(reader: ClipReader, indices: Sequence[int]) -> Generator[Frame, None, None]:
+    """The frames at `indices`, ascending. Those between are decoded, not converted, where seeking would cost more."""
+    wanted = set(indices)
+    for first, last in spans(indices, seekable(reader.info)):
+        for frame in reader.frames(first, last + 1):
+            if frame.index in wanted:
+                yield frame
+
+
+def pictures_at(reader: ClipReader, indices: Sequence[int]) -> Generator[tuple[int, Image], None, None]:
+    """(index, R'G'B' uint8 (H, W, 3)) of the frames at `indices`; as `frames_at`, converted by whoever asks for the next."""
+    for frame in frames_at(reader, indices):
+        yield frame.index, frame.image
+
+
+def seekable(info: ClipInfo) -> Sequence[int]:
+    """The frames where decoding can start; none when timestamps cannot be relied on."""
+    return info.keyframes if info.reliable else ()
+
+
+def spans(indices: Sequence[int], keyframes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Split ascending indices into (first, last) where jumping to a keyframe saves decoding some frames."""
+    if not indices:
+        return
+    first = before = indices[0]
+    for index in indices[1:]:
+        at = bisect.bisect_right(keyframes, index) - 1
+        if at >= 0 and keyframes[at] - before > _WORTH_SEEKING_FRAMES:
+            yield first, before
+            first = index
+        before = index
+    yield first, before
+
+
+def snapped(indices: Sequence[int], keyframes: Sequence[int]) -> list[int]:
+    """Ascending indices, each moved to a keyframe when one lies nearer to it than half the way to its neighbour; none twice."""
+    if not keyframes or len(indices) < 2:
+        return list(indices)
+    reach = min(after - before for before, after in itertools.pairwise(indices)) / 2
+    found = set()
+    for index in indices:
+        at = bisect.bisect_right(keyframes, index)
+        near = min(keyframes[max(0, at - 1) : at + 1], key=lambda key: abs(key - index))
+        found.add(near if abs(near - index) < reach else index)
+    return sorted(found)
