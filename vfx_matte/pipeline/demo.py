@@ -17,6 +17,8 @@ from vfx_matte.media.verify import verify_clip
 from vfx_matte.pipeline.project import SegmentedClip, open_segmented, open_source
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.render import (
+    EdgeOptions,
+    Look,
     RenderResult,
     render_alpha,
     render_greenback,
@@ -75,10 +77,11 @@ def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> Demo
     segmented = open_segmented(clip, workspace=folder, reporter=reporter)
     overlap = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
     rows = [DemoRow(done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap)]
+    look = Look(edges=EdgeOptions(method="guided"))  # what the commands do by themselves
     outputs: list[tuple[RenderResult, Callable[[Frame], Mask] | None]] = [
-        (render_greenback(segmented, reporter=reporter), _seen_on_green),
-        (render_maskvideo(segmented, output=segmented.folder / "maskvideo.mkv", reporter=reporter), _seen_as_white),
-        (render_alpha(segmented, reporter=reporter), _seen_as_alpha),
+        (render_greenback(segmented, look=look, reporter=reporter), _seen_on_green),
+        (render_maskvideo(segmented, output=segmented.folder / "maskvideo.mkv", look=look, reporter=reporter), _seen_as_white),
+        (render_alpha(segmented, look=look, reporter=reporter), _seen_as_alpha),
         (render_overlay(segmented, reporter=reporter), None),
     ]
     rows += [_checked_row(scene, clip, result, see, reporter) for result, see in outputs]
