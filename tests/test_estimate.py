@@ -17,7 +17,7 @@ from vfx_matte.refine import PICTURE_METHODS, EdgeOptions, make_matte, open_esti
 from vfx_matte.refine.estimators import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 from vfx_matte.refine.guided import GuidedAlpha
 from vfx_matte.refine.local_colors import learn_colors
-from vfx_matte.refine.trimap import band_px, signed_distance, trimap_of
+from vfx_matte.refine.trimap import band_px, signed_distance, trimap_of, trust
 
 ONE = 65535
 GUIDED = EdgeOptions(method="guided")
@@ -188,6 +188,23 @@ def test_the_band_widens_along_hair_only() -> None:
         assert (fixed != UNKNOWN)[adapted != UNKNOWN].all(), "it never narrows"
         share = (adapted == UNKNOWN).sum() / (fixed == UNKNOWN).sum()
         assert share > 2 if wider else share < 1.15
+
+
+def test_colours_that_are_on_both_sides_are_not_believed() -> None:
+    """Where the background has the subject's colour all over, the mask keeps its own edge and nothing is taken from there."""
+    image, _, mask = scene("plain", shape=(240, 320))
+    distance = signed_distance(mask)
+    rim = np.abs(distance) < 6
+    options = {"band_px": 12, "widest_px": 32, "scale": 1 / 3}
+    assert trust(image, distance, **options)[rim].mean() > 0.99
+    patches = np.random.default_rng(5).integers(0, 2, (30, 40)).astype(np.uint8)
+    patches = cv2.resize(patches, (320, 240), interpolation=cv2.INTER_NEAREST) == 1
+    image[patches & (mask == 0)] = np.median(image[mask != 0], axis=0)
+    assert trust(image, distance, **options)[rim].mean() < 0.05
+    alpha = make_matte(mask, image=image, options=GUIDED).alpha
+    own_edge = np.clip(0.5 + 5 * (cv2.blur(mask.astype(np.float32), (5, 5)) - 0.5), 0, 1)
+    assert np.abs(alpha / ONE - own_edge)[rim].mean() < 0.002
+    assert np.abs(alpha / ONE - own_edge).max() < 0.2
 
 
 def test_the_band_scales_with_the_frame_unless_it_is_chosen() -> None:

@@ -24,7 +24,7 @@ def keytest(
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     rendering: RenderChoice,
 ) -> None:
-    """Say how well the green screen keys: encode, decode and key some of it, and compare with the matte. -o is not written."""
+    """Say how well the green screen keys: encode, decode, key, and compare with the matte. Of -o only the ending counts."""
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline import keytest as pipeline
 

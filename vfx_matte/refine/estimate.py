@@ -7,19 +7,22 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from vfx_matte.backend import Array, Region, bounding_box, xp
+from vfx_matte.backend import Array, Region, bounding_box, box_mean, xp
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.refine.estimators import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem, open_estimator
 from vfx_matte.refine.local_colors import block_size, learn_colors
 from vfx_matte.refine.mask_edges import check_soft, cleaned, finished, frame_shape, refine, refine_soft, softened
 from vfx_matte.refine.options import EdgeOptions
-from vfx_matte.refine.trimap import band_px, signed_distance, trimap_of, widest_px
+from vfx_matte.refine.trimap import TRUST_SCALE, band_px, signed_distance, trimap_of, trust, widest_px
 
 FAR_PX = 48
 """How far beyond the widest band the picture is looked at, at 1080 lines."""
 
 RAMP_PX = 4.0
 """Width of the edge that is taken for likely where the colours of the picture tell nothing, at 1080 lines."""
+
+SMOOTHING_PX, STEEPNESS = 21, 5.0
+"""Side of the window in which a mask's own edge is smoothed, at 1080 lines, and how steep it is made again."""
 
 _ONE = 65535
 
@@ -73,7 +76,7 @@ def refine_picture(
     alpha = module.zeros(shape, np.uint16)
     width_px, scale = band_px(options, shape), min(shape) / 1080
     reach_px = widest_px(options, shape)
-    block_px = block_size(scale)  # the same blocks on every frame, wherever the subject is
+    block_px = math.lcm(block_size(scale), block_size(TRUST_SCALE * scale))  # the same blocks on every frame, wherever it is
     margin_px = options.reach_px + math.ceil(reach_px + width_px + FAR_PX * scale) + options.window_px(shape)
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
@@ -82,21 +85,25 @@ def refine_picture(
     distance = signed_distance(binary)
     if soft is None:
         prior = module.clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
+        own_edge = _smoothed(binary, max(3, round(SMOOTHING_PX * scale)) | 1)
     else:
         edged = softened(binary, region, soft, objects, shape=shape, options=options)
-        prior = edged.astype(np.float32) * np.float32(1 / _ONE)
+        prior = own_edge = edged.astype(np.float32) * np.float32(1 / _ONE)
     picture = image[region]
     colors = learn_colors(picture, distance, band_px=width_px, scale=scale)
+    trusted = trust(picture, distance, band_px=width_px, widest_px=reach_px, scale=scale)
     adapting = colors if options.band_px is None else None
-    trimap = trimap_of(distance, half_px=width_px / 2, colors=adapting, widest_px=reach_px)
+    trimap = trimap_of(distance, half_px=width_px / 2, colors=adapting, trusted=trusted, widest_px=reach_px)
     found: Array = (trimap == SUBJECT) * np.uint16(_ONE)
     for tile, place, inner in _tiles(trimap, math.ceil(estimator.margin_px * max(1.0, scale)), estimator.tile_px):
         part = AlphaProblem(
             image=picture[place].astype(np.float32) * np.float32(1 / 255),
             trimap=trimap[place],
             prior=prior[place],
+            own_edge=own_edge[place],
             distance=distance[place],
             colors=colors,
+            trusted=trusted[place],
             place=place,
             half_px=width_px / 2,
             scale=scale,
@@ -105,6 +112,14 @@ def refine_picture(
         found[tile] = module.where(trimap[tile] == UNKNOWN, values, found[tile])
     alpha[region] = finished(found, options, options.feather_px)
     return Matte(alpha)
+
+
+def _smoothed(binary: Array, window_px: int) -> Array:
+    """A mask's own edge without its steps, soft over a fifth of the window: uint8 0 and 1 to float32 in 0..1."""
+    module = xp(binary)
+    share = box_mean(binary.astype(np.float32), window_px)
+    smoothed: Array = module.clip(0.5 + np.float32(STEEPNESS) * (share - 0.5), 0, 1)
+    return smoothed
 
 
 def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[tuple[Region, Region, Region]]:

@@ -24,16 +24,20 @@ class AlphaProblem:
 
     image: float32 (h, w, 3), R'G'B' in 0..1. trimap: uint8 (h, w) of BACKGROUND, UNKNOWN and SUBJECT.
     prior: float32 (h, w) in 0..1, alpha as the probabilities say it, or without them a narrow ramp.
+    own_edge: float32 (h, w) in 0..1, the mask's own edge: smoothed, or as the probabilities have it.
     distance: float32 (h, w), signed distance to the hard edge in px, positive inside.
     colors, place: what both sides look like, and where in its region this part lies: colors.at(place).
+    trusted: float32 (h, w) in 0..1, how far colours tell the sides apart.
     half_px: how far the band reaches to each side, before it widened. scale: size of the whole frame against 1080 lines.
     """
 
     image: Array
     trimap: Array
     prior: Array
+    own_edge: Array
     distance: Array
     colors: LocalColors
+    trusted: Array
     place: Region
     half_px: float
     scale: float

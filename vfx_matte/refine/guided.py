@@ -3,6 +3,7 @@
 Each pixel's alpha is read off the local linear model of local_colors, with the noise that the model says it has. It is then
 freed of that noise in two ways, both in small windows: towards what the distance from the edge explains (a guided filter,
 He, Sun and Tang, TPAMI 35, 2013, with the distance as the guide), and towards exactly 0 and 1 where the pixels around are.
+Where the colours fail on pixels whose side is known, the mask keeps its own edge: what they say of the others is worth no more.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class GuidedAlpha:
         mixed[problem.trimap == SUBJECT] = 1
         mixed[problem.trimap == BACKGROUND] = 0
         mixed = _explained(mixed, variance, problem.distance / np.float32(problem.half_px), size)
-        return _settled(problem, read, mixed, size)
+        alpha = _settled(problem, read, mixed, size)
+        believed: Array = problem.own_edge + problem.trusted * (alpha - problem.own_edge)
+        return believed
 
 
 @dataclass(frozen=True, slots=True)

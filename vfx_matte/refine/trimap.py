@@ -11,7 +11,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, box_mean, enlarged, squared_distance, xp
 from vfx_matte.refine.estimators import SUBJECT, UNKNOWN
-from vfx_matte.refine.local_colors import BLOCK_PX, LocalColors
+from vfx_matte.refine.local_colors import BLOCK_PX, WINDOWS, LocalColors, learn_colors
 from vfx_matte.refine.options import BAND_PX, LEAST_BAND_PX, EdgeOptions
 
 HAIR_PX = 96
@@ -22,6 +22,12 @@ HAIR_WINDOW_PX = 48
 
 CLUTTER_WINDOW_PX, CLUTTER = 240, 1.0
 """Side of the window in which clutter is looked for, at 1080 lines, and how much of it is expected at the edge."""
+
+TRUST_SCALE = 3
+"""How many times larger than usual the blocks are in which it is seen whether colours can be trusted."""
+
+MISREAD = (0.02, 0.08)
+"""Share of known pixels read as the other side, up to which colours are trusted, and from which on they are not."""
 
 HAIR_SHARES = (0.012, 0.04)
 """Share of the other side's colours in that window up to which the band is as usual, and from which on it is widest."""
@@ -55,30 +61,57 @@ def signed_distance(binary: Array) -> Array:
     return signed
 
 
-def trimap_of(distance: Array, *, half_px: float, colors: LocalColors | None = None, widest_px: float = 0.0) -> Array:
+def trimap_of(
+    distance: Array,
+    *,
+    half_px: float,
+    colors: LocalColors | None = None,
+    trusted: Array | None = None,
+    widest_px: float = 0.0,
+) -> Array:
     """A band along the edge: uint8 (h, w) of a trimap's values.
 
     distance: from `signed_distance`. half_px: how far the band reaches to each side. colors: of the same region; with them
-    the band widens along hair, up to `widest_px`.
+    the band widens along hair, up to `widest_px`, as far as they are `trusted`: float32 (h, w) from `trust`, None = fully.
     """
     module = xp(distance)
-    reach = half_px if colors is None else half_px + (widest_px - half_px) * hair(distance, colors, half_px, widest_px)
+    reach: Array | float = half_px
+    if colors is not None:
+        wider = enlarged(hair(distance, colors, half_px, widest_px), colors.block_px, distance.shape)
+        reach = half_px + (widest_px - half_px) * (wider if trusted is None else wider * trusted)
     trimap: Array = (distance > 0) * np.uint8(SUBJECT)
     trimap[module.abs(distance) < reach] = UNKNOWN
     return trimap
 
 
+def trust(image: Array, distance: Array, *, band_px: float, widest_px: float, scale: float) -> Array:
+    """How far colours tell the sides apart around every pixel: float32 (h, w) in 0..1.
+
+    They are tried where the side is known, farther away than hair may reach: full trust where hardly anything there is read
+    as the other side, none where the subject's colours are all over the background, or the other way round.
+    That is looked at from farther away than an edge, with a model of large blocks. Arguments are those of `learn_colors`.
+    """
+    module = xp(distance)
+    colors = learn_colors(image, distance, band_px=band_px, scale=TRUST_SCALE * scale)
+    side = _sides(distance, colors)
+    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha)
+    seen_px = WINDOWS[-1][0] // 2 * colors.block_px  # farther away the other side's colours are not known
+    window = max(3, round(CLUTTER_WINDOW_PX / (TRUST_SCALE * BLOCK_PX))) | 1
+    misread = module.zeros_like(strange)
+    for known in ((side > widest_px) & (side < seen_px), (side < -widest_px) & (side > -seen_px)):
+        shares = (box_mean(values.astype(np.float32), window) for values in (strange * known, known))
+        misread = module.maximum(misread, next(shares) / (next(shares) + np.float32(1e-3)))
+    low, high = MISREAD
+    return enlarged(module.clip((high - misread) / (high - low), 0, 1).astype(np.float32), colors.block_px, distance.shape)
+
+
 def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float) -> Array:
-    """How hair-like the edge is around every pixel: float32 (h, w) in 0..1.
+    """How hair-like the edge is around every block: float32 (blocks down, across) in 0..1.
 
     The share of the other side's colours among the pixels between `half_px` and `widest_px` from the edge, less what is to be
     expected there: such colours are part of a side's own clutter when they are as common still farther away.
     """
-    module = xp(distance)
-    block = colors.block_px
-    side = distance[block // 2 :: block, block // 2 :: block]
-    missing = [(0, want - have) for want, have in zip(colors.alpha.shape, side.shape, strict=True)]
-    side = module.pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
+    module, side = xp(distance), _sides(distance, colors)
     strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * colors.sure
     away = module.abs(side)
     strange = module.maximum(strange - 0.15, 0)
@@ -93,7 +126,16 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
             near & inside, HAIR_WINDOW_PX
         )
     low, high = HAIR_SHARES
-    return enlarged(module.clip((excess - low) / (high - low), 0, 1).astype(np.float32), block, distance.shape)
+    likely: Array = module.clip((excess - low) / (high - low), 0, 1).astype(np.float32)
+    return likely
+
+
+def _sides(distance: Array, colors: LocalColors) -> Array:
+    """The signed distance in the middle of every block."""
+    block = colors.block_px
+    side: Array = distance[block // 2 :: block, block // 2 :: block]
+    missing = [(0, want - have) for want, have in zip(colors.alpha.shape, side.shape, strict=True)]
+    return xp(distance).pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
 
 
 def _window_sum(values: Array, window_px: int) -> Array:
