@@ -26,7 +26,7 @@ CLUTTER_WINDOW_PX, CLUTTER = 240, 1.0
 TRUST_SCALE = 3
 """How many times larger than usual the blocks are in which it is seen whether colours can be trusted."""
 
-MISREAD = (0.02, 0.08)
+MISREAD = (0.03, 0.08)
 """Share of known pixels read as the other side, up to which colours are trusted, and from which on they are not."""
 
 HAIR_SHARES = (0.012, 0.04)
