@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import pytest
@@ -9,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfx_matte.masks import Image
-from vfx_matte.shots import AROUND_FRAMES, ShotDetector, find_cuts
+from vfx_matte.shots import AROUND_FRAMES, ShotDetector
 
 SIZE = WIDTH, HEIGHT = 160, 90
+
+
+def find_cuts(images: Iterable[Image]) -> list[int]:
+    """The cuts that a detector finds in pictures in order, and at their end."""
+    detector = ShotDetector()
+    cuts = [cut for image in images for cut in detector.add(image)]
+    return [*cuts, *detector.finish()]
 
 
 def view(scene: int, shift_px: float = 0.0) -> Image:

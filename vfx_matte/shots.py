@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -99,13 +99,6 @@ class ShotDetector:
         if any(change < _MORE_THAN_USUAL * float(np.median(side)) for side in steps if side):
             return False
         return any(change >= _STANDS_OUT * max(side, default=0.0) for side in steps)
-
-
-def find_cuts(images: Iterable[Image]) -> list[int]:
-    """The cuts in pictures in order, each uint8 (H, W, 3) R'G'B' of one size, as indices from 0 on."""
-    detector = ShotDetector()
-    cuts = [cut for image in images for cut in detector.add(image)]
-    return [*cuts, *detector.finish()]
 
 
 def _small(image: Image) -> npt.NDArray[np.uint8]:

@@ -33,10 +33,10 @@ from vfx_matte.pipeline.key import choose_key, subject_frames
 from vfx_matte.pipeline.keytest_sheet import Closeup, keytest_sheet, worst_place
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
-from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.project import SegmentedClip, sheet_path
 from vfx_matte.pipeline.render import working_layout
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.workspace import ReferenceRecord, save_picture
+from vfx_matte.workspace import save_picture
 
 STRETCH_FRAMES = 12
 """Frames in a row that are encoded together: encoders of motion need a run to show what they do."""
@@ -142,7 +142,7 @@ def keytest(
     look, encode: as for greenback. sheet: where the contact sheet goes, a PNG; None is keytest.png in the clip's folder.
     Raises UsageError, and what encoding and decoding raise.
     """
-    picture = _checked_sheet(clip, sheet)
+    picture = sheet_path(clip, sheet, usual="keytest.png", option="--sheet")
     chosen_objects(clip, look)
     look = with_edges(clip, look, reporter)
     color = choose_key(clip, options.key, look, reporter=reporter)
@@ -406,17 +406,3 @@ def _verdict(rows: list[KeyRow]) -> str:
         return f"{said}; {advice}"
     best = min(better, key=lambda row: row.edge_mean)
     return f"{said}; {advice}, or {best.name} ({best.sampling}), off by {100 * best.edge_mean:.1f} %: vfx-matte {best.command}"
-
-
-def _checked_sheet(clip: SegmentedClip, sheet: Path | None) -> Path:
-    """Where the sheet goes; raise UsageError for a place that holds something else of value, before anything is computed."""
-    path = clip.folder / "keytest.png" if sheet is None else sheet
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"contact sheet {path.name!r} is not a PNG", hint="give a name that ends in .png")
-    refuse_to_replace(clip.info.path, path, "the clip")
-    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
-    if path.is_file():
-        digest = ReferenceRecord.of(path, {}).sha256
-        if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
-            raise UsageError(f"output {str(path)!r} would replace a reference mask", hint="choose another place")
-    return path

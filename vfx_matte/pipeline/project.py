@@ -13,7 +13,7 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
 from vfx_matte.media.stills import is_sequence, sequence_files
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, Scalar, Soft, Workspace, clip_name
+from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, ReferenceRecord, Scalar, Soft, Workspace, clip_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +177,20 @@ def refuse_to_replace(place: Path, output: Path, what: str) -> None:
         replaces = target == kept or (target.exists() and kept.exists() and target.samefile(kept))
     if replaces:
         raise UsageError(f"output {str(output)!r} would replace {what}", hint="choose another place with -o")
+
+
+def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: str) -> Path:
+    """Where a contact sheet of a clip goes: `output`, or the file `usual` in the clip's folder of results.
+
+    option: what users name the place with. Raises UsageError for a place that holds something else of value.
+    """
+    path = clip.folder / usual if output is None else output
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"contact sheet {path.name!r} is not a PNG", hint=f"give a name that ends in .png with {option}")
+    refuse_to_replace(clip.info.path, path, "the clip")
+    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
+    if path.is_file():
+        digest = ReferenceRecord.of(path, {}).sha256
+        if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
+            raise UsageError(f"output {str(path)!r} would replace a reference mask", hint=f"choose another place with {option}")
+    return path

@@ -24,13 +24,13 @@ from vfx_matte.masks import Image
 from vfx_matte.pipeline.cuts import empty_shots, shots_without_mask
 from vfx_matte.pipeline.next_steps import clock, frame_command, mask_name, segment_command, since_start
 from vfx_matte.pipeline.overlap import ahead
-from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.project import SegmentedClip, sheet_path
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.pipeline.sampling import evenly, pictures_at
 from vfx_matte.propagate import choose_propagator
 from vfx_matte.propagate.candidates import Choice, Describer, choose_next, count_distances, open_describer
 from vfx_matte.sheet import captioned, contact_sheet, outlined, thumbnail
-from vfx_matte.workspace import Manifest, ReferenceRecord, save_picture
+from vfx_matte.workspace import Manifest, save_picture
 
 MASKS_PER_CANDIDATE = 4
 """How many masks are read, at most, for each frame that will be compared: reading all of a long clip would take minutes."""
@@ -128,7 +128,7 @@ def suggest_frames(
     output: a PNG; None is suggest.png in the clip's workspace folder. When fewer frames can be suggested than asked for, a
     notice says so. Raises UsageError, WorkspaceError when no reference has a mask, and what opening xmem and decoding raise.
     """
-    sheet = _checked_output(clip, output)
+    sheet = sheet_path(clip, output, usual="suggest.png", option="-o")
     manifest = clip.store.manifest
     name = _propagator(options, manifest, reporter)
     own = {"weights": options.weights, "size": options.size, "device": options.device} if name == "xmem" else {}
@@ -172,20 +172,6 @@ def suggestion_rows(result: SuggestResult) -> list[tuple[int, int, str, str, str
 def suggestions_json(result: SuggestResult) -> str:
     """Everything as JSON, by the names of `SuggestResult` and `Suggestion`."""
     return json.dumps(asdict(result), default=str, ensure_ascii=False, indent=2)
-
-
-def _checked_output(clip: SegmentedClip, output: Path | None) -> Path:
-    """Where the sheet goes; raise UsageError for a place that holds something else of value, before anything is computed."""
-    path = clip.folder / "suggest.png" if output is None else output
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"contact sheet {path.name!r} is not a PNG", hint="give a name that ends in .png with -o")
-    refuse_to_replace(clip.info.path, path, "the clip")
-    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
-    if path.is_file():
-        digest = ReferenceRecord.of(path, {}).sha256
-        if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
-            raise UsageError(f"output {str(path)!r} would replace a reference mask", hint="choose another place with -o")
-    return path
 
 
 def _propagator(options: SuggestOptions, manifest: Manifest, reporter: Reporter) -> str:

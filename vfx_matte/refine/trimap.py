@@ -96,11 +96,11 @@ def trust(image: Array, distance: Array, *, band_px: float, widest_px: float, sc
     side = _sides(distance, colors)
     strange = module.where(side > 0, 1 - colors.alpha, colors.alpha)
     seen_px = WINDOWS[-1][0] // 2 * colors.block_px  # farther away the other side's colours are not known
-    window = max(3, round(CLUTTER_WINDOW_PX / (TRUST_SCALE * BLOCK_PX))) | 1
+    window_px = CLUTTER_WINDOW_PX / TRUST_SCALE  # as the blocks are larger
     misread = module.zeros_like(strange)
     for known in ((side > widest_px) & (side < seen_px), (side < -widest_px) & (side > -seen_px)):
-        shares = (box_mean(values.astype(np.float32), window) for values in (strange * known, known))
-        misread = module.maximum(misread, next(shares) / (next(shares) + np.float32(1e-3)))
+        share = _window_sum(strange * known, window_px) / (_window_sum(known, window_px) + np.float32(1e-3))
+        misread = module.maximum(misread, share)
     low, high = MISREAD
     return enlarged(module.clip((high - misread) / (high - low), 0, 1).astype(np.float32), colors.block_px, distance.shape)
 
@@ -138,6 +138,6 @@ def _sides(distance: Array, colors: LocalColors) -> Array:
     return xp(distance).pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
 
 
-def _window_sum(values: Array, window_px: int) -> Array:
+def _window_sum(values: Array, window_px: float) -> Array:
     """Mean around each block in a window of this side at 1080 lines."""
     return box_mean(values.astype(np.float32), max(3, round(window_px / BLOCK_PX)) | 1)
