@@ -179,8 +179,27 @@ def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
     return np.stack(smoothed).astype(np.float32)
 
 
-def affine_flow(flow: Array, weight: Array) -> Array:
-    """Fit one affine motion to a class's flow and evaluate it everywhere: float32 (h, w, 2).
+class AffineFit(NamedTuple):
+    """A motion that is affine: at (x, y) it is shift + gradient · ((x, y) - middle).
+
+    middle, shift: (x, y), float64 (2,), in pixels; gradient: float64 (2, 2), its rows x and y of the motion.
+    """
+
+    middle: Array
+    shift: Array
+    gradient: Array
+
+    def everywhere(self, shape: tuple[int, ...]) -> Array:
+        """The motion of every pixel of (h, w): float32 (h, w, 2)."""
+        rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+        across, down = self.gradient.T.astype(np.float32)
+        x, y = self.middle.astype(np.float32)
+        motion: Array = self.shift.astype(np.float32) + (columns - x)[..., None] * across + (rows - y)[..., None] * down
+        return motion
+
+
+def affine_fit(flow: Array, weight: Array) -> AffineFit:
+    """Fit one affine motion to a class's flow.
 
     Iteratively reweighted least squares with Cauchy weights 1/(1 + r²), four rounds, on every fourth pixel (robust
     parametric motion: Odobez & Bouthemy, JVCIR 1995). A ridge of one pixel's weight keeps tiny objects translating.
@@ -202,9 +221,12 @@ def affine_flow(flow: Array, weight: Array) -> Array:
         solution = np.linalg.solve(weighted.T @ design + np.diag([1e-6, 1.0, 1.0]), weighted.T @ sparse)
         residual = ((sparse - design @ solution) ** 2).sum(axis=1)
         robust = base / (1 + residual)
-    fit = solution.astype(np.float32)
-    motion: Array = fit[0] + (columns[..., None] - np.float32(mid_x)) * fit[1] + (rows[..., None] - np.float32(mid_y)) * fit[2]
-    return motion
+    return AffineFit(100 * np.array([mid_x, mid_y]), solution[0], solution[1:].T / 100)
+
+
+def affine_flow(flow: Array, weight: Array) -> Array:
+    """One affine motion that is fitted to a class's flow, everywhere: float32 (h, w, 2). Arguments as for `affine_fit`."""
+    return affine_fit(flow, weight).everywhere(weight.shape)
 
 
 def motion_surprise(flow: Array, model: Array, members: Array) -> Array:

@@ -1,0 +1,121 @@
+"""Ropes, rails, antennas. Takes given masks, carries what the working picture is too small for; never looks at colours.
+
+What is thinner than two or three working pixels is lost when a mask is shrunk, and nothing finds it again. So such parts are
+kept as outlines at the source's size and move with the rest of their object: its shift and its growth, from one affine motion
+fitted to the flow on it, frame by frame. Turning is left out: a posture that changes turns the fit, but hardly ever the ropes.
+(Parts that hang together moving as one: pictorial structures, Fischler & Elschlager, IEEE Trans. Computers 22, 1973.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.masks import Probabilities
+from vfx_matte.propagate.builtin_cues import SURELY_OBJECT, affine_fit
+
+THIN_PX, SLENDER = 2.5, 8.0
+"""Thin parts are narrower than this, in working pixels, and at least so many times as long."""
+
+_MOST_GROWTH = 4.0
+_FRACTION_BITS = 4  # of a pixel, that OpenCV draws polygons to
+
+
+@dataclass(frozen=True)
+class ThinParts:
+    """The thin parts of one object, as one given mask shows them, and where they are by now.
+
+    outlines: int32 (N, 1, 2) each, (x, y) at the source's size, holes' too. shape, working: (H, W) of the source and (h, w) of
+    the working picture. growth, x, y: a point p of an outline is at growth·p + (x, y).
+    """
+
+    outlines: tuple[Array, ...]
+    shape: tuple[int, int]
+    working: tuple[int, int]
+    growth: float = 1.0
+    x: float = 0.0
+    y: float = 0.0
+
+    def moved(self, flow: Array, layer: Array) -> ThinParts | None:
+        """Follow the object into the next frame; None when there is too little of it, or it is another size altogether.
+
+        flow: float32 (h, w, 2), where each pixel was in the frame before; layer: float32 (h, w), the object's soft mask.
+        """
+        sure = (layer > SURELY_OBJECT).astype(np.float32)
+        if not sure[::4, ::4].any():
+            return None
+        fit = affine_fit(flow, sure)
+        stretch = np.array([self.shape[1] / self.working[1], self.shape[0] / self.working[0]])
+        now = (fit.middle + 0.5) * stretch - 0.5
+        before = (fit.middle + fit.shift + 0.5) * stretch - 0.5
+        (xx, xy), (yx, yy) = fit.gradient
+        shrinkage = math.sqrt(max((1 + xx) * (1 + yy) - xy * yx, 1e-6))
+        growth = self.growth / shrinkage
+        if not 1 / _MOST_GROWTH <= growth <= _MOST_GROWTH:
+            return None
+        x, y = now + (np.array([self.x, self.y]) - before) / shrinkage
+        return replace(self, growth=growth, x=float(x), y=float(y))
+
+    def drawn(self) -> tuple[tuple[slice, slice], Array] | None:
+        """Where they are: a window of the source and bool (rows, columns) of it; None when they have left the picture."""
+        places = [outline * self.growth + (self.x, self.y) for outline in self.outlines]
+        every = np.concatenate(places)[:, 0]
+        left, top = np.maximum(np.floor(every.min(axis=0)).astype(int), 0)
+        right, bottom = np.minimum(np.ceil(every.max(axis=0)).astype(int) + 1, self.shape[::-1])
+        if left >= right or top >= bottom:
+            return None
+        canvas = np.zeros((bottom - top, right - left), np.uint8)
+        fixed = [np.rint((place - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for place in places]
+        cv2.fillPoly(canvas, fixed, 1, shift=_FRACTION_BITS)
+        return (slice(top, bottom), slice(left, right)), canvas > 0
+
+
+def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
+    """Find what is long and thin: bool (H, W), an object of a given mask, that is shrunk to (h, w). None: nothing is.
+
+    The mask less its opening with a disc (Serra, Image Analysis and Mathematical Morphology, 1982), of which pieces are kept
+    that are `SLENDER` times as long as the disc is wide.
+    """
+    shape = (inside.shape[0], inside.shape[1])
+    wide = 2 * round((THIN_PX * min(shape[0] / working[0], shape[1] / working[1]) - 1) / 2) + 1
+    left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
+    if max(width, height) < SLENDER * wide:
+        return None
+    part = cv2.copyMakeBorder(
+        inside[top : top + height, left : left + width].view(np.uint8), *(wide,) * 4, cv2.BORDER_CONSTANT, value=0
+    )
+    disc, little = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (wide, wide // 4 * 2 + 1))
+    thick = cv2.dilate(cv2.morphologyEx(part, cv2.MORPH_OPEN, disc), little)  # and what is only a corner of it
+    thin = cv2.subtract(part, thick)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
+    long = np.zeros(count, np.uint8)
+    long[1:] = boxes[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1) >= SLENDER * wide
+    if not long.any():
+        return None
+    outlines, _ = cv2.findContours(
+        long[labels], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(int(left) - wide, int(top) - wide)
+    )
+    return ThinParts(tuple(outlines), shape, working)
+
+
+def add_thin(probabilities: Probabilities, parts: Mapping[int, ThinParts], taken: Array | None) -> None:
+    """Draw the thin parts of objects, by id, into float32 (K+1, H, W), in place, as certain; the layers still sum to 1.
+
+    They stay behind other objects, and off the pixels that are `taken`: bool (H, W).
+    """
+    for object_id, part in parts.items():
+        if (drawn := part.drawn()) is None:
+            continue
+        window, shown = drawn
+        layers = probabilities[:, window[0], window[1]]
+        others = layers[1:].sum(axis=0) - layers[object_id]
+        free = shown & (others < 0.5)
+        if taken is not None:
+            free &= ~taken[window]
+        layers[:, free] = 0
+        layers[object_id, free] = 1
