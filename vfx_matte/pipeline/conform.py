@@ -2,7 +2,7 @@
 
 Editing programs count frames at one rate; a phone does not. Every output here shows, on its frame n, source frame map[n]
 (`timeline.conform` has the rule), lasts a whole number of ticks a frame, and carries the source's sound where it was against
-the picture. Each output decodes the source once for itself, in bounded memory; the source is never changed.
+the picture. The source is decoded once for all renders, in bounded memory, and never changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,9 +30,10 @@ from vfx_matte.media.verify import expectation_of, verify_output
 from vfx_matte.media.write import VideoWriter
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver, mask_style
 from vfx_matte.pipeline.look import Look, chosen_objects
+from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, write_outputs
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, SourceClip, refuse_to_replace
-from vfx_matte.pipeline.render import RenderResult, render_alpha, render_greenback, render_maskvideos, render_overlay
+from vfx_matte.pipeline.render import Planner
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
@@ -132,8 +132,8 @@ def conform(
 
     fps: frames per second; None takes the standard rate nearest to the clip's own (timeline.nearest_standard_rate).
     outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no masks. target: the program they
-    are for, as in `encode`. folder: where everything goes. Every file is verified as it is finished.
-    Raises UsageError, MediaError, OutputError or VerifyError; files that were finished before stay.
+    are for, as in `encode`. folder: where everything goes. The source is made first, then all renders in one pass; every file
+    is verified. Raises UsageError, MediaError, OutputError or VerifyError; files that were finished before stay.
     """
     wanted = _wanted(clip, outputs)
     if folder.suffix.lower() in CONTAINERS and not folder.is_dir():
@@ -148,11 +148,9 @@ def conform(
             frame_map=frame_map, pictures=pictures, masks=masks, look=look, shown=shown,
             encode=replace(encode, target=target or encode.target), folder=folder, reporter=reporter,
         )  # fmt: skip
-        results = {}
-        for kind in wanted:
-            results[kind] = work.verified(kind)
-            for path in _map_paths(folder):  # an earlier run's map does not describe this file
-                path.unlink(missing_ok=True)
+        results: dict[str, RenderResult] = {}
+        for together in (["source"], [kind for kind in wanted if kind != "source"]):
+            results |= work.verified([kind for kind in together if kind in wanted])
     map_files = _write_map(folder, info.timeline, frame_map, {kind: result.output for kind, result in results.items()})
     if frame_map.lead:
         reporter.notify(f"the sound begins before the picture: the first picture is held for {frame_map.lead} frames")
@@ -208,9 +206,14 @@ class _Work:
     folder: Path
     reporter: Reporter
 
-    def verified(self, kind: str) -> RenderResult:
-        """One output, rendered, and compared with the frame map. Raises VerifyError when it differs."""
-        result, style = self._render(kind)
+    def verified(self, kinds: Sequence[str]) -> dict[str, RenderResult]:
+        """Some outputs, by kind, made in one pass and compared with the frame map. Raises VerifyError when one differs."""
+        results, styles = self._made(kinds)
+        for path in _map_paths(self.folder) if results else ():  # an earlier run's map does not describe these files
+            path.unlink(missing_ok=True)
+        return {kind: self._compared(kind, *made) for kind, made in zip(kinds, zip(results, styles, strict=True), strict=True)}
+
+    def _compared(self, kind: str, result: RenderResult, style: str) -> RenderResult:
         checks = [check_constant_rate(result.output, self.frame_map)]
         if style == "luma":
             checks.append(check_frames(result.output, self.frame_map, self.masks, notify=self.reporter.notify))
@@ -227,36 +230,45 @@ class _Work:
             )
         return replace(result, verified=report)
 
-    def _render(self, kind: str) -> tuple[RenderResult, str]:
-        """The output, and the style of a mask video. Named by kind; the source by its clip, so that it can be segmented."""
-        info, shown = self.reader.info, self.shown
-        name = f"{clip_name(info.path)}-conformed" if kind == "source" else kind
-        path, encode = deliver(
-            kind, info=info, output=None, folder=self.folder, usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
-            encode=self.encode, premultiplied=shown.premultiplied and kind == "alpha", reporter=self.reporter,
-        )  # fmt: skip
-        path = self.folder / f"{name}{path.suffix}"
-        if kind == "source":
-            return _render_source(path, self.reader, encode, self.reporter), ""
+    def _made(self, kinds: Sequence[str]) -> tuple[list[RenderResult], list[str]]:
+        """The outputs, and the styles of mask videos."""
+        if list(kinds) == ["source"]:
+            return [_render_source(*self._place("source"), self.reader, self.reporter)], [""]
+        if not kinds:
+            return [], []
         assert isinstance(self.clip, SegmentedClip)
-        store, palette = self.clip.store, self.clip.palette
         objects = chosen_objects(self.clip, self.look)
         clip = ConformedClip(
-            self.reader, self.clip.workspace, store, palette,
+            self.reader, self.clip.workspace, self.clip.store, self.clip.palette,
             indices=self.frame_map.indices, sketches=self.masks, shown=objects,
         )  # fmt: skip
-        common: dict[str, Any] = {"output": path, "look": self.look, "encode": encode, "reporter": self.reporter}
+        style = mask_style(self.shown.style, encode=self.encode, objects=objects)
+        planner = Planner(clip, self.reporter)
+        planned = [self._planned(planner, kind, style) for kind in kinds]
+        return write_outputs(clip, planned, self.reporter), [style if kind == "maskvideo" else "" for kind in kinds]
+
+    def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
+        path, encode = self._place(kind)
+        shown, look = self.shown, self.look
         if kind == "greenback":
-            return render_greenback(clip, key=shown.key, background=shown.background, **common), ""
+            return planner.greenback(path, key=shown.key, background=shown.background, look=look, encode=encode)
         if kind == "alpha":
-            return render_alpha(clip, premultiplied=shown.premultiplied, **common), ""
+            return planner.alpha(path, premultiplied=shown.premultiplied, look=look, encode=encode)
         if kind == "overlay":
-            return render_overlay(clip, alpha=shown.tint, **common), ""
-        style = mask_style(shown.style, encode=self.encode, objects=objects)
-        return render_maskvideos(clip, style=style, **common)[0], style
+            return planner.overlay(path, alpha=shown.tint, look=look, encode=encode)
+        return planner.maskvideo(path, style=style, look=look, encode=encode)
+
+    def _place(self, kind: str) -> tuple[Path, EncodeOptions]:
+        """Where an output goes and how it is encoded. Named by kind; the source by its clip, so that it can be segmented."""
+        name = f"{clip_name(self.reader.info.path)}-conformed" if kind == "source" else kind
+        path, encode = deliver(
+            kind, info=self.reader.info, output=None, folder=self.folder, usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
+            encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha", reporter=self.reporter,
+        )  # fmt: skip
+        return self.folder / f"{name}{path.suffix}", encode
 
 
-def _render_source(path: Path, reader: ClipReader, encode: EncodeOptions, reporter: Reporter) -> RenderResult:
+def _render_source(path: Path, encode: EncodeOptions, reader: ClipReader, reporter: Reporter) -> RenderResult:
     """The clip itself, every picture as it was decoded."""
     started, info = clock.monotonic(), reader.info
     refuse_to_replace(info.path, path, "the source clip")

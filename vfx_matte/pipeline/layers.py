@@ -12,9 +12,10 @@ from vfx_matte.masks import Matte
 from vfx_matte.media.layers import LayersWriter, check_name, verify_layers
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
+from vfx_matte.pipeline.outputs import RenderResult, notify_empty, passed, shots
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip
-from vfx_matte.pipeline.render import RenderResult, check_request, masks_and_pictures, notify_empty, passed
+from vfx_matte.pipeline.render import check_request
 from vfx_matte.pipeline.report import Reporter
 
 ENCODING = "EXR files, half float, one layer an object"
@@ -56,6 +57,7 @@ def render_layers(clip: SegmentedClip, *, output: Path, style: str, look: Look, 
 def _mattes(clip: SegmentedClip, objects: tuple[int, ...], look: Look) -> Iterator[tuple[Matte, dict[int, Matte], bool]]:
     together = Mattes(clip, look)
     single = {one: together.alone(one) for one in objects}
-    for index, mask, _, image in masks_and_pictures(clip, decode=together.needs_picture):
-        singles = {one: mattes.of(index, mask, image) for one, mattes in single.items()}
-        yield together.of(index, mask, image), singles, mask is not None
+    with closing(shots(clip, decode=together.needs_picture)) as every:
+        for shot in every:
+            singles = {one: mattes.of(shot.index, shot.mask, shot.image) for one, mattes in single.items()}
+            yield together.of(shot.index, shot.mask, shot.image), singles, shot.mask is not None

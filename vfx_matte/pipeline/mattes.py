@@ -17,13 +17,15 @@ from vfx_matte.refine import Stabilizer, despill, estimate_foreground, make_matt
 
 
 class Mattes:
-    """Makes the mattes that a look asks for. One for every render and set of objects, because stabilizing remembers.
+    """Makes the mattes that a look asks for. One for every set of objects, because stabilizing remembers.
 
+    Outputs that are made together may share one: a frame asked for again gives the matte that is there.
     look: from `with_edges`. Raises UsageError when the edges need a package that is not installed.
     """
 
     def __init__(self, clip: SegmentedClip, look: Look) -> None:
         self._clip, self._look = clip, look
+        self._last: tuple[int, Matte] | None = None
         self._estimator = open_estimator(look.edges.method, weights=look.weights) if look.edges.needs_picture else None
         self._stabilizer = Stabilizer(look.stabilize)
         self._next = 0
@@ -33,7 +35,13 @@ class Mattes:
         other = copy(self)
         other._look = replace(self._look, objects=(object_id,))
         other._stabilizer = Stabilizer(self._look.stabilize)
+        other._last = None
         return other
+
+    @property
+    def look(self) -> Look:
+        """What they are made by."""
+        return self._look
 
     @property
     def needs_picture(self) -> bool:
@@ -46,6 +54,11 @@ class Mattes:
         mask: the frame's, None = it has none and nothing is shown. image: gives its picture, uint8 (H, W, 3); called only
         when it is needed. Raises WorkspaceError when a soft result is damaged, ValueError when a needed picture is not given.
         """
+        if self._last is None or self._last[0] != frame_index:
+            self._last = frame_index, self._made(frame_index, mask, image)
+        return self._last[1]
+
+    def _made(self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None) -> Matte:
         look = self._look
         if frame_index != self._next:
             self._stabilizer.reset()

@@ -27,10 +27,11 @@ from vfx_matte.media.targets import Target, target_named
 from vfx_matte.pipeline.conform import ConformedClip, conform
 from vfx_matte.pipeline.delivery import EncodeOptions, mask_style
 from vfx_matte.pipeline.look import Look, chosen_objects
+from vfx_matte.pipeline.outputs import PlannedOutput, write_outputs
 from vfx_matte.pipeline.package_files import MANIFEST_NAME, PackagedFile, as_media, manifest, read_back, stranger
 from vfx_matte.pipeline.package_timelines import edit_of, timeline_files
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
-from vfx_matte.pipeline.render import RenderResult, render_alpha, render_greenback, render_maskvideo
+from vfx_matte.pipeline.render import Planner
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.timeline import ConformMap, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
@@ -252,9 +253,12 @@ class _Work:
         return self._finished(path, kind="source", name=self.name, how=f"encoded anew: {result.encoding}")
 
     def _renders(self, shown: tuple[int, ...]) -> Iterator[PackagedFile]:
-        """What is cut out, in the order of OUTPUTS, one file an object where that was asked for."""
+        """What is cut out, in the order of OUTPUTS, one file an object where that was asked for; all made in one pass."""
         clip = self._seen()
+        planner = Planner(clip, self.reporter)
         wanted = self.options.outputs or self.record.outputs
+        planned: list[PlannedOutput] = []
+        facts: list[tuple[str, tuple[int, ...]]] = []
         for kind in (kind for kind in OUTPUTS if kind in wanted):
             encode = replace(self.encode, target=self.target.name, sound=self.encode.sound and not self.record.stacked)
             style = mask_style("auto", encode=encode, objects=shown)
@@ -262,12 +266,14 @@ class _Work:
             for objects in [(object_id,) for object_id in shown] if apart else [()]:
                 look = replace(self.look, objects=objects) if objects else self.look
                 ending = f"-object{objects[0]}" if objects else ""
-                suffix = self.target.deliveries[kind].suffix
-                path = self._inside(f"{self.name}-{_FILE_NAMES[kind]}{ending}{suffix}")
-                result = self._render(clip, kind, path, look=look, style=style, encode=encode)
-                name = f"{self.name} {_NAMES[kind]}" + (f", object {objects[0]}" if objects else "")
-                alpha = self._alpha if kind == "alpha" else "none"
-                yield self._finished(path, kind=kind, name=name, how=result.encoding, alpha=alpha, object_ids=objects)
+                path = self._inside(f"{self.name}-{_FILE_NAMES[kind]}{ending}{self.target.deliveries[kind].suffix}")
+                planned.append(self._planned(planner, kind, path, look=look, style=style, encode=encode))
+                facts.append((kind, objects))
+        results = write_outputs(clip, planned, self.reporter)
+        for (kind, ids), result in zip(facts, results, strict=True):
+            name = f"{self.name} {_NAMES[kind]}" + (f", object {ids[0]}" if ids else "")
+            alpha = self._alpha if kind == "alpha" else "none"
+            yield self._finished(result.output, kind=kind, name=name, how=result.encoding, alpha=alpha, object_ids=ids)
 
     def _seen(self) -> SegmentedClip:
         """The clip through the frame map, when there is one."""
@@ -277,17 +283,14 @@ class _Work:
         clip = self.clip
         return ConformedClip(reader, clip.workspace, clip.store, clip.palette, indices=self.frame_map.indices)
 
-    def _render(
-        self, clip: SegmentedClip, kind: str, path: Path, *, look: Look, style: str, encode: EncodeOptions
-    ) -> RenderResult:
+    def _planned(
+        self, planner: Planner, kind: str, path: Path, *, look: Look, style: str, encode: EncodeOptions
+    ) -> PlannedOutput:
         if kind == "alpha":
-            premultiplied = self.options.premultiplied
-            return render_alpha(
-                clip, output=path, premultiplied=premultiplied, look=look, encode=encode, reporter=self.reporter
-            )
+            return planner.alpha(path, premultiplied=self.options.premultiplied, look=look, encode=encode)
         if kind == "greenback":
-            return render_greenback(clip, output=path, key=self.options.key, look=look, encode=encode, reporter=self.reporter)
-        return render_maskvideo(clip, output=path, style=style, look=look, encode=encode, reporter=self.reporter)
+            return planner.greenback(path, key=self.options.key, look=look, encode=encode)
+        return planner.maskvideo(path, style=style, look=look, encode=encode)
 
     def _finished(
         self, path: Path, *, kind: str, name: str, how: str, alpha: AlphaMode = "none", object_ids: tuple[int, ...] = ()

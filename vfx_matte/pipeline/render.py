@@ -9,45 +9,37 @@ Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges a
 
 from __future__ import annotations
 
-import time as clock
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vfx_matte import composite
 from vfx_matte.backend import Array, Device, to_device
-from vfx_matte.errors import UsageError, VerifyError
+from vfx_matte.errors import UsageError
 from vfx_matte.keycolor import parse_color
-from vfx_matte.masks import RGB, Image, Mask
+from vfx_matte.masks import RGB, Mask
 from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan, plan_encode
 from vfx_matte.media.layers import is_layers
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.read import Frame
-from vfx_matte.media.stills import StillsWriter
-from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, verify_stills
-from vfx_matte.media.write import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver, mask_style
 from vfx_matte.pipeline.key import choose_key
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
-from vfx_matte.pipeline.overlap import ahead
+from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, Shot, write_outputs
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.refine import Despill, EdgeOptions, refine_objects
-from vfx_matte.timeline import FrameTime
 
 __all__ = [
     "Despill",
     "EdgeOptions",
     "EncodeOptions",
     "Look",
+    "Planner",
     "RenderResult",
     "render_alpha",
     "render_greenback",
@@ -60,18 +52,6 @@ COLORED: RGB = (255, 0, 0)
 """Stands for the palette's colours where only the layout that holds them is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenderResult:
-    """One finished output. encoding: how it was encoded, for people; seconds: how long the work took."""
-
-    output: Path
-    encoding: str
-    frame_count: int
-    frames_without_mask: int
-    verified: VerifyReport
-    seconds: float
-
-
 def render_greenback(
     clip: SegmentedClip,
     *,
@@ -82,45 +62,12 @@ def render_greenback(
     encode: EncodeOptions = EncodeOptions(),
     reporter: Reporter,
 ) -> RenderResult:
-    """Put the subject over a key colour, or over a background.
+    """Put the subject over a key colour, or over a background. Arguments are those of `Planner.greenback`.
 
-    key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
-    background: a colour, a picture or a video; empty = the key.
     Returns the verified result. Raises UsageError, OutputError or VerifyError.
     """
-    path, encode = _deliver("greenback", clip, output, "greenback.mp4", encode, reporter=reporter)
-    is_color = background.startswith("#") and not Path(background).exists()
-    behind = Path(background) if background and not is_color else None
-    check_request(clip, path, look, background=behind)
-    look = with_edges(clip, look, reporter)
-    mattes = Mattes(clip, look)
-    flat = background if is_color else "green"  # before a picture no key is seen, so any will do
-    color = parse_color(flat) if background else choose_key(clip, key, look, reporter=reporter)
-    source = clip.info.layout
-    layout = source if behind is not None else composite.layout_for_color(source, color)
-    plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
-    working, tags = working_layout(plan, clip.info)
-    backdrop = None
-    if behind is not None:
-        backdrop = open_background(
-            behind,
-            size=(clip.info.width, clip.info.height),
-            layout=working,
-            color=tags,
-            sample_aspect=clip.info.sample_aspect,
-            notify=reporter.notify,
-        )
-
-    def compose(frame: Frame, mask: Mask | None) -> Picture:
-        picture = _on_device(as_layout(frame.picture, working, color=tags), look.device)
-        matte = mattes.of(frame.index, mask, lambda: frame.image)
-        picture = mattes.subject(picture, matte)
-        if backdrop is not None:
-            shown = backdrop.picture_at(frame.time.start - clip.info.timeline.start)
-            return composite.over_picture(picture, matte, _on_device(shown, look.device))
-        return composite.over_color(picture, matte, color)
-
-    return _render(clip, path, plan, compose, label="green screen", sound=encode.sound, reporter=reporter)
+    planned = Planner(clip, reporter).greenback(output, key=key, background=background, look=look, encode=encode)
+    return write_outputs(clip, [planned], reporter)[0]
 
 
 def render_alpha(
@@ -133,32 +80,8 @@ def render_alpha(
     reporter: Reporter,
 ) -> RenderResult:
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder."""
-    path, encode = _deliver("alpha", clip, output, "alpha.mov", encode, premultiplied=premultiplied, reporter=reporter)
-    check_request(clip, path, look)
-    look = with_edges(clip, look, reporter)
-    mattes = Mattes(clip, look)
-    source = clip.info.layout
-    if _is_folder(path):
-        depth = 8 if source.bit_depth == 8 else 16
-        target = PixelLayout("rgb", depth)
-
-        def compose_still(frame: Frame, mask: Mask | None) -> Picture:
-            picture = _on_device(as_layout(frame.picture, target), look.device)
-            matte = mattes.of(frame.index, mask, lambda: frame.image)
-            return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
-
-        return _render_stills(clip, path, compose_still, label="alpha", reporter=reporter)
-    plan = _plan(
-        path, clip.info, layout=replace(source, has_alpha=True), color=clip.info.color, encode=encode, reporter=reporter
-    )
-    opaque = replace(plan.layout, has_alpha=False)
-
-    def compose(frame: Frame, mask: Mask | None) -> Picture:
-        picture = _on_device(as_layout(frame.picture, opaque), look.device)
-        matte = mattes.of(frame.index, mask, lambda: frame.image)
-        return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
-
-    return _render(clip, path, plan, compose, label="alpha", sound=encode.sound, reporter=reporter)
+    planned = Planner(clip, reporter).alpha(output, premultiplied=premultiplied, look=look, encode=encode)
+    return write_outputs(clip, [planned], reporter)[0]
 
 
 def render_overlay(
@@ -171,20 +94,8 @@ def render_overlay(
     reporter: Reporter,
 ) -> RenderResult:
     """Tint every object with its colour, to look at what was segmented."""
-    if not 0 <= alpha <= 1:
-        raise UsageError(f"overlay alpha {alpha} is outside 0..1", hint="0 shows the clip, 1 hides it behind the tint")
-    path, encode = _deliver("overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=reporter)
-    check_request(clip, path, look)
-    contour_px = max(1, round(clip.info.height / 540))
-    smooth = replace(look.edges, method="median")  # ids have no alpha to find in the picture
-    layout = composite.layout_for_color(clip.info.layout, COLORED)
-    plan = _plan(path, clip.info, layout=layout, color=clip.info.color, encode=encode, reporter=reporter)
-
-    def compose(frame: Frame, mask: Mask | None) -> Picture:
-        shown = _only(refine_objects(mask, options=smooth), look.objects) if mask is not None else _nothing(frame)
-        return composite.overlay(frame.picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
-
-    return _render(clip, path, plan, compose, label="overlay", sound=encode.sound, reporter=reporter)
+    planned = Planner(clip, reporter).overlay(output, alpha=alpha, look=look, encode=encode)
+    return write_outputs(clip, [planned], reporter)[0]
 
 
 def render_maskvideos(
@@ -199,7 +110,7 @@ def render_maskvideos(
 ) -> list[RenderResult]:
     """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N.
 
-    style: of `render_maskvideo`, or "auto": luma, unless the encoding's target wants several objects in one file otherwise.
+    style: of `Planner.maskvideo`, or "auto": luma, unless the encoding's target wants several objects in one file otherwise.
     output: FOLDER/%07d.exr makes EXR files with one layer an object instead.
     """
     shown = () if each_object else chosen_objects(clip, look)
@@ -209,16 +120,18 @@ def render_maskvideos(
         from vfx_matte.pipeline.layers import render_layers  # it is made of what is here
 
         return [render_layers(clip, output=path, style=asked, look=look, reporter=reporter)]
-    if style != "palette":
-        look = with_edges(clip, look, reporter)
+    planner = Planner(clip, reporter)
     if not each_object:
-        return [render_maskvideo(clip, output=path, style=style, look=look, encode=encode, reporter=reporter)]
-    results = []
-    for object_id in chosen_objects(clip, look):
-        single = path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")
-        only = replace(look, objects=(object_id,))
-        results.append(render_maskvideo(clip, output=single, style=style, look=only, encode=encode, reporter=reporter))
-    return results
+        planned = [planner.maskvideo(path, style=style, look=look, encode=encode)]
+    else:
+        planned = [
+            planner.maskvideo(
+                path.with_name(f"{path.stem}.object-{object_id}{path.suffix}"),
+                style=style, look=replace(look, objects=(object_id,)), encode=encode,
+            )
+            for object_id in chosen_objects(clip, look)
+        ]  # fmt: skip
+    return write_outputs(clip, planned, reporter)
 
 
 def render_maskvideo(
@@ -230,63 +143,161 @@ def render_maskvideo(
     encode: EncodeOptions = EncodeOptions(),
     reporter: Reporter,
 ) -> RenderResult:
-    """Show the masks themselves: luma (white on black), palette (DAVIS colours) or rgb (objects 1, 2, 3 in R, G, B).
+    """Show the masks themselves. Arguments are those of `Planner.maskvideo`."""
+    planned = Planner(clip, reporter).maskvideo(output, style=style, look=look, encode=encode)
+    return write_outputs(clip, [planned], reporter)[0]
 
-    The source's pictures are decoded only when edges are found in them; else its times, sound and colour tags are used.
+
+class Planner:
+    """Plans what `write_outputs` makes of one clip. What is planned by one planner shares mattes, so it is written together.
+
+    Every method raises UsageError for a request that cannot be met.
     """
-    info = clip.info
-    path, encode = _deliver("maskvideo", clip, output, output.name, encode, reporter=reporter)
-    check_request(clip, path, look)
-    if style == "luma":
-        layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
-    elif style in ("palette", "rgb"):
-        layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
-    else:
-        raise UsageError(f"mask style {style!r} is unknown", hint="use --style luma, palette or rgb")
-    if style == "rgb" and max(clip.object_ids, default=0) > 3:
-        ids = ", ".join(map(str, clip.object_ids))
-        raise UsageError(f"style rgb shows objects 1 to 3, this clip has {ids}", hint="use --style palette")
-    if style != "palette":
-        look = with_edges(clip, look, reporter)
-    plan = _plan(path, info, layout=layout, color=color, encode=encode, reporter=reporter)
-    channels = tuple(object_id for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
-    smooth = replace(look.edges, method="median")
-    together = Mattes(clip, look)
-    single = {object_id: together.alone(object_id) for object_id in channels}
 
-    def compose(index: int, mask: Mask | None, image: Callable[[], Image] | None) -> Picture:
+    def __init__(self, clip: SegmentedClip, reporter: Reporter) -> None:
+        self._clip, self._reporter = clip, reporter
+        self._mattes: dict[Look, Mattes] = {}
+
+    def greenback(
+        self, output: Path | None, *, key: str = "green", background: str = "", look: Look, encode: EncodeOptions
+    ) -> PlannedOutput:
+        """The subject over a key colour, or over a background.
+
+        key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
+        background: a colour, a picture or a video; empty = the key.
+        """
+        clip, info = self._clip, self._clip.info
+        path, encode = _deliver("greenback", clip, output, "greenback.mp4", encode, reporter=self._reporter)
+        is_color = background.startswith("#") and not Path(background).exists()
+        behind = Path(background) if background and not is_color else None
+        check_request(clip, path, look, background=behind)
+        mattes = self._of(look)
+        look = mattes.look
+        flat = background if is_color else "green"  # before a picture no key is seen, so any will do
+        color = parse_color(flat) if background else choose_key(clip, key, look, reporter=self._reporter)
+        layout = info.layout if behind is not None else composite.layout_for_color(info.layout, color)
+        plan = self._plan(path, layout, info.color, encode)
+        working, tags = working_layout(plan, info)
+        backdrop = None
+        if behind is not None:
+            backdrop = open_background(
+                behind,
+                size=(info.width, info.height),
+                layout=working,
+                color=tags,
+                sample_aspect=info.sample_aspect,
+                notify=self._reporter.notify,
+            )
+
+        def compose(shot: Shot) -> Picture:
+            picture = _on_device(as_layout(shot.picture, working, color=tags), look.device)
+            matte = mattes.of(shot.index, shot.mask, shot.image)
+            picture = mattes.subject(picture, matte)
+            if backdrop is not None:
+                shown = backdrop.picture_at(shot.time.start - info.timeline.start)
+                return composite.over_picture(picture, matte, _on_device(shown, look.device))
+            return composite.over_color(picture, matte, color)
+
+        return PlannedOutput(path=path, plan=plan, label="green screen", compose=compose, sound=encode.sound)
+
+    def alpha(self, output: Path | None, *, premultiplied: bool = False, look: Look, encode: EncodeOptions) -> PlannedOutput:
+        """The subject cut out with alpha: a video, or RGBA PNG files in a folder."""
+        clip, source = self._clip, self._clip.info.layout
+        path, encode = _deliver(
+            "alpha", clip, output, "alpha.mov", encode, premultiplied=premultiplied, reporter=self._reporter
+        )
+        check_request(clip, path, look)
+        mattes = self._of(look)
+        plan = None
+        if path.suffix == "" or path.is_dir():
+            opaque = PixelLayout("rgb", 8 if source.bit_depth == 8 else 16)
+        else:
+            plan = self._plan(path, replace(source, has_alpha=True), clip.info.color, encode)
+            opaque = replace(plan.layout, has_alpha=False)
+
+        def compose(shot: Shot) -> Picture:
+            picture = _on_device(as_layout(shot.picture, opaque), mattes.look.device)
+            matte = mattes.of(shot.index, shot.mask, shot.image)
+            return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
+
+        return PlannedOutput(path=path, plan=plan, label="alpha", compose=compose, sound=encode.sound)
+
+    def overlay(self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions) -> PlannedOutput:
+        """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
+        if not 0 <= alpha <= 1:
+            raise UsageError(f"overlay alpha {alpha} is outside 0..1", hint="0 shows the clip, 1 hides it behind the tint")
+        clip, info = self._clip, self._clip.info
+        path, encode = _deliver("overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=self._reporter)
+        check_request(clip, path, look)
+        contour_px = max(1, round(info.height / 540))
+        smooth = _smooth(look)
+        plan = self._plan(path, composite.layout_for_color(info.layout, COLORED), info.color, encode)
+
+        def compose(shot: Shot) -> Picture:
+            shown = _ids(clip, shot.mask, smooth, look.objects)
+            return composite.overlay(shot.picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
+
+        return PlannedOutput(path=path, plan=plan, label="overlay", compose=compose, sound=encode.sound)
+
+    def maskvideo(self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions) -> PlannedOutput:
+        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (objects 1, 2, 3 in R, G, B).
+
+        The source's pictures are decoded only when edges are found in them; else its times, sound and colour tags are used.
+        """
+        clip, info = self._clip, self._clip.info
+        path, encode = _deliver("maskvideo", clip, output, output.name, encode, reporter=self._reporter)
+        check_request(clip, path, look)
         if style == "luma":
-            return composite.luma_matte(together.of(index, mask, image), plan.layout, plan.color)
-        if style == "rgb":
-            mattes = {object_id: one.of(index, mask, image) for object_id, one in single.items()}
+            layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
+        elif style in ("palette", "rgb"):
+            layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
+        else:
+            raise UsageError(f"mask style {style!r} is unknown", hint="use --style luma, palette or rgb")
+        if style == "rgb" and max(clip.object_ids, default=0) > 3:
+            ids = ", ".join(map(str, clip.object_ids))
+            raise UsageError(f"style rgb shows objects 1 to 3, this clip has {ids}", hint="use --style palette")
+        if style == "palette":
+            smooth, plan = _smooth(look), self._plan(path, layout, color, encode)
+
+            def painted(shot: Shot) -> Picture:
+                return composite.painted(_ids(clip, shot.mask, smooth, look.objects), clip.palette)
+
+            return PlannedOutput(path=path, plan=plan, label="mask video", compose=painted, decodes=False, sound=encode.sound)
+        together = self._of(look)
+        plan = self._plan(path, layout, color, encode)
+        channels = tuple(object_id for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
+        single = {object_id: together.alone(object_id) for object_id in channels} if style == "rgb" else {}
+
+        def compose(shot: Shot) -> Picture:
+            if style == "luma":
+                return composite.luma_matte(together.of(shot.index, shot.mask, shot.image), plan.layout, plan.color)
+            mattes = {object_id: one.of(shot.index, shot.mask, shot.image) for object_id, one in single.items()}
             return composite.channel_mattes(mattes.get(1), mattes.get(2), mattes.get(3), shape=info.shape)
-        smoothed = refine_objects(mask, options=smooth) if mask is not None else np.zeros(info.shape, np.uint8)
-        return composite.painted(_only(smoothed, look.objects), clip.palette)
 
-    def frames() -> Iterator[tuple[Picture, FrameTime, bool]]:
-        for index, mask, time, image in masks_and_pictures(clip, decode=style != "palette" and together.needs_picture):
-            yield compose(index, mask, image), time, mask is not None
+        return PlannedOutput(
+            path=path, plan=plan, label="mask video", compose=compose, decodes=together.needs_picture, sound=encode.sound
+        )
 
-    return _write(clip, path, plan, frames(), label="mask video", sound=encode.sound, reporter=reporter)
+    def _of(self, look: Look) -> Mattes:
+        """The mattes of a look, its edges settled."""
+        if look not in self._mattes:
+            self._mattes[look] = Mattes(self._clip, with_edges(self._clip, look, self._reporter))
+        return self._mattes[look]
 
-
-def _plan(
-    path: Path, info: ClipInfo, *, layout: PixelLayout, color: ColorTags, encode: EncodeOptions, reporter: Reporter
-) -> EncodePlan:
-    size = info.width, info.height
-    return plan_encode(
-        path,
-        layout=layout,
-        color=color,
-        size=size,
-        codec=encode.codec,
-        preset=encode.preset,
-        quality=encode.quality,
-        pixel_format=encode.pixel_format,
-        limited_range=encode.limited_range,
-        sound=encode.sound_choice,
-        notify=reporter.notify,
-    )
+    def _plan(self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions) -> EncodePlan:
+        return plan_encode(
+            path,
+            layout=layout,
+            color=color,
+            size=(self._clip.info.width, self._clip.info.height),
+            codec=encode.codec,
+            preset=encode.preset,
+            quality=encode.quality,
+            pixel_format=encode.pixel_format,
+            limited_range=encode.limited_range,
+            sound=encode.sound_choice,
+            notify=self._reporter.notify,
+        )
 
 
 def _deliver(
@@ -305,19 +316,6 @@ def _deliver(
     )  # fmt: skip
 
 
-def masks_and_pictures(
-    clip: SegmentedClip, *, decode: bool
-) -> Iterator[tuple[int, Mask | None, FrameTime, Callable[[], Image] | None]]:
-    """Every frame's index, mask and time, and what gives its picture when clips are to be decoded for it."""
-    if not decode:
-        for index, time in enumerate(clip.info.timeline):
-            yield index, clip.mask(index), time, None
-        return
-    with closing(ahead(clip.reader.frames())) as frames:
-        for frame in frames:
-            yield frame.index, clip.mask(frame.index), frame.time, partial(getattr, frame, "image")
-
-
 def working_layout(plan: EncodePlan, info: ClipInfo) -> tuple[PixelLayout, ColorTags]:
     """The layout and tags to mix in: the source's, unless the file has more chroma samples, which a keyed edge then uses."""
     have, want = info.layout, plan.layout
@@ -330,112 +328,20 @@ def _on_device(picture: Picture, device: Device) -> Picture:
     return picture.with_planes(tuple(to_device(plane, device) for plane in picture.planes))
 
 
-def _only(mask: Mask, objects: tuple[int, ...] | None) -> Mask:
+def _smooth(look: Look) -> EdgeOptions:
+    """Edges for ids, which have no alpha to find in the picture."""
+    return replace(look.edges, method="median")
+
+
+def _ids(clip: SegmentedClip, mask: Mask | None, edges: EdgeOptions, objects: tuple[int, ...] | None) -> Mask:
+    """The ids that are shown of a frame: uint8 (H, W)."""
+    if mask is None:
+        return np.zeros(clip.info.shape, np.uint8)
+    smoothed = refine_objects(mask, options=edges)
     if objects is None:
-        return mask
-    kept: Array = np.where(np.isin(mask, objects), mask, 0)
+        return smoothed
+    kept: Array = np.where(np.isin(smoothed, objects), smoothed, 0)
     return kept.astype(np.uint8)
-
-
-def _nothing(frame: Frame) -> Mask:
-    return np.zeros(frame.picture.shape, np.uint8)
-
-
-def _is_folder(path: Path) -> bool:
-    return path.suffix == "" or path.is_dir()
-
-
-def _composed(
-    clip: SegmentedClip, compose: Callable[[Frame, Mask | None], Picture], frames: Iterator[Frame]
-) -> Iterator[tuple[Picture, FrameTime, bool]]:
-    for frame in frames:
-        mask = clip.mask(frame.index)
-        yield compose(frame, mask), frame.time, mask is not None
-
-
-def _render(
-    clip: SegmentedClip,
-    path: Path,
-    plan: EncodePlan,
-    compose: Callable[[Frame, Mask | None], Picture],
-    *,
-    label: str,
-    sound: bool,
-    reporter: Reporter,
-) -> RenderResult:
-    """Decode in one thread, composite in a second, encode in this one."""
-    with closing(ahead(clip.reader.frames())) as frames:
-        composed = _composed(clip, compose, frames)
-        return _write(clip, path, plan, composed, label=label, sound=sound, reporter=reporter)
-
-
-def _write(
-    clip: SegmentedClip,
-    path: Path,
-    plan: EncodePlan,
-    pictures: Iterator[tuple[Picture, FrameTime, bool]],
-    *,
-    label: str,
-    sound: bool,
-    reporter: Reporter,
-) -> RenderResult:
-    """Encode pictures as they are made, then verify the file in the fast form."""
-    started, count = clock.monotonic(), len(clip.info.timeline)
-    with (
-        closing(ahead(pictures)) as made,
-        VideoWriter(path, plan, source=clip.info, sound=sound, notify=reporter.notify) as writer,
-        reporter.progress(label, count) as step,
-    ):
-        empty = _feed(made, writer, step)
-    expected = replace(expectation_of(clip.info, tracks=writer.tracks), color=plan.color)
-    verified = passed(verify_output(path, expected, thorough=False, notify=reporter.notify))
-    clip.record(path, label, {"encoding": plan.describe(), "sound": bool(writer.tracks)})
-    notify_empty(empty, count, reporter)
-    return RenderResult(path, plan.describe(), count, empty, verified, clock.monotonic() - started)
-
-
-def _render_stills(
-    clip: SegmentedClip, folder: Path, compose: Callable[[Frame, Mask | None], Picture], *, label: str, reporter: Reporter
-) -> RenderResult:
-    started, count = clock.monotonic(), len(clip.info.timeline)
-    with (
-        closing(ahead(clip.reader.frames())) as frames,
-        closing(ahead(_composed(clip, compose, frames))) as made,
-        StillsWriter(folder, notify=reporter.notify) as writer,
-        reporter.progress(label, count) as step,
-    ):
-        empty = _feed(made, writer, step)
-    verified = passed(verify_stills(folder, count))
-    clip.record(folder, label, {"encoding": "PNG files"})
-    notify_empty(empty, count, reporter)
-    return RenderResult(folder, "PNG files", count, empty, verified, clock.monotonic() - started)
-
-
-def _feed(
-    pictures: Iterator[tuple[Picture, FrameTime, bool]], writer: VideoWriter | StillsWriter, step: Callable[[], None]
-) -> int:
-    """Write every picture at its time; the number of frames that had no mask."""
-    empty = 0
-    for picture, time, has_mask in pictures:
-        writer.write(picture, time)
-        empty += not has_mask
-        step()
-    return empty
-
-
-def passed(report: VerifyReport) -> VerifyReport:
-    """The report, when nothing differs. Raises VerifyError otherwise."""
-    if not report.ok:
-        raise VerifyError(
-            f"{report.output.name} differs from its source: {report.first_difference}",
-            hint="it is kept for inspection; please report this with the output of `vfx-matte probe`",
-        )
-    return report
-
-
-def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
-    if empty:
-        reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 
 
 def check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
