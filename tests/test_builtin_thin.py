@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfx_matte.propagate import open_propagator
@@ -73,6 +73,7 @@ def test_what_is_thin_depends_on_the_working_size(scale: float) -> None:
         assert (thin_parts(mask > 0, (240, 427)) is not None) == thin
 
 
+@settings(deadline=None)
 @given(st.integers(5, 200), st.integers(5, 200), st.floats(0.3, 6))
 def test_a_disk_has_no_thin_parts(width: int, height: int, power: float) -> None:
     """Nor has any superellipse, from a box down to a cushion; what is small has none at all."""
@@ -89,6 +90,7 @@ def test_short_stubs_and_empty_masks_have_none() -> None:
     assert thin_parts(np.zeros(SHAPE, bool), WORKING) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(30, 820), st.integers(30, 450)), min_size=2, max_size=6))
 def test_outlines_draw_exactly_what_they_were_found_on(points: list[tuple[int, int]]) -> None:
     """Tangles of rope and the holes between, too."""
@@ -104,6 +106,7 @@ def test_outlines_draw_exactly_what_they_were_found_on(points: list[tuple[int, i
         assert (pixels(parts) == np.isin(labels, long)).all()
 
 
+@settings(deadline=None)
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.95, 1.05))
 def test_it_follows_the_object(x: float, y: float, growth: float) -> None:
     mask = disk_and_rope()
@@ -171,6 +174,32 @@ def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
     patch = image[160:320, x - 80 : x + 80].astype(int) + spots[..., None] * disk[160:320, x - 80 : x + 80, None]
     image[160:320, x - 80 : x + 80] = np.clip(patch, 0, 255)
     return image, mask
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(-9, 9), st.integers(-9, 9), st.sampled_from([1, 2]))
+def test_the_picture_puts_it_right(x: int, y: int, scale: int) -> None:
+    """Two ropes that cross say where both are, at the source's size too; without a line to be seen nothing happens."""
+    shape = (SHAPE[0] * scale, SHAPE[1] * scale)
+    mask = np.zeros(shape, np.uint8)
+    for end in (250, 550):
+        cv2.line(mask, (400 * scale, 430 * scale), (end * scale, 20 * scale), 1, 2 * scale)
+    parts = found(mask)
+    noise = np.random.default_rng(0).normal(120, 3, (*shape, 3))
+    there = np.roll(mask, (y * scale, x * scale), axis=(0, 1)) > 0
+    seen = np.clip(np.where(there[..., None], noise - 40, noise), 0, 255).astype(np.uint8)
+    moved = parts.aligned(seen)
+    if max(abs(x), abs(y)) <= 5:
+        assert (moved.x, moved.y) == pytest.approx((x * scale, y * scale), abs=scale)
+    else:
+        assert max(abs(moved.x), abs(moved.y)) <= 6 * scale
+    assert parts.aligned(np.full((*shape, 3), 90, np.uint8)) is parts
+
+
+def test_what_has_left_the_picture_is_not_looked_for() -> None:
+    parts = found(disk_and_rope()).moved(flow_of(x=2000), np.ones(WORKING, np.float32))
+    assert parts is not None
+    assert parts.aligned(np.zeros((*SHAPE, 3), np.uint8)) is parts
 
 
 def test_the_propagator_keeps_a_rope() -> None:

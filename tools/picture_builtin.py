@@ -1,8 +1,8 @@
 """Draw what the built-in propagator does well and where it fails. Takes a PNG's name, writes a contact sheet of made clips.
 
 The clips are the demo's scene with a known truth: as it is, with a bar passing in front, with the subject away for a while,
-with a background of the subject's own colours, and with a twin that crosses behind. The first mask is given; outlines are
-results, numbers overlaps.
+with a background of the subject's own colours, on two strings, and with a twin that crosses behind. The first mask is given;
+outlines are results, numbers overlaps.
 """
 
 from __future__ import annotations
@@ -63,6 +63,17 @@ def camouflaged(_scene: Scene, _index: int, image: Image, truth: Mask) -> tuple[
     return np.where(inside[..., None], image, np.clip(like, 0, 255)).astype(np.uint8), truth
 
 
+def on_strings(_scene: Scene, _index: int, image: Image, truth: Mask) -> tuple[Image, Mask]:
+    """The subject hangs on two strings, too thin for the size that the propagator works at."""
+    rows, columns = np.nonzero(truth)
+    x, y, line = int(columns.mean()), int(rows.mean()), max(1, truth.shape[0] // 240)
+    strings = np.zeros_like(truth)
+    for aside in (-1, 1):
+        cv2.line(strings, (x, y), (x + aside * truth.shape[0] // 3, y - truth.shape[0]), 1, line)
+    strings[truth > 0] = 0
+    return np.where(strings[..., None] > 0, np.uint8(40), image).astype(np.uint8), truth | strings
+
+
 def with_a_twin(scene: Scene, index: int, image: Image, truth: Mask) -> tuple[Image, Mask]:
     """The same subject comes the other way, behind the first one."""
     other = FRAMES - 1 - index
@@ -93,6 +104,7 @@ def main() -> None:
         "a bar passes": with_a_bar,
         "away, 20 to 35": away,
         "camouflage": camouflaged,
+        "on strings": on_strings,
         "a twin crosses": with_a_twin,
     }
     rows = []

@@ -129,7 +129,7 @@ class BuiltinPropagator:
                 smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
                 objects = _segment(ahead, frame, self._appearance, flow, smooth, age=age, later=self._beside.submit)
             following = {k: parts.moved(flow, objects[k - 1]) for k, parts in self._thin.items()}
-            self._thin = {k: parts for k, parts in following.items() if parts is not None}
+            self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
             if not given and not last:
                 doubtful = seen.doubtful - seen.back.keys()
                 self._walk = look.gray, self._beside.submit(enriched, ahead, frame, objects, doubtful)

@@ -1,9 +1,11 @@
-"""Ropes, rails, antennas. Takes given masks, carries what the working picture is too small for; never looks at colours.
+"""Ropes, rails, antennas. Takes given masks, carries what the working picture is too small for; never learns colours.
 
 What is thinner than two or three working pixels is lost when a mask is shrunk, and nothing finds it again. So such parts are
 kept as outlines at the source's size and move with the rest of their object: its shift and its growth, from one affine motion
 fitted to the flow on it, frame by frame. Turning is left out: a posture that changes turns the fit, but hardly ever the ropes.
-(Parts that hang together moving as one: pictorial structures, Fischler & Elschlager, IEEE Trans. Computers 22, 1973.)
+Then all parts of an object are shifted together onto the lines that the picture shows there, when they fit better.
+(Parts that hang together, placed by motion and by look: pictorial structures, Fischler & Elschlager, IEEE Trans. Computers 22,
+1973. Lines are ridges: Lindeberg, IJCV 30, 1998.)
 """
 
 from __future__ import annotations
@@ -16,12 +18,18 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
-from vfx_matte.masks import Probabilities
+from vfx_matte.masks import Image, Probabilities
 from vfx_matte.propagate.builtin_cues import SURELY_OBJECT, affine_fit
+from vfx_matte.propagate.builtin_edges import shrunk
 
 THIN_PX, SLENDER = 2.5, 8.0
 """Thin parts are narrower than this, in working pixels, and at least so many times as long."""
 
+LINES_AT, REACH_PX = 2.0, 6
+"""Lines are looked for at so many times the working size, so far from where the parts are expected, in pixels of that size."""
+
+_RIDGE_SIGMA, _AROUND_SIGMA, _RIDGE_FLOOR, _CLEAREST = 1.2, 10.0, 2.0, 3.0
+_FARNESS, _LEAST_GAIN = 0.002, 0.03  # what a shift costs for each squared pixel, and what it has to bring at least
 _MOST_GROWTH = 4.0
 _FRACTION_BITS = 4  # of a pixel, that OpenCV draws polygons to
 
@@ -61,18 +69,54 @@ class ThinParts:
         x, y = now + (np.array([self.x, self.y]) - before) / shrinkage
         return replace(self, growth=growth, x=float(x), y=float(y))
 
-    def drawn(self) -> tuple[tuple[slice, slice], Array] | None:
-        """Where they are: a window of the source and bool (rows, columns) of it; None when they have left the picture."""
-        places = [outline * self.growth + (self.x, self.y) for outline in self.outlines]
+    def aligned(self, image: Image) -> ThinParts:
+        """The parts on the lines of a frame, uint8 (H, W, 3), that lie where they are expected, or else where they were."""
+        scale = min(1.0, LINES_AT * self.working[0] / self.shape[0], LINES_AT * self.working[1] / self.shape[1])
+        size = round(scale * self.shape[0]), round(scale * self.shape[1])
+        if (drawn := self.drawn(size)) is None:
+            return self
+        (rows, columns), shown = drawn
+        seen = np.pad(shrunk(image, size), ((REACH_PX, REACH_PX), (REACH_PX, REACH_PX), (0, 0)), mode="edge")
+        lines = _lines(seen[rows.start : rows.stop + 2 * REACH_PX, columns.start : columns.stop + 2 * REACH_PX])
+        agreement = cv2.matchTemplate(lines, shown.astype(np.float32), cv2.TM_CCORR) / np.float32(np.count_nonzero(shown))
+        away = np.arange(-REACH_PX, REACH_PX + 1)
+        worth = agreement - np.float32(_FARNESS) * (away[:, None] ** 2 + away**2)
+        down, right = np.unravel_index(int(worth.argmax()), worth.shape)
+        if worth[down, right] - agreement[REACH_PX, REACH_PX] < _LEAST_GAIN:
+            return self
+        return replace(self, x=self.x + away[right] * self.shape[1] / size[1], y=self.y + away[down] * self.shape[0] / size[0])
+
+    def drawn(self, size: tuple[int, int] | None = None) -> tuple[tuple[slice, slice], Array] | None:
+        """Where they are: a window of the source, or of a smaller picture of `size` (h, w), and bool (rows, columns) of it.
+
+        None when they have left the picture.
+        """
+        height, width = size or self.shape
+        stretch = np.array([width / self.shape[1], height / self.shape[0]])
+        places = [(outline * self.growth + (self.x, self.y) + 0.5) * stretch - 0.5 for outline in self.outlines]
         every = np.concatenate(places)[:, 0]
         left, top = np.maximum(np.floor(every.min(axis=0)).astype(int), 0)
-        right, bottom = np.minimum(np.ceil(every.max(axis=0)).astype(int) + 1, self.shape[::-1])
+        right, bottom = np.minimum(np.ceil(every.max(axis=0)).astype(int) + 1, (width, height))
         if left >= right or top >= bottom:
             return None
         canvas = np.zeros((bottom - top, right - left), np.uint8)
         fixed = [np.rint((place - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for place in places]
         cv2.fillPoly(canvas, fixed, 1, shift=_FRACTION_BITS)
-        return (slice(top, bottom), slice(left, right)), canvas > 0
+        return ((slice(top, bottom), slice(left, right)), canvas > 0) if canvas.any() else None
+
+
+def _lines(rgb: Image) -> Array:
+    """How much every pixel lies on a thin line, against its surroundings: uint8 (h, w, 3) → float32 (h, w), 0 to _CLEAREST.
+
+    The ridge strength |λ1| - |λ2| of the Hessian's eigenvalues, λ1 the larger one, summed over the channels of Lab.
+    """
+    lab = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32), (0, 0), _RIDGE_SIGMA)
+    across, down, mixed = (cv2.Sobel(lab, -1, *order) for order in ((2, 0), (0, 2), (1, 1)))
+    apart = np.sqrt(((across - down) / 2) ** 2 + mixed**2)
+    strength = (2 * np.minimum(apart, np.abs(across + down) / 2)).sum(axis=2)
+    usual = cv2.GaussianBlur(strength, (0, 0), _AROUND_SIGMA) + np.float32(_RIDGE_FLOOR)
+    clear: Array = np.minimum(strength / usual, np.float32(_CLEAREST))
+    return clear
 
 
 def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
