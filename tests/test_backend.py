@@ -10,7 +10,9 @@ import ctypes
 import importlib.machinery
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +24,7 @@ from conftest import Notices
 from vfx_matte import backend
 from vfx_matte.backend import (
     Device,
+    both,
     bounding_box,
     box_mean,
     box_sum,
@@ -29,6 +32,7 @@ from vfx_matte.backend import (
     components,
     enlarged,
     shrunk,
+    side_by_side,
     squared_distance,
     to_device,
     to_numpy,
@@ -145,6 +149,71 @@ def test_host_arrays_stay_where_they_are() -> None:
 
 
 # --- primitives on the host ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(4)
+    yield
+    cv2.setNumThreads(before)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_work_side_by_side_is_done_in_threads_and_given_in_order() -> None:
+    meeting = threading.Barrier(3, timeout=60)  # nobody passes it before three are there
+
+    def work(item: int) -> tuple[int, bool]:
+        if item < 3:
+            meeting.wait()
+        return item * item, threading.current_thread() is threading.main_thread()
+
+    before = threading.active_count()
+    assert side_by_side(work, range(20), on=np.zeros(1)) == [(item * item, False) for item in range(20)]
+    assert threading.active_count() == before
+    meet = threading.Barrier(2, timeout=60)
+    assert both(lambda: meet.wait() >= 0, lambda: (meet.wait(), "other")[1], on=np.zeros(1)) == (True, "other")
+    assert threading.active_count() == before
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_what_fails_side_by_side_is_raised_and_the_rest_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, cancelled = [], threading.Event()
+
+    class Watched(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            cancelled.set()
+            super().shutdown(wait)
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item == 0:
+            raise ValueError("item 0")
+        assert cancelled.wait(60)
+
+    monkeypatch.setattr(backend, "ThreadPoolExecutor", Watched)
+    with pytest.raises(ValueError, match="item 0"):
+        side_by_side(work, range(500), on=np.zeros(1))
+    assert len(begun) <= 5, "one failed, four waited"
+    for one, other in ((lambda: 1 // 0, lambda: 1), (lambda: 1, lambda: 1 // 0)):
+        with pytest.raises(ZeroDivisionError):
+            both(one, other, on=np.zeros(1))
+
+
+def test_one_thread_or_another_device_is_a_loop() -> None:
+    before = cv2.getNumThreads()
+    here = threading.current_thread
+    cv2.setNumThreads(1)
+    try:
+        assert set(side_by_side(lambda _: here(), range(5), on=np.zeros(1))) == {threading.main_thread()}
+        assert both(here, here, on=np.zeros(1)) == (threading.main_thread(),) * 2
+        cv2.setNumThreads(4)
+        not_numpy: Any = object()
+        assert set(side_by_side(lambda _: here(), range(5), on=not_numpy)) == {threading.main_thread()}
+        assert both(here, here, on=not_numpy) == (threading.main_thread(),) * 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_bounding_box_holds_all_and_grows_within_the_array() -> None:

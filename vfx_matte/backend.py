@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +26,13 @@ Array = npt.NDArray[Any]
 
 Notify = Callable[[str], None]
 """Receives one line for people; the door decides where it goes."""
+
+MOST_THREADS = 4
+"""As many threads at most share one frame's work; more wait for the interpreter more than they compute."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Other = TypeVar("Other")
 
 
 class Device(Enum):
@@ -114,6 +122,34 @@ def to_numpy(array: Array) -> Array:
 
     host: Array = cupy.asnumpy(array)
     return host
+
+
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], *, on: Array) -> list[Result]:
+    """What `work` gives for every item, in the order of the items.
+
+    on: an array of the kind that is computed with. For NumPy arrays a few threads share the items, as many as OpenCV is
+    allowed (`cv2.setNumThreads`) but at most MOST_THREADS; both release the interpreter while they compute. They live as
+    long as this call. For CuPy arrays it is a loop, as the device is parallel in itself. `work` writes nothing that it reads
+    for another item, so the result is that of the loop, bit for bit.
+    Raises what `work` raises for the first item that fails, after what has begun is over; the rest is not begun.
+    """
+    threads = min(len(items), MOST_THREADS, cv2.getNumThreads()) if _on_host(on) else 1
+    if threads <= 1:
+        return [work(item) for item in items]
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="vfx-matte side by side")
+    try:
+        return list(pool.map(work, items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def both(one: Callable[[], Result], other: Callable[[], Other], *, on: Array) -> tuple[Result, Other]:
+    """What two functions give, computed beside each other as `side_by_side` says, in one thread more."""
+    if not _on_host(on) or cv2.getNumThreads() <= 1:
+        return one(), other()
+    with ThreadPoolExecutor(1, thread_name_prefix="vfx-matte side by side") as pool:
+        beside = pool.submit(other)
+        return one(), beside.result()
 
 
 Region = tuple[slice, slice]
@@ -212,24 +248,36 @@ def enlarged(values: Array, factor: int, shape: tuple[int, int]) -> Array:
     return result
 
 
+def distance_to_zero(binary: Array) -> Array:
+    """Euclidean distance from every pixel to the nearest zero pixel, in px; 0 on the zeros themselves.
+
+    binary: uint8 (H, W). Returns float32 (H, W), all √(2³¹ − 1) when there is no zero.
+    Algorithm on the CPU: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012), 415-428; on the GPU: PBA+.
+    """
+    if bool(binary.all()):
+        unreachable: Array = xp(binary).full(binary.shape, np.sqrt(np.iinfo(np.int32).max), np.float32)
+        return unreachable
+    if _on_host(binary):
+        return cv2.distanceTransform(binary, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    from cupyx.scipy.ndimage import distance_transform_edt
+
+    distance: Array = distance_transform_edt(binary).astype(np.float32)
+    return distance
+
+
 def squared_distance(binary: Array) -> Array:
-    """Squared Euclidean distance from every pixel to the nearest zero pixel, in px²; 0 on the zeros themselves.
+    """The square of `distance_to_zero`, in px².
 
     binary: uint8 (H, W). Returns int32 (H, W), exact up to distances of 500 px and rounded in float32 beyond; all
     2³¹ − 1 when there is no zero.
-    Algorithm on the CPU: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012), 415-428; on the GPU: PBA+.
     """
     module = xp(binary)
     if bool(binary.all()):
         unreachable: Array = module.full(binary.shape, np.iinfo(np.int32).max, np.int32)
         return unreachable
-    if _on_host(binary):
-        distance: Array = cv2.distanceTransform(binary, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    else:
-        from cupyx.scipy.ndimage import distance_transform_edt
-
-        distance = distance_transform_edt(binary)
-    squared: Array = module.rint(distance * distance).astype(np.int32)
+    distance = distance_to_zero(binary)
+    distance *= distance
+    squared: Array = module.rint(distance, out=distance).astype(np.int32)
     return squared
 
 

@@ -22,6 +22,7 @@ class ClosedFormAlpha:
 
     margin_px: int = 24
     tile_px: int = 256
+    in_threads: bool = False
 
     def __post_init__(self) -> None:
         if importlib.util.find_spec("pymatting") is None:

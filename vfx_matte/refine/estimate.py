@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from vfx_matte.backend import Array, Region, bounding_box, box_mean, xp
+from vfx_matte.backend import Array, Region, both, bounding_box, box_mean, side_by_side, xp
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.refine.estimators import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem, open_estimator
-from vfx_matte.refine.local_colors import block_size, learn_colors
+from vfx_matte.refine.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.refine.mask_edges import check_soft, cleaned, finished, frame_shape, refine, refine_soft, softened
 from vfx_matte.refine.options import EdgeOptions
 from vfx_matte.refine.trimap import TRUST_SCALE, band_px, signed_distance, trimap_of, trust, widest_px
@@ -25,6 +28,48 @@ SMOOTHING_PX, STEEPNESS = 21, 5.0
 """Side of the window in which a mask's own edge is smoothed, at 1080 lines, and how steep it is made again."""
 
 _ONE = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """All that is known of an edge before alpha is estimated: arrays of one region of the frame, on one device.
+
+    region: the region. picture: uint8 (h, w, 3). The others are those of AlphaProblem, for the whole region.
+    """
+
+    region: Region
+    picture: Image
+    trimap: Array
+    prior: Array
+    own_edge: Array
+    distance: Array
+    colors: LocalColors
+    rough: LocalColors
+    trusted: Array
+    scale: float
+
+    def part(self, place: Region) -> AlphaProblem:
+        """What an estimator is given for a part of the region."""
+        return AlphaProblem(
+            image=self.picture[place].astype(np.float32) * np.float32(1 / 255),
+            trimap=self.trimap[place],
+            prior=self.prior[place],
+            own_edge=self.own_edge[place],
+            distance=self.distance[place],
+            colors=self.colors,
+            rough=self.rough,
+            trusted=self.trusted[place],
+            place=place,
+            scale=self.scale,
+        )
+
+
+class _Tile(NamedTuple):
+    """The unknown part of a tile, the same with a margin, and the part inside that margin."""
+
+    tile: Region
+    place: Region
+    inner: Region
 
 
 def make_matte(
@@ -74,44 +119,61 @@ def refine_picture(
         check_soft(mask, soft, objects)
     module = xp(mask)
     alpha = module.zeros(shape, np.uint16)
-    width_px, scale = band_px(options, shape), min(shape) / 1080
-    reach_px = widest_px(options, shape)
+    edge = find_edge(mask, image, soft=soft, objects=objects, options=options)
+    if edge is None:
+        return Matte(alpha)
+    trimap, found = edge.trimap, (edge.trimap == SUBJECT) * np.uint16(_ONE)
+
+    def fill(part: _Tile) -> None:
+        values = module.clip(estimator(edge.part(part.place))[part.inner], 0, 1)
+        codes = module.rint(values * _ONE).astype(np.uint16)
+        found[part.tile] = module.where(trimap[part.tile] == UNKNOWN, codes, found[part.tile])
+
+    tiles = list(_tiles(trimap, math.ceil(estimator.margin_px * max(1.0, edge.scale)), estimator.tile_px))
+    if estimator.in_threads:
+        largest_first = sorted(tiles, key=lambda part: found[part.place].size, reverse=True)  # so that all threads end together
+        side_by_side(fill, largest_first, on=mask)
+    else:
+        for part in tiles:
+            fill(part)
+    alpha[edge.region] = finished(found, options, options.feather_px)
+    return Matte(alpha)
+
+
+def find_edge(
+    mask: Mask,
+    image: Image,
+    *,
+    soft: Mapping[int, Array] | None = None,
+    objects: tuple[int, ...] | None = None,
+    options: EdgeOptions,
+) -> Edge | None:
+    """What is known of a mask's edge before alpha is estimated; None when nothing is there. Arguments are `make_matte`'s."""
+    shape = frame_shape(mask)
+    width_px, scale, reach_px = band_px(options, shape), min(shape) / 1080, widest_px(options, shape)
     block_px = math.lcm(block_size(scale), block_size(TRUST_SCALE * scale))  # the same blocks on every frame, wherever it is
     margin_px = options.reach_px + math.ceil(reach_px + width_px + FAR_PX * scale) + options.window_px(shape)
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
-        return Matte(alpha)
-    binary = cleaned(mask, region, objects, options)
+        return None
+    binary, picture = cleaned(mask, region, objects, options), image[region]
     distance = signed_distance(binary)
-    if soft is None:
-        prior = module.clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
-        own_edge = _smoothed(binary, max(3, round(SMOOTHING_PX * scale)) | 1)
-    else:
-        edged = softened(binary, region, soft, objects, shape=shape, options=options)
-        prior = own_edge = edged.astype(np.float32) * np.float32(1 / _ONE)
-    picture = image[region]
-    colors = learn_colors(picture, distance, band_px=width_px, scale=scale)
-    trusted = trust(picture, distance, band_px=width_px, widest_px=reach_px, scale=scale)
+
+    def rest() -> tuple[LocalColors, Array, Array, Array]:
+        rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
+        trusted = trust(distance, rough, widest_px=reach_px)
+        if soft is not None:
+            edged = softened(binary, region, soft, objects, shape=shape, options=options).astype(np.float32)
+            edged *= np.float32(1 / _ONE)
+            return rough, trusted, edged, edged
+        ramp = xp(mask).clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
+        return rough, trusted, ramp, _smoothed(binary, max(3, round(SMOOTHING_PX * scale)) | 1)
+
+    learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
+    colors, (rough, trusted, prior, own_edge) = both(learn, rest, on=mask)
     adapting = colors if options.band_px is None else None
     trimap = trimap_of(distance, half_px=width_px / 2, colors=adapting, trusted=trusted, widest_px=reach_px)
-    found: Array = (trimap == SUBJECT) * np.uint16(_ONE)
-    for tile, place, inner in _tiles(trimap, math.ceil(estimator.margin_px * max(1.0, scale)), estimator.tile_px):
-        part = AlphaProblem(
-            image=picture[place].astype(np.float32) * np.float32(1 / 255),
-            trimap=trimap[place],
-            prior=prior[place],
-            own_edge=own_edge[place],
-            distance=distance[place],
-            colors=colors,
-            trusted=trusted[place],
-            place=place,
-            half_px=width_px / 2,
-            scale=scale,
-        )
-        values = module.rint(module.clip(estimator(part)[inner], 0, 1) * _ONE).astype(np.uint16)
-        found[tile] = module.where(trimap[tile] == UNKNOWN, values, found[tile])
-    alpha[region] = finished(found, options, options.feather_px)
-    return Matte(alpha)
+    return Edge(region, picture, trimap, prior, own_edge, distance, colors, rough, trusted, scale)
 
 
 def _smoothed(binary: Array, window_px: int) -> Array:
@@ -122,11 +184,8 @@ def _smoothed(binary: Array, window_px: int) -> Array:
     return smoothed
 
 
-def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[tuple[Region, Region, Region]]:
-    """Tiles with something unknown: the unknown part, the same with a margin, and the part inside that margin.
-
-    Tiles bound the memory, and empty parts cost nothing.
-    """
+def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[_Tile]:
+    """Tiles with something unknown. They bound the memory, and empty parts cost nothing."""
     height, width = trimap.shape
     for top in range(0, height, tile_px):
         for left in range(0, width, tile_px):
@@ -141,4 +200,4 @@ def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[tuple[Region
                 slice(rows.start - outer_rows.start, rows.stop - outer_rows.start),
                 slice(columns.start - outer_columns.start, columns.stop - outer_columns.start),
             )
-            yield (rows, columns), (outer_rows, outer_columns), inner
+            yield _Tile((rows, columns), (outer_rows, outer_columns), inner)

@@ -26,9 +26,10 @@ class AlphaProblem:
     prior: float32 (h, w) in 0..1, alpha as the probabilities say it, or without them a narrow ramp.
     own_edge: float32 (h, w) in 0..1, the mask's own edge: smoothed, or as the probabilities have it.
     distance: float32 (h, w), signed distance to the hard edge in px, positive inside.
-    colors, place: what both sides look like, and where in its region this part lies: colors.at(place).
+    colors, rough, place: what both sides look like, nearby and from farther away, and where in its region this part lies:
+    colors.at(place).
     trusted: float32 (h, w) in 0..1, how far colours tell the sides apart.
-    half_px: how far the band reaches to each side, before it widened. scale: size of the whole frame against 1080 lines.
+    scale: size of the whole frame against 1080 lines.
     """
 
     image: Array
@@ -37,9 +38,9 @@ class AlphaProblem:
     own_edge: Array
     distance: Array
     colors: LocalColors
+    rough: LocalColors
     trusted: Array
     place: Region
-    half_px: float
     scale: float
 
 
@@ -53,6 +54,10 @@ class AlphaEstimator(Protocol):
     @property
     def tile_px(self) -> int:
         """Side of the tiles that it is given, without that overlap."""
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether it may be called in several threads at once: small in memory, without state, and no threads of its own."""
 
     def __call__(self, problem: AlphaProblem) -> Array:
         """Alpha as float32 (h, w) in 0..1 on the problem's device; what it says outside UNKNOWN is not used."""

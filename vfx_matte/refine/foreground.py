@@ -6,9 +6,11 @@ samples just outside, so that a program which scales or blurs straight alpha mee
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from vfx_matte.backend import Array, bounding_box, box_mean, enlarged, shrunk, xp
+from vfx_matte.backend import Array, bounding_box, box_mean, enlarged, shrunk, side_by_side, xp
 from vfx_matte.masks import Matte
 from vfx_matte.picture import Picture
 from vfx_matte.refine.planes import footprint_means, subsampled
@@ -51,23 +53,25 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     if region is None:
         return picture
     alpha = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
-    shifts = [picture.layout.plane_shift(index) for index in range(picture.layout.plane_count - picture.layout.has_alpha)]
-    parts = [subsampled(region, shift) for shift in shifts]
-    images = [_unit(plane[part], picture.layout.full) for plane, part in zip(picture.planes, parts, strict=False)]
-    small_alpha = shrunk(alpha, block_px)
-    small = [_to_blocks(image, shift, block_px, small_alpha.shape) for image, shift in zip(images, shifts, strict=True)]
-    sides = [_colors(image, small_alpha) for image in small]
+    levels = _levels(shrunk(alpha, block_px))
     near = box_mean(shrunk(soft[region].astype(np.float32), block_px), 2 * (OUTWARDS_PX * scale // block_px) + 1) > 0
-    planes = list(picture.planes)
-    for index, (image, shift, part) in enumerate(zip(images, shifts, parts, strict=True)):
-        weight = footprint_means(alpha, shift)
-        colors = [_at_samples(side, shift, block_px, weight.shape) for side in sides[index]]
+
+    def cleaned(index: int) -> Array:
+        plane, shift = picture.planes[index], picture.layout.plane_shift(index)
+        part = subsampled(region, shift)
+        image, weight = _unit(plane[part], picture.layout.full), footprint_means(alpha, shift)
+        sides = _colors(_to_blocks(image, shift, block_px, levels[0].alpha.shape), levels)
+        colors = [_at_samples(side, shift, block_px, weight.shape) for side in sides]
         wanted = (_at_samples(near.astype(np.float32), shift, block_px, weight.shape) > 0) & (weight < 1)
-        planes[index] = planes[index].copy()
         at = xp(image).nonzero(wanted)
         found = _remainder_added(image[at], weight[at], *(side[at] for side in colors))
-        planes[index][part][at] = _codes(found, picture)
-    return picture.with_planes(tuple(planes))
+        result: Array = plane.copy()
+        result[part][at] = _codes(found, picture)
+        return result
+
+    count = picture.layout.plane_count - picture.layout.has_alpha
+    planes = side_by_side(cleaned, range(count), on=matte.alpha)
+    return picture.with_planes((*planes, *picture.planes[count:]))
 
 
 def _unit(plane: Array, peak: int) -> Array:
@@ -111,25 +115,40 @@ def _codes(values: Array, picture: Picture) -> Array:
     return codes
 
 
-def _colors(image: Array, alpha: Array) -> tuple[Array, Array]:
+class _Level(NamedTuple):
+    """Alpha of one level, and the means of α and α² in its windows: float32 (h, w)."""
+
+    alpha: Array
+    mean: Array
+    squared: Array
+
+
+def _levels(alpha: Array) -> list[_Level]:
+    """The levels of alpha, which all planes share; the first is the finest."""
+    moments = [(alpha, alpha * alpha)]
+    while max(moments[-1][0].shape) > 2 and len(moments) < LEVELS:
+        moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
+    return [_Level(one, box_mean(one, WINDOW), box_mean(squared, WINDOW)) for one, squared in moments]
+
+
+def _colors(image: Array, levels: list[_Level]) -> tuple[Array, Array]:
     """F and B of every block of a plane: two float32 (h, w) from its means and those of alpha."""
-    levels = [[alpha, alpha * alpha, image, alpha * image]]
-    while max(levels[-1][0].shape) > 2 and len(levels) < LEVELS:
-        levels.append([shrunk(moment, 2) for moment in levels[-1]])
-    front = back = xp(image).full(levels[-1][0].shape, 0.5, np.float32)
-    for number, moments in enumerate(reversed(levels)):
+    moments = [(image, levels[0].alpha * image)]
+    for _ in levels[1:]:
+        moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
+    front = back = xp(image).full(moments[-1][0].shape, 0.5, np.float32)
+    for number, (level, (colors, weighted)) in enumerate(zip(reversed(levels), reversed(moments), strict=True)):
         if number:
-            front, back = (enlarged(side, 2, moments[0].shape) for side in (front, back))
-        front, back = _windows(moments, front, back)
+            front, back = (enlarged(side, 2, colors.shape) for side in (front, back))
+        front, back = _windows(level, box_mean(colors, WINDOW), box_mean(weighted, WINDOW), front, back)
     return front, back
 
 
-def _windows(moments: list[Array], front: Array, back: Array) -> tuple[Array, Array]:
+def _windows(level: _Level, image: Array, weighted: Array, front: Array, back: Array) -> tuple[Array, Array]:
     """F and B of every window by least squares, leaning on coarser ones: the 2 × 2 normal equations, by Cramer's rule."""
-    alpha, squared, image, weighted = (box_mean(moment, WINDOW) for moment in moments)
-    both, tight = alpha - squared, np.float32(TIGHTNESS)
-    a = squared + tight
-    d = 1 + tight - alpha - both
+    both, tight = level.mean - level.squared, np.float32(TIGHTNESS)
+    a = level.squared + tight
+    d = 1 + tight - level.mean - both
     right_front, right_back = weighted + tight * front, image - weighted + tight * back
     factor = 1 / (a * d - both * both)
     return (d * right_front - both * right_back) * factor, (a * right_back - both * right_front) * factor

@@ -1,9 +1,8 @@
 """Alpha by the colours of both sides nearby. Takes a picture and a trimap, gives alpha; box filters and arithmetic only.
 
-Each pixel's alpha is read off the local linear model of local_colors, with the noise that the model says it has. It is then
-freed of that noise in two ways, both in small windows: towards what the distance from the edge explains (a guided filter,
-He, Sun and Tang, TPAMI 35, 2013, with the distance as the guide), and towards exactly 0 and 1 where the pixels around are.
-Where the colours fail on pixels whose side is known, the mask keeps its own edge: what they say of the others is worth no more.
+What is seen of a pixel (evidence) is judged by a small fitted function (judgement). Where the colours leave little doubt,
+pixels that are all but certain, by their own colour and by those around, become exactly 0 or 1. Where the colours fail on
+pixels whose side is known, the mask keeps its own edge: what they say of the others is worth no more.
 """
 
 from __future__ import annotations
@@ -13,17 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
-from vfx_matte.refine.estimators import BACKGROUND, SUBJECT, AlphaProblem
-from vfx_matte.refine.local_colors import dot
+from vfx_matte.refine.estimators import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
+from vfx_matte.refine.evidence import VARIANCE, WINDOWS_PX, Reading, evidence, read
+from vfx_matte.refine.judgement import judged
 
-WINDOW_PX = 15
-"""Side of the windows at 1080 lines; scaled with the frame."""
+FULL_TRUST = 0.25
+"""Trust from which on the mask's own edge has no say any more but as evidence."""
 
-VARIANCE = 2e-4
-"""Variance of alpha that every pixel has at least."""
-
-PRIOR_WEIGHT = 40.0
-"""Inverse variance of the prior. With less, subjects lose parts on real footage, whose colours are alike on both sides."""
+DOUBT = 0.004
+"""Variance of alpha at which a pixel's colour leaves as much doubt as not."""
 
 COMMON = 0.01
 """How common each belief is at least."""
@@ -36,79 +33,48 @@ DECAY_PX = 20.0
 class GuidedAlpha:
     """The estimator described above."""
 
-    margin_px: int = 3 * (WINDOW_PX // 2)
-    tile_px: int = 256
+    margin_px: int = WINDOWS_PX[-1] // 2 + 1
+    tile_px: int = 384
+    in_threads: bool = True
 
     def __call__(self, problem: AlphaProblem) -> Array:
         """Alpha as float32 (h, w) in 0..1."""
-        module = xp(problem.image)
-        model = problem.colors.at(problem.place)
-        read = _Reading(
-            dot(problem.image, model) + model[..., 3],
-            model[..., 4] + np.float32(VARIANCE),
-            model[..., 5] + np.float32(VARIANCE),
-        )
-        size = max(3, round(WINDOW_PX * problem.scale)) | 1
-        alpha = module.clip(read.alpha, 0, 1)
-        variance = alpha * alpha * read.front_variance + (1 - alpha) ** 2 * read.back_variance
-        mixed = (alpha + PRIOR_WEIGHT * variance * problem.prior) / (1 + PRIOR_WEIGHT * variance)
-        mixed[problem.trimap == SUBJECT] = 1
-        mixed[problem.trimap == BACKGROUND] = 0
-        mixed = _explained(mixed, variance, problem.distance / np.float32(problem.half_px), size)
-        alpha = _settled(problem, read, mixed, size)
-        believed: Array = problem.own_edge + problem.trusted * (alpha - problem.own_edge)
-        return believed
+        module, unknown = xp(problem.image), problem.trimap == UNKNOWN
+        reading = read(problem)
+        alpha = module.clip(reading.alpha, 0, 1)
+        alpha[unknown] = module.clip(judged(evidence(problem, reading)), 0, 1)
+        settled, variance = _settled(problem, reading, alpha)
+        alpha += (settled - alpha) / (1 + (variance * np.float32(1 / DOUBT)) ** 2)
+        believed = module.minimum(problem.trusted * np.float32(1 / FULL_TRUST), 1)
+        result: Array = problem.own_edge + believed * (alpha - problem.own_edge)
+        return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the colours alone say: alpha, float32 (h, w), and its variance where it is 1 and where it is 0."""
+def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Array, Array]:
+    """The mean of three beliefs, background, subject and mixed, each by its likelihood and by how common it is nearby.
 
-    alpha: Array
-    front_variance: Array
-    back_variance: Array
-
-
-def _explained(alpha: Array, variance: Array, guide: Array, size: int) -> Array:
-    """Draw alpha towards its local linear fit in the guide, as far as its noise explains the remainder (Wiener's filter)."""
-    module = xp(alpha)
-    guide = module.clip(guide, -2, 2)
-    weight = 1 / (variance + np.float32(0.01))
-    of_guide, of_alpha = guide * weight, alpha * weight
-    total, mean_guide, mean, squared, product = (
-        box_mean(values, size) for values in (weight, of_guide, of_alpha, guide * of_guide, guide * of_alpha)
-    )
-    mean_guide, mean = mean_guide / total, mean / total
-    slope = (product / total - mean_guide * mean) / (squared / total - mean_guide * mean_guide + np.float32(1e-4))
-    fit = mean + slope * (guide - mean_guide)
-    remainder = alpha - fit
-    real = module.maximum(box_mean(remainder * remainder, size) - box_mean(variance, size), 0)
-    drawn: Array = module.clip(fit + real / (real + variance) * remainder, 0, 1)
-    return drawn
-
-
-def _settled(problem: AlphaProblem, read: _Reading, mixed: Array, size: int) -> Array:
-    """The mean of three beliefs, background, subject and mixed, each by its likelihood and by how common it is nearby."""
-    module = xp(mixed)
+    And the variance of a reading, whichever side the pixel may be on.
+    """
+    module, size = xp(mixed), max(3, round(WINDOWS_PX[-1] * problem.scale)) | 1
     far = module.minimum(module.abs(problem.distance) * np.float32(1 / (DECAY_PX * problem.scale)), 1)
     own, other = 0.35 + 0.6 * far, 0.36 - 0.35 * far
     inside = problem.distance > 0
     front, back = module.where(inside, own, other), module.where(inside, other, own)
     rest = 1 - own - other
-    like_front = _likelihood(module.maximum(1 - read.alpha, 0), read.front_variance)
-    like_back = _likelihood(module.maximum(read.alpha, 0), read.back_variance)
+    variances = [reading.model[..., at] + np.float32(VARIANCE) for at in (4, 5)]
+    like_front = _likelihood(module.maximum(1 - reading.alpha, 0), variances[0])
+    like_back = _likelihood(module.maximum(reading.alpha, 0), variances[1])
     is_front, is_back = front * like_front, back * like_back
     total = is_front + is_back + rest
-    is_front, is_back = is_front / total, is_back / total
-    for value, ours, theirs in ((SUBJECT, is_front, is_back), (BACKGROUND, is_back, is_front)):
-        known = problem.trimap == value
-        ours[known], theirs[known] = 1, 0
+    asked = problem.trimap == UNKNOWN
+    is_front = is_front / total * asked + (problem.trimap == SUBJECT)
+    is_back = is_back / total * asked + (problem.trimap == BACKGROUND)
     near_front, near_back, floor = box_mean(is_front, size), box_mean(is_back, size), np.float32(COMMON)
     rest = (rest + floor) * (1 - near_front - near_back + floor)
     is_front = (front + floor) * (near_front + floor) * like_front
     is_back = (back + floor) * (near_back + floor) * like_back
     settled: Array = (is_front + rest * mixed) / (is_front + is_back + rest)
-    return settled
+    return settled, module.maximum(*variances)
 
 
 def _likelihood(distance: Array, variance: Array) -> Array:

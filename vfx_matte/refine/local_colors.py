@@ -12,10 +12,11 @@ closed-form matting, but its coefficients come from pixels whose side is known. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from vfx_matte.backend import Array, Region, box_mean, enlarged, shrunk, xp
+from vfx_matte.backend import Array, Region, box_mean, enlarged, shrunk, side_by_side, xp
 
 BLOCK_PX = 6
 """Side of the blocks at 1080 lines; scaled with the frame."""
@@ -32,6 +33,9 @@ PASSES = 3
 SURE = 30.0
 """Squared distance of the means, in deviations, from which on the model may say which side a pixel is on."""
 
+AROUND, FAR = 7, 3.0
+"""Side in blocks of the window in which the mean of alpha is taken, and the bands beyond which pixels count as known there."""
+
 PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 """The six different entries of a symmetric 3 × 3 matrix."""
 
@@ -40,8 +44,9 @@ PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 class LocalColors:
     """The linear model of a region, on blocks.
 
-    model: float32 (h, w, 6) of blocks: d (3), its constant −d·B, and the variances of alpha(I) that the subject's and the
-    background's own texture cause. alpha: float32 (h, w), what the model says of the blocks, 0..1. sure: float32 (h, w), 0..1.
+    model: float32 (h, w, 10) of blocks: d (3), its constant −d·B, the variances of alpha(I) that the subject's and the
+    background's own texture cause, the mean of alpha around, how sure all that is, 0..1, and the luma of F − B and of
+    (F + B) / 2. alpha: float32 (h, w), what the model says of the blocks, 0..1. sure: float32 (h, w), 0..1.
     block_px: side of a block. shape: (H, W) of the region.
     """
 
@@ -51,8 +56,8 @@ class LocalColors:
     block_px: int
     shape: tuple[int, int]
 
-    def at(self, place: Region) -> Array:
-        """The model of every pixel of a place in the region: float32 (h, w, 6), bilinear between blocks."""
+    def at(self, place: Region, *, numbers: int = 10) -> Array:
+        """The first numbers of the model for every pixel of a place in the region: float32 (h, w, numbers), bilinear."""
         blocks, inner = [], []
         for part, count in zip(place, self.model.shape[:2], strict=True):
             first = max(0, part.start // self.block_px - 1)
@@ -60,7 +65,7 @@ class LocalColors:
             blocks.append(slice(first, last))
             inner.append(slice(part.start - first * self.block_px, part.stop - first * self.block_px))
         rows, columns = inner
-        large = enlarged(self.model[tuple(blocks)], self.block_px, (rows.stop, columns.stop))
+        large = enlarged(self.model[tuple(blocks)][..., :numbers], self.block_px, (rows.stop, columns.stop))
         return large[rows.start :, columns.start :]
 
 
@@ -84,7 +89,7 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
     weights = inside + faint_inside, outside + faint_outside
     module = xp(colors)
     for number in range(PASSES):
-        slope, constant, apart, spreads = _model(colors, *weights)
+        slope, constant, apart, spreads, lumas = _model(colors, *weights)
         alpha = module.clip(dot(slope, colors) + constant, 0, 1)
         sure = module.minimum(apart / SURE, 1)
         if number < PASSES - 1:
@@ -93,19 +98,22 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
                 (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
                 (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
             )
-    model = module.concatenate([slope, module.stack([constant, *spreads], axis=-1)], axis=-1).astype(np.float32)
+    shown = module.where(module.abs(side) < FAR * band_px, alpha, side > 0).astype(np.float32)
+    others = [constant, *spreads, box_mean(shown, AROUND), sure, *lumas]
+    model = module.concatenate([slope, module.stack(others, axis=-1)], axis=-1).astype(np.float32)
     return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
 
 
-def _model(colors: Array, front: Array, back: Array) -> tuple[Array, Array, Array, tuple[Array, Array]]:
-    """d, −d·B, the squared distance of the means in deviations, and both variances along d."""
-    front_mean, front_cloud = _cloud(colors, front)
-    back_mean, back_cloud = _cloud(colors, back)
+def _model(colors: Array, front: Array, back: Array) -> tuple[Array, Array, Array, tuple[Array, Array], tuple[Array, Array]]:
+    """d, −d·B, the squared distance of the means in deviations, both variances along d, and luma of F − B and (F + B) / 2."""
+    (front_mean, front_cloud), (back_mean, back_cloud) = side_by_side(partial(_cloud, colors), (front, back), on=colors)
     apart = front_mean - back_mean
     slope = solve_symmetric([(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart)
     squared = dot(slope, apart) + np.float32(1e-6)
     slope = slope / squared[..., None]
-    return slope, -dot(slope, back_mean), squared, (_along(slope, front_cloud), _along(slope, back_cloud))
+    spreads = _along(slope, front_cloud), _along(slope, back_cloud)
+    lumas = luma(apart), luma(front_mean + back_mean) * np.float32(0.5)
+    return slope, -dot(slope, back_mean), squared, spreads, lumas
 
 
 def _cloud(colors: Array, weight: Array) -> tuple[Array, list[Array]]:
@@ -131,6 +139,13 @@ def _along(direction: Array, cloud: list[Array]) -> Array:
     a, b, c, d, e, f = cloud
     variance: Array = a * x * x + d * y * y + f * z * z + 2 * (b * x * y + c * x * z + e * y * z)
     return variance
+
+
+def luma(colors: Array) -> Array:
+    """Weighted sums of (…, 3) R'G'B' as in BT.709: (…)."""
+    red, green, blue = (np.float32(share) for share in (0.2126, 0.7152, 0.0722))
+    weighted: Array = colors[..., 0] * red + colors[..., 1] * green + colors[..., 2] * blue
+    return weighted
 
 
 def dot(one: Array, other: Array) -> Array:

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from vfx_matte.backend import Array, box_mean, enlarged, squared_distance, xp
+from vfx_matte.backend import Array, box_mean, distance_to_zero, enlarged, xp
 from vfx_matte.refine.estimators import SUBJECT, UNKNOWN
-from vfx_matte.refine.local_colors import BLOCK_PX, WINDOWS, LocalColors, learn_colors
+from vfx_matte.refine.local_colors import BLOCK_PX, WINDOWS, LocalColors
 from vfx_matte.refine.options import BAND_PX, LEAST_BAND_PX, EdgeOptions
 
 HAIR_PX = 96
@@ -52,13 +52,13 @@ def signed_distance(binary: Array) -> Array:
     """
     module = xp(binary)
     apart = module.ones_like(binary)
-    beside, below = binary[:, 1:] != binary[:, :-1], binary[1:] != binary[:-1]
-    for touching, pairs in ((beside, (apart[:, 1:], apart[:, :-1])), (below, (apart[1:], apart[:-1]))):
-        for side in pairs:
-            side[touching] = 0
-    distance = module.sqrt(squared_distance(apart).astype(np.float32)) + np.float32(0.5)
-    signed: Array = module.where(binary != 0, distance, -distance)
-    return signed
+    beside, below = (binary[:, 1:] == binary[:, :-1]).view(np.uint8), (binary[1:] == binary[:-1]).view(np.uint8)
+    for part, alike in ((apart[:, 1:], beside), (apart[:, :-1], beside), (apart[1:], below), (apart[:-1], below)):
+        module.multiply(part, alike, out=part)
+    distance = distance_to_zero(apart)
+    distance += np.float32(0.5)
+    distance *= binary * np.float32(2) - np.float32(1)
+    return distance
 
 
 def trimap_of(
@@ -84,15 +84,14 @@ def trimap_of(
     return trimap
 
 
-def trust(image: Array, distance: Array, *, band_px: float, widest_px: float, scale: float) -> Array:
+def trust(distance: Array, colors: LocalColors, *, widest_px: float) -> Array:
     """How far colours tell the sides apart around every pixel: float32 (h, w) in 0..1.
 
     They are tried where the side is known, farther away than hair may reach: full trust where hardly anything there is read
     as the other side, none where the subject's colours are all over the background, or the other way round.
-    That is looked at from farther away than an edge, with a model of large blocks. Arguments are those of `learn_colors`.
+    That is looked at from farther away than an edge: colors is a model of blocks TRUST_SCALE times larger than usual.
     """
     module = xp(distance)
-    colors = learn_colors(image, distance, band_px=band_px, scale=TRUST_SCALE * scale)
     side = _sides(distance, colors)
     strange = module.where(side > 0, 1 - colors.alpha, colors.alpha)
     seen_px = WINDOWS[-1][0] // 2 * colors.block_px  # farther away the other side's colours are not known

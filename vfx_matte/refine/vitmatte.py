@@ -47,6 +47,7 @@ class VitMatteAlpha:
     device: str = "auto"
     margin_px: int = 128
     tile_px: int = 768
+    in_threads: bool = False
     _network: Any = field(init=False, repr=False)
     _device: torch.device = field(init=False, repr=False)
     _mean: list[float] = field(init=False, repr=False)
