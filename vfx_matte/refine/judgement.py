@@ -54,13 +54,14 @@ def judged(rows: Array) -> Array:
     parts = -(-count // AT_ONCE)
     padded = module.pad(rows, ((0, 0), (0, parts * AT_ONCE - count)))
     batches = module.ascontiguousarray(padded.reshape(len(rows), parts, AT_ONCE).transpose(1, 0, 2))
-    alpha: Array = module.empty((parts, AT_ONCE), np.float32)
+    votes_cast: Array = module.empty((parts, AT_ONCE), np.float32)
     for start in range(0, parts, IN_CACHE):
         hidden = module.matmul(slopes, batches[start : start + IN_CACHE])
         hidden += offsets
         module.maximum(hidden, 0, out=hidden)
-        alpha[start : start + IN_CACHE] = module.matmul(votes, hidden)[:, 0]
-    return alpha.reshape(-1)[:count] + (rows[NAMES.index("clipped")] + np.float32(0.5))
+        votes_cast[start : start + IN_CACHE] = module.matmul(votes, hidden)[:, 0]
+    alpha: Array = votes_cast.reshape(-1)[:count] + (rows[NAMES.index("clipped")] + np.float32(0.5))
+    return alpha
 
 
 CONSTANTS = """
