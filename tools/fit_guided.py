@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--davis", type=Path)
     parser.add_argument("--sequences", default="", help="of DAVIS, by name; all when not given")
     parser.add_argument("--harm", default=0.4, type=float)
-    parser.add_argument("--steps", default=5000, type=int)
+    parser.add_argument("--steps", default=12000, type=int)
     parser.add_argument("--store", type=Path, help="a folder in which the pixels are kept for the next time")
     parser.add_argument("--out", default=Path(judgement.__file__), type=Path, help="the module whose constants are replaced")
     options = parser.parse_args()
