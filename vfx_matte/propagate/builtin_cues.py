@@ -182,19 +182,36 @@ def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
 class AffineFit(NamedTuple):
     """A motion that is affine: at (x, y) it is shift + gradient · ((x, y) - middle).
 
-    middle, shift: (x, y), float64 (2,), in pixels; gradient: float64 (2, 2), its rows x and y of the motion.
+    x, y: the middle, in hundreds of pixels, which keeps the fit well conditioned. solution: float64 (3, 2), the shift, and
+    what it changes by in a hundred pixels to the right and down.
     """
 
-    middle: Array
-    shift: Array
-    gradient: Array
+    x: float
+    y: float
+    solution: Array
+
+    @property
+    def middle(self) -> Array:
+        """(x, y) in pixels."""
+        return np.array([100 * self.x, 100 * self.y])
+
+    @property
+    def shift(self) -> Array:
+        """(x, y) in pixels, at the middle."""
+        return self.solution[0]
+
+    @property
+    def gradient(self) -> Array:
+        """(2, 2), its rows x and y of the motion."""
+        change: Array = self.solution[1:].T / 100
+        return change
 
     def everywhere(self, shape: tuple[int, ...]) -> Array:
         """The motion of every pixel of (h, w): float32 (h, w, 2)."""
-        rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-        across, down = self.gradient.T.astype(np.float32)
-        x, y = self.middle.astype(np.float32)
-        motion: Array = self.shift.astype(np.float32) + (columns - x)[..., None] * across + (rows - y)[..., None] * down
+        rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) / 100
+        fit = self.solution.astype(np.float32)
+        motion: Array = fit[0] + (columns[..., None] - np.float32(self.x)) * fit[1]
+        motion += (rows[..., None] - np.float32(self.y)) * fit[2]
         return motion
 
 
@@ -221,7 +238,7 @@ def affine_fit(flow: Array, weight: Array) -> AffineFit:
         solution = np.linalg.solve(weighted.T @ design + np.diag([1e-6, 1.0, 1.0]), weighted.T @ sparse)
         residual = ((sparse - design @ solution) ** 2).sum(axis=1)
         robust = base / (1 + residual)
-    return AffineFit(100 * np.array([mid_x, mid_y]), solution[0], solution[1:].T / 100)
+    return AffineFit(mid_x, mid_y, solution)
 
 
 def affine_flow(flow: Array, weight: Array) -> Array:
