@@ -198,7 +198,8 @@ class AffineFit(NamedTuple):
     @property
     def shift(self) -> Array:
         """(x, y) in pixels, at the middle."""
-        return self.solution[0]
+        shift: Array = self.solution[0]
+        return shift
 
     @property
     def gradient(self) -> Array:
