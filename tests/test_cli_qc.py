@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from command_line import CommandLine, paint
 from PIL import Image as Pillow
+from rolling import TICKS, film, put, segment_truly
 
 from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.media.make import make_clip as make_film
@@ -26,7 +27,7 @@ from vfx_matte.media.read import VideoReader
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import save_mask
 
-FRAMES, TICKS = 60, 1001
+FRAMES = 60
 HEIGHT, WIDTH = 144, 240
 
 
@@ -42,27 +43,16 @@ def scene(index: int) -> tuple[Image, Mask]:
 
 @pytest.fixture(scope="module")
 def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clip, at 29.97 frames per second; its first frame is shown half a second after zero."""
-    timeline = Timeline(tuple(15015 + index * TICKS for index in range(FRAMES)), (TICKS,) * FRAMES, Fraction(1, 30000))
-    path = tmp_path_factory.mktemp("rolling") / "ball.mp4"
-    make_film(path, (scene(index)[0] for index in range(FRAMES)), timeline, np.zeros((1, 1024), np.float32))
-    return path
+    """The clip."""
+    return film(tmp_path_factory.mktemp("rolling") / "ball.mp4", scene, FRAMES)
 
 
 @pytest.fixture
 def rolled(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> CommandLine:
     """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame; frame 0 is the reference."""
     take(rolling)
-    paint(Path("m.png"), scene(0)[1])
-    cli("segment", "ball.mp4", "--first-mask", "m.png", "--propagator", "fake")
-    for index in range(FRAMES):
-        put(index, scene(index)[1])
+    segment_truly(cli, scene, FRAMES)
     return cli
-
-
-def put(index: int, mask: Mask) -> None:
-    """Make this the workspace's mask of a frame."""
-    save_mask(Path(f"workspace/ball/masks/{index:07d}.png"), mask, Palette.davis())
 
 
 def check(cli: CommandLine, *arguments: str | Path) -> dict[str, Any]:

@@ -22,13 +22,13 @@ import numpy as np
 from vfx_matte.errors import UsageError, VerifyError
 from vfx_matte.masks import Mask
 from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
-from vfx_matte.media.formats import CONTAINERS, plan_encode
+from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.read import ClipReader
 from vfx_matte.media.sketch import Sketches, sketch_of_alpha
 from vfx_matte.media.targets import target_named
 from vfx_matte.media.verify import expectation_of, verify_output
 from vfx_matte.media.write import VideoWriter
-from vfx_matte.pipeline.delivery import EncodeOptions, deliver, mask_style
+from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.look import Look, chosen_objects
 from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, write_outputs
 from vfx_matte.pipeline.overlap import ahead
@@ -149,8 +149,9 @@ def conform(
             encode=replace(encode, target=target or encode.target), folder=folder, reporter=reporter,
         )  # fmt: skip
         results: dict[str, RenderResult] = {}
-        for together in (["source"], [kind for kind in wanted if kind != "source"]):
-            results |= work.verified([kind for kind in together if kind in wanted])
+        if "source" in wanted:
+            results["source"] = work.source()
+        results |= work.renders([kind for kind in wanted if kind != "source"])
     map_files = _write_map(folder, info.timeline, frame_map, {kind: result.output for kind, result in results.items()})
     if frame_map.lead:
         reporter.notify(f"the sound begins before the picture: the first picture is held for {frame_map.lead} frames")
@@ -206,16 +207,31 @@ class _Work:
     folder: Path
     reporter: Reporter
 
-    def verified(self, kinds: Sequence[str]) -> dict[str, RenderResult]:
-        """Some outputs, by kind, made in one pass and compared with the frame map. Raises VerifyError when one differs."""
-        results, styles = self._made(kinds)
-        for path in _map_paths(self.folder) if results else ():  # an earlier run's map does not describe these files
-            path.unlink(missing_ok=True)
-        return {kind: self._compared(kind, *made) for kind, made in zip(kinds, zip(results, styles, strict=True), strict=True)}
+    def source(self) -> RenderResult:
+        """The clip itself, compared with the frame map. Raises VerifyError when it differs."""
+        made = _render_source(*self._place("source"), self.reader, self.reporter)
+        _forget_map(self.folder)
+        return self._compared("source", made)
 
-    def _compared(self, kind: str, result: RenderResult, style: str) -> RenderResult:
+    def renders(self, kinds: Sequence[str]) -> dict[str, RenderResult]:
+        """What the masks show, by kind, made in one pass and compared with the frame map. Raises VerifyError if one differs."""
+        if not kinds:
+            return {}
+        assert isinstance(self.clip, SegmentedClip)
+        objects = chosen_objects(self.clip, self.look)
+        clip = ConformedClip(
+            self.reader, self.clip.workspace, self.clip.store, self.clip.palette,
+            indices=self.frame_map.indices, sketches=self.masks, shown=objects,
+        )  # fmt: skip
+        style = mask_style(self.shown.style, encode=self.encode, objects=objects)
+        planner = Planner(clip, self.reporter)
+        made = write_outputs(clip, [self._planned(planner, kind, style) for kind in kinds], self.reporter)
+        _forget_map(self.folder)
+        return {kind: self._compared(kind, result, style=style) for kind, result in zip(kinds, made, strict=True)}
+
+    def _compared(self, kind: str, result: RenderResult, *, style: str = "") -> RenderResult:
         checks = [check_constant_rate(result.output, self.frame_map)]
-        if style == "luma":
+        if (kind, style) == ("maskvideo", "luma"):
             checks.append(check_frames(result.output, self.frame_map, self.masks, notify=self.reporter.notify))
         elif kind != "maskvideo":
             inside = None if kind in ("source", "overlay") else self.masks
@@ -229,23 +245,6 @@ class _Work:
                 hint="it is kept for inspection; please report this with the output of `vfx-matte probe`",
             )
         return replace(result, verified=report)
-
-    def _made(self, kinds: Sequence[str]) -> tuple[list[RenderResult], list[str]]:
-        """The outputs, and the styles of mask videos."""
-        if list(kinds) == ["source"]:
-            return [_render_source(*self._place("source"), self.reader, self.reporter)], [""]
-        if not kinds:
-            return [], []
-        assert isinstance(self.clip, SegmentedClip)
-        objects = chosen_objects(self.clip, self.look)
-        clip = ConformedClip(
-            self.reader, self.clip.workspace, self.clip.store, self.clip.palette,
-            indices=self.frame_map.indices, sketches=self.masks, shown=objects,
-        )  # fmt: skip
-        style = mask_style(self.shown.style, encode=self.encode, objects=objects)
-        planner = Planner(clip, self.reporter)
-        planned = [self._planned(planner, kind, style) for kind in kinds]
-        return write_outputs(clip, planned, self.reporter), [style if kind == "maskvideo" else "" for kind in kinds]
 
     def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
         path, encode = self._place(kind)
@@ -272,11 +271,9 @@ def _render_source(path: Path, encode: EncodeOptions, reader: ClipReader, report
     """The clip itself, every picture as it was decoded."""
     started, info = clock.monotonic(), reader.info
     refuse_to_replace(info.path, path, "the source clip")
-    plan = plan_encode(
-        path, layout=replace(info.layout, has_alpha=False), color=info.color, size=(info.width, info.height),
-        codec=encode.codec, preset=encode.preset, quality=encode.quality, pixel_format=encode.pixel_format,
-        limited_range=encode.limited_range, sound=encode.sound_choice, notify=reporter.notify,
-    )  # fmt: skip
+    plan = encode_plan(
+        path, info, layout=replace(info.layout, has_alpha=False), color=info.color, encode=encode, reporter=reporter
+    )
     with (
         closing(ahead(reader.frames())) as frames,
         VideoWriter(path, plan, source=info, sound=encode.sound, notify=reporter.notify) as writer,
@@ -294,6 +291,12 @@ def _render_source(path: Path, encode: EncodeOptions, reader: ClipReader, report
 
 def _map_paths(folder: Path) -> tuple[Path, Path]:
     return folder / f"{MAP_NAME}.json", folder / f"{MAP_NAME}.csv"
+
+
+def _forget_map(folder: Path) -> None:
+    """Remove an earlier run's map, which does not describe files that were made since."""
+    for path in _map_paths(folder):
+        path.unlink(missing_ok=True)
 
 
 def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]) -> tuple[Path, Path]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vfx_matte.media.formats import CONTAINERS, SoundChoice
+from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_encode
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.targets import ALL, Delivery, Target, common, target_named, targets
+from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.report import Reporter
 
 DeliveryRow = tuple[str, str, str, str, str, str, str, str]
@@ -73,6 +74,25 @@ def deliver(
         return path, settled
     quality = record.quality if encode.quality is None else encode.quality
     return path, replace(settled, codec=codec, pixel_format=encode.pixel_format or pixel_format, quality=quality)
+
+
+def encode_plan(
+    path: Path, info: ClipInfo, *, layout: PixelLayout, color: ColorTags, encode: EncodeOptions, reporter: Reporter
+) -> EncodePlan:
+    """The plan of one video file of a clip's size, with settled options; see plan_encode."""
+    return plan_encode(
+        path,
+        layout=layout,
+        color=color,
+        size=(info.width, info.height),
+        codec=encode.codec,
+        preset=encode.preset,
+        quality=encode.quality,
+        pixel_format=encode.pixel_format,
+        limited_range=encode.limited_range,
+        sound=encode.sound_choice,
+        notify=reporter.notify,
+    )
 
 
 def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -> str:

@@ -14,17 +14,10 @@ from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.media.make import make_clip
 from vfx_matte.media.read import Frame, open_clip
 from vfx_matte.media.verify import verify_clip
+from vfx_matte.pipeline.outputs import RenderResult, write_outputs
 from vfx_matte.pipeline.project import SegmentedClip, open_segmented, open_source
 from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.render import (
-    EdgeOptions,
-    Look,
-    RenderResult,
-    render_alpha,
-    render_greenback,
-    render_maskvideo,
-    render_overlay,
-)
+from vfx_matte.pipeline.render import EdgeOptions, EncodeOptions, Look, Planner
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.pipeline.segment import ReferenceFiles, segment_clip
 from vfx_matte.scene import Scene
@@ -78,15 +71,18 @@ def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> Demo
     overlap = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
     rows = [DemoRow(done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap)]
     look = Look(edges=EdgeOptions(method="guided"))  # what the commands do by themselves
-    outputs: list[tuple[RenderResult, Callable[[Frame], Mask] | None]] = [
-        (render_greenback(segmented, look=look, reporter=reporter), _seen_on_green),
-        (render_maskvideo(segmented, output=segmented.folder / "maskvideo.mkv", look=look, reporter=reporter), _seen_as_white),
-        (render_alpha(segmented, look=look, reporter=reporter), _seen_as_alpha),
-        (render_overlay(segmented, reporter=reporter), None),
+    planner, encode = Planner(segmented, reporter), EncodeOptions()
+    planned = [
+        planner.greenback(None, look=look, encode=encode),
+        planner.maskvideo(segmented.folder / "maskvideo.mkv", look=look, encode=encode),
+        planner.alpha(None, look=look, encode=encode),
+        planner.overlay(None, look=Look(), encode=encode),
     ]
-    rows += [_checked_row(scene, clip, result, see, reporter) for result, see in outputs]
+    results = write_outputs(segmented, planned, reporter)
+    ways = (_seen_on_green, _seen_as_white, _seen_as_alpha, None)
+    rows += [_checked_row(scene, clip, result, see, reporter) for result, see in zip(results, ways, strict=True)]
     sheet = segmented.folder / "contact-sheet.png"
-    save_picture(sheet, _contact_sheet(segmented, [result.output for result, _ in outputs], reporter))
+    save_picture(sheet, _contact_sheet(segmented, [result.output for result in results], reporter))
     return DemoResult(clip, tuple(rows), sheet)
 
 

@@ -20,12 +20,12 @@ from vfx_matte.errors import UsageError
 from vfx_matte.keycolor import parse_color
 from vfx_matte.masks import RGB, Mask
 from vfx_matte.media.background import open_background
-from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.layers import is_layers
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
-from vfx_matte.pipeline.delivery import EncodeOptions, deliver, mask_style
+from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.key import choose_key
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
@@ -43,7 +43,6 @@ __all__ = [
     "RenderResult",
     "render_alpha",
     "render_greenback",
-    "render_maskvideo",
     "render_maskvideos",
     "render_overlay",
 ]
@@ -132,20 +131,6 @@ def render_maskvideos(
             for object_id in chosen_objects(clip, look)
         ]  # fmt: skip
     return write_outputs(clip, planned, reporter)
-
-
-def render_maskvideo(
-    clip: SegmentedClip,
-    *,
-    output: Path,
-    style: str = "luma",
-    look: Look = Look(),
-    encode: EncodeOptions = EncodeOptions(),
-    reporter: Reporter,
-) -> RenderResult:
-    """Show the masks themselves. Arguments are those of `Planner.maskvideo`."""
-    planned = Planner(clip, reporter).maskvideo(output, style=style, look=look, encode=encode)
-    return write_outputs(clip, [planned], reporter)[0]
 
 
 class Planner:
@@ -285,19 +270,7 @@ class Planner:
         return self._mattes[look]
 
     def _plan(self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions) -> EncodePlan:
-        return plan_encode(
-            path,
-            layout=layout,
-            color=color,
-            size=(self._clip.info.width, self._clip.info.height),
-            codec=encode.codec,
-            preset=encode.preset,
-            quality=encode.quality,
-            pixel_format=encode.pixel_format,
-            limited_range=encode.limited_range,
-            sound=encode.sound_choice,
-            notify=self._reporter.notify,
-        )
+        return encode_plan(path, self._clip.info, layout=layout, color=color, encode=encode, reporter=self._reporter)
 
 
 def _deliver(

@@ -12,7 +12,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
 from vfx_matte.refine.estimators import UNKNOWN, AlphaProblem
-from vfx_matte.refine.local_colors import dot, luma
+from vfx_matte.refine.local_colors import FAR, dot, luma
 from vfx_matte.refine.options import BAND_PX, LEAST_BAND_PX
 
 ODD = (
@@ -48,9 +48,6 @@ WINDOWS_PX = 5, 15
 
 FAINT = 1e-3
 """Squared difference of luma below which luma says little."""
-
-FAR = 3.0
-"""Bands of the usual width at which a pixel counts as known when its surroundings are looked at."""
 
 
 def swapped(rows: Array) -> Array:
