@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time as clock
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,15 +21,11 @@ from vfx_matte.errors import UsageError, VerifyError
 from vfx_matte.masks import Mask
 from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
 from vfx_matte.media.formats import CONTAINERS
-from vfx_matte.media.read import ClipReader
 from vfx_matte.media.sketch import Sketches, sketch_of_alpha
 from vfx_matte.media.targets import target_named
-from vfx_matte.media.verify import expectation_of, verify_output
-from vfx_matte.media.write import VideoWriter
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.look import Look, chosen_objects
-from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, write_outputs
-from vfx_matte.pipeline.overlap import ahead
+from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, write_outputs, write_source
 from vfx_matte.pipeline.project import SegmentedClip, SourceClip, refuse_to_replace
 from vfx_matte.pipeline.render import Planner
 from vfx_matte.pipeline.report import Reporter
@@ -209,7 +203,12 @@ class _Work:
 
     def source(self) -> RenderResult:
         """The clip itself, compared with the frame map. Raises VerifyError when it differs."""
-        made = _render_source(*self._place("source"), self.reader, self.reporter)
+        path, encode = self._place("source")
+        info = self.reader.info
+        refuse_to_replace(info.path, path, "the source clip")
+        layout = replace(info.layout, has_alpha=False)
+        plan = encode_plan(path, info, layout=layout, color=info.color, encode=encode, reporter=self.reporter)
+        made = write_source(self.reader, path, plan, sound=encode.sound, reporter=self.reporter)
         _forget_map(self.folder)
         return self._compared("source", made)
 
@@ -265,28 +264,6 @@ class _Work:
             encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha", reporter=self.reporter,
         )  # fmt: skip
         return self.folder / f"{name}{path.suffix}", encode
-
-
-def _render_source(path: Path, encode: EncodeOptions, reader: ClipReader, reporter: Reporter) -> RenderResult:
-    """The clip itself, every picture as it was decoded."""
-    started, info = clock.monotonic(), reader.info
-    refuse_to_replace(info.path, path, "the source clip")
-    plan = encode_plan(
-        path, info, layout=replace(info.layout, has_alpha=False), color=info.color, encode=encode, reporter=reporter
-    )
-    with (
-        closing(ahead(reader.frames())) as frames,
-        VideoWriter(path, plan, source=info, sound=encode.sound, notify=reporter.notify) as writer,
-        reporter.progress("source", len(info.timeline)) as step,
-    ):
-        for frame in frames:
-            writer.write(frame.picture, frame.time)
-            step()
-    expected = replace(expectation_of(info, tracks=writer.tracks), color=plan.color)
-    verified = verify_output(path, expected, thorough=False, notify=reporter.notify)
-    if not verified.ok:
-        raise VerifyError(f"{path.name} differs from its source: {verified.first_difference}", hint="it is kept for inspection")
-    return RenderResult(path, plan.describe(), len(info.timeline), 0, verified, clock.monotonic() - started)
 
 
 def _map_paths(folder: Path) -> tuple[Path, Path]:

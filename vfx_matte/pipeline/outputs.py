@@ -17,7 +17,8 @@ from pathlib import Path
 from vfx_matte.errors import VerifyError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.formats import EncodePlan
-from vfx_matte.media.read import Frame
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.read import ClipReader, Frame
 from vfx_matte.media.stills import StillsWriter
 from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.write import VideoWriter
@@ -89,26 +90,31 @@ def write_outputs(clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporte
     A failure while frames are written leaves earlier files of these names as they are.
     """
     started, count = clock.monotonic(), len(clip.info.timeline)
-    label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
-    with ExitStack() as stack:
-        made = stack.enter_context(closing(ahead(_composed(clip, outputs))))
-        writers = []
-        for one in outputs:
-            writers.append(_writer(clip, one, reporter))
-            stack.enter_context(writers[-1])
-        step = stack.enter_context(reporter.progress(label, count))
-        for pictures, time, has_mask in made:
-            for writer, picture in zip(writers, pictures, strict=True):
-                writer.write(picture, time)
-            empty += not has_mask
-            step()
-    verified = [_verified(clip, *pair, reporter) for pair in zip(outputs, writers, strict=True)]
+    every = shots(clip, decode=any(one.decodes for one in outputs))
+    writers, empty = _written(clip.info, every, outputs, reporter)
+    verified = []
+    for one, writer in zip(outputs, writers, strict=True):
+        verified.append(_verified(clip.info, one, writer, reporter))
+        facts: dict[str, str | bool] = {"encoding": one.encoding}
+        if isinstance(writer, VideoWriter):
+            facts["sound"] = bool(writer.tracks)
+        clip.record(one.path, one.label, facts)
     notify_empty(empty, count, reporter)
     seconds = clock.monotonic() - started
     return [
         RenderResult(one.path, one.encoding, count, empty, report, seconds)
         for one, report in zip(outputs, verified, strict=True)
     ]
+
+
+def write_source(reader: ClipReader, path: Path, plan: EncodePlan, *, sound: bool, reporter: Reporter) -> RenderResult:
+    """Encode a clip as it is, which needs no masks, and verify it. Raises OutputError, MediaError or VerifyError."""
+    started, info = clock.monotonic(), reader.info
+    output = PlannedOutput(path=path, plan=plan, label="source", compose=lambda shot: shot.picture, sound=sound)
+    every = (Shot(frame.index, frame.time, None, frame) for frame in reader.frames())
+    (writer,), _ = _written(info, every, [output], reporter)
+    report = _verified(info, output, writer, reporter)
+    return RenderResult(path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started)
 
 
 def shots(clip: SegmentedClip, *, decode: bool) -> Generator[Shot, None, None]:
@@ -138,29 +144,43 @@ def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
         reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 
 
-def _composed(clip: SegmentedClip, outputs: Sequence[PlannedOutput]) -> Iterator[tuple[list[Picture], FrameTime, bool]]:
-    with closing(shots(clip, decode=any(one.decodes for one in outputs))) as every:
+def _written(
+    info: ClipInfo, every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
+) -> tuple[list[VideoWriter | StillsWriter], int]:
+    """Write every frame into every output. The writers, finished, and the number of frames that had no mask."""
+    writers: list[VideoWriter | StillsWriter] = []
+    label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
+    with ExitStack() as stack:
+        made = stack.enter_context(closing(ahead(_composed(every, outputs))))
+        for one in outputs:
+            writers.append(_writer(info, one, reporter))
+            stack.enter_context(writers[-1])
+        step = stack.enter_context(reporter.progress(label, len(info.timeline)))
+        for pictures, time, has_mask in made:
+            for writer, picture in zip(writers, pictures, strict=True):
+                writer.write(picture, time)
+            empty += not has_mask
+            step()
+    return writers, empty
+
+
+def _composed(
+    every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]
+) -> Iterator[tuple[list[Picture], FrameTime, bool]]:
+    with closing(every):
         for shot in every:
             yield [one.compose(shot) for one in outputs], shot.time, shot.mask is not None
 
 
-def _writer(clip: SegmentedClip, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
+def _writer(info: ClipInfo, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
     if output.plan is None:
         return StillsWriter(output.path, notify=reporter.notify)
-    return VideoWriter(output.path, output.plan, source=clip.info, sound=output.sound, notify=reporter.notify)
+    return VideoWriter(output.path, output.plan, source=info, sound=output.sound, notify=reporter.notify)
 
 
-def _verified(
-    clip: SegmentedClip, output: PlannedOutput, writer: VideoWriter | StillsWriter, reporter: Reporter
-) -> VerifyReport:
-    """Compare a finished file with what was asked for, and note it down."""
-    facts: dict[str, str | bool] = {"encoding": output.encoding}
+def _verified(info: ClipInfo, output: PlannedOutput, writer: VideoWriter | StillsWriter, reporter: Reporter) -> VerifyReport:
+    """Compare a finished file with what was asked for."""
     if output.plan is None or isinstance(writer, StillsWriter):
-        report = verify_stills(output.path, len(clip.info.timeline))
-    else:
-        expected = replace(expectation_of(clip.info, tracks=writer.tracks), color=output.plan.color)
-        report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)
-        facts["sound"] = bool(writer.tracks)
-    passed(report)
-    clip.record(output.path, output.label, facts)
-    return report
+        return passed(verify_stills(output.path, len(info.timeline)))
+    expected = replace(expectation_of(info, tracks=writer.tracks), color=output.plan.color)
+    return passed(verify_output(output.path, expected, thorough=False, notify=reporter.notify))
