@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import CommandLine, paint
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vfx_matte.masks import Image, Mask, Probabilities
@@ -62,6 +62,7 @@ def test_a_frame_is_never_surer_than_by_itself_and_the_unknown_stays(values: lis
             assert value == own
 
 
+@example([0] * 13 + [4], {1, 32}, {1, 33}, 4)  # the nearer reference lies behind the last frame
 @given(
     st.lists(st.integers(UNKNOWN, 100), min_size=1, max_size=40),
     st.sets(st.integers(0, 50), max_size=4),

@@ -38,10 +38,11 @@ def carried_confidence(
     references everything does.
     """
     end = first_frame + len(confidence)
+    beyond = max((end, *references)) + 1
     carried = [float(value) for value in confidence]
     for origin in references:
         low = max((cut for cut in cuts if cut <= origin), default=0)
-        high = min((cut for cut in cuts if cut > origin), default=max(end, origin + 1))
+        high = min((cut for cut in cuts if cut > origin), default=beyond)
         rivals = [one for one in references if low <= one < high]
         for way in (range(origin + 1, min(end, high)), range(min(origin, end) - 1, max(first_frame, low) - 1, -1)):
             before = 100.0
