@@ -111,7 +111,7 @@ class Maskvideo(Encoding):
     """`vfx-matte maskvideo`."""
 
     style: str = _option(
-        "auto", "luma = white on black, palette = DAVIS colours, rgb = objects 1 to 3 in R, G, B; auto = luma or the target's"
+        "auto", "luma = white on black, palette = DAVIS colours, rgb = up to 3 objects in R, G, B; auto = luma or the target's"
     )
 
 

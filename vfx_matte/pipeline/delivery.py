@@ -9,6 +9,7 @@ from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_en
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.targets import ALL, Delivery, Target, common, target_named, targets
 from vfx_matte.picture import ColorTags, PixelLayout
+from vfx_matte.pipeline.channels import fits_channels
 from vfx_matte.pipeline.report import Reporter
 
 DeliveryRow = tuple[str, str, str, str, str, str, str, str]
@@ -100,7 +101,7 @@ def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -
     if style != "auto":
         return style
     wanted = target_named(encode.target).deliveries["maskvideo"].style if encode.target else ""
-    fits = wanted != "rgb" or (len(objects) > 1 and max(objects) <= 3)
+    fits = wanted != "rgb" or (len(objects) > 1 and fits_channels(objects))
     return wanted if wanted and fits else "luma"
 
 

@@ -24,6 +24,7 @@ from vfx_matte.media.pixels import Orientation
 from vfx_matte.media.probe import probe
 from vfx_matte.media.stills import is_sequence
 from vfx_matte.media.targets import Target, target_named
+from vfx_matte.pipeline.channels import describe_channels, object_channels
 from vfx_matte.pipeline.conform import ConformedClip, conform
 from vfx_matte.pipeline.delivery import EncodeOptions, mask_style
 from vfx_matte.pipeline.look import Look, chosen_objects
@@ -269,6 +270,8 @@ class _Work:
                 path = self._inside(f"{self.name}-{_FILE_NAMES[kind]}{ending}{self.target.deliveries[kind].suffix}")
                 planned.append(self._planned(planner, kind, path, look=look, style=style, encode=encode))
                 facts.append((kind, objects))
+                if (kind, style) == ("maskvideo", "rgb"):
+                    self.remarks.append(f"In the channels of {path.name}, {describe_channels(object_channels(shown))}.")
         results = write_outputs(clip, planned, self.reporter)
         for (kind, ids), result in zip(facts, results, strict=True):
             name = f"{self.name} {_NAMES[kind]}" + (f", object {ids[0]}" if ids else "")

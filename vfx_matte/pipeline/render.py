@@ -25,6 +25,7 @@ from vfx_matte.media.layers import is_layers
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.pipeline.channels import describe_channels, object_channels
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.key import choose_key
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
@@ -225,7 +226,8 @@ class Planner:
         return PlannedOutput(path=path, plan=plan, label="overlay", compose=compose, sound=encode.sound)
 
     def maskvideo(self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions) -> PlannedOutput:
-        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (objects 1, 2, 3 in R, G, B).
+        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in each channel, as
+        `object_channels` says).
 
         The source's pictures are decoded only when edges are found in them; else its times, sound and colour tags are used.
         """
@@ -238,9 +240,9 @@ class Planner:
             layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
         else:
             raise UsageError(f"mask style {style!r} is unknown", hint="use --style luma, palette or rgb")
-        if style == "rgb" and max(clip.object_ids, default=0) > 3:
-            ids = ", ".join(map(str, clip.object_ids))
-            raise UsageError(f"style rgb shows objects 1 to 3, this clip has {ids}", hint="use --style palette")
+        channels = object_channels(chosen_objects(clip, look)) if style == "rgb" else {}
+        if any(channel != object_id - 1 for object_id, channel in channels.items()):
+            self._reporter.notify(f"{path.name}: {describe_channels(channels)}")
         if style == "palette":
             smooth, plan = _smooth(look), self._plan(path, layout, color, encode)
 
@@ -250,14 +252,13 @@ class Planner:
             return PlannedOutput(path=path, plan=plan, label="mask video", compose=painted, decodes=False, sound=encode.sound)
         together = self._of(look)
         plan = self._plan(path, layout, color, encode)
-        channels = tuple(object_id for object_id in (1, 2, 3) if look.objects is None or object_id in look.objects)
-        single = {object_id: together.alone(object_id) for object_id in channels} if style == "rgb" else {}
+        single = {channel: together.alone(object_id) for object_id, channel in channels.items()}
 
         def compose(shot: Shot) -> Picture:
             if style == "luma":
                 return composite.luma_matte(together.of(shot.index, shot.mask, shot.image), plan.layout, plan.color)
-            mattes = {object_id: one.of(shot.index, shot.mask, shot.image) for object_id, one in single.items()}
-            return composite.channel_mattes(mattes.get(1), mattes.get(2), mattes.get(3), shape=info.shape)
+            mattes = {channel: one.of(shot.index, shot.mask, shot.image) for channel, one in single.items()}
+            return composite.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
 
         return PlannedOutput(
             path=path, plan=plan, label="mask video", compose=compose, decodes=together.needs_picture, sound=encode.sound

@@ -1,0 +1,35 @@
+"""Which object is in which channel of an rgb mask video. Takes the chosen ids; renders nothing."""
+
+from __future__ import annotations
+
+from vfx_matte.errors import UsageError
+
+CHANNEL_NAMES = ("red", "green", "blue")
+
+
+def fits_channels(objects: tuple[int, ...]) -> bool:
+    """Whether the channels of one picture can hold these objects, one each."""
+    return 0 < len(objects) <= len(CHANNEL_NAMES)
+
+
+def object_channels(objects: tuple[int, ...]) -> dict[int, int]:
+    """The channel (0 = red, 1 = green, 2 = blue) of each object: {id: channel}, by ascending id.
+
+    objects: the ids that are shown. Objects 1, 2 and 3 are in red, green and blue, also where one of them is left out; where
+    an id is above 3, the objects fill the channels in the order of their ids. Raises UsageError for more than three objects.
+    """
+    chosen = sorted(set(objects))
+    if not fits_channels(tuple(chosen)):
+        numbers = ", ".join(map(str, chosen)) or "none"
+        raise UsageError(
+            f"style rgb shows up to three objects, these are {len(chosen)}: {numbers}",
+            hint="choose three with --object, give each its own file with --each-object, or use --style palette",
+        )
+    if chosen[-1] <= len(CHANNEL_NAMES):
+        return {object_id: object_id - 1 for object_id in chosen}
+    return {object_id: channel for channel, object_id in enumerate(chosen)}
+
+
+def describe_channels(channels: dict[int, int]) -> str:
+    """For people: "object 1 is red, object 5 is green"."""
+    return ", ".join(f"object {object_id} is {CHANNEL_NAMES[channel]}" for object_id, channel in channels.items())
