@@ -121,15 +121,6 @@ def test_display_matrices() -> None:
     assert Orientation.from_display_matrix(matrix(one, one, -one, one)) is None
 
 
-def test_rotations_turn_counter_clockwise() -> None:
-    plane = np.arange(12).reshape(3, 4)
-    for turns in range(-2, 6):
-        orientation = Orientation.from_rotation(90 * turns)
-        assert orientation is not None
-        assert np.array_equal(orientation.apply(plane), np.rot90(plane, turns))
-    assert Orientation.from_rotation(45) is None
-
-
 @given(layouts.filter(lambda layout: layout.model == "yuv"), st.sampled_from([8, 10, 12, 14, 16]))
 @settings(deadline=None, max_examples=30)
 def test_limited_range_widens_by_a_shift(layout: PixelLayout, depth: int) -> None:

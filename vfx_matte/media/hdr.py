@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideDataType
+
+from vfx_matte.media.side_data import side_data_of
 
 _CHROMATICITY = 50000
 _LUMINANCE = 10000
@@ -45,20 +45,14 @@ class HdrMetadata:
 
 def hdr_of(frame: av.VideoFrame) -> HdrMetadata:
     """Read a frame's side data (libavutil/mastering_display_metadata.h: rationals, then two flags; two unsigned ints)."""
-    try:
-        side_data = cast("Any", frame.side_data)
-        display, light = (side_data.get(kind) for kind in _KINDS)
-    except ValueError:  # PyAV 18.1 cannot list the side data of frames that also hold EXIF
-        return HdrMetadata()
+    attached = side_data_of(frame)
+    display, light = attached.mastering_display, attached.light_level
     chromaticities: tuple[int, ...] = ()
     luminance: tuple[int, ...] = ()
     if display is not None:
-        *numbers, has_chromaticities, has_luminance = np.frombuffer(bytes(display), np.int32, 22).tolist()
+        *numbers, has_chromaticities, has_luminance = np.frombuffer(display, np.int32, 22).tolist()
         ratios = [Fraction(*pair) if pair[1] else Fraction(0) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
         chromaticities = tuple(round(ratio * _CHROMATICITY) for ratio in ratios[:8]) if has_chromaticities else ()
         luminance = tuple(round(ratio * _LUMINANCE) for ratio in ratios[8:]) if has_luminance else ()
-    levels = tuple(np.frombuffer(bytes(light), np.uint32, 2).tolist()) if light is not None else ()
+    levels = tuple(np.frombuffer(light, np.uint32, 2).tolist()) if light is not None else ()
     return HdrMetadata(chromaticities, luminance, levels)
-
-
-_KINDS = (SideDataType.MASTERING_DISPLAY_METADATA, SideDataType.CONTENT_LIGHT_LEVEL)

@@ -91,12 +91,6 @@ class Orientation:
             return cls(True, c < 0, b < 0)
         return None
 
-    @classmethod
-    def from_rotation(cls, degrees: int) -> Orientation | None:
-        """Turn counter-clockwise by `degrees`; None when it is no right angle."""
-        turns = {0: cls(), 90: cls(True, False, True), 180: cls(False, True, True), 270: cls(True, True, False)}
-        return turns.get(degrees % 360)
-
 
 def layout_of(pixel_format: str) -> PixelLayout | None:
     """The PixelLayout of a planar little-endian pixel format without its alpha plane; None for any other format."""

@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import av
-from av.sidedata.sidedata import Type as SideDataType
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
+from vfx_matte.media.side_data import side_data_of
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
 
@@ -110,9 +110,14 @@ def open_input(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def video_stream_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first real video stream (cover pictures do not count)."""
+    """The first real video stream (cover pictures do not count). Raises MediaError when nothing can decode it."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise MediaError(
+                    f"{str(path)!r} has pictures of a kind that FFmpeg cannot decode",
+                    hint="convert it to ProRes or H.264 with the program that made it",
+                )
             return stream
     raise MediaError(f"{str(path)!r} has no video", hint="give a file with a picture track")
 
@@ -193,11 +198,8 @@ def color_of(frame: av.VideoFrame) -> ColorTags:
 
 def orientation_of(frame: av.VideoFrame) -> Orientation | None:
     """How a frame must be turned for display; None when its matrix is no right-angle turn."""
-    try:
-        matrix = cast("Any", frame.side_data).get(SideDataType.DISPLAYMATRIX)
-    except ValueError:  # PyAV 18.1 knows no EXIF side data and then tells only the angle
-        return Orientation.from_rotation(frame.rotation)
-    return Orientation() if matrix is None else Orientation.from_display_matrix(bytes(matrix))
+    matrix = side_data_of(frame).display_matrix
+    return Orientation() if matrix is None else Orientation.from_display_matrix(matrix)
 
 
 @dataclass(frozen=True, slots=True)
