@@ -111,7 +111,7 @@ def test_pictures_of_every_kind_are_read(tmp_path: Path, mode: str, suffix: str)
     ("content", "message"),
     [
         (None, "there is no mask"),
-        (b"", "is not a picture"),
+        (b"", "is an empty file"),
         (b"hello", "is not a picture"),
         ("cut", "cannot read mask"),
         ("folder", "folder"),
@@ -134,7 +134,7 @@ def test_a_mask_that_cannot_be_read(tmp_path: Path, content: bytes | str | None,
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(MASK).save(tmp_path / "m.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    monkeypatch.setattr("vfx_matte.workspace.references.MOST_MASK_PIXELS", 100)
     with pytest.raises(MaskError, match="too large"):
         load_mask_picture(tmp_path / "m.png")
 

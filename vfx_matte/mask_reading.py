@@ -7,7 +7,7 @@ picture, or as a cut-out with alpha. `read_mask_colors` understands one, `unders
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,16 +26,20 @@ _NEARLY_BLACK = 32  # the brightest channel that JPEG or a careless brush may le
 class MaskPicture:
     """A mask as it was painted, before anybody knows what its colours mean.
 
-    pixels: bool, uint8 or uint16; (H, W) grey, (H, W, 3) R'G'B' or (H, W, 4) R'G'B' and straight alpha.
+    pixels: bool, uint8, uint16 or uint32; (H, W) grey, (H, W, 3) R'G'B' or (H, W, 4) R'G'B' and straight alpha. uint32 is
+    for (H, W) object ids only.
     palette: uint8 (N, 3) when pixels are uint8 (H, W) palette indices, else None.
+    notices: lines for people about how the file was read.
     """
 
     pixels: npt.NDArray[Any]
     palette: npt.NDArray[np.uint8] | None = None
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        pixels, kinds = self.pixels, (np.bool_, np.uint8, np.uint16)
-        if pixels.dtype not in kinds or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        pixels, kinds = self.pixels, (np.bool_, np.uint8, np.uint16, np.uint32)
+        fits = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.dtype != np.uint32)
+        if pixels.dtype not in kinds or not fits:
             raise ValueError(f"mask picture is {pixels.dtype} {pixels.shape}, expected bool, uint8 or uint16 (H, W[, 3 or 4])")
         if self.palette is not None and (pixels.ndim != 2 or pixels.dtype != np.uint8):
             raise ValueError(f"palette indices are {pixels.dtype} {pixels.shape}, expected uint8 (H, W)")
@@ -141,7 +145,7 @@ def read_mask_colors(
     Raises MaskError for another aspect, an empty mask, and pictures that are no flat colours (photographs).
     """
     known = KnownColors() if known is None else known
-    _check_aspect(picture.pixels.shape[:2], shape)
+    check_aspect(picture.pixels.shape[:2], shape)
     samples = _to_8bit(picture.pixels)
     if picture.palette is not None:
         reading = _read_palette(samples[..., 0], picture.palette, shape, known)
@@ -151,7 +155,7 @@ def read_mask_colors(
         reading = _read_colors(_drop_equal_channels(samples[..., :3]), shape, known)
     if not reading.coverage and not allow_empty:
         raise MaskError("mask is empty: nothing in it is painted", hint="paint the object in white or in a colour on black")
-    return reading
+    return replace(reading, notices=(*picture.notices, *reading.notices))
 
 
 def _read_palette(indices: Mask, palette: npt.NDArray[np.uint8], shape: tuple[int, int], known: KnownColors) -> MaskReading:
@@ -288,20 +292,21 @@ def _finish(
     return MaskReading(mask, kind, dict(sorted(colors.items())), coverage, tuple(notices))
 
 
-def _check_aspect(got: tuple[int, ...], shape: tuple[int, int]) -> None:
-    """Raise MaskError unless the picture has the clip's aspect: within 1 %, or 1.5 px at the smaller of both sizes."""
-    (height, width), (clip_height, clip_width) = got, shape
+def has_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
+    """Whether a picture (H, W) has the aspect of a clip (H, W): within 1 %, or 1.5 px at the smaller of both sizes."""
+    (height, width), (clip_height, clip_width) = size, shape
+    across = width * clip_height - height * clip_width
+    off_px = abs(across) / max(height, width, clip_height, clip_width)
+    return off_px <= 1.5 or abs(across) <= 0.01 * height * clip_width
 
-    def fits(height: int, width: int) -> bool:
-        across = width * clip_height - height * clip_width
-        off_px = abs(across) / max(height, width, clip_height, clip_width)
-        return off_px <= 1.5 or abs(across) <= 0.01 * height * clip_width
 
-    if fits(height, width):
+def check_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> None:
+    """Raise MaskError unless a picture (H, W) has the aspect of a clip (H, W), see `has_aspect`."""
+    if has_aspect(size, shape):
         return
-    turned = fits(width, height)
+    turned = has_aspect(size[::-1], shape)
     raise MaskError(
-        f"mask is {width}×{height}, which is not the aspect of the clip, {clip_width}×{clip_height}",
+        f"mask is {size[1]}×{size[0]}, which is not the aspect of the clip, {shape[1]}×{shape[0]}",
         hint="turn the mask: the clip is taken as it is displayed"
         if turned
         else "paint on a still of this clip: vfx-matte frame CLIP --at 0 -o still.png",

@@ -23,6 +23,7 @@ from vfx_matte.media.read import Frame, check_range
 from vfx_matte.media.sound import SoundTrack
 from vfx_matte.media.write import output_error
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.still_header import require_still
 from vfx_matte.timeline import FrameTime, Repairs, Timeline
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"})
@@ -133,6 +134,7 @@ class StillsReader:
 
 def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
     """Decode one picture. EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated."""
+    require_still(path)  # by content, before FFmpeg sees it
     with open_input(path) as container:
         if path.suffix.lower() == ".exr":
             container.streams.video[0].codec_context.options = {"apply_trc": "iec61966_2_1"}

@@ -266,7 +266,9 @@ def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, rep
             raise MaskError(f"frame {at} {problem}", hint="frames count from 0; give one mask for each")
         sources[at] = picture
     sources = dict(sorted(sources.items()))
-    pictures = ((at, load_mask_picture(one) if isinstance(one, Path) else one) for at, one in sources.items())
+    pictures = (
+        (at, load_mask_picture(one, shape=clip.info.shape) if isinstance(one, Path) else one) for at, one in sources.items()
+    )
     readings = dict(understand_references(pictures, shape=clip.info.shape))
     for at, reading in readings.items():
         for notice in reading.notices:

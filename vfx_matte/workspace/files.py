@@ -19,6 +19,8 @@ from vfx_matte.masks import Mask, Palette
 
 PART_SUFFIX = ".part"
 
+_MOST_PIXELS = 16384 * 8192  # of a mask that this program wrote; 16K
+
 Soft = npt.NDArray[np.uint8]
 """uint8 (H, W): the probability of one object, 255 = certain."""
 
@@ -77,11 +79,24 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
         picture.save(part, format="PNG", compress_level=1)
 
 
+def _open_png(path: Path) -> Image.Image:
+    """Open a picture of the workspace; whatever is not a PNG is not handed to any other decoder. Raises as Image.open."""
+    if (size := _png_size(path)) is not None and size[0] * size[1] > _MOST_PIXELS:
+        raise ValueError(f"it is {size[0]}×{size[1]}, more than any clip")
+    return Image.open(path, formats=["PNG"])
+
+
+def _png_size(path: Path) -> tuple[int, int] | None:
+    with path.open("rb") as file:
+        head = file.read(24)
+    return (int.from_bytes(head[16:20]), int.from_bytes(head[20:24])) if head[12:16] == b"IHDR" else None
+
+
 def load_mask(path: Path) -> Mask:
     """Read what `save_mask` wrote: uint8 (H, W), object ids. Raises MaskError for anything else."""
     try:
-        with Image.open(path) as picture:
-            if picture.format != "PNG" or picture.mode not in ("P", "L"):
+        with _open_png(path) as picture:
+            if picture.mode not in ("P", "L"):
                 raise MaskError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit palette PNG")
             return np.array(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -106,8 +121,8 @@ def load_soft(path: Path) -> Soft:
     """Read what `save_soft` wrote: uint8 (H, W), 255 = certain. Raises WorkspaceError for anything else."""
     hint = "delete it and run segment --soft --resume to make it again, or render with --no-soft-edges"
     try:
-        with Image.open(path) as picture:
-            if picture.format != "PNG" or picture.mode not in ("L", "1"):
+        with _open_png(path) as picture:
+            if picture.mode not in ("L", "1"):
                 raise WorkspaceError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit gray PNG", hint=hint)
             return np.array(picture.convert("L"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

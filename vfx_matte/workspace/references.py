@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vfx_matte.errors import MaskError
-from vfx_matte.mask_reading import MaskPicture
+from vfx_matte.errors import MaskError, MediaError, UsageError
+from vfx_matte.mask_reading import MaskPicture, check_aspect, has_aspect
+from vfx_matte.still_header import StillHeader, StillKind, read_still_header, require_still
+from vfx_matte.workspace.mask_modes import as_mask_picture
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+
+MOST_MASK_PIXELS = 8192 * 4320
+"""Pixels of the largest mask that is decoded, where the clip itself is not larger: 8K."""
+
+_PILLOW_NAMES: Mapping[StillKind, str] = {
+    "png": "PNG", "jpeg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "gif": "GIF", "webp": "WEBP", "pnm": "PPM", "tga": "TGA",
+    "psd": "PSD",
+}  # fmt: skip
 
 
 def parse_mask_argument(text: str) -> tuple[int, Path]:
@@ -24,36 +35,59 @@ def parse_mask_argument(text: str) -> tuple[int, Path]:
     return int(number), Path(path)
 
 
-def load_mask_picture(path: Path) -> MaskPicture:
-    """Read a painted mask: PNG, JPEG, TIFF, BMP or WebP of any depth. Raises MaskError when it cannot be read."""
+def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> MaskPicture:
+    """Read a painted mask: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM, TGA or PSD of any depth, told by content.
+
+    shape: (H, W) of the clip. A picture of another aspect, or far larger than the clip, is refused before it is decoded.
+    Raises MaskError when it cannot be read.
+    """
+    if not path.exists():
+        raise MaskError(f"there is no mask {path}", hint="check the path; --mask takes FRAME=path")
+    if path.is_dir():
+        raise MaskError(f"mask {path} is a folder", hint="give a folder of masks with --masks")
     try:
-        with Image.open(path) as opened:
-            return _as_arrays(ImageOps.exif_transpose(opened))
-    except FileNotFoundError as error:
-        raise MaskError(f"there is no mask {path}", hint="check the path; --mask takes FRAME=path") from error
-    except IsADirectoryError as error:
-        raise MaskError(f"mask {path} is a folder", hint="give a folder of masks with --masks") from error
+        header = _require_mask(path, shape)
+        with warnings.catch_warnings():  # what Pillow finds odd in a file is not for people
+            warnings.simplefilter("ignore")
+            return _decoded(path, header)
+    except MaskError:
+        raise
+    except (MediaError, UsageError) as error:
+        raise MaskError(f"mask {error.message}", hint=error.hint) from error
     except UnidentifiedImageError as error:
-        raise MaskError(f"mask {path} is not a picture", hint="save it as PNG") from error
-    except Image.DecompressionBombError as error:
-        raise MaskError(f"mask {path} is too large: {error}", hint="save it at the clip's size") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise MaskError(f"mask {path} is damaged: its header cannot be read", hint="save it as PNG") from error
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise MaskError(f"cannot read mask {path}: {error}", hint="open it in a painting program and save it as PNG") from error
 
 
-def _as_arrays(picture: Image.Image) -> MaskPicture:
-    if picture.mode == "P":
-        palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
-        return MaskPicture(np.array(picture), palette)
-    if picture.mode in ("1", "L", "RGB", "RGBA"):
-        return MaskPicture(np.array(picture))
-    if picture.mode == "F":
-        values = np.nan_to_num(np.array(picture, np.float32))
-        scale = 65535.0 if values.max(initial=0) <= 1 else 1.0
-        return MaskPicture(np.clip(np.rint(values * scale), 0, 65535).astype(np.uint16))
-    if picture.mode.startswith("I"):
-        return MaskPicture(np.clip(np.array(picture), 0, 65535).astype(np.uint16))
-    return MaskPicture(np.array(picture.convert("RGBA" if "A" in picture.getbands() else "RGB")))
+def _decoded(path: Path, header: StillHeader) -> MaskPicture:
+    with Image.open(path, formats=[_PILLOW_NAMES[header.kind]]) as opened:
+        if opened.width * opened.height > header.pixels:
+            raise ValueError(f"it is {header.width}×{header.height} and says {opened.width}×{opened.height} too")
+        notices = ("it has more than one picture; the first one is the mask",) if _has_more(opened) else ()
+        return replace(as_mask_picture(ImageOps.exif_transpose(opened)), notices=notices)
+
+
+def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
+    """The header of a mask that may be decoded. Raises MediaError, UsageError or MaskError."""
+    if shape is None:
+        header = require_still(path, most_pixels=MOST_MASK_PIXELS)
+    else:
+        header = read_still_header(path)
+        height, width = shape
+        sizes = ((header.height, header.width), (header.width, header.height))  # the second when it is turned by a tag
+        if not any(has_aspect(size, shape) for size in sizes):
+            check_aspect(sizes[0], shape)
+        header = require_still(
+            path, most_pixels=max(MOST_MASK_PIXELS, 4 * height * width), limit=f"the clip is {width}×{height}"
+        )
+    if header.kind not in _PILLOW_NAMES:
+        raise UsageError(f"{str(path)!r} is {header.kind.upper()}, which is not read as a mask", hint="save it as PNG")
+    return header
+
+
+def _has_more(opened: Image.Image) -> bool:
+    return bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
 
 
 def collect_references(
