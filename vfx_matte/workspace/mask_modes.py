@@ -66,7 +66,8 @@ def _from_float(values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     if top > 1 and bool((values == np.rint(values)).all()):
         return _from_whole(values.astype(np.int64), is_inverted=False)
     full = 1.0 if top <= 2 else 255.0 if top <= 256 else 65535.0
-    return np.rint(np.clip(values / full, 0, 1) * 65535).astype(np.uint16)
+    levels: npt.NDArray[np.uint16] = np.rint(np.clip(values / full, 0, 1) * 65535).astype(np.uint16)
+    return levels
 
 
 def _from_whole(values: npt.NDArray[Any], *, is_inverted: bool) -> npt.NDArray[Any]:
