@@ -34,6 +34,7 @@ class Room:
 # The first pattern that fits a module is its room. Nouns (floor 1) may import nouns that stand before them here.
 ROOMS = {
     "errors": Room(0),
+    "atomic": Room(1, "errors"),
     "timeline": Room(1, "errors"),
     "backend": Room(1, "errors", "numpy cv2 cupy cupyx"),
     "flat_colors": Room(1, "errors", "numpy cv2"),
@@ -42,7 +43,7 @@ ROOMS = {
     "picture": Room(1, "errors backend", "numpy"),
     "still_header": Room(1, "errors"),
     "keycolor": Room(1, "errors backend masks picture", "numpy"),
-    "media": Room(2, "errors timeline backend picture still_header masks.Image masks.RGB", "numpy av ffmpeg OpenEXR"),
+    "media": Room(2, "errors atomic timeline backend picture still_header masks.Image masks.RGB", "numpy av ffmpeg OpenEXR"),
     "interchange": Room(2, "errors picture", "opentimelineio"),
     "propagate.xmem*": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "errors backend masks", "numpy cv2"),
@@ -51,7 +52,7 @@ ROOMS = {
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),
-    "workspace": Room(2, "errors timeline backend masks mask_reading still_header", "numpy PIL"),
+    "workspace": Room(2, "errors atomic timeline backend masks mask_reading still_header", "numpy PIL"),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "quality": Room(2, "errors backend masks", "numpy cv2"),
     "webpage": Room(2, "errors masks", "numpy PIL"),

@@ -36,7 +36,7 @@ def test_another_folder_is_another_lock(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         WriterLock(tmp_path / "file" / "lock")
 
 

@@ -91,7 +91,7 @@ def test_a_program_without_layers_sees_white_on_black(project: CommandLine) -> N
 
 def test_odd_sizes_and_wide_pixels(tmp_path: Path, notices: Notices) -> None:
     ramp = np.arange(17 * 33, dtype=np.uint16).reshape(17, 33) * 100
-    with LayersWriter(tmp_path / "x" / "%d.exr", sample_aspect=Fraction(16, 15), notify=notices) as writer:
+    with LayersWriter(tmp_path / "x" / "%d.exr", sample_aspect=Fraction(16, 15)) as writer:
         writer.write(7, {"object3": ramp}, ramp, full=65535)
     attributes, channels = read_exr(tmp_path / "x" / "7.exr")
     np.testing.assert_allclose(channels["object3.A"], ramp / 65535, atol=2**-11)
@@ -103,7 +103,7 @@ def test_only_a_complete_folder_gets_its_name(tmp_path: Path, notices: Notices) 
     white = np.full((4, 4), 255, np.uint8)
 
     def write(frames: int, *, fail: bool = False) -> None:
-        with LayersWriter(place, sample_aspect=Fraction(1), notify=notices) as writer:
+        with LayersWriter(place, sample_aspect=Fraction(1)) as writer:
             for index in range(frames):
                 writer.write(index, {"object1": white}, white, full=255)
             if fail:
@@ -142,4 +142,4 @@ def test_without_the_package_it_says_what_to_install(project: CommandLine, monke
     ran = project.fails("maskvideo", "-o", "m/%07d.exr", code=1)
     assert ran.hint == "pip install 'vfx-matte[exr]'"
     with pytest.raises(UsageError):
-        LayersWriter(Path("m/x.exr"), sample_aspect=Fraction(1), notify=print)
+        LayersWriter(Path("m/x.exr"), sample_aspect=Fraction(1))

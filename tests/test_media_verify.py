@@ -149,7 +149,7 @@ def test_another_size_or_pixel_shape_is_found(make_clip: Make, check: Callable[[
 def test_an_image_sequence_has_no_rate_of_its_own(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
     clip = make_clip("plain.mp4")
     reader = open_clip(clip, notify=notices)
-    with StillsWriter(tmp_path / "stills", notify=notices) as writer:
+    with StillsWriter(tmp_path / "stills") as writer:
         for frame in reader.frames():
             writer.write(frame.picture, frame.time)
     assert verify_clip(clip, tmp_path / "stills", notify=notices).checks[1].ok
@@ -159,7 +159,7 @@ def test_an_image_sequence_has_no_rate_of_its_own(make_clip: Make, tmp_path: Pat
 
 def test_stills_are_counted_and_looked_into(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
     reader, folder = open_clip(make_clip("plain.mp4"), notify=notices), tmp_path / "stills"
-    with StillsWriter(folder, notify=notices) as writer:
+    with StillsWriter(folder) as writer:
         for frame in reader.frames():
             writer.write(frame.picture, frame.time)
     assert verify_stills(folder, 12).ok

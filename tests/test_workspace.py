@@ -31,7 +31,6 @@ from vfx_matte.workspace import (
     ReferenceRecord,
     SourceStamp,
     Workspace,
-    atomic_path,
     clip_name,
     collect_references,
     load_mask,
@@ -247,23 +246,6 @@ def test_a_failed_write_keeps_the_earlier_file(
     assert hint in caught.value.hint
     np.testing.assert_array_equal(load_mask(path), MASK)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_atomic_path_leaves_nothing_behind(tmp_path: Path) -> None:
-    final = tmp_path / "a b" / "out.mov"
-    with pytest.raises(KeyboardInterrupt), atomic_path(final) as part:  # noqa: PT012
-        assert part.parent == final.parent
-        assert part.name.endswith(".part")
-        part.write_bytes(b"half")
-        raise KeyboardInterrupt
-    assert list(final.parent.iterdir()) == []
-    with atomic_path(final) as part:
-        part.write_bytes(b"whole")
-        assert not final.exists()
-    assert final.read_bytes() == b"whole"
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="cannot write"), atomic_path(tmp_path / "file" / "x.png"):
-        pass
 
 
 # names

@@ -7,24 +7,31 @@ source's colours are not in these files, as they would first have to be made lin
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import re
+import shutil
+import struct
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.backend import Array, Notify, to_numpy
+from vfx_matte.atomic import AtomicFolder, output_error
+from vfx_matte.backend import Array, to_numpy
 from vfx_matte.errors import OutputError, UsageError
-from vfx_matte.media.folder import PictureFolder
+from vfx_matte.media.folder import other_file
 from vfx_matte.media.verify import Check, VerifyReport
-from vfx_matte.media.write import output_error
 
 SUFFIX = ".exr"
 _NUMBER = re.compile(r"%0?(\d*)d")
+_LINES_IN_BLOCK = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
+"""By the compression's number; others have one."""
+_HEADER_BYTES = 8192
 _MAGIC = b"\x76\x2f\x31\x01"
 
 
@@ -44,10 +51,10 @@ def check_name(path: Path) -> None:
 class LayersWriter:
     """Writes FOLDER/NAME.%07d.exr, one file a frame, numbered by frame index. Use as a context manager.
 
-    Files are made in FOLDER.part; only a complete folder gets its name, in place of an earlier result.
+    Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, path: Path, *, sample_aspect: Fraction, notify: Notify) -> None:
+    def __init__(self, path: Path, *, sample_aspect: Fraction) -> None:
         """path: with one number as printf writes it. sample_aspect: width of a pixel ÷ its height.
 
         Raises UsageError as `check_name` does, OutputError when OpenEXR is missing or the place cannot be written.
@@ -56,10 +63,7 @@ class LayersWriter:
         self.path = path
         self._exr: Any = _openexr()
         self._sample_aspect = float(sample_aspect)
-        try:
-            self._folder = PictureFolder(path.parent, is_ours=lambda name: _is_one_of(path, name), notify=notify)
-        except OSError as error:
-            raise output_error(path.parent, error) from error
+        self._folder = AtomicFolder(path.parent, stranger=lambda folder: stranger(path, folder))
 
     def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
         """Write one frame. mattes: by layer name, (H, W) unsigned integers up to `full`; together: all of them in one."""
@@ -70,12 +74,14 @@ class LayersWriter:
             "type": self._exr.scanlineimage,
             "pixelAspectRatio": self._sample_aspect,
         }
-        place = self._folder.part / (self.path.name % index)
+        part, place = self._folder.part / (self.path.name % index), self.path.parent / (self.path.name % index)
         try:
             with self._exr.File(header, planes) as file:
-                file.write(str(place))
+                file.write(str(part))
         except (OSError, RuntimeError) as error:  # OpenEXR tells of a full disk as a RuntimeError
-            raise output_error(place, error) from error
+            raise output_error(place, _disk_error(part, planes) or error) from error
+        if not is_whole(part):  # or not at all, when only its last bytes found no room
+            raise output_error(place, _disk_error(part, planes) or OSError(errno.EIO, "only a part of it could be written"))
 
     def __enter__(self) -> Self:
         return self
@@ -83,16 +89,14 @@ class LayersWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if error is None:
-                self._folder.finish()
-        except OSError as problem:
-            raise output_error(self.path.parent, problem) from problem
+                self._folder.keep()
         finally:
             self._folder.discard()
 
 
 def verify_layers(path: Path, count: int, layers: tuple[str, ...]) -> VerifyReport:
-    """Whether there is one EXR file for each of `count` frames, the last one whole and with its layers."""
-    missing = next((index for index in range(count) if not _begins_as_exr(path.parent / (path.name % index))), None)
+    """Whether there is one EXR file for each of `count` frames, each whole, the last one with its layers."""
+    missing = next((index for index in range(count) if not is_whole(path.parent / (path.name % index))), None)
     checks = [
         Check("frame count", missing is None, f"{count} files" if missing is None else f"{path.name % missing} is missing")
     ]
@@ -110,6 +114,11 @@ def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
     return shares
 
 
+def stranger(path: Path, folder: Path) -> str:
+    """The name of something in `folder` that is not named as `path` names its files, "" = nothing."""
+    return other_file(folder, is_ours=lambda name: _is_one_of(path, name))
+
+
 def _is_one_of(path: Path, name: str) -> bool:
     head, tail = path.name[: _start(path)], _NUMBER.sub("", path.name)[_start(path) :]
     middle = name[len(head) : len(name) - len(tail)]
@@ -122,12 +131,52 @@ def _start(path: Path) -> int:
     return match.start()
 
 
-def _begins_as_exr(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
+    """Whether an EXR file of scan lines has all of them: every offset of its table is set and the last one's lines are there.
+
+    Source: "OpenEXR File Layout", openexr.com: magic, version, attributes up to an empty name, one offset for each block.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(4) == _MAGIC
-    except OSError:
+            if file.read(4) != _MAGIC:
+                return False
+            file.read(4)
+            window, lines_in_block = None, 1
+            while name := _text(file):
+                kind, size = _text(file), int.from_bytes(_exactly(file, 4), "little")
+                value = _exactly(file, size)
+                if (name, kind) == (b"dataWindow", b"box2i"):
+                    window = struct.unpack("<4i", value)
+                elif (name, kind) == (b"compression", b"compression"):
+                    lines_in_block = _LINES_IN_BLOCK.get(value[0], 1)
+            if window is None:
+                return False
+            count = -(-(window[3] - window[1] + 1) // lines_in_block)
+            offsets = struct.unpack(f"<{count}Q", _exactly(file, 8 * count))
+            file.seek(max(offsets))
+            _, size = struct.unpack("<iI", _exactly(file, 8))
+            return bool(min(offsets) > 0 and path.stat().st_size >= max(offsets) + 8 + size)
+    except (OSError, EOFError):
         return False
+
+
+def _text(file: IO[bytes]) -> bytes:
+    return b"".join(iter(lambda: _exactly(file, 1), b"\0"))
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    found = file.read(size)
+    if len(found) < size:
+        raise EOFError
+    return found
+
+
+def _disk_error(part: Path, planes: Mapping[str, npt.NDArray[np.float16]]) -> OSError | None:
+    """That the disk is full, when what is free would not hold the samples, the most that a file of them takes."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(part.parent).free < sum(plane.nbytes for plane in planes.values()) + _HEADER_BYTES:
+            return OSError(errno.ENOSPC, "No space left on device")
+    return None
 
 
 def _openexr() -> Any:  # noqa: ANN401  a module

@@ -11,9 +11,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.atomic import atomic_path, output_error
 from vfx_matte.masks import Image
 from vfx_matte.media.pixels import convert, frame_from, put_tags
-from vfx_matte.media.write import output_error
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.timeline import Timeline
 
@@ -29,41 +29,37 @@ def make_clip(
     images: uint8 (H, W, 3) R'G'B' of even size, one for each entry of `timeline`. sound: float32 (channels, samples) in
     [-1, 1] from time zero. Written under a temporary name, renamed when complete. Raises OutputError.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scale = str(timeline.time_base.denominator)
-        with av.open(f"file:{part}", "w", format="mp4", options={"video_track_timescale": scale}) as output:
-            video: Any = output.add_stream(
-                "libx264", rate=timeline.average_fps.limit_denominator(1001), options={"crf": "14", "preset": "fast"}
-            )
-            track: Any = output.add_stream("aac", rate=rate, layout="stereo" if len(sound) == 2 else "mono")
-            video.pix_fmt = "yuv420p"
-            video.codec_context.time_base = video.time_base = timeline.time_base
-            put_tags(video.codec_context, BT709)
-            durations: dict[int, int] = {}
-            done = 0
-            for image, time in zip(images, timeline, strict=True):
-                if not durations:
-                    video.height, video.width, _ = image.shape
-                planes = tuple(np.ascontiguousarray(image[..., channel]) for channel in range(3))
-                picture = Picture(planes, PixelLayout("rgb", 8), ColorTags("gbr", "pc"))
-                frame = convert(frame_from(picture), "yuv420p", picture.color, to=BT709)
-                put_tags(frame, BT709)
-                frame.pts, frame.time_base = time.pts, timeline.time_base
-                durations[time.pts] = time.duration
-                _mux(output, video.encode(frame), durations)
-                until = min(sound.shape[1], round(time.end * rate))
-                while done < until:
-                    output.mux(track.encode(_sound_frame(sound[:, done : done + SOUND_BLOCK], done, rate)))
-                    done += SOUND_BLOCK
-            _mux(output, video.encode(None), durations)
-            output.mux(track.encode(None))
-        part.replace(path)
-    except (av.FFmpegError, OSError) as error:
-        raise output_error(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(path, durable=True) as part:
+        try:
+            scale = str(timeline.time_base.denominator)
+            with av.open(f"file:{part}", "w", format="mp4", options={"video_track_timescale": scale}) as output:
+                video: Any = output.add_stream(
+                    "libx264", rate=timeline.average_fps.limit_denominator(1001), options={"crf": "14", "preset": "fast"}
+                )
+                track: Any = output.add_stream("aac", rate=rate, layout="stereo" if len(sound) == 2 else "mono")
+                video.pix_fmt = "yuv420p"
+                video.codec_context.time_base = video.time_base = timeline.time_base
+                put_tags(video.codec_context, BT709)
+                durations: dict[int, int] = {}
+                done = 0
+                for image, time in zip(images, timeline, strict=True):
+                    if not durations:
+                        video.height, video.width, _ = image.shape
+                    planes = tuple(np.ascontiguousarray(image[..., channel]) for channel in range(3))
+                    picture = Picture(planes, PixelLayout("rgb", 8), ColorTags("gbr", "pc"))
+                    frame = convert(frame_from(picture), "yuv420p", picture.color, to=BT709)
+                    put_tags(frame, BT709)
+                    frame.pts, frame.time_base = time.pts, timeline.time_base
+                    durations[time.pts] = time.duration
+                    _mux(output, video.encode(frame), durations)
+                    until = min(sound.shape[1], round(time.end * rate))
+                    while done < until:
+                        output.mux(track.encode(_sound_frame(sound[:, done : done + SOUND_BLOCK], done, rate)))
+                        done += SOUND_BLOCK
+                _mux(output, video.encode(None), durations)
+                output.mux(track.encode(None))
+        except av.FFmpegError as error:
+            raise output_error(path, error) from error
 
 
 def _mux(output: av.container.OutputContainer, packets: list[Any], durations: dict[int, int]) -> None:

@@ -14,14 +14,14 @@ from typing import Self
 import av
 import numpy as np
 
+from vfx_matte.atomic import AtomicFolder, output_error
 from vfx_matte.backend import Array, Notify
 from vfx_matte.errors import MediaError, UsageError
-from vfx_matte.media.folder import PictureFolder
+from vfx_matte.media.folder import other_file
 from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
 from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
 from vfx_matte.media.read import Frame, check_range
 from vfx_matte.media.sound import SoundTrack
-from vfx_matte.media.write import output_error
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.still_header import require_still
 from vfx_matte.timeline import FrameTime, Repairs, Timeline
@@ -148,18 +148,15 @@ class StillsWriter:
     """Writes pictures as a folder of PNG files named by frame index, 0000000.png first. Use as a context manager.
 
     8-bit pictures become rgb24, rgba or gray files, deeper ones 16-bit files; YUV is converted with the picture's own matrix
-    and range. Files are made in NAME.part; only a complete folder gets its name, in place of an earlier result.
+    and range. Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, folder: Path, *, notify: Notify) -> None:
-        """Make the folder's .part. Raises OutputError when the place cannot be written or holds other files."""
+    def __init__(self, folder: Path) -> None:
+        """Begin the folder. Raises OutputError when the place cannot be written or holds other files."""
         self.path = folder
         self._encoder: av.VideoCodecContext | None = None
         self._next = 0
-        try:
-            self._folder = PictureFolder(folder, is_ours=lambda name: _WRITTEN.match(name) is not None, notify=notify)
-        except OSError as error:
-            raise output_error(folder, error) from error
+        self._folder = AtomicFolder(folder, stranger=stranger)
 
     @property
     def tracks(self) -> list[SoundTrack]:
@@ -191,9 +188,9 @@ class StillsWriter:
         try:
             if self._encoder is not None:
                 self._save(self._encoder.encode(None))
-            self._folder.finish()
         except (av.FFmpegError, OSError) as error:
             raise output_error(self.path, error) from error
+        self._folder.keep()
 
     def __enter__(self) -> Self:
         return self
@@ -204,6 +201,11 @@ class StillsWriter:
                 self._finish()
         finally:
             self._folder.discard()
+
+
+def stranger(folder: Path) -> str:
+    """The name of something in `folder` that StillsWriter would not write, "" = nothing."""
+    return other_file(folder, is_ours=lambda name: _WRITTEN.match(name) is not None)
 
 
 def written_stills(folder: Path) -> list[int]:

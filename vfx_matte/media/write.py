@@ -1,13 +1,12 @@
 """Frames to files. Takes pictures with their source's exact times, gives a finished file under its name, or nothing.
 
 Timestamps are the source's: exact in MP4 and MOV (same time base), rounded to the millisecond in Matroska and WebM, which
-can hold nothing finer. A file is written as NAME.part and renamed when complete.
+can hold nothing finer. A file gets its name when it is complete.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +17,8 @@ import av
 import av.filter
 from av.video.frame import PictureType
 
+from vfx_matte.atomic import AtomicFile, output_error
 from vfx_matte.backend import Notify
-from vfx_matte.errors import OutputError
 from vfx_matte.media import matroska
 from vfx_matte.media.formats import CODECS, EncodePlan
 from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
@@ -27,25 +26,6 @@ from vfx_matte.media.probe import FIELD_ORDERS, ClipInfo
 from vfx_matte.media.sound import SoundCopier, SoundTrack
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
-
-_HINTS = {
-    errno.ENOSPC: "the disk is full: free some space, or choose another place with -o",
-    errno.EACCES: "the folder is not writable: choose another place with -o",
-    errno.EROFS: "the folder is read-only: choose another place with -o",
-    errno.EPERM: "the folder is not writable: choose another place with -o",
-    errno.ENOENT: "the folder does not exist: create it, or choose another place with -o",
-    errno.EEXIST: "part of the path is a file: choose another place with -o",
-    errno.ENOTDIR: "part of the path is a file: choose another place with -o",
-    errno.EISDIR: "that is a folder: give a file name",
-}
-
-
-def output_error(path: Path, error: Exception) -> OutputError:
-    """Turn a system or FFmpeg error met while writing `path` into one line and a hint."""
-    number = getattr(error, "errno", None)
-    reason = getattr(error, "strerror", None) or str(error)
-    hint = _HINTS.get(number, "try another --codec or place") if isinstance(number, int) else ""
-    return OutputError(f"{str(path)!r} cannot be written: {reason}", hint=hint)
 
 
 def output_time_base(timeline: Timeline, plan: EncodePlan) -> Fraction:
@@ -75,7 +55,6 @@ class VideoWriter:
         """
         self.path = path
         self.plan = plan
-        self._part = path.with_name(path.name + ".part")
         self._source = source
         self._base = output_time_base(source.timeline, plan)
         self._shift = source.origin
@@ -84,8 +63,10 @@ class VideoWriter:
         self._sound: SoundCopier | None = None
         self._output: av.container.OutputContainer | None = None
         self._fields: _FieldMarker | None = None
+        self._place = AtomicFile(path)
+        self._part = self._place.part
         try:
-            _prepare_place(path, self._part)
+            self._part.touch()  # FFmpeg opens it only with the first packet
             self._output = av.open(f"file:{self._part}", "w", format=plan.container.muxer, options=self._muxer_options())
             if source.is_interlaced and not self._keeps_fields:
                 notify(f"{path.name}: {plan.codec} codes whole frames; fields are kept line for line, marked progressive")
@@ -186,17 +167,16 @@ class VideoWriter:
             self._output.close()
             if not self.plan.container.exact_time and self._source.sample_aspect != 1:
                 matroska.set_pixel_shape(self._part, self._source.sample_aspect, size=(self._stream.width, self._stream.height))
-            self._part.replace(self.path)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise output_error(self.path, error) from error
+        self._place.keep()
 
     def _discard(self) -> None:
         if self._output is not None:
             # The file is thrown away; the first error is the one to report.
             with contextlib.suppress(av.FFmpegError, OSError):
                 self._output.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink()
+        self._place.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -208,16 +188,7 @@ class VideoWriter:
         finally:
             if self._sound:
                 self._sound.__exit__(None, None, None)
-            if self._part.exists():
-                self._discard()
-
-
-def _prepare_place(path: Path, part: Path) -> None:
-    """Make the folder and an empty .part now: FFmpeg would open it only with the first packet. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-    part.touch()
+            self._discard()
 
 
 class _FieldMarker:

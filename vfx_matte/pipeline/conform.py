@@ -10,19 +10,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.errors import UsageError, VerifyError
+from vfx_matte.atomic import atomic_files
+from vfx_matte.errors import UsageError
 from vfx_matte.masks import Mask
 from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.sketch import Sketches, sketch_of_alpha
 from vfx_matte.media.targets import target_named
+from vfx_matte.media.verify import Check
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.look import Look, chosen_objects
 from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, write_outputs, write_source
@@ -41,7 +43,7 @@ USUAL_OUTPUTS = ("source", "greenback", "alpha", "maskvideo")
 _USUAL_SUFFIXES = {"alpha": ".mov", "maskvideo": ".mov"}
 
 FOLDER_NAME = "conform"
-MAP_NAME = "frame_map"
+MAP_NAMES = ("frame_map.json", "frame_map.csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,8 @@ def conform(
     fps: frames per second; None takes the standard rate nearest to the clip's own (timeline.nearest_standard_rate).
     outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no masks. target: the program they
     are for, as in `encode`. folder: where everything goes. The source is made first, then all renders in one pass; every file
-    is verified. Raises UsageError, MediaError, OutputError or VerifyError; files that were finished before stay.
+    is verified, and they get their names together with their map. Raises UsageError, MediaError, OutputError or VerifyError;
+    an earlier result then stays as it is.
     """
     wanted = _wanted(clip, outputs)
     if folder.suffix.lower() in CONTAINERS and not folder.is_dir():
@@ -136,17 +139,18 @@ def conform(
     rate = fps or nearest_standard_rate(info.timeline)
     starts = [track.start for track in info.audio if track.start is not None]
     frame_map = on_grid(info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None)
-    with Sketches() as pictures, Sketches() as masks:
+    with atomic_files(folder, stale=MAP_NAMES) as part, Sketches() as pictures, Sketches() as masks:
         work = _Work(
             clip=clip, reader=ConformedReader(reader, frame_map, sketches=pictures, notify=reporter.notify),
             frame_map=frame_map, pictures=pictures, masks=masks, look=look, shown=shown,
-            encode=replace(encode, target=target or encode.target), folder=folder, reporter=reporter,
+            encode=replace(encode, target=target or encode.target), folder=part, final=folder, reporter=reporter,
         )  # fmt: skip
-        results: dict[str, RenderResult] = {}
+        made: dict[str, RenderResult] = {}
         if "source" in wanted:
-            results["source"] = work.source()
-        results |= work.renders([kind for kind in wanted if kind != "source"])
-    map_files = _write_map(folder, info.timeline, frame_map, {kind: result.output for kind, result in results.items()})
+            made["source"] = work.source()
+        made |= work.renders([kind for kind in wanted if kind != "source"])
+        _write_map(part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()})
+    results = {kind: replace(result, output=folder / result.output.name) for kind, result in made.items()}
     if frame_map.lead:
         reporter.notify(f"the sound begins before the picture: the first picture is held for {frame_map.lead} frames")
     start = frame_map.timeline.pts[0]
@@ -155,7 +159,7 @@ def conform(
         timeline=frame_map.timeline.shifted(-start),
         frame_map=frame_map.indices,
         files={kind: result.output for kind, result in results.items()},
-        map_files=map_files,
+        map_files=(folder / MAP_NAMES[0], folder / MAP_NAMES[1]),
         source_count=frame_map.source_count,
         duplicated=frame_map.duplicated,
         dropped=frame_map.dropped,
@@ -188,7 +192,10 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """What all outputs of one run have in common. pictures, masks: sketches of what was decoded, by source frame."""
+    """What all outputs of one run have in common. folder: where they are made; final: where they belong.
+
+    pictures, masks: sketches of what was decoded, by source frame.
+    """
 
     clip: SourceClip | SegmentedClip
     reader: ConformedReader
@@ -199,18 +206,18 @@ class _Work:
     shown: ConformLook
     encode: EncodeOptions
     folder: Path
+    final: Path
     reporter: Reporter
 
     def source(self) -> RenderResult:
         """The clip itself, compared with the frame map. Raises VerifyError when it differs."""
         path, encode = self._place("source")
         info = self.reader.info
-        refuse_to_replace(info.path, path, "the source clip")
         layout = replace(info.layout, has_alpha=False)
         plan = encode_plan(path, info, layout=layout, color=info.color, encode=encode, reporter=self.reporter)
-        made = write_source(self.reader, path, plan, sound=encode.sound, reporter=self.reporter)
-        _forget_map(self.folder)
-        return self._compared("source", made)
+        return write_source(
+            self.reader, path, plan, sound=encode.sound, more_checks=self._checks("source"), reporter=self.reporter
+        )
 
     def renders(self, kinds: Sequence[str]) -> dict[str, RenderResult]:
         """What the masks show, by kind, made in one pass and compared with the frame map. Raises VerifyError if one differs."""
@@ -224,30 +231,28 @@ class _Work:
         )  # fmt: skip
         style = mask_style(self.shown.style, encode=self.encode, objects=objects)
         planner = Planner(clip, self.reporter)
-        made = write_outputs(clip, [self._planned(planner, kind, style) for kind in kinds], self.reporter)
-        _forget_map(self.folder)
-        return {kind: self._compared(kind, result, style=style) for kind, result in zip(kinds, made, strict=True)}
+        planned = [replace(self._planned(planner, kind, style), more_checks=self._checks(kind, style=style)) for kind in kinds]
+        return dict(zip(kinds, write_outputs(clip, planned, self.reporter), strict=True))
 
-    def _compared(self, kind: str, result: RenderResult, *, style: str = "") -> RenderResult:
-        checks = [check_constant_rate(result.output, self.frame_map)]
-        if (kind, style) == ("maskvideo", "luma"):
-            checks.append(check_frames(result.output, self.frame_map, self.masks, notify=self.reporter.notify))
-        elif kind != "maskvideo":
-            inside = None if kind in ("source", "overlay") else self.masks
-            checks.append(
-                check_frames(result.output, self.frame_map, self.pictures, inside=inside, notify=self.reporter.notify)
-            )
-        report = replace(result.verified, checks=(*result.verified.checks, *checks))
-        if not report.ok:
-            raise VerifyError(
-                f"{result.output.name} does not follow its frame map: {report.first_difference}",
-                hint="it is kept for inspection; please report this with the output of `vfx-matte probe`",
-            )
-        return replace(result, verified=report)
+    def _checks(self, kind: str, *, style: str = "") -> Callable[[Path], list[Check]]:
+        """What compares a finished file with the frame map."""
+
+        def compare(output: Path) -> list[Check]:
+            checks = [check_constant_rate(output, self.frame_map)]
+            if (kind, style) == ("maskvideo", "luma"):
+                checks.append(check_frames(output, self.frame_map, self.masks, notify=self.reporter.notify))
+            elif kind != "maskvideo":
+                inside = None if kind in ("source", "overlay") else self.masks
+                checks.append(check_frames(output, self.frame_map, self.pictures, inside=inside, notify=self.reporter.notify))
+            return checks
+
+        return compare
 
     def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
         path, encode = self._place(kind)
         shown, look = self.shown, self.look
+        if kind == "greenback" and shown.background:
+            refuse_to_replace(Path(shown.background), self.final / path.name, "the background")
         if kind == "greenback":
             return planner.greenback(path, key=shown.key, background=shown.background, look=look, encode=encode)
         if kind == "alpha":
@@ -263,20 +268,11 @@ class _Work:
             kind, info=self.reader.info, output=None, folder=self.folder, usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
             encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha", reporter=self.reporter,
         )  # fmt: skip
+        refuse_to_replace(self.reader.info.path, self.final / f"{name}{path.suffix}", "the source clip")
         return self.folder / f"{name}{path.suffix}", encode
 
 
-def _map_paths(folder: Path) -> tuple[Path, Path]:
-    return folder / f"{MAP_NAME}.json", folder / f"{MAP_NAME}.csv"
-
-
-def _forget_map(folder: Path) -> None:
-    """Remove an earlier run's map, which does not describe files that were made since."""
-    for path in _map_paths(folder):
-        path.unlink(missing_ok=True)
-
-
-def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]) -> tuple[Path, Path]:
+def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]) -> None:
     """Save the frame map beside the files, as JSON for programs and as CSV for people."""
     start = frame_map.timeline.start
     rows = [
@@ -302,7 +298,6 @@ def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Map
         "map": list(frame_map.indices),
         "error_ms": [round(float(error * 1000), 3) for error in frame_map.errors],
     }
-    as_json, as_csv = _map_paths(folder)
-    write_text(as_json, json.dumps(facts, ensure_ascii=False) + "\n")
-    write_text(as_csv, text.getvalue())
-    return as_json, as_csv
+    as_json, as_csv = MAP_NAMES
+    write_text(folder / as_json, json.dumps(facts, ensure_ascii=False) + "\n")
+    write_text(folder / as_csv, text.getvalue())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+from vfx_matte.atomic import AtomicFolder
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
-from vfx_matte.media.layers import LayersWriter, check_name, verify_layers
+from vfx_matte.media.layers import LayersWriter, check_name, stranger, verify_layers
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
-from vfx_matte.pipeline.outputs import RenderResult, notify_empty, passed, shots
+from vfx_matte.pipeline.outputs import RenderResult, keep_verified, notify_empty, shots
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip
 from vfx_matte.pipeline.render import check_request
@@ -39,16 +41,21 @@ def render_layers(clip: SegmentedClip, *, output: Path, style: str, look: Look, 
     started, count, objects = clock.monotonic(), len(clip.info.timeline), chosen_objects(clip, look)
     empty = 0
     with (
-        closing(ahead(_mattes(clip, objects, look))) as made,
-        LayersWriter(output, sample_aspect=clip.info.sample_aspect, notify=reporter.notify) as writer,
-        reporter.progress("EXR layers", count) as step,
+        AtomicFolder(output.parent, stranger=partial(stranger, output)) as place,
+        place.named(),
     ):
-        for index, (together, singles, has_mask) in enumerate(made):
-            layers = {layer_name(object_id): matte.alpha for object_id, matte in singles.items()}
-            writer.write(index, layers, together.alpha, full=together.full)
-            empty += not has_mask
-            step()
-    verified = passed(verify_layers(output, count, tuple(map(layer_name, objects))))
+        part = place.part / output.name
+        with (
+            closing(ahead(_mattes(clip, objects, look))) as made,
+            LayersWriter(part, sample_aspect=clip.info.sample_aspect) as writer,
+            reporter.progress("EXR layers", count) as step,
+        ):
+            for index, (together, singles, has_mask) in enumerate(made):
+                layers = {layer_name(object_id): matte.alpha for object_id, matte in singles.items()}
+                writer.write(index, layers, together.alpha, full=together.full)
+                empty += not has_mask
+                step()
+        verified = keep_verified(place, partial(verify_layers, part, count, tuple(map(layer_name, objects))))
     clip.record(output.parent, "EXR layers", {"encoding": ENCODING})
     notify_empty(empty, count, reporter)
     return RenderResult(output, ENCODING, count, empty, verified, clock.monotonic() - started)

@@ -2,7 +2,7 @@
 
 However many there are, the clip is decoded once for all of them, and so is a matte that several show made once: a frame is
 decoded in one thread, turned into every file's picture in a second, and encoded in the caller's. No file gets its name
-before the last frame is in all of them.
+before the last frame is in all of them and it is verified; one that fails is kept beside its place, under a name that says so.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vfx_matte.errors import VerifyError
+from vfx_matte.atomic import AtomicFile, AtomicFolder
+from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, Frame
-from vfx_matte.media.stills import StillsWriter
-from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output, verify_stills
+from vfx_matte.media.sound import SoundTrack
+from vfx_matte.media.stills import StillsWriter, stranger
+from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.write import VideoWriter
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.overlap import ahead
@@ -69,6 +71,7 @@ class PlannedOutput:
 
     plan: how it is encoded, None = as PNG files in a folder. label: what it is, for people. compose: gives the picture that it
     shows, frames in order. decodes: whether `compose` looks at pictures of the clip. sound: whether it gets the clip's.
+    more_checks: of a finished file, beyond what is verified of every output; it raises MediaError as that does.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class PlannedOutput:
     compose: Callable[[Shot], Picture]
     decodes: bool = True
     sound: bool = True
+    more_checks: Callable[[Path], Sequence[Check]] | None = None
 
     @property
     def encoding(self) -> str:
@@ -87,33 +91,41 @@ class PlannedOutput:
 def write_outputs(clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporter: Reporter) -> list[RenderResult]:
     """Make files side by side, then verify each in the fast form. Raises OutputError, MediaError or VerifyError.
 
-    A failure while frames are written leaves earlier files of these names as they are.
+    A failure leaves earlier files of these names as they are; a file that differs from what it should be is kept as
+    NAME.failed-verification beside them.
     """
     started, count = clock.monotonic(), len(clip.info.timeline)
     every = shots(clip, decode=any(one.decodes for one in outputs))
-    writers, empty = _written(clip.info, every, outputs, reporter)
-    verified = []
-    for one, writer in zip(outputs, writers, strict=True):
-        verified.append(_verified(clip.info, one, writer, reporter))
+    made, empty = _made(clip.info, every, outputs, reporter)
+    for one, (_, tracks) in zip(outputs, made, strict=True):
         facts: dict[str, str | bool] = {"encoding": one.encoding}
-        if isinstance(writer, VideoWriter):
-            facts["sound"] = bool(writer.tracks)
+        if one.plan is not None:
+            facts["sound"] = bool(tracks)
         clip.record(one.path, one.label, facts)
     notify_empty(empty, count, reporter)
     seconds = clock.monotonic() - started
     return [
         RenderResult(one.path, one.encoding, count, empty, report, seconds)
-        for one, report in zip(outputs, verified, strict=True)
+        for one, (report, _) in zip(outputs, made, strict=True)
     ]
 
 
-def write_source(reader: ClipReader, path: Path, plan: EncodePlan, *, sound: bool, reporter: Reporter) -> RenderResult:
+def write_source(
+    reader: ClipReader,
+    path: Path,
+    plan: EncodePlan,
+    *,
+    sound: bool,
+    more_checks: Callable[[Path], Sequence[Check]] | None = None,
+    reporter: Reporter,
+) -> RenderResult:
     """Encode a clip as it is, which needs no masks, and verify it. Raises OutputError, MediaError or VerifyError."""
     started, info = clock.monotonic(), reader.info
-    output = PlannedOutput(path=path, plan=plan, label="source", compose=lambda shot: shot.picture, sound=sound)
+    output = PlannedOutput(
+        path=path, plan=plan, label="source", compose=lambda shot: shot.picture, sound=sound, more_checks=more_checks
+    )
     every = (Shot(frame.index, frame.time, None, frame) for frame in reader.frames())
-    (writer,), _ = _written(info, every, [output], reporter)
-    report = _verified(info, output, writer, reporter)
+    ((report, _),), _ = _made(info, every, [output], reporter)
     return RenderResult(path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started)
 
 
@@ -128,13 +140,23 @@ def shots(clip: SegmentedClip, *, decode: bool) -> Generator[Shot, None, None]:
             yield Shot(frame.index, frame.time, clip.mask(frame.index), frame)
 
 
-def passed(report: VerifyReport) -> VerifyReport:
-    """The report, when nothing differs. Raises VerifyError otherwise."""
-    if not report.ok:
+def keep_verified(place: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]) -> VerifyReport:
+    """Give a finished output its name when nothing differs; its report. Raises VerifyError otherwise, and OutputError.
+
+    The output then lies beside its place, under a name that says that it failed.
+    """
+    try:
+        report = replace(verify(), output=place.final)
+        problem = "" if report.ok else f"differs from its source: {report.first_difference}"
+    except MediaError as error:
+        problem = f"cannot be read back: {error.message.replace(str(place.part), str(place.final))}"
+    if problem:
         raise VerifyError(
-            f"{report.output.name} differs from its source: {report.first_difference}",
-            hint="it is kept for inspection; please report this with the output of `vfx-matte probe`",
+            f"{place.final.name} {problem}",
+            hint=f"it is kept as {str(place.keep_failed())!r}, and no earlier file was replaced;"
+            " please report this with the output of `vfx-matte probe`",
         )
+    place.keep()
     return report
 
 
@@ -144,10 +166,37 @@ def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
         reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 
 
+def _made(
+    info: ClipInfo, every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
+) -> tuple[list[tuple[VerifyReport, list[SoundTrack]]], int]:
+    """Write, verify and name every output. The report and the sound of each, and the number of frames that had no mask."""
+    with ExitStack() as held:
+        places: list[AtomicFile | AtomicFolder] = []
+        for one in outputs:
+            places.append(_place(one))
+            held.enter_context(places[-1])
+            held.enter_context(places[-1].named())
+        made = [replace(one, path=place.part) for one, place in zip(outputs, places, strict=True)]
+        tracks, empty = _written(info, every, made, reporter)
+        reports, failures = [], list[VfxMatteError]()
+        for one, place, sound in zip(made, places, tracks, strict=True):
+            try:
+                reports.append(keep_verified(place, partial(_verified, info, one, sound, reporter)))
+            except VfxMatteError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return list(zip(reports, tracks, strict=True)), empty
+
+
+def _place(output: PlannedOutput) -> AtomicFile | AtomicFolder:
+    return AtomicFile(output.path) if output.plan is not None else AtomicFolder(output.path, stranger=stranger)
+
+
 def _written(
     info: ClipInfo, every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
-) -> tuple[list[VideoWriter | StillsWriter], int]:
-    """Write every frame into every output. The writers, finished, and the number of frames that had no mask."""
+) -> tuple[list[list[SoundTrack]], int]:
+    """Write every frame into every output. The sound of each, and the number of frames that had no mask."""
     writers: list[VideoWriter | StillsWriter] = []
     label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
     with ExitStack() as stack:
@@ -161,7 +210,7 @@ def _written(
                 writer.write(picture, time)
             empty += not has_mask
             step()
-    return writers, empty
+    return [writer.tracks for writer in writers], empty
 
 
 def _composed(
@@ -174,13 +223,17 @@ def _composed(
 
 def _writer(info: ClipInfo, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
     if output.plan is None:
-        return StillsWriter(output.path, notify=reporter.notify)
+        return StillsWriter(output.path)
     return VideoWriter(output.path, output.plan, source=info, sound=output.sound, notify=reporter.notify)
 
 
-def _verified(info: ClipInfo, output: PlannedOutput, writer: VideoWriter | StillsWriter, reporter: Reporter) -> VerifyReport:
-    """Compare a finished file with what was asked for."""
-    if output.plan is None or isinstance(writer, StillsWriter):
-        return passed(verify_stills(output.path, len(info.timeline)))
-    expected = replace(expectation_of(info, tracks=writer.tracks), color=output.plan.color)
-    return passed(verify_output(output.path, expected, thorough=False, notify=reporter.notify))
+def _verified(info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], reporter: Reporter) -> VerifyReport:
+    """Compare a finished file with what was asked for. Raises MediaError when it cannot be read."""
+    if output.plan is None:
+        report = verify_stills(output.path, len(info.timeline))
+    else:
+        expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color)
+        report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)
+    if not report.ok or output.more_checks is None:
+        return report
+    return replace(report, checks=(*report.checks, *output.more_checks(output.path)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from vfx_matte.atomic import atomic_folder
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.interchange import opentimeline
 from vfx_matte.interchange.edit import AlphaMode, Edit, VideoRate
@@ -36,7 +37,6 @@ from vfx_matte.pipeline.render import Planner
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.timeline import ConformMap, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
-from vfx_matte.workspace.folders import atomic_folder
 
 MEDIA_CHOICES = ("reference", "copy", "link", "convert")
 """What becomes of the source: named where it is, copied, linked (no second copy on the same disk), or encoded anew."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vfx_matte.workspace.clip import ClipWorkspace, MaskStore, Workspace, clip_name
-from vfx_matte.workspace.files import Soft, atomic_path, load_mask, load_soft, save_mask, save_picture, save_soft, write_text
+from vfx_matte.workspace.files import Soft, load_mask, load_soft, save_mask, save_picture, save_soft, write_text
 from vfx_matte.workspace.manifest import (
     SOFT,
     UNKNOWN,
@@ -42,6 +42,5 @@ __all__ = [
     "save_soft",
     "load_soft",
     "save_picture",
-    "atomic_path",
     "write_text",
 ]

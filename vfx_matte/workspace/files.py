@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
+from vfx_matte.atomic import atomic_path
+from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
-
-PART_SUFFIX = ".part"
 
 _MOST_PIXELS = 16384 * 8192  # of a mask that this program wrote; 16K
 
 Soft = npt.NDArray[np.uint8]
 """uint8 (H, W): the probability of one object, 255 = certain."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-def output_error(path: Path, error: OSError) -> OutputError:
-    """Say in one line why `path` could not be written, with what to do about it."""
-    reason = error.strerror or str(error)
-    if error.errno in _FULL:
-        return OutputError(f"the disk is full: cannot write {path}", hint="free some space, or use --workspace on another disk")
-    if error.errno in _FORBIDDEN:
-        hint = "choose a folder you may write to with --workspace or -o"
-        return OutputError(f"cannot write {path}: {reason}", hint=hint)
-    return OutputError(f"cannot write {path}: {reason}", hint="check that the folder exists and is a folder")
-
-
-@contextlib.contextmanager
-def atomic_path(final: Path) -> Iterator[Path]:
-    """Lend a temporary path beside `final`; it becomes `final` when the block ends well and is removed when it does not.
-
-    Missing folders are made. Raises OutputError for every OSError, in the block too; an earlier `final` then stays.
-    """
-    part = final.with_name(f".{final.name}.{os.getpid()}-{threading.get_ident()}{PART_SUFFIX}")
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(final)
-    except OSError as error:
-        raise output_error(final, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically, on the disk before this returns. Raises OutputError."""
-    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with atomic_path(path, durable=True) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
@@ -74,7 +34,7 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
     picture = Image.fromarray(mask)
     picture.putpalette(palette.colors.tobytes())
-    with atomic_path(path) as part:
+    with atomic_path(path, sweeps=False) as part:
         # level 1: masks are flat, so higher levels save little and cost several times as long
         picture.save(part, format="PNG", compress_level=1)
 
@@ -113,7 +73,7 @@ def save_soft(path: Path, soft: Soft) -> None:
     if soft.dtype != np.uint8 or soft.ndim != 2:
         raise ValueError(f"soft result is {soft.dtype} {soft.shape}, expected uint8 (H, W)")
     picture = Image.fromarray(soft) if soft.any() else Image.new("1", (soft.shape[1], soft.shape[0]))
-    with atomic_path(path) as part:
+    with atomic_path(path, sweeps=False) as part:
         picture.save(part, format="PNG", compress_level=1)
 
 

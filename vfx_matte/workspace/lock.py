@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import sys
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
+from vfx_matte.atomic import output_error, try_lock
 from vfx_matte.errors import WorkspaceError
-from vfx_matte.workspace.files import output_error
-
-_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 class WriterLock:
@@ -28,10 +24,8 @@ class WriterLock:
         except OSError as error:
             raise output_error(path, error) from error
         try:
-            _lock(self._file)
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                return  # a network file system without locks: work as before there were any
+            try_lock(self._file)  # on a network file system without locks, work as before there were any
+        except BlockingIOError as error:
             self._file.close()
             raise WorkspaceError(
                 busy or f"{path.parent} is being segmented by another run of vfx-matte",
@@ -47,15 +41,3 @@ class WriterLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Lock without waiting. Raises OSError with a number of _TAKEN when another holds it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from vfx_matte.atomic import output_error, sweep
 from vfx_matte.errors import OutputError
 from vfx_matte.masks import Mask, Palette
-from vfx_matte.workspace.files import PART_SUFFIX, Soft, output_error, save_mask, save_soft, write_text
+from vfx_matte.workspace.files import Soft, save_mask, save_soft, write_text
 from vfx_matte.workspace.manifest import UNKNOWN, Manifest, Ranges, save_manifest, to_ranges
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ class SegmentRun:
     def _begin(self) -> None:
         """Just before the first mask: put earlier work aside if this run replaces it, and claim the folder."""
         for place in (self.clip.masks_folder, *map(self.clip.soft_folder, self._manifest.objects)):
-            for left_over in place.glob(f".*{PART_SUFFIX}"):
-                left_over.unlink(missing_ok=True)
+            sweep(place)
         if self._replaces:
             _keep_as_previous(self.clip)
         elif self._again:

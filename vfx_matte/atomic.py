@@ -1,0 +1,453 @@
+"""Files and folders that are whole or not there.
+
+What is being made lies in a folder of its own beside its place until it is complete: `.vfx-matte-`, eight random characters,
+`.part`. mkdtemp makes it, so nothing that was there before is opened, followed or removed, and two runs never share one. A run
+holds a lock in its folder for as long as it lives; the next run that writes beside it removes what a killed one has left, and
+only that: its own user's, made on this machine, with the lock let go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import itertools
+import os
+import platform
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Self
+
+from vfx_matte.errors import OutputError, VerifyError, VfxMatteError
+
+PREFIX, SUFFIX = ".vfx-matte-", ".part"
+FAILED = ".failed-verification"
+"""Stands before the ending of a file that differs from its source, and after the name of a folder."""
+
+_OURS = re.compile(rf"{re.escape(PREFIX)}[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
+_NEW, _EARLIER, _UNLOCKED = "new", "earlier", "lock.new"
+_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+_TRIES = 8
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_HINTS = {
+    errno.EACCES: "choose a folder you may write to with -o or --workspace",
+    errno.EPERM: "choose a folder you may write to with -o or --workspace",
+    errno.EROFS: "the folder is read-only: choose another place with -o or --workspace",
+    errno.ENOENT: "the folder does not exist: create it, or choose another place with -o",
+    errno.EEXIST: "part of the path is a file: choose another place with -o",
+    errno.ENOTDIR: "part of the path is a file: choose another place with -o",
+    errno.EISDIR: "that is a folder: give a file name",
+    errno.ENAMETOOLONG: "choose a shorter name with -o",
+}
+
+
+def output_error(path: Path, error: Exception) -> OutputError:
+    """Say in one line why `path` could not be written, with what to do about it.
+
+    error: a system error, or one of a library that has an errno (FFmpeg's do) or none (a format that an encoder refuses).
+    """
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error)
+    if number in _FULL:
+        hint = "free some space, or choose another disk with -o or --workspace"
+        return OutputError(f"the disk is full: cannot write {str(path)!r}", hint=hint)
+    other = "try another place with -o, or another --codec" if isinstance(number, int) else ""
+    return OutputError(f"{str(path)!r} cannot be written: {reason}", hint=_HINTS.get(number or 0, other))
+
+
+class AtomicPlace:
+    """A file or folder that is being made. `part` is where; `final` is where it belongs."""
+
+    def __init__(self, final: Path, *, shown: Path | None = None, sweeps: bool = True) -> None:
+        """Make the folders that lead to `final`, and the one for `part`. shown: `final` as users know it. Raises OSError."""
+        self.final, self._shown = final, shown or final
+        self._made = _make_folders(final.parent)
+        self._lock: IO[bytes] | None = None
+        self._folder: Path | None = None
+        try:
+            if sweeps:
+                sweep(final.parent)
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=final.parent))
+            self._lock = _lock_folder(self._folder)
+            (self._folder / _NEW).mkdir()
+        except BaseException:
+            self.discard()
+            raise
+        self.part = self._folder / _NEW / final.name
+
+    def keep_failed(self) -> Path:
+        """Put what was made beside `final`, under a name that says that it failed; what has that name stays. Its path.
+
+        Raises OutputError.
+        """
+        place = _free_name(self.final, is_folder=self.part.is_dir())
+        try:
+            self.part.rename(place)
+        except OSError as error:
+            raise output_error(place, error) from error
+        self._made = []
+        self.discard()
+        return place
+
+    def discard(self) -> None:
+        """Remove what was not kept, and the folders that were made for it. A second call does nothing."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+        while self._made:
+            with contextlib.suppress(OSError):  # somebody else's files are in it by now
+                self._made.pop().rmdir()
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors that name `part` name `final` instead."""
+        try:
+            yield
+        except VfxMatteError as error:
+            error.message = error.message.replace(str(self.part), str(self._shown))
+            error.hint = error.hint.replace(str(self.part), str(self._shown))
+            error.args = (error.message,)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+
+class AtomicFile(AtomicPlace):
+    """One file that is being made. Use as a context manager; leaving it removes what was not kept."""
+
+    def __init__(self, final: Path, *, sweeps: bool = True) -> None:
+        """Lend `part`, which does not exist yet; missing folders are made.
+
+        sweeps: look for what killed runs have left beside `final`; False where many files are written into one folder.
+        Raises OutputError, also for a `final` that is a folder.
+        """
+        try:
+            if final.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a folder", str(final))
+            super().__init__(final, sweeps=sweeps)
+        except OSError as error:
+            raise output_error(final, error) from error
+
+    def keep(self, *, durable: bool = True) -> None:
+        """Give the file its name, in place of an earlier one. durable: on the disk before this returns.
+
+        Raises OutputError; an earlier file then stays.
+        """
+        try:
+            if durable:
+                _flush(self.part)
+            self.part.replace(self.final)
+        except OSError as error:
+            raise output_error(self.final, error) from error
+        self._made = []
+        self.discard()
+
+
+class AtomicFolder(AtomicPlace):
+    """One folder that is being made. Use as a context manager; leaving it removes what was not kept."""
+
+    def __init__(self, final: Path, *, stranger: Callable[[Path], str]) -> None:
+        """Lend `part`, an empty folder. stranger: names something in a folder that is not of an earlier result, "" = nothing.
+
+        A link to a folder stands for that folder. Raises OutputError, also for a `final` that holds anything else than an
+        earlier result.
+        """
+        self._stranger = stranger
+        try:
+            super().__init__(final.resolve(), shown=final)
+            try:
+                self._refuse_other_work()
+                self.part.mkdir()
+            except BaseException:
+                self.discard()
+                raise
+        except OSError as error:
+            raise output_error(final, error) from error
+
+    def keep(self) -> None:
+        """Give the folder its name, in place of an earlier result. Raises OutputError; an earlier result then stays."""
+        try:
+            self._replace()
+        except OSError as error:
+            raise output_error(self._shown, error) from error
+        self._made = []
+        self.discard()
+
+    def _replace(self) -> None:
+        """Of two runs that end at once the last one wins; each looks again after the other was faster."""
+        for attempt in range(_TRIES):
+            self._refuse_other_work()
+            try:
+                if self.final.exists():
+                    self._exchange()
+                else:
+                    self.part.rename(self.final)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY) or attempt == _TRIES - 1:
+                    raise
+
+    def _exchange(self) -> None:
+        if _swap(self.part, self.final):
+            return
+        assert self._folder is not None
+        earlier = self._folder / _EARLIER / self.final.name
+        shutil.rmtree(earlier.parent, ignore_errors=True)  # of an attempt that another run outran, with a newer result
+        earlier.parent.mkdir()
+        self.final.rename(earlier)
+        try:
+            self.part.rename(self.final)
+        except OSError:
+            if not self.final.exists():
+                earlier.rename(self.final)
+            raise
+
+    def _refuse_other_work(self) -> None:
+        if not self.final.exists():
+            return
+        if not self.final.is_dir():
+            raise OutputError(f"{str(self._shown)!r} is a file, expected a folder", hint="choose another name with -o")
+        if other := self._stranger(self.final):
+            raise OutputError(
+                f"{str(self._shown)!r} holds other files ({other}) and is left alone", hint="choose a new folder with -o"
+            )
+
+
+@contextlib.contextmanager
+def atomic_path(final: Path, *, durable: bool = False, sweeps: bool = True) -> Iterator[Path]:
+    """Lend a temporary path beside `final`; it becomes `final` when the block ends well and is removed when it does not.
+
+    Missing folders are made. durable, sweeps: as in `AtomicFile`. Raises OutputError for every OSError, in the block too; an
+    earlier `final` then stays.
+    """
+    with AtomicFile(final, sweeps=sweeps) as place, place.named():
+        try:
+            yield place.part
+        except OSError as error:
+            raise output_error(final, error) from error
+        place.keep(durable=durable)
+
+
+@contextlib.contextmanager
+def atomic_folder(final: Path, *, stranger: Callable[[Path], str]) -> Iterator[Path]:
+    """Lend an empty folder beside `final`; it becomes `final` when the block ends well and is removed when it does not.
+
+    An earlier `final` stays until then, and gives way only when all it holds is an earlier result: when `stranger` names
+    nothing in it ("") that is not. After a VerifyError the new folder is kept beside it, as NAME.failed-verification.
+    Raises OutputError for every OSError, in the block too, and for a `final` that holds something else.
+    """
+    with AtomicFolder(final, stranger=stranger) as place, place.named():
+        try:
+            yield place.part
+        except OSError as error:
+            raise output_error(final, error) from error
+        except VerifyError as error:
+            error.hint = f"{str(place.keep_failed())!r} is kept for inspection, no earlier result was replaced"
+            raise
+        place.keep()
+
+
+@contextlib.contextmanager
+def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
+    """Lend an empty folder for files that belong together; they move to `folder` when the block ends well.
+
+    A `folder` that is not there yet gets its name with all of them in it. One that is there keeps its other files; the files
+    named `stale`, which say that the rest is complete, are removed first and come last. After a VerifyError the files that
+    failed are kept in `folder`. Raises OutputError for every OSError, in the block too.
+    """
+    place = folder / folder.name if folder.is_dir() else folder
+    with _Files(place, folder=folder, stale=stale) as files, files.named():
+        try:
+            yield files.part
+            files.keep()
+        except OSError as error:
+            raise output_error(folder, error) from error
+        except VerifyError as error:
+            files.keep_failures(error)
+            raise
+
+
+class _Files(AtomicPlace):
+    def __init__(self, final: Path, *, folder: Path, stale: Sequence[str]) -> None:
+        try:
+            super().__init__(final, shown=folder)
+            self.part.mkdir()
+        except OSError as error:
+            raise output_error(folder, error) from error
+        self._target, self._stale = folder, stale
+
+    def keep(self) -> None:
+        try:
+            if not self._target.exists():
+                self.part.rename(self._target)
+                self._made = []
+                return
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        with _one_at_a_time(self._target):
+            for name in self._stale:
+                (self._target / name).unlink(missing_ok=True)
+            for path in sorted(self.part.iterdir(), key=lambda path: (path.name in self._stale, path.name)):
+                path.replace(self._target / path.name)
+        self._made = []
+
+    def keep_failures(self, error: VerifyError) -> None:
+        for path in sorted(self.part.glob(f"*{FAILED}*")):
+            self._target.mkdir(exist_ok=True)
+            place = _free_name(self._target / path.name.replace(FAILED, ""), is_folder=path.is_dir())
+            path.rename(place)
+            error.hint = error.hint.replace(str(path), str(place))
+            self._made = []
+
+
+def _free_name(final: Path, *, is_folder: bool) -> Path:
+    """NAME.failed-verification.SUFFIX, or with a number where something has that name."""
+    suffix = "" if is_folder else final.suffix
+    stem = final.name.removesuffix(suffix)
+    names = (f"{stem}{FAILED}{'' if number == 1 else f'-{number}'}{suffix}" for number in itertools.count(1))
+    return next(place for name in names if not os.path.lexists(place := final.with_name(name)))
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other run moves files into a folder, where the system lets folders be locked."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed runs have left in `folder`, where it is certain that they are ours and dead; leave all else.
+
+    A folder that was killed between the two renames of its exchange is put back.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            left = [Path(entry.path) for entry in entries if _OURS.fullmatch(entry.name) and _is_own_folder(entry)]
+    except OSError:
+        return
+    for one in left:
+        with contextlib.suppress(OSError):
+            _remove_dead(one)
+
+
+def _is_own_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.getuid())
+
+
+def _remove_dead(folder: Path) -> None:
+    lock = folder / _lock_name()
+    if not {path.name for path in folder.iterdir()} <= {lock.name, _NEW, _EARLIER} or lock.is_symlink():
+        return
+    with lock.open("rb+") as file:
+        if not try_lock(file):
+            return
+        for earlier in folder.glob(f"{_EARLIER}/*"):
+            place = folder.parent / earlier.name
+            if not os.path.lexists(place):
+                earlier.rename(place)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_name() -> str:
+    """Differs by machine: where locks do not reach other machines, nobody can know whether their runs are alive."""
+    return f"{hashlib.sha256(platform.node().encode()).hexdigest()[:12]}.lock"
+
+
+def _lock_folder(folder: Path) -> IO[bytes]:
+    """Hold the lock of a folder. It gets its name only once it is held, so that nobody takes a new folder for a dead one."""
+    named_at_once = sys.platform == "win32"  # which renames no open file
+    file = (folder / (_lock_name() if named_at_once else _UNLOCKED)).open("xb")
+    try:
+        if try_lock(file) and not named_at_once:
+            (folder / _UNLOCKED).rename(folder / _lock_name())
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Lock an open file without waiting, until it is closed or the process ends. False where the system knows no locks.
+
+    Raises BlockingIOError when another holds it.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise BlockingIOError(error.errno, "another process holds it") from error
+        return False
+    return True
+
+
+def _flush(path: Path) -> None:
+    """Have a file on the disk. Raises OSError, as when the disk turns out to be full only now."""
+    with path.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # a file system that knows no such thing
+                raise
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder with those above it; the ones that were not there, outermost first."""
+    missing = []
+    above = folder
+    while not above.exists():
+        missing.append(above)
+        above = above.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _swap(one: Path, two: Path) -> bool:
+    """Exchange two paths in one step. False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename(here, os.fsencode(one), here, os.fsencode(two), exchange) == 0:
+        return True
+    if ctypes.get_errno() == errno.ENOENT:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(two))
+    return False
