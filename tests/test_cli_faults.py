@@ -452,8 +452,8 @@ def test_the_disk_is_full_while_rendering(intact: CommandLine, monkeypatch: pyte
 
     monkeypatch.setattr(media_write.VideoWriter, "_mux", limited)
     ran = intact.fails("greenback", *FAST, code=1)
-    assert "No space left" in ran.error
-    assert "disk is full" in ran.hint
+    assert "disk is full" in ran.error
+    assert "free some space" in ran.hint
 
 
 def test_the_disk_is_full_while_segmenting(film: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,8 +496,8 @@ def test_a_disk_that_is_really_full(intact: CommandLine, small_disk: Path, outpu
     (small_disk / "filler").write_bytes(b"0" * 50_000)
     quality = ("--quality", "0") if output == "x.mp4" else ()
     ran = intact.fails(command, *quality, "-o", str(small_disk / output), code=1)
-    assert "No space left" in ran.error or "disk is full" in ran.error
-    assert "disk is full" in ran.hint or "free some space" in ran.hint
+    assert "disk is full" in ran.error
+    assert "free some space" in ran.hint
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 

@@ -8,10 +8,11 @@ from typing import IO
 import numpy as np
 import pytest
 
+from vfx_matte import atomic
 from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.masks import Palette
 from vfx_matte.timeline import Timeline
-from vfx_matte.workspace import Manifest, SourceStamp, Workspace, lock
+from vfx_matte.workspace import Manifest, SourceStamp, Workspace
 from vfx_matte.workspace.lock import WriterLock
 
 
@@ -44,9 +45,12 @@ def test_a_file_system_without_locks_is_worked_on_without(tmp_path: Path, monkey
     def refuse(file: IO[bytes]) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock, "_lock", refuse)
+    monkeypatch.setattr(atomic, "_lock", refuse)
     with WriterLock(tmp_path / "lock"), WriterLock(tmp_path / "lock"):
         pass
+    with atomic.atomic_path(tmp_path / "x") as part:
+        part.touch()
+    assert (tmp_path / "x").exists()
 
 
 def test_a_run_holds_the_lock_until_it_is_closed(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
     named `stale`, which say that the rest is complete, are removed first and come last. After a VerifyError the files that
     failed are kept in `folder`. Raises OutputError for every OSError, in the block too.
     """
-    place = folder / folder.name if folder.is_dir() else folder
+    place = folder / "files" if folder.is_dir() else folder
     with _Files(place, folder=folder, stale=stale) as files, files.named():
         try:
             yield files.part
@@ -401,19 +401,23 @@ def try_lock(file: IO[bytes]) -> bool:
     Raises BlockingIOError when another holds it.
     """
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
     except OSError as error:
         if error.errno in _TAKEN:
             raise BlockingIOError(error.errno, "another process holds it") from error
         return False
     return True
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _flush(path: Path) -> None:
