@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vfx_matte"
-NOUNS = "errors timeline backend masks picture keycolor"
+NOUNS = "errors timeline numbering backend masks picture keycolor"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ ROOMS = {
     "errors": Room(0),
     "atomic": Room(1, "errors"),
     "timeline": Room(1, "errors"),
+    "numbering": Room(1, "errors"),
     "backend": Room(1, "errors", "numpy cv2 cupy cupyx"),
     "flat_colors": Room(1, "errors", "numpy cv2"),
     "masks": Room(1, "errors backend flat_colors", "numpy cv2"),
@@ -43,7 +44,9 @@ ROOMS = {
     "picture": Room(1, "errors backend", "numpy"),
     "still_header": Room(1, "errors"),
     "keycolor": Room(1, "errors backend masks picture", "numpy"),
-    "media": Room(2, "errors atomic timeline backend picture still_header masks.Image masks.RGB", "numpy av ffmpeg OpenEXR"),
+    "media": Room(
+        2, "errors atomic timeline numbering backend picture still_header masks.Image masks.RGB", "numpy av ffmpeg OpenEXR"
+    ),
     "interchange": Room(2, "errors picture", "opentimelineio"),
     "propagate.xmem*": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "errors backend masks", "numpy cv2"),
@@ -52,7 +55,7 @@ ROOMS = {
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),
-    "workspace": Room(2, "errors atomic timeline backend masks mask_reading still_header", "numpy PIL"),
+    "workspace": Room(2, "errors atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "quality": Room(2, "errors backend masks", "numpy cv2"),
     "webpage": Room(2, "errors masks", "numpy PIL"),

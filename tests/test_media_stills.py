@@ -57,14 +57,41 @@ def plates(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["", "plate.%04d.png"])
 def test_sequences_are_read_in_order(name: str, plates: Path, notices: Notices) -> None:
     reader = open_clip(plates / name if name else plates, notify=notices)
-    assert [number_of(frame.image) for frame in reader.frames()] == [0, 1, 2, 3]
-    assert [number_of(frame.image) for frame in reader.frames_reversed(1)] == [3, 2, 1]
-    assert number_of(reader.frame(2).picture.planes[0]) == 2
-    assert reader.info.timeline.pts == (0, 1, 2, 3)
+    held = [0, 1, 1, 2, 2, 2, 2, 2, 2, 3]
+    assert [number_of(frame.image) for frame in reader.frames()] == held
+    assert [number_of(frame.image) for frame in reader.frames_reversed(1)] == held[:0:-1]
+    assert number_of(reader.frame(3).picture.planes[0]) == 2
+    assert reader.info.timeline.pts == tuple(range(10))
+    assert [reader.info.timeline.number(index) for index in (0, 9)] == [1001, 1010]
     assert reader.info.timeline.average_fps == 25
     assert reader.info.color.range == "pc"
-    with pytest.raises(UsageError, match="frame 4 is not in the clip"):
-        reader.frame(4)
+    assert len(notices) == 1
+    assert "6 pictures are missing (1003, 1005 to 1009 of 1001 to 1010)" in notices[0]
+    with pytest.raises(UsageError, match="frame 1011 is not in the clip") as caught:
+        reader.frame(10)
+    assert "1001 to 1010" in caught.value.hint
+
+
+def test_what_stands_for_missing_pictures_can_be_chosen(plates: Path, notices: Notices) -> None:
+    reader = open_clip(plates, notify=notices, gaps="black")
+    black = [not frame.image.any() for frame in reader.frames()]
+    assert black == [number in (1003, *range(1005, 1010)) for number in range(1001, 1011)]
+    assert reader.frame(2).picture.layout == reader.info.layout
+    with pytest.raises(MediaError, match=r"6 pictures are missing \(1003, 1005 to 1009 ") as caught:
+        open_clip(plates, notify=notices, gaps="error")
+    assert "--gaps hold" in caught.value.hint
+    with pytest.raises(UsageError, match="gaps 'close' are unknown"):
+        open_clip(plates, notify=notices, gaps="close")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_black_pictures_have_the_layout_of_the_others(suffix: str, tmp_path: Path, notices: Notices) -> None:
+    codec, pixel_format = FORMATS[suffix]
+    for index in (5, 7):
+        save(tmp_path / f"{index}{suffix}", rgb(index), "rgb24", codec, pixel_format)
+    frame = open_clip(tmp_path, notify=notices, gaps="black").frame(1)
+    assert frame.picture.layout == open_clip(tmp_path, notify=notices).info.layout
+    assert not frame.image.any()
 
 
 def test_numbers_count_not_letters(tmp_path: Path, notices: Notices) -> None:
@@ -76,7 +103,7 @@ def test_numbers_count_not_letters(tmp_path: Path, notices: Notices) -> None:
 def test_the_rate_of_a_sequence_is_exact(plates: Path, notices: Notices) -> None:
     timeline = open_clip(plates, notify=notices, fps=Fraction(30000, 1001)).info.timeline
     assert timeline.average_fps == Fraction(30000, 1001)
-    assert timeline.end == 4 * Fraction(1001, 30000)
+    assert timeline.end == 10 * Fraction(1001, 30000)
     with pytest.raises(UsageError, match="fps 0 is not positive"):
         open_clip(plates, notify=notices, fps=Fraction(0))
 

@@ -236,7 +236,7 @@ def test_positions_are_frames_or_exact_seconds(text: str, position: int | Fracti
     assert (found, type(found)) == (position, type(position))
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "s", "1:60", "1:2:3:4", "12f", "٣", "1/2s", "nan", "infs"])
+@pytest.mark.parametrize("text", ["", "--1", "1.5", "s", "1:60", "1:2:3:4", "12f", "٣", "1/2s", "nan", "infs"])
 def test_other_positions_are_refused_with_a_hint(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_position(text)

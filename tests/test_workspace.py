@@ -140,7 +140,8 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_mask_arguments() -> None:
     assert parse_mask_argument("12=a=b/ü.png") == (12, Path("a=b/ü.png"))
-    for text in ("m.png", "=m.png", "12=", "-1=m.png", "1.5=m.png", "²=m.png"):
+    assert parse_mask_argument("-5=m.png") == (-5, Path("m.png"))  # sequences may begin below zero
+    for text in ("m.png", "=m.png", "12=", "- 1=m.png", "1.5=m.png", "²=m.png"):
         with pytest.raises(MaskError, match="is not FRAME=path"):
             parse_mask_argument(text)
 
@@ -153,16 +154,31 @@ def fill(folder: Path, *names: str) -> Path:
 
 
 def test_references_from_all_three_options(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "m", "00012.png", "frame_3.JPG", ".00099.png", "notes 5.txt", "mask0100 v2.tiff")
-    found = collect_references(first_mask=Path("f.png"), masks=[(7, Path("s.png"))], folder=folder, frame_count=101)
+    folder = fill(tmp_path / "m", "00012.png", "frame_3.JPG", ".00099.png", "notes 5.txt", "v2 mask0100.tiff")
+    told: list[str] = []
+    found = collect_references(
+        first_mask=Path("f.png"), masks=[(7, Path("s.png"))], folder=folder, frame_count=101, notify=told.append
+    )
     assert {at: path.name for at, path in found.items()} == {
         0: "f.png",
         3: "frame_3.JPG",
         7: "s.png",
         12: "00012.png",
-        100: "mask0100 v2.tiff",
+        100: "v2 mask0100.tiff",
     }
     assert list(found) == sorted(found)
+    assert told == ["mask v2 mask0100.tiff: the last number in a name is the frame's, 100"]
+
+
+def test_references_of_a_sequence_have_its_numbers(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "m", "plate.1006.png", "shot010_v02.1008.png")
+    found = collect_references(first_mask=Path("f.png"), first_frame=1001, folder=folder, frame_count=10, first_number=1001)
+    assert list(found) == [1001, 1006, 1008]
+    with pytest.raises(MaskError, match="frame 5, which does not exist: the clip has 10 frames, 1001 to 1010") as caught:
+        collect_references(
+            masks=[(5, Path("a.png"))], frame_count=10, first_number=1001, outside_hint=lambda number: f"not {number}"
+        )
+    assert caught.value.hint == "not 5"
 
 
 def test_xmem_layouts(tmp_path: Path) -> None:

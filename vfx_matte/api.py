@@ -29,9 +29,10 @@ def segment(
     *,
     references: Mapping[int, Painted] | str | Path,
     workspace: str | Path = "workspace",
-    start: int | str = 0,
+    start: int | str | None = None,
     stop: int | str | None = None,
     fps: Fraction | None = None,
+    gaps: str = "hold",
     resume: bool = False,
     fresh: bool = False,
     update: bool = False,
@@ -44,25 +45,26 @@ def segment(
 ) -> SegmentResult:
     """Carry masks through a clip: a few painted masks in, a mask for every frame out, on disk.
 
-    clip: a video, a folder of pictures or a numbered pattern. references: painted masks by frame index (0-based), or a folder
-    whose file names hold it. A label array of object ids, a black and white picture and a coloured one are all understood.
-    workspace: folder of results. start, stop: half-open range as frame indices or times ("4.5s", "1:02.5"). fps: rate of an
-    image sequence. resume, fresh: go on with, or replace, earlier work on this clip; update: other references, make only the
-    frames again that they change. soft: keep probabilities too, for soft edges. cuts: where the shot changes masks "stop", or
-    "ignore" it; or the cuts themselves, as frames or times: "120,4.5s". reporter: receives notices and progress; None keeps
-    silent. propagator, weights and options (size, device, memory, mem_every, long_term, flip):
-    see `vfx_matte.pipeline.propagator.PropagatorOptions`.
+    clip: a video, a folder of pictures or a numbered pattern. references: painted masks by frame number (from 0; of a
+    sequence the pictures' own), or a folder whose file names end in it. A label array of object ids, a black and white
+    picture and a coloured one are all understood. workspace: folder of results. start, stop: half-open range as frame
+    numbers or times ("4.5s", "1:02.5"). fps: rate of an image sequence; gaps: what stands for its missing numbers,
+    "hold", "black" or "error". resume, fresh: go on with, or replace, earlier work on this clip; update: other
+    references, make only the frames again that they change. soft: keep probabilities too, for soft edges. cuts: where
+    the shot changes masks "stop", or "ignore" it; or the cuts themselves, as frames or times: "120,4.5s". reporter:
+    receives notices and progress; None keeps silent. propagator, weights and options (size, device, memory, mem_every,
+    long_term, flip): see `vfx_matte.pipeline.propagator.PropagatorOptions`.
 
     Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says what is wrong, its `hint` what
     to do) and TypeError for an unknown option; finished frames stay on disk.
     """
     told = SilentReporter() if reporter is None else reporter
     return segment_clip(
-        open_source(Path(clip), fps=fps, reporter=told),
+        open_source(Path(clip), fps=fps, gaps=gaps, reporter=told),
         _reference_files(references),
         workspace=Path(workspace),
         propagator=PropagatorOptions(name=propagator, weights=Path(weights), **options),
-        start=_position(start),
+        start=None if start is None else _position(start),
         stop=None if stop is None else _position(stop),
         resume=resume,
         fresh=fresh,

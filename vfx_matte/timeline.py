@@ -18,6 +18,7 @@ from typing import overload
 
 from vfx_matte.errors import UsageError
 
+_FRAME = re.compile(r"-?[0-9]{1,18}")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 _CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
 
@@ -57,12 +58,14 @@ class Timeline(Sequence[FrameTime]):
     """The FrameTimes of one video stream, in display order.
 
     pts: strictly increasing integers. durations: one for each frame, ≥ 0. Indices are 0-based, ranges half-open.
+    first_number: what people call the first frame: the number of the first picture of a sequence, 0 for every other clip.
     Raises ValueError when pts do not increase, a duration is negative or lengths differ: call `repair` on raw timestamps first.
     """
 
     pts: tuple[int, ...]
     durations: tuple[int, ...]
     time_base: Fraction
+    first_number: int = 0
 
     def __post_init__(self) -> None:
         if self.time_base <= 0:
@@ -84,7 +87,8 @@ class Timeline(Sequence[FrameTime]):
     def __getitem__(self, index: slice) -> Timeline: ...
     def __getitem__(self, index: int | slice) -> FrameTime | Timeline:
         if isinstance(index, slice):
-            return Timeline(self.pts[index], self.durations[index], self.time_base)
+            number = self.number(range(len(self))[index].start) if self.first_number else 0
+            return Timeline(self.pts[index], self.durations[index], self.time_base, number)
         return FrameTime(self.pts[index], self.durations[index], self.time_base)
 
     def __iter__(self) -> Iterator[FrameTime]:
@@ -153,12 +157,21 @@ class Timeline(Sequence[FrameTime]):
         ticks = seconds / self.time_base
         return max(0, bisect.bisect_right(self.pts, ticks) - 1)
 
+    def number(self, index: int) -> int:
+        """What people call the frame `index`: see `first_number`."""
+        return self.first_number + index
+
+    @property
+    def numbers_text(self) -> str:
+        """The numbers of all frames for people: '0 to 23'."""
+        return f"{self.first_number} to {self.number(len(self) - 1)}"
+
     def index_of(self, position: int | Fraction) -> int:
-        """Frame index of a position in the clip: an int is a frame index already, a Fraction is seconds from the first frame.
+        """Frame index of a position in the clip: an int is a frame's number, a Fraction is seconds from the first frame.
 
         Not clamped for ints: the caller says which indices it can use.
         """
-        return position if isinstance(position, int) else self.index_at(self.start + position)
+        return position - self.first_number if isinstance(position, int) else self.index_at(self.start + position)
 
     def index_of_pts(self, pts: int) -> int | None:
         """Index of the frame with exactly this timestamp, or None."""
@@ -167,11 +180,12 @@ class Timeline(Sequence[FrameTime]):
 
     def shifted(self, ticks: int) -> Timeline:
         """The same frames, every timestamp later by `ticks`."""
-        return Timeline(tuple(pts + ticks for pts in self.pts), self.durations, self.time_base)
+        return Timeline(tuple(pts + ticks for pts in self.pts), self.durations, self.time_base, self.first_number)
 
     def to_json(self) -> dict[str, object]:
         """A JSON object from which `from_json` makes an equal Timeline."""
-        return {"time_base": str(self.time_base), "pts": list(self.pts), "durations": list(self.durations)}
+        facts: dict[str, object] = {"time_base": str(self.time_base), "pts": list(self.pts), "durations": list(self.durations)}
+        return facts | ({"first_number": self.first_number} if self.first_number else {})
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> Timeline:
@@ -179,6 +193,9 @@ class Timeline(Sequence[FrameTime]):
         pts, durations = data["pts"], data["durations"]
         if not isinstance(pts, list) or not isinstance(durations, list):
             raise TypeError("pts and durations are lists")
+        number = data.get("first_number", 0)
+        if type(number) is not int:
+            raise TypeError(f"first_number {number!r} is not an integer")
         for value in (*pts, *durations):
             if type(value) is not int:  # a float would lose its fraction, and a bool is no time
                 raise TypeError(f"timestamp or duration {value!r} is not an integer")
@@ -186,7 +203,7 @@ class Timeline(Sequence[FrameTime]):
             time_base = Fraction(str(data["time_base"]))
         except ZeroDivisionError as error:
             raise ValueError(f"time_base {data['time_base']!r} has a denominator of zero") from error
-        return cls(tuple(pts), tuple(durations), time_base)
+        return cls(tuple(pts), tuple(durations), time_base, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +290,12 @@ def _fill_gaps(good: Sequence[int | None], nominal_ticks: int) -> list[int]:
 
 
 def parse_position(text: str) -> int | Fraction:
-    """Read where in a clip: "120" is frame 120 (int); "4.5s", "1:02.5" or "0:01:02.5" are seconds (Fraction).
+    """Read where in a clip: "120" is the frame of that number (int); "4.5s", "1:02.5" or "0:01:02.5" are seconds (Fraction).
 
     Raises UsageError for anything else.
     """
     value = text.strip()
-    if value.isascii() and value.isdigit():
+    if _FRAME.fullmatch(value):
         return int(value)
     if match := _SECONDS.fullmatch(value):
         return Fraction(match[1])

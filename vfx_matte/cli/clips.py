@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.project import SegmentedClip, SourceClip
 
 Clip = Annotated[
-    Path | None, typer.Argument(help="Video, folder of pictures, or plate.%04d.png; without it, the clip segmented last.")
+    Path | None, typer.Argument(help="Video, folder of pictures, or plate.####.png; without it, the clip segmented last.")
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where to write; its ending decides the kind.")
+]
+
+Gaps = Annotated[
+    str | None, typer.Option(metavar="hold|black|error", help="What stands for missing numbers of a sequence (hold).")
+]
+At = Annotated[
+    str | None,
+    typer.Option(metavar="FRAME|TIME", help="Which frame, e.g. 12 or 0.5s; of a sequence its picture's number (the first)."),
 ]
 
 
@@ -32,12 +40,15 @@ def clip_path(session: Session, clip: Path | None) -> Path:
     )
 
 
-def opened_clip(session: Session, path: Path, *, fps: str | None = None) -> SourceClip:
-    """Open a clip; fps is the rate of an image sequence, as typed."""
+def opened_clip(session: Session, path: Path, *, fps: str | None = None, gaps: str | None = None) -> SourceClip:
+    """Open a clip; fps is the rate of an image sequence, as typed, gaps what stands for its missing numbers."""
     from vfx_matte.pipeline import project
 
     rate = None if fps is None else rate_of(fps)
-    return project.open_source(path, fps=rate, usual_fps=rate_of(session.settings.segment.fps), reporter=session)
+    usual = session.settings.segment
+    return project.open_source(
+        path, fps=rate, usual_fps=rate_of(usual.fps), gaps=usual.gaps if gaps is None else gaps, reporter=session
+    )
 
 
 def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:

@@ -9,7 +9,7 @@ import typer
 
 from vfx_matte import config
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Output, clip_path, opened_clip
+from vfx_matte.cli.clips import At, Gaps, Output, clip_path, opened_clip
 from vfx_matte.errors import UsageError
 
 
@@ -17,14 +17,15 @@ from vfx_matte.errors import UsageError
 def probe(
     session: Session,
     *,
-    clip: Annotated[Path, typer.Argument(help="Video, folder of pictures, or plate.%04d.png.")],
+    clip: Annotated[Path, typer.Argument(help="Video, folder of pictures, or plate.####.png.")],
+    gaps: Gaps = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what a clip is: streams, size, colour, and its exact time by counting."""
     from vfx_matte.cli.show import bars, table
     from vfx_matte.pipeline import inspect
 
-    opened = opened_clip(session, clip_path(session, clip))
+    opened = opened_clip(session, clip_path(session, clip), gaps=gaps)
     if json:
         typer.echo(inspect.clip_json(opened.info))
         return
@@ -68,7 +69,7 @@ def frame(
     session: Session,
     *,
     clip: Annotated[Path, typer.Argument(help="The clip.")],
-    at: Annotated[str, typer.Option(metavar="FRAME|TIME", help="Which frame, e.g. 12 or 0.5s.")] = "0",
+    at: At = None,
     output: Output = None,
 ) -> None:
     """Save one frame as a picture, to paint a mask on."""
@@ -76,7 +77,7 @@ def frame(
     from vfx_matte.timeline import parse_position
 
     opened = opened_clip(session, clip_path(session, clip))
-    typer.echo(inspect.save_frame(opened, at=parse_position(at), output=output))
+    typer.echo(inspect.save_frame(opened, at=None if at is None else parse_position(at), output=output))
 
 
 @command()
@@ -85,7 +86,7 @@ def mask(
     *,
     clip: Annotated[Path, typer.Argument(help="The clip.")],
     box: Annotated[str, typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels.")],
-    at: Annotated[str, typer.Option(metavar="FRAME|TIME", help="Which frame, e.g. 12 or 0.5s.")] = "0",
+    at: At = None,
     fg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A point on the subject; repeat for more.")] = None,
     bg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A point beside the subject; repeat for more.")] = None,
     output: Output = None,
@@ -98,7 +99,7 @@ def mask(
     x, y, width, height = _integers(box, 4, "--box x,y,width,height")
     saved = inspect.save_mask_from_box(
         opened,
-        at=parse_position(at),
+        at=None if at is None else parse_position(at),
         box=(x, y, width, height),
         foreground=[(p[0], p[1]) for p in (_integers(text, 2, "--fg x,y") for text in fg or ())],
         background=[(p[0], p[1]) for p in (_integers(text, 2, "--bg x,y") for text in bg or ())],

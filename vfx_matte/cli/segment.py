@@ -11,7 +11,7 @@ import typer
 
 from vfx_matte import config
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -90,12 +90,13 @@ def segment(
     session: Session,
     *,
     clip: Clip = None,
-    first_mask: Annotated[Path | None, typer.Option(metavar="PNG", help="Mask of frame 0 (or of --start).")] = None,
+    first_mask: Annotated[Path | None, typer.Option(metavar="PNG", help="Mask of the first frame (or of --start).")] = None,
     mask: Annotated[list[str] | None, typer.Option(metavar="FRAME=PNG", help="Mask of a frame; repeat for more.")] = None,
-    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Masks whose names hold their frame number.")] = None,
-    start: Annotated[str, typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5.")] = "0",
+    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Masks whose names end in their frame number.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5.")] = None,
     stop: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")] = None,
     fps: Annotated[str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")] = None,
+    gaps: Gaps = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Other masks: make only the frames again that they change.")] = False,
@@ -114,9 +115,9 @@ def segment(
 
     path = clip_path(session, clip)
     files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks)
-    opened = opened_clip(session, path, fps=fps)
+    opened = opened_clip(session, path, fps=fps, gaps=gaps)
     at_cuts = CutOptions.parse(cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None)
-    span = parse_position(start), parse_position(stop) if stop is not None else None
+    span = parse_position(start) if start is not None else None, parse_position(stop) if stop is not None else None
     if colors:
         rows = understand(opened, files, start=span[0], reporter=session)
         table("Masks as understood", ("frame", "file", "kind", "object", "colour", "pixels"), rows)

@@ -67,7 +67,7 @@ class ConformedReader:
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Grid frames [start, stop) in order."""
-        start, stop = check_range(start, stop, len(self._map.indices))
+        start, stop = check_range(start, stop, self._info.timeline)
         if start == stop:
             return
         wanted = self._map.indices
@@ -81,7 +81,7 @@ class ConformedReader:
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Grid frames stop − 1 down to start."""
-        start, stop = check_range(start, stop, len(self._map.indices))
+        start, stop = check_range(start, stop, self._info.timeline)
         if start == stop:
             return
         wanted = self._map.indices

@@ -21,6 +21,7 @@ from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
+from vfx_matte.media.sequence_files import SequenceFiles
 from vfx_matte.media.side_data import side_data_of
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
@@ -53,7 +54,8 @@ class ClipInfo:
 
     width, height: pixels as displayed (rotation applied, pixel shape not). sample_aspect: width of a pixel ÷ its height as
     displayed, 1 for square pixels. origin: seconds to take off every timestamp (not zero only for broadcast clocks).
-    keyframes: frame indices where decoding can start. reliable: False when timestamps had to be mended by decoding.
+    keyframes: frame indices where decoding can start. files: of an image sequence.
+    reliable: False when timestamps had to be mended by decoding.
     """
 
     path: Path
@@ -78,6 +80,7 @@ class ClipInfo:
     repairs: Repairs
     reliable: bool
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    files: SequenceFiles | None = None
 
     @property
     def is_interlaced(self) -> bool:

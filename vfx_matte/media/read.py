@@ -70,12 +70,23 @@ class ClipReader(Protocol):
         """One frame. Raises UsageError when the clip does not have it."""
 
 
-def check_range(start: int, stop: int | None, count: int) -> tuple[int, int]:
-    """Resolve a half-open frame range; raise UsageError when it is not inside [0, count)."""
-    end = count if stop is None else stop
-    if not 0 <= start <= end <= count:
-        raise UsageError(f"frames {start} to {end} are not inside the clip", hint=f"the clip has frames 0 to {count - 1}")
+def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, int]:
+    """Resolve a half-open range of frame indices; raise UsageError when it is not inside the clip."""
+    end = len(timeline) if stop is None else stop
+    if not 0 <= start <= end <= len(timeline):
+        raise UsageError(
+            f"frames {timeline.number(start)} to {timeline.number(end)} are not inside the clip",
+            hint=f"the clip has frames {timeline.numbers_text}",
+        )
     return start, end
+
+
+def check_frame(index: int, timeline: Timeline) -> None:
+    """Raise UsageError when the clip does not have the frame `index`."""
+    if not 0 <= index < len(timeline):
+        raise UsageError(
+            f"frame {timeline.number(index)} is not in the clip", hint=f"the clip has frames {timeline.numbers_text}"
+        )
 
 
 class VideoReader:
@@ -95,7 +106,7 @@ class VideoReader:
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames [start, stop) in display order."""
-        start, stop = check_range(start, stop, len(self._info.timeline))
+        start, stop = check_range(start, stop, self._info.timeline)
         if start == stop:
             return
         expected, previous = start, None
@@ -125,7 +136,7 @@ class VideoReader:
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames stop − 1 down to start. Decodes by group of pictures; long groups are decoded several times, in windows."""
-        start, stop = check_range(start, stop, len(self._info.timeline))
+        start, stop = check_range(start, stop, self._info.timeline)
         high = stop
         while high > start:
             key = max((k for k in self._info.keyframes if k < high), default=0)
@@ -137,9 +148,7 @@ class VideoReader:
 
     def frame(self, index: int) -> Frame:
         """One frame. Raises UsageError when the clip does not have it."""
-        count = len(self._info.timeline)
-        if not 0 <= index < count:
-            raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}")
+        check_frame(index, self._info.timeline)
         return next(self.frames(index, index + 1))
 
     def _window(self) -> int:
@@ -189,15 +198,17 @@ class VideoReader:
         return decode(self._info.path, from_key=from_key, threads=self._threads)
 
 
-def open_clip(path: Path, *, notify: Notify, fps: Fraction | None = None) -> ClipReader:
+def open_clip(path: Path, *, notify: Notify, fps: Fraction | None = None, gaps: str = "hold") -> ClipReader:
     """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
 
     fps: frames per second of an image sequence (25 when None); for a video file it must be None, as its own time is kept.
+    gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without meaning for a video.
     """
-    from vfx_matte.media.stills import StillsReader, is_sequence
+    from vfx_matte.media.sequence_files import is_sequence
+    from vfx_matte.media.stills import StillsReader
 
     if is_sequence(path):
-        return StillsReader(path, notify=notify, fps=Fraction(25) if fps is None else fps)
+        return StillsReader(path, notify=notify, fps=Fraction(25) if fps is None else fps, gaps=gaps)
     if fps is not None:
         raise UsageError("--fps is for image sequences only", hint="a video keeps its own time")
     return VideoReader(path, notify=notify)

@@ -20,55 +20,31 @@ from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.folder import other_file
 from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
 from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
-from vfx_matte.media.read import Frame, check_range
+from vfx_matte.media.read import Frame, check_frame, check_range
+from vfx_matte.media.sequence_files import find_sequence
 from vfx_matte.media.sound import SoundTrack
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.still_header import require_still
 from vfx_matte.timeline import FrameTime, Repairs, Timeline
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"})
-_PATTERN = re.compile(r"%0?(\d*)d")
-_NUMBER = re.compile(r"\d+")
 _WRITTEN = re.compile(r"\d{7}\.png$")
 
 
-def is_sequence(path: Path) -> bool:
-    """True for a folder, for a picture file (a sequence of one) and for a name with a printf-style number."""
-    return path.is_dir() or path.suffix.lower() in SUFFIXES
-
-
-def sequence_files(path: Path) -> list[Path]:
-    """The pictures of a sequence in order of their number (the last number in a name), then by name."""
-    if path.is_dir():
-        files = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-        files.sort(key=lambda p: ([int(n) for n in _NUMBER.findall(p.stem)[-1:]], p.name))
-    elif path.exists() or (match := _PATTERN.search(path.name)) is None:
-        files = [path]
-    else:
-        head, tail = re.escape(path.name[: match.start()]), re.escape(path.name[match.end() :])
-        name = re.compile(rf"{head}(\d{{{match[1] or 1},}}){tail}$")
-        folder = path.parent
-        numbered = [(int(m[1]), p) for p in (folder.iterdir() if folder.is_dir() else ()) if (m := name.match(p.name))]
-        files = [p for _, p in sorted(numbered)]
-    if not files:
-        raise MediaError(f"{str(path)!r} holds no pictures", hint=f"known kinds: {', '.join(sorted(SUFFIXES))}")
-    return files
-
-
 class StillsReader:
-    """Reads an image sequence at a constant rate; frame i is the i-th picture."""
+    """Reads an image sequence at a constant rate; frame i is the picture with the number first + i (`Timeline.number`)."""
 
-    def __init__(self, path: Path, *, notify: Notify, fps: Fraction) -> None:
-        """Open a sequence. fps: frames per second, > 0."""
+    def __init__(self, path: Path, *, notify: Notify, fps: Fraction, gaps: str = "hold") -> None:
+        """Open a sequence. fps: frames per second, > 0. gaps: what stands for missing numbers, see `find_sequence`."""
         if fps <= 0:
             raise UsageError(f"fps {fps} is not positive")
-        self._files = sequence_files(path)
+        self._files = find_sequence(path, notify=notify, gaps=gaps)
         self._notify = notify
         count = len(self._files)
         # Ticks of 1/numerator second keep 30000/1001 exact and whole.
         step = fps.denominator
-        timeline = Timeline(tuple(i * step for i in range(count)), (step,) * count, Fraction(1, fps.numerator))
-        first, codec = _decode_picture(self._files[0])
+        ticks = tuple(i * step for i in range(count))
+        timeline = Timeline(ticks, (step,) * count, Fraction(1, fps.numerator), self._files.first)
+        first, codec = _decode_picture(self._files.paths[0])
         orientation = orientation_of(first) or Orientation()
         width, height = (first.height, first.width) if orientation.transpose else (first.width, first.height)
         layout = layout_of(picture_format(first.format.name, orientation))
@@ -95,6 +71,7 @@ class StillsReader:
             keyframes=tuple(range(count)),
             repairs=Repairs(),
             reliable=True,
+            files=self._files,
         )
 
     @property
@@ -104,32 +81,42 @@ class StillsReader:
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames [start, stop) in order."""
-        start, stop = check_range(start, stop, len(self._files))
+        start, stop = check_range(start, stop, self._info.timeline)
         for index in range(start, stop):
             yield self._load(index)
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames stop − 1 down to start."""
-        start, stop = check_range(start, stop, len(self._files))
+        start, stop = check_range(start, stop, self._info.timeline)
         for index in reversed(range(start, stop)):
             yield self._load(index)
 
     def frame(self, index: int) -> Frame:
         """One frame. Raises UsageError when the sequence does not have it."""
-        if not 0 <= index < len(self._files):
-            raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {len(self._files) - 1}")
+        check_frame(index, self._info.timeline)
         return self._load(index)
 
     def _load(self, index: int) -> Frame:
-        native, _ = _decode_picture(self._files[index])
+        path = self._files.path(index)
+        if path is None and self._files.gaps == "black":
+            return Frame(index, self._info.timeline[index], self._black_picture(), self._info.orientation, self._info.color)
+        path = path or self._files.held(index)
+        native, _ = _decode_picture(path)
         orientation = orientation_of(native) or Orientation()
         shape = (native.width, native.height) if orientation.transpose else (native.height, native.width)
         if shape != self._info.shape:
             raise MediaError(
-                f"{self._files[index].name} is {shape[1]}×{shape[0]}, the first is {self._info.width}×{self._info.height}",
+                f"{path.name} is {shape[1]}×{shape[0]}, the first is {self._info.width}×{self._info.height}",
                 hint="all pictures of a sequence must have one size",
             )
         return Frame(index, self._info.timeline[index], native, orientation, self._info.color)
+
+    def _black_picture(self) -> av.VideoFrame:
+        """What stands for a missing picture: black, opaque, as the pictures are before they are turned."""
+        width, height = self._info.width, self._info.height
+        size = (width, height) if self._info.orientation.transpose else (height, width)
+        black = av.VideoFrame.from_ndarray(np.zeros((*size, 3), np.uint8), format="rgb24")
+        return black.reformat(format=picture_format(self._info.pixel_format, self._info.orientation))
 
 
 def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:

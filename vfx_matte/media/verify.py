@@ -18,8 +18,9 @@ from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, open_input, probe
 from vfx_matte.media.read import open_clip
+from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.media.sound import SoundTrack
-from vfx_matte.media.stills import is_sequence, written_stills
+from vfx_matte.media.stills import written_stills
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
 MILLISECOND = Fraction(1, 1000)

@@ -54,7 +54,7 @@ class CutOptions:
     def parse(cls, text: str, *, confirm: Confirm | None = None) -> CutOptions:
         """Read what a user typed: a mode, or frames and times with commas between them. Raises UsageError."""
         word = text.strip().lower()
-        if word in MODES or not word[:1].isdigit():
+        if word in MODES or not word.removeprefix("-")[:1].isdigit():
             return cls(mode=word, confirm=confirm)
         return cls(at=tuple(parse_position(part) for part in word.split(",")))
 
@@ -114,7 +114,9 @@ def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[i
                 seen += 1
                 step()
     except (MediaError, OSError):  # what can be read is worth having; segment itself will say what is wrong
-        reporter.notify(f"the clip cannot be read from frame {seen} on; shot cuts are known up to there")
+        reporter.notify(
+            f"the clip cannot be read from frame {clip.info.timeline.number(seen)} on; shot cuts are known up to there"
+        )
     return [first + cut for cut in (*cuts, *detector.finish())]
 
 
@@ -131,7 +133,7 @@ def _notices(path: Path, timeline: Timeline, cuts: Collection[int], span: range,
     inside = [cut for cut in cuts if span.start < cut < span.stop]
     if not inside:
         return
-    named = ", ".join(f"{cut} ({clock(since_start(timeline, cut))})" for cut in inside[:NAMED_SHOTS])
+    named = ", ".join(f"{timeline.number(cut)} ({clock(since_start(timeline, cut))})" for cut in inside[:NAMED_SHOTS])
     more = f" and {len(inside) - NAMED_SHOTS} more" if len(inside) > NAMED_SHOTS else ""
     yield f"masks stop at the shot cuts, frame {named}{more}; --cuts ignore carries them across"
     yield from empty_shots(path, timeline, shots_without_mask(cuts, span, references))
@@ -140,10 +142,11 @@ def _notices(path: Path, timeline: Timeline, cuts: Collection[int], span: range,
 def empty_shots(path: Path, timeline: Timeline, empty: Sequence[range]) -> Iterator[str]:
     """One line for each shot without a mask, NAMED_SHOTS at most, with what to do."""
     for shot in empty[:NAMED_SHOTS]:
+        first, last = timeline.number(shot.start), timeline.number(shot.stop - 1)
         yield (
-            f"the shot of frames {shot.start} to {shot.stop - 1}, from {clock(since_start(timeline, shot.start))}, has no mask"
-            f" and stays empty; paint one: {frame_command(path, shot.start)}"
-            f" and add --mask {shot.start}={mask_name(path, shot.start)}"
+            f"the shot of frames {first} to {last}, from {clock(since_start(timeline, shot.start))}, has no mask"
+            f" and stays empty; paint one: {frame_command(path, first)}"
+            f" and add --mask {first}={mask_name(path, first)}"
         )
     if len(empty) > NAMED_SHOTS:
         yield f"{len(empty) - NAMED_SHOTS} more shots have no mask; vfx-matte qc lists them"

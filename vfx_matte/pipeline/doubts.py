@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vfx_matte.workspace import UNKNOWN, Ranges, to_ranges
@@ -82,14 +82,18 @@ def doubts(
     *,
     first_frame: int,
     cuts: Collection[int] = (),
+    number: Callable[[int], int] = int,
 ) -> Iterator[str]:
-    """One line for each thing to look at. unseen: for each object id, the frames of this run without it."""
+    """One line for each thing to look at. unseen: for each object id, the frames of this run without it.
+
+    number: what people call a frame, see `Timeline.number`.
+    """
     for object_id, indices in unseen.items():
         if indices:
             start, stop = _longest(to_ranges(indices))
             yield (
-                f"object {object_id} is not seen on {len(indices)} frames, {start} to {stop - 1} the longest stretch;"
-                f" if it is there, give a mask of one of them: --mask {(start + stop) // 2}=mask.png"
+                f"object {object_id} is not seen on {len(indices)} frames, {number(start)} to {number(stop - 1)} the longest"
+                f" stretch; if it is there, give a mask of one of them: --mask {number((start + stop) // 2)}=mask.png"
             )
     for object_id, values in confidence.items():
         stretches = sorted(
@@ -97,8 +101,8 @@ def doubts(
         )
         for one in sorted(stretches[:_NAMED_STRETCHES], key=lambda one: one.start):
             yield (
-                f"object {object_id} is uncertain on frames {one.start} to {one.stop - 1}:"
-                f" look there, and if it is wrong add a mask near frame {one.worst}: --mask {one.worst}=mask.png"
+                f"object {object_id} is uncertain on frames {number(one.start)} to {number(one.stop - 1)}: look there,"
+                f" and if it is wrong add a mask near frame {number(one.worst)}: --mask {number(one.worst)}=mask.png"
             )
 
 

@@ -86,7 +86,7 @@ def evaluate_masks(
 ) -> Evaluation:
     """Score masks against the truth.
 
-    predicted, truth: a folder of mask pictures named by frame number (the first integer in the name), a clip's folder in
+    predicted, truth: a folder of mask pictures named by frame number (the last one in the name), a clip's folder in
     the workspace, a film of masks, or a folder of such folders, one for each sequence. sequences: only these, when not empty.
     Raises MaskError, UsageError, WorkspaceError or MediaError, naming the side and the frame.
     """
@@ -141,7 +141,7 @@ def _evaluate_one(
     unscored = unscored_frames(true.frames, references=references, protocol=comparison.protocol)
     missing = [index for index in true.frames if index not in guessed.frames and index not in unscored]
     if missing and not comparison.allow_missing:
-        hint = "frames are matched by the first number in a file's name; --allow-missing counts missing ones as empty"
+        hint = "frames are matched by the last number in a file's name; --allow-missing counts missing ones as empty"
         raise UsageError(f"{prefix}{PREDICTED} lacks {len(missing)} of {len(true.frames)} frames: {spans(missing)}", hint=hint)
     if missing:
         notify(f"{PREDICTED} lacks {len(missing)} frames, which count as empty: {spans(missing)}")
@@ -175,7 +175,7 @@ def _references(predicted: Path | None, comparison: Comparison, frames: Collecti
         manifest = ClipWorkspace(predicted.parent).manifest()
     except WorkspaceError as error:
         raise WorkspaceError(error.message, hint="say which frames were given as references: --reference N") from error
-    return frozenset(manifest.references) if manifest is not None else frozenset()
+    return frozenset(map(manifest.timeline.number, manifest.references)) if manifest is not None else frozenset()
 
 
 def _about_ids(result: SequenceScore, comparison: Comparison) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from vfx_matte.masks import Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import Frame, describe_rate, open_clip
 from vfx_matte.media.verify import VerifyReport, verify_clip, verify_stills
+from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate.first_mask import grab_cut
@@ -34,6 +35,7 @@ def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
             f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated {info.rotation_degrees}°",
         ),
         ("frames", f"{len(timeline)}, counted"),
+        *_number_rows(info),
         ("rate", f"{describe_rate(timeline)}, time base {timeline.time_base}"),
         ("start", f"{float(timeline.start - info.origin):.6f} s"),
         ("duration", f"{float(timeline.end - timeline.start):.6f} s"),
@@ -53,6 +55,15 @@ def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
     return rows
 
 
+def _number_rows(info: ClipInfo) -> list[tuple[str, str]]:
+    """What a sequence's pictures are numbered with."""
+    files = info.files
+    if files is None:
+        return []
+    missing = f", missing: {ranges_text(files.missing)} ({files.gaps})" if files.missing else ""
+    return [("frame numbers", f"{info.timeline.numbers_text}, {files.paths[0].name} first{missing}")]
+
+
 def interval_rows(info: ClipInfo) -> list[tuple[str, int]]:
     """How often frames follow each other at which distance, most frequent first."""
     counted = info.timeline.interval_histogram().most_common()
@@ -64,9 +75,23 @@ def interval_rows(info: ClipInfo) -> list[tuple[str, int]]:
 
 def clip_json(info: ClipInfo) -> str:
     """Everything about a clip as JSON; exact numbers are fractions in text, e.g. "1001/30000"."""
-    facts = asdict(info)
+    facts = asdict(replace(info, files=None))
     facts["timeline"] = info.timeline.to_json()
     facts["frame_count"] = len(info.timeline)
+    facts["first_number"] = info.timeline.first_number
+    files = info.files
+    facts["files"] = (
+        None
+        if files is None
+        else {
+            "first": files.paths[0].name,
+            "last": files.paths[-1].name,
+            "count": len(files.paths),
+            "digits": files.digits,
+            "missing": [[start, stop - 1] for start, stop in files.missing],
+            "gaps": files.gaps,
+        }
+    )
     facts["constant_rate"] = info.timeline.is_constant_rate
     facts["average_fps"] = info.timeline.average_fps
     facts["start_seconds"] = info.timeline.start - info.origin
@@ -100,10 +125,10 @@ def require_same(report: VerifyReport) -> None:
         raise VerifyError(f"{report.output} differs: {report.first_difference}", hint="render it again from this source")
 
 
-def save_frame(clip: SourceClip, *, at: int | Fraction, output: Path | None) -> Path:
+def save_frame(clip: SourceClip, *, at: int | Fraction | None, output: Path | None) -> Path:
     """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is."""
     frame = _frame_at(clip, at)
-    path = output or Path(f"{clip_name(clip.path)}.{frame.index:07d}.png")
+    path = output or Path(f"{clip_name(clip.path)}.{clip.info.timeline.number(frame.index):07d}.png")
     refuse_to_replace(clip.path, path, "the clip")
     save_picture(path, frame.image)
     return path
@@ -112,7 +137,7 @@ def save_frame(clip: SourceClip, *, at: int | Fraction, output: Path | None) -> 
 def save_mask_from_box(
     clip: SourceClip,
     *,
-    at: int | Fraction,
+    at: int | Fraction | None,
     box: tuple[int, int, int, int],
     foreground: Sequence[tuple[int, int]],
     background: Sequence[tuple[int, int]],
@@ -123,11 +148,12 @@ def save_mask_from_box(
         raise UsageError(f"mask {output.name!r} is not a PNG", hint="masks are PNG files, which keep every value")
     frame = _frame_at(clip, at)
     mask = grab_cut(frame.image, box=box, foreground=foreground, background=background)
-    path = output or Path(f"{clip_name(clip.path)}.mask.{frame.index:07d}.png")
+    path = output or Path(f"{clip_name(clip.path)}.mask.{clip.info.timeline.number(frame.index):07d}.png")
     refuse_to_replace(clip.path, path, "the clip")
     save_mask(path, mask, Palette.davis())
     return path
 
 
-def _frame_at(clip: SourceClip, at: int | Fraction) -> Frame:
-    return clip.reader.frame(clip.frame_index(at))
+def _frame_at(clip: SourceClip, at: int | Fraction | None) -> Frame:
+    """The frame at a position; None is the first."""
+    return clip.reader.frame(0 if at is None else clip.frame_index(at))

@@ -89,7 +89,11 @@ def open_masks(place: Path | None, reporter: Reporter) -> Masks:
     """Open a folder or film that `find_sequences` found; None has no frame."""
     if place is None:
         return Folder({})
-    return Film(open_clip(place, notify=reporter.notify)) if place.is_file() else Folder(collect_references(folder=place))
+    return (
+        Film(open_clip(place, notify=reporter.notify))
+        if place.is_file()
+        else Folder(collect_references(folder=place, notify=reporter.notify))
+    )
 
 
 def find_sequences(place: Path, side: str) -> dict[str, Path]:

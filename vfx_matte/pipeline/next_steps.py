@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.masks import object_ids
-from vfx_matte.media.stills import is_sequence
-from vfx_matte.pipeline.project import SegmentedClip
+from vfx_matte.media.sequence_files import is_sequence
+from vfx_matte.pipeline.project import GAPS_SETTING, SegmentedClip
 from vfx_matte.pipeline.propagator import repeated_settings
 from vfx_matte.timeline import Timeline
-from vfx_matte.workspace import ReferenceRecord, clip_name
+from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name
 
 MOST_NAMED_CUTS = 30
 """So many cuts fit into a command; more of them are looked for again."""
@@ -31,17 +31,22 @@ def clock(seconds: Fraction) -> str:
 
 def frame_at(timeline: Timeline, index: int) -> str:
     """A frame as people are told: 'frame 218 (0:08.720)'."""
-    return f"frame {index} ({clock(since_start(timeline, index))})"
+    return f"frame {timeline.number(index)} ({clock(since_start(timeline, index))})"
 
 
-def frame_command(clip: Path, index: int) -> str:
-    """The command that saves the picture of a frame, to paint on."""
-    return shlex.join(["vfx-matte", "frame", str(clip), "--at", str(index), "-o", f"{clip_name(clip)}.{index:07d}.png"])
+def tile_caption(timeline: Timeline, index: int) -> str:
+    """A frame as a contact sheet names it: 'frame 218, 0:08.720'."""
+    return f"frame {timeline.number(index)}, {clock(since_start(timeline, index))}"
 
 
-def mask_name(clip: Path, index: int) -> str:
+def frame_command(clip: Path, number: int) -> str:
+    """The command that saves the picture of the frame with this number, to paint on."""
+    return shlex.join(["vfx-matte", "frame", str(clip), "--at", str(number), "-o", f"{clip_name(clip)}.{number:07d}.png"])
+
+
+def mask_name(clip: Path, number: int) -> str:
     """The file name that commands expect for a mask that is painted next."""
-    return f"{clip_name(clip)}.mask.{index:07d}.png"
+    return f"{clip_name(clip)}.mask.{number:07d}.png"
 
 
 def segment_command(
@@ -49,27 +54,30 @@ def segment_command(
 ) -> str:
     """The command that segments again as the last run did, with more masks.
 
-    masks: file by frame index. weights: the file of xmem, named when its name is that of the run's. how: "--fresh" keeps the
+    masks: file by frame number. weights: the file of xmem, named when its name is that of the run's. how: "--fresh" keeps the
     earlier masks aside, "--update" makes only the frames again that the masks change. cuts: what --cuts is given, None = what
     gives the cuts of the last run.
     """
     manifest = clip.store.manifest
-    known = {at: _reference_file(clip, at, record, same=how == "--update") for at, record in manifest.references.items()}
+    number = manifest.timeline.number
+    same = how == "--update"
+    known = {number(at): _reference_file(clip, at, record, same=same) for at, record in manifest.references.items()}
     files = known | dict(masks)
     words = ["vfx-matte", "segment", str(clip.info.path)]
     for at, file in sorted(files.items()):
         words += ["--mask", f"{at}={file}"]
     if manifest.start:
-        words += ["--start", str(manifest.start)]
+        words += ["--start", str(number(manifest.start))]
     if manifest.stop < len(manifest.timeline):
-        words += ["--stop", str(manifest.stop)]
+        words += ["--stop", str(number(manifest.stop))]
     if is_sequence(clip.info.path):
         words += ["--fps", str(manifest.timeline.average_fps)]
+        words += ["--gaps", str(manifest.settings[GAPS_SETTING])] if GAPS_SETTING in manifest.settings else []
     if manifest.propagator in ("builtin", "xmem"):
         words += ["--propagator", manifest.propagator, *repeated_settings(manifest.settings, weights=weights)]
     if manifest.is_soft:
         words.append("--soft")
-    wanted = _same_cuts(manifest.cuts) if cuts is None else cuts
+    wanted = _same_cuts(manifest) if cuts is None else cuts
     if wanted:
         words += ["--cuts", wanted]
     if clip.folder.parent != Path("workspace"):
@@ -77,11 +85,12 @@ def segment_command(
     return shlex.join([*words, how])
 
 
-def _same_cuts(cuts: tuple[int, ...] | None) -> str:
+def _same_cuts(manifest: Manifest) -> str:
     """What --cuts is given to have these again; nothing where looking for them does."""
+    cuts = manifest.cuts
     if cuts is None:
         return "ignore"
-    return ",".join(map(str, cuts)) if len(cuts) <= MOST_NAMED_CUTS else ""
+    return ",".join(str(manifest.timeline.number(cut)) for cut in cuts) if len(cuts) <= MOST_NAMED_CUTS else ""
 
 
 def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord, *, same: bool) -> str:
@@ -95,4 +104,4 @@ def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord, *, sa
             return str(file)
     mask = clip.mask(at)
     as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
-    return str(clip.workspace.mask_path(at)) if as_painted or not record.file else record.file
+    return str(clip.workspace.mask_path(clip.info.timeline.number(at))) if as_painted or not record.file else record.file

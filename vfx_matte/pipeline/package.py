@@ -23,7 +23,7 @@ from vfx_matte.interchange.scripts import relative_path
 from vfx_matte.media.conformed import ConformedReader
 from vfx_matte.media.pixels import Orientation
 from vfx_matte.media.probe import probe
-from vfx_matte.media.stills import is_sequence
+from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.media.targets import Target, target_named
 from vfx_matte.pipeline.channels import describe_channels, object_channels
 from vfx_matte.pipeline.conform import ConformedClip, conform

@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
-from vfx_matte.media.stills import is_sequence, sequence_files
+from vfx_matte.media.sequence_files import has_pictures, is_sequence, sequence_files
+from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, ReferenceRecord, Scalar, Soft, Workspace, clip_name
+
+GAPS_SETTING = "gaps"
+"""The setting of runs on a sequence whose missing numbers are not held."""
+
+
+def _no_notice(_: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,7 @@ class SourceClip:
 
     path: Path
     reader: ClipReader
+    notify: Notify = _no_notice
 
     @property
     def info(self) -> ClipInfo:
@@ -29,14 +38,20 @@ class SourceClip:
         return self.reader.info
 
     def frame_index(self, position: int | Fraction) -> int:
-        """The frame at a position: an index, or seconds from the clip's start. Raises UsageError when there is none."""
+        """The frame at a position: a frame's number, or seconds from the clip's start. Raises UsageError when there is none.
+
+        A notice says which picture of a sequence a number is, where it could be another one's.
+        """
         timeline = self.info.timeline
         index = timeline.index_of(position)
         ended = isinstance(position, Fraction) and position >= timeline.end - timeline.start
         if ended or not 0 <= index < len(timeline):
-            shown = f"{float(position):g} s" if isinstance(position, Fraction) else f"frame {position}"
-            length = f"frames 0 to {len(timeline) - 1}, {float(timeline.end - timeline.start):.3f} s"
-            raise UsageError(f"{shown} is not in the clip", hint=f"the clip has {length}")
+            if isinstance(position, int):
+                raise UsageError(f"frame {position} is not in the clip", hint=outside_hint(self.info, position))
+            length = f"frames {timeline.numbers_text}, {float(timeline.end - timeline.start):.3f} s"
+            raise UsageError(f"{float(position):g} s is not in the clip", hint=f"the clip has {length}")
+        if isinstance(position, int) and (line := laid_on(self.info, [position], "frame")):
+            self.notify(line)
         return index
 
 
@@ -78,13 +93,13 @@ class SegmentedClip:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
         mask = self.store.get(frame_index)
         if mask is not None:
-            self._check_size(mask, f"mask of frame {frame_index}")
+            self._check_size(mask, f"mask of frame {self.info.timeline.number(frame_index)}")
         return mask
 
     def soft(self, object_id: int, frame_index: int) -> Soft:
         """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain. Raises WorkspaceError."""
         soft = self.store.soft(object_id, frame_index)
-        self._check_size(soft, f"soft result of object {object_id} on frame {frame_index}")
+        self._check_size(soft, f"soft result of object {object_id} on frame {self.info.timeline.number(frame_index)}")
         return soft
 
     def _check_size(self, array: Mask | Soft, what: str) -> None:
@@ -120,21 +135,23 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
 def _existing(clip: Path, source: Path, *moved: Path) -> Path:
     """The first of the places that is there. moved: where it may be now, when its whole project was moved."""
     for candidate in (clip, source / clip, *moved):
-        if candidate.exists() or is_sequence(candidate):
+        if candidate.exists() or has_pictures(candidate):
             return candidate
+    if is_sequence(clip):
+        return clip  # reading it says what is wrong
     raise MediaError(f"there is no clip {str(clip)!r}", hint=f"check the path (also looked for in {str(source)!r})")
 
 
 def open_source(
-    path: Path, *, fps: Fraction | None = None, usual_fps: Fraction | None = None, reporter: Reporter
+    path: Path, *, fps: Fraction | None = None, usual_fps: Fraction | None = None, gaps: str = "hold", reporter: Reporter
 ) -> SourceClip:
     """Open a clip.
 
     fps: rate of an image sequence; UsageError when it is given for a video, which has its own time. usual_fps: the rate of
-    sequences when `fps` is None, without meaning for videos.
+    sequences when `fps` is None, without meaning for videos. gaps: what stands for missing numbers of a sequence.
     """
     rate = fps or (usual_fps if is_sequence(path) else None)
-    return SourceClip(path, open_clip(path, fps=rate, notify=reporter.notify))
+    return SourceClip(path, open_clip(path, fps=rate, gaps=gaps, notify=reporter.notify), reporter.notify)
 
 
 def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> SegmentedClip:
@@ -146,7 +163,8 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
         )
     store = place.mask_store()
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
-    clip = open_source(path, fps=fps, reporter=reporter)
+    gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
+    clip = open_source(path, fps=fps, gaps=gaps, reporter=reporter)
     if clip.info.timeline != store.manifest.timeline:
         raise WorkspaceError(f"{str(path)!r} is not the clip its masks were made for", hint="segment it again with --fresh")
     if not store.manifest.is_complete:
@@ -155,11 +173,11 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
 
 
 def open_segmented_or_source(
-    path: Path, *, workspace: Path, usual_fps: Fraction | None = None, reporter: Reporter
+    path: Path, *, workspace: Path, usual_fps: Fraction | None = None, gaps: str = "hold", reporter: Reporter
 ) -> SegmentedClip | SourceClip:
     """Open a clip with its masks where it has some, otherwise the clip alone. Raises as `open_segmented` does."""
     if Workspace(workspace).find(path) is None:
-        return open_source(path, usual_fps=usual_fps, reporter=reporter)
+        return open_source(path, usual_fps=usual_fps, gaps=gaps, reporter=reporter)
     return open_segmented(path, workspace=workspace, reporter=reporter)
 
 

@@ -60,7 +60,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding for people. frame: the one to look at; start, stop: half-open; what, do: sentences."""
+    """One finding for people. frame: index of the one to look at; start, stop: half-open; what, do: sentences."""
 
     rank: int
     object_id: int
@@ -76,7 +76,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class FixNext:
-    """The one frame to paint a mask on next. frame_command: saves its picture; segment_command: goes on once it is painted."""
+    """The one frame to paint a mask on next. frame: its number; frame_command: saves its picture;
+    segment_command: goes on once it is painted.
+    """
 
     frame: int
     time: str
@@ -92,6 +94,7 @@ class QcResult:
 
     frames: how many have a mask; flagged: indices of those that stand out, of any object. problems: all of them, those that
     matter most first. cuts: frames that begin a shot, respected or found now; unmasked: shots without a reference mask.
+    All of these are indices; `number` says what people call them.
     measures, judged, confidence: by object, for pages and tables. folder: where `report` and `sheet` are.
     """
 
@@ -108,6 +111,11 @@ class QcResult:
     confidence: Mapping[int, Sequence[float]]
     report: Path
     sheet: Path | None
+    first_number: int = 0
+
+    def number(self, index: int) -> int:
+        """What people call a frame, see `Timeline.number`."""
+        return self.first_number + index
 
     def allows(self, allowed: Allowed) -> bool:
         """Whether no more frames stand out than are allowed."""
@@ -165,6 +173,7 @@ def check_masks(
         confidence=confidence,
         report=folder / "report.html",
         sheet=folder / "worst.png" if problems else None,
+        first_number=manifest.timeline.first_number,
     )
     save_report(clip, result, count=count, reporter=reporter)
     return result
@@ -244,7 +253,7 @@ def _crossings(measures: ObjectMeasures, shots: Sequence[range], painted: frozen
 
 def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectMeasures) -> Problem:
     timeline = clip.info.timeline
-    what = "; ".join(qc_words.reason(spot, measures) for spot in finding.spots)
+    what = "; ".join(qc_words.reason(spot, measures, timeline.number) for spot in finding.spots)
     return Problem(
         rank=rank,
         object_id=finding.object_id,
@@ -255,7 +264,7 @@ def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectM
         severity=round(finding.severity, 2),
         kinds=tuple(spot.kind for spot in finding.spots),
         what=f"object {finding.object_id} {what}",
-        do=qc_words.advice(finding, measures),
+        do=qc_words.advice(finding, measures, timeline.number),
     )
 
 
@@ -264,12 +273,12 @@ def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -
     for one in problems:
         if one.frame in clip.store.manifest.references:
             continue
-        path = clip.info.path
-        mask = mask_name(path, one.frame)
+        path, number = clip.info.path, clip.info.timeline.number(one.frame)
+        mask = mask_name(path, number)
         how, cuts = ("--fresh", "stop") if "crossing" in one.kinds else ("--update", None)
-        command = segment_command(clip, {one.frame: mask}, weights=weights, how=how, cuts=cuts)
+        command = segment_command(clip, {number: mask}, weights=weights, how=how, cuts=cuts)
         why = f"{frame_at(clip.info.timeline, one.frame)}: {'; '.join(one.what.split('; ')[:_NAMED_REASONS])}"
-        return FixNext(one.frame, one.time, why, frame_command(path, one.frame), mask, command)
+        return FixNext(number, one.time, why, frame_command(path, number), mask, command)
     return None
 
 

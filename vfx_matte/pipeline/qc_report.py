@@ -19,7 +19,7 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.media.read import describe_rate
 from vfx_matte.pipeline import qc_words
 from vfx_matte.pipeline.doubts import LOW_CONFIDENCE
-from vfx_matte.pipeline.next_steps import clock, frame_at, since_start
+from vfx_matte.pipeline.next_steps import clock, frame_at, since_start, tile_caption
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.qc import Problem, QcResult, known_number
@@ -53,11 +53,12 @@ def save_report(clip: SegmentedClip, result: QcResult, *, count: int, reporter: 
 
 def problem_rows(result: QcResult, count: int) -> list[tuple[object, ...]]:
     """The worst for people: frame, time, frames that it lasts, what is wrong, what to do."""
-    return [(one.frame, one.time, _frames(one), one.what, one.do) for one in result.problems[:count]]
+    return [(result.number(one.frame), one.time, _frames(result, one), one.what, one.do) for one in result.problems[:count]]
 
 
 def qc_json(result: QcResult) -> str:
-    """Everything but the frames' single numbers, as JSON."""
+    """Everything but the frames' single numbers, as JSON; frames are named as people call them."""
+    number = result.number
     limits = {
         str(object_id): {
             kind: {"usual": known_number(one.usual), "low": known_number(one.low), "high": known_number(one.high)}
@@ -68,11 +69,14 @@ def qc_json(result: QcResult) -> str:
     found = {
         "clip": str(result.clip),
         "frames": result.frames,
-        "flagged": list(result.flagged),
-        "cuts": list(result.cuts),
-        "shots_without_mask": [[shot.start, shot.stop] for shot in result.unmasked],
-        "references": list(result.references),
-        "problems": [asdict(one) for one in result.problems],
+        "flagged": [number(at) for at in result.flagged],
+        "cuts": [number(at) for at in result.cuts],
+        "shots_without_mask": [[number(shot.start), number(shot.stop)] for shot in result.unmasked],
+        "references": [number(at) for at in result.references],
+        "problems": [
+            asdict(one) | {"frame": number(one.frame), "start": number(one.start), "stop": number(one.stop)}
+            for one in result.problems
+        ],
         "fix_next": None if result.fix_next is None else asdict(result.fix_next),
         "limits": limits,
         "report": str(result.report),
@@ -100,7 +104,7 @@ def qc_csv(clip: SegmentedClip, result: QcResult) -> str:
             ]  # fmt: skip
             shown = ["" if (known := known_number(value)) is None else f"{known:g}" for value in numbers]
             seconds = f"{float(since_start(timeline, at)):.6f}"
-            writer.writerow((at, seconds, object_id, *shown, int(at in flagged)))
+            writer.writerow((timeline.number(at), seconds, object_id, *shown, int(at in flagged)))
     return text.getvalue()
 
 
@@ -116,7 +120,8 @@ def closing_lines(result: QcResult, count: int) -> Iterator[str]:
     if len(result.problems) > count:
         yield f"and {len(result.problems) - count} more places; -k {len(result.problems)} shows all"
     for shot in result.unmasked:
-        yield f"frames {shot.start} to {shot.stop - 1} are a shot without a painted mask: nothing of the subject is shown there"
+        span = f"{result.number(shot.start)} to {result.number(shot.stop - 1)}"
+        yield f"frames {span} are a shot without a painted mask: nothing of the subject is shown there"
     if result.fix_next is not None:
         yield f"fix next: {result.fix_next.why}"
         yield f"  {result.fix_next.frame_command}"
@@ -167,7 +172,7 @@ def _sheet(clip: SegmentedClip, result: QcResult, views: Views) -> Image:
     rows = []
     for one in result.problems[: len(views)]:
         tiles = [
-            captioned(image, f"frame {index}, {clock(since_start(clip.info.timeline, index))}", marked=index == one.frame)
+            captioned(image, tile_caption(clip.info.timeline, index), marked=index == one.frame)
             for index, image in views[one.rank]
         ]
         blank = np.zeros_like(tiles[0])
@@ -191,8 +196,8 @@ def _parts(clip: SegmentedClip, result: QcResult, views: Views) -> Iterator[str]
     yield "<h2>Where it stands out</h2>"
     yield webpage.strip(marks, _stretches(timeline, result))
     yield _KEY
-    yield from (_card(timeline, one, views[one.rank]) for one in result.problems if one.rank in views)
-    yield from _others([one for one in result.problems if one.rank not in views])
+    yield from (_card(clip, result, one, views[one.rank]) for one in result.problems if one.rank in views)
+    yield from _others(result, [one for one in result.problems if one.rank not in views])
     yield from _shots(timeline, result)
     for object_id in result.measures:
         drawn = "".join(webpage.curve(one) for one in _curves(clip, result, object_id, marks))
@@ -236,23 +241,24 @@ def _next(result: QcResult) -> Iterator[str]:
     )
 
 
-def _card(timeline: Timeline, one: Problem, pictures: Sequence[tuple[int, Image]]) -> str:
+def _card(clip: SegmentedClip, result: QcResult, one: Problem, pictures: Sequence[tuple[int, Image]]) -> str:
+    timeline = clip.info.timeline
     shown = "".join(webpage.picture(image, frame_at(timeline, index), strong=index == one.frame) for index, image in pictures)
     what = "".join(
         f"<li>{webpage.escaped(part)}</li>" for part in one.what.removeprefix(f"object {one.object_id} ").split("; ")
     )
     return (
         f'<div class="card" id="p{one.rank}"><h3>{one.rank}. {webpage.escaped(frame_at(timeline, one.frame))},'
-        f' object {one.object_id}</h3><p class="quiet">frames {_frames(one)}, severity {one.severity:.1f}</p>'
+        f' object {one.object_id}</h3><p class="quiet">frames {_frames(result, one)}, severity {one.severity:.1f}</p>'
         f'<ul>{what}</ul><p class="do">→ {webpage.escaped(one.do)}</p>'
         f'<div class="pictures">{shown}</div></div>'
     )
 
 
-def _others(problems: Sequence[Problem]) -> Iterator[str]:
+def _others(result: QcResult, problems: Sequence[Problem]) -> Iterator[str]:
     """The problems without pictures, as a table."""
     rows = "".join(
-        f'<tr id="p{one.rank}"><td>{one.frame}</td><td>{one.time}</td><td>{webpage.escaped(one.what)}</td>'
+        f'<tr id="p{one.rank}"><td>{result.number(one.frame)}</td><td>{one.time}</td><td>{webpage.escaped(one.what)}</td>'
         f"<td>{webpage.escaped(one.do)}</td></tr>"
         for one in problems[:NAMED_PROBLEMS]
     )
@@ -266,11 +272,12 @@ def _others(problems: Sequence[Problem]) -> Iterator[str]:
 def _shots(timeline: Timeline, result: QcResult) -> Iterator[str]:
     if not result.cuts:
         return
-    cuts = ", ".join(f"{cut} ({clock(since_start(timeline, cut))})" for cut in result.cuts)
+    cuts = ", ".join(f"{timeline.number(cut)} ({clock(since_start(timeline, cut))})" for cut in result.cuts)
     yield f"<h2>Shots</h2><p>A shot begins at frame {webpage.escaped(cuts)}.</p>"
     if result.unmasked:
         rows = "".join(
-            f"<tr><td>{shot.start} to {shot.stop - 1}</td><td>{clock(since_start(timeline, shot.start))}</td></tr>"
+            f"<tr><td>{result.number(shot.start)} to {result.number(shot.stop - 1)}</td>"
+            f"<td>{clock(since_start(timeline, shot.start))}</td></tr>"
             for shot in result.unmasked
         )
         yield (
@@ -279,8 +286,9 @@ def _shots(timeline: Timeline, result: QcResult) -> Iterator[str]:
         )
 
 
-def _frames(one: Problem) -> str:
-    return f"{one.start}" if one.stop - one.start == 1 else f"{one.start} to {one.stop - 1}"
+def _frames(result: QcResult, one: Problem) -> str:
+    start, last = result.number(one.start), result.number(one.stop - 1)
+    return f"{start}" if start == last else f"{start} to {last}"
 
 
 def _place(timeline: Timeline, seconds: Fraction) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vfx_matte.quality.judge import Finding, Kind, Spot
 from vfx_matte.quality.meter import ObjectMeasures
@@ -35,19 +35,20 @@ _SENTENCES: Mapping[Kind, str] = {
 }
 
 
-def reason(spot: Spot, measures: ObjectMeasures) -> str:
-    """One spot, as the end of a sentence about its object."""
+def reason(spot: Spot, measures: ObjectMeasures, frame_number: Callable[[int], int] = int) -> str:
+    """One spot, as the end of a sentence about its object. frame_number: what people call a frame."""
     if spot.kind == "area":
         return _area_jump(spot.value)
+    is_frame = spot.kind in ("gone", "crossing")
     return _SENTENCES[spot.kind].format(
         value=_percent(spot.value),
         usual=_percent(spot.usual),
-        number=spot.value,
+        number=frame_number(int(spot.value)) if is_frame else spot.value,
         usual_number=spot.usual,
         holes=_count(measures.holes[spot.frame], "hole"),
         specks=_count(measures.specks[spot.frame], "speck"),
         frames=_count(spot.usual - spot.value, "frame"),
-        last=spot.usual - 1,
+        last=frame_number(int(spot.usual) - 1) if spot.kind == "gone" else 0,
     )
 
 
@@ -60,21 +61,22 @@ def _area_jump(value: float) -> str:
     return f"is {math.exp(value):.1f} times as large as on the frames before"
 
 
-def advice(finding: Finding, measures: ObjectMeasures) -> str:
-    """What to do about a finding."""
+def advice(finding: Finding, measures: ObjectMeasures, frame_number: Callable[[int], int] = int) -> str:
+    """What to do about a finding. frame_number: what people call a frame."""
+    number = frame_number(finding.frame)
     kinds = {one.kind for one in finding.spots}
     frames = list(finding.frames)
     if "crossing" in kinds:
-        return f"segment again with --cuts stop, and where it is in sight paint a mask on frame {finding.frame}"
+        return f"segment again with --cuts stop, and where it is in sight paint a mask on frame {number}"
     if kinds <= {"holes", "specks", "flicker"} and kinds != {"flicker"}:
         ways = [("holes", "--fill-holes", measures.holes_px), ("specks", "--remove-specks", measures.specks_px)]
         options = " ".join(f"{option} {_round_up(px[frames].max())}" for kind, option, px in ways if kind in kinds)
-        return f"render with {options}, or paint a mask on frame {finding.frame}"
+        return f"render with {options}, or paint a mask on frame {number}"
     if kinds == {"gone"}:
-        return f"if it is there, paint a mask on frame {finding.frame}"
+        return f"if it is there, paint a mask on frame {number}"
     if kinds == {"confidence"}:
-        return f"look there, and if it is wrong paint a mask on frame {finding.frame}"
-    return f"paint a mask on frame {finding.frame}"
+        return f"look there, and if it is wrong paint a mask on frame {number}"
+    return f"paint a mask on frame {number}"
 
 
 def _round_up(pixels: float) -> int:

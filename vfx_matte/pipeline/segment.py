@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
 from vfx_matte.media.read import ClipReader
 from vfx_matte.pipeline.cuts import CutOptions, decide_cuts, shots_without_mask
 from vfx_matte.pipeline.doubts import doubts
+from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.overlap import ahead
-from vfx_matte.pipeline.project import SourceClip
+from vfx_matte.pipeline.project import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate.confidence import expected_overlap
@@ -47,10 +49,10 @@ from vfx_matte.workspace import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceFiles:
-    """Masks as a user gives them.
+    """Masks as a user gives them. Frames go by their numbers: see `Timeline.number`.
 
-    first_mask: for the first frame of the range. pairs: "FRAME=path" texts. folder: files whose first integer is the frame.
-    files, pictures: the same by frame index, for programs; pictures are masks in memory.
+    first_mask: for the first frame of the range. pairs: "FRAME=path" texts. folder: files whose last number is the frame's.
+    files, pictures: the same by frame number, for programs; pictures are masks in memory.
     """
 
     first_mask: Path | None = None
@@ -64,7 +66,8 @@ class ReferenceFiles:
 class SegmentResult:
     """What a run made.
 
-    masks: folder of palette PNG files NNNNNNN.png, one a frame. start, stop: half-open frame range; computed: frames made now;
+    masks: folder of palette PNG files NNNNNNN.png, one a frame. start, stop: half-open range of frame numbers; computed: frames
+    made now;
     objects: id → painted colour, "#rrggbb"; propagator: "builtin" or "xmem"; seconds: how long the run took.
     """
 
@@ -76,9 +79,9 @@ class SegmentResult:
     propagator: str
     seconds: float
 
-    def mask(self, frame_index: int) -> Mask:
-        """The mask of one frame of the range, read from disk: uint8 (H, W), object ids. Raises MaskError when it is gone."""
-        return load_mask(self.masks / f"{frame_index:07d}.png")
+    def mask(self, number: int) -> Mask:
+        """The mask of the frame with this number, read from disk: uint8 (H, W), object ids. Raises MaskError."""
+        return load_mask(self.masks / f"{number:07d}.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def segment_clip(
     *,
     workspace: Path,
     propagator: PropagatorOptions = PropagatorOptions(),  # noqa: B008  frozen
-    start: int | Fraction = 0,
+    start: int | Fraction | None = None,
     stop: int | Fraction | None = None,
     resume: bool = False,
     fresh: bool = False,
@@ -125,7 +128,7 @@ def segment_clip(
 ) -> SegmentResult:
     """Segment the frames [start, stop) of a clip.
 
-    start, stop: frame indices, or seconds from the clip's start as Fractions; None is the end. resume: go on with an
+    start, stop: frame numbers, or seconds from the clip's start as Fractions; None is the clip's own. resume: go on with an
     interrupted run of the same settings; fresh: start again, keeping the earlier masks as masks.previous;
     update: go on with earlier work although reference masks are others, and make only the frames again that they influence.
     soft: keep every object's probability beside the masks, for soft edges. cuts: whether masks stop where a shot ends; the
@@ -150,7 +153,7 @@ def segment_clip(
         timeline=clip.info.timeline,
         references={at: references.record(at) for at in references.sources},
         propagator=options.name,
-        settings={**options.settings, **({SOFT: True} if soft else {})},
+        settings={**options.settings, **({SOFT: True} if soft else {}), **_gaps(clip)},
         start=first,
         stop=last,
         objects=objects,
@@ -160,7 +163,8 @@ def segment_clip(
     with place.start_run(plan, palette=palette, resume=resume, fresh=fresh, influenced=influence) as run:
         missing = sum(end - begin for begin, end in run.missing)
         if update and missing < last - first:
-            spans = ", ".join(f"{begin} to {end - 1}" for begin, end in run.missing) or "none"
+            number = clip.info.timeline.number
+            spans = ", ".join(f"{number(begin)} to {number(end - 1)}" for begin, end in run.missing) or "none"
             reporter.notify(f"frames made again: {spans}; the others stay as they are")
         if missing:
             carrier = options.open(num_objects=len(objects), notify=reporter.notify)
@@ -179,8 +183,8 @@ def segment_clip(
             _save_all(frames, run, numbers, total=missing, reporter=reporter)
     return SegmentResult(
         masks=place.masks_folder,
-        start=first,
-        stop=last,
+        start=clip.info.timeline.number(first),
+        stop=clip.info.timeline.number(last),
         computed=missing,
         objects={object_id: _hex(color) for object_id, color in objects.items()},
         propagator=options.name,
@@ -189,14 +193,14 @@ def segment_clip(
 
 
 def understand(
-    clip: SourceClip, files: ReferenceFiles, *, start: int | Fraction = 0, reporter: Reporter
+    clip: SourceClip, files: ReferenceFiles, *, start: int | Fraction | None = None, reporter: Reporter
 ) -> list[tuple[int, str, str, int, str, int]]:
-    """How mask files are understood: rows of (frame, file, kind, object id, colour, pixels)."""
+    """How mask files are understood: rows of (frame number, file, kind, object id, colour, pixels)."""
     first, _ = _resolve(clip, start, None)
     references = _load_references(clip, files, first=first, reporter=reporter)
     return [
         (
-            at,
+            clip.info.timeline.number(at),
             getattr(references.sources[at], "name", ""),
             reading.kind,
             object_id,
@@ -236,43 +240,64 @@ def _cuts(
     return decide_cuts(clip, options, span=span, references=references.sources, earlier=earlier, reporter=reporter)
 
 
-def _resolve(clip: SourceClip, start: int | Fraction, stop: int | Fraction | None) -> tuple[int, int]:
+def _gaps(clip: SourceClip) -> dict[str, str]:
+    """What stands for missing numbers, where that is not the picture before."""
+    files = clip.info.files
+    return {GAPS_SETTING: files.gaps} if files is not None and files.missing and files.gaps != "hold" else {}
+
+
+def _resolve(clip: SourceClip, start: int | Fraction | None, stop: int | Fraction | None) -> tuple[int, int]:
+    """The range of frame indices."""
     timeline = clip.info.timeline
-    first = clip.frame_index(start)
-    at_end = stop is None or stop == len(timeline) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
+    first = 0 if start is None else clip.frame_index(start)
+    last_number = timeline.number(len(timeline))
+    at_end = stop in (None, last_number) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
     last = len(timeline) if stop is None or at_end else clip.frame_index(stop)
     if first >= last:
-        raise UsageError(f"frames {first} to {last} are no range of this clip", hint=f"it has frames 0 to {len(timeline) - 1}")
+        raise UsageError(
+            f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this clip",
+            hint=f"it has frames {timeline.numbers_text}",
+        )
     return first, last
 
 
 def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, reporter: Reporter) -> _References:
+    """Masks by frame index."""
+    timeline = clip.info.timeline
     sources: dict[int, Path | MaskPicture] = {}
     pairs = [*files.files.items(), *(parse_mask_argument(text) for text in files.pairs)]
     if not files.pictures or files.first_mask or pairs or files.folder:
         sources.update(
             collect_references(
                 first_mask=files.first_mask,
-                first_frame=first,
+                first_frame=timeline.number(first),
                 masks=pairs,
                 folder=files.folder,
                 clip_name=clip_name(clip.path),
-                frame_count=len(clip.info.timeline),
+                frame_count=len(timeline),
+                first_number=timeline.first_number,
+                outside_hint=partial(outside_hint, clip.info),
+                notify=reporter.notify,
             )
         )
     for at, picture in files.pictures.items():
-        if at in sources or not 0 <= at < len(clip.info.timeline):
-            problem = "has two masks" if at in sources else f"does not exist: the clip has {len(clip.info.timeline)} frames"
-            raise MaskError(f"frame {at} {problem}", hint="frames count from 0; give one mask for each")
+        if at in sources or not 0 <= timeline.index_of(at) < len(timeline):
+            problem = "has two masks" if at in sources else f"does not exist: the clip has {len(timeline)} frames"
+            raise MaskError(f"frame {at} {problem}", hint=f"{outside_hint(clip.info, at)}; give one mask for each")
         sources[at] = picture
-    sources = dict(sorted(sources.items()))
+    named = {at for at, one in sources.items() if one != files.first_mask}
+    if line := laid_on(clip.info, named, "mask"):
+        reporter.notify(line)
+    sources = {timeline.index_of(at): one for at, one in sorted(sources.items())}
     pictures = (
-        (at, load_mask_picture(one, shape=clip.info.shape) if isinstance(one, Path) else one) for at, one in sources.items()
+        (timeline.number(at), load_mask_picture(one, shape=clip.info.shape) if isinstance(one, Path) else one)
+        for at, one in sources.items()
     )
-    readings = dict(understand_references(pictures, shape=clip.info.shape))
+    understood = understand_references(pictures, shape=clip.info.shape)
+    readings = {timeline.index_of(number): reading for number, reading in understood}
     for at, reading in readings.items():
         for notice in reading.notices:
-            reporter.notify(f"mask of frame {at}: {notice}")
+            reporter.notify(f"mask of frame {timeline.number(at)}: {notice}")
     return _References(sources, readings)
 
 
@@ -303,7 +328,9 @@ def _save_all(frames: Iterator[Segmented], run: SegmentRun, numbers: _Numbers, *
             for object_id in unseen.keys() - set(object_ids(shown)) if frame_index not in maskless else ():
                 unseen[object_id].append(frame_index)
             step()
-    for line in doubts(run.manifest.confidence, unseen, manifest.references, first_frame=manifest.start, cuts=cuts):
+    known = run.manifest.confidence
+    number = manifest.timeline.number
+    for line in doubts(known, unseen, manifest.references, first_frame=manifest.start, cuts=cuts, number=number):
         reporter.notify(line)
 
 
@@ -363,13 +390,14 @@ class _Completed(Mapping[int, Mask]):
     def __init__(self, run: SegmentRun, numbers: _Numbers) -> None:
         manifest = run.manifest
         self._frames = manifest.done_frames()
+        self._first_number = manifest.timeline.first_number
         self._clip = run.clip
         self._numbers = numbers
 
     def __getitem__(self, frame_index: int) -> Mask:
         if frame_index not in self._frames:
             raise KeyError(frame_index)
-        return self._numbers.to_dense(load_mask(self._clip.mask_path(frame_index)))
+        return self._numbers.to_dense(load_mask(self._clip.mask_path(self._first_number + frame_index)))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._frames)

@@ -22,7 +22,7 @@ import numpy as np
 from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.masks import Image
 from vfx_matte.pipeline.cuts import empty_shots, shots_without_mask
-from vfx_matte.pipeline.next_steps import clock, frame_command, mask_name, segment_command, since_start
+from vfx_matte.pipeline.next_steps import clock, frame_command, mask_name, segment_command, since_start, tile_caption
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, sheet_path
 from vfx_matte.pipeline.report import Reporter
@@ -78,7 +78,8 @@ class SuggestOptions:
 class Suggestion:
     """A frame to annotate.
 
-    rank: 1 is the most useful. seconds: since the clip's start; time: the same as m:ss.mmm. coverage_percent: share of the
+    rank: 1 is the most useful. frame: its number, as people call it. seconds: since the clip's start; time: the same as
+    m:ss.mmm. coverage_percent: share of the
     picture that the present mask covers. distance: to the most alike reference or better-ranked suggestion, without unit.
     frame_command: saves the picture to paint on. mask: the name that `SuggestResult.segment_command` expects.
     """
@@ -97,8 +98,9 @@ class Suggestion:
 class SuggestResult:
     """What was found.
 
-    references: frames compared with, which have a mask of the user. considered: frames that could have been suggested and were
-    compared. segment_command: segments again with all references and all suggestions. sheet: the contact sheet.
+    references: numbers of the frames compared with, which have a mask of the user. considered: frames that could have been
+    suggested and were compared. segment_command: segments again with all references and all suggestions. sheet: the contact
+    sheet.
     """
 
     clip: Path
@@ -154,7 +156,7 @@ def suggest_frames(
         propagator=name,
         alpha=options.alpha,
         min_mask_percent=options.min_mask_percent,
-        references=tuple(references),
+        references=tuple(map(clip.info.timeline.number, references)),
         considered=len(coverage),
         suggestions=rows,
         segment_command=segment_command(clip, {one.frame: one.mask for one in rows}, weights=options.weights),
@@ -189,7 +191,7 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
     """The reference frames that have a mask in the workspace, ascending; at most `limit`, evenly spaced."""
     known = sorted(clip.store.manifest.references)
     here = [index for index in known if clip.mask(index) is not None]
-    lost = [str(index) for index in known if index not in here]
+    lost = [str(clip.info.timeline.number(index)) for index in known if index not in here]
     if not here:
         raise WorkspaceError(
             f"no reference frame ({', '.join(lost)}) has a mask here to compare with",
@@ -248,7 +250,10 @@ def _look(clip: SegmentedClip, describer: Describer[Any], indices: Sequence[int]
         for index, image in pictures:
             mask = clip.mask(index)
             if mask is None:
-                raise WorkspaceError(f"the mask of frame {index} went away", hint="wait for the other run, then try again")
+                raise WorkspaceError(
+                    f"the mask of frame {clip.info.timeline.number(index)} went away",
+                    hint="wait for the other run, then try again",
+                )
             seen[index] = _Seen(describer.describe(image, mask), thumbnail(image, width_px=thumb_px))
             step()
     return seen
@@ -273,18 +278,18 @@ def _rows(label: str, tiles: Sequence[Image]) -> Iterator[tuple[str, Sequence[Im
 def _tile(clip: SegmentedClip, seen: _Seen, index: int, what: str, *, marked: bool = False) -> Image:
     mask = clip.mask(index)
     picture = seen.thumb if mask is None else outlined(seen.thumb, mask, clip.palette)
-    return captioned(picture, f"{what}frame {index}, {clock(since_start(clip.info.timeline, index))}", marked=marked)
+    return captioned(picture, f"{what}{tile_caption(clip.info.timeline, index)}", marked=marked)
 
 
 def _suggestion(clip: SegmentedClip, rank: int, choice: Choice, coverage_percent: float) -> Suggestion:
-    index, seconds = choice.index, since_start(clip.info.timeline, choice.index)
+    number, seconds = clip.info.timeline.number(choice.index), since_start(clip.info.timeline, choice.index)
     return Suggestion(
         rank=rank,
-        frame=index,
+        frame=number,
         time=clock(seconds),
         seconds=float(seconds),
         coverage_percent=coverage_percent,
         distance=choice.distance,
-        frame_command=frame_command(clip.info.path, index),
-        mask=mask_name(clip.info.path, index),
+        frame_command=frame_command(clip.info.path, number),
+        mask=mask_name(clip.info.path, number),
     )

@@ -53,7 +53,8 @@ def clip_name(source: Path) -> str:
 class ClipWorkspace:
     """The folder of one clip; nothing in it is made before it is needed.
 
-    masks/%07d.png: palette PNG, index = object id, the number is the frame index. masks/soft/ID/%07d.png: with --soft, the
+    masks/%07d.png: palette PNG, index = object id, the number is the frame's (`Timeline.number`: of a sequence the picture's
+    own, of another clip the frame index). masks/soft/ID/%07d.png: with --soft, the
     probability of one object as 8-bit gray PNG, 255 = certain (1-bit black: nowhere on this frame); inside of masks, so that
     both are replaced by one rename. masks.previous/ and manifest.previous.json: the one earlier generation that --fresh
     keeps. .segment.lock: held while a run is going on.
@@ -71,17 +72,17 @@ class ClipWorkspace:
         """Where the masks are."""
         return self.folder / "masks"
 
-    def mask_path(self, frame_index: int) -> Path:
-        """Where the mask of one frame is."""
-        return self.masks_folder / f"{frame_index:07d}.png"
+    def mask_path(self, number: int) -> Path:
+        """Where the mask of the frame with this number is."""
+        return self.masks_folder / f"{number:07d}.png"
 
     def soft_folder(self, object_id: int) -> Path:
         """Where the probabilities of one object are."""
         return self.masks_folder / "soft" / str(object_id)
 
-    def soft_path(self, object_id: int, frame_index: int) -> Path:
-        """Where the probability of one object on one frame is."""
-        return self.soft_folder(object_id) / f"{frame_index:07d}.png"
+    def soft_path(self, object_id: int, number: int) -> Path:
+        """Where the probability of one object on the frame with this number is."""
+        return self.soft_folder(object_id) / f"{number:07d}.png"
 
     def output_path(self, name: str) -> Path:
         """Where an output of this name belongs, e.g. "greenback.mp4"."""
@@ -173,8 +174,9 @@ class ClipWorkspace:
 
     def _is_whole(self, manifest: Manifest, frame_index: int) -> bool:
         """Whether the mask of a frame is on disk and, in a soft run, every object's probability."""
-        softs = (self.soft_path(object_id, frame_index) for object_id in (manifest.objects if manifest.is_soft else ()))
-        return all(map(_is_there, (self.mask_path(frame_index), *softs)))
+        number = manifest.timeline.number(frame_index)
+        softs = (self.soft_path(object_id, number) for object_id in (manifest.objects if manifest.is_soft else ()))
+        return all(map(_is_there, (self.mask_path(number), *softs)))
 
     def _check_same_work(self, earlier: Manifest, differences: tuple[str, ...]) -> None:
         if "clip" in differences:
@@ -204,7 +206,7 @@ class MaskStore:
 
         Renders show such a frame as background only. Raises MaskError when the file is damaged.
         """
-        path = self.clip.mask_path(frame_index)
+        path = self.clip.mask_path(self.manifest.timeline.number(frame_index))
         return load_mask(path) if frame_index in self._done and path.exists() else None
 
     @property
@@ -217,7 +219,7 @@ class MaskStore:
 
         Raises WorkspaceError when the file is lost or damaged.
         """
-        return load_soft(self.clip.soft_path(object_id, frame_index))
+        return load_soft(self.clip.soft_path(object_id, self.manifest.timeline.number(frame_index)))
 
     def check_soft(self, object_ids: Iterable[int]) -> None:
         """See, without reading any, that these objects' files are there for every frame that has a mask.
@@ -228,7 +230,7 @@ class MaskStore:
             raise WorkspaceError(
                 f"{self.clip.folder} holds no soft results", hint="make them: vfx-matte segment --soft (with --fresh)"
             )
-        wanted = self._done & _numbers(self.clip.masks_folder)
+        wanted = set(map(self.manifest.timeline.number, self._done)) & _numbers(self.clip.masks_folder)
         for object_id in object_ids:
             lost = sorted(wanted - _numbers(self.clip.soft_folder(object_id)))
             if lost:
@@ -277,9 +279,9 @@ class Workspace:
 
 
 def _numbers(folder: Path) -> set[int]:
-    """The frames that a folder has files for."""
+    """The numbers of the frames that a folder has files for."""
     try:
-        return {int(path.stem) for path in folder.glob("*.png") if path.stem.isdecimal()}
+        return {int(path.stem) for path in folder.glob("*.png") if path.stem.removeprefix("-").isdecimal()}
     except OSError:
         return set()
 

@@ -269,13 +269,15 @@ def _timeline_to_json(timeline: Timeline) -> dict[str, object]:
         "first_pts": timeline.pts[0] if timeline.pts else 0,
         "intervals": _run_lengths(timeline.intervals),
         "durations": _run_lengths(timeline.durations),
+        **({"first_number": timeline.first_number} if timeline.first_number else {}),
     }
 
 
 def _timeline_from_json(data: Mapping[str, Any]) -> Timeline:
     durations = _from_run_lengths(data["durations"])
     pts = itertools.accumulate(_from_run_lengths(data["intervals"]), initial=int(data["first_pts"]))
-    return Timeline(tuple(pts) if durations else (), durations, Fraction(str(data["time_base"])))
+    first_number = int(data.get("first_number", 0))
+    return Timeline(tuple(pts) if durations else (), durations, Fraction(str(data["time_base"])), first_number)
 
 
 def _run_lengths(values: Iterable[int]) -> list[int]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import struct
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from vfx_matte.backend import Notify
 from vfx_matte.errors import MaskError, MediaError, UsageError
 from vfx_matte.mask_reading import MaskPicture, check_aspect, has_aspect
+from vfx_matte.numbering import split_name
 from vfx_matte.still_header import StillHeader, StillKind, read_still_header, require_still
 from vfx_matte.workspace.mask_modes import as_mask_picture
 
@@ -28,10 +30,13 @@ _PILLOW_NAMES: Mapping[StillKind, str] = {
 
 
 def parse_mask_argument(text: str) -> tuple[int, Path]:
-    """Split "12=path" into the frame index and the path. Raises MaskError for anything else."""
+    """Split "12=path" into the frame's number and the path. Raises MaskError for anything else."""
     number, equals, path = text.partition("=")
-    if not equals or not path or not re.fullmatch(r"\s*[0-9]+\s*", number):
-        raise MaskError(f"mask {text!r} is not FRAME=path", hint="for example --mask 12=masks/dog.png (frames count from 0)")
+    if not equals or not path or not re.fullmatch(r"\s*-?[0-9]{1,18}\s*", number):
+        raise MaskError(
+            f"mask {text!r} is not FRAME=path",
+            hint="for example --mask 12=masks/dog.png (frames count from 0; those of a sequence have their pictures' numbers)",
+        )
     return int(number), Path(path)
 
 
@@ -90,6 +95,9 @@ def _has_more(opened: Image.Image) -> bool:
     return bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
 
 
+def _silent(_: str) -> None: ...
+
+
 def collect_references(
     *,
     first_mask: Path | None = None,
@@ -98,18 +106,23 @@ def collect_references(
     folder: Path | None = None,
     clip_name: str = "",
     frame_count: int | None = None,
+    first_number: int = 0,
+    outside_hint: Callable[[int], str] = lambda _: "frames count from 0",
+    notify: Notify = _silent,
 ) -> dict[int, Path]:
-    """Say which mask file belongs to which frame: {frame_index: path}, ascending.
+    """Say which mask file belongs to which frame: {frame number: path}, ascending.
 
-    first_mask: the mask of `first_frame`. masks: (frame_index, path) pairs. folder: pictures whose first integer in the
-    file name is the frame index, gaps allowed; when it holds `Annotations` (XMem++ layout), that folder or its subfolder
-    `clip_name` is read. frame_count: frames of the clip, None when not known yet.
+    A frame's number is that of its picture in a sequence, and counts from 0 in every other clip. first_number: of the clip.
+    first_mask: the mask of `first_frame`. masks: (frame number, path) pairs. folder: pictures whose last number in the
+    file name is the frame's, gaps allowed; when it holds `Annotations` (XMem++ layout), that folder or its subfolder
+    `clip_name` is read. frame_count: frames of the clip, None when not known yet. outside_hint: says
+    more about a number that the clip does not have. notify: is told when a name holds several numbers.
     Raises MaskError for two masks of one frame, a frame the clip does not have, and when there is no mask at all.
     """
     given = [(first_frame, first_mask)] if first_mask is not None else []
     given.extend(masks)
     if folder is not None:
-        given.extend(_folder_masks(folder, clip_name))
+        given.extend(_folder_masks(folder, clip_name, notify))
     if not given:
         raise MaskError(
             "no mask was given", hint="make one: vfx-matte mask CLIP --box x,y,w,h -o mask.png, then --first-mask mask.png"
@@ -119,29 +132,35 @@ def collect_references(
         if frame_index in found:
             raise MaskError(
                 f"frame {frame_index} has two masks: {found[frame_index]} and {path}",
-                hint="the first number in a file name is its frame index; keep one mask for each frame",
+                hint="the last number in a file name is its frame; keep one mask for each frame",
             )
-        if frame_index < 0 or (frame_count is not None and frame_index >= frame_count):
-            last = "" if frame_count is None else f": the clip has {frame_count} frames, 0 to {frame_count - 1}"
-            raise MaskError(f"mask {path} is for frame {frame_index}, which does not exist{last}", hint="frames count from 0")
+        if frame_count is not None and not 0 <= frame_index - first_number < frame_count:
+            last = f"the clip has {frame_count} frames, {first_number} to {first_number + frame_count - 1}"
+            raise MaskError(
+                f"mask {path} is for frame {frame_index}, which does not exist: {last}", hint=outside_hint(frame_index)
+            )
         found[frame_index] = path
     return dict(sorted(found.items()))
 
 
-def _folder_masks(folder: Path, clip_name: str) -> list[tuple[int, Path]]:
+def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[int, Path]]:
     if not folder.is_dir():
         raise MaskError(
             f"there is no folder of masks {folder}", hint="--masks takes a folder; for one file use --mask FRAME=path"
         )
     folder = _annotations(folder, clip_name)
     pairs = []
+    told = False
     for path in _pictures(folder):
-        number = re.search(r"[0-9]+", path.stem)
-        if number is None:
+        cut = split_name(path.name)
+        if cut is None:
             raise MaskError(
                 f"mask {path} has no frame number in its name", hint="name it after its frame, for example 00012.png"
             )
-        pairs.append((int(number[0]), path))
+        if cut.several and not told:
+            told = True
+            notify(f"mask {path.name}: the last number in a name is the frame's, {cut.number}")
+        pairs.append((cut.number, path))
     if not pairs:
         kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
         raise MaskError(f"folder {folder} holds no mask", hint=f"masks are pictures ({kinds}) named after their frame")

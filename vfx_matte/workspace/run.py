@@ -101,9 +101,10 @@ class SegmentRun:
         with self._lock:
             if not self._begun:
                 self._begin()
+        number = self._manifest.timeline.number(frame_index)
         for object_id, probability in kept.items():
-            save_soft(self.clip.soft_path(object_id, frame_index), probability)
-        save_mask(self.clip.mask_path(frame_index), mask, self._palette)
+            save_soft(self.clip.soft_path(object_id, number), probability)
+        save_mask(self.clip.mask_path(number), mask, self._palette)
         self.mark_done(frame_index)
 
     def mark_done(self, frame_index: int) -> None:
@@ -145,7 +146,8 @@ class SegmentRun:
         if self._replaces:
             _keep_as_previous(self.clip)
         elif self._again:
-            _keep_some_as_previous(self.clip, self._again, self._manifest.objects)
+            numbers = map(self._manifest.timeline.number, self._again)
+            _keep_some_as_previous(self.clip, numbers, self._manifest.objects)
         self._save()
         self._begun = True
 
@@ -164,13 +166,13 @@ def _keep_as_previous(clip: ClipWorkspace) -> None:
         raise output_error(clip.folder, error) from error
 
 
-def _keep_some_as_previous(clip: ClipWorkspace, frames: Iterable[int], object_ids: Iterable[int]) -> None:
-    """Rename the files of some frames into masks.previous, and copy the manifest; what was there before goes.
+def _keep_some_as_previous(clip: ClipWorkspace, numbers: Iterable[int], object_ids: Iterable[int]) -> None:
+    """Rename files of frames, by their numbers, into masks.previous, and copy the manifest; what was there before goes.
 
     Killed halfway, the manifest still counts the frames as done; those without a mask are then made again.
     """
     previous = clip.folder / "masks.previous"
-    paths = [clip.mask_path(frame_index) for frame_index in frames]
+    paths = [clip.mask_path(number) for number in numbers]
     paths += [clip.soft_path(object_id, int(path.stem)) for object_id in object_ids for path in paths]
     try:
         shutil.rmtree(previous, ignore_errors=True)

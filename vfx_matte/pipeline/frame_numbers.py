@@ -1,0 +1,60 @@
+"""What people call frames: a video's count from 0, those of a sequence have the numbers of its pictures.
+
+Everything that is typed and printed is such a number (`Timeline.number`); the pipeline computes with indices from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.numbering import written
+from vfx_matte.workspace import to_ranges
+
+_NAMED = 3
+
+
+def picture_name(info: ClipInfo, index: int) -> str:
+    """The picture of a frame of a sequence; of a missing number the one that it has instead; empty for a video."""
+    return "" if info.files is None else info.files.held(index).name
+
+
+def is_ambiguous(info: ClipInfo, number: int) -> bool:
+    """Whether a number is that of one picture, and another one's when pictures are counted from 0."""
+    timeline = info.timeline
+    here, counted = timeline.index_of(number), number
+    return info.files is not None and here != counted and all(0 <= at < len(timeline) for at in (here, counted))
+
+
+def laid_on(info: ClipInfo, numbers: Iterable[int], what: str) -> str:
+    """Which pictures ambiguous numbers are: a notice, empty when there is nothing to say. what: "frame", "mask" …"""
+    doubtful = sorted(number for number in numbers if is_ambiguous(info, number))
+    if not doubtful:
+        return ""
+    named = ", ".join(f"{what} {at} is {picture_name(info, info.timeline.index_of(at))}" for at in doubtful[:_NAMED])
+    more = f" and {len(doubtful) - _NAMED} more likewise" if len(doubtful) > _NAMED else ""
+    return f"frames of a sequence have the numbers of its pictures: {named}{more}"
+
+
+def outside_hint(info: ClipInfo, number: int) -> str:
+    """What to say to a number that no frame has."""
+    timeline = info.timeline
+    if info.files is None:
+        return f"the clip has frames {timeline.numbers_text}, counted from 0"
+    hint = f"frames have the numbers of their pictures, {timeline.numbers_text}"
+    counted = 0 <= number < len(timeline)
+    return f"{hint}; counted from 0, {number} is {timeline.number(number)}" if counted else hint
+
+
+def number_text(info: ClipInfo, index: int, digits: int = 7) -> str:
+    """A frame's number for a file name: of a sequence as its pictures write it, else with `digits`."""
+    return written(info.timeline.number(index), digits if info.files is None else info.files.digits)
+
+
+def spans_text(info: ClipInfo, indices: Iterable[int]) -> str:
+    """Frames for people: "1001 to 1004, 1008"."""
+    number = info.timeline.number
+    return ", ".join(
+        f"{number(start)}" if stop == start + 1 else f"{number(start)} to {number(stop - 1)}"
+        for start, stop in to_ranges(indices)
+    )
