@@ -78,7 +78,7 @@ def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
     sure = [(labels == index) & (best <= SAME) for index in range(len(colors))]
     for index, color in enumerate(colors):
         if _is_blend(color, [other for at, other in enumerate(colors) if at != index]):
-            sure[index] &= _dilate(_erode(sure[index], 1), 1)
+            sure[index] &= _dilate(erode(sure[index], 1), 1)
     open_pixels = ~np.logical_or.reduce(sure)
     for index in range(len(colors)):
         labels[sure[index]] = index
@@ -104,7 +104,7 @@ def _with_spots(
     for color in candidates:
         near = _difference(samples, color) <= SAME
         if _is_blend(color, [other for other in candidates if other is not color]):
-            is_paint = _erode(near, _BLEND_SPOT_RADIUS_PX).sum() >= _BLEND_SPOT_SHARE * near.sum()
+            is_paint = erode(near, _BLEND_SPOT_RADIUS_PX).sum() >= _BLEND_SPOT_SHARE * near.sum()
         else:
             is_paint = _has_spot(near, radius_px)
         mode = _mode(samples[near])
@@ -255,7 +255,7 @@ def _dilate(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]
     return pixels
 
 
-def _erode(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
+def erode(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
     """Shrink a set of pixels by a square of `radius`; beyond the picture's border it is taken to go on."""
     return ~_dilate(~pixels, radius)
 
@@ -265,5 +265,5 @@ def _has_spot(pixels: npt.NDArray[np.bool_], radius: int) -> bool:
     height, width = pixels.shape
     if min(height, width) <= 2 * radius:
         return bool(pixels.all())
-    inner = _erode(pixels, radius)[radius : height - radius, radius : width - radius]
+    inner = erode(pixels, radius)[radius : height - radius, radius : width - radius]
     return bool(inner.any())

@@ -104,6 +104,10 @@ def segment(
     cuts: Annotated[
         str | None, typer.Option(metavar="stop|ask|ignore|FRAMES", help="What masks do where the shot changes.")
     ] = None,
+    map_color: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLOUR=ID", help="Which object a painted colour is, e.g. ffffff=1; 0 = background."),
+    ] = None,
     colors: Annotated[bool, typer.Option("--colors", help="Only show how the masks are understood.")] = False,
     propagation: PropagationChoice,
 ) -> None:
@@ -114,7 +118,7 @@ def segment(
     from vfx_matte.timeline import parse_position
 
     path = clip_path(session, clip)
-    files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks)
+    files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ()))
     opened = opened_clip(session, path, fps=fps, gaps=gaps)
     at_cuts = CutOptions.parse(cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None)
     span = parse_position(start) if start is not None else None, parse_position(stop) if stop is not None else None

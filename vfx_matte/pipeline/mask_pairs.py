@@ -183,7 +183,7 @@ class PairReader:
             white = np.uint8(known.identify([WHITE])[WHITE])
             return np.where(picture.pixels, white, np.uint8(0))
         try:
-            reading = read_mask_colors(picture, shape=(height, width), known=known, allow_empty=True)
+            reading = read_mask_colors(picture, shape=(height, width), known=known, allow_empty=True, void=None)
         except MaskError as error:
             raise MaskError(f"{side} frame {index}: {error.message}", hint=error.hint) from error
         for notice in reading.notices:

@@ -43,6 +43,7 @@ from vfx_matte.workspace import (
     collect_references,
     load_mask,
     load_mask_picture,
+    parse_color_argument,
     parse_mask_argument,
 )
 
@@ -53,6 +54,7 @@ class ReferenceFiles:
 
     first_mask: for the first frame of the range. pairs: "FRAME=path" texts. folder: files whose last number is the frame's.
     files, pictures: the same by frame number, for programs; pictures are masks in memory.
+    colors: "COLOUR=ID" texts: which object a painted colour is, 0 = background.
     """
 
     first_mask: Path | None = None
@@ -60,6 +62,7 @@ class ReferenceFiles:
     folder: Path | None = None
     files: Mapping[int, Path] = field(default_factory=dict)
     pictures: Mapping[int, MaskPicture] = field(default_factory=dict)
+    colors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +292,12 @@ def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, rep
     if line := laid_on(clip.info, named, "mask"):
         reporter.notify(line)
     sources = {timeline.index_of(at): one for at, one in sorted(sources.items())}
+    given = dict(parse_color_argument(text) for text in files.colors)
     pictures = (
         (timeline.number(at), load_mask_picture(one, shape=clip.info.shape) if isinstance(one, Path) else one)
         for at, one in sources.items()
     )
-    understood = understand_references(pictures, shape=clip.info.shape)
+    understood = understand_references(pictures, shape=clip.info.shape, given=given)
     readings = {timeline.index_of(number): reading for number, reading in understood}
     for at, reading in readings.items():
         for notice in reading.notices:

@@ -15,7 +15,7 @@ from vfx_matte.workspace.manifest import (
     SourceStamp,
     to_ranges,
 )
-from vfx_matte.workspace.references import collect_references, load_mask_picture, parse_mask_argument
+from vfx_matte.workspace.references import collect_references, load_mask_picture, parse_color_argument, parse_mask_argument
 from vfx_matte.workspace.run import SegmentRun
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "to_ranges",
     "load_mask_picture",
     "collect_references",
+    "parse_color_argument",
     "parse_mask_argument",
     "save_mask",
     "load_mask",

@@ -14,8 +14,8 @@ _PHOTOMETRIC = 262  # TIFF's tag; 0 = the smallest value is white
 _MOST_ID = 2**32 - 1
 
 
-def as_mask_picture(picture: Image.Image) -> MaskPicture:
-    """Grey, colours, alpha or palette indices as arrays, whatever Pillow calls the mode.
+def as_mask_picture(picture: Image.Image, *, is_min_white: bool = False) -> MaskPicture:
+    """Grey, colours, alpha or palette indices as arrays, whatever Pillow calls the mode. is_min_white: see `has_min_white`.
 
     Transparency by a palette index or by one colour becomes alpha; premultiplied alpha becomes straight; 16- and 32-bit
     numbers and whole floats stay as they are, since they may be object ids.
@@ -30,11 +30,17 @@ def as_mask_picture(picture: Image.Image) -> MaskPicture:
     if mode == "F":
         return MaskPicture(_from_float(np.array(picture, np.float32)))
     if mode.startswith("I"):
-        return MaskPicture(_from_whole(np.array(picture), is_inverted=_is_min_white(picture)))
+        return MaskPicture(_from_whole(np.array(picture), is_inverted=is_min_white))
     if mode == "La":
         picture = _straight_gray(picture)
     has_alpha = {"A", "a"} & set(picture.getbands()) and mode != "LAB"
     return MaskPicture(np.array(picture.convert("RGBA" if has_alpha else "RGB")))
+
+
+def has_min_white(picture: Image.Image) -> bool:
+    """True for deep grey TIFF whose 0 is white, which Pillow turns round for 8 bits only."""
+    tags = getattr(picture, "tag_v2", None)
+    return tags is not None and tags.get(_PHOTOMETRIC) == 0 and "16" in picture.mode
 
 
 def _palette_picture(picture: Image.Image) -> MaskPicture:
@@ -78,12 +84,6 @@ def _from_whole(values: npt.NDArray[Any], *, is_inverted: bool) -> npt.NDArray[A
         values = np.clip(values, 0, _MOST_ID)
         values = values.astype(np.uint16 if int(values.max(initial=0)) <= 65535 else np.uint32)
     return values
-
-
-def _is_min_white(picture: Image.Image) -> bool:
-    """True for deep grey TIFF whose 0 is white, which Pillow turns round for 8 bits only."""
-    tags = getattr(picture, "tag_v2", None)
-    return tags is not None and tags.get(_PHOTOMETRIC) == 0 and "16" in picture.mode
 
 
 def _straight_gray(picture: Image.Image) -> Image.Image:

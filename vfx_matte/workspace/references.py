@@ -14,9 +14,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MaskError, MediaError, UsageError
 from vfx_matte.mask_reading import MaskPicture, check_aspect, has_aspect
+from vfx_matte.masks import RGB
 from vfx_matte.numbering import split_name
 from vfx_matte.still_header import StillHeader, StillKind, read_still_header, require_still
-from vfx_matte.workspace.mask_modes import as_mask_picture
+from vfx_matte.workspace.mask_modes import as_mask_picture, has_min_white
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
@@ -38,6 +39,16 @@ def parse_mask_argument(text: str) -> tuple[int, Path]:
             hint="for example --mask 12=masks/dog.png (frames count from 0; those of a sequence have their pictures' numbers)",
         )
     return int(number), Path(path)
+
+
+def parse_color_argument(text: str) -> tuple[RGB, int]:
+    """Split "#ff0000=2" or "ff0000=2" into the colour and the object id, 0 = background. Raises MaskError for anything else."""
+    found = re.fullmatch(r"\s*#?([0-9a-fA-F]{6})\s*=\s*([0-9]{1,3})\s*", text, re.ASCII)
+    if found is None or int(found[2]) > 255:
+        hint = "for example --map-color ffffff=1; ids go to 255, 0 is the background; --colors shows the colours"
+        raise MaskError(f"colour {text!r} is not COLOUR=ID", hint=hint)
+    red, green, blue = bytes.fromhex(found[1])
+    return (red, green, blue), int(found[2])
 
 
 def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> MaskPicture:
@@ -70,7 +81,7 @@ def _decoded(path: Path, header: StillHeader) -> MaskPicture:
         if opened.width * opened.height > header.pixels:
             raise ValueError(f"it is {header.width}×{header.height} and says {opened.width}×{opened.height} too")
         notices = ("it has more than one picture; the first one is the mask",) if _has_more(opened) else ()
-        return replace(as_mask_picture(ImageOps.exif_transpose(opened)), notices=notices)
+        return replace(as_mask_picture(ImageOps.exif_transpose(opened), is_min_white=has_min_white(opened)), notices=notices)
 
 
 def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
