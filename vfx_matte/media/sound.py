@@ -4,24 +4,33 @@ container allows, otherwise encoded; never cut, never moved against the picture.
 
 from __future__ import annotations
 
+import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 import av
 
 from vfx_matte.backend import Notify
+from vfx_matte.media.channels import layout_name, most_channels, plan_channels
 from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, open_input
+from vfx_matte.media.soundencode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
 _PCM_BLOCK_BYTES = 2**15
 _PCM_JITTER = Fraction(2, 1000)
+_PCM_BITS = re.compile(r"pcm_[a-z](8|16|24|32|64)(le|be)?(_planar)?|pcm_(?:mulaw|alaw|vidc)")
+_LAW_BITS = 8
+
+_TRIAL_PACKETS = 500
+"""How many packets of a track are looked at to find one that can be copied or decoded."""
 
 
 @dataclass(slots=True)
@@ -53,10 +62,10 @@ class SoundTrack:
     def add(self, packet: AudioPacket, time: Fraction) -> None:
         """Take note of one audible packet at its exact time."""
         self.cover(time, time + (packet.duration or 0) * packet.time_base)
-        if not self.codec.startswith("pcm_"):
+        if not (pcm := _PCM_BITS.fullmatch(self.codec)):
             self._note(payload_checksum(packet, self.codec), time)
             return
-        self._bytes_per_second = _pcm_bytes_per_second(packet, self.codec)
+        self._bytes_per_second = _pcm_bytes_per_second(packet, int(pcm[1] or _LAW_BITS))
         expected = self._samples_time + Fraction(len(self._samples), self._bytes_per_second)
         if self._samples and abs(time - expected) > _PCM_JITTER:
             self.finish()
@@ -79,8 +88,7 @@ class SoundTrack:
         self.times.append(time)
 
 
-def _pcm_bytes_per_second(packet: AudioPacket, codec: str) -> int:
-    bits = int("".join(filter(str.isdigit, codec)))
+def _pcm_bytes_per_second(packet: AudioPacket, bits: int) -> int:
     context = packet.stream.codec_context
     return int(context.sample_rate * context.channels * bits // 8)
 
@@ -106,38 +114,57 @@ class SoundCopier:
         self._origin = source.origin
         self._keeps_negative = container.exact_time
         self.tracks: list[SoundTrack] = []
-        self._streams: dict[int, tuple[SoundTrack, av.AudioStream]] = {}
+        self._streams: dict[int, tuple[SoundTrack, av.AudioStream | SoundEncoder]] = {}
         wanted = {track.index: track.codec for track in source.audio if track.start is not None}
-        for index in [index for index, codec in wanted.items() if codec == "unknown"]:
-            notify(f"{name}: sound stream {index} is of an unknown kind and is left out")
-            del wanted[index]
         for stream in self._input.streams.audio:
-            if stream.index not in wanted:
-                continue
-            codec = wanted[stream.index]
-            track = SoundTrack(stream.index, codec in container.copies, codec)
-            if track.copied:
-                target = output.add_stream_from_template(stream)
-            else:
-                usual = next(known.copies for known in CONTAINERS.values() if known.muxer == container.muxer)
-                reason = "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
-                notify(f"{name}: {codec} sound {reason}; encoded as {container.encoder}")
-                target = self._add_encoder(stream, container.encoder)
-            target.metadata.update({key: value for key, value in stream.metadata.items() if key in ("language", "title")})
-            self.tracks.append(track)
-            self._streams[stream.index] = track, target
+            if stream.index in wanted:
+                self._add(source, stream, wanted[stream.index], container, name=name, notify=notify)
         self._packets = self._interleaved()
         self._waiting: AudioPacket | None = None
 
-    def _add_encoder(self, stream: av.AudioStream, encoder: str) -> av.AudioStream:
-        context = stream.codec_context
-        rates = av.Codec(encoder, "w").audio_rates or [context.sample_rate]
-        rate = min(rates, key=lambda known: (abs(known - context.sample_rate), -known))
-        target = self._output.add_stream(encoder, rate=rate, layout=context.layout.name)
-        assert isinstance(target, av.AudioStream)
-        if encoder != "flac":
-            target.bit_rate = 96_000 * max(2, context.channels)
-        return target
+    def _add(
+        self, source: ClipInfo, stream: av.AudioStream, codec: str, container: Container, *, name: str, notify: Notify
+    ) -> None:
+        """Add the output stream of one track, or say why there is none."""
+        target: av.AudioStream | SoundEncoder | None = None
+        if codec in container.copies and _is_taken(source, stream.index, container.muxer):
+            target = self._output.add_stream_from_template(stream)
+        else:
+            target = self._encoder(source, stream.index, codec, container, name=name, notify=notify)
+        if target is None:
+            return
+        metadata = {key: value for key, value in stream.metadata.items() if key in ("language", "title")}
+        (target.stream if isinstance(target, SoundEncoder) else target).metadata.update(metadata)
+        track = SoundTrack(stream.index, not isinstance(target, SoundEncoder), codec)
+        self.tracks.append(track)
+        self._streams[stream.index] = track, target
+
+    def _encoder(
+        self, source: ClipInfo, index: int, codec: str, container: Container, *, name: str, notify: Notify
+    ) -> SoundEncoder | None:
+        first = None if codec == "unknown" else _first_frame(source, index)
+        if first is None:
+            why = "is of an unknown kind" if codec == "unknown" else f"({codec}) cannot be decoded"
+            notify(f"{name}: sound stream {index} {why} and is left out")
+            return None
+        encoder, layout = container.encoder, layout_name(first.layout)
+        plan = plan_channels(encoder, layout)
+        if plan is None and container.muxer == "matroska":
+            encoder = "pcm_s24le"
+            plan = plan_channels(encoder, layout)
+        if plan is None:
+            count = first.layout.nb_channels
+            most = f"{encoder} holds {most_channels(encoder)} at most"
+            notify(f"{name}: sound stream {index} has {count} channels, {most}; it is left out")
+            return None
+        usual = next(known.copies for known in CONTAINERS.values() if known.muxer == container.muxer)
+        reason = "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
+        encoded = SoundEncoder(self._output, first, encoder, codec=codec, plan=plan)
+        rate = encoded.stream.codec_context.sample_rate
+        changed = [plan.said] if plan.said else []
+        changed += [f"{first.sample_rate} Hz become {rate} Hz"] if rate != first.sample_rate else []
+        notify("; ".join([f"{name}: {codec} sound {reason}", f"encoded as {encoder}", *changed]))
+        return encoded
 
     def _interleaved(self) -> Iterator[AudioPacket]:
         streams = [self._input.streams[index] for index in self._streams]
@@ -155,12 +182,13 @@ class SoundCopier:
         if until is None:
             for track, target in self._streams.values():
                 track.finish()
-                if not track.copied:
-                    self._output.mux(target.encode(None))
+                if isinstance(target, SoundEncoder):
+                    for encoded in target.finish():
+                        self._output.mux(encoded)
 
     def _take(self, packet: AudioPacket) -> None:
         track, target = self._streams[packet.stream.index]
-        if not track.copied:
+        if isinstance(target, SoundEncoder):
             self._encode(packet, track, target)
             return
         if packet.pts is None or packet.dts is None:
@@ -177,20 +205,59 @@ class SoundCopier:
         packet.stream = target
         self._output.mux(packet)
 
-    def _encode(self, packet: AudioPacket, track: SoundTrack, target: av.AudioStream) -> None:
+    def _encode(self, packet: AudioPacket, track: SoundTrack, target: SoundEncoder) -> None:
         try:
             frames: list[Any] = list(packet.decode())
-        except av.InvalidDataError:  # a damaged packet is silence, as in every player
+        except (av.FFmpegError, ValueError):  # a damaged packet is silence, as in every player
             frames = []
         for frame in frames:
             if frame.pts is not None and frame.time_base is not None:
                 time = frame.pts * frame.time_base - self._origin
                 track.cover(time, time + Fraction(frame.samples, frame.sample_rate))
                 frame.pts = round(time / frame.time_base)
-            self._output.mux(target.encode(frame))
+            for encoded in target.encode(frame):
+                self._output.mux(encoded)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
+
+
+def _packets_of(source: ClipInfo, index: int) -> Iterator[AudioPacket]:
+    """The first packets of one sound track, from an opening of its own."""
+    with open_input(source.path) as container:
+        stream = container.streams[index]
+        stamped = (packet for packet in container.demux(stream) if packet.size)
+        for _, packet in zip(range(_TRIAL_PACKETS), stamped, strict=False):
+            yield packet
+
+
+def _is_taken(source: ClipInfo, index: int, muxer: str) -> bool:
+    """Whether a muxer takes a track's packets as they are: a broken header shows only when one is written."""
+    for packet in _packets_of(source, index):
+        if packet.pts is None or packet.dts is None:
+            continue
+        try:
+            with av.open(io.BytesIO(), "w", format=muxer) as trial:
+                target = trial.add_stream_from_template(packet.stream)
+                packet.pts, packet.dts = packet.pts - packet.dts, 0
+                packet.stream = target
+                trial.mux(packet)
+        except (av.FFmpegError, ValueError):
+            return False
+        return True
+    return False
+
+
+def _first_frame(source: ClipInfo, index: int) -> av.AudioFrame | None:
+    """The first frame of a track that can be decoded; None when there is none."""
+    for packet in _packets_of(source, index):
+        try:
+            frames = cast("list[av.AudioFrame]", packet.decode())
+        except (av.FFmpegError, ValueError):
+            continue
+        if frames and frames[0].layout.nb_channels and frames[0].sample_rate:
+            return frames[0]
+    return None

@@ -1,0 +1,135 @@
+"""Sound channels for encoders: which layout an encoder is given for a source's channels, and in which order.
+
+Encoders take few layouts by name, and none without one. A layout that an encoder does not have is written as another one with
+as many channels, in the same order, so that no channel is mixed into another or lost. Channels without names never go
+where an encoder filters: AAC keeps nothing above some hundred hertz of a low-frequency channel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import av
+
+SILENT = -1
+
+_BY_NAME: Mapping[str, frozenset[str]] = {
+    "aac": frozenset({"mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "5.0", "5.1", "7.1"}),
+    "libopus": frozenset({"mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"}),
+    "flac": frozenset({
+        "mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "quad(side)", "3.1", "4.1", "5.0", "5.0(side)", "5.1",
+        "5.1(side)", "6.0", "6.0(front)", "hexagonal", "6.1", "6.1(back)", "6.1(front)", "7.0", "7.0(front)", "7.1",
+        "7.1(wide)", "7.1(wide-side)", "octagonal",
+    }),
+}  # fmt: skip
+"""Layouts that come out of a file under their own name. Found by encoding and reading back with FFmpeg 8."""
+
+_SAME_PLACES = {
+    "downmix": "stereo",
+    "quad(side)": "quad",
+    "5.0(side)": "5.0",
+    "5.1(side)": "5.1",
+    "7.1(wide)": "7.1",
+    "7.1(wide-side)": "7.1",
+}
+"""The same loudspeakers under a commoner name, in the same order."""
+
+_BY_COUNT: Mapping[str, Mapping[int, str]] = {
+    "aac": {
+        1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "6.0", 7: "7.0", 8: "octagonal", 16: "hexadecagonal",
+    },
+    "libopus": {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
+    "flac": {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
+}  # fmt: skip
+
+_MOST_BY_COUNT = {"libopus": 255}
+_WITHOUT_NAMES = {"mapping_family": "255"}  # RFC 7845, 5.1.1.3
+
+_UNNAMED = re.compile(r"\d+ channels")
+
+_MIXED_UP: Mapping[tuple[str, str], tuple[int, ...]] = {
+    ("libopus", "5.0"): (0, 1, 4, 2, 3),
+    ("libopus", "6.1"): (0, 1, 4, 3, 5, 2, 6),
+}
+"""FFmpeg 8 gives libopus these layouts in a wrong order; fed like this, every channel comes out in its own place."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """What an encoder is given.
+
+    layout: the name that it is opened with. by_name: the source has just these loudspeakers, perhaps in another order, and is
+    put in the order of `layout` first. order: for each channel of the encoder the channel to take then, SILENT for none; () =
+    as they stand. options: of the encoder. said: what to tell people, "" for nothing.
+    """
+
+    layout: str
+    by_name: bool
+    order: tuple[int, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+
+    @property
+    def pan(self) -> str:
+        """The argument of FFmpeg's filter pan that puts channels in `order`; "" when they stay as they stand."""
+        if not self.order:
+            return ""
+        return "|".join([self.layout, *(f"c{to}=c{source}" for to, source in enumerate(self.order) if source != SILENT)])
+
+
+def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
+    """What an encoder is given for sound of the layout `name` (see layout_name); None when it cannot hold so many channels.
+
+    An encoder that is not listed here (PCM) takes any.
+    """
+    count = av.AudioLayout(name).nb_channels
+    if encoder not in _BY_NAME:
+        return ChannelPlan(name, by_name=True)
+    if same := next((each for each in _BY_NAME[encoder] if _speakers(each) == _speakers(name)), ""):
+        return ChannelPlan(same, by_name=True, order=_MIXED_UP.get((encoder, same), ()))
+    usual = _SAME_PLACES.get(name, "")
+    if usual in _BY_NAME[encoder]:
+        said = f"its {name} channels are written as {usual}"
+        return ChannelPlan(usual, by_name=False, order=_ordered(encoder, usual, count), said=said)
+    fitting = min((each for each in _BY_COUNT[encoder] if each >= count), default=0)
+    if fitting:
+        layout = _BY_COUNT[encoder][fitting]
+        silent = f", with {fitting - count} silent ones behind them" if fitting > count else ""
+        said = f"{_subject(name, count)} written as {layout}, in the same order{silent}"
+        return ChannelPlan(layout, by_name=False, order=_ordered(encoder, layout, count), said=said)
+    if count <= _MOST_BY_COUNT.get(encoder, 0):
+        said = f"{_subject(name, count)} written without names, in the same order"
+        return ChannelPlan(f"{count} channels", False, tuple(range(count)), _WITHOUT_NAMES, said)
+    return None
+
+
+def layout_name(layout: av.AudioLayout) -> str:
+    """The name of a layout in the form that FFmpeg reads again: of channels in an order of their own, "FL+FR+LFE"."""
+    own_order = re.fullmatch(r"\d+ channels \((.+)\)", layout.name)
+    return own_order[1] if own_order else layout.name
+
+
+def _subject(name: str, count: int) -> str:
+    if not _UNNAMED.fullmatch(name):
+        return f"its {name} channels are"
+    return "its one channel has no name and is" if count == 1 else f"its {count} channels have no names and are"
+
+
+def most_channels(encoder: str) -> int:
+    """How many channels an encoder of `plan_channels` can hold."""
+    return max(*_BY_COUNT[encoder], _MOST_BY_COUNT.get(encoder, 0))
+
+
+def _ordered(encoder: str, layout: str, count: int) -> tuple[int, ...]:
+    """Every channel of `layout` and the source's channel that goes there, as they stand."""
+    places = _MIXED_UP.get((encoder, layout), tuple(range(av.AudioLayout(layout).nb_channels)))
+    return tuple(source if source < count else SILENT for source in places)
+
+
+def _speakers(name: str) -> frozenset[str]:
+    """The loudspeakers of a layout; where channels have no names or two the same one, a set that equals no other."""
+    layout = av.AudioLayout(name)
+    places = frozenset(channel.name for channel in layout.channels)
+    return places if len(places) == layout.nb_channels and "NONE" not in places else frozenset({name})

@@ -1,0 +1,110 @@
+"""Encodes one sound track: decoded frames in, packets of another format out, whole, in place, channels in order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import av
+import av.filter
+
+from vfx_matte.media.channels import ChannelPlan, layout_name, plan_channels
+
+AudioPacket: TypeAlias = "av.Packet[Any]"
+
+_LOSSLESS_WIDE = ("pcm_", "dsd_", "dst", "wavpack", "alac", "mlp", "truehd", "tak", "ape", "tta", "shorten", "wmalossless")
+_DEEP_FORMATS = ("s32", "s32p", "s64", "s64p", "flt", "fltp", "dbl", "dblp")
+_BITS_PER_SECOND = 96_000
+
+
+class SoundEncoder:
+    """One track of an output, fed with the frames that a source's decoder gives, whatever their format, rate and layout.
+
+    A source may change these in mid-stream, as broadcasts do; what follows is converted to what the track began with.
+    """
+
+    def __init__(
+        self, output: av.container.OutputContainer, first: av.AudioFrame, encoder: str, *, codec: str, plan: ChannelPlan
+    ) -> None:
+        """Add a stream to `output`. first: a frame of the source as it was decoded; codec: the source's format.
+
+        Raises av.FFmpegError or ValueError when the encoder does not start.
+        """
+        rate = nearest_rate(encoder, first.sample_rate)
+        stream = output.add_stream(encoder, rate=rate, layout=plan.layout, options=dict(plan.options))
+        assert isinstance(stream, av.AudioStream)
+        context = stream.codec_context
+        known = [each.name for each in av.Codec(encoder, "w").audio_formats or []]
+        is_deep = codec.startswith(_LOSSLESS_WIDE) and first.format.name in _DEEP_FORMATS
+        if encoder == "flac" and is_deep and "s32" in known:
+            context.format = av.AudioFormat("s32")
+        if encoder in ("aac", "libopus"):
+            stream.bit_rate = _BITS_PER_SECOND * max(2, context.channels)
+        self.stream = stream
+        self._encoder = encoder
+        self._rate = rate
+        self._graph: av.filter.Graph | None = None
+        self._shape: tuple[str, str, int] | None = None
+
+    def encode(self, frame: av.AudioFrame) -> Iterator[AudioPacket]:
+        """Packets for one more frame; its pts counts its own time_base on the output's clock."""
+        shape = (frame.format.name, layout_name(frame.layout), frame.sample_rate)
+        if shape != self._shape:
+            yield from self._drained()
+            self._graph, self._shape = self._converter(frame, shape), shape
+        assert self._graph is not None
+        self._graph.push(frame)
+        yield from self._converted()
+
+    def finish(self) -> Iterator[AudioPacket]:
+        """Packets for what is still inside."""
+        yield from self._drained()
+        yield from self.stream.encode(None)
+
+    def _drained(self) -> Iterator[AudioPacket]:
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._converted()
+            self._graph = None
+
+    def _converted(self) -> Iterator[AudioPacket]:
+        assert self._graph is not None
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (EOFError, BlockingIOError):
+                return
+            assert isinstance(frame, av.AudioFrame)
+            yield from self.stream.encode(frame)
+
+    def _converter(self, frame: av.AudioFrame, shape: tuple[str, str, int]) -> av.filter.Graph:
+        """A filter graph from frames like this one to what the encoder was opened with."""
+        target = self.stream.codec_context
+        wanted, (sample_format, layout, rate) = layout_name(target.layout), shape
+        graph = av.filter.Graph()
+        base = {} if frame.time_base is None else {"time_base": str(frame.time_base)}
+        steps = [graph.add("abuffer", sample_rate=str(rate), sample_fmt=sample_format, channel_layout=layout, **base)]
+        plan = plan_channels(self._encoder, layout)
+        if plan is None or plan.layout != wanted:
+            # It changed in mid-stream: mixed, as there is no order to keep between layouts of unlike size.
+            plan = ChannelPlan(wanted, by_name=True)
+        if plan.by_name and wanted != layout:
+            steps.append(graph.add("aformat", channel_layouts=wanted))
+        if plan.pan:
+            steps.append(graph.add("pan", plan.pan))
+        steps += [
+            graph.add("aformat", sample_fmts=target.format.name, sample_rates=str(self._rate), channel_layouts=wanted),
+            graph.add("asettb", f"1/{self._rate}"),
+            graph.add("abuffersink"),
+        ]
+        for one, following in itertools.pairwise(steps):
+            one.link_to(following)
+        graph.configure()
+        return graph
+
+
+def nearest_rate(encoder: str, rate: int) -> int:
+    """The lowest sample rate of an encoder that loses nothing of sound at `rate` hertz, or else its highest."""
+    known = av.Codec(encoder, "w").audio_rates or [rate]
+    return min((each for each in known if each >= rate), default=max(known))
