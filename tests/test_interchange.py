@@ -158,6 +158,8 @@ def test_a_rate_that_no_program_has_is_refused(fps: str) -> None:
         ("00:10:00;00", "30000/1001", 17_982),  # a tenth minute keeps them
         ("01:00:00;00", "30000/1001", 107_892),
         ("00:01:00;04", "60000/1001", 3600),
+        ("16:37:10;02", "30", 1_793_106),  # Final Cut's own value: 298851/5 s
+        ("00:01:00;04", "60", 3600),
     ],
 )
 def test_timecodes_count_frames(text: str, fps: str, frame: int) -> None:
@@ -169,12 +171,12 @@ def test_timecodes_count_frames(text: str, fps: str, frame: int) -> None:
 
 @given(rates, st.data())
 def test_every_timecode_comes_back(rate: VideoRate, data: st.DataObject) -> None:
-    drop = rate.ntsc and rate.timebase % 30 == 0 and data.draw(st.booleans())
+    drop = rate.timebase % 30 == 0 and data.draw(st.booleans())
     timecode = Timecode(data.draw(st.integers(0, rate.timebase * 80_000)), drop)
     assert Timecode.parse(timecode.text(rate), rate) == timecode
 
 
-@given(st.sampled_from([30, 60]), st.integers(0, 5_000_000))
+@given(st.sampled_from([30, 60]), st.integers(0, 2_589_407))
 def test_drop_frame_follows_the_clock(timebase: int, frame: int) -> None:
     rate = VideoRate(timebase, ntsc=True)
     hours, minutes, rest = Timecode(frame, drop_frame=True).text(rate).split(":")

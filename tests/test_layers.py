@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vfx_matte"
-NOUNS = "errors timeline numbering backend masks picture keycolor"
+NOUNS = "errors timeline timecode numbering backend masks picture keycolor"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ ROOMS = {
     "atomic": Room(1, "errors"),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
+    "timecode": Room(1, "errors"),
     "backend": Room(1, "errors", "numpy cv2 cupy cupyx"),
     "flat_colors": Room(1, "errors", "numpy cv2"),
     "masks": Room(1, "errors backend flat_colors", "numpy cv2"),
@@ -45,9 +46,11 @@ ROOMS = {
     "still_header": Room(1, "errors"),
     "keycolor": Room(1, "errors backend masks picture", "numpy"),
     "media": Room(
-        2, "errors atomic timeline numbering backend picture still_header masks.Image masks.RGB", "numpy av ffmpeg OpenEXR"
+        2,
+        "errors atomic timeline timecode numbering backend picture still_header masks.Image masks.RGB",
+        "numpy av ffmpeg OpenEXR",
     ),
-    "interchange": Room(2, "errors picture", "opentimelineio"),
+    "interchange": Room(2, "errors timecode picture", "opentimelineio"),
     "propagate.xmem*": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "errors backend masks", "numpy cv2"),
     "refine.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),

@@ -137,7 +137,7 @@ class Timeline(Sequence[FrameTime]):
 
     @property
     def typical_fps(self) -> Fraction:
-        """Frames per second where nothing is missing: 1 / mean of the intervals within ½ to 1½ of their median.
+        """Frames per second where nothing is missing: 1 / mean of the intervals within ½ to 1½ of their median, or the average.
 
         A phone that drops a frame in the dark keeps its rate here, and the milliseconds of Matroska average out.
         """
@@ -146,6 +146,8 @@ class Timeline(Sequence[FrameTime]):
             return self.average_fps
         middle = statistics.median(intervals)
         usual = [ticks for ticks in intervals if middle <= 2 * ticks <= 3 * middle]
+        if not usual:  # two very unlike halves, with a median that is in neither
+            return self.average_fps
         return Fraction(len(usual)) / (sum(usual) * self.time_base)
 
     def interval_histogram(self) -> Counter[int]:

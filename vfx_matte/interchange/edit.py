@@ -5,7 +5,6 @@ Every time is a whole number of frames at the edit's rate, and so exact; `VideoR
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Literal
 
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
+from vfx_matte.timecode import read_timecode, timecode_text
 
 AlphaMode = Literal["none", "straight", "premultiplied"]
 FieldOrder = Literal["none", "upper", "lower"]
 
 _NTSC = Fraction(1000, 1001)
-_TIMECODE = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d)([:;.,])(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +69,13 @@ class Timecode:
 
     @classmethod
     def parse(cls, text: str, rate: VideoRate) -> Timecode:
-        """Read "01:00:00:00" or "01:00:00;02" (drop frame) at `rate`. Raises ValueError for anything else.
-
-        Drop frame leaves out two numbers (at 60: four) a minute, but not every tenth. Source: SMPTE ST 12-1:2014, 5.2.
-        """
-        match = _TIMECODE.fullmatch(text.strip())
-        if match is None or int(match[5]) >= rate.timebase:
-            raise ValueError(f"timecode {text!r} is not hh:mm:ss:ff at {rate} frames a second")
-        hours, minutes, seconds, frames = (int(match[group]) for group in (1, 2, 3, 5))
-        count = ((hours * 60 + minutes) * 60 + seconds) * rate.timebase + frames
-        drop = match[4] != ":" and rate.ntsc and rate.timebase % 30 == 0
-        if drop:
-            passed = hours * 60 + minutes
-            count -= rate.timebase // 15 * (passed - passed // 10)
-        return cls(count, drop)
+        """Read "01:00:00:00" or "01:00:00;02" (drop frame) at `rate`; see `read_timecode`. Raises ValueError."""
+        found = read_timecode(text, rate.timebase)
+        return cls(found.frame, found.drop_frame)
 
     def text(self, rate: VideoRate) -> str:
         """hh:mm:ss:ff, with ";" before the frames for drop frame."""
-        base, count = rate.timebase, self.frame
-        if self.drop_frame:
-            dropped = base // 15
-            tens, rest = divmod(count, base * 600 - dropped * 9)
-            count += dropped * (tens * 9 + max(0, (rest - dropped) // (base * 60 - dropped)))
-        seconds, frames = divmod(count, base)
-        separator = ";" if self.drop_frame else ":"
-        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{frames:02d}"
+        return timecode_text(self.frame, rate.timebase, drop_frame=self.drop_frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ where an encoder filters: AAC keeps nothing above some hundred hertz of a low-fr
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,55 +61,82 @@ _MIXED_UP: Mapping[tuple[str, str], tuple[int, ...]] = {
 class ChannelPlan:
     """What an encoder is given.
 
-    layout: the name that it is opened with. by_name: the source has just these loudspeakers, perhaps in another order, and is
-    put in the order of `layout` first. order: for each channel of the encoder the channel to take then, SILENT for none; () =
-    as they stand. options: of the encoder. said: what to tell people, "" for nothing.
+    layout: the name that it is opened with. order: for each of its channels the source's channel that goes there, SILENT for
+    none; () = as they stand, under that name already. options: of the encoder. said: what to tell people, "" for nothing.
     """
 
     layout: str
-    by_name: bool
     order: tuple[int, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
 
     @property
-    def pan(self) -> str:
-        """The argument of FFmpeg's filter pan that puts channels in `order`; "" when they stay as they stand."""
+    def filters(self) -> tuple[tuple[str, str], ...]:
+        """FFmpeg's filters, with their arguments, that put a source's channels in `order` and call them `layout`.
+
+        Filter pan mixes channels where a source's layout has a name, so that it only adds silence to some without.
+        """
         if not self.order:
-            return ""
-        return "|".join([self.layout, *(f"c{to}=c{source}" for to, source in enumerate(self.order) if source != SILENT)])
+            return ()
+        count = max(self.order) + 1
+        if SILENT not in self.order:
+            return (("channelmap", f"map={'|'.join(map(str, self.order))}:channel_layout={self.layout}"),)
+        bare = f"map={'|'.join(map(str, range(count)))}:channel_layout={count} channels"
+        placed = [f"c{to}=c{source}" for to, source in enumerate(self.order) if source != SILENT]
+        return (("channelmap", bare), ("pan", "|".join([self.layout, *placed])))
 
 
 def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
     """What an encoder is given for sound of the layout `name` (see layout_name); None when it cannot hold so many channels.
 
-    An encoder that is not listed here (PCM) takes any.
+    An encoder that is not listed here (PCM) takes any, channels in an order of their own in the usual one.
     """
-    count = av.AudioLayout(name).nb_channels
+    count, speakers = av.AudioLayout(name).nb_channels, _speakers(name)
+    known = _BY_NAME.get(encoder, _BY_NAME["flac"] if "+" in name else frozenset())
+    if same := next((each for each in sorted(known) if set(_speakers(each)) == set(speakers)), ""):
+        order = tuple(speakers.index(each) for each in _speakers(same))
+        order = tuple(order[place] for place in _MIXED_UP.get((encoder, same), range(count)))
+        return ChannelPlan(same, () if (name, order) == (same, tuple(range(count))) else order)
     if encoder not in _BY_NAME:
-        return ChannelPlan(name, by_name=True)
-    if same := next((each for each in _BY_NAME[encoder] if _speakers(each) == _speakers(name)), ""):
-        return ChannelPlan(same, by_name=True, order=_MIXED_UP.get((encoder, same), ()))
+        return ChannelPlan(f"{count} channels", tuple(range(count))) if "+" in name else ChannelPlan(name)
     usual = _SAME_PLACES.get(name, "")
-    if usual in _BY_NAME[encoder]:
+    if usual in known:
         said = f"its {name} channels are written as {usual}"
-        return ChannelPlan(usual, by_name=False, order=_ordered(encoder, usual, count), said=said)
+        return ChannelPlan(usual, _ordered(encoder, usual, count), said=said)
     fitting = min((each for each in _BY_COUNT[encoder] if each >= count), default=0)
     if fitting:
         layout = _BY_COUNT[encoder][fitting]
         silent = f", with {fitting - count} silent ones behind them" if fitting > count else ""
-        said = f"{_subject(name, count)} written as {layout}, in the same order{silent}"
-        return ChannelPlan(layout, by_name=False, order=_ordered(encoder, layout, count), said=said)
+        called = "without names" if layout == name else f"as {layout}"
+        said = f"{_subject(name, count)} written {called}, in the same order{silent}"
+        return ChannelPlan(layout, _ordered(encoder, layout, count), said=said)
     if count <= _MOST_BY_COUNT.get(encoder, 0):
-        said = f"{_subject(name, count)} written without names, in the same order"
-        return ChannelPlan(f"{count} channels", False, tuple(range(count)), _WITHOUT_NAMES, said)
+        said = "" if _UNNAMED.fullmatch(name) else f"{_subject(name, count)} written without names, in the same order"
+        return ChannelPlan(f"{count} channels", tuple(range(count)), _WITHOUT_NAMES, said)
     return None
 
 
 def layout_name(layout: av.AudioLayout) -> str:
-    """The name of a layout in the form that FFmpeg reads again: of channels in an order of their own, "FL+FR+LFE"."""
+    """The name of a layout in the form that FFmpeg reads again: of channels in an order of their own, "FL+FR+LFE".
+
+    PyAV 18.1 frees the list of such channels with every object that names it, though a decoder or frame still has it, and the
+    process ends there. An object that was asked here therefore stays for ever.
+    """
     own_order = re.fullmatch(r"\d+ channels \((.+)\)", layout.name)
-    return own_order[1] if own_order else layout.name
+    if not own_order:
+        return layout.name
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return own_order[1]
+
+
+def forget_own_order(context: av.AudioCodecContext) -> None:
+    """Let a decoder that is not open yet give frames without channel names where `layout_name` would be an order of its own.
+
+    The channels stay as they stand. Frames that name such an order cannot be freed; see layout_name.
+    """
+    name = layout_name(context.layout)
+    if "+" in name:
+        context.layout = f"{name.count('+') + 1} channels"
 
 
 def _subject(name: str, count: int) -> str:
@@ -128,8 +156,8 @@ def _ordered(encoder: str, layout: str, count: int) -> tuple[int, ...]:
     return tuple(source if source < count else SILENT for source in places)
 
 
-def _speakers(name: str) -> frozenset[str]:
-    """The loudspeakers of a layout; where channels have no names or two the same one, a set that equals no other."""
+def _speakers(name: str) -> tuple[str, ...]:
+    """The loudspeakers of a layout in order; what equals no other where channels have no names, or two the same one."""
     layout = av.AudioLayout(name)
-    places = frozenset(channel.name for channel in layout.channels)
-    return places if len(places) == layout.nb_channels and "NONE" not in places else frozenset({name})
+    places = tuple(channel.name for channel in layout.channels)
+    return places if len(set(places)) == layout.nb_channels and "NONE" not in places else (name,)

@@ -19,10 +19,12 @@ import av
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
+from vfx_matte.media.channels import layout_name
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
 from vfx_matte.media.sequence_files import SequenceFiles
 from vfx_matte.media.side_data import side_data_of
+from vfx_matte.media.stated import Chapter, chapters_of, other_streams, settled_timecode, stated_timecode
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
 
@@ -37,7 +39,7 @@ _MILLISECOND = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """One sound track. start: exact seconds of its first audible packet on the clip's clock; None when it is empty."""
+    """One sound track. start, end: exact seconds of its audible packets on the clip's clock; None when it is empty."""
 
     index: int
     codec: str
@@ -46,6 +48,7 @@ class AudioInfo:
     layout: str
     language: str
     start: Fraction | None
+    end: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class ClipInfo:
     reliable: bool
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     files: SequenceFiles | None = None
+    chapters: tuple[Chapter, ...] = ()
 
     @property
     def is_interlaced(self) -> bool:
@@ -134,10 +138,14 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
     with open_input(path) as container:
         stream = video_stream_of(container, path)
         packets = _scan(container, stream)
-        audio = tuple(_audio_info(track, packets.audio_starts.get(track.index)) for track in container.streams.audio)
-        kinds = [str(other.type) for other in container.streams if other.index != stream.index]
-        stamped = (*(each.metadata for each in container.streams), container.metadata)
-        timecode = next((text for metadata in stamped if (text := metadata.get("timecode"))), None)
+        audio = tuple(
+            _audio_info(track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index))
+            for track in container.streams.audio
+        )
+        left_out = other_streams(container, stream.index)
+        chapters = chapters_of(container)
+    with open_input(path) as container:
+        stated = stated_timecode(container)
     first, decoded = _decode_facts(path, count_all=not packets.reliable)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
@@ -150,6 +158,9 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         orientation = Orientation()
     layout = layout_of(picture_format(first.format.name, orientation))
     assert layout is not None
+    timecode, said = settled_timecode(stated, timeline)
+    if said:
+        notify(f"{path.name}: {said}")
     return ClipInfo(
         path=path,
         container=packets.container,
@@ -167,25 +178,28 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         origin=packets.origin(),
         video_stream=packets.stream_index,
         audio=audio,
-        other_streams=tuple(kind for kind in kinds if kind not in ("audio", "data")),
+        other_streams=left_out,
         timeline=timeline,
         keyframes=keyframes,
         repairs=repairs,
         reliable=packets.reliable,
         hdr=hdr_of(first),
+        chapters=chapters,
     )
 
 
-def _audio_info(track: av.AudioStream, start: Fraction | None) -> AudioInfo:
+def _audio_info(track: av.AudioStream, start: Fraction | None, end: Fraction | None) -> AudioInfo:
     context = track.codec_context
+    layout = layout_name(context.layout) if context else ""
     return AudioInfo(
         index=track.index,
         codec=codec_name(track),
         sample_rate=context.sample_rate if context else 0,
-        channels=context.channels if context else 0,
-        layout=context.layout.name if context else "",
+        channels=av.AudioLayout(layout).nb_channels if layout else 0,
+        layout=layout,
         language=track.metadata.get("language", "und"),
         start=start,
+        end=end,
     )
 
 
@@ -221,6 +235,7 @@ class _Packets:
     reliable: bool
     nominal_ticks: int
     audio_starts: dict[int, Fraction]
+    audio_ends: dict[int, Fraction]
 
     def timeline(self) -> Timeline:
         steps = tuple(b - a for a, b in itertools.pairwise(self.pts))
@@ -238,14 +253,16 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
     """Demux the whole file once: timestamps of video packets, and when each sound track starts."""
     video: list[_VideoPacket] = []
     audio_starts: dict[int, Fraction] = {}
+    audio_ends: dict[int, Fraction] = {}
     wanted = [stream, *container.streams.audio]
     for packet in container.demux(wanted):
         if packet.dts is None and packet.pts is None and packet.size == 0:
             continue
         if packet.stream_index == stream.index:
             video.append(_VideoPacket(packet.pts, packet.is_keyframe, packet.duration or 0, not packet.is_discard))
-        elif packet.stream_index not in audio_starts and packet.pts is not None and not packet.is_discard:
-            audio_starts[packet.stream_index] = packet.pts * packet.time_base
+        elif packet.pts is not None and not packet.is_discard:
+            audio_starts.setdefault(packet.stream_index, packet.pts * packet.time_base)
+            audio_ends[packet.stream_index] = (packet.pts + (packet.duration or 0)) * packet.time_base
     base = stream.time_base
     assert base is not None
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -268,6 +285,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
         reliable=reliable,
         nominal_ticks=nominal,
         audio_starts=audio_starts,
+        audio_ends=audio_ends,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeAlias, cast
 import av
 
 from vfx_matte.backend import Notify
-from vfx_matte.media.channels import layout_name, most_channels, plan_channels
+from vfx_matte.media.channels import forget_own_order, layout_name, most_channels, plan_channels
 from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, open_input
 from vfx_matte.media.soundencode import SoundEncoder
@@ -65,7 +65,8 @@ class SoundTrack:
         if not (pcm := _PCM_BITS.fullmatch(self.codec)):
             self._note(payload_checksum(packet, self.codec), time)
             return
-        self._bytes_per_second = _pcm_bytes_per_second(packet, int(pcm[1] or _LAW_BITS))
+        if not self._bytes_per_second:
+            self._bytes_per_second = _pcm_bytes_per_second(packet, int(pcm[1] or _LAW_BITS))
         expected = self._samples_time + Fraction(len(self._samples), self._bytes_per_second)
         if self._samples and abs(time - expected) > _PCM_JITTER:
             self.finish()
@@ -90,7 +91,8 @@ class SoundTrack:
 
 def _pcm_bytes_per_second(packet: AudioPacket, bits: int) -> int:
     context = packet.stream.codec_context
-    return int(context.sample_rate * context.channels * bits // 8)
+    layout = layout_name(context.layout)
+    return int(context.sample_rate * av.AudioLayout(layout).nb_channels * bits // 8)
 
 
 def payload_checksum(packet: AudioPacket, codec: str) -> int:
@@ -130,6 +132,7 @@ class SoundCopier:
         if codec in container.copies and _is_taken(source, stream.index, container.muxer):
             target = self._output.add_stream_from_template(stream)
         else:
+            forget_own_order(stream.codec_context)
             target = self._encoder(source, stream.index, codec, container, name=name, notify=notify)
         if target is None:
             return
@@ -148,20 +151,20 @@ class SoundCopier:
             notify(f"{name}: sound stream {index} {why} and is left out")
             return None
         encoder, layout = container.encoder, layout_name(first.layout)
-        plan = plan_channels(encoder, layout)
-        if plan is None and container.muxer == "matroska":
+        own_order = next(track.layout for track in source.audio if track.index == index)
+        layout = own_order if "+" in own_order else layout
+        if plan_channels(encoder, layout) is None and container.muxer == "matroska":
             encoder = "pcm_s24le"
-            plan = plan_channels(encoder, layout)
-        if plan is None:
+        if plan_channels(encoder, layout) is None:
             count = first.layout.nb_channels
             most = f"{encoder} holds {most_channels(encoder)} at most"
             notify(f"{name}: sound stream {index} has {count} channels, {most}; it is left out")
             return None
         usual = next(known.copies for known in CONTAINERS.values() if known.muxer == container.muxer)
         reason = "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
-        encoded = SoundEncoder(self._output, first, encoder, codec=codec, plan=plan)
+        encoded = SoundEncoder(self._output, first, encoder, codec=codec, layout=layout)
         rate = encoded.stream.codec_context.sample_rate
-        changed = [plan.said] if plan.said else []
+        changed = [encoded.plan.said] if encoded.plan.said else []
         changed += [f"{first.sample_rate} Hz become {rate} Hz"] if rate != first.sample_rate else []
         notify("; ".join([f"{name}: {codec} sound {reason}", f"encoded as {encoder}", *changed]))
         return encoded
@@ -225,10 +228,12 @@ class SoundCopier:
         self._stack.close()
 
 
-def _packets_of(source: ClipInfo, index: int) -> Iterator[AudioPacket]:
-    """The first packets of one sound track, from an opening of its own."""
+def _packets_of(source: ClipInfo, index: int, *, forget: bool = False) -> Iterator[AudioPacket]:
+    """The first packets of one sound track, from an opening of its own. forget: see forget_own_order."""
     with open_input(source.path) as container:
-        stream = container.streams[index]
+        stream = next(each for each in container.streams.audio if each.index == index)
+        if forget:
+            forget_own_order(stream.codec_context)
         stamped = (packet for packet in container.demux(stream) if packet.size)
         for _, packet in zip(range(_TRIAL_PACKETS), stamped, strict=False):
             yield packet
@@ -253,7 +258,7 @@ def _is_taken(source: ClipInfo, index: int, muxer: str) -> bool:
 
 def _first_frame(source: ClipInfo, index: int) -> av.AudioFrame | None:
     """The first frame of a track that can be decoded; None when there is none."""
-    for packet in _packets_of(source, index):
+    for packet in _packets_of(source, index, forget=True):
         try:
             frames = cast("list[av.AudioFrame]", packet.decode())
         except (av.FFmpegError, ValueError):

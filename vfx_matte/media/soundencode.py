@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import av
 import av.filter
 
-from vfx_matte.media.channels import ChannelPlan, layout_name, plan_channels
+from vfx_matte.media.channels import layout_name, plan_channels
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
@@ -25,12 +25,17 @@ class SoundEncoder:
     """
 
     def __init__(
-        self, output: av.container.OutputContainer, first: av.AudioFrame, encoder: str, *, codec: str, plan: ChannelPlan
+        self, output: av.container.OutputContainer, first: av.AudioFrame, encoder: str, *, codec: str, layout: str
     ) -> None:
-        """Add a stream to `output`. first: a frame of the source as it was decoded; codec: the source's format.
+        """Add a stream to `output`. first: a frame of the source as it was decoded. codec, layout: the source's.
+
+        `plan` (see plan_channels) says what becomes of the channels.
 
         Raises av.FFmpegError or ValueError when the encoder does not start.
         """
+        plan = plan_channels(encoder, layout)
+        if plan is None:
+            raise ValueError(f"{encoder} cannot hold {layout}")
         rate = nearest_rate(encoder, first.sample_rate)
         stream = output.add_stream(encoder, rate=rate, layout=plan.layout, options=dict(plan.options))
         assert isinstance(stream, av.AudioStream)
@@ -42,7 +47,9 @@ class SoundEncoder:
         if encoder in ("aac", "libopus"):
             stream.bit_rate = _BITS_PER_SECOND * max(2, context.channels)
         self.stream = stream
+        self.plan = plan
         self._encoder = encoder
+        self._first_layout = layout_name(first.layout)
         self._rate = rate
         self._graph: av.filter.Graph | None = None
         self._shape: tuple[str, str, int] | None = None
@@ -79,20 +86,18 @@ class SoundEncoder:
             yield from self.stream.encode(frame)
 
     def _converter(self, frame: av.AudioFrame, shape: tuple[str, str, int]) -> av.filter.Graph:
-        """A filter graph from frames like this one to what the encoder was opened with."""
+        """A filter graph from frames like this one to what the encoder was opened with.
+
+        A layout of another size, in mid-stream, is mixed: there is no order to keep between the two.
+        """
         target = self.stream.codec_context
         wanted, (sample_format, layout, rate) = layout_name(target.layout), shape
         graph = av.filter.Graph()
         base = {} if frame.time_base is None else {"time_base": str(frame.time_base)}
         steps = [graph.add("abuffer", sample_rate=str(rate), sample_fmt=sample_format, channel_layout=layout, **base)]
-        plan = plan_channels(self._encoder, layout)
-        if plan is None or plan.layout != wanted:
-            # It changed in mid-stream: mixed, as there is no order to keep between layouts of unlike size.
-            plan = ChannelPlan(wanted, by_name=True)
-        if plan.by_name and wanted != layout:
-            steps.append(graph.add("aformat", channel_layouts=wanted))
-        if plan.pan:
-            steps.append(graph.add("pan", plan.pan))
+        plan = self.plan if layout == self._first_layout else plan_channels(self._encoder, layout)
+        if plan is not None and plan.layout == wanted:
+            steps += [graph.add(name, arguments) for name, arguments in plan.filters]
         steps += [
             graph.add("aformat", sample_fmts=target.format.name, sample_rates=str(self._rate), channel_layouts=wanted),
             graph.add("asettb", f"1/{self._rate}"),

@@ -24,6 +24,7 @@ from vfx_matte.media.formats import CODECS, EncodePlan
 from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
 from vfx_matte.media.probe import FIELD_ORDERS, ClipInfo
 from vfx_matte.media.sound import SoundCopier, SoundTrack
+from vfx_matte.media.stated import put_chapters, timebase_of
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
 
@@ -75,6 +76,8 @@ class VideoWriter:
             self._stream = self._open_encoder(self._output)
             if sound and source.audio:
                 self._sound = SoundCopier(source, self._output, plan.container, name=path.name, notify=notify)
+            if source.chapters:
+                put_chapters(self._output, source.chapters, shift=source.origin)
             if source.other_streams:
                 notify(f"{path.name}: {', '.join(sorted(set(source.other_streams)))} streams are not carried over")
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -109,7 +112,7 @@ class VideoWriter:
         options = plan.options | (CODECS[plan.codec].interlaced if self._keeps_fields else {})
         if plan.codec == "libx265" and source.hdr:
             options["x265-params"] = f"{options['x265-params']}:hdr10=1:{source.hdr.x265_params}"
-        stream = output.add_stream(plan.codec, rate=_encoder_rate(source.timeline), options=options)
+        stream = output.add_stream(plan.codec, rate=_encoder_rate(source), options=options)
         assert isinstance(stream, av.VideoStream)
         extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
         stream.width, stream.height = source.width + extra[0], source.height + extra[1]
@@ -126,7 +129,7 @@ class VideoWriter:
             self._fields = _FieldMarker(stream, top_first=source.field_order in ("tt", "bt"))
         if plan.codec_tag:
             context.codec_tag = plan.codec_tag
-        if source.timecode and plan.suffix in (".mov", ".mp4"):
+        if source.timecode:
             stream.metadata["timecode"] = source.timecode
         return stream
 
@@ -215,9 +218,14 @@ class _FieldMarker:
         return marked
 
 
-def _encoder_rate(timeline: Timeline) -> Fraction:
-    """A frame rate for the encoder's rate control, small enough for every encoder; timestamps do not depend on it."""
-    return timeline.average_fps.limit_denominator(1001)
+def _encoder_rate(source: ClipInfo) -> Fraction:
+    """A frame rate for the encoder's rate control, small enough for every encoder; timestamps do not depend on it.
+
+    MP4 counts a timecode at this rate, so that it has to be the one that the timecode was made for.
+    """
+    rate = source.timeline.average_fps.limit_denominator(1001)
+    counted = timebase_of(source.timeline)
+    return Fraction(counted) if source.timecode and round(rate) != counted else rate
 
 
 def _movie_timescale(base: Fraction, source: ClipInfo) -> int:
