@@ -13,8 +13,9 @@ import pytest
 from command_line import CommandLine, pictures, two_objects
 from conftest import Notices
 
-from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.errors import OutputError
 from vfx_matte.media.layers import LayersWriter, verify_layers
+from vfx_matte.media.numbered_files import NumberedFiles
 
 Levels = npt.NDArray[np.float64]
 
@@ -91,7 +92,7 @@ def test_a_program_without_layers_sees_white_on_black(project: CommandLine) -> N
 
 def test_odd_sizes_and_wide_pixels(tmp_path: Path, notices: Notices) -> None:
     ramp = np.arange(17 * 33, dtype=np.uint16).reshape(17, 33) * 100
-    with LayersWriter(tmp_path / "x" / "%d.exr", sample_aspect=Fraction(16, 15)) as writer:
+    with LayersWriter(tmp_path / "x", NumberedFiles("", 1, ".exr"), sample_aspect=Fraction(16, 15)) as writer:
         writer.write(7, {"object3": ramp}, ramp, full=65535)
     attributes, channels = read_exr(tmp_path / "x" / "7.exr")
     np.testing.assert_allclose(channels["object3.A"], ramp / 65535, atol=2**-11)
@@ -99,11 +100,11 @@ def test_odd_sizes_and_wide_pixels(tmp_path: Path, notices: Notices) -> None:
 
 
 def test_only_a_complete_folder_gets_its_name(tmp_path: Path, notices: Notices) -> None:
-    place = tmp_path / "mattes" / "%07d.exr"
+    place, names = tmp_path / "mattes", NumberedFiles(tail=".exr")
     white = np.full((4, 4), 255, np.uint8)
 
     def write(frames: int, *, fail: bool = False) -> None:
-        with LayersWriter(place, sample_aspect=Fraction(1)) as writer:
+        with LayersWriter(place, names, sample_aspect=Fraction(1)) as writer:
             for index in range(frames):
                 writer.write(index, {"object1": white}, white, full=255)
             if fail:
@@ -118,9 +119,9 @@ def test_only_a_complete_folder_gets_its_name(tmp_path: Path, notices: Notices) 
     assert len(list((tmp_path / "mattes").iterdir())) == 3, "the earlier result stays"
     write(2)
     assert [path.name for path in sorted((tmp_path / "mattes").iterdir())] == ["0000000.exr", "0000001.exr"]
-    assert verify_layers(place, 2, ("object1",)).ok
-    assert verify_layers(place, 3, ("object1",)).first_difference == "frame count: 0000002.exr is missing"
-    assert verify_layers(place, 2, ("object1", "object2")).first_difference == "layers: layer object2 is missing"
+    assert verify_layers(place, names, 2, ("object1",)).ok
+    assert verify_layers(place, names, 3, ("object1",)).first_difference == "frame count: 0000002.exr is missing"
+    assert verify_layers(place, names, 2, ("object1", "object2")).first_difference == "layers: layer object2 is missing"
     (tmp_path / "mattes" / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match=r"notes\.txt"):
         write(2)
@@ -141,5 +142,3 @@ def test_without_the_package_it_says_what_to_install(project: CommandLine, monke
     monkeypatch.setitem(__import__("sys").modules, "OpenEXR", None)
     ran = project.fails("maskvideo", "-o", "m/%07d.exr", code=1)
     assert ran.hint == "pip install 'vfx-matte[exr]'"
-    with pytest.raises(UsageError):
-        LayersWriter(Path("m/x.exr"), sample_aspect=Fraction(1))

@@ -35,6 +35,7 @@ class RenderChoice:
     quality: int | None
     pixel_format: str | None = None
     target: str | None = None
+    start_number: int | None = None
 
     def encode(self, section: config.Encoding) -> EncodeOptions:
         """The encoding, command line before config.ini."""
@@ -45,7 +46,7 @@ class RenderChoice:
         )
         return EncodeOptions(
             codec=chosen.codec, preset=chosen.preset, quality=chosen.quality, pixel_format=chosen.pixel_format,
-            sound=self.sound, target=self.target,
+            sound=self.sound, target=self.target, start_number=self.start_number,
         )  # fmt: skip
 
     def plain_encode(self) -> EncodeOptions:
@@ -110,6 +111,10 @@ def rendering(
         str | None, typer.Option(help="What the encoder is fed, e.g. yuv422p10le.", rich_help_panel=ENCODING)
     ] = None,
     sound: Annotated[bool | None, typer.Option("--sound/--no-sound", help="Carry the sound.", rich_help_panel=ENCODING)] = None,
+    start_number: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="First number of numbered files (the source's).", rich_help_panel=ENCODING),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=ENCODING)] = None,
 ) -> RenderChoice:
     """Options of every render."""
@@ -149,7 +154,7 @@ def rendering(
         weights=session.settings.paths.model / "vitmatte",
         device=choose_device(render.device, notify=session.notify),
     )
-    return RenderChoice(output, look, render.sound, codec, preset, quality, pixel_format, render.target or None)
+    return RenderChoice(output, look, render.sound, codec, preset, quality, pixel_format, render.target or None, start_number)
 
 
 def _edge_method(chosen: config.Edges) -> str:
@@ -193,7 +198,7 @@ def maskvideo(
     each_object: Annotated[bool, typer.Option("--each-object", help="One file an object.")] = False,
     rendering: RenderChoice,
 ) -> None:
-    """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov for editing programs, -o FOLDER/%07d.exr for layers."""
+    """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or %07d.exr for layers."""
     from vfx_matte.pipeline.render import render_maskvideos
 
     chosen = config.with_overrides(session.settings.maskvideo, style=style)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
 import shutil
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -25,10 +25,11 @@ from vfx_matte.atomic import AtomicFolder, output_error
 from vfx_matte.backend import Array, to_numpy
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.folder import other_file
+from vfx_matte.media.numbered_files import NumberedFiles
 from vfx_matte.media.verify import Check, VerifyReport
+from vfx_matte.numbering import Pattern, parse_pattern
 
 SUFFIX = ".exr"
-_NUMBER = re.compile(r"%0?(\d*)d")
 _LINES_IN_BLOCK = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 """By the compression's number; others have one."""
 _HEADER_BYTES = 8192
@@ -42,28 +43,32 @@ def is_layers(path: Path) -> bool:
 
 def check_name(path: Path) -> None:
     """Raise UsageError for an output that is no folder with one place for the frame number."""
-    if len(_NUMBER.findall(path.name)) != 1 or "%" in _NUMBER.sub("", path.name):
+    try:
+        pattern = parse_pattern(path.name)
+    except UsageError as error:
+        raise UsageError(error.message, hint="write FOLDER/%07d.exr, for example") from error
+    if pattern is None or "%" in pattern.head + pattern.tail:
         raise UsageError(f"{path.name!r} has no place for the frame number", hint="write FOLDER/%07d.exr, for example")
     if not path.parent.name:
         raise UsageError(f"{str(path)!r} names no folder", hint="write FOLDER/%07d.exr, for example")
 
 
 class LayersWriter:
-    """Writes FOLDER/NAME.%07d.exr, one file a frame, numbered by frame index. Use as a context manager.
+    """Writes one EXR file for each frame into a folder. Use as a context manager.
 
     Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, path: Path, *, sample_aspect: Fraction) -> None:
-        """path: with one number as printf writes it. sample_aspect: width of a pixel ÷ its height.
+    def __init__(self, folder: Path, names: NumberedFiles, *, sample_aspect: Fraction) -> None:
+        """names: of the files. sample_aspect: width of a pixel ÷ its height.
 
-        Raises UsageError as `check_name` does, OutputError when OpenEXR is missing or the place cannot be written.
+        Raises OutputError when OpenEXR is missing or the place cannot be written.
         """
-        check_name(path)
-        self.path = path
+        self.path = folder
+        self._names = names
         self._exr: Any = _openexr()
         self._sample_aspect = float(sample_aspect)
-        self._folder = AtomicFolder(path.parent, stranger=lambda folder: stranger(path, folder))
+        self._folder = AtomicFolder(folder, stranger=partial(stranger, names))
 
     def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
         """Write one frame. mattes: by layer name, (H, W) unsigned integers up to `full`; together: all of them in one."""
@@ -74,7 +79,7 @@ class LayersWriter:
             "type": self._exr.scanlineimage,
             "pixelAspectRatio": self._sample_aspect,
         }
-        part, place = self._folder.part / (self.path.name % index), self.path.parent / (self.path.name % index)
+        part, place = (folder / self._names.name(index) for folder in (self._folder.part, self.path))
         try:
             with self._exr.File(header, planes) as file:
                 file.write(str(part))
@@ -94,19 +99,19 @@ class LayersWriter:
             self._folder.discard()
 
 
-def verify_layers(path: Path, count: int, layers: tuple[str, ...]) -> VerifyReport:
+def verify_layers(folder: Path, names: NumberedFiles, count: int, layers: tuple[str, ...]) -> VerifyReport:
     """Whether there is one EXR file for each of `count` frames, each whole, the last one with its layers."""
-    missing = next((index for index in range(count) if not is_whole(path.parent / (path.name % index))), None)
+    missing = next((index for index in range(count) if not is_whole(folder / names.name(index))), None)
     checks = [
-        Check("frame count", missing is None, f"{count} files" if missing is None else f"{path.name % missing} is missing")
+        Check("frame count", missing is None, f"{count} files" if missing is None else f"{names.name(missing)} is missing")
     ]
     if missing is None and count:
-        with _openexr().File(str(path.parent / (path.name % (count - 1))), separate_channels=True) as file:
+        with _openexr().File(str(folder / names.name(count - 1)), separate_channels=True) as file:
             found = set(file.channels())
         lost = [name for name in layers if f"{name}.A" not in found]
         detail = f"layer {lost[0]} is missing" if lost else ", ".join(layers) or "no object"
         checks.append(Check("layers", not lost, detail))
-    return VerifyReport(path, "OpenEXR", tuple(checks))
+    return VerifyReport(folder, "OpenEXR", tuple(checks))
 
 
 def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
@@ -114,21 +119,10 @@ def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
     return shares
 
 
-def stranger(path: Path, folder: Path) -> str:
-    """The name of something in `folder` that is not named as `path` names its files, "" = nothing."""
-    return other_file(folder, is_ours=lambda name: _is_one_of(path, name))
-
-
-def _is_one_of(path: Path, name: str) -> bool:
-    head, tail = path.name[: _start(path)], _NUMBER.sub("", path.name)[_start(path) :]
-    middle = name[len(head) : len(name) - len(tail)]
-    return name.startswith(head) and name.endswith(tail) and middle.isdecimal()
-
-
-def _start(path: Path) -> int:
-    match = _NUMBER.search(path.name)
-    assert match is not None
-    return match.start()
+def stranger(names: NumberedFiles, folder: Path) -> str:
+    """The name of something in `folder` that is not called as `names` says, "" = nothing."""
+    files = Pattern(names.head, 0, names.tail)
+    return other_file(folder, is_ours=lambda name: files.number_of(name) is not None)
 
 
 def is_whole(path: Path) -> bool:

@@ -94,10 +94,16 @@ def sequence_files(path: Path) -> tuple[Path, ...]:
 def _pattern(path: Path) -> Pattern | None:
     """A name that stands for many; a file that is really called so is a file."""
     name = path.name.lower()
-    if path.is_file() or not any(suffix in name for suffix in SUFFIXES):
+    if not any(suffix in name for suffix in SUFFIXES):
         return None
-    pattern = parse_pattern(path.name)
-    return None if pattern is None or Path(f"x{pattern.tail}").suffix.lower() not in SUFFIXES else pattern
+    try:
+        pattern = parse_pattern(path.name)
+    except UsageError:
+        if path.is_file():
+            return None
+        raise
+    is_one = pattern is not None and Path(f"x{pattern.tail}").suffix.lower() in SUFFIXES and not path.is_file()
+    return pattern if is_one else None
 
 
 def _pictures(folder: Path) -> list[str]:

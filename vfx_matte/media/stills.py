@@ -4,7 +4,7 @@ the same `Frame`s as a video; writes pictures to a folder of PNG files. Never ne
 
 from __future__ import annotations
 
-import re
+import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from vfx_matte.atomic import AtomicFolder, output_error
 from vfx_matte.backend import Array, Notify
 from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.folder import other_file
+from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
 from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
 from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
 from vfx_matte.media.read import Frame, check_frame, check_range
@@ -27,7 +28,9 @@ from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.still_header import require_still
 from vfx_matte.timeline import FrameTime, Repairs, Timeline
 
-_WRITTEN = re.compile(r"\d{7}\.png$")
+_HEADER_BYTES = 8 + 25  # the signature and IHDR
+_MARK = b"Software\0vfx-matte"
+"""In every PNG file that is written here, so that a folder of them is told from one of somebody else's pictures."""
 
 
 class StillsReader:
@@ -132,15 +135,16 @@ def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
 
 
 class StillsWriter:
-    """Writes pictures as a folder of PNG files named by frame index, 0000000.png first. Use as a context manager.
+    """Writes pictures as a folder of PNG files, 0000000.png first or as `names` says. Use as a context manager.
 
     8-bit pictures become rgb24, rgba or gray files, deeper ones 16-bit files; YUV is converted with the picture's own matrix
     and range. Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: NumberedFiles = USUAL_NAMES) -> None:
         """Begin the folder. Raises OutputError when the place cannot be written or holds other files."""
         self.path = folder
+        self._names = names
         self._encoder: av.VideoCodecContext | None = None
         self._next = 0
         self._folder = AtomicFolder(folder, stranger=stranger)
@@ -169,7 +173,7 @@ class StillsWriter:
     def _save(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         for packet in packets:
             assert packet.pts is not None
-            (self._folder.part / f"{packet.pts:07d}.png").write_bytes(bytes(packet))
+            (self._folder.part / self._names.name(packet.pts)).write_bytes(_marked(bytes(packet)))
 
     def _finish(self) -> None:
         try:
@@ -191,13 +195,28 @@ class StillsWriter:
 
 
 def stranger(folder: Path) -> str:
-    """The name of something in `folder` that StillsWriter would not write, "" = nothing."""
-    return other_file(folder, is_ours=lambda name: _WRITTEN.match(name) is not None)
+    """The name of something in `folder` that StillsWriter has not written, "" = nothing."""
+    return other_file(folder, is_ours=lambda name: USUAL_NAMES.index_of(name) is not None or _is_marked(folder / name))
 
 
-def written_stills(folder: Path) -> list[int]:
+def written_stills(folder: Path, names: NumberedFiles = USUAL_NAMES) -> list[int]:
     """Frame indices of the pictures that StillsWriter put into `folder`, ascending."""
-    return sorted(int(path.stem) for path in folder.iterdir() if _WRITTEN.match(path.name))
+    return sorted(index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None)
+
+
+def _marked(png: bytes) -> bytes:
+    """A PNG file with a tEXt chunk that says what wrote it, after the header (PNG specification, 11.3.3.2)."""
+    chunk = b"tEXt" + _MARK
+    length, checksum = (len(chunk) - 4).to_bytes(4, "big"), zlib.crc32(chunk).to_bytes(4, "big")
+    return png[:_HEADER_BYTES] + length + chunk + checksum + png[_HEADER_BYTES:]
+
+
+def _is_marked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return path.suffix == ".png" and _MARK in file.read(_HEADER_BYTES + 8 + len(_MARK))
+    except OSError:
+        return False
 
 
 def _png_frame(picture: Picture) -> av.VideoFrame:

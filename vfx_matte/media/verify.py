@@ -15,6 +15,7 @@ from typing import Any
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.formats import CONTAINERS
+from vfx_matte.media.numbered_files import NumberedFiles, names_in
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, open_input, probe
 from vfx_matte.media.read import open_clip
@@ -128,20 +129,21 @@ def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
     return verify_output(output, expected, notify=notify)
 
 
-def verify_stills(folder: Path, count: int) -> VerifyReport:
-    """Whether `folder` holds one complete PNG file for each of `count` frames, numbered from zero.
+def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) -> VerifyReport:
+    """Whether `folder` holds one complete PNG file for each of `count` frames.
 
-    Raises MediaError when the folder is not there.
+    names: how they are called and numbered; None: as the first of them is. Raises MediaError when the folder is not there.
     """
     if not folder.is_dir():
         raise MediaError(f"there is no folder {str(folder)!r}")
-    found = written_stills(folder)
+    names = names or names_in(folder) or NumberedFiles()
+    found = written_stills(folder, names)
     missing = min(set(range(count)) - set(found), default=None)
     detail = f"{len(found)} pictures"
     if missing is not None or len(found) != count:
-        detail += f", the source has {count} frames" + ("" if missing is None else f"; {missing:07d}.png is missing")
-    cut = next((index for index in found if not _is_complete_png(folder / f"{index:07d}.png")), None)
-    complete = "every file is complete" if cut is None else f"{cut:07d}.png is cut short"
+        detail += f", the source has {count} frames" + ("" if missing is None else f"; {names.name(missing)} is missing")
+    cut = next((index for index in found if not _is_complete_png(folder / names.name(index))), None)
+    complete = "every file is complete" if cut is None else f"{names.name(cut)} is cut short"
     checks = Check("frame count", missing is None and len(found) == count, detail), Check("files", cut is None, complete)
     return VerifyReport(folder, "file names", checks)
 

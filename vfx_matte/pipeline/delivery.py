@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vfx_matte.errors import UsageError
 from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_encode
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.targets import ALL, Delivery, Target, common, target_named, targets
@@ -21,6 +22,7 @@ class EncodeOptions:
 
     quality: the encoder's constant-quality number; sound: carry the source's sound; pixel_format: what the encoder is fed;
     target: the program that the output is for, by its name in media.targets. limited_range, sound_choice: see plan_encode.
+    start_number: the number of the first frame in numbered files; None = the source's.
     """
 
     codec: str | None = None
@@ -31,6 +33,7 @@ class EncodeOptions:
     target: str | None = None
     limited_range: bool = False
     sound_choice: SoundChoice | None = None
+    start_number: int | None = None
 
 
 def deliver(
@@ -81,6 +84,11 @@ def encode_plan(
     path: Path, info: ClipInfo, *, layout: PixelLayout, color: ColorTags, encode: EncodeOptions, reporter: Reporter
 ) -> EncodePlan:
     """The plan of one video file of a clip's size, with settled options; see plan_encode."""
+    if encode.start_number is not None:
+        raise UsageError(
+            f"--start-number {encode.start_number} is for numbered files, {path.name!r} is one file",
+            hint="write numbered files with -o FOLDER/%07d.png, for example",
+        )
     return plan_encode(
         path,
         layout=layout,

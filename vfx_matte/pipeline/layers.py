@@ -12,6 +12,7 @@ from vfx_matte.atomic import AtomicFolder
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
 from vfx_matte.media.layers import LayersWriter, check_name, stranger, verify_layers
+from vfx_matte.media.numbered_files import numbered_files
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.outputs import RenderResult, keep_verified, notify_empty, shots
@@ -28,26 +29,30 @@ def layer_name(object_id: int) -> str:
     return f"object{object_id}"
 
 
-def render_layers(clip: SegmentedClip, *, output: Path, style: str, look: Look, reporter: Reporter) -> RenderResult:
+def render_layers(
+    clip: SegmentedClip, *, output: Path, style: str, look: Look, start_number: int | None = None, reporter: Reporter
+) -> RenderResult:
     """Write FOLDER/%07d.exr: the matte of every chosen object as a layer of its own, and all of them as R, G, B, A.
+
+    start_number: the number of the first frame; None = the source's.
 
     Raises UsageError for a style (a layer holds a matte as it is), OutputError or VerifyError.
     """
     if style not in ("auto", "luma"):
         raise UsageError(f"style {style!r} is not for EXR files", hint="they hold every object in a layer of its own")
     check_name(output)
-    check_request(clip, output.parent, look)
+    folder, names = numbered_files(output, clip.info, start_number)
+    check_request(clip, folder, look)
     look = with_edges(clip, look, reporter)
     started, count, objects = clock.monotonic(), len(clip.info.timeline), chosen_objects(clip, look)
     empty = 0
     with (
-        AtomicFolder(output.parent, stranger=partial(stranger, output)) as place,
+        AtomicFolder(folder, stranger=partial(stranger, names)) as place,
         place.named(),
     ):
-        part = place.part / output.name
         with (
             closing(ahead(_mattes(clip, objects, look))) as made,
-            LayersWriter(part, sample_aspect=clip.info.sample_aspect) as writer,
+            LayersWriter(place.part, names, sample_aspect=clip.info.sample_aspect) as writer,
             reporter.progress("EXR layers", count) as step,
         ):
             for index, (together, singles, has_mask) in enumerate(made):
@@ -55,8 +60,8 @@ def render_layers(clip: SegmentedClip, *, output: Path, style: str, look: Look, 
                 writer.write(index, layers, together.alpha, full=together.full)
                 empty += not has_mask
                 step()
-        verified = keep_verified(place, partial(verify_layers, part, count, tuple(map(layer_name, objects))))
-    clip.record(output.parent, "EXR layers", {"encoding": ENCODING})
+        verified = keep_verified(place, partial(verify_layers, place.part, names, count, tuple(map(layer_name, objects))))
+    clip.record(folder, "EXR layers", {"encoding": ENCODING})
     notify_empty(empty, count, reporter)
     return RenderResult(output, ENCODING, count, empty, verified, clock.monotonic() - started)
 

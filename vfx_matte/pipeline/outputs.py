@@ -18,6 +18,7 @@ from vfx_matte.atomic import AtomicFile, AtomicFolder
 from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.formats import EncodePlan
+from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, Frame
 from vfx_matte.media.sound import SoundTrack
@@ -69,8 +70,9 @@ class Shot:
 class PlannedOutput:
     """One file to be made.
 
-    plan: how it is encoded, None = as PNG files in a folder. label: what it is, for people. compose: gives the picture that it
-    shows, frames in order. decodes: whether `compose` looks at pictures of the clip. sound: whether it gets the clip's.
+    plan: how it is encoded, None = as PNG files in a folder, called as `names` says. label: what it is, for people.
+    compose: gives the picture that it shows, frames in order. decodes: whether `compose` looks at pictures of the clip.
+    sound: whether it gets the clip's.
     more_checks: of a finished file, beyond what is verified of every output; it raises MediaError as that does.
     """
 
@@ -81,6 +83,7 @@ class PlannedOutput:
     decodes: bool = True
     sound: bool = True
     more_checks: Callable[[Path], Sequence[Check]] | None = None
+    names: NumberedFiles = USUAL_NAMES
 
     @property
     def encoding(self) -> str:
@@ -223,14 +226,14 @@ def _composed(
 
 def _writer(info: ClipInfo, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
     if output.plan is None:
-        return StillsWriter(output.path)
+        return StillsWriter(output.path, output.names)
     return VideoWriter(output.path, output.plan, source=info, sound=output.sound, notify=reporter.notify)
 
 
 def _verified(info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], reporter: Reporter) -> VerifyReport:
     """Compare a finished file with what was asked for. Raises MediaError when it cannot be read."""
     if output.plan is None:
-        report = verify_stills(output.path, len(info.timeline))
+        report = verify_stills(output.path, len(info.timeline), output.names)
     else:
         expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color)
         report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)

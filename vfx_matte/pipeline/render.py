@@ -9,6 +9,7 @@ Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from vfx_matte.masks import RGB, Mask
 from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.layers import is_layers
+from vfx_matte.media.numbered_files import PNG, USUAL_NAMES, NumberedFiles, is_folder, is_numbered, numbered_files
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
@@ -119,14 +121,15 @@ def render_maskvideos(
     if is_layers(path):
         from vfx_matte.pipeline.layers import render_layers  # it is made of what is here
 
-        return [render_layers(clip, output=path, style=asked, look=look, reporter=reporter)]
+        layers = render_layers(clip, output=path, style=asked, look=look, start_number=encode.start_number, reporter=reporter)
+        return [layers]
     planner = Planner(clip, reporter)
     if not each_object:
         planned = [planner.maskvideo(path, style=style, look=look, encode=encode)]
     else:
         planned = [
             planner.maskvideo(
-                path.with_name(f"{path.stem}.object-{object_id}{path.suffix}"),
+                _of_object(path, object_id),
                 style=style, look=replace(look, objects=(object_id,)), encode=encode,
             )
             for object_id in chosen_objects(clip, look)
@@ -162,8 +165,9 @@ class Planner:
         flat = background if is_color else "green"  # before a picture no key is seen, so any will do
         color = parse_color(flat) if background else choose_key(clip, key, look, reporter=self._reporter)
         layout = info.layout if behind is not None else composite.layout_for_color(info.layout, color)
-        plan = self._plan(path, layout, info.color, encode)
-        working, tags = working_layout(plan, info)
+        names = self._names(path, encode)
+        plan = self._plan(path, layout, info.color, encode) if names is None else None
+        working, tags = (info.layout, info.color) if plan is None else working_layout(plan, info)
         backdrop = None
         if behind is not None:
             backdrop = open_background(
@@ -184,7 +188,7 @@ class Planner:
                 return composite.over_picture(picture, matte, _on_device(shown, look.device))
             return composite.over_color(picture, matte, color)
 
-        return PlannedOutput(path=path, plan=plan, label="green screen", compose=compose, sound=encode.sound)
+        return self._planned(path, plan, names, label="green screen", compose=compose, sound=encode.sound)
 
     def alpha(self, output: Path | None, *, premultiplied: bool = False, look: Look, encode: EncodeOptions) -> PlannedOutput:
         """The subject cut out with alpha: a video, or RGBA PNG files in a folder."""
@@ -195,7 +199,8 @@ class Planner:
         check_request(clip, path, look)
         mattes = self._of(look)
         plan = None
-        if path.suffix == "" or path.is_dir():
+        names = self._names(path, encode, folders=True)
+        if names is not None:
             opaque = PixelLayout("rgb", 8 if source.bit_depth == 8 else 16)
         else:
             plan = self._plan(path, replace(source, has_alpha=True), clip.info.color, encode)
@@ -206,7 +211,7 @@ class Planner:
             matte = mattes.of(shot.index, shot.mask, shot.image)
             return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
 
-        return PlannedOutput(path=path, plan=plan, label="alpha", compose=compose, sound=encode.sound)
+        return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound)
 
     def overlay(self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions) -> PlannedOutput:
         """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
@@ -217,13 +222,15 @@ class Planner:
         check_request(clip, path, look)
         contour_px = max(1, round(info.height / 540))
         smooth = _smooth(look)
-        plan = self._plan(path, composite.layout_for_color(info.layout, COLORED), info.color, encode)
+        names = self._names(path, encode)
+        layout = composite.layout_for_color(info.layout, COLORED)
+        plan = self._plan(path, layout, info.color, encode) if names is None else None
 
         def compose(shot: Shot) -> Picture:
             shown = _ids(clip, shot.mask, smooth, look.objects)
             return composite.overlay(shot.picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
 
-        return PlannedOutput(path=path, plan=plan, label="overlay", compose=compose, sound=encode.sound)
+        return self._planned(path, plan, names, label="overlay", compose=compose, sound=encode.sound)
 
     def maskvideo(self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions) -> PlannedOutput:
         """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in each channel, as
@@ -243,26 +250,52 @@ class Planner:
         channels = object_channels(chosen_objects(clip, look)) if style == "rgb" else {}
         if any(channel != object_id - 1 for object_id, channel in channels.items()):
             self._reporter.notify(f"{path.name}: {describe_channels(channels)}")
+        names = self._names(path, encode)
         if style == "palette":
-            smooth, plan = _smooth(look), self._plan(path, layout, color, encode)
+            smooth, plan = _smooth(look), self._plan(path, layout, color, encode) if names is None else None
 
             def painted(shot: Shot) -> Picture:
                 return composite.painted(_ids(clip, shot.mask, smooth, look.objects), clip.palette)
 
-            return PlannedOutput(path=path, plan=plan, label="mask video", compose=painted, decodes=False, sound=encode.sound)
+            return self._planned(path, plan, names, label="mask video", compose=painted, decodes=False, sound=encode.sound)
         together = self._of(look)
-        plan = self._plan(path, layout, color, encode)
+        plan = self._plan(path, layout, color, encode) if names is None else None
+        if plan is not None:
+            layout, color = plan.layout, plan.color
         single = {channel: together.alone(object_id) for object_id, channel in channels.items()}
 
         def compose(shot: Shot) -> Picture:
             if style == "luma":
-                return composite.luma_matte(together.of(shot.index, shot.mask, shot.image), plan.layout, plan.color)
+                return composite.luma_matte(together.of(shot.index, shot.mask, shot.image), layout, color)
             mattes = {channel: one.of(shot.index, shot.mask, shot.image) for channel, one in single.items()}
             return composite.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
 
-        return PlannedOutput(
-            path=path, plan=plan, label="mask video", compose=compose, decodes=together.needs_picture, sound=encode.sound
+        return self._planned(
+            path, plan, names, label="mask video", compose=compose, decodes=together.needs_picture, sound=encode.sound
         )
+
+    def _names(self, path: Path, encode: EncodeOptions, *, folders: bool = False) -> NumberedFiles | None:
+        """How the files of an output are numbered; None when it is one file. folders: a folder's name is enough."""
+        if not ((folders and is_folder(path)) or (is_numbered(path) and path.suffix.lower() == PNG)):
+            return None
+        return numbered_files(path, self._clip.info, encode.start_number)[1]
+
+    def _planned(
+        self,
+        path: Path,
+        plan: EncodePlan | None,
+        names: NumberedFiles | None,
+        *,
+        label: str,
+        compose: Callable[[Shot], Picture],
+        decodes: bool = True,
+        sound: bool,
+    ) -> PlannedOutput:
+        folder = path if names is None else numbered_files(path, self._clip.info)[0]
+        return PlannedOutput(
+            path=folder, plan=plan, label=label, compose=compose, decodes=decodes, sound=sound,
+            names=names or USUAL_NAMES,
+        )  # fmt: skip
 
     def _of(self, look: Look) -> Mattes:
         """The mattes of a look, its edges settled."""
@@ -272,6 +305,13 @@ class Planner:
 
     def _plan(self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions) -> EncodePlan:
         return encode_plan(path, self._clip.info, layout=layout, color=color, encode=encode, reporter=self._reporter)
+
+
+def _of_object(path: Path, object_id: int) -> Path:
+    """Where one object's mask video goes: NAME.object-N.mkv, or FOLDER.object-N/%07d.png."""
+    if is_numbered(path):
+        return path.parent.with_name(f"{path.parent.name}.object-{object_id}") / path.name
+    return path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")
 
 
 def _deliver(
@@ -323,6 +363,7 @@ def check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Pa
     chosen_objects(clip, look)
     if not path.name:
         raise UsageError(f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o")
+    path = path.parent if is_numbered(path) else path
     refuse_to_replace(clip.info.path, path, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
     if background is not None:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from vfx_matte import __version__
 from vfx_matte.errors import MaskError, WorkspaceError
 from vfx_matte.masks import RGB
+from vfx_matte.numbering import parse_pattern
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace.files import write_text
 
@@ -57,10 +58,9 @@ class SourceStamp:
         elif path.is_dir():
             files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
         else:
-            before, _, rest = path.name.partition("%")
-            after = rest.partition("d")[2]
-            names = path.parent.iterdir() if path.parent.is_dir() else ()
-            files = [file for file in names if file.name.startswith(before) and file.name.endswith(after) and file.is_file()]
+            pattern = parse_pattern(path.name)
+            names = path.parent.iterdir() if pattern is not None and path.parent.is_dir() else ()
+            files = [file for file in names if pattern and pattern.number_of(file.name) is not None and file.is_file()]
         stats = [file.stat() for file in files]
         return cls(path, sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0))
 
