@@ -256,6 +256,14 @@ def test_255_beside_labels_is_void(ids: list[int]) -> None:
         assert any("void" in line for line in reading.notices)
 
 
+def test_a_white_index_255_is_paint() -> None:
+    """Fixed colour cubes, as FFmpeg's pal8 has, end with white."""
+    cube = np.array([(index >> 5, index >> 2 & 7, index & 3) for index in range(256)]) * (36, 36, 85)
+    cube[255] = 255
+    (reading,) = read(MaskPicture(np.array([0, 36, 255], np.uint8)[IDS], cube.astype(np.uint8)))
+    np.testing.assert_array_equal(reading.mask, np.array([0, 36, 255], np.uint8)[IDS])
+
+
 # ---------------------------------------------------------------- several masks
 
 

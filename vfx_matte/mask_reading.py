@@ -28,6 +28,7 @@ _MOSTLY = 0.95  # objects that cover more than this may well be an inverted mask
 _LARGE = 4096 * 2304  # pixels; larger pictures are thinned out where the clip is much smaller
 _FEWEST_EQUAL_NEIGHBOURS = 3.5  # of 8: inside an object all are equal, along a straight soft edge two are
 _FEWEST_SEEN = 9  # pixels of a colour that was painted on purpose
+_NEARLY_WHITE = 240  # index 255 of a fixed colour cube is white paint, not the cream of void labels
 _NEARLY_BLACK = 32  # the brightest channel that JPEG or a careless brush may leave in black
 
 
@@ -268,7 +269,7 @@ def _read_palette(
         return MaskReading(reading.mask, "palette", reading.colors, reading.coverage, (notice, *reading.notices))
     del painted
     notices: list[str] = []
-    if void in used and set(used) - {0, void}:
+    if void in used and set(used) - {0, void} and int(table[void].min()) < _NEARLY_WHITE:
         notices.append(f"index {void} is the void label and taken as background")
         indices = np.where(indices == void, 0, indices).astype(np.uint8)
         used = sorted({0, *used} - {void})
