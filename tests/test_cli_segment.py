@@ -109,8 +109,8 @@ def test_a_late_reference_is_carried_backward(film: CommandLine) -> None:
 
 
 def test_a_folder_of_masks_with_gaps(film: CommandLine) -> None:
-    """Names say the frame, whatever stands around the number; other files and hidden ones are passed over."""
-    paint(Path("masks in/shot_0003.v2.png"), ONE)
+    """The last number of a name says the frame; other files and hidden ones are passed over."""
+    paint(Path("masks in/shot2_v0003.png"), ONE)
     paint(Path("masks in/10.png"), OTHER)
     paint(Path("masks in/.7.png"), OTHER)
     Path("masks in/notes.txt").write_text("5")
