@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vfx_matte"
-NOUNS = "errors timeline timecode numbering backend masks picture keycolor"
+NOUNS = "errors printable inputs choices timeline timecode numbering backend masks picture keycolor"
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,25 @@ class Room:
 ROOMS = {
     "errors": Room(0),
     "atomic": Room(1, "errors"),
+    "printable": Room(0),
+    "inputs": Room(1, "errors"),
+    "choices": Room(1, "errors"),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
-    "backend": Room(1, "errors", "numpy cv2 cupy cupyx"),
+    "backend": Room(1, "errors choices", "numpy cv2 cupy cupyx"),
     "flat_colors": Room(1, "errors", "numpy cv2"),
     "masks": Room(1, "errors backend flat_colors", "numpy cv2"),
     "mask_reading": Room(1, "errors backend flat_colors masks", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
     "still_header": Room(1, "errors"),
-    "keycolor": Room(1, "errors backend masks picture", "numpy"),
+    "keycolor": Room(1, "errors choices backend masks picture", "numpy"),
     "media": Room(
         2,
-        "errors atomic timeline timecode numbering backend picture still_header masks.Image masks.RGB",
+        "errors choices inputs atomic timeline timecode numbering backend picture still_header masks.Image masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
-    "interchange": Room(2, "errors timecode picture", "opentimelineio"),
+    "interchange": Room(2, "errors printable choices timecode picture", "opentimelineio"),
     "propagate.xmem*": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "errors backend masks", "numpy cv2"),
     "refine.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
@@ -58,16 +61,16 @@ ROOMS = {
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),
-    "workspace": Room(2, "errors atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"),
+    "workspace": Room(2, "errors printable inputs atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "quality": Room(2, "errors backend masks", "numpy cv2"),
-    "webpage": Room(2, "errors masks", "numpy PIL"),
+    "webpage": Room(2, "errors printable masks", "numpy PIL"),
     "shots": Room(2, "errors masks", "numpy cv2 scenedetect"),
     "scene": Room(2, "errors timeline masks", "numpy cv2"),
-    "weights": Room(2, "errors", "httpx tomlkit"),
-    "sheet": Room(2, "errors backend masks", "numpy PIL"),
+    "weights": Room(2, "errors inputs", "httpx tomlkit"),
+    "sheet": Room(2, "errors printable backend masks", "numpy PIL"),
     "pipeline": Room(3, "*", "numpy"),
-    "config": Room(3, "errors"),
+    "config": Room(3, "errors inputs"),
     "cli": Room(4, f"{NOUNS} pipeline config", "typer rich click"),
     "api": Room(4, f"{NOUNS} mask_reading pipeline", "numpy"),
     "__main__": Room(5, "cli"),

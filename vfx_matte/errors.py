@@ -6,6 +6,7 @@ VfxMatteError            exit 1: the work could not be done
 │   ├── ConfigError      config.ini says something this program cannot follow
 │   └── WorkspaceError   a workspace that holds other work, or none
 ├── MediaError           a clip that cannot be read or written
+│   ├── InputError       exit 2: what was given as a clip is none (not there, a folder, a pipe, a playlist)
 │   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
 ├── QualityError         masks of which more frames stand out than was allowed
@@ -52,6 +53,10 @@ class WorkspaceError(UsageError):
 
 class MediaError(VfxMatteError):
     """A clip that cannot be read."""
+
+
+class InputError(MediaError, UsageError):
+    """What was given as a clip is none: not there, a folder, a pipe, a list of other files (exit code 2)."""
 
 
 class OutputError(MediaError):

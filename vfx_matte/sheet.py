@@ -13,6 +13,7 @@ from PIL import ImageDraw, ImageFont
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Palette
+from vfx_matte.printable import printable
 
 _BACKGROUND = (30, 31, 34)
 _CELL = (44, 45, 49)
@@ -177,7 +178,7 @@ def _width(text: str, font: _Font) -> int:
 
 def _fitted(text: str, font: _Font, limit_px: int) -> str:
     """`text` as one line (Pillow cannot measure several), at most `limit_px` wide."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     if _width(line, font) <= limit_px:
         return line
     while line and _width(line + "…", font) > limit_px:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from vfx_matte.masks import Image
+from vfx_matte.printable import printable
 
 _WIDTH, _HEIGHT = 1000, 100
 """Units of a curve's drawing, stretched to the page's width."""
@@ -62,7 +63,7 @@ class Curve:
 
 def escaped(text: object) -> str:
     """Text that HTML takes as it is meant."""
-    return html.escape(str(text), quote=True)
+    return html.escape(printable(text), quote=True)
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -98,7 +99,7 @@ def facts(rows: Iterable[tuple[str, str, str]]) -> str:
 
 def command(lines: Sequence[str]) -> str:
     """Commands to copy."""
-    return f"<pre>{escaped(chr(10).join(lines))}</pre>"
+    return "<pre>" + "\n".join(map(escaped, lines)) + "</pre>"
 
 
 def strip(marks: Marks, stretches: Iterable[tuple[float, float, float, str, str]]) -> str:

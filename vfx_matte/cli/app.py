@@ -15,9 +15,12 @@ import typer
 
 from vfx_matte import __version__, config
 from vfx_matte.errors import VfxMatteError
+from vfx_matte.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.progress import TextColumn
 
 app = typer.Typer(
     help="Cut anything out of a video: one painted mask in, frame-exact green screen, alpha matte and mask video out.",
@@ -45,7 +48,7 @@ class Session:
         """Print a notice to stderr, each only once."""
         if not self.quiet and line not in self._said:
             self._said.add(line)
-            typer.echo(f"note: {line}", err=True)
+            typer.echo(f"note: {printable(line)}", err=True)
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """A progress bar on stderr when that is a terminal; otherwise nothing."""
@@ -65,9 +68,9 @@ def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     speed = TextColumn("{task.fields[fps]} fps")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    columns = (_label(), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total, fps="–")
+        task = bar.add_task(printable(label), total=total, fps="–")
 
         def step() -> None:
             seen = bar.tasks[0].finished_speed or bar.tasks[0].speed
@@ -76,17 +79,23 @@ def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], 
         yield step
 
 
+def _label() -> TextColumn:
+    from rich.progress import TextColumn
+
+    return TextColumn("{task.description}", markup=False)  # a clip's name is no markup
+
+
 @contextmanager
 def _transfer(label: str, *, hidden: bool) -> Iterator[Callable[[int, int | None], None]]:
     if hidden:
         yield lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (_label(), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(printable(label), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -169,9 +178,9 @@ def _options(function: Callable[..., Any], *, skip: set[str] = frozenset()) -> d
 
 
 def _fail(message: str, hint: str, code: int) -> None:
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {printable(message)}", err=True)
     if hint:
-        typer.echo(f"hint: {hint}", err=True)
+        typer.echo(f"hint: {printable(hint)}", err=True)
     raise typer.Exit(code)
 
 

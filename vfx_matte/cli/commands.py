@@ -73,11 +73,12 @@ def frame(
     output: Output = None,
 ) -> None:
     """Save one frame as a picture, to paint a mask on."""
+    from vfx_matte.cli.show import say
     from vfx_matte.pipeline import inspect
     from vfx_matte.timeline import parse_position
 
     opened = opened_clip(session, clip_path(session, clip))
-    typer.echo(inspect.save_frame(opened, at=None if at is None else parse_position(at), output=output))
+    say(inspect.save_frame(opened, at=None if at is None else parse_position(at), output=output))
 
 
 @command()
@@ -92,6 +93,7 @@ def mask(
     output: Output = None,
 ) -> None:
     """Make a first mask from a box around the subject (GrabCut)."""
+    from vfx_matte.cli.show import say
     from vfx_matte.pipeline import inspect
     from vfx_matte.timeline import parse_position
 
@@ -105,7 +107,7 @@ def mask(
         background=[(p[0], p[1]) for p in (_integers(text, 2, "--bg x,y") for text in bg or ())],
         output=output,
     )
-    typer.echo(saved)
+    say(saved)
 
 
 @command(name="config")
@@ -122,13 +124,13 @@ def demo(
     frames: Annotated[int, typer.Option(help="Length of the clip.", min=8)] = 72,
 ) -> None:
     """Make a clip with a known truth, run the whole program on it and check every output."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import say, table
     from vfx_matte.pipeline.demo import run_demo
 
     result = run_demo(folder, frame_count=frames, reporter=session)
     rows = [(row.output, row.what, row.timing, row.iou) for row in result.rows]
     table("Demo", ("output", "encoding", "time against the source", "mask against the truth"), rows)
-    typer.echo(f"picture: {result.sheet}")
+    say(f"picture: {result.sheet}")
 
 
 def _integers(text: str, count: int, form: str) -> list[int]:

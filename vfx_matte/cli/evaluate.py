@@ -46,7 +46,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Measure masks against the truth: J (IoU), boundary F and J&F, as DAVIS does."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import say, table
     from vfx_matte.pipeline import evaluate as pipeline
 
     comparison = pipeline.Comparison(
@@ -67,4 +67,4 @@ def evaluate(
         table("Frames, in per cent", *pipeline.frame_table(found))
     table("Masks against the truth, in per cent", *pipeline.summary_table(found))
     if csv is not None:
-        typer.echo(f"frames: {csv}")
+        say(f"frames: {csv}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
+from vfx_matte.printable import json_text
 
 
 @command()
@@ -17,13 +18,11 @@ def formats(
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what --for PROGRAM gives each editing program: container, codec, pixels, alpha, sound, and why."""
-    from json import dumps
-
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline import delivery
 
     if json:
-        typer.echo(dumps(delivery.delivery_json(target), ensure_ascii=False, indent=2))
+        typer.echo(json_text(delivery.delivery_json(target), indent=2))
         return
     columns = ("program", "output", "encoding", "above 8 bits", "alpha or style", "sound", "rate", "why")
     table("What --for gives each program", columns, delivery.delivery_rows(target))

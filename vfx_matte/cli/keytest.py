@@ -25,7 +25,7 @@ def keytest(
     rendering: RenderChoice,
 ) -> None:
     """Say how well the green screen keys: encode, decode, key, and compare with the matte. Of -o only the ending counts."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import say, table
     from vfx_matte.pipeline import keytest as pipeline
 
     chosen = config.with_overrides(session.settings.greenback, key=key)
@@ -40,4 +40,5 @@ def keytest(
         return
     title = f"{result.clip.name} over {result.key}: keyed alpha against the matte, {len(result.frames)} frames"
     table(title, pipeline.KEYTEST_COLUMNS, pipeline.keytest_rows(result))
-    typer.echo(f"{result.verdict}\npicture: {result.sheet}")
+    say(result.verdict)
+    say(f"picture: {result.sheet}")

@@ -28,7 +28,7 @@ def qc(
     json: Annotated[bool, typer.Option("--json", help="Everything that was found, as JSON.")] = False,
 ) -> None:
     """Check the masks of a clip: jumps, holes, specks, flicker, edges, uncertainty. Names the frames and writes a report."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import say, table
     from vfx_matte.pipeline import qc as pipeline
     from vfx_matte.pipeline import qc_report
 
@@ -46,6 +46,6 @@ def qc(
         title = f"{opened.name}: {len(found.flagged)} of {found.frames} frames stand out"
         table(title, ("frame", "time", "frames", "what is wrong", "what to do"), qc_report.problem_rows(found, shown))
         for line in qc_report.closing_lines(found, shown):
-            typer.echo(line)
+            say(line)
     if allowed is not None:
         pipeline.require_allowed(found, allowed)

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from vfx_matte.printable import printable
 
 PIPE_WIDTH = 200
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table with a title; cells are printed as they are, without markup."""
+    """Print a table with a title; cells are printed as they are, without markup, on one line each."""
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
+    shown = Table(title=printable(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*(str(cell) for cell in row))
+        shown.add_row(*(printable(cell) for cell in row))
     console.print(shown)
+
+
+def say(line: object) -> None:
+    """Print one line, such as where a file is."""
+    typer.echo(printable(line))
 
 
 def bars(counts: Sequence[tuple[str, int]], *, width: int = 30) -> list[tuple[str, str, int]]:

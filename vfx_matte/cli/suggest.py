@@ -45,7 +45,7 @@ def suggest(
     device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=COMPARISON)] = None,
 ) -> None:
     """Say which frames to annotate next: those that look least like the ones that have a mask of yours."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import say, table
     from vfx_matte.pipeline import suggest as pipeline
     from vfx_matte.pipeline.project import find_clip, open_segmented
 
@@ -75,8 +75,9 @@ def suggest(
         f"Annotate next in {path.name}", ("rank", "frame", "time", "mask covers", "distance"), pipeline.suggestion_rows(found)
     )
     if found.suggestions:
-        typer.echo("to paint on:")
+        say("to paint on:")
         for one in found.suggestions:
-            typer.echo(f"  {one.frame_command}")
-        typer.echo(f"then, with the masks that you made:\n  {found.segment_command}")
-    typer.echo(f"picture: {found.sheet}")
+            say(f"  {one.frame_command}")
+        say("then, with the masks that you made:")
+        say(f"  {found.segment_command}")
+    say(f"picture: {found.sheet}")

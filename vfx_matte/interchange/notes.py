@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
 from vfx_matte.interchange.edit import Edit
 from vfx_matte.interchange.programs import TimelineKind
+from vfx_matte.printable import printable
 
 WIDTH = 76
 
@@ -123,18 +125,19 @@ def import_note(
     program: as in PROGRAMS; title: its name for people. name: the clip's. edit: None when the package has no constant rate.
     timelines: their file names. alpha: "straight" or "premultiplied". remarks: what else the user should know, in sentences.
     """
+    name = printable(name)
     lines = [f"{name} for {title}", "=" * WIDTH]
     if edit is not None:
         length = f"{edit.duration} frames, {float(edit.rate.seconds(edit.duration)):.3f} seconds"
         lines += [f"{edit.width} × {edit.height}, {edit.rate} frames a second ({edit.rate.fps}), {length}."]
         lines += ["Frame n of every file is frame n of the source named here."]
     for one in files:
-        lines += ["", one.where, *_wrapped(one.what, "    ")]
+        lines += ["", printable(one.where), *_wrapped(one.what, "    ")]
     facts = dict(timelines) | {
         "name": name,
         "alpha": alpha,
         "rate": str(edit.rate) if edit else "",
-        "first": quote(next((one.where for one in files if one.kind == "alpha"), "")),
+        "first": quote_from_bytes(os.fsencode(next((one.where for one in files if one.kind == "alpha"), ""))),
     }
     lines += ["", "-" * WIDTH, *_steps(program, {*timelines, *(one.kind for one in files)}, facts)]
     if edit is not None and any(one.kind == "source" and PurePath(one.where).is_absolute() for one in files):
@@ -152,14 +155,20 @@ def import_note(
 
 def _steps(program: str, there: Collection[str], facts: Mapping[str, str]) -> list[str]:
     # A no-break space keeps a name with spaces on one line; `_wrapped` turns it back.
-    whole = {key: value.replace(" ", _NO_BREAK) for key, value in facts.items()}
+    whole = {key: printable(value).replace(" ", _NO_BREAK) for key, value in facts.items()}
     steps = [step.text.format_map(whole) for step in _STEPS[program] if set(step.needs) <= set(there)]
     return [line for number, text in enumerate(steps, start=1) for line in _wrapped(text, f"{number}. ")]
 
 
 def _wrapped(text: str, lead: str = "") -> list[str]:
     """Lines of at most WIDTH characters, the first with `lead` in front; file names stay whole."""
+    text = printable(text)
     lines = textwrap.wrap(
-        text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     return [line.replace(_NO_BREAK, " ") for line in lines]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vfx_matte.errors import UsageError
 from vfx_matte.interchange.edit import Clip, Edit, Media
 from vfx_matte.interchange.urls import file_url
+from vfx_matte.printable import printable
 
 if TYPE_CHECKING:
     import opentimelineio as otio
@@ -36,7 +37,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         raise UsageError("OpenTimelineIO is not installed", hint="pip install 'vfx-matte[timelines]'")
     import opentimelineio as otio
 
-    timeline = otio.schema.Timeline(edit.name)
+    timeline = otio.schema.Timeline(printable(edit.name))
     timeline.global_start_time = otio.opentime.RationalTime(0, float(edit.rate.fps))
     sounds = []
     group = 0
@@ -51,7 +52,8 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         if len(sound):
             sounds.append(sound)
     timeline.tracks.extend(sounds)
-    timeline.metadata["vfx_matte"] = {"bin": [{"name": media.name, "target_url": address(media.path)} for media in edit.bin]}
+    unused = [{"name": printable(media.name), "target_url": address(media.path)} for media in edit.bin]
+    timeline.metadata["vfx_matte"] = {"bin": unused}
     text: str = otio.adapters.write_to_string(timeline, "otio_json")
     return text.encode() + b"\n"
 
@@ -73,9 +75,9 @@ def _place(track: otio.schema.Track, clip: Clip, group: int, address: Callable[[
         available_range=span(media.timecode.frame, media.frame_count),
         metadata={"vfx_matte": _facts(media)},
     )
-    reference.name = media.path.name
+    reference.name = printable(media.path.name)
     item = otio.schema.Clip(
-        name=media.name,
+        name=printable(media.name),
         media_reference=reference,
         source_range=span(media.timecode.frame + clip.source_in, clip.duration),
         metadata={"Resolve_OTIO": {GROUP_KEY: group}} if group else {},

@@ -15,8 +15,9 @@ import numpy as np
 
 from vfx_matte.backend import Array, Notify
 from vfx_matte.errors import UsageError
+from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
-from vfx_matte.media.probe import ClipInfo, open_input, video_stream_of
+from vfx_matte.media.probe import ClipInfo, video_stream_of
 from vfx_matte.media.read import ClipReader, Frame, VideoReader, check_range
 from vfx_matte.media.sketch import Sketch, Sketches, sketch_of
 from vfx_matte.media.verify import Check

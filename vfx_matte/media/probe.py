@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +19,7 @@ import av
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.channels import layout_name
+from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
 from vfx_matte.media.sequence_files import SequenceFiles
@@ -95,25 +95,6 @@ class ClipInfo:
     def shape(self) -> tuple[int, int]:
         """(H, W) of a mask for this clip."""
         return self.height, self.width
-
-
-@contextmanager
-def open_input(path: Path) -> Iterator[av.container.InputContainer]:
-    """Open a clip for reading; every FFmpeg or system error inside becomes a MediaError that names the file."""
-    if not path.exists():
-        raise MediaError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces")
-    if path.is_file() and path.stat().st_size == 0:
-        raise MediaError(f"{str(path)!r} is an empty file", hint="copy or export it again")
-    try:
-        # The "file:" protocol keeps names such as "a:b.mp4" or "-clip.mp4" from being read as something else.
-        with av.open(f"file:{path}") as container:
-            yield container
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(
-            f"{str(path)!r} cannot be read: {reason}",
-            hint="the file is damaged, cut short, or not a video; try playing it in a video player",
-        ) from error
 
 
 def video_stream_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:

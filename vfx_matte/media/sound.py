@@ -18,8 +18,9 @@ import av
 
 from vfx_matte.backend import Notify
 from vfx_matte.media.channels import forget_own_order, layout_name, most_channels, plan_channels
+from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS, Container
-from vfx_matte.media.probe import ClipInfo, open_input
+from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.soundencode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"

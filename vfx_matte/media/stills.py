@@ -17,10 +17,11 @@ import numpy as np
 from vfx_matte.atomic import AtomicFolder, output_error
 from vfx_matte.backend import Array, Notify
 from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.folder import other_file
 from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
 from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
-from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
+from vfx_matte.media.probe import ClipInfo, color_of, orientation_of
 from vfx_matte.media.read import Frame, check_frame, check_range
 from vfx_matte.media.sequence_files import find_sequence
 from vfx_matte.media.sound import SoundTrack

@@ -14,10 +14,11 @@ from typing import Any
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
+from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.numbered_files import NumberedFiles, names_in
 from vfx_matte.media.pixels import layout_of, planar_format
-from vfx_matte.media.probe import ClipInfo, codec_name, open_input, probe
+from vfx_matte.media.probe import ClipInfo, codec_name, probe
 from vfx_matte.media.read import open_clip
 from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.media.sound import SoundTrack

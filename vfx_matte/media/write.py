@@ -68,7 +68,13 @@ class VideoWriter:
         self._part = self._place.part
         try:
             self._part.touch()  # FFmpeg opens it only with the first packet
-            self._output = av.open(f"file:{self._part}", "w", format=plan.container.muxer, options=self._muxer_options())
+            self._output = av.open(
+                f"file:{self._part}",
+                "w",
+                format=plan.container.muxer,
+                options=self._muxer_options(),
+                metadata_errors="surrogateescape",
+            )
             if source.is_interlaced and not self._keeps_fields:
                 notify(f"{path.name}: {plan.codec} codes whole frames; fields are kept line for line, marked progressive")
             if source.hdr and plan.codec != "libx265":

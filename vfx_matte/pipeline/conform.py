@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -31,6 +30,7 @@ from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, write_output
 from vfx_matte.pipeline.project import SegmentedClip, SourceClip, refuse_to_replace
 from vfx_matte.pipeline.render import Planner
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import json_text
 from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
 from vfx_matte.workspace import Soft, Workspace, clip_name, write_text
@@ -299,5 +299,5 @@ def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Map
         "error_ms": [round(float(error * 1000), 3) for error in frame_map.errors],
     }
     as_json, as_csv = MAP_NAMES
-    write_text(folder / as_json, json.dumps(facts, ensure_ascii=False) + "\n")
+    write_text(folder / as_json, json_text(facts) + "\n")
     write_text(folder / as_csv, text.getvalue())

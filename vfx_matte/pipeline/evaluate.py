@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from vfx_matte.evaluate import (
 )
 from vfx_matte.pipeline.mask_pairs import MASKS_FOLDER, PREDICTED, TRUTH, PairReader, few, find_sequences, open_masks, spans
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import json_text, spreadsheet_cell
 from vfx_matte.workspace import ClipWorkspace, write_text
 
 NOT_SCORED = -1
@@ -220,7 +220,9 @@ def frame_csv(sequences: Iterable[SequenceScore]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FRAME_COLUMNS)
     for sequence in sequences:
-        writer.writerows((sequence.name, one.frame_index, one.object_id, *_numbers(one)) for one in sequence.frames)
+        writer.writerows(
+            (spreadsheet_cell(sequence.name), one.frame_index, one.object_id, *_numbers(one)) for one in sequence.frames
+        )
     return text.getvalue()
 
 
@@ -246,7 +248,7 @@ def evaluation_json(evaluation: Evaluation) -> str:
             for sequence, references in zip(evaluation.sequences, evaluation.references, strict=True)
         ],
     }
-    return json.dumps(facts, ensure_ascii=False, indent=2)
+    return json_text(facts, indent=2)
 
 
 def _frame_row(one: FrameScore) -> tuple[float, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -17,6 +16,7 @@ from vfx_matte.media.verify import VerifyReport, verify_clip, verify_stills
 from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import json_text
 from vfx_matte.propagate.first_mask import grab_cut
 from vfx_matte.workspace import clip_name, save_mask, save_picture
 
@@ -97,7 +97,7 @@ def clip_json(info: ClipInfo) -> str:
     facts["start_seconds"] = info.timeline.start - info.origin
     facts["duration_seconds"] = info.timeline.end - info.timeline.start
     facts["interval_histogram"] = {str(ticks): count for ticks, count in info.timeline.interval_histogram().items()}
-    return json.dumps(facts, default=_json_value, ensure_ascii=False, indent=2)
+    return json_text(facts, default=_json_value, indent=2)
 
 
 def _json_value(value: object) -> Any:  # noqa: ANN401  what json.dumps takes
@@ -116,7 +116,7 @@ def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyRepo
 
 def report_json(report: VerifyReport) -> str:
     """A verify report as JSON."""
-    return json.dumps(asdict(report) | {"ok": report.ok}, default=str, ensure_ascii=False, indent=2)
+    return json_text(asdict(report) | {"ok": report.ok}, default=str, indent=2)
 
 
 def require_same(report: VerifyReport) -> None:

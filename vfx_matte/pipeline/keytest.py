@@ -8,7 +8,6 @@ and one encoder are held at a time. Only the contact sheet is kept.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -36,6 +35,7 @@ from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.project import SegmentedClip, sheet_path
 from vfx_matte.pipeline.render import working_layout
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import json_text
 from vfx_matte.workspace import save_picture
 
 STRETCH_FRAMES = 12
@@ -189,7 +189,7 @@ KEYTEST_COLUMNS = (
 
 def keytest_json(result: KeytestResult) -> str:
     """Everything as JSON, by the names of `KeytestResult` and `KeyRow`."""
-    return json.dumps(asdict(result), default=str, ensure_ascii=False, indent=2)
+    return json_text(asdict(result), default=str, indent=2)
 
 
 @dataclass(slots=True)

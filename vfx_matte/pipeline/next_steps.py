@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +10,7 @@ from vfx_matte.masks import object_ids
 from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.pipeline.project import GAPS_SETTING, SegmentedClip
 from vfx_matte.pipeline.propagator import repeated_settings
+from vfx_matte.printable import shell_command
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name
 
@@ -41,7 +41,7 @@ def tile_caption(timeline: Timeline, index: int) -> str:
 
 def frame_command(clip: Path, number: int) -> str:
     """The command that saves the picture of the frame with this number, to paint on."""
-    return shlex.join(["vfx-matte", "frame", str(clip), "--at", str(number), "-o", f"{clip_name(clip)}.{number:07d}.png"])
+    return shell_command(["vfx-matte", "frame", clip, "--at", str(number), "-o", f"{clip_name(clip)}.{number:07d}.png"])
 
 
 def mask_name(clip: Path, number: int) -> str:
@@ -63,7 +63,7 @@ def segment_command(
     same = how == "--update"
     known = {number(at): _reference_file(clip, at, record, same=same) for at, record in manifest.references.items()}
     files = known | dict(masks)
-    words = ["vfx-matte", "segment", str(clip.info.path)]
+    words: list[str | Path] = ["vfx-matte", "segment", clip.info.path]
     for at, file in sorted(files.items()):
         words += ["--mask", f"{at}={file}"]
     if manifest.start:
@@ -81,8 +81,8 @@ def segment_command(
     if wanted:
         words += ["--cuts", wanted]
     if clip.folder.parent != Path("workspace"):
-        words += ["--workspace", str(clip.folder.parent)]
-    return shlex.join([*words, how])
+        words += ["--workspace", clip.folder.parent]
+    return shell_command([*words, how])
 
 
 def _same_cuts(manifest: Manifest) -> str:

@@ -18,6 +18,7 @@ from vfx_matte.errors import MediaError, VerifyError
 from vfx_matte.interchange.edit import AlphaMode, FieldOrder, Media, Sound, Timecode, VideoRate
 from vfx_matte.interchange.scripts import relative_path
 from vfx_matte.media.probe import ClipInfo, probe
+from vfx_matte.printable import json_text
 from vfx_matte.timeline import ConformMap, Timeline
 
 MANIFEST_NAME = "manifest.json"
@@ -154,7 +155,7 @@ def manifest(
         ],
         "remarks": list(remarks),
     }
-    text = json.dumps(facts, ensure_ascii=False, indent=1)
+    text = json_text(facts, indent=1)
     return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text).encode() + b"\n"
 
 

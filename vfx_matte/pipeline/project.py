@@ -8,13 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.backend import Notify
-from vfx_matte.errors import MediaError, UsageError, WorkspaceError
+from vfx_matte.errors import InputError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
 from vfx_matte.media.sequence_files import has_pictures, is_sequence, sequence_files
 from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import shell_command
 from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, ReferenceRecord, Scalar, Soft, Workspace, clip_name
 
 GAPS_SETTING = "gaps"
@@ -118,7 +119,7 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
     """Find the clip that a user means.
 
     clip: as typed: a path, or a name inside the `source` folder. None takes `default` (config.ini's clip), or else the clip
-    segmented last. Raises MediaError when it is not there, UsageError when there is none to take.
+    segmented last. Raises InputError when it is not there, UsageError when there is none to take.
     """
     if clip is None:
         if default is not None:
@@ -139,7 +140,7 @@ def _existing(clip: Path, source: Path, *moved: Path) -> Path:
             return candidate
     if is_sequence(clip):
         return clip  # reading it says what is wrong
-    raise MediaError(f"there is no clip {str(clip)!r}", hint=f"check the path (also looked for in {str(source)!r})")
+    raise InputError(f"there is no clip {str(clip)!r}", hint=f"check the path (also looked for in {str(source)!r})")
 
 
 def open_source(
@@ -159,7 +160,8 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
     place = Workspace(workspace).find(path)
     if place is None:
         raise WorkspaceError(
-            f"{str(path)!r} has no masks yet", hint=f'first run: vfx-matte segment "{path}" --first-mask mask.png'
+            f"{str(path)!r} has no masks yet",
+            hint=f"first run: {shell_command(['vfx-matte', 'segment', path, '--first-mask', 'mask.png'])}",
         )
     store = place.mask_store()
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None

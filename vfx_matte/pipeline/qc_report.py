@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.qc import Problem, QcResult, known_number
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.pipeline.sampling import pictures_at
+from vfx_matte.printable import json_text
 from vfx_matte.quality.judge import Kind
 from vfx_matte.sheet import captioned, close_up, contact_sheet, thumbnail, tinted
 from vfx_matte.timeline import Timeline
@@ -82,7 +82,7 @@ def qc_json(result: QcResult) -> str:
         "report": str(result.report),
         "sheet": None if result.sheet is None else str(result.sheet),
     }
-    return json.dumps(found, ensure_ascii=False, indent=2)
+    return json_text(found, indent=2)
 
 
 def qc_csv(clip: SegmentedClip, result: QcResult) -> str:
@@ -125,7 +125,8 @@ def closing_lines(result: QcResult, count: int) -> Iterator[str]:
     if result.fix_next is not None:
         yield f"fix next: {result.fix_next.why}"
         yield f"  {result.fix_next.frame_command}"
-        yield f"then, with the mask that you painted:\n  {result.fix_next.segment_command}"
+        yield "then, with the mask that you painted:"
+        yield f"  {result.fix_next.segment_command}"
     if result.sheet is not None:
         yield f"picture: {result.sheet}"
     yield f"report: {result.report}"

@@ -9,7 +9,6 @@ pictures come on top, at most four at a time. Distances cost N · (references + 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -27,6 +26,7 @@ from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, sheet_path
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.pipeline.sampling import evenly, pictures_at
+from vfx_matte.printable import json_text
 from vfx_matte.propagate import choose_propagator
 from vfx_matte.propagate.candidates import Choice, Describer, choose_next, count_distances, open_describer
 from vfx_matte.sheet import captioned, contact_sheet, outlined, thumbnail
@@ -173,7 +173,7 @@ def suggestion_rows(result: SuggestResult) -> list[tuple[int, int, str, str, str
 
 def suggestions_json(result: SuggestResult) -> str:
     """Everything as JSON, by the names of `SuggestResult` and `Suggestion`."""
-    return json.dumps(asdict(result), default=str, ensure_ascii=False, indent=2)
+    return json_text(asdict(result), default=str, indent=2)
 
 
 def _propagator(options: SuggestOptions, manifest: Manifest, reporter: Reporter) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from vfx_matte.errors import OutputError, PropagatorError, UsageError, WeightsError
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import json_text
 from vfx_matte.weights import (
     PART_SUFFIX,
     TABLE_NAME,
@@ -92,7 +92,7 @@ def weights_json(rows: list[KnownWeights]) -> str:
         }
         for row in rows
     ]
-    return json.dumps(facts, ensure_ascii=False, indent=2)
+    return json_text(facts, indent=2)
 
 
 def fetch_weights(name: str, *, folder: Path, force: bool = False, reporter: Reporter) -> FetchedFile:

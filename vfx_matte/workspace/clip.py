@@ -14,6 +14,7 @@ from vfx_matte import __version__
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.numbering import parse_pattern
+from vfx_matte.printable import without_unprintable
 from vfx_matte.workspace.files import Soft, load_mask, load_soft
 from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import (
@@ -37,15 +38,15 @@ _LONGEST_NAME_BYTES = 120  # leaves room for file names below Windows' 260 chara
 def clip_name(source: Path) -> str:
     """The folder name of a clip: its stem, safe on every system. plate.%04d.png, plate.####.png → "plate"; a folder → its name.
 
-    Unicode is kept (NFC). Characters that Windows forbids, leading dots and dashes and trailing dots and spaces become "_"
-    or go; reserved device names get a "_" in front.
+    Unicode is kept (NFC). Characters that Windows forbids or a terminal obeys, bytes that are not UTF-8, leading dots and
+    dashes and trailing dots and spaces become "_" or go; reserved device names get a "_" in front.
     """
     stem = source.resolve().name if source.is_dir() else source.stem
     pattern = None if source.exists() else parse_pattern(source.name)
     if pattern is not None:
         parts = pattern.head.strip(_BESIDE_NUMBERS), Path(f"x{pattern.tail}").stem[1:].strip(_BESIDE_NUMBERS)
         stem = "_".join(filter(None, parts)) or source.absolute().parent.name
-    name = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", unicodedata.normalize("NFC", stem)).lstrip(". ")
+    name = re.sub(r'[<>:"/\\|?*]', "_", without_unprintable(unicodedata.normalize("NFC", stem))).lstrip(". ")
     name = name.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ")
     if name.startswith("-") or name.partition(".")[0].upper() in _RESERVED:
         name = f"_{name}"

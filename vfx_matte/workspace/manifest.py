@@ -15,6 +15,7 @@ from vfx_matte import __version__
 from vfx_matte.errors import MaskError, WorkspaceError
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import parse_pattern
+from vfx_matte.printable import json_text
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace.files import write_text
 
@@ -246,7 +247,7 @@ def load_manifest(path: Path) -> Manifest | None:
 
 def save_manifest(path: Path, manifest: Manifest) -> None:
     """Write manifest.json atomically. Raises OutputError."""
-    write_text(path, json.dumps(manifest.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+    write_text(path, json_text(manifest.to_json()) + "\n")
 
 
 def with_output(manifest: Manifest, name: str, record: OutputRecord) -> Manifest:
