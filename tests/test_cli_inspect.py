@@ -163,8 +163,8 @@ def losing(write: Callable[..., None]) -> Callable[..., None]:
 
 
 def test_verify_of_what_is_not_there(project: CommandLine) -> None:
-    project.fails("verify", "nothing.mp4", "--source", "clip.mp4", code=1)
-    project.fails("verify", "clip.mp4", "--source", "nothing.mp4", code=1)
+    project.fails("verify", "nothing.mp4", "--source", "clip.mp4", code=2)
+    project.fails("verify", "clip.mp4", "--source", "nothing.mp4", code=2)
 
 
 # ---------------------------------------------------------------- frame and mask

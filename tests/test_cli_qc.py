@@ -422,7 +422,7 @@ def test_misuse(rolled: CommandLine) -> None:
     before = rolled.files()
     assert "0" in rolled.fails("qc", "-k", "0", code=2).error
     assert "masks" in rolled.fails("qc", "-o", "workspace/ball/masks", code=2).error
-    assert "nothing.mp4" in rolled.fails("qc", "nothing.mp4", code=1).error
+    assert "nothing.mp4" in rolled.fails("qc", "nothing.mp4", code=2).error
     Path("file").write_text("x")
     assert rolled.run("qc", "-o", "file").code == 1
     Path("file").unlink()

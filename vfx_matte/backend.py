@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.errors import DeviceError, UsageError
+from vfx_matte.choices import unknown_choice
+from vfx_matte.errors import DeviceError
 
 Array = npt.NDArray[Any]
 """A NumPy array, or a CuPy array with the same interface."""
@@ -50,7 +51,7 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
     Raises UsageError for another name and DeviceError when "cuda" was asked for and is not usable.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"device {name!r} is unknown", hint="use --device auto, cpu or cuda")
+        raise unknown_choice("device", name, ("auto", "cpu", "cuda"), hint="use --device auto, cpu or cuda")
     if name == "cpu":
         return Device.CPU
     if importlib.util.find_spec("cupy") is None:

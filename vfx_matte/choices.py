@@ -11,6 +11,10 @@ from vfx_matte.errors import UsageError
 def unknown_choice(what: str, given: str, choices: Iterable[str], *, hint: str = "") -> UsageError:
     """The error for `given`. what: e.g. "program". hint: how to say it right; "" lists the choices."""
     known = list(choices)
-    told = hint or f"choose one of {', '.join(known)}"
-    nearest = difflib.get_close_matches(given.strip().lower(), known, n=1)
-    return UsageError(f"{what} {given!r} is unknown", hint=f"did you mean {nearest[0]}? {told}" if nearest else told)
+    return UsageError(f"{what} {given!r} is unknown", hint=meant(given, known) + (hint or f"choose one of {', '.join(known)}"))
+
+
+def meant(given: str, choices: Iterable[str]) -> str:
+    """The beginning of a hint: "did you mean premiere? ", or "" when nothing is near."""
+    nearest = difflib.get_close_matches(given.strip().lower(), list(choices), n=1)
+    return f"did you mean {nearest[0]}? " if nearest else ""

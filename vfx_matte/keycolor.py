@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Image, Mask
 
@@ -63,7 +64,7 @@ def parse_color(text: str) -> RGB:
     if name in KEY_COLORS:
         return KEY_COLORS[name]
     if re.fullmatch("#[0-9a-f]{6}", name) is None:
-        raise UsageError(f"colour {text!r} is unknown", hint=f"use {', '.join(KEY_COLORS)} or #rrggbb, e.g. #00ff00")
+        raise unknown_choice("colour", text, KEY_COLORS, hint=f"use {', '.join(KEY_COLORS)} or #rrggbb, e.g. #00ff00")
     return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
 
 

@@ -30,6 +30,12 @@ def printable(text: object) -> str:
     return _UNPRINTABLE.sub(_escape, str(text))
 
 
+def shortened(text: object, most: int = 60) -> str:
+    """A value for a message; the middle of a very long one is left out."""
+    shown = str(text)
+    return shown if len(shown) <= most else f"{shown[: most - 20]}…{shown[-15:]}"
+
+
 def without_unprintable(name: str) -> str:
     """A file name in which every character that `printable` would escape is "_"."""
     return _UNPRINTABLE.sub("_", name)

@@ -19,8 +19,8 @@ from typing import overload
 from vfx_matte.errors import UsageError
 
 _FRAME = re.compile(r"-?[0-9]{1,18}")
-_SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
-_CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+_SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)s")
+_CLOCK = re.compile(r"(?:([0-9]{1,5}):)?([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{1,12})?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,69 @@
 
 from __future__ import annotations
 
+import copy
+import errno
 import inspect
+import math
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args, get_origin
 
 import typer
+from typer.core import TyperGroup
+from typer.models import ArgumentInfo, OptionInfo
 
 from vfx_matte import __version__, config
 from vfx_matte.errors import VfxMatteError
-from vfx_matte.printable import printable
+from vfx_matte.printable import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.progress import TextColumn
 
+
+_BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""Typer's UsageError, which it does not export."""
+
+
+class Program(TyperGroup):
+    """The program: a request that cannot be understood is told as every other error is, in one line with a hint."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # noqa: ANN401  as Typer has it
+        """Run and exit; with `standalone_mode` off, return."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)  # type: ignore[misc]
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)  # type: ignore[misc]
+        except _BAD_REQUEST as error:
+            _exit_misused(error)
+        except typer.Abort:
+            typer.echo("error: stopped", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
+    context = getattr(error, "ctx", None)
+    message = error.format_message().rstrip()
+    if not message or type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # no command was given: this is the help
+        sys.exit(2)
+    command_path = context.command_path if context is not None else "vfx-matte"
+    message, _, meant = message.partition(" Did you mean ")
+    hint = f"{f'did you mean {meant}' if meant else ''} see {command_path} --help".strip()
+    typer.echo(f"error: {printable(message[:1].lower() + message[1:])}", err=True)
+    typer.echo(f"hint: {printable(hint)}", err=True)
+    sys.exit(2)
+
+
 app = typer.Typer(
+    cls=Program,
     help="Cut anything out of a video: one painted mask in, frame-exact green screen, alpha matte and mask video out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -113,7 +155,9 @@ def open_session(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of network weights (model).", rich_help_panel=SHARED)
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.", rich_help_panel=SHARED)] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only errors, and paths of what was made.", rich_help_panel=SHARED)
+    ] = False,
 ) -> Session:
     """Read the settings; these options are part of every command."""
     settings = config.load(config_file)
@@ -133,7 +177,9 @@ def command(
     def register(function: Callable[..., None]) -> Callable[..., None]:
         own = _options(function, skip={"session", *(group.__name__ for group in groups)})
         parts = {group: _options(group, skip={"session"}) for group in groups}
-        shared = _options(open_session)
+        shared = {
+            key: option for key, option in _options(open_session).items() if key not in own
+        }  # verify has its own --source
 
         def run(**values: object) -> None:
             def chosen(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
@@ -153,9 +199,14 @@ def command(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except (typer.Exit, typer.Abort):
                 raise
+            except _BAD_REQUEST:
+                raise
             except Exception as error:
                 if os.environ.get("VFX_MATTE_DEBUG"):
                     raise
+                if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                    name = shortened(error.filename or "")
+                    _fail(f"the name {name!r} is too long for this disk", "choose a shorter name, or another --workspace", 2)
                 detail = f"{type(error).__name__}: {error}"
                 _fail(f"unexpected {detail}", "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints", 1)
 
@@ -172,9 +223,47 @@ def command(
     return register
 
 
+def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter with its text read as `config.number` reads config.ini's; an empty one is refused."""
+    annotation = parameter.annotation
+    if get_origin(annotation) is not Annotated:
+        return parameter
+    kind, *metadata = get_args(annotation)
+    (info,) = (item for item in metadata if isinstance(item, (OptionInfo, ArgumentInfo)))
+    kinds = {kind, *get_args(kind)}
+    while inner := {part for one in kinds for part in get_args(one)} - kinds:
+        kinds |= inner
+    read = next((one for one in (int, float, Path, str) if one in kinds), None)
+    if read is None or info.parser:
+        return parameter
+    info = copy.copy(info)
+    info.metavar = info.metavar or (_METAVARS[read] if isinstance(info, OptionInfo) else None)
+    within = (-math.inf if info.min is None else info.min, math.inf if info.max is None else info.max)
+
+    def parse(text: object) -> object:
+        return _parsed(str(text), read, within)
+
+    info.parser, info.min, info.max = parse, None, None
+    return parameter.replace(annotation=Annotated[kind, info])
+
+
+_METAVARS: dict[type, str] = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT"}
+
+
+def _parsed(text: str, kind: type[int] | type[float] | type[Path] | type[str], within: tuple[float, float]) -> object:
+    if not text.strip():
+        raise typer.BadParameter("it is empty; leave the option out for its usual value")
+    if kind is int or kind is float:
+        try:
+            return config.number(kind, text, within=within)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return kind(text)
+
+
 def _options(function: Callable[..., Any], *, skip: set[str] = frozenset()) -> dict[str, inspect.Parameter]:  # type: ignore[assignment]
     parameters = inspect.signature(function, eval_str=True).parameters
-    return {key: parameter for key, parameter in parameters.items() if key not in skip}
+    return {key: _strict(parameter) for key, parameter in parameters.items() if key not in skip}
 
 
 def _fail(message: str, hint: str, code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,15 @@ import typer
 
 from vfx_matte.cli.app import Session
 from vfx_matte.errors import UsageError
+from vfx_matte.printable import shortened
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.project import SegmentedClip, SourceClip
+
+LOWEST_RATE, HIGHEST_RATE = Fraction(1, 1000), Fraction(1000)
+"""Frames per second; a slip beyond them would make millions of frames."""
+
+_RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", re.ASCII)
 
 Clip = Annotated[
     Path | None, typer.Argument(help="Video, folder of pictures, or plate.####.png; without it, the clip segmented last.")
@@ -62,9 +69,10 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
 def rate_of(text: str) -> Fraction:
     """Frames per second as typed: "25" or "30000/1001". Raises UsageError for anything else."""
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        rate = Fraction(text) if _RATE.fullmatch(text.strip()) else Fraction(0)
+    except ZeroDivisionError:
         rate = Fraction(0)
-    if rate <= 0:
-        raise UsageError(f"fps {text!r} is not a rate", hint="give a number or a fraction, e.g. 25 or 30000/1001")
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        hint = f"give a number or a fraction from 1/{LOWEST_RATE.denominator} to {HIGHEST_RATE}, e.g. 25 or 30000/1001"
+        raise UsageError(f"fps {shortened(text)!r} is not a rate", hint=hint)
     return rate

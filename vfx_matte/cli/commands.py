@@ -38,7 +38,10 @@ def verify(
     session: Session,
     *,
     output: Annotated[Path, typer.Argument(help="A rendered file.")],
-    source: Annotated[Path | None, typer.Option("--source", metavar="CLIP", help="The clip it was rendered from.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--source", metavar="CLIP", help="The clip it was rendered from."),
+    ] = None,
     frame_map: Annotated[
         Path | None, typer.Option("--map", metavar="JSON", help="Of a conformed file: its frame map (the one beside it).")
     ] = None,
@@ -58,7 +61,7 @@ def verify(
         report = inspect.verify_file(output, path, reporter=session)
     if json:
         typer.echo(inspect.report_json(report))
-    else:
+    elif not session.quiet:
         rows = [(check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks]
         table(f"{output} against {source}, read by {report.reader}", ("", "", ""), rows)
     inspect.require_same(report)
@@ -121,13 +124,16 @@ def demo(
     session: Session,
     *,
     folder: Annotated[Path, typer.Argument(help="Where the demo's files go.")] = Path("workspace"),
-    frames: Annotated[int, typer.Option(help="Length of the clip.", min=8)] = 72,
+    frames: Annotated[int, typer.Option(help="Length of the clip.", min=8, max=10_000)] = 72,
 ) -> None:
     """Make a clip with a known truth, run the whole program on it and check every output."""
-    from vfx_matte.cli.show import say, table
+    from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline.demo import run_demo
 
     result = run_demo(folder, frame_count=frames, reporter=session)
+    if session.quiet:
+        paths([result.sheet])
+        return
     rows = [(row.output, row.what, row.timing, row.iou) for row in result.rows]
     table("Demo", ("output", "encoding", "time against the source", "mask against the truth"), rows)
     say(f"picture: {result.sheet}")

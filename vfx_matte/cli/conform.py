@@ -33,7 +33,7 @@ def conform(
     rendering: RenderChoice,
 ) -> None:
     """Give a clip, and what was cut out of it, one constant rate: for editing programs that count frames. -o names a FOLDER."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import paths, table
     from vfx_matte.pipeline import conform as pipeline
     from vfx_matte.pipeline.project import open_segmented_or_source
 
@@ -60,7 +60,10 @@ def conform(
         folder=rendering.output or pipeline.usual_folder(opened, workspace=settings.paths.workspace, target=rendering.target),
         reporter=session,
     )
-    show_results(list(result.results))
+    show_results(session, list(result.results))
+    if session.quiet:
+        paths(result.map_files)
+        return
     table("Frame map", ("", ""), _map_rows(result))
 
 

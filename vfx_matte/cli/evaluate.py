@@ -32,7 +32,10 @@ def evaluate(
         list[str] | None, typer.Option(metavar="NAME", help="Only this sequence; repeat for more.", rich_help_panel=PANEL)
     ] = None,
     void: Annotated[
-        int | None, typer.Option(metavar="N", help="Value of the truth that marks pixels to leave out.", rich_help_panel=PANEL)
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=65535, help="Value of the truth that marks pixels to leave out.", rich_help_panel=PANEL
+        ),
     ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Compare all objects as one.", rich_help_panel=PANEL)] = False,
     resize: Annotated[

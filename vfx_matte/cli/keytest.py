@@ -19,13 +19,15 @@ def keytest(
     *,
     clip: Clip = None,
     key: Annotated[str | None, typer.Option(help="green, blue, magenta, #rrggbb or auto.")] = None,
-    frames: Annotated[int | None, typer.Option(metavar="N", help="How many frames are tested, spread over the clip.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=10_000, help="How many frames are tested, spread over the clip.")
+    ] = None,
     sheet: Annotated[Path | None, typer.Option(metavar="PNG", help="Where the contact sheet goes (keytest.png).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     rendering: RenderChoice,
 ) -> None:
     """Say how well the green screen keys: encode, decode, key, and compare with the matte. Of -o only the ending counts."""
-    from vfx_matte.cli.show import say, table
+    from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import keytest as pipeline
 
     chosen = config.with_overrides(session.settings.greenback, key=key)
@@ -37,6 +39,9 @@ def keytest(
     )  # fmt: skip
     if json:
         typer.echo(pipeline.keytest_json(result))
+        return
+    if session.quiet:
+        paths([result.sheet])
         return
     title = f"{result.clip.name} over {result.key}: keyed alpha against the matte, {len(result.frames)} frames"
     table(title, pipeline.KEYTEST_COLUMNS, pipeline.keytest_rows(result))

@@ -30,7 +30,7 @@ def package(
     rendering: RenderChoice,
 ) -> None:
     """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note. -o names a FOLDER."""
-    from vfx_matte.cli.show import say, table
+    from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import package as pipeline
 
     if rendering.target is None:
@@ -55,6 +55,9 @@ def package(
         output=rendering.output,
         reporter=session,
     )
+    if session.quiet:
+        paths([result.folder / result.open_first])
+        return
     rate = f", {result.rate} frames a second" if result.rate else ""
     table(f"Package for {result.title}: {result.frame_count} frames{rate}", ("file", "", "made"), result.rows)
     say(f"open first: {result.folder / result.open_first}")

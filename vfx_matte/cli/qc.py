@@ -28,7 +28,7 @@ def qc(
     json: Annotated[bool, typer.Option("--json", help="Everything that was found, as JSON.")] = False,
 ) -> None:
     """Check the masks of a clip: jumps, holes, specks, flicker, edges, uncertainty. Names the frames and writes a report."""
-    from vfx_matte.cli.show import say, table
+    from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import qc as pipeline
     from vfx_matte.pipeline import qc_report
 
@@ -42,6 +42,8 @@ def qc(
         qc_report.save_csv(csv, opened, found)
     if json:
         typer.echo(qc_report.qc_json(found))
+    elif session.quiet:
+        paths(path for path in (csv, found.sheet, found.report) if path is not None)
     else:
         title = f"{opened.name}: {len(found.flagged)} of {found.frames} frames stand out"
         table(title, ("frame", "time", "frames", "what is wrong", "what to do"), qc_report.problem_rows(found, shown))

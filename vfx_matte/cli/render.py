@@ -186,7 +186,7 @@ def greenback(
         segmented_clip(session, clip), output=rendering.output, key=chosen.key, background=chosen.background,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    show_results([result])
+    show_results(session, [result])
 
 
 @command(rendering)
@@ -206,7 +206,7 @@ def maskvideo(
         segmented_clip(session, clip), output=rendering.output, style=chosen.style, each_object=each_object,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    show_results(results)
+    show_results(session, results)
 
 
 @command(rendering)
@@ -225,7 +225,7 @@ def alpha(
         segmented_clip(session, clip), output=rendering.output, premultiplied=chosen.premultiplied,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    show_results([result])
+    show_results(session, [result])
 
 
 @command(rendering)
@@ -244,13 +244,16 @@ def overlay(
         segmented_clip(session, clip), output=rendering.output, alpha=chosen.alpha,
         look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
-    show_results([result])
+    show_results(session, [result])
 
 
-def show_results(results: list[RenderResult]) -> None:
-    """Print one row a finished output."""
-    from vfx_matte.cli.show import table
+def show_results(session: Session, results: list[RenderResult]) -> None:
+    """Print one row for each finished output; with --quiet its path."""
+    from vfx_matte.cli.show import paths, table
 
+    if session.quiet:
+        paths(result.output for result in results)
+        return
     plain = ("frame count", "picture size", "colour tags")
     rows = [
         (

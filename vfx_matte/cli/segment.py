@@ -112,7 +112,7 @@ def segment(
     propagation: PropagationChoice,
 ) -> None:
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import paths, table
     from vfx_matte.pipeline.cuts import CutOptions
     from vfx_matte.pipeline.segment import ReferenceFiles, segment_clip, understand
     from vfx_matte.timeline import parse_position
@@ -142,6 +142,9 @@ def segment(
         expected_objects=session.settings.config.object_num,
         reporter=session,
     )
+    if session.quiet:
+        paths([done.masks])
+        return
     summary = [
         ("masks", str(done.masks)),
         ("frames", f"{done.start} to {done.stop - 1}, {done.computed} computed now in {done.seconds:.1f} s"),

@@ -27,6 +27,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     console.print(shown)
 
 
+def paths(results: Iterable[object]) -> None:
+    """Print where results are, one path on a line: all that --quiet says."""
+    for path in results:
+        say(path)
+
+
 def say(line: object) -> None:
     """Print one line, such as where a file is."""
     typer.echo(printable(line))

@@ -45,7 +45,7 @@ def suggest(
     device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=COMPARISON)] = None,
 ) -> None:
     """Say which frames to annotate next: those that look least like the ones that have a mask of yours."""
-    from vfx_matte.cli.show import say, table
+    from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import suggest as pipeline
     from vfx_matte.pipeline.project import find_clip, open_segmented
 
@@ -64,12 +64,15 @@ def suggest(
         min_mask_percent=chosen.min_mask_percent,
         candidates=chosen.candidates,
     )
-    paths = settings.paths
-    path = find_clip(clip, source=paths.source, workspace=paths.workspace, default=settings.default_clip)
-    opened = open_segmented(path, workspace=paths.workspace, reporter=session)
+    places = settings.paths
+    path = find_clip(clip, source=places.source, workspace=places.workspace, default=settings.default_clip)
+    opened = open_segmented(path, workspace=places.workspace, reporter=session)
     found = pipeline.suggest_frames(opened, options, output=output, reporter=session)
     if json:
         typer.echo(pipeline.suggestions_json(found))
+        return
+    if session.quiet:
+        paths([found.sheet])
         return
     table(
         f"Annotate next in {path.name}", ("rank", "frame", "time", "mask covers", "distance"), pipeline.suggestion_rows(found)

@@ -34,11 +34,14 @@ def fetch(
     force: Annotated[bool, typer.Option("--force", help="Download again and replace the file that is there.")] = False,
 ) -> None:
     """Download weights into the model folder and verify them; goes on where an earlier download stopped."""
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import paths, table
     from vfx_matte.pipeline.weights import fetch_weights, megabytes
 
     session.interrupt_hint = "what came is kept; run the same command to go on"
     done = fetch_weights(name, folder=session.settings.paths.model, force=force, reporter=session)
+    if session.quiet:
+        paths([done.path])
+        return
     rows = [
         ("where", done.path),
         ("", "downloaded" if done.downloaded else "was there already, nothing downloaded"),
@@ -70,5 +73,6 @@ def check(
             ("checksum", one.checksum),
             ("contents", one.contents),
         ]
-        table(str(one.path), ("", ""), facts)
+        if not session.quiet:
+            table(str(one.path), ("", ""), facts)
     require_sound(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 
 from vfx_matte.backend import Notify
+from vfx_matte.choices import meant
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.pixels import converted_tags, format_name, has_alpha, layout_of, planar_format
 from vfx_matte.picture import ColorTags, PixelLayout
@@ -195,7 +196,8 @@ def plan_encode(
     name = codec or _usual_codec(container, layout)
     if name not in container.video:
         raise UsageError(
-            f"{path.suffix} does not take codec {name!r}", hint=f"{path.suffix} takes {', '.join(container.video)}"
+            f"{path.suffix} does not take codec {name!r}",
+            hint=f"{meant(name, container.video)}{path.suffix} takes {', '.join(container.video)}",
         )
     facts = CODECS[name]
     options = dict(facts.options) | _quality(name, facts, quality) | _preset(name, facts, preset)
@@ -249,7 +251,8 @@ def _preset(name: str, facts: Codec, preset: str | None) -> dict[str, str]:
         return {}
     value = preset or facts.preset
     if value not in facts.presets:
-        raise UsageError(f"preset {value!r} is unknown to {name}", hint=f"use one of {', '.join(facts.presets)}")
+        hint = f"{meant(value, facts.presets)}use one of {', '.join(facts.presets)}"
+        raise UsageError(f"preset {value!r} is unknown to {name}", hint=hint)
     return {facts.preset_option: value}
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from vfx_matte.errors import UsageError
+from vfx_matte.choices import unknown_choice
 from vfx_matte.media.formats import CODECS, CONTAINERS, PCM, SoundChoice
 
 TABLE_NAME = "targets.toml"
@@ -109,7 +109,7 @@ def target_named(name: str) -> Target:
     """One program. Raises UsageError when the table does not have it."""
     found = targets().get(name.strip().lower())
     if found is None:
-        raise UsageError(f"program {name!r} is not in the table", hint=f"known: {', '.join(targets())}; see vfx-matte formats")
+        raise unknown_choice("program", name, targets(), hint=f"known: {', '.join(targets())}; see vfx-matte formats")
     return found
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte.atomic import atomic_files
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Mask
 from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
@@ -181,7 +182,7 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
     chosen = tuple(outputs) if outputs is not None else USUAL_OUTPUTS if has_masks else ("source",)
     unknown = [name for name in chosen if name not in OUTPUTS]
     if unknown or not chosen:
-        raise UsageError(f"output {(unknown or [''])[0]!r} is unknown", hint=f"choose of {', '.join(OUTPUTS)}")
+        raise unknown_choice("output", (unknown or [""])[0], OUTPUTS)
     if not has_masks and set(chosen) != {"source"}:
         raise UsageError(
             f"{clip.reader.info.path.name} has no masks yet, so only its source can be conformed",

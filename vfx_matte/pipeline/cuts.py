@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.choices import unknown_choice
+from vfx_matte.errors import MediaError
 from vfx_matte.pipeline.next_steps import clock, frame_at, frame_command, mask_name, since_start
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SourceClip
@@ -46,9 +47,7 @@ class CutOptions:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise UsageError(
-                f"cuts {self.mode!r} are unknown", hint=f"use --cuts {', '.join(MODES)}, or frames: --cuts 120,300"
-            )
+            raise unknown_choice("cuts", self.mode, MODES, hint=f"use --cuts {', '.join(MODES)}, or frames: --cuts 120,300")
 
     @classmethod
     def parse(cls, text: str, *, confirm: Confirm | None = None) -> CutOptions:

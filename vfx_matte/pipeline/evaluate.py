@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast, get_args
 
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.evaluate import (
     FrameScore,
@@ -77,7 +78,7 @@ class Comparison:
 def protocol_of(text: str) -> ProtocolName:
     """A protocol as a user names it. Raises UsageError for an unknown one."""
     if text not in get_args(ProtocolName):
-        raise UsageError(f"protocol {text!r} is unknown", hint=f"give {' or '.join(get_args(ProtocolName))}")
+        raise unknown_choice("protocol", text, get_args(ProtocolName))
     return cast("ProtocolName", text)
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.atomic import atomic_folder
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.interchange import opentimeline
 from vfx_matte.interchange.edit import AlphaMode, Edit, VideoRate
@@ -66,10 +67,10 @@ class PackageOptions:
 
     def __post_init__(self) -> None:
         if self.media not in MEDIA_CHOICES:
-            raise UsageError(f"media {self.media!r} is unknown", hint=f"use --media {', '.join(MEDIA_CHOICES)}")
+            raise unknown_choice("media", self.media, MEDIA_CHOICES, hint=f"use --media {', '.join(MEDIA_CHOICES)}")
         for name in self.outputs or ():
             if name not in OUTPUTS:
-                raise UsageError(f"output {name!r} is unknown", hint=f"choose of {', '.join(OUTPUTS)}")
+                raise unknown_choice("output", name, OUTPUTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from vfx_matte import composite
 from vfx_matte.backend import Array, Device, to_device
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
 from vfx_matte.keycolor import parse_color
 from vfx_matte.masks import RGB, Mask
@@ -246,7 +247,7 @@ class Planner:
         elif style in ("palette", "rgb"):
             layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
         else:
-            raise UsageError(f"mask style {style!r} is unknown", hint="use --style luma, palette or rgb")
+            raise unknown_choice("mask style", style, ("luma", "palette", "rgb"), hint="use --style luma, palette or rgb")
         channels = object_channels(chosen_objects(clip, look)) if style == "rgb" else {}
         if any(channel != object_id - 1 for object_id, channel in channels.items()):
             self._reporter.notify(f"{path.name}: {describe_channels(channels)}")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import OutputError, PropagatorError, UsageError, WeightsError
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text
@@ -113,7 +114,7 @@ def fetch_weights(name: str, *, folder: Path, force: bool = False, reporter: Rep
         part = folder / f"{name}{PART_SUFFIX}"
         by_hand = f"download {entry.url} in a browser and put the file here: {final.absolute()}"
         with reporter.transfer(f"fetch {name}") as moved:
-            download(entry.url, part, by_hand=by_hand, progress=moved)
+            download(entry.url, part, by_hand=by_hand, progress=moved, most_bytes=entry.most_bytes)
         try:
             found, verified = _verify(part, entry)
         except WeightsError as error:
@@ -176,7 +177,7 @@ def _lock(folder: Path) -> WriterLock:
 def _known(name: str, table: dict[str, Entry]) -> Entry:
     if name not in table:
         hint = f"known: {', '.join(table)}; others are added in {TABLE_NAME} of the model folder"
-        raise UsageError(f"weights {name!r} are unknown", hint=hint)
+        raise unknown_choice("weights", name, table, hint=hint)
     return table[name]
 
 

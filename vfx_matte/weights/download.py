@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -27,6 +28,9 @@ Progress = Callable[[int, int | None], None]
 
 WORTHWHILE_BYTES = 2**20
 """A connection that was lost is made again at once as long as each brings so much."""
+
+SLOW_SECONDS, SLOW_BYTES = 60, 10_000
+"""A server that sends less in such a time is as good as gone."""
 
 PART_SUFFIX = ".part"
 REJECTED_SUFFIX = ".rejected"
@@ -59,15 +63,20 @@ class _Changed(Exception):  # noqa: N818
     """What the server has now is not what the part file is the start of."""
 
 
+class _TooLarge(Exception):  # noqa: N818
+    """The server sends more than the file can have."""
+
+
 class _Lost(Exception):  # noqa: N818  a reason to go on, not an error yet
     """The connection broke; what came is on disk."""
 
 
-def download(url: str, part: Path, *, by_hand: str, progress: Progress, timeout_seconds: float = 30.0) -> None:
+def download(url: str, part: Path, *, by_hand: str, progress: Progress, most_bytes: int, timeout_seconds: float = 30.0) -> None:
     """Make `part` the whole file at `url`, going on from what an earlier call left there of the same version of it.
 
     A connection that breaks is made again while that gets on. by_hand: the hint of errors, what to do without this function.
-    timeout_seconds: for connecting, and for each wait for more bytes.
+    most_bytes: what the file can have; a server that sends more is left at once, and nothing of it is kept. timeout_seconds:
+    for connecting, and for each wait for more bytes; a server that sends next to nothing for SLOW_SECONDS is left too.
     Raises WeightsError; what came stays in `part` then.
     """
     import httpx
@@ -79,7 +88,10 @@ def download(url: str, part: Path, *, by_hand: str, progress: Progress, timeout_
         raise WeightsError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
     with client:
         try:
-            _go_on(client, url, part, by_hand, progress)
+            _go_on(client, url, part, by_hand, progress, most_bytes=most_bytes)
+        except _TooLarge as error:
+            discard(part)
+            raise WeightsError(f"cannot fetch {url}: {error}; nothing of it is kept", hint=by_hand) from error
         except OSError as error:  # httpx has errors of its own, so this is the disk
             raise _disk_error(part, error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -113,7 +125,7 @@ def discard(part: Path) -> None:
     part.unlink(missing_ok=True)
 
 
-def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress) -> None:
+def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int) -> None:
     """Attempts, as long as they get on."""
     import httpx
 
@@ -121,7 +133,7 @@ def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: P
     while True:
         before = kept_bytes(part)
         try:
-            _attempt(client, url, part, by_hand, progress)
+            _attempt(client, url, part, by_hand, progress, most_bytes=most_bytes)
             return
         except _Changed as error:
             discard(part)
@@ -136,7 +148,7 @@ def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: P
                 raise WeightsError(f"cannot fetch {url}: {_reason(error)}{kept}", hint=by_hand) from error
 
 
-def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress) -> None:
+def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int) -> None:
     """One request, answered to its end. Raises _Lost, WeightsError, OSError, or what httpx raises."""
     origin, start = _origin(part, url), kept_bytes(part)
     if not origin.validator:
@@ -158,7 +170,7 @@ def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress:
         if not start:
             discard(part)
             origin = _Origin.of(url, response)
-        _receive(response, part, origin, start, progress)
+        _receive(response, part, origin, start, progress, most_bytes=most_bytes)
 
 
 def _continues(response: httpx.Response, origin: _Origin, start: int) -> bool:
@@ -173,9 +185,11 @@ def _continues(response: httpx.Response, origin: _Origin, start: int) -> bool:
     return not origin.validator.startswith('"') or response.headers.get("ETag", origin.validator) == origin.validator
 
 
-def _receive(response: httpx.Response, part: Path, origin: _Origin, start: int, progress: Progress) -> None:
+def _receive(response: httpx.Response, part: Path, origin: _Origin, start: int, progress: Progress, *, most_bytes: int) -> None:
     """Append the body to what is there."""
     total = origin.total_bytes
+    if total is not None and total > most_bytes:
+        raise _TooLarge(f"the server announces {total} bytes, more than the {most_bytes} expected")
     part.parent.mkdir(parents=True, exist_ok=True)
     if total is not None and shutil.disk_usage(part.parent).free < total - start:
         raise OSError(errno.ENOSPC, f"{(total - start) / 1e6:.1f} MB are needed")
@@ -184,9 +198,16 @@ def _receive(response: httpx.Response, part: Path, origin: _Origin, start: int, 
             _sidecar(part).write_text(json.dumps(asdict(origin)), encoding="utf-8")
         done = start
         progress(done, total)
+        since, then = time.monotonic(), done
         for chunk in response.iter_raw():
+            if done + len(chunk) > most_bytes:
+                raise _TooLarge(f"the server sends more than the {most_bytes} bytes expected")
             file.write(chunk)
             done += len(chunk)
+            if time.monotonic() - since > SLOW_SECONDS:
+                if done - then < SLOW_BYTES:
+                    raise _Lost(f"the server sent {done - then} bytes in {SLOW_SECONDS} seconds")
+                since, then = time.monotonic(), done
             progress(done, total)
         file.flush()
         os.fsync(file.fileno())

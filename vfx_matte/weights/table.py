@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import ConfigError
+from vfx_matte.inputs import read_small_file
+from vfx_matte.printable import shortened
 
 TABLE_NAME = "weights.toml"
+MOST_BYTES = 2**20
+
+_MOST_MEGABYTES = 100_000
+_LONGEST_NAME_BYTES = 200  # .rejected and .part.json are put behind it
 
 _PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -39,18 +45,26 @@ class Entry:
     size_bytes: int = 0
     sha256: str = ""
 
+    @property
+    def most_bytes(self) -> int:
+        """What a download of it may have: its size, or where that is not known yet half as much again as it is said to have."""
+        return self.size_bytes or int(self.about_megabytes * 1.5e6)
+
     def __post_init__(self) -> None:
         for key, kinds in _KINDS.items():
             if type(getattr(self, key)) not in kinds:
                 raise ValueError(f"{key} is {getattr(self, key)!r}, expected a {'text' if str in kinds else 'number'}")
-        if not _PLAIN_NAME.fullmatch(self.name):
-            raise ValueError(f"name is {self.name!r}, expected a file name such as XMem.pth")
+        if not _PLAIN_NAME.fullmatch(self.name) or len(self.name.encode()) > _LONGEST_NAME_BYTES:
+            raise ValueError(f"name is {shortened(self.name)!r}, expected a file name such as XMem.pth")
         if not self.url.startswith(("https://", "http://")):
             raise ValueError(f"url is {self.url!r}, expected https://…")
-        if not 0 < self.about_megabytes < float("inf"):
-            raise ValueError(f"about_megabytes is {self.about_megabytes}, expected more than 0")
-        if self.size_bytes < 0:
-            raise ValueError(f"size_bytes is {self.size_bytes}, expected 0 (not known) or more")
+        if not 0 < self.about_megabytes <= _MOST_MEGABYTES:
+            raise ValueError(
+                f"about_megabytes is {shortened(self.about_megabytes)}, expected more than 0, at most {_MOST_MEGABYTES}"
+            )
+        if not 0 <= self.size_bytes <= _MOST_MEGABYTES * 10**6:
+            expected = f"expected 0 (not known) to {_MOST_MEGABYTES * 10**6}"
+            raise ValueError(f"size_bytes is {shortened(self.size_bytes)}, {expected}")
         if self.sha256 and not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case")
 
@@ -105,7 +119,7 @@ def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
 def _text(path: Path) -> str:
     """The text of a table; "" when there is none."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_small_file(path, what="table", most_bytes=MOST_BYTES, error=ConfigError).decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
@@ -120,8 +134,9 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
     """What is said of every name, unknown keys refused."""
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{place} is not TOML: {error}", hint=f"repair it, or move it away: {_SPARE}") from error
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, or a number of thousands of digits
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(error, 120)
+        raise ConfigError(f"{place} is not TOML: {reason}", hint=f"repair it, or move it away: {_SPARE}") from error
     entries = content.pop("weights", [])
     known = [item.name for item in dataclasses.fields(Entry)]
     if content or not isinstance(entries, list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,9 +14,10 @@ from typing import Any, Self
 
 from vfx_matte import __version__
 from vfx_matte.errors import MaskError, WorkspaceError
+from vfx_matte.inputs import read_small_file
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import parse_pattern
-from vfx_matte.printable import json_text
+from vfx_matte.printable import json_text, shortened
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace.files import write_text
 
@@ -26,6 +28,10 @@ Scalar = str | int | float | bool
 
 SOFT = "soft"
 """The setting of runs that keep probabilities; others do not have it."""
+
+MOST_FRAMES = 50_000_000
+"""More than a day at 240 frames a second: a manifest that says more is damaged, and would fill the memory."""
+MOST_BYTES = 2**28
 
 UNKNOWN = -1
 """The confidence of a frame without a mask."""
@@ -201,13 +207,15 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Manifest:
-        """Read what `to_json` wrote. Raises ValueError, KeyError, TypeError or AttributeError when it is something else."""
+        """Read what `to_json` wrote. Raises what `load_manifest` catches for other data."""
         source = data["source"]
         return cls(
             source=SourceStamp(Path(source["path"]), int(source["size_bytes"]), int(source["mtime_ns"])),
             timeline=_timeline_from_json(data["timeline"]),
             references={
-                int(at): ReferenceRecord(str(record["file"]), str(record["sha256"]), _colors_from_json(record["objects"]))
+                int(at): ReferenceRecord(
+                    _file_name(record["file"]), str(record["sha256"]), _colors_from_json(record["objects"])
+                )
                 for at, record in data["references"].items()
             },
             propagator=str(data["propagator"]),
@@ -216,7 +224,9 @@ class Manifest:
             stop=int(data["stop"]),
             objects=_colors_from_json(data["objects"]),
             done=tuple((int(start), int(stop)) for start, stop in data["done"]),
-            outputs={name: OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()},
+            outputs={
+                _file_name(name): OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()
+            },
             segmented_at=str(data["segmented_at"]),
             confidence={int(object_id): _from_run_lengths(runs) for object_id, runs in data.get("confidence", {}).items()},
             cuts=tuple(int(cut) for cut in data["cuts"]) if "cuts" in data else None,
@@ -231,7 +241,7 @@ def load_manifest(path: Path) -> Manifest | None:
     """
     hint = "add --fresh to start again (the old masks are kept in masks.previous), or use another --workspace"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_small_file(path, what="manifest", most_bytes=MOST_BYTES, error=WorkspaceError))
         schema = data["schema_version"]
         if schema == SCHEMA_VERSION:
             return Manifest.from_json(data)
@@ -239,8 +249,8 @@ def load_manifest(path: Path) -> Manifest | None:
         return None
     except OSError as error:
         raise WorkspaceError(f"cannot read {path}: {error.strerror}", hint="check the permissions of the folder") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WorkspaceError(f"{path} is damaged: {type(error).__name__} {error}", hint=hint) from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise WorkspaceError(f"{path} is damaged: {type(error).__name__} {shortened(error, 120)}", hint=hint) from error
     program = f"vfx-matte {data.get('program_version', 'of unknown version')}"
     raise WorkspaceError(f"{path} was written by {program} (schema {schema}, this program reads {SCHEMA_VERSION})", hint=hint)
 
@@ -255,12 +265,30 @@ def with_output(manifest: Manifest, name: str, record: OutputRecord) -> Manifest
     return replace(manifest, outputs={**manifest.outputs, name: record})
 
 
+def _file_name(name: object) -> str:
+    """A file's name without a folder, so that no manifest leads out of its place. Raises ValueError."""
+    text = str(name)
+    if text in (".", "..") or re.search(r"[/\\\0]", text):
+        raise ValueError(f"{shortened(text)!r} is not a file's name")
+    return text
+
+
+def _time_base(text: str) -> Fraction:
+    if not re.fullmatch(r"[0-9]{1,18}(/[0-9]{1,18})?", text):
+        raise ValueError(f"time base {shortened(text)!r} is not a fraction")
+    return Fraction(text)
+
+
 def _colors_to_json(colors: Mapping[int, RGB]) -> dict[str, list[int]]:
     return {str(object_id): list(color) for object_id, color in colors.items()}
 
 
 def _colors_from_json(data: Mapping[str, Any]) -> dict[int, RGB]:
-    return {int(object_id): (int(red), int(green), int(blue)) for object_id, (red, green, blue) in data.items()}
+    colors = {int(object_id): (int(red), int(green), int(blue)) for object_id, (red, green, blue) in data.items()}
+    for object_id, color in colors.items():
+        if not (1 <= object_id <= 255 and all(0 <= value <= 255 for value in color)):
+            raise ValueError(f"object {object_id} has the colour {color}")
+    return colors
 
 
 def _timeline_to_json(timeline: Timeline) -> dict[str, object]:
@@ -278,7 +306,7 @@ def _timeline_from_json(data: Mapping[str, Any]) -> Timeline:
     durations = _from_run_lengths(data["durations"])
     pts = itertools.accumulate(_from_run_lengths(data["intervals"]), initial=int(data["first_pts"]))
     first_number = int(data.get("first_number", 0))
-    return Timeline(tuple(pts) if durations else (), durations, Fraction(str(data["time_base"])), first_number)
+    return Timeline(tuple(pts) if durations else (), durations, _time_base(str(data["time_base"])), first_number)
 
 
 def _run_lengths(values: Iterable[int]) -> list[int]:
@@ -290,5 +318,7 @@ def _run_lengths(values: Iterable[int]) -> list[int]:
 
 
 def _from_run_lengths(runs: list[int]) -> tuple[int, ...]:
-    pairs = zip(runs[::2], runs[1::2], strict=True)
+    pairs = list(zip(runs[::2], runs[1::2], strict=True))
+    if any(int(count) < 0 for _, count in pairs) or sum(int(count) for _, count in pairs) > MOST_FRAMES:
+        raise ValueError("its run lengths are not those of a clip")
     return tuple(itertools.chain.from_iterable(itertools.repeat(int(value), int(count)) for value, count in pairs))
