@@ -61,7 +61,9 @@ ROOMS = {
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),
-    "workspace": Room(2, "errors printable inputs atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"),
+    "workspace": Room(
+        2, "errors printable inputs atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"
+    ),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "quality": Room(2, "errors backend masks", "numpy cv2"),
     "webpage": Room(2, "errors printable masks", "numpy PIL"),

@@ -51,7 +51,9 @@ class Moved(list[tuple[int, int | None]]):
 
 def fetch(served: Served, part: Path, *, timeout_seconds: float = 30) -> Moved:
     moved = Moved()
-    download(served.url, part, by_hand="put it there yourself", progress=moved, most_bytes=10**8, timeout_seconds=timeout_seconds)
+    download(
+        served.url, part, by_hand="put it there yourself", progress=moved, most_bytes=10**8, timeout_seconds=timeout_seconds
+    )
     return moved
 
 
