@@ -55,7 +55,7 @@ ROOMS = {
     ),
     "interchange": Room(2, "errors printable choices timecode picture", "opentimelineio"),
     "propagate.xmem*": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
-    "propagate": Room(2, "errors backend masks", "numpy cv2"),
+    "propagate": Room(2, "errors choices backend masks", "numpy cv2"),
     "refine.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
     "refine.vitmatte": Room(2, "errors backend masks", "numpy torch transformers"),
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),

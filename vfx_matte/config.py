@@ -61,11 +61,7 @@ class Paths:
 class Segment:
     """`vfx-matte segment`."""
 
-    propagator: str = _option(
-        "auto",
-        "auto, builtin or xmem; auto takes xmem when its weights and torch are there",
-        choices=("auto", "builtin", "xmem"),
-    )
+    propagator: str = _option("auto", "auto, builtin or xmem; auto takes xmem when its weights and torch are there")
     weights: Path | None = _option(None, "weights of the xmem propagator; empty = XMem.pth in the model folder")
     size: int | None = _option(
         None,
@@ -201,9 +197,7 @@ class Suggest:
     """`vfx-matte suggest`; weights and device are those of `[segment]`."""
 
     count: int = _option(5, "how many frames to suggest", within=(1, 10_000))
-    propagator: str = _option(
-        "auto", "auto, builtin or xmem; auto = the one that the masks were made with", choices=("auto", "builtin", "xmem")
-    )
+    propagator: str = _option("auto", "auto, builtin or xmem; auto = the one that the masks were made with")
     size: int = _option(
         240, "short side in pixels that xmem compares frames at; -1 = the clip's own", within=(-1, LARGEST_SIDE_PX)
     )

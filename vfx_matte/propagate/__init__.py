@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from vfx_matte.choices import meant
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, Probabilities
 
@@ -68,8 +69,9 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
     implementation raises (TypeError for an unknown option, ValueError for num_objects < 1).
     """
     if name not in _IMPLEMENTATIONS:
-        offered = ", ".join(known for known in _IMPLEMENTATIONS if known != "fake")
-        raise UsageError(f"propagator {name!r} is unknown, expected {offered}", hint="use --propagator builtin")
+        offered = [known for known in _IMPLEMENTATIONS if known != "fake"]
+        hint = f"{meant(name, offered)}use --propagator builtin"
+        raise UsageError(f"propagator {name!r} is unknown, expected {', '.join(offered)}", hint=hint)
     module_name, class_name = _IMPLEMENTATIONS[name]
     if importlib.util.find_spec(module_name) is None:
         raise PropagatorError(f"this version has no {_title(name)} propagator", hint="use --propagator builtin")
