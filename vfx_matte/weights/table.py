@@ -17,7 +17,7 @@ from vfx_matte.printable import shortened
 TABLE_NAME = "weights.toml"
 MOST_BYTES = 2**20
 
-_MOST_MEGABYTES = 100_000
+_MOST_MEGABYTES = 2_000_000
 _LONGEST_NAME_BYTES = 200  # .rejected and .part.json are put behind it
 
 _PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
