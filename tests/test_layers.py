@@ -35,6 +35,7 @@ class Room:
 ROOMS = {
     "errors": Room(0),
     "atomic": Room(1, "errors"),
+    "fingerprint": Room(1),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
@@ -47,7 +48,7 @@ ROOMS = {
     "keycolor": Room(1, "errors backend masks picture", "numpy"),
     "media": Room(
         2,
-        "errors atomic timeline timecode numbering backend picture still_header masks.Image masks.RGB",
+        "errors atomic fingerprint timeline timecode numbering backend picture still_header masks.Image masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
     "interchange": Room(2, "errors timecode picture", "opentimelineio"),
@@ -58,7 +59,7 @@ ROOMS = {
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),
-    "workspace": Room(2, "errors atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"),
+    "workspace": Room(2, "errors atomic fingerprint timeline numbering backend masks mask_reading still_header", "numpy PIL"),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "quality": Room(2, "errors backend masks", "numpy cv2"),
     "webpage": Room(2, "errors masks", "numpy PIL"),

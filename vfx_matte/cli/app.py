@@ -144,6 +144,8 @@ def command(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except (typer.Exit, typer.Abort):
                 raise
+            except PermissionError as error:
+                _fail(f"{str(error.filename)!r}: {error.strerror}", "check the permissions of the file and of its folders", 1)
             except Exception as error:
                 if os.environ.get("VFX_MATTE_DEBUG"):
                     raise

@@ -98,6 +98,10 @@ class ConformedReader:
             raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}")
         return self._placed(self._reader.frame(self._map.indices[index]), index)
 
+    def check_unchanged(self) -> None:
+        """Raise MediaError when the source's files hold other bytes than when it was opened."""
+        self._reader.check_unchanged()
+
     def _placed(self, frame: Frame, number: int) -> Frame:
         return replace(frame, index=number, time=self._map.timeline[number])
 

@@ -6,7 +6,7 @@ notice, so that a mask never slips by a frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -17,6 +17,7 @@ import av
 
 from vfx_matte.backend import Array, Notify
 from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.fingerprint import Watch
 from vfx_matte.masks import Image
 from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of
 from vfx_matte.media.probe import ClipInfo, decode, probe
@@ -69,6 +70,27 @@ class ClipReader(Protocol):
     def frame(self, index: int) -> Frame:
         """One frame. Raises UsageError when the clip does not have it."""
 
+    def check_unchanged(self) -> None:
+        """Raise MediaError when the clip's files hold other bytes than when it was opened; `frames` does at its end."""
+
+
+def watched(path: Path, files: Sequence[Path]) -> Watch:
+    """Begin to watch the files of the clip `path`. Raises MediaError when one cannot be read."""
+    try:
+        return Watch(files)
+    except OSError as error:
+        raise MediaError(
+            f"{str(path)!r} cannot be read: {error.strerror}", hint="check the path and its permissions"
+        ) from error
+
+
+def require_unchanged(path: Path, watch: Watch) -> None:
+    """Raise MediaError when the files of the clip `path` hold other bytes now."""
+    if watch.has_changed():
+        raise MediaError(
+            f"{str(path)!r} was replaced, changed or removed while it was read", hint="run it again once the file is complete"
+        )
+
 
 def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, int]:
     """Resolve a half-open range of frame indices; raise UsageError when it is not inside the clip."""
@@ -94,7 +116,9 @@ class VideoReader:
 
     def __init__(self, path: Path, *, notify: Notify, info: ClipInfo | None = None, threads: int = 0) -> None:
         """Open a clip. info: a known probe result, to save counting again. threads: decoder threads, 0 = by cores."""
+        watch = Watch([path]) if path.is_file() else None  # before: a probe may take long
         self._info = info or probe(path, notify=notify)
+        self._watch = watch or watched(path, [path])
         self._notify = notify
         self._threads = threads
         self._noticed = False
@@ -105,10 +129,18 @@ class VideoReader:
         return self._info
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Frames [start, stop) in display order."""
+        """Frames [start, stop) in display order. Raises MediaError when the file is replaced or changed meanwhile."""
         start, stop = check_range(start, stop, self._info.timeline)
         if start == stop:
             return
+        yield from self._frames(start, stop)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError when the file holds other bytes than when it was opened."""
+        require_unchanged(self._info.path, self._watch)
+
+    def _frames(self, start: int, stop: int) -> Iterator[Frame]:
         expected, previous = start, None
         for index, native in self._decoded_from(start):
             if index < start:
@@ -166,6 +198,7 @@ class VideoReader:
         return Frame(index, info.timeline[index], native, info.orientation, info.color)
 
     def _notice_missing(self, index: int) -> None:
+        self.check_unchanged()
         if not self._noticed:
             self._noticed = True
             self._notify(f"{self._info.path.name}: frame {index} cannot be decoded; a neighbouring picture stands in")

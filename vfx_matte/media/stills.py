@@ -21,7 +21,7 @@ from vfx_matte.media.folder import other_file
 from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
 from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
 from vfx_matte.media.probe import ClipInfo, color_of, open_input, orientation_of
-from vfx_matte.media.read import Frame, check_frame, check_range
+from vfx_matte.media.read import Frame, check_frame, check_range, require_unchanged, watched
 from vfx_matte.media.sequence_files import find_sequence
 from vfx_matte.media.sound import SoundTrack
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
@@ -41,6 +41,7 @@ class StillsReader:
         if fps <= 0:
             raise UsageError(f"fps {fps} is not positive")
         self._files = find_sequence(path, notify=notify, gaps=gaps)
+        self._watch = watched(path, self._files.paths)
         self._notify = notify
         count = len(self._files)
         # Ticks of 1/numerator second keep 30000/1001 exact and whole.
@@ -87,6 +88,11 @@ class StillsReader:
         start, stop = check_range(start, stop, self._info.timeline)
         for index in range(start, stop):
             yield self._load(index)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError when a picture holds other bytes than when the sequence was opened."""
+        require_unchanged(self._info.path, self._watch)
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames stop − 1 down to start."""

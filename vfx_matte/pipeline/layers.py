@@ -45,6 +45,7 @@ def render_layers(
     check_request(clip, folder, look)
     look = with_edges(clip, look, reporter)
     started, count, objects = clock.monotonic(), len(clip.info.timeline), chosen_objects(clip, look)
+    clip.store.check_masks()
     empty = 0
     with (
         AtomicFolder(folder, stranger=partial(stranger, names)) as place,
@@ -60,8 +61,9 @@ def render_layers(
                 writer.write(index, layers, together.alpha, full=together.full)
                 empty += not has_mask
                 step()
+        clip.check_unchanged()
         verified = keep_verified(place, partial(verify_layers, place.part, names, count, tuple(map(layer_name, objects))))
-    clip.record(folder, "EXR layers", {"encoding": ENCODING})
+    clip.record(folder, "EXR layers", {"encoding": ENCODING}, reporter)
     notify_empty(empty, count, reporter)
     return RenderResult(output, ENCODING, count, empty, verified, clock.monotonic() - started)
 

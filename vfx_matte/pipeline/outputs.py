@@ -98,13 +98,14 @@ def write_outputs(clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporte
     NAME.failed-verification beside them.
     """
     started, count = clock.monotonic(), len(clip.info.timeline)
+    clip.store.check_masks()
     every = shots(clip, decode=any(one.decodes for one in outputs))
-    made, empty = _made(clip.info, every, outputs, reporter)
+    made, empty = _made(clip.info, every, outputs, clip.check_unchanged, reporter)
     for one, (_, tracks) in zip(outputs, made, strict=True):
         facts: dict[str, str | bool] = {"encoding": one.encoding}
         if one.plan is not None:
             facts["sound"] = bool(tracks)
-        clip.record(one.path, one.label, facts)
+        clip.record(one.path, one.label, facts, reporter)
     notify_empty(empty, count, reporter)
     seconds = clock.monotonic() - started
     return [
@@ -128,7 +129,7 @@ def write_source(
         path=path, plan=plan, label="source", compose=lambda shot: shot.picture, sound=sound, more_checks=more_checks
     )
     every = (Shot(frame.index, frame.time, None, frame) for frame in reader.frames())
-    ((report, _),), _ = _made(info, every, [output], reporter)
+    ((report, _),), _ = _made(info, every, [output], reader.check_unchanged, reporter)
     return RenderResult(path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started)
 
 
@@ -170,7 +171,11 @@ def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
 
 
 def _made(
-    info: ClipInfo, every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
+    info: ClipInfo,
+    every: Generator[Shot, None, None],
+    outputs: Sequence[PlannedOutput],
+    check_unchanged: Callable[[], None],
+    reporter: Reporter,
 ) -> tuple[list[tuple[VerifyReport, list[SoundTrack]]], int]:
     """Write, verify and name every output. The report and the sound of each, and the number of frames that had no mask."""
     with ExitStack() as held:
@@ -181,6 +186,7 @@ def _made(
             held.enter_context(places[-1].named())
         made = [replace(one, path=place.part) for one, place in zip(outputs, places, strict=True)]
         tracks, empty = _written(info, every, made, reporter)
+        check_unchanged()
         reports, failures = [], list[VfxMatteError]()
         for one, place, sound in zip(made, places, tracks, strict=True):
             try:

@@ -8,14 +8,24 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.backend import Notify
-from vfx_matte.errors import MediaError, UsageError, WorkspaceError
+from vfx_matte.errors import MediaError, OutputError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
 from vfx_matte.media.sequence_files import has_pictures, is_sequence, sequence_files
 from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, ReferenceRecord, Scalar, Soft, Workspace, clip_name
+from vfx_matte.workspace import (
+    ClipWorkspace,
+    MaskStore,
+    OutputRecord,
+    ReferenceRecord,
+    Scalar,
+    Soft,
+    SourceStamp,
+    Workspace,
+    clip_name,
+)
 
 GAPS_SETTING = "gaps"
 """The setting of runs on a sequence whose missing numbers are not held."""
@@ -109,9 +119,17 @@ class SegmentedClip:
                 hint="segment the clip again with --fresh",
             )
 
-    def record(self, output: Path, kind: str, settings: Mapping[str, Scalar]) -> None:
-        """Note in the manifest that an output was written."""
-        self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
+    def check_unchanged(self) -> None:
+        """Raise MediaError or WorkspaceError when the clip or its masks are others than when they were opened."""
+        self.reader.check_unchanged()
+        self.store.check_unchanged()
+
+    def record(self, output: Path, kind: str, settings: Mapping[str, Scalar], reporter: Reporter) -> None:
+        """Note in the manifest that an output was written; where that cannot be, say so, as the output itself is there."""
+        try:
+            self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
+        except OutputError as error:
+            reporter.notify(f"{output.name} is finished, but not noted in the workspace: {error.message}")
 
 
 def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path | None) -> Path:
@@ -128,8 +146,24 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
         if manifest is None:
             raise UsageError("no clip is given and none has been segmented yet", hint="name a clip: vfx-matte COMMAND CLIP")
         known = manifest.source.path
-        return _existing(known, source, Path(known.name), source / known.name)
+        places = (known, Path(known.name), source / known.name)
+        if not any(place.exists() or is_sequence(place) for place in places) and (found := _renamed(manifest.source, source)):
+            return found
+        return _existing(known, source, *places[1:])
     return _existing(clip, source)
+
+
+def _renamed(known: SourceStamp, source: Path) -> Path | None:
+    """A file with the bytes of a clip whose own name is gone, in its folder, the working directory or `source`."""
+    for folder in (known.path.parent, Path(), source):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if (
+                path.is_file()
+                and path.stat().st_size == known.size_bytes
+                and SourceStamp.of(path).fingerprint == known.fingerprint
+            ):
+                return path
+    return None
 
 
 def _existing(clip: Path, source: Path, *moved: Path) -> Path:
