@@ -240,4 +240,4 @@ def test_a_picture_with_a_profile_is_clip_sequence_and_background(cli: CommandLi
     paint(cli.folder / "mask.png", two_objects((32, 24)))
     cli("probe", "behind.png")
     cli("segment", "plates", "--first-mask", "mask.png", "--propagator", "fake")
-    cli("greenback", "plates", "--background", "behind.png", "-o", "out.mp4")
+    cli("greenback", "plates", "--background", "behind.png", "-o", "out.mp4", "--edges", "hard")

@@ -204,13 +204,19 @@ def _audio_info(track: av.AudioStream, start: Fraction | None, end: Fraction | N
 
 
 def color_of(frame: av.VideoFrame) -> ColorTags:
-    """Colour tags of a decoded frame; the old full-range yuvj formats say their range by name, RGB is full without a tag."""
+    """Colour tags of a decoded frame, as far as its pixels can have them.
+
+    The old full-range yuvj formats say their range by name; RGB is full range without a tag and has no other matrix than "gbr",
+    which nothing else has (grey PNG files say so).
+    """
     tags = tags_of(frame)
-    if frame.format.name.startswith("yuvj"):
-        return replace(tags, range="pc")
     if frame.format.is_rgb or frame.format.has_palette:
         return replace(tags, matrix="gbr", range="pc" if tags.range == UNSPECIFIED else tags.range)
-    return tags
+    return replace(
+        tags,
+        matrix=UNSPECIFIED if tags.matrix == "gbr" else tags.matrix,
+        range="pc" if frame.format.name.startswith("yuvj") else tags.range,
+    )
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation | None:

@@ -241,7 +241,7 @@ def _verified(info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], r
     if output.plan is None:
         report = verify_stills(output.path, len(info.timeline), output.names)
     else:
-        expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color)
+        expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color, keeps_range=True)
         report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)
     if not report.ok or output.more_checks is None:
         return report
