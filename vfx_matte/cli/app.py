@@ -104,12 +104,17 @@ def open_session(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of network weights (model).", rich_help_panel=SHARED)
     ] = None,
+    ignore_alpha: Annotated[
+        bool | None,
+        typer.Option("--ignore-alpha/--no-ignore-alpha", help="Read the clip as opaque.", rich_help_panel=SHARED),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.", rich_help_panel=SHARED)] = False,
 ) -> Session:
     """Read the settings; these options are part of every command."""
     settings = config.load(config_file)
     paths = config.with_overrides(settings.paths, workspace=workspace, source=source, model=model)
-    return Session(config.with_overrides(settings, paths=paths), quiet)
+    clip = config.with_overrides(settings.clip, ignore_alpha=ignore_alpha)
+    return Session(config.with_overrides(settings, paths=paths, clip=clip), quiet)
 
 
 def command(

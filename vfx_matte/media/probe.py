@@ -20,8 +20,9 @@ import av
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.channels import layout_name
+from vfx_matte.media.film import decoder_of, film_of
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
-from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
+from vfx_matte.media.pixels import Orientation, carries_alpha, layout_of, picture_format, tags_of, turned
 from vfx_matte.media.sequence_files import SequenceFiles
 from vfx_matte.media.side_data import side_data_of
 from vfx_matte.media.stated import Chapter, chapters_of, other_streams, settled_timecode, stated_timecode
@@ -59,6 +60,8 @@ class ClipInfo:
     displayed, 1 for square pixels. origin: seconds to take off every timestamp (not zero only for broadcast clocks).
     keyframes: frame indices where decoding can start. files: of an image sequence.
     reliable: False when timestamps had to be mended by decoding.
+    has_alpha: its first picture has an alpha channel, which takes part. first_color, first_aspect: tags and pixel shape of
+    the first picture as decoded, whatever the container says; a picture that has others differs from it.
     """
 
     path: Path
@@ -85,6 +88,9 @@ class ClipInfo:
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     files: SequenceFiles | None = None
     chapters: tuple[Chapter, ...] = ()
+    has_alpha: bool = False
+    first_color: ColorTags = field(default_factory=ColorTags)
+    first_aspect: Fraction | None = None
 
     @property
     def is_interlaced(self) -> bool:
@@ -116,10 +122,13 @@ def open_input(path: Path) -> Iterator[av.container.InputContainer]:
         ) from error
 
 
-def video_stream_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first real video stream (cover pictures do not count). Raises MediaError when nothing can decode it."""
+def video_stream_of(container: av.container.InputContainer, path: Path, index: int | None = None) -> av.VideoStream:
+    """The video stream `index` of the file, None = the first real one (cover pictures do not count).
+
+    Raises MediaError when nothing can decode it.
+    """
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        if index == stream.index or (index is None and not stream.disposition & av.stream.Disposition.attached_pic):
             if stream.codec_context is None:
                 raise MediaError(
                     f"{str(path)!r} has pictures of a kind that FFmpeg cannot decode",
@@ -129,14 +138,24 @@ def video_stream_of(container: av.container.InputContainer, path: Path) -> av.Vi
     raise MediaError(f"{str(path)!r} has no video", hint="give a file with a picture track")
 
 
+def film_stream(path: Path, *, notify: Notify) -> int:
+    """The number of the stream that is the film: the first real one, unless that is one picture only and another is not."""
+    with open_input(path) as container:
+        chosen = film_of(container, path, notify=notify)
+        if chosen is not None:
+            return chosen
+        return video_stream_of(container, path).index
+
+
 def probe(path: Path, *, notify: Notify) -> ClipInfo:
     """Read a clip's facts and count its frames.
 
     notify: receives one line for each thing that had to be mended or is left out.
     Raises MediaError when the file is missing, damaged or has no video frames.
     """
+    film = film_stream(path, notify=notify)
     with open_input(path) as container:
-        stream = video_stream_of(container, path)
+        stream = video_stream_of(container, path, film)
         packets = _scan(container, stream)
         audio = tuple(
             _audio_info(track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index))
@@ -146,7 +165,7 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         chapters = chapters_of(container)
     with open_input(path) as container:
         stated = stated_timecode(container)
-    first, decoded = _decode_facts(path, count_all=not packets.reliable)
+    first, first_aspect, decoded = _decode_facts(path, film, count_all=not packets.reliable)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
         timeline, repairs = repair(decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks)
@@ -185,6 +204,9 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         reliable=packets.reliable,
         hdr=hdr_of(first),
         chapters=chapters,
+        has_alpha=carries_alpha(first.format.name),
+        first_color=color_of(first),
+        first_aspect=first_aspect,
     )
 
 
@@ -344,39 +366,42 @@ def _order(video: list[_VideoPacket], nominal: int) -> tuple[tuple[int, ...], tu
     return pts, keys or (0,), last or (pts[-1] - pts[-2] if len(pts) > 1 else nominal), True
 
 
-def _decode_facts(path: Path, *, count_all: bool) -> tuple[av.VideoFrame, list[int | None]]:
-    """The first decoded frame, and with `count_all` the raw timestamps of every frame."""
-    first: av.VideoFrame | None = None
+def _decode_facts(path: Path, stream: int, *, count_all: bool) -> tuple[av.VideoFrame, Fraction | None, list[int | None]]:
+    """The first decoded frame and its pixel shape, and with `count_all` the raw timestamps of every frame."""
+    first: tuple[av.VideoFrame, Fraction | None] | None = None
     stamps: list[int | None] = []
-    for frame in decode(path):
-        first = first or frame
+    for frame, aspect in decode(path, stream=stream):
+        first = first or (frame, aspect)
         stamps.append(frame.pts)
         if not count_all:
             break
     if first is None:
         raise MediaError(f"{str(path)!r} has no picture that can be decoded", hint="the file is damaged or cut short")
-    return first, stamps
+    return *first, stamps
 
 
-def decode(path: Path, *, from_key: int | None = None, threads: int = 0) -> Iterator[av.VideoFrame]:
-    """Decode the video stream in display order. Damaged packets are passed over.
+def decode(
+    path: Path, *, stream: int | None = None, from_key: int | None = None, threads: int = 0
+) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
+    """Decode the video stream in display order: frames, and the shape of their pixels (None = it is not said).
 
+    Damaged packets are passed over. stream: its number in the file, None = the first real one.
     from_key: timestamp of a keyframe to start from; None starts at the beginning. A container that seeks roughly may
     start at an earlier or later keyframe, never between two.
     """
     with open_input(path) as container:
-        stream = video_stream_of(container, path)
-        stream.thread_type = "AUTO"
-        stream.thread_count = threads
+        video = video_stream_of(container, path, stream)
+        decoder = decoder_of(video, threads=threads)
         if from_key is not None:
-            container.seek(from_key, stream=stream)
+            container.seek(from_key, stream=video)
         waiting = from_key is not None
-        for packet in container.demux(stream):
+        for packet in container.demux(video):
             waiting = waiting and not packet.is_keyframe
             if waiting:
                 continue
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except av.InvalidDataError:
                 continue
-            yield from frames
+            for frame in frames:
+                yield frame, decoder.sample_aspect_ratio or None

@@ -99,6 +99,10 @@ class SegmentedClip:
         """The frames that have a mask, ascending."""
         return sorted(self.store.manifest.done_frames())
 
+    def shows(self, frame_index: int) -> int:
+        """Which frame of the clip's own file a frame shows: itself, unless frames are held or left out."""
+        return frame_index
+
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
         mask = self.store.get(frame_index)
@@ -177,18 +181,26 @@ def _existing(clip: Path, source: Path, *moved: Path) -> Path:
 
 
 def open_source(
-    path: Path, *, fps: Fraction | None = None, usual_fps: Fraction | None = None, gaps: str = "hold", reporter: Reporter
+    path: Path,
+    *,
+    fps: Fraction | None = None,
+    usual_fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter,
 ) -> SourceClip:
     """Open a clip.
 
     fps: rate of an image sequence; UsageError when it is given for a video, which has its own time. usual_fps: the rate of
     sequences when `fps` is None, without meaning for videos. gaps: what stands for missing numbers of a sequence.
+    ignore_alpha: read it as opaque.
     """
     rate = fps or (usual_fps if is_sequence(path) else None)
-    return SourceClip(path, open_clip(path, fps=rate, gaps=gaps, notify=reporter.notify), reporter.notify)
+    reader = open_clip(path, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha, notify=reporter.notify)
+    return SourceClip(path, reader, reporter.notify)
 
 
-def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> SegmentedClip:
+def open_segmented(path: Path, *, workspace: Path, ignore_alpha: bool = False, reporter: Reporter) -> SegmentedClip:
     """Open a clip together with its masks. Raises WorkspaceError when it has not been segmented, or has changed since."""
     place = Workspace(workspace).find(path)
     if place is None:
@@ -198,7 +210,7 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
     store = place.mask_store()
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
     gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
-    clip = open_source(path, fps=fps, gaps=gaps, reporter=reporter)
+    clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
     if clip.info.timeline != store.manifest.timeline:
         raise WorkspaceError(f"{str(path)!r} is not the clip its masks were made for", hint="segment it again with --fresh")
     if not store.manifest.is_complete:
@@ -207,12 +219,18 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
 
 
 def open_segmented_or_source(
-    path: Path, *, workspace: Path, usual_fps: Fraction | None = None, gaps: str = "hold", reporter: Reporter
+    path: Path,
+    *,
+    workspace: Path,
+    usual_fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter,
 ) -> SegmentedClip | SourceClip:
     """Open a clip with its masks where it has some, otherwise the clip alone. Raises as `open_segmented` does."""
     if Workspace(workspace).find(path) is None:
-        return open_source(path, usual_fps=usual_fps, gaps=gaps, reporter=reporter)
-    return open_segmented(path, workspace=workspace, reporter=reporter)
+        return open_source(path, usual_fps=usual_fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+    return open_segmented(path, workspace=workspace, ignore_alpha=ignore_alpha, reporter=reporter)
 
 
 def refuse_to_replace(place: Path, output: Path, what: str) -> None:
