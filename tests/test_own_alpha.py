@@ -150,7 +150,7 @@ def test_a_matte_shows_no_more_than_alpha(dtype: type, other: type) -> None:
 @pytest.fixture
 def cut(cli: CommandLine) -> CommandLine:
     """A film with 10-bit alpha, and a mask that covers its middle, all edges hard."""
-    write(cli.folder / "c.mkv", "ffv1", "yuva444p10le", count=2)
+    write(cli.folder / "c.mkv", "ffv1", "yuva444p10le", count=8)
     ids = np.zeros(SIZE[::-1], np.uint8)
     ids[:, 8:56] = 1
     paint(cli.folder / "m.png", ids)
@@ -215,7 +215,7 @@ def test_conform_package_and_keytest_show_no_more_than_the_clip(cut: CommandLine
     cut("package", "c.mkv", "--for", "resolve", *HARD)
     media = cut.folder / "workspace" / "c" / "package-resolve" / "media"
     assert first(media / "c-alpha.mov")[3][:, RIGHT].max() == 0
-    assert "alpha channel of its own" in cut("keytest", "c.mkv", "--frames", "2", *HARD).stderr
+    assert "alpha channel of its own" in cut("keytest", "c.mkv", "--frames", "8", *HARD).stderr
 
 
 def test_what_hides_is_seen_in_stills(cut: CommandLine, take: Callable[..., Path]) -> None:

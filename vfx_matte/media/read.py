@@ -103,7 +103,8 @@ class FrameMaker:
             self._told_change = True
             kept = "; all are made like the first one" if found.made_anew else ""
             self._notify(
-                f"{info.path.name}: pictures change on the way (frame {info.timeline.number(index)} is {found.difference}){kept}"
+                f"{info.path.name}: pictures change on the way "
+                f"(frame {info.timeline.number(index)} is {found.difference}){kept}"
             )
         frame = Frame(index, info.timeline[index], found.native, found.orientation, info.color, found.alpha, self._uses_alpha)
         if not self._told_alpha and frame.alpha is not None:
