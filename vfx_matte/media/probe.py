@@ -20,6 +20,7 @@ import av
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.channels import layout_name
+from vfx_matte.media.fields import LOOKED_AT, needs_a_look, settled_field_order
 from vfx_matte.media.film import decoder_of, film_of
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, carries_alpha, layout_of, picture_format, tags_of, turned
@@ -165,11 +166,14 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         chapters = chapters_of(container)
     with open_input(path) as container:
         stated = stated_timecode(container)
-    first, first_aspect, decoded = _decode_facts(path, film, count_all=not packets.reliable)
+    first, first_aspect, decoded, field_order = _decode_facts(path, packets)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
         timeline, repairs = repair(decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks)
         keyframes = (0,)
+        if packets.audio_starts and all(stamp is None for stamp in decoded):
+            # Only the sound has times, on the file's own clock: the picture begins with it.
+            timeline = timeline.shifted(round(min(packets.audio_starts.values()) / packets.time_base))
         notify(f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended, every frame kept")
     orientation = orientation_of(first)
     if orientation is None:
@@ -192,9 +196,9 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         sample_aspect=1 / packets.sample_aspect if orientation.transpose else packets.sample_aspect,
         orientation=orientation,
         rotation_degrees=first.rotation,
-        field_order=packets.field_order,
+        field_order=field_order,
         timecode=timecode,
-        origin=packets.origin(),
+        origin=packets.origin(timeline),
         video_stream=packets.stream_index,
         audio=audio,
         other_streams=left_out,
@@ -269,11 +273,11 @@ class _Packets:
         steps = tuple(b - a for a, b in itertools.pairwise(self.pts))
         return Timeline(self.pts, (*steps, self.last_duration) if self.pts else (), self.time_base)
 
-    def origin(self) -> Fraction:
-        """Where a broadcast clock stood at the clip's start: the earliest picture or sound."""
+    def origin(self, timeline: Timeline) -> Fraction:
+        """Where a broadcast clock stood at the clip's start: the earliest picture (of the timeline, mended) or sound."""
         if self.container not in CLOCK_FORMATS:
             return Fraction(0)
-        first_picture = [self.pts[0] * self.time_base] if self.pts else []
+        first_picture = [timeline.start] if timeline.pts else []
         return min([*first_picture, *self.audio_starts.values()], default=Fraction(0))
 
 
@@ -366,18 +370,25 @@ def _order(video: list[_VideoPacket], nominal: int) -> tuple[tuple[int, ...], tu
     return pts, keys or (0,), last or (pts[-1] - pts[-2] if len(pts) > 1 else nominal), True
 
 
-def _decode_facts(path: Path, stream: int, *, count_all: bool) -> tuple[av.VideoFrame, Fraction | None, list[int | None]]:
-    """The first decoded frame and its pixel shape, and with `count_all` the raw timestamps of every frame."""
-    first: tuple[av.VideoFrame, Fraction | None] | None = None
+def _decode_facts(path: Path, packets: _Packets) -> tuple[av.VideoFrame, Fraction | None, list[int | None], str]:
+    """The first decoded frame, its pixel shape, raw timestamps and the field order.
+
+    Timestamps are those of every frame where packets have none to trust.
+    """
+    looked_at: list[av.VideoFrame] = []
+    shape: Fraction | None = None
     stamps: list[int | None] = []
-    for frame, aspect in decode(path, stream=stream):
-        first = first or (frame, aspect)
+    wanted = LOOKED_AT if needs_a_look(packets.codec, packets.field_order) else 1
+    for frame, aspect in decode(path, stream=packets.stream_index):
+        shape = shape if looked_at else aspect
         stamps.append(frame.pts)
-        if not count_all:
+        if len(looked_at) < wanted:
+            looked_at.append(frame)
+        if packets.reliable and (len(looked_at) == wanted or frame.interlaced_frame):
             break
-    if first is None:
+    if not looked_at:
         raise MediaError(f"{str(path)!r} has no picture that can be decoded", hint="the file is damaged or cut short")
-    return *first, stamps
+    return looked_at[0], shape, stamps, settled_field_order(packets.field_order, looked_at)
 
 
 def decode(
