@@ -1,4 +1,4 @@
-"""Whether frames hold two fields, and which comes first: as the frames say, where the stream says nothing or something else."""
+"""Whether frames hold two fields, and which comes first: as the frames say, where the stream does not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ UNKNOWN = "unknown"
 LOOKED_AT = 5
 """How many frames are looked at for fields where the stream says nothing; not every frame of such a clip has two."""
 
-_TOP_FIRST = ("tt", "bt")
-_BOTTOM_FIRST = ("bb", "tb")
+_PROGRESSIVE = "progressive"
 _HAVE_FIELDS = frozenset({"h264", "mpeg2video", "vc1", "dvvideo", "mjpeg", "prores", "ffv1", "rawvideo", "hevc"})
 
 
@@ -24,16 +23,13 @@ def needs_a_look(codec: str, stated: str) -> bool:
 def settled_field_order(stated: str, frames: list[av.VideoFrame]) -> str:
     """The field order of a clip, as in probe.FIELD_ORDERS. stated: by its stream; frames: its first ones, as decoded.
 
-    DV and some H.264 and MPEG-2 say it on their frames alone. Where both say it and differ, the frames are right: they are what
-    a deinterlacer goes by.
+    DV and some H.264 and MPEG-2 say it on their frames alone. What a stream says of fields is believed: it is what players and
+    editing programs go by.
     """
     interlaced = next((frame for frame in frames if frame.interlaced_frame), None)
-    if interlaced is None:
+    if stated not in (UNKNOWN, _PROGRESSIVE) or interlaced is None:
         return stated
-    top_first = _is_top_first(interlaced)
-    if stated in (_TOP_FIRST if top_first else _BOTTOM_FIRST):
-        return stated
-    return "tt" if top_first else "bb"
+    return "tt" if _is_top_first(interlaced) else "bb"
 
 
 def _is_top_first(frame: av.VideoFrame) -> bool:

@@ -204,8 +204,8 @@ class _Work:
         longer = max(ends, default=found.timeline.end) - found.timeline.end
         if longer > 1 / fps:
             self._remark(
-                f"The sound goes on for {float(longer):.2f} s after the last picture: the timeline ends with the picture, the file "
-                "has all of it."
+                f"The sound goes on for {float(longer):.2f} s after the last picture: the timeline ends with the picture, "
+                "the file has all of it."
             )
 
     # ------------------------------------------------------------ files
