@@ -408,7 +408,7 @@ def decode(
         waiting = from_key is not None
         for packet in container.demux(video):
             waiting = waiting and not packet.is_keyframe
-            if waiting:
+            if waiting or (packet.size == 0 and packet.pts is not None):  # nothing is coded where a picture repeats (Theora)
                 continue
             try:
                 frames = decoder.decode(packet)
