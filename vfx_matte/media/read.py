@@ -139,6 +139,8 @@ def watched(path: Path, files: Sequence[Path]) -> Watch:
     """Begin to watch the files of the clip `path`. Raises MediaError when one cannot be read."""
     try:
         return Watch(files)
+    except FileNotFoundError as error:
+        raise MediaError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces") from error
     except OSError as error:
         raise MediaError(
             f"{str(path)!r} cannot be read: {error.strerror}", hint="check the path and its permissions"
