@@ -366,6 +366,16 @@ def test_a_cameras_timecode_stays_on_the_clock_of_every_file(cli: CommandLine) -
         assert {clip.source_start for clip in clips} == {107_894 / NTSC}
 
 
+def test_sound_that_goes_on_after_the_picture_is_told(cli: CommandLine) -> None:
+    write_clip(Path("long.mov"), options=FAST, sounds=[sound(seconds=Fraction(5, 2))])
+    segment(cli, "long.mov")
+    ran = cli("package", "long.mov", "--for", "finalcut", "--outputs", "maskvideo")
+    told = [note for note in ran.notes if "sound goes on for" in note]
+    assert len(told) == 1
+    assert "2.1" in told[0]
+    assert "sound goes on for" in " ".join((folder_of(cli, "finalcut", "long") / "README.txt").read_text().split())
+
+
 # ---------------------------------------------------------------- whole or not at all
 
 

@@ -38,6 +38,7 @@ ROOMS = {
     "printable": Room(0),
     "inputs": Room(1, "errors"),
     "choices": Room(1, "errors"),
+    "fingerprint": Room(1),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
@@ -50,7 +51,8 @@ ROOMS = {
     "keycolor": Room(1, "errors choices backend masks picture", "numpy"),
     "media": Room(
         2,
-        "errors choices inputs atomic timeline timecode numbering backend picture still_header masks.Image masks.RGB",
+        "errors choices inputs atomic fingerprint timeline timecode numbering backend picture still_header "
+        "masks.Image masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
     "interchange": Room(2, "errors printable choices timecode picture", "opentimelineio"),
@@ -62,7 +64,7 @@ ROOMS = {
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),
     "workspace": Room(
-        2, "errors printable inputs atomic timeline numbering backend masks mask_reading still_header", "numpy PIL"
+        2, "errors printable inputs atomic fingerprint timeline numbering backend masks mask_reading still_header", "numpy PIL"
     ),
     "evaluate": Room(2, "errors backend masks", "numpy cv2"),
     "quality": Room(2, "errors backend masks", "numpy cv2"),

@@ -263,3 +263,15 @@ def test_the_rate_is_described() -> None:
     steady = Timeline(tuple(range(0, 10010, 1001)), (1001,) * 10, Fraction(1, 30000))
     assert describe_rate(steady) == "constant 29.97 fps"
     assert describe_rate(Timeline(VFR_PTS, (1,) * 12, Fraction(1, 30000))) == "variable, 21.98 fps on average"
+
+
+def test_a_repeated_picture_may_be_coded_as_nothing(tmp_path: Path, notices: Notices, ffmpeg: Callable[..., None]) -> None:
+    """Theora's packet is empty there, and a decoder that is given one ends with an error."""
+    path = tmp_path / "repeated.ogv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.24", "-c:v", "libtheora", "-pix_fmt", "yuv420p", path)
+    with av.open(str(path)) as container:
+        empty = [packet.pts for packet in container.demux(video=0) if not packet.size and packet.pts is not None]
+    assert empty
+    frames = list(open_clip(path, notify=notices).frames())
+    assert [frame.index for frame in frames] == list(range(6))
+    assert np.array_equal(frames[empty[0]].image, frames[empty[0] - 1].image)

@@ -38,7 +38,7 @@ from vfx_matte.errors import VfxMatteError
 from vfx_matte.media.background import open_background
 from vfx_matte.media.probe import probe
 from vfx_matte.media.read import open_clip
-from vfx_matte.media.stills import is_sequence
+from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.media.verify import verify_clip
 
 def read(path):
@@ -240,4 +240,4 @@ def test_a_picture_with_a_profile_is_clip_sequence_and_background(cli: CommandLi
     paint(cli.folder / "mask.png", two_objects((32, 24)))
     cli("probe", "behind.png")
     cli("segment", "plates", "--first-mask", "mask.png", "--propagator", "fake")
-    cli("greenback", "plates", "--background", "behind.png", "-o", "out.mp4")
+    cli("greenback", "plates", "--background", "behind.png", "-o", "out.mp4", "--edges", "hard")

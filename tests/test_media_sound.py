@@ -134,6 +134,53 @@ def test_the_measure_of_offset_measures() -> None:
     assert offset_of(np.concatenate([np.zeros(100), wave]), wave) == 100
 
 
+def law_clip(path: Path) -> Path:
+    """An AVI file with mu-law sound of one channel at 8 kHz, as dash cams write it."""
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("mpeg4", rate=25)
+        audio = output.add_stream("pcm_mulaw", rate=8000, layout="mono")
+        assert isinstance(video, av.VideoStream)
+        assert isinstance(audio, av.AudioStream)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(np.full((96, 96), 20 * number, np.uint8), format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(video.encode(frame))
+            part = tone(number * 320, 320, rate=8000, channels=1)
+            wave = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray((part * 30_000).astype(np.int16)), format="s16", layout="mono"
+            )
+            wave.sample_rate, wave.pts, wave.time_base = 8000, number * 320, Fraction(1, 8000)
+            output.mux(audio.encode(wave))
+        output.mux(video.encode(None))
+        output.mux(audio.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["o.mp4", "o.mkv", "o.mov"])
+def test_a_dash_cams_sound_is_encoded_and_verified(name: str, tmp_path: Path, notices: Notices) -> None:
+    """Without a channel layout, in a codec whose name does not say how many bits it has."""
+    writer = rewritten(law_clip(tmp_path / "dash.avi"), tmp_path / name, notices)
+    assert [track.copied for track in writer.tracks] == [False]
+    assert [line for line in notices if "its one channel has no name and is written as mono" in line]
+
+
+def test_sound_of_an_unknown_kind_is_left_out_and_the_render_goes_on(tmp_path: Path, notices: Notices) -> None:
+    data = bytearray(law_clip(tmp_path / "dash.avi").read_bytes())
+    tag = data.find(b"strf", data.find(b"auds")) + 8  # wFormatTag
+    data[tag : tag + 2] = b"\x99\x99"
+    (tmp_path / "odd.avi").write_bytes(data)
+    reader = open_clip(tmp_path / "odd.avi", notify=notices)
+    info = reader.info
+    plan = plan_encode(tmp_path / "o.mp4", layout=info.layout, color=info.color, size=(info.width, info.height), notify=notices)
+    with VideoWriter(tmp_path / "o.mp4", plan, source=info, notify=notices) as writer:
+        for frame in reader.frames():
+            writer.write(frame.picture, frame.time)
+    assert writer.tracks == []
+    assert "o.mp4: sound stream 1 is of an unknown kind and is left out" in notices
+    assert len(probe(tmp_path / "o.mp4", notify=notices).timeline) == 10
+
+
 def test_sound_can_be_left_out(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
     writer = rewritten(make_clip("late.mp4", sounds=(sound(),)), tmp_path / "o.mp4", notices, with_sound=False)
     assert writer.tracks == []

@@ -140,11 +140,7 @@ def test_exr_is_shown_with_the_srgb_curve(tmp_path: Path, notices: Notices) -> N
     assert abs(int(frame.image[8, 4, 0]) - 128) <= 1
 
 
-def test_bad_sequences(plates: Path, tmp_path: Path, notices: Notices) -> None:
-    save(plates / "plate.1003.png", rgb(9, (64, 64)), "rgb24", "png")
-    with pytest.raises(MediaError, match=r"plate\.1003\.png is 64×64, the first is 96×64") as caught:
-        list(open_clip(plates, notify=notices).frames())
-    assert "one size" in caught.value.hint
+def test_bad_sequences(tmp_path: Path, notices: Notices) -> None:
     with pytest.raises(MediaError, match="holds no pictures"):
         open_clip(tmp_path / "none.%04d.png", notify=notices)
     with pytest.raises(MediaError, match="there is no file"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -10,15 +11,19 @@ import numpy as np
 import pytest
 from command_line import CommandLine, pictures, planes_of
 
+from vfx_matte import composite
+from vfx_matte.media.conformed import ConformedReader
 from vfx_matte.media.read import ClipReader, Frame
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline import mattes
+from vfx_matte.pipeline.conform import ConformedClip
 from vfx_matte.pipeline.look import Look
 from vfx_matte.pipeline.outputs import PlannedOutput, Shot, shots, write_outputs
 from vfx_matte.pipeline.project import SegmentedClip, open_segmented
 from vfx_matte.pipeline.render import EncodeOptions, Planner
 from vfx_matte.pipeline.report import SilentReporter
 from vfx_matte.refine import EdgeOptions
+from vfx_matte.timeline import conform
 
 SILENT = SilentReporter()
 LOOK = Look(edges=EdgeOptions(method="guided"), stabilize=0.5)
@@ -125,3 +130,51 @@ def test_commands_that_make_several_files_make_every_matte_once(
         project(*command, "clip.mp4", "--outputs", outputs)
         counts.append(make_matte.call_count)
     assert counts[0] == counts[1] > 0
+
+
+def conformed(clip: SegmentedClip, fps: int) -> ConformedClip:
+    frame_map = conform(clip.info.timeline, Fraction(fps))
+    assert (frame_map.dropped, frame_map.duplicated > 12) == (0, True)
+    reader = ConformedReader(clip.reader, frame_map, notify=SILENT.notify)
+    return ConformedClip(reader, clip.workspace, clip.store, clip.palette, indices=frame_map.indices)
+
+
+def test_a_held_frame_is_made_once(segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = conformed(segmented, 100)
+    write_outputs(segmented, planned(segmented, tmp_path / "once"), SILENT)
+    counted = {
+        (module, name): Mock(wraps=getattr(module, name))
+        for module, name in [
+            (mattes, "make_matte"),
+            (composite, "with_alpha"),
+            (composite, "overlay"),
+            (composite, "over_color"),
+        ]
+    }
+    for (module, name), mock in counted.items():
+        monkeypatch.setattr(module, name, mock)
+    write_outputs(held, planned(held, tmp_path / "held"), SILENT)
+    assert [mock.call_count for mock in counted.values()] == [8, 12, 12, 12]
+    for name in ("alpha.mkv", "matte.mkv", "green.mkv", "overlay.mkv"):
+        once, many = decoded(tmp_path / "once" / name), decoded(tmp_path / "held" / name)
+        assert len(many) == len(held.indices)
+        for index, planes in zip(held.indices, many, strict=True):
+            assert all((a == b).all() for a, b in zip(planes, once[index], strict=True)), (name, index)
+
+
+def test_a_background_goes_on_behind_a_held_frame(
+    segmented: SegmentedClip, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    held = conformed(segmented, 100)
+    planner = Planner(held, SILENT)
+    fast = make_clip("fast.mkv", codec="ffv1", pts=tuple(range(0, 400, 10)), last_duration=10, time_base=Fraction(1, 1000))
+    film = planner.greenback(tmp_path / "film.mkv", background=str(fast), look=LOOK, encode=EXACT)
+    assert film.moves
+    write_outputs(held, [film], SILENT)
+    shown = [planes[0].tobytes() for planes in decoded(film.path)]
+    longest = max(set(held.indices), key=held.indices.count)
+    first = held.indices.index(longest)
+    assert shown[first] != shown[first + 1]
+    next(iter(pictures(film.path))).to_image().save(tmp_path / "still.png")
+    still = planner.greenback(tmp_path / "still.mkv", background=str(tmp_path / "still.png"), look=LOOK, encode=EXACT)
+    assert not still.moves

@@ -401,7 +401,8 @@ def test_a_whole_run(tmp_path: Path, source: Path) -> None:
     assert store.get(1) is None
     assert store.get(8) is None
     clip.mask_path(5).unlink()
-    assert store.get(5) is None
+    with pytest.raises(MaskError, match=r"0000005\.png"):
+        store.get(5)
     with clip.start_run(plan, palette=PALETTE, resume=True) as run:
         assert run.missing == ((5, 6),)
         with pytest.raises(ValueError, match="outside"):

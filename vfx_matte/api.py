@@ -38,6 +38,7 @@ def segment(
     update: bool = False,
     soft: bool = False,
     cuts: str = "stop",
+    ignore_alpha: bool = False,
     reporter: Reporter | None = None,
     propagator: str = "auto",
     weights: str | Path = "model/XMem.pth",
@@ -49,7 +50,8 @@ def segment(
     sequence the pictures' own), or a folder whose file names end in it. A label array of object ids, a black and white
     picture and a coloured one are all understood. workspace: folder of results. start, stop: half-open range as frame
     numbers or times ("4.5s", "1:02.5"). fps: rate of an image sequence; gaps: what stands for its missing numbers,
-    "hold", "black" or "error". resume, fresh: go on with, or replace, earlier work on this clip; update: other
+    "hold", "black" or "error". ignore_alpha: read it as
+    opaque. resume, fresh: go on with, or replace, earlier work on this clip; update: other
     references, make only the frames again that they change. soft: keep probabilities too, for soft edges. cuts: where
     the shot changes masks "stop", or "ignore" it; or the cuts themselves, as frames or times: "120,4.5s". reporter:
     receives notices and progress; None keeps silent. propagator, weights and options (size, device, memory, mem_every,
@@ -60,7 +62,7 @@ def segment(
     """
     told = SilentReporter() if reporter is None else reporter
     return segment_clip(
-        open_source(Path(clip), fps=fps, gaps=gaps, reporter=told),
+        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
         _reference_files(references),
         workspace=Path(workspace),
         propagator=PropagatorOptions(name=propagator, weights=Path(weights), **options),

@@ -108,6 +108,35 @@ def with_alpha(picture: Picture, matte: Matte, *, premultiplied: bool = False) -
     return Picture((*colors.planes, plane), replace(colors.layout, has_alpha=True), picture.color)
 
 
+def seen_through(matte: Matte, alpha: Array | None) -> Matte:
+    """What a matte shows of a picture that is itself transparent: matte · alpha, rounded half up.
+
+    alpha: (H, W) uint8 or uint16 at full scale, None = opaque, which gives the matte itself. The result has the deeper of the
+    two types; where one of them is full it is the other, bit for bit. Raises ValueError when (H, W) differ.
+    """
+    if alpha is None:
+        return matte
+    if alpha.shape != matte.alpha.shape:
+        raise ValueError(f"alpha is {alpha.shape}, expected {matte.alpha.shape} as the matte")
+    deep = max(matte.alpha.dtype, alpha.dtype)
+    full = int(np.iinfo(deep).max)
+    wide = [plane.astype(np.uint32) * (full // int(np.iinfo(plane.dtype).max)) for plane in (matte.alpha, alpha)]
+    return Matte(((wide[0] * wide[1] + full // 2) // full).astype(deep))
+
+
+def seen_ids(mask: Mask, alpha: Array | None) -> Mask:
+    """A mask without what its picture hides: ids stay where alpha is at least a half. alpha: as for `seen_through`."""
+    if alpha is None:
+        return mask
+    kept: Mask = xp(mask).where(alpha > np.iinfo(alpha.dtype).max // 2, mask, 0).astype(np.uint8)
+    return kept
+
+
+def over_black(picture: Picture, alpha: Array | None) -> Picture:
+    """The picture as a player shows it that knows no alpha: without what alpha hides, black instead."""
+    return picture if alpha is None else over_color(picture, Matte(alpha), BLACK)
+
+
 def painted(
     mask: Mask, palette: Palette, *, layout: PixelLayout = RGB8, color: ColorTags = FULL_RGB, background: RGB | None = None
 ) -> Picture:

@@ -58,6 +58,13 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """How every command reads the clip."""
+
+    ignore_alpha: bool = _option(False, "read the clip as opaque; otherwise what its own alpha hides stays hidden everywhere")
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """`vfx-matte segment`."""
 
@@ -240,6 +247,7 @@ class Settings:
     """Everything config.ini can say. file: where it was read from, None when there was none."""
 
     paths: Paths = field(default_factory=Paths)
+    clip: Clip = field(default_factory=Clip)
     segment: Segment = field(default_factory=Segment)
     edges: Edges = field(default_factory=Edges)
     render: Render = field(default_factory=Render)

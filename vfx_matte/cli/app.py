@@ -155,6 +155,10 @@ def open_session(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of network weights (model).", rich_help_panel=SHARED)
     ] = None,
+    ignore_alpha: Annotated[
+        bool | None,
+        typer.Option("--ignore-alpha/--no-ignore-alpha", help="Read the clip as opaque.", rich_help_panel=SHARED),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only errors, and paths of what was made.", rich_help_panel=SHARED)
     ] = False,
@@ -162,7 +166,8 @@ def open_session(
     """Read the settings; these options are part of every command."""
     settings = config.load(config_file)
     paths = config.with_overrides(settings.paths, workspace=workspace, source=source, model=model)
-    return Session(config.with_overrides(settings, paths=paths), quiet)
+    clip = config.with_overrides(settings.clip, ignore_alpha=ignore_alpha)
+    return Session(config.with_overrides(settings, paths=paths, clip=clip), quiet)
 
 
 def command(
@@ -201,6 +206,8 @@ def command(
                 raise
             except _BAD_REQUEST:
                 raise
+            except PermissionError as error:
+                _fail(f"{str(error.filename)!r}: {error.strerror}", "check the permissions of the file and of its folders", 1)
             except Exception as error:
                 if os.environ.get("VFX_MATTE_DEBUG"):
                     raise

@@ -52,9 +52,14 @@ def opened_clip(session: Session, path: Path, *, fps: str | None = None, gaps: s
     from vfx_matte.pipeline import project
 
     rate = None if fps is None else rate_of(fps)
-    usual = session.settings.segment
+    settings = session.settings
     return project.open_source(
-        path, fps=rate, usual_fps=rate_of(usual.fps), gaps=usual.gaps if gaps is None else gaps, reporter=session
+        path,
+        fps=rate,
+        usual_fps=rate_of(settings.segment.fps),
+        gaps=settings.segment.gaps if gaps is None else gaps,
+        ignore_alpha=settings.clip.ignore_alpha,
+        reporter=session,
     )
 
 
@@ -62,8 +67,10 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
     """Open the clip that is meant together with its masks."""
     from vfx_matte.pipeline import project
 
-    path = clip_path(session, clip)
-    return project.open_segmented(path, workspace=session.settings.paths.workspace, reporter=session)
+    path, settings = clip_path(session, clip), session.settings
+    return project.open_segmented(
+        path, workspace=settings.paths.workspace, ignore_alpha=settings.clip.ignore_alpha, reporter=session
+    )
 
 
 def rate_of(text: str) -> Fraction:

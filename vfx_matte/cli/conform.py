@@ -42,7 +42,8 @@ def conform(
     rate = None if chosen.fps == "auto" else rate_of(chosen.fps)
     opened = open_segmented_or_source(
         clip_path(session, clip), workspace=settings.paths.workspace,
-        usual_fps=rate or rate_of(settings.segment.fps), gaps=settings.segment.gaps, reporter=session,
+        usual_fps=rate or rate_of(settings.segment.fps), gaps=settings.segment.gaps,
+        ignore_alpha=settings.clip.ignore_alpha, reporter=session,
     )  # fmt: skip
     result = pipeline.conform(
         opened,

@@ -66,7 +66,7 @@ def suggest(
     )
     places = settings.paths
     path = find_clip(clip, source=places.source, workspace=places.workspace, default=settings.default_clip)
-    opened = open_segmented(path, workspace=places.workspace, reporter=session)
+    opened = open_segmented(path, workspace=places.workspace, ignore_alpha=settings.clip.ignore_alpha, reporter=session)
     found = pipeline.suggest_frames(opened, options, output=output, reporter=session)
     if json:
         typer.echo(pipeline.suggestions_json(found))

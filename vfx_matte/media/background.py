@@ -28,6 +28,11 @@ class Background:
         self._index = -1
         self._picture: Picture | None = None
 
+    @property
+    def moves(self) -> bool:
+        """Whether it has more than one picture."""
+        return len(self._reader.info.timeline) > 1
+
     def picture_at(self, seconds: Fraction) -> Picture:
         """The picture on screen `seconds` after the background's first frame; after its end the last one stays."""
         timeline = self._reader.info.timeline

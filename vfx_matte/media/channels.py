@@ -129,13 +129,14 @@ def layout_name(layout: av.AudioLayout) -> str:
     return own_order[1]
 
 
-def forget_own_order(context: av.AudioCodecContext) -> None:
+def forget_own_order(context: av.AudioCodecContext | None) -> None:
     """Let a decoder that is not open yet give frames without channel names where `layout_name` would be an order of its own.
 
-    The channels stay as they stand. Frames that name such an order cannot be freed; see layout_name.
+    The channels stay as they stand. Frames that name such an order cannot be freed; see layout_name. None, of a stream that has
+    no decoder, is passed over.
     """
-    name = layout_name(context.layout)
-    if "+" in name:
+    name = layout_name(context.layout) if context is not None else ""
+    if context is not None and "+" in name:
         context.layout = f"{name.count('+') + 1} channels"
 
 

@@ -19,7 +19,7 @@ from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.probe import ClipInfo, video_stream_of
 from vfx_matte.media.read import ClipReader, Frame, VideoReader, check_range
-from vfx_matte.media.sketch import Sketch, Sketches, sketch_of
+from vfx_matte.media.sketch import Sketch, Sketches, sketch_of, sketch_of_alpha
 from vfx_matte.media.verify import Check
 from vfx_matte.timeline import ConformMap, Repairs
 
@@ -46,11 +46,23 @@ _VISIBLE = 2.0
 class ConformedReader:
     """Reads a clip through a frame map. The source is decoded in order, each frame once an iteration."""
 
-    def __init__(self, reader: ClipReader, frame_map: ConformMap, *, sketches: Sketches | None = None, notify: Notify) -> None:
-        """reader: of the source that `frame_map` was made for. sketches: gets one of every source frame that is decoded."""
+    def __init__(
+        self,
+        reader: ClipReader,
+        frame_map: ConformMap,
+        *,
+        sketches: Sketches | None = None,
+        alphas: Sketches | None = None,
+        notify: Notify,
+    ) -> None:
+        """reader: of the source that `frame_map` was made for. sketches: gets one of every source frame that is decoded.
+
+        alphas: gets one of the alpha of every such frame that has some.
+        """
         self._reader = reader
         self._map = frame_map
         self._sketches = sketches
+        self._alphas = alphas
         source = reader.info
         self._info = replace(
             source,
@@ -75,7 +87,9 @@ class ConformedReader:
         number = start
         for frame in self._reader.frames(wanted[start], wanted[stop - 1] + 1):
             if self._sketches is not None and frame.index not in self._sketches:
-                self._sketches.put(frame.index, sketch_of(frame.picture))
+                self._sketches.put(frame.index, sketch_of(frame.picture, frame.alpha))
+                if self._alphas is not None and frame.alpha is not None:
+                    self._alphas.put(frame.index, sketch_of_alpha(frame.alpha, full=int(np.iinfo(frame.alpha.dtype).max)))
             while number < stop and wanted[number] == frame.index:
                 yield self._placed(frame, number)
                 number += 1
@@ -98,6 +112,10 @@ class ConformedReader:
         if not 0 <= index < count:
             raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}")
         return self._placed(self._reader.frame(self._map.indices[index]), index)
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError when the source's files hold other bytes than when it was opened."""
+        self._reader.check_unchanged()
 
     def _placed(self, frame: Frame, number: int) -> Frame:
         return replace(frame, index=number, time=self._map.timeline[number])
@@ -128,21 +146,30 @@ def check_constant_rate(output: Path, frame_map: ConformMap) -> Check:
 
 
 def check_frames(
-    output: Path, frame_map: ConformMap, source: Sketches, *, inside: Sketches | None = None, notify: Notify
+    output: Path,
+    frame_map: ConformMap,
+    source: Sketches,
+    *,
+    inside: Sketches | None = None,
+    alphas: Sketches | None = None,
+    notify: Notify,
 ) -> Check:
     """Whether frame n of a file shows source frame map[n], and not one of its neighbours.
 
     source: sketches of what each source frame should look like. inside: compare only the cells that are white in these, and no
-    frame that has none.
+    frame that has none. alphas: of source frames with alpha of their own; their cells count where that is opaque.
     Frames that look like their neighbours prove nothing; how many did is in the report.
     """
     proven = count = 0
-    for frame in VideoReader(output, notify=notify).frames():
+    for frame in VideoReader(output, notify=notify, ignore_alpha=True).frames():
         index, count = frame_map.indices[frame.index], count + 1
         subject = None if inside is None else inside.get(index)
         if inside is not None and subject is None:  # nothing of the source is shown here
             continue
         cells = None if subject is None else subject == 255
+        alpha = None if alphas is None else alphas.get(index)
+        if alpha is not None:
+            cells = (alpha == 255) if cells is None else cells & (alpha == 255)
         distances = _distances(sketch_of(frame.picture), index, source, cells)
         own = distances.pop(index, None)
         if own is None or not distances:

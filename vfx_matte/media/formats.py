@@ -13,6 +13,7 @@ import av
 from vfx_matte.backend import Notify
 from vfx_matte.choices import meant
 from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.media.color_tags import writable_tags
 from vfx_matte.media.pixels import converted_tags, format_name, has_alpha, layout_of, planar_format
 from vfx_matte.picture import ColorTags, PixelLayout
 
@@ -143,6 +144,11 @@ class EncodePlan:
     def layout(self) -> PixelLayout:
         """The planes that pictures are converted to before they are encoded."""
         return packed_layout(self.pixel_format)
+
+    @property
+    def tags(self) -> ColorTags:
+        """What is written of `color`: the tags that the codec has numbers for."""
+        return writable_tags(self.color, codec=av.Codec(self.codec, "w").canonical_name)
 
     @property
     def container(self) -> Container:

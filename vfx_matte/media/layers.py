@@ -79,14 +79,15 @@ class LayersWriter:
             "type": self._exr.scanlineimage,
             "pixelAspectRatio": self._sample_aspect,
         }
+        most = _HEADER_BYTES + sum(plane.nbytes for plane in planes.values())
         part, place = (folder / self._names.name(index) for folder in (self._folder.part, self.path))
         try:
             with self._exr.File(header, planes) as file:
                 file.write(str(part))
         except (OSError, RuntimeError) as error:  # OpenEXR tells of a full disk as a RuntimeError
-            raise output_error(place, _disk_error(part, planes) or error) from error
+            raise output_error(place, _disk_error(part, most) or error) from error
         if not is_whole(part):  # or not at all, when only its last bytes found no room
-            raise output_error(place, _disk_error(part, planes) or OSError(errno.EIO, "only a part of it could be written"))
+            raise output_error(place, _disk_error(part, most) or OSError(errno.EIO, "only a part of it could be written"))
 
     def __enter__(self) -> Self:
         return self
@@ -165,10 +166,10 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
     return found
 
 
-def _disk_error(part: Path, planes: Mapping[str, npt.NDArray[np.float16]]) -> OSError | None:
-    """That the disk is full, when what is free would not hold the samples, the most that a file of them takes."""
+def _disk_error(part: Path, most: int) -> OSError | None:
+    """That the disk is full, when fewer bytes are free than a file may take at most."""
     with contextlib.suppress(OSError):
-        if shutil.disk_usage(part.parent).free < sum(plane.nbytes for plane in planes.values()) + _HEADER_BYTES:
+        if shutil.disk_usage(part.parent).free < most:
             return OSError(errno.ENOSPC, "No space left on device")
     return None
 

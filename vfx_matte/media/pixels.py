@@ -122,7 +122,7 @@ def format_name(layout: PixelLayout) -> str:
 def planar_format(pixel_format: str) -> str:
     """The planar format that holds `pixel_format` without loss: nv12 → yuv420p, rgba → gbrp, p010le → yuv420p10le.
 
-    Alpha is not carried: an editor's mask decides what is seen.
+    Alpha is not carried: `alpha_of` has it.
     """
     if layout_of(pixel_format) is not None:
         return pixel_format
@@ -177,15 +177,22 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags)
     return Picture(tuple(orientation.apply(plane) for plane in planes), turned(layout, orientation), color)
 
 
+def carries_alpha(pixel_format: str) -> bool:
+    """True when decoded frames of a format may be transparent: has_alpha, or colours from a table, which may be."""
+    return has_alpha(pixel_format) or av.VideoFormat(pixel_format).has_palette
+
+
 def alpha_of(frame: av.VideoFrame, orientation: Orientation) -> Array | None:
     """The alpha plane of a decoded frame as displayed, (H, W), uint8 or uint16 at full scale; None when it has none."""
     name = frame.format.name
-    if not has_alpha(name):
+    if not carries_alpha(name):
         return None
+    if "f32" in name or "f16" in name:
+        return orientation.apply(_plane_of_floats(frame, len(frame.planes) - 1))
     depth = max(component.bits for component in frame.format.components)
     if layout_of(name) is None:
         name = format_name(PixelLayout("rgb", 8 if depth <= 8 else 16, has_alpha=True))
-        frame = frame.reformat(format=name)
+        frame = frame.reformat(format=name, threads=_ONE_THREAD)
     layout = layout_of(name)
     assert layout is not None
     plane = orientation.apply(_plane_view(frame, 3, layout))
@@ -198,14 +205,18 @@ def _picture_of_floats(frame: av.VideoFrame, orientation: Orientation, color: Co
     """Float samples, 0..1, as 16 bits; what is brighter than 1 is clipped. swscale would be off by up to 63 of 65535."""
     layout = PixelLayout("gray" if frame.format.name.startswith("gray") else "rgb", 16)
     order = (2, 0, 1) if layout.model == "rgb" else (0,)
+    planes = tuple(orientation.apply(_plane_of_floats(frame, number)) for number in order)
+    return Picture(planes, layout, color)
+
+
+def _plane_of_floats(frame: av.VideoFrame, number: int) -> Array:
+    """One plane of float samples as uint16 (H, W) at full scale."""
     dtype = np.dtype(np.float16 if "f16" in frame.format.name else np.float32)
-    planes = []
-    for number in order:
-        plane = frame.planes[number]
-        rows = np.frombuffer(cast("Any", plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
-        levels = np.nan_to_num(rows[:, : plane.width].astype(np.float32), nan=0.0)
-        planes.append(orientation.apply(np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)))
-    return Picture(tuple(planes), layout, color)
+    plane = frame.planes[number]
+    rows = np.frombuffer(cast("Any", plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+    levels = np.nan_to_num(rows[:, : plane.width].astype(np.float32), nan=0.0)
+    codes: Array = np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)
+    return codes
 
 
 def _plane_view(frame: av.VideoFrame, number: int, layout: PixelLayout) -> Array:

@@ -20,8 +20,10 @@ from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.channels import layout_name
 from vfx_matte.media.demuxers import open_input
+from vfx_matte.media.fields import LOOKED_AT, needs_a_look, settled_field_order
+from vfx_matte.media.film import decoder_of, film_of
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
-from vfx_matte.media.pixels import Orientation, layout_of, picture_format, tags_of, turned
+from vfx_matte.media.pixels import Orientation, carries_alpha, layout_of, picture_format, tags_of, turned
 from vfx_matte.media.sequence_files import SequenceFiles
 from vfx_matte.media.side_data import side_data_of
 from vfx_matte.media.stated import Chapter, chapters_of, other_streams, settled_timecode, stated_timecode
@@ -59,6 +61,8 @@ class ClipInfo:
     displayed, 1 for square pixels. origin: seconds to take off every timestamp (not zero only for broadcast clocks).
     keyframes: frame indices where decoding can start. files: of an image sequence.
     reliable: False when timestamps had to be mended by decoding.
+    has_alpha: its first picture has an alpha channel, which takes part. first_color, first_aspect: tags and pixel shape of
+    the first picture as decoded, whatever the container says; a picture that has others differs from it.
     """
 
     path: Path
@@ -85,6 +89,9 @@ class ClipInfo:
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     files: SequenceFiles | None = None
     chapters: tuple[Chapter, ...] = ()
+    has_alpha: bool = False
+    first_color: ColorTags = field(default_factory=ColorTags)
+    first_aspect: Fraction | None = None
 
     @property
     def is_interlaced(self) -> bool:
@@ -97,10 +104,13 @@ class ClipInfo:
         return self.height, self.width
 
 
-def video_stream_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The first real video stream (cover pictures do not count). Raises MediaError when nothing can decode it."""
+def video_stream_of(container: av.container.InputContainer, path: Path, index: int | None = None) -> av.VideoStream:
+    """The video stream `index` of the file, None = the first real one (cover pictures do not count).
+
+    Raises MediaError when nothing can decode it.
+    """
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        if index == stream.index or (index is None and not stream.disposition & av.stream.Disposition.attached_pic):
             if stream.codec_context is None:
                 raise MediaError(
                     f"{str(path)!r} has pictures of a kind that FFmpeg cannot decode",
@@ -110,14 +120,24 @@ def video_stream_of(container: av.container.InputContainer, path: Path) -> av.Vi
     raise MediaError(f"{str(path)!r} has no video", hint="give a file with a picture track")
 
 
+def film_stream(path: Path, *, notify: Notify) -> int:
+    """The number of the stream that is the film: the first real one, unless that is one picture only and another is not."""
+    with open_input(path) as container:
+        chosen = film_of(container, path, notify=notify)
+        if chosen is not None:
+            return chosen
+        return video_stream_of(container, path).index
+
+
 def probe(path: Path, *, notify: Notify) -> ClipInfo:
     """Read a clip's facts and count its frames.
 
     notify: receives one line for each thing that had to be mended or is left out.
     Raises MediaError when the file is missing, damaged or has no video frames.
     """
+    film = film_stream(path, notify=notify)
     with open_input(path) as container:
-        stream = video_stream_of(container, path)
+        stream = video_stream_of(container, path, film)
         packets = _scan(container, stream)
         audio = tuple(
             _audio_info(track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index))
@@ -127,11 +147,14 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         chapters = chapters_of(container)
     with open_input(path) as container:
         stated = stated_timecode(container)
-    first, decoded = _decode_facts(path, count_all=not packets.reliable)
+    first, first_aspect, decoded, field_order = _decode_facts(path, packets)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
         timeline, repairs = repair(decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks)
         keyframes = (0,)
+        if packets.audio_starts and all(stamp is None for stamp in decoded):
+            # Only the sound has times, on the file's own clock: the picture begins with it.
+            timeline = timeline.shifted(round(min(packets.audio_starts.values()) / packets.time_base))
         notify(f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended, every frame kept")
     orientation = orientation_of(first)
     if orientation is None:
@@ -154,9 +177,9 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         sample_aspect=1 / packets.sample_aspect if orientation.transpose else packets.sample_aspect,
         orientation=orientation,
         rotation_degrees=first.rotation,
-        field_order=packets.field_order,
+        field_order=field_order,
         timecode=timecode,
-        origin=packets.origin(),
+        origin=packets.origin(timeline),
         video_stream=packets.stream_index,
         audio=audio,
         other_streams=left_out,
@@ -166,6 +189,9 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         reliable=packets.reliable,
         hdr=hdr_of(first),
         chapters=chapters,
+        has_alpha=carries_alpha(first.format.name),
+        first_color=color_of(first),
+        first_aspect=first_aspect,
     )
 
 
@@ -185,13 +211,19 @@ def _audio_info(track: av.AudioStream, start: Fraction | None, end: Fraction | N
 
 
 def color_of(frame: av.VideoFrame) -> ColorTags:
-    """Colour tags of a decoded frame; the old full-range yuvj formats say their range by name, RGB is full without a tag."""
+    """Colour tags of a decoded frame, as far as its pixels can have them.
+
+    The old full-range yuvj formats say their range by name; RGB is full range without a tag and has no other matrix than "gbr",
+    which nothing else has (grey PNG files say so).
+    """
     tags = tags_of(frame)
-    if frame.format.name.startswith("yuvj"):
-        return replace(tags, range="pc")
     if frame.format.is_rgb or frame.format.has_palette:
         return replace(tags, matrix="gbr", range="pc" if tags.range == UNSPECIFIED else tags.range)
-    return tags
+    return replace(
+        tags,
+        matrix=UNSPECIFIED if tags.matrix == "gbr" else tags.matrix,
+        range="pc" if frame.format.name.startswith("yuvj") else tags.range,
+    )
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation | None:
@@ -222,11 +254,11 @@ class _Packets:
         steps = tuple(b - a for a, b in itertools.pairwise(self.pts))
         return Timeline(self.pts, (*steps, self.last_duration) if self.pts else (), self.time_base)
 
-    def origin(self) -> Fraction:
-        """Where a broadcast clock stood at the clip's start: the earliest picture or sound."""
+    def origin(self, timeline: Timeline) -> Fraction:
+        """Where a broadcast clock stood at the clip's start: the earliest picture (of the timeline, mended) or sound."""
         if self.container not in CLOCK_FORMATS:
             return Fraction(0)
-        first_picture = [self.pts[0] * self.time_base] if self.pts else []
+        first_picture = [timeline.start] if timeline.pts else []
         return min([*first_picture, *self.audio_starts.values()], default=Fraction(0))
 
 
@@ -319,39 +351,49 @@ def _order(video: list[_VideoPacket], nominal: int) -> tuple[tuple[int, ...], tu
     return pts, keys or (0,), last or (pts[-1] - pts[-2] if len(pts) > 1 else nominal), True
 
 
-def _decode_facts(path: Path, *, count_all: bool) -> tuple[av.VideoFrame, list[int | None]]:
-    """The first decoded frame, and with `count_all` the raw timestamps of every frame."""
-    first: av.VideoFrame | None = None
+def _decode_facts(path: Path, packets: _Packets) -> tuple[av.VideoFrame, Fraction | None, list[int | None], str]:
+    """The first decoded frame, its pixel shape, raw timestamps and the field order.
+
+    Timestamps are those of every frame where packets have none to trust.
+    """
+    looked_at: list[av.VideoFrame] = []
+    shape: Fraction | None = None
     stamps: list[int | None] = []
-    for frame in decode(path):
-        first = first or frame
+    wanted = LOOKED_AT if needs_a_look(packets.codec, packets.field_order) else 1
+    for frame, aspect in decode(path, stream=packets.stream_index):
+        shape = shape if looked_at else aspect
         stamps.append(frame.pts)
-        if not count_all:
+        if len(looked_at) < wanted:
+            looked_at.append(frame)
+        if packets.reliable and (len(looked_at) == wanted or frame.interlaced_frame):
             break
-    if first is None:
+    if not looked_at:
         raise MediaError(f"{str(path)!r} has no picture that can be decoded", hint="the file is damaged or cut short")
-    return first, stamps
+    return looked_at[0], shape, stamps, settled_field_order(packets.field_order, looked_at)
 
 
-def decode(path: Path, *, from_key: int | None = None, threads: int = 0) -> Iterator[av.VideoFrame]:
-    """Decode the video stream in display order. Damaged packets are passed over.
+def decode(
+    path: Path, *, stream: int | None = None, from_key: int | None = None, threads: int = 0
+) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
+    """Decode the video stream in display order: frames, and the shape of their pixels (None = it is not said).
 
+    Damaged packets are passed over. stream: its number in the file, None = the first real one.
     from_key: timestamp of a keyframe to start from; None starts at the beginning. A container that seeks roughly may
     start at an earlier or later keyframe, never between two.
     """
     with open_input(path) as container:
-        stream = video_stream_of(container, path)
-        stream.thread_type = "AUTO"
-        stream.thread_count = threads
+        video = video_stream_of(container, path, stream)
+        decoder = decoder_of(video, threads=threads)
         if from_key is not None:
-            container.seek(from_key, stream=stream)
+            container.seek(from_key, stream=video)
         waiting = from_key is not None
-        for packet in container.demux(stream):
+        for packet in container.demux(video):
             waiting = waiting and not packet.is_keyframe
-            if waiting:
+            if waiting or (packet.size == 0 and packet.pts is not None):  # nothing is coded where a picture repeats (Theora)
                 continue
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except av.InvalidDataError:
                 continue
-            yield from frames
+            for frame in frames:
+                yield frame, decoder.sample_aspect_ratio or None

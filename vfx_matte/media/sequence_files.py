@@ -22,6 +22,9 @@ GAPS = ("hold", "black", "error")
 
 _NAMED_ROWS = 4
 
+_HEAD_BYTES = 2**16
+_WEBP_FLAGS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class SequenceFiles:
@@ -55,8 +58,26 @@ class SequenceFiles:
 
 
 def is_sequence(path: Path) -> bool:
-    """True for a folder, for a picture file (a sequence of one) and for a name with a place for a number."""
-    return path.is_dir() or path.suffix.lower() in SUFFIXES or _pattern(path) is not None
+    """True for a folder, for a still picture (a sequence of one) and for a name with a place for a number.
+
+    An animated PNG is a video with a time of its own.
+    """
+    is_still = path.suffix.lower() in SUFFIXES and not is_animated(path, ".png")
+    return path.is_dir() or is_still or _pattern(path) is not None
+
+
+def is_animated(path: Path, suffix: str) -> bool:
+    """Whether a PNG or WebP file says that it moves: by a chunk acTL before the picture, or by the flag in VP8X."""
+    if path.suffix.lower() != suffix or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:  # whoever opens it tells
+        return False
+    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+        return len(head) > _WEBP_FLAGS and bool(head[_WEBP_FLAGS] & 2)
+    return head[:4] == b"\x89PNG" and b"acTL" in head.partition(b"IDAT")[0]
 
 
 def has_pictures(path: Path) -> bool:

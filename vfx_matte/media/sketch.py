@@ -24,10 +24,16 @@ Sketch = npt.NDArray[np.uint8]
 """uint8 (36, 64): the mean level of each cell, 0 black to 255 white."""
 
 
-def sketch_of(picture: Picture) -> Sketch:
-    """The luma (the green of RGB) of an opaque picture at 4×4 points of each cell, averaged."""
+def sketch_of(picture: Picture, alpha: Array | None = None) -> Sketch:
+    """The luma (the green of RGB) of an opaque picture at 4×4 points of each cell, averaged.
+
+    alpha: of the clip itself, (H, W) uint8 or uint16 at full scale; what it hides is black.
+    """
     plane = picture.planes[1 if picture.layout.model == "rgb" else 0]
-    return _cells(Quantisation.of(picture.layout, picture.color).levels(to_numpy(_points(plane)), chroma=False) * 255)
+    levels = Quantisation.of(picture.layout, picture.color).levels(to_numpy(_points(plane)), chroma=False) * 255
+    if alpha is not None:
+        levels = levels * (to_numpy(_points(alpha)).astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max))
+    return _cells(levels)
 
 
 def sketch_of_alpha(alpha: Array, *, full: int) -> Sketch:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import av
 import numpy as np
@@ -20,10 +20,21 @@ from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.folder import other_file
 from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
-from vfx_matte.media.pixels import Orientation, as_layout, layout_of, picture_format, put_tags, turned
+from vfx_matte.media.pixels import (
+    Orientation,
+    as_layout,
+    carries_alpha,
+    frame_from,
+    has_alpha,
+    layout_of,
+    picture_format,
+    planar_format,
+    put_tags,
+    turned,
+)  # fmt: skip
 from vfx_matte.media.probe import ClipInfo, color_of, orientation_of
-from vfx_matte.media.read import Frame, check_frame, check_range
-from vfx_matte.media.sequence_files import find_sequence
+from vfx_matte.media.read import Frame, FrameMaker, check_frame, check_range, require_unchanged, watched
+from vfx_matte.media.sequence_files import find_sequence, is_animated
 from vfx_matte.media.sound import SoundTrack
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.still_header import require_still
@@ -37,11 +48,15 @@ _MARK = b"Software\0vfx-matte"
 class StillsReader:
     """Reads an image sequence at a constant rate; frame i is the picture with the number first + i (`Timeline.number`)."""
 
-    def __init__(self, path: Path, *, notify: Notify, fps: Fraction, gaps: str = "hold") -> None:
-        """Open a sequence. fps: frames per second, > 0. gaps: what stands for missing numbers, see `find_sequence`."""
+    def __init__(self, path: Path, *, notify: Notify, fps: Fraction, gaps: str = "hold", ignore_alpha: bool = False) -> None:
+        """Open a sequence. fps: frames per second, > 0. gaps: what stands for missing numbers, see `find_sequence`.
+
+        ignore_alpha: alpha of the pictures takes no part.
+        """
         if fps <= 0:
             raise UsageError(f"fps {fps} is not positive")
         self._files = find_sequence(path, notify=notify, gaps=gaps)
+        self._watch = watched(path, self._files.paths)
         self._notify = notify
         count = len(self._files)
         # Ticks of 1/numerator second keep 30000/1001 exact and whole.
@@ -53,13 +68,17 @@ class StillsReader:
         width, height = (first.height, first.width) if orientation.transpose else (first.width, first.height)
         layout = layout_of(picture_format(first.format.name, orientation))
         assert layout is not None
+        color = color_of(first)
+        if layout.model == "gray" and (colored := next(self._colored(), None)) is not None:
+            # A black leader is often saved as gray; what follows must not lose its colours for that.
+            layout, color = colored
         self._info = ClipInfo(
             path=path,
             container="image sequence",
             codec=codec,
             pixel_format=first.format.name,
             layout=turned(layout, orientation),
-            color=color_of(first),
+            color=color,
             width=width,
             height=height,
             sample_aspect=Fraction(1),
@@ -76,7 +95,10 @@ class StillsReader:
             repairs=Repairs(),
             reliable=True,
             files=self._files,
+            has_alpha=carries_alpha(first.format.name) and not ignore_alpha,
+            first_color=color,
         )
+        self._maker = FrameMaker(self._info, ignore_alpha=ignore_alpha, notify=notify)
 
     @property
     def info(self) -> ClipInfo:
@@ -88,6 +110,11 @@ class StillsReader:
         start, stop = check_range(start, stop, self._info.timeline)
         for index in range(start, stop):
             yield self._load(index)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError when a picture holds other bytes than when the sequence was opened."""
+        require_unchanged(self._info.path, self._watch)
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames stop − 1 down to start."""
@@ -100,20 +127,21 @@ class StillsReader:
         check_frame(index, self._info.timeline)
         return self._load(index)
 
+    def _colored(self) -> Iterator[tuple[PixelLayout, ColorTags]]:
+        """Layout and tags of the pictures after the first that have colours."""
+        for path in self._files.paths[1:]:
+            with open_input(path) as container:
+                name = container.streams.video[0].codec_context.pix_fmt or "gray"
+            layout = layout_of(planar_format(name))
+            if layout is not None and layout.model != "gray":
+                yield layout, color_of(_decode_picture(path)[0])
+
     def _load(self, index: int) -> Frame:
         path = self._files.path(index)
         if path is None and self._files.gaps == "black":
-            return Frame(index, self._info.timeline[index], self._black_picture(), self._info.orientation, self._info.color)
-        path = path or self._files.held(index)
-        native, _ = _decode_picture(path)
-        orientation = orientation_of(native) or Orientation()
-        shape = (native.width, native.height) if orientation.transpose else (native.height, native.width)
-        if shape != self._info.shape:
-            raise MediaError(
-                f"{path.name} is {shape[1]}×{shape[0]}, the first is {self._info.width}×{self._info.height}",
-                hint="all pictures of a sequence must have one size",
-            )
-        return Frame(index, self._info.timeline[index], native, orientation, self._info.color)
+            return self._maker.frame(index, self._black_picture(), orientation=self._info.orientation)
+        native, _ = _decode_picture(path or self._files.held(index))
+        return self._maker.frame(index, native, orientation=orientation_of(native) or Orientation())
 
     def _black_picture(self) -> av.VideoFrame:
         """What stands for a missing picture: black, opaque, as the pictures are before they are turned."""
@@ -126,13 +154,43 @@ class StillsReader:
 def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
     """Decode one picture. EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated."""
     require_still(path)  # by content, before FFmpeg sees it
+    if is_animated(path, ".webp"):
+        raise MediaError(
+            f"{str(path)!r} is an animated WebP, which cannot be decoded", hint="export it as APNG or GIF, or as PNG pictures"
+        )
     with open_input(path) as container:
-        if path.suffix.lower() == ".exr":
-            container.streams.video[0].codec_context.options = {"apply_trc": "iec61966_2_1"}
+        context = container.streams.video[0].codec_context
+        is_exr = path.suffix.lower() == ".exr"
+        associated = is_exr and has_alpha(context.pix_fmt or "gray")
+        if is_exr and not associated:
+            context.options = {"apply_trc": "iec61966_2_1"}
         for frame in container.decode(video=0):
-            name = container.streams.video[0].codec_context.name
-            return frame, name
+            return _straight(frame) if associated else frame, context.name
     raise MediaError(f"{str(path)!r} is not a picture that can be decoded", hint="export it again as PNG")
+
+
+def _straight(frame: av.VideoFrame) -> av.VideoFrame:
+    """A picture of linear floats times their alpha, as EXR has it, as 16-bit R'G'B' with straight alpha.
+
+    Colours are divided by alpha first and encoded with the sRGB curve (IEC 61966-2-1) then: the other way round soft edges
+    become dark. Where alpha is 0 they stay as they are, which is light without a body.
+    """
+    planes = [
+        np.frombuffer(cast("Any", plane), np.float32).reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes
+    ]
+    green, blue, red, alpha = (np.nan_to_num(plane, nan=0.0, posinf=1e30, neginf=0.0) for plane in planes)
+    alpha = np.clip(alpha, 0, 1)
+    body = np.where(alpha > 0, alpha, 1)
+    codes = []
+    for plane in (red, green, blue):
+        light = np.clip(plane / body, 0, 1)
+        curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
+        codes.append(np.rint(curve * 65535).astype(np.uint16))
+    codes.append(np.rint(alpha * 65535).astype(np.uint16))
+    straight = frame_from(Picture(tuple(codes), PixelLayout("rgb", 16, has_alpha=True), ColorTags("gbr", "pc")))
+    straight.pts, straight.time_base = frame.pts, frame.time_base
+    put_tags(straight, color_of(frame))
+    return straight
 
 
 class StillsWriter:

@@ -6,7 +6,7 @@ The output is read by ffprobe, an independent program, where it is on PATH, and 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
+from vfx_matte.media.color_tags import tag_differs, writable_tags
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.numbered_files import NumberedFiles, names_in
@@ -33,13 +34,17 @@ _ENCODED_SLACK = Fraction(1024, 8000)
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What an output must show. times: exact seconds of every frame; tracks: its sound."""
+    """What an output must show. times: exact seconds of every frame; tracks: its sound.
+
+    keeps_range: full range must be full range; otherwise it may have become limited, as some formats ask for it.
+    """
 
     times: tuple[Fraction, ...]
     tracks: tuple[SoundTrack, ...]
     color: ColorTags
     sample_aspect: Fraction
     size: tuple[int, int]
+    keeps_range: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def verify_output(output: Path, expected: Expectation, *, thorough: bool = True,
         _check_count(found, expected),
         _check_times(found, expected, tolerance),
         _check_size(found, expected),
-        _check_color(found, expected),
+        _check_color(found, expected, output.suffix.lower()),
     ]
     checks += _check_sound(found, expected, MILLISECOND if exact else 2 * MILLISECOND)
     return VerifyReport(output, found.reader, tuple(checks))
@@ -195,11 +200,17 @@ def _reread_with_ffprobe(path: Path, found: _Found) -> None:
     shown = [packet for packet in seen["packets"] if "D" not in packet.get("flags", "") and "pts" in packet]
     found.times = sorted(int(packet["pts"]) * base for packet in shown)
     found.size = int(stream["width"]), int(stream["height"])
-    tags = (stream.get(key, "unknown") for key in ("color_space", "color_range", "color_primaries", "color_transfer"))
-    found.color = ColorTags(*(UNSPECIFIED if tag == "unknown" else tag for tag in tags))
+    found.color = _tags_seen(stream, found.color)
     aspect = stream.get("sample_aspect_ratio", "1:1").replace(":", "/")
     found.sample_aspect = Fraction(aspect) if not aspect.startswith("0/") and aspect != "N/A" else Fraction(1)
     found.reader = "ffprobe"
+
+
+def _tags_seen(stream: Mapping[str, str], color: ColorTags) -> ColorTags:
+    """The tags that ffprobe tells; where it tells none, as older ones do of PNG and RGB, those that PyAV saw."""
+    names = {"matrix": "color_space", "range": "color_range", "primaries": "color_primaries", "transfer": "color_transfer"}
+    seen = {name: stream.get(key, "unknown") for name, key in names.items()}
+    return replace(color, **{name: tag for name, tag in seen.items() if tag not in ("unknown", "reserved", "N/A")})
 
 
 def _check_count(found: _Found, expected: Expectation) -> Check:
@@ -228,19 +239,17 @@ def _check_size(found: _Found, expected: Expectation) -> Check:
     return Check("picture size", True, f"{width}×{height}, pixel shape {found.sample_aspect}")
 
 
-def _check_color(found: _Found, expected: Expectation) -> Check:
-    """Compare the tags that the output's pixels can have: RGB has no matrix, grey and RGB are full range by nature.
-
-    Full range that became limited is no difference: pictures are converted where the format asks for it, and the tag says so.
-    """
+def _check_color(found: _Found, expected: Expectation, suffix: str) -> Check:
+    """Compare the tags that the output's pixels and its kind of file can have: only Y'CbCr has a matrix and a range to tell."""
     names = ["primaries", "transfer"]
     if found.layout is not None and found.layout.model == "yuv":
         names += ["matrix", "range"]
-    if "range" in names and found.color.range == "tv" and (expected.color.range == "pc" or expected.color.matrix == "gbr"):
-        names.remove("range")
+    wanted = writable_tags(expected.color, codec=found.codec)
+    if wanted.matrix == "gbr" or (wanted.range == "pc" and found.color.range != "pc" and not expected.keeps_range):
+        wanted = replace(wanted, range=UNSPECIFIED)
     for name in names:
-        have, want = getattr(found.color, name), getattr(expected.color, name)
-        if want not in (UNSPECIFIED, "gbr", have):
+        have, want = getattr(found.color, name), getattr(wanted, name)
+        if want != "gbr" and tag_differs(name, have, want, codec=found.codec, suffix=suffix):
             return Check("colour tags", False, f"{name} is {have}, the source has {want}")
     return Check("colour tags", True, ", ".join(f"{name} {getattr(found.color, name)}" for name in names))
 

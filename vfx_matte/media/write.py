@@ -28,6 +28,9 @@ from vfx_matte.media.stated import put_chapters, timebase_of
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
 
+_X265_DELAY = 3
+"""Of a clip of up to so many frames libx265 (4.1) gives decoding times made of memory that it never set."""
+
 
 def output_time_base(timeline: Timeline, plan: EncodePlan) -> Fraction:
     """The time base frames are encoded in: the source's own, written as 1/n because MP4 tracks count in whole n-ths."""
@@ -56,11 +59,13 @@ class VideoWriter:
         """
         self.path = path
         self.plan = plan
+        self._tags = plan.tags
         self._source = source
         self._base = output_time_base(source.timeline, plan)
         self._shift = source.origin
         self._tail = source.timeline.pts[1:][-2:]
         self._durations: dict[int, int] = {}
+        self._count = 0
         self._sound: SoundCopier | None = None
         self._output: av.container.OutputContainer | None = None
         self._fields: _FieldMarker | None = None
@@ -129,7 +134,7 @@ class VideoWriter:
         context.sample_aspect_ratio = source.sample_aspect
         stream.sample_aspect_ratio = source.sample_aspect
         context.thread_count = 0
-        put_tags(context, plan.color)
+        put_tags(context, self._tags)
         if self._keeps_fields:
             context.field_order = next(code for code, name in FIELD_ORDERS.items() if name == source.field_order)
             self._fields = _FieldMarker(stream, top_first=source.field_order in ("tt", "bt"))
@@ -144,14 +149,15 @@ class VideoWriter:
         try:
             planar = as_layout(picture, self.plan.layout, color=self.plan.color)
             frame = packed(frame_from(planar, pad_to_even=self.plan.pad_to_even), self.plan.pixel_format)
-            put_tags(frame, self.plan.color)
+            put_tags(frame, self._tags)
             exact = time.start - self._shift
             frame.pts = round(exact / self._base)
             frame.time_base = self._base
+            self._count += 1
             self._durations[frame.pts] = round(time.duration * time.time_base / self._base)
             if self._fields:
                 frame = self._fields.mark(frame)
-            if time.pts in self._tail:
+            if time.pts in self._tail and self._count > 1:  # the first one has nothing to be predicted from
                 # MP4 takes its end from the packet that is coded last; without B-frames there, that is the last one shown.
                 frame.pict_type = PictureType.P
             if self._sound:
@@ -170,7 +176,10 @@ class VideoWriter:
     def _finish(self) -> None:
         assert self._output is not None
         try:
-            self._mux(self._stream.encode(None))
+            last = self._stream.encode(None)
+            if self.plan.codec == "libx265" and self._count <= _X265_DELAY:
+                _order(last)
+            self._mux(last)
             if self._sound:
                 self._sound.pump(None)
             self._output.close()
@@ -198,6 +207,15 @@ class VideoWriter:
             if self._sound:
                 self._sound.__exit__(None, None, None)
             self._discard()
+
+
+def _order(packets: list[av.Packet[av.VideoStream]]) -> None:
+    """Give packets decoding times that rise and are not after their pictures' times."""
+    coded = [packet for packet in packets if packet.pts is not None]
+    shown = sorted(packet.pts for packet in packets if packet.pts is not None)
+    early = max((time - (packet.pts or 0) for time, packet in zip(shown, coded, strict=True)), default=0)
+    for time, packet in zip(shown, coded, strict=True):
+        packet.dts = time - early
 
 
 class _FieldMarker:

@@ -100,6 +100,10 @@ class ConformedClip(SegmentedClip):
         known = set(self.store.manifest.done_frames())
         return [number for number, index in enumerate(self.indices) if index in known]
 
+    def shows(self, frame_index: int) -> int:
+        """The source frame that a frame shows."""
+        return self.indices[frame_index]
+
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
         index = self.indices[frame_index]
@@ -140,10 +144,16 @@ def conform(
     rate = fps or nearest_standard_rate(info.timeline)
     starts = [track.start for track in info.audio if track.start is not None]
     frame_map = on_grid(info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None)
-    with atomic_files(folder, stale=MAP_NAMES) as part, Sketches() as pictures, Sketches() as masks:
+    with (
+        atomic_files(folder, stale=MAP_NAMES) as part,
+        Sketches() as pictures,
+        Sketches() as masks,
+        Sketches() as alphas,
+    ):
         work = _Work(
-            clip=clip, reader=ConformedReader(reader, frame_map, sketches=pictures, notify=reporter.notify),
-            frame_map=frame_map, pictures=pictures, masks=masks, look=look, shown=shown,
+            clip=clip,
+            reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas, notify=reporter.notify),
+            frame_map=frame_map, pictures=pictures, masks=masks, alphas=alphas, look=look, shown=shown,
             encode=replace(encode, target=target or encode.target), folder=part, final=folder, reporter=reporter,
         )  # fmt: skip
         made: dict[str, RenderResult] = {}
@@ -195,7 +205,7 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
 class _Work:
     """What all outputs of one run have in common. folder: where they are made; final: where they belong.
 
-    pictures, masks: sketches of what was decoded, by source frame.
+    pictures, masks, alphas: sketches of what was decoded, by source frame.
     """
 
     clip: SourceClip | SegmentedClip
@@ -203,6 +213,7 @@ class _Work:
     frame_map: ConformMap
     pictures: Sketches
     masks: Sketches
+    alphas: Sketches
     look: Look
     shown: ConformLook
     encode: EncodeOptions
@@ -239,12 +250,13 @@ class _Work:
         """What compares a finished file with the frame map."""
 
         def compare(output: Path) -> list[Check]:
-            checks = [check_constant_rate(output, self.frame_map)]
+            checks, notify = [check_constant_rate(output, self.frame_map)], self.reporter.notify
             if (kind, style) == ("maskvideo", "luma"):
-                checks.append(check_frames(output, self.frame_map, self.masks, notify=self.reporter.notify))
+                checks.append(check_frames(output, self.frame_map, self.masks, alphas=self.alphas, notify=notify))
             elif kind != "maskvideo":
                 inside = None if kind in ("source", "overlay") else self.masks
-                checks.append(check_frames(output, self.frame_map, self.pictures, inside=inside, notify=self.reporter.notify))
+                alphas = self.alphas if kind in ("alpha", "greenback") else None
+                checks.append(check_frames(output, self.frame_map, self.pictures, inside=inside, alphas=alphas, notify=notify))
             return checks
 
         return compare

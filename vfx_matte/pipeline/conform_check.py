@@ -47,7 +47,7 @@ def verify_conformed(output: Path, source: Path, map_file: Path, *, reporter: Re
     if saved.files.get(output.name) in SHOWS_PICTURES:
         with Sketches() as pictures, reporter.progress("compare", frame_map.source_count) as step:
             for frame in reader.frames():
-                pictures.put(frame.index, sketch_of(frame.picture))
+                pictures.put(frame.index, sketch_of(frame.picture, frame.alpha))
                 step()
             checks.append(check_frames(output, frame_map, pictures, notify=notify))
     return replace(report, checks=(*report.checks, *checks))

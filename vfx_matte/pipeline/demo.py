@@ -82,7 +82,7 @@ def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> Demo
     ways = (_seen_on_green, _seen_as_white, _seen_as_alpha, None)
     rows += [_checked_row(scene, clip, result, see, reporter) for result, see in zip(results, ways, strict=True)]
     sheet = segmented.folder / "contact-sheet.png"
-    save_picture(sheet, _contact_sheet(segmented, [result.output for result in results], reporter))
+    save_picture(sheet, _contact_sheet(segmented, [result.output for result in results]))
     return DemoResult(clip, tuple(rows), sheet)
 
 
@@ -109,13 +109,17 @@ def _checked_row(
     timing = next(check.detail for check in report.checks if check.name == "timestamps")
     overlap = "–"
     if see is not None:
-        overlap = _mean_iou(scene, (see(frame) for frame in open_clip(result.output, notify=reporter.notify).frames()))
+        overlap = _mean_iou(scene, (see(frame) for frame in open_clip(result.output, notify=_silent).frames()))
     return DemoRow(result.output, result.encoding, f"{timing} (read by {report.reader})", overlap)
+
+
+def _silent(line: str) -> None:
+    """What our own outputs are like needs no notice."""
 
 
 def _seen_on_green(frame: Frame) -> Mask:
     """What an editor's chroma key would keep: pixels that are not clearly greener than red and blue."""
-    red, green, blue = (frame.image[..., channel].astype(np.int16) for channel in range(3))
+    red, green, blue = (frame.colors[..., channel].astype(np.int16) for channel in range(3))
     return np.asarray(green - np.maximum(red, blue) < 100, np.uint8)
 
 
@@ -129,15 +133,15 @@ def _seen_as_alpha(frame: Frame) -> Mask:
     return np.asarray(alpha > np.iinfo(alpha.dtype).max // 2, np.uint8)
 
 
-def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path], reporter: Reporter) -> Image:
+def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path]) -> Image:
     """Source and outputs at a few moments, read back from the files."""
     timeline = segmented.info.timeline
     indices = np.linspace(0, len(timeline) - 1, SHEET_COLUMNS).round().astype(int).tolist()
     rows = [("source", [segmented.reader.frame(index).image for index in indices])]
     for output in outputs:
-        reader = open_clip(output, notify=reporter.notify)
+        reader = open_clip(output, notify=_silent)
         frames = [reader.frame(index) for index in indices]
-        shown = [frame.image if frame.alpha is None else checkerboard(frame.image, frame.alpha) for frame in frames]
+        shown = [frame.colors if frame.alpha is None else checkerboard(frame.colors, frame.alpha) for frame in frames]
         rows.append((output.name, shown))
     labels = [f"frame {index}, {timeline[index].seconds:.3f} s" for index in indices]
     return contact_sheet(rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="vfx-matte demo")

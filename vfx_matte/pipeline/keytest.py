@@ -33,7 +33,7 @@ from vfx_matte.pipeline.keytest_sheet import Closeup, keytest_sheet, worst_place
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.project import SegmentedClip, sheet_path
-from vfx_matte.pipeline.render import working_layout
+from vfx_matte.pipeline.render import seen, working_layout
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text
 from vfx_matte.workspace import save_picture
@@ -262,21 +262,22 @@ class _Test:
                 step()
 
     def _green(self, frame: Frame, way: _Way, folder: Path) -> Picture:
-        matte = self._matte(frame, folder)
+        cut, matte = self._mattes(frame, folder)
         layout, tags = working_layout(way.plan, self.clip.info) if way.plan else _bare(self.clip.info.color)
         picture = as_layout(frame.picture, layout, color=tags)
         on_device = picture.with_planes(tuple(to_device(plane, self.look.device) for plane in picture.planes))
-        return composite.over_color(self.mattes.subject(on_device, matte), matte, self.color)
+        return composite.over_color(self.mattes.subject(on_device, cut), matte, self.color)
 
-    def _matte(self, frame: Frame, folder: Path) -> Matte:
-        """A frame's matte: made by the first way, in the frames' order, and kept for the others."""
-        place = _place(folder, frame.index)
+    def _mattes(self, frame: Frame, folder: Path) -> tuple[Matte, Matte]:
+        """A frame's matte, and what it shows of the frame: made by the first way, in order, and kept for the others."""
+        place, device = _place(folder, frame.index), self.look.device
         if place.exists():
             with np.load(place) as saved:
-                return Matte(to_device(saved["alpha"], self.look.device))
-        matte = self.mattes.of(frame.index, self.clip.mask(frame.index), lambda: frame.image)
-        np.savez_compressed(place, alpha=to_numpy(matte.alpha))
-        return matte
+                return Matte(to_device(saved["cut"], device)), Matte(to_device(saved["alpha"], device))
+        cut = self.mattes.of(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
+        matte = seen(frame, cut)
+        np.savez_compressed(place, cut=to_numpy(cut.alpha), alpha=to_numpy(matte.alpha))
+        return cut, matte
 
     def _encoded(
         self, way: _Way, path: Path, folder: Path, step: Callable[[], None]

@@ -18,7 +18,7 @@ from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.outputs import RenderResult, keep_verified, notify_empty, shots
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip
-from vfx_matte.pipeline.render import check_request
+from vfx_matte.pipeline.render import check_request, may_hide, seen
 from vfx_matte.pipeline.report import Reporter
 
 ENCODING = "EXR files, half float, one layer an object"
@@ -45,6 +45,7 @@ def render_layers(
     check_request(clip, folder, look)
     look = with_edges(clip, look, reporter)
     started, count, objects = clock.monotonic(), len(clip.info.timeline), chosen_objects(clip, look)
+    clip.store.check_masks()
     empty = 0
     with (
         AtomicFolder(folder, stranger=partial(stranger, names)) as place,
@@ -60,8 +61,9 @@ def render_layers(
                 writer.write(index, layers, together.alpha, full=together.full)
                 empty += not has_mask
                 step()
+        clip.check_unchanged()
         verified = keep_verified(place, partial(verify_layers, place.part, names, count, tuple(map(layer_name, objects))))
-    clip.record(folder, "EXR layers", {"encoding": ENCODING})
+    clip.record(folder, "EXR layers", {"encoding": ENCODING}, reporter)
     notify_empty(empty, count, reporter)
     return RenderResult(output, ENCODING, count, empty, verified, clock.monotonic() - started)
 
@@ -69,7 +71,7 @@ def render_layers(
 def _mattes(clip: SegmentedClip, objects: tuple[int, ...], look: Look) -> Iterator[tuple[Matte, dict[int, Matte], bool]]:
     together = Mattes(clip, look)
     single = {one: together.alone(one) for one in objects}
-    with closing(shots(clip, decode=together.needs_picture)) as every:
+    with closing(shots(clip, decode=together.needs_picture or may_hide(clip.info))) as every:
         for shot in every:
-            singles = {one: mattes.of(shot.index, shot.mask, shot.image) for one, mattes in single.items()}
-            yield together.of(shot.index, shot.mask, shot.image), singles, shot.mask is not None
+            singles = {one: seen(shot, mattes.of(shot.index, shot.mask, shot.image)) for one, mattes in single.items()}
+            yield seen(shot, together.of(shot.index, shot.mask, shot.image)), singles, shot.mask is not None

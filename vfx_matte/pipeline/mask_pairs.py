@@ -75,7 +75,7 @@ class Film:
         """Decode in order."""
         chosen = frozenset(wanted)
         frames = self.reader.frames(min(chosen), max(chosen) + 1) if chosen else iter(())
-        return (_without_noise(MaskPicture(frame.image)) for frame in frames if frame.index in chosen)
+        return (_without_noise(MaskPicture(frame.colors)) for frame in frames if frame.index in chosen)
 
 
 def _without_noise(picture: MaskPicture) -> MaskPicture:

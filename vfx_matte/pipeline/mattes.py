@@ -28,7 +28,6 @@ class Mattes:
         self._last: tuple[int, Matte] | None = None
         self._estimator = open_estimator(look.edges.method, weights=look.weights) if look.edges.needs_picture else None
         self._stabilizer = Stabilizer(look.stabilize)
-        self._next = 0
 
     def alone(self, object_id: int) -> Mattes:
         """The same for one object: with a memory of its own, but with this one's network, where there is one."""
@@ -49,20 +48,20 @@ class Mattes:
         return self._look.edges.needs_picture or self._look.stabilize > 0
 
     def of(self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None = None) -> Matte:
-        """Alpha of the chosen objects on one frame, on the look's device; frames come in order.
+        """Alpha of the chosen objects on one frame, on the look's device; frames come in order, and a held one is made once.
 
         mask: the frame's, None = it has none and nothing is shown. image: gives its picture, uint8 (H, W, 3); called only
         when it is needed. Raises WorkspaceError when a soft result is damaged, ValueError when a needed picture is not given.
         """
-        if self._last is None or self._last[0] != frame_index:
-            self._last = frame_index, self._made(frame_index, mask, image)
+        shown = self._clip.shows(frame_index)
+        if self._last is None or self._last[0] != shown:
+            self._last = shown, self._made(frame_index, mask, image)
         return self._last[1]
 
     def _made(self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None) -> Matte:
         look = self._look
-        if frame_index != self._next:
+        if self._last is None or frame_index == 0 or self._clip.shows(frame_index - 1) != self._last[0]:
             self._stabilizer.reset()
-        self._next = frame_index + 1
         if mask is None:
             self._stabilizer.reset()
             return Matte(to_device(np.zeros(self._clip.info.shape, np.uint8), look.device))

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from vfx_matte.atomic import AtomicFile, AtomicFolder
+from vfx_matte.backend import Array
+from vfx_matte.composite import over_black
 from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.formats import EncodePlan
@@ -46,12 +48,16 @@ class RenderResult:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One frame on its way into the outputs. mask: None where it has none; frame: None where no output looks at pictures."""
+    """One frame on its way into the outputs. mask: None where it has none; frame: None where no output looks at pictures.
+
+    shows: number of the clip's own frame that is seen; the same as before while a frame is held.
+    """
 
     index: int
     time: FrameTime
     mask: Mask | None
     frame: Frame | None
+    shows: int
 
     @property
     def picture(self) -> Picture:
@@ -62,8 +68,13 @@ class Shot:
 
     @property
     def image(self) -> Callable[[], Image] | None:
-        """What gives the frame as uint8 (H, W, 3)."""
-        return None if self.frame is None else partial(getattr, self.frame, "image")
+        """What gives the frame's colours, without regard to its alpha, as uint8 (H, W, 3)."""
+        return None if self.frame is None else partial(getattr, self.frame, "colors")
+
+    @property
+    def alpha(self) -> Array | None:
+        """The frame's own alpha; None where it is opaque, or not decoded."""
+        return None if self.frame is None else self.frame.alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +84,7 @@ class PlannedOutput:
     plan: how it is encoded, None = as PNG files in a folder, called as `names` says. label: what it is, for people.
     compose: gives the picture that it shows, frames in order. decodes: whether `compose` looks at pictures of the clip.
     sound: whether it gets the clip's.
+    moves: whether it may change while a frame of the clip is held; otherwise a held frame is composed once.
     more_checks: of a finished file, beyond what is verified of every output; it raises MediaError as that does.
     """
 
@@ -81,6 +93,7 @@ class PlannedOutput:
     label: str
     compose: Callable[[Shot], Picture]
     decodes: bool = True
+    moves: bool = False
     sound: bool = True
     more_checks: Callable[[Path], Sequence[Check]] | None = None
     names: NumberedFiles = USUAL_NAMES
@@ -98,13 +111,14 @@ def write_outputs(clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporte
     NAME.failed-verification beside them.
     """
     started, count = clock.monotonic(), len(clip.info.timeline)
+    clip.store.check_masks()
     every = shots(clip, decode=any(one.decodes for one in outputs))
-    made, empty = _made(clip.info, every, outputs, reporter)
+    made, empty = _made(clip.info, every, outputs, clip.check_unchanged, reporter)
     for one, (_, tracks) in zip(outputs, made, strict=True):
         facts: dict[str, str | bool] = {"encoding": one.encoding}
         if one.plan is not None:
             facts["sound"] = bool(tracks)
-        clip.record(one.path, one.label, facts)
+        clip.record(one.path, one.label, facts, reporter)
     notify_empty(empty, count, reporter)
     seconds = clock.monotonic() - started
     return [
@@ -124,11 +138,9 @@ def write_source(
 ) -> RenderResult:
     """Encode a clip as it is, which needs no masks, and verify it. Raises OutputError, MediaError or VerifyError."""
     started, info = clock.monotonic(), reader.info
-    output = PlannedOutput(
-        path=path, plan=plan, label="source", compose=lambda shot: shot.picture, sound=sound, more_checks=more_checks
-    )
-    every = (Shot(frame.index, frame.time, None, frame) for frame in reader.frames())
-    ((report, _),), _ = _made(info, every, [output], reporter)
+    output = PlannedOutput(path=path, plan=plan, label="source", compose=_opaque, sound=sound, more_checks=more_checks)
+    every = (Shot(frame.index, frame.time, None, frame, frame.index) for frame in reader.frames())
+    ((report, _),), _ = _made(info, every, [output], reader.check_unchanged, reporter)
     return RenderResult(path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started)
 
 
@@ -136,11 +148,11 @@ def shots(clip: SegmentedClip, *, decode: bool) -> Generator[Shot, None, None]:
     """Every frame of a clip; its pictures only when they are decoded, in a thread of their own."""
     if not decode:
         for index, time in enumerate(clip.info.timeline):
-            yield Shot(index, time, clip.mask(index), None)
+            yield Shot(index, time, clip.mask(index), None, clip.shows(index))
         return
     with closing(ahead(clip.reader.frames())) as frames:
         for frame in frames:
-            yield Shot(frame.index, frame.time, clip.mask(frame.index), frame)
+            yield Shot(frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index))
 
 
 def keep_verified(place: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]) -> VerifyReport:
@@ -170,7 +182,11 @@ def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
 
 
 def _made(
-    info: ClipInfo, every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
+    info: ClipInfo,
+    every: Generator[Shot, None, None],
+    outputs: Sequence[PlannedOutput],
+    check_unchanged: Callable[[], None],
+    reporter: Reporter,
 ) -> tuple[list[tuple[VerifyReport, list[SoundTrack]]], int]:
     """Write, verify and name every output. The report and the sound of each, and the number of frames that had no mask."""
     with ExitStack() as held:
@@ -181,6 +197,7 @@ def _made(
             held.enter_context(places[-1].named())
         made = [replace(one, path=place.part) for one, place in zip(outputs, places, strict=True)]
         tracks, empty = _written(info, every, made, reporter)
+        check_unchanged()
         reports, failures = [], list[VfxMatteError]()
         for one, place, sound in zip(made, places, tracks, strict=True):
             try:
@@ -219,9 +236,22 @@ def _written(
 def _composed(
     every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]
 ) -> Iterator[tuple[list[Picture], FrameTime, bool]]:
+    pictures: list[Picture] = []
+    held: int | None = None
     with closing(every):
         for shot in every:
-            yield [one.compose(shot) for one in outputs], shot.time, shot.mask is not None
+            still = pictures if shot.shows == held else [None] * len(outputs)
+            pictures = [
+                one.compose(shot) if picture is None or one.moves else picture
+                for one, picture in zip(outputs, still, strict=True)
+            ]
+            held = shot.shows
+            yield pictures, shot.time, shot.mask is not None
+
+
+def _opaque(shot: Shot) -> Picture:
+    """The frame as it was decoded, black where its own alpha hides it: nothing of that alpha gets into the file."""
+    return over_black(shot.picture, shot.alpha)
 
 
 def _writer(info: ClipInfo, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
@@ -235,7 +265,7 @@ def _verified(info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], r
     if output.plan is None:
         report = verify_stills(output.path, len(info.timeline), output.names)
     else:
-        expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color)
+        expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color, keeps_range=True)
         report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)
     if not report.ok or output.more_checks is None:
         return report

@@ -201,6 +201,13 @@ class _Work:
                 f"For {self.rate} frames a second the source's {found.source_count} frames became {len(found.indices)}: "
                 f"{found.duplicated} repeat a picture{held}, {found.dropped} pictures are left out."
             )
+        ends = [track.end for track in info.audio if track.end is not None] if self.encode.sound else []
+        longer = max(ends, default=found.timeline.end) - found.timeline.end
+        if longer > 1 / fps:
+            self._remark(
+                f"The sound goes on for {float(longer):.2f} s after the last picture: the timeline ends with the picture, "
+                "the file has all of it."
+            )
 
     # ------------------------------------------------------------ files
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.backend import Notify
-from vfx_matte.errors import InputError, UsageError, WorkspaceError
+from vfx_matte.errors import InputError, OutputError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
@@ -16,7 +16,17 @@ from vfx_matte.media.sequence_files import has_pictures, is_sequence, sequence_f
 from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import shell_command
-from vfx_matte.workspace import ClipWorkspace, MaskStore, OutputRecord, ReferenceRecord, Scalar, Soft, Workspace, clip_name
+from vfx_matte.workspace import (
+    ClipWorkspace,
+    MaskStore,
+    OutputRecord,
+    ReferenceRecord,
+    Scalar,
+    Soft,
+    SourceStamp,
+    Workspace,
+    clip_name,
+)
 
 GAPS_SETTING = "gaps"
 """The setting of runs on a sequence whose missing numbers are not held."""
@@ -90,6 +100,10 @@ class SegmentedClip:
         """The frames that have a mask, ascending."""
         return sorted(self.store.manifest.done_frames())
 
+    def shows(self, frame_index: int) -> int:
+        """Which frame of the clip's own file a frame shows: itself, unless frames are held or left out."""
+        return frame_index
+
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
         mask = self.store.get(frame_index)
@@ -110,9 +124,17 @@ class SegmentedClip:
                 hint="segment the clip again with --fresh",
             )
 
-    def record(self, output: Path, kind: str, settings: Mapping[str, Scalar]) -> None:
-        """Note in the manifest that an output was written."""
-        self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
+    def check_unchanged(self) -> None:
+        """Raise MediaError or WorkspaceError when the clip or its masks are others than when they were opened."""
+        self.reader.check_unchanged()
+        self.store.check_unchanged()
+
+    def record(self, output: Path, kind: str, settings: Mapping[str, Scalar], reporter: Reporter) -> None:
+        """Note in the manifest that an output was written; where that cannot be, say so, as the output itself is there."""
+        try:
+            self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
+        except OutputError as error:
+            reporter.notify(f"{output.name} is finished, but not noted in the workspace: {error.message}")
 
 
 def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path | None) -> Path:
@@ -129,8 +151,24 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
         if manifest is None:
             raise UsageError("no clip is given and none has been segmented yet", hint="name a clip: vfx-matte COMMAND CLIP")
         known = manifest.source.path
-        return _existing(known, source, Path(known.name), source / known.name)
+        places = (known, Path(known.name), source / known.name)
+        if not any(place.exists() or is_sequence(place) for place in places) and (found := _renamed(manifest.source, source)):
+            return found
+        return _existing(known, source, *places[1:])
     return _existing(clip, source)
+
+
+def _renamed(known: SourceStamp, source: Path) -> Path | None:
+    """A file with the bytes of a clip whose own name is gone, in its folder, the working directory or `source`."""
+    for folder in (known.path.parent, Path(), source):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if (
+                path.is_file()
+                and path.stat().st_size == known.size_bytes
+                and SourceStamp.of(path).fingerprint == known.fingerprint
+            ):
+                return path
+    return None
 
 
 def _existing(clip: Path, source: Path, *moved: Path) -> Path:
@@ -144,18 +182,26 @@ def _existing(clip: Path, source: Path, *moved: Path) -> Path:
 
 
 def open_source(
-    path: Path, *, fps: Fraction | None = None, usual_fps: Fraction | None = None, gaps: str = "hold", reporter: Reporter
+    path: Path,
+    *,
+    fps: Fraction | None = None,
+    usual_fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter,
 ) -> SourceClip:
     """Open a clip.
 
     fps: rate of an image sequence; UsageError when it is given for a video, which has its own time. usual_fps: the rate of
     sequences when `fps` is None, without meaning for videos. gaps: what stands for missing numbers of a sequence.
+    ignore_alpha: read it as opaque.
     """
     rate = fps or (usual_fps if is_sequence(path) else None)
-    return SourceClip(path, open_clip(path, fps=rate, gaps=gaps, notify=reporter.notify), reporter.notify)
+    reader = open_clip(path, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha, notify=reporter.notify)
+    return SourceClip(path, reader, reporter.notify)
 
 
-def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> SegmentedClip:
+def open_segmented(path: Path, *, workspace: Path, ignore_alpha: bool = False, reporter: Reporter) -> SegmentedClip:
     """Open a clip together with its masks. Raises WorkspaceError when it has not been segmented, or has changed since."""
     place = Workspace(workspace).find(path)
     if place is None:
@@ -166,7 +212,7 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
     store = place.mask_store()
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
     gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
-    clip = open_source(path, fps=fps, gaps=gaps, reporter=reporter)
+    clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
     if clip.info.timeline != store.manifest.timeline:
         raise WorkspaceError(f"{str(path)!r} is not the clip its masks were made for", hint="segment it again with --fresh")
     if not store.manifest.is_complete:
@@ -175,12 +221,18 @@ def open_segmented(path: Path, *, workspace: Path, reporter: Reporter) -> Segmen
 
 
 def open_segmented_or_source(
-    path: Path, *, workspace: Path, usual_fps: Fraction | None = None, gaps: str = "hold", reporter: Reporter
+    path: Path,
+    *,
+    workspace: Path,
+    usual_fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter,
 ) -> SegmentedClip | SourceClip:
     """Open a clip with its masks where it has some, otherwise the clip alone. Raises as `open_segmented` does."""
     if Workspace(workspace).find(path) is None:
-        return open_source(path, usual_fps=usual_fps, gaps=gaps, reporter=reporter)
-    return open_segmented(path, workspace=workspace, reporter=reporter)
+        return open_source(path, usual_fps=usual_fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+    return open_segmented(path, workspace=workspace, ignore_alpha=ignore_alpha, reporter=reporter)
 
 
 def refuse_to_replace(place: Path, output: Path, what: str) -> None:

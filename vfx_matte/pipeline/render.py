@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte import composite
-from vfx_matte.backend import Array, Device, to_device
+from vfx_matte.backend import Array, Device, to_device, xp
 from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
 from vfx_matte.keycolor import parse_color
-from vfx_matte.masks import RGB, Mask
+from vfx_matte.masks import RGB, Mask, Matte
 from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.layers import is_layers
 from vfx_matte.media.numbered_files import PNG, USUAL_NAMES, NumberedFiles, is_folder, is_numbered, numbered_files
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.read import Frame
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.channels import describe_channels, object_channels
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mask_style
@@ -182,14 +183,15 @@ class Planner:
 
         def compose(shot: Shot) -> Picture:
             picture = _on_device(as_layout(shot.picture, working, color=tags), look.device)
-            matte = mattes.of(shot.index, shot.mask, shot.image)
-            picture = mattes.subject(picture, matte)
+            cut = mattes.of(shot.index, shot.mask, shot.image)
+            picture, matte = mattes.subject(picture, cut), seen(shot, cut)
             if backdrop is not None:
                 shown = backdrop.picture_at(shot.time.start - info.timeline.start)
                 return composite.over_picture(picture, matte, _on_device(shown, look.device))
             return composite.over_color(picture, matte, color)
 
-        return self._planned(path, plan, names, label="green screen", compose=compose, sound=encode.sound)
+        moves = backdrop is not None and backdrop.moves
+        return self._planned(path, plan, names, label="green screen", compose=compose, moves=moves, sound=encode.sound)
 
     def alpha(self, output: Path | None, *, premultiplied: bool = False, look: Look, encode: EncodeOptions) -> PlannedOutput:
         """The subject cut out with alpha: a video, or RGBA PNG files in a folder."""
@@ -209,8 +211,8 @@ class Planner:
 
         def compose(shot: Shot) -> Picture:
             picture = _on_device(as_layout(shot.picture, opaque), mattes.look.device)
-            matte = mattes.of(shot.index, shot.mask, shot.image)
-            return composite.with_alpha(mattes.subject(picture, matte), matte, premultiplied=premultiplied)
+            cut = mattes.of(shot.index, shot.mask, shot.image)
+            return composite.with_alpha(mattes.subject(picture, cut), seen(shot, cut), premultiplied=premultiplied)
 
         return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound)
 
@@ -228,8 +230,9 @@ class Planner:
         plan = self._plan(path, layout, info.color, encode) if names is None else None
 
         def compose(shot: Shot) -> Picture:
-            shown = _ids(clip, shot.mask, smooth, look.objects)
-            return composite.overlay(shot.picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
+            shown = composite.seen_ids(_ids(clip, shot.mask, smooth, look.objects), shot.alpha)
+            picture = composite.over_black(shot.picture, shot.alpha)
+            return composite.overlay(picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
 
         return self._planned(path, plan, names, label="overlay", compose=compose, sound=encode.sound)
 
@@ -237,7 +240,8 @@ class Planner:
         """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in each channel, as
         `object_channels` says).
 
-        The source's pictures are decoded only when edges are found in them; else its times, sound and colour tags are used.
+        Ids stay where the clip's own alpha is at least a half. The source's pictures are decoded only when edges are found in
+        them, or when they may have alpha; else its times, sound and colour tags are used.
         """
         clip, info = self._clip, self._clip.info
         path, encode = _deliver("maskvideo", clip, output, output.name, encode, reporter=self._reporter)
@@ -256,9 +260,11 @@ class Planner:
             smooth, plan = _smooth(look), self._plan(path, layout, color, encode) if names is None else None
 
             def painted(shot: Shot) -> Picture:
-                return composite.painted(_ids(clip, shot.mask, smooth, look.objects), clip.palette)
+                ids = _ids(clip, shot.mask, smooth, look.objects)
+                return composite.painted(composite.seen_ids(ids, shot.alpha), clip.palette)
 
-            return self._planned(path, plan, names, label="mask video", compose=painted, decodes=False, sound=encode.sound)
+            decodes = may_hide(info)
+            return self._planned(path, plan, names, label="mask video", compose=painted, decodes=decodes, sound=encode.sound)
         together = self._of(look)
         plan = self._plan(path, layout, color, encode) if names is None else None
         if plan is not None:
@@ -267,13 +273,13 @@ class Planner:
 
         def compose(shot: Shot) -> Picture:
             if style == "luma":
-                return composite.luma_matte(together.of(shot.index, shot.mask, shot.image), layout, color)
-            mattes = {channel: one.of(shot.index, shot.mask, shot.image) for channel, one in single.items()}
+                matte = seen(shot, together.of(shot.index, shot.mask, shot.image))
+                return composite.luma_matte(matte, layout, color)
+            mattes = {channel: seen(shot, one.of(shot.index, shot.mask, shot.image)) for channel, one in single.items()}
             return composite.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
 
-        return self._planned(
-            path, plan, names, label="mask video", compose=compose, decodes=together.needs_picture, sound=encode.sound
-        )
+        decodes = together.needs_picture or may_hide(info)
+        return self._planned(path, plan, names, label="mask video", compose=compose, decodes=decodes, sound=encode.sound)
 
     def _names(self, path: Path, encode: EncodeOptions, *, folders: bool = False) -> NumberedFiles | None:
         """How the files of an output are numbered; None when it is one file. folders: a folder's name is enough."""
@@ -290,11 +296,12 @@ class Planner:
         label: str,
         compose: Callable[[Shot], Picture],
         decodes: bool = True,
+        moves: bool = False,
         sound: bool,
     ) -> PlannedOutput:
         folder = path if names is None else numbered_files(path, self._clip.info)[0]
         return PlannedOutput(
-            path=folder, plan=plan, label=label, compose=compose, decodes=decodes, sound=sound,
+            path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves, sound=sound,
             names=names or USUAL_NAMES,
         )  # fmt: skip
 
@@ -337,6 +344,17 @@ def working_layout(plan: EncodePlan, info: ClipInfo) -> tuple[PixelLayout, Color
     if (have.model, want.model) == ("yuv", "yuv") and sum(want.chroma_shift) < sum(have.chroma_shift):
         return replace(want, has_alpha=False), plan.color
     return have, info.color
+
+
+def may_hide(info: ClipInfo) -> bool:
+    """Whether pictures of a clip may have alpha of their own; those of a sequence may differ."""
+    return info.has_alpha or info.container == "image sequence"
+
+
+def seen(shot: Shot | Frame, cut: Matte) -> Matte:
+    """What a matte shows of a frame: no more than the clip's own alpha does."""
+    alpha = shot.alpha
+    return cut if alpha is None else composite.seen_through(cut, xp(cut.alpha).asarray(alpha))
 
 
 def _on_device(picture: Picture, device: Device) -> Picture:

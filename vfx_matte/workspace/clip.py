@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import without_unprintable
-from vfx_matte.workspace.files import Soft, load_mask, load_soft
+from vfx_matte.workspace.files import Soft, load_mask, load_soft, write_text
 from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import (
     Manifest,
@@ -29,6 +31,9 @@ from vfx_matte.workspace.manifest import (
 from vfx_matte.workspace.run import SegmentRun
 
 LOCK_NAME = ".segment.lock"
+
+LATEST_NAME = ".latest.json"
+"""In a workspace: which clip was segmented last. Clocks go backwards, so times alone do not tell."""
 
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))})
 _BESIDE_NUMBERS = "._- "
@@ -87,6 +92,11 @@ class ClipWorkspace:
     def soft_path(self, object_id: int, number: int) -> Path:
         """Where the probability of one object on the frame with this number is."""
         return self.soft_folder(object_id) / f"{number:07d}.png"
+
+    def note_latest(self, source: SourceStamp) -> None:
+        """Note that this clip is the one segmented last. Raises OutputError."""
+        facts = {"folder": self.folder.name, "source": str(source.path), "fingerprint": source.fingerprint}
+        write_text(self.folder.parent / LATEST_NAME, json.dumps(facts, ensure_ascii=False) + "\n")
 
     def output_path(self, name: str) -> Path:
         """Where an output of this name belongs, e.g. "greenback.mp4"."""
@@ -204,14 +214,47 @@ class MaskStore:
         self.clip = clip
         self.manifest = manifest
         self._done = frozenset(manifest.done_frames())
+        self._opened = self._state()
 
     def get(self, frame_index: int) -> Mask | None:
-        """The mask of one frame, uint8 (H, W), or None when it has none: outside the range, not done, or deleted.
+        """The mask of one frame, uint8 (H, W), or None when it has none: outside the range, or not done.
 
-        Renders show such a frame as background only. Raises MaskError when the file is damaged.
+        Renders show such a frame as background only. Raises MaskError when the file is lost or damaged.
         """
-        path = self.clip.mask_path(self.manifest.timeline.number(frame_index))
-        return load_mask(path) if frame_index in self._done and path.exists() else None
+        return load_mask(self.clip.mask_path(self.manifest.timeline.number(frame_index))) if frame_index in self._done else None
+
+    def check_masks(self) -> None:
+        """See, without reading any, that every frame that is done has its file. Raises WorkspaceError when one has not."""
+        lost = sorted(self._done_numbers() - _numbers(self.clip.masks_folder))
+        if lost:
+            raise WorkspaceError(
+                f"{len(lost)} masks are missing, the first is {self.clip.mask_path(lost[0])}",
+                hint="run segment --resume to make them again",
+            )
+
+    def check_unchanged(self) -> None:
+        """Raise WorkspaceError when masks were replaced or removed since this store was opened."""
+        if self._state() != self._opened:
+            raise WorkspaceError(
+                f"masks in {self.clip.masks_folder} were changed by another run meanwhile",
+                hint="run it again once that is done",
+            )
+
+    def _state(self) -> int:
+        """A number that is another one when the file of a frame that is done is another."""
+        state, done = 0, self._done_numbers()
+        for folder in (self.clip.masks_folder, *(map(self.clip.soft_folder, self.manifest.objects) if self.is_soft else ())):
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    number = entry.name.removesuffix(".png")
+                    if number.isdecimal() and int(number) in done:
+                        found = entry.stat()
+                        state ^= hash((str(folder), int(number), found.st_ino, found.st_size, found.st_mtime_ns))
+        return state
+
+    def _done_numbers(self) -> set[int]:
+        """The numbers of the frames that are done, as their files are named."""
+        return set(map(self.manifest.timeline.number, self._done))
 
     @property
     def is_soft(self) -> bool:
@@ -257,13 +300,15 @@ class Workspace:
     def find(self, source: Path) -> ClipWorkspace | None:
         """The work on this clip, or None when there is none.
 
+        A clip that was renamed, so that its old name is gone, is known by its bytes.
         Raises WorkspaceError when its folder holds work on another clip of that name, or a damaged manifest.
         """
         clip = self.clip(source)
         manifest = clip.manifest()
+        stamp = SourceStamp.of(source)
         if manifest is None:
-            return None
-        if not manifest.source.is_same_clip(SourceStamp.of(source)):
+            return self._renamed(stamp) if stamp.fingerprint else None
+        if not manifest.source.is_same_clip(stamp):
             raise WorkspaceError(
                 f"{clip.folder} holds the work on another clip, or another version of it: {manifest.source.path}",
                 hint="segment this clip first, with another --workspace or with --fresh",
@@ -271,15 +316,58 @@ class Workspace:
         return clip
 
     def latest(self) -> ClipWorkspace | None:
-        """The clip segmented last, by the time in its manifest; folders whose manifest cannot be read are passed over."""
-        found: list[tuple[str, ClipWorkspace]] = []
-        for path in self.root.glob("*/manifest.json"):
+        """The clip segmented last, by the record of that; in workspaces that have none, by the times in the manifests.
+
+        Raises WorkspaceError when what is known of that clip is damaged or gone, rather than to take another one.
+        """
+        hint = "name the clip: vfx-matte COMMAND CLIP"
+        try:
+            record = json.loads((self.root / LATEST_NAME).read_text(encoding="utf-8"))
+            name, known = str(record["folder"]), (str(record["source"]), str(record["fingerprint"]))
+        except FileNotFoundError:
+            return self._latest_by_time(hint)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(f"{self.root / LATEST_NAME} cannot be read: {error}", hint=hint) from error
+        clip = ClipWorkspace(self.root / name)
+        try:
+            if clip.manifest() is not None:
+                return clip
+        except WorkspaceError as error:
+            raise WorkspaceError(f"the clip segmented last is {name!r}, but {error.message}", hint=hint) from error
+        for other, manifest in self._manifests():
+            if (str(manifest.source.path), manifest.source.fingerprint) == known:  # its folder was renamed
+                return other
+        if next(self.root.glob("*/manifest.json"), None) is None:
+            return None
+        raise WorkspaceError(f"the clip segmented last, {name!r}, is no longer in {self.root}", hint=hint)
+
+    def _latest_by_time(self, hint: str) -> ClipWorkspace | None:
+        found = [(manifest.segmented_at, str(clip.folder), clip) for clip, manifest in self._manifests()]
+        damaged = sorted({path.parent for path in self.root.glob("*/manifest.json")} - {clip.folder for *_, clip in found})
+        if damaged:
+            raise WorkspaceError(
+                f"{damaged[0] / 'manifest.json'} is damaged or cannot be read, so the clip segmented last is not known",
+                hint=hint,
+            )
+        return max(found)[2] if found else None
+
+    def _renamed(self, stamp: SourceStamp) -> ClipWorkspace | None:
+        """The work on a clip with these bytes whose own path is no longer there."""
+        fitting = (
+            (clip, manifest.source)
+            for clip, manifest in self._manifests()
+            if manifest.source.fingerprint == stamp.fingerprint and manifest.source.is_same_clip(stamp)
+        )
+        return next((clip for clip, known in fitting if not known.path.exists() and "%" not in known.path.name), None)
+
+    def _manifests(self) -> Iterator[tuple[ClipWorkspace, Manifest]]:
+        """Every manifest that can be read, with its clip."""
+        for path in sorted(self.root.glob("*/manifest.json")):
             clip = ClipWorkspace(path.parent)
             with contextlib.suppress(WorkspaceError):
                 manifest = clip.manifest()
                 if manifest is not None:
-                    found.append((manifest.segmented_at, clip))
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+                    yield clip, manifest
 
 
 def _numbers(folder: Path) -> set[int]:

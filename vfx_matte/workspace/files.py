@@ -59,6 +59,8 @@ def load_mask(path: Path) -> Mask:
             if picture.mode not in ("P", "L"):
                 raise MaskError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit palette PNG")
             return np.array(picture)
+    except FileNotFoundError as error:
+        raise MaskError(f"mask {path} is missing", hint="run segment --resume to make it again") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         hint = "delete it and run segment --resume to make it again"
         raise MaskError(f"cannot read mask {path}: {error}", hint=hint) from error

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from vfx_matte import __version__
-from vfx_matte.errors import MaskError, WorkspaceError
+from vfx_matte.errors import MaskError, MediaError, WorkspaceError
+from vfx_matte.fingerprint import fingerprint
 from vfx_matte.inputs import read_small_file
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import parse_pattern
@@ -32,6 +33,8 @@ SOFT = "soft"
 MOST_FRAMES = 50_000_000
 """More than a day at 240 frames a second: a manifest that says more is damaged, and would fill the memory."""
 MOST_BYTES = 2**28
+_DESKTOP = frozenset({"thumbs.db", "desktop.ini"})
+_FAT_NS = 2 * 10**9
 
 UNKNOWN = -1
 """The confidence of a frame without a mask."""
@@ -50,11 +53,15 @@ def to_ranges(frames: Iterable[int]) -> Ranges:
 
 @dataclass(frozen=True, slots=True)
 class SourceStamp:
-    """Which clip it was: absolute path , total bytes and latest change of its files."""
+    """Which clip it was: absolute path, total bytes and latest change of its files, and the fingerprint of what they hold.
+
+    fingerprint: "" in manifests of programs that knew none.
+    """
 
     path: Path
     size_bytes: int
     mtime_ns: int
+    fingerprint: str = ""
 
     @classmethod
     def of(cls, source: Path) -> Self:
@@ -63,18 +70,32 @@ class SourceStamp:
         if path.is_file():
             files = [path]
         elif path.is_dir():
-            files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+            files = [
+                file
+                for file in path.iterdir()
+                if file.is_file() and not file.name.startswith(".") and file.name.lower() not in _DESKTOP
+            ]
         else:
             pattern = parse_pattern(path.name)
             names = path.parent.iterdir() if pattern is not None and path.parent.is_dir() else ()
             files = [file for file in names if pattern and pattern.number_of(file.name) is not None and file.is_file()]
-        stats = [file.stat() for file in files]
-        return cls(path, sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0))
+        try:
+            stats = [file.stat() for file in files]
+            latest = max((stat.st_mtime_ns for stat in stats), default=0)
+            return cls(path, sum(stat.st_size for stat in stats), latest, fingerprint(sorted(files)) if files else "")
+        except OSError as error:
+            raise MediaError(f"{str(source)!r} cannot be read: {error.strerror}", hint="check its permissions") from error
 
     def is_same_clip(self, other: SourceStamp) -> bool:
-        """True for the same name, size and time; the folder may differ, since projects are moved."""
-        mine = (self.path.name, self.size_bytes, self.mtime_ns)
-        return mine == (other.path.name, other.size_bytes, other.mtime_ns)
+        """True for the same bytes, whatever their name, folder and date: projects are moved, and copies have other dates.
+
+        Where one has no fingerprint, the name, the size and the date decide; FAT keeps dates to two seconds.
+        """
+        if self.size_bytes != other.size_bytes:
+            return False
+        if self.fingerprint and other.fingerprint:
+            return self.fingerprint == other.fingerprint
+        return self.path.name == other.path.name and abs(self.mtime_ns - other.mtime_ns) <= _FAT_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +207,7 @@ class Manifest:
                 "path": str(self.source.path),
                 "size_bytes": self.source.size_bytes,
                 "mtime_ns": self.source.mtime_ns,
+                "fingerprint": self.source.fingerprint,
             },
             "propagator": self.propagator,
             "settings": dict(self.settings),
@@ -210,7 +232,9 @@ class Manifest:
         """Read what `to_json` wrote. Raises what `load_manifest` catches for other data."""
         source = data["source"]
         return cls(
-            source=SourceStamp(Path(source["path"]), int(source["size_bytes"]), int(source["mtime_ns"])),
+            source=SourceStamp(
+                Path(source["path"]), int(source["size_bytes"]), int(source["mtime_ns"]), str(source.get("fingerprint", ""))
+            ),
             timeline=_timeline_from_json(data["timeline"]),
             references={
                 int(at): ReferenceRecord(

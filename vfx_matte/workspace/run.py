@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from vfx_matte.atomic import output_error, sweep
+from vfx_matte.atomic import AtomicPlace, output_error, sweep
 from vfx_matte.errors import OutputError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.workspace.files import Soft, save_mask, save_soft, write_text
@@ -53,6 +54,7 @@ class SegmentRun:
         self._clock = clock
         self._held = held
         self._begun = False
+        self._aside: _Aside | None = None
         self._dirty = False
         self._saved_at = clock()
         self._lock = threading.Lock()
@@ -120,11 +122,18 @@ class SegmentRun:
         with self._held, self._lock:
             if self._dirty:
                 self._save()
+                self.clip.note_latest(self._manifest.source)
+            if self._aside is not None:
+                self._aside.forget()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._aside is not None and isinstance(error, OutputError):
+            with self._lock:  # the disk is full, say: the earlier work is worth more than a part of the new
+                self._aside.put_back()
+                self._dirty = False
         # what stopped the run is the news; that its progress could not be saved as well (disk full) is not
         with contextlib.suppress(*((OutputError,) if error is not None else ())):
             self.close()
@@ -143,47 +152,94 @@ class SegmentRun:
         """Just before the first mask: put earlier work aside if this run replaces it, and claim the folder."""
         for place in (self.clip.masks_folder, *map(self.clip.soft_folder, self._manifest.objects)):
             sweep(place)
-        if self._replaces:
-            _keep_as_previous(self.clip)
-        elif self._again:
-            numbers = map(self._manifest.timeline.number, self._again)
-            _keep_some_as_previous(self.clip, numbers, self._manifest.objects)
+        if self._replaces or self._again:
+            numbers = None if self._replaces else map(self._manifest.timeline.number, self._again)
+            self._aside = _Aside(self.clip, numbers=numbers, object_ids=self._manifest.objects)
         self._save()
+        self.clip.note_latest(self._manifest.source)
         self._begun = True
 
 
-def _keep_as_previous(clip: ClipWorkspace) -> None:
-    """Rename the masks and the manifest to *.previous*; what was there before goes. Killed halfway, nothing is lost."""
-    masks, manifest = clip.masks_folder, clip.manifest_path
-    previous_masks, previous_manifest = clip.folder / "masks.previous", clip.folder / "manifest.previous.json"
-    try:
-        if masks.is_dir() and any(masks.iterdir()):
-            shutil.rmtree(previous_masks, ignore_errors=True)
-            masks.replace(previous_masks)
-        if manifest.exists():
-            manifest.replace(previous_manifest)
-    except OSError as error:
-        raise output_error(clip.folder, error) from error
+class _Aside:
+    """Earlier work that gives way: masks.previous and manifest.previous.json, until the run that replaces it has succeeded.
 
-
-def _keep_some_as_previous(clip: ClipWorkspace, numbers: Iterable[int], object_ids: Iterable[int]) -> None:
-    """Rename files of frames, by their numbers, into masks.previous, and copy the manifest; what was there before goes.
-
-    Killed halfway, the manifest still counts the frames as done; those without a mask are then made again.
+    What had these names is kept too until then, in a temporary folder.
     """
-    previous = clip.folder / "masks.previous"
-    paths = [clip.mask_path(number) for number in numbers]
-    paths += [clip.soft_path(object_id, int(path.stem)) for object_id in object_ids for path in paths]
-    try:
-        shutil.rmtree(previous, ignore_errors=True)
-        write_text(clip.folder / "manifest.previous.json", clip.manifest_path.read_text(encoding="utf-8"))
+
+    def __init__(self, clip: ClipWorkspace, *, numbers: Iterable[int] | None, object_ids: Iterable[int]) -> None:
+        """Put aside all masks, or with `numbers` of frames only theirs and a copy of the manifest. Raises OutputError.
+
+        Killed halfway, nothing is lost: the manifest still counts frames without a mask as done, and --resume makes them again.
+        """
+        self._clip, self._whole = clip, numbers is None
+        self._has_masks = self._has_manifest = False
+        self._masks, self._manifest = clip.folder / "masks.previous", clip.folder / "manifest.previous.json"
+        try:
+            self._older = AtomicPlace(clip.folder / "previous")
+        except OSError as error:
+            raise output_error(clip.folder, error) from error
+        try:
+            self._older.part.mkdir()
+            if numbers is None:
+                self._put_all()
+            else:
+                self._put_some(numbers, object_ids)
+        except BaseException as error:
+            self.put_back()
+            if isinstance(error, OSError):
+                raise output_error(clip.folder, error) from error
+            raise
+
+    def _put_all(self) -> None:
+        masks, manifest = self._clip.masks_folder, self._clip.manifest_path
+        if masks.is_dir() and any(masks.iterdir()):
+            self._make_room(self._masks)
+            masks.replace(self._masks)
+            self._has_masks = True
+        if manifest.exists():
+            self._make_room(self._manifest)
+            manifest.replace(self._manifest)
+            self._has_manifest = True
+
+    def _put_some(self, numbers: Iterable[int], object_ids: Iterable[int]) -> None:
+        clip = self._clip
+        paths = [clip.mask_path(number) for number in numbers]
+        paths += [clip.soft_path(object_id, int(path.stem)) for object_id in object_ids for path in paths]
+        self._make_room(self._masks)
+        self._make_room(self._manifest)
+        self._has_masks = True
+        write_text(self._manifest, clip.manifest_path.read_text(encoding="utf-8"))
+        self._has_manifest = True
         for path in paths:
             if path.exists():
-                target = previous / path.relative_to(clip.masks_folder)
+                target = self._masks / path.relative_to(clip.masks_folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
-    except OSError as error:
-        raise output_error(clip.folder, error) from error
+
+    def _make_room(self, place: Path) -> None:
+        if place.exists():
+            place.replace(self._older.part / place.name)
+
+    def put_back(self) -> None:
+        """Have everything as it was before, as far as the system allows."""
+        clip = self._clip
+        with contextlib.suppress(OSError):
+            if self._has_masks and self._whole:
+                shutil.rmtree(clip.masks_folder, ignore_errors=True)
+                self._masks.rename(clip.masks_folder)
+            elif self._has_masks:
+                for path in self._masks.rglob("*.png"):
+                    path.replace(clip.masks_folder / path.relative_to(self._masks))
+                shutil.rmtree(self._masks, ignore_errors=True)
+            if self._has_manifest:
+                self._manifest.replace(clip.manifest_path)
+            for older in self._older.part.iterdir():
+                older.rename(clip.folder / older.name)
+        self.forget()
+
+    def forget(self) -> None:
+        """The run has succeeded, or can be resumed: what was older than the earlier work goes."""
+        self._older.discard()
 
 
 def _now() -> str:
