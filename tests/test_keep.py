@@ -87,7 +87,7 @@ def test_what_differs_from_its_source_replaces_nothing(project: CommandLine, mon
     before = project.files()
     honest = VideoWriter.write
     monkeypatch.setattr(VideoWriter, "write", lambda self, picture, time: time.pts and honest(self, picture, time))
-    monkeypatch.setattr(outputs, "verify_stills", lambda folder, _: verify.verify_stills(folder, 13))
+    monkeypatch.setattr(outputs, "verify_stills", lambda folder, _, names: verify.verify_stills(folder, 13, names))
     for command, kept in {
         ("greenback", *FAST): "workspace/clip/greenback.failed-verification.mp4",
         ("alpha", "-o", "frames"): "frames.failed-verification/0000000.png",
@@ -237,7 +237,7 @@ def test_the_clip_segmented_last_is_never_guessed(project: CommandLine, clip: Pa
     project("segment", "two.mp4", "--first-mask", "mask.png", *FAKE, "--fresh")
     shutil.rmtree("workspace/two")
     ran = project.fails("greenback", code=2)
-    assert "'two' is no longer in" in ran.error
+    assert "'two', is no longer in" in ran.error
 
 
 # places that cannot be written
