@@ -222,12 +222,14 @@ def test_resuming_after_any_interruption_finishes_the_same_frames(references: tu
             assert np.array_equal(together[index], mask), index
 
 
-def test_resuming_steps_only_from_the_last_finished_frame() -> None:
+def test_without_a_saved_state_a_walk_is_gone_through_again_from_its_reference() -> None:
+    """Never from a finished mask: that would be another walk."""
     clip = Clip(40)
     completed = {index: block(1, 5) for index in range(30)}
     frames = list(propagate(FakePropagator(num_objects=1), clip, {0: block(1, 0)}, start=0, stop=33, completed=completed))
-    assert clip.decoded == [0, 29, 30, 31, 32]
-    assert all(np.array_equal(frame.mask, block(1, 5)) for frame in frames)
+    assert clip.decoded == [0, *range(33)]
+    assert [frame.frame_index for frame in frames] == [30, 31, 32]
+    assert all(np.array_equal(frame.mask, block(1, 0)) for frame in frames)
 
 
 def test_nothing_is_stepped_when_everything_is_finished() -> None:

@@ -1,6 +1,7 @@
 """A clip and a few masks to a mask for every frame. Takes an opened clip and mask files, gives a finished workspace.
 
-Masks are saved as they come, by a thread, so a run that was stopped goes on where it stopped.
+Masks are saved as they come, by a thread, and now and then what the walk knows, so a run that was stopped goes on where it
+stopped, and its masks are those of a run without a stop.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.errors import MaskError, UsageError, WorkspaceError
+from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
 from vfx_matte.mask_reading import MaskPicture, MaskReading, understand_references
 from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
 from vfx_matte.media.read import ClipReader
@@ -28,8 +29,9 @@ from vfx_matte.pipeline.project import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate.confidence import expected_overlap
-from vfx_matte.propagate.driver import Segmented, propagate
+from vfx_matte.propagate.driver import Segmented, propagate_resumable
 from vfx_matte.propagate.influence import influenced
+from vfx_matte.propagate.walk_state import Checkpoint, WalkKey
 from vfx_matte.workspace import (
     SOFT,
     ClipWorkspace,
@@ -46,6 +48,9 @@ from vfx_matte.workspace import (
     parse_color_argument,
     parse_mask_argument,
 )
+
+STATE_SECONDS = 20.0
+"""How often a walk's state is saved: of a run that is killed, so much is computed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +178,8 @@ def segment_clip(
             carrier = options.open(num_objects=len(objects), notify=reporter.notify)
             numbers = _Numbers(tuple(objects))
             masks = {at: numbers.to_dense(reading.mask) for at, reading in references.readings.items()}
-            frames = propagate(
+            states = _States(run, reporter)
+            frames = propagate_resumable(
                 carrier,
                 _Images(clip.reader),
                 masks,
@@ -182,8 +188,9 @@ def segment_clip(
                 cuts=respected or (),
                 completed=_Completed(run, numbers),
                 remember=options.remembers,
+                states=states,
             )
-            _save_all(frames, run, numbers, total=missing, reporter=reporter)
+            _save_all(frames, run, numbers, states, total=missing, reporter=reporter)
     return SegmentResult(
         masks=place.masks_folder,
         start=clip.info.timeline.number(first),
@@ -318,14 +325,26 @@ def _influence(earlier: Manifest, plan: Manifest) -> set[int]:
     return influenced(changed, ends, start=plan.start, stop=plan.stop, cuts=plan.cuts or ())
 
 
-def _save_all(frames: Iterator[Segmented], run: SegmentRun, numbers: _Numbers, *, total: int, reporter: Reporter) -> None:
+def _save_all(
+    frames: Iterator[Segmented | Checkpoint],
+    run: SegmentRun,
+    numbers: _Numbers,
+    states: _States,
+    *,
+    total: int,
+    reporter: Reporter,
+) -> None:
     """Save masks while the next ones are computed in a thread; say which objects were out of sight or uncertain, and where."""
     unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
     manifest = run.manifest
     span, cuts = range(manifest.start, manifest.stop), manifest.cuts or ()
     maskless = {at for shot in shots_without_mask(cuts, span, manifest.references) for at in shot}
     with closing(ahead(frames, depth=2)) as made, reporter.progress("segment", total) as step:
-        for frame_index, mask, probabilities in made:
+        for one in made:
+            if isinstance(one, Checkpoint):
+                states.save(one)
+                continue
+            frame_index, mask, probabilities = one
             shown = numbers.to_user(mask)
             run.note_confidence(frame_index, numbers.confidence(mask, probabilities))
             run.save_mask(frame_index, shown, numbers.soft(probabilities) if run.is_soft else None)
@@ -386,6 +405,47 @@ class _Images:
     def image(self, index: int) -> Image:
         """One frame."""
         return self._reader.frame(index).image
+
+
+class _States:
+    """What walks know, kept in the run's folder: every STATE_SECONDS, but with at most a twentieth of the time."""
+
+    def __init__(self, run: SegmentRun, reporter: Reporter) -> None:
+        self._run, self._reporter = run, reporter
+        self._next, self._wait, self._complained = clock.monotonic() + STATE_SECONDS, STATE_SECONDS, False
+
+    def due(self) -> bool:
+        """Whether a state is wanted now."""
+        now = clock.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._wait
+        return True
+
+    def load(self, walk: WalkKey) -> Checkpoint | None:
+        """The state of an earlier run of this work."""
+        found = self._run.load_state(_walk_name(walk))
+        return None if found is None else Checkpoint(walk, *found)
+
+    def repeat(self, first: int, last: int) -> None:
+        """Say what going on exactly costs."""
+        frames = f"frame {first} is" if first == last else f"frames {first} to {last} are"
+        self._reporter.notify(f"{frames} computed again, but not written, so that the rest comes out as without the stop")
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a state, or forget it. One that cannot be saved costs time after a stop, and nothing else."""
+        began = clock.monotonic()
+        try:
+            self._run.save_state(_walk_name(checkpoint.walk), checkpoint.frame_index, checkpoint.state)
+        except OutputError as error:
+            if not self._complained:
+                self._reporter.notify(f"a run that is stopped will repeat more frames: {error.message}")
+            self._complained = True
+        self._wait = max(self._wait, 20 * (clock.monotonic() - began))
+
+
+def _walk_name(walk: WalkKey) -> str:
+    return f"{'forward' if walk.step > 0 else 'backward'}{walk.origin:07d}"
 
 
 class _Completed(Mapping[int, Mask]):

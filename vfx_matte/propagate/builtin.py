@@ -32,8 +32,9 @@ from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, 
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
-from vfx_matte.propagate.builtin_walk import Anchor, Walk, carried, enriched, returned, started
+from vfx_matte.propagate.builtin_walk import Anchor, Walk, carried, enriched, returned, started, walk_from_state, walk_to_state
 from vfx_matte.propagate.builtin_words import Frame, Look, grids, in_words
+from vfx_matte.propagate.walk_state import State
 
 WORKING_AREA_PX = 427 * 240
 
@@ -100,6 +101,42 @@ class BuiltinPropagator:
         if self._adopted:
             self._adopted.clear()
             self._appearance = None
+        if self._lookout is not None:
+            self._lookout.restart()
+
+    def walk_state(self) -> State | None:
+        """See `ResumableWalk.walk_state`."""
+        if self._walk is None:
+            return None
+        return {
+            "walk": walk_to_state(self._walk[1].result()),
+            "adopted": [[one.look.rgb, one.objects, list(one.ids)] for one in self._adopted],
+            "lookout": None if self._lookout is None else self._lookout.walk_state(),
+            "thin": {str(object_id): parts.state for object_id, parts in self._thin.items()},
+            "steps": self._steps,
+            "masked": self._masked,
+        }
+
+    def restore_walk(self, state: State) -> None:
+        """See `ResumableWalk.restore_walk`. What references teach is learned again from the references."""
+        adopted = [Reference(Look(rgb), objects, tuple(ids)) for rgb, objects, ids in state["adopted"]]
+        shape = state["walk"]["gray"].shape if self._shape is None else working_shape(self._shape)
+        walk = walk_from_state(state["walk"], shape, self._num_objects)
+        thin = {int(object_id): ThinParts.from_state(parts) for object_id, parts in state["thin"].items()}
+        self._adopted = adopted
+        if adopted or self._appearance is None:
+            self._learn(study([*self._attending(), *adopted]))
+        if self._lookout is not None:
+            self._lookout.restore_walk(state["lookout"])
+        self._thin, self._steps, self._masked = thin, int(state["steps"]), int(state["masked"])
+        known: Future[Walk] = Future()
+        known.set_result(walk)
+        self._walk = walk.gray, known
+
+    def _learn(self, appearance: Appearance) -> None:
+        """Take what references teach, and look out for the objects as they are shown there."""
+        self._appearance = appearance
+        self._lookout = watch([*self._attending(), *self._adopted], appearance)
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
@@ -191,8 +228,8 @@ class BuiltinPropagator:
             self._adopted.append(Reference(look, objects, given))
             appearance = study([*self._attending(), *self._adopted])
         if appearance is not self._appearance:
-            self._appearance, anchors = appearance, (None,) * self._num_objects  # the old ones are in other words
-            self._lookout = watch([*self._attending(), *self._adopted], appearance)
+            self._learn(appearance)
+            anchors = (None,) * self._num_objects  # the old ones are in other words
         if self._lookout is not None:
             self._lookout.begin()
         frame = in_words(look, appearance.vocabulary)

@@ -17,6 +17,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin_cues import global_ratio
+from vfx_matte.propagate.walk_state import State
 
 _SMALLEST, _LARGEST = 0.2, 4.0
 """Areas of a region to look at, in the object's own."""
@@ -115,14 +116,15 @@ class Sighting(NamedTuple):
 
 
 class Lookout:
-    """Watches for objects that left, during the walks from one set of references.
+    """Watches for objects that left, during one walk after the other from one set of references.
 
     portraits: one for each object, None for one that no reference shows.
     """
 
     def __init__(self, portraits: Sequence[Portrait | None]) -> None:
         self._portraits = tuple(portraits)
-        self._beside = [_STRANGER] * len(portraits)  # best likeness of anything else so far
+        self._calibrated = [_STRANGER] * len(portraits)  # best likeness of anything else on the references
+        self._beside = list(self._calibrated)  # and in this walk so far
         self._usual = [1.0] * len(portraits)  # likeness of what is followed
         self._unlike = [0] * len(portraits)  # for how many steps it has been another thing
         self._before: dict[int, Array] = {}  # what was found one frame earlier
@@ -132,11 +134,38 @@ class Lookout:
         """Measure likeness on a reference. objects: float32 (K, h, w); known: indices of the objects that it shows."""
         for index in known:
             self._measure(index, color, texture, objects)
+        self._calibrated = list(self._beside)
+
+    def restart(self) -> None:
+        """Start another walk, which knows nothing of what was measured in others."""
+        self._beside, self._steps = list(self._calibrated), 0
+        self.begin()
 
     def begin(self) -> None:
-        """Start another walk; likenesses that were measured stay."""
+        """Go on from a given mask; likenesses of what is beside the objects stay."""
         self._usual, self._unlike = [1.0] * len(self._portraits), [0] * len(self._portraits)
         self._before = {}
+
+    def walk_state(self) -> State:
+        """What this walk has measured."""
+        return {
+            "beside": list(self._beside),
+            "usual": list(self._usual),
+            "unlike": list(self._unlike),
+            "before": {str(index): region for index, region in self._before.items()},
+            "steps": self._steps,
+        }
+
+    def restore_walk(self, state: State) -> None:
+        """Go on from `walk_state`. Raises ValueError, KeyError or TypeError for something else."""
+        count = len(self._portraits)
+        beside, usual = ([float(value) for value in state[name]] for name in ("beside", "usual"))
+        unlike = [int(steps) for steps in state["unlike"]]
+        if not len(beside) == len(usual) == len(unlike) == count:
+            raise ValueError(f"state of {len(beside)}, {len(usual)} and {len(unlike)} objects, expected {count}")
+        self._beside, self._usual, self._unlike = beside, usual, unlike
+        self._before = {int(index): np.asarray(region, bool) for index, region in state["before"].items()}
+        self._steps = int(state["steps"])
 
     def look(self, color: Array, texture: Array, objects: Array) -> Sighting:
         """Judge what the walk has on a new frame: float32 (K, h, w)."""

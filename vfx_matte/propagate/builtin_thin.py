@@ -21,6 +21,7 @@ from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Probabilities
 from vfx_matte.propagate.builtin_cues import SURELY_OBJECT, affine_fit
 from vfx_matte.propagate.builtin_edges import shrunk
+from vfx_matte.propagate.walk_state import State
 
 THIN_PX, SLENDER = 2.5, 8.0
 """Thin parts are narrower than this, in working pixels, and at least so many times as long."""
@@ -48,6 +49,23 @@ class ThinParts:
     growth: float = 1.0
     x: float = 0.0
     y: float = 0.0
+
+    @classmethod
+    def from_state(cls, state: State) -> ThinParts:
+        """What `state` gave."""
+        (height, width), (h, w) = state["shape"], state["working"]
+        growth, x, y = map(float, state["place"])
+        return cls(tuple(state["outlines"]), (height, width), (h, w), growth, x, y)
+
+    @property
+    def state(self) -> State:
+        """The parts as plain data."""
+        return {
+            "outlines": list(self.outlines),
+            "shape": list(self.shape),
+            "working": list(self.working),
+            "place": [self.growth, self.x, self.y],
+        }
 
     def moved(self, flow: Array, layer: Array) -> ThinParts | None:
         """Follow the object into the next frame; None when there is too little of it, or it is another size altogether.

@@ -18,6 +18,7 @@ from vfx_matte.propagate.builtin_cues import Plate, Pose
 from vfx_matte.propagate.builtin_learner import Lesson, lesson
 from vfx_matte.propagate.builtin_memory import Appearance, with_background
 from vfx_matte.propagate.builtin_words import Frame, Grid, count_locally, grids
+from vfx_matte.propagate.walk_state import State
 
 _LOCAL_RATE, _RUNNING_RATE, _LESSON_RATE = 0.2, 0.05, 0.1
 _DOUBTFUL = 0.3  # a class below this probability at a pixel is not counted there
@@ -51,6 +52,38 @@ class Walk:
     plates: tuple[Plate, ...]
     anchors: tuple[Anchor | None, ...]
     lessons: tuple[Lesson | None, ...]
+
+
+_ARRAYS = ("gray", "objects", "color_local", "texture_local", "color_running", "texture_running")
+
+
+def walk_to_state(walk: Walk) -> State:
+    """A walk as plain data."""
+    return {
+        **{name: getattr(walk, name) for name in _ARRAYS},
+        "plates": [[plate.lab, plate.known] for plate in (walk.background, *walk.plates)],
+        "anchors": [None if one is None else [one.table, *one.pose] for one in walk.anchors],
+        "lessons": [None if one is None else [one.gram, one.answer] for one in walk.lessons],
+    }
+
+
+def walk_from_state(state: State, shape: tuple[int, int], num_objects: int) -> Walk:
+    """What `walk_to_state` made of a walk of frames (h, w). Raises ValueError, KeyError or TypeError for something else."""
+    arrays = {name: np.asarray(state[name]) for name in _ARRAYS}
+    plates = tuple(Plate(lab, known) for lab, known in state["plates"])
+    if arrays["gray"].shape != shape or arrays["objects"].shape != (num_objects, *shape):
+        raise ValueError(f"state of {arrays['objects'].shape}, expected {(num_objects, *shape)}")
+    if any(plate.lab.shape != (*shape, 3) or plate.known.shape != shape for plate in plates):
+        raise ValueError("plates of another shape")
+    if not len(plates) - 1 == len(state["anchors"]) == len(state["lessons"]) == num_objects:
+        raise ValueError(f"state of {len(plates) - 1} objects, expected {num_objects}")
+    return Walk(
+        **arrays,
+        background=plates[0],
+        plates=plates[1:],
+        anchors=tuple(None if one is None else Anchor(one[0], Pose(*one[1:])) for one in state["anchors"]),
+        lessons=tuple(None if one is None else Lesson(*one) for one in state["lessons"]),
+    )
 
 
 def started(

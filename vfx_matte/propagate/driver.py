@@ -17,6 +17,12 @@ The plan, from reference to reference:
   until a reference on that side shows something.
 - No walk passes a cut, and a shot without a reference is empty. References of other shots stay in permanent memory.
 
+A run that goes on after a stop makes the same frames, bit for bit: a walk is never begun on a saved mask. It goes on from its
+saved state (`propagate_resumable`), or else from its reference, through finished frames, which are not given again. Pieces
+(before the first reference, from reference to reference, after the last) know nothing of each other but the mask of a reference
+that a forward walk went through, so a piece that is done is left alone. Within a gap both walks belong together: no state is
+kept of the forward one while it makes frames that wait for the backward one.
+
 So an object that first appears on a later reference exists from there on, and before it as far back as both walks go.
 
 Every walk of a propagator with `SelectiveMemory` attends to the references on both sides of it (before the first and after the
@@ -40,6 +46,7 @@ from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate import Propagator, SelectiveMemory
 from vfx_matte.propagate.meeting import Spool, backward_share, blended, certainties, drifts, unpack
+from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
 
 MEETING_FRAMES, BLENDED_FRAMES = 32, 256
 _BAND_ROWS = 64  # of a picture, so that what belongs together stays in the processor's cache
@@ -82,15 +89,47 @@ def propagate(
     references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a reference frame the objects that
     it shows come out exactly as given; an empty one is a wall, see the module's plan.
     cuts: frames that begin a shot; nothing is carried from the frame before such a one to it, or back.
-    completed: frames that are finished already, with their masks. They are not yielded; work goes on from the last one
-    before each hole by `step(image, mask=saved)`. It may be filled by the caller while masks arrive: only `in` and item
-    access are used, so it can read from disk.
+    completed: frames that are finished already, with their masks. They are not yielded. It may be filled by the caller while
+    masks arrive: only `in` and item access are used, so it can read from disk.
     remember: whether references go into permanent memory before the first frame; False follows the original XMem, see the
     module's plan.
 
     Order: frames reached by a backward walk come in descending order, all others ascending; see the module's plan.
     Raises, when the first frame is asked for, MaskError when no reference shows an object, and ValueError for an empty
     range or what the propagator refuses.
+    """
+    made = propagate_resumable(
+        propagator,
+        images,
+        references,
+        start=start,
+        stop=stop,
+        cuts=cuts,
+        completed=completed,
+        remember=remember,
+        states=_Unsaved(),
+    )
+    for one in made:
+        if isinstance(one, Segmented):
+            yield one
+
+
+def propagate_resumable(
+    propagator: Propagator,
+    images: ImageSource,
+    references: Mapping[int, Mask],
+    *,
+    start: int,
+    stop: int,
+    cuts: Collection[int] = (),
+    completed: Mapping[int, Mask] | None = None,
+    remember: bool = True,
+    states: WalkStates,
+) -> Generator[Segmented | Checkpoint, None, None]:
+    """As `propagate`, with the states of walks between the frames, whenever `states.due()`, to go on from after a stop.
+
+    A `Checkpoint` counts once every frame that came before it is saved. `states.load` gives it back in a later run with the
+    same arguments; `completed` then has to hold those frames. What is loaded and cannot be gone on from is passed over.
     """
     shown = {index: mask for index, mask in sorted(references.items()) if mask.any()}
     if not shown:
@@ -108,10 +147,25 @@ def propagate(
         first, end = max(start, low), min(stop, high)
         if between and first < end:
             numbers = {index: number for number, index in enumerate(shown)} if remember else {}
-            yield from _Run(propagator, images, between, first, end, finished, numbers).frames()
+            yield from _Run(propagator, images, between, first, end, finished, numbers, states).frames()
         for index in range(first, end) if not between else ():
             if index not in finished:
                 yield Segmented(index, harden(empty), empty)
+
+
+class _Unsaved:
+    """Keeps no state."""
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def load(self, walk: WalkKey) -> Checkpoint | None:  # noqa: ARG002
+        """Nothing."""
+        return None
+
+    def repeat(self, first: int, last: int) -> None:
+        """Nobody is told."""
 
 
 def harden(probabilities: Probabilities) -> Mask:
@@ -150,22 +204,26 @@ class _Run:
     stop: int
     completed: Mapping[int, Mask]
     numbers: Mapping[int, int]
+    states: WalkStates
 
-    def frames(self) -> Iterator[Segmented]:
+    def frames(self) -> Iterator[Segmented | Checkpoint]:
         """Everything, in the order of the plan."""
         origins = self._origins()
         first = origins[0]
-        yield from self._walk(range(first, self.start - 1, -1), self._seed(first), lambda i: i < first and self._wants(i))
-        known: set[int] = set(object_ids(self._seed(first)))
-        seed, begin = self._seed(first), first
+        seed, begin = self.references[first], first
+        order = range(first, self.start - 1, -1)
+        yield from self._walk(order, seed, lambda i: i < first and self._wants(i))
+        yield Checkpoint(WalkKey(first, -1), self.start, None)
+        known: set[int] = set(object_ids(seed))
         for earlier, later in itertools.pairwise(origins if self.numbers else origins[:1]):
             if earlier >= self.stop:
                 return
             merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
-            seed, begin = (self._seed(later), later) if merged is None else (merged, later + 1)
+            seed, begin = (self.references[later], later) if merged is None else (merged, later + 1)
             known.update(object_ids(self.references[later]))
         last = origins[-1] if self.numbers else first
         yield from self._walk(range(last, self.stop), seed, lambda i: i >= begin and self._wants(i))
+        yield Checkpoint(WalkKey(last, 1), self.stop, None)
 
     def _origins(self) -> list[int]:
         """The references to walk from: the last one up to `start` that shows every object known by then, and all after it."""
@@ -181,41 +239,52 @@ class _Run:
         """Whether the frame is to be yielded."""
         return self.start <= index < self.stop and index not in self.completed
 
-    def _seed(self, origin: int) -> Mask:
-        """The mask that a walk from a reference starts with: the finished one, which shows objects carried there too."""
-        return self.completed[origin] if origin in self.completed else self.references[origin]
-
     def _between(
         self, earlier: int, later: int, seed: Mask, *, known: Collection[int], begin: int
-    ) -> Generator[Segmented, None, Mask | None]:
+    ) -> Generator[Segmented | Checkpoint, None, Mask | None]:
         """Frames [begin, later): forward from `earlier`, then backward from `later`, blended where both walks go.
 
-        Returns the mask of `later` when the forward walk had to go through it (and yielded it), else None.
+        Returns the mask of `later` when the forward walk had to go through it, else None. Where a frame of the meeting is
+        missing, the forward walk makes all of them, and goes on to `later` if it is tested there: what comes of the two walks
+        does not depend on which frames were finished before.
         """
         shown = object_ids(self.references[later])
         through = not set(known).issubset(shown)
         meet = self._meeting(earlier, later, through=through)
         ends = later + 1 if through else meet.stop
         tested = self._tests(range(earlier + 1, later), meet) and not through
+        blends = any(map(self._wants, meet))
+        carries = through and later not in self.completed and any(map(self._wants, range(later, self.stop)))
 
         def ahead(index: int) -> bool:
-            goal = (tested and index == later) or (through and index == later < self.stop and index not in self.completed)
+            if index in meet:
+                return blends and self.start <= index < self.stop
+            goal = index == later and (carries or (tested and blends))
             return goal or (begin <= index < ends and self._wants(index))
 
         spool, drift, merged = Spool(), dict[int, float](), None
         order = range(earlier, later + 1 if tested else ends)
-        for frame in self._walk(order, seed, ahead, blind=later if tested else None):
+        blind, waiting = later if tested else None, range(meet.start, later)
+        for frame in self._walk(order, seed, ahead, blind=blind, unsaved=waiting if meet else range(0)):
+            if isinstance(frame, Checkpoint):
+                yield frame
+                continue
             if frame.frame_index in meet:
                 for evicted in spool.put(frame.frame_index, frame.probabilities, frame.mask):
-                    yield _segmented(evicted.frame_index, unpack(evicted))
+                    if self._wants(evicted.frame_index):
+                        yield _segmented(evicted.frame_index, unpack(evicted))
                 continue
             if frame.frame_index == later:
                 merged = frame.mask if through else None
                 drift = drifts(frame.mask, self.references[later]) if tested else {}
             if (through or frame.frame_index < later) and self._wants(frame.frame_index):
                 yield frame
+        if through and merged is None and later in self.completed:
+            merged = self.completed[later]
         final = spool.first if spool else meet.start  # what was evicted is done
         yield from self._behind(earlier, range(later, final - 1, -1), spool, known, drift)
+        yield Checkpoint(WalkKey(earlier, 1), later, None)
+        yield Checkpoint(WalkKey(later, -1), earlier, None)
         return merged
 
     def _meeting(self, earlier: int, later: int, *, through: bool) -> range:
@@ -226,22 +295,19 @@ class _Run:
         return range(start, start + length)
 
     def _tests(self, gap: range, meet: range) -> bool:
-        """Whether the forward walk over a gap goes on to the later reference, to be compared with it.
-
-        Not when the walk is cut: what was saved on the way would be tested instead of the walk.
-        """
-        return len(meet) > 0 and meet.stop == gap.stop <= self.stop and not any(index in self.completed for index in gap)
+        """Whether the forward walk over a gap goes on to the later reference, to be compared with it."""
+        return len(meet) > 0 and meet.stop == gap.stop <= self.stop
 
     def _behind(
         self, earlier: int, order: range, spool: Spool, known: Collection[int], drift: Mapping[int, float]
-    ) -> Iterator[Segmented]:
+    ) -> Iterator[Segmented | Checkpoint]:
         """Frames before the later reference by a backward walk, blended with the spooled ones of the walk from `earlier`."""
         later = order[0]
         seed = self.references[later]
         shown = object_ids(seed)
         for frame in self._walk(order, seed, lambda i: i < later and self._wants(i)):
-            waiting = spool.take(frame.frame_index)
-            if waiting is None:
+            waiting = None if isinstance(frame, Checkpoint) else spool.take(frame.frame_index)
+            if isinstance(frame, Checkpoint) or waiting is None:
                 yield frame
                 continue
             nearness = (frame.frame_index - earlier) / (later - earlier)
@@ -252,37 +318,68 @@ class _Run:
                     shares[k] = backward_share(nearness, both, drift.get(k))
             yield _segmented(frame.frame_index, blended(unpack(waiting), frame.probabilities, shares))
 
-    def _walk(self, order: range, seed: Mask, needs: Callable[[int], bool], *, blind: int | None = None) -> Iterator[Segmented]:
+    def _walk(
+        self,
+        order: range,
+        seed: Mask,
+        needs: Callable[[int], bool],
+        *,
+        blind: int | None = None,
+        unsaved: range = range(0),
+    ) -> Iterator[Segmented | Checkpoint]:
         """Step through as much of `order` as it takes to yield the frames that `needs` names.
 
-        order: from the walk's origin on, up or down. seed: the origin's mask. On the way `completed` masks are used to
-        start from, and references to correct by, but the one at `blind`.
+        order: from the walk's origin on, up or down. seed: the origin's mask. On the way references are used to correct by,
+        but the one at `blind`. unsaved: frames after which the walk's state is not kept.
         """
-        for run in self._runs(order, needs):
-            first, final = run[0], run[-1]
-            self._attend(run, seed if first == order[0] else self.completed[first])
-            self.propagator.forget_temporary()
-            frames = self.images.forward(first, final + 1) if run.step > 0 else self.images.backward(final, first + 1)
-            for index, image in frames:
-                if index == order[0]:
-                    mask: Mask | None = seed
-                elif index == first:
-                    mask = self.completed[index]
-                else:
-                    mask = None if index == blind else self.references.get(index)
-                probabilities = self.propagator.step(image, mask, last=index == final)
-                if needs(index):
-                    yield _segmented(index, probabilities)
-                del probabilities  # not beside the next one: at 4K each takes 66 MB or more
+        needed = [index for index in order if needs(index)]
+        if not needed:
+            return
+        walk, final = WalkKey(order[0], order.step), needed[-1]
+        first = self._begin(walk, order, seed, before=needed[0])
+        repeated = range(first, needed[0], order.step)
+        if any(index in self.completed for index in repeated):
+            self.states.repeat(min(first, needed[0] - order.step), max(first, needed[0] - order.step))
+        frames = self.images.forward(first, final + 1) if order.step > 0 else self.images.backward(final, first + 1)
+        for index, image in frames:
+            mask = seed if index == order[0] else None if index == blind else self.references.get(index)
+            probabilities = self.propagator.step(image, mask, last=index == final)
+            if needs(index):
+                yield _segmented(index, probabilities)
+            del probabilities  # not beside the next one: at 4K each takes 66 MB or more
+            if index != final and index not in unsaved and self.states.due():
+                yield from self._state(walk, index)
 
-    def _attend(self, run: range, mask: Mask) -> None:
+    def _state(self, walk: WalkKey, index: int) -> Iterator[Checkpoint]:
+        """What the walk that goes on has become by now, where the propagator can tell."""
+        state = self.propagator.walk_state() if isinstance(self.propagator, ResumableWalk) else None
+        if state is not None:
+            yield Checkpoint(walk, index, state)
+
+    def _begin(self, walk: WalkKey, order: range, seed: Mask, *, before: int) -> int:
+        """Begin a walk, or go on with a saved one that has not passed the frame `before`; returns the frame to step next."""
+        self._attend(order, seed)
+        self.propagator.forget_temporary()
+        saved = self.states.load(walk) if isinstance(self.propagator, ResumableWalk) else None
+        if saved is None or saved.state is None or saved.frame_index not in range(order[0], before, order.step):
+            return order[0]
+        try:
+            assert isinstance(self.propagator, ResumableWalk)
+            self.propagator.restore_walk(saved.state)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            self._attend(order, seed)
+            self.propagator.forget_temporary()
+            return order[0]
+        return saved.frame_index + order.step
+
+    def _attend(self, order: range, mask: Mask) -> None:
         """Point the propagator at the references on both sides of a walk, or at the two nearest where one side has none.
 
         Also at the nearest one of every other object.
         """
         if not self.numbers or not isinstance(self.propagator, SelectiveMemory):
             return
-        ahead = {index: (index - run.start) * run.step for index in self.references}
+        ahead = {index: (index - order.start) * order.step for index in self.references}
         nearest = sorted(ahead, key=lambda index: (abs(ahead[index]), index))
         sides = [i for i in nearest if ahead[i] <= 0][:1] + [i for i in nearest if ahead[i] > 0][:1]
         chosen = sides if len(sides) == 2 else nearest[:2]
@@ -290,22 +387,6 @@ class _Run:
         for object_id in set(object_ids(mask)) - known:
             chosen += [index for index in nearest if object_id in object_ids(self.references[index])][:1]
         self.propagator.attend({self.numbers[index]: ahead[index] for index in chosen})
-
-    def _runs(self, order: range, needs: Callable[[int], bool]) -> Iterator[range]:
-        """Cut a walk where finished frames make stepping needless.
-
-        Each run begins on a frame whose mask is known and ends on one that is needed.
-        """
-        begin, end = order[:1].start, None
-        for index in order:
-            if needs(index):
-                end = index
-            elif index in self.completed:
-                if end is not None:
-                    yield range(begin, end + order.step, order.step)
-                begin, end = index, None
-        if end is not None:
-            yield range(begin, end + order.step, order.step)
 
 
 def _segmented(index: int, probabilities: Probabilities) -> Segmented:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.propagate.walk_state import State
 
 
 class FakePropagator:
@@ -36,6 +37,14 @@ class FakePropagator:
     def forget_temporary(self) -> None:
         """Forget the last mask."""
         self._last = None
+
+    def walk_state(self) -> State | None:
+        """The last mask; see `ResumableWalk`."""
+        return None if self._last is None else {"last": self._last}
+
+    def restore_walk(self, state: State) -> None:
+        """Take up the last mask again; see `ResumableWalk`."""
+        self._last = np.asarray(state["last"], np.uint8)
 
     def _check(self, image: Image, mask: Mask | None) -> None:
         if mask is not None and (mask.dtype != np.uint8 or mask.shape != image.shape[:2] or mask.max() > self.num_objects):

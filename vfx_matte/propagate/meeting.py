@@ -66,7 +66,9 @@ class Spool:
         return self._waiting[0].frame_index
 
     def take(self, frame_index: int) -> Waiting | None:
-        """Remove a frame, from the last one on; None when it does not wait."""
+        """Remove a frame, from the last one on, and those after it; None when it does not wait."""
+        while self._waiting and self._waiting[-1].frame_index > frame_index:
+            self._size -= self._waiting.pop().size
         if not self._waiting or self._waiting[-1].frame_index != frame_index:
             return None
         taken = self._waiting.pop()

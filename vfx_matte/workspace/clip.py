@@ -66,7 +66,7 @@ class ClipWorkspace:
     own, of another clip the frame index). masks/soft/ID/%07d.png: with --soft, the
     probability of one object as 8-bit gray PNG, 255 = certain (1-bit black: nowhere on this frame); inside of masks, so that
     both are replaced by one rename. masks.previous/ and manifest.previous.json: the one earlier generation that --fresh
-    keeps. .segment.lock: held while a run is going on.
+    keeps. .segment.lock: held while a run is going on. .walks/: what the walks of a run that was stopped knew (`walk_states`).
     """
 
     folder: Path
@@ -97,6 +97,11 @@ class ClipWorkspace:
         """Note that this clip is the one segmented last. Raises OutputError."""
         facts = {"folder": self.folder.name, "source": str(source.path), "fingerprint": source.fingerprint}
         write_text(self.folder.parent / LATEST_NAME, json.dumps(facts, ensure_ascii=False) + "\n")
+
+    @property
+    def states_folder(self) -> Path:
+        """Where a run that is going on, or was stopped, keeps what its walks know."""
+        return self.folder / ".walks"
 
     def output_path(self, name: str) -> Path:
         """Where an output of this name belongs, e.g. "greenback.mp4"."""

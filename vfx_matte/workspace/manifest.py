@@ -21,6 +21,7 @@ from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import json_text, shortened
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace.files import write_text
+from vfx_matte.workspace.walk_states import digest_of
 
 SCHEMA_VERSION = 1
 
@@ -174,6 +175,13 @@ class Manifest:
     def is_complete(self) -> bool:
         """True when every frame of the range is done."""
         return sum(stop - start for start, stop in self.done) == self.stop - self.start
+
+    @property
+    def work_digest(self) -> str:
+        """Stands for everything that a walk over the clip depends on, but for the clip's pixels; see `differences`."""
+        work = replace(self, done=(), outputs={}, segmented_at="", confidence={}).to_json()
+        del work["source"]
+        return digest_of(work)
 
     def done_frames(self) -> set[int]:
         """The frame indices that are done."""

@@ -17,6 +17,7 @@ from vfx_matte.errors import OutputError
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.workspace.files import Soft, save_mask, save_soft, write_text
 from vfx_matte.workspace.manifest import UNKNOWN, Manifest, Ranges, save_manifest, to_ranges
+from vfx_matte.workspace.walk_states import State, WalkStateFolder
 
 if TYPE_CHECKING:
     from vfx_matte.workspace.clip import ClipWorkspace
@@ -58,6 +59,7 @@ class SegmentRun:
         self._dirty = False
         self._saved_at = clock()
         self._lock = threading.Lock()
+        self._states = WalkStateFolder(clip.states_folder, manifest.work_digest)
 
     @property
     def manifest(self) -> Manifest:
@@ -117,12 +119,34 @@ class SegmentRun:
             if self._clock() - self._saved_at >= SAVE_INTERVAL_SECONDS:
                 self._save()
 
+    def save_state(self, walk: str, frame_index: int, state: State | None) -> None:
+        """Keep what a walk has become after `frame_index`, to go on from after a stop; None: it is not needed any more.
+
+        walk: its name, letters and digits. Call it when every frame that the walk gave so far is saved: they are counted as
+        done first, so that a state never knows more than the manifest. Raises OutputError.
+        """
+        with self._lock:
+            if state is None:
+                self._states.drop(walk)
+                return
+            if not self._begun:
+                self._begin()
+            if self._dirty:
+                self._save()
+            self._states.save(walk, frame_index, state)
+
+    def load_state(self, walk: str) -> tuple[int, State] | None:
+        """What `save_state` kept last of a walk of the same work: (frame index, state); None when there is nothing of use."""
+        return None if self._replaces else self._states.load(walk)
+
     def close(self) -> None:
         """Save the progress and let other runs in."""
         with self._held, self._lock:
             if self._dirty:
                 self._save()
                 self.clip.note_latest(self._manifest.source)
+            if len(self._done) == self._manifest.stop - self._manifest.start:
+                self._states.clear()
             if self._aside is not None:
                 self._aside.forget()
 
@@ -153,6 +177,7 @@ class SegmentRun:
         for place in (self.clip.masks_folder, *map(self.clip.soft_folder, self._manifest.objects)):
             sweep(place)
         if self._replaces or self._again:
+            self._states.clear()
             numbers = None if self._replaces else map(self._manifest.timeline.number, self._again)
             self._aside = _Aside(self.clip, numbers=numbers, object_ids=self._manifest.objects)
         self._save()
