@@ -67,8 +67,10 @@ class PropagatorOptions:
         notify(reason)
         return replace(self, name=name)
 
-    def open(self, *, num_objects: int, notify: Callable[[str], None]) -> Propagator:
+    def open(self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None) -> Propagator:
         """Open the decided propagator; notify is told about its size and a lack of memory.
+
+        size: what an earlier run of the same work chose, where the choice was left to it.
 
         Raises as `open_propagator`, and WeightsError for a file with another checksum.
         """
@@ -80,7 +82,7 @@ class PropagatorOptions:
             self.name,
             num_objects=num_objects,
             weights=self.weights,
-            size=self.size or "auto",
+            size=self.size or size or "auto",
             device=self.device,
             memory=memory,
             flip=self.flip,

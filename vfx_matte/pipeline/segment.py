@@ -28,6 +28,7 @@ from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.propagate import ChoosesSize, Propagator
 from vfx_matte.propagate.confidence import expected_overlap
 from vfx_matte.propagate.driver import Segmented, propagate_resumable
 from vfx_matte.propagate.influence import influenced
@@ -175,7 +176,7 @@ def segment_clip(
             spans = ", ".join(f"{number(begin)} to {number(end - 1)}" for begin, end in run.missing) or "none"
             reporter.notify(f"frames made again: {spans}; the others stay as they are")
         if missing:
-            carrier = options.open(num_objects=len(objects), notify=reporter.notify)
+            carrier = options.open(num_objects=len(objects), notify=reporter.notify, size=run.manifest.working_size)
             numbers = _Numbers(tuple(objects))
             masks = {at: numbers.to_dense(reading.mask) for at, reading in references.readings.items()}
             states = _States(run, reporter)
@@ -190,7 +191,7 @@ def segment_clip(
                 remember=options.remembers,
                 states=states,
             )
-            _save_all(frames, run, numbers, states, total=missing, reporter=reporter)
+            _save_all(frames, run, numbers, states, carrier, total=missing, reporter=reporter)
     return SegmentResult(
         masks=place.masks_folder,
         start=clip.info.timeline.number(first),
@@ -330,6 +331,7 @@ def _save_all(
     run: SegmentRun,
     numbers: _Numbers,
     states: _States,
+    carrier: Propagator,
     *,
     total: int,
     reporter: Reporter,
@@ -337,7 +339,7 @@ def _save_all(
     """Save masks while the next ones are computed in a thread; say which objects were out of sight or uncertain, and where."""
     unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
     manifest = run.manifest
-    span, cuts = range(manifest.start, manifest.stop), manifest.cuts or ()
+    span, cuts, unsized = range(manifest.start, manifest.stop), manifest.cuts or (), manifest.working_size is None
     maskless = {at for shot in shots_without_mask(cuts, span, manifest.references) for at in shot}
     with closing(ahead(frames, depth=2)) as made, reporter.progress("segment", total) as step:
         for one in made:
@@ -345,6 +347,9 @@ def _save_all(
                 states.save(one)
                 continue
             frame_index, mask, probabilities = one
+            if isinstance(carrier, ChoosesSize) and unsized:
+                run.note_working_size(carrier.working_size)
+                unsized = False
             shown = numbers.to_user(mask)
             run.note_confidence(frame_index, numbers.confidence(mask, probabilities))
             run.save_mask(frame_index, shown, numbers.soft(probabilities) if run.is_soft else None)

@@ -61,6 +61,15 @@ class SelectiveMemory(Protocol):
         """
 
 
+@runtime_checkable
+class ChoosesSize(Protocol):
+    """A propagator that may choose its working size by the memory that is free, which another run has to repeat."""
+
+    @property
+    def working_size(self) -> int | None:
+        """The short side in pixels, None before the first frame."""
+
+
 def open_propagator(name: str, *, num_objects: int, **options: object) -> Propagator:
     """Make a propagator for objects 1..num_objects.
 

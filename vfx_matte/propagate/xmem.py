@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from vfx_matte.errors import DeviceError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
+from vfx_matte.propagate.walk_state import State
 from vfx_matte.propagate.xmem_candidates import FrameKeys, next_references
 from vfx_matte.propagate.xmem_convolution import prepare
 from vfx_matte.propagate.xmem_memory import Reference
@@ -205,6 +206,39 @@ class XMemPropagator:
         result = self._persistently(step)
         self._time = self._walkers[0].time
         return result
+
+    @property
+    def working_size(self) -> int | None:
+        """The short side in pixels that was chosen to work at, None before the first frame."""
+        return self._size if isinstance(self._size, int) and self._fit is not None else None
+
+    def walk_state(self) -> State | None:
+        """See `ResumableWalk.walk_state`; None after memory was short and could not be made again yet."""
+        fit = self._fit
+        if fit is None or self._lost is not None or any(walker.time != self._time for walker in self._walkers):
+            return None
+        return {
+            "size": fit.size,
+            "working": list(fit.working),
+            "frugal": self._frugal,
+            "beginnings": [[kept.image.numpy(), kept.mask.numpy(), list(kept.ids)] for kept in self._beginnings],
+            "walkers": [walker.walk_state() for walker in self._walkers],
+        }
+
+    def restore_walk(self, state: State) -> None:
+        """See `ResumableWalk.restore_walk`. A state of another working size, or of another way to compute, is refused."""
+        size = int(state["size"])
+        if self._fit is not None and (size, list(self._fit.working)) != (self._fit.size, state["working"]):
+            raise ValueError(f"state of size {size}, expected {self._fit.size}")
+        if len(state["walkers"]) != len(self._walkers) or bool(state["frugal"]) != self._frugal:
+            raise ValueError("state of another way to walk")
+        with self._computing():
+            for walker, one in zip(self._walkers, state["walkers"], strict=True):
+                walker.restore_walk(one)
+        self._time = self._walkers[0].time
+        self._beginnings = [
+            _Kept(torch.from_numpy(image), torch.from_numpy(mask), tuple(ids)) for image, mask, ids in state["beginnings"]
+        ]
 
     def _check(self, image: Image, mask: Mask | None) -> tuple[int, int]:
         """Raise ValueError unless shapes, dtypes and ids are as promised. Returns the image's (H, W)."""

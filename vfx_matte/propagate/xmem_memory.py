@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vfx_matte.propagate.walk_state import State
 from vfx_matte.propagate.xmem_network import Dimensions
 from vfx_matte.propagate.xmem_options import XMemMemory
 from vfx_matte.propagate.xmem_store import Rows, Store, StoreUsage, Validity, condense, count_reads, read_out, search
@@ -70,6 +71,26 @@ class Memory:
         self._long_term = Store(self._dimensions, self._like, selects=False, capacity=room)
         self._frames: list[int] = []
         self._born: dict[int, int] = {}
+
+    def walk_state(self) -> State:
+        """A copy of working and long-term memory, on the host; permanent memory follows from the references."""
+        return {
+            "working": self._working.state(),
+            "long_term": self._long_term.state(),
+            "frames": list(self._frames),
+            "born": {str(object_id): time for object_id, time in self._born.items()},
+        }
+
+    def restore_walk(self, state: State) -> None:
+        """Hold what `walk_state` copied. Raises ValueError, KeyError or TypeError for something else."""
+        self.forget_temporary()
+        self._working.restore(state["working"])
+        self._long_term.restore(state["long_term"])
+        self._frames = [int(rows) for rows in state["frames"]]
+        if sum(self._frames) != self._working.size:
+            raise ValueError(f"frames of {sum(self._frames)} rows, expected {self._working.size}")
+        self._born = {int(object_id): int(time) for object_id, time in state["born"].items()}
+        self._fill_empty(self._born)
 
     def remember(self, digest: str, rows: Rows, values: Mapping[int, Tensor], empty: Tensor | None) -> None:
         """Put a reference into permanent memory, in place of the one with the same digest.

@@ -10,10 +10,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vfx_matte.propagate.walk_state import State
 from vfx_matte.propagate.xmem_network import Dimensions, Keys
 
 BLOCK_ELEMENTS = 2**24
@@ -176,12 +179,49 @@ class Store:
         self._use.live.index_add_(0, indices.reshape(-1), affinity.reshape(-1, 1))
         self._life.live.add_(1)
 
+    def state(self) -> State:
+        """A copy of everything, on the host."""
+        return {
+            "key": _host(self._key.live),
+            "shrinkage": _host(self._shrinkage.live),
+            "selection": None if self._selection is None else _host(self._selection.live),
+            "use": _host(self._use.live),
+            "life": _host(self._life.live),
+            "time": _host(self._time.live),
+            "values": {str(object_id): _host(column.live) for object_id, column in self._values.items()},
+        }
+
+    def restore(self, state: State) -> None:
+        """Hold what `state` copied, and nothing else. Raises ValueError, KeyError or TypeError for something else."""
+        size, values = len(state["key"]), state["values"]
+        columns = {name: state[name] for name in ("key", "shrinkage", "use", "life", "time")}
+        widths = {"key": self.dimensions.key, "shrinkage": 1, "use": 1, "life": 1, "time": 1}
+        shapes = [(columns[name].shape, (size, width)) for name, width in widths.items()]
+        shapes += [(value.shape, (size, self.dimensions.value)) for value in values.values()]
+        if any(shape != expected for shape, expected in shapes) or (state["selection"] is None) != (self._selection is None):
+            raise ValueError(f"rows of {[shape for shape, _ in shapes]}, expected {[expected for _, expected in shapes]}")
+
+        def column(rows: npt.NDArray[np.float32]) -> _Column:
+            made = self._column(rows.shape[1])
+            made.insert(0, torch.from_numpy(rows).to(self._like))
+            return made
+
+        self._key, self._shrinkage, self._use, self._life, self._time = (column(rows) for rows in columns.values())
+        self._selection = None if self._selection is None else column(state["selection"])
+        self._values = {int(object_id): column(value) for object_id, value in values.items()}
+
     def _column(self, width: int, *, rows: int = 0) -> _Column:
         return _Column(width, self._like, rows=rows, capacity=self._capacity)
 
     def _columns(self) -> list[_Column]:
         plain = [self._key, self._shrinkage, self._use, self._life, self._time, *self._values.values()]
         return plain if self._selection is None else [*plain, self._selection]
+
+
+def _host(rows: Tensor) -> npt.NDArray[np.float32]:
+    """A copy in host memory."""
+    copied: npt.NDArray[np.float32] = rows.detach().cpu().clone().numpy()
+    return copied
 
 
 def similarity(memory: Rows, query: Rows) -> Tensor:

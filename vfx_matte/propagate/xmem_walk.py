@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vfx_matte.propagate.walk_state import State
 from vfx_matte.propagate.xmem_memory import Memory
 from vfx_matte.propagate.xmem_network import ImageFeatures, Keys, XMemNetwork, aggregate
 from vfx_matte.propagate.xmem_options import XMemMemory
@@ -74,6 +75,32 @@ class Walker:
         """Begin another walk; references stay."""
         self.memory.forget_temporary()
         self.state = _State(last_deep_update=-self._options.deep_update_every)
+
+    def walk_state(self) -> State:
+        """A copy of the walk and of what it remembers, on the host."""
+        state = self.state
+        tensors = {name: getattr(state, name) for name in ("hidden", "image", "probabilities")}
+        return {
+            "memory": self.memory.walk_state(),
+            "numbers": [state.last_deep_update, state.time, state.last_memory],
+            "objects": list(state.objects),
+            "channels_last": state.hidden is not None and state.hidden.is_contiguous(memory_format=torch.channels_last),
+            **{name: None if one is None else one.detach().float().cpu().clone().numpy() for name, one in tensors.items()},
+        }
+
+    def restore_walk(self, state: State) -> None:
+        """Go on where `walk_state` was taken. Raises ValueError, KeyError or TypeError for something else."""
+        last_deep_update, time, last_memory = (int(number) for number in state["numbers"])
+        with self._writing():
+            self.memory.restore_walk(state["memory"])
+        hidden, image, probabilities = (
+            None if state[name] is None else torch.from_numpy(state[name]).to(self._device)
+            for name in ("hidden", "image", "probabilities")
+        )
+        if hidden is not None and state["channels_last"]:  # convolutions round by it
+            hidden = hidden.contiguous(memory_format=torch.channels_last)
+        objects = [int(object_id) for object_id in state["objects"]]
+        self.state = _State(last_deep_update, time, last_memory, objects, hidden, image, probabilities)
 
     def economize(self) -> None:
         """Compute in smaller pieces: one object at a time, and a small part of the affinity matrix. Only rounding changes."""

@@ -188,7 +188,13 @@ class ClipWorkspace:
                 f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is {__version__}: masks may differ",
                 hint="add --fresh to start again",
             )
-        going_on = replace(plan, outputs=earlier.outputs, confidence=earlier.confidence, segmented_at=earlier.segmented_at)
+        going_on = replace(
+            plan,
+            outputs=earlier.outputs,
+            confidence=earlier.confidence,
+            segmented_at=earlier.segmented_at,
+            working_size=earlier.working_size,
+        )
         return replace(going_on, done=to_ranges(done - again)), again
 
     def _is_whole(self, manifest: Manifest, frame_index: int) -> bool:

@@ -135,6 +135,7 @@ class Manifest:
     confidence: for each object id one number a frame of [start, stop): the overlap that the mask is expected to have with the
     truth, in per cent; UNKNOWN where there is no mask yet.
     cuts: frames that begin a shot and that masks do not cross; () = none were found, None = nobody looked, so they may cross.
+    working_size: the short side in pixels that the propagator chose to work at, None where there was nothing to choose.
     Raises ValueError when ranges leave the timeline.
     """
 
@@ -152,6 +153,7 @@ class Manifest:
     confidence: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     cuts: tuple[int, ...] | None = None
     program_version: str = __version__
+    working_size: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= len(self.timeline):
@@ -179,7 +181,7 @@ class Manifest:
     @property
     def work_digest(self) -> str:
         """Stands for everything that a walk over the clip depends on, but for the clip's pixels; see `differences`."""
-        work = replace(self, done=(), outputs={}, segmented_at="", confidence={}).to_json()
+        work = replace(self, done=(), outputs={}, segmented_at="", confidence={}, working_size=None).to_json()
         del work["source"]
         return digest_of(work)
 
@@ -222,6 +224,7 @@ class Manifest:
             "start": self.start,
             "stop": self.stop,
             **({} if self.cuts is None else {"cuts": list(self.cuts)}),
+            **({} if self.working_size is None else {"working_size": self.working_size}),
             "done": [list(pair) for pair in self.done],
             "objects": _colors_to_json(self.objects),
             "references": {
@@ -263,6 +266,7 @@ class Manifest:
             confidence={int(object_id): _from_run_lengths(runs) for object_id, runs in data.get("confidence", {}).items()},
             cuts=tuple(int(cut) for cut in data["cuts"]) if "cuts" in data else None,
             program_version=str(data["program_version"]),
+            working_size=None if data.get("working_size") is None else int(data["working_size"]),
         )
 
 

@@ -90,6 +90,11 @@ class SegmentRun:
             for object_id, value in confidence.items():
                 self._confidence[object_id][frame_index - self._manifest.start] = round(100 * value)
 
+    def note_working_size(self, size: int | None) -> None:
+        """Keep the size that the propagator chose; it is saved with the manifest."""
+        with self._lock:
+            self._manifest = replace(self._manifest, working_size=size)
+
     def save_mask(self, frame_index: int, mask: Mask, soft: Mapping[int, Soft] | None = None) -> None:
         """Save what is known about one frame, the mask last, and count it as done.
 
