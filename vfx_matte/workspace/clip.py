@@ -239,7 +239,7 @@ class MaskStore:
         lost = sorted(self._done_numbers() - _numbers(self.clip.masks_folder))
         if lost:
             raise WorkspaceError(
-                f"{len(lost)} masks are missing, the first is {self.clip.mask_path(lost[0])}",
+                f"masks that were made are missing, {len(lost)} of {len(self._done)}: the first is {self.clip.mask_path(lost[0])}",
                 hint="run segment --resume to make them again",
             )
 
