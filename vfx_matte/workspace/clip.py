@@ -238,8 +238,9 @@ class MaskStore:
         """See, without reading any, that every frame that is done has its file. Raises WorkspaceError when one has not."""
         lost = sorted(self._done_numbers() - _numbers(self.clip.masks_folder))
         if lost:
+            first = self.clip.mask_path(lost[0])
             raise WorkspaceError(
-                f"masks that were made are missing, {len(lost)} of {len(self._done)}: the first is {self.clip.mask_path(lost[0])}",
+                f"masks that were made are missing, {len(lost)} of {len(self._done)}: the first is {first}",
                 hint="run segment --resume to make them again",
             )
 
