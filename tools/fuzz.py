@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -557,6 +558,22 @@ def workspace_case(case: Case) -> None:
     ]  # fmt: skip
 
 
+def _pool(option: Any, chance: random.Random) -> Sequence[str]:  # noqa: ANN401  of typer, which is not typed here
+    """Values to try for an option, by its annotation and by how its values are called in the help."""
+    annotation = str(option.type_descriptor.annotation)
+    if (
+        offered := re.findall(r"[\w#]+", option.metavar or "")
+        if "|" in (option.metavar or "") and chance.random() < 0.6
+        else []
+    ):
+        return offered
+    if "Path" in annotation:
+        return PATHS
+    if "int" in annotation or "float" in annotation:
+        return NUMBERS
+    return (*TEXTS, *NUMBERS, *PATHS)
+
+
 def options_case(case: Case) -> None:
     """A command with odd values for its options."""
     case.project()
@@ -570,13 +587,8 @@ def options_case(case: Case) -> None:
     for option in chance.sample(options, min(len(options), chance.randint(1, 3))):
         flag = chance.choice([*option.opts, *option.secondary_opts])
         words.append(flag)
-        if not option.is_flag:
-            pool = {"path": PATHS, "file": PATHS, "integer": NUMBERS, "float": NUMBERS}.get(
-                option.type.name, (*TEXTS, *NUMBERS, *PATHS)
-            )
-            if getattr(option.type, "choices", None) and chance.random() < 0.6:
-                pool = tuple(map(str, option.type.choices))
-            words.extend(chance.choice(pool) for _ in range(max(1, option.nargs)))
+        if not option.is_flag and not option.is_bool_flag:
+            words.extend(chance.choice(_pool(option, chance)) for _ in range(max(1, option.nargs)))
     if name == "fetch":
         name = "list"
         words[:2] = ["weights", "list"]
@@ -681,7 +693,9 @@ def outputs_of(ran: Ran, before: dict[str, str], after: dict[str, str]) -> list[
     return [name for name in after if after[name] != before.get(name) and name.endswith((".mp4", ".mov", ".mkv", ".webm"))]
 
 
-def try_input(base: Path, place: Path, kind: str, seed: int, number: int) -> tuple[str, list[str], list[list[str]]]:
+def try_input(
+    base: Path, place: Path, kind: str, seed: int, number: int, *, tells: bool = False
+) -> tuple[str, list[str], list[list[str]]]:
     """Make an input and run its commands: ("ok", "refused", "failed"), faults, commands."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -702,6 +716,8 @@ def try_input(base: Path, place: Path, kind: str, seed: int, number: int) -> tup
             checked = run(place, ["verify", output, "--source", source])
             if checked.code != 0:
                 faults.append(f"not whole: {output}: {checked.text.strip().splitlines()[:1]}")
+        if tells:
+            print(f"{words} → {ran.code}\n{ran.text}", flush=True)
         if ran.code != 0:
             outcome = "refused" if ran.code == 2 else "failed"
             break
@@ -923,6 +939,8 @@ def workers(jobs: int, work: Callable[[int], Iterator[dict[str, Any]]]) -> Itera
                 code = 0
             except BrokenPipeError:
                 pass
+            except BaseException:  # noqa: BLE001
+                traceback.print_exc()
             finally:
                 os._exit(code)
         os.close(writer)
@@ -986,7 +1004,7 @@ def fuzz(options: argparse.Namespace, kinds: list[str], base: Path, work: Path) 
         for number in numbers:
             kind = kinds[number % len(kinds)] if options.only is None else kinds[0]
             began = time.monotonic()
-            outcome, faults, commands = try_input(base, place, kind, options.seed, number)
+            outcome, faults, commands = try_input(base, place, kind, options.seed, number, tells=options.only is not None)
             if (faults or options.only is not None) and options.keep:
                 kept = options.keep / f"{kind}-{number}"
                 shutil.rmtree(kept, ignore_errors=True)

@@ -434,6 +434,7 @@ class _States:
 
     def repeat(self, first: int, last: int) -> None:
         """Say what going on exactly costs."""
+        first, last = (self._run.manifest.timeline.number(index) for index in (first, last))
         frames = f"frame {first} is" if first == last else f"frames {first} to {last} are"
         self._reporter.notify(f"{frames} computed again, but not written, so that the rest comes out as without the stop")
 
