@@ -80,23 +80,22 @@ def run(
     folder: Path, arguments: Sequence[str], *, seconds: float = HANG_SECONDS, before: Callable[[], None] | None = None
 ) -> Ran:
     """Run one command in a forked process in `folder`."""
-    output = tempfile.TemporaryFile()
-    child = start(folder, arguments, output.fileno(), before=before)
-    status, usage, deadline = None, None, time.monotonic() + seconds
-    pause = 0.002
-    while time.monotonic() < deadline:
-        pid, status, usage = os.wait4(child, os.WNOHANG)
-        if pid:
-            break
-        time.sleep(pause)
-        pause = min(0.05, pause * 1.5)
-    else:
-        os.kill(child, signal.SIGKILL)
-        _, _, usage = os.wait4(child, 0)
-        status = None
-    output.seek(0)
-    text = output.read().decode(errors="replace")
-    output.close()
+    with tempfile.TemporaryFile() as output:
+        child = start(folder, arguments, output.fileno(), before=before)
+        status, usage, deadline = None, None, time.monotonic() + seconds
+        pause = 0.002
+        while time.monotonic() < deadline:
+            pid, status, usage = os.wait4(child, os.WNOHANG)
+            if pid:
+                break
+            time.sleep(pause)
+            pause = min(0.05, pause * 1.5)
+        else:
+            os.kill(child, signal.SIGKILL)
+            _, _, usage = os.wait4(child, 0)
+            status = None
+        output.seek(0)
+        text = output.read().decode(errors="replace")
     code = None if status is None else os.waitstatus_to_exitcode(status)
     return Ran(list(arguments), code, text, usage.ru_maxrss * 1024 if usage else 0)
 
@@ -294,14 +293,120 @@ def swap_boxes(data: bytes, chance: random.Random) -> bytes:
     return b"".join(boxes)
 
 
-NUMBERS = ("0", "-1", "1", "2", "5", "0.5", "1e9", "-1e9", "1e308", "nan", "inf", "-inf", "99999999999999999999", "1/0", "1/3", "", " ",
-           "0x10", "٣", "1_0", "1,5", "+3", "2s", "-2s", "1e-9", "100%", "NaN", "3.0", "1e400", "00000012")  # fmt: skip
-TEXTS = ("", " ", "a", "ü", "\u202e", "a\nb", "\x1b[31m", "\x07", "a" * 300, "日本語", "%s", "%d", "%99999999d", "{}", "$(id)", "`id`", "'", '"',
-         "\\", "a b", ";", "--", "-", "-x", "..", ".", "~", "CON", "🎬", "e\u0301", "\ufeff", "#fff", "#00ff00", "green", "auto", "red", "1,2,3,4",
-         "0=m.png", "0=", "=m.png", "9999=m.png", "1,2", "5%", "rgb", "builtin", "fake", "\udce9")  # fmt: skip
-PATHS = ("clip.mp4", "m.png", "nothing.mp4", "", ".", "workspace", "workspace/clip", "a/b/c.mp4", "out.mp4", "out.mov", "out.mkv", "out.png",
-         "out", "frames/", "x.%04d.png", "%d.png", "o\nut.mp4", "ü.mp4", "a" * 260 + ".mp4", "-o.mp4", "/proc/nothing.mp4", "m.png/x.mp4",
-         "clip.mp4/", "out.xyz", "out.webm", "out.exr", "m4.png", "link", "\udce9.mp4", "http://127.0.0.1:9/x.mp4", "concat:clip.mp4")  # fmt: skip
+NUMBERS = (
+    "0",
+    "-1",
+    "1",
+    "2",
+    "5",
+    "0.5",
+    "1e9",
+    "-1e9",
+    "1e308",
+    "nan",
+    "inf",
+    "-inf",
+    "99999999999999999999",
+    "1/0",
+    "1/3",
+    "",
+    " ",
+    "0x10",
+    "٣",
+    "1_0",
+    "1,5",
+    "+3",
+    "2s",
+    "-2s",
+    "1e-9",
+    "100%",
+    "NaN",
+    "3.0",
+    "1e400",
+    "00000012",
+)
+TEXTS = (
+    "",
+    " ",
+    "a",
+    "ü",
+    "\u202e",
+    "a\nb",
+    "\x1b[31m",
+    "\x07",
+    "日本語",
+    "%s",
+    "%d",
+    "%99999999d",
+    "{}",
+    "$(id)",
+    "`id`",
+    "'",
+    '"',
+    "\\",
+    "a b",
+    ";",
+    "--",
+    "-",
+    "-x",
+    "..",
+    ".",
+    "~",
+    "CON",
+    "🎬",
+    "e\u0301",
+    "\ufeff",
+    "#fff",
+    "#00ff00",
+    "green",
+    "auto",
+    "red",
+    "1,2,3,4",
+    "0=m.png",
+    "0=",
+    "=m.png",
+    "9999=m.png",
+    "1,2",
+    "5%",
+    "rgb",
+    "builtin",
+    "fake",
+    "\udce9",
+    "a" * 300,
+)
+PATHS = (
+    "clip.mp4",
+    "m.png",
+    "nothing.mp4",
+    "",
+    ".",
+    "workspace",
+    "workspace/clip",
+    "a/b/c.mp4",
+    "out.mp4",
+    "out.mov",
+    "out.mkv",
+    "out.png",
+    "out",
+    "frames/",
+    "x.%04d.png",
+    "%d.png",
+    "o\nut.mp4",
+    "ü.mp4",
+    "-o.mp4",
+    "/proc/nothing.mp4",
+    "m.png/x.mp4",
+    "clip.mp4/",
+    "out.xyz",
+    "out.webm",
+    "out.exr",
+    "m4.png",
+    "link",
+    "\udce9.mp4",
+    "http://127.0.0.1:9/x.mp4",
+    "concat:clip.mp4",
+    "a" * 260 + ".mp4",
+)
 
 
 def mutate_text(text: str, chance: random.Random) -> str:
@@ -495,9 +600,21 @@ def config_case(case: Case) -> None:
     text = mutate_text((case.base / "config.ini").read_text(encoding="utf-8"), case.chance)
     (case.folder / "config.ini").write_bytes(text.encode(errors="surrogateescape"))
     case.commands = [
-        case.chance.choice((["probe", "clip.mp4"], ["greenback"], ["config"], ["maskvideo"], ["formats"], ["segment", "clip.mp4", "--resume",
-                            "--first-mask", "m.png"], ["suggest", "clip.mp4"], ["package", "--for", "web"], ["conform", "clip.mp4"], ["alpha"]))
-    ]  # fmt: skip
+        case.chance.choice(
+            (
+                ["probe", "clip.mp4"],
+                ["greenback"],
+                ["config"],
+                ["maskvideo"],
+                ["formats"],
+                ["segment", "clip.mp4", "--resume", "--first-mask", "m.png"],
+                ["suggest", "clip.mp4"],
+                ["package", "--for", "web"],
+                ["conform", "clip.mp4"],
+                ["alpha"],
+            )
+        )
+    ]
 
 
 def manifest_case(case: Case) -> None:
@@ -514,10 +631,24 @@ def manifest_case(case: Case) -> None:
     segment = ["segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake", "--soft"]
     case.commands = [
         chance.choice(
-            (["greenback"], ["greenback", "clip.mp4"], ["maskvideo"], ["qc"], ["overlay"], ["alpha"], ["suggest"], ["keytest"], ["conform"],
-             ["package", "--for", "resolve"], [*segment, "--resume"], [*segment, "--update"], [*segment, "--fresh"], segment)
+            (
+                ["greenback"],
+                ["greenback", "clip.mp4"],
+                ["maskvideo"],
+                ["qc"],
+                ["overlay"],
+                ["alpha"],
+                ["suggest"],
+                ["keytest"],
+                ["conform"],
+                ["package", "--for", "resolve"],
+                [*segment, "--resume"],
+                [*segment, "--update"],
+                [*segment, "--fresh"],
+                segment,
+            )
         )
-    ]  # fmt: skip
+    ]
 
 
 def weights_case(case: Case) -> None:
@@ -552,10 +683,21 @@ def workspace_case(case: Case) -> None:
     segment = ["segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake", "--soft", "--resume"]
     case.commands = [
         chance.choice(
-            (["greenback"], ["greenback", "--edges", "median"], ["maskvideo"], ["maskvideo", "--each-object"], ["qc"], ["overlay"], ["alpha"],
-             ["alpha", "-o", "frames"], segment, ["package", "--for", "finalcut"], ["evaluate", "workspace/clip/masks", "workspace/clip/masks"])
+            (
+                ["greenback"],
+                ["greenback", "--edges", "median"],
+                ["maskvideo"],
+                ["maskvideo", "--each-object"],
+                ["qc"],
+                ["overlay"],
+                ["alpha"],
+                ["alpha", "-o", "frames"],
+                segment,
+                ["package", "--for", "finalcut"],
+                ["evaluate", "workspace/clip/masks", "workspace/clip/masks"],
+            )
         )
-    ]  # fmt: skip
+    ]
 
 
 def _pool(option: Any, chance: random.Random) -> Sequence[str]:  # noqa: ANN401  of typer, which is not typed here
@@ -797,7 +939,7 @@ def try_kill(base: Path, place: Path, seed: int, number: int, seconds: dict[str,
     place.mkdir(parents=True)
     if way == "ENOSPC":
         return name, way, _fill_disk(base, place, name, chance)
-    return name, way, _kill(base, place, name, getattr(signal, way), chance, seconds)
+    return name, way, _kill(base, place, name, getattr(signal, way), chance=chance, seconds=seconds)
 
 
 def _fill_disk(base: Path, place: Path, name: str, chance: random.Random) -> list[str]:
@@ -817,11 +959,10 @@ def _fill_disk(base: Path, place: Path, name: str, chance: random.Random) -> lis
 
 
 def _kill(
-    base: Path, place: Path, name: str, how: signal.Signals, chance: random.Random, seconds: dict[str, float]
+    base: Path, place: Path, name: str, how: signal.Signals, *, chance: random.Random, seconds: dict[str, float]
 ) -> list[str]:
     shutil.copytree(base / ("project_kill_bare" if name == "segment" else "killed"), place, dirs_exist_ok=True)
     before, faults = snapshot(place), list[str]()
-    command = list(KILLED[name])
     often = chance.random() < 0.7
 
     def prepare_child() -> None:
@@ -829,61 +970,80 @@ def _kill(
             segment_pipeline.STATE_SECONDS = 0.0
 
     for _ in range(chance.randint(1, 3)):
-        going_on = ["--resume"] if name == "segment" and (place / "workspace/clip/manifest.json").exists() else []
-        output = tempfile.TemporaryFile()
-        child = start(place, [*command, *going_on], output.fileno(), before=prepare_child)
-        deadline, ended, status = time.monotonic() + chance.uniform(0, 1.1 * seconds[name]), 0, 0
-        while time.monotonic() < deadline and not ended:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            time.sleep(0.001)
-        if not ended:
-            os.kill(child, how)
-            limit = time.monotonic() + 60
-            while not ended and time.monotonic() < limit:
-                ended, status = os.waitpid(child, os.WNOHANG)
-                time.sleep(0.005)
-            if not ended:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return [f"hang: {name} does not end after {how.name}"]
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-        output.close()
-        code = os.waitstatus_to_exitcode(status)
+        command = going_on(place, name)
+        code, text = _killed_once(place, command, how, after=chance.uniform(0, 1.1 * seconds[name]), before=prepare_child)
+        if code is None:
+            return [*faults, f"hang: {name} does not end after {how.name}"]
         if "Traceback" in text or "unexpected" in text:
             faults.append("traceback: " + text.strip().splitlines()[-1][:200])
-        if code not in (0, 130, 143, -how):
+        if code not in (0, 130, 143, -how) and not (code == 2 and "already holds" in text):
             faults.append(f"exit code: {code} after {how.name}: {text.strip().splitlines()[-1:]}")
-        after = snapshot(place)
-        if code != -signal.SIGKILL and (left := [one for one in after if LEFT_OVER.search(one)]) and how is signal.SIGINT:
-            faults.append(f"left over: {left[0]} after {how.name}")
-        faults += [
-            f"changed: {one} after {how.name}" for one in ("clip.mp4", "m.png", "m13.png") if after.get(one) != before[one]
-        ]
-        if name != "segment":
-            faults += [
-                f"changed: {one} after {how.name}" for one in masks_of(base / "killed") if after.get(one) != before[one]
-            ][:1]
-        for one in (one for one in after if one.startswith("workspace/clip/") and one.endswith((".mp4", ".mkv", ".mov"))):
-            if after[one] != before.get(one) and not LEFT_OVER.search(one) and "package" not in one and "conform" not in one:
-                checked = run(place, ["verify", one, "--source", "clip.mp4"], seconds=60)
-                if checked.code != 0:
-                    faults.append(f"half file: {one} after {how.name}")
+        faults += _intact(base, place, name, how, before)
         if code == 0:
             break
-    if name == "segment":
-        command += ["--resume"] if (place / "workspace/clip/manifest.json").exists() else []
-    last = run(place, command, seconds=120, before=prepare_child)
-    complete = name == "segment" and last.code == 2 and "already holds" in last.text
-    if last.code != 0 and not complete:
+    return faults + _gone_on(base, place, name, prepare_child)
+
+
+def going_on(place: Path, name: str) -> list[str]:
+    """The command, so that it goes on where there is something to go on with."""
+    is_begun = name == "segment" and (place / "workspace/clip/manifest.json").exists()
+    return [*KILLED[name], *(["--resume"] if is_begun else [])]
+
+
+def _killed_once(
+    place: Path, command: Sequence[str], how: signal.Signals, *, after: float, before: Callable[[], None]
+) -> tuple[int | None, str]:
+    """Begin a command, send it a signal, and wait for its end: exit code (None: it does not end) and what it said."""
+    with tempfile.TemporaryFile() as output:
+        child = start(place, command, output.fileno(), before=before)
+        ended, status = _wait(child, after)
+        if not ended:
+            os.kill(child, how)
+            ended, status = _wait(child, 60)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        output.seek(0)
+        return os.waitstatus_to_exitcode(status) if ended else None, output.read().decode(errors="replace")
+
+
+def _wait(child: int, seconds: float) -> tuple[bool, int]:
+    deadline, ended, status = time.monotonic() + seconds, 0, 0
+    while not ended and time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0 if ended else 0.001)
+    return bool(ended), status
+
+
+def _intact(base: Path, place: Path, name: str, how: signal.Signals, before: dict[str, str]) -> list[str]:
+    """Whether sources, masks and earlier outputs are as they were, and new outputs whole."""
+    after, kept = snapshot(place), ["clip.mp4", "m.png", "m13.png"]
+    if name != "segment":
+        kept += list(masks_of(base / "killed"))
+    faults = [f"changed: {one} after {how.name}" for one in kept if after.get(one) != before[one]][:1]
+    faults += [f"changed: {one} is gone after {how.name}" for one in before if one not in after and name != "segment"][:1]
+    if how is signal.SIGINT:
+        faults += [f"left over: {one} after {how.name}" for one in after if LEFT_OVER.search(one)][:1]
+    for one in after:
+        is_output = one.startswith("workspace/clip/") and one.endswith((".mp4", ".mkv", ".mov")) and one.count("/") == 2
+        if is_output and after[one] != before.get(one):
+            checked = run(place, ["verify", one, "--source", "clip.mp4"], seconds=60)
+            faults += [f"half file: {one} after {how.name}"] if checked.code else []
+    return faults
+
+
+def _gone_on(base: Path, place: Path, name: str, prepare_child: Callable[[], None]) -> list[str]:
+    """Let the command end; compare with what an undisturbed run has made."""
+    faults = []
+    last = run(place, going_on(place, name), seconds=120, before=prepare_child)
+    if last.code != 0:
         faults.append(f"not the same: it cannot go on: {last.text.strip().splitlines()[-2:]}")
-    if left := [one for one in snapshot(place) if LEFT_OVER.search(one)]:
-        faults.append(f"left over: {left[0]} after the next run")
+    faults += [f"left over: {one} after the next run" for one in snapshot(place) if LEFT_OVER.search(one)][:1]
     if name == "segment" and not faults:
         mine, theirs = masks_of(place), masks_of(base / "killed")
         if mine != theirs:
-            differ = [one for one in theirs if mine.get(one) != theirs[one]]
-            faults.append(f"not the same: {len(differ)} masks, the first is {differ[:1]}")
+            differ = [one for one in sorted({*mine, *theirs}) if mine.get(one) != theirs.get(one)]
+            faults.append(f"not the same: {len(differ)} masks, the first is {differ[0]}")
         elif confidence_of(place) != confidence_of(base / "killed"):
             faults.append("not the same: the manifest")
     return faults
