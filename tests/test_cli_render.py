@@ -114,6 +114,10 @@ def test_colour_tags_and_size_are_carried(project: CommandLine, ffprobe: Callabl
 def test_no_sound_when_none_is_wanted(project: CommandLine) -> None:
     project("greenback", *FAST, "--no-sound", "-o", "silent.mp4")
     assert not has_sound(Path("silent.mp4"))
+    assert (
+        "stream 1 (aac) of the source: the render was made without"
+        in project("verify", "silent.mp4", "--source", "clip.mp4").out
+    )
 
 
 # ---------------------------------------------------------------- greenback

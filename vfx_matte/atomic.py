@@ -48,17 +48,18 @@ _HINTS = {
 }
 
 
-def output_error(path: Path, error: Exception) -> OutputError:
+def output_error(path: Path, error: Exception, *, other: str = "") -> OutputError:
     """Say in one line why `path` could not be written, with what to do about it.
 
     error: a system error, or one of a library that has an errno (FFmpeg's do) or none (a format that an encoder refuses).
+    other: the hint where the number of the error has none of its own; "" = the usual one.
     """
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error)
     if number in _FULL:
         hint = "free some space, or choose another disk with -o or --workspace"
         return OutputError(f"the disk is full: cannot write {str(path)!r}", hint=hint)
-    other = "try another place with -o, or another --codec" if isinstance(number, int) else ""
+    other = other or ("try another place with -o, or another --codec" if isinstance(number, int) else "")
     return OutputError(f"{str(path)!r} cannot be written: {reason}", hint=_HINTS.get(number or 0, other))
 
 

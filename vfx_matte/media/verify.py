@@ -17,6 +17,7 @@ from vfx_matte.errors import MediaError
 from vfx_matte.media.color_tags import tag_differs, writable_tags
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
+from vfx_matte.media.left_out import left_out_of
 from vfx_matte.media.numbered_files import NumberedFiles, names_in
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, probe
@@ -77,7 +78,7 @@ class VerifyReport:
 
 @dataclass(slots=True)
 class _Found:
-    """What a reader saw in the output."""
+    """What a reader saw in the output. left_out: sound streams of the source that the file says it was made without."""
 
     times: list[Fraction]
     tracks: list[SoundTrack]
@@ -86,6 +87,7 @@ class _Found:
     size: tuple[int, int]
     layout: PixelLayout | None
     codec: str
+    left_out: frozenset[int]
     reader: str = "PyAV"
 
 
@@ -164,7 +166,9 @@ def _read_with_pyav(path: Path, *, notify: Notify) -> _Found:
     times = [time.start - info.origin for time in info.timeline]
     layout = layout_of(planar_format(info.pixel_format))
     tracks = _sound_of(path, origin=info.origin) if info.audio else []
-    return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout, info.codec)
+    with open_input(path) as container:
+        left_out = left_out_of(container)
+    return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout, info.codec, left_out)
 
 
 def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
@@ -255,20 +259,24 @@ def _check_color(found: _Found, expected: Expectation, suffix: str) -> Check:
 
 
 def _check_sound(found: _Found, expected: Expectation, tolerance: Fraction) -> list[Check]:
-    if len(found.tracks) != len(expected.tracks):
-        detail = f"{len(found.tracks)} tracks, the source has {len(expected.tracks)}"
-        return [Check("sound", False, detail)]
+    wanted = [track for track in expected.tracks if track.source_index not in found.left_out]
+    if len(found.tracks) != len(wanted):
+        meant = f", of which {len(wanted)} should be here" if len(wanted) != len(expected.tracks) else ""
+        return [Check("sound", False, f"{len(found.tracks)} tracks, the source has {len(expected.tracks)}{meant}")]
     checks = []
-    for number, (have, want) in enumerate(zip(found.tracks, expected.tracks, strict=True)):
-        name = "sound" if len(expected.tracks) == 1 else f"sound {number}"
+    for number, (have, want) in enumerate(zip(found.tracks, wanted, strict=True)):
+        name = "sound" if len(wanted) == 1 else f"sound {number}"
         checks.append(Check(name, *_compare_track(have, want, tolerance)))
+    if missing := [track for track in expected.tracks if track.source_index in found.left_out]:
+        named = ", ".join(f"stream {track.source_index} ({track.codec})" for track in missing)
+        checks.append(Check("sound left out", True, f"{named} of the source: the render was made without"))
     return checks
 
 
 def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> tuple[bool, str]:
     """Packets and their times for copied sound; only start and end for encoded sound, whose packets are others."""
-    assert have.start is not None
-    assert want.start is not None
+    if have.start is None or want.start is None:
+        return have.start == want.start, "without any time of its own"
     if have.codec != want.codec or not want.copied:
         late, longer = have.start - want.start, (have.end or have.start) - (want.end or want.start)
         ok = abs(late) <= _ENCODED_SLACK and -_ENCODED_SLACK <= longer <= 2 * _ENCODED_SLACK

@@ -19,14 +19,18 @@ from av.video.frame import PictureType
 
 from vfx_matte.atomic import AtomicFile, output_error
 from vfx_matte.backend import Notify
+from vfx_matte.errors import OutputError
 from vfx_matte.media import matroska
 from vfx_matte.media.formats import CODECS, EncodePlan
+from vfx_matte.media.left_out import note_left_out
 from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
 from vfx_matte.media.probe import FIELD_ORDERS, ClipInfo
 from vfx_matte.media.sound import SoundCopier, SoundTrack
 from vfx_matte.media.stated import put_chapters, timebase_of
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
+
+_SOUND_HINT = "try --no-sound, in case the sound is the reason, another place with -o, or another --codec"
 
 _X265_DELAY = 3
 """Of a clip of up to so many frames libx265 (4.1) gives decoding times made of memory that it never set."""
@@ -87,6 +91,8 @@ class VideoWriter:
             self._stream = self._open_encoder(self._output)
             if sound and source.audio:
                 self._sound = SoundCopier(source, self._output, plan.container, name=path.name, notify=notify)
+            audible = {track.index for track in source.audio if track.start is not None}
+            note_left_out(self._output, audible - {track.source_index for track in self.tracks})
             if source.chapters:
                 put_chapters(self._output, source.chapters, shift=source.origin)
             if source.other_streams:
@@ -164,7 +170,7 @@ class VideoWriter:
                 self._sound.pump(exact)
             self._mux(self._stream.encode(frame))
         except (av.FFmpegError, OSError) as error:
-            raise output_error(self.path, error) from error
+            raise self._error(error) from error
 
     def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         assert self._output is not None
@@ -186,8 +192,12 @@ class VideoWriter:
             if not self.plan.container.exact_time and self._source.sample_aspect != 1:
                 matroska.set_pixel_shape(self._part, self._source.sample_aspect, size=(self._stream.width, self._stream.height))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise output_error(self.path, error) from error
+            raise self._error(error) from error
         self._place.keep()
+
+    def _error(self, error: Exception) -> OutputError:
+        """Why the file cannot be written; muxers do not tell whether a picture or the sound beside it was the reason."""
+        return output_error(self.path, error, other=_SOUND_HINT if self.tracks else "")
 
     def _discard(self) -> None:
         if self._output is not None:

@@ -1,0 +1,32 @@
+"""What sound a render left out on purpose, noted in the file itself, so that `verify` does not take it for lost.
+
+The note is the file's "comment", which MP4, MOV, Matroska and WebM can all hold. A file that lost its sound elsewhere has none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import av
+
+_NOTE = re.compile(r"vfx-matte: without sound streams? ([\d, ]+) of the source")
+
+
+def note_left_out(container: av.container.OutputContainer, streams: Iterable[int]) -> None:
+    """Write into an output's metadata which sound streams of its source, by index, are left out. Nothing for none.
+
+    Call it before the first packet is muxed, as the header holds it.
+    """
+    numbers = sorted(streams)
+    if numbers:
+        many = "s" if len(numbers) > 1 else ""
+        listed = ", ".join(map(str, numbers))
+        container.metadata["comment"] = f"vfx-matte: without sound stream{many} {listed} of the source"
+
+
+def left_out_of(container: av.container.InputContainer) -> frozenset[int]:
+    """The sound streams of the source, by index, that the render of this file left out on purpose."""
+    texts = (text for key, text in container.metadata.items() if key.lower() == "comment")
+    found = next((match for text in texts if (match := _NOTE.fullmatch(text))), None)
+    return frozenset() if found is None else frozenset(int(number) for number in re.findall(r"\d+", found[1]))
