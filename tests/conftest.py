@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from clips import write_clip
 from command_line import cli, clip, project, take  # noqa: F401  fixtures
@@ -19,6 +20,10 @@ from weights_server import direct, server, without_torch  # noqa: F401  fixtures
 
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import DeviceError
+
+# A busy machine is no failure: property tests have no time limit, wherever they stand.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -140,7 +140,7 @@ def test_an_uncertain_pixel_sides_with_its_own_colour() -> None:
     assert np.array_equal(edges.agreed(mask, image), mask)  # certain pixels ask nobody
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_probabilities_whatever_the_sizes_masks_and_pictures(data: st.DataObject) -> None:
     shape = data.draw(st.integers(9, 200)), data.draw(st.integers(9, 200))

@@ -78,7 +78,7 @@ def test_the_clip_can_be_followed(clip: list[Picture], masks: list[Mask]) -> Non
     assert least_alike(masks, [truth for _, truth in clip]) > ALIKE
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(down=st.integers(-10, 6), right=st.integers(-20, 8))
 def test_a_shifted_clip_has_shifted_masks(masks: list[Mask], down: int, right: int) -> None:
     shifted = follow([view(index, top=down, left=right) for index in range(5)])
@@ -188,7 +188,7 @@ def test_small_objects_of_a_colour_of_their_own_are_kept(size: int) -> None:
     assert least_alike(found, [mask] * 8, num_objects=1) > 0.6  # a corner pixel of nine may go
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_frame_and_any_object_give_probabilities(data: st.DataObject) -> None:
     shape = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 70))

@@ -73,7 +73,6 @@ def test_what_is_thin_depends_on_the_working_size(scale: float) -> None:
         assert (thin_parts(mask > 0, (240, 427)) is not None) == thin
 
 
-@settings(deadline=None)
 @given(st.integers(5, 200), st.integers(5, 200), st.floats(0.3, 6))
 def test_a_disk_has_no_thin_parts(width: int, height: int, power: float) -> None:
     """Nor has any superellipse, from a box down to a cushion; what is small has none at all."""
@@ -90,7 +89,6 @@ def test_short_stubs_and_empty_masks_have_none() -> None:
     assert thin_parts(np.zeros(SHAPE, bool), WORKING) is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(30, 820), st.integers(30, 450)), min_size=2, max_size=6))
 def test_outlines_draw_exactly_what_they_were_found_on(points: list[tuple[int, int]]) -> None:
     """Tangles of rope and the holes between, too."""
@@ -106,7 +104,6 @@ def test_outlines_draw_exactly_what_they_were_found_on(points: list[tuple[int, i
         assert (pixels(parts) == np.isin(labels, long)).all()
 
 
-@settings(deadline=None)
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.95, 1.05))
 def test_it_follows_the_object(x: float, y: float, growth: float) -> None:
     mask = disk_and_rope()
@@ -176,7 +173,7 @@ def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
     return image, mask
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(-9, 9), st.integers(-9, 9), st.sampled_from([1, 2]))
 def test_the_picture_puts_it_right(x: int, y: int, scale: int) -> None:
     """Two ropes that cross say where both are, at the source's size too; without a line to be seen nothing happens."""

@@ -45,7 +45,7 @@ def test_words_are_shared_out_among_objects() -> None:
     assert counts == [128, 128, 16 * 8 + 64]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_counting_and_blurring_keep_what_they_count(height: int, width: int, num_words: int, seed: int) -> None:
     random = np.random.default_rng(seed)

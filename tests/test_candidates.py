@@ -209,7 +209,7 @@ def test_the_deepest_blue_is_positive_too(describer: BuiltinDescriber) -> None:
         assert describer.describe(image, np.ones((32, 48), np.uint8)).picture.min() > 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6))
 def test_the_same_frame_is_described_the_same(seed: int) -> None:
     random = np.random.default_rng(seed)

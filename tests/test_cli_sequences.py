@@ -126,6 +126,24 @@ def test_a_folder_of_plates_is_not_taken_for_an_earlier_result(here: CommandLine
     assert names("others") == ["1001.png", "1002.png", "1003.png"]
 
 
+def test_key_tests_and_frame_maps_name_the_sources_numbers(here: CommandLine) -> None:
+    found = json.loads(here("keytest", "s", "--json", "--frames", "2", "--edges", "hard", "--key", "#0a5050").stdout)
+    assert set(found["frames"]) <= set(range(1001, 1006))
+    assert {row["worst_frame"] for row in found["rows"]} <= set(found["frames"])
+    ran = here("greenback", "s", "--edges", "hard", "-o", "g.mkv", "--key", "#1e5050")
+    assert "of the subject on frame 100" in ran.stderr
+    here("conform", "s", "--outputs", "source", "--fps", "25", "-o", "c")
+    lines = Path("c/frame_map.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in lines[1:3]] == [["0", "1001"], ["1", "1002"]]
+    facts = json.loads(Path("c/frame_map.json").read_text())
+    assert (facts["map"][:2], facts["source_first_number"]) == ([0, 1], 1001)
+    facts["map"][1], facts["files"] = 2, {}
+    Path("c/frame_map.json").write_text(json.dumps(facts))
+    movie = next(path for path in Path("c").iterdir() if path.suffix == ".mp4")
+    ran = here.run("verify", movie, "--source", "s", "--map", "c/frame_map.json")
+    assert "frame 1 shows source frame 1003, by the rule it is 1002" in ran.stdout
+
+
 def test_layers_have_the_sources_numbers(here: CommandLine) -> None:
     pytest.importorskip("OpenEXR")
     here("maskvideo", "--edges", "hard", "-o", "exr/m.%04d.exr")

@@ -28,7 +28,7 @@ LAYOUTS = st.one_of(
     st.builds(PixelLayout, st.just("yuv"), BITS, st.sampled_from([(0, 0), (1, 0), (1, 1), (2, 0), (2, 2), (0, 1)])),
     st.builds(PixelLayout, st.sampled_from(["rgb", "gray"]), BITS),
 )
-fast = settings(deadline=None, max_examples=60)
+fast = settings(max_examples=60)
 
 
 def random_picture(seed: int, layout: PixelLayout, shape: tuple[int, int], color: ColorTags = UNTAGGED) -> Picture:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import CommandLine, paint
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_driver import Clip, block, masks_of
 
@@ -288,7 +288,6 @@ def carried(references: dict[int, Mask], cuts: list[int], start: int, stop: int,
     return masks_of(list(frames))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_nothing_crosses_a_cut(data: st.DataObject) -> None:
     """Each shot comes out as if there were no other, and without a reference as nothing; every frame comes once."""
@@ -313,7 +312,6 @@ def test_nothing_crosses_a_cut(data: st.DataObject) -> None:
             assert np.array_equal(found[index], alone.get(index, np.zeros_like(found[index])))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_reference_influences_its_own_shot_at_most(data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, 39), max_size=4)))

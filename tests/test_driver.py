@@ -86,7 +86,7 @@ def masks_of(frames: list[Segmented]) -> dict[int, Mask]:
     return found
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_every_frame_once_whatever_the_references(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 20))

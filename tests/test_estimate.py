@@ -25,7 +25,7 @@ from vfx_matte.refine.trimap import TRUST_SCALE, band_px, signed_distance, trima
 
 ONE = 65535
 GUIDED = EdgeOptions(method="guided")
-fast = settings(deadline=None, max_examples=25)
+fast = settings(max_examples=25)
 needs_pymatting = pytest.mark.skipif(importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed")
 
 

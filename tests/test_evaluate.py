@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -102,7 +102,6 @@ def test_shapes_must_agree() -> None:
         iou(np.zeros((4, 4), bool), np.zeros((4, 5), bool))
 
 
-@settings(deadline=None)
 @given(two_masks())
 def test_scores_are_symmetric_and_bounded(masks: tuple[Bools, Bools]) -> None:
     a, b = masks
@@ -141,7 +140,6 @@ def f_by_disks(mask: Bools, truth: Bools, radius: int) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-@settings(deadline=None)
 @given(two_masks(), st.sampled_from([0.008, 0.1, 0.25, 0.6]))
 def test_boundary_f_is_that_of_davis(masks: tuple[Bools, Bools], tolerance: float) -> None:
     a, b = masks
@@ -171,7 +169,6 @@ def test_a_mask_of_the_whole_picture_has_no_boundary() -> None:
     assert boundary_f(full, part) == boundary_f(part, full) == 0
 
 
-@settings(deadline=None)
 @given(st.integers(4, 20), st.integers(0, 19))
 def test_the_farther_a_square_is_the_smaller_j_and_f(side: int, shift: int) -> None:
     shape = (40, 80)
@@ -197,7 +194,6 @@ def test_void_pixels_are_in_neither_mask() -> None:
         iou(mask, truth, void=np.zeros((3, 3), bool))
 
 
-@settings(deadline=None)
 @given(two_masks(), st.integers(0, 99))
 def test_void_is_the_same_as_background_on_both_sides(masks: tuple[Bools, Bools], seed: int) -> None:
     a, b = masks

@@ -27,7 +27,7 @@ LAYOUTS = [
     PixelLayout("gray", 8),
     PixelLayout("yuv", 8, (1, 1), has_alpha=True),
 ]
-fast = settings(deadline=None, max_examples=25)
+fast = settings(max_examples=25)
 
 
 def soft_disc(shape: tuple[int, int], blur: float = 6) -> np.ndarray:

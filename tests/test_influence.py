@@ -37,7 +37,7 @@ def masks_of(references: dict[int, Mask], start: int, stop: int) -> dict[int, Ma
     return {one.frame_index: one.mask for one in propagate(carrier, Clip(60), references, start=start, stop=stop)}
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(st.data())
 def test_the_others_do_not_change(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 10))

@@ -53,7 +53,7 @@ def test_eight_bits_of_full_chroma_cost_one_level() -> None:
 
 
 @given(st.tuples(*[st.integers(0, 255)] * 3), st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_colour_is_taken_for_more_key_than_the_colour_difference_says(subject: RGB, part: float) -> None:
     """Red, blue and skin are opaque; only what is greener than red and blue lets the screen through."""
     alpha = np.full((720, 2), part)

@@ -59,7 +59,7 @@ def flat(pixel_format: str, codes: tuple[int, ...], color: ColorTags) -> Picture
 
 
 @given(layouts, st.integers(1, 19), st.integers(1, 19))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_frames_hold_pictures_unharmed(layout: PixelLayout, height: int, width: int) -> None:
     """Alpha planes included; picture_of leaves alpha out, as the editor's mask decides what is seen."""
     picture = noise(layout, BT709, (height, width))
@@ -122,7 +122,7 @@ def test_display_matrices() -> None:
 
 
 @given(layouts.filter(lambda layout: layout.model == "yuv"), st.sampled_from([8, 10, 12, 14, 16]))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_limited_range_widens_by_a_shift(layout: PixelLayout, depth: int) -> None:
     opaque = PixelLayout("yuv", layout.bit_depth, layout.chroma_shift)
     picture = noise(opaque, BT709)

@@ -186,7 +186,7 @@ def test_fields_stay_fields(
     first=st.integers(0, 90000),
     kind=st.tuples(st.sampled_from([90000, 30000, 12800, 600, 1000]), st.booleans()),
 )
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_timeline_survives(steps: list[int], first: int, kind: tuple[int, bool], make_clip: Make, tmp_path: Path) -> None:
     """Exactly in MP4, to half a millisecond in Matroska, whatever the distances of frames (≥ 1 ms apart for Matroska)."""
     notices, (base, odd) = Notices(), kind

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vfx_matte.masks import Image, Mask
@@ -72,7 +72,6 @@ def test_a_second_part_of_some_size_is_no_speck() -> None:
     assert pieces(mask, 1)[2:] == (0, 0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.9))
 def test_pieces_never_count_more_than_there_is(seed: int, density: float) -> None:
     mask = (np.random.default_rng(seed).random((20, 30)) < density).astype(np.uint8)
@@ -196,7 +195,6 @@ def test_the_limit_is_the_clips_own_habit() -> None:
     assert not (wild.severity > 1).any()
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), min_size=1, max_size=60), st.sampled_from(RULES))
 def test_never_more_than_half_of_the_frames_stand_out(values: list[float], rule: Rule) -> None:
     """The median absolute deviation is what half of the values keep within, whatever they are."""

@@ -12,7 +12,7 @@ from vfx_matte.refine import EdgeOptions, refine, refine_objects
 OFF = EdgeOptions(median_px=0)
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.tuples(st.integers(1, 24), st.integers(1, 24))
-fast = settings(deadline=None, max_examples=60)
+fast = settings(max_examples=60)
 
 
 def random_mask(seed: int, shape: tuple[int, int], objects: int = 1) -> np.ndarray:

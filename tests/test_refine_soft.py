@@ -14,7 +14,7 @@ from test_refine import OFF, SEEDS, SIZES, disk, random_mask
 from vfx_matte.refine import SOFT_LEVELS, EdgeOptions, refine, refine_soft, soft_reach_px
 
 ONE = 65535
-fast = settings(deadline=None, max_examples=60)
+fast = settings(max_examples=60)
 
 
 def random_soft(seed: int, shape: tuple[int, int]) -> np.ndarray:

@@ -54,7 +54,7 @@ def test_rows_of_different_length_and_images_of_different_shape() -> None:
     assert abs((beside.min() + beside.max()) - (tall_rows.min() + tall_rows.max())) <= 1, "not centred in its row"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.text(alphabet=st.characters(), max_size=60))
 def test_no_label_crashes(label: str) -> None:
     rows = [(label, [flat(18, 32, (9, 9, 9))])]

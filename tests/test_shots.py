@@ -42,7 +42,7 @@ def pan(scene: int, count: int, px_per_frame: float) -> list[Image]:
     return [view(scene, 40 + at * px_per_frame) for at in range(count)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(AROUND_FRAMES + 1, 24), st.sampled_from([0.0, 0.5, 2.0])), min_size=1, max_size=5))
 def test_every_cut_is_found_to_the_frame(lengths: list[tuple[int, float]]) -> None:
     images = [image for scene, (count, speed) in enumerate(lengths) for image in pan(scene, count, speed)]

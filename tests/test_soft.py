@@ -38,7 +38,7 @@ SEGMENT = ("segment", "clip.mp4", "--first-mask", "m.png", *FAKE)
 # ---------------------------------------------------------------- one file
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), top=st.integers(0, 255), seed=st.integers(0, 9999))
 def test_saved_probabilities_come_back(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, top: int, seed: int

@@ -13,7 +13,7 @@ from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, cod
 from vfx_matte.refine import Despill, despill
 
 BT709 = ColorTags("bt709", "tv")
-fast = settings(deadline=None, max_examples=60)
+fast = settings(max_examples=60)
 CHANNEL = st.integers(0, 255)
 
 

@@ -40,7 +40,6 @@ def longest_rising(values: Sequence[int | None]) -> int:
     return max(best, default=0)
 
 
-@settings(deadline=None)
 @given(rising_pts, nominal)
 def test_repair_leaves_good_timestamps_alone(pts: tuple[int, ...], ticks: int) -> None:
     timeline, repairs = repair(pts, time_base=T90K, nominal_ticks=ticks)
@@ -51,7 +50,7 @@ def test_repair_leaves_good_timestamps_alone(pts: tuple[int, ...], ticks: int) -
     assert str(repairs) == ""
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(raw_pts, nominal)
 @example([5, 5, 5, 6, None, 6], 3)
 @example([None, None], 40)
@@ -66,7 +65,6 @@ def test_repair_always_gives_rising_timestamps_for_every_frame(pts: list[int | N
     assert bool(repairs) == (good < len(pts))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(8, 5000), st.booleans()), min_size=2, max_size=40), st.integers(-(10**6), 10**6))
 def test_lost_timestamps_lie_evenly_between_their_neighbours_and_the_others_are_kept(
     steps: list[tuple[int, bool]], first: int
@@ -140,7 +138,6 @@ def test_average_rate() -> None:
     assert timeline_of([]).average_fps > 0
 
 
-@settings(deadline=None)
 @given(timelines().filter(len), st.fractions())
 def test_index_at_is_the_last_frame_that_has_begun(timeline: Timeline, seconds: Fraction) -> None:
     index = timeline.index_at(seconds)
@@ -148,7 +145,6 @@ def test_index_at_is_the_last_frame_that_has_begun(timeline: Timeline, seconds: 
     assert index == len(timeline) - 1 or seconds < timeline[index + 1].start
 
 
-@settings(deadline=None)
 @given(timelines())
 def test_every_frame_is_found_by_its_own_time(timeline: Timeline) -> None:
     assert list(timeline) == [timeline[index] for index in range(len(timeline))]
@@ -164,7 +160,6 @@ def test_every_frame_is_found_by_its_own_time(timeline: Timeline) -> None:
         assert timeline.index_at(timeline.end + 1) == len(timeline) - 1
 
 
-@settings(deadline=None)
 @given(timelines())
 def test_json_round_trip_is_exact(timeline: Timeline) -> None:
     assert Timeline.from_json(json.loads(json.dumps(timeline.to_json()))) == timeline
@@ -193,7 +188,6 @@ def test_json_of_something_else_is_refused(change: dict[str, object], error: typ
         Timeline.from_json({})
 
 
-@settings(deadline=None)
 @given(timelines(), st.integers(0, 45), st.integers(0, 45), st.integers(-(10**6), 10**6))
 def test_slices_and_shifts(timeline: Timeline, start: int, stop: int, ticks: int) -> None:
     part = timeline[start:stop]

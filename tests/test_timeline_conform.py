@@ -35,14 +35,14 @@ def shown_by_the_rule(timeline: Timeline, now: Fraction, rate: Fraction) -> int:
     return max((index for index, time in enumerate(timeline) if time.start <= now), default=0)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(clips(), rates)
 def test_every_grid_time_shows_what_the_rule_says(timeline: Timeline, rate: Fraction) -> None:
     found = conform(timeline, rate)
     assert list(found.indices) == [shown_by_the_rule(timeline, time.start, rate) for time in found.timeline]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(clips(), rates, st.one_of(st.none(), st.fractions(-6, 60, max_denominator=48000)))
 def test_the_map_is_monotone_and_bounded(timeline: Timeline, rate: Fraction, sound_start: Fraction | None) -> None:
     found = conform(timeline, rate, sound_start=sound_start)
@@ -70,7 +70,7 @@ def test_the_map_is_monotone_and_bounded(timeline: Timeline, rate: Fraction, sou
         assert grid.start > min(sound_start, timeline.start) - step - grid.time_base
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.sampled_from(STANDARD_RATES),
     st.integers(1, 60),
@@ -91,7 +91,7 @@ def test_a_clip_of_that_very_rate_comes_out_as_it_is(rate: Fraction, count: int,
     assert guessed == rate or abs(guessed / rate - 1) <= ends_known_to
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(clips(), rates)
 def test_frames_at_least_a_step_apart_are_all_shown(timeline: Timeline, rate: Fraction) -> None:
     slow = min(*timeline.durations, 10**9) * timeline.time_base * rate  # steps of the shortest frame

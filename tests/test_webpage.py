@@ -44,7 +44,7 @@ def test_it_breaks_where_nothing_is_known() -> None:
     assert "not known for this clip" in curve(of([math.nan] * 4))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 9000), st.data())
 def test_a_long_clip_takes_a_short_path_and_loses_no_peak(count: int, data: st.DataObject) -> None:
     values = [0.0] * count

@@ -175,7 +175,7 @@ entries = st.lists(st.tuples(st.sampled_from(["XMem.pth", "XMem-s012.pth"]), com
     size=st.integers(1, 2**40),
     content=st.binary(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 def test_whatever_a_user_wrote_survives_a_checksum(
     tmp_path: Path, given_entries: list[tuple[str, str]], end: str, *, inline: bool, name: str, size: int, content: bytes
 ) -> None:
@@ -546,7 +546,7 @@ def unlucky() -> Iterator[Served]:
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_end_is_always_the_whole_file_of_one_version(tmp_path: Path, unlucky: Served, data: st.DataObject) -> None:
     """Drops anywhere, versions that change in between, and servers that know ranges or not."""
     part = tmp_path / f"{os.urandom(4).hex()}.part"

@@ -214,7 +214,7 @@ def test_references_that_cannot_be_followed(tmp_path: Path) -> None:
 # masks on disk
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), top=st.integers(0, 255), seed=st.integers(0, 9999))
 def test_saved_masks_come_back(tmp_path_factory: pytest.TempPathFactory, height: int, width: int, top: int, seed: int) -> None:
     path = tmp_path_factory.mktemp("m") / "new" / "0000001.png"
@@ -294,7 +294,7 @@ def test_a_folder_is_named_whole(tmp_path: Path) -> None:
     assert clip_name(tmp_path / "shot.v2") == "shot.v2"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(stem=st.text(min_size=1, max_size=90).filter(lambda text: "/" not in text and "\x00" not in text))
 def test_any_name_is_safe(stem: str) -> None:
     try:
@@ -311,7 +311,7 @@ def test_any_name_is_safe(stem: str) -> None:
 # manifest
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(frames=st.sets(st.integers(0, 60)))
 def test_ranges_hold_the_frames(frames: set[int]) -> None:
     ranges = to_ranges(frames)
@@ -319,7 +319,7 @@ def test_ranges_hold_the_frames(frames: set[int]) -> None:
     assert all(stop < start for (_, stop), (start, _) in itertools.pairwise(ranges))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=st.lists(st.integers(1, 5), max_size=40), first=st.integers(-9, 9), last=st.integers(0, 9))
 def test_manifest_round_trip(tmp_path_factory: pytest.TempPathFactory, steps: list[int], first: int, last: int) -> None:
     path = tmp_path_factory.mktemp("w") / "manifest.json"

@@ -25,7 +25,7 @@ def even_one_tile() -> Iterator[None]:
     xmem_convolution._LEAST_TILES = least
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 2), st.integers(1, 19), st.integers(1, 23), st.integers(0, 2**31))
 def test_winograds_convolution_is_a_convolution(count: int, height: int, width: int, seed: int) -> None:
     torch.manual_seed(seed)

@@ -227,7 +227,7 @@ def one_reference(digest: str, shown: tuple[int, ...]) -> tuple[str, Rows, dict[
     return digest, as_rows(keys), values, None if shown else values_of(contents, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([*SHOWN, None])), max_size=12), st.randoms())
 def test_references_are_what_is_left_whatever_came_before(
     history: list[tuple[str, tuple[int, ...] | None]], random: random.Random

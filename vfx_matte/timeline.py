@@ -344,6 +344,7 @@ class ConformMap:
     timeline: the constant frames, on the source's clock (so that sound keeps its place). indices: of the source, one for each
     of them, never falling. errors: seconds by which a frame is shown before its time; 0 when it is on screen just then.
     lead: how many frames stand before the source's first one and hold it, because the sound begins earlier.
+    first_number: what people call the source's first frame, see `Timeline.first_number`.
     """
 
     rate: Fraction
@@ -352,6 +353,11 @@ class ConformMap:
     errors: tuple[Fraction, ...]
     lead: int
     source_count: int
+    first_number: int = 0
+
+    def source_number(self, index: int) -> int:
+        """What people call the source's frame `index`."""
+        return self.first_number + index
 
     @property
     def duplicated(self) -> int:
@@ -397,7 +403,7 @@ def conform(timeline: Timeline, rate: Fraction, *, sound_start: Fraction | None 
     unit, source_unit = _units(timeline, grid)
     ahead = (timeline.pts[index] * source_unit - pts * unit for index, pts in zip(indices, grid.pts, strict=True))
     errors = tuple(Fraction(max(0, ticks) if number >= lead else 0, common) for number, ticks in enumerate(ahead))
-    return ConformMap(rate, grid, indices, errors, lead, len(timeline))
+    return ConformMap(rate, grid, indices, errors, lead, len(timeline), timeline.first_number)
 
 
 def frames_on(timeline: Timeline, grid: Timeline) -> tuple[int, ...]:

@@ -176,7 +176,8 @@ def check_frames(
             continue
         other = min(distances, key=lambda candidate: distances[candidate])
         if own > _VISIBLE and own > _CLEARLY * distances[other]:
-            return Check("pictures", False, f"frame {frame.index} shows source frame {other}, expected {index}")
+            shown, right = frame_map.source_number(other), frame_map.source_number(index)
+            return Check("pictures", False, f"frame {frame.index} shows source frame {shown}, expected {right}")
         proven += distances[other] > _VISIBLE and distances[other] > _NEARER * own
     detail = f"{proven} of {count} frames told apart from their neighbours, each shows its source frame"
     return Check("pictures", True, detail)

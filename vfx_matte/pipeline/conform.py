@@ -286,7 +286,7 @@ class _Work:
 
 
 def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]) -> None:
-    """Save the frame map beside the files, as JSON for programs and as CSV for people."""
+    """Save the frame map beside the files: as JSON for programs, counted from 0, and as CSV for people, with their numbers."""
     start = frame_map.timeline.start
     rows = [
         (number, index, time.start - start, source[index].start - start, error)
@@ -296,13 +296,16 @@ def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Map
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("frame", "source_frame", "seconds", "source_seconds", "error_ms"))
     for number, index, time, shown, error in rows:
-        table.writerow((number, index, f"{float(time):.6f}", f"{float(shown):.6f}", f"{float(error * 1000):.3f}"))
+        table.writerow(
+            (number, frame_map.source_number(index), f"{float(time):.6f}", f"{float(shown):.6f}", f"{float(error * 1000):.3f}")
+        )
     facts = {
         "rate": str(frame_map.rate),
         "ticks_per_second": frame_map.timeline.time_base.denominator,
         "ticks_per_frame": frame_map.timeline.durations[0],
         "source_start_seconds": str(start),
         "source_frames": frame_map.source_count,
+        "source_first_number": frame_map.first_number,
         "duplicated": frame_map.duplicated,
         "dropped": frame_map.dropped,
         "lead": frame_map.lead,

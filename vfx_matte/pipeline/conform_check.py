@@ -71,6 +71,7 @@ def load_map(path: Path) -> SavedMap:
         indices = tuple(int(index) for index in facts["map"])
         errors = tuple(Fraction(str(value)) / 1000 for value in facts["error_ms"])
         lead, count = int(facts["lead"]), int(facts["source_frames"])
+        first_number = int(facts.get("source_first_number", 0))
         files = {str(name): str(kind) for kind, name in facts["files"].items()}
         scale, step = constant_ticks(rate)
         first = start * scale
@@ -80,7 +81,7 @@ def load_map(path: Path) -> SavedMap:
         raise UsageError(f"{str(path)!r} is no frame map: its numbers do not go together", hint=hint)
     pts = tuple(int(first) + number * step for number in range(len(indices)))
     grid = Timeline(pts, (step,) * len(pts), Fraction(1, scale))
-    return SavedMap(ConformMap(rate, grid, indices, errors, lead, count), files)
+    return SavedMap(ConformMap(rate, grid, indices, errors, lead, count, first_number), files)
 
 
 def check_rule(source: Timeline, frame_map: ConformMap) -> Check:
@@ -88,6 +89,7 @@ def check_rule(source: Timeline, frame_map: ConformMap) -> Check:
     wanted = frames_on(source, frame_map.timeline)
     for number, (have, want) in enumerate(zip(frame_map.indices, wanted, strict=True)):
         if have != want:
-            return Check("frame map", False, f"frame {number} shows source frame {have}, by the rule it is {want}")
+            shown, right = source.number(have), source.number(want)
+            return Check("frame map", False, f"frame {number} shows source frame {shown}, by the rule it is {right}")
     worst = float(frame_map.largest_error * 1000)
     return Check("frame map", True, f"every picture is on screen at its time, or at most {worst:.3f} ms early")

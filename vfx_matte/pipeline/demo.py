@@ -143,5 +143,5 @@ def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path]) -> Image:
         frames = [reader.frame(index) for index in indices]
         shown = [frame.colors if frame.alpha is None else checkerboard(frame.colors, frame.alpha) for frame in frames]
         rows.append((output.name, shown))
-    labels = [f"frame {index}, {timeline[index].seconds:.3f} s" for index in indices]
+    labels = [f"frame {timeline.number(index)}, {timeline[index].seconds:.3f} s" for index in indices]
     return contact_sheet(rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="vfx-matte demo")

@@ -7,7 +7,7 @@ they are cheap to reach in a clip with long groups of pictures. Of each at most 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,7 +30,7 @@ TOLERATED_SHARE = 0.01
 class KeyCheck:
     """What looking at the subject said of a key.
 
-    share: the part (0 to 1) of the subject that is near the key, on the frame where it is largest. alternative: the colour
+    share: the part (0 to 1) of the subject that is near the key, on the `frame` where it is largest. alternative: the colour
     that is farthest from the subject, None when the subject has that one too.
     """
 
@@ -67,7 +67,8 @@ def choose_key(clip: SegmentedClip, key: str, look: Look, *, reporter: Reporter)
     if is_auto:
         reporter.notify(f"key colour: {chosen}, the farthest from the subject's colours")
     color = parse_color(chosen)
-    warning = checked_key(subjects, color).warning
+    check = checked_key(subjects, color)
+    warning = replace(check, frame=clip.info.timeline.number(check.frame)).warning
     if warning:
         reporter.notify(warning)
     return color

@@ -71,7 +71,7 @@ class KeyRow:
     sampling: "4:2:0 8-bit". command: what writes such a file, "" for the row without encoding. megabytes_per_minute: 0
     there too. mean: |keyed − true| over all pixels; edge_mean, edge_95: in the edge band, mean and 95th percentile.
     keyed_out: part of the subject that became see-through; left_in: part of the background that did not go.
-    worst_frame: the frame with the largest mean error at the edge, worst_edge.
+    worst_frame: the number of the frame with the largest mean error at the edge, worst_edge.
     """
 
     name: str
@@ -90,7 +90,10 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class KeytestResult:
-    """What was found. rows: the encoding asked for first, without encoding last. edge_width_px: of the band to either side."""
+    """What was found. frames: their numbers. rows: the encoding asked for first, without encoding last.
+
+    edge_width_px: of the band to either side.
+    """
 
     clip: Path
     key: str
@@ -161,7 +164,7 @@ def keytest(
     return KeytestResult(
         clip=clip.info.path,
         key=color_name(color),
-        frames=tuple(test.frames),
+        frames=tuple(map(clip.info.timeline.number, test.frames)),
         edge_width_px=test.edge_width_px,
         rows=tuple(rows),
         verdict=_verdict(rows),
@@ -241,7 +244,7 @@ class _Test:
             edge_95=errors.edge_95,
             keyed_out=errors.keyed_out,
             left_in=errors.left_in,
-            worst_frame=worst,
+            worst_frame=ticks.number(worst),
             worst_edge=edges[worst],
         )
         return row, closeup
@@ -303,7 +306,7 @@ class _Test:
         keyed = to_numpy(self._keyed(picture, true.shape))
         if self.shown is None:
             self.shown = index, worst_place(np.abs(keyed - true))
-        return Closeup(way.name, index, self.shown[1], image, true, keyed)
+        return Closeup(way.name, self.clip.info.timeline.number(index), self.shown[1], image, true, keyed)
 
 
 _SAMPLINGS = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4", (0, 1): "4:4:0", (2, 0): "4:1:1"}

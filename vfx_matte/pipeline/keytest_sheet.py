@@ -23,7 +23,10 @@ Alpha = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Closeup:
-    """One way's worst frame: image uint8 (H, W, 3), true and keyed alpha float32 (H, W) in [0, 1]; place: what is enlarged."""
+    """One way's worst frame. image: uint8 (H, W, 3); true and keyed alpha: float32 (H, W) in [0, 1].
+
+    frame: its number, see `Timeline.number`. place: what is enlarged.
+    """
 
     name: str
     frame: int
