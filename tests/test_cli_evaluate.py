@@ -64,7 +64,7 @@ def j_of(facts: Any) -> dict[int, float]:  # noqa: ANN401  JSON
 @pytest.fixture
 def both(cli: CommandLine) -> CommandLine:
     """A working directory with the folders guess and truth."""
-    write("guess", GUESS, name="mask_{:03d}_v2.png")
+    write("guess", GUESS, name="mask_v2_{:03d}.png")
     write("truth", TRUTH)
     return cli
 
@@ -259,7 +259,7 @@ def test_some_sequences(davis: CommandLine) -> None:
 
 def test_missing_frames_are_named(both: CommandLine) -> None:
     for index in (2, 5, 6):
-        Path(f"guess/mask_{index:03d}_v2.png").unlink()
+        Path(f"guess/mask_v2_{index:03d}.png").unlink()
     ran = both.fails("evaluate", "guess", "truth", code=2)
     assert ran.error == "PREDICTED lacks 3 of 8 frames: 2, 5 to 6"
     facts = evaluated(both, "guess", "truth", "--allow-missing")
@@ -285,7 +285,7 @@ def test_sizes_have_to_agree(both: CommandLine) -> None:
     ran = both("evaluate", "guess", "truth", "--resize", "--json")
     assert "PREDICTED is brought from 192×128 to 96×64" in ran.notes
     assert j_of(json.loads(ran.stdout)) == pytest.approx(j_means(list(range(8))), abs=1e-6)
-    save_mask(Path("guess/mask_003_v2.png"), np.ones((64, 64), np.uint8), Palette.davis())
+    save_mask(Path("guess/mask_v2_003.png"), np.ones((64, 64), np.uint8), Palette.davis())
     assert "PREDICTED frame 3" in both.fails("evaluate", "guess", "truth", "--resize", code=2).error
 
 
@@ -336,14 +336,14 @@ def broken_manifest() -> None:
         (lambda: None, ("--reference", "8"), 2, "reference 8 is no frame"),
         (lambda: None, tuple(part for at in range(8) for part in ("--reference", str(at))), 2, "left to score"),
         (lambda: None, ("--sequence", "bear"), 2, "'bear'"),
-        (lambda: None, ("--csv", "truth/00000.png/frames.csv"), 1, "cannot write"),
+        (lambda: None, ("--csv", "truth/00000.png/frames.csv"), 1, "cannot be written"),
         (lambda: shutil.rmtree("guess"), (), 2, "PREDICTED 'guess' is not there"),
         (lambda: shutil.rmtree("truth"), (), 2, "GROUND_TRUTH 'truth' is not there"),
         (lambda: [shutil.rmtree("truth"), Path("truth").mkdir()], (), 2, "GROUND_TRUTH 'truth' holds no mask"),
         (lambda: [shutil.rmtree("guess"), Path("guess").write_text("no film")], (), 1, "guess"),
         (lambda: [shutil.rmtree("guess"), write("guess", {0: drawn(5)}, name="a.png")], (), 2, "no frame number"),
         (lambda: write("guess", {0: drawn(5)}, name="0_again.png"), (), 2, "frame 0 has two masks"),
-        (lambda: Path("guess/mask_004_v2.png").write_bytes(b"\x89PNG broken"), (), 2, "mask_004_v2.png"),
+        (lambda: Path("guess/mask_v2_004.png").write_bytes(b"\x89PNG broken"), (), 2, "mask_v2_004.png"),
         (broken_manifest, (), 2, "manifest.json is damaged"),
     ],
 )
@@ -363,7 +363,7 @@ def test_a_damaged_manifest_is_not_needed(both: CommandLine) -> None:
 
 
 def test_a_picture_is_no_folder_of_masks(both: CommandLine) -> None:
-    assert "is one picture" in both.fails("evaluate", "guess/mask_000_v2.png", "truth", code=2).error
+    assert "is one picture" in both.fails("evaluate", "guess/mask_v2_000.png", "truth", code=2).error
 
 
 def test_a_truth_without_objects(both: CommandLine) -> None:

@@ -165,7 +165,7 @@ def test_masks_that_cannot_be_used(film: CommandLine) -> None:
         ("--first-mask", "no masks"): "no masks",
         ("--mask", "12=m.png"): "0 to 11",
         ("--mask", "m.png"): "FRAME=path",
-        ("--mask", "-1=m.png"): "FRAME=path",
+        ("--mask", "-1=m.png"): "0 to 11",  # pictures of a sequence may have negative numbers
         ("--mask", "3=m.png", "--mask", "3=m.png"): "two masks",
         ("--first-mask", "m.png", "--mask", "0=m.png"): "two masks",
         ("--masks", "no masks"): "no mask",

@@ -124,6 +124,42 @@ def test_a_folder_of_plates_is_not_taken_for_an_earlier_result(here: CommandLine
     ran = here.fails("alpha", "-o", "others", code=1)
     assert "others" in ran.error
     assert names("others") == ["1001.png", "1002.png", "1003.png"]
+    for name in ("{:07d}.png", "{:04d}.jpg"):
+        plates(Path("more") / name[-3:], 0, 1, name=name)
+        ran = here.fails("alpha", "-o", f"more/{name[-3:]}/%07d.png", code=1)
+        assert "holds other files" in ran.error, name
+        assert "holds other files" in here.fails("maskvideo", "-o", f"more/{name[-3:]}/%04d.png", code=1).error
+        assert len(names(Path("more") / name[-3:])) == 2
+
+
+def test_exr_plates_are_not_taken_for_an_earlier_result(here: CommandLine) -> None:
+    """Of the same names; not even one among files of ours."""
+    exr = pytest.importorskip("OpenEXR")
+    Path("e").mkdir()
+    header, planes = {"type": exr.scanlineimage}, dict.fromkeys("RGB", np.zeros((4, 6), np.float16))
+    exr.File(header, planes).write("e/plate.1002.exr")
+    before = Path("e/plate.1002.exr").read_bytes()
+    ran = here.fails("maskvideo", "--edges", "hard", "-o", "e/plate.%04d.exr", code=1)
+    assert "holds other files (plate.1002.exr)" in ran.error
+    here("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr")
+    here("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr", "--start-number", "1002")
+    shutil.copy("e/plate.1002.exr", "ours/plate.1002.exr")
+    assert "plate.1002.exr" in here.fails("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr", code=1).error
+    assert Path("e/plate.1002.exr").read_bytes() == Path("ours/plate.1002.exr").read_bytes() == before
+
+
+def test_verify_takes_exr_folders(here: CommandLine) -> None:
+    pytest.importorskip("OpenEXR")
+    here("maskvideo", "--edges", "hard", "-o", "exr/m.%04d.exr")
+    for output in ("exr", "exr/m.%04d.exr"):
+        assert "6 files" in here("verify", output, "--source", "s").stdout
+    shutil.copy("exr/m.1001.exr", "exr/m.1007.exr")
+    assert "7 files, the source has 6 frames" in here.run("verify", "exr", "--source", "s").error
+    Path("exr/m.1007.exr").unlink()
+    Path("exr/m.1003.exr").write_bytes(Path("exr/m.1003.exr").read_bytes()[:-9])
+    assert "m.1003.exr is cut short" in here.run("verify", "exr", "--source", "s").error
+    Path("exr/m.1003.exr").unlink()
+    assert "m.1003.exr is missing" in here.run("verify", "exr", "--source", "s").error
 
 
 def test_key_tests_and_frame_maps_name_the_sources_numbers(here: CommandLine) -> None:

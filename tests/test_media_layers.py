@@ -57,7 +57,7 @@ def read_exr(path: Path) -> tuple[dict[str, bytes], dict[str, Levels]]:
 
 def test_every_object_is_a_layer(project: CommandLine) -> None:
     ran = project("maskvideo", "--median", "0", "-o", "mattes/%07d.exr")
-    assert "verified: object1, object2" in ran.stdout
+    assert "verified: every file is complete; object1, object2" in ran.stdout
     files = sorted(Path("mattes").iterdir())
     assert [path.name for path in files] == [f"{index:07d}.exr" for index in range(12)]
     attributes, channels = read_exr(files[5])

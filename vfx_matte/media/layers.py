@@ -25,7 +25,7 @@ from vfx_matte.atomic import AtomicFolder, output_error
 from vfx_matte.backend import Array, to_numpy
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.folder import other_file
-from vfx_matte.media.numbered_files import NumberedFiles
+from vfx_matte.media.numbered_files import NumberedFiles, names_in
 from vfx_matte.media.verify import Check, VerifyReport
 from vfx_matte.numbering import Pattern, parse_pattern
 
@@ -34,6 +34,8 @@ _LINES_IN_BLOCK = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 """By the compression's number; others have one."""
 _HEADER_BYTES = 8192
 _MAGIC = b"\x76\x2f\x31\x01"
+_MARK = (b"software", b"vfx-matte")
+"""An attribute of every EXR file that is written here, so that a folder of them is told from somebody else's."""
 
 
 def is_layers(path: Path) -> bool:
@@ -78,6 +80,7 @@ class LayersWriter:
             "compression": self._exr.ZIP_COMPRESSION,
             "type": self._exr.scanlineimage,
             "pixelAspectRatio": self._sample_aspect,
+            _MARK[0].decode(): _MARK[1].decode(),
         }
         most = _HEADER_BYTES + sum(plane.nbytes for plane in planes.values())
         part, place = (folder / self._names.name(index) for folder in (self._folder.part, self.path))
@@ -100,19 +103,33 @@ class LayersWriter:
             self._folder.discard()
 
 
-def verify_layers(folder: Path, names: NumberedFiles, count: int, layers: tuple[str, ...]) -> VerifyReport:
-    """Whether there is one EXR file for each of `count` frames, each whole, the last one with its layers."""
-    missing = next((index for index in range(count) if not is_whole(folder / names.name(index))), None)
+def verify_layers(folder: Path, names: NumberedFiles | None, count: int, layers: tuple[str, ...] | None = None) -> VerifyReport:
+    """Whether there is one EXR file for each of `count` frames, each whole, the last one with its layers.
+
+    names: how they are called and numbered; None: as the first of them is. layers: those that have to be there; None: any.
+    """
+    names = names or names_in(folder, SUFFIX) or NumberedFiles(tail=SUFFIX)
+    found = {index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None}
+    missing = next((index for index in range(count) if index not in found), None)
+    detail = f"{count} files"
+    if missing is not None:
+        detail = f"{names.name(missing)} is missing"
+    elif len(found) != count:
+        detail = f"{len(found)} files, the source has {count} frames"
+    cut = next((names.name(index) for index in sorted(found) if not is_whole(folder / names.name(index))), "")
     checks = [
-        Check("frame count", missing is None, f"{count} files" if missing is None else f"{names.name(missing)} is missing")
+        Check("frame count", missing is None and len(found) == count, detail),
+        Check("files", not cut, f"{cut} is cut short" if cut else "every file is complete"),
     ]
-    if missing is None and count:
+    reader = "file names"
+    if layers is not None and count and not cut and count - 1 in found:
         with _openexr().File(str(folder / names.name(count - 1)), separate_channels=True) as file:
-            found = set(file.channels())
-        lost = [name for name in layers if f"{name}.A" not in found]
+            channels = set(file.channels())
+        lost = [name for name in layers if f"{name}.A" not in channels]
         detail = f"layer {lost[0]} is missing" if lost else ", ".join(layers) or "no object"
         checks.append(Check("layers", not lost, detail))
-    return VerifyReport(folder, "OpenEXR", tuple(checks))
+        reader = "OpenEXR"
+    return VerifyReport(folder, reader, tuple(checks))
 
 
 def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
@@ -121,9 +138,27 @@ def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
 
 
 def stranger(names: NumberedFiles, folder: Path) -> str:
-    """The name of something in `folder` that is not called as `names` says, "" = nothing."""
+    """The name of something in `folder` that is not called as `names` says, or was not written here, "" = nothing."""
     files = Pattern(names.head, 0, names.tail)
-    return other_file(folder, is_ours=lambda name: files.number_of(name) is not None)
+    return other_file(folder, is_ours=lambda name: files.number_of(name) is not None and _is_marked(folder / name))
+
+
+def _is_marked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == _MAGIC and _attributes(file).get(_MARK[0]) == (b"string", _MARK[1])
+    except (OSError, EOFError):
+        return False
+
+
+def _attributes(file: IO[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+    """(type, value) of every attribute of a file of one part, by name, from behind the magic number. Raises EOFError."""
+    _exactly(file, 4)
+    found: dict[bytes, tuple[bytes, bytes]] = {}
+    while name := _text(file):
+        kind, size = _text(file), int.from_bytes(_exactly(file, 4), "little")
+        found[name] = kind, _exactly(file, size)
+    return found
 
 
 def is_whole(path: Path) -> bool:
@@ -135,23 +170,17 @@ def is_whole(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC:
                 return False
-            file.read(4)
-            window, lines_in_block = None, 1
-            while name := _text(file):
-                kind, size = _text(file), int.from_bytes(_exactly(file, 4), "little")
-                value = _exactly(file, size)
-                if (name, kind) == (b"dataWindow", b"box2i"):
-                    window = struct.unpack("<4i", value)
-                elif (name, kind) == (b"compression", b"compression"):
-                    lines_in_block = _LINES_IN_BLOCK.get(value[0], 1)
-            if window is None:
+            attributes = _attributes(file)
+            if attributes.get(b"dataWindow", (b"", b""))[0] != b"box2i":
                 return False
+            window = struct.unpack("<4i", attributes[b"dataWindow"][1])
+            lines_in_block = _LINES_IN_BLOCK.get(attributes.get(b"compression", (b"", b"\0"))[1][0], 1)
             count = -(-(window[3] - window[1] + 1) // lines_in_block)
             offsets = struct.unpack(f"<{count}Q", _exactly(file, 8 * count))
             file.seek(max(offsets))
             _, size = struct.unpack("<iI", _exactly(file, 8))
             return bool(min(offsets) > 0 and path.stat().st_size >= max(offsets) + 8 + size)
-    except (OSError, EOFError):
+    except (OSError, EOFError, struct.error, ValueError, IndexError):
         return False
 
 

@@ -67,9 +67,9 @@ def numbered_files(path: Path, info: ClipInfo, start_number: int | None = None) 
     return path.parent, NumberedFiles(pattern.head, digits, pattern.tail, first)
 
 
-def names_in(folder: Path) -> NumberedFiles | None:
-    """How the PNG files of a folder are named and numbered; None when there is none with a number."""
-    cut = [one for path in folder.iterdir() if path.suffix.lower() == PNG and (one := split_name(path.name)) is not None]
+def names_in(folder: Path, suffix: str = PNG) -> NumberedFiles | None:
+    """How the files of a folder with this suffix are named and numbered; None when there is none with a number."""
+    cut = [one for path in folder.iterdir() if path.suffix.lower() == suffix and (one := split_name(path.name)) is not None]
     if not cut:
         return None
     first = min(cut, key=lambda one: one.number)

@@ -255,7 +255,7 @@ class StillsWriter:
 
 def stranger(folder: Path) -> str:
     """The name of something in `folder` that StillsWriter has not written, "" = nothing."""
-    return other_file(folder, is_ours=lambda name: USUAL_NAMES.index_of(name) is not None or _is_marked(folder / name))
+    return other_file(folder, is_ours=lambda name: _is_marked(folder / name))
 
 
 def written_stills(folder: Path, names: NumberedFiles = USUAL_NAMES) -> list[int]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from vfx_matte.errors import UsageError, VerifyError
 from vfx_matte.masks import Palette
+from vfx_matte.media.layers import is_layers, verify_layers
+from vfx_matte.media.numbered_files import EXR, is_numbered, names_in
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import Frame, describe_rate, open_clip
 from vfx_matte.media.verify import VerifyReport, verify_clip, verify_stills
@@ -105,12 +107,15 @@ def _json_value(value: object) -> Any:  # noqa: ANN401  what json.dumps takes
 
 
 def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyReport:
-    """Compare an output with its source, thoroughly; of a folder of PNG files its count.
+    """Compare an output with its source, thoroughly; of a folder of PNG or EXR files their number, and that each is whole.
 
-    Raises MediaError when either cannot be read.
+    output: also FOLDER/%07d.png as a render was given. Raises MediaError when either cannot be read.
     """
-    if output.is_dir():
-        return verify_stills(output, len(open_clip(source, notify=reporter.notify).info.timeline))
+    folder = output.parent if is_numbered(output) and not output.exists() and output.parent.is_dir() else output
+    if folder.is_dir():
+        count = len(open_clip(source, notify=reporter.notify).info.timeline)
+        is_exr = is_layers(output) or (names_in(folder) is None and names_in(folder, EXR) is not None)
+        return verify_layers(folder, None, count) if is_exr else verify_stills(folder, count)
     return verify_clip(output, source, notify=reporter.notify)
 
 
