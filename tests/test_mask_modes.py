@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from command_line import CommandLine, paint, two_objects
 from PIL import Image
 
+from vfx_matte.api import segment as segment_from_python
 from vfx_matte.errors import MaskError
 from vfx_matte.mask_reading import MaskPicture, MaskReading, understand_references
 from vfx_matte.masks import Palette
@@ -316,3 +318,20 @@ def test_map_color_on_the_command_line(cli: CommandLine, take: Callable[..., Pat
     assert 3 not in cli.mask(9)
     assert 3 not in cli.mask(6)
     assert cli.fails(*masks, "--map-color", "white", code=2).error == "colour 'white' is not COLOUR=ID"
+    command = json.loads(cli("suggest", "-k", "1", "--json", "--min-mask-percent", "0").stdout)["segment_command"]
+    assert "--map-color ffffff=2" in command, "the command that is printed means the same"
+    ran = cli.fails(*masks, "--map-color", "ffffff=1", "--propagator", "fake", "--resume", code=2)
+    assert "reference masks" in ran.error + ran.hint, "the same files that mean something else are other masks"
+    result = segment_from_python(
+        "clip.mp4", references={0: "first.png", 6: "later.png"}, map_color={"#ffffff": 2}, propagator="fake", workspace="other"
+    )
+    assert list(result.objects) == [1, 2]
+
+
+def test_a_folder_of_gif_masks(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+    take(clip)
+    paint(Path("gifs/0000.gif"), two_objects())
+    paint(Path("gifs/0006.tga"), two_objects())
+    rows = cli("segment", "clip.mp4", "--masks", "gifs", "--colors").stdout
+    assert "0000.gif" in rows
+    assert "0006.tga" in rows

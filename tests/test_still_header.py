@@ -215,3 +215,27 @@ def test_a_mask_with_more_pictures_says_so(cli: CommandLine, take: Callable[...,
     first.save("m.tif", save_all=True, append_images=[Image.new("L", first.size), Image.new("L", first.size)])
     ran = cli("segment", "clip.mp4", "--first-mask", "m.tif", "--colors")
     assert any("more than one picture" in note for note in ran.notes)
+
+
+def test_headers_without_an_end_are_refused_at_once(tmp_path: Path) -> None:
+    """Filling bytes, empty chunks and empty profiles cost nothing to write and much to read one by one."""
+    (tmp_path / "filled.jpg").write_bytes(b"\xff\xd8" + b"\xff" * 1_000_000)
+    with pytest.raises(MediaError, match="more than 65,536 markers"):
+        read_still_header(tmp_path / "filled.jpg")
+    empty = struct.pack(">I4sI", 0, b"teXt", zlib.crc32(b"teXt"))
+    (tmp_path / "chunks.png").write_bytes(png(60, 44)[:33] + empty * 300_000)
+    with pytest.raises(MediaError, match="more than 262,144 chunks"):
+        read_still_header(tmp_path / "chunks.png")
+    nothing = zlib.compress(b"", 0)
+    (tmp_path / "profile.png").write_bytes(png(60, 44, *[(b"iCCP", b"p\0\0" + nothing + bytes(6_000_000))] * 3))
+    with pytest.raises(UsageError, match="ICC profile"):
+        read_still_header(tmp_path / "profile.png")
+
+
+def test_a_file_that_is_too_large_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "big.jpg").open("wb") as file:
+        file.write(b"\xff\xd8\xff")
+        file.truncate((2 << 30) + 1)  # sparse
+    monkeypatch.setattr("vfx_matte.still_header._parsed", None)
+    with pytest.raises(UsageError, match="2048 MB, more than a picture needs"):
+        read_still_header(tmp_path / "big.jpg")

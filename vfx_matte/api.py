@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def segment(
     update: bool = False,
     soft: bool = False,
     cuts: str = "stop",
+    map_color: Mapping[str, int] | None = None,
     ignore_alpha: bool = False,
     reporter: Reporter | None = None,
     propagator: str = "auto",
@@ -53,7 +55,8 @@ def segment(
     "hold", "black" or "error". ignore_alpha: read it as
     opaque. resume, fresh: go on with, or replace, earlier work on this clip; update: other
     references, make only the frames again that they change. soft: keep probabilities too, for soft edges. cuts: where
-    the shot changes masks "stop", or "ignore" it; or the cuts themselves, as frames or times: "120,4.5s". reporter:
+    the shot changes masks "stop", or "ignore" it; or the cuts themselves, as frames or times: "120,4.5s".
+    map_color: which object a painted colour is, 0 = background: {"#ffffff": 1}. reporter:
     receives notices and progress; None keeps silent. propagator, weights and options (size, device, memory, mem_every,
     long_term, flip): see `vfx_matte.pipeline.propagator.PropagatorOptions`.
 
@@ -63,7 +66,7 @@ def segment(
     told = SilentReporter() if reporter is None else reporter
     return segment_clip(
         open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
-        _reference_files(references),
+        replace(_reference_files(references), colors=_colors(map_color or {})),
         workspace=Path(workspace),
         propagator=PropagatorOptions(name=propagator, weights=Path(weights), **options),
         start=None if start is None else _position(start),
@@ -93,6 +96,11 @@ def _reference_files(references: Mapping[int, Painted] | str | Path) -> Referenc
             hint = "give a path, or an array (H, W) of object ids"
             raise MaskError(f"reference of frame {at} is no mask: {error}", hint=hint) from error
     return ReferenceFiles(files=files, pictures=pictures)
+
+
+def _colors(map_color: Mapping[str, int]) -> tuple[str, ...]:
+    """The texts that --map-color takes."""
+    return tuple(f"{color}={object_id}" for color, object_id in map_color.items())
 
 
 def _position(position: int | str) -> int | Fraction:

@@ -23,6 +23,8 @@ MOST_PIXELS = 1 << 26
 
 _MOST_UNPACKED = 16 << 20  # bytes of the compressed ICC profile and texts of a PNG; real profiles have at most 2 MB
 _MOST_BYTES = 2 << 30
+_MOST_CHUNKS = 1 << 18  # of a PNG; one of 8K has 65,000 of libpng's usual 8 KB
+_MOST_MARKERS = 1 << 16  # of a JPEG before its first scan, filling bytes too; real ones have some hundred
 _HINT = "save it as PNG"
 
 # What people (or worse) give that is no still; shown in the message.
@@ -80,6 +82,8 @@ def read_still_header(path: Path) -> StillHeader:
             size = path.stat().st_size
             if not size:
                 raise MediaError(f"{name} is an empty file", hint="copy or export it again")
+            if size > _MOST_BYTES:
+                raise UsageError(f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT)
             header = _parsed(file, path.suffix.lower())
     except FileNotFoundError as error:
         raise MediaError(f"there is no file {name}", hint="check the path; quote names with spaces") from error
@@ -91,8 +95,6 @@ def read_still_header(path: Path) -> StillHeader:
     if isinstance(header, str):
         what = f"{header}, not a picture that is read here" if header else "not a picture"
         raise UsageError(f"{name} is {what}", hint=_HINT)
-    if size > _MOST_BYTES:
-        raise UsageError(f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT)
     if header.width < 1 or header.height < 1:
         raise MediaError(f"{name} is {header.width}×{header.height}, which is no picture", hint="export it again, as PNG")
     return header
@@ -148,7 +150,7 @@ def _png(file: BinaryIO) -> tuple[int, int]:
     unpacked = 0
     for kind, at, length in _png_chunks(file):
         if kind in (b"iCCP", b"zTXt", b"iTXt"):
-            unpacked += _unpacked_size(file, kind, at, length)
+            unpacked += max(length, _unpacked_size(file, kind, at, length))
             if unpacked > _MOST_UNPACKED:
                 what = "its ICC profile" if kind == b"iCCP" else "the text in it"
                 reason = f"{what} unpacks to more than {_MOST_UNPACKED >> 20} MB"
@@ -159,10 +161,14 @@ def _png(file: BinaryIO) -> tuple[int, int]:
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """(type, where its data begins, their length) of every chunk. A file that is cut short just ends."""
     at = 8
-    while len(head := _at_most(file, at, 8)) == 8:
+    for _ in range(_MOST_CHUNKS):
+        head = _at_most(file, at, 8)
+        if len(head) < 8:
+            return
         length, kind = struct.unpack(">I4s", head)
         yield kind, at + 8, length
         at += length + 12
+    raise _HeaderError(f"it has more than {_MOST_CHUNKS:,} chunks")
 
 
 def _at_most(file: BinaryIO, offset: int, size: int) -> bytes:
@@ -190,7 +196,7 @@ def _unpacked_size(file: BinaryIO, kind: bytes, at: int, length: int) -> int:
 def _jpeg(file: BinaryIO) -> tuple[int, int]:
     """The largest frame that is announced before the first scan."""
     at, width, height = 2, 0, 0
-    while True:
+    for _ in range(_MOST_MARKERS):
         marker = _at(file, at, 2)
         if marker[0] != 0xFF:
             raise _HeaderError("its header is damaged")
@@ -198,13 +204,13 @@ def _jpeg(file: BinaryIO) -> tuple[int, int]:
             at += 1 if marker[1] == 0xFF else 2
             continue
         if marker[1] in (0xDA, 0xD9):
-            break
+            return width, height
         (length,) = struct.unpack(">H", _at(file, at + 2, 2))
         if 0xC0 <= marker[1] <= 0xCF and marker[1] not in (0xC4, 0xC8, 0xCC):
             high, wide = struct.unpack(">HH", _at(file, at + 5, 4))
             width, height = max(width, wide), max(height, high)
         at += 2 + max(length, 2)
-    return width, height
+    raise _HeaderError(f"it has more than {_MOST_MARKERS:,} markers before its first scan")
 
 
 def _tiff(file: BinaryIO) -> tuple[int, int]:

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
-from vfx_matte.masks import object_ids
+import numpy as np
+
+from vfx_matte.flat_colors import SAME
+from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.pipeline.project import GAPS_SETTING, SegmentedClip
 from vfx_matte.pipeline.propagator import repeated_settings
 from vfx_matte.printable import shell_command
 from vfx_matte.timeline import Timeline
-from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name
+from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name, parse_color_argument
 
 MOST_NAMED_CUTS = 30
 """So many cuts fit into a command; more of them are looked for again."""
@@ -66,6 +69,8 @@ def segment_command(
     words: list[str | Path] = ["vfx-matte", "segment", clip.info.path]
     for at, file in sorted(files.items()):
         words += ["--mask", f"{at}={file}"]
+    for text in _map_colors(manifest):
+        words += ["--map-color", text]
     if manifest.start:
         words += ["--start", str(number(manifest.start))]
     if manifest.stop < len(manifest.timeline):
@@ -83,6 +88,14 @@ def segment_command(
     if clip.folder.parent != Path("workspace"):
         words += ["--workspace", clip.folder.parent]
     return shell_command([*words, how])
+
+
+def _map_colors(manifest: Manifest) -> list[str]:
+    """What --map-color was given, but for the colours that the workspace's own masks have."""
+    own = Palette.davis().colors[list(manifest.objects)].astype(int)
+    return [
+        text for text in manifest.map_colors if np.abs(own - parse_color_argument(text)[0]).max(axis=1).min(initial=255) > SAME
+    ]
 
 
 def _same_cuts(manifest: Manifest) -> str:

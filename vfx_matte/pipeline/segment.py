@@ -167,6 +167,7 @@ def segment_clip(
         stop=last,
         objects=objects,
         cuts=respected,
+        map_colors=files.colors,
     )
     influence = _influence if update else None
     with place.start_run(plan, palette=palette, resume=resume, fresh=fresh, influenced=influence) as run:
@@ -318,7 +319,7 @@ def _influence(earlier: Manifest, plan: Manifest) -> set[int]:
     if earlier.objects != plan.objects:
         return set(range(plan.start, plan.stop))
     places = {*earlier.references, *plan.references}
-    digests = [{at: record.sha256 for at, record in one.references.items()} for one in (earlier, plan)]
+    digests = [{at: record.meaning for at, record in one.references.items()} for one in (earlier, plan)]
     changed = [at for at in places if digests[0].get(at) != digests[1].get(at)]
     ends = [
         at for at, record in plan.references.items() if at not in changed and set(record.objects) in (set(), set(plan.objects))

@@ -107,6 +107,11 @@ class ReferenceRecord:
     sha256: str
     objects: Mapping[int, RGB]
 
+    @property
+    def meaning(self) -> tuple[str, tuple[tuple[int, RGB], ...]]:
+        """What decides which mask it is: the file, and which object each of its colours was taken for."""
+        return self.sha256, tuple(sorted(self.objects.items()))
+
     @classmethod
     def of(cls, path: Path, objects: Mapping[int, RGB]) -> Self:
         """Record a mask file. Raises MaskError when it cannot be read."""
@@ -136,6 +141,7 @@ class Manifest:
     truth, in per cent; UNKNOWN where there is no mask yet.
     cuts: frames that begin a shot and that masks do not cross; () = none were found, None = nobody looked, so they may cross.
     working_size: the short side in pixels that the propagator chose to work at, None where there was nothing to choose.
+    map_colors: the "COLOUR=ID" texts that said which object a painted colour is; what came of them is in `references`.
     Raises ValueError when ranges leave the timeline.
     """
 
@@ -154,6 +160,7 @@ class Manifest:
     cuts: tuple[int, ...] | None = None
     program_version: str = __version__
     working_size: int | None = None
+    map_colors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= len(self.timeline):
@@ -181,7 +188,7 @@ class Manifest:
     @property
     def work_digest(self) -> str:
         """Stands for everything that a walk over the clip depends on, but for the clip's pixels; see `differences`."""
-        work = replace(self, done=(), outputs={}, segmented_at="", confidence={}, working_size=None).to_json()
+        work = replace(self, done=(), outputs={}, segmented_at="", confidence={}, working_size=None, map_colors=()).to_json()
         del work["source"]
         return digest_of(work)
 
@@ -194,7 +201,7 @@ class Manifest:
         found = []
         if not self.source.is_same_clip(other.source) or self.timeline != other.timeline:
             found.append("clip")
-        mine, theirs = ({at: record.sha256 for at, record in one.references.items()} for one in (self, other))
+        mine, theirs = ({at: record.meaning for at, record in one.references.items()} for one in (self, other))
         if mine != theirs or self.objects != other.objects:
             found.append("reference masks")
         if self.propagator != other.propagator:
@@ -225,6 +232,7 @@ class Manifest:
             "stop": self.stop,
             **({} if self.cuts is None else {"cuts": list(self.cuts)}),
             **({} if self.working_size is None else {"working_size": self.working_size}),
+            **({"map_colors": list(self.map_colors)} if self.map_colors else {}),
             "done": [list(pair) for pair in self.done],
             "objects": _colors_to_json(self.objects),
             "references": {
@@ -267,6 +275,7 @@ class Manifest:
             cuts=tuple(int(cut) for cut in data["cuts"]) if "cuts" in data else None,
             program_version=str(data["program_version"]),
             working_size=None if data.get("working_size") is None else int(data["working_size"]),
+            map_colors=tuple(str(text) for text in data.get("map_colors", ())),
         )
 
 

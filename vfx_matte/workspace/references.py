@@ -19,7 +19,10 @@ from vfx_matte.numbering import split_name
 from vfx_matte.still_header import StillHeader, StillKind, read_still_header, require_still
 from vfx_matte.workspace.mask_modes import as_mask_picture, has_min_white
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+# No .psd: it is what a painting program works on, and stands beside the mask that was saved from it.
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".tga", ".pbm", ".pgm", ".ppm", ".pnm"}
+)
 
 MOST_MASK_PIXELS = 8192 * 4320
 """Pixels of the largest mask that is decoded, where the clip itself is not larger: 8K."""
