@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
 from vfx_matte.mask_reading import MaskPicture, MaskReading, understand_references
 from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
@@ -192,7 +193,8 @@ def segment_clip(
                 remember=options.remembers,
                 states=states,
             )
-            _save_all(frames, run, numbers, states, carrier, total=missing, reporter=reporter)
+            with one_blas_thread():
+                _save_all(frames, run, numbers, states, carrier, total=missing, reporter=reporter)
     return SegmentResult(
         masks=place.masks_folder,
         start=clip.info.timeline.number(first),
