@@ -335,3 +335,29 @@ def test_a_folder_of_gif_masks(cli: CommandLine, take: Callable[..., Path], clip
     rows = cli("segment", "clip.mp4", "--masks", "gifs", "--colors").stdout
     assert "0000.gif" in rows
     assert "0006.tga" in rows
+
+
+@pytest.mark.parametrize("how", ["1", "web", "adaptive"])
+def test_dithered_masks_are_named_as_such(how: str, tmp_path: Path) -> None:
+    """Near-black and red that a few colours cannot show, but for a palette that has them."""
+    y, x = np.mgrid[:72, :96]
+    ids = ((x - 40) ** 2 + (y - 36) ** 2 < 26**2).astype(np.uint8)
+    picture = Image.fromarray(np.array([(3, 2, 4), (250, 12, 8)], np.uint8)[ids])
+    modes = {"1": picture.convert("1"), "web": picture.convert("P"), "adaptive": picture.quantize(8)}
+    modes[how].save(tmp_path / "m.png")
+    pictures = [(0, load_mask_picture(tmp_path / "m.png"))]
+    if how == "adaptive":
+        ((_, reading),) = understand_references(pictures, shape=(72, 96))
+        assert np.array_equal(reading.mask > 0, ids > 0)
+        return
+    with pytest.raises(MaskError, match="mask of frame 0: mask is dithered") as caught:
+        list(understand_references(pictures, shape=(72, 96)))
+    assert "without dithering" in caught.value.hint
+
+
+def test_a_dithered_edge_does_no_harm(tmp_path: Path) -> None:
+    y, x = np.mgrid[:144, :192]
+    level = np.clip((40 - np.hypot(x - 90, y - 70)) / 12 + 0.5, 0, 1)
+    Image.fromarray((level * 255).astype(np.uint8)).convert("1").save(tmp_path / "m.png")
+    ((_, reading),) = understand_references([(0, load_mask_picture(tmp_path / "m.png"))], shape=(144, 192))
+    assert abs(reading.coverage[1] / (level >= 0.5).sum() - 1) < 0.02

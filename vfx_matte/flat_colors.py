@@ -28,6 +28,7 @@ _THIN_SHARE = 0.9  # strokes without a spot are thin, so nearly everything else 
 _MOST_THIN_COLORS = 16
 _FEWEST_STROKE_PIXELS = 16
 _SPOT_RADIUS_PX = 2  # any other colour of a noisy picture needs a 5×5 spot
+_DOT_ROWS = 256  # so many are compared at once, as the largest masks have 35 million pixels
 _NEAR_RADII_PX = (2, 4, 8)  # how far a blend looks for the colours it is made of, nearest first
 
 
@@ -58,6 +59,23 @@ def find_flat_colors(samples: Samples) -> FlatColors:
     if explained >= _THIN_SHARE and (len(colors) == 1 or is_clean):
         colors = _with_thin_strokes(samples, colors)
     return FlatColors(colors, hard=False, explained=explained)
+
+
+def share_of_dots(samples: Samples) -> float:
+    """The share of pixels, 0..1, that stand out from all four neighbours by more than SAME: what dithering is made of.
+
+    Flat colours, soft edges and JPEG have next to none. samples: uint8 (H, W, C), any C.
+    """
+    height, width = samples.shape[:2]
+    dots = 0
+    for top in range(0, height - 2, _DOT_ROWS):
+        rows = samples[top : top + _DOT_ROWS + 2].astype(np.int16)
+        center = rows[1:-1, 1:-1]
+        beside = (rows[1:-1, :-2], rows[1:-1, 2:], rows[:-2, 1:-1], rows[2:, 1:-1])
+        above = np.minimum.reduce([center - one for one in beside])
+        below = np.minimum.reduce([one - center for one in beside])
+        dots += int((np.maximum(above, below) > SAME).any(axis=2).sum())
+    return float(dots / (height * width))
 
 
 def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.errors import MaskError
-from vfx_matte.flat_colors import SAME, FlatColors, Samples, assign_colors, erode, find_flat_colors
+from vfx_matte.flat_colors import SAME, FlatColors, Samples, assign_colors, erode, find_flat_colors, share_of_dots
 from vfx_matte.masks import RGB, Mask, Palette, object_ids
 
 BLACK: RGB = (0, 0, 0)
@@ -29,6 +29,7 @@ _LARGE = 4096 * 2304  # pixels; larger pictures are thinned out where the clip i
 _FEWEST_EQUAL_NEIGHBOURS = 3.5  # of 8: inside an object all are equal, along a straight soft edge two are
 _FEWEST_SEEN = 9  # pixels of a colour that was painted on purpose
 _NEARLY_WHITE = 240  # index 255 of a fixed colour cube is white paint, not the cream of void labels
+_MOST_DOTS = 0.04  # dithered areas have 5 to 20 % in single dots, dithered edges alone up to 3 %
 _NEARLY_BLACK = 32  # the brightest channel that JPEG or a careless brush may leave in black
 
 
@@ -161,11 +162,33 @@ def understand_references(
     seen: set[int] = set()
     for position, (frame_index, picture) in enumerate(pictures):
         try:
+            _require_undithered(picture)
             reading = read_mask_colors(picture, shape=shape, known=known, allow_empty=position > 0)
         except MaskError as error:
             raise MaskError(f"mask of frame {frame_index}: {error.message}", hint=error.hint) from error
         yield frame_index, replace(reading, notices=(*reading.notices, *_remarks(picture, reading, seen if position else None)))
         seen |= set(reading.colors)
+
+
+def _require_undithered(picture: MaskPicture) -> None:
+    """Raise MaskError for a painted picture of dots: no rule can say which of them are paint.
+
+    Numbers of 16 and 32 bits are no paint, and edges that alone are dithered do no harm.
+    """
+    pixels = picture.pixels
+    if picture.palette is not None:
+        pixels = np.concatenate([picture.palette, np.zeros((256, 3), np.uint8)])[pixels]
+    elif pixels.dtype not in (np.bool_, np.uint8):
+        return
+    samples = _to_8bit(pixels)
+    if samples.shape[2] == 4:
+        samples = np.where(samples[..., 3:] >= _half(samples[..., 3]), samples, 0).astype(np.uint8)
+    share = share_of_dots(samples)
+    if share > _MOST_DOTS:
+        raise MaskError(
+            f"mask is dithered: {share:.0%} of its pixels are single dots of another colour",
+            hint="save it without dithering, best as RGB or grey instead of a few colours",
+        )
 
 
 def _remarks(picture: MaskPicture, reading: MaskReading, earlier: set[int] | None) -> Iterator[str]:
