@@ -15,6 +15,7 @@ from command_line import CommandLine, paint, pictures
 from conftest import Notices
 from PIL import Image
 
+from vfx_matte.media.changes import suspected_changes
 from vfx_matte.media.pixels import frame_from, put_tags
 from vfx_matte.media.read import open_clip
 from vfx_matte.media.uniform import fitted
@@ -97,6 +98,34 @@ def test_another_size_is_scaled_to_the_first_one(
     assert told == [
         f"all{suffix}: pictures change on the way (frame 3 is 128×96 instead of 64×48); all are made like the first one"
     ]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "suffix"),
+    [
+        ("libvpx", "yuv420p", ".webm"),
+        ("libvpx-vp9", "yuv420p", ".webm"),
+        ("mjpeg", "yuvj420p", ".mkv"),
+        ("libx264", "yuv420p", ".ts"),
+        ("libx265", "yuv420p", ".ts"),
+        ("mpeg2video", "yuv420p", ".mkv"),
+        ("prores_ks", "yuv422p10le", ".mov"),
+    ],
+)
+def test_headers_say_where_pictures_change(
+    codec: str, pixel_format: str, suffix: str, tmp_path: Path, notices: Notices
+) -> None:
+    """What does not change is not suspected, and the suspected frame is the first that is another."""
+    settings = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    parts = [
+        write(tmp_path / f"{number}{suffix}", [halves(size)] * 3, codec, pixel_format, **settings)
+        for number, size in enumerate([(64, 48), (64, 48), (128, 96)])
+    ]
+    reader = open_clip(joined(tmp_path / f"all{suffix}", parts, frames=3), notify=notices)
+    found = list(suspected_changes(reader.info))
+    assert len(found) == 1
+    list(reader.frames())
+    assert any(f"(frame {found[0]} is 128×96 instead of 64×48)" in line for line in notices), (found, notices)
 
 
 def test_another_shape_is_fitted_in_with_black_bars(tmp_path: Path, notices: Notices) -> None:
@@ -186,6 +215,7 @@ def test_every_command_takes_a_clip_whose_size_changes(cli: CommandLine) -> None
     ids = np.zeros((48, 64), np.uint8)
     ids[8:40, 8:40] = 1
     paint(cli.folder / "m.png", ids)
+    assert "(frame 2 is 96×72 instead of 64×48)" in cli("probe", "c.webm").stderr
     assert "pictures change on the way" in cli("frame", "c.webm", "--at", "3", "-o", "still.png").stderr
     with Image.open(cli.folder / "still.png") as still:
         assert still.size == (64, 48)

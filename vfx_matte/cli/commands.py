@@ -26,6 +26,7 @@ def probe(
     from vfx_matte.pipeline import inspect
 
     opened = opened_clip(session, clip_path(session, clip), gaps=gaps)
+    inspect.look_for_changes(opened)
     if json:
         typer.echo(inspect.clip_json(opened.info))
         return

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.errors import UsageError, VerifyError
+from vfx_matte.errors import MediaError, UsageError, VerifyError
 from vfx_matte.masks import Palette
+from vfx_matte.media.changes import suspected_changes
 from vfx_matte.media.layers import is_layers, verify_layers
 from vfx_matte.media.numbered_files import EXR, is_numbered, names_in
 from vfx_matte.media.probe import ClipInfo
@@ -24,6 +27,20 @@ from vfx_matte.workspace import clip_name, save_mask, save_picture
 
 MOST_INTERVALS = 8
 """Rows of the histogram of frame distances; rarer ones are summed up."""
+
+
+MOST_LOOKED_AT = 8
+"""Frames with another header that are decoded, to see whether their pictures are others."""
+
+
+def look_for_changes(clip: SourceClip) -> None:
+    """Let the clip's reader say, with its notice, that pictures change on the way; only suspected frames are decoded.
+
+    A frame that cannot be decoded is passed over, as whoever reads the clip says so.
+    """
+    for index in itertools.islice(suspected_changes(clip.info), MOST_LOOKED_AT):
+        with contextlib.suppress(MediaError):
+            clip.reader.frame(index)
 
 
 def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
