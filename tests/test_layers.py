@@ -49,6 +49,7 @@ ROOMS = {
     "picture": Room(1, "errors backend", "numpy"),
     "still_header": Room(1, "errors"),
     "keycolor": Room(1, "errors choices backend masks picture", "numpy"),
+    "blas_threads": Room(1, "", "numpy"),
     "media": Room(
         2,
         "errors choices inputs atomic fingerprint timeline timecode numbering backend picture still_header "
