@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,28 @@ def test_a_picture_that_moves_is_a_clip_of_its_own_time(name: str, tmp_path: Pat
     reader = open_clip(path, notify=notices)
     assert [float(time.start) for time in reader.info.timeline] == pytest.approx([0, 0.1, 0.3])
     assert [int(frame.image[0, 0, 0]) for frame in reader.frames()] == pytest.approx([0, 80, 160], abs=2)
+
+
+@pytest.mark.parametrize(("lossless", "mode"), [(True, "RGBA"), (False, "RGBA"), (False, "RGB")])
+def test_an_animated_webp_of_one_picture_is_that_picture(lossless: bool, mode: str, tmp_path: Path, notices: Notices) -> None:
+    """As the pictures that ffmpeg writes to %03d.webp are."""
+    y, x = np.mgrid[:48, :64]
+    colors = np.dstack([np.where(x < 32, 200, 40), 0 * x + 90, 0 * x + 30, np.where(y < 24, 255, 0)]).astype(np.uint8)
+    picture = Image.fromarray(colors[..., : len(mode)])
+    picture.save(tmp_path / "plain.webp", lossless=lossless, exact=True)
+    plain = (tmp_path / "plain.webp").read_bytes()
+    inside = plain[12:] if plain[12:16] != b"VP8X" else plain[30:]
+    size = (63).to_bytes(3, "little") + (47).to_bytes(3, "little")
+    frame = bytes(6) + size + bytes(4) + inside
+    flags = 2 | (0x10 if mode == "RGBA" else 0)
+    body = b"VP8X" + struct.pack("<IB3x", 10, flags) + size + b"ANIM" + struct.pack("<IIH", 6, 0, 0)
+    body += b"ANMF" + struct.pack("<I", len(frame)) + frame
+    (tmp_path / "one.webp").write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body)
+    one, other = (open_clip(tmp_path / name, notify=notices).frame(0) for name in ("one.webp", "plain.webp"))
+    assert np.array_equal(one.colors, other.colors)
+    assert (one.alpha is None) == (other.alpha is None) == (mode == "RGB")
+    if one.alpha is not None:
+        assert np.array_equal(one.alpha, other.alpha)
 
 
 def test_an_animated_webp_is_refused_with_a_way_out(cli: CommandLine) -> None:

@@ -4,6 +4,8 @@ the same `Frame`s as a video; writes pictures to a folder of PNG files. Never ne
 
 from __future__ import annotations
 
+import contextlib
+import io
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -36,6 +38,7 @@ from vfx_matte.media.probe import ClipInfo, color_of, orientation_of
 from vfx_matte.media.read import Frame, FrameMaker, check_frame, check_range, require_unchanged, watched
 from vfx_matte.media.sequence_files import find_sequence, is_animated
 from vfx_matte.media.sound import SoundTrack
+from vfx_matte.media.webp import single_picture
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.still_header import require_still
 from vfx_matte.timeline import FrameTime, Repairs, Timeline
@@ -155,6 +158,10 @@ def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
     """Decode one picture. EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated."""
     require_still(path)  # by content, before FFmpeg sees it
     if is_animated(path, ".webp"):
+        if (picture := single_picture(path)) is not None:
+            with contextlib.suppress(av.FFmpegError), av.open(io.BytesIO(picture), "r", format="webp_pipe") as plain:
+                for frame in plain.decode(video=0):
+                    return frame, "webp"
         raise MediaError(
             f"{str(path)!r} is an animated WebP, which cannot be decoded", hint="export it as APNG or GIF, or as PNG pictures"
         )
