@@ -39,7 +39,6 @@ ROOMS = {
     "inputs": Room(1, "errors"),
     "choices": Room(1, "errors"),
     "fingerprint": Room(1),
-    "blas_threads": Room(1, "", "numpy"),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),

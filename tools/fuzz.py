@@ -854,7 +854,8 @@ def try_input(
         after = snapshot(place)
         faults += judge(ran, before, after)
         source = next(
-            (word for word in case.commands[0] if os.path.lexists(place / word[:200]) and word.startswith(("c", "se", "-se"))), ""
+            (word for word in case.commands[0] if os.path.lexists(place / word[:200]) and word.startswith(("c", "se", "-se"))),
+            "",
         )
         for output in outputs_of(ran, before, after)[:1] if not faults and source else ():
             checked = run(place, ["verify", output, "--source", source])
