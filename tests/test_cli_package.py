@@ -209,6 +209,9 @@ def test_each_object_gets_a_track(odd: CommandLine) -> None:
         stacked = sorted((clip.track, Path(clip.path).name) for clip in clips if clip.kind == "video")
         assert stacked == [(1, ODD), (2, f"{NAME}-alpha-object1.mov"), (3, f"{NAME}-alpha-object2.mov")]
     assert [one["objects"] for one in facts_of(folder)["files"]] == [None, [1], [2], [1], [2]]
+    note = " ".join((folder / "README.txt").read_text(encoding="utf-8").split())
+    assert "Track V1 is the source with its sound; tracks V2 to V3 are the cut-outs, one for each object" in note
+    assert "The mattes in the bin, one for each object" in note
     ids = two_objects()
     for object_id in (1, 2):
         luma = planes_of(list(pictures(folder / "media" / f"{NAME}-matte-object{object_id}.mov"))[5])[0]
@@ -221,6 +224,9 @@ def test_resolve_gets_one_matte_file_with_an_object_in_each_colour(odd: CommandL
     odd("package", ODD, "--for", "resolve", "--each-object", "--outputs", "maskvideo")
     folder = folder_of(odd, "resolve")
     assert [path.name for path in (folder / "media").iterdir()] == [f"{NAME}-matte.mov"]
+    note = " ".join((folder / "README.txt").read_text(encoding="utf-8").split())
+    assert "matte of the objects, one in each colour channel" in note
+    assert "cut-out" not in note
     picture = list(pictures(folder / "media" / f"{NAME}-matte.mov"))[5].to_ndarray(format="rgb24").astype(int)
     ids = two_objects()
     assert (np.median(picture[ids == 1], axis=0) > [200, -1, -1]).all()

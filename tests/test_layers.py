@@ -39,6 +39,7 @@ ROOMS = {
     "inputs": Room(1, "errors"),
     "choices": Room(1, "errors"),
     "fingerprint": Room(1),
+    "blas_threads": Room(1, "", "numpy"),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
@@ -49,10 +50,9 @@ ROOMS = {
     "picture": Room(1, "errors backend", "numpy"),
     "still_header": Room(1, "errors"),
     "keycolor": Room(1, "errors choices backend masks picture", "numpy"),
-    "blas_threads": Room(1, "", "numpy"),
     "media": Room(
         2,
-        "errors choices inputs atomic fingerprint timeline timecode numbering backend picture still_header "
+        "errors printable choices inputs atomic fingerprint timeline timecode numbering backend picture still_header "
         "masks.Image masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
@@ -60,7 +60,7 @@ ROOMS = {
     "propagate.xmem*": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "errors choices backend masks", "numpy cv2"),
     "refine.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
-    "refine.vitmatte": Room(2, "errors backend masks", "numpy torch transformers"),
+    "refine.vitmatte": Room(2, "errors printable backend masks", "numpy torch transformers"),
     "refine": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors backend masks picture", "numpy cv2"),
     "keyer": Room(2, "errors backend masks picture", "numpy"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import importlib
 import io
 import os
 import pickle
@@ -561,3 +562,47 @@ def test_the_end_is_always_the_whole_file_of_one_version(tmp_path: Path, unlucky
     unlucky.drops = []
     fetch(unlucky, part)
     assert part.read_bytes() in versions
+
+
+# ---------------------------------------------------------------- bounds, and where a server may lead
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_file_that_is_larger_than_it_can_be_is_left_at_once(server: Served, tmp_path: Path, length: bool) -> None:
+    server.length = length
+    part = tmp_path / "XMem.pth.part"
+    with pytest.raises(WeightsError, match="more than the 1000"):
+        download(server.url, part, by_hand="", progress=Moved(), most_bytes=1000)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1:9/XMem.pth", "data:,x", "//", "http://[x"])
+def test_a_server_leads_to_no_file_and_no_other_protocol(server: Served, tmp_path: Path, place: str) -> None:
+    server.moved_to = place
+    with pytest.raises(WeightsError, match="cannot fetch"):
+        fetch(server, tmp_path / "a.part")
+    assert not (tmp_path / "a.part").exists()
+
+
+def test_a_server_may_lead_to_another_host(server: Served, tmp_path: Path) -> None:
+    with contextlib.contextmanager(serve)(archive(1)) as other:
+        server.moved_to = other.url
+        fetch(server, tmp_path / "a.part")
+    assert (tmp_path / "a.part").read_bytes() == archive(1)
+
+
+def test_a_server_that_sends_next_to_nothing_is_left(server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("vfx_matte.weights.download")
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0)
+    monkeypatch.setattr(module, "SLOW_BYTES", 10**9)
+    with pytest.raises(WeightsError, match="bytes in 0 seconds"):
+        fetch(server, tmp_path / "a.part")
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "[]", '{"url": 1, "validator": [], "total_bytes": "x"}', "9" * 6000])
+def test_a_damaged_note_of_an_earlier_download_is_left_aside(server: Served, tmp_path: Path, text: str) -> None:
+    part = tmp_path / "a.part"
+    part.write_bytes(b"old")
+    part.with_name("a.part.json").write_text(text.replace('"url": 1', f'"url": "{server.url}"'), encoding="utf-8")
+    fetch(server, part)
+    assert part.read_bytes() == server.content

@@ -270,8 +270,9 @@ def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
     named `stale`, which say that the rest is complete, are removed first and come last. After a VerifyError the files that
     failed are kept in `folder`. Raises OutputError for every OSError, in the block too.
     """
-    place = folder / "files" if folder.is_dir() else folder
-    with _Files(place, folder=folder, stale=stale) as files, files.named():
+    target = folder.resolve()  # "sub/.." is a place too
+    place = target / "files" if target.is_dir() else target
+    with _Files(place, folder=folder, target=target, stale=stale) as files, files.named():
         try:
             yield files.part
             files.keep()
@@ -283,13 +284,13 @@ def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
 
 
 class _Files(AtomicPlace):
-    def __init__(self, final: Path, *, folder: Path, stale: Sequence[str]) -> None:
+    def __init__(self, final: Path, *, folder: Path, target: Path, stale: Sequence[str]) -> None:
         try:
             super().__init__(final, shown=folder)
             self.part.mkdir()
         except OSError as error:
             raise output_error(folder, error) from error
-        self._target, self._stale = folder, stale
+        self._target, self._stale = target, stale
 
     def keep(self) -> None:
         try:

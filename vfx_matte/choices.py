@@ -16,5 +16,12 @@ def unknown_choice(what: str, given: str, choices: Iterable[str], *, hint: str =
 
 def meant(given: str, choices: Iterable[str]) -> str:
     """The beginning of a hint: "did you mean premiere? ", or "" when nothing is near."""
-    nearest = difflib.get_close_matches(given.strip().lower(), list(choices), n=1)
-    return f"did you mean {nearest[0]}? " if nearest else ""
+    typed = given.strip().lower()
+    nearest = difflib.get_close_matches(typed, list(choices))
+    # of equally near ones the one with the same letters: libx246 is libx264 rather than libx265
+    best = max(nearest, key=lambda one: (_likeness(typed, one), sorted(typed) == sorted(one)), default="")
+    return f"did you mean {best}? " if best else ""
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()

@@ -89,7 +89,11 @@ class Segment:
         "stop", "where the shot changes masks stop, or ask, or ignore = go on; or the cuts as frames, e.g. 120,300"
     )
     fps: str = _option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
-    gaps: str = _option("hold", "missing numbers of an image sequence: hold = the picture before stands in, black, or error")
+    gaps: str = _option(
+        "hold",
+        "missing numbers of an image sequence: hold = the picture before stands in, black, or error",
+        choices=("hold", "black", "error"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.errors import InputError, MediaError, UsageError
 
 StillKind = Literal["png", "jpeg", "tiff", "bmp", "gif", "webp", "pnm", "tga", "psd", "exr", "dpx"]
 
@@ -86,7 +86,7 @@ def read_still_header(path: Path) -> StillHeader:
                 raise UsageError(f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT)
             header = _parsed(file, path.suffix.lower())
     except FileNotFoundError as error:
-        raise MediaError(f"there is no file {name}", hint="check the path; quote names with spaces") from error
+        raise InputError(f"there is no file {name}", hint="check the path; quote names with spaces") from error
     except OSError as error:
         raise MediaError(f"{name} cannot be read: {error.strerror}", hint="check its permissions") from error
     except (_HeaderError, struct.error, ValueError) as error:

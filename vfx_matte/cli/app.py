@@ -57,7 +57,9 @@ def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
         sys.exit(2)
     command_path = context.command_path if context is not None else "vfx-matte"
     message, _, meant = message.partition(" Did you mean ")
-    hint = f"{f'did you mean {meant}' if meant else ''} see {command_path} --help".strip()
+    message, _, options = message.partition(" (Possible options: ")
+    meant = meant or f"{options.removesuffix(')')}?"
+    hint = f"{f'did you mean {meant}' if meant != '?' else ''} see {command_path} --help".strip()
     typer.echo(f"error: {printable(message[:1].lower() + message[1:])}", err=True)
     typer.echo(f"hint: {printable(hint)}", err=True)
     sys.exit(2)
@@ -160,7 +162,10 @@ def open_session(
         typer.Option("--ignore-alpha/--no-ignore-alpha", help="Read the clip as opaque.", rich_help_panel=SHARED),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only errors, and paths of what was made.", rich_help_panel=SHARED)
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Print only errors, and paths of what was made; --json too.", rich_help_panel=SHARED
+        ),
     ] = False,
 ) -> Session:
     """Read the settings; these options are part of every command."""
@@ -175,7 +180,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command. Its first parameter is the Session; each group adds its options and is passed as one value.
 
-    A group is a function of (session, options…); its result becomes the command's parameter of the group's name.
+    A group is a function of (session, options…); its result becomes the command's parameter of the group's name. An option
+    that the command has too is the command's, and the group is given it.
     within: the commands it belongs to, such as those of `vfx-matte weights`.
     """
 
@@ -219,7 +225,7 @@ def command(
 
         merged: dict[str, inspect.Parameter] = {**own}
         for options in (*parts.values(), shared):
-            merged.update(options)
+            merged.update({key: option for key, option in options.items() if key not in own})
         ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in merged.values()]
         run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}

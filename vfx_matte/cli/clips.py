@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vfx_matte import config
 from vfx_matte.cli.app import Session
 from vfx_matte.errors import UsageError
 from vfx_matte.printable import shortened
@@ -53,11 +54,12 @@ def opened_clip(session: Session, path: Path, *, fps: str | None = None, gaps: s
 
     rate = None if fps is None else rate_of(fps)
     settings = session.settings
+    chosen = config.with_overrides(settings.segment, gaps=gaps)
     return project.open_source(
         path,
         fps=rate,
         usual_fps=rate_of(settings.segment.fps),
-        gaps=settings.segment.gaps if gaps is None else gaps,
+        gaps=chosen.gaps,
         ignore_alpha=settings.clip.ignore_alpha,
         reporter=session,
     )

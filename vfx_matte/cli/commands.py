@@ -30,6 +30,8 @@ def probe(
     if json:
         typer.echo(inspect.clip_json(opened.info))
         return
+    if session.quiet:
+        return
     table(str(clip), ("", ""), inspect.clip_rows(opened.info))
     table("Distance of frames", ("duration", "", "frames"), bars(inspect.interval_rows(opened.info)))
 
@@ -82,7 +84,8 @@ def frame(
     from vfx_matte.timeline import parse_position
 
     opened = opened_clip(session, clip_path(session, clip))
-    say(inspect.save_frame(opened, at=None if at is None else parse_position(at), output=output))
+    position = None if at is None else parse_position(at)
+    say(inspect.save_frame(opened, at=position, output=output, workspace=session.settings.paths.workspace))
 
 
 @command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,9 @@ def conform(
     key: Annotated[str | None, typer.Option(help="Of the green screen: green, blue, magenta, #rrggbb or auto.")] = None,
     style: Annotated[str | None, typer.Option(help="Of the mask video: auto, luma, palette or rgb.")] = None,
     premultiplied: Annotated[bool | None, typer.Option("--premultiplied/--straight", help="Of alpha.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/conform).")
+    ] = None,
     rendering: RenderChoice,
 ) -> None:
     """Give a clip, and what was cut out of it, one constant rate: for editing programs that count frames. -o names a FOLDER."""
@@ -58,7 +62,7 @@ def conform(
             tint=settings.overlay.alpha,
         ),
         encode=rendering.plain_encode(),
-        folder=rendering.output or pipeline.usual_folder(opened, workspace=settings.paths.workspace, target=rendering.target),
+        folder=output or pipeline.usual_folder(opened, workspace=settings.paths.workspace, target=rendering.target),
         reporter=session,
     )
     show_results(session, list(result.results))

@@ -49,7 +49,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Measure masks against the truth: J (IoU), boundary F and J&F, as DAVIS does."""
-    from vfx_matte.cli.show import say, table
+    from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import evaluate as pipeline
 
     comparison = pipeline.Comparison(
@@ -65,6 +65,9 @@ def evaluate(
         pipeline.save_frame_csv(csv, found.sequences)
     if json:
         typer.echo(pipeline.evaluation_json(found))
+        return
+    if session.quiet:
+        paths([csv] if csv is not None else [])
         return
     if frames:
         table("Frames, in per cent", *pipeline.frame_table(found))

@@ -12,7 +12,7 @@ from vfx_matte.printable import json_text
 
 @command()
 def formats(
-    session: Session,  # noqa: ARG001
+    session: Session,
     *,
     target: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="One program; without it, all of them.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
@@ -24,6 +24,9 @@ def formats(
     if json:
         typer.echo(json_text(delivery.delivery_json(target), indent=2))
         return
+    rows = delivery.delivery_rows(target)
+    if session.quiet:
+        return
     columns = ("program", "output", "encoding", "above 8 bits", "alpha or style", "sound", "rate", "why")
-    table("What --for gives each program", columns, delivery.delivery_rows(target))
+    table("What --for gives each program", columns, rows)
     table("For all of them", ("", ""), delivery.common_rows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,10 @@ def package(
     ] = None,
     each_object: Annotated[bool, typer.Option("--each-object", help="One cut-out a track for every object.")] = False,
     fps: Annotated[str, typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the program's nearest.")] = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/package-PROGRAM)."),
+    ] = None,
     rendering: RenderChoice,
 ) -> None:
     """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note. -o names a FOLDER."""
@@ -52,7 +57,7 @@ def package(
         ),
         look=rendering.look,
         encode=rendering.plain_encode(),
-        output=rendering.output,
+        output=output,
         reporter=session,
     )
     if session.quiet:

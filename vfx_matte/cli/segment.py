@@ -124,6 +124,8 @@ def segment(
     span = parse_position(start) if start is not None else None, parse_position(stop) if stop is not None else None
     if colors:
         rows = understand(opened, files, start=span[0], reporter=session)
+        if session.quiet:
+            return
         table("Masks as understood", ("frame", "file", "kind", "object", "colour", "pixels"), rows)
         return
     session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"

@@ -22,6 +22,8 @@ def list_(session: Session, *, json: Annotated[bool, typer.Option("--json", help
     if json:
         typer.echo(work.weights_json(found))
         return
+    if session.quiet:
+        return
     rows = [(one.entry.name, one.size, one.entry.licence, one.state, one.path, one.entry.purpose) for one in found]
     table("Weights", ("name", "size", "licence", "state", "where", "what for"), rows)
 

@@ -8,6 +8,7 @@ files stay unfollowed, as is FFmpeg's default (`enable_drefs`).
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 import av
 
 from vfx_matte.errors import InputError, MediaError
+from vfx_matte.printable import shortened
 
 PROTOCOLS = ("file",)
 
@@ -58,6 +60,8 @@ _LISTS = (
     (b"<smil", "a playlist (SMIL)"),
 )
 _LOOK_BYTES = 4096
+_WIDE_NUMBER = re.compile(r"%[0-9]{3,}d", re.ASCII)
+"""FFmpeg tries whether a name is a pattern, whatever the kind of file: it fills a number up to so many digits, up to 1 GB."""
 
 
 @contextmanager
@@ -96,6 +100,8 @@ def _options(path: Path) -> dict[str, str]:
 
 
 def _require_clip(path: Path) -> None:
+    if _WIDE_NUMBER.search(path.name):
+        raise InputError(f"the name {shortened(path.name)!r} asks for a number of too many digits", hint="rename the file")
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

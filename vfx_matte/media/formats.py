@@ -298,7 +298,9 @@ def _demanded(name: str, layout: PixelLayout, pixel_format: str, *, notify: Noti
     known = [each.name for each in _formats(name)]
     if pixel_format not in known or has_alpha(pixel_format) != layout.has_alpha:
         fitting = ", ".join(each for each in known if has_alpha(each) == layout.has_alpha)
-        raise UsageError(f"codec {name!r} does not take {pixel_format} here", hint=f"it takes {fitting or 'no such picture'}")
+        near = meant(pixel_format, fitting.split(", "))
+        hint = f"{near}it takes {fitting or 'no such picture'}"
+        raise UsageError(f"codec {name!r} does not take {pixel_format} here", hint=hint)
     chosen = packed_layout(pixel_format)
     _, lost_depth, lost_chroma, *_ = _cost(chosen, layout)
     if layout.model == "yuv" and (lost_depth or lost_chroma):

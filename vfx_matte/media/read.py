@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from vfx_matte.backend import Array, Notify
-from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.errors import InputError, MediaError, UsageError
 from vfx_matte.fingerprint import Watch
 from vfx_matte.masks import Image
 from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of
@@ -140,7 +140,7 @@ def watched(path: Path, files: Sequence[Path]) -> Watch:
     try:
         return Watch(files)
     except FileNotFoundError as error:
-        raise MediaError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces") from error
+        raise InputError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces") from error
     except OSError as error:
         raise MediaError(
             f"{str(path)!r} cannot be read: {error.strerror}", hint="check the path and its permissions"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from vfx_matte.backend import Notify
-from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.errors import InputError, MediaError, UsageError
 from vfx_matte.numbering import MOST_NUMBERS, NumberedName, Pattern, parse_pattern, ranges_text, split_name
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"})
@@ -164,7 +164,7 @@ def _of_pattern(path: Path, pattern: Pattern) -> SequenceFiles:
     names = _pictures(path.parent) if path.parent.is_dir() else []
     found = [(number, name) for name in names if (number := pattern.number_of(name)) is not None]
     if not found:
-        raise MediaError(f"{str(path)!r} holds no pictures", hint=_nearby(path, names))
+        raise InputError(f"{str(path)!r} holds no pictures", hint=_nearby(path, names))
     start, end = len(pattern.head), len(pattern.tail)
     cut = [NumberedName(pattern.head, name[start : len(name) - end], pattern.tail, False) for _, name in found]
     return _sequence(path.parent, cut, pattern.span)

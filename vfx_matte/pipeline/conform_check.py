@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.errors import UsageError
+from vfx_matte.inputs import read_small_file
 from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
 from vfx_matte.media.read import open_clip
 from vfx_matte.media.sketch import Sketches, sketch_of
 from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_output
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import shortened
 from vfx_matte.timeline import ConformMap, Timeline, constant_ticks, frames_on
 
 SHOWS_PICTURES = frozenset({"source", "alpha", "overlay"})
 """Outputs in which the source's pictures can be recognised without the masks."""
+
+MOST_BYTES = 256 * 2**20
+"""Of a frame map: a million frames are 20 MB."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}(/[0-9]{1,30}|(\.[0-9]{1,30})?(e-?[0-9]{1,2})?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +74,33 @@ def load_map(path: Path) -> SavedMap:
     """Read frame_map.json. Raises UsageError when it is something else."""
     hint = "give the frame_map.json that stands beside the conformed files"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        rate, start = Fraction(facts["rate"]), Fraction(facts["source_start_seconds"])
+        facts = json.loads(read_small_file(path, what="frame map", most_bytes=MOST_BYTES))
+        rate, start = _exact(facts["rate"]), _exact(facts["source_start_seconds"])
         indices = tuple(int(index) for index in facts["map"])
-        errors = tuple(Fraction(str(value)) / 1000 for value in facts["error_ms"])
+        errors = tuple(_exact(value) / 1000 for value in facts["error_ms"])
         lead, count = int(facts["lead"]), int(facts["source_frames"])
         first_number = int(facts.get("source_first_number", 0))
         files = {str(name): str(kind) for kind, name in facts["files"].items()}
         scale, step = constant_ticks(rate)
         first = start * scale
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise UsageError(f"{str(path)!r} is no frame map: {error}", hint=hint) from error
-    if first.denominator != 1 or rate <= 0 or not indices or not 0 <= min(indices) <= max(indices) < count:
+    except UsageError:
+        raise
+    except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise UsageError(f"{str(path)!r} is no frame map: {shortened(error)}", hint=hint) from error
+    fits = len(errors) == len(indices) and 0 <= lead <= len(indices)
+    if not fits or first.denominator != 1 or rate <= 0 or not indices or not 0 <= min(indices) <= max(indices) < count:
         raise UsageError(f"{str(path)!r} is no frame map: its numbers do not go together", hint=hint)
     pts = tuple(int(first) + number * step for number in range(len(indices)))
     grid = Timeline(pts, (step,) * len(pts), Fraction(1, scale))
     return SavedMap(ConformMap(rate, grid, indices, errors, lead, count, first_number), files)
+
+
+def _exact(value: object) -> Fraction:
+    """A number as the map writes it, exactly. Raises ValueError for others: 1e999999999 would fill the memory."""
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is no number")
+    return Fraction(text)
 
 
 def check_rule(source: Timeline, frame_map: ConformMap) -> Check:

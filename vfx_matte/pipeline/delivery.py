@@ -12,6 +12,7 @@ from vfx_matte.media.targets import ALL, Delivery, Target, common, target_named,
 from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.channels import fits_channels
 from vfx_matte.pipeline.report import Reporter
+from vfx_matte.printable import shell_command
 
 DeliveryRow = tuple[str, str, str, str, str, str, str, str]
 
@@ -61,7 +62,7 @@ def deliver(
     if target.constant_rate and not info.timeline.is_constant_rate:
         reporter.notify(
             f"{target.title} takes a variable frame rate badly, and {info.path.name} has one;"
-            f' better: vfx-matte conform "{info.path}" --for {target.name}'
+            f" better: {shell_command(['vfx-matte', 'conform', info.path, '--for', target.name])}"
         )
     if premultiplied and record.alpha == "straight":
         reporter.notify(f"{target.title} expects straight alpha; premultiplied was asked for")

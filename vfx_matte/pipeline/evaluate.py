@@ -26,6 +26,7 @@ from vfx_matte.evaluate import (
     unscored_frames,
 )
 from vfx_matte.pipeline.mask_pairs import MASKS_FOLDER, PREDICTED, TRUTH, PairReader, few, find_sequences, open_masks, spans
+from vfx_matte.pipeline.project import require_table_place
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text, spreadsheet_cell
 from vfx_matte.workspace import ClipWorkspace, write_text
@@ -228,7 +229,8 @@ def frame_csv(sequences: Iterable[SequenceScore]) -> str:
 
 
 def save_frame_csv(path: Path, sequences: Iterable[SequenceScore]) -> None:
-    """Write `frame_csv` atomically. Raises OutputError."""
+    """Write `frame_csv` atomically. Raises OutputError; UsageError for a place that holds something else."""
+    require_table_place(path)
     write_text(path, frame_csv(sequences))
 
 

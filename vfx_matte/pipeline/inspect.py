@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.errors import MediaError, UsageError, VerifyError
+from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
 from vfx_matte.masks import Palette
 from vfx_matte.media.changes import suspected_changes
 from vfx_matte.media.layers import is_layers, verify_layers
@@ -23,7 +23,7 @@ from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text
 from vfx_matte.propagate.first_mask import grab_cut
-from vfx_matte.workspace import clip_name, save_mask, save_picture
+from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_mask, save_picture
 
 MOST_INTERVALS = 8
 """Rows of the histogram of frame distances; rarer ones are summed up."""
@@ -147,13 +147,31 @@ def require_same(report: VerifyReport) -> None:
         raise VerifyError(f"{report.output} differs: {report.first_difference}", hint="render it again from this source")
 
 
-def save_frame(clip: SourceClip, *, at: int | Fraction | None, output: Path | None) -> Path:
-    """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is."""
+def save_frame(clip: SourceClip, *, at: int | Fraction | None, output: Path | None, workspace: Path) -> Path:
+    """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is.
+
+    workspace: where the clip's masks are noted. Raises UsageError for a place that holds the clip or a reference mask.
+    """
     frame = _frame_at(clip, at)
     path = output or Path(f"{clip_name(clip.path)}.{clip.info.timeline.number(frame.index):07d}.png")
     refuse_to_replace(clip.path, path, "the clip")
+    if _is_reference(path, clip.path, workspace):
+        raise UsageError(f"output {str(path)!r} would replace a reference mask", hint="choose another place with -o")
     save_picture(path, frame.image)
     return path
+
+
+def _is_reference(path: Path, clip: Path, workspace: Path) -> bool:
+    """Whether a file is a mask that the clip was segmented by."""
+    if not path.is_file():
+        return False
+    try:
+        place = Workspace(workspace).find(clip)
+        manifest = place.manifest() if place is not None else None
+    except WorkspaceError:
+        return False
+    known = {record.sha256 for record in manifest.references.values()} if manifest is not None else set()
+    return bool(known) and ReferenceRecord.of(path, {}).sha256 in known
 
 
 def save_mask_from_box(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vfx_matte import __version__
 from vfx_matte.flat_colors import SAME
 from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence_files import is_sequence
@@ -58,11 +59,13 @@ def segment_command(
     """The command that segments again as the last run did, with more masks.
 
     masks: file by frame number. weights: the file of xmem, named when its name is that of the run's. how: "--fresh" keeps the
-    earlier masks aside, "--update" makes only the frames again that the masks change. cuts: what --cuts is given, None = what
-    gives the cuts of the last run.
+    earlier masks aside, "--update" makes only the frames again that the masks change (masks of another version of the program
+    are all made again). cuts: what --cuts is given, None = what gives the cuts of the last run.
     """
     manifest = clip.store.manifest
     number = manifest.timeline.number
+    if manifest.program_version != __version__:
+        how = "--fresh"
     same = how == "--update"
     known = {number(at): _reference_file(clip, at, record, same=same) for at, record in manifest.references.items()}
     files = known | dict(masks)

@@ -8,7 +8,7 @@ complete or not at all, and an earlier one stays until then.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -118,7 +118,10 @@ def package(
 
 @dataclass(slots=True, kw_only=True)
 class _Work:
-    """One package being made in `part`, which will be `folder`. remarks: what its note tells the user."""
+    """One package being made in `part`, which will be `folder`.
+
+    remarks: what its note tells the user. in_channels: names of files with an object in each colour channel.
+    """
 
     clip: SegmentedClip
     target: Target
@@ -132,6 +135,7 @@ class _Work:
     rate: VideoRate | None = None
     frame_map: ConformMap | None = None
     remarks: list[str] = field(default_factory=list)
+    in_channels: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -154,7 +158,7 @@ class _Work:
             self._remark("The OpenTimelineIO file is left out: pip install 'vfx-matte[timelines]' adds it.")
         contents[NOTE_NAME] = import_note(
             self.target.name, self.target.title, edit=edit, name=self.name, files=[self._listed(one) for one in files],
-            timelines=names, alpha=self._alpha, remarks=self.remarks,
+            timelines=names, alpha=self._alpha, sound=self._heard(edit, files), remarks=self.remarks,
         ).encode()  # fmt: skip
         for name, content in contents.items():
             (self.part / name).write_bytes(content)
@@ -279,6 +283,7 @@ class _Work:
                 planned.append(self._planned(planner, kind, path, look=look, style=style, encode=encode))
                 facts.append((kind, objects))
                 if (kind, style) == ("maskvideo", "rgb"):
+                    self.in_channels.add(path.name)
                     self.remarks.append(f"In the channels of {path.name}, {describe_channels(object_channels(shown))}.")
         results = write_outputs(clip, planned, self.reporter)
         for (kind, ids), result in zip(facts, results, strict=True):
@@ -336,7 +341,14 @@ class _Work:
     def _listed(self, one: PackagedFile) -> ListedFile:
         alpha = f", {one.alpha} alpha" if one.alpha != "none" else ""
         what = "the source" if one.kind == "source" else one.name.removeprefix(f"{self.name} ")
-        return ListedFile(one.kind, self._where(one), f"{what}{alpha}: {one.how}")
+        of = " of the objects, one in each colour channel" if one.path.name in self.in_channels else ""
+        return ListedFile(one.kind, self._where(one), f"{what}{of}{alpha}: {one.how}")
+
+    def _heard(self, edit: Edit | None, files: Sequence[PackagedFile]) -> bool:
+        """Whether sound goes with the picture: on the timeline, or in a file where there is none."""
+        if edit is not None and self.record.timelines:
+            return any(clip.with_sound for track in edit.tracks for clip in track)
+        return any(one.info.audio for one in files)
 
     def _remark(self, line: str) -> None:
         self.remarks.append(line)

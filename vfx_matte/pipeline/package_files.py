@@ -14,7 +14,8 @@ from pathlib import Path
 
 from vfx_matte import __version__
 from vfx_matte.backend import Notify
-from vfx_matte.errors import MediaError, VerifyError
+from vfx_matte.errors import MediaError, UsageError, VerifyError
+from vfx_matte.inputs import read_small_file
 from vfx_matte.interchange.edit import AlphaMode, FieldOrder, Media, Sound, Timecode, VideoRate
 from vfx_matte.interchange.scripts import relative_path
 from vfx_matte.media.probe import ClipInfo, probe
@@ -24,6 +25,8 @@ from vfx_matte.timeline import ConformMap, Timeline
 MANIFEST_NAME = "manifest.json"
 KIND = "vfx-matte package"
 SCHEMA_VERSION = 1
+MOST_BYTES = 2**28
+"""Of a manifest: a million frames of variable rate are some megabytes."""
 
 _DESKTOP = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
@@ -101,10 +104,10 @@ def stranger(folder: Path) -> str:
     """The name of a file in a folder that is not of an earlier package, such as an editing project kept there; "" = none."""
     ours = {MANIFEST_NAME}
     try:
-        facts = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+        facts = json.loads(read_small_file(folder / MANIFEST_NAME, what="manifest", most_bytes=MOST_BYTES))
         if facts["kind"] == KIND:
             ours |= {one["file"] for one in (*facts["files"], *facts["other_files"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UsageError, OSError, RecursionError, ValueError, KeyError, TypeError):
         ours = set()
     there = (path for path in folder.rglob("*") if (path.is_file() or path.is_symlink()) and path.name not in _DESKTOP)
     return next((path.name for path in there if path.relative_to(folder).as_posix() not in ours), "")

@@ -31,6 +31,8 @@ from vfx_matte.workspace import (
 GAPS_SETTING = "gaps"
 """The setting of runs on a sequence whose missing numbers are not held."""
 
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", "")
+
 
 def _no_notice(_: str) -> None: ...
 
@@ -251,6 +253,12 @@ def refuse_to_replace(place: Path, output: Path, what: str) -> None:
         raise UsageError(f"output {str(output)!r} would replace {what}", hint="choose another place with -o")
 
 
+def require_table_place(path: Path) -> None:
+    """Raise UsageError when a table would replace a file that is none, such as a clip or a painted mask."""
+    if path.is_file() and path.suffix.lower() not in TABLE_ENDINGS:
+        raise UsageError(f"table {str(path)!r} would replace a file of another kind", hint="choose a name that ends in .csv")
+
+
 def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: str) -> Path:
     """Where a contact sheet of a clip goes: `output`, or the file `usual` in the clip's folder of results.
 
@@ -258,7 +266,7 @@ def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: 
     """
     path = clip.folder / usual if output is None else output
     if path.suffix.lower() != ".png":
-        raise UsageError(f"contact sheet {path.name!r} is not a PNG", hint=f"give a name that ends in .png with {option}")
+        raise UsageError(f"contact sheet {str(path)!r} is not a PNG", hint=f"give a name that ends in .png with {option}")
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
     if path.is_file():

@@ -20,7 +20,7 @@ from vfx_matte.pipeline import qc_words
 from vfx_matte.pipeline.doubts import LOW_CONFIDENCE
 from vfx_matte.pipeline.next_steps import clock, frame_at, since_start, tile_caption
 from vfx_matte.pipeline.overlap import ahead
-from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace, require_table_place
 from vfx_matte.pipeline.qc import Problem, QcResult, known_number
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.pipeline.sampling import pictures_at
@@ -112,6 +112,7 @@ def save_csv(path: Path, clip: SegmentedClip, result: QcResult) -> None:
     """Write `qc_csv` atomically. Raises OutputError; UsageError for a place that holds the clip or its masks."""
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
+    require_table_place(path)
     write_text(path, qc_csv(clip, result))
 
 

@@ -99,7 +99,7 @@ class SuggestResult:
     """What was found.
 
     references: numbers of the frames compared with, which have a mask of the user. considered: frames that could have been
-    suggested and were compared. segment_command: segments again with all references and all suggestions. sheet: the contact
+    suggested and were compared. segment_command: goes on with all references and all suggestions. sheet: the contact
     sheet.
     """
 
@@ -159,7 +159,7 @@ def suggest_frames(
         references=tuple(map(clip.info.timeline.number, references)),
         considered=len(coverage),
         suggestions=rows,
-        segment_command=segment_command(clip, {one.frame: one.mask for one in rows}, weights=options.weights),
+        segment_command=segment_command(clip, {one.frame: one.mask for one in rows}, weights=options.weights, how="--update"),
         sheet=sheet,
     )
 

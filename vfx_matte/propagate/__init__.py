@@ -77,10 +77,7 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
     Raises UsageError for another name, PropagatorError when this version has no such propagator, and what the
     implementation raises (TypeError for an unknown option, ValueError for num_objects < 1).
     """
-    if name not in _IMPLEMENTATIONS:
-        offered = [known for known in _IMPLEMENTATIONS if known != "fake"]
-        hint = f"{meant(name, offered)}use --propagator builtin"
-        raise UsageError(f"propagator {name!r} is unknown, expected {', '.join(offered)}", hint=hint)
+    _require_known(name)
     module_name, class_name = _IMPLEMENTATIONS[name]
     if importlib.util.find_spec(module_name) is None:
         raise PropagatorError(f"this version has no {_title(name)} propagator", hint="use --propagator builtin")
@@ -93,13 +90,21 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
     return propagator
 
 
+def _require_known(name: str) -> None:
+    if name not in _IMPLEMENTATIONS:
+        offered = [known for known in _IMPLEMENTATIONS if known != "fake"]
+        hint = f"{meant(name, offered)}use --propagator builtin"
+        raise UsageError(f"propagator {name!r} is unknown, expected {', '.join(offered)}", hint=hint)
+
+
 def choose_propagator(name: str | None, *, weights: Path) -> tuple[str, str]:
     """Decide which propagator to open, and say so in one line for people.
 
-    name: an explicit choice, taken as it is (`open_propagator` checks it); None takes XMem when its module, PyTorch and the
+    name: an explicit choice, UsageError for an unknown one; None takes XMem when its module, PyTorch and the
     weights file are all there, else the built-in one. Looks for packages without importing them.
     """
     if name is not None:
+        _require_known(name)
         return name, f"{_title(name)} propagator (as asked)"
     if importlib.util.find_spec(_IMPLEMENTATIONS["xmem"][0]) is None:
         return "builtin", "built-in propagator (no weights needed); XMem is not part of this version"

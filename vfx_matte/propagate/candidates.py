@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from vfx_matte.choices import meant
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask
 
@@ -91,8 +92,8 @@ def open_describer(name: str, **options: object) -> Describer[Any]:
     Raises UsageError for another name, PropagatorError when a package is missing, and what the implementation raises.
     """
     if name not in _IMPLEMENTATIONS:
-        offered = " or ".join(_IMPLEMENTATIONS)
-        raise UsageError(f"propagator {name!r} is unknown, expected {offered}", hint="use --propagator builtin")
+        hint = f"{meant(name, _IMPLEMENTATIONS)}use --propagator builtin"
+        raise UsageError(f"propagator {name!r} is unknown, expected {' or '.join(_IMPLEMENTATIONS)}", hint=hint)
     module_name, class_name = _IMPLEMENTATIONS[name]
     try:
         module = importlib.import_module(module_name)

@@ -17,6 +17,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, enlarged, shrunk, to_numpy, xp
 from vfx_matte.errors import DeviceError, UsageError, WeightsError
+from vfx_matte.printable import shell_command
 from vfx_matte.refine.estimators import UNKNOWN, AlphaProblem
 
 if TYPE_CHECKING:
@@ -113,9 +114,10 @@ def _network_folder(weights: Path) -> Path:
     if len(inside) == 1:
         return inside[0]
     found = f"holds several: {', '.join(path.name for path in inside)}" if inside else "has no config.json"
+    fetch = shell_command(["hf", "download", "hustvl/vitmatte-small-composition-1k", "--local-dir", weights])
     raise UsageError(
         f"edges 'vitmatte' need a network, but {str(weights)!r} {found}",
-        hint=f"fetch one, e.g. hf download hustvl/vitmatte-small-composition-1k --local-dir {weights.as_posix()}",
+        hint=f"fetch one, e.g. {fetch}",
     )
 
 
@@ -160,7 +162,7 @@ def _normalisation(folder: Path) -> tuple[list[float], list[float]]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         mean, deviation = ([float(value) for value in told.get(key, [0.5] * 3)] for key in ("image_mean", "image_std"))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{str(path)!r} cannot be read: {error}", hint="fetch the folder again") from error
     if len(mean) != 3 or len(deviation) != 3 or min(deviation) <= 0:
         raise WeightsError(f"{str(path)!r} has mean {mean} and deviation {deviation}, expected three colours each")

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vfx_matte import __version__
-from vfx_matte.errors import WeightsError
+from vfx_matte.errors import UsageError, WeightsError
+from vfx_matte.inputs import read_small_file
 
 if TYPE_CHECKING:
     import httpx
@@ -222,10 +223,11 @@ def _sidecar(part: Path) -> Path:
 def _origin(part: Path, url: str) -> _Origin:
     """What the part file is the start of, with no validator when that is not known or something else."""
     try:
-        origin = _Origin(**json.loads(_sidecar(part).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        origin = _Origin(**json.loads(read_small_file(_sidecar(part), what="record", most_bytes=2**16)))
+    except (UsageError, OSError, RecursionError, ValueError, TypeError):
         return _Origin(url, "", None)
-    return origin if origin.url == url and part.is_file() else _Origin(url, "", None)
+    fits = isinstance(origin.validator, str) and isinstance(origin.total_bytes, int | None)
+    return origin if fits and origin.url == url and part.is_file() else _Origin(url, "", None)
 
 
 def _reason(error: Exception) -> str:

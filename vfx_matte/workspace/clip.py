@@ -14,15 +14,17 @@ from pathlib import Path
 
 from vfx_matte import __version__
 from vfx_matte.errors import WorkspaceError
+from vfx_matte.inputs import read_small_file
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.numbering import parse_pattern
-from vfx_matte.printable import without_unprintable
+from vfx_matte.printable import shortened, without_unprintable
 from vfx_matte.workspace.files import Soft, load_mask, load_soft, write_text
 from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import (
     Manifest,
     OutputRecord,
     SourceStamp,
+    file_name,
     load_manifest,
     save_manifest,
     to_ranges,
@@ -33,6 +35,7 @@ from vfx_matte.workspace.run import SegmentRun
 LOCK_NAME = ".segment.lock"
 
 LATEST_NAME = ".latest.json"
+LATEST_BYTES = 2**16
 """In a workspace: which clip was segmented last. Clocks go backwards, so times alone do not tell."""
 
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))})
@@ -334,12 +337,14 @@ class Workspace:
         """
         hint = "name the clip: vfx-matte COMMAND CLIP"
         try:
-            record = json.loads((self.root / LATEST_NAME).read_text(encoding="utf-8"))
-            name, known = str(record["folder"]), (str(record["source"]), str(record["fingerprint"]))
+            record = json.loads(
+                read_small_file(self.root / LATEST_NAME, what="record", most_bytes=LATEST_BYTES, error=WorkspaceError)
+            )
+            name, known = file_name(record["folder"]), (str(record["source"]), str(record["fingerprint"]))
         except FileNotFoundError:
             return self._latest_by_time(hint)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(f"{self.root / LATEST_NAME} cannot be read: {error}", hint=hint) from error
+        except (OSError, RecursionError, ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(f"{self.root / LATEST_NAME} cannot be read: {shortened(error, 120)}", hint=hint) from error
         clip = ClipWorkspace(self.root / name)
         try:
             if clip.manifest() is not None:

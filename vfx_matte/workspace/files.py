@@ -99,6 +99,6 @@ def save_picture(path: Path, image: RGBImage) -> None:
     formats = Image.registered_extensions()
     kind = formats.get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
-        raise UsageError(f"picture {path.name!r} has an unknown ending", hint="use .png, .jpg or .tif")
+        raise UsageError(f"picture {str(path)!r} has an unknown ending", hint="use .png, .jpg or .tif")
     with atomic_path(path) as part:
         Image.fromarray(image).save(part, format=kind, **({"quality": 95} if kind == "JPEG" else {}))

@@ -256,9 +256,7 @@ class Manifest:
             ),
             timeline=_timeline_from_json(data["timeline"]),
             references={
-                int(at): ReferenceRecord(
-                    _file_name(record["file"]), str(record["sha256"]), _colors_from_json(record["objects"])
-                )
+                int(at): ReferenceRecord(file_name(record["file"]), str(record["sha256"]), _colors_from_json(record["objects"]))
                 for at, record in data["references"].items()
             },
             propagator=str(data["propagator"]),
@@ -268,7 +266,7 @@ class Manifest:
             objects=_colors_from_json(data["objects"]),
             done=tuple((int(start), int(stop)) for start, stop in data["done"]),
             outputs={
-                _file_name(name): OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()
+                file_name(name): OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()
             },
             segmented_at=str(data["segmented_at"]),
             confidence={int(object_id): _from_run_lengths(runs) for object_id, runs in data.get("confidence", {}).items()},
@@ -310,7 +308,7 @@ def with_output(manifest: Manifest, name: str, record: OutputRecord) -> Manifest
     return replace(manifest, outputs={**manifest.outputs, name: record})
 
 
-def _file_name(name: object) -> str:
+def file_name(name: object) -> str:
     """A file's name without a folder, so that no manifest leads out of its place. Raises ValueError."""
     text = str(name)
     if text in (".", "..") or re.search(r"[/\\\0]", text):

@@ -16,6 +16,7 @@ from vfx_matte.errors import MaskError, MediaError, UsageError
 from vfx_matte.mask_reading import MaskPicture, check_aspect, has_aspect
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import split_name
+from vfx_matte.printable import shell_command
 from vfx_matte.still_header import StillHeader, StillKind, read_still_header, require_still
 from vfx_matte.workspace.mask_modes import as_mask_picture, has_min_white
 
@@ -192,7 +193,10 @@ def _annotations(folder: Path, clip_name: str) -> Path:
     named = [path for path in below if path.name == clip_name] or below
     if len(named) > 1:
         names = ", ".join(path.name for path in below[:6])
-        raise MaskError(f"{annotations} holds masks of several clips: {names}", hint=f"give one of them: --masks {below[0]}")
+        raise MaskError(
+            f"{annotations} holds masks of several clips: {names}",
+            hint=f"give one of them: {shell_command(['--masks', below[0]])}",
+        )
     return named[0]
 
 
