@@ -16,6 +16,7 @@ from PIL import Image
 
 from vfx_matte.composite import seen_ids, seen_through
 from vfx_matte.masks import Matte
+from vfx_matte.media.background import open_background
 from vfx_matte.media.pixels import frame_from, packed
 from vfx_matte.media.read import open_clip, over_black
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
@@ -223,3 +224,15 @@ def test_what_hides_is_seen_in_stills(cut: CommandLine, take: Callable[..., Path
     still = np.asarray(Image.open(cut.folder / "s.png"))
     assert still[:, RIGHT].max() == 0
     assert (over_black(np.full((1, 1, 3), 200, np.uint8), np.array([[128]], np.uint8)) == 100).all()
+
+
+@pytest.mark.parametrize(("level", "told"), [(0, 1), (255, 0)])
+def test_alpha_of_a_background_is_said_to_take_no_part(level: int, told: int, tmp_path: Path, notices: Notices) -> None:
+    """Its colours are seen, and nothing claims that they are hidden; opaque alpha is not mentioned."""
+    pixels = np.full((48, 64, 4), (200, 60, 20, 255), np.uint8)
+    pixels[:, :20, 3] = level
+    Image.fromarray(pixels).save(tmp_path / "wall.png")
+    layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc")
+    behind = open_background(tmp_path / "wall.png", size=(64, 48), layout=layout, color=color, notify=notices)
+    assert all(np.unique(plane).size == 1 for plane in behind.picture_at(Fraction(0)).planes)
+    assert len([line for line in notices if "own alpha takes no part" in line]) == len(notices) == told

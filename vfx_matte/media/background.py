@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.backend import Notify
-from vfx_matte.media.pixels import as_layout, scaled
+from vfx_matte.media.pixels import as_layout, carries_alpha, scaled
 from vfx_matte.media.read import ClipReader, Frame, open_clip
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
@@ -73,8 +73,10 @@ def open_background(
     layout, color: what they are converted to; matrix and range are converted, brightness (HDR against SDR) is not.
     sample_aspect: pixel shape of the pictures wanted. Raises MediaError when the file cannot be read.
     """
-    reader = open_clip(path, notify=notify)
+    reader = open_clip(path, notify=notify, ignore_alpha=True)
     info = reader.info
+    if carries_alpha(info.pixel_format) and open_clip(path, notify=lambda _: None).frame(0).alpha is not None:
+        notify(f"{path.name}: the background's own alpha takes no part, its colours are seen everywhere")
     if (info.color.transfer in _HDR) != (color.transfer in _HDR):
         notify(f"{path.name}: one of background and clip is HDR, the other is not; brightness is left as it is")
     opaque = replace(layout, has_alpha=False)
