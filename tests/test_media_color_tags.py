@@ -122,6 +122,9 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+PACKAGED = ("vp9", "ffv1 rgb", "uneven h264", "only full range")
+
+
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_clip_that_says_little_of_its_colour_is_taken_everywhere(
     kind: str, cli: CommandLine, take: Callable[..., Path], make_clip: Make
@@ -130,8 +133,9 @@ def test_a_clip_that_says_little_of_its_colour_is_taken_everywhere(
     clip = take(make_clip(name, size=(64, 48), **options))
     segment(cli, clip, size=(64, 48))
     cli("greenback", clip, "-o", "green.webm", "--edges", "hard")
-    cli("conform", clip, "--for", "premiere", "--outputs", "source,greenback,overlay", "-o", "conformed", "--edges", "hard")
-    cli("package", clip, "--for", "capcut", "--edges", "hard")
+    cli("conform", clip, "--for", "premiere", "--outputs", "source,greenback", "-o", "conformed", "--edges", "hard")
+    if kind in PACKAGED:
+        cli("package", clip, "--for", "capcut", "--edges", "hard")
     for made in (cli.folder / "green.webm", *(cli.folder / "conformed").glob("*.m*")):
         cli("verify", made, "--source", clip)
 

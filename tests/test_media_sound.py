@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from vfx_matte.media.left_out import left_out_of
 from vfx_matte.media.probe import probe
 from vfx_matte.media.read import open_clip
 from vfx_matte.media.sound import SoundCopier
+from vfx_matte.media.soundencode import SoundEncoder
 from vfx_matte.media.verify import verify_clip
 from vfx_matte.media.write import VideoWriter
 
@@ -166,6 +168,40 @@ def test_a_dash_cams_sound_is_encoded_and_verified(name: str, tmp_path: Path, no
     writer = rewritten(law_clip(tmp_path / "dash.avi"), tmp_path / name, notices)
     assert [track.copied for track in writer.tracks] == [False]
     assert [line for line in notices if "its one channel has no name and is written as mono" in line]
+
+
+@pytest.mark.parametrize("codec", ["wavpack", "truehd"])
+def test_sound_whose_packets_have_no_length_is_encoded_and_verified(
+    codec: str, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices
+) -> None:
+    """WavPack's one packet is half a second; TrueHD has more packets than Matroska has milliseconds."""
+    clip = tmp_path / "clip.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.12"]
+    tones = ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=0.5,aformat=channel_layouts=stereo"]
+    ffmpeg(*picture, *tones, "-c:v", "mpeg4", "-c:a", codec, "-strict", "-2", clip)
+    (track,) = probe(clip, notify=notices).audio
+    assert track.end is not None
+    assert abs(track.end - Fraction(1, 2)) < Fraction(3, 1000)
+    writer = rewritten(clip, tmp_path / "o.mov", notices)
+    assert [track.copied for track in writer.tracks] == [False]
+
+
+def test_times_in_milliseconds_do_not_break_short_packets_and_gaps_stay(tmp_path: Path) -> None:
+    starts = [number * 40 + (4800 if number >= 60 else 0) for number in range(120)]
+    found: list[int] = []
+    with av.open(tmp_path / "o.mov", "w") as output:
+        target: SoundEncoder | None = None
+        for start in starts:
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 40), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, start // 48, Fraction(1, 1000)
+            target = target or SoundEncoder(output, frame, "pcm_s16le", codec="truehd", layout="mono")
+            for packet in target.encode(frame):
+                assert packet.pts is not None
+                found.append(packet.pts)
+                output.mux(packet)
+    steps = [following - one for one, following in itertools.pairwise(found)]
+    assert [step for step in steps if step != 40] == [steps[59]]
+    assert all(abs(have - want) < 48 for have, want in zip(found, starts, strict=True))
 
 
 def test_sound_of_an_unknown_kind_is_left_out_and_the_render_goes_on(tmp_path: Path, notices: Notices) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 
@@ -275,7 +275,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
             video.append(_VideoPacket(packet.pts, packet.is_keyframe, packet.duration or 0, not packet.is_discard))
         elif packet.pts is not None and not packet.is_discard:
             audio_starts.setdefault(packet.stream_index, packet.pts * packet.time_base)
-            audio_ends[packet.stream_index] = (packet.pts + (packet.duration or 0)) * packet.time_base
+            audio_ends[packet.stream_index] = packet.pts * packet.time_base + length_of(packet)
     base = stream.time_base
     assert base is not None
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -320,6 +320,17 @@ def _stated_end(stream: av.VideoStream) -> int | None:
 def codec_name(stream: av.VideoStream | av.AudioStream) -> str:
     """The name of the format, not of the decoder: mp3 rather than mp3float, av1 rather than libdav1d."""
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+
+
+def length_of(packet: av.Packet[Any]) -> Fraction:
+    """How long a packet of sound lasts, in exact seconds; where its file does not say, its samples are decoded and counted."""
+    if packet.duration or not packet.size or not packet.stream.codec_context:
+        return (packet.duration or 0) * packet.time_base
+    try:
+        frames: list[Any] = list(packet.decode())
+    except (av.FFmpegError, ValueError):  # damaged: silence, as in every player
+        frames = []
+    return sum((Fraction(frame.samples, frame.sample_rate) for frame in frames), Fraction(0))
 
 
 class _VideoPacket(NamedTuple):

@@ -20,7 +20,7 @@ from vfx_matte.backend import Notify
 from vfx_matte.media.channels import forget_own_order, layout_name, most_channels, plan_channels
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS, Container
-from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.probe import ClipInfo, length_of
 from vfx_matte.media.soundencode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
@@ -62,7 +62,7 @@ class SoundTrack:
 
     def add(self, packet: AudioPacket, time: Fraction) -> None:
         """Take note of one audible packet at its exact time."""
-        self.cover(time, time + (packet.duration or 0) * packet.time_base)
+        self.cover(time, time + length_of(packet))
         if not (pcm := _PCM_BITS.fullmatch(self.codec)):
             self._note(payload_checksum(packet, self.codec), time)
             return

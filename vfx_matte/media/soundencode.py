@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import av
@@ -16,6 +18,8 @@ AudioPacket: TypeAlias = "av.Packet[Any]"
 _LOSSLESS_WIDE = ("pcm_", "dsd_", "dst", "wavpack", "alac", "mlp", "truehd", "tak", "ape", "tta", "shorten", "wmalossless")
 _DEEP_FORMATS = ("s32", "s32p", "s64", "s64p", "flt", "fltp", "dbl", "dblp")
 _BITS_PER_SECOND = 96_000
+_COARSE = Fraction(1, 1000)
+"""The coarsest clock whose rounding is mended, in seconds: Matroska's and FLV's."""
 
 
 class SoundEncoder:
@@ -53,6 +57,9 @@ class SoundEncoder:
         self._rate = rate
         self._graph: av.filter.Graph | None = None
         self._shape: tuple[str, str, int] | None = None
+        self._slack = 0
+        self._last: int | None = None
+        self._next: int | None = None
 
     def encode(self, frame: av.AudioFrame) -> Iterator[AudioPacket]:
         """Packets for one more frame; its pts counts its own time_base on the output's clock."""
@@ -83,7 +90,20 @@ class SoundEncoder:
             except (EOFError, BlockingIOError):
                 return
             assert isinstance(frame, av.AudioFrame)
+            self._place(frame)
             yield from self.stream.encode(frame)
+
+    def _place(self, frame: av.AudioFrame) -> None:
+        """Begin a frame where the one before ends, if its time says nearly the same or would go back.
+
+        Milliseconds, as in Matroska, are too coarse for short packets (TrueHD has 1200 a second): some would share a time.
+        """
+        if frame.pts is None:
+            return
+        if self._next is not None and self._last is not None:
+            nearly = abs(frame.pts - self._next) <= self._slack
+            frame.pts = self._next if nearly or frame.pts <= self._last else frame.pts
+        self._last, self._next = frame.pts, frame.pts + frame.samples
 
     def _converter(self, frame: av.AudioFrame, shape: tuple[str, str, int]) -> av.filter.Graph:
         """A filter graph from frames like this one to what the encoder was opened with.
@@ -93,6 +113,7 @@ class SoundEncoder:
         target = self.stream.codec_context
         wanted, (sample_format, layout, rate) = layout_name(target.layout), shape
         graph = av.filter.Graph()
+        self._slack = math.ceil(min(frame.time_base or 0, _COARSE) * self._rate)
         base = {} if frame.time_base is None else {"time_base": str(frame.time_base)}
         steps = [graph.add("abuffer", sample_rate=str(rate), sample_fmt=sample_format, channel_layout=layout, **base)]
         plan = self.plan if layout == self._first_layout else plan_channels(self._encoder, layout)
