@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from command_line import CommandLine, paint, two_objects
@@ -20,9 +20,11 @@ from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.probe import probe
 from vfx_matte.pipeline.conform_check import load_map
 from vfx_matte.pipeline.delivery import EncodeOptions, deliver
+from vfx_matte.pipeline.look import Look, with_edges
 from vfx_matte.pipeline.next_steps import frame_command
 from vfx_matte.pipeline.package_files import stranger
 from vfx_matte.pipeline.project import require_table_place
+from vfx_matte.refine import EdgeOptions
 from vfx_matte.workspace import Workspace
 
 COMMANDS = ("greenback", "alpha", "maskvideo", "overlay", "conform", "suggest", "qc", "keytest", "probe", "frame")
@@ -146,6 +148,22 @@ def test_quiet_says_errors_and_paths_only(project: CommandLine) -> None:
         assert all(Path(line).is_file() for line in ran.stdout.splitlines()), (arguments, ran.stdout)
     assert json.loads(project("probe", "clip.mp4", "-q", "--json").stdout)
     assert project.fails("formats", "x", "-q", code=2).error
+
+
+# ---------------------------------------------------------------- soft edges
+
+
+@pytest.mark.parametrize(("method", "source"), [("guided", "the picture and segment --soft"), ("median", "segment --soft")])
+def test_the_notice_about_soft_edges_is_that_of_the_docs(method: Literal["guided", "median"], source: str) -> None:
+    said: list[str] = []
+    store = SimpleNamespace(is_soft=True, check_soft=lambda _: None)
+    clip = cast("Any", SimpleNamespace(store=store, object_ids=(1,)))
+    reporter = cast("Any", SimpleNamespace(notify=said.append))
+    assert with_edges(clip, Look(edges=EdgeOptions(method=method)), reporter).soft
+    assert said == [f"edges are soft, from {source}; --no-soft-edges leaves segment --soft out"]
+    docs = " ".join((Path(__file__).parent.parent / "docs" / "matting.md").read_text(encoding="utf-8").split())
+    assert '"edges are soft, from the picture and segment --soft"' in docs
+    assert not with_edges(clip, Look(edges=EdgeOptions(method=method), soft=False), reporter).soft
 
 
 # ---------------------------------------------------------------- places of results

@@ -44,7 +44,7 @@ def with_edges(clip: SegmentedClip, look: Look, reporter: Reporter) -> Look:
         return replace(look, soft=False)
     if look.soft is None and clip.store.is_soft:
         source = "the picture and segment --soft" if look.edges.needs_picture else "segment --soft"
-        reporter.notify(f"edges are soft, from {source}; --no-soft-edges takes them from the masks alone")
+        reporter.notify(f"edges are soft, from {source}; --no-soft-edges leaves segment --soft out")
     is_soft = clip.store.is_soft if look.soft is None else look.soft
     if is_soft:
         clip.store.check_soft(chosen_objects(clip, look))
