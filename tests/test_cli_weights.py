@@ -276,7 +276,7 @@ def test_a_table_that_cannot_be_written(cli: CommandLine, mirror: Served, monkey
 def test_a_folder_that_cannot_be_written(cli: CommandLine, mirror: Served) -> None:
     Path("model/.weights.lock").mkdir()
     ran = cli.fails("weights", "fetch", code=1)
-    assert "cannot write" in ran.error
+    assert "cannot be written" in ran.error
     assert "--model" in ran.hint
     assert not mirror.requests
 
