@@ -228,7 +228,7 @@ def test_variable_rate_is_pointed_to_conform(
     project: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
 ) -> None:
     ran = project("greenback", "clip.mp4", "--for", "premiere")
-    assert [note for note in ran.notes if 'better: vfx-matte conform clip.mp4 --for premiere' in note]
+    assert [note for note in ran.notes if "better: vfx-matte conform clip.mp4 --for premiere" in note]
     assert not [note for note in project("greenback", "--for", "web").notes if "conform" in note]
     steady = take(make_clip("steady.mp4", options={"preset": "ultrafast"}))
     segment(project, steady)
