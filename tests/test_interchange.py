@@ -306,7 +306,7 @@ def test_names_that_xml_cannot_hold_become_readable() -> None:
     edit = stacked()
     odd = Edit(name="a\x00b\x1b\ud800&<\r", rate=edit.rate, width=1, height=1, tracks=edit.tracks)
     for content in (xmeml(odd), fcpxml(odd)):
-        assert "a\ufffdb\ufffd\ufffd&amp;&lt;\ufffd" in content.decode()
+        assert r"a\x00b\x1b\ud800&amp;&lt;\r" in content.decode()
 
 
 def test_words_of_fcp7_xml() -> None:
