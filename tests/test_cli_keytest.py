@@ -204,7 +204,7 @@ def test_a_subject_with_the_key_in_it_is_told(shirt: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--frames", "0"), "frames is 0"),
+        (("--frames", "0"), "0, expected 1 to 10000"),
         (("--sheet", "k.jpg"), "not a PNG"),
         (("--sheet", "workspace/clip/masks/x.png"), "would replace the masks"),
         (("--key", "#808080"), "has no colour"),

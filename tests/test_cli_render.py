@@ -116,7 +116,7 @@ def test_no_sound_when_none_is_wanted(project: CommandLine) -> None:
     assert not has_sound(Path("silent.mp4"))
     assert (
         "stream 1 (aac) of the source: the render was made without"
-        in project("verify", "silent.mp4", "--source", "clip.mp4").out
+        in project("verify", "silent.mp4", "--source", "clip.mp4").stdout
     )
 
 
