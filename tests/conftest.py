@@ -22,7 +22,7 @@ from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import DeviceError
 
 # A busy machine is no failure: property tests have no time limit, wherever they stand.
-hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
 
