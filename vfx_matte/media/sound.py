@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -41,6 +42,8 @@ class SoundTrack:
     copied: packets are the source's own; checksums and times (exact seconds) are then one for each audible packet.
     codec: the source's format. start, end: exact times of the first audible packet (or encoded sample) and of the end of the
     last one; None when the track is silent from end to end.
+    heard: from when until when a player lets the track be heard, where it is known from a file: without the samples that a
+    decoder throws away at both ends (the pre-skip of Opus, the priming of AAC).
     PCM is checked in blocks of its own, because every container cuts it into packets as it likes.
     """
 
@@ -49,11 +52,18 @@ class SoundTrack:
     codec: str
     start: Fraction | None = None
     end: Fraction | None = None
+    heard: tuple[Fraction, Fraction] | None = None
     checksums: list[int] = field(default_factory=list)
     times: list[Fraction] = field(default_factory=list)
     _samples: bytearray = field(default_factory=bytearray)
     _samples_time: Fraction = Fraction(0)
     _bytes_per_second: int = 0
+
+    @property
+    def span(self) -> tuple[Fraction, Fraction]:
+        """From when until when there is sound; (0, 0) when there is none."""
+        start = Fraction(0) if self.start is None else self.start
+        return start, start if self.end is None else self.end
 
     def cover(self, start: Fraction, end: Fraction) -> None:
         """Take note that sound was put from `start` to `end`."""
@@ -94,6 +104,15 @@ def _pcm_bytes_per_second(packet: AudioPacket, bits: int) -> int:
     context = packet.stream.codec_context
     layout = layout_name(context.layout)
     return int(context.sample_rate * av.AudioLayout(layout).nb_channels * bits // 8)
+
+
+def trimmed(packet: AudioPacket) -> tuple[Fraction, Fraction]:
+    """Seconds of sound that a decoder throws away, from the packet's beginning on and at its end; (0, 0) for nearly all."""
+    if not packet.has_sidedata("skip_samples") or not packet.stream.codec_context:
+        return Fraction(0), Fraction(0)
+    first, last = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
+    rate = packet.stream.codec_context.sample_rate
+    return Fraction(first, rate), Fraction(last, rate)
 
 
 def payload_checksum(packet: AudioPacket, codec: str) -> int:

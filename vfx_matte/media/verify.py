@@ -23,7 +23,7 @@ from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, probe
 from vfx_matte.media.read import open_clip
 from vfx_matte.media.sequence_files import is_sequence
-from vfx_matte.media.sound import SoundTrack
+from vfx_matte.media.sound import SoundTrack, trimmed
 from vfx_matte.media.stills import written_stills
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
@@ -176,10 +176,23 @@ def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
     with open_input(path) as container:
         streams = list(container.streams.audio)
         tracks = {stream.index: SoundTrack(stream.index, copied=True, codec=codec_name(stream)) for stream in streams}
+        begins: dict[int, Fraction] = {}
+        longest: dict[int, Fraction] = {}
         for packet in container.demux(streams):
-            if packet.pts is None or packet.dts is None or packet.is_discard:
+            if packet.pts is None or packet.dts is None:
                 continue
-            tracks[packet.stream.index].add(packet, packet.pts * packet.time_base - origin)
+            index, time = packet.stream.index, packet.pts * packet.time_base - origin
+            hidden, cut = trimmed(packet)
+            begin = begins.setdefault(index, time + hidden)
+            if packet.is_discard:
+                continue
+            track = tracks[index]
+            track.add(packet, time)
+            start, end = track.span
+            length = end - time
+            longest[index] = max(longest.get(index, length), length)
+            # Ogg takes what is cut off the last packet from its length as well, Matroska does not.
+            track.heard = (max(begin, start), time + min(length, longest[index] - cut))
     for track in tracks.values():
         track.finish()
     return [track for track in tracks.values() if track.start is not None]
@@ -278,7 +291,8 @@ def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> t
     if have.start is None or want.start is None:
         return have.start == want.start, "without any time of its own"
     if have.codec != want.codec or not want.copied:
-        late, longer = have.start - want.start, (have.end or have.start) - (want.end or want.start)
+        (begun, ended), (wanted_begin, wanted_end) = have.heard or have.span, want.heard or want.span
+        late, longer = begun - wanted_begin, ended - wanted_end
         ok = abs(late) <= _ENCODED_SLACK and -_ENCODED_SLACK <= longer <= 2 * _ENCODED_SLACK
         return (
             ok,
