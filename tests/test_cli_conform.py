@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from clips import HLG, VFR_PTS, number_of, sound, sound_packets
 from command_line import LATE, CommandLine, paint, pictures, planes_of, segment, times_of
+from PIL import Image
 
 from vfx_matte.timeline import Timeline
 from vfx_matte.timeline import conform as on_grid
@@ -294,6 +295,22 @@ def test_coarse_encoding_is_no_false_alarm(project: CommandLine) -> None:
     assert (
         "ok" in project("verify", "coarse/clip-conformed.mp4", "--source", "clip.mp4", "--map", "coarse/frame_map.json").stdout
     )
+
+
+def test_a_subject_that_left_its_mask_is_no_false_alarm(cli: CommandLine) -> None:
+    """Soft pixels get colours of their own, so only what is opaque tells which frame is shown."""
+    shape = (48, 64)
+    ground = np.random.default_rng(7).integers(60, 120, (*shape, 3)).astype(np.uint8)
+    Path("plate").mkdir()
+    for index in range(6):
+        image = ground.copy()
+        image[12 + index : 32 + index, 16 + index : 40 + index] = (230, 200, 40)
+        Image.fromarray(image).save(f"plate/{index:04d}.png")
+    ids = np.zeros(shape, np.uint8)
+    ids[12:32, 16:40] = 1
+    paint(Path("m.png"), ids)
+    cli("segment", "plate", "--fps", "25", "--first-mask", "m.png", "--propagator", "fake", "--soft")
+    cli("conform", "plate", "--fps", "25", "--outputs", "alpha,greenback")
 
 
 def test_pictures_become_a_clip_of_that_rate(cli: CommandLine, ffprobe: Callable[..., Any]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from vfx_matte.atomic import atomic_files
 from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import Mask
+from vfx_matte.masks import Mask, Matte
 from vfx_matte.media.conformed import ConformedReader, check_constant_rate, check_frames
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.sketch import Sketches, sketch_of_alpha
@@ -87,11 +87,12 @@ class ConformResult:
 class ConformedClip(SegmentedClip):
     """A segmented clip seen through a frame map: frame n and its mask are those of source frame indices[n].
 
-    sketches: gets one of each mask that is read, of the objects that are `shown`.
+    sketches: gets one of each mask that is read, of the objects that are `shown`; mattes: one of each matte's alpha.
     """
 
     indices: tuple[int, ...] = ()
     sketches: Sketches | None = None
+    mattes: Sketches | None = None
     shown: tuple[int, ...] = ()
 
     @property
@@ -111,6 +112,11 @@ class ConformedClip(SegmentedClip):
         if self.sketches is not None and mask is not None and index not in self.sketches:
             self.sketches.put(index, sketch_of_alpha(np.isin(mask, self.shown), full=1))
         return mask
+
+    def note_matte(self, frame_index: int, matte: Matte) -> None:
+        """Keep a sketch of the alpha that a source frame is shown with."""
+        if self.mattes is not None and self.indices[frame_index] not in self.mattes:
+            self.mattes.put(self.indices[frame_index], sketch_of_alpha(matte.alpha, full=matte.full))
 
     def soft(self, object_id: int, frame_index: int) -> Soft:
         """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain."""
@@ -148,12 +154,13 @@ def conform(
         atomic_files(folder, stale=MAP_NAMES) as part,
         Sketches() as pictures,
         Sketches() as masks,
+        Sketches() as mattes,
         Sketches() as alphas,
     ):
         work = _Work(
             clip=clip,
             reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas, notify=reporter.notify),
-            frame_map=frame_map, pictures=pictures, masks=masks, alphas=alphas, look=look, shown=shown,
+            frame_map=frame_map, pictures=pictures, masks=masks, mattes=mattes, alphas=alphas, look=look, shown=shown,
             encode=replace(encode, target=target or encode.target), folder=part, final=folder, reporter=reporter,
         )  # fmt: skip
         made: dict[str, RenderResult] = {}
@@ -205,7 +212,7 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
 class _Work:
     """What all outputs of one run have in common. folder: where they are made; final: where they belong.
 
-    pictures, masks, alphas: sketches of what was decoded, by source frame.
+    pictures, masks, alphas: sketches of what was decoded, by source frame; mattes: of the alpha that it was cut out with.
     """
 
     clip: SourceClip | SegmentedClip
@@ -213,6 +220,7 @@ class _Work:
     frame_map: ConformMap
     pictures: Sketches
     masks: Sketches
+    mattes: Sketches
     alphas: Sketches
     look: Look
     shown: ConformLook
@@ -239,7 +247,7 @@ class _Work:
         objects = chosen_objects(self.clip, self.look)
         clip = ConformedClip(
             self.reader, self.clip.workspace, self.clip.store, self.clip.palette,
-            indices=self.frame_map.indices, sketches=self.masks, shown=objects,
+            indices=self.frame_map.indices, sketches=self.masks, mattes=self.mattes, shown=objects,
         )  # fmt: skip
         style = mask_style(self.shown.style, encode=self.encode, objects=objects)
         planner = Planner(clip, self.reporter)
@@ -254,7 +262,7 @@ class _Work:
             if (kind, style) == ("maskvideo", "luma"):
                 checks.append(check_frames(output, self.frame_map, self.masks, alphas=self.alphas, notify=notify))
             elif kind != "maskvideo":
-                inside = None if kind in ("source", "overlay") else self.masks
+                inside = None if kind in ("source", "overlay") else self.mattes  # soft pixels have colours of their own
                 alphas = self.alphas if kind in ("alpha", "greenback") else None
                 checks.append(check_frames(output, self.frame_map, self.pictures, inside=inside, alphas=alphas, notify=notify))
             return checks

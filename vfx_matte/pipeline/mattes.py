@@ -56,6 +56,7 @@ class Mattes:
         shown = self._clip.shows(frame_index)
         if self._last is None or self._last[0] != shown:
             self._last = shown, self._made(frame_index, mask, image)
+            self._clip.note_matte(frame_index, self._last[1])
         return self._last[1]
 
     def _made(self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None) -> Matte:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import InputError, OutputError, UsageError, WorkspaceError
-from vfx_matte.masks import Mask, Palette
+from vfx_matte.masks import Mask, Matte, Palette
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, open_clip
 from vfx_matte.media.sequence_files import has_pictures, is_sequence, sequence_files
@@ -105,6 +105,9 @@ class SegmentedClip:
     def shows(self, frame_index: int) -> int:
         """Which frame of the clip's own file a frame shows: itself, unless frames are held or left out."""
         return frame_index
+
+    def note_matte(self, frame_index: int, matte: Matte) -> None:
+        """Told what alpha a frame is shown with; who checks what was written may want to know."""
 
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
