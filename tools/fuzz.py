@@ -18,9 +18,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib
 import json
 import math
 import os
+import pkgutil
 import random
 import re
 import resource
@@ -45,7 +47,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-import vfx_matte.api
+import vfx_matte
 from vfx_matte import cli
 from vfx_matte.masks import Palette
 from vfx_matte.pipeline import segment as segment_pipeline
@@ -229,7 +231,7 @@ def finish(base: Path) -> None:
             raise SystemExit(f"cannot prepare: {ran.arguments} ended with {ran.code}\n{ran.text}")
     made = run(base, ("config",), seconds=60)
     (base / "config.ini").write_text(made.text, encoding="utf-8")
-    weights = Path(vfx_matte.api.__file__).parent / "weights" / "weights.toml"
+    weights = Path(vfx_matte.__file__).parent / "weights" / "weights.toml"
     shutil.copy(weights, base / "weights.toml")
 
 
@@ -239,7 +241,7 @@ def finish(base: Path) -> None:
 def damage(data: bytes, chance: random.Random, *, donors: Sequence[bytes] = ()) -> bytes:
     """Bytes with one to four faults: flipped, cut, doubled, moved, overwritten, spliced with another file."""
     changed = bytearray(data)
-    for _ in range(chance.randint(1, 4)):
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
         size = len(changed)
         if size < 2:
             break
@@ -559,18 +561,27 @@ def sequence_case(case: Case) -> None:
     chance, pictures = case.chance, sorted((case.base / "sequence").iterdir())
     folder = case.folder / chance.choice(("seq", "se q", "sé", "se%d", "-seq"))
     folder.mkdir()
-    names = [chance.choice(("plate.{:04d}.png", "{}.png", "a{:03d}b.png", "p_{:07d}.PNG", "x{:02d}.jpg"))] * len(pictures)
-    for number, (source, pattern) in enumerate(zip(pictures, names, strict=True), start=chance.choice((0, 1, 1001, 99999))):
-        data = source.read_bytes()
-        if chance.random() < 0.25:
-            data = damage(data, chance)
+    pattern, shown = chance.choice(
+        (
+            ("plate.{:04d}.png", "plate.%04d.png"),
+            ("{}.png", "%d.png"),
+            ("a{:03d}b.png", "a%03db.png"),
+            ("p_{:07d}.PNG", "p_%07d.PNG"),
+            ("x{:02d}.jpg", "x%02d.jpg"),
+            ("t-{:02d}.tif", "t-%02d.tif"),
+        )
+    )
+    first = chance.choice((0, 1, 1, 1001, 99998))
+    for number, source in enumerate(pictures, start=first):
         target = folder / pattern.format(number)
-        if chance.random() < 0.1:
+        if chance.random() < 0.08:
             continue
-        if chance.random() < 0.1:
+        if chance.random() < 0.08:
             Image.fromarray(np.zeros((chance.choice((1, 47, 48, 500)), 64, 3), np.uint8)).save(target)
         else:
-            target.write_bytes(data)
+            Image.open(source).save(target)
+        if chance.random() < 0.1:
+            target.write_bytes(damage(target.read_bytes(), chance))
     for _ in range(chance.randrange(3)):
         way = chance.randrange(4)
         if way == 0:
@@ -588,8 +599,9 @@ def sequence_case(case: Case) -> None:
             with contextlib.suppress(OSError):
                 shutil.copy(pictures[0], folder / "plate.00001.png")
     shutil.copy(case.base / "masks" / "mask.png", case.folder / "m.png")
-    clip = chance.choice((str(folder.relative_to(case.folder)), f"{folder.name}/plate.%04d.png", f"{folder.name}/%d.png"))
-    rate = chance.choice(([], ["--fps", "24"], ["--fps", chance.choice(NUMBERS)]))
+    shown = shown if chance.random() < 0.9 else "plate.%04d.png"
+    clip = chance.choice((folder.name, f"{folder.name}/{shown}"))
+    rate = ["--fps", chance.choice(("24", "24", "24", "30000/1001", chance.choice(NUMBERS)))] if chance.random() < 0.9 else []
     segment = ["segment", *rate, "--first-mask", "m.png", "--propagator", "fake", "--", clip]
     case.commands = chance.choice(
         ([["probe", *rate, "--", clip]], [segment], [segment, ["greenback"]], [segment, ["alpha", "-o", "frames"]])
@@ -756,6 +768,18 @@ KINDS: dict[str, Callable[[Case], None]] = {
     "options": options_case,
 }
 COMMANDS: list[tuple[str, list[Any], list[str]]] = []
+
+
+def load_all() -> None:
+    """Import everything once, so that no forked process has to; also what the program imports only when it is needed."""
+    left_out = re.compile(r"xmem|vitmatte|closed_form|__main__")
+    for module in pkgutil.walk_packages(vfx_matte.__path__, "vfx_matte."):
+        if not left_out.search(module.name):
+            importlib.import_module(module.name)
+    for name in ("scenedetect", "opentimelineio", "tomlkit", "OpenEXR", "rich.progress", "rich.table"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    Image.init()
 
 
 def read_commands() -> None:
@@ -1141,6 +1165,7 @@ def main() -> int:
         return 2
     if options.only is not None and not options.count and not options.kills:
         options.count = options.only + 1
+    load_all()
     read_commands()
     kinds = options.kind or list(KINDS)
     began, faulty = time.monotonic(), 0

@@ -20,6 +20,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", 
 GAPS = ("hold", "black", "error")
 """What stands for a missing number: the picture before it, a black one, or nothing: the sequence is refused."""
 
+MOST_MISSING = 100
+"""More missing numbers than this for each picture are a stray number, not gaps."""
+
 _NAMED_ROWS = 4
 
 _HEAD_BYTES = 2**16
@@ -218,6 +221,11 @@ def _about_missing(path: Path, found: SequenceFiles, gaps: str, notify: Notify) 
     count = sum(stop - start for start, stop in found.missing)
     what = f"{count} pictures are missing" if count > 1 else "a picture is missing"
     line = f"{path.name}: {what} ({ranges_text(found.missing)} of {found.first} to {found.stop - 1})"
+    if count > MOST_MISSING * len(found.paths):
+        raise MediaError(
+            f"{path.name}: of the numbers {found.first} to {found.stop - 1} only {len(found.paths)} have a picture",
+            hint="a picture with a number of another sequence? move it elsewhere, or give a pattern with a range of numbers",
+        )
     if gaps == "error":
         raise MediaError(line, hint="render them, or give --gaps hold (the picture before) or black")
     instead = "the picture before is held" if gaps == "hold" else "black stands in"
