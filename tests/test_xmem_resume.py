@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 from vfx_matte.pipeline import segment as segment_pipeline  # noqa: E402
+from vfx_matte.propagate import xmem  # noqa: E402
 from vfx_matte.propagate.xmem import XMemMemory, XMemPropagator  # noqa: E402
 from vfx_matte.propagate.xmem_network import Dimensions, XMemNetwork  # noqa: E402
 from vfx_matte.workspace import SegmentRun  # noqa: E402
@@ -116,7 +117,20 @@ def test_a_run_that_was_killed(
         shown[16:48, column : column + 24] = object_id
         paint(Path(name), shown)
     references = ("--mask", "3=one.png", "--mask", "7=two.png")
-    command = ("segment", clip, *references, "--propagator", "xmem", "--weights", "XMem.pth", "--mem-every", "2", "--soft")
+    command = (
+        "segment",
+        clip,
+        *references,
+        "--propagator",
+        "xmem",
+        "--weights",
+        "XMem.pth",
+        "--mem-every",
+        "2",
+        "--soft",
+        "--size",
+        "48",
+    )
     command = (*command, "--memory", memory)
     cli(*command, "--workspace", "whole")
     monkeypatch.setattr(segment_pipeline, "STATE_SECONDS", 0.0)
@@ -140,4 +154,23 @@ def test_a_run_that_was_killed(
                 cli(*command, *way, "--workspace", "again")
     masks = {path.relative_to("whole"): path.read_bytes() for path in sorted(Path("whole/clip/masks").rglob("*.png"))}
     assert masks == {path.relative_to("again"): path.read_bytes() for path in sorted(Path("again/clip/masks").rglob("*.png"))}
-    assert '"working_size":64' in Path("whole/clip/manifest.json").read_text()
+
+
+def test_a_size_that_was_chosen_by_free_memory_is_taken_again(
+    cli: CommandLine, make_clip: Callable[..., Path], network: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip("clip.mp4", pts=tuple(range(0, 4 * 512, 512)), time_base=Fraction(1, 15360))
+    torch.save(network, "XMem.pth")
+    shown = np.zeros((64, 96), np.uint8)
+    shown[16:48, 8:32] = 1
+    paint(Path("m.png"), shown)
+    sizes = iter((32, 48))
+    monkeypatch.setattr(xmem, "choose_size", lambda *_, **__: (next(sizes), "chosen"))
+    command = ("segment", clip, "--first-mask", "m.png", "--propagator", "xmem", "--weights", "XMem.pth")
+    cli(*command)
+    first = Path("workspace/clip/masks/0000003.png").read_bytes()
+    assert '"working_size":32' in Path("workspace/clip/manifest.json").read_text()
+    Path("workspace/clip/masks/0000003.png").unlink()
+    cli(*command, "--resume")
+    assert Path("workspace/clip/masks/0000003.png").read_bytes() == first
+    assert next(sizes) == 48, "nobody chose again"

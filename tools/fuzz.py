@@ -604,7 +604,7 @@ def sequence_case(case: Case) -> None:
     rate = ["--fps", chance.choice(("24", "24", "24", "30000/1001", chance.choice(NUMBERS)))] if chance.random() < 0.9 else []
     segment = ["segment", *rate, "--first-mask", "m.png", "--propagator", "fake", "--", clip]
     case.commands = chance.choice(
-        ([["probe", *rate, "--", clip]], [segment], [segment, ["greenback"]], [segment, ["alpha", "-o", "frames"]])
+        ([["probe", "--", clip]], [segment], [segment, ["greenback"]], [segment, ["alpha", "-o", "frames"]])
     )
 
 

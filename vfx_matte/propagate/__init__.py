@@ -67,7 +67,7 @@ class ChoosesSize(Protocol):
 
     @property
     def working_size(self) -> int | None:
-        """The short side in pixels, None before the first frame."""
+        """The short side in pixels that it chose; None before the first frame, and where it had no choice."""
 
 
 def open_propagator(name: str, *, num_objects: int, **options: object) -> Propagator:

@@ -92,6 +92,7 @@ class XMemPropagator:
         if isinstance(size, int) and size != -1 and size < STRIDE:
             raise ValueError(f"size is {size}, expected -1 or at least {STRIDE}")
         self._num_objects, self._size, self._autocast = num_objects, size, autocast
+        self._chosen: int | None = None
         self._options = XMemMemory() if memory is None else memory
         self._notify = notify or (lambda _line: None)
         self._device = _device(device)
@@ -209,8 +210,8 @@ class XMemPropagator:
 
     @property
     def working_size(self) -> int | None:
-        """The short side in pixels that was chosen to work at, None before the first frame."""
-        return self._size if isinstance(self._size, int) and self._fit is not None else None
+        """The short side in pixels that "auto" chose to work at, None before the first frame and where nothing was chosen."""
+        return self._chosen
 
     def walk_state(self) -> State | None:
         """See `ResumableWalk.walk_state`; None after memory was short and could not be made again yet."""
@@ -260,7 +261,7 @@ class XMemPropagator:
             if size is None or size == "auto":
                 everything = self._num_objects * len(self._walkers)
                 size, line = choose_size(source, num_objects=everything, memory=self._options, device=self._device)
-                self._size = size
+                self._size = self._chosen = size
                 self._notify(line)
             fit = Fit.of(source, size)
             if self._ceiling is not None and fit.size > self._ceiling:
