@@ -40,7 +40,6 @@ from pathlib import Path
 from typing import IO, Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ["COLUMNS"] = "200"
 
 import av
 import numpy as np
@@ -1165,6 +1164,7 @@ def main() -> int:
         return 2
     if options.only is not None and not options.count and not options.kills:
         options.count = options.only + 1
+    os.environ["COLUMNS"] = "200"
     load_all()
     read_commands()
     kinds = options.kind or list(KINDS)
