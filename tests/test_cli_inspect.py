@@ -79,6 +79,15 @@ def test_probe_shows_a_histogram(film: CommandLine) -> None:
     assert bars[0][-1] == str(max(steps.count(step) for step in set(steps)))
 
 
+def test_probe_says_in_words_what_a_file_does_not(cli: CommandLine, make_clip: Callable[..., Path]) -> None:
+    clip = make_clip(
+        "mono.avi", codec="mpeg4", pts=range(6), time_base=Fraction(1, 25), sounds=(sound("pcm_s16le", channels=1),)
+    )
+    rows = cli("probe", clip).stdout
+    assert "8 bit, interlacing not stated" in rows
+    assert "Hz, 1 channel, starts" in rows
+
+
 def test_probe_of_constant_rate_rotation_and_pixel_shape(cli: CommandLine) -> None:
     write_clip(Path("phone.mov"), size=(64, 96), rotation=90, options={"preset": "ultrafast"})
     write_clip(Path("dv.mp4"), sample_aspect=Fraction(16, 15), options={"preset": "ultrafast"})

@@ -73,6 +73,20 @@ def test_masks_named_after_their_plates_lie_on_them(here: CommandLine) -> None:
     assert result.mask(1004).any()
 
 
+def test_another_rate_is_told_from_another_clip(here: CommandLine) -> None:
+    ran = here.fails("segment", "s", "--masks", "ms", "--propagator", "fake", "--fps", "24", "--resume", code=2)
+    assert "holds the work on this clip at 25 frames per second, this is 24" in ran.error
+    assert "--fps 25" in ran.hint
+
+
+def test_a_first_mask_that_is_named_after_another_frame_is_said(here: CommandLine) -> None:
+    ran = here("segment", "s", "--first-mask", "ms/plate.1003.png", "--colors")
+    assert [note for note in ran.notes if "plate.1003.png is on frame 1001 (--first-mask)" in note and "--mask 1003=" in note]
+    for fitting in (("ms/plate.1003.png", "--start", "1003"), ("m.1003.png",)):
+        shutil.copy("ms/plate.1003.png", "m.1003.png")
+        assert not [note for note in here("segment", "s", "--first-mask", *fitting, "--colors").notes if "named after" in note]
+
+
 def test_masks_from_the_workspace_fit_the_same_clip(here: CommandLine) -> None:
     rows = here("segment", "s", "--masks", "workspace/s/masks", "--colors").stdout
     assert [line.split()[0] for line in rows.splitlines() if ".png" in line][::2] == [str(at) for at in range(1001, 1006)]

@@ -101,6 +101,12 @@ def test_the_word_that_was_meant_is_asked_about(project: CommandLine, arguments:
     assert not ran.notes
 
 
+def test_an_option_of_another_command_is_not_taken_for_a_misspelling(project: CommandLine) -> None:
+    ran = project.fails("probe", "clip.mp4", "--fps", "24", code=2)
+    assert ran.error == "no such option: --fps"
+    assert ran.hint.removeprefix("see ").endswith(" probe --help")
+
+
 # ---------------------------------------------------------------- what is not there
 
 

@@ -53,7 +53,7 @@ class Paths:
     """Where things are, relative to the working directory."""
 
     source: Path = _option(Path("source"), "folder in which a clip is looked for when it is not found as given")
-    workspace: Path = _option(Path("workspace"), "folder of results, one folder a clip")
+    workspace: Path = _option(Path("workspace"), "folder for results, with one folder per clip")
     model: Path = _option(Path("model"), "folder of network weights")
 
 

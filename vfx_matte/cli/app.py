@@ -49,6 +49,15 @@ class Program(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _is_near(given: str, meant: str) -> bool:
+    """Whether one of the options in `meant` resembles the given one without their dashes, which click counts as likeness."""
+    import difflib
+    import re
+
+    names = [name.lstrip("-") for name in re.findall(r"--[\w-]+", meant)]
+    return bool(difflib.get_close_matches(given.lstrip("-"), names))
+
+
 def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
     context = getattr(error, "ctx", None)
     message = error.format_message().rstrip()
@@ -59,6 +68,8 @@ def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
     message, _, meant = message.partition(" Did you mean ")
     message, _, options = message.partition(" (Possible options: ")
     meant = meant or f"{options.removesuffix(')')}?"
+    if type(error).__name__ == "NoSuchOption" and not _is_near(getattr(error, "option_name", ""), meant):
+        meant = "?"
     hint = f"{f'did you mean {meant}' if meant != '?' else ''} see {command_path} --help".strip()
     typer.echo(f"error: {printable(message[:1].lower() + message[1:])}", err=True)
     typer.echo(f"hint: {printable(hint)}", err=True)
@@ -149,7 +160,7 @@ def open_session(
         Path | None, typer.Option("--config", metavar="FILE", help="Read this instead of ./config.ini.", rich_help_panel=SHARED)
     ] = None,
     workspace: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of results (workspace).", rich_help_panel=SHARED)
+        Path | None, typer.Option(metavar="DIR", help="Folder for results (workspace).", rich_help_panel=SHARED)
     ] = None,
     source: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder where clips are looked for (source).", rich_help_panel=SHARED)

@@ -26,7 +26,7 @@ Clip = Annotated[
     Path | None, typer.Argument(help="Video, folder of pictures, or plate.####.png; without it, the clip segmented last.")
 ]
 Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where to write; its ending decides the kind.")
+    Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where to write; the suffix decides the format.")
 ]
 
 Gaps = Annotated[

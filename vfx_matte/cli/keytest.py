@@ -26,7 +26,7 @@ def keytest(
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     rendering: RenderChoice,
 ) -> None:
-    """Say how well the green screen keys: encode, decode, key, and compare with the matte. Of -o only the ending counts."""
+    """Say how well the green screen keys: encode, decode, key, and compare with the matte. Only the suffix of -o is used."""
     from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import keytest as pipeline
 

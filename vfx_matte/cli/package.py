@@ -26,7 +26,7 @@ def package(
     outputs: Annotated[
         str | None, typer.Option(metavar="LIST", help="Of alpha,maskvideo,greenback; without it, what the program is given.")
     ] = None,
-    each_object: Annotated[bool, typer.Option("--each-object", help="One cut-out a track for every object.")] = False,
+    each_object: Annotated[bool, typer.Option("--each-object", help="Put each object on its own track.")] = False,
     fps: Annotated[str, typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the program's nearest.")] = "auto",
     output: Annotated[
         Path | None,

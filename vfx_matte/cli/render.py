@@ -71,7 +71,7 @@ def rendering(
         ),
     ] = None,
     band: Annotated[
-        float | None, typer.Option(metavar="PX", help="Width of the strip that guided looks at.", rich_help_panel=EDGES)
+        float | None, typer.Option(metavar="PX", help="Width of the edge band, in pixels.", rich_help_panel=EDGES)
     ] = None,
     median: Annotated[
         int | None, typer.Option(metavar="PX", help="Median window, odd; 0 = off (21 at 1080 lines).", rich_help_panel=EDGES)
@@ -91,10 +91,10 @@ def rendering(
     ] = None,
     foreground: Annotated[
         bool | None,
-        typer.Option("--foreground/--no-foreground", help="Own colours in soft edges.", rich_help_panel=EDGES),
+        typer.Option("--foreground/--no-foreground", help="Remove background colour from soft edges.", rich_help_panel=EDGES),
     ] = None,
     despill: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Take screen light off: green, blue, off.", rich_help_panel=EDGES)
+        str | None, typer.Option(metavar="KEY", help="Remove spill: green, blue or off.", rich_help_panel=EDGES)
     ] = None,
     despill_strength: Annotated[
         float | None, typer.Option(metavar="0..1", help="How much of that light.", rich_help_panel=EDGES)

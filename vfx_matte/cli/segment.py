@@ -57,7 +57,7 @@ def propagation(
         str | None, typer.Option(help="permanent, or xmem: masks count from their frame on.", rich_help_panel=PROPAGATION)
     ] = None,
     mem_every: Annotated[
-        int | None, typer.Option(metavar="N", help="Every how many frames xmem remembers one.", rich_help_panel=PROPAGATION)
+        int | None, typer.Option(metavar="N", help="XMem: memorize every N-th frame.", rich_help_panel=PROPAGATION)
     ] = None,
     long_term: Annotated[
         bool | None, typer.Option("--long-term/--no-long-term", help="Condense old memory.", rich_help_panel=PROPAGATION)
@@ -99,10 +99,13 @@ def segment(
     gaps: Gaps = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Other masks: make only the frames again that they change.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Masks have changed: redo only the frames they affect.")] = False,
     soft: Annotated[bool | None, typer.Option("--soft/--no-soft", help="Keep probabilities too, for soft edges.")] = None,
     cuts: Annotated[
-        str | None, typer.Option(metavar="stop|ask|ignore|FRAMES", help="What masks do where the shot changes.")
+        str | None,
+        typer.Option(
+            metavar="stop|ask|ignore|FRAMES", help="What to do at shot changes: stop, ask, ignore, or a list of frames."
+        ),
     ] = None,
     map_color: Annotated[
         list[str] | None,

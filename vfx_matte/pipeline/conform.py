@@ -170,7 +170,8 @@ def conform(
         _write_map(part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()})
     results = {kind: replace(result, output=folder / result.output.name) for kind, result in made.items()}
     if frame_map.lead:
-        reporter.notify(f"the sound begins before the picture: the first picture is held for {frame_map.lead} frames")
+        held = "1 frame" if frame_map.lead == 1 else f"{frame_map.lead} frames"
+        reporter.notify(f"the sound begins before the picture: the first picture is held for {held}")
     start = frame_map.timeline.pts[0]
     return ConformResult(
         rate=rate,

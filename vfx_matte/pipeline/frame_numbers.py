@@ -6,9 +6,10 @@ Everything that is typed and printed is such a number (`Timeline.number`); the p
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.numbering import written
+from vfx_matte.numbering import split_name, written
 from vfx_matte.workspace import to_ranges
 
 _NAMED = 3
@@ -34,6 +35,17 @@ def laid_on(info: ClipInfo, numbers: Iterable[int], what: str) -> str:
     named = ", ".join(f"{what} {at} is {picture_name(info, info.timeline.index_of(at))}" for at in doubtful[:_NAMED])
     more = f" and {len(doubtful) - _NAMED} more likewise" if len(doubtful) > _NAMED else ""
     return f"frames of a sequence have the numbers of its pictures: {named}{more}"
+
+
+def named_after(info: ClipInfo, mask: str) -> int | None:
+    """The number of the picture of a sequence whose name, without suffix, a mask file has; None when it has none's."""
+    name = split_name(mask)
+    if info.files is None or name is None:
+        return None
+    index = info.timeline.index_of(name.number)
+    is_frame = 0 <= index < len(info.timeline)
+    is_named = is_frame and PurePath(picture_name(info, index)).stem == PurePath(mask).stem
+    return info.timeline.number(index) if is_named else None
 
 
 def outside_hint(info: ClipInfo, number: int) -> str:

@@ -46,9 +46,10 @@ def look_for_changes(clip: SourceClip) -> None:
 def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
     """Facts about a clip as (name, value) rows for people."""
     color, timeline = info.color, info.timeline
+    scan = "interlacing not stated" if info.field_order == "unknown" else info.field_order
     rows = [
         ("container", info.container),
-        ("video", f"{info.codec}, {info.pixel_format}, {info.layout.bit_depth} bit, {info.field_order}"),
+        ("video", f"{info.codec}, {info.pixel_format}, {info.layout.bit_depth} bit, {scan}"),
         (
             "size as displayed",
             f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated {info.rotation_degrees}°",
@@ -64,9 +65,10 @@ def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
         rows.append(("timecode", info.timecode))
     for track in info.audio:
         offset = "empty" if track.start is None else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
-        rows.append(
-            (f"sound {track.index}", f"{track.codec}, {track.sample_rate} Hz, {track.layout}, {track.language}, {offset}")
-        )
+        layout = "1 channel" if track.layout == "1 channels" else track.layout
+        language = [track.language] if track.language != "und" else []
+        facts = [track.codec, f"{track.sample_rate} Hz", layout, *language, offset]
+        rows.append((f"sound {track.index}", ", ".join(facts)))
     if info.other_streams:
         rows.append(("other streams", ", ".join(info.other_streams)))
     if info.repairs:

@@ -201,9 +201,11 @@ class _Work:
             self._remark(f"{self.target.title} has no timeline of {float(standard):.6g} frames a second, so it is {self.rate}.")
         if found.duplicated or found.dropped or found.lead:
             held = f" ({found.lead} of them the first one, because the sound begins earlier)" if found.lead else ""
+            repeated = "1 repeats a picture" if found.duplicated == 1 else f"{found.duplicated or 'none'} repeat a picture"
+            left_out = "1 is left out" if found.dropped == 1 else f"{found.dropped or 'none'} are left out"
             self._remark(
                 f"For {self.rate} frames a second the source's {found.source_count} frames became {len(found.indices)}: "
-                f"{found.duplicated} repeat a picture{held}, {found.dropped} pictures are left out."
+                f"{repeated}{held}, {left_out}."
             )
         ends = [track.end for track in info.audio if track.end is not None] if self.encode.sound else []
         longer = max(ends, default=found.timeline.end) - found.timeline.end

@@ -24,7 +24,7 @@ from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
 from vfx_matte.media.read import ClipReader
 from vfx_matte.pipeline.cuts import CutOptions, decide_cuts, shots_without_mask
 from vfx_matte.pipeline.doubts import doubts
-from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
+from vfx_matte.pipeline.frame_numbers import laid_on, named_after, outside_hint
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -299,6 +299,10 @@ def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, rep
             problem = "has two masks" if at in sources else f"does not exist: the clip has {len(timeline)} frames"
             raise MaskError(f"frame {at} {problem}", hint=f"{outside_hint(clip.info, at)}; give one mask for each")
         sources[at] = picture
+    meant = named_after(clip.info, files.first_mask.name) if files.first_mask else None
+    if files.first_mask and meant not in (None, timeline.number(first)):
+        place = f"{files.first_mask.name} is on frame {timeline.number(first)} (--first-mask)"
+        reporter.notify(f"{place}; it is named after frame {meant}: give it as --mask {meant}=PNG to put it there")
     named = {at for at, one in sources.items() if one != files.first_mask}
     if line := laid_on(clip.info, named, "mask"):
         reporter.notify(line)

@@ -172,7 +172,7 @@ class ClipWorkspace:
             return plan, frozenset()
         differences = plan.differences(earlier)
         if influenced is None or differences not in ((), ("reference masks",)):
-            self._check_same_work(earlier, differences)
+            self._check_same_work(plan, earlier, differences)
         done = {frame_index for frame_index in earlier.done_frames() if self._is_whole(earlier, frame_index)}
         complete = len(done) == plan.stop - plan.start
         again = (
@@ -206,7 +206,13 @@ class ClipWorkspace:
         softs = (self.soft_path(object_id, number) for object_id in (manifest.objects if manifest.is_soft else ()))
         return all(map(_is_there, (self.mask_path(number), *softs)))
 
-    def _check_same_work(self, earlier: Manifest, differences: tuple[str, ...]) -> None:
+    def _check_same_work(self, plan: Manifest, earlier: Manifest, differences: tuple[str, ...]) -> None:
+        rate, earlier_rate = plan.timeline.average_fps, earlier.timeline.average_fps
+        if not plan.source.path.is_file() and plan.source.is_same_clip(earlier.source) and rate != earlier_rate:
+            raise WorkspaceError(
+                f"{self.folder} holds the work on this clip at {earlier_rate} frames per second, this is {rate}",
+                hint=f"add --fps {earlier_rate} to go on with that work, or --fresh to replace it",
+            )
         if "clip" in differences:
             raise WorkspaceError(
                 f"{self.folder} holds the work on another clip, or another version of it: {earlier.source.path}",
