@@ -55,6 +55,18 @@ def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     assert final.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_file_takes_no_place_of_a_pipe_or_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "out.mov"
+    os.mkfifo(pipe)
+    (tmp_path / "null.csv").symlink_to(os.devnull)
+    for place in (pipe, tmp_path / "null.csv", Path(os.devnull)):
+        with pytest.raises(OutputError, match="expected a file"), atomic_path(place) as part:
+            part.write_bytes(b"")
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["null.csv", "out.mov"]
+
+
 def test_an_earlier_file_stays_when_the_new_one_fails(tmp_path: Path) -> None:
     final = tmp_path / "out.json"
     final.write_text("earlier")

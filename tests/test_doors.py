@@ -12,12 +12,24 @@ import pytest
 
 from vfx_matte import config
 from vfx_matte.choices import unknown_choice
-from vfx_matte.errors import ConfigError, InputError, MediaError, UsageError, WorkspaceError
+from vfx_matte.errors import (
+    ConfigError,
+    InputError,
+    MaskError,
+    MediaError,
+    OutputError,
+    UsageError,
+    WeightsError,
+    WorkspaceError,
+)
 from vfx_matte.inputs import require_file
 from vfx_matte.media.demuxers import DEMUXERS, open_input
 from vfx_matte.printable import json_text, printable, shell_command, spreadsheet_cell
+from vfx_matte.weights.files import check_container, fingerprint
 from vfx_matte.weights.table import read_table
 from vfx_matte.workspace import clip_name
+from vfx_matte.workspace.files import load_mask, load_soft
+from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import load_manifest
 
 LISTS = {
@@ -65,6 +77,22 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
         require_file(tmp_path / ("a" * 300), what="thing")
     with pytest.raises(MediaError), open_input(tmp_path / ("a" * 300)):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_pipes_among_our_own_files_are_told_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(MaskError, match="a named pipe"):
+        load_mask(pipe)
+    with pytest.raises(WorkspaceError, match="a named pipe"):
+        load_soft(pipe)
+    with pytest.raises(WeightsError, match="a named pipe"):
+        fingerprint(pipe)
+    with pytest.raises(WeightsError, match="a named pipe"):
+        check_container(pipe)
+    with pytest.raises(OutputError, match="not a file"):
+        WriterLock(pipe)
 
 
 def test_text_that_would_be_obeyed_is_shown() -> None:

@@ -134,11 +134,10 @@ class AtomicFile(AtomicPlace):
         """Lend `part`, which does not exist yet; missing folders are made.
 
         sweeps: look for what killed runs have left beside `final`; False where many files are written into one folder.
-        Raises OutputError, also for a `final` that is a folder.
+        Raises OutputError, also for a `final` that is a folder, pipe, socket or device.
         """
         try:
-            if final.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "is a folder", str(final))
+            _refuse_other_than_file(final)
             super().__init__(final, sweeps=sweeps)
         except OSError as error:
             raise output_error(final, error) from error
@@ -156,6 +155,13 @@ class AtomicFile(AtomicPlace):
             raise output_error(self.final, error) from error
         self._made = []
         self.discard()
+
+
+def _refuse_other_than_file(final: Path) -> None:
+    if final.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(final))
+    if final.exists() and not final.is_file():  # a file in its place would take /dev/null from the whole system
+        raise OSError(errno.EINVAL, "is a pipe, socket or device, expected a file", str(final))
 
 
 class AtomicFolder(AtomicPlace):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from vfx_matte.errors import WeightsError
+from vfx_matte.inputs import other_than_file
 
 _TOLERANCE = 0.1
 """How far a size may be from the rounded one of the table."""
@@ -27,6 +28,7 @@ class Fingerprint(NamedTuple):
 
 def fingerprint(path: Path) -> Fingerprint:
     """Read the whole file. Raises WeightsError when that fails."""
+    _require_file(path)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -41,6 +43,7 @@ def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
 
     about_megabytes: the size it should have within 10 %; None takes any. Raises WeightsError.
     """
+    _require_file(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -58,6 +61,16 @@ def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
         raise WeightsError(f"{path} is not a file of PyTorch weights: {problem}", hint="take it away and fetch it again")
     form = "built as PyTorch's files before 1.6 are" if old else "a whole archive of PyTorch's"
     return f"{form}, {size / 1e6:.1f} MB; names and shapes unseen, for that takes PyTorch"
+
+
+def _require_file(path: Path) -> None:
+    """Raise WeightsError for a pipe or a device, which would be read without an end."""
+    try:
+        other = other_than_file(path)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}", hint="check that it is a file") from error
+    if other:
+        raise WeightsError(f"cannot read {path}: it is {other}, expected a file", hint="take it away")
 
 
 def _problem_of_zip(file: IO[bytes]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from vfx_matte.atomic import atomic_path
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
+from vfx_matte.inputs import other_than_file
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
 
@@ -41,6 +42,8 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
 
 def _open_png(path: Path) -> Image.Image:
     """Open a picture of the workspace; whatever is not a PNG is not handed to any other decoder. Raises as Image.open."""
+    if other := other_than_file(path):
+        raise ValueError(f"it is {other}")
     if (size := _png_size(path)) is not None and size[0] * size[1] > _MOST_PIXELS:
         raise ValueError(f"it is {size[0]}×{size[1]}, more than any clip")
     return Image.open(path, formats=["PNG"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,8 @@ class WriterLock:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():  # opening a pipe would wait
+                raise FileExistsError(errno.EEXIST, "what has this name is not a file", str(path))
             self._file = path.open("ab")
         except OSError as error:
             raise output_error(path, error) from error
