@@ -55,6 +55,18 @@ def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     assert final.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
+def test_a_folder_that_another_run_takes_away_meanwhile_is_no_file(tmp_path: Path) -> None:
+    final = tmp_path / "p"
+    final.mkdir()
+
+    def gone(_: Path) -> str:
+        raise FileNotFoundError
+
+    with atomic_folder(final, stranger=gone) as part:
+        (part / "a").write_text("a")
+    assert names(final) == ["a"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_a_file_takes_no_place_of_a_pipe_or_device(tmp_path: Path) -> None:
     pipe = tmp_path / "out.mov"

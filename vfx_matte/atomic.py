@@ -224,11 +224,14 @@ class AtomicFolder(AtomicPlace):
             raise
 
     def _refuse_other_work(self) -> None:
-        if not self.final.exists():
+        try:  # asked once: another run may take it away between two questions
+            is_folder = stat.S_ISDIR(self.final.stat().st_mode)
+            other = self._stranger(self.final) if is_folder else ""
+        except FileNotFoundError:
             return
-        if not self.final.is_dir():
+        if not is_folder:
             raise OutputError(f"{str(self._shown)!r} is a file, expected a folder", hint="choose another name with -o")
-        if other := self._stranger(self.final):
+        if other:
             raise OutputError(
                 f"{str(self._shown)!r} holds other files ({other}) and is left alone", hint="choose a new folder with -o"
             )
