@@ -178,6 +178,7 @@ def test_the_notice_about_soft_edges_is_that_of_the_docs(method: Literal["guided
 def test_a_result_replaces_nothing_that_was_given(project: CommandLine) -> None:
     before = project.files()
     project.fails("frame", "clip.mp4", "-o", "mask.png", code=2)
+    project.fails("frame", "clip.mp4", "-o", "workspace/clip/masks/new.png", code=2)
     project.fails("qc", "--csv", "clip.mp4", "-q", code=2)
     for place in (".", "..", "/", "sub/..", "clip.mp4", "mask.png"):
         ran = project.run("alpha", "-o", place)

@@ -157,23 +157,25 @@ def save_frame(clip: SourceClip, *, at: int | Fraction | None, output: Path | No
     frame = _frame_at(clip, at)
     path = output or Path(f"{clip_name(clip.path)}.{clip.info.timeline.number(frame.index):07d}.png")
     refuse_to_replace(clip.path, path, "the clip")
-    if _is_reference(path, clip.path, workspace):
-        raise UsageError(f"output {str(path)!r} would replace a reference mask", hint="choose another place with -o")
+    if replaced := _mask_at(path, clip.path, workspace):
+        raise UsageError(f"output {str(path)!r} would replace {replaced}", hint="choose another place with -o")
     save_picture(path, frame.image)
     return path
 
 
-def _is_reference(path: Path, clip: Path, workspace: Path) -> bool:
-    """Whether a file is a mask that the clip was segmented by."""
-    if not path.is_file():
-        return False
+def _mask_at(path: Path, clip: Path, workspace: Path) -> str:
+    """What a picture at `path` would be written over or among: a mask that the clip was segmented by, its masks; "" = none."""
     try:
         place = Workspace(workspace).find(clip)
         manifest = place.manifest() if place is not None else None
     except WorkspaceError:
-        return False
+        return ""
+    if place is not None and place.masks_folder.resolve() in path.resolve().parents:
+        return "the masks"
+    if not path.is_file():
+        return ""
     known = {record.sha256 for record in manifest.references.values()} if manifest is not None else set()
-    return bool(known) and ReferenceRecord.of(path, {}).sha256 in known
+    return "a reference mask" if known and ReferenceRecord.of(path, {}).sha256 in known else ""
 
 
 def save_mask_from_box(
