@@ -159,6 +159,15 @@ def test_probabilities_whatever_the_sizes_masks_and_pictures(data: st.DataObject
     np.testing.assert_allclose(enlarged(objects, np.asfortranarray(image)), found, atol=1e-6)
 
 
+def test_objects_sum_to_one_where_only_one_has_an_edge() -> None:
+    random = np.random.default_rng(84)
+    objects = np.stack([cv2.GaussianBlur(random.random((27, 82), np.float32), (0, 0), 2) for _ in range(3)])
+    objects = np.clip((objects - 0.45) * 8, 0, 1)
+    objects /= np.maximum(objects.sum(axis=0), 1)
+    found = enlarged(objects, random.integers(0, 256, (47, 82, 3)).astype(np.uint8))
+    assert found.sum(axis=0).max() <= 1 + 1e-5
+
+
 def test_each_window_holds_its_object() -> None:
     working = working_shape((720, 1280))
     objects = np.stack([disk(working, 0.3, 0.4, 0.2), np.zeros(working, np.float32), disk(working, 0.9, 1.7, 0.2)])

@@ -119,8 +119,8 @@ def slow(cli: CommandLine) -> CommandLine:
 @pytest.mark.parametrize(
     ("command", "part"),
     [
-        (("greenback", "--preset", "placebo"), "workspace/clip/.vfx-matte-*.part/new/greenback.mp4"),
-        (("alpha", "-o", "frames"), ".vfx-matte-*.part/new/frames"),
+        (("greenback", "--preset", "placebo"), "workspace/clip/.vfx-matte-*.part/**/greenback.mp4"),
+        (("alpha", "-o", "frames"), ".vfx-matte-*.part/**/frames"),
     ],
     ids=["greenback", "alpha"],
 )
@@ -191,7 +191,7 @@ def test_the_program_ends_with_its_exit_code(cli: CommandLine) -> None:
     assert stdout.startswith("vfx-matte ")
     with started(cli, "probe", "nothing.mp4") as child:
         stdout, stderr = child.communicate(timeout=60)
-    assert (child.returncode, stdout) == (1, "")
+    assert (child.returncode, stdout) == (2, "")
     assert stderr.startswith("error: there is no clip 'nothing.mp4'\nhint: ")
 
 

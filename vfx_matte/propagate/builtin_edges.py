@@ -295,8 +295,13 @@ def _lines(rgb: Image, values: Array) -> Array:
 
 
 def _share(out: Probabilities, claims: Array, lattice: Lattice) -> None:
-    """Let objects share the blocks that several claim, so that they sum to ≤ 1. claims: uint8, how many, block by block."""
-    blocks = np.nonzero(claims > 1)
+    """Let several objects share the blocks with an edge, so that they sum to ≤ 1. claims: uint8, how many, block by block.
+
+    One claim is enough: another object may be a little more than 0 all over the block, without an edge of its own there.
+    """
+    if len(out) < 2:
+        return
+    blocks = np.nonzero(claims > 0)
     layers = [sliding_window_view(layer, (lattice.step, lattice.step), writeable=True) for layer in out]
     for begin in range(0, len(blocks[0]), _BLOCKS_AT_ONCE):
         place = lattice.corners(*(index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks))
