@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import hashlib
 import importlib
+import io
 import json
 import math
 import os
@@ -779,6 +780,11 @@ def load_all() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     Image.init()
+    usual = sys.argv
+    sys.argv = ["vfx-matte", "formats"]  # parsing a command line imports, too
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        cli.main()
+    sys.argv = usual
 
 
 def read_commands() -> None:
