@@ -160,3 +160,10 @@ def test_a_layout_in_an_order_of_its_own_can_be_asked_for_again_and_again(tmp_pa
     assert names in ({layout}, {"7.1"})
     assert counts == {8}
     assert notices == []
+
+
+def test_a_track_without_channels_has_no_layout() -> None:
+    """As damaged transport streams say; FFmpeg cannot read "0 channels" again."""
+    context = av.CodecContext.create("mp3", "r")
+    assert isinstance(context, av.AudioCodecContext)
+    assert layout_name(context.layout) == ""

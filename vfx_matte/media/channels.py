@@ -119,12 +119,14 @@ def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
 def layout_name(layout: av.AudioLayout) -> str:
     """The name of a layout in the form that FFmpeg reads again: of channels in an order of their own, "FL+FR+LFE".
 
+    Of a track that is said to have no channel (a damaged one) it is "".
+
     PyAV 18.1 frees the list of such channels with every object that names it, though a decoder or frame still has it, and the
     process ends there. An object that was asked here therefore stays for ever.
     """
     own_order = re.fullmatch(r"\d+ channels \((.+)\)", layout.name)
     if not own_order:
-        return layout.name
+        return layout.name if layout.nb_channels else ""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
     return own_order[1]
 
