@@ -74,6 +74,26 @@ def test_copied_sound_is_the_sources(  # noqa: PLR0917
         assert all(abs(h[0] - (w[0] - origin)) <= slack for h, w in zip(have, want, strict=True))
 
 
+def test_a_recording_that_was_cut_off_in_the_middle_of_a_sample(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
+    """As a camera writes it that lost its power: MOV cannot hold the half sample, and nothing else is lost."""
+    whole = make_clip(
+        "whole.avi",
+        codec="mjpeg",
+        pixel_format="yuvj420p",
+        pts=range(12),
+        time_base=Fraction(1, 25),
+        last_duration=1,
+        sounds=[sound("pcm_s16le")],
+    ).read_bytes()
+    source = tmp_path / "cut.avi"
+    last = whole.rindex(b"01wb", 0, whole.rindex(b"idx1"))
+    source.write_bytes(whole[: last + 8 + 4 * 100 + 3])
+    rewritten(source, tmp_path / "o.mov", notices)
+    (_, have), (_, want) = (samples_of(path) for path in (tmp_path / "o.mov", source))
+    assert np.array_equal(have, want[: len(have)])
+    assert len(want) - len(have) <= 1
+
+
 def test_adts_headers_are_not_the_payload(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
     source = make_clip("adts.ts", pts=VFR_PTS, sounds=(sound(start=Fraction(1, 5)),))
     for name in ("o.mp4", "o.mkv"):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import hashlib
 import importlib
 import io
@@ -93,6 +94,8 @@ def run(
             time.sleep(pause)
             pause = min(0.05, pause * 1.5)
         else:
+            os.kill(child, signal.SIGUSR1)  # says where it hangs
+            time.sleep(1)
             os.kill(child, signal.SIGKILL)
             _, _, usage = os.wait4(child, 0)
             status = None
@@ -120,6 +123,7 @@ def start(folder: Path, arguments: Sequence[str], output: int, *, before: Callab
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        faulthandler.register(signal.SIGUSR1, file=os.dup(2), all_threads=True)
         sys.argv = ["vfx-matte", *arguments]
         if before is not None:
             before()
@@ -829,7 +833,7 @@ def judge(ran: Ran, before: dict[str, str], after: dict[str, str], *, killed: bo
     """The faults of one command, each as "kind: what"."""
     faults, command = [], next((word for word in ran.arguments if not word.startswith("-")), "")
     if ran.code is None:
-        return ["hang: " + " ".join(ran.arguments)]
+        return [f"hang: {' '.join(ran.arguments)}\n{ran.text}"]
     if re.search(r"Traceback|error: unexpected|please report", ran.text):
         faults.append("traceback: " + next((line for line in ran.text.splitlines()[::-1] if "rror" in line), "")[:200])
     elif ran.code < 0:

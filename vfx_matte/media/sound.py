@@ -44,7 +44,8 @@ class SoundTrack:
     last one; None when the track is silent from end to end.
     heard: from when until when a player lets the track be heard, where it is known from a file: without the samples that a
     decoder throws away at both ends (the pre-skip of Opus, the priming of AAC).
-    PCM is checked in blocks of its own, because every container cuts it into packets as it likes.
+    PCM is checked in blocks of its own, because every container cuts it into packets as it likes. A sample that a recording was
+    cut off in does not count.
     """
 
     source_index: int
@@ -58,6 +59,7 @@ class SoundTrack:
     _samples: bytearray = field(default_factory=bytearray)
     _samples_time: Fraction = Fraction(0)
     _bytes_per_second: int = 0
+    _sample_bytes: int = 1
 
     @property
     def span(self) -> tuple[Fraction, Fraction]:
@@ -77,13 +79,14 @@ class SoundTrack:
             self._note(payload_checksum(packet, self.codec), time)
             return
         if not self._bytes_per_second:
-            self._bytes_per_second = _pcm_bytes_per_second(packet, int(pcm[1] or _LAW_BITS))
+            self._sample_bytes, rate = _pcm_sample(packet, int(pcm[1] or _LAW_BITS))
+            self._bytes_per_second = self._sample_bytes * rate
         expected = self._samples_time + Fraction(len(self._samples), self._bytes_per_second)
         if self._samples and abs(time - expected) > _PCM_JITTER:
             self.finish()
         if not self._samples:
             self._samples_time = time
-        self._samples += memoryview(packet)
+        self._samples += memoryview(packet)[: packet.size - packet.size % self._sample_bytes]
         while len(self._samples) >= _PCM_BLOCK_BYTES:
             self._note(zlib.crc32(memoryview(self._samples)[:_PCM_BLOCK_BYTES]), self._samples_time)
             del self._samples[:_PCM_BLOCK_BYTES]
@@ -100,10 +103,12 @@ class SoundTrack:
         self.times.append(time)
 
 
-def _pcm_bytes_per_second(packet: AudioPacket, bits: int) -> int:
+def _pcm_sample(packet: AudioPacket, bits: int) -> tuple[int, int]:
+    """How many bytes one sample of all channels takes, and how many there are in a second."""
     context = packet.stream.codec_context
     layout = layout_name(context.layout)
-    return int(context.sample_rate * av.AudioLayout(layout).nb_channels * bits // 8)
+    channels = av.AudioLayout(layout).nb_channels if layout else 1
+    return max(1, channels * bits // 8), max(1, context.sample_rate)
 
 
 def trimmed(packet: AudioPacket) -> tuple[Fraction, Fraction]:
