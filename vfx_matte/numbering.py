@@ -129,8 +129,7 @@ def _digits(name: str, place: str) -> int:
         text = place.strip("%d$F").lstrip("0") or "0"
         count = int(text) if len(text) < MOST_DIGITS else MOST_DIGITS + 1
     else:
-        text = count_text = place.strip("[]")
-        count = len(count_text)
+        count = len(place.strip("[]"))
     if count > MOST_DIGITS:
         shown = name if len(name) <= 60 else f"{name[:57]}..."
         raise UsageError(

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.numbering import split_name, written
-from vfx_matte.workspace import to_ranges
+from vfx_matte.numbering import split_name
 
 _NAMED = 3
 
@@ -56,17 +55,3 @@ def outside_hint(info: ClipInfo, number: int) -> str:
     hint = f"frames have the numbers of their pictures, {timeline.numbers_text}"
     counted = 0 <= number < len(timeline)
     return f"{hint}; counted from 0, {number} is {timeline.number(number)}" if counted else hint
-
-
-def number_text(info: ClipInfo, index: int, digits: int = 7) -> str:
-    """A frame's number for a file name: of a sequence as its pictures write it, else with `digits`."""
-    return written(info.timeline.number(index), digits if info.files is None else info.files.digits)
-
-
-def spans_text(info: ClipInfo, indices: Iterable[int]) -> str:
-    """Frames for people: "1001 to 1004, 1008"."""
-    number = info.timeline.number
-    return ", ".join(
-        f"{number(start)}" if stop == start + 1 else f"{number(start)} to {number(stop - 1)}"
-        for start, stop in to_ranges(indices)
-    )
