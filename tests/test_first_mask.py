@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from vfx_matte.errors import MaskError, UsageError
-from vfx_matte.propagate.first_mask import Box, Point, grab_cut
+from vfx_matte.first_mask.graph_cut import Box, Point, grab_cut
 
 Pixels = npt.NDArray[Any]
 

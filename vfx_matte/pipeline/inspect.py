@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
+from vfx_matte.first_mask.graph_cut import grab_cut
 from vfx_matte.masks import Palette
 from vfx_matte.media.changes import suspected_changes
 from vfx_matte.media.layers import is_layers, verify_layers
@@ -22,7 +23,6 @@ from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text
-from vfx_matte.propagate.first_mask import grab_cut
 from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_mask, save_picture
 
 MOST_INTERVALS = 8
