@@ -26,6 +26,9 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 
 
+os.environ["VFX_MATTE_FETCH"] = "never"  # no test reaches the network, in this process or in one that it starts
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests marked gpu skip where CuPy finds no GPU, unless FAIL_WITHOUT_CUDA=1 says that there has to be one."""
     if os.environ.get("FAIL_WITHOUT_CUDA") == "1" or not any(item.get_closest_marker("gpu") for item in items):

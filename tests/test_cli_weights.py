@@ -72,22 +72,24 @@ def test_the_list_without_a_model_folder(cli: CommandLine) -> None:
     assert [(one["name"], one["there"], one["licence"], one["bytes_there"]) for one in facts] == [
         ("XMem.pth", False, "MIT", 0),
         ("XMem-s012.pth", False, "MIT", 0),
+        ("u2netp.onnx", False, facts[2]["licence"], 0),
     ]
+    assert "DUTS-TR" in ran.stdout
     assert not Path("model").exists()
 
 
 def test_the_list_follows_a_file_through_its_life(cli: CommandLine, mirror: Served) -> None:
-    assert states(cli) == ["missing", "missing"]
+    assert states(cli) == ["missing", "missing", "missing"]
     mirror.drops = [1000]
     cli.fails("weights", "fetch", code=1)
-    assert states(cli) == ["partial", "missing"]
+    assert states(cli) == ["partial", "missing", "missing"]
     cli("weights", "fetch")
-    assert states(cli) == ["verified", "missing"]
+    assert states(cli) == ["verified", "missing", "missing"]
     assert f"{MEGABYTES:.1f} MB" in line(cli("weights", "list"), "XMem.pth")
     FINAL.write_bytes(OTHER)
-    assert states(cli) == ["differs", "missing"]
+    assert states(cli) == ["differs", "missing", "missing"]
     Path("model/XMem-s012.pth").write_bytes(GOOD)
-    assert states(cli) == ["differs", "not verified"]
+    assert states(cli) == ["differs", "not verified", "missing"]
 
 
 # ---------------------------------------------------------------- fetch

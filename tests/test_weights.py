@@ -31,6 +31,7 @@ from vfx_matte.weights import (
     check_container,
     download,
     fingerprint,
+    full_name,
     kept_bytes,
     put_in_place,
     read_table,
@@ -63,7 +64,11 @@ def fetch(served: Served, part: Path, *, timeout_seconds: float = 30) -> Moved:
 
 def test_the_table_names_the_official_files() -> None:
     table = read_table(Path("nowhere"))
-    assert list(table) == ["XMem.pth", "XMem-s012.pth"]
+    assert list(table) == ["XMem.pth", "XMem-s012.pth", "u2netp.onnx"]
+    network = table.pop("u2netp.onnx")
+    assert network.url == "https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx"
+    assert (network.size_bytes, network.sha256[:8], network.package[:5]) == (4_574_861, "309c8469", "rembg")
+    assert all(word in network.licence for word in ("Apache-2.0", "DUTS-TR"))
     for name, entry in table.items():
         assert entry.url == f"https://github.com/hkchengrex/XMem/releases/download/v1.0/{name}"
         assert (entry.about_megabytes, entry.licence) == (249, "MIT")
@@ -94,7 +99,7 @@ def test_a_table_of_the_folder_changes_and_adds(tmp_path: Path) -> None:
     found = read_table(tmp_path)
     assert found["XMem.pth"] == replace(usual, url="http://mirror.test/x")
     assert found["Ours v2.pth"] == Entry("Ours v2.pth", "https://a.test/o", 1.5, "ours", "p", 7, SHA)
-    assert len(found) == 3
+    assert len(found) == 4
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,9 @@ def test_a_table_of_the_folder_changes_and_adds(tmp_path: Path) -> None:
         ("[[weights]]\nname = 'XMem.pth'\nsize_bytes = true", "size_bytes is True, expected a number"),
         ("[[weights]]\nname = 'XMem.pth'\nsize_bytes = -1", "size_bytes is -1, expected 0"),
         ("[[weights]]\nname = 'XMem.pth'\nabout_megabytes = 0", "about_megabytes is 0, expected more"),
+        ("[[weights]]\nname = 'XMem.pth'\npackage = 'a==1'", "package is 'a==1', expected NAME==VERSION, and a sha256"),
+        (f"[[weights]]\nname = 'XMem.pth'\nsha256 = '{SHA}'\npackage = '--pre'", "package is '--pre', expected NAME==VERSION"),
+        (f"[[weights]]\nname = 'XMem.pth'\nsha256 = '{SHA}'\npackage = 'a @ https://a.test'", "package is 'a @ https"),
         ("[[weights]]\nname = 'XMem.pth'\nabout_megabytes = inf", "about_megabytes is inf, expected more"),
     ],
 )
@@ -131,6 +139,12 @@ def test_tables_that_say_something_impossible(text: str, message: str, tmp_path:
 def test_a_name_is_a_file_in_the_folder_and_nothing_else(name: str) -> None:
     with pytest.raises(ValueError, match="expected a file name"):
         Entry(name, "https://a.test", 1, "MIT", "p")
+
+
+def test_a_name_may_leave_out_its_suffix() -> None:
+    table = ["XMem.pth", "XMem-s012.pth", "two.pth", "two.onnx", "u2netp.onnx"]
+    for name, meant in (("XMem", "XMem.pth"), ("u2netp", "u2netp.onnx"), ("two.onnx", "two.onnx"), ("two", "two"), ("X", "X")):
+        assert full_name(name, table) == meant
 
 
 def test_a_checksum_cannot_contradict_the_programs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,17 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """Whether the program may use the network by itself; `weights fetch` does so whenever it is asked."""
+
+    fetch: str = _option(
+        "auto",
+        "auto = small weights (U²-Netp, 4.6 MB, for first masks) are fetched when they are first needed; never = not",
+        choices=("auto", "never"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """How every command reads the clip."""
 
@@ -251,6 +262,7 @@ class Settings:
     """Everything config.ini can say. file: where it was read from, None when there was none."""
 
     paths: Paths = field(default_factory=Paths)
+    network: Network = field(default_factory=Network)
     clip: Clip = field(default_factory=Clip)
     segment: Segment = field(default_factory=Segment)
     edges: Edges = field(default_factory=Edges)

@@ -44,11 +44,13 @@ class SalientNetwork:
             # from bytes, not from a path: OpenCV cannot open every path with letters beyond ASCII
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
             names = self._net.getUnconnectedOutLayersNames()
+            layers = len(self._net.getLayerNames())
         except (OSError, cv2.error) as error:
             reason = getattr(error, "strerror", None) or "OpenCV cannot read it as an ONNX network"
             raise WeightsError(f"{path} cannot be used: {reason}", hint="fetch it again") from error
         # the first output is the fused map; the others are the side outputs that training used
         self._output = names[0]
+        self.description = f"an ONNX network of {layers} layers, read by OpenCV"
 
     def probability(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
         """How salient every pixel is.

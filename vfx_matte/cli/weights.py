@@ -32,7 +32,7 @@ def list_(session: Session, *, json: Annotated[bool, typer.Option("--json", help
 def fetch(
     session: Session,
     *,
-    name: Annotated[str, typer.Argument(help="A name that `weights list` shows.")] = "XMem.pth",
+    name: Annotated[str, typer.Argument(help="A name that `weights list` shows, its suffix may be left out.")] = "XMem.pth",
     force: Annotated[bool, typer.Option("--force", help="Download again and replace the file that is there.")] = False,
 ) -> None:
     """Download weights into the model folder and verify them; goes on where an earlier download stopped."""
@@ -46,12 +46,13 @@ def fetch(
         return
     rows = [
         ("where", done.path),
-        ("", "downloaded" if done.downloaded else "was there already, nothing downloaded"),
+        ("", f"downloaded from {done.source}" if done.downloaded else "was there already, nothing downloaded"),
         ("size", f"{megabytes(done.size_bytes)} ({done.size_bytes} bytes)"),
         ("sha256", done.sha256),
         ("verified", done.verified),
+        ("licence", done.entry.licence),
     ]
-    table(name, ("", ""), rows)
+    table(done.path.name, ("", ""), rows)
 
 
 @command(within=weights)

