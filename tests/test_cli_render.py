@@ -328,8 +328,8 @@ def test_one_file_an_object(project: CommandLine) -> None:
 
 
 def test_prores_alpha_is_straight(project: CommandLine) -> None:
-    """Alpha is the matte; the colour stays the source's, under and around the subject."""
-    project("alpha", *HARD)
+    """Alpha is the matte; the colour stays the source's, under and, where that is asked for, around the subject."""
+    project("alpha", *HARD, "--keep-background")
     source, result = list(pictures(Path("clip.mp4")))[5], list(pictures(placed(project, "alpha.mov")))[5]
     assert result.format.name.startswith("yuva444p")
     planes = planes_of(result)
@@ -396,6 +396,35 @@ def test_premultiplied_colour_is_black_outside(project: CommandLine) -> None:
     source = rgb(Path("clip.mp4"), 5)
     inside = two_objects() > 0
     assert np.abs(samples[..., :3].astype(int) - source)[inside].mean() < 3
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "frames", "a.webm"])
+def test_the_old_background_is_not_kept_under_alpha_0(project: CommandLine, name: str) -> None:
+    """Beyond the subject's edge nothing of the source is left; where anything shows, files are the same to the bit."""
+    shown = two_objects() > 0
+    flat = {}
+    for options in ((), ("--keep-background",)):
+        project("alpha", *HARD, "-o", name, *options)
+        if name == "frames":
+            with Image.open("frames/0000005.png") as picture:
+                planes = list(np.moveaxis(np.array(picture), 2, 0))
+        else:
+            planes = planes_of(list(pictures(Path(name), decoder="libvpx-vp9" if name.endswith("webm") else ""))[5])
+        flat[options] = planes
+    filled, kept = flat.values()
+    np.testing.assert_array_equal(filled[3] > 127, kept[3] > 127)
+    if not name.endswith("webm"):
+        for index in range(3):
+            seen = ~footprint(shown, filled[index])[1]
+            np.testing.assert_array_equal(filled[index][seen], kept[index][seen])
+    corner = (slice(0, 6), slice(0, 6))
+    assert not shown[:16, :16].any()
+    assert kept[0][corner].std() > 1 + 5 * filled[0][corner].std()
+
+
+def test_keeping_the_background_has_no_meaning_in_premultiplied_files(project: CommandLine) -> None:
+    ran = project.fails("alpha", "--premultiplied", "--keep-background", code=2)
+    assert "--keep-background" in ran.error
 
 
 # ---------------------------------------------------------------- overlay

@@ -185,6 +185,9 @@ class Alpha(Encoding):
     """`vfx-matte alpha`."""
 
     premultiplied: bool = _option(False, "multiply colours by alpha; editing programs expect straight alpha")
+    keep_background: bool = _option(
+        False, "leave the old background under alpha 0; otherwise the subject's colours go on there, in a smaller file"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ def conform(
     key: Annotated[str | None, typer.Option(help="Of the green screen: green, blue, magenta, #rrggbb or auto.")] = None,
     style: Annotated[str | None, typer.Option(help="Of the mask video: auto, luma, palette or rgb.")] = None,
     premultiplied: Annotated[bool | None, typer.Option("--premultiplied/--straight", help="Of alpha.")] = None,
+    keep_background: Annotated[
+        bool | None,
+        typer.Option("--keep-background/--no-keep-background", help="Leave the old background under alpha 0."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/conform).")
     ] = None,
@@ -58,6 +62,7 @@ def conform(
             key=key or settings.greenback.key,
             background="" if key else settings.greenback.background,
             premultiplied=settings.alpha.premultiplied if premultiplied is None else premultiplied,
+            keep_background=settings.alpha.keep_background if keep_background is None else keep_background,
             style=style or settings.maskvideo.style,
             tint=settings.overlay.alpha,
         ),

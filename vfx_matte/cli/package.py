@@ -53,6 +53,7 @@ def package(
             each_object=each_object,
             key=settings.greenback.key,
             premultiplied=settings.alpha.premultiplied,
+            keep_background=settings.alpha.keep_background,
             fps=None if fps == "auto" else rate_of(fps),
         ),
         look=rendering.look,

@@ -215,15 +215,24 @@ def alpha(
     *,
     clip: Clip = None,
     premultiplied: Annotated[bool | None, typer.Option("--premultiplied/--straight", help="Colours times alpha.")] = None,
+    keep_background: Annotated[
+        bool | None,
+        typer.Option("--keep-background/--no-keep-background", help="Leave the old background under alpha 0."),
+    ] = None,
     rendering: RenderChoice,
 ) -> None:
     """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG files."""
     from vfx_matte.pipeline.render import render_alpha
 
-    chosen = config.with_overrides(session.settings.alpha, premultiplied=premultiplied)
+    chosen = config.with_overrides(session.settings.alpha, premultiplied=premultiplied, keep_background=keep_background)
+    if keep_background and chosen.premultiplied:
+        raise UsageError(
+            "--keep-background has no meaning with --premultiplied, which makes black of what alpha 0 hides",
+            hint="leave one of them out",
+        )
     result = render_alpha(
         segmented_clip(session, clip), output=rendering.output, premultiplied=chosen.premultiplied,
-        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
+        keep_background=chosen.keep_background, look=rendering.look, encode=rendering.encode(chosen), reporter=session,
     )  # fmt: skip
     show_results(session, [result])
 

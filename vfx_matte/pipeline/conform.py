@@ -51,12 +51,13 @@ MAP_NAMES = ("frame_map.json", "frame_map.csv")
 class ConformLook:
     """What the renders show, beyond the edges. key and background: of the green screen; style: of the mask video.
 
-    premultiplied: of alpha; tint: weight of the overlay's colours.
+    premultiplied, keep_background: of alpha; tint: weight of the overlay's colours.
     """
 
     key: str = "green"
     background: str = ""
     premultiplied: bool = False
+    keep_background: bool = False
     style: str = "auto"
     tint: float = 0.5
 
@@ -278,7 +279,9 @@ class _Work:
         if kind == "greenback":
             return planner.greenback(path, key=shown.key, background=shown.background, look=look, encode=encode)
         if kind == "alpha":
-            return planner.alpha(path, premultiplied=shown.premultiplied, look=look, encode=encode)
+            return planner.alpha(
+                path, premultiplied=shown.premultiplied, keep_background=shown.keep_background, look=look, encode=encode
+            )
         if kind == "overlay":
             return planner.overlay(path, alpha=shown.tint, look=look, encode=encode)
         return planner.maskvideo(path, style=style, look=look, encode=encode)

@@ -54,7 +54,8 @@ _FILE_NAMES = {"alpha": "alpha", "maskvideo": "matte", "greenback": "green"}
 class PackageOptions:
     """What a package is made of. outputs: of OUTPUTS, None = what the program is given usually; media: of MEDIA_CHOICES.
 
-    each_object: one cut-out and one matte for every object. key: of the green screen. premultiplied: colours of the cut-out.
+    each_object: one cut-out and one matte for every object. key: of the green screen.
+    premultiplied, keep_background: of the cut-out's colours.
     fps: frames per second; None = the standard rate nearest to the clip's own that the program has.
     """
 
@@ -63,6 +64,7 @@ class PackageOptions:
     each_object: bool = False
     key: str = "green"
     premultiplied: bool = False
+    keep_background: bool = False
     fps: Fraction | None = None
 
     def __post_init__(self) -> None:
@@ -305,7 +307,13 @@ class _Work:
         self, planner: Planner, kind: str, path: Path, *, look: Look, style: str, encode: EncodeOptions
     ) -> PlannedOutput:
         if kind == "alpha":
-            return planner.alpha(path, premultiplied=self.options.premultiplied, look=look, encode=encode)
+            return planner.alpha(
+                path,
+                premultiplied=self.options.premultiplied,
+                keep_background=self.options.keep_background,
+                look=look,
+                encode=encode,
+            )
         if kind == "greenback":
             return planner.greenback(path, key=self.options.key, look=look, encode=encode)
         return planner.maskvideo(path, style=style, look=look, encode=encode)

@@ -37,7 +37,7 @@ from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, Shot, write_outputs
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
-from vfx_matte.refine import Despill, EdgeOptions, refine_objects
+from vfx_matte.refine import Despill, EdgeOptions, fill_hidden, refine_objects
 
 __all__ = [
     "Despill",
@@ -79,12 +79,18 @@ def render_alpha(
     *,
     output: Path | None = None,
     premultiplied: bool = False,
+    keep_background: bool = False,
     look: Look = Look(),
     encode: EncodeOptions = EncodeOptions(),
     reporter: Reporter,
 ) -> RenderResult:
-    """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder."""
-    planned = Planner(clip, reporter).alpha(output, premultiplied=premultiplied, look=look, encode=encode)
+    """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder.
+
+    keep_background: see `Planner.alpha`.
+    """
+    planned = Planner(clip, reporter).alpha(
+        output, premultiplied=premultiplied, keep_background=keep_background, look=look, encode=encode
+    )
     return write_outputs(clip, [planned], reporter)[0]
 
 
@@ -193,8 +199,19 @@ class Planner:
         moves = backdrop is not None and backdrop.moves
         return self._planned(path, plan, names, label="green screen", compose=compose, moves=moves, sound=encode.sound)
 
-    def alpha(self, output: Path | None, *, premultiplied: bool = False, look: Look, encode: EncodeOptions) -> PlannedOutput:
-        """The subject cut out with alpha: a video, or RGBA PNG files in a folder."""
+    def alpha(
+        self,
+        output: Path | None,
+        *,
+        premultiplied: bool = False,
+        keep_background: bool = False,
+        look: Look,
+        encode: EncodeOptions,
+    ) -> PlannedOutput:
+        """The subject cut out with alpha: a video, or RGBA PNG files in a folder.
+
+        keep_background: straight alpha hides the source's own colours; otherwise those of `fill_hidden`.
+        """
         clip, source = self._clip, self._clip.info.layout
         path, encode = _deliver(
             "alpha", clip, output, "alpha.mov", encode, premultiplied=premultiplied, reporter=self._reporter
@@ -212,7 +229,10 @@ class Planner:
         def compose(shot: Shot) -> Picture:
             picture = _on_device(as_layout(shot.picture, opaque), mattes.look.device)
             cut = mattes.of(shot.index, shot.mask, shot.image)
-            return composite.with_alpha(mattes.subject(picture, cut), seen(shot, cut), premultiplied=premultiplied)
+            picture, shown = mattes.subject(picture, cut), seen(shot, cut)
+            if not (premultiplied or keep_background):
+                picture = fill_hidden(picture, shown)
+            return composite.with_alpha(picture, shown, premultiplied=premultiplied)
 
         return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound)
 

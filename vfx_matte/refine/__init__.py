@@ -6,6 +6,7 @@
 from vfx_matte.refine.estimate import make_matte, refine_picture
 from vfx_matte.refine.estimators import ESTIMATORS, AlphaEstimator, AlphaProblem, open_estimator
 from vfx_matte.refine.foreground import estimate_foreground
+from vfx_matte.refine.hidden_colors import fill_hidden
 from vfx_matte.refine.mask_edges import SOFT_LEVELS, refine, refine_objects, refine_soft, soft_reach_px
 from vfx_matte.refine.options import MASK_METHODS, PICTURE_METHODS, EdgeOptions
 from vfx_matte.refine.spill import Despill, despill
@@ -24,6 +25,7 @@ __all__ = [
     "despill",
     "refine_picture",
     "estimate_foreground",
+    "fill_hidden",
     "make_matte",
     "open_estimator",
     "refine",
