@@ -10,13 +10,14 @@ import typer
 from vfx_matte import config
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, clip_path, rate_of
+from vfx_matte.cli.part import whole_clip
 from vfx_matte.cli.render import RenderChoice, rendering, show_results
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.conform import ConformResult
 
 
-@command(rendering)
+@command(whole_clip, rendering)
 def conform(
     session: Session,
     *,
@@ -38,6 +39,7 @@ def conform(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/conform).")
     ] = None,
+    whole_clip: None,  # noqa: ARG001  it only refuses
     rendering: RenderChoice,
 ) -> None:
     """Give a clip, and what was cut out of it, one constant rate: for editing programs that count frames. -o names a FOLDER."""

@@ -10,11 +10,12 @@ import typer
 from vfx_matte import config
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, rate_of, segmented_clip
+from vfx_matte.cli.part import whole_clip
 from vfx_matte.cli.render import RenderChoice, rendering
 from vfx_matte.errors import UsageError
 
 
-@command(rendering)
+@command(whole_clip, rendering)
 def package(
     session: Session,
     *,
@@ -32,6 +33,7 @@ def package(
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/package-PROGRAM)."),
     ] = None,
+    whole_clip: None,  # noqa: ARG001  it only refuses
     rendering: RenderChoice,
 ) -> None:
     """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note. -o names a FOLDER."""

@@ -11,6 +11,7 @@ import typer
 from vfx_matte import config
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Output, segmented_clip
+from vfx_matte.cli.part import PartChoice, part
 from vfx_matte.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,13 +166,14 @@ def _edge_method(chosen: config.Edges) -> str:
     return "median" if shaped else "guided"
 
 
-@command(rendering)
+@command(part, rendering)
 def greenback(
     session: Session,
     *,
     clip: Clip = None,
     key: Annotated[str | None, typer.Option(help="green, blue, magenta, #rrggbb or auto.")] = None,
     background: Annotated[str | None, typer.Option(metavar="FILE|#rrggbb", help="Put this behind instead of the key.")] = None,
+    part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
     """Render the subject over a key colour: greenback.mp4."""
@@ -184,18 +186,19 @@ def greenback(
     chosen = config.with_overrides(session.settings.greenback, key=key, background=background)
     result = render_greenback(
         segmented_clip(session, clip), output=rendering.output, key=chosen.key, background=chosen.background,
-        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection, reporter=session,
     )  # fmt: skip
     show_results(session, [result])
 
 
-@command(rendering)
+@command(part, rendering)
 def maskvideo(
     session: Session,
     *,
     clip: Clip = None,
     style: Annotated[str | None, typer.Option(help="auto, luma, palette or rgb.")] = None,
     each_object: Annotated[bool, typer.Option("--each-object", help="One file an object.")] = False,
+    part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
     """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or %07d.exr for layers."""
@@ -204,12 +207,12 @@ def maskvideo(
     chosen = config.with_overrides(session.settings.maskvideo, style=style)
     results = render_maskvideos(
         segmented_clip(session, clip), output=rendering.output, style=chosen.style, each_object=each_object,
-        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection, reporter=session,
     )  # fmt: skip
     show_results(session, results)
 
 
-@command(rendering)
+@command(part, rendering)
 def alpha(
     session: Session,
     *,
@@ -219,6 +222,7 @@ def alpha(
         bool | None,
         typer.Option("--keep-background/--no-keep-background", help="Leave the old background under alpha 0."),
     ] = None,
+    part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
     """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG files."""
@@ -232,17 +236,19 @@ def alpha(
         )
     result = render_alpha(
         segmented_clip(session, clip), output=rendering.output, premultiplied=chosen.premultiplied,
-        keep_background=chosen.keep_background, look=rendering.look, encode=rendering.encode(chosen), reporter=session,
+        keep_background=chosen.keep_background, look=rendering.look, encode=rendering.encode(chosen),
+        selection=part.selection, reporter=session,
     )  # fmt: skip
     show_results(session, [result])
 
 
-@command(rendering)
+@command(part, rendering)
 def overlay(
     session: Session,
     *,
     clip: Clip = None,
     tint: Annotated[float | None, typer.Option("--alpha", help="Weight of the tint, 0 to 1.")] = None,
+    part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
     """Tint every object with its colour, to look at: out-NAME.mp4."""
@@ -251,7 +257,7 @@ def overlay(
     chosen = config.with_overrides(session.settings.overlay, alpha=tint)
     result = render_overlay(
         segmented_clip(session, clip), output=rendering.output, alpha=chosen.alpha,
-        look=rendering.look, encode=rendering.encode(chosen), reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection, reporter=session,
     )  # fmt: skip
     show_results(session, [result])
 
@@ -268,7 +274,7 @@ def show_results(session: Session, results: list[RenderResult]) -> None:
         (
             result.output,
             result.encoding,
-            f"{result.frame_count} frames in {result.seconds:.1f} s",
+            f"{result.frame_count} frame{'s' if result.frame_count != 1 else ''} in {result.seconds:.1f} s",
             "verified: " + "; ".join(check.detail for check in result.verified.checks if check.name not in plain),
         )
         for result in results

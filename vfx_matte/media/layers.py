@@ -26,6 +26,8 @@ from vfx_matte.backend import Array, to_numpy
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.folder import other_file
 from vfx_matte.media.numbered_files import NumberedFiles, names_in
+from vfx_matte.media.part import numbers_in
+from vfx_matte.media.probe import Part
 from vfx_matte.media.verify import Check, VerifyReport
 from vfx_matte.numbering import Pattern, parse_pattern
 
@@ -36,6 +38,7 @@ _HEADER_BYTES = 8192
 _MAGIC = b"\x76\x2f\x31\x01"
 _MARK = (b"software", b"vfx-matte")
 """An attribute of every EXR file that is written here, so that a folder of them is told from somebody else's."""
+_NOTE = "comments"
 
 
 def is_layers(path: Path) -> bool:
@@ -61,8 +64,8 @@ class LayersWriter:
     Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, folder: Path, names: NumberedFiles, *, sample_aspect: Fraction) -> None:
-        """names: of the files. sample_aspect: width of a pixel ÷ its height.
+    def __init__(self, folder: Path, names: NumberedFiles, *, sample_aspect: Fraction, part: Part | None = None) -> None:
+        """names: of the files. sample_aspect: width of a pixel ÷ its height. part: of the clip that is shown, None = all.
 
         Raises OutputError when OpenEXR is missing or the place cannot be written.
         """
@@ -70,6 +73,7 @@ class LayersWriter:
         self._names = names
         self._exr: Any = _openexr()
         self._sample_aspect = float(sample_aspect)
+        self._note = {} if part is None else {_NOTE: f"vfx-matte: {part.note}"}
         self._folder = AtomicFolder(folder, stranger=partial(stranger, names))
 
     def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
@@ -81,6 +85,7 @@ class LayersWriter:
             "type": self._exr.scanlineimage,
             "pixelAspectRatio": self._sample_aspect,
             _MARK[0].decode(): _MARK[1].decode(),
+            **self._note,
         }
         most = _HEADER_BYTES + sum(plane.nbytes for plane in planes.values())
         part, place = (folder / self._names.name(index) for folder in (self._folder.part, self.path))
@@ -130,6 +135,17 @@ def verify_layers(folder: Path, names: NumberedFiles | None, count: int, layers:
         checks.append(Check("layers", not lost, detail))
         reader = "OpenEXR"
     return VerifyReport(folder, reader, tuple(checks))
+
+
+def part_noted_in_layers(folder: Path) -> tuple[int, int] | None:
+    """The numbers of the first and the last frame of the source that a folder of EXR files says it holds; None = all."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if _is_marked(path):
+            with path.open("rb") as file:
+                file.seek(len(_MAGIC))
+                _, value = _attributes(file).get(_NOTE.encode(), (b"", b""))
+            return numbers_in(value.decode("latin-1"))
+    return None
 
 
 def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:

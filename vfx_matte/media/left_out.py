@@ -1,4 +1,4 @@
-"""What sound a render left out on purpose, noted in the file itself, so that `verify` does not take it for lost.
+"""What a render left out on purpose, frames and sound, noted in the file itself, so that `verify` does not take it for lost.
 
 The note is the file's "comment", which MP4, MOV, Matroska and WebM can all hold. A file that lost its sound elsewhere has none.
 """
@@ -10,19 +10,25 @@ from collections.abc import Iterable
 
 import av
 
-_NOTE = re.compile(r"vfx-matte: without sound streams? ([\d, ]+) of the source")
+from vfx_matte.media.probe import Part
+
+_NOTE = re.compile(r"vfx-matte: (?:.*; )?without sound streams? ([\d, ]+) of the source")
 
 
-def note_left_out(container: av.container.OutputContainer, streams: Iterable[int]) -> None:
-    """Write into an output's metadata which sound streams of its source, by index, are left out. Nothing for none.
+def note_left_out(container: av.container.OutputContainer, streams: Iterable[int], *, part: Part | None = None) -> None:
+    """Write into an output's metadata what is left out of its source. Nothing for nothing.
 
-    Call it before the first packet is muxed, as the header holds it.
+    streams: sound streams, by index. part: the frames that are there, None = all. Call it before the first packet is muxed, as
+    the header holds it.
     """
     numbers = sorted(streams)
+    said = [] if part is None else [part.note]
     if numbers:
         many = "s" if len(numbers) > 1 else ""
         listed = ", ".join(map(str, numbers))
-        container.metadata["comment"] = f"vfx-matte: without sound stream{many} {listed} of the source"
+        said.append(f"without sound stream{many} {listed} of the source")
+    if said:
+        container.metadata["comment"] = f"vfx-matte: {'; '.join(said)}"
 
 
 def left_out_of(container: av.container.InputContainer) -> frozenset[int]:

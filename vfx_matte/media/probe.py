@@ -54,6 +54,24 @@ class AudioInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What of a clip is rendered, when that is not all of it. first, last: numbers of its first and last frame.
+
+    begin, end: exact seconds on the clip's clock between which sound is heard; None = it is not cut there.
+    """
+
+    first: int
+    last: int
+    begin: Fraction | None
+    end: Fraction | None
+
+    @property
+    def note(self) -> str:
+        """What an output says of it."""
+        return f"frames {self.first} to {self.last} of the source"
+
+
+@dataclass(frozen=True, slots=True)
 class ClipInfo:
     """Everything about a clip that outputs must respect.
 
@@ -63,6 +81,7 @@ class ClipInfo:
     reliable: False when timestamps had to be mended by decoding.
     has_alpha: its first picture has an alpha channel, which takes part. first_color, first_aspect: tags and pixel shape of
     the first picture as decoded, whatever the container says; a picture that has others differs from it.
+    part: None for a whole clip; otherwise see media.part.
     """
 
     path: Path
@@ -92,6 +111,7 @@ class ClipInfo:
     has_alpha: bool = False
     first_color: ColorTags = field(default_factory=ColorTags)
     first_aspect: Fraction | None = None
+    part: Part | None = None
 
     @property
     def is_interlaced(self) -> bool:

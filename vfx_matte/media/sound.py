@@ -1,11 +1,10 @@
 """Sound beside the picture. Takes a source file, gives its sound tracks to an output: copied packet by packet where the
-container allows, otherwise encoded; never cut, never moved against the picture.
+container allows, otherwise encoded; never moved against the picture, and cut only where a part of a clip is rendered.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,14 +21,16 @@ from vfx_matte.media.channels import forget_own_order, layout_name, most_channel
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, length_of
+from vfx_matte.media.soundcut import PCM_BITS, SoundCut, pcm_sample
 from vfx_matte.media.soundencode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
 _PCM_BLOCK_BYTES = 2**15
 _PCM_JITTER = Fraction(2, 1000)
-_PCM_BITS = re.compile(r"pcm_[a-z](8|16|24|32|64)(le|be)?(_planar)?|pcm_(?:mulaw|alaw|vidc)")
-_LAW_BITS = 8
+
+_RUN_IN = Fraction(1, 2)
+"""Seconds that are decoded before sound that is cut and encoded: decoders need them to find their pace."""
 
 _TRIAL_PACKETS = 500
 """How many packets of a track are looked at to find one that can be copied or decoded."""
@@ -75,11 +76,11 @@ class SoundTrack:
     def add(self, packet: AudioPacket, time: Fraction) -> None:
         """Take note of one audible packet at its exact time."""
         self.cover(time, time + length_of(packet))
-        if not (pcm := _PCM_BITS.fullmatch(self.codec)):
+        if not (pcm := PCM_BITS.fullmatch(self.codec)):
             self._note(payload_checksum(packet, self.codec), time)
             return
         if not self._bytes_per_second:
-            self._sample_bytes, rate = _pcm_sample(packet, int(pcm[1] or _LAW_BITS))
+            self._sample_bytes, rate = pcm_sample(packet, pcm)
             self._bytes_per_second = self._sample_bytes * rate
         expected = self._samples_time + Fraction(len(self._samples), self._bytes_per_second)
         if self._samples and abs(time - expected) > _PCM_JITTER:
@@ -101,14 +102,6 @@ class SoundTrack:
     def _note(self, checksum: int, time: Fraction) -> None:
         self.checksums.append(checksum)
         self.times.append(time)
-
-
-def _pcm_sample(packet: AudioPacket, bits: int) -> tuple[int, int]:
-    """How many bytes one sample of all channels takes, and how many there are in a second."""
-    context = packet.stream.codec_context
-    layout = layout_name(context.layout)
-    channels = av.AudioLayout(layout).nb_channels if layout else 1
-    return max(1, channels * bits // 8), max(1, context.sample_rate)
 
 
 def trimmed(packet: AudioPacket) -> tuple[Fraction, Fraction]:
@@ -139,6 +132,7 @@ class SoundCopier:
         self._input = self._stack.enter_context(open_input(source.path))
         self._output = output
         self._origin = source.origin
+        self._cut = SoundCut.of(source.part, source.origin)
         self._keeps_negative = container.exact_time
         self.tracks: list[SoundTrack] = []
         self._streams: dict[int, tuple[SoundTrack, av.AudioStream | SoundEncoder]] = {}
@@ -148,6 +142,8 @@ class SoundCopier:
                 self._add(source, stream, wanted[stream.index], container, name=name, notify=notify)
         self._packets = self._interleaved()
         self._waiting: AudioPacket | None = None
+        self._before: dict[int, AudioPacket] = {}
+        self._ended: set[int] = set()
 
     def _add(
         self, source: ClipInfo, stream: av.AudioStream, codec: str, container: Container, *, name: str, notify: Notify
@@ -187,7 +183,7 @@ class SoundCopier:
             return None
         usual = next(known.copies for known in CONTAINERS.values() if known.muxer == container.muxer)
         reason = "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
-        encoded = SoundEncoder(self._output, first, encoder, codec=codec, layout=layout)
+        encoded = SoundEncoder(self._output, first, encoder, codec=codec, layout=layout, cut=self._cut)
         rate = encoded.stream.codec_context.sample_rate
         changed = [encoded.plan.said] if encoded.plan.said else []
         changed += [f"{first.sample_rate} Hz become {rate} Hz"] if rate != first.sample_rate else []
@@ -203,6 +199,8 @@ class SoundCopier:
         """Mux sound up to a time on the source's clock (origin taken off); None muxes all that is left."""
         while (packet := self._waiting or next(self._packets, None)) is not None:
             self._waiting = None
+            if self._ended.issuperset(self._streams):  # the rest comes after the part that is rendered
+                break
             if packet.dts is not None and until is not None and packet.dts * packet.time_base - self._origin > until:
                 self._waiting = packet
                 return
@@ -221,19 +219,44 @@ class SoundCopier:
             return
         if packet.pts is None or packet.dts is None:
             return
+        time = packet.pts * packet.time_base - self._origin
+        if self._cut.is_after(time):
+            self._ended.add(packet.stream.index)
+        if self._cut.is_before(packet, time):
+            self._before[packet.stream.index] = packet
+            return
         if packet.is_discard and (track.checksums or not self._keeps_negative):
             # Priming before the first audible packet goes along where the container can hide it; what an edit list cut off
             # at the end stays off, and Matroska, which has no negative time, starts with the first audible packet.
             return
+        heard = self._cut.heard(packet, time, track.codec)
+        if heard is None:
+            return
+        if heard is packet and self._cut.begin is not None and time < self._cut.begin:
+            if not self._keeps_negative:
+                return
+            if (before := self._before.pop(packet.stream.index, None)) is not None:
+                self._mux(before, None, target)  # what is heard first is decoded with its help; an edit list hides both
+        self._mux(heard, None if packet.is_discard else track, target)
+
+    def _mux(self, packet: AudioPacket, track: SoundTrack | None, target: av.AudioStream) -> None:
+        """Put a packet of the source into the output, earlier by the origin. track: takes note, None = it is not heard."""
         shift = round(self._origin / packet.time_base)
-        packet.pts -= shift
-        packet.dts -= shift
-        if not packet.is_discard:
+        packet.pts = (packet.pts or 0) - shift
+        packet.dts = (packet.dts or 0) - shift
+        if track is not None:
             track.add(packet, packet.pts * packet.time_base)
         packet.stream = target
         self._output.mux(packet)
 
     def _encode(self, packet: AudioPacket, track: SoundTrack, target: SoundEncoder) -> None:
+        if packet.pts is not None and self._cut:
+            time = packet.pts * packet.time_base - self._origin
+            if self._cut.is_after(time):
+                self._ended.add(packet.stream.index)
+                return
+            if self._cut.begin is not None and time < self._cut.begin - _RUN_IN:
+                return
         try:
             frames: list[Any] = list(packet.decode())
         except (av.FFmpegError, ValueError):  # a damaged packet is silence, as in every player
@@ -241,7 +264,11 @@ class SoundCopier:
         for frame in frames:
             if frame.pts is not None and frame.time_base is not None:
                 time = frame.pts * frame.time_base - self._origin
-                track.cover(time, time + Fraction(frame.samples, frame.sample_rate))
+                length = Fraction(frame.samples, frame.sample_rate)
+                if self._cut.is_after(time):
+                    continue
+                if self._cut.begin is None or time + length > self._cut.begin:
+                    track.cover(*self._cut.clamped(time, time + length))
                 frame.pts = round(time / frame.time_base)
             for encoded in target.encode(frame):
                 self._output.mux(encoded)

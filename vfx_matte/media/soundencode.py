@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import av
 import av.filter
 
 from vfx_matte.media.channels import layout_name, plan_channels
+from vfx_matte.media.soundcut import UNCUT, SoundCut
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
@@ -29,9 +31,18 @@ class SoundEncoder:
     """
 
     def __init__(
-        self, output: av.container.OutputContainer, first: av.AudioFrame, encoder: str, *, codec: str, layout: str
+        self,
+        output: av.container.OutputContainer,
+        first: av.AudioFrame,
+        encoder: str,
+        *,
+        codec: str,
+        layout: str,
+        cut: SoundCut = UNCUT,
     ) -> None:
         """Add a stream to `output`. first: a frame of the source as it was decoded. codec, layout: the source's.
+
+        cut: between which times of the output's clock frames are heard, to the sample.
 
         `plan` (see plan_channels) says what becomes of the channels.
 
@@ -55,6 +66,7 @@ class SoundEncoder:
         self._encoder = encoder
         self._first_layout = layout_name(first.layout)
         self._rate = rate
+        self._cut = cut
         self._graph: av.filter.Graph | None = None
         self._shape: tuple[str, str, int] | None = None
         self._slack = 0
@@ -78,7 +90,8 @@ class SoundEncoder:
 
     def _drained(self) -> Iterator[AudioPacket]:
         if self._graph is not None:
-            self._graph.push(None)
+            with contextlib.suppress(EOFError):  # everything to the cut is through
+                self._graph.push(None)
             yield from self._converted()
             self._graph = None
 
@@ -122,12 +135,18 @@ class SoundEncoder:
         steps += [
             graph.add("aformat", sample_fmts=target.format.name, sample_rates=str(self._rate), channel_layouts=wanted),
             graph.add("asettb", f"1/{self._rate}"),
+            *([graph.add("atrim", self._trim())] if self._cut else []),
             graph.add("abuffersink"),
         ]
         for one, following in itertools.pairwise(steps):
             one.link_to(following)
         graph.configure()
         return graph
+
+    def _trim(self) -> str:
+        """What FFmpeg's atrim is told, in samples."""
+        times = {"start_pts": self._cut.begin, "end_pts": self._cut.end}
+        return ":".join(f"{name}={math.ceil(time * self._rate)}" for name, time in times.items() if time is not None)
 
 
 def nearest_rate(encoder: str, rate: int) -> int:

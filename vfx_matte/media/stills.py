@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -22,6 +23,7 @@ from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.folder import other_file
 from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
+from vfx_matte.media.part import numbers_in
 from vfx_matte.media.pixels import (
     Orientation,
     as_layout,
@@ -34,7 +36,7 @@ from vfx_matte.media.pixels import (
     put_tags,
     turned,
 )  # fmt: skip
-from vfx_matte.media.probe import ClipInfo, color_of, orientation_of
+from vfx_matte.media.probe import ClipInfo, Part, color_of, orientation_of
 from vfx_matte.media.read import Frame, FrameMaker, check_frame, check_range, require_unchanged, watched
 from vfx_matte.media.sequence_files import find_sequence, is_animated
 from vfx_matte.media.sound import SoundTrack
@@ -46,6 +48,9 @@ from vfx_matte.timeline import FrameTime, Repairs, Timeline
 _HEADER_BYTES = 8 + 25  # the signature and IHDR
 _MARK = b"Software\0vfx-matte"
 """In every PNG file that is written here, so that a folder of them is told from one of somebody else's pictures."""
+
+_NOTE_CHUNK = re.compile(rb"tEXtComment\0(vfx-matte: frames -?\d+ to -?\d+ of the source)")
+_NOTE_WITHIN = 512
 
 
 class StillsReader:
@@ -207,9 +212,13 @@ class StillsWriter:
     and range. Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, folder: Path, names: NumberedFiles = USUAL_NAMES) -> None:
-        """Begin the folder. Raises OutputError when the place cannot be written or holds other files."""
+    def __init__(self, folder: Path, names: NumberedFiles = USUAL_NAMES, *, part: Part | None = None) -> None:
+        """Begin the folder. part: of the clip that the pictures show, which they then say themselves; None = all of it.
+
+        Raises OutputError when the place cannot be written or holds other files.
+        """
         self.path = folder
+        self._note = "" if part is None else f"vfx-matte: {part.note}"
         self._names = names
         self._encoder: av.VideoCodecContext | None = None
         self._next = 0
@@ -239,7 +248,7 @@ class StillsWriter:
     def _save(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         for packet in packets:
             assert packet.pts is not None
-            (self._folder.part / self._names.name(packet.pts)).write_bytes(_marked(bytes(packet)))
+            (self._folder.part / self._names.name(packet.pts)).write_bytes(_marked(bytes(packet), self._note))
 
     def _finish(self) -> None:
         try:
@@ -270,11 +279,44 @@ def written_stills(folder: Path, names: NumberedFiles = USUAL_NAMES) -> list[int
     return sorted(index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None)
 
 
-def _marked(png: bytes) -> bytes:
-    """A PNG file with a tEXt chunk that says what wrote it, after the header (PNG specification, 11.3.3.2)."""
-    chunk = b"tEXt" + _MARK
-    length, checksum = (len(chunk) - 4).to_bytes(4, "big"), zlib.crc32(chunk).to_bytes(4, "big")
-    return png[:_HEADER_BYTES] + length + chunk + checksum + png[_HEADER_BYTES:]
+def save_still(path: Path, picture: Picture) -> None:
+    """Write one picture as a PNG file, as StillsWriter does. path: an open temporary place. Raises OutputError."""
+    try:
+        frame = _png_frame(picture)
+        frame.pts, frame.time_base = 0, Fraction(1)
+        encoder = _png_encoder(frame, picture.color)
+        (packet,) = (*encoder.encode(frame), *encoder.encode(None))
+        path.write_bytes(_marked(bytes(packet)))
+    except (av.FFmpegError, OSError) as error:
+        raise output_error(path, error) from error
+
+
+def is_same_still(path: Path, picture: Picture) -> bool:
+    """Whether a PNG file holds the samples that `save_still` was given."""
+    with open_input(path) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(video=0)]
+    wanted = _png_frame(picture)
+    return len(frames) == 1 and np.array_equal(frames[0], wanted.to_ndarray())
+
+
+def part_noted_on(folder: Path) -> tuple[int, int] | None:
+    """The numbers of the first and the last frame of the source that a folder of PNG files says it holds; None = all."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".png" and _is_marked(path):
+            with path.open("rb") as file:
+                head = file.read(_NOTE_WITHIN)
+            found = _NOTE_CHUNK.search(head)
+            return None if found is None else numbers_in(found[1].decode("latin-1"))
+    return None
+
+
+def _marked(png: bytes, note: str = "") -> bytes:
+    """A PNG file with a tEXt chunk that says what wrote it, after the header (PNG specification, 11.3.3.2), and a note's."""
+    texts = [_MARK, *([b"Comment\0" + note.encode("latin-1")] if note else [])]
+    chunks = b""
+    for chunk in (b"tEXt" + text for text in texts):
+        chunks += (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    return png[:_HEADER_BYTES] + chunks + png[_HEADER_BYTES:]
 
 
 def _is_marked(path: Path) -> bool:

@@ -19,11 +19,13 @@ from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.left_out import left_out_of
 from vfx_matte.media.numbered_files import NumberedFiles, names_in
+from vfx_matte.media.part import part_noted_in, part_of
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, probe
 from vfx_matte.media.read import open_clip
 from vfx_matte.media.sequence_files import is_sequence
 from vfx_matte.media.sound import SoundTrack, trimmed
+from vfx_matte.media.soundcut import UNCUT, SoundCut
 from vfx_matte.media.stills import written_stills
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
@@ -94,11 +96,14 @@ class _Found:
 def expectation_of(source: ClipInfo, *, tracks: Sequence[SoundTrack] | None = None) -> Expectation:
     """What an output of `source` must show.
 
-    tracks: the sound that was written; None reads the source's sound packets from its file.
+    source: of a part of a clip where only that was rendered. tracks: the sound that was written; None reads the source's sound
+    packets from its file.
     """
     times = tuple(time.start - source.origin for time in source.timeline)
-    sound = tuple(tracks) if tracks is not None else tuple(_sound_of(source.path, origin=source.origin) if source.audio else ())
-    return Expectation(times, sound, source.color, source.sample_aspect, (source.width, source.height))
+    if tracks is None:
+        part = SoundCut.of(source.part, source.origin)
+        tracks = _sound_of(source.path, origin=source.origin, part=part) if source.audio else ()
+    return Expectation(times, tuple(tracks), source.color, source.sample_aspect, (source.width, source.height))
 
 
 def verify_output(output: Path, expected: Expectation, *, thorough: bool = True, notify: Notify) -> VerifyReport:
@@ -125,16 +130,36 @@ def verify_output(output: Path, expected: Expectation, *, thorough: bool = True,
 
 
 def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
-    """Compare an output with its source, thoroughly. Raises MediaError when either cannot be read.
+    """Compare an output with its source, or with the part of it that it says it holds, thoroughly.
 
+    Raises MediaError when either cannot be read.
     An image sequence has no rate of its own and is taken at the output's, so that only its frame count is compared.
     """
-    expected = expectation_of(open_clip(source, notify=notify).info)
+    info, checks = open_clip(source, notify=notify).info, list[Check]()
+    with open_input(output) as container:
+        noted = part_noted_in(container)
+    if noted is not None:
+        info, check = noted_part(info, noted)
+        checks.append(check)
+    expected = expectation_of(info)
     if is_sequence(source):
         shown = probe(output, notify=notify)
         times = tuple(time.start - shown.origin for time in shown.timeline)
         expected = replace(expected, times=(*times, *expected.times[len(times) :])[: len(expected.times)])
-    return verify_output(output, expected, notify=notify)
+    report = verify_output(output, expected, notify=notify)
+    return replace(report, checks=(*checks, *report.checks))
+
+
+def noted_part(info: ClipInfo, noted: tuple[int, int]) -> tuple[ClipInfo, Check]:
+    """The part of a clip that an output says it holds, and whether the clip has it; the whole clip when it has not.
+
+    noted: numbers of the first and the last frame.
+    """
+    first, last = (info.timeline.index_of(number) for number in noted)
+    text = f"frames {noted[0]} to {noted[1]} of the source"
+    if not 0 <= first <= last < len(info.timeline):
+        return info, Check("part", False, f"{text}, which has {info.timeline.numbers_text}")
+    return part_of(info, first, last + 1, notify=lambda _: None), Check("part", True, text)
 
 
 def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) -> VerifyReport:
@@ -171,8 +196,8 @@ def _read_with_pyav(path: Path, *, notify: Notify) -> _Found:
     return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout, info.codec, left_out)
 
 
-def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
-    """Times and checksums of the audible packets of every sound track of a file."""
+def _sound_of(path: Path, *, origin: Fraction, part: SoundCut = UNCUT) -> list[SoundTrack]:
+    """Times and checksums of the audible packets of every sound track of a file. part: what of it counts."""
     with open_input(path) as container:
         streams = list(container.streams.audio)
         tracks = {stream.index: SoundTrack(stream.index, copied=True, codec=codec_name(stream)) for stream in streams}
@@ -184,10 +209,12 @@ def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
             index, time = packet.stream.index, packet.pts * packet.time_base - origin
             hidden, cut = trimmed(packet)
             begin = begins.setdefault(index, time + hidden)
-            if packet.is_discard:
-                continue
             track = tracks[index]
-            track.add(packet, time)
+            heard = None if packet.is_discard else part.heard(packet, time, track.codec)
+            if heard is None:
+                continue
+            time = (heard.pts or 0) * packet.time_base - origin
+            track.add(heard, time)
             start, end = track.span
             length = end - time
             longest[index] = max(longest.get(index, length), length)
@@ -195,6 +222,9 @@ def _sound_of(path: Path, *, origin: Fraction) -> list[SoundTrack]:
             track.heard = (max(begin, start), time + min(length, longest[index] - cut))
     for track in tracks.values():
         track.finish()
+        if part and track.start is not None:
+            track.start, track.end = part.clamped(*track.span)
+            track.heard = track.heard and part.clamped(*track.heard)
     return [track for track in tracks.values() if track.start is not None]
 
 

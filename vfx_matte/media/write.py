@@ -92,7 +92,7 @@ class VideoWriter:
             if sound and source.audio:
                 self._sound = SoundCopier(source, self._output, plan.container, name=path.name, notify=notify)
             audible = {track.index for track in source.audio if track.start is not None}
-            note_left_out(self._output, audible - {track.source_index for track in self.tracks})
+            note_left_out(self._output, audible - {track.source_index for track in self.tracks}, part=source.part)
             if source.chapters:
                 put_chapters(self._output, source.chapters, shift=source.origin)
             if source.other_streams:

@@ -14,11 +14,12 @@ from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
 from vfx_matte.first_mask.graph_cut import grab_cut
 from vfx_matte.masks import Palette
 from vfx_matte.media.changes import suspected_changes
-from vfx_matte.media.layers import is_layers, verify_layers
+from vfx_matte.media.layers import is_layers, part_noted_in_layers, verify_layers
 from vfx_matte.media.numbered_files import EXR, is_numbered, names_in
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import Frame, describe_rate, open_clip
-from vfx_matte.media.verify import VerifyReport, verify_clip, verify_stills
+from vfx_matte.media.stills import part_noted_on
+from vfx_matte.media.verify import Check, VerifyReport, noted_part, verify_clip, verify_stills
 from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
@@ -97,6 +98,7 @@ def interval_rows(info: ClipInfo) -> list[tuple[str, int]]:
 def clip_json(info: ClipInfo) -> str:
     """Everything about a clip as JSON; exact numbers are fractions in text, e.g. "1001/30000"."""
     facts = asdict(replace(info, files=None))
+    del facts["part"]  # a file is a whole clip
     facts["timeline"] = info.timeline.to_json()
     facts["frame_count"] = len(info.timeline)
     facts["first_number"] = info.timeline.first_number
@@ -132,9 +134,14 @@ def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyRepo
     """
     folder = output.parent if is_numbered(output) and not output.exists() and output.parent.is_dir() else output
     if folder.is_dir():
-        count = len(open_clip(source, notify=reporter.notify).info.timeline)
+        info, checks = open_clip(source, notify=reporter.notify).info, list[Check]()
         is_exr = is_layers(output) or (names_in(folder) is None and names_in(folder, EXR) is not None)
-        return verify_layers(folder, None, count) if is_exr else verify_stills(folder, count)
+        if noted := part_noted_in_layers(folder) if is_exr else part_noted_on(folder):
+            info, check = noted_part(info, noted)
+            checks.append(check)
+        count = len(info.timeline)
+        report = verify_layers(folder, None, count) if is_exr else verify_stills(folder, count)
+        return replace(report, checks=(*checks, *report.checks))
     return verify_clip(output, source, notify=reporter.notify)
 
 

@@ -52,14 +52,17 @@ class KeyCheck:
         return f"{found}; {other}vfx-matte alpha, which needs no key"
 
 
-def choose_key(clip: SegmentedClip, key: str, look: Look, *, reporter: Reporter) -> RGB:
+def choose_key(clip: SegmentedClip, key: str, look: Look, *, is_checked: bool = True, reporter: Reporter) -> RGB:
     """The key colour that is meant: a name, #rrggbb, or "auto" for the one farthest from the subject's colours.
 
+    is_checked: whether the subject is looked at where a colour is given, which takes a dozen frames.
     Says which one auto chose, and warns when the subject contains the key. Raises UsageError for an unknown colour, and for
     auto when no mask shows a subject.
     """
     is_auto = key.strip().lower() == "auto"
     given = None if is_auto else parse_color(key)
+    if given is not None and not is_checked:
+        return given
     subjects = subject_samples(clip, look)
     if given is not None and not subjects:
         return given

@@ -47,6 +47,11 @@ class Mattes:
         """Whether `of` looks at the picture; where it does not, nothing has to be decoded."""
         return self._look.edges.needs_picture or self._look.stabilize > 0
 
+    @property
+    def memory(self) -> int:
+        """How many frames before one have to be made, in order, for it to come out as in a render of the whole clip."""
+        return self._stabilizer.memory
+
     def of(self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None = None) -> Matte:
         """Alpha of the chosen objects on one frame, on the look's device; frames come in order, and a held one is made once.
 

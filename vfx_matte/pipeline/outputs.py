@@ -8,7 +8,7 @@ before the last frame is in all of them and it is verified; one that fails is ke
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +21,7 @@ from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.numbered_files import USUAL_NAMES, NumberedFiles
+from vfx_matte.media.part import part_of
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.read import ClipReader, Frame
 from vfx_matte.media.sound import SoundTrack
@@ -86,6 +87,8 @@ class PlannedOutput:
     sound: whether it gets the clip's.
     moves: whether it may change while a frame of the clip is held; otherwise a held frame is composed once.
     more_checks: of a finished file, beyond what is verified of every output; it raises MediaError as that does.
+    check: raises UsageError for a place where it would replace what it is made of.
+    memory: how many frames before one it depends on; `precede` is told these before a part of the clip is composed.
     """
 
     path: Path
@@ -97,6 +100,9 @@ class PlannedOutput:
     sound: bool = True
     more_checks: Callable[[Path], Sequence[Check]] | None = None
     names: NumberedFiles = USUAL_NAMES
+    check: Callable[[Path], None] = lambda _: None
+    memory: int = 0
+    precede: Callable[[Shot], None] = lambda _: None
 
     @property
     def encoding(self) -> str:
@@ -104,18 +110,24 @@ class PlannedOutput:
         return "PNG files" if self.plan is None else self.plan.describe()
 
 
-def write_outputs(clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporter: Reporter) -> list[RenderResult]:
+def write_outputs(
+    clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporter: Reporter, *, span: tuple[int, int] | None = None
+) -> list[RenderResult]:
     """Make files side by side, then verify each in the fast form. Raises OutputError, MediaError or VerifyError.
 
-    A failure leaves earlier files of these names as they are; a file that differs from what it should be is kept as
-    NAME.failed-verification beside them.
+    span: the half-open range of frames that is made, None = all. A failure leaves earlier files of these names as they are; a
+    file that differs from what it should be is kept as NAME.failed-verification beside them.
     """
-    started, count = clock.monotonic(), len(clip.info.timeline)
+    started = clock.monotonic()
+    start, stop = span or (0, len(clip.info.timeline))
+    info, count = part_of(clip.info, start, stop, notify=reporter.notify), stop - start
     clip.store.check_masks()
-    every = shots(clip, decode=any(one.decodes for one in outputs))
-    made, empty = _made(clip.info, every, outputs, clip.check_unchanged, reporter)
+    every = composed(clip, outputs, start, stop)
+    made, empty = _made(info, every, outputs, clip.check_unchanged, reporter)
     for one, (_, tracks) in zip(outputs, made, strict=True):
         facts: dict[str, str | bool] = {"encoding": one.encoding}
+        if info.part is not None:
+            facts["frames"] = info.part.note
         if one.plan is not None:
             facts["sound"] = bool(tracks)
         clip.record(one.path, one.label, facts, reporter)
@@ -140,19 +152,43 @@ def write_source(
     started, info = clock.monotonic(), reader.info
     output = PlannedOutput(path=path, plan=plan, label="source", compose=_opaque, sound=sound, more_checks=more_checks)
     every = (Shot(frame.index, frame.time, None, frame, frame.index) for frame in reader.frames())
-    ((report, _),), _ = _made(info, every, [output], reader.check_unchanged, reporter)
+    ((report, _),), _ = _made(info, _composed(every, [output]), [output], reader.check_unchanged, reporter)
     return RenderResult(path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started)
 
 
-def shots(clip: SegmentedClip, *, decode: bool) -> Generator[Shot, None, None]:
-    """Every frame of a clip; its pictures only when they are decoded, in a thread of their own."""
+def shots(clip: SegmentedClip, *, decode: bool, start: int = 0, stop: int | None = None) -> Generator[Shot, None, None]:
+    """Frames [start, stop) of a clip; their pictures only when they are decoded, in a thread of their own."""
+    stop = len(clip.info.timeline) if stop is None else stop
     if not decode:
-        for index, time in enumerate(clip.info.timeline):
-            yield Shot(index, time, clip.mask(index), None, clip.shows(index))
+        for index in range(start, stop):
+            yield Shot(index, clip.info.timeline[index], clip.mask(index), None, clip.shows(index))
         return
-    with closing(ahead(clip.reader.frames())) as frames:
+    with closing(ahead(clip.reader.frames(start, stop))) as frames:
         for frame in frames:
             yield Shot(frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index))
+
+
+Composed = tuple[list[Picture], FrameTime, bool]
+"""The picture of every output, the frame's time, and whether it has a mask."""
+
+
+def composed(clip: SegmentedClip, outputs: Sequence[PlannedOutput], start: int, stop: int) -> Generator[Composed, None, None]:
+    """What the outputs show of frames [start, stop), to the bit as when all of the clip is made."""
+    first = earliest(clip, start, memory=max(one.memory for one in outputs))
+    every = shots(clip, decode=any(one.decodes for one in outputs), start=first, stop=stop)
+    with closing(every):
+        for _, shot in zip(range(first, start), every, strict=False):
+            for one in outputs:
+                one.precede(shot)
+        yield from _composed(every, outputs)
+
+
+def earliest(clip: SegmentedClip, start: int, *, memory: int) -> int:
+    """The frame from which mattes are made for that of `start` to be as in the whole; one without a mask ends it."""
+    known, first = set(clip.mask_frames) if memory else set[int](), start
+    while first > max(0, start - memory) and first - 1 in known:
+        first -= 1
+    return first
 
 
 def keep_verified(place: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]) -> VerifyReport:
@@ -183,7 +219,7 @@ def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
 
 def _made(
     info: ClipInfo,
-    every: Generator[Shot, None, None],
+    every: Generator[Composed, None, None],
     outputs: Sequence[PlannedOutput],
     check_unchanged: Callable[[], None],
     reporter: Reporter,
@@ -214,13 +250,13 @@ def _place(output: PlannedOutput) -> AtomicFile | AtomicFolder:
 
 
 def _written(
-    info: ClipInfo, every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
+    info: ClipInfo, every: Generator[Composed, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
 ) -> tuple[list[list[SoundTrack]], int]:
     """Write every frame into every output. The sound of each, and the number of frames that had no mask."""
     writers: list[VideoWriter | StillsWriter] = []
     label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
     with ExitStack() as stack:
-        made = stack.enter_context(closing(ahead(_composed(every, outputs))))
+        made = stack.enter_context(closing(ahead(every)))
         for one in outputs:
             writers.append(_writer(info, one, reporter))
             stack.enter_context(writers[-1])
@@ -233,9 +269,7 @@ def _written(
     return [writer.tracks for writer in writers], empty
 
 
-def _composed(
-    every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]
-) -> Iterator[tuple[list[Picture], FrameTime, bool]]:
+def _composed(every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]) -> Generator[Composed, None, None]:
     pictures: list[Picture] = []
     held: int | None = None
     with closing(every):
@@ -256,7 +290,7 @@ def _opaque(shot: Shot) -> Picture:
 
 def _writer(info: ClipInfo, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
     if output.plan is None:
-        return StillsWriter(output.path, output.names)
+        return StillsWriter(output.path, output.names, part=info.part)
     return VideoWriter(output.path, output.plan, source=info, sound=output.sound, notify=reporter.notify)
 
 

@@ -67,6 +67,23 @@ class SourceClip:
             self.notify(line)
         return index
 
+    def frame_range(self, start: int | Fraction | None, stop: int | Fraction | None) -> tuple[int, int]:
+        """The half-open range of frames between two positions as of `frame_index`; None is the clip's own begin or end.
+
+        Raises UsageError when there is no frame between them.
+        """
+        timeline = self.info.timeline
+        first = 0 if start is None else self.frame_index(start)
+        last_number = timeline.number(len(timeline))
+        at_end = stop in (None, last_number) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
+        last = len(timeline) if stop is None or at_end else self.frame_index(stop)
+        if first >= last:
+            raise UsageError(
+                f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this clip",
+                hint=f"it has frames {timeline.numbers_text}",
+            )
+        return first, last
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentedClip:
@@ -272,8 +289,13 @@ def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: 
         raise UsageError(f"contact sheet {str(path)!r} is not a PNG", hint=f"give a name that ends in .png with {option}")
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
+    refuse_reference(clip, path, option=option)
+    return path
+
+
+def refuse_reference(clip: SegmentedClip, path: Path, *, option: str = "-o") -> None:
+    """Raise UsageError when a picture at `path` would replace a mask that the clip was segmented by. option: what names it."""
     if path.is_file():
         digest = ReferenceRecord.of(path, {}).sha256
         if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
             raise UsageError(f"output {str(path)!r} would replace a reference mask", hint=f"choose another place with {option}")
-    return path

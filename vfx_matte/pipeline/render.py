@@ -9,7 +9,7 @@ Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,8 @@ from vfx_matte.pipeline.delivery import EncodeOptions, deliver, encode_plan, mas
 from vfx_matte.pipeline.key import choose_key
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
-from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, Shot, write_outputs
+from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, Shot
+from vfx_matte.pipeline.part import WHOLE, Selection, rendered, split_place
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.refine import Despill, EdgeOptions, fill_hidden, refine_objects
@@ -46,6 +47,7 @@ __all__ = [
     "Look",
     "Planner",
     "RenderResult",
+    "Selection",
     "render_alpha",
     "render_greenback",
     "render_maskvideos",
@@ -64,14 +66,20 @@ def render_greenback(
     background: str = "",
     look: Look = Look(),
     encode: EncodeOptions = EncodeOptions(),
+    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Put the subject over a key colour, or over a background. Arguments are those of `Planner.greenback`.
 
     Returns the verified result. Raises UsageError, OutputError or VerifyError.
     """
-    planned = Planner(clip, reporter).greenback(output, key=key, background=background, look=look, encode=encode)
-    return write_outputs(clip, [planned], reporter)[0]
+    is_checked = selection.frame is None
+
+    def make(first: int, place: Path | None) -> list[PlannedOutput]:
+        planner = Planner(clip, reporter, first=first)
+        return [planner.greenback(place, key=key, background=background, is_checked=is_checked, look=look, encode=encode)]
+
+    return rendered(clip, make, output, selection, reporter)[0]
 
 
 def render_alpha(
@@ -82,16 +90,19 @@ def render_alpha(
     keep_background: bool = False,
     look: Look = Look(),
     encode: EncodeOptions = EncodeOptions(),
+    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder.
 
     keep_background: see `Planner.alpha`.
     """
-    planned = Planner(clip, reporter).alpha(
-        output, premultiplied=premultiplied, keep_background=keep_background, look=look, encode=encode
-    )
-    return write_outputs(clip, [planned], reporter)[0]
+
+    def make(first: int, place: Path | None) -> list[PlannedOutput]:
+        planner = Planner(clip, reporter, first=first)
+        return [planner.alpha(place, premultiplied=premultiplied, keep_background=keep_background, look=look, encode=encode)]
+
+    return rendered(clip, make, output, selection, reporter)[0]
 
 
 def render_overlay(
@@ -101,11 +112,15 @@ def render_overlay(
     alpha: float = 0.5,
     look: Look = Look(),
     encode: EncodeOptions = EncodeOptions(),
+    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Tint every object with its colour, to look at what was segmented."""
-    planned = Planner(clip, reporter).overlay(output, alpha=alpha, look=look, encode=encode)
-    return write_outputs(clip, [planned], reporter)[0]
+
+    def make(first: int, place: Path | None) -> list[PlannedOutput]:
+        return [Planner(clip, reporter, first=first).overlay(place, alpha=alpha, look=look, encode=encode)]
+
+    return rendered(clip, make, output, selection, reporter)[0]
 
 
 def render_maskvideos(
@@ -116,6 +131,7 @@ def render_maskvideos(
     each_object: bool = False,
     look: Look = Look(),
     encode: EncodeOptions = EncodeOptions(),
+    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> list[RenderResult]:
     """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N.
@@ -125,24 +141,31 @@ def render_maskvideos(
     """
     shown = () if each_object else chosen_objects(clip, look)
     asked, style = style, mask_style(style, encode=encode, objects=shown)
-    path, encode = _deliver("maskvideo", clip, output, "maskvideo.mkv", encode, reporter=reporter)
+    _, place = split_place(output, selection)
+    path, encode = _deliver("maskvideo", clip, place, "maskvideo.mkv", encode, reporter=reporter)
     if is_layers(path):
-        from vfx_matte.pipeline.layers import render_layers  # it is made of what is here
+        from vfx_matte.pipeline.layers import check_style, render_layers  # it is made of what is here
 
-        layers = render_layers(clip, output=path, style=asked, look=look, start_number=encode.start_number, reporter=reporter)
-        return [layers]
-    planner = Planner(clip, reporter)
-    if not each_object:
-        planned = [planner.maskvideo(path, style=style, look=look, encode=encode)]
-    else:
-        planned = [
-            planner.maskvideo(
-                _of_object(path, object_id),
-                style=style, look=replace(look, objects=(object_id,)), encode=encode,
-            )
-            for object_id in chosen_objects(clip, look)
-        ]  # fmt: skip
-    return write_outputs(clip, planned, reporter)
+        if selection.frame is None:
+            span = selection.span(clip, reporter)
+            number = encode.start_number
+            return [render_layers(clip, output=path, style=asked, look=look, start_number=number, span=span, reporter=reporter)]
+        check_style(asked)
+        path, style = path.with_suffix(PNG), "luma"  # all objects together, as R, G, B and A of the file show them
+    singles = chosen_objects(clip, look) if each_object else ()
+
+    def make(first: int, _: Path | None) -> list[PlannedOutput]:
+        planner = Planner(clip, reporter, first=first)
+        if not each_object:
+            return [planner.maskvideo(path, style=style, look=look, encode=encode)]
+        return [
+            planner.maskvideo(_of_object(path, one), style=style, look=replace(look, objects=(one,)), encode=encode)
+            for one in singles
+        ]
+
+    return rendered(
+        clip, make, output, selection, reporter, named=lambda name: [_of_object(name, one) for one in singles] or [name]
+    )
 
 
 class Planner:
@@ -151,17 +174,27 @@ class Planner:
     Every method raises UsageError for a request that cannot be met.
     """
 
-    def __init__(self, clip: SegmentedClip, reporter: Reporter) -> None:
+    def __init__(self, clip: SegmentedClip, reporter: Reporter, *, first: int = 0) -> None:
+        """first: index of the frame that outputs begin with; numbered files begin with its number."""
         self._clip, self._reporter = clip, reporter
+        timeline = clip.info.timeline
+        self._numbered = replace(clip.info, timeline=replace(timeline, first_number=timeline.number(first)))
         self._mattes: dict[Look, Mattes] = {}
 
     def greenback(
-        self, output: Path | None, *, key: str = "green", background: str = "", look: Look, encode: EncodeOptions
+        self,
+        output: Path | None,
+        *,
+        key: str = "green",
+        background: str = "",
+        is_checked: bool = True,
+        look: Look,
+        encode: EncodeOptions,
     ) -> PlannedOutput:
         """The subject over a key colour, or over a background.
 
         key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
-        background: a colour, a picture or a video; empty = the key.
+        background: a colour, a picture or a video; empty = the key. is_checked: see `choose_key`.
         """
         clip, info = self._clip, self._clip.info
         path, encode = _deliver("greenback", clip, output, "greenback.mp4", encode, reporter=self._reporter)
@@ -171,7 +204,7 @@ class Planner:
         mattes = self._of(look)
         look = mattes.look
         flat = background if is_color else "green"  # before a picture no key is seen, so any will do
-        color = parse_color(flat) if background else choose_key(clip, key, look, reporter=self._reporter)
+        color = parse_color(flat) if background else choose_key(clip, key, look, is_checked=is_checked, reporter=self._reporter)
         layout = info.layout if behind is not None else composite.layout_for_color(info.layout, color)
         names = self._names(path, encode)
         plan = self._plan(path, layout, info.color, encode) if names is None else None
@@ -197,7 +230,10 @@ class Planner:
             return composite.over_color(picture, matte, color)
 
         moves = backdrop is not None and backdrop.moves
-        return self._planned(path, plan, names, label="green screen", compose=compose, moves=moves, sound=encode.sound)
+        return self._planned(
+            path, plan, names, label="green screen", compose=compose, moves=moves, sound=encode.sound,
+            look=look, mattes=[mattes], background=behind,
+        )  # fmt: skip
 
     def alpha(
         self,
@@ -234,7 +270,7 @@ class Planner:
                 picture = fill_hidden(picture, shown)
             return composite.with_alpha(picture, shown, premultiplied=premultiplied)
 
-        return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound)
+        return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound, look=look, mattes=[mattes])
 
     def overlay(self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions) -> PlannedOutput:
         """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
@@ -254,7 +290,7 @@ class Planner:
             picture = composite.over_black(shot.picture, shot.alpha)
             return composite.overlay(picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
 
-        return self._planned(path, plan, names, label="overlay", compose=compose, sound=encode.sound)
+        return self._planned(path, plan, names, label="overlay", compose=compose, sound=encode.sound, look=look)
 
     def maskvideo(self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions) -> PlannedOutput:
         """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in each channel, as
@@ -284,7 +320,9 @@ class Planner:
                 return composite.painted(composite.seen_ids(ids, shot.alpha), clip.palette)
 
             decodes = may_hide(info)
-            return self._planned(path, plan, names, label="mask video", compose=painted, decodes=decodes, sound=encode.sound)
+            return self._planned(
+                path, plan, names, label="mask video", compose=painted, decodes=decodes, sound=encode.sound, look=look
+            )
         together = self._of(look)
         plan = self._plan(path, layout, color, encode) if names is None else None
         if plan is not None:
@@ -299,13 +337,16 @@ class Planner:
             return composite.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
 
         decodes = together.needs_picture or may_hide(info)
-        return self._planned(path, plan, names, label="mask video", compose=compose, decodes=decodes, sound=encode.sound)
+        return self._planned(
+            path, plan, names, label="mask video", compose=compose, decodes=decodes, sound=encode.sound,
+            look=look, mattes=[together] if style == "luma" else list(single.values()),
+        )  # fmt: skip
 
     def _names(self, path: Path, encode: EncodeOptions, *, folders: bool = False) -> NumberedFiles | None:
         """How the files of an output are numbered; None when it is one file. folders: a folder's name is enough."""
         if not ((folders and is_folder(path)) or (is_numbered(path) and path.suffix.lower() == PNG)):
             return None
-        return numbered_files(path, self._clip.info, encode.start_number)[1]
+        return numbered_files(path, self._numbered, encode.start_number)[1]
 
     def _planned(
         self,
@@ -318,11 +359,19 @@ class Planner:
         decodes: bool = True,
         moves: bool = False,
         sound: bool,
+        look: Look,
+        mattes: Sequence[Mattes] = (),
+        background: Path | None = None,
     ) -> PlannedOutput:
+        def precede(shot: Shot) -> None:
+            for one in mattes:
+                one.of(shot.index, shot.mask, shot.image)
+
         folder = path if names is None else numbered_files(path, self._clip.info)[0]
         return PlannedOutput(
             path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves, sound=sound,
-            names=names or USUAL_NAMES,
+            names=names or USUAL_NAMES, memory=max((one.memory for one in mattes), default=0), precede=precede,
+            check=lambda place: check_request(self._clip, place, look, background=background),
         )  # fmt: skip
 
     def _of(self, look: Look) -> Mattes:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte.blas_threads import one_blas_thread
-from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
+from vfx_matte.errors import MaskError, OutputError, WorkspaceError
 from vfx_matte.mask_reading import MaskPicture, MaskReading, understand_references
 from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
 from vfx_matte.media.read import ClipReader
@@ -147,7 +147,7 @@ def segment_clip(
     Raises MaskError, UsageError, WorkspaceError, PropagatorError, MediaError or OutputError; finished frames stay on disk.
     """
     began = clock.monotonic()
-    first, last = _resolve(clip, start, stop)
+    first, last = clip.frame_range(start, stop)
     references = _load_references(clip, files, first=first, reporter=reporter)
     objects = references.objects
     if expected_objects is not None and expected_objects != len(objects):
@@ -210,7 +210,7 @@ def understand(
     clip: SourceClip, files: ReferenceFiles, *, start: int | Fraction | None = None, reporter: Reporter
 ) -> list[tuple[int, str, str, int, str, int]]:
     """How mask files are understood: rows of (frame number, file, kind, object id, colour, pixels)."""
-    first, _ = _resolve(clip, start, None)
+    first, _ = clip.frame_range(start, None)
     references = _load_references(clip, files, first=first, reporter=reporter)
     return [
         (
@@ -258,21 +258,6 @@ def _gaps(clip: SourceClip) -> dict[str, str]:
     """What stands for missing numbers, where that is not the picture before."""
     files = clip.info.files
     return {GAPS_SETTING: files.gaps} if files is not None and files.missing and files.gaps != "hold" else {}
-
-
-def _resolve(clip: SourceClip, start: int | Fraction | None, stop: int | Fraction | None) -> tuple[int, int]:
-    """The range of frame indices."""
-    timeline = clip.info.timeline
-    first = 0 if start is None else clip.frame_index(start)
-    last_number = timeline.number(len(timeline))
-    at_end = stop in (None, last_number) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
-    last = len(timeline) if stop is None or at_end else clip.frame_index(stop)
-    if first >= last:
-        raise UsageError(
-            f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this clip",
-            hint=f"it has frames {timeline.numbers_text}",
-        )
-    return first, last
 
 
 def _load_references(clip: SourceClip, files: ReferenceFiles, *, first: int, reporter: Reporter) -> _References:

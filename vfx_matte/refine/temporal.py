@@ -5,6 +5,7 @@ State is one frame: its result, and its picture at the size the motion is measur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import cv2
@@ -33,6 +34,9 @@ SURPRISE = 0.5
 FAINT = 0.05
 """How much the background counts where the motion of the subject is judged."""
 
+_FORGOTTEN_BITS = 40
+"""A share of 2^-40 is none: alpha is computed with 24 bits."""
+
 _EDGE_PX, _FILL_PX, _LOOK_PX, _AROUND_PX, _LEAST_PX = 9, 31, 7, 40, 16  # at the size the motion is measured at
 
 Floats = npt.NDArray[np.float32]
@@ -57,6 +61,11 @@ class Stabilizer:
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise UsageError(f"stabilize is {self.strength}, expected 0 (off) to 1")
+
+    @property
+    def memory(self) -> int:
+        """How many frames before one can still be seen in its result; of an earlier one less than float32 can tell is left."""
+        return math.ceil(_FORGOTTEN_BITS / -math.log2(self.strength * LARGEST_SHARE)) if self.strength else 0
 
     def reset(self) -> None:
         """Forget the frame before: the next one stands for itself."""
