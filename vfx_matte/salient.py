@@ -7,6 +7,8 @@ that is: a car and its smoke. It is a witness beside others, never the judge.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -22,7 +24,11 @@ NETWORK_FILE = "u2netp.onnx"
 TRAINED_SIZE_PX = 320
 """Side of the square that the network was trained at; it takes others, 192 to 256 cost a half to two thirds of the time."""
 
+Features = npt.NDArray[np.float32]
+"""float32 (channels, H, W)."""
+
 _INPUT = "input.1"
+_FEATURE_LAYERS = ("onnx_node!Add_944", "onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 _DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
@@ -41,8 +47,7 @@ class SalientNetwork:
         if not path.is_file():
             raise WeightsError(f"there is no network at {path}", hint="fetch it, or work without it")
         try:
-            # from bytes, not from a path: OpenCV cannot open every path with letters beyond ASCII
-            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
+            self._net = _read(path)
             names = self._net.getUnconnectedOutLayersNames()
             layers = len(self._net.getLayerNames())
         except (OSError, cv2.error) as error:
@@ -65,22 +70,65 @@ class SalientNetwork:
         Raises:
             WeightsError: the network does not give such a map.
         """
-        height, width = image.shape[:2]
-        shrinks = height * width > size * size
+        (found,) = self._forward(image, size, [self._output])
+        return _fitted(found, image)
+
+    def describe(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> tuple[npt.NDArray[np.float32], list[Features]]:
+        """The same map, and what the network sees at every place on the way to it.
+
+        Args:
+            image: as for `probability`.
+            size: as for `probability`.
+
+        Returns:
+            The map, float32 (H, W), and the last layers of the four finest stages of the decoder, finest first: float32
+            (64, S, S) with S = size, size/2, size/4, size/8. Places that look alike to the network have vectors that are near
+            each other.
+
+        Raises:
+            WeightsError: the file is another network, without such layers.
+        """
+        found, *layers = self._forward(image, size, [self._output, *_FEATURE_LAYERS])
+        return _fitted(found, image), [layer[0] for layer in layers]
+
+    def _forward(self, image: Image, size: int, names: list[str]) -> list[npt.NDArray[np.float32]]:
+        """The named layers' outputs, the first of which is the map, (1, 1, S, S)."""
+        shrinks = image.shape[0] * image.shape[1] > size * size
         scaled = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         tensor = scaled.astype(np.float32)
         tensor = (tensor / max(float(tensor.max()), 1.0) - _MEAN) / _DEVIATION
         try:
             self._net.setInput(np.ascontiguousarray(tensor.transpose(2, 0, 1)[None]), _INPUT)
-            output = np.asarray(self._net.forward(self._output))
+            outputs = [np.asarray(one, np.float32) for one in self._net.forward(names)]
         except cv2.error as error:
             raise WeightsError(
                 f"the network cannot be run: {error.err}", hint=f"is it {NETWORK_FILE}? Fetch it again"
             ) from error
-        if output.ndim != 4 or output.shape[:2] != (1, 1):
-            raise WeightsError(f"the network gives an array of shape {output.shape}, expected 1×1×H×W", hint="fetch it again")
-        found = cv2.resize(output[0, 0], (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(np.clip(found, 0, 1), np.float32)
+        if outputs[0].ndim != 4 or outputs[0].shape[:2] != (1, 1):
+            shape = outputs[0].shape
+            raise WeightsError(f"the network gives an array of shape {shape}, expected 1×1×H×W", hint="fetch it again")
+        return outputs
+
+
+def _read(path: Path) -> cv2.dnn.Net:
+    """The network of a file. Raises OSError or cv2.error."""
+    # OpenCV 5 has a second engine, which does not give the layers inside, and its reader of bytes takes that one always;
+    # OpenCV 4 has only the first
+    engine = getattr(cv2.dnn, "ENGINE_CLASSIC", None)
+    if engine is None:
+        return cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
+    if str(path).isascii():
+        return cv2.dnn.readNetFromONNX(str(path), engine)
+    with tempfile.TemporaryDirectory() as folder:  # OpenCV does not open every path with letters beyond ASCII
+        copy = Path(folder) / NETWORK_FILE
+        shutil.copyfile(path, copy)
+        return cv2.dnn.readNetFromONNX(str(copy), engine)
+
+
+def _fitted(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.float32]:
+    """A map of the network, stretched back over the picture."""
+    height, width = image.shape[:2]
+    return np.asarray(np.clip(cv2.resize(found[0, 0], (width, height), interpolation=cv2.INTER_LINEAR), 0, 1), np.float32)
 
 
 def stretched(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -14,15 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.errors import MaskError, UsageError
+from vfx_matte.first_mask.marks import Box, Point
 from vfx_matte.masks import Image, Mask
 
-Point = tuple[int, int]
-"""(x, y) in pixels from the upper left corner."""
-
-Box = tuple[int, int, int, int]
-"""(x, y, width, height) in pixels."""
-
 _WORKING_PIXELS = 500_000
+_WINDOW_SHARE = 0.8  # of the short side: the window round a point
+_ALIKE = 30.0  # distance in 8-bit L*a*b* within which colours are taken for the point's
 _TILE_PX = 256
 _TILE_MARGIN_PX = 16
 _SEED = 2004  # cv2.grabCut starts its colour models with random numbers
@@ -72,6 +69,33 @@ def grab_cut(
         )
     mask: Mask = np.zeros((height, width), np.uint8)
     mask[top:bottom, left:right] = cut
+    return mask
+
+
+def cut_near(image: Image, x: int, y: int) -> Mask:
+    """Cut out what is at a point, from its colours.
+
+    image: uint8 (H, W, 3) R'G'B'. Returns uint8 (H, W): 1 = object, 0 = background; only a window round the point is looked at.
+    """
+    height, width = image.shape[:2]
+    reach = max(16, round(_WINDOW_SHARE * min(height, width) / 2))
+    left, top = max(0, x - reach), max(0, y - reach)
+    window = np.ascontiguousarray(image[top : y + reach, left : x + reach, ::-1])
+    lab = cv2.cvtColor(window, cv2.COLOR_BGR2LAB).astype(np.float32)
+    radius = max(2, round(min(height, width) / 200))
+    at = np.zeros(window.shape[:2], np.uint8)
+    cv2.circle(at, (x - left, y - top), radius, 1, cv2.FILLED)
+    is_alike = np.linalg.norm(lab - lab[at > 0].mean(0), axis=-1) < _ALIKE
+    hints = np.where(is_alike, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    # the window's edge is background, but for the picture's own edge
+    hints[:2, :] = cv2.GC_BGD if top > 0 else hints[:2, :]
+    hints[:, :2] = cv2.GC_BGD if left > 0 else hints[:, :2]
+    hints[-2:, :] = cv2.GC_BGD if y + reach < height else hints[-2:, :]
+    hints[:, -2:] = cv2.GC_BGD if x + reach < width else hints[:, -2:]
+    hints[at > 0] = cv2.GC_FGD
+    two_sided = (hints & 1 == 0).any()
+    mask: Mask = np.zeros((height, width), np.uint8)
+    mask[top : y + reach, left : x + reach] = _cut(window, hints, 5) if two_sided else 1
     return mask
 
 

@@ -1,0 +1,164 @@
+"""What a click changes: its own place, and what looks like it near by. Takes log odds and marks, gives corrected log odds.
+
+A Gaussian process over the picture (Rasmussen, Williams: "Gaussian Processes for Machine Learning", 2006, chapter 2): the
+correction is a sum of bumps round the marks, just high enough that the log odds at each mark say what it says. A bump falls off
+with the distance and with the difference between what the network sees at two places (its decoder's features), so that it ends
+where the thing that was clicked ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.first_mask.marks import Click
+from vfx_matte.first_mask.witnesses import Crop
+from vfx_matte.masks import Image
+from vfx_matte.salient import Features
+
+LogOdds = npt.NDArray[np.float32]
+"""float32 (H, W): log(p / (1 − p)); above 0 is the object."""
+
+MARGIN = 3.0
+"""Log odds that a mark gets at least: 95 %."""
+
+MOST_ODDS = 3.9
+"""Log odds that witnesses are believed up to: 98 %."""
+
+_GRID_PX = 256
+_COLOUR_BLUR_PX = 1.0
+# Fitted on the development sequences' first and middle frames, looked at again on their quarter frames: bench/first_mask.py.
+_ALIKE = 2.0  # standard deviation of the bump over features, each stage of which has a total variance of 1
+_REACH = 0.3  # standard deviation of the bump over places, in √area of the mask
+_NOISE = 0.05
+
+
+class FeatureMap:
+    """What places of a crop look like: the network's features and the colours, each stage scaled to a total variance of 1.
+
+    Args:
+        crop: the crop.
+        features: float32 (64, S, S) of several stages.
+        lab: float32 (H, W, 3), the whole picture in L*a*b*.
+    """
+
+    def __init__(self, crop: Crop, features: Sequence[Features], lab: npt.NDArray[np.float32]) -> None:
+        self.crop = crop
+        blurred = cv2.GaussianBlur(lab[crop.slices], (0, 0), _COLOUR_BLUR_PX)
+        colors = cv2.resize(blurred, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
+        stages = [_on_grid(stage) for stage in features]
+        self._vectors = np.concatenate([_scaled(one) for one in (*stages, colors)], axis=-1).reshape(_GRID_PX**2, -1)
+        self._lengths = np.square(self._vectors).sum(-1)
+
+    def correction(self, marks: Sequence[Click], wanted: npt.NDArray[np.float64], *, scale_px: float) -> LogOdds:
+        """Log odds to be added within the crop.
+
+        Args:
+            marks: N points; those outside the crop count at its edge.
+            wanted: float64 (N,): what should be added at each.
+            scale_px: √area of the mask.
+
+        Returns:
+            float32 of the crop's shape.
+        """
+        rows, columns = np.array([self._place(mark) for mark in marks]).T
+        at = rows * _GRID_PX + columns
+        unlike = self._lengths[:, None] + self._lengths[at] - 2 * (self._vectors @ self._vectors[at].T)
+        across, down = self.crop.width / _GRID_PX, self.crop.height / _GRID_PX
+        grid = np.arange(_GRID_PX, dtype=np.float32)
+        far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, 256, N)
+        far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (256, 1, N)
+        far = (far_across + far_down).reshape(_GRID_PX**2, -1)
+        bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * (_REACH * scale_px) ** 2)).astype(np.float32)
+        heights = np.linalg.solve(bumps[at].astype(np.float64) + _NOISE * np.eye(len(marks)), wanted)
+        found = (bumps @ heights.astype(np.float32)).reshape(_GRID_PX, _GRID_PX)
+        return np.asarray(cv2.resize(found, (self.crop.width, self.crop.height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+    def _place(self, mark: Click) -> tuple[int, int]:
+        """(row, column) of the grid."""
+        across = int((mark.x - self.crop.left + 0.5) * _GRID_PX / self.crop.width)
+        down = int((mark.y - self.crop.top + 0.5) * _GRID_PX / self.crop.height)
+        return min(_GRID_PX - 1, max(0, down)), min(_GRID_PX - 1, max(0, across))
+
+
+def corrected(odds: LogOdds, marks: Sequence[Click], features: FeatureMap, *, scale_px: float) -> LogOdds:
+    """Log odds that say at every mark what the mark says.
+
+    Args:
+        odds: float32 (H, W), as the witnesses left them.
+        marks: clicks, and points along strokes.
+        features: of a crop that holds the object.
+        scale_px: √area of the mask.
+
+    Returns:
+        float32 (H, W); outside the crop as before.
+    """
+    signs = np.array([1.0 if mark.is_object else -1.0 for mark in marks])
+    said = np.array([odds[mark.y, mark.x] for mark in marks], np.float64)
+    # a place that is right already is only held where it is, so that its neighbours' corrections do not turn it
+    wanted = signs * np.maximum(MARGIN, signs * said) - said
+    changed = odds.copy()
+    changed[features.crop.slices] += features.correction(marks, wanted, scale_px=scale_px)
+    return changed
+
+
+def log_odds(probability: npt.NDArray[np.float32]) -> LogOdds:
+    """Log odds of probabilities, between −MOST_ODDS and MOST_ODDS."""
+    least = 1 / (1 + np.exp(MOST_ODDS))
+    inside = np.clip(probability, least, 1 - least)
+    return np.asarray(np.log(inside / (1 - inside)), np.float32)
+
+
+def probability_of(odds: LogOdds) -> npt.NDArray[np.float32]:
+    """The probabilities of log odds."""
+    return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+
+
+def color_odds(image: Image, probability: npt.NDArray[np.float32]) -> LogOdds:
+    """How much likelier the object's colours are than its surroundings', by the histograms of a soft mask.
+
+    Args:
+        image: uint8 (H, W, 3) R'G'B', the object and its surroundings.
+        probability: float32 (H, W).
+
+    Returns:
+        float32 (H, W), −4 … 4.
+    """
+    index = (image >> _DROPPED_BITS).astype(np.int64)
+    bins = (index[..., 0] * _LEVELS + index[..., 1]) * _LEVELS + index[..., 2]
+    inside = _histogram(bins, np.square(probability))
+    outside = _histogram(bins, np.square(1 - probability))
+    ratio = np.log((inside + _SMOOTHING) / (outside + _SMOOTHING))
+    return np.asarray(np.clip(ratio, -4, 4)[bins], np.float32)
+
+
+_DROPPED_BITS = 4
+_LEVELS = 16
+_SMOOTHING = 1e-5
+
+
+def _histogram(bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Shares of the colours, each spread over its neighbours (¼, ½, ¼ along each channel)."""
+    counts = np.bincount(bins.ravel(), weights.ravel(), _LEVELS**3).reshape(_LEVELS, _LEVELS, _LEVELS)
+    for axis in range(3):
+        padded = np.pad(counts, [(1, 1) if one == axis else (0, 0) for one in range(3)])
+        low, middle, high = (np.take(padded, range(start, start + _LEVELS), axis) for start in range(3))
+        counts = 0.25 * low + 0.5 * middle + 0.25 * high
+    flat = counts.ravel()
+    return np.asarray(flat / max(float(flat.sum()), 1e-9), np.float64)
+
+
+def _on_grid(stage: Features) -> npt.NDArray[np.float32]:
+    """(64, S, S) → (256, 256, 64)."""
+    side = (_GRID_PX, _GRID_PX)
+    return np.stack([cv2.resize(channel, side, interpolation=cv2.INTER_LINEAR) for channel in stage], axis=-1)
+
+
+def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Centred, with a total variance of 1 over all channels."""
+    centred = vectors - vectors.mean((0, 1))
+    spread = float(np.sqrt(np.square(centred).sum(-1).mean()))
+    return np.asarray(centred / max(spread, 1e-6), np.float32)

@@ -1,0 +1,279 @@
+"""The steps that every first mask takes. Takes one picture and marks, gives a mask; subclasses say where a mask begins.
+
+Steps:
+    1. a mask begins from the box, the first object mark, or a mask that was there
+    2. every further mark changes it where the mark is: `corrections`
+    3. marks themselves, and the outside of a box, are exactly what they say
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from vfx_matte.errors import UsageError
+from vfx_matte.first_mask.corrections import FeatureMap, LogOdds, corrected, log_odds, probability_of
+from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Probability, Stroke
+from vfx_matte.first_mask.upscale import shrunk, upscaled
+from vfx_matte.first_mask.witnesses import Crop, Region, Witness, box_of, piece_at
+from vfx_matte.masks import Image
+
+WORKING_PIXELS = 420_000
+"""The picture is looked at with at most so many, 854×480; marks and edges are put right at its own size afterwards."""
+
+UNSURE = 0.5
+"""Confidence below which an answer says what would help."""
+
+LEAST_SCALE_PX = 20
+FEATURE_GROWTH = 0.5
+"""The crop in which corrections are computed is the mask's box and this share of it."""
+
+_MARK_SHARE = 200  # a click is a disc of radius short side / this
+_STROKE_STEP_SHARE = 40  # along a stroke, a point every short side / this says what it is
+_MOST_STROKE_POINTS = 60
+_KEPT_SHARE = 0.05  # pieces without a mark are kept from this share of the mask on
+_JUST_IN, _JUST_OUT = np.float32(0.501), np.float32(0.499)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known after some marks, all at the working size."""
+
+    odds: LogOdds
+    """The witnesses' word, before corrections."""
+    mask: Region
+    features: Crop
+    """The crop that corrections are computed in."""
+    scale_px: float
+    """√area of the mask when the witnesses were last heard."""
+    witnesses: tuple[Witness, ...] = ()
+    marks: tuple[Click, ...] = ()
+    within: Crop | None = None
+    """The box: all outside is background."""
+
+
+class Maker(abc.ABC):
+    """First masks of one picture; what was computed for one question is there for the next.
+
+    Args:
+        image: uint8 (H, W, 3) R'G'B'.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._full = image
+        self._image = shrunk(image, WORKING_PIXELS)
+        self._height, self._width = self._image.shape[:2]
+        self._lab = cv2.cvtColor(self._image, cv2.COLOR_RGB2LAB).astype(np.float32)
+        self._radius = max(2, round(min(self._height, self._width) / _MARK_SHARE))
+        self._begun_states: dict[object, State] = {}
+
+    @abc.abstractmethod
+    def subjects(self) -> list[Answer]:
+        """What stands out without any mark; see `FirstMask.subjects`."""
+
+    @abc.abstractmethod
+    def _from_box(self, box: Box) -> State:
+        """The mask of what a box (of the working size) holds."""
+
+    @abc.abstractmethod
+    def _from_click(self, first: Click) -> State:
+        """The mask of what the first object mark is on."""
+
+    def _with_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
+        """What an object mark outside the mask is on joins it, where that can be told."""
+        return state
+
+    @abc.abstractmethod
+    def _features(self, crop: Crop) -> FeatureMap:
+        """What places of a crop look like."""
+
+    @abc.abstractmethod
+    def _judged(self, state: State) -> tuple[float, str]:
+        """(confidence 0 … 1, what would help) of a mask."""
+
+    def answer(self, marks: Marks, previous: Probability | None = None) -> Answer:
+        """The mask of what is marked; see `FirstMask.answer`."""
+        marks.require_inside(width=self._full.shape[1], height=self._full.shape[0])
+        clicks = self._clicks(marks)
+        if previous is None and marks.box is None and not any(click.is_object for click in clicks):
+            raise UsageError("nothing says where the object is", hint="mark the object, or draw a box around it")
+        state, left = self._begun(marks.box, clicks, previous)
+        for click in left:
+            state = self._after(state, click)
+        probability = self._shown(state)
+        full = upscaled(probability, self._image, self._full)
+        self._impress(full, marks, previous)
+        return Answer(full, *self._judged(state))
+
+    def _begun(self, box: Box | None, clicks: Sequence[Click], previous: Probability | None) -> tuple[State, Sequence[Click]]:
+        """The state before the first mark that corrects it, and the marks that do."""
+        if previous is not None:
+            small = cv2.resize(previous, (self._width, self._height), interpolation=cv2.INTER_AREA)
+            return self._from_previous(np.asarray(small, np.float32), clicks), clicks
+        if box is not None:
+            scaled = self._scaled_box(box)
+            if ("box", scaled) not in self._begun_states:
+                self._begun_states["box", scaled] = self._from_box(scaled)
+            return self._begun_states["box", scaled], clicks
+        first = next(click for click in clicks if click.is_object)
+        if ("click", first) not in self._begun_states:
+            self._begun_states["click", first] = self._from_click(first)
+        rest = list(clicks)
+        rest.remove(first)
+        return self._begun_states["click", first], rest
+
+    def _from_previous(self, previous: Probability, clicks: Sequence[Click]) -> State:
+        """A mask that was there: kept where no mark says otherwise."""
+        mask = previous > 0.5
+        if not mask.any():
+            first = next((click for click in clicks if click.is_object), None)
+            if first is None:
+                raise UsageError("the mask to start from is empty", hint="mark the object, or draw a box around it")
+            return self._settled(log_odds(previous), [], at=first)
+        return self._settled(log_odds(previous), [], at=None)
+
+    def _after(self, state: State, click: Click) -> State:
+        """The state after one more mark."""
+        if click.is_object and not state.mask[click.y, click.x]:
+            state = self._with_part(state, click)
+        return self._corrected(state, click)
+
+    def _corrected(self, state: State, click: Click) -> State:
+        """A mark says what is there: the connected change at the mark is taken over, of what else would change nothing is."""
+        marks = (*state.marks, click)
+        crop = state.features
+        if not crop.holds(click.x, click.y, margin=3):
+            reach = LEAST_SCALE_PX
+            crop = Crop(
+                max(0, min(crop.left, click.x - reach)),
+                max(0, min(crop.top, click.y - reach)),
+                min(self._width, max(crop.right, click.x + reach)),
+                min(self._height, max(crop.bottom, click.y + reach)),
+            )
+        odds = corrected(state.odds, marks, self._features(crop), scale_px=state.scale_px)
+        said = self._limited(odds > 0, state.within)
+        spot = self._spot(click)
+        changed = (said & ~state.mask) if click.is_object else (state.mask & ~said)
+        changed |= spot & (state.mask != click.is_object)
+        _, labels = cv2.connectedComponents(changed.astype(np.uint8))
+        mask = state.mask.copy()
+        mask[np.isin(labels, np.unique(labels[spot & changed]))] = click.is_object
+        for mark in marks:
+            mask[self._spot(mark)] = mark.is_object
+        return replace(state, mask=self._limited(mask, state.within), features=crop, marks=marks)
+
+    def _settled(
+        self,
+        odds: LogOdds,
+        heard: Sequence[Witness],
+        *,
+        at: Click | None = None,
+        within: Crop | None = None,
+    ) -> State:
+        """A state from the witnesses' word. at: the piece that is meant; None keeps all of some size."""
+        mask = self._limited(odds > 0, within)
+        mask = large_pieces(mask) if at is None else piece_at(mask, at.x, at.y)
+        if mask.any():
+            box = box_of(mask)
+        elif within is not None:
+            box = (within.left, within.top, within.width, within.height)
+        else:
+            point = at or Click(self._width // 2, self._height // 2)
+            side = self._height // 3
+            box = (point.x - side // 2, point.y - side // 2, side, side)
+        crop = Crop.around(box, FEATURE_GROWTH, width=self._width, height=self._height)
+        scale = max(LEAST_SCALE_PX, math.sqrt(np.count_nonzero(mask)))
+        return State(odds, mask, crop, scale, tuple(heard), within=within)
+
+    def _limited(self, mask: Region, within: Crop | None) -> Region:
+        """Without what lies outside the box."""
+        if within is None:
+            return mask
+        limited = np.zeros_like(mask)
+        limited[within.slices] = mask[within.slices]
+        return limited
+
+    def _wide_enough(self, crop: Crop, mask: Region) -> Crop:
+        """A crop of features that a grown mask fits into."""
+        wanted = Crop.around(box_of(mask), FEATURE_GROWTH, width=self._width, height=self._height)
+        across, down = 0.1 * crop.width, 0.1 * crop.height
+        is_outside = (
+            wanted.left < crop.left - across
+            or wanted.right > crop.right + across
+            or wanted.top < crop.top - down
+            or wanted.bottom > crop.bottom + down
+        )
+        return wanted if is_outside else crop
+
+    def _spot(self, click: Click) -> Region:
+        """The disc that a mark certainly says."""
+        spot = np.zeros((self._height, self._width), np.uint8)
+        cv2.circle(spot, (click.x, click.y), self._radius, 1, cv2.FILLED)
+        return spot.astype(bool)
+
+    def _shown(self, state: State) -> Probability:
+        """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of ½ where they are not."""
+        odds = state.odds
+        if state.marks:
+            odds = corrected(odds, state.marks, self._features(state.features), scale_px=state.scale_px)
+        probability = probability_of(odds)
+        return np.where(state.mask, np.maximum(probability, _JUST_IN), np.minimum(probability, _JUST_OUT))
+
+    def _clicks(self, marks: Marks) -> list[Click]:
+        """Strokes as points along them, then clicks, at the working size."""
+        points: list[Click] = []
+        for stroke in marks.strokes:
+            points += [self._scaled(point) for point in _along(stroke, min(self._full.shape[:2]) / _STROKE_STEP_SHARE)]
+        return points + [self._scaled(click) for click in marks.clicks]
+
+    def _scaled(self, click: Click) -> Click:
+        height, width = self._full.shape[:2]
+        return replace(click, x=click.x * self._width // width, y=click.y * self._height // height)
+
+    def _scaled_box(self, box: Box) -> Box:
+        across, down = self._width / self._full.shape[1], self._height / self._full.shape[0]
+        left, top = math.floor(box[0] * across), math.floor(box[1] * down)
+        right, bottom = math.ceil((box[0] + box[2]) * across), math.ceil((box[1] + box[3]) * down)
+        return left, top, right - left, bottom - top
+
+    def _impress(self, probability: Probability, marks: Marks, previous: Probability | None) -> None:
+        """Marks are exactly what they say, and so is the outside of the box; in place, at the picture's own size."""
+        if marks.box is not None and previous is None:
+            x, y, width, height = marks.box
+            inside = probability[y : y + height, x : x + width].copy()
+            probability[:] = 0
+            probability[y : y + height, x : x + width] = inside
+        radius = max(2, round(min(probability.shape) / _MARK_SHARE))
+        for stroke in marks.strokes:
+            corners = np.array(stroke.points, np.int32).reshape(-1, 1, 2)
+            value = 1.0 if stroke.is_object else 0.0
+            cv2.polylines(probability, [corners], isClosed=False, color=value, thickness=2 * radius + 1)
+        for click in marks.clicks:
+            cv2.circle(probability, (click.x, click.y), radius, 1.0 if click.is_object else 0.0, cv2.FILLED)
+
+
+def _along(stroke: Stroke, step: float) -> list[Click]:
+    """Points along a stroke, `step` px from each other or more, the first corner first."""
+    corners = np.array(stroke.points, np.float64)
+    if len(corners) == 1:
+        return [Click(*stroke.points[0], stroke.is_object)]
+    lengths = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
+    count = int(min(_MOST_STROKE_POINTS, max(2, lengths[-1] // max(step, 1.0) + 1)))
+    places = np.linspace(0, lengths[-1], count)
+    across, down = (np.interp(places, lengths, corners[:, axis]) for axis in (0, 1))
+    return [Click(int(x), int(y), stroke.is_object) for x, y in zip(across, down, strict=True)]
+
+
+def large_pieces(mask: Region) -> Region:
+    """Without pieces that are small beside the whole."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count <= 2:
+        return mask
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    areas[0] = 0
+    return np.asarray((areas >= _KEPT_SHARE * areas.sum())[labels])
