@@ -133,6 +133,7 @@ def test_json_has_everything_the_table_shows(rolled: CommandLine) -> None:
         assert one["coverage_percent"] == pytest.approx(100 * scene(index)[1].mean())
         assert re.search(rf"^ +{rank} +{index} +{one['time']} +\d+\.\d\d % ", ran.stdout, re.MULTILINE)
         assert f"  {one['frame_command']}\n" in ran.stdout
+        assert f"  vfx-matte mask ball.mp4 --at {index} --from propagated -o {one['mask']} --fg x,y\n" in ran.stdout
     assert f"  {found['segment_command']}\n" in ran.stdout
     assert f"picture: {found['sheet']}\n" in ran.stdout
 

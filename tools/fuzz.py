@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import IO, Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ["VFX_MATTE_FETCH"] = "never"  # nothing is fetched from anywhere
 
 import av
 import numpy as np
@@ -535,6 +536,7 @@ def clip_case(case: Case) -> None:
             ["probe", name, "--json"],
             ["frame", name, "--at", "1", "-o", "still.png"],
             ["mask", name, "--box", "16,12,24,20", "-o", "made.png"],
+            ["mask", name, "--fg", "24,20", "--bg-stroke", "2,2 40,3", "--at", "1"],
             ["conform", name, "--for", "premiere"],
             ["verify", name, "--source", name],
         )
@@ -556,6 +558,12 @@ def mask_case(case: Case) -> None:
     name = f"m{chance.choice((source.suffix, source.suffix, source.suffix, '.png'))}"
     shutil.copy(case.base / "project" / "clip.mp4", case.folder / "clip.mp4")
     (case.folder / name).write_bytes(damaged_file(source, chance, masks))
+    if chance.random() < 0.2:
+        marks = chance.choice((["--fg", "30,20"], ["--bg", "20,20"], ["--auto"], ["--box", "16,12,24,20"]))
+        place = chance.choice((["-o", "made.png"], ["-o", name] if name.endswith(".png") else []))
+        numbered = ["--object", str(chance.randint(1, 3))] if chance.random() < 0.7 else []
+        case.commands = [["mask", "clip.mp4", "--from", name, *marks, *numbered, *place]]
+        return
     way = ["--first-mask", name] if chance.random() < 0.7 else ["--mask", f"3={name}"]
     case.commands = [["segment", "clip.mp4", *way, "--propagator", "fake", *chance.choice(([], ["--colors"], ["--soft"]))]]
 

@@ -20,7 +20,10 @@ _CELL = (44, 45, 49)
 _TEXT = (228, 228, 224)
 _QUIET_TEXT = (158, 160, 164)
 _MARK = (240, 180, 41)
+_OBJECT_MARK = (26, 152, 80)
+_BACKGROUND_MARK = (204, 41, 41)
 _BLACK = (0, 0, 0)
+_WHITE = (255, 255, 255)
 _CHECKER = (np.float32(178), np.float32(128))
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -112,6 +115,44 @@ def tinted(image: Image, mask: Mask, palette: Palette, *, strength: float = 0.35
     drawn, inside = image.copy(), mask > 0
     drawn[inside] = np.rint(image[inside] * (1 - strength) + bright[mask[inside]] * strength).astype(np.uint8)
     return outlined(drawn, mask, palette)
+
+
+def with_marks(
+    image: Image,
+    *,
+    box: tuple[int, int, int, int] | None = None,
+    lines: Sequence[tuple[Sequence[tuple[int, int]], bool]] = (),
+    points: Sequence[tuple[tuple[int, int], bool]] = (),
+) -> Image:
+    """Draw what was marked in a picture: a box, lines and points, each a plus for the object or a minus for the background.
+
+    image: uint8 (H, W, 3). box: (x, y, width, height). lines, points: with whether they are the object; coordinates (x, y).
+    Returns uint8 (H, W, 3).
+    """
+    sheet = Pillow.fromarray(np.ascontiguousarray(image))
+    draw = ImageDraw.Draw(sheet)
+    radius = max(4, round(min(image.shape[:2]) / 110))
+    thin = max(1, radius // 3)
+    if box is not None:
+        left, top, width, height = box
+        corners = (left, top, left + width - 1, top + height - 1)
+        draw.rectangle(corners, outline=_BLACK, width=thin + 2)
+        draw.rectangle(corners, outline=_MARK, width=thin)
+    for line, is_object in lines:
+        ends = [tuple(point) for point in line]
+        color = _OBJECT_MARK if is_object else _BACKGROUND_MARK
+        for shown, width in ((_BLACK, radius + 2), (color, radius)):
+            draw.line(ends if len(ends) > 1 else ends * 2, fill=shown, width=width, joint="curve")
+        for x, y in ends[:1] + ends[-1:]:
+            draw.circle((x, y), radius / 2, fill=color)
+    for (x, y), is_object in points:
+        draw.circle((x, y), radius + 1, fill=_BLACK)
+        draw.circle((x, y), radius, fill=_OBJECT_MARK if is_object else _BACKGROUND_MARK)
+        arm = radius // 2 + 1
+        draw.line((x - arm, y, x + arm, y), fill=_WHITE, width=thin)
+        if is_object:
+            draw.line((x, y - arm, x, y + arm), fill=_WHITE, width=thin)
+    return np.array(sheet)
 
 
 def close_up(masks: Sequence[Mask], *, margin: float = 0.3, least: float = 0.35) -> tuple[slice, slice]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import typer
 
 COMMAND_MODULES = (
-    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate", "commands", "weights",
+    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate", "mask", "commands", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 

@@ -88,35 +88,6 @@ def frame(
     say(inspect.save_frame(opened, at=position, output=output, workspace=session.settings.paths.workspace))
 
 
-@command()
-def mask(
-    session: Session,
-    *,
-    clip: Annotated[Path, typer.Argument(help="The clip.")],
-    box: Annotated[str, typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels.")],
-    at: At = None,
-    fg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A point on the subject; repeat for more.")] = None,
-    bg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A point beside the subject; repeat for more.")] = None,
-    output: Output = None,
-) -> None:
-    """Make a first mask from a box around the subject (GrabCut)."""
-    from vfx_matte.cli.show import say
-    from vfx_matte.pipeline import inspect
-    from vfx_matte.timeline import parse_position
-
-    opened = opened_clip(session, clip_path(session, clip))
-    x, y, width, height = _integers(box, 4, "--box x,y,width,height")
-    saved = inspect.save_mask_from_box(
-        opened,
-        at=None if at is None else parse_position(at),
-        box=(x, y, width, height),
-        foreground=[(p[0], p[1]) for p in (_integers(text, 2, "--fg x,y") for text in fg or ())],
-        background=[(p[0], p[1]) for p in (_integers(text, 2, "--bg x,y") for text in bg or ())],
-        output=output,
-    )
-    say(saved)
-
-
 @command(name="config")
 def config_command(session: Session) -> None:  # noqa: ARG001
     """Print a config.ini with every option at its default."""
@@ -141,13 +112,3 @@ def demo(
     rows = [(row.output, row.what, row.timing, row.iou) for row in result.rows]
     table("Demo", ("output", "encoding", "time against the source", "mask against the truth"), rows)
     say(f"picture: {result.sheet}")
-
-
-def _integers(text: str, count: int, form: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        raise UsageError(f"{text!r} is not of the form {form}", hint="whole pixels, separated by commas")
-    return numbers

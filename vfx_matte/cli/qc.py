@@ -47,7 +47,7 @@ def qc(
     else:
         title = f"{opened.name}: {len(found.flagged)} of {found.frames} frames stand out"
         table(title, ("frame", "time", "frames", "what is wrong", "what to do"), qc_report.problem_rows(found, shown))
-        for line in qc_report.closing_lines(found, shown):
+        for line in qc_report.closing_lines(found, shown, workspace=session.settings.paths.workspace):
             say(line)
     if allowed is not None:
         pipeline.require_allowed(found, allowed)

@@ -47,6 +47,7 @@ def suggest(
     """Say which frames to annotate next: those that look least like the ones that have a mask of yours."""
     from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline import suggest as pipeline
+    from vfx_matte.pipeline.next_steps import correct_command
     from vfx_matte.pipeline.project import find_clip, open_segmented
 
     settings = session.settings
@@ -81,6 +82,9 @@ def suggest(
         say("to paint on:")
         for one in found.suggestions:
             say(f"  {one.frame_command}")
+        say("or to correct what is there with clicks (--fg on the subject, --bg beside it):")
+        for one in found.suggestions:
+            say(f"  {correct_command(path, one.frame, workspace=places.workspace)}")
         say("then, with the masks that you made:")
         say(f"  {found.segment_command}")
     say(f"picture: {found.sheet}")

@@ -1,18 +1,15 @@
-"""Looking at clips and outputs. Takes opened clips and files, gives rows, JSON, stills and first masks; never propagates."""
+"""Looking at clips and outputs. Takes opened clips and files, gives rows, JSON and stills; never propagates."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
-from vfx_matte.first_mask.graph_cut import grab_cut
-from vfx_matte.masks import Palette
 from vfx_matte.media.changes import suspected_changes
 from vfx_matte.media.layers import is_layers, part_noted_in_layers, verify_layers
 from vfx_matte.media.numbered_files import EXR, is_numbered, names_in
@@ -24,7 +21,7 @@ from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.printable import json_text
-from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_mask, save_picture
+from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_picture
 
 MOST_INTERVALS = 8
 """Rows of the histogram of frame distances; rarer ones are summed up."""
@@ -183,26 +180,6 @@ def _mask_at(path: Path, clip: Path, workspace: Path) -> str:
         return ""
     known = {record.sha256 for record in manifest.references.values()} if manifest is not None else set()
     return "a reference mask" if known and ReferenceRecord.of(path, {}).sha256 in known else ""
-
-
-def save_mask_from_box(
-    clip: SourceClip,
-    *,
-    at: int | Fraction | None,
-    box: tuple[int, int, int, int],
-    foreground: Sequence[tuple[int, int]],
-    background: Sequence[tuple[int, int]],
-    output: Path | None,
-) -> Path:
-    """Make a mask of what is in a box (x, y, width, height) by GrabCut and save it. Returns where it is."""
-    if output is not None and output.suffix.lower() != ".png":
-        raise UsageError(f"mask {output.name!r} is not a PNG", hint="masks are PNG files, which keep every value")
-    frame = _frame_at(clip, at)
-    mask = grab_cut(frame.image, box=box, foreground=foreground, background=background)
-    path = output or Path(f"{clip_name(clip.path)}.mask.{clip.info.timeline.number(frame.index):07d}.png")
-    refuse_to_replace(clip.path, path, "the clip")
-    save_mask(path, mask, Palette.davis())
-    return path
 
 
 def _frame_at(clip: SourceClip, at: int | Fraction | None) -> Frame:

@@ -53,6 +53,24 @@ def mask_name(clip: Path, number: int) -> str:
     return f"{clip_name(clip)}.mask.{number:07d}.png"
 
 
+def use_mask_command(clip: Path, mask: Path, number: int, timeline: Timeline, *, workspace: Path) -> str:
+    """The command that carries the mask of the frame with this number through a clip."""
+    reference: list[str | Path] = ["--first-mask", mask] if number == timeline.first_number else ["--mask", f"{number}={mask}"]
+    return shell_command(["vfx-matte", "segment", clip, *reference, *_workspace(workspace)])
+
+
+def correct_command(clip: Path, number: int, *, workspace: Path) -> str:
+    """The command that corrects the propagated mask of the frame with this number; where to click is still to be typed."""
+    place: list[str | Path] = ["-o", mask_name(clip, number), *_workspace(workspace)]
+    begin: list[str | Path] = ["vfx-matte", "mask", clip, "--at", str(number), "--from", "propagated"]
+    return shell_command([*begin, *place, "--fg", "x,y"])
+
+
+def _workspace(folder: Path) -> list[str | Path]:
+    """What says that results are in another folder than the usual one."""
+    return [] if folder == Path("workspace") else ["--workspace", folder]
+
+
 def segment_command(
     clip: SegmentedClip, masks: Mapping[int, str], *, weights: Path, how: str = "--fresh", cuts: str | None = None
 ) -> str:
@@ -88,9 +106,7 @@ def segment_command(
     wanted = _same_cuts(manifest) if cuts is None else cuts
     if wanted:
         words += ["--cuts", wanted]
-    if clip.folder.parent != Path("workspace"):
-        words += ["--workspace", clip.folder.parent]
-    return shell_command([*words, how])
+    return shell_command([*words, *_workspace(clip.folder.parent), how])
 
 
 def _map_colors(manifest: Manifest) -> list[str]:

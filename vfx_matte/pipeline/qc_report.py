@@ -18,7 +18,7 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.media.read import describe_rate
 from vfx_matte.pipeline import qc_words
 from vfx_matte.pipeline.doubts import LOW_CONFIDENCE
-from vfx_matte.pipeline.next_steps import clock, frame_at, since_start, tile_caption
+from vfx_matte.pipeline.next_steps import clock, correct_command, frame_at, since_start, tile_caption
 from vfx_matte.pipeline.overlap import ahead
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace, require_table_place
 from vfx_matte.pipeline.qc import Problem, QcResult, known_number
@@ -116,7 +116,7 @@ def save_csv(path: Path, clip: SegmentedClip, result: QcResult) -> None:
     write_text(path, qc_csv(clip, result))
 
 
-def closing_lines(result: QcResult, count: int) -> Iterator[str]:
+def closing_lines(result: QcResult, count: int, *, workspace: Path) -> Iterator[str]:
     """What is said below the table."""
     if len(result.problems) > count:
         yield f"and {len(result.problems) - count} more places; -k {len(result.problems)} shows all"
@@ -126,7 +126,9 @@ def closing_lines(result: QcResult, count: int) -> Iterator[str]:
     if result.fix_next is not None:
         yield f"fix next: {result.fix_next.why}"
         yield f"  {result.fix_next.frame_command}"
-        yield "then, with the mask that you painted:"
+        correct = correct_command(result.clip, result.fix_next.frame, workspace=workspace)
+        yield f"or correct its mask with clicks (--bg beside the subject): {correct}"
+        yield "then, with the mask that you made:"
         yield f"  {result.fix_next.segment_command}"
     if result.sheet is not None:
         yield f"picture: {result.sheet}"

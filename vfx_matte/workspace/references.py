@@ -28,6 +28,8 @@ PICTURE_SUFFIXES = frozenset(
 MOST_MASK_PIXELS = 8192 * 4320
 """Pixels of the largest mask that is decoded, where the clip itself is not larger: 8K."""
 
+_PREVIEW = ".preview.png"
+
 _PILLOW_NAMES: Mapping[StillKind, str] = {
     "png": "PNG", "jpeg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "gif": "GIF", "webp": "WEBP", "pnm": "PPM", "tga": "TGA",
     "psd": "PSD",
@@ -61,6 +63,11 @@ def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> Ma
     shape: (H, W) of the clip. A picture of another aspect, or far larger than the clip, is refused before it is decoded.
     Raises MaskError when it cannot be read.
     """
+    return open_mask(path, shape=shape)[1]
+
+
+def open_mask(path: Path, *, shape: tuple[int, int] | None = None) -> tuple[Image.Image, MaskPicture]:
+    """A mask as Pillow has it, turned as displayed, and as `load_mask_picture` gives it. Raises MaskError as that does."""
     if not path.exists():
         raise MaskError(f"there is no mask {path}", hint="check the path; --mask takes FRAME=path")
     if path.is_dir():
@@ -80,12 +87,13 @@ def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> Ma
         raise MaskError(f"cannot read mask {path}: {error}", hint="open it in a painting program and save it as PNG") from error
 
 
-def _decoded(path: Path, header: StillHeader) -> MaskPicture:
+def _decoded(path: Path, header: StillHeader) -> tuple[Image.Image, MaskPicture]:
     with Image.open(path, formats=[_PILLOW_NAMES[header.kind]]) as opened:
         if opened.width * opened.height > header.pixels:
             raise ValueError(f"it is {header.width}×{header.height} and says {opened.width}×{opened.height} too")
         notices = ("it has more than one picture; the first one is the mask",) if _has_more(opened) else ()
-        return replace(as_mask_picture(ImageOps.exif_transpose(opened), is_min_white=has_min_white(opened)), notices=notices)
+        picture = ImageOps.exif_transpose(opened)
+        return picture, replace(as_mask_picture(picture, is_min_white=has_min_white(opened)), notices=notices)
 
 
 def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
@@ -140,7 +148,8 @@ def collect_references(
         given.extend(_folder_masks(folder, clip_name, notify))
     if not given:
         raise MaskError(
-            "no mask was given", hint="make one: vfx-matte mask CLIP --box x,y,w,h -o mask.png, then --first-mask mask.png"
+            "no mask was given",
+            hint="make one: vfx-matte mask CLIP --fg x,y -o mask.png (or --auto), then --first-mask mask.png",
         )
     found: dict[int, Path] = {}
     for frame_index, path in given:
@@ -201,9 +210,19 @@ def _annotations(folder: Path, clip_name: str) -> Path:
 
 
 def _pictures(folder: Path) -> Iterable[Path]:
-    """Picture files in a folder by name, without dotfiles."""
+    """Picture files in a folder by name, without dotfiles and previews of masks."""
     return (
         path
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file() and not is_preview(path)
     )
+
+
+def preview_path(mask: Path) -> Path:
+    """Where the preview of a mask is: m.preview.png beside m.png."""
+    return mask.with_name(f"{mask.stem}{_PREVIEW}")
+
+
+def is_preview(path: Path) -> bool:
+    """Whether a picture is the preview of a mask that lies beside it."""
+    return path.name.endswith(_PREVIEW) and path.with_name(f"{path.name.removesuffix(_PREVIEW)}.png").is_file()

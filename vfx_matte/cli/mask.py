@@ -1,0 +1,115 @@
+"""`vfx-matte mask`: a first mask, or a correction. Takes what was typed, calls one pipeline function, prints its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session, command
+from vfx_matte.cli.clips import At, Output, clip_path, opened_clip
+from vfx_matte.errors import UsageError
+from vfx_matte.printable import shortened
+
+Points = tuple[tuple[int, int], ...]
+
+LONGEST_COORDINATE = 6
+"""Digits of a coordinate; more are a slip."""
+
+
+@command()
+def mask(
+    session: Session,
+    *,
+    clip: Annotated[Path, typer.Argument(help="The clip.")],
+    at: At = None,
+    box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels.")] = None,
+    fg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A click on the subject; repeat for more.")] = None,
+    bg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A click beside the subject; repeat for more.")] = None,
+    fg_stroke: Annotated[
+        list[str] | None, typer.Option(metavar='"X,Y X,Y …"', help="A line over the subject; repeat for more.")
+    ] = None,
+    bg_stroke: Annotated[
+        list[str] | None, typer.Option(metavar='"X,Y X,Y …"', help="A line beside the subject; repeat for more.")
+    ] = None,
+    auto: Annotated[bool, typer.Option("--auto", help="What stands out, each subject an object, largest first.")] = False,
+    object_id: Annotated[
+        int | None,
+        typer.Option("--object", metavar="N", help="The object that is marked; others stay as they are in -o or --from."),
+    ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MASK|propagated", help="Begin with this mask file, or the frame's propagated mask."),
+    ] = None,
+    output: Output = None,
+    preview: Annotated[
+        bool, typer.Option("--preview/--no-preview", help="Save the mask over the picture beside it, as NAME.preview.png.")
+    ] = True,
+) -> None:
+    """Make a first mask, or correct one, by clicks, strokes, a box, or what stands out."""
+    from vfx_matte.cli.show import paths, say
+    from vfx_matte.pipeline import first_mask
+    from vfx_matte.timeline import parse_position
+
+    clicks = [(_points(text, "--fg x,y", most=1)[0], True) for text in fg or ()]
+    clicks += [(_points(text, "--bg x,y", most=1)[0], False) for text in bg or ()]
+    strokes = [(_points(text, '--fg-stroke "x,y x,y …"'), True) for text in fg_stroke or ()]
+    strokes += [(_points(text, '--bg-stroke "x,y x,y …"'), False) for text in bg_stroke or ()]
+    propagated = begin == first_mask.PROPAGATED
+    request = first_mask.MaskRequest(
+        at=None if at is None else parse_position(at),
+        marks=first_mask.Marks(
+            box=None if box is None else _box(box),
+            clicks=tuple(first_mask.Click(x, y, is_object) for (x, y), is_object in clicks),
+            strokes=tuple(first_mask.Stroke(points, is_object) for points, is_object in strokes),
+        ),
+        auto=auto,
+        object_id=object_id,
+        start=Path(begin) if begin is not None and not propagated else None,
+        from_propagated=propagated,
+    )
+    settings = session.settings
+    made = first_mask.save_first_mask(
+        opened_clip(session, clip_path(session, clip)),
+        request,
+        output=output,
+        preview=preview,
+        workspace=settings.paths.workspace,
+        model=settings.paths.model,
+        fetch=settings.network.fetch == "auto",
+        reporter=session,
+    )
+    paths([made.path])
+    if session.quiet:
+        return
+    for one in made.objects:
+        say(f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence {one.confidence:.0%}")
+    for one in made.objects:
+        if one.is_unsure:
+            say(f"unsure: {one.advice or 'look at the preview; add a click'}")
+    if made.preview is not None:
+        say(f"preview: {made.preview}")
+    say(f"next: {made.next_command}")
+
+
+def _box(text: str) -> tuple[int, int, int, int]:
+    numbers = _integers(text, "--box x,y,width,height", count=4)
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def _points(text: str, form: str, *, most: int = 0) -> Points:
+    """Points as typed: "x,y" once, or several with spaces between. most: how many there may be, 0 = any number."""
+    parts = text.split()
+    if not parts or (most and len(parts) > most):
+        raise UsageError(f"{shortened(text)!r} is not of the form {form}", hint="whole pixels, separated by commas")
+    return tuple((x, y) for x, y in (_integers(part, form, count=2) for part in parts))
+
+
+def _integers(text: str, form: str, *, count: int) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != count or not all(part.removeprefix("-").isdecimal() for part in parts):
+        raise UsageError(f"{shortened(text)!r} is not of the form {form}", hint="whole pixels, separated by commas")
+    if any(len(part) > LONGEST_COORDINATE + 1 for part in parts):
+        raise UsageError(f"{shortened(text)!r} is far outside of every picture", hint="whole pixels, separated by commas")
+    return [int(part) for part in parts]

@@ -1,0 +1,66 @@
+"""One object of a mask beside others. Takes a mask of several objects and an answer about one, gives the mask that results."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.first_mask.marks import Marks, Point
+from vfx_matte.masks import Mask
+
+
+class Placed(NamedTuple):
+    """A mask with an object in it.
+
+    mask: uint8 (H, W), ids. taken_from: the objects that gave pixels, because the user marked them; left_to: those that kept
+    pixels that the answer has too.
+    """
+
+    mask: Mask
+    taken_from: tuple[int, ...]
+    left_to: tuple[int, ...]
+
+
+def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, marks: Marks) -> Placed:
+    """Make an object be what was found.
+
+    It gets what was background or its own. Another object keeps its pixels, but for the piece of what was found that an object
+    mark of the user lies in.
+
+    Args:
+        before: uint8 (H, W), ids.
+        found: (H, W).
+        object_id: 1 … 255.
+        marks: of the user, inside the picture.
+    """
+    after = np.where(before == object_id, 0, before).astype(np.uint8)
+    after[found & (after == 0)] = object_id
+    contested = found & (after != object_id)
+    others = tuple(int(other) for other in np.unique(after[contested]))
+    points = [(x, y) for x, y in marked_points(marks) if contested[y, x]]
+    taken: list[int] = []
+    for other in others if points else ():
+        _, pieces = cv2.connectedComponents((contested & (before == other)).astype(np.uint8), connectivity=8)
+        marked = {int(pieces[y, x]) for x, y in points} - {0}
+        if marked:
+            after[np.isin(pieces, list(marked))] = object_id
+            taken.append(other)
+    left = tuple(int(other) for other in np.unique(after[contested]) if other != object_id)
+    return Placed(after, tuple(taken), left)
+
+
+def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:
+    """Every pixel that the user says is the object, or that it is not: clicks, and all along strokes."""
+    points = [(click.x, click.y) for click in marks.clicks if click.is_object == is_object]
+    for stroke in marks.strokes:
+        if stroke.is_object == is_object:
+            points += stroke.points[:1]
+            for (x, y), (to_x, to_y) in zip(stroke.points, stroke.points[1:], strict=False):
+                steps = max(abs(to_x - x), abs(to_y - y), 1)
+                points += [
+                    (x + round((to_x - x) * step / steps), y + round((to_y - y) * step / steps)) for step in range(1, steps + 1)
+                ]
+    return points
