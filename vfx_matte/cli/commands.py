@@ -105,7 +105,9 @@ def demo(
     from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline.demo import run_demo
 
-    result = run_demo(folder, frame_count=frames, reporter=session)
+    settings = session.settings
+    fetch = settings.network.fetch == "auto"
+    result = run_demo(folder, frame_count=frames, model=settings.paths.model, fetch=fetch, reporter=session)
     if session.quiet:
         paths([result.sheet])
         return

@@ -14,6 +14,7 @@ from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.media.make import make_clip
 from vfx_matte.media.read import Frame, open_clip
 from vfx_matte.media.verify import verify_clip
+from vfx_matte.pipeline.first_mask import Marking, Marks, open_marking
 from vfx_matte.pipeline.outputs import RenderResult, write_outputs
 from vfx_matte.pipeline.project import SegmentedClip, open_segmented, open_source
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -47,20 +48,26 @@ class DemoResult:
     sheet: Path
 
 
-def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> DemoResult:
+def run_demo(
+    folder: Path, *, frame_count: int = 72, model: Path = Path("model"), fetch: bool = True, reporter: Reporter
+) -> DemoResult:
     """Make the clip and its first mask, segment, render everything, and measure.
 
-    folder: a workspace; all files go to its folder "demo". Raises VerifyError when an output differs from its source, and
-    whatever the steps raise.
+    folder: a workspace; all files go to its folder "demo". model, fetch: see `open_marking`; the first mask is what stands out,
+    and without the network for that the truth, as if it had been painted. Raises VerifyError when an output differs from its
+    source, and whatever the steps raise.
     """
     scene = Scene(frame_count=frame_count)
     place = folder / "demo"
     clip, first_mask = place / "demo.mp4", place / "first-mask.png"
     with reporter.progress("make the clip", frame_count) as step:
         make_clip(clip, _images(scene, step), scene.timeline, scene.sound())
-    save_mask(first_mask, scene.truth_mask(0), Palette.davis())
+    source = open_source(clip, reporter=reporter)
+    marking = open_marking(source, None, model=model, fetch=fetch, reporter=reporter)
+    begun, what = _first_mask(marking, scene)
+    save_mask(first_mask, begun, Palette.davis())
     done = segment_clip(
-        open_source(clip, reporter=reporter),
+        source,
         ReferenceFiles(first_mask=first_mask),
         workspace=folder,
         propagator=PropagatorOptions(name="builtin"),
@@ -69,7 +76,8 @@ def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> Demo
     )
     segmented = open_segmented(clip, workspace=folder, reporter=reporter)
     overlap = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
-    rows = [DemoRow(done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap)]
+    rows = [DemoRow(first_mask, what, "frame 0", "–")]
+    rows += [DemoRow(done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap)]
     look = Look(edges=EdgeOptions(method="guided"))  # what the commands do by themselves
     planner, encode = Planner(segmented, reporter), EncodeOptions()
     planned = [
@@ -84,6 +92,15 @@ def run_demo(folder: Path, *, frame_count: int = 72, reporter: Reporter) -> Demo
     sheet = segmented.folder / "contact-sheet.png"
     save_picture(sheet, _contact_sheet(segmented, [result.output for result in results]))
     return DemoResult(clip, tuple(rows), sheet)
+
+
+def _first_mask(marking: Marking, scene: Scene) -> tuple[Mask, str]:
+    """The creature on the first frame, and where it is known from."""
+    truth = scene.truth_mask(0)
+    if not marking.has_network:
+        return truth, "first mask, painted"
+    mask, _, _ = marking.placed(np.zeros_like(truth), Marks(), auto=True, object_id=1)
+    return mask, f"first mask, what stands out: {iou(mask > 0, truth > 0):.1%} overlap with the truth"
 
 
 def _images(scene: Scene, step: Callable[[], None]) -> Iterator[Image]:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
-from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
+from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Probability, Stroke, open_first_mask
 from vfx_matte.first_mask.objects import marked_points, place_object
 from vfx_matte.mask_reading import MaskPicture, understand_references
 from vfx_matte.masks import Image, Mask, Palette, object_ids
@@ -147,8 +147,7 @@ class Marking:
         marks.require_inside(width=width, height=height)
         if not auto:
             chosen = object_id or _meant_object(before, marks, name)
-            own = np.asarray(before == chosen, np.float32)
-            answer = self.method.answer(marks, own if own.any() else None)
+            answer = self.method.answer(marks, _previous(before, chosen, marks))
             mask, lines = _with_answer(before, answer, chosen, marks)
             return mask, {chosen: answer}, lines
         mask, answers = self._subjects(before, marks, object_id)
@@ -172,7 +171,8 @@ class Marking:
             allowed[y : y + height, x : x + width] = True
         if object_id is not None:
             mask[mask == object_id] = 0
-        for answer in self.method.subjects():
+        subjects = self.method.subjects()
+        for answer in subjects:
             found = answer.mask > 0
             free = found & allowed & (mask == 0)
             if not free.any() or free.sum() < _MOSTLY * found.sum():
@@ -186,11 +186,12 @@ class Marking:
                 break
         if not answers:
             instead = "draw a box (--box x,y,w,h), or click on the subject (--fg x,y)"
-            if not self.has_network:
+            if not subjects and not self.has_network:
                 raise MaskError(
                     "what stands out cannot be found without U²-Netp", hint=f"{instead}, or: vfx-matte weights fetch u2netp"
                 )
-            raise MaskError("nothing stands out in this picture", hint=instead)
+            where = " here that is no object yet" if subjects else " in this picture"
+            raise MaskError(f"nothing stands out{where}", hint=instead)
         return mask, answers
 
 
@@ -312,6 +313,14 @@ def _meant_object(before: Mask, marks: Marks, name: str) -> int:
         return cut.pop()
     known = ", ".join(map(str, there))
     raise UsageError(f"{name} shows objects {known}: it is not clear which one is marked", hint="name it with --object N")
+
+
+def _previous(before: Mask, object_id: int, marks: Marks) -> Probability | None:
+    """What a method begins with: the object; nothing, where a part of other objects is marked; None where it finds all anew."""
+    own = before == object_id
+    points = marked_points(marks)
+    is_part = marks.box is None and bool(points) and all(before[y, x] for x, y in points)
+    return own.astype(np.float32) if own.any() or is_part else None
 
 
 def _with_answer(before: Mask, answer: Answer, object_id: int, marks: Marks) -> tuple[Mask, list[str]]:

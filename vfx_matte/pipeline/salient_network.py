@@ -42,19 +42,19 @@ def salient_network(folder: Path, *, reporter: Reporter, fetch: bool = True) -> 
     if not path.is_file():
         if not allowed:
             reporter.notify(
-                f"without {_TITLE}, which is not in {folder}, and fetching is off; {by_hand} gets it: masks are better"
+                f"without {_TITLE}, which is not in {folder}, and fetching is off; {by_hand} gets it, for better masks"
             )
             return None
         if not _is_fetched(folder, reporter):
             reporter.notify(
-                f"without {_TITLE}, which could not be fetched; {by_hand} tries again and says why: masks are better"
+                f"without {_TITLE}, which could not be fetched; {by_hand} tries again and says why, for better masks"
             )
             return None
     try:
         require_known_checksum(path)
         return SalientNetwork(path)
     except WeightsError as error:
-        reporter.notify(f"without {_TITLE}: {error.message}; {by_hand} --force replaces it: masks are better")
+        reporter.notify(f"without {_TITLE}: {error.message}; {by_hand} --force replaces it, for better masks")
         return None
 
 
