@@ -266,6 +266,7 @@ def test_the_table_says_it_all_and_the_commands_run(rolled: CommandLine) -> None
     assert re.search(r"25 +0:00\.834", ran.stdout)
     assert "paint a mask on frame 25" in ran.stdout
     frame, segment = (shlex.split(line)[1:] for line in ran.stdout.splitlines() if line.startswith("  vfx-matte "))
+    assert "vfx-matte mask ball.mp4 --at 25 --from propagated -o ball.mask.0000025.png --fg x,y\n" in ran.stdout
     rolled(*frame)
     assert Path("ball.0000025.png").exists()
     assert segment[-1] == "--update"

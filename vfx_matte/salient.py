@@ -49,13 +49,12 @@ class SalientNetwork:
         try:
             self._net = _read(path)
             names = self._net.getUnconnectedOutLayersNames()
-            layers = len(self._net.getLayerNames())
         except (OSError, cv2.error) as error:
             reason = getattr(error, "strerror", None) or "OpenCV cannot read it as an ONNX network"
             raise WeightsError(f"{path} cannot be used: {reason}", hint="fetch it again") from error
         # the first output is the fused map; the others are the side outputs that training used
         self._output = names[0]
-        self.description = f"an ONNX network of {layers} layers, read by OpenCV"
+        self.description = "an ONNX network, read by OpenCV"
 
     def probability(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
         """How salient every pixel is.
