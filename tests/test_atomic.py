@@ -233,6 +233,15 @@ def test_what_fails_is_kept_beside_the_earlier_result(tmp_path: Path) -> None:
 # what is not ours
 
 
+def test_files_that_belong_in_what_is_a_file_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    place = tmp_path / "m.png"
+    place.write_bytes(b"mask")
+    with pytest.raises(OutputError, match="Not a directory"), atomic_files(place, stale=()):
+        pytest.fail("the work was begun")
+    assert place.read_bytes() == b"mask"
+    assert [one.name for one in tmp_path.iterdir()] == ["m.png"]
+
+
 def test_names_that_look_like_temporary_ones_are_left_alone(tmp_path: Path) -> None:
     """Also with what our own folders hold, made by hand: nobody holds a lock there, but nobody of ours has let one go."""
     victim = tmp_path / "victim"

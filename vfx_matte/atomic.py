@@ -280,6 +280,8 @@ def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
     failed are kept in `folder`. Raises OutputError for every OSError, in the block too.
     """
     target = folder.resolve()  # "sub/.." is a place too
+    if target.exists() and not target.is_dir():  # now, not after the work: nothing may be noted of files that never get there
+        raise output_error(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     place = target / "files" if target.is_dir() else target
     with _Files(place, folder=folder, target=target, stale=stale) as files, files.named():
         try:
