@@ -247,7 +247,11 @@ def test_the_mask_may_come_from_the_propagated_one(project: CommandLine, painter
     assert project.files("workspace") == masks
     with Image.open("m.png") as picture:
         assert (picture.mode, picture.getpalette()) == ("P", Palette.davis().colors.ravel().tolist())
-    assert "--mask 5=m.png" in ran.stdout
+    words = shlex.split(ran.stdout.splitlines()[-1].removeprefix("next: "))
+    assert {"2=mask.png", "5=m.png", "--update"} <= set(words)
+    assert "frames made again" in project(*words[1:], "--propagator", "fake").stderr
+    np.testing.assert_array_equal(project.mask(7), load_mask(Path("m.png")))
+    ids = project.mask(5)
     project("mask", "clip.mp4", "--at", "5", "--from", "propagated", "--bg", "75,22", "-o", "m.png")
     np.testing.assert_array_equal(load_mask(Path("m.png")), np.where(disc(75, 22) & (ids == 2), 0, ids))
     ran = project.fails("mask", "clip.mp4", "--at", "11", "--from", "propagated", "--fg", "50,55", code=2)

@@ -77,6 +77,7 @@ def mask(
         preview=preview,
         workspace=settings.paths.workspace,
         model=settings.paths.model,
+        weights=settings.weights,
         fetch=settings.network.fetch == "auto",
         reporter=session,
     )

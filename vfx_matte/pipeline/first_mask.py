@@ -12,16 +12,16 @@ from typing import Final
 
 import numpy as np
 
-from vfx_matte.errors import MaskError, OutputError, UsageError, WorkspaceError
+from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError, WorkspaceError
 from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Probability, Stroke, open_first_mask
 from vfx_matte.first_mask.objects import marked_points, place_object
 from vfx_matte.mask_reading import MaskPicture, understand_references
 from vfx_matte.masks import Image, Mask, Palette, object_ids
 from vfx_matte.media.read import Frame
 from vfx_matte.pipeline.frame_numbers import named_after
-from vfx_matte.pipeline.next_steps import mask_name, use_mask_command
+from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
 from vfx_matte.pipeline.project import SourceClip, open_segmented, refuse_to_replace
-from vfx_matte.pipeline.report import Reporter
+from vfx_matte.pipeline.report import Reporter, SilentReporter
 from vfx_matte.pipeline.salient_network import salient_network
 from vfx_matte.sheet import tinted, with_marks
 from vfx_matte.workspace import (
@@ -217,6 +217,7 @@ def save_first_mask(
     preview: bool = True,
     workspace: Path,
     model: Path,
+    weights: Path,
     fetch: bool = True,
     reporter: Reporter,
 ) -> MaskResult:
@@ -224,7 +225,8 @@ def save_first_mask(
 
     output: a PNG file; None is CLIP.mask.NUMBER.png in the working directory. A mask that is there is begun with when an
     object is named (`request.object_id`), and replaced otherwise, but never where it is of another frame, of the workspace, or
-    the clip. A mask file that is corrected keeps its mode, palette and colours. workspace: where the clip's masks are.
+    the clip. A mask file that is corrected keeps its mode, palette and colours. workspace: where the clip's masks are;
+    weights: the file of XMem, for the next command.
     The same request gives the same bytes.
     Raises UsageError (MaskError, WorkspaceError), MediaError or OutputError; nothing is written then.
     """
@@ -249,7 +251,7 @@ def save_first_mask(
         except OutputError as error:
             reporter.notify(f"no preview: {error.message}")
             shown = None
-    next_command = use_mask_command(clip.path, path, number, clip.info.timeline, workspace=workspace)
+    next_command = _next_command(clip, path, number, workspace=workspace, weights=weights)
     counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
     objects = tuple(
         MaskedObject(object_id, counts[object_id], counts[object_id] / mask.size, answer.confidence, answer.advice)
@@ -380,6 +382,15 @@ def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
     if head == f"{clip_name(clip.path)}.mask" and digits.isdecimal():
         return int(digits)
     return named_after(clip.info, path.name)
+
+
+def _next_command(clip: SourceClip, path: Path, number: int, *, workspace: Path, weights: Path) -> str:
+    """The command that carries a mask through the clip: where there are masks, with those that they were made from."""
+    try:
+        segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
+    except VfxMatteError:
+        return use_mask_command(clip.path, path, number, clip.info.timeline, workspace=workspace)
+    return segment_command(segmented, {number: str(path)}, weights=weights, how="--update")
 
 
 def _preview_place(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:
