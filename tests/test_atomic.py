@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from vfx_matte import atomic
-from vfx_matte.atomic import AtomicFile, AtomicFolder, atomic_files, atomic_folder, atomic_path, output_error, sweep
+from vfx_matte.atomic import AtomicFile, AtomicFolder, atomic_files, atomic_folder, atomic_path, output_error, sweep, try_lock
 from vfx_matte.errors import OutputError, VerifyError
 
 FULL_DISK = OSError(errno.ENOSPC, "No space left on device")
@@ -233,6 +234,50 @@ def test_what_fails_is_kept_beside_the_earlier_result(tmp_path: Path) -> None:
 # what is not ours
 
 
+@pytest.mark.parametrize("left", [(), ("lock.new",)], ids=["nothing in it", "a lock without its name"])
+def test_what_a_run_left_that_was_killed_before_it_had_a_lock_is_swept(tmp_path: Path, left: tuple[str, ...]) -> None:
+    dead = tmp_path / ".vfx-matte-0a1b2c3d.part"
+    dead.mkdir()
+    for name in left:
+        (dead / name).touch()
+    sweep(tmp_path)
+    assert not dead.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+def test_what_is_just_being_made_is_not_swept(tmp_path: Path) -> None:
+    alive = tmp_path / ".vfx-matte-0a1b2c3d.part"
+    alive.mkdir()
+    with (alive / "lock.new").open("xb") as file:
+        assert try_lock(file)
+        sweep(tmp_path)
+        assert (alive / "lock.new").exists()
+
+
+def test_a_place_whose_folder_was_swept_too_early_makes_itself_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked, swept = atomic._lock_folder, []
+
+    def too_late(folder: Path) -> IO[bytes]:
+        if not swept:
+            swept.append(folder)
+            sweep(tmp_path)
+        return locked(folder)
+
+    monkeypatch.setattr(atomic, "_lock_folder", too_late)
+    with AtomicFile(tmp_path / "a.txt") as place:
+        place.part.write_text("whole")
+        place.keep()
+    assert swept
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_place_that_is_never_entered_goes_with_its_last_reference(tmp_path: Path) -> None:
+    place = AtomicFile(tmp_path / "a.txt")  # as when Ctrl-C comes between this and `with`
+    assert list(tmp_path.iterdir())
+    del place
+    assert not list(tmp_path.iterdir())
+
+
 def test_files_that_belong_in_what_is_a_file_are_refused_before_they_are_made(tmp_path: Path) -> None:
     place = tmp_path / "m.png"
     place.write_bytes(b"mask")
@@ -247,7 +292,7 @@ def test_names_that_look_like_temporary_ones_are_left_alone(tmp_path: Path) -> N
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "precious").touch()
-    own = killed(tmp_path, "AtomicFile(here / 'x').part.touch()")
+    own = killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.touch()")
     lock = next(own.glob("*.lock")).name
     (tmp_path / ".vfx-matte-aaaaaaaa.part").symlink_to("victim")
     (tmp_path / ".vfx-matte-bbbbbbbb.part").write_text("a file")
@@ -284,7 +329,7 @@ def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
-    killed(tmp_path, "AtomicFile(here / 'x').part.write_text('half')")
+    killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.write_text('half')")
     with atomic_path(tmp_path / "other") as part:
         part.touch()
     assert names(tmp_path) == ["other"]
@@ -292,7 +337,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root gives files to others")
 def test_what_somebody_else_left_stays(tmp_path: Path) -> None:
-    left = killed(tmp_path, "AtomicFile(here / 'x').part.write_text('half')")
+    left = killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.write_text('half')")
     os.chown(left, 12345, 12345)
     sweep(tmp_path)
     assert left.exists()

@@ -16,10 +16,10 @@ import itertools
 import os
 import platform
 import re
+import secrets
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -68,20 +68,40 @@ class AtomicPlace:
 
     def __init__(self, final: Path, *, shown: Path | None = None, sweeps: bool = True) -> None:
         """Make the folders that lead to `final`, and the one for `part`. shown: `final` as users know it. Raises OSError."""
-        self.final, self._shown = final, shown or final
-        self._made = _make_folders(final.parent)
         self._lock: IO[bytes] | None = None
         self._folder: Path | None = None
+        self._made: list[Path] = []
+        self.final, self._shown = final, shown or final
+        self._made = _make_folders(final.parent)
         try:
             if sweeps:
                 sweep(final.parent)
-            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=final.parent))
-            self._lock = _lock_folder(self._folder)
-            (self._folder / _NEW).mkdir()
+            folder = self._make_own_folder(final.parent)
+            (folder / _NEW).mkdir()
         except BaseException:
             self.discard()
             raise
-        self.part = self._folder / _NEW / final.name
+        self.part = folder / _NEW / final.name
+
+    def _make_own_folder(self, place: Path) -> Path:
+        """Make a folder that is ours as long as we live, and hold its lock."""
+        for attempt in itertools.count(1):
+            # known before it exists: Ctrl-C between any two steps, even before a `with` is entered, leaves nothing
+            folder = self._folder = place / f"{PREFIX}{secrets.token_hex(4)}{SUFFIX}"
+            try:
+                folder.mkdir(mode=0o700)
+                self._lock = _lock_folder(folder)
+                break
+            except (FileNotFoundError, FileExistsError, BlockingIOError):
+                # a sweep of another run took it for one that a killed run had left: it had no lock yet
+                self._folder = None
+                if attempt == _TRIES or not place.is_dir():
+                    raise
+        return folder
+
+    def __del__(self) -> None:
+        if hasattr(self, "_made"):  # else it was refused before anything was made
+            self.discard()
 
     def keep_failed(self) -> Path:
         """Put what was made beside `final`, under a name that says that it failed; what has that name stays. Its path.
@@ -378,7 +398,15 @@ def _is_own_folder(entry: os.DirEntry[str]) -> bool:
 
 def _remove_dead(folder: Path) -> None:
     lock = folder / _lock_name()
-    if not {path.name for path in folder.iterdir()} <= {lock.name, _NEW, _EARLIER} or lock.is_symlink():
+    names = {path.name for path in folder.iterdir()}
+    if not names:  # killed before it had a lock; one that is alive makes itself another
+        folder.rmdir()
+        return
+    if names == {_UNLOCKED}:  # killed before the lock had its name
+        lock = folder / _UNLOCKED
+    elif not names <= {lock.name, _NEW, _EARLIER}:
+        return
+    if lock.is_symlink():
         return
     with lock.open("rb+") as file:
         if not try_lock(file):
