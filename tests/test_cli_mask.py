@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pytest
 from command_line import HEIGHT, WIDTH, CommandLine, paint, two_objects
 from PIL import Image
 
+from vfx_matte.evaluate import iou
 from vfx_matte.first_mask import Answer, Marks
 from vfx_matte.masks import Palette
+from vfx_matte.media.make import make_clip
+from vfx_matte.scene import Scene
 from vfx_matte.workspace import load_mask, read_note
 
 Pixels = npt.NDArray[Any]
@@ -362,3 +366,53 @@ def test_config_keeps_it_off_the_network(here: CommandLine, monkeypatch: pytest.
     assert asked == [(Path("nets"), True), (Path("model"), False)]
     Path("config.ini").write_text("[network]\nfetch = sometimes\n", encoding="utf-8")
     assert "sometimes" in here.fails("mask", "clip.mp4", "--fg", "30,20", code=2).error
+
+
+# ---------------------------------------------------------------- the methods themselves
+
+NETWORK = Path(__file__).parents[2] / "shared" / "weights" / "u2netp.onnx"
+
+
+@pytest.fixture(scope="module")
+def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three frames of the demo's scene."""
+    scene = Scene(width=320, height=180, frame_count=3)
+    path = tmp_path_factory.mktemp("meadow") / "meadow.mp4"
+    make_clip(path, (scene.frame(index)[0] for index in range(3)), scene.timeline, scene.sound())
+    return path
+
+
+def overlap(path: str) -> float:
+    return iou(load_mask(Path(path)) > 0, Scene(width=320, height=180, frame_count=3).truth_mask(0) > 0)
+
+
+@pytest.mark.skipif(not NETWORK.is_file(), reason="the network is not beside the project")
+def test_the_network_finds_the_subject_of_a_clip(cli: CommandLine, take: Callable[..., Path], meadow: Path) -> None:
+    take(meadow)
+    take(NETWORK, "model/u2netp.onnx")
+    ran = cli("mask", "meadow.mp4", "--auto", "-o", "auto.png")
+    assert not ran.notes
+    assert "unsure" not in ran.stdout
+    assert overlap("auto.png") > 0.9
+    shutil.copy("auto.png", "two.png")
+    cli("mask", "meadow.mp4", "--object", "2", "--fg", "97,112", "-o", "two.png")
+    two, one = load_mask(Path("two.png")), load_mask(Path("auto.png"))
+    assert two[112, 97] == 2
+    assert 0 < (two == 2).sum() < 0.5 * (one == 1).sum(), "a click in an object makes a part of it another one, not all"
+    np.testing.assert_array_equal(two[two != 2], one[two != 2])
+
+
+def test_without_the_network_one_line_says_what_would_be_better(
+    cli: CommandLine, take: Callable[..., Path], meadow: Path
+) -> None:
+    take(meadow)
+    ran = cli("mask", "meadow.mp4", "--box", "52,78,95,84", "-o", "m.png")
+    assert len(ran.notes) == 1
+    assert "vfx-matte weights fetch u2netp" in ran.notes[0]
+    assert "unsure: " in ran.stdout
+    assert overlap("m.png") > 0.6
+    ran = cli.fails("mask", "meadow.mp4", "--auto", "-o", "a.png", code=2)
+    assert "weights fetch u2netp" in ran.hint
+    cli("mask", "meadow.mp4", "--from", "m.png", "--bg", "97,112", "-o", "n.png")
+    assert load_mask(Path("n.png"))[112, 97] == 0
+    assert overlap("n.png") > 0.5, "a click changes its place, not all"
