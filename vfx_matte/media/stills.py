@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from vfx_matte.atomic import AtomicFolder, output_error
-from vfx_matte.backend import Array, Notify
+from vfx_matte.backend import Array, Notify, to_numpy
 from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.folder import other_file
@@ -335,7 +335,7 @@ def _png_frame(picture: Picture) -> av.VideoFrame:
         model = "rgb"
     wanted = PixelLayout("gray" if model == "gray" else "rgb", depth, has_alpha=layout.has_alpha)
     full = ColorTags(picture.color.matrix if model == "gray" else "gbr", "pc", picture.color.primaries, picture.color.transfer)
-    planes = as_layout(picture, wanted, color=full).planes
+    planes = tuple(to_numpy(plane) for plane in as_layout(picture, wanted, color=full).planes)
     name = {1: "gray", 3: "rgb24", 4: "rgba"}[len(planes)]
     if depth == 16:
         name = {"gray": "gray16be", "rgb24": "rgb48be", "rgba": "rgba64be"}[name]

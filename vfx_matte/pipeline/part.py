@@ -126,14 +126,16 @@ def _encoded(picture: Picture, output: PlannedOutput) -> Picture:
     return picture if output.plan is None else as_layout(picture, output.plan.layout, color=output.plan.color)
 
 
-def say_range(clip: SegmentedClip, span: tuple[int, int], outputs: Sequence[PlannedOutput], reporter: Reporter) -> None:
-    """Tell where a range belongs on a timeline, and how its sound is cut."""
+def say_range(clip: SegmentedClip, span: tuple[int, int], reporter: Reporter, *, is_file: bool, has_sound: bool) -> None:
+    """Tell which frames are rendered; of a file, where it belongs on a timeline and how its sound is cut."""
     timeline = clip.info.timeline
     first, last = (timeline.number(index) for index in (span[0], span[1] - 1))
-    seconds = timeline[span[0]].start - timeline.start
-    where = "the clip's beginning" if span[0] == 0 else f"frame {first} of the clip ({float(seconds):.3f} s)"
-    line = f"frames {first} to {last}: time 0 is that of {where}, lay it there"
-    if any(one.plan is not None and one.sound for one in outputs) and clip.info.audio:
+    line = f"frames {first} to {last} of the clip"
+    if is_file:
+        seconds = timeline[span[0]].start - timeline.start
+        where = "the clip's beginning" if span[0] == 0 else f"frame {first} ({float(seconds):.3f} s)"
+        line += f": lay the file at {where}, which is its time 0"
+    if has_sound and clip.info.audio:
         line += "; sound is cut to them, to the sample where it is PCM or encoded anew, to the packet where it is copied"
     reporter.notify(line)
 
@@ -173,5 +175,6 @@ def rendered(
         places = [place_of_frame(one.path, clip.info, span[0]) for one in outputs] if picture is None else named(picture)
         return write_frame(clip, outputs, span[0], places, reporter)
     outputs = with_places(clip, outputs, span, is_usual=place is None)
-    say_range(clip, span, outputs, reporter)
+    files = [one for one in outputs if one.plan is not None]
+    say_range(clip, span, reporter, is_file=bool(files), has_sound=any(one.sound for one in files))
     return write_outputs(clip, outputs, reporter, span=span)

@@ -35,7 +35,7 @@ from vfx_matte.pipeline.key import choose_key
 from vfx_matte.pipeline.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.mattes import Mattes
 from vfx_matte.pipeline.outputs import PlannedOutput, RenderResult, Shot
-from vfx_matte.pipeline.part import WHOLE, Selection, rendered, split_place
+from vfx_matte.pipeline.part import WHOLE, Selection, rendered, say_range, split_place
 from vfx_matte.pipeline.project import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.refine import Despill, EdgeOptions, fill_hidden, refine_objects
@@ -147,8 +147,9 @@ def render_maskvideos(
         from vfx_matte.pipeline.layers import check_style, render_layers  # it is made of what is here
 
         if selection.frame is None:
-            span = selection.span(clip, reporter)
-            number = encode.start_number
+            span, number = selection.span(clip, reporter), encode.start_number
+            if span is not None:
+                say_range(clip, span, reporter, is_file=False, has_sound=False)
             return [render_layers(clip, output=path, style=asked, look=look, start_number=number, span=span, reporter=reporter)]
         check_style(asked)
         path, style = path.with_suffix(PNG), "luma"  # all objects together, as R, G, B and A of the file show them
