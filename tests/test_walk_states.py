@@ -34,8 +34,17 @@ def only(mask: Mask, object_id: int) -> Mask:
     return mask * (mask == object_id)
 
 
-def opened(*, remembers: bool) -> BuiltinPropagator:
-    propagator = BuiltinPropagator(num_objects=2)
+class Colorful:
+    """Stands for a network: what is no shade of grey stands out, and a little of it does so by chance."""
+
+    def probability(self, image: Image, *, size: int) -> np.ndarray:
+        """See `SalientNetwork.probability`."""
+        spread = image.max(axis=2).astype(np.float32) - image.min(axis=2)
+        return np.clip(spread / np.float32(200) + np.float32(size % 7) / 100, 0, 1)
+
+
+def opened(*, remembers: bool, sees: bool = False) -> BuiltinPropagator:
+    propagator = BuiltinPropagator(num_objects=2, network=Colorful() if sees else None)
     if remembers:
         propagator.remember(*draw(0))
         propagator.remember(draw(15)[0], only(draw(15)[1], 2))
@@ -43,12 +52,16 @@ def opened(*, remembers: bool) -> BuiltinPropagator:
     return propagator
 
 
-@pytest.mark.parametrize("remembers", [True, False], ids=["remembered", "adopted on the way"])
-def test_a_builtin_walk_goes_on_from_any_frame(tmp_path: Path, *, remembers: bool) -> None:
+@pytest.mark.parametrize(
+    ("remembers", "sees"),
+    [(True, False), (False, False), (True, True)],
+    ids=["remembered", "adopted on the way", "with a network"],
+)
+def test_a_builtin_walk_goes_on_from_any_frame(tmp_path: Path, *, remembers: bool, sees: bool) -> None:
     images = [draw(index)[0] for index in range(LENGTH)]
     given = {0: draw(0)[1] if remembers else only(draw(0)[1], 1), 7: only(draw(7)[1], 2)}
     store = WalkStateFolder(tmp_path / "states", digest_of({"clip": 1}))
-    whole = opened(remembers=remembers)
+    whole = opened(remembers=remembers, sees=sees)
     expected = []
     for index in range(LENGTH):
         expected.append(whole.step(images[index], given.get(index)))
@@ -60,7 +73,7 @@ def test_a_builtin_walk_goes_on_from_any_frame(tmp_path: Path, *, remembers: boo
         saved = store.load(f"forward{index}")
         assert saved is not None
         assert saved[0] == index
-        another = opened(remembers=remembers)
+        another = opened(remembers=remembers, sees=sees)
         another.restore_walk(saved[1])
         for later in range(index + 1, LENGTH):
             found = another.step(images[later], given.get(later))

@@ -2,6 +2,7 @@
 
     python tools/bench_builtin.py                  # speed by size and cores, objects, memory; some ten minutes
     python tools/bench_builtin.py --only speed --rounds 3
+    python tools/bench_builtin.py --network model/u2netp.onnx    # the same, helped by U²-Netp
 
 Each clip shows copies of the demo's creature on its meadow, every one an object. Commands are whole programs, decode and mask
 files included, kept to one core or two (Linux only); what a further frame costs is the difference between runs over all and
@@ -24,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -35,6 +37,7 @@ from vfx_matte.pipeline.project import open_source
 from vfx_matte.pipeline.report import SilentReporter
 from vfx_matte.propagate import open_propagator
 from vfx_matte.propagate.driver import harden
+from vfx_matte.salient import SalientNetwork
 from vfx_matte.scene import Alpha, Scene
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace.files import save_mask
@@ -136,9 +139,10 @@ def made(folder: Path, herd: Herd, size: tuple[int, int], frame_count: int) -> P
     return folder
 
 
-def segment(stop: int) -> list[str]:
-    """The program of this checkout, on the clip of the current folder."""
+def segment(stop: int, *, network: Path | None) -> list[str]:
+    """The program of this checkout, on the clip of the current folder. network: U²-Netp, or None to work without."""
     options = ["--propagator", "builtin", "--fresh", "--quiet", "--first-mask", "first.png", "--stop", str(stop)]
+    options += ["--no-network"] if network is None else ["--model", str(network.resolve().parent)]
     return [sys.executable, "-m", "vfx_matte", "segment", "clip.mp4", *options]
 
 
@@ -155,9 +159,10 @@ def for_each_frame(command: Callable[[int], list[str]], cwd: Path, *, frames: in
     return Run(wall, cpu, long.peak_mib)
 
 
-def step_milliseconds(herd: Herd, size: tuple[int, int], num_objects: int) -> float:
+def step_milliseconds(herd: Herd, size: tuple[int, int], num_objects: int, *, network: Path | None) -> float:
     """CPU time of one step of the propagator and the hardening of its result, without files."""
-    propagator = open_propagator("builtin", num_objects=num_objects)
+    eyes = None if network is None else SalientNetwork(network)
+    propagator = open_propagator("builtin", num_objects=num_objects, network=eyes)
     propagator.remember(*herd.at(0, size))
     harden(propagator.step(*herd.at(0, size)))
     spent = []
@@ -169,15 +174,16 @@ def step_milliseconds(herd: Herd, size: tuple[int, int], num_objects: int) -> fl
     return 1000 * float(np.median(spent))
 
 
-def bench_speed(folder: Path, herd: Herd, *, frames: int, rounds: int) -> Iterator[str]:
+def bench_speed(folder: Path, herd: Herd, *, frames: int, rounds: int, network: Path | None) -> Iterator[str]:
     """Rows: size and cores, against a decode."""
     yield f"{'':<14}{'frames/s':>9}{'CPU ms':>8}{'step':>8}{'decode':>8}{'× decode':>10}   (CPU ms for each frame)"
     for name, size in SIZES.items():
         place = made(folder / name, herd, size, frames)
-        alone = step_milliseconds(herd, size, 1)
+        alone = step_milliseconds(herd, size, 1, network=network)
         for cores in (1, 2):
             ours, plain = (
-                for_each_frame(command, place, frames=frames, cores=cores, rounds=rounds) for command in (segment, decode)
+                for_each_frame(command, place, frames=frames, cores=cores, rounds=rounds)
+                for command in (partial(segment, network=network), decode)
             )
             yield (
                 f"{f'{name}, {cores} core':<14}{1 / ours.wall_seconds:9.1f}{1000 * ours.cpu_seconds:8.1f}{alone:8.1f}"
@@ -185,23 +191,23 @@ def bench_speed(folder: Path, herd: Herd, *, frames: int, rounds: int) -> Iterat
             )
 
 
-def bench_objects(folder: Path, drawn: list[tuple[Image, Alpha]], *, frames: int) -> Iterator[str]:
+def bench_objects(folder: Path, drawn: list[tuple[Image, Alpha]], *, frames: int, network: Path | None) -> Iterator[str]:
     """Rows: how cost grows with objects, at 480p on one core."""
     yield f"{'objects':<14}{'CPU ms':>9}{'× one':>8}"
     first = 0.0
     for count in (1, 2, 4, 8):
         place = made(folder / f"objects{count}", Herd(count, drawn), SIZES["480p"], frames)
-        cpu = 1000 * for_each_frame(segment, place, frames=frames, cores=1).cpu_seconds
+        cpu = 1000 * for_each_frame(partial(segment, network=network), place, frames=frames, cores=1).cpu_seconds
         first = first or cpu
         yield f"{count:<14}{cpu:9.1f}{cpu / first:8.2f}"
 
 
-def bench_memory(folder: Path, herd: Herd) -> Iterator[str]:
+def bench_memory(folder: Path, herd: Herd, *, network: Path | None) -> Iterator[str]:
     """Rows: peak memory against length, at 480p."""
     yield f"{'frames':<14}{'peak MiB':>9}"
     for count in (200, 1000):
         place = made(folder / f"frames{count}", herd, SIZES["480p"], count)
-        yield f"{count:<14}{run(segment(count), place, cores=2).peak_mib:9.1f}"
+        yield f"{count:<14}{run(segment(count, network=network), place, cores=2).peak_mib:9.1f}"
 
 
 def main() -> None:
@@ -210,6 +216,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "objects", "memory"))
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--network", type=Path, metavar="FILE", help="U²-Netp, as u2netp.onnx; without, none helps")
     parser.add_argument("--decode", type=Path, help="only decode this clip; what the tables are compared with")
     parser.add_argument("--stop", type=int)
     options = parser.parse_args()
@@ -223,9 +230,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tables = {  # each row is made when it is asked for
-            "speed": bench_speed(folder, one, frames=options.frames, rounds=options.rounds),
-            "objects": bench_objects(folder, drawn, frames=options.frames),
-            "memory": bench_memory(folder, one),
+            "speed": bench_speed(folder, one, frames=options.frames, rounds=options.rounds, network=options.network),
+            "objects": bench_objects(folder, drawn, frames=options.frames, network=options.network),
+            "memory": bench_memory(folder, one, network=options.network),
         }
         for title, rows in tables.items():
             if options.only in (None, title):

@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python tools/bench_davis.py DAVIS_DIR                    # DAVIS 2016: the first frame's mask is given
     OMP_NUM_THREADS=1 python tools/bench_davis.py DAVIS_DIR --references 5     # masks of five evenly spaced frames are given
+    OMP_NUM_THREADS=1 python tools/bench_davis.py DAVIS_DIR --network model/u2netp.onnx    # the built-in one, helped by U²-Netp
     python tools/bench_davis.py DAVIS_DIR --objects multi --propagator xmem --weights model/XMem.pth    # DAVIS 2017
 
 The protocol is that of DAVIS: J and F of every frame but the first, the last and the references; mean, recall (share of
@@ -229,6 +230,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--references", type=int, default=1, metavar="N", help="how many masks are given (1: the first frame's)"
     )
     parser.add_argument("--propagator", default="builtin", help="builtin or xmem")
+    parser.add_argument("--network", type=Path, metavar="FILE", help="U²-Netp, to help builtin; without, none does")
     parser.add_argument("--weights", type=Path, default=Path("model/XMem.pth"), help="weights of xmem")
     parser.add_argument("--size", type=int, default=480, help="short side that xmem works at; -1: the pictures' own")
     parser.add_argument("--device", default="auto", help="where xmem runs: auto, cpu or cuda")
@@ -247,7 +249,12 @@ def main() -> int:
     chosen = parse(None)
     try:
         options = PropagatorOptions(
-            name=chosen.propagator, weights=chosen.weights, size=chosen.size, device=chosen.device, memory=chosen.memory
+            name=chosen.propagator,
+            weights=chosen.weights,
+            size=chosen.size,
+            device=chosen.device,
+            memory=chosen.memory,
+            network=chosen.network,
         )
         names = [name for name in chosen.sequences.split(",") if name]
         sequences = find_sequences(chosen.davis_dir, names, year=YEARS[chosen.objects], subset=chosen.subset)

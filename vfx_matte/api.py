@@ -44,6 +44,7 @@ def segment(
     reporter: Reporter | None = None,
     propagator: str = "auto",
     weights: str | Path = "model/XMem.pth",
+    network: str | Path | None = "model/u2netp.onnx",
     **options: Any,  # noqa: ANN401  the fields of PropagatorOptions, checked there
 ) -> SegmentResult:
     """Carry masks through a clip: a few painted masks in, a mask for every frame out, on disk.
@@ -57,7 +58,8 @@ def segment(
     references, make only the frames again that they change. soft: keep probabilities too, for soft edges. cuts: where
     the shot changes masks "stop", or "ignore" it; or the cuts themselves, as frames or times: "120,4.5s".
     map_color: which object a painted colour is, 0 = background: {"#ffffff": 1}. reporter:
-    receives notices and progress; None keeps silent. propagator, weights and options (size, device, memory, mem_every,
+    receives notices and progress; None keeps silent. network: U²-Netp, which helps the built-in propagator where the file
+    is there; None does without. propagator, weights and options (size, device, memory, mem_every,
     long_term, flip): see `vfx_matte.pipeline.propagator.PropagatorOptions`.
 
     Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says what is wrong, its `hint` what
@@ -68,7 +70,9 @@ def segment(
         open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
         replace(_reference_files(references), colors=_colors(map_color or {})),
         workspace=Path(workspace),
-        propagator=PropagatorOptions(name=propagator, weights=Path(weights), **options),
+        propagator=PropagatorOptions(
+            name=propagator, weights=Path(weights), network=None if network is None else Path(network), **options
+        ),
         start=None if start is None else _position(start),
         stop=None if stop is None else _position(stop),
         resume=resume,

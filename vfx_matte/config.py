@@ -95,6 +95,7 @@ class Segment:
     mem_every: int = _option(5, "every how many frames xmem remembers one", within=(1, 100_000))
     long_term: bool = _option(True, "whether xmem condenses what it remembers; without, its memory grows with the clip")
     flip: bool = _option(False, "whether xmem averages with the mirrored clip; twice the time, slightly better masks")
+    network: bool = _option(True, "whether U²-Netp helps the builtin propagator where it is in the model folder")
     soft: bool = _option(False, "keep every object's probability too, for soft edges; costs disk space")
     cuts: str = _option(
         "stop", "where the shot changes masks stop, or ask, or ignore = go on; or the cuts as frames, e.g. 120,300"
@@ -297,6 +298,11 @@ class Settings:
     def weights(self) -> Path:
         """The weights file of the xmem propagator."""
         return self.segment.weights or self.paths.model / f"{self.config.model_name}.pth"
+
+    @property
+    def network_file(self) -> Path:
+        """U²-Netp, which helps the builtin propagator and first masks."""
+        return self.paths.model / "u2netp.onnx"
 
 
 def load(path: Path | None = None) -> Settings:

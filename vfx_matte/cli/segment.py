@@ -40,6 +40,7 @@ class PropagationChoice:
             mem_every=chosen.mem_every,
             long_term=chosen.long_term,
             flip=chosen.flip,
+            network=self.settings.network_file if chosen.network else None,
         )
 
 
@@ -65,12 +66,15 @@ def propagation(
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored clip.", rich_help_panel=PROPAGATION)
     ] = None,
+    network: Annotated[
+        bool | None, typer.Option("--network/--no-network", help="Let U²-Netp help builtin.", rich_help_panel=PROPAGATION)
+    ] = None,
 ) -> PropagationChoice:
     """Options of every command that opens a propagator."""
     chosen = config.with_overrides(
         session.settings.segment,
         propagator=propagator, weights=weights, size=size, device=device,
-        memory=memory, mem_every=mem_every, long_term=long_term, flip=flip,
+        memory=memory, mem_every=mem_every, long_term=long_term, flip=flip, network=network,
     )  # fmt: skip
     return PropagationChoice(config.with_overrides(session.settings, segment=chosen))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from vfx_matte.choices import unknown_choice
@@ -26,7 +27,8 @@ FETCH_CHOICES = ("auto", "never")
 
 TRY_AGAIN_SECONDS = 24 * 3600
 _IMPATIENT = Patience(connect_seconds=4, wait_seconds=10, package_seconds=60)
-_TITLE = "U²-Netp"
+TITLE = "U²-Netp"
+FETCH_COMMAND = shell_command(["vfx-matte", "weights", "fetch", Path(NETWORK_FILE).stem])
 
 
 def salient_network(folder: Path, *, reporter: Reporter, fetch: bool = True) -> SalientNetwork | None:
@@ -37,24 +39,28 @@ def salient_network(folder: Path, *, reporter: Reporter, fetch: bool = True) -> 
     Raises UsageError for another value of the variable, ConfigError for a weights.toml of the folder that cannot be read.
     """
     path = folder / NETWORK_FILE
-    by_hand = shell_command(["vfx-matte", "weights", "fetch", Path(NETWORK_FILE).stem])
     allowed = fetch_allowed() and fetch
     if not path.is_file():
         if not allowed:
             reporter.notify(
-                f"without {_TITLE}, which is not in {folder}, and fetching is off; {by_hand} gets it, for better masks"
+                f"without {TITLE}, which is not in {folder}, and fetching is off; {FETCH_COMMAND} gets it, for better masks"
             )
             return None
         if not _is_fetched(folder, reporter):
             reporter.notify(
-                f"without {_TITLE}, which could not be fetched; {by_hand} tries again and says why, for better masks"
+                f"without {TITLE}, which could not be fetched; {FETCH_COMMAND} tries again and says why, for better masks"
             )
             return None
+    return opened_network(path, reporter.notify)
+
+
+def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork | None:
+    """The network of a file that is there; None, and a line that says why, where it cannot be used."""
     try:
         require_known_checksum(path)
         return SalientNetwork(path)
     except WeightsError as error:
-        reporter.notify(f"without {_TITLE}: {error.message}; {by_hand} --force replaces it, for better masks")
+        notify(f"without {TITLE}: {error.message}; {FETCH_COMMAND} --force replaces it, for better masks")
         return None
 
 
@@ -84,7 +90,7 @@ def _is_fetched(folder: Path, reporter: Reporter) -> bool:
     with contextlib.suppress(OSError):
         failed.unlink(missing_ok=True)
     reporter.notify(
-        f"fetched {_TITLE}, {megabytes(done.size_bytes)}, from {done.source} into {folder}, once ({done.entry.licence})"
+        f"fetched {TITLE}, {megabytes(done.size_bytes)}, from {done.source} into {folder}, once ({done.entry.licence})"
     )
     return True
 

@@ -152,9 +152,9 @@ def segment_clip(
     objects = references.objects
     if expected_objects is not None and expected_objects != len(objects):
         reporter.notify(f"config.ini expects {expected_objects} objects, the masks show {len(objects)}")
-    options = propagator.decided(reporter.notify)
     palette = Palette.davis()
     place = Workspace(workspace).clip(clip.path)
+    options = propagator.decided(reporter.notify, earlier=_begun(place) if resume or update else None)
     respected = _cuts(
         clip, cuts, place, references, span=range(first, last), fresh=fresh, go_on=resume or update, reporter=reporter
     )
@@ -228,6 +228,14 @@ def understand(
 
 def _hex(color: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _begun(place: ClipWorkspace) -> Manifest | None:
+    """The earlier work of a clip; None where there is none that can be read, which `start_run` says."""
+    try:
+        return place.manifest()
+    except WorkspaceError:
+        return None
 
 
 def _cuts(

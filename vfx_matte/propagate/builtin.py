@@ -9,6 +9,9 @@ and ten thousand.
 Objects share the flow, the words, the histograms and the background's plate, and compete after each frame. The soft mask is
 fed back as it is: sharpening it, by a threshold or by odds, was measured to lose 1.4 points of J&F.
 
+Where a network that finds salient things is there (`builtin_salient`), it is one more witness: in each frame it looks at one
+object, in a thread of its own.
+
 A second thread takes what can wait: it learns from a frame while the caller has it and the next one's flow is found, looks up
 words, and takes every other object. It changes no result.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -31,12 +35,14 @@ from vfx_matte.propagate.builtin_learner import learned_evidence
 from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
+from vfx_matte.propagate.builtin_salient import Eyes, Network, moved, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin_walk import Anchor, Walk, carried, enriched, returned, started, walk_from_state, walk_to_state
 from vfx_matte.propagate.builtin_words import Frame, Look, grids, in_words
 from vfx_matte.propagate.walk_state import State
 
 WORKING_AREA_PX = 427 * 240
+T = TypeVar("T")
 
 
 def working_shape(shape: tuple[int, int]) -> tuple[int, int]:
@@ -50,13 +56,14 @@ class BuiltinPropagator:
     """Follows K objects by flow, colour, texture and motion. See `Propagator` for the methods' contract.
 
     The same calls give the same result, to the rounding of float32. An object that vanishes is looked for, and followed again
-    when something much like it comes (`builtin_return`).
+    when something much like it comes (`builtin_return`). network: helps where it is given.
     """
 
-    def __init__(self, *, num_objects: int) -> None:
+    def __init__(self, *, num_objects: int, network: Network | None = None) -> None:
         if num_objects < 1:
             raise ValueError(f"num_objects is {num_objects}, expected at least 1")
         self._num_objects = num_objects
+        self._eyes = None if network is None else Eyes(network)
         self._references: list[Reference] = []
         self._attended: dict[int, int] | None = None  # number of a reference → steps ahead; None: all of them, nowhere
         self._adopted: list[Reference] = []  # masks that only `step` was given, each with an object not seen before
@@ -64,6 +71,7 @@ class BuiltinPropagator:
         self._walk: tuple[Array, Future[Walk]] | None = None  # the last frame, gray, and what is being learned from it
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
         self._lookout: Lookout | None = None  # belongs to the appearance
+        self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
         self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
         self._shape: tuple[int, int] | None = None
@@ -96,7 +104,7 @@ class BuiltinPropagator:
     def forget_temporary(self) -> None:
         """Forget the walk, and what was learned from masks that only `step` was given."""
         self._walk = None
-        self._thin = {}
+        self._seen, self._thin = {}, {}
         self._steps = self._masked = 0
         if self._adopted:
             self._adopted.clear()
@@ -113,6 +121,7 @@ class BuiltinPropagator:
             "adopted": [[one.look.rgb, one.objects, list(one.ids)] for one in self._adopted],
             "lookout": None if self._lookout is None else self._lookout.walk_state(),
             "thin": {str(object_id): parts.state for object_id, parts in self._thin.items()},
+            "seen": {str(index): view for index, view in self._seen.items()},
             "steps": self._steps,
             "masked": self._masked,
         }
@@ -123,15 +132,16 @@ class BuiltinPropagator:
         shape = state["walk"]["gray"].shape if self._shape is None else working_shape(self._shape)
         walk = walk_from_state(state["walk"], shape, self._num_objects)
         thin = {int(object_id): ThinParts.from_state(parts) for object_id, parts in state["thin"].items()}
-        self._adopted = adopted
+        seen = {int(index): np.asarray(view, np.float32) for index, view in state["seen"].items()}
+        if any(view.shape != shape for view in seen.values()):
+            raise ValueError("views of another shape")
+        self._adopted, self._seen = adopted, seen
         if adopted or self._appearance is None:
             self._learn(study([*self._attending(), *adopted]))
         if self._lookout is not None:
             self._lookout.restore_walk(state["lookout"])
         self._thin, self._steps, self._masked = thin, int(state["steps"]), int(state["masked"])
-        known: Future[Walk] = Future()
-        known.set_result(walk)
-        self._walk = walk.gray, known
+        self._walk = walk.gray, settled(walk)
 
     def _learn(self, appearance: Appearance) -> None:
         """Take what references teach, and look out for the objects as they are shown there."""
@@ -157,14 +167,17 @@ class BuiltinPropagator:
             frame, walk = worded.result(), walking[1].result()
             ahead, smooth = carried(walk, flow)
             age = self._age()
-            objects = _segment(ahead, frame, self._appearance, flow, smooth, age=age, later=self._beside.submit)
+            looking, later = self._look(image, ahead.objects, flow), self._beside.submit
+            objects = _segment(ahead, frame, self._appearance, flow, smooth, looking=looking, age=age, later=later)
             anchors = walk.anchors
             seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(frame), objects)
             objects[list(seen.lost)] = 0
             if seen.back:
                 ahead = returned(ahead, frame, objects, seen.back, self._appearance)
                 smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
-                objects = _segment(ahead, frame, self._appearance, flow, smooth, age=age, later=self._beside.submit)
+                looking = self._look(image, ahead.objects, flow)
+                objects = _segment(ahead, frame, self._appearance, flow, smooth, looking=looking, age=age, later=later)
+            self._seen = {index: view.result() for index, view in looking.items()}
             following = {k: parts.moved(flow, objects[k - 1]) for k, parts in self._thin.items()}
             self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
             if not given and not last:
@@ -174,6 +187,7 @@ class BuiltinPropagator:
             objects = self._pinned(objects, mask, given)
             self._restart(look, objects, given, anchors)
             self._masked = self._steps
+            self._seen = {index: view for index, view in self._seen.items() if index + 1 not in given}
             shown = {k: thin_parts(mask == k, look.shape) for k in given}
             self._thin = {k: parts for k, parts in (self._thin | shown).items() if parts is not None}
         self._steps += 1
@@ -181,6 +195,16 @@ class BuiltinPropagator:
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
         return probabilities
+
+    def _look(self, image: Image, objects: Array, flow: Array) -> dict[int, Future[Array]]:
+        """What the network sees of objects, by index: now of the one whose turn it is; of others what it saw, as it moved."""
+        if self._eyes is None:
+            return {}
+        seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
+        if alive := [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]:
+            index = alive[self._steps % len(alive)]
+            seen[index] = self._eyes.look(image, objects[index])
+        return seen
 
     def _age(self) -> int:
         """How many frames away the nearest mask is that this walk began with, came by or goes towards."""
@@ -236,6 +260,13 @@ class BuiltinPropagator:
         self._walk = look.gray, self._beside.submit(started, frame, objects, given, anchors, appearance)
 
 
+def settled(value: T) -> Future[T]:
+    """A result that need not be waited for."""
+    known: Future[T] = Future()
+    known.set_result(value)
+    return known
+
+
 def _shrink_image(image: Image) -> Look:
     """Bring an image to the working size."""
     height, width = working_shape((image.shape[0], image.shape[1]))
@@ -289,12 +320,14 @@ def _segment(
     flow: Array,
     smooth: Array,
     *,
+    looking: Mapping[int, Future[Array]],
     age: int,
     later: Callable[..., Future[Array]],
 ) -> Array:
     """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
 
-    age: how many frames away the nearest reference is. later: begins a call in another thread.
+    looking: what the network will say of some objects, by index. age: how many frames away the nearest reference is.
+    later: begins a call in another thread.
     """
     grid, _ = grids(frame.look.shape, frame.look.texture_shape)
     alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
@@ -303,7 +336,8 @@ def _segment(
         return objects
     worded = later(_word_evidence, walk, frame, appearance)
     fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
-    scene = 1 - walk.objects.sum(axis=0)
+    every = walk.objects.sum(axis=0)
+    scene = 1 - every
     background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
     background_surprise = cues.motion_surprise(flow, background_flow, scene > cues.SURELY_BACKGROUND)
     uncovered = WEIGHTS.background_plate * walk.background.difference(frame.look.lab)
@@ -330,6 +364,8 @@ def _segment(
         memory = appearance.memories[index]
         if memory is not None:
             evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
+        if index in looking:
+            evidence += WEIGHTS.salient * salient_evidence(looking[index].result(), prior, every - prior)
         near = outside <= cues.GATE_PX
         evidence = cues.size_kept(evidence, prior, near)
         first = np.where(near, cues.sigmoid(evidence), np.float32(0))

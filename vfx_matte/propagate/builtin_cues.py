@@ -41,6 +41,7 @@ class FusionWeights:
     motion_whole: float = 1.0  # moves like the background and unlike the object as a whole; speaks only against
     learned: float = 4.0  # the classifier trained on this clip (`builtin_learner`)
     nearest: float = 3.0  # pixels of the references that look like it and lie there (`builtin_nearest`)
+    salient: float = 2.5  # what the network sees there (`builtin_salient`)
     background_plate: float = 0.30  # unlike the clean background seen here before
     object_plate: float = 0.30  # like the object seen here before
 

@@ -1,0 +1,167 @@
+"""What the built-in propagator makes of a network: it helps where it means the object, and is not heard where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from vfx_matte.masks import Image, Mask
+from vfx_matte.propagate import builtin_salient, open_propagator
+from vfx_matte.propagate.builtin_salient import looked_at, salient_evidence
+from vfx_matte.salient import SalientNetwork
+
+SHAPE = (144, 192)
+LENGTH = 7
+WEIGHTS = Path(__file__).parents[1] / "../shared/weights/u2netp.onnx"
+
+Layer = npt.NDArray[np.float32]
+
+
+class Saying:
+    """A network that says what a function of the picture says. shown: the shapes that it was shown."""
+
+    def __init__(self, word: Callable[[Image], npt.NDArray[np.bool_]]) -> None:
+        self._word = word
+        self.shown: list[tuple[int, ...]] = []
+
+    def probability(self, image: Image, *, size: int) -> Layer:
+        """See `SalientNetwork.probability`."""
+        assert size == builtin_salient.SIZE_PX
+        self.shown.append(image.shape)
+        return np.where(self._word(image), np.float32(0.9), np.float32(0.05))
+
+
+def colorful(image: Image) -> npt.NDArray[np.bool_]:
+    """Whatever is no shade of grey."""
+    return image.max(axis=2).astype(int) - image.min(axis=2) > 60
+
+
+def box(top: int, bottom: int, left: int, right: int, shape: tuple[int, int] = SHAPE) -> Layer:
+    layer = np.zeros(shape, np.float32)
+    layer[top:bottom, left:right] = 1
+    return layer
+
+
+def meadow() -> Image:
+    random = np.random.default_rng(3)
+    return cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 1)).astype(np.uint8), (0, 0), 2)[..., None].repeat(3, axis=2)
+
+
+def test_it_looks_at_the_object_and_a_quarter_around_it_at_full_size() -> None:
+    image = np.zeros((288, 384, 3), np.uint8)
+    image[80:160, 100:196] = (200, 40, 40)
+    network = Saying(colorful)
+    seen = looked_at(network, image, box(40, 80, 50, 98))
+    assert network.shown == [(120, 144, 3)], "a box of 80 × 96 pixels and a quarter of it on each side"
+    assert (seen[45:75, 55:95] > 2.5).all()
+    assert (seen[31:38, 40:108] < -2.5).all()
+    assert not seen[:28].any()
+    assert not seen[:, 116:].any()
+    assert seen.dtype == np.float32
+
+
+def test_it_does_not_look_where_nothing_is_and_knows_the_edge_of_the_picture() -> None:
+    network = Saying(colorful)
+    assert not looked_at(network, meadow(), box(0, 0, 0, 0)).any()
+    assert network.shown == []
+    for corner in (box(0, 6, 0, 1), box(143, 144, 190, 192), box(0, 144, 0, 192)):
+        assert looked_at(network, meadow(), corner).shape == SHAPE
+
+
+def test_who_means_something_else_or_is_unsure_is_not_heard() -> None:
+    prior, nobody = box(40, 80, 50, 100), np.zeros(SHAPE, np.float32)
+
+    def seen(layer: Layer, *, odds: float = 2.9) -> Layer:
+        return np.where(box(20, 110, 30, 140) > 0, (2 * layer - 1) * np.float32(odds), np.float32(0))
+
+    same = salient_evidence(seen(prior), prior, nobody)
+    assert same.max() > 2.8, "it is heard in full"
+    assert same.min() < -2.8
+    grown = salient_evidence(seen(box(40, 100, 50, 100)), prior, nobody)
+    assert grown[85:95, 55:95].min() > 2.5, "a new part is taken from it"
+    assert not salient_evidence(seen(box(80, 108, 40, 135)), prior, nobody).any(), "a bystander"
+    assert np.abs(salient_evidence(seen(prior, odds=0.4), prior, nobody)).max() < 0.2, "it does not know"
+
+
+def test_nothing_is_said_of_pixels_of_another_object() -> None:
+    prior, other = box(40, 80, 50, 75), box(40, 80, 75, 100)
+    seen = np.where(box(20, 110, 30, 140) > 0, (2 * (prior + other) - 1) * np.float32(2.9), np.float32(0))
+    evidence = salient_evidence(seen, prior, other)
+    assert not evidence[other > 0].any()
+    assert evidence[prior > 0].min() > 2.5
+
+
+def walker(index: int, *, leg: bool) -> tuple[Image, Mask]:
+    """A red body that goes right, and a leg of the ground's colours but green that comes out of it from frame 2 on."""
+    image, mask = meadow(), np.zeros(SHAPE, np.uint8)
+    left = 60 + 3 * index
+    image[40:80, left : left + 40], mask[40:80, left : left + 40] = (200, 50, 40), 1
+    if leg and index > 1:
+        low = 80 + min(6 * (index - 1), 30)
+        image[80:low, left + 12 : left + 26], mask[80:low, left + 12 : left + 26] = (60, 150, 60), 1
+    return image, mask
+
+
+def overlaps(network: Saying | None, draw: Callable[[int], tuple[Image, Mask]]) -> list[float]:
+    propagator = open_propagator("builtin", num_objects=1, network=network)
+    propagator.remember(*draw(0))
+    found = []
+    for index in range(LENGTH):
+        image, truth = draw(index)
+        mask = propagator.step(image, truth if index == 0 else None)[1] > 0.5
+        found.append(np.count_nonzero(mask & (truth > 0)) / np.count_nonzero(mask | (truth > 0)))
+    return found
+
+
+def test_a_part_of_a_new_colour_that_turns_up_is_found() -> None:
+    without, helped = (overlaps(one, lambda index: walker(index, leg=True)) for one in (None, Saying(colorful)))
+    assert helped[-1] > 0.9
+    assert helped[-1] > without[-1] + 0.04, "the leg"
+
+
+def test_a_network_that_is_wrong_does_no_harm() -> None:
+    def elsewhere(image: Image) -> npt.NDArray[np.bool_]:
+        place = np.zeros(image.shape[:2], bool)
+        place[: image.shape[0] // 5] = True
+        return place
+
+    without, misled = (overlaps(one, lambda index: walker(index, leg=False)) for one in (None, Saying(elsewhere)))
+    assert min(misled) > min(without) - 0.01
+
+
+def test_two_that_touch_are_seen_as_one_thing_and_stay_two() -> None:
+    def pair(index: int) -> tuple[Image, Mask]:
+        image, mask = meadow(), np.zeros(SHAPE, np.uint8)
+        left = 50 + 3 * index
+        image[40:90, left : left + 30], mask[40:90, left : left + 30] = (200, 50, 40), 1
+        image[40:90, left + 30 : left + 60], mask[40:90, left + 30 : left + 60] = (40, 60, 210), 2
+        return image, mask
+
+    network = Saying(colorful)
+    propagator = open_propagator("builtin", num_objects=2, network=network)
+    propagator.remember(*pair(0))
+    for index in range(LENGTH):
+        image, truth = pair(index)
+        found = propagator.step(image, truth if index == 0 else None).argmax(axis=0)
+        assert all((found[truth == k] == k).mean() > 0.95 for k in (1, 2)), index
+    assert len(network.shown) == LENGTH - 1, "one look at a frame, in turn"
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the network's file is not beside the project")
+def test_the_real_network_gives_the_same_bytes_on_one_core_and_on_two() -> None:
+    image, mask = walker(4, leg=True)
+    prior, before = (mask > 0).astype(np.float32), cv2.getNumThreads()
+    try:
+        found = []
+        for threads in (1, 2, 2):
+            cv2.setNumThreads(threads)
+            found.append(looked_at(SalientNetwork(WEIGHTS), image, prior))
+    finally:
+        cv2.setNumThreads(before)
+    assert found[0].any()
+    assert all(np.array_equal(found[0], one) for one in found[1:])

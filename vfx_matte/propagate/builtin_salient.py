@@ -1,0 +1,119 @@
+"""What a trained network sees of each object. Takes a frame and warped masks, gives evidence; one witness among the cues.
+
+The network (`vfx_matte.salient`) finds what stands out in a picture, whatever that is. Shown only the surroundings of an object
+it mostly means that object, limbs and new colours included, which no cue of colour or motion knows beforehand; and where it
+means something else, a bystander or a pole, what it says disagrees with the warped mask and is not listened to. It does not
+know one object from another, so of pixels that another object holds it says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.backend import Array
+from vfx_matte.masks import Image
+from vfx_matte.propagate.builtin_cues import logit
+
+SIZE_PX = 192
+"""Side of the square that it is shown, whatever the object's size; 256 takes twice the time, and sees more."""
+
+MARGIN = 0.25
+"""How much of its surroundings an object is shown with on each side, as a part of its width and height."""
+
+FLOOR = 0.05  # its probabilities are taken to be within FLOOR and 1 - FLOOR
+KEPT = 0.9
+"""How much of what was seen of an object counts in the next frame, where another one has its turn."""
+
+LEAST_WORTH, FULL_WORTH = 0.3, 0.7
+"""Overlap (IoU) of what it sees and the warped mask up to which it is not listened to, and from which on it is in full, where
+it is as sure of itself as usual."""
+
+SHARPNESS, USUAL_SHARPNESS = 2.0, 0.75
+"""How much it adds to the overlap to be surer of itself by 1, and how sure it usually is: the mean |2p - 1| of all that it does
+not take for background, p > CLEARLY. It was measured to tell right from wrong as well as the overlap does."""
+
+CLEARLY = 0.1
+
+
+class Network(Protocol):
+    """See `vfx_matte.salient.SalientNetwork`."""
+
+    def probability(self, image: Image, *, size: int) -> npt.NDArray[np.float32]:
+        """How salient every pixel is: uint8 (H, W, 3) → float32 (H, W) in [0, 1]."""
+
+
+class Eyes:
+    """Looks at objects in a thread of its own, in the order in which it is asked to."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte eyes")
+
+    def look(self, image: Image, prior: Array) -> Future[Array]:
+        """Begin to look at an object; see `looked_at`."""
+        return self._thread.submit(looked_at, self._network, image, prior)
+
+
+def looked_at(network: Network, image: Image, prior: Array) -> Array:
+    """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0 where it did not look.
+
+    image: uint8 (H, W, 3), the frame; prior: float32 (h, w), where the object is expected. What it says is stretched to its
+    own darkest and brightest, as its makers do.
+    """
+    seen = np.zeros(prior.shape, np.float32)
+    left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
+    if not width:
+        return seen
+    rows = _range(top, height, prior.shape[0])
+    columns = _range(left, width, prior.shape[1])
+    window = tuple(
+        slice(part.start * large // small, -(-part.stop * large // small))
+        for part, large, small in zip((rows, columns), image.shape, prior.shape, strict=False)
+    )
+    found = network.probability(image[window], size=SIZE_PX)
+    low, high = float(found.min()), float(found.max())
+    found = (found - np.float32(low)) / np.float32(max(high - low, 1e-6))
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
+    seen[rows, columns] = logit(cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), FLOOR)
+    return seen
+
+
+def _range(start: int, length: int, end: int) -> slice:
+    """A side of the object with its margin, cut off at the picture's edge."""
+    margin = round(MARGIN * length)
+    return slice(max(0, start - margin), min(end, start + length + margin))
+
+
+def moved(seen: Array, flow: Array) -> Array:
+    """What was seen of the frame before, faded, where it is by now. flow: float32 (h, w, 2), where each pixel was."""
+    rows, columns = np.mgrid[0 : seen.shape[0], 0 : seen.shape[1]].astype(np.float32)
+    now = cv2.remap(seen, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return now * np.float32(KEPT)
+
+
+def salient_evidence(seen: Array, prior: Array, others: Array) -> Array:
+    """What it means for an object: float32 (h, w), log odds, 0 where nothing is known.
+
+    seen: see `looked_at`. prior, others: float32 (h, w), the warped masks of this object, and of all others together.
+    """
+    free = others < 0.5
+    evidence: Array = np.where(free, np.float32(trusted(seen, prior, free)) * seen, np.float32(0))
+    return evidence
+
+
+def trusted(seen: Array, prior: Array, free: Array) -> float:
+    """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how sure it is of itself."""
+    own, salient = (prior >= 0.5) & free, (seen > 0) & free
+    agreement = int(np.count_nonzero(own & salient)) / max(int(np.count_nonzero(own | salient)), 1)
+    grey = seen[(seen > math.log(CLEARLY / (1 - CLEARLY))) & (seen != 0)]
+    sharpness = float(np.abs(np.tanh(grey / 2)).mean()) if grey.size else 0.0
+    worth = agreement + SHARPNESS * (sharpness - USUAL_SHARPNESS)
+    share: float = (worth - LEAST_WORTH) / (FULL_WORTH - LEAST_WORTH)
+    return min(max(share, 0.0), 1.0)
