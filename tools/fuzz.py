@@ -59,7 +59,7 @@ WIDTH, HEIGHT, FRAMES = 64, 48, 6
 MEMORY_BYTES = 1536 * 2**20
 """More resident memory than this is a fault."""
 ADDRESS_BYTES = 8 * 2**30
-HANG_SECONDS = 30.0
+HANG_SECONDS = 60.0
 RENDERS = ("greenback", "alpha", "maskvideo", "overlay")
 LEFT_OVER = re.compile(r"(^|/)\.vfx-matte-[^/]*\.part|\.part(/|$)")
 FAULTS = ("traceback", "crash", "hang", "memory", "exit code", "half file", "left over", "changed", "not whole", "not the same")
