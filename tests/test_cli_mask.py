@@ -50,8 +50,8 @@ class Painter:
         for left, width in ((4, 40), (60, 20)):
             mask = np.zeros(self.shape, np.float32)
             mask[8:40, left : left + width] = 0.8
-            found.append(Answer(mask, 0.7))
-        return found
+            found.append(Answer(mask, 0.4, "mark what is missing"))
+        return [*found, Answer(np.ones(self.shape, np.float32), 0.02)]
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_what_stands_out_becomes_objects(here: CommandLine) -> None:
     mask = load_mask(Path("m.png"))
     assert ((mask == 1).sum(), (mask == 2).sum()) == (32 * 40, 32 * 20)
     assert [line[:8] for line in ran.stdout.splitlines() if line.startswith("object")] == ["object 1", "object 2"]
+    assert ran.stdout.count("unsure: mark what is missing\n") == 1
     here("mask", "clip.mp4", "--auto", "--object", "2", "--box", "50,0,46,64", "-o", "two.png")
     np.testing.assert_array_equal(load_mask(Path("two.png")) == 2, mask == 2)
     here("mask", "clip.mp4", "--auto", "--bg", "70,20", "--fg", "62,45", "-o", "three.png")

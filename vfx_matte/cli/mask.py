@@ -86,9 +86,11 @@ def mask(
         return
     for one in made.objects:
         say(f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence {one.confidence:.0%}")
-    for one in made.objects:
-        if one.is_unsure:
-            say(f"unsure: {one.advice or 'look at the preview; add a click'}")
+    unsure = {
+        one.advice or "look at it, and mark what is missing and what is too much" for one in made.objects if one.is_unsure
+    }
+    for advice in sorted(unsure):
+        say(f"unsure: {advice}")
     if made.preview is not None:
         say(f"preview: {made.preview}")
     say(f"next: {made.next_command}")

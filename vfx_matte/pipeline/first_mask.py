@@ -59,6 +59,7 @@ PROPAGATED: Final = "propagated"
 MOST_OBJECTS = 255
 
 _UNSURE = 0.5
+_LEAST_CONFIDENCE = 0.1  # of a subject; in a picture of one colour the network sees some with 0 to 0.02
 _MOSTLY = 0.5  # so much of a subject has to be free, or in the box, to be one
 
 
@@ -171,7 +172,7 @@ class Marking:
             allowed[y : y + height, x : x + width] = True
         if object_id is not None:
             mask[mask == object_id] = 0
-        subjects = self.method.subjects()
+        subjects = [one for one in self.method.subjects() if one.confidence >= _LEAST_CONFIDENCE]
         for answer in subjects:
             found = answer.mask > 0
             free = found & allowed & (mask == 0)
