@@ -28,7 +28,7 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
     """Make an object be what was found.
 
     It gets what was background or its own. Another object keeps its pixels, but for the piece of what was found that an object
-    mark of the user lies in.
+    mark of the user lies in. A part of other objects is the marked piece alone.
 
     Args:
         before: uint8 (H, W), ids.
@@ -37,6 +37,8 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
         marks: of the user, inside the picture.
     """
     after = np.where(before == object_id, 0, before).astype(np.uint8)
+    if is_part(before, object_id, marks):
+        found = _marked_pieces(found, marked_points(marks))
     after[found & (after == 0)] = object_id
     contested = found & (after != object_id)
     others = tuple(int(other) for other in np.unique(after[contested]))
@@ -50,6 +52,18 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
             taken.append(other)
     left = tuple(int(other) for other in np.unique(after[contested]) if other != object_id)
     return Placed(after, tuple(taken), left)
+
+
+def is_part(before: Mask, object_id: int, marks: Marks) -> bool:
+    """Whether a part of other objects becomes an object: one that is not there, marked by clicks or strokes within others."""
+    points = marked_points(marks)
+    return marks.box is None and bool(points) and all(before[y, x] for x, y in points) and not (before == object_id).any()
+
+
+def _marked_pieces(found: npt.NDArray[np.bool_], points: list[Point]) -> npt.NDArray[np.bool_]:
+    """The connected pieces that points lie in."""
+    _, pieces = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
+    return np.isin(pieces, list({int(pieces[y, x]) for x, y in points} - {0}))
 
 
 def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError, WorkspaceError
 from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Probability, Stroke, open_first_mask
-from vfx_matte.first_mask.objects import marked_points, place_object
+from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.mask_reading import MaskPicture, understand_references
 from vfx_matte.masks import Image, Mask, Palette, object_ids
 from vfx_matte.media.read import Frame
@@ -148,7 +148,7 @@ class Marking:
         marks.require_inside(width=width, height=height)
         if not auto:
             chosen = object_id or _meant_object(before, marks, name)
-            answer = self.method.answer(marks, _previous(before, chosen, marks))
+            answer = self.method.answer(marks, self._previous(before, chosen, marks))
             mask, lines = _with_answer(before, answer, chosen, marks)
             return mask, {chosen: answer}, lines
         mask, answers = self._subjects(before, marks, object_id)
@@ -161,6 +161,13 @@ class Marking:
         answers[chosen] = self.method.answer(points, own)
         mask, lines = _with_answer(mask, answers[chosen], chosen, points)
         return mask, answers, lines
+
+    def _previous(self, before: Mask, object_id: int, marks: Marks) -> Probability | None:
+        """What the method begins with: the object; nothing, where a part of other objects is marked; None: it begins anew."""
+        own = before == object_id
+        # the network sees the whole that a part belongs to; colours alone tell them apart
+        from_nothing = self.has_network and is_part(before, object_id, marks)
+        return own.astype(np.float32) if own.any() or from_nothing else None
 
     def _subjects(self, before: Mask, marks: Marks, object_id: int | None) -> tuple[Mask, dict[int, Answer]]:
         """A mask with what stands out in it, largest first: all of it as new objects, or the largest as one object."""
@@ -316,14 +323,6 @@ def _meant_object(before: Mask, marks: Marks, name: str) -> int:
         return cut.pop()
     known = ", ".join(map(str, there))
     raise UsageError(f"{name} shows objects {known}: it is not clear which one is marked", hint="name it with --object N")
-
-
-def _previous(before: Mask, object_id: int, marks: Marks) -> Probability | None:
-    """What a method begins with: the object; nothing, where a part of other objects is marked; None where it finds all anew."""
-    own = before == object_id
-    points = marked_points(marks)
-    is_part = marks.box is None and bool(points) and all(before[y, x] for x, y in points)
-    return own.astype(np.float32) if own.any() or is_part else None
 
 
 def _with_answer(before: Mask, answer: Answer, object_id: int, marks: Marks) -> tuple[Mask, list[str]]:

@@ -76,4 +76,5 @@ def _download_wheel(package: str, folder: Path, by_hand: str, connect_seconds: f
         lines = ended.stderr.decode("utf-8", "replace").splitlines()
         errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
         reason = (errors or [line.strip() for line in lines if line.strip()] or [f"it ended with {ended.returncode}"])[-1]
-        raise FetchError(f"cannot fetch the package {package}: pip says {reason!r}", hint=by_hand)
+        known = "; or the package index cannot be reached" if reason.startswith("No matching") else ""
+        raise FetchError(f"cannot fetch the package {package}: pip says {reason!r}{known}", hint=by_hand)
