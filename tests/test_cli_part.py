@@ -259,6 +259,26 @@ def test_uncompressed_sound_is_cut_to_the_sample(
     cli("verify", name, "--source", "pcm.mov")
 
 
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv"])
+def test_sound_in_a_coarse_unit_is_in_its_place(
+    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], name: str
+) -> None:
+    """AVI counts MP3 in whole packets of 24 ms, which no frame begins with."""
+    track = sound("libmp3lame", seconds=Fraction(2, 5), channels=1)
+    facts = {"codec": "mpeg4", "pts": range(12), "last_duration": 1, "time_base": Fraction(1, 30)}
+    take(make_clip("coarse.avi", sounds=[track], **facts))
+    segment(cli, "coarse.avi")
+    cli("greenback", "coarse.avi", "--start", "4", "--stop", "9", "-o", name)
+    (late, source), (start, found) = samples(Path("coarse.avi")), samples(Path(name))
+    first = round((times_of(Path("coarse.avi"))[4] + start - late) * RATE)
+    heard = 0 if name.endswith("mp4") else 4 * 1152  # Matroska cannot hide the packets that the first ones need
+    shifts = (0,) if name.endswith("mp4") else range(-MILLISECOND, MILLISECOND + 1)
+    count = len(found) - heard
+    wanted = (source[first + heard + shift :][:count] for shift in shifts)
+    assert min(float(np.abs(found[heard:] - one).max()) for one in wanted) < 0.01
+    cli("verify", name, "--source", "coarse.avi")
+
+
 def test_a_range_from_the_beginning_begins_as_the_clip_does(project: CommandLine) -> None:
     """With what comes before its sound; and one that ends with the clip keeps the sound that goes on after it."""
     project("greenback", *FAST, "--stop", "8", "-o", "head.mp4")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,13 +22,19 @@ from vfx_matte.media.channels import forget_own_order, layout_name, most_channel
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, length_of
-from vfx_matte.media.soundcut import PCM_BITS, SoundCut, pcm_sample
+from vfx_matte.media.soundcut import PCM_BITS, SoundCut, pcm_sample, place_earlier
 from vfx_matte.media.soundencode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
 _PCM_BLOCK_BYTES = 2**15
 _PCM_JITTER = Fraction(2, 1000)
+
+_RUN_UP_PACKETS = {"mp3": 4, "opus": 5, "flac": 0, "alac": 0}
+"""How many packets before one are needed to decode it: MP3 keeps up to 511 bytes of it there (ISO/IEC 11172-3, 2.4.2.7), Opus
+needs 80 ms to find its pace (RFC 7845, 4.6)."""
+
+_USUAL_RUN_UP = 1
 
 _RUN_IN = Fraction(1, 2)
 """Seconds that are decoded before sound that is cut and encoded: decoders need them to find their pace."""
@@ -142,7 +149,7 @@ class SoundCopier:
                 self._add(source, stream, wanted[stream.index], container, name=name, notify=notify)
         self._packets = self._interleaved()
         self._waiting: AudioPacket | None = None
-        self._before: dict[int, AudioPacket] = {}
+        self._before: dict[int, deque[AudioPacket]] = {}
         self._ended: set[int] = set()
 
     def _add(
@@ -223,7 +230,8 @@ class SoundCopier:
         if self._cut.is_after(time):
             self._ended.add(packet.stream.index)
         if self._cut.is_before(packet, time):
-            self._before[packet.stream.index] = packet
+            run_up = _RUN_UP_PACKETS.get(track.codec, _USUAL_RUN_UP)
+            self._before.setdefault(packet.stream.index, deque(maxlen=run_up)).append(packet)
             return
         if packet.is_discard and (track.checksums or not self._keeps_negative):
             # Priming before the first audible packet goes along where the container can hide it; what an edit list cut off
@@ -235,17 +243,15 @@ class SoundCopier:
         if heard is packet and self._cut.begin is not None and time < self._cut.begin:
             if not self._keeps_negative:
                 return
-            if (before := self._before.pop(packet.stream.index, None)) is not None:
+            for before in self._before.pop(packet.stream.index, ()):
                 self._mux(before, None, target)  # what is heard first is decoded with its help; an edit list hides both
         self._mux(heard, None if packet.is_discard else track, target)
 
     def _mux(self, packet: AudioPacket, track: SoundTrack | None, target: av.AudioStream) -> None:
         """Put a packet of the source into the output, earlier by the origin. track: takes note, None = it is not heard."""
-        shift = round(self._origin / packet.time_base)
-        packet.pts = (packet.pts or 0) - shift
-        packet.dts = (packet.dts or 0) - shift
+        time = place_earlier(packet, self._origin)
         if track is not None:
-            track.add(packet, packet.pts * packet.time_base)
+            track.add(packet, time)
         packet.stream = target
         self._output.mux(packet)
 

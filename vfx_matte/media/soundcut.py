@@ -78,6 +78,25 @@ class SoundCut:
 UNCUT = SoundCut()
 
 
+_FLICK = Fraction(1, 705_600_000)
+"""Seconds; frames and samples of all usual rates last whole numbers of it, those with 1001 too (Meta's "flick")."""
+
+
+def place_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
+    """Make a packet's times earlier by `shift` seconds; when it begins then.
+
+    Its unit becomes a finer one where it is too coarse for that, as the frames of MP3 in AVI are.
+    """
+    pts, dts, base = packet.pts or 0, packet.dts or 0, packet.time_base
+    if (shift / base).denominator == 1:
+        packet.pts, packet.dts = pts - int(shift / base), dts - int(shift / base)
+    else:
+        packet.time_base = _FLICK
+        packet.pts, packet.dts = (round((time * base - shift) / _FLICK) for time in (pts, dts))
+        packet.duration = round((packet.duration or 0) * base / _FLICK)
+    return (packet.pts or 0) * packet.time_base
+
+
 def pcm_sample(packet: AudioPacket, bits: re.Match[str]) -> tuple[int, int]:
     """How many bytes one sample of all channels takes, and how many there are in a second. bits: of PCM_BITS."""
     context = packet.stream.codec_context
