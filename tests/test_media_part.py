@@ -8,12 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from clips import VFR_PTS, sound
 from conftest import Notices
 
 from vfx_matte.media.part import numbers_in, part_of
 from vfx_matte.media.probe import ClipInfo, Part, probe
+from vfx_matte.media.soundcut import FLICK, SoundCut, place_earlier
 from vfx_matte.media.stated import Chapter
 
 Make = Callable[..., Path]
@@ -88,3 +90,25 @@ def test_a_note_is_read_back() -> None:
     assert numbers_in(f"vfx-matte: {note}; without sound stream 1 of the source") == (-3, 1006)
     assert numbers_in("vfx-matte: without sound stream 1 of the source") is None
     assert numbers_in(note) is None
+
+
+def test_a_packet_of_unknown_length_may_reach_into_the_part() -> None:
+    """WavPack in Matroska: what begins long before may still be heard, and is not measured by decoding it twice."""
+    packet: Any = av.Packet(b"x")
+    packet.time_base = Fraction(1, 1000)
+    cut = SoundCut(Fraction(1), None)
+    assert not cut.is_long_before(packet, Fraction(0))
+    assert cut.is_long_before(packet, Fraction(-1))
+    packet.duration = 500
+    assert cut.is_long_before(packet, Fraction(1, 2))
+    assert not cut.is_long_before(packet, Fraction(501, 1000))
+    assert not SoundCut().is_long_before(packet, Fraction(-9))
+
+
+@pytest.mark.parametrize(("base", "unit"), [(Fraction(3, 125), FLICK), (Fraction(1, 30000), Fraction(1, 30000))])
+def test_a_packet_is_placed_exactly_earlier(base: Fraction, unit: Fraction) -> None:
+    packet: Any = av.Packet(b"x")
+    packet.time_base, packet.pts, packet.dts, packet.duration = base, 50, 49, 1
+    assert place_earlier(packet, STEP) == 50 * base - STEP
+    assert packet.time_base == unit
+    assert (packet.dts * unit, packet.duration * unit) == (49 * base - STEP, base)

@@ -22,7 +22,7 @@ from vfx_matte.media.channels import forget_own_order, layout_name, most_channel
 from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, length_of
-from vfx_matte.media.soundcut import PCM_BITS, SoundCut, pcm_sample, place_earlier
+from vfx_matte.media.soundcut import FLICK, PCM_BITS, SoundCut, pcm_sample, place_earlier
 from vfx_matte.media.soundencode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
@@ -261,22 +261,25 @@ class SoundCopier:
             if self._cut.is_after(time):
                 self._ended.add(packet.stream.index)
                 return
-            if self._cut.begin is not None and time < self._cut.begin - _RUN_IN:
+            if self._cut.is_long_before(packet, time + _RUN_IN):
                 return
         try:
             frames: list[Any] = list(packet.decode())
         except (av.FFmpegError, ValueError):  # a damaged packet is silence, as in every player
             frames = []
         for frame in frames:
-            if frame.pts is not None and frame.time_base is not None:
+            unit = frame.time_base
+            if frame.pts is not None and unit is not None:
                 time = frame.pts * frame.time_base - self._origin
                 length = Fraction(frame.samples, frame.sample_rate)
                 if self._cut.is_after(time):
                     continue
                 if self._cut.begin is None or time + length > self._cut.begin:
                     track.cover(*self._cut.clamped(time, time + length))
+                if (time / unit).denominator != 1:
+                    frame.time_base = FLICK
                 frame.pts = round(time / frame.time_base)
-            for encoded in target.encode(frame):
+            for encoded in target.encode(frame, unit=unit):
                 self._output.mux(encoded)
 
     def __enter__(self) -> Self:

@@ -48,6 +48,10 @@ class SoundCut:
             return False
         return time < self.begin - _LONGEST_PACKET or time + length_of(packet) <= self.begin
 
+    def is_long_before(self, packet: AudioPacket, time: Fraction) -> bool:
+        """The same as `is_before`, without decoding a packet whose file does not say how long it is: it may be long."""
+        return self.begin is not None and time + ((packet.duration or 0) * packet.time_base or _LONGEST_PACKET) <= self.begin
+
     def is_after(self, time: Fraction) -> bool:
         """Whether what begins at `time` comes too late."""
         return self.end is not None and time >= self.end
@@ -78,7 +82,7 @@ class SoundCut:
 UNCUT = SoundCut()
 
 
-_FLICK = Fraction(1, 705_600_000)
+FLICK = Fraction(1, 705_600_000)
 """Seconds; frames and samples of all usual rates last whole numbers of it, those with 1001 too (Meta's "flick")."""
 
 
@@ -91,9 +95,9 @@ def place_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
     if (shift / base).denominator == 1:
         packet.pts, packet.dts = pts - int(shift / base), dts - int(shift / base)
     else:
-        packet.time_base = _FLICK
-        packet.pts, packet.dts = (round((time * base - shift) / _FLICK) for time in (pts, dts))
-        packet.duration = round((packet.duration or 0) * base / _FLICK)
+        packet.time_base = FLICK
+        packet.pts, packet.dts = (round((time * base - shift) / FLICK) for time in (pts, dts))
+        packet.duration = round((packet.duration or 0) * base / FLICK)
     return (packet.pts or 0) * packet.time_base
 
 

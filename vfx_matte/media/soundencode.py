@@ -73,12 +73,15 @@ class SoundEncoder:
         self._last: int | None = None
         self._next: int | None = None
 
-    def encode(self, frame: av.AudioFrame) -> Iterator[AudioPacket]:
-        """Packets for one more frame; its pts counts its own time_base on the output's clock."""
+    def encode(self, frame: av.AudioFrame, *, unit: Fraction | None = None) -> Iterator[AudioPacket]:
+        """Packets for one more frame; its pts counts its own time_base on the output's clock.
+
+        unit: what its source counts in, which times may be wrong by; None = its time_base.
+        """
         shape = (frame.format.name, layout_name(frame.layout), frame.sample_rate)
         if shape != self._shape:
             yield from self._drained()
-            self._graph, self._shape = self._converter(frame, shape), shape
+            self._graph, self._shape = self._converter(frame, shape, unit or frame.time_base), shape
         assert self._graph is not None
         self._graph.push(frame)
         yield from self._converted()
@@ -118,7 +121,7 @@ class SoundEncoder:
             frame.pts = self._next if nearly or frame.pts <= self._last else frame.pts
         self._last, self._next = frame.pts, frame.pts + frame.samples
 
-    def _converter(self, frame: av.AudioFrame, shape: tuple[str, str, int]) -> av.filter.Graph:
+    def _converter(self, frame: av.AudioFrame, shape: tuple[str, str, int], unit: Fraction | None) -> av.filter.Graph:
         """A filter graph from frames like this one to what the encoder was opened with.
 
         A layout of another size, in mid-stream, is mixed: there is no order to keep between the two.
@@ -126,7 +129,7 @@ class SoundEncoder:
         target = self.stream.codec_context
         wanted, (sample_format, layout, rate) = layout_name(target.layout), shape
         graph = av.filter.Graph()
-        self._slack = math.ceil(min(frame.time_base or 0, _COARSE) * self._rate)
+        self._slack = math.ceil(min(unit or 0, _COARSE) * self._rate)
         base = {} if frame.time_base is None else {"time_base": str(frame.time_base)}
         steps = [graph.add("abuffer", sample_rate=str(rate), sample_fmt=sample_format, channel_layout=layout, **base)]
         plan = self.plan if layout == self._first_layout else plan_channels(self._encoder, layout)
