@@ -28,7 +28,7 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
     """Make an object be what was found.
 
     It gets what was background or its own. Another object keeps its pixels, but for the piece of what was found that an object
-    mark of the user lies in. A part of other objects is the marked piece alone.
+    mark of the user lies in. A part of other objects is the marked piece, and nothing beside them.
 
     Args:
         before: uint8 (H, W), ids.
@@ -38,7 +38,8 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
     """
     after = np.where(before == object_id, 0, before).astype(np.uint8)
     if is_part(before, object_id, marks):
-        found = _marked_pieces(found, marked_points(marks))
+        points = marked_points(marks)
+        found = _marked_pieces(found & np.isin(before, [before[y, x] for x, y in points]), points)
     after[found & (after == 0)] = object_id
     contested = found & (after != object_id)
     others = tuple(int(other) for other in np.unique(after[contested]))

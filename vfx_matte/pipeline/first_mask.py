@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError, WorkspaceError
-from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Probability, Stroke, open_first_mask
+from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.mask_reading import MaskPicture, understand_references
 from vfx_matte.masks import Image, Mask, Palette, object_ids
@@ -148,7 +148,10 @@ class Marking:
         marks.require_inside(width=width, height=height)
         if not auto:
             chosen = object_id or _meant_object(before, marks, name)
-            answer = self.method.answer(marks, self._previous(before, chosen, marks))
+            own = before == chosen
+            # the network sees the whole that a part belongs to; colours tell them apart
+            method = open_first_mask(self.image, network=None) if is_part(before, chosen, marks) else self.method
+            answer = method.answer(marks, own.astype(np.float32) if own.any() else None)
             mask, lines = _with_answer(before, answer, chosen, marks)
             return mask, {chosen: answer}, lines
         mask, answers = self._subjects(before, marks, object_id)
@@ -161,13 +164,6 @@ class Marking:
         answers[chosen] = self.method.answer(points, own)
         mask, lines = _with_answer(mask, answers[chosen], chosen, points)
         return mask, answers, lines
-
-    def _previous(self, before: Mask, object_id: int, marks: Marks) -> Probability | None:
-        """What the method begins with: the object; nothing, where a part of other objects is marked; None: it begins anew."""
-        own = before == object_id
-        # the network sees the whole that a part belongs to; colours alone tell them apart
-        from_nothing = self.has_network and is_part(before, object_id, marks)
-        return own.astype(np.float32) if own.any() or from_nothing else None
 
     def _subjects(self, before: Mask, marks: Marks, object_id: int | None) -> tuple[Mask, dict[int, Answer]]:
         """A mask with what stands out in it, largest first: all of it as new objects, or the largest as one object."""
