@@ -28,7 +28,7 @@ MARGIN = 3.0
 MOST_ODDS = 3.9
 """Log odds that witnesses are believed up to: 98 %."""
 
-_GRID_PX = 256
+_GRID_PX = 128
 _COLOUR_BLUR_PX = 1.0
 # Fitted on the development sequences' first and middle frames, looked at again on their quarter frames: bench/first_mask.py.
 _ALIKE = 2.0  # standard deviation of the bump over features, each stage of which has a total variance of 1
@@ -69,8 +69,8 @@ class FeatureMap:
         unlike = self._lengths[:, None] + self._lengths[at] - 2 * (self._vectors @ self._vectors[at].T)
         across, down = self.crop.width / _GRID_PX, self.crop.height / _GRID_PX
         grid = np.arange(_GRID_PX, dtype=np.float32)
-        far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, 256, N)
-        far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (256, 1, N)
+        far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, G, N)
+        far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (G, 1, N)
         far = (far_across + far_down).reshape(_GRID_PX**2, -1)
         bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * (_REACH * scale_px) ** 2)).astype(np.float32)
         heights = np.linalg.solve(bumps[at].astype(np.float64) + _NOISE * np.eye(len(marks)), wanted)
@@ -152,9 +152,10 @@ def _histogram(bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) ->
 
 
 def _on_grid(stage: Features) -> npt.NDArray[np.float32]:
-    """(64, S, S) → (256, 256, 64)."""
+    """(64, S, S) → (G, G, 64)."""
     side = (_GRID_PX, _GRID_PX)
-    return np.stack([cv2.resize(channel, side, interpolation=cv2.INTER_LINEAR) for channel in stage], axis=-1)
+    method = cv2.INTER_AREA if stage.shape[1] > _GRID_PX else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(channel, side, interpolation=method) for channel in stage], axis=-1)
 
 
 def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

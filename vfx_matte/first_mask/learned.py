@@ -23,7 +23,7 @@ from vfx_matte.salient import TRAINED_SIZE_PX, SalientNetwork
 # Measured on the development sequences' first and middle frames (bench/first_mask.py):
 _BOX_GROWTH = (0.0, 0.4, 1.0)  # each crop is the box and this share of it; weights are cover × agreement to the power
 _BOX_SHARPNESS = 4
-_SCAN_SIDES = (1.0, 0.6, 0.4)  # squares round a first click, in picture heights
+_SCAN_SIDES = (1.0, 0.5)  # squares round a first click, in picture heights
 _CLOSER_GROWTH = (0.25, 0.7)
 _COLOR_WEIGHT = 0.25
 _LEAST_SCORE = 0.15  # a part that a further click may add as a whole
@@ -82,7 +82,7 @@ class LearnedFirstMask(Maker):
         return self._settled(self._colored(probability, within), heard, within=within)
 
     def _from_click(self, first: Click) -> State:
-        """The whole picture and squares round the click, then closer crops of what those agree on."""
+        """The whole picture and squares round the click, then a closer crop of what those agree on."""
         crops = [Crop(0, 0, self._width, self._height)]
         for share in _SCAN_SIDES:
             side = int(share * self._height)
@@ -91,14 +91,15 @@ class LearnedFirstMask(Maker):
         for crop in crops:
             self._witnesses.add(heard, crop)
         candidates = self._witnesses.candidates(heard, first.x, first.y)
+        described = None
         best = max((one for one in candidates if one is not None), key=lambda one: one.score, default=None)
         if best is not None and best.score > 0:
-            for growth in _CLOSER_GROWTH:
-                crop = Crop.around(box_of(best.region), growth, width=self._width, height=self._height)
-                self._witnesses.add(heard, crop)
+            described = Crop.around(box_of(best.region), FEATURE_GROWTH, width=self._width, height=self._height)
+            self._features(described)  # the one pass gives both, what it sees there and what corrections need
+            self._witnesses.add(heard, described)
             candidates = self._witnesses.candidates(heard, first.x, first.y)
         probability = self._witnesses.fuse(heard, candidates)
-        return self._corrected(self._settled(self._colored(probability), heard, at=first), first)
+        return self._corrected(self._settled(self._colored(probability), heard, at=first, crop=described), first)
 
     def _closer(self, region: Region, whole: Witness) -> State:
         """A piece that stands out in the whole picture, looked at closer."""

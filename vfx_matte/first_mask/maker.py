@@ -174,8 +174,12 @@ class Maker(abc.ABC):
         *,
         at: Click | None = None,
         within: Crop | None = None,
+        crop: Crop | None = None,
     ) -> State:
-        """A state from the witnesses' word. at: the piece that is meant; None keeps all of some size."""
+        """A state from the witnesses' word.
+
+        at: the piece that is meant; None keeps all of some size. crop: one whose features are known already.
+        """
         mask = self._limited(odds > 0, within)
         mask = large_pieces(mask) if at is None else piece_at(mask, at.x, at.y)
         if mask.any():
@@ -186,7 +190,10 @@ class Maker(abc.ABC):
             point = at or Click(self._width // 2, self._height // 2)
             side = self._height // 3
             box = (point.x - side // 2, point.y - side // 2, side, side)
-        crop = Crop.around(box, FEATURE_GROWTH, width=self._width, height=self._height)
+        if crop is not None and mask.any():
+            crop = self._wide_enough(crop, mask)
+        else:
+            crop = Crop.around(box, FEATURE_GROWTH, width=self._width, height=self._height)
         scale = max(LEAST_SCALE_PX, math.sqrt(np.count_nonzero(mask)))
         return State(odds, mask, crop, scale, tuple(heard), within=within)
 
