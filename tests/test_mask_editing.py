@@ -64,6 +64,8 @@ def test_a_part_of_another_object_is_the_marked_piece_alone() -> None:
     placed = place_object(blocks(), found, 3, Marks(clicks=(Click(30, 12),)))
     np.testing.assert_array_equal(placed.mask == 3, found & (blocks() == 2))
     assert placed.taken_from == (2,)
+    over = Marks(strokes=(Stroke(((28, 7), (28, 30))),))
+    np.testing.assert_array_equal(place_object(blocks(), found, 3, over).mask == 3, found & (blocks() == 2)), "a little beside"
     boxed = place_object(blocks(), found, 3, Marks(box=(20, 0, 40, 30), clicks=(Click(30, 12),)))
     np.testing.assert_array_equal(boxed.mask == 3, found & (blocks() != 1))
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from vfx_matte.first_mask.marks import Marks, Point
 from vfx_matte.masks import Mask
 
+_MOSTLY = 0.9
+
 
 class Placed(NamedTuple):
     """A mask with an object in it.
@@ -39,7 +41,7 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
     after = np.where(before == object_id, 0, before).astype(np.uint8)
     if is_part(before, object_id, marks):
         points = marked_points(marks)
-        found = _marked_pieces(found & np.isin(before, [before[y, x] for x, y in points]), points)
+        found = _marked_pieces(found & np.isin(before, [before[y, x] or object_id for x, y in points]), points)
     after[found & (after == 0)] = object_id
     contested = found & (after != object_id)
     others = tuple(int(other) for other in np.unique(after[contested]))
@@ -56,9 +58,14 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
 
 
 def is_part(before: Mask, object_id: int, marks: Marks) -> bool:
-    """Whether a part of other objects becomes an object: one that is not there, marked by clicks or strokes within others."""
+    """Whether a part of other objects becomes an object: one that is not there, marked by clicks or strokes within others.
+
+    A stroke may leave them a little, as hands and masks are not exact.
+    """
     points = marked_points(marks)
-    return marks.box is None and bool(points) and all(before[y, x] for x, y in points) and not (before == object_id).any()
+    if marks.box is not None or not points or (before == object_id).any():
+        return False
+    return float(np.mean([before[y, x] > 0 for x, y in points])) >= _MOSTLY
 
 
 def _marked_pieces(found: npt.NDArray[np.bool_], points: list[Point]) -> npt.NDArray[np.bool_]:
