@@ -29,6 +29,7 @@ from vfx_matte.refine.estimators import UNKNOWN
 from vfx_matte.refine.evidence import NAMES, evidence, read, swapped
 from vfx_matte.refine.guided import FULL_TRUST
 from vfx_matte.scene.edges import EDGE_KINDS, EdgeScene
+from vfx_matte.workspace import load_mask
 
 Floats = npt.NDArray[np.float32]
 OWN, TRUST, READING = NAMES.index("own"), NAMES.index("trust"), NAMES.index("clipped")
@@ -91,8 +92,8 @@ def drawn(seeds: range) -> Iterator[Examples | None]:
                 yield examples(image, mask(frame.alpha, (seed, 0)), frame.alpha, count=4000, rng=rng, where=everywhere)
 
 
-def real(folder: Path, sequences: list[str]) -> Iterator[Examples | None]:
-    """Pixels of real frames, of the sequences with these names or of all."""
+def real(folder: Path, sequences: list[str], propagated: Path | None) -> Iterator[Examples | None]:
+    """Pixels of real frames, of the sequences with these names or of all; propagated: a folder of masks to use too."""
     rng = np.random.default_rng(1)
     for clip in sorted((folder / "JPEGImages" / "480p").iterdir()):
         names = sorted(path.stem for path in clip.glob("*.jpg"))
@@ -104,8 +105,11 @@ def real(folder: Path, sequences: list[str]) -> Iterator[Examples | None]:
             inside = np.asarray((mask if mask.ndim == 2 else mask.max(axis=2)) > 0, np.uint8)
             apart = [cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5 for side in (inside, 1 - inside)]
             far, truth = np.asarray(np.maximum(*apart) > 2, np.float32), inside.astype(np.float32)
-            for name in FRAME_MASKS:
-                yield examples(image, MASKS[name](truth, (1, index)), truth, count=3000, rng=rng, where=far)
+            masks = [MASKS[name](truth, (1, index)) for name in FRAME_MASKS]
+            if propagated is not None:
+                masks.append((load_mask(propagated / clip.name / f"{names[index]}.png") > 0).astype(np.uint8))
+            for made in masks:
+                yield examples(image, made, truth, count=3000, rng=rng, where=far)
 
 
 @dataclass
@@ -201,6 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="20-60", help="first-stop, below 200")
     parser.add_argument("--davis", type=Path)
+    parser.add_argument("--propagated", type=Path, help="masks of DAVIS, as tools/bench_davis.py --save leaves them")
     parser.add_argument("--sequences", default="", help="of DAVIS, by name; all when not given")
     parser.add_argument("--harm", default=0.4, type=float)
     parser.add_argument("--steps", default=12000, type=int)
@@ -216,7 +221,7 @@ def main() -> None:
     harmless = None
     if options.davis:
         kept = store / f"real-{'-'.join(sequences) or 'all'}.npz" if store else None
-        harmless = collected(real(options.davis, sequences), kept)
+        harmless = collected(real(options.davis, sequences, options.propagated), kept)
     constants = fitted(synthetic, harmless, harm=options.harm, steps=options.steps)
     head, _, _ = Path(judgement.__file__).read_text(encoding="utf-8").partition('CONSTANTS = """')
     fresh = options.out.with_suffix(".part")

@@ -123,8 +123,17 @@ class Edges:
     band: float | None = _option(
         None, "width of the strip in which alpha comes from the picture; empty = automatic", within=(1, 500)
     )
-    remove_specks: int = _option(0, "drop pieces of at most this area in pixels; 0 = off", within=(0, LARGEST_SIDE_PX**2))
-    fill_holes: int = _option(0, "fill holes of at most this area in pixels; 0 = off", within=(0, LARGEST_SIDE_PX**2))
+    remove_specks: int | None = _option(
+        None,
+        "drop pieces of at most this area in pixels, of the mask and of the matte; 0 = off; empty = only what nothing joins to "
+        "the subject, where edges come from the picture",
+        within=(0, LARGEST_SIDE_PX**2),
+    )
+    fill_holes: int | None = _option(
+        None,
+        "fill holes of at most this area in pixels, of the mask and of the matte; 0 = off; empty = as above",
+        within=(0, LARGEST_SIDE_PX**2),
+    )
     median: int | None = _option(
         None, "window of the median filter; empty = 21 at 1080 lines, scaled; 0 = off", within=(0, 255)
     )

@@ -13,7 +13,7 @@ from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.look import Look, chosen_objects
 from vfx_matte.pipeline.project import SegmentedClip
-from vfx_matte.refine import Stabilizer, despill, estimate_foreground, make_matte, open_estimator
+from vfx_matte.refine import Stabilizer, despill, estimate_foreground, make_matte, open_estimator, tidied
 
 
 class Mattes:
@@ -80,7 +80,10 @@ class Mattes:
             options=look.edges,
             estimator=self._estimator,
         )
-        return self._stabilizer(matte, picture) if picture is not None and look.stabilize else matte
+        if picture is None or not look.stabilize:
+            return matte
+        steady = self._stabilizer(matte, picture)
+        return tidied(steady, to_device(mask, look.device), objects=look.objects, options=look.edges)
 
     def subject(self, picture: Picture, matte: Matte) -> Picture:
         """The picture with the subject's own colours where alpha is not full, and without spill, as the look asks for."""

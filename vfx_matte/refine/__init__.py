@@ -3,7 +3,7 @@
 `make_matte` is the one way from a mask to a matte; `refine`, `refine_soft` and `refine_picture` are its three kinds.
 """
 
-from vfx_matte.refine.estimate import make_matte, refine_picture
+from vfx_matte.refine.estimate import make_matte, refine_picture, tidied
 from vfx_matte.refine.estimators import ESTIMATORS, AlphaEstimator, AlphaProblem, open_estimator
 from vfx_matte.refine.foreground import estimate_foreground
 from vfx_matte.refine.hidden_colors import fill_hidden
@@ -32,4 +32,5 @@ __all__ = [
     "refine_objects",
     "refine_soft",
     "soft_reach_px",
+    "tidied",
 ]

@@ -16,6 +16,7 @@ from vfx_matte.refine.estimators import SUBJECT, UNKNOWN, AlphaEstimator, AlphaP
 from vfx_matte.refine.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.refine.mask_edges import check_soft, cleaned, finished, frame_shape, refine, refine_soft, softened
 from vfx_matte.refine.options import EdgeOptions
+from vfx_matte.refine.pieces import joined
 from vfx_matte.refine.trimap import TRUST_SCALE, band_px, signed_distance, trimap_of, trust, widest_px
 
 FAR_PX = 48
@@ -34,10 +35,12 @@ _ONE = 65535
 class Edge:
     """All that is known of an edge before alpha is estimated: arrays of one region of the frame, on one device.
 
-    region: the region. picture: uint8 (h, w, 3). The others are those of AlphaProblem, for the whole region.
+    region: the region. binary: the mask as it is treated, uint8 (h, w) of 0 and 1. picture: uint8 (h, w, 3). The others are
+    those of AlphaProblem, for the whole region.
     """
 
     region: Region
+    binary: Array
     picture: Image
     trimap: Array
     prior: Array
@@ -99,6 +102,24 @@ def make_matte(
     return refine_soft(mask, soft, objects=objects, options=options)
 
 
+def tidied(matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions) -> Matte:
+    """A matte without loose pieces and holes, as `make_matte` leaves it: for what was changed after that (`Stabilizer`).
+
+    Arguments are those of `make_matte`, whose matte it is; a matte of uint8 or uint16 gives one of the same dtype.
+    """
+    shape = frame_shape(mask)
+    specks_px, holes_px = options.specks_px(shape), options.holes_px(shape)
+    region = bounding_box(matte.alpha, margin_px=1)
+    if region is None or not (specks_px or holes_px):
+        return matte
+    binary, step = cleaned(mask, region, objects, options), _ONE // matte.full
+    alpha = matte.alpha[region].astype(np.uint16) * np.uint16(step)
+    part = joined(alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=options.needs_picture)
+    tidy = matte.alpha.copy()
+    tidy[region] = (part // step).astype(matte.alpha.dtype)
+    return Matte(tidy)
+
+
 def refine_picture(
     mask: Mask,
     image: Image,
@@ -136,7 +157,7 @@ def refine_picture(
     else:
         for part in tiles:
             fill(part)
-    alpha[edge.region] = finished(found, options, options.feather_px)
+    alpha[edge.region] = finished(found, edge.binary, options, options.feather_px, shape=shape)
     return Matte(alpha)
 
 
@@ -173,7 +194,7 @@ def find_edge(
     colors, (rough, trusted, prior, own_edge) = both(learn, rest, on=mask)
     adapting = colors if options.band_px is None else None
     trimap = trimap_of(distance, half_px=width_px / 2, colors=adapting, trusted=trusted, widest_px=reach_px)
-    return Edge(region, picture, trimap, prior, own_edge, distance, colors, rough, trusted, scale)
+    return Edge(region, binary, picture, trimap, prior, own_edge, distance, colors, rough, trusted, scale)
 
 
 def _smoothed(binary: Array, window_px: int) -> Array:

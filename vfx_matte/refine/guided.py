@@ -19,7 +19,7 @@ from vfx_matte.refine.judgement import judged
 FULL_TRUST = 0.25
 """Trust from which on the mask's own edge has no say any more but as evidence."""
 
-DOUBT = 0.004
+DOUBT = 0.002
 """Variance of alpha at which a pixel's colour leaves as much doubt as not."""
 
 COMMON = 0.01

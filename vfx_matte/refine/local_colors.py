@@ -27,6 +27,9 @@ WINDOWS = ((5, 1.0), (11, 0.1), (31, 0.005))
 NOISE = 1.5e-4
 """Variance that every colour has at least, in units of full scale squared: noise and compression."""
 
+SAMPLES = 3
+"""Pixels across a block, at least, of which the spread of colours in it is taken; fewer in smaller blocks."""
+
 PASSES = 3
 """How often the model is found; every pass takes more pixels for known that the one before is sure of."""
 
@@ -81,7 +84,7 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
     band_px: width of the band; scale: of the frame against 1080 lines.
     """
     block_px = block_size(scale)
-    colors = shrunk(image, block_px).astype(np.float32) * np.float32(1 / 255)
+    colors, grain = _blocks(image, block_px)
     side = shrunk(distance, block_px)
     half = band_px / 2
     inside, outside = (side > half).astype(np.float32), (side < -half).astype(np.float32)
@@ -89,7 +92,7 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
     weights = inside + faint_inside, outside + faint_outside
     module = xp(colors)
     for number in range(PASSES):
-        slope, constant, apart, spreads, lumas = _model(colors, *weights)
+        slope, constant, apart, spreads, lumas = _model(colors, grain, *weights)
         alpha = module.clip(dot(slope, colors) + constant, 0, 1)
         sure = module.minimum(apart / SURE, 1)
         if number < PASSES - 1:
@@ -104,9 +107,25 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
     return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
 
 
-def _model(colors: Array, front: Array, back: Array) -> tuple[Array, Array, Array, tuple[Array, Array], tuple[Array, Array]]:
+def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
+    """Mean colour of every block, float32 (h, w, 3) in 0..1, and the covariance of the pixels in it (as PAIRS).
+
+    A pixel is read by its own colour, so the clouds have to be as wide as those of pixels: grass has one colour on the whole.
+    The covariance is that of an even sample, SAMPLES × SAMPLES pixels or more.
+    """
+    step = max((divisor for divisor in range(1, block_px // SAMPLES + 1) if block_px % divisor == 0), default=1)
+    sample, factor = image[::step, ::step].astype(np.float32) * np.float32(1 / 255), block_px // step
+    channels = [sample[..., channel] for channel in range(3)]
+    means = [shrunk(channel, factor) for channel in channels]
+    grain = [shrunk(channels[i] * channels[j], factor) - means[i] * means[j] for i, j in PAIRS]
+    return shrunk(image, block_px).astype(np.float32) * np.float32(1 / 255), grain
+
+
+def _model(
+    colors: Array, grain: list[Array], front: Array, back: Array
+) -> tuple[Array, Array, Array, tuple[Array, Array], tuple[Array, Array]]:
     """d, −d·B, the squared distance of the means in deviations, both variances along d, and luma of F − B and (F + B) / 2."""
-    (front_mean, front_cloud), (back_mean, back_cloud) = side_by_side(partial(_cloud, colors), (front, back), on=colors)
+    (front_mean, front_cloud), (back_mean, back_cloud) = side_by_side(partial(_cloud, colors, grain), (front, back), on=colors)
     apart = front_mean - back_mean
     slope = solve_symmetric([(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart)
     squared = dot(slope, apart) + np.float32(1e-6)
@@ -116,11 +135,11 @@ def _model(colors: Array, front: Array, back: Array) -> tuple[Array, Array, Arra
     return slope, -dot(slope, back_mean), squared, spreads, lumas
 
 
-def _cloud(colors: Array, weight: Array) -> tuple[Array, list[Array]]:
-    """Weighted mean (h, w, 3) and covariance (as PAIRS) of the colours around every block."""
+def _cloud(colors: Array, grain: list[Array], weight: Array) -> tuple[Array, list[Array]]:
+    """Weighted mean (h, w, 3) and covariance (as PAIRS) of the pixels' colours around every block."""
     module = xp(colors)
     weighted = colors * weight[..., None]
-    products = [weighted[..., i] * colors[..., j] for i, j in PAIRS]
+    products = [weighted[..., i] * colors[..., j] + weight * own for (i, j), own in zip(PAIRS, grain, strict=True)]
     moments = module.stack([weight, *(weighted[..., i] for i in range(3)), *products], axis=-1).astype(np.float32)
     total: Array = module.zeros_like(moments)
     for size, share in WINDOWS:

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.backend import Array, Region, bounding_box, box_sum, components, squared_distance, xp
+from vfx_matte.backend import Array, Region, bounding_box, box_sum, squared_distance, xp
 from vfx_matte.masks import Mask, Matte, object_ids
 from vfx_matte.refine.options import EdgeOptions
+from vfx_matte.refine.pieces import joined, without_holes, without_specks
 
 SOFT_REACH_PX, LEAST_SOFT_REACH_PX = 16, 4
 """How far a soft edge reaches to each side of the hard one: at 1080 lines, scaled with the frame; and at least."""
@@ -79,8 +80,9 @@ def refine_soft(
     region = bounding_box(mask, margin_px=margin_px)
     if region is None:
         return Matte(alpha)
-    shaped = softened(cleaned(mask, region, objects, options), region, soft, objects, shape=shape, options=options)
-    alpha[region] = finished(shaped, options, feather_px)
+    binary = cleaned(mask, region, objects, options)
+    shaped = softened(binary, region, soft, objects, shape=shape, options=options)
+    alpha[region] = finished(shaped, binary, options, feather_px, shape=shape)
     return Matte(alpha)
 
 
@@ -99,9 +101,16 @@ def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] |
 
 
 def cleaned(mask: Mask, region: Region, objects: tuple[int, ...] | None, options: EdgeOptions) -> Array:
-    """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8 0 and 1."""
-    binary = _without_holes(_without_specks(_chosen(mask[region], objects), options), options)
-    return _median(binary, options.window_px(frame_shape(mask)))
+    """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8 0 and 1.
+
+    The median may leave smaller pieces and holes than it was given; these go too.
+    """
+    specks_px, holes_px = options.remove_specks_area_px or 0, options.fill_holes_area_px or 0
+    window_px = options.window_px(frame_shape(mask))
+    binary = without_holes(without_specks(_chosen(mask[region], objects), specks_px), holes_px)
+    if window_px == 1:
+        return binary
+    return without_holes(without_specks(_median(binary, window_px), specks_px), holes_px)
 
 
 def softened(
@@ -122,9 +131,15 @@ def softened(
     return _edged(binary, probability, reach_px=soft_reach_px(shape), mean_px=options.mean_px(shape))
 
 
-def finished(alpha: Array, options: EdgeOptions, feather_px: float) -> Array:
-    """Grow or shrink, then feather: uint16 0..65535 to the same."""
-    return _weighted_mean(_moved(alpha, options.grow_px), feather_px)
+def finished(alpha: Array, binary: Array, options: EdgeOptions, feather_px: float, *, shape: tuple[int, int]) -> Array:
+    """Drop loose pieces and fill holes, grow or shrink, then feather: uint16 0..65535 to the same.
+
+    binary: what `cleaned` gave. shape: (H, W) of the frame.
+    """
+    tidy = joined(
+        alpha, binary, specks_px=options.specks_px(shape), holes_px=options.holes_px(shape), anchored=options.needs_picture
+    )
+    return _weighted_mean(_moved(tidy, options.grow_px), feather_px)
 
 
 def soft_reach_px(shape: tuple[int, int]) -> float:
@@ -148,12 +163,10 @@ def refine_objects(mask: Mask, *, options: EdgeOptions) -> Mask:
         return result
     ids = mask[region].copy()
     present = object_ids(ids)
-    for object_id in present:
-        own = _ones(ids == object_id)
-        kept = _without_specks(own, options)
-        ids[(own != 0) & (kept == 0)] = 0
-        ids[(_without_holes(kept, options) != 0) & (ids == 0)] = object_id
-    ids = _voted(ids, present, options.window_px(mask.shape))
+    ids = _tidied(ids, present, options)
+    window_px = options.window_px(frame_shape(mask))
+    if window_px > 1:
+        ids = _tidied(_voted(ids, present, window_px), present, options)
     result[region] = _resized_objects(ids, present, options.grow_px)
     return result
 
@@ -179,32 +192,21 @@ def _chosen(ids: Array, objects: tuple[int, ...] | None) -> Array:
     return _ones(chosen)
 
 
+def _tidied(ids: Array, present: tuple[int, ...], options: EdgeOptions) -> Array:
+    """Drop the specks of every object, then fill its holes where they are background; in place."""
+    for object_id in present:
+        own = _ones(ids == object_id)
+        kept = without_specks(own, options.remove_specks_area_px or 0)
+        ids[(own != 0) & (kept == 0)] = 0
+        ids[(without_holes(kept, options.fill_holes_area_px or 0) != 0) & (ids == 0)] = object_id
+    return ids
+
+
 def _median(binary: Array, window_px: int) -> Array:
     """Exact median with repeated borders: the median of zeros and ones is 1 where ones fill more than half the window."""
     if window_px == 1:
         return binary
     return _ones(box_sum(binary, window_px) > window_px * window_px // 2)
-
-
-def _without_specks(binary: Array, options: EdgeOptions) -> Array:
-    if not options.remove_specks_area_px:
-        return binary
-    labels, count = components(binary, diagonal=True)
-    keep = xp(binary).bincount(labels.reshape(-1), minlength=count + 1) > options.remove_specks_area_px
-    keep[0] = False
-    return _ones(keep[labels])
-
-
-def _without_holes(binary: Array, options: EdgeOptions) -> Array:
-    """Fill holes. A hole that meets the crop's border meets either the outer background or the frame's edge: no hole."""
-    if not options.fill_holes_area_px:
-        return binary
-    labels, count = components(1 - binary, diagonal=False)
-    fill = xp(binary).bincount(labels.reshape(-1), minlength=count + 1) <= options.fill_holes_area_px
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        fill[border] = False
-    fill[0] = False
-    return binary | _ones(fill[labels])
 
 
 def _resized(binary: Array, grow_px: int) -> Array:

@@ -29,6 +29,9 @@ TRUST_SCALE = 3
 MISREAD = (0.03, 0.08)
 """Share of known pixels read as the other side, up to which colours are trusted, and from which on they are not."""
 
+SURE_ENOUGH = 2
+"""How many times less sure than usual a model may be to tell hair."""
+
 HAIR_SHARES = (0.012, 0.04)
 """Share of the other side's colours in that window up to which the band is as usual, and from which on it is widest."""
 
@@ -111,7 +114,7 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
     expected there: such colours are part of a side's own clutter when they are as common still farther away.
     """
     module, side = xp(distance), _sides(distance, colors)
-    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * colors.sure
+    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(colors.sure * np.float32(SURE_ENOUGH), 1)
     away = module.abs(side)
     strange = module.maximum(strange - 0.15, 0)
     near, far = ((away > start) & (away < stop) for start, stop in ((half_px, widest_px), (widest_px, math.inf)))
