@@ -147,12 +147,12 @@ def motion(before: Image, now: Image) -> Floats:
     grays = [cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA) for image in (now, before)]
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow = estimator.calc(grays[0], grays[1], np.zeros((size[1], size[0], 2), np.float32))
-    flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    flow *= np.array([width / size[0], height / size[1]], np.float32)
+    large = np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    large *= np.array([width / size[0], height / size[1]], np.float32)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    flow[..., 0] += x
-    flow[..., 1] += y
-    return np.asarray(flow, np.float32)
+    large[..., 0] += x
+    large[..., 1] += y
+    return large
 
 
 def spaced_runs(first: int, last: int, *, runs: int, length: int) -> list[range]:
@@ -205,12 +205,14 @@ def measured(runs: Iterator[list[Still]], methods: Sequence[str]) -> dict[str, S
     for stills in runs:
         flows = [motion(before.image, now.image) for before, now in pairwise(stills)]
         for name in methods:
-            matte_of, before = alpha_by(name), None
+            matte_of = alpha_by(name)
+            before: Floats | None = None
             for index, still in enumerate(stills):
                 alpha = matte_of(still)
                 moved = None
                 if before is not None:
-                    moved = np.asarray(cv2.remap(before, flows[index - 1], None, cv2.INTER_LINEAR), np.float32)
+                    x, y = (np.ascontiguousarray(flows[index - 1][..., axis]) for axis in (0, 1))
+                    moved = np.asarray(cv2.remap(before, x, y, cv2.INTER_LINEAR), np.float32)
                 found[name].append(scored(alpha, still, moved))
                 before = alpha
     return {name: Score.mean_of(many) for name, many in found.items()}
@@ -272,7 +274,7 @@ def sheet(options: argparse.Namespace) -> Image:
     (stills,) = clip_runs_at(options.clip[0], options.at, options.before)
     last = stills[-1]
     height, width = last.image.shape[:2]
-    behind = {name: subsampled(np.broadcast_to(np.uint8(rgb), last.image.shape).copy()) for name, rgb in BACKGROUNDS.items()}
+    behind = {name: subsampled(np.full(last.image.shape, rgb, np.uint8)) for name, rgb in BACKGROUNDS.items()}
     backdrop = EdgeScene("hard", width, height, seed=701).backdrop(0)
     behind["picture"] = subsampled(np.rint(backdrop.clip(0, 255)).astype(np.uint8))
     made = []

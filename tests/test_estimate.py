@@ -62,7 +62,7 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 # ---------------------------------------------------------------- how good it is
 
 
-@pytest.mark.parametrize(("kind", "times"), [("hair", 10), ("motion", 5), ("defocus", 4), ("plain", 10)])
+@pytest.mark.parametrize(("kind", "times"), [("hair", 8), ("motion", 5), ("defocus", 4), ("plain", 9)])
 def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
     image, truth, mask = scene(kind)
     guided = make_matte(mask, image=image, options=GUIDED).alpha
@@ -139,7 +139,8 @@ def test_complements_give_the_complement(kind: str) -> None:
     mask[0, 0], mask[-1, -1] = 1, 1  # so that both sides see the same crop: the whole frame
     for corner in (mask[:9, :9], mask[-9:, -9:]):
         corner[:] = np.eye(9, dtype=np.uint8)
-    options = EdgeOptions(method="guided", median_px=0)
+    # pieces join at corners and holes do not, so these are left as they are
+    options = EdgeOptions(method="guided", median_px=0, remove_specks_area_px=0, fill_holes_area_px=0)
     one, other = (make_matte(given_mask, image=image, options=options).alpha for given_mask in (mask, 1 - mask))
     np.testing.assert_allclose(one.astype(int), ONE - other.astype(int), atol=ONE * 0.004)
 

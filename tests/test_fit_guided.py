@@ -70,6 +70,16 @@ def test_what_is_fitted_is_what_is_computed(fit: ModuleType, monkeypatch: pytest
         judgement._weights.cache_clear()
 
 
+def test_a_fit_goes_on_with_the_constants_that_are_there(fit: ModuleType) -> None:
+    """Without steps they stay what they are, up to the digits that are written."""
+    rows, truth = pixels(2000)
+    examples = fit.Examples(rows, truth, np.ones_like(truth))
+    same = fit.fitted(examples, None, harm=0, steps=0, begin=judgement.CONSTANTS)
+    shape = judgement.UNITS, len(NAMES) + 2
+    one, other = (np.array(text.split(), np.float32).reshape(shape) for text in (judgement.CONSTANTS, same))
+    np.testing.assert_allclose(one, other, rtol=5e-3, atol=5e-3)
+
+
 def test_every_number_has_its_place() -> None:
     assert len(set(NAMES)) == len(NAMES) == len(ODD) + len(PAIRS) + len(EVEN)
     assert len(judgement.CONSTANTS.split()) == judgement.UNITS * (len(NAMES) + 2)

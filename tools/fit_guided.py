@@ -1,11 +1,15 @@
 """Fit the constants of guided edges (vfx_matte/refine/judgement.py) to pictures whose alpha is known. A tool for developers.
 
-    python tools/fit_guided.py --davis DIR                   # as the constants in the repository were made; tens of minutes
+    python tools/fit_guided.py --davis DIR --propagated DIR --seeds 20-32 --go-on      # as the constants here were made
+
+--go-on begins with the constants that are there. --propagated are masks of the same sequences as tools/bench_davis.py --save
+leaves them.
 
 Pictures are clips of vfx_matte.scene.edges, with seeds below 200 only, and real frames with hard masks (DAVIS), other frames
 than those on which tools/bench_matte.py measures harm. Masks are made worse as in that bench. Of real frames only pixels more
 than 2 px from the true edge count, as the mask tells nothing of softness nearer than that. The loss is the absolute error and
-1.5 times its square, summed over a frame; that of real frames counts `--harm` times.
+1.5 times its square (0.3 times for real frames, where haze is worse than a decision), summed over a frame; that of real frames
+counts `--harm` times.
 """
 
 from __future__ import annotations
@@ -33,9 +37,12 @@ from vfx_matte.workspace import load_mask
 
 Floats = npt.NDArray[np.float32]
 OWN, TRUST, READING = NAMES.index("own"), NAMES.index("trust"), NAMES.index("clipped")
-SHARE_OF_SQUARES, STRAY = 1.5, 0.5
+SHARE_OF_SQUARES, REAL_SHARE_OF_SQUARES, STRAY = 1.5, 0.3, 0.5
 LOOKS = ((1280, 720, 0), (960, 540, 5), (1280, 720, 0), (640, 360, 12))
 """Width, height, and the standard deviation of added grain in code values, by turns."""
+
+AT_ONCE = 6144
+"""Pixels of each kind in one step."""
 
 FRAMES = (0.05, 0.1, 0.15, 0.33, 0.38, 0.44, 0.5, 0.56, 0.62, 0.68, 0.83, 0.88, 0.94)
 FRAME_MASKS = ("cut", "jittered", "eroded", "dilated")
@@ -130,7 +137,7 @@ class Perceptron:
         values = [rng.uniform(-limit, limit, (rows, columns)).astype(np.float32) for rows, columns, limit in shapes]
         return cls(values, [value * 0 for value in values], [value * 0 for value in values])
 
-    def gradient(self, rows: Floats, truth: Floats) -> tuple[float, list[Floats]]:
+    def gradient(self, rows: Floats, truth: Floats, squares: float = SHARE_OF_SQUARES) -> tuple[float, list[Floats]]:
         """The mean loss and its gradient. rows: evidence as it is, with its normalised form and the counterpart's below it."""
         width, (slopes, offsets, votes) = len(NAMES), self.values
         inputs = rows[width : 2 * width], rows[2 * width :]
@@ -140,9 +147,9 @@ class Perceptron:
         alpha = own + believed * (alpha - own)
         error = alpha.clip(0, 1) - truth
         stray = ((alpha < 0) & (truth > 0.02)) | ((alpha > 1) & (truth < 0.98))
-        loss = np.abs(error) + SHARE_OF_SQUARES * error**2 + STRAY * stray * np.abs(alpha - alpha.clip(0, 1))
+        loss = np.abs(error) + squares * error**2 + STRAY * stray * np.abs(alpha - alpha.clip(0, 1))
         inside = (alpha >= 0) & (alpha <= 1)
-        slope = np.where(inside, np.sign(error) + 2 * SHARE_OF_SQUARES * error, STRAY * stray * np.sign(alpha - 0.5))
+        slope = np.where(inside, np.sign(error) + 2 * squares * error, STRAY * stray * np.sign(alpha - 0.5))
         slope = (slope * believed / truth.size)[None].astype(np.float32)
         back = [slope * votes.T * (one > 0) * sign for one, sign in zip(hidden, (1, -1), strict=True)]
         gradients = [
@@ -162,31 +169,46 @@ class Perceptron:
             self.values[at] -= np.float32(rate) * mean / (np.sqrt(square) + 1e-8)
 
 
-def fitted(synthetic: Examples, real: Examples | None, *, harm: float, steps: int) -> str:
-    """The constants as text, one line a unit: W, b and v for evidence as it is."""
+def fitted(
+    synthetic: Examples, real: Examples | None, *, harm: float, steps: int, rate: float = 2e-3, begin: str | None = None
+) -> str:
+    """The constants as text, one line a unit: W, b and v for evidence as it is. begin: constants to begin with, as text."""
     rng = np.random.default_rng(0)
     both = np.concatenate([synthetic.rows, swapped(synthetic.rows)], axis=1)
     middle, deviation = both.mean(axis=1, keepdims=True), np.maximum(both.std(axis=1, keepdims=True), 1e-3)
     net = Perceptron.random(rng)
+    if begin is not None:
+        net.values = as_normalised(begin, middle, deviation)
     sets = []
-    for part, share in ((synthetic, 1.0), (real, harm)) if real is not None else ((synthetic, 1.0),):
+    for part, share, squares in ((synthetic, 1.0, SHARE_OF_SQUARES), (real, harm, REAL_SHARE_OF_SQUARES)):
+        if part is None:
+            continue
         normal = [(rows - middle) / deviation for rows in (part.rows, swapped(part.rows))]
         chances = np.cumsum(part.weight, dtype=np.float64)
-        sets.append((np.concatenate([part.rows, *normal]).T.copy(), part.truth, chances / chances[-1], share))
+        sets.append((np.concatenate([part.rows, *normal]).T.copy(), part.truth, chances / chances[-1], share, squares))
     for step in range(steps):
-        rate = 2e-3 * (1 + np.cos(np.pi * step / steps))
+        now = rate * (1 + np.cos(np.pi * step / steps))
         gradients, total = [value * 0 for value in net.values], 0.0
-        for (rows, truth, chances, share), size in zip(sets, (8192, 4096), strict=False):
-            at = np.searchsorted(chances, rng.random(size)).clip(0, truth.size - 1)
-            loss, found = net.gradient(np.ascontiguousarray(rows[at].T), truth[at])
+        for rows, truth, chances, share, squares in sets:
+            at = np.searchsorted(chances, rng.random(AT_ONCE)).clip(0, truth.size - 1)
+            loss, found = net.gradient(np.ascontiguousarray(rows[at].T), truth[at], squares)
             gradients = [one + share * other for one, other in zip(gradients, found, strict=True)]
             total += share * loss
-        net.descend(gradients, rate)
+        net.descend(gradients, now)
         if step % 1000 == 999:
             print(f"step {step + 1}: {total:.4f}", flush=True)
     slopes, offsets, votes = net.values
     table = np.concatenate([slopes / deviation.T, offsets - slopes @ (middle / deviation), votes.T], axis=1)
     return "\n".join(textwrap.fill(" ".join(f"{value:.4g}" for value in line), width=128) for line in table)
+
+
+def as_normalised(constants: str, middle: Floats, deviation: Floats) -> list[Floats]:
+    """Constants for evidence as it is, as those for normalised evidence."""
+    width = len(NAMES)
+    table = np.array(constants.split(), np.float32).reshape(-1, width + 2)
+    slopes, offsets, votes = table[:, :width], table[:, width : width + 1], table[:, width + 1 :]
+    values = slopes * deviation.T, offsets + slopes @ middle, votes.T
+    return [np.asarray(value, np.float32).copy() for value in values]
 
 
 def collected(parts: Iterator[Examples | None], store: Path | None) -> Examples:
@@ -207,8 +229,10 @@ def main() -> None:
     parser.add_argument("--davis", type=Path)
     parser.add_argument("--propagated", type=Path, help="masks of DAVIS, as tools/bench_davis.py --save leaves them")
     parser.add_argument("--sequences", default="", help="of DAVIS, by name; all when not given")
-    parser.add_argument("--harm", default=0.4, type=float)
+    parser.add_argument("--harm", default=1.8, type=float)
     parser.add_argument("--steps", default=12000, type=int)
+    parser.add_argument("--rate", default=2e-3, type=float)
+    parser.add_argument("--go-on", action="store_true", help="begin with the constants that are there")
     parser.add_argument("--store", type=Path, help="a folder in which the pixels are kept for the next time")
     parser.add_argument("--out", default=Path(judgement.__file__), type=Path, help="the module whose constants are replaced")
     options = parser.parse_args()
@@ -222,7 +246,8 @@ def main() -> None:
     if options.davis:
         kept = store / f"real-{'-'.join(sequences) or 'all'}.npz" if store else None
         harmless = collected(real(options.davis, sequences, options.propagated), kept)
-    constants = fitted(synthetic, harmless, harm=options.harm, steps=options.steps)
+    begin = judgement.CONSTANTS if options.go_on else None
+    constants = fitted(synthetic, harmless, harm=options.harm, steps=options.steps, rate=options.rate, begin=begin)
     head, _, _ = Path(judgement.__file__).read_text(encoding="utf-8").partition('CONSTANTS = """')
     fresh = options.out.with_suffix(".part")
     fresh.write_text(f'{head}CONSTANTS = """\n{constants}\n"""\n', encoding="utf-8")
