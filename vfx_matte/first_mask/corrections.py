@@ -32,7 +32,8 @@ _GRID_PX = 128
 _COLOUR_BLUR_PX = 1.0
 # Fitted on the development sequences' first and middle frames, looked at again on their quarter frames: bench/first_mask.py.
 _ALIKE = 2.0  # standard deviation of the bump over features, each stage of which has a total variance of 1
-_REACH = 0.3  # standard deviation of the bump over places, in √area of the mask
+_REACH = 0.35  # standard deviation of the bump over places, in √area of the mask
+_NARROWING, _LEAST_REACH = 0.8, 0.2  # each further mark reaches less far: what is left to correct gets smaller
 _NOISE = 0.05
 
 
@@ -72,7 +73,8 @@ class FeatureMap:
         far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, G, N)
         far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (G, 1, N)
         far = (far_across + far_down).reshape(_GRID_PX**2, -1)
-        bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * (_REACH * scale_px) ** 2)).astype(np.float32)
+        reach = _REACH * scale_px * np.maximum(_LEAST_REACH, _NARROWING ** np.arange(len(marks))).astype(np.float32)
+        bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * reach**2)).astype(np.float32)
         heights = np.linalg.solve(bumps[at].astype(np.float64) + _NOISE * np.eye(len(marks)), wanted)
         found = (bumps @ heights.astype(np.float32)).reshape(_GRID_PX, _GRID_PX)
         return np.asarray(cv2.resize(found, (self.crop.width, self.crop.height), interpolation=cv2.INTER_LINEAR), np.float32)
