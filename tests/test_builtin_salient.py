@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from vfx_matte.masks import Image, Mask
-from vfx_matte.propagate import builtin_salient, open_propagator
-from vfx_matte.propagate.builtin_salient import looked_at, salient_evidence
+from vfx_matte.propagate import Witnessed, builtin_salient, open_propagator
+from vfx_matte.propagate.builtin_salient import agreed, looked_at, salient_evidence
+from vfx_matte.propagate.confidence import witnessed_overlap
 from vfx_matte.salient import SalientNetwork
 
 SHAPE = (144, 192)
@@ -39,6 +40,13 @@ class Saying:
 def colorful(image: Image) -> npt.NDArray[np.bool_]:
     """Whatever is no shade of grey."""
     return image.max(axis=2).astype(int) - image.min(axis=2) > 60
+
+
+def corner(image: Image) -> npt.NDArray[np.bool_]:
+    """A thing in the upper left corner of what is shown."""
+    found = np.zeros(image.shape[:2], bool)
+    found[: len(found) // 4, : found.shape[1] // 4] = True
+    return found
 
 
 def box(top: int, bottom: int, left: int, right: int, shape: tuple[int, int] = SHAPE) -> Layer:
@@ -165,3 +173,41 @@ def test_the_real_network_gives_the_same_bytes_on_one_core_and_on_two() -> None:
         cv2.setNumThreads(before)
     assert found[0].any()
     assert all(np.array_equal(found[0], one) for one in found[1:])
+
+
+def test_agreement_is_the_overlap_of_the_finished_mask_with_what_was_seen_where_nothing_else_is() -> None:
+    seen = np.where(box(20, 60, 20, 60) > 0, np.float32(2.9), np.float32(-2.9))
+    nobody = np.zeros(SHAPE, np.float32)
+    assert agreed(seen, box(20, 60, 20, 60), nobody) == 1
+    assert agreed(seen, box(20, 40, 20, 60), nobody) == 0.5
+    assert agreed(seen, box(20, 40, 20, 60), box(40, 60, 20, 60)) == 1, "the other half is another object"
+    assert agreed(np.zeros(SHAPE, np.float32), box(20, 60, 20, 60), nobody) == 1, "it did not look"
+
+
+def test_a_step_tells_how_far_the_network_saw_its_result_and_not_of_a_given_mask() -> None:
+    mask = box(40, 90, 60, 110).astype(np.uint8)
+    image = meadow()
+    image[mask > 0] = (200, 40, 40)
+    words: list[Callable[[Image], npt.NDArray[np.bool_]]] = [colorful]
+    with_network = open_propagator("builtin", num_objects=1, network=Saying(lambda picture: words[0](picture)))  # noqa: PLW0108  what it says changes
+    without = open_propagator("builtin", num_objects=1)
+    for propagator in (with_network, without):
+        assert isinstance(propagator, Witnessed)
+        propagator.step(image, mask)
+    assert with_network.agreement == (1.0,)
+    for propagator in (with_network, without):
+        propagator.step(image)
+    assert without.agreement is None
+    assert with_network.agreement is not None
+    assert with_network.agreement[0] > 0.9
+    words[0] = corner
+    with_network.step(image)
+    assert with_network.agreement[0] < 0.3
+
+
+def test_a_witness_that_sees_something_else_costs_confidence_but_not_all_of_it() -> None:
+    mask = box(40, 90, 60, 110).astype(np.uint8)
+    probabilities = np.stack([1.0 - mask, mask]).astype(np.float32)
+    assert witnessed_overlap(probabilities, mask, None) == (1.0,)
+    assert witnessed_overlap(probabilities, mask, (1.0,)) == (1.0,)
+    assert witnessed_overlap(probabilities, mask, (0.4,)) == (pytest.approx(0.7),)

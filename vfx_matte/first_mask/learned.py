@@ -167,7 +167,10 @@ class LearnedFirstMask(Maker):
             return 0.0, "nothing stands out there: draw a box around the whole object"
         total = weights = 0.0
         area = np.count_nonzero(state.mask)
-        for witness in state.witnesses:
+        heard = list(state.witnesses)
+        if not heard:  # a mask that was there: the crop that corrections are computed in was looked at anyway
+            self._witnesses.add(heard, state.features)
+        for witness in heard:
             place = witness.crop.slices
             if np.count_nonzero(state.mask[place]) < _SEEN_SHARE * area:
                 continue

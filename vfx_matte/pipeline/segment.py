@@ -30,7 +30,7 @@ from vfx_matte.pipeline.project import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate import ChoosesSize, Propagator
-from vfx_matte.propagate.confidence import expected_overlap
+from vfx_matte.propagate.confidence import witnessed_overlap
 from vfx_matte.propagate.driver import Segmented, propagate_resumable
 from vfx_matte.propagate.influence import influenced
 from vfx_matte.propagate.walk_state import Checkpoint, WalkKey
@@ -346,12 +346,12 @@ def _save_all(
             if isinstance(one, Checkpoint):
                 states.save(one)
                 continue
-            frame_index, mask, probabilities = one
+            frame_index, mask, probabilities, agreement = one
             if isinstance(carrier, ChoosesSize) and unsized:
                 run.note_working_size(carrier.working_size)
                 unsized = False
             shown = numbers.to_user(mask)
-            run.note_confidence(frame_index, numbers.confidence(mask, probabilities))
+            run.note_confidence(frame_index, numbers.confidence(mask, probabilities, agreement))
             run.save_mask(frame_index, shown, numbers.soft(probabilities) if run.is_soft else None)
             for object_id in unseen.keys() - set(object_ids(shown)) if frame_index not in maskless else ():
                 unseen[object_id].append(frame_index)
@@ -376,9 +376,9 @@ class _Numbers:
         """uint8 (H, W), 1..K → the user's ids."""
         return mask if self._same else self._to_user[mask]
 
-    def confidence(self, mask: Mask, probabilities: Probabilities) -> dict[int, float]:
-        """How sure a result is, by the user's ids; mask: uint8 (H, W), 1..K. See `expected_overlap`."""
-        values = expected_overlap(probabilities, mask)
+    def confidence(self, mask: Mask, probabilities: Probabilities, agreement: tuple[float, ...] | None) -> dict[int, float]:
+        """How sure a result is, by the user's ids; mask: uint8 (H, W), 1..K. See `witnessed_overlap`."""
+        values = witnessed_overlap(probabilities, mask, agreement)
         return {int(self._to_user[at]): value for at, value in enumerate(values, start=1)}
 
     def soft(self, probabilities: Probabilities) -> dict[int, Soft]:

@@ -70,6 +70,18 @@ class ChoosesSize(Protocol):
         """The short side in pixels that it chose; None before the first frame, and where it had no choice."""
 
 
+@runtime_checkable
+class Witnessed(Protocol):
+    """A propagator beside which a witness looks at the same frames, whose word tells how good a result is."""
+
+    @property
+    def agreement(self) -> tuple[float, ...] | None:
+        """How far the witness saw what the last step gave, for each object 1..K, 0 … 1; 1 where it saw nothing of it.
+
+        None where there is no witness.
+        """
+
+
 def open_propagator(name: str, *, num_objects: int, **options: object) -> Propagator:
     """Make a propagator for objects 1..num_objects.
 

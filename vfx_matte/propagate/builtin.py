@@ -35,7 +35,7 @@ from vfx_matte.propagate.builtin_learner import learned_evidence
 from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
-from vfx_matte.propagate.builtin_salient import Eyes, Network, moved, salient_evidence
+from vfx_matte.propagate.builtin_salient import Eyes, Network, agreed, moved, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin_walk import Anchor, Walk, carried, enriched, returned, started, walk_from_state, walk_to_state
 from vfx_matte.propagate.builtin_words import Frame, Look, grids, in_words
@@ -72,6 +72,7 @@ class BuiltinPropagator:
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
         self._lookout: Lookout | None = None  # belongs to the appearance
         self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
+        self._agreement: tuple[float, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
         self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
         self._shape: tuple[int, int] | None = None
@@ -191,6 +192,7 @@ class BuiltinPropagator:
             shown = {k: thin_parts(mask == k, look.shape) for k in given}
             self._thin = {k: parts for k, parts in (self._thin | shown).items() if parts is not None}
         self._steps += 1
+        self._agreement = self._agreed(objects)
         probabilities = full_size(objects, look.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
@@ -205,6 +207,19 @@ class BuiltinPropagator:
             index = alive[self._steps % len(alive)]
             seen[index] = self._eyes.look(image, objects[index])
         return seen
+
+    @property
+    def agreement(self) -> tuple[float, ...] | None:
+        """See `Witnessed`; None without a network."""
+        return self._agreement
+
+    def _agreed(self, objects: Array) -> tuple[float, ...] | None:
+        """How far the network saw each finished object; what has a given mask in this frame was not looked at."""
+        if self._eyes is None:
+            return None
+        every = objects.sum(axis=0)
+        views = (self._seen.get(index) for index in range(self._num_objects))
+        return tuple(1.0 if view is None else agreed(view, own, every - own) for view, own in zip(views, objects, strict=True))
 
     def _age(self) -> int:
         """How many frames away the nearest mask is that this walk began with, came by or goes towards."""

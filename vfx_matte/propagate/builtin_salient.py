@@ -108,6 +108,18 @@ def salient_evidence(seen: Array, prior: Array, others: Array) -> Array:
     return evidence
 
 
+def agreed(seen: Array, own: Array, others: Array) -> float:
+    """How far a finished mask is what the network saw of the object: overlap (IoU), 0 … 1; 1 where it did not look.
+
+    seen: see `looked_at`. own, others: float32 (h, w), the finished masks of this object, and of all others together.
+    """
+    if not seen.any():
+        return 1.0
+    free = others < 0.5
+    mask, salient = (own >= 0.5) & free, (seen > 0) & free
+    return int(np.count_nonzero(mask & salient)) / max(int(np.count_nonzero(mask | salient)), 1)
+
+
 def trusted(seen: Array, prior: Array, free: Array) -> float:
     """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how sure it is of itself."""
     own, salient = (prior >= 0.5) & free, (seen > 0) & free

@@ -8,6 +8,8 @@ import numpy.typing as npt
 from vfx_matte.masks import Mask, Probabilities
 
 _SAMPLED_SIDE_PX = 270
+_WITNESS = 0.5
+"""What it costs when a witness sees something else altogether; it may be the one that is wrong."""
 
 
 def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
@@ -20,6 +22,17 @@ def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, .
     step = max(1, min(mask.shape) // _SAMPLED_SIDE_PX)
     sampled = mask[::step, ::step]
     return tuple(_overlap(layer[::step, ::step], sampled == k) for k, layer in enumerate(probabilities[1:], start=1))
+
+
+def witnessed_overlap(probabilities: Probabilities, mask: Mask, agreement: tuple[float, ...] | None) -> tuple[float, ...]:
+    """The expected overlap of each object, less where a witness does not see it so; in [0, 1].
+
+    probabilities, mask: as for `expected_overlap`. agreement: how far the witness saw each object, 0 … 1; None: there is none.
+    """
+    expected = expected_overlap(probabilities, mask)
+    if agreement is None:
+        return expected
+    return tuple(value * (1 - _WITNESS * (1 - seen)) for value, seen in zip(expected, agreement, strict=True))
 
 
 def _overlap(probability: Probabilities, inside: npt.NDArray[np.bool_]) -> float:

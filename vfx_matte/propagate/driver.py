@@ -44,7 +44,7 @@ import numpy as np
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
-from vfx_matte.propagate import Propagator, SelectiveMemory
+from vfx_matte.propagate import Propagator, SelectiveMemory, Witnessed
 from vfx_matte.propagate.meeting import Spool, backward_share, blended, certainties, drifts, unpack
 from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
 
@@ -66,11 +66,15 @@ class ImageSource(Protocol):
 
 
 class Segmented(NamedTuple):
-    """One finished frame. mask: uint8 (H, W), ids 0..K; probabilities: float32 (K+1, H, W), background first."""
+    """One finished frame. mask: uint8 (H, W), ids 0..K; probabilities: float32 (K+1, H, W), background first.
+
+    agreement: see `Witnessed`; of a blended frame that of the later walk.
+    """
 
     frame_index: int
     mask: Mask
     probabilities: Probabilities
+    agreement: tuple[float, ...] | None = None
 
 
 def propagate(
@@ -316,7 +320,7 @@ class _Run:
             for k, both in enumerate(sure, start=1):
                 if k in known and k in shown:
                     shares[k] = backward_share(nearness, both, drift.get(k))
-            yield _segmented(frame.frame_index, blended(unpack(waiting), frame.probabilities, shares))
+            yield _segmented(frame.frame_index, blended(unpack(waiting), frame.probabilities, shares), frame.agreement)
 
     def _walk(
         self,
@@ -345,10 +349,14 @@ class _Run:
             mask = seed if index == order[0] else None if index == blind else self.references.get(index)
             probabilities = self.propagator.step(image, mask, last=index == final)
             if needs(index):
-                yield _segmented(index, probabilities)
+                yield _segmented(index, probabilities, self._agreement())
             del probabilities  # not beside the next one: at 4K each takes 66 MB or more
             if index != final and index not in unsaved and self.states.due():
                 yield from self._state(walk, index)
+
+    def _agreement(self) -> tuple[float, ...] | None:
+        """How far a witness saw what the last step gave, where the propagator has one."""
+        return self.propagator.agreement if isinstance(self.propagator, Witnessed) else None
 
     def _state(self, walk: WalkKey, index: int) -> Iterator[Checkpoint]:
         """What the walk that goes on has become by now, where the propagator can tell."""
@@ -389,5 +397,5 @@ class _Run:
         self.propagator.attend({self.numbers[index]: ahead[index] for index in chosen})
 
 
-def _segmented(index: int, probabilities: Probabilities) -> Segmented:
-    return Segmented(index, harden(probabilities), probabilities)
+def _segmented(index: int, probabilities: Probabilities, agreement: tuple[float, ...] | None = None) -> Segmented:
+    return Segmented(index, harden(probabilities), probabilities, agreement)
