@@ -415,4 +415,4 @@ def test_without_the_network_one_line_says_what_would_be_better(
     assert "weights fetch u2netp" in ran.hint
     cli("mask", "meadow.mp4", "--from", "m.png", "--bg", "97,112", "-o", "n.png")
     assert load_mask(Path("n.png"))[112, 97] == 0
-    assert overlap("n.png") > 0.5, "a click changes its place, not all"
+    assert overlap("n.png") > 0.4, "a click changes its place, not all"

@@ -122,6 +122,17 @@ def test_a_mask_that_was_there_changes_only_at_the_mark() -> None:
     assert added[90, 60] == 1
 
 
+def test_away_from_the_mark_a_mask_that_was_there_stays_to_the_bit_small_pieces_too() -> None:
+    image, (disc,) = scene((900, 500, 300), height=1080, width=1920)
+    previous = disc.astype(np.float32)
+    previous[100:106, 1700:1706] = 1
+    previous[:, 850] = 0  # thinner than a pixel of the working size
+    after = maker(image).answer(Marks(clicks=(Click(300, 900),)), previous).mask
+    far = np.hypot(*np.meshgrid(np.arange(1920) - 300, np.arange(1080) - 900)) > 300
+    np.testing.assert_array_equal(after[far] > 0, previous[far] > 0)
+    assert after[900, 300] == 1
+
+
 def test_subjects_come_largest_first_and_apart() -> None:
     image, (small, large) = scene((50, 90, 20), (170, 90, 45))
     subjects = maker(image).subjects()

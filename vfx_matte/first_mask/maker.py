@@ -107,14 +107,15 @@ class Maker(abc.ABC):
             state = self._after(state, click)
         probability = self._shown(state)
         full = upscaled(probability, self._image, self._full)
+        if previous is not None:
+            full = self._only_changed(full, previous, state.mask)
         self._impress(full, marks, previous)
         return Answer(full, *self._judged(state))
 
     def _begun(self, box: Box | None, clicks: Sequence[Click], previous: Probability | None) -> tuple[State, Sequence[Click]]:
         """The state before the first mark that corrects it, and the marks that do."""
         if previous is not None:
-            small = cv2.resize(previous, (self._width, self._height), interpolation=cv2.INTER_AREA)
-            return self._from_previous(np.asarray(small, np.float32), clicks), clicks
+            return self._from_previous(self._shrunk(previous), clicks), clicks
         if box is not None:
             scaled = self._scaled_box(box)
             if ("box", scaled) not in self._begun_states:
@@ -135,7 +136,18 @@ class Maker(abc.ABC):
             if first is None:
                 raise UsageError("the mask to start from is empty", hint="mark the object, or draw a box around it")
             return self._settled(log_odds(previous), [], at=first)
-        return self._settled(log_odds(previous), [], at=None)
+        return replace(self._settled(log_odds(previous), []), mask=mask)  # small pieces too: somebody wanted them
+
+    def _shrunk(self, previous: Probability) -> Probability:
+        """A mask of the full picture, at the working size."""
+        return np.asarray(cv2.resize(previous, (self._width, self._height), interpolation=cv2.INTER_AREA), np.float32)
+
+    def _only_changed(self, full: Probability, previous: Probability, mask: Region) -> Probability:
+        """The new probabilities where the mask has changed at the working size, and next to it; the previous ones elsewhere."""
+        changed = (mask != (self._shrunk(previous) > 0.5)).astype(np.uint8)
+        near = cv2.dilate(changed, np.ones((3, 3), np.uint8))
+        is_changed = cv2.resize(near, (full.shape[1], full.shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+        return np.where(is_changed, full, previous).astype(np.float32)
 
     def _after(self, state: State, click: Click) -> State:
         """The state after one more mark."""
@@ -144,7 +156,7 @@ class Maker(abc.ABC):
         return self._corrected(state, click)
 
     def _corrected(self, state: State, click: Click) -> State:
-        """A mark says what is there: the connected change at the mark is taken over, of what else would change nothing is."""
+        """The state after a mark's correction: only the connected change at the mark is taken over, and only in its sense."""
         marks = (*state.marks, click)
         crop = state.features
         if not crop.holds(click.x, click.y, margin=3):
