@@ -72,6 +72,20 @@ def test_a_click_finds_the_one_thing_that_it_is_on() -> None:
     assert not (answer.mask > 0)[left].any()
 
 
+def test_a_click_finds_what_stands_out_less_than_something_else() -> None:
+    image, (bright, dim) = scene((60, 90, 30), (180, 90, 30))
+    image[dim] = (90, 95, 92)
+    answer = maker(image).answer(Marks(clicks=(Click(180, 90),)))
+    assert overlap(answer.mask > 0, dim) > 0.9
+    assert not (answer.mask > 0)[bright].any()
+
+
+def test_what_one_crop_alone_sees_is_better_than_nothing() -> None:
+    image, (disc,) = scene((120, 90, 85))
+    answer = maker(image).answer(Marks(clicks=(Click(120, 90),)))
+    assert overlap(answer.mask > 0, disc) > 0.9
+
+
 def test_a_further_click_adds_the_other_thing_and_deletes_nothing() -> None:
     image, (left, right) = scene((60, 90, 30), (180, 90, 30))
     made = maker(image)

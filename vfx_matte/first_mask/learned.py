@@ -92,6 +92,9 @@ class LearnedFirstMask(Maker):
             self._witnesses.add(heard, crop)
         candidates = self._witnesses.candidates(heard, first.x, first.y)
         described = None
+        if not any(candidates):  # something else stands out: what stands out half as much, with the click, is the object then
+            heard = [one.lifted(first.x, first.y) for one in heard]
+            candidates = self._witnesses.candidates(heard, first.x, first.y)
         best = max((one for one in candidates if one is not None), key=lambda one: one.score, default=None)
         if best is not None and best.score > 0:
             described = Crop.around(box_of(best.region), FEATURE_GROWTH, width=self._width, height=self._height)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,6 +27,8 @@ WITNESS_SIZE_PX = 256
 _LEAST_CROP_PX = 8
 _SAME_CROP = 0.04  # crops whose edges are nearer than this share of their longer side are asked once
 _LEAST_REGION_PX = 20
+_LEAST_LIFTED, _INSIDE = 0.1, 0.6
+_LEAST_AGREEMENT = 0.05
 _FREE_CONTACT = 0.05  # share of √area that may lie along a crop's edge at no cost
 _CONTACT_COST = 4.0
 _LEAST_DOUBT = 0.02  # a click that contradicts a witness leaves it at least so much
@@ -93,6 +95,16 @@ class Witness:
     """float32, of the crop's shape: 0 … 1, stretched."""
     strength: float
     """Its largest value before that: near 1 where something stands out."""
+
+    def lifted(self, x: int, y: int) -> Witness:
+        """The same, raised so far that a point is just inside, where it is not and the network sees anything at it at all."""
+        if not self.crop.holds(x, y):
+            return self
+        said = float(self.probability[y - self.crop.top, x - self.crop.left])
+        if not _LEAST_LIFTED < said <= _INSIDE:
+            return self
+        power = math.log(_INSIDE) / math.log(said)
+        return replace(self, probability=np.power(self.probability, np.float32(power)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +259,8 @@ def _agreement(witness: Witness, region: Region, heard: Sequence[tuple[Witness, 
         weight = 1 / (1 + abs(_size(witness.crop) - _size(other.crop)))
         total += weight * overlap(region[place], said)
         weights += weight
-    return total / weights if weights else 0.5
+    # one that nobody confirms is still better than nothing: a shirt that fills every crop but the whole picture
+    return max(total / weights, _LEAST_AGREEMENT) if weights else 0.5
 
 
 def _size(crop: Crop) -> float:
