@@ -27,6 +27,7 @@ _SCAN_SIDES = (1.0, 0.5)  # squares round a first click, in picture heights
 _CLOSER_GROWTH = (0.25, 0.7)
 _COLOR_WEIGHT = 0.25
 _LEAST_SCORE = 0.15  # a part that a further click may add as a whole
+_LARGE_SCORE = 0.4  # … and one that more than doubles the mask: better one click more than a crowd taken along
 _PART_SIDE, _LEAST_PART_SIDE = 1.6, 0.25  # of the crop round it: in √area of the mask, in picture heights
 _SEEN_SHARE = 0.9  # a witness whose crop holds less of the mask is not asked about it
 _LEAST_SUBJECT = 0.002  # of the picture
@@ -124,10 +125,14 @@ class LearnedFirstMask(Maker):
         against = [mark for mark in state.marks if not mark.is_object]
         candidates = self._witnesses.candidates(heard, click.x, click.y, against)
         state = replace(state, witnesses=tuple(heard))
-        if max((one.score for one in candidates if one is not None), default=0.0) < _LEAST_SCORE:
+        score = max((one.score for one in candidates if one is not None), default=0.0)
+        if score < _LEAST_SCORE:
             return state
         odds = np.maximum(state.odds, log_odds(self._witnesses.fuse(heard, candidates)))
         grown = piece_at(odds > 0, click.x, click.y) | state.mask
+        before = np.count_nonzero(state.mask)
+        if score < _LARGE_SCORE and np.count_nonzero(grown) > 2 * before > 2 * _LEAST_SUBJECT * grown.size:
+            return state
         return replace(
             state,
             odds=odds,
