@@ -35,7 +35,7 @@ from vfx_matte.propagate.builtin_learner import learned_evidence
 from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
-from vfx_matte.propagate.builtin_salient import Eyes, Network, agreed, moved, salient_evidence
+from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Eyes, Network, agreed, moved, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin_walk import Anchor, Walk, carried, enriched, returned, started, walk_from_state, walk_to_state
 from vfx_matte.propagate.builtin_words import Frame, Look, grids, in_words
@@ -203,8 +203,9 @@ class BuiltinPropagator:
         if self._eyes is None:
             return {}
         seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
-        if alive := [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]:
-            index = alive[self._steps % len(alive)]
+        alive = [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]
+        if alive and self._steps % LOOKS_EVERY == 1:
+            index = alive[self._steps // LOOKS_EVERY % len(alive)]
             seen[index] = self._eyes.look(image, objects[index])
         return seen
 
