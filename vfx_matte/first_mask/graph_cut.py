@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.errors import MaskError, UsageError
-from vfx_matte.first_mask.marks import Box, Point
+from vfx_matte.first_mask.marks import Box, Point, mark_radius_px
 from vfx_matte.masks import Image, Mask
 
 _WORKING_PIXELS = 500_000
@@ -55,7 +55,7 @@ def grab_cut(
     crop = np.ascontiguousarray(image[top:bottom, left:right, ::-1])
     hints = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
     hints[y - top : y - top + box_height, x - left : x - left + box_width] = cv2.GC_PR_FGD
-    radius = max(2, round(min(height, width) / 200))
+    radius = mark_radius_px(image.shape)
     for points, value in ((foreground, cv2.GC_FGD), (background, cv2.GC_BGD)):
         for point_x, point_y in points:
             cv2.circle(hints, (point_x - left, point_y - top), radius, value, cv2.FILLED)
@@ -82,7 +82,7 @@ def cut_near(image: Image, x: int, y: int) -> Mask:
     left, top = max(0, x - reach), max(0, y - reach)
     window = np.ascontiguousarray(image[top : y + reach, left : x + reach, ::-1])
     lab = cv2.cvtColor(window, cv2.COLOR_BGR2LAB).astype(np.float32)
-    radius = max(2, round(min(height, width) / 200))
+    radius = mark_radius_px(image.shape)
     at = np.zeros(window.shape[:2], np.uint8)
     cv2.circle(at, (x - left, y - top), radius, 1, cv2.FILLED)
     is_alike = np.linalg.norm(lab - lab[at > 0].mean(0), axis=-1) < _ALIKE

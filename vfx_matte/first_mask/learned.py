@@ -7,18 +7,19 @@ agree on is the object, and the crop of what was found is looked at again, close
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from vfx_matte.first_mask.corrections import MOST_ODDS, FeatureMap, LogOdds, color_odds, log_odds
+from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
 from vfx_matte.first_mask.maker import FEATURE_GROWTH, LEAST_SCALE_PX, UNSURE, Maker, State
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.upscale import upscaled
 from vfx_matte.first_mask.witnesses import Crop, Region, Witness, Witnesses, box_of, overlap, piece_at
 from vfx_matte.masks import Image
-from vfx_matte.salient import TRAINED_SIZE_PX, SalientNetwork
+from vfx_matte.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 
 # Measured on the development sequences' first and middle frames (bench/first_mask.py):
 _BOX_GROWTH = (0.0, 0.4, 1.0)  # each crop is the box and this share of it; weights are cover × agreement to the power
@@ -45,7 +46,6 @@ class LearnedFirstMask(Maker):
     def __init__(self, image: Image, network: SalientNetwork) -> None:
         super().__init__(image)
         self._witnesses = Witnesses(self._image, network)
-        self._feature_map: FeatureMap | None = None
 
     def subjects(self) -> list[Answer]:
         """What stands out without any mark; see `FirstMask.subjects`."""
@@ -146,15 +146,12 @@ class LearnedFirstMask(Maker):
         region = probability > 0.5
         if not region.any():
             return odds
-        around = within if within is not None else Crop(0, 0, self._width, self._height)
-        box = box_of(region)
-        crop = Crop.around(box, FEATURE_GROWTH, width=self._width, height=self._height)
-        place = crop.slices
+        place = Crop.around(box_of(region), FEATURE_GROWTH, width=self._width, height=self._height).slices
         said = color_odds(np.ascontiguousarray(self._image[place]), probability[place])
         odds[place] += _COLOR_WEIGHT * said
         if within is not None:
             outside = np.ones(odds.shape, bool)
-            outside[around.slices] = False
+            outside[within.slices] = False
             odds[outside] = -MOST_ODDS
         return odds
 
@@ -164,10 +161,8 @@ class LearnedFirstMask(Maker):
         whole[witness.crop.slices] = witness.probability
         return whole
 
-    def _features(self, crop: Crop) -> FeatureMap:
-        if self._feature_map is None or self._feature_map.crop != crop:
-            self._feature_map = FeatureMap(crop, self._witnesses.describe(crop), self._lab)
-        return self._feature_map
+    def _described(self, crop: Crop) -> Sequence[Features]:
+        return self._witnesses.describe(crop)
 
     def _judged(self, state: State) -> tuple[float, str]:
         """How far the witnesses that see the whole mask agree with it."""

@@ -18,10 +18,11 @@ import numpy as np
 
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask.corrections import FeatureMap, LogOdds, corrected, log_odds, probability_of
-from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Probability, Stroke
+from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Probability, Stroke, mark_radius_px
 from vfx_matte.first_mask.upscale import shrunk, upscaled
 from vfx_matte.first_mask.witnesses import Crop, Region, Witness, box_of, piece_at
 from vfx_matte.masks import Image
+from vfx_matte.salient import Features
 
 WORKING_PIXELS = 420_000
 """The picture is looked at with at most so many, 854×480; marks and edges are put right at its own size afterwards."""
@@ -33,7 +34,6 @@ LEAST_SCALE_PX = 20
 FEATURE_GROWTH = 0.5
 """The crop in which corrections are computed is the mask's box and this share of it."""
 
-_MARK_SHARE = 200  # a click is a disc of radius short side / this
 _STROKE_STEP_SHARE = 40  # along a stroke, a point every short side / this says what it is
 _MOST_STROKE_POINTS = 60
 _KEPT_SHARE = 0.05  # pieces without a mark are kept from this share of the mask on
@@ -46,6 +46,8 @@ class State:
 
     odds: LogOdds
     """The witnesses' word, before corrections."""
+    corrected: LogOdds
+    """The same after the marks' corrections."""
     mask: Region
     features: Crop
     """The crop that corrections are computed in."""
@@ -69,8 +71,9 @@ class Maker(abc.ABC):
         self._image = shrunk(image, WORKING_PIXELS)
         self._height, self._width = self._image.shape[:2]
         self._lab = cv2.cvtColor(self._image, cv2.COLOR_RGB2LAB).astype(np.float32)
-        self._radius = max(2, round(min(self._height, self._width) / _MARK_SHARE))
+        self._radius = mark_radius_px(self._image.shape)
         self._begun_states: dict[object, State] = {}
+        self._feature_map: FeatureMap | None = None
 
     @abc.abstractmethod
     def subjects(self) -> list[Answer]:
@@ -88,9 +91,15 @@ class Maker(abc.ABC):
         """What an object mark outside the mask is on joins it, where that can be told."""
         return state
 
-    @abc.abstractmethod
+    def _described(self, crop: Crop) -> Sequence[Features]:  # noqa: ARG002  for those that have a network
+        """What a network sees at the places of a crop, beside their colours."""
+        return ()
+
     def _features(self, crop: Crop) -> FeatureMap:
-        """What places of a crop look like."""
+        """What places of a crop look like; the newest one is kept."""
+        if self._feature_map is None or self._feature_map.crop != crop:
+            self._feature_map = FeatureMap(crop, self._described(crop), self._lab)
+        return self._feature_map
 
     @abc.abstractmethod
     def _judged(self, state: State) -> tuple[float, str]:
@@ -177,7 +186,7 @@ class Maker(abc.ABC):
         mask[np.isin(labels, np.unique(labels[spot & changed]))] = click.is_object
         for mark in marks:
             mask[self._spot(mark)] = mark.is_object
-        return replace(state, mask=self._limited(mask, state.within), features=crop, marks=marks)
+        return replace(state, corrected=odds, mask=self._limited(mask, state.within), features=crop, marks=marks)
 
     def _settled(
         self,
@@ -207,7 +216,7 @@ class Maker(abc.ABC):
         else:
             crop = Crop.around(box, FEATURE_GROWTH, width=self._width, height=self._height)
         scale = max(LEAST_SCALE_PX, math.sqrt(np.count_nonzero(mask)))
-        return State(odds, mask, crop, scale, tuple(heard), within=within)
+        return State(odds, odds, mask, crop, scale, tuple(heard), within=within)
 
     def _limited(self, mask: Region, within: Crop | None) -> Region:
         """Without what lies outside the box."""
@@ -237,10 +246,7 @@ class Maker(abc.ABC):
 
     def _shown(self, state: State) -> Probability:
         """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of ½ where they are not."""
-        odds = state.odds
-        if state.marks:
-            odds = corrected(odds, state.marks, self._features(state.features), scale_px=state.scale_px)
-        probability = probability_of(odds)
+        probability = probability_of(state.corrected)
         return np.where(state.mask, np.maximum(probability, _JUST_IN), np.minimum(probability, _JUST_OUT))
 
     def _clicks(self, marks: Marks) -> list[Click]:
@@ -267,7 +273,7 @@ class Maker(abc.ABC):
             inside = probability[y : y + height, x : x + width].copy()
             probability[:] = 0
             probability[y : y + height, x : x + width] = inside
-        radius = max(2, round(min(probability.shape) / _MARK_SHARE))
+        radius = mark_radius_px(probability.shape)
         for stroke in marks.strokes:
             corners = np.array(stroke.points, np.int32).reshape(-1, 1, 2)
             value = 1.0 if stroke.is_object else 0.0

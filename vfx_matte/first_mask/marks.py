@@ -16,6 +16,8 @@ Point = tuple[int, int]
 Box = tuple[int, int, int, int]
 """(x, y, width, height) in pixels."""
 
+_MARK_SHARE = 200  # a click is a disc of radius short side / this
+
 Probability = npt.NDArray[np.float32]
 """float32 (H, W), 0 … 1: how likely each pixel is the object."""
 
@@ -107,6 +109,11 @@ class Answer:
     def mask(self) -> Mask:
         """uint8 (H, W): 1 = object, 0 = background."""
         return np.asarray(self.probability > 0.5, np.uint8)
+
+
+def mark_radius_px(shape: tuple[int, ...]) -> int:
+    """The radius of the disc that a click certainly says, in a picture of this (H, W, …)."""
+    return max(2, round(min(shape[:2]) / _MARK_SHARE))
 
 
 def _is_in(box: Box, x: int, y: int) -> bool:

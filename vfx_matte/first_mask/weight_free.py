@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from vfx_matte.first_mask.corrections import FeatureMap, LogOdds, log_odds
+from vfx_matte.first_mask.corrections import LogOdds, log_odds
 from vfx_matte.first_mask.graph_cut import cut_near, grab_cut
 from vfx_matte.first_mask.maker import Maker, State
 from vfx_matte.first_mask.marks import Answer, Box, Click
 from vfx_matte.first_mask.witnesses import Crop
-from vfx_matte.masks import Image, Mask
+from vfx_matte.masks import Mask
 
 _CONFIDENCE = 0.4  # colours alone are seldom right at once: docs/first_mask.md
 _SURE = 0.9  # how far a cut is believed: a mark near by may turn it
@@ -22,10 +22,6 @@ class WeightFreeFirstMask(Maker):
         image: uint8 (H, W, 3) R'G'B'.
     """
 
-    def __init__(self, image: Image) -> None:
-        super().__init__(image)
-        self._feature_map: FeatureMap | None = None
-
     def subjects(self) -> list[Answer]:
         """Colours alone do not say what a subject is: none."""
         return []
@@ -36,11 +32,6 @@ class WeightFreeFirstMask(Maker):
 
     def _from_click(self, first: Click) -> State:
         return self._corrected(self._settled(self._believed(cut_near(self._image, first.x, first.y)), [], at=first), first)
-
-    def _features(self, crop: Crop) -> FeatureMap:
-        if self._feature_map is None or self._feature_map.crop != crop:
-            self._feature_map = FeatureMap(crop, [], self._lab)
-        return self._feature_map
 
     def _judged(self, state: State) -> tuple[float, str]:
         advice = "colours alone made this mask: look at it, and mark what is missing and what is too much"

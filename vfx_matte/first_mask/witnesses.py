@@ -96,6 +96,11 @@ class Witness:
     strength: float
     """Its largest value before that: near 1 where something stands out."""
 
+    @classmethod
+    def of(cls, crop: Crop, found: Probability) -> Witness:
+        """From the network's map of a crop, as it says it."""
+        return cls(crop, stretched(found), float(found.max()))
+
     def lifted(self, x: int, y: int) -> Witness:
         """The same, raised so far that a point is just inside, where it is not and the network sees anything at it at all."""
         if not self.crop.holds(x, y):
@@ -138,7 +143,7 @@ class Witnesses:
         known = self._asked.get((crop, size))
         if known is None:
             found = self._network.probability(np.ascontiguousarray(self._image[crop.slices]), size=size)
-            known = self._asked[crop, size] = Witness(crop, stretched(found), float(found.max()))
+            known = self._asked[crop, size] = Witness.of(crop, found)
         return known
 
     def describe(self, crop: Crop) -> list[Features]:
@@ -147,7 +152,7 @@ class Witnesses:
         if known is None:
             shown = np.ascontiguousarray(self._image[crop.slices])
             found, known = self._network.describe(shown, size=WITNESS_SIZE_PX)
-            self._asked[crop, WITNESS_SIZE_PX] = Witness(crop, stretched(found), float(found.max()))
+            self._asked[crop, WITNESS_SIZE_PX] = Witness.of(crop, found)
             self._described.clear()  # 20 MB each, and only the newest is asked for again
             self._described[crop] = known
         return known

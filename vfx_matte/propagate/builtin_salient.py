@@ -19,6 +19,7 @@ import numpy.typing as npt
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image
 from vfx_matte.propagate.builtin_cues import logit
+from vfx_matte.salient import stretched
 
 SIZE_PX = 192
 """Side of the square that it is shown, whatever the object's size; 256 takes twice the time, and sees more."""
@@ -80,9 +81,7 @@ def looked_at(network: Network, image: Image, prior: Array) -> Array:
         slice(part.start * large // small, -(-part.stop * large // small))
         for part, large, small in zip((rows, columns), image.shape, prior.shape, strict=False)
     )
-    found = network.probability(image[window], size=SIZE_PX)
-    low, high = float(found.min()), float(found.max())
-    found = (found - np.float32(low)) / np.float32(max(high - low, 1e-6))
+    found = stretched(network.probability(image[window], size=SIZE_PX))
     size = (columns.stop - columns.start, rows.stop - rows.start)
     smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
     seen[rows, columns] = logit(cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), FLOOR)
@@ -120,16 +119,20 @@ def agreed(seen: Array, own: Array, others: Array) -> float:
     if not seen.any():
         return 1.0
     free = others < 0.5
-    mask, salient = (own >= 0.5) & free, (seen > 0) & free
-    return int(np.count_nonzero(mask & salient)) / max(int(np.count_nonzero(mask | salient)), 1)
+    return _overlap(seen, own, free)
 
 
 def trusted(seen: Array, prior: Array, free: Array) -> float:
     """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how sure it is of itself."""
-    own, salient = (prior >= 0.5) & free, (seen > 0) & free
-    agreement = int(np.count_nonzero(own & salient)) / max(int(np.count_nonzero(own | salient)), 1)
+    agreement = _overlap(seen, prior, free)
     grey = seen[(seen > math.log(CLEARLY / (1 - CLEARLY))) & (seen != 0)]
     sharpness = float(np.abs(np.tanh(grey / 2)).mean()) if grey.size else 0.0
     worth = agreement + SHARPNESS * (sharpness - USUAL_SHARPNESS)
     share: float = (worth - LEAST_WORTH) / (FULL_WORTH - LEAST_WORTH)
     return min(max(share, 0.0), 1.0)
+
+
+def _overlap(seen: Array, mask: Array, free: Array) -> float:
+    """IoU of what was seen with a soft mask where `free`; 0 where both are empty."""
+    own, salient = (mask >= 0.5) & free, (seen > 0) & free
+    return int(np.count_nonzero(own & salient)) / max(int(np.count_nonzero(own | salient)), 1)
