@@ -80,7 +80,9 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(networ
     image, mask = circle(150, 203)
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
-    matte = make_matte(mask, image=image, options=EdgeOptions(method="vitmatte", band_px=24), estimator=estimator)
+    # the answer before loose pieces and holes go: on noise the random network leaves many
+    options = EdgeOptions(method="vitmatte", band_px=24, remove_specks_area_px=0, fill_holes_area_px=0)
+    matte = make_matte(mask, image=image, options=options, estimator=estimator)
     (given,) = recorder.inputs
     height, width = given.shape[2:]
     assert height % 32 == 0
