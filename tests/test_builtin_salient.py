@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from vfx_matte.masks import Image, Mask
-from vfx_matte.propagate import Witnessed, builtin_salient, open_propagator
+from vfx_matte.propagate import Foresighted, Witnessed, builtin_salient, open_propagator
 from vfx_matte.propagate.builtin_salient import agreed, looked_at, salient_evidence
 from vfx_matte.propagate.confidence import witnessed_overlap
 from vfx_matte.salient import SalientNetwork
@@ -158,6 +159,48 @@ def test_two_that_touch_are_seen_as_one_thing_and_stay_two() -> None:
         found = propagator.step(image, truth if index == 0 else None).argmax(axis=0)
         assert all((found[truth == k] == k).mean() > 0.95 for k in (1, 2)), index
     assert len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, "one look in two frames, in turn"
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_who_knows_the_next_frame_makes_the_same_masks_and_looks_before_the_step(objects: int) -> None:
+    def scene(index: int) -> tuple[Image, Mask]:
+        image, mask = walker(index, leg=True)
+        image[90:120, 20:50] = (40, 60, 210)
+        mask[90:120, 20:50] = objects
+        return image, mask
+
+    def masks(*, foresees: bool, misled: bool = False) -> tuple[list[Layer], Saying]:
+        network = Saying(colorful)
+        propagator = open_propagator("builtin", num_objects=objects, network=network)
+        assert isinstance(propagator, Foresighted)
+        images = [scene(index)[0] for index in range(LENGTH)]
+        found = []
+        for index, image in enumerate(images):
+            if foresees and index + 1 < LENGTH:
+                propagator.foresee(images[0 if misled and index % 3 == 0 else index + 1])
+            found.append(propagator.step(image, scene(0)[1] if index == 0 else None, last=index + 1 == LENGTH))
+        return found, network
+
+    blind, _ = masks(foresees=False)
+    for misled in (False, True):
+        found, network = masks(foresees=True, misled=misled)
+        assert all(np.array_equal(one, other) for one, other in zip(blind, found, strict=True)), misled
+        assert misled or len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, "nothing is looked at twice"
+
+
+def test_the_network_looks_at_a_foreseen_frame_while_the_caller_has_the_one_before() -> None:
+    looked = threading.Event()
+
+    def noting(image: Image) -> npt.NDArray[np.bool_]:
+        looked.set()
+        return colorful(image)
+
+    propagator = open_propagator("builtin", num_objects=1, network=Saying(noting))
+    assert isinstance(propagator, Foresighted)
+    image, mask = walker(0, leg=False)
+    propagator.foresee(walker(1, leg=False)[0])
+    propagator.step(image, mask)
+    assert looked.wait(timeout=30)
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the network's file is not beside the project")

@@ -291,6 +291,33 @@ def test_without_permanent_memory_one_walk_takes_every_reference_where_it_stands
     assert all(np.array_equal(found[index], block(2, 8, also=block(1, 5))) for index in (5, 6))
 
 
+class Foreseeing(FakePropagator):
+    """A fake that notes which pictures it was shown beforehand, and which it had to step to without."""
+
+    def __init__(self) -> None:
+        super().__init__(num_objects=1)
+        self.foreseen: Image | None = None
+        self.expected: Image | None = None
+        self.surprised: list[bool] = []  # for every step: whether just one of "no mask" and "shown beforehand" holds
+
+    def foresee(self, image: Image) -> None:
+        self.foreseen = image
+
+    def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
+        self.surprised.append((mask is None) != (self.expected is image))
+        self.expected, self.foreseen = self.foreseen, None
+        return super().step(image, mask, last=last)
+
+
+def test_a_propagator_that_can_use_it_is_shown_the_next_frame_unless_that_has_a_mask() -> None:
+    propagator, clip = Foreseeing(), Clip(40)
+    frames = list(propagate(propagator, clip, {4: block(1, 0), 9: block(1, 1)}, start=0, stop=14))
+    assert sorted(frame.frame_index for frame in frames) == list(range(14))
+    assert len(propagator.surprised) > 14
+    assert not any(propagator.surprised)
+    assert clip.peak <= 4
+
+
 class Counting(FakePropagator):
     """A fake that counts the results that are alive."""
 

@@ -62,6 +62,14 @@ class SelectiveMemory(Protocol):
 
 
 @runtime_checkable
+class Foresighted(Protocol):
+    """A propagator that is faster when it knows the next frame: it prepares it beside the one that it segments."""
+
+    def foresee(self, image: Image) -> None:
+        """Show the frame after the next `step`'s, which will get no mask. It changes no result, also if another one comes."""
+
+
+@runtime_checkable
 class ChoosesSize(Protocol):
     """A propagator that may choose its working size by the memory that is free, which another run has to repeat."""
 

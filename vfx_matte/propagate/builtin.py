@@ -12,8 +12,9 @@ fed back as it is: sharpening it, by a threshold or by odds, was measured to los
 Where a network that finds salient things is there (`builtin_salient`), it is one more witness: in each frame it looks at one
 object, in a thread of its own.
 
-A second thread takes what can wait: it learns from a frame while the caller has it and the next one's flow is found, looks up
-words, and takes every other object. It changes no result.
+A second thread takes what can wait: it learns from a frame while the caller has it, looks up words, and takes every other
+object. Where the next frame is known beforehand (`foresee`), it also finds that one's flow, words and edges meanwhile, and the
+network begins to look at it as soon as this frame's masks are there. It changes no result.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import cv2
@@ -37,8 +40,18 @@ from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
 from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Eyes, Network, agreed, moved, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
-from vfx_matte.propagate.builtin_walk import Anchor, Walk, carried, enriched, returned, started, walk_from_state, walk_to_state
-from vfx_matte.propagate.builtin_words import Frame, Look, grids, in_words
+from vfx_matte.propagate.builtin_walk import (
+    Anchor,
+    Walk,
+    carried,
+    enriched,
+    returned,
+    started,
+    walk_from_state,
+    walk_to_state,
+    warped,
+)
+from vfx_matte.propagate.builtin_words import Frame, Look, Vocabulary, grids, in_words
 from vfx_matte.propagate.walk_state import State
 
 WORKING_AREA_PX = 427 * 240
@@ -69,7 +82,10 @@ class BuiltinPropagator:
         self._adopted: list[Reference] = []  # masks that only `step` was given, each with an object not seen before
         self._appearance: Appearance | None = None
         self._walk: tuple[Array, Future[Walk]] | None = None  # the last frame, gray, and what is being learned from it
+        self._foreseen: Image | None = None  # the frame after the next step's
+        self._coming: _Coming | None = None  # what is being made of it
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
+        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in, next frame")
         self._lookout: Lookout | None = None  # belongs to the appearance
         self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
         self._agreement: tuple[float, ...] | None = None
@@ -104,7 +120,7 @@ class BuiltinPropagator:
 
     def forget_temporary(self) -> None:
         """Forget the walk, and what was learned from masks that only `step` was given."""
-        self._walk = None
+        self._walk = self._foreseen = self._coming = None
         self._seen, self._thin = {}, {}
         self._steps = self._masked = 0
         if self._adopted:
@@ -112,6 +128,10 @@ class BuiltinPropagator:
             self._appearance = None
         if self._lookout is not None:
             self._lookout.restart()
+
+    def foresee(self, image: Image) -> None:
+        """See `Foresighted.foresee`."""
+        self._foreseen = image
 
     def walk_state(self) -> State | None:
         """See `ResumableWalk.walk_state`."""
@@ -136,7 +156,7 @@ class BuiltinPropagator:
         seen = {int(index): np.asarray(view, np.float32) for index, view in state["seen"].items()}
         if any(view.shape != shape for view in seen.values()):
             raise ValueError("views of another shape")
-        self._adopted, self._seen = adopted, seen
+        self._adopted, self._seen, self._coming = adopted, seen, None
         if adopted or self._appearance is None:
             self._learn(study([*self._attending(), *adopted]))
         if self._lookout is not None:
@@ -159,31 +179,23 @@ class BuiltinPropagator:
         given = () if mask is None else object_ids(mask)
         if not given and not self._references and not self._adopted:
             raise ValueError("no object has been shown yet: give the first frame a mask, or remember one")
-        look, walking = _shrink_image(image), self._walk
+        coming, walking = self._coming, self._walk
+        foreseen, self._coming, self._foreseen = None if last else self._foreseen, None, None
+        if coming is not None and coming.image is not image:
+            coming = None
+        look = _shrink_image(image) if coming is None else coming.ready.result().frame.look
         objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
-            worded = self._beside.submit(in_words, look, self._appearance.vocabulary)  # when the walk has learned
-            flow = cues.optical_flow(look.gray, walking[0])
-            frame, walk = worded.result(), walking[1].result()
-            ahead, smooth = carried(walk, flow)
-            age = self._age()
-            looking, later = self._look(image, ahead.objects, flow), self._beside.submit
-            objects = _segment(ahead, frame, self._appearance, flow, smooth, looking=looking, age=age, later=later)
-            anchors = walk.anchors
-            seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(frame), objects)
-            objects[list(seen.lost)] = 0
-            if seen.back:
-                ahead = returned(ahead, frame, objects, seen.back, self._appearance)
-                smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
-                looking = self._look(image, ahead.objects, flow)
-                objects = _segment(ahead, frame, self._appearance, flow, smooth, looking=looking, age=age, later=later)
-            self._seen = {index: view.result() for index, view in looking.items()}
-            following = {k: parts.moved(flow, objects[k - 1]) for k, parts in self._thin.items()}
+            frame, known = self._ready_frame(coming, look, walking[0], self._appearance), walking[1].result()
+            if foreseen is not None and not given:
+                self._coming = self._expect(foreseen, look.gray, self._appearance)
+            ahead, objects, doubtful = self._advanced(image, frame, known, None if coming is None else coming.view)
+            anchors = known.anchors
+            following = {k: parts.moved(frame.flow, objects[k - 1]) for k, parts in self._thin.items()}
             self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
             if not given and not last:
-                doubtful = seen.doubtful - seen.back.keys()
-                self._walk = look.gray, self._beside.submit(enriched, ahead, frame, objects, doubtful)
+                self._walk = look.gray, self._beside.submit(enriched, ahead, frame.frame, objects, doubtful)
         if mask is not None and (given or (walking is None and self._references)):
             objects = self._pinned(objects, mask, given)
             self._restart(look, objects, given, anchors)
@@ -192,21 +204,59 @@ class BuiltinPropagator:
             shown = {k: thin_parts(mask == k, look.shape) for k in given}
             self._thin = {k: parts for k, parts in (self._thin | shown).items() if parts is not None}
         self._steps += 1
+        if foreseen is not None and self._walk is not None and self._appearance is not None:
+            if self._coming is None:
+                self._coming = self._expect(foreseen, look.gray, self._appearance)
+            if self._eyes is not None and self._steps % LOOKS_EVERY == 1:
+                self._coming.view = self._eyes.look(foreseen, partial(_subject, objects, self._coming.ready, self._steps))
         self._agreement = self._agreed(objects)
         probabilities = full_size(objects, look.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
         return probabilities
 
-    def _look(self, image: Image, objects: Array, flow: Array) -> dict[int, Future[Array]]:
-        """What the network sees of objects, by index: now of the one whose turn it is; of others what it saw, as it moved."""
+    def _expect(self, image: Image, before: Array, appearance: Appearance) -> _Coming:
+        """Begin to prepare the next frame. before: uint8 (h, w), the one that is segmented now."""
+        return _Coming(image, self._ahead.submit(_prepared, image, before, appearance.vocabulary))
+
+    def _advanced(
+        self, image: Image, ready: _Ready, walk: Walk, view: Future[Array] | None
+    ) -> tuple[Walk, Array, frozenset[int]]:
+        """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), and what nothing is to be learned of.
+
+        view: see `_look`.
+        """
+        appearance, flow, later = self._appearance, ready.flow, self._beside.submit
+        assert appearance is not None
+        ahead, smooth = carried(walk, flow)
+        age = self._age()
+        looking = self._look(image, ahead.objects, flow, view)
+        objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later)
+        seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(ready.frame), objects)
+        objects[list(seen.lost)] = 0
+        if seen.back:
+            ahead = returned(ahead, ready.frame, objects, seen.back, appearance)
+            smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
+            looking = self._look(image, ahead.objects, flow)
+            objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later)
+        self._seen = {index: view.result() for index, view in looking.items()}
+        return ahead, objects, seen.doubtful - seen.back.keys()
+
+    def _ready_frame(self, coming: _Coming | None, look: Look, before: Array, appearance: Appearance) -> _Ready:
+        """What was prepared of a frame, or else is now."""
+        return _ready(look, before, appearance.vocabulary) if coming is None else coming.ready.result()
+
+    def _look(self, image: Image, objects: Array, flow: Array, begun: Future[Array] | None = None) -> dict[int, Future[Array]]:
+        """What the network sees of objects, by index: now of the one whose turn it is; of others what it saw, as it moved.
+
+        begun: what it has begun to look at, of the same image and objects.
+        """
         if self._eyes is None:
             return {}
         seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
-        alive = [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]
-        if alive and self._steps % LOOKS_EVERY == 1:
-            index = alive[self._steps // LOOKS_EVERY % len(alive)]
-            seen[index] = self._eyes.look(image, objects[index])
+        index = _turn(objects, self._steps)
+        if index is not None:
+            seen[index] = self._eyes.look(image, partial(objects.__getitem__, index)) if begun is None else begun
         return seen
 
     @property
@@ -283,6 +333,50 @@ def settled(value: T) -> Future[T]:
     return known
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """All of a frame that does not depend on masks. flow: float32 (h, w, 2), where each pixel was in the frame before."""
+
+    frame: Frame
+    flow: Array
+    edge_aware: GuidedFilter
+
+
+@dataclass
+class _Coming:
+    """The next frame, known by its image, while it is being prepared. view: what the network sees there, once it looks."""
+
+    image: Image
+    ready: Future[_Ready]
+    view: Future[Array] | None = None
+
+
+def _prepared(image: Image, before: Array, vocabulary: Vocabulary) -> _Ready:
+    """Prepare a frame. before: uint8 (h, w), the one before it."""
+    return _ready(_shrink_image(image), before, vocabulary)
+
+
+def _ready(look: Look, before: Array, vocabulary: Vocabulary) -> _Ready:
+    """The same for one that was brought to the working size."""
+    flow = cues.optical_flow(look.gray, before)
+    frame = in_words(look, vocabulary)
+    _ = look.descriptor  # is kept there
+    return _Ready(frame, flow, GuidedFilter(look.rgb))
+
+
+def _turn(objects: Array, steps: int) -> int | None:
+    """Which object the network looks at, of float32 (K, h, w), warped; None when none is there or it does not look."""
+    alive = [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]
+    return alive[steps // LOOKS_EVERY % len(alive)] if alive and steps % LOOKS_EVERY == 1 else None
+
+
+def _subject(objects: Array, ready: Future[_Ready], steps: int) -> Array:
+    """Where the object is whose turn it is in the next frame: float32 (h, w). objects: float32 (K, h, w), as they are now."""
+    expected = warped(objects, ready.result().flow)
+    index = _turn(expected, steps)
+    return np.zeros_like(expected[0]) if index is None else expected[index]
+
+
 def _shrink_image(image: Image) -> Look:
     """Bring an image to the working size."""
     height, width = working_shape((image.shape[0], image.shape[1]))
@@ -331,9 +425,8 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
 
 def _segment(
     walk: Walk,
-    frame: Frame,
+    ready: _Ready,
     appearance: Appearance,
-    flow: Array,
     smooth: Array,
     *,
     looking: Mapping[int, Future[Array]],
@@ -345,6 +438,7 @@ def _segment(
     looking: what the network will say of some objects, by index. age: how many frames away the nearest reference is.
     later: begins a call in another thread.
     """
+    frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
     grid, _ = grids(frame.look.shape, frame.look.texture_shape)
     alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
     objects = np.zeros_like(walk.objects)
@@ -357,7 +451,6 @@ def _segment(
     background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
     background_surprise = cues.motion_surprise(flow, background_flow, scene > cues.SURELY_BACKGROUND)
     uncovered = WEIGHTS.background_plate * walk.background.difference(frame.look.lab)
-    edge_aware = GuidedFilter(frame.look.rgb)
     words = worded.result()
 
     def corrected(index: int) -> Array:

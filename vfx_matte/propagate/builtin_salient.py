@@ -9,6 +9,7 @@ know one object from another, so of pixels that another object holds it says not
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -60,9 +61,9 @@ class Eyes:
         self._network = network
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte eyes")
 
-    def look(self, image: Image, prior: Array) -> Future[Array]:
-        """Begin to look at an object; see `looked_at`."""
-        return self._thread.submit(looked_at, self._network, image, prior)
+    def look(self, image: Image, find: Callable[[], Array]) -> Future[Array]:
+        """Begin to look at an object; see `looked_at`. find: gives where it is expected; it may wait for others first."""
+        return self._thread.submit(lambda: looked_at(self._network, image, find()))
 
 
 def looked_at(network: Network, image: Image, prior: Array) -> Array:

@@ -141,6 +141,13 @@ def _undone(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
     return replace(learned, **kept, plates=plates, lessons=lessons)
 
 
+def warped(objects: Array, flow: Array) -> Array:
+    """Soft masks, float32 (K, h, w), as they lie on the next frame. flow: float32 (h, w, 2), where each pixel was."""
+    rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
+    places = columns + flow[..., 0], rows + flow[..., 1]
+    return np.stack([cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for layer in objects])
+
+
 def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     """Move everything in place along the flow, before looking at the new frame.
 
@@ -149,8 +156,7 @@ def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     height, width = walk.gray.shape
     grid = Grid.over((height, width))
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    places = columns + flow[..., 0], rows + flow[..., 1]
-    objects = np.stack([cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for layer in walk.objects])
+    objects = warped(walk.objects, flow)
     smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
     plates = []
     for plate, class_flow in zip((walk.background, *walk.plates), smooth, strict=True):

@@ -1,7 +1,8 @@
 """The order in which a propagator sees frames. Takes images by index and reference masks, gives masks; never holds a clip.
 
-At any time one image is alive, plus a spool of compressed soft masks where two walks meet, which has a fixed bound. Everything
-else is plain integers, so memory does not grow with the clip. Closing the generator stops the work.
+At any time one image is alive (for a `Foresighted` propagator the next one, too), plus a spool of compressed soft masks where
+two walks meet, which has a fixed bound. Everything else is plain integers, so memory does not grow with the clip. Closing the
+generator stops the work.
 
 The plan, from reference to reference:
 
@@ -44,7 +45,7 @@ import numpy as np
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
-from vfx_matte.propagate import Propagator, SelectiveMemory, Witnessed
+from vfx_matte.propagate import Foresighted, Propagator, SelectiveMemory, Witnessed
 from vfx_matte.propagate.meeting import Spool, backward_share, blended, certainties, drifts, unpack
 from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
 
@@ -345,14 +346,28 @@ class _Run:
         if any(index in self.completed for index in repeated):
             self.states.repeat(min(first, needed[0] - order.step), max(first, needed[0] - order.step))
         frames = self.images.forward(first, final + 1) if order.step > 0 else self.images.backward(final, first + 1)
-        for index, image in frames:
-            mask = seed if index == order[0] else None if index == blind else self.references.get(index)
+        given = {index: mask for index, mask in self.references.items() if index != blind} | {order[0]: seed}
+        for (index, image), coming in self._with_next(frames):
+            mask = given.get(index)
+            if isinstance(self.propagator, Foresighted) and coming is not None and coming[0] not in given:
+                self.propagator.foresee(coming[1])
             probabilities = self.propagator.step(image, mask, last=index == final)
             if needs(index):
                 yield _segmented(index, probabilities, self._agreement())
             del probabilities  # not beside the next one: at 4K each takes 66 MB or more
             if index != final and index not in unsaved and self.states.due():
                 yield from self._state(walk, index)
+
+    def _with_next(self, frames: Iterator[tuple[int, Image]]) -> Iterator[tuple[tuple[int, Image], tuple[int, Image] | None]]:
+        """Every frame with the one after it, where that helps the propagator; else with None."""
+        if not isinstance(self.propagator, Foresighted):
+            yield from ((frame, None) for frame in frames)
+            return
+        now = next(frames, None)
+        while now is not None:
+            coming = next(frames, None)
+            yield now, coming
+            now = coming
 
     def _agreement(self) -> tuple[float, ...] | None:
         """How far a witness saw what the last step gave, where the propagator has one."""
