@@ -18,6 +18,9 @@ from PIL import Image
 import vfx_matte
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.pipeline.report import SilentReporter
+from vfx_matte.salient import NETWORK_FILE
+
+NETWORK = Path(__file__).parent.parent.parent / "shared/weights" / NETWORK_FILE
 
 
 @pytest.fixture
@@ -76,6 +79,67 @@ def test_wrong_options_are_refused(clip: Path) -> None:
         vfx_matte.segment(clip, references={0: square(1, 8)}, colour="red")
 
 
+def picture(folder: str = "pictures") -> tuple[str, np.ndarray]:
+    """A folder with one picture, a red disc on green, and the disc's true mask."""
+    Path(folder).mkdir()
+    y, x = np.mgrid[:64, :96]
+    disc = np.hypot(x - 40, y - 30) < 16
+    shades = np.random.default_rng(0).integers(0, 20, (64, 96, 1))
+    Image.fromarray((np.where(disc[..., None], (200, 40, 40), (40, 120, 50)) + shades).astype(np.uint8)).save(f"{folder}/0.png")
+    return folder, disc
+
+
+def test_a_first_mask_from_marks_is_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, disc = picture()
+    found = vfx_matte.mask(folder, box=(22, 12, 36, 36))
+    assert isinstance(found, vfx_matte.FirstMaskResult)
+    assert (found.frame, found.mask.dtype, found.mask.shape) == (0, np.uint8, (64, 96))
+    assert ((found.mask == 1) & disc).sum() / ((found.mask == 1) | disc).sum() > 0.9
+    (one,) = found.objects
+    assert isinstance(one, vfx_matte.MaskedObject)
+    assert (one.object_id, one.pixels) == (1, (found.mask == 1).sum())
+    result = vfx_matte.segment(folder, references={0: found.mask}, propagator="fake")
+    np.testing.assert_array_equal(result.mask(0), found.mask)
+
+
+def test_marks_correct_a_mask_and_leave_other_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, disc = picture()
+    before = np.where(disc, 1, 0).astype(np.uint8)
+    before[50:60, 80:90] = 2
+    paint(Path("start.png"), before)
+    strokes = {"fg_strokes": [[(70, 30), (76, 34)]], "bg_strokes": [[(40, 15), (44, 15)]]}
+    after = vfx_matte.mask(folder, start=before, object_id=1, fg=[(40, 30)], bg=[(28, 30)], **strokes).mask
+    assert (after[30, 70], after[34, 76], after[30, 40]) == (1, 1, 1)
+    assert (after[15, 42], after[30, 28]) == (0, 0)
+    np.testing.assert_array_equal(after == 2, before == 2)
+    assert after.any()
+    again = vfx_matte.mask(folder, start="start.png", at="0s", object_id=1, fg=[(40, 30)], bg=[(28, 30)], **strokes).mask
+    np.testing.assert_array_equal(again, after)
+
+
+def test_marks_that_cannot_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, _ = picture()
+    with pytest.raises(UsageError, match="nothing is marked"):
+        vfx_matte.mask(folder)
+    with pytest.raises(UsageError, match="point 96,3 does not lie inside"):
+        vfx_matte.mask(folder, fg=[(96, 3)])
+    with pytest.raises(MaskError, match="the mask to start from is no mask"):
+        vfx_matte.mask(folder, fg=[(40, 30)], start=np.zeros((2, 2, 2, 2), np.uint8))
+    with pytest.raises(MaskError, match="without U²-Netp"):
+        vfx_matte.mask(folder, auto=True, network=None)
+
+
+@pytest.mark.skipif(not NETWORK.is_file(), reason="the network is not here")
+def test_the_network_is_used_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, disc = picture()
+    (one, *_) = vfx_matte.mask(folder, auto=True, network=NETWORK).objects
+    assert 0.5 * disc.sum() < one.pixels < 2 * disc.sum()
+
+
 def test_a_folder_of_masks(clip: Path) -> None:
     Path("painted").mkdir()
     paint(Path("painted/frame-3.png"), square(1, 8))
@@ -93,11 +157,12 @@ def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     Path("source").mkdir()
     shutil.copy(make_clip("clip.mp4", pts=tuple(range(0, 40 * 512, 512)), time_base=Fraction(1, 15360)), "source/clip.mp4")
-    for name in ("m.png", "m33.png"):
-        paint(Path(name), square(1, 8))
+    paint(Path("m33.png"), square(1, 8))
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     (example,) = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
     names: dict[str, Any] = {}
-    exec(example, names)
+    assert "(700, 200)" in example  # a place in the README's clip; this one is smaller
+    exec(example.replace("(700, 200)", "(20, 20)"), names)
+    assert names["first"].mask[20, 20] == 1
     assert names["result"].computed == 40
     assert names["mask"].shape == (64, 96)

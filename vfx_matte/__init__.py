@@ -2,7 +2,8 @@
 
 import vfx_matte
 
-result = vfx_matte.segment("source/clip.mp4", references={0: "m.png", 33: "m33.png"})
+first = vfx_matte.mask("source/clip.mp4", box=(590, 35, 260, 650))
+result = vfx_matte.segment("source/clip.mp4", references={0: first.mask, 33: "m33.png"})
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vfx_matte.api import FirstMaskResult as FirstMaskResult
+    from vfx_matte.api import MaskedObject as MaskedObject
     from vfx_matte.api import SegmentResult as SegmentResult
+    from vfx_matte.api import mask as mask
     from vfx_matte.api import segment as segment
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "SegmentResult", "segment"]
+__all__ = ["__version__", "FirstMaskResult", "MaskedObject", "SegmentResult", "mask", "segment"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,16 +13,78 @@ import numpy.typing as npt
 from vfx_matte.errors import MaskError
 from vfx_matte.mask_reading import MaskPicture
 from vfx_matte.pipeline.cuts import CutOptions
+from vfx_matte.pipeline.first_mask import Box, Click, FirstMaskResult, Marks, MaskedObject, MaskRequest, Stroke, first_mask
 from vfx_matte.pipeline.project import open_source
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter, SilentReporter
 from vfx_matte.pipeline.segment import ReferenceFiles, SegmentResult, segment_clip
 from vfx_matte.timeline import parse_position
 
-__all__ = ["SegmentResult", "segment"]
+__all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "mask", "segment"]
 
 Painted = str | Path | npt.NDArray[Any]
 """A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the meaning of such a picture."""
+
+Point = tuple[int, int]
+"""(x, y) in whole pixels from the upper left corner of the picture as displayed."""
+
+
+def mask(
+    clip: str | Path,
+    *,
+    at: int | str | None = None,
+    box: Box | None = None,
+    fg: Sequence[Point] = (),
+    bg: Sequence[Point] = (),
+    fg_strokes: Sequence[Sequence[Point]] = (),
+    bg_strokes: Sequence[Sequence[Point]] = (),
+    auto: bool = False,
+    object_id: int | None = None,
+    start: Painted | None = None,
+    fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    network: str | Path | None = "model/u2netp.onnx",
+    reporter: Reporter | None = None,
+) -> FirstMaskResult:
+    """Make the mask of one frame from what is marked in it, or correct one: what `segment` takes as a reference.
+
+    clip: as for `segment`, and so are fps, gaps and ignore_alpha. at: frame number or time; None is the first frame. box: (x,
+    y, width, height) round the object, all outside is background. fg, bg: clicks (x, y) on the object and on background.
+    fg_strokes, bg_strokes: lines drawn over them, each at least one point. auto: begin with what stands out, as objects 1, 2 …,
+    largest first. object_id: the object that is marked, 1 to 255; None is the only one there is, or 1. start: a mask to begin
+    with, which marks correct where they are; other objects stay as they are. network: U²-Netp, used where the file is there
+    (masks are much better); None does without. reporter: receives notices; None keeps silent.
+
+    Returns the mask, uint8 (H, W) of object ids, with area and confidence of what was found. The same marks give the same
+    mask. Raises VfxMatteError: UsageError for marks outside the picture or none at all, MaskError when nothing is found.
+    """
+    told = SilentReporter() if reporter is None else reporter
+    request = MaskRequest(
+        at=None if at is None else _position(at),
+        marks=Marks(
+            box=box,
+            clicks=(*(Click(x, y) for x, y in fg), *(Click(x, y, is_object=False) for x, y in bg)),
+            strokes=(
+                *(Stroke(tuple(points)) for points in fg_strokes),
+                *(Stroke(tuple(points), is_object=False) for points in bg_strokes),
+            ),
+        ),
+        auto=auto,
+        object_id=object_id,
+        start=Path(start) if isinstance(start, str | Path) else None,
+    )
+    begun = None if start is None or isinstance(start, str | Path) else _picture(start, "the mask to start from")
+    found = first_mask(
+        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
+        request,
+        start=begun,
+        network=None if network is None else Path(network),
+        reporter=told,
+    )
+    for line in found.notices:
+        told.notify(line)
+    return found
 
 
 def segment(
@@ -94,12 +156,15 @@ def _reference_files(references: Mapping[int, Painted] | str | Path) -> Referenc
         if isinstance(painted, str | Path):
             files[at] = Path(painted)
             continue
-        try:
-            pictures[at] = MaskPicture(painted)
-        except (ValueError, AttributeError) as error:
-            hint = "give a path, or an array (H, W) of object ids"
-            raise MaskError(f"reference of frame {at} is no mask: {error}", hint=hint) from error
+        pictures[at] = _picture(painted, f"reference of frame {at}")
     return ReferenceFiles(files=files, pictures=pictures)
+
+
+def _picture(painted: npt.NDArray[Any], what: str) -> MaskPicture:
+    try:
+        return MaskPicture(painted)
+    except (ValueError, AttributeError) as error:
+        raise MaskError(f"{what} is no mask: {error}", hint="give a path, or an array (H, W) of object ids") from error
 
 
 def _colors(map_color: Mapping[str, int]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
-"""First masks and corrections. Takes a clip, a frame and what was marked, gives a mask file, its preview and what to add.
+"""First masks and corrections. Takes a clip, a frame and what was marked, gives a mask, its preview and what to add.
 
-`open_marking` is for whoever asks again and again about one frame; `save_first_mask` is one question and one file.
+`open_marking` is for whoever asks again and again about one frame; `save_first_mask` is one question and one file, and
+`first_mask` one question and its mask in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
 from vfx_matte.pipeline.project import SourceClip, open_segmented, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter, SilentReporter
-from vfx_matte.pipeline.salient_network import salient_network
+from vfx_matte.pipeline.salient_network import opened_network, salient_network
 from vfx_matte.sheet import tinted, with_marks
 from vfx_matte.workspace import (
     Note,
@@ -40,12 +41,14 @@ __all__ = [
     "PROPAGATED",
     "Box",
     "Click",
+    "FirstMaskResult",
     "MaskRequest",
     "MaskResult",
     "MaskedObject",
     "Marking",
     "Marks",
     "Stroke",
+    "first_mask",
     "open_marking",
     "save_first_mask",
 ]
@@ -105,6 +108,20 @@ class MaskedObject:
     def is_unsure(self) -> bool:
         """Whether it should be looked at."""
         return self.confidence < _UNSURE or bool(self.advice)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstMaskResult:
+    """A mask of one frame, in memory.
+
+    frame: its number; mask: uint8 (H, W), object ids, 0 = background; objects: those that were found now, in order; notices:
+    lines for people.
+    """
+
+    frame: int
+    mask: Mask
+    objects: tuple[MaskedObject, ...]
+    notices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +230,30 @@ def open_marking(
     return Marking(frame, clip.info.timeline.number(frame.index), method, has_network=network is not None)
 
 
+def first_mask(
+    clip: SourceClip, request: MaskRequest, *, start: MaskPicture | None = None, network: Path | None, reporter: Reporter
+) -> FirstMaskResult:
+    """Make a mask of one frame, or correct one, in memory; the request's own `start` is a mask file.
+
+    start: a painted mask in memory to begin with, instead of a file. network: the file of U²-Netp, used where it is there; None
+    does without. reporter: gets what is to be said of the network and of the mask that was begun with.
+    Raises UsageError (MaskError), MediaError or InputError.
+    """
+    frame = clip.reader.frame(0 if request.at is None else clip.frame_index(request.at))
+    number = clip.info.timeline.number(frame.index)
+    content = start if request.start is None else load_painted(request.start, shape=clip.info.shape).content
+    name = "the mask" if request.start is None else request.start.name
+    before: Mask = np.zeros(clip.info.shape, np.uint8)
+    if content is not None:
+        before, notices = _read(content, number, clip.info.shape)
+        for line in notices:
+            reporter.notify(f"{name}: {line}")
+    found = opened_network(network, reporter.notify) if network is not None and network.is_file() else None
+    marking = Marking(frame, number, open_first_mask(frame.image, network=found), has_network=found is not None)
+    mask, answers, lines = marking.placed(before, request.marks, auto=request.auto, object_id=request.object_id, name=name)
+    return FirstMaskResult(number, mask, _masked_objects(mask, answers), tuple(lines))
+
+
 def save_first_mask(
     clip: SourceClip,
     request: MaskRequest,
@@ -256,12 +297,16 @@ def save_first_mask(
             reporter.notify(f"no preview: {error.message}")
             shown = None
     next_command = _next_command(clip, path, number, workspace=workspace, weights=weights)
+    return MaskResult(path, shown, mask, _masked_objects(mask, answers), next_command)
+
+
+def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
+    """Every object that was found now, with its area in the mask that resulted."""
     counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
-    objects = tuple(
+    return tuple(
         MaskedObject(object_id, counts[object_id], counts[object_id] / mask.size, answer.confidence, answer.advice)
         for object_id, answer in answers.items()
     )
-    return MaskResult(path, shown, mask, objects, next_command)
 
 
 @dataclass(frozen=True, slots=True)
