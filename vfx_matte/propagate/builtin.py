@@ -32,13 +32,14 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate import builtin_cues as cues
+from vfx_matte.propagate.builtin_calibration import believed
 from vfx_matte.propagate.builtin_cues import WEIGHTS, GuidedFilter
 from vfx_matte.propagate.builtin_edges import full_size, shrunk
 from vfx_matte.propagate.builtin_learner import learned_evidence
 from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
-from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Eyes, Network, agreed, moved, salient_evidence
+from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Crop, Eyes, Network, agreed, moved, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin_walk import (
     Anchor,
@@ -88,6 +89,9 @@ class BuiltinPropagator:
         self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in, next frame")
         self._lookout: Lookout | None = None  # belongs to the appearance
         self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
+        self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
+        self._views: dict[tuple[int, int], Future[Array]] = {}  # (reference, index) → what it sees of it, where it was asked
+        self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
         self._agreement: tuple[float, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
         self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
@@ -104,8 +108,11 @@ class BuiltinPropagator:
         self.forget_temporary()
         if ids := object_ids(mask):
             look = _shrink_image(image)
-            self._references.append(Reference(look, self._shrink_mask(mask, ids, look.shape), ids))
+            objects = self._shrink_mask(mask, ids, look.shape)
+            self._references.append(Reference(look, objects, ids))
             self._appearance, self._attended = None, None
+            crops = {} if self._eyes is None else {k - 1: Crop.around(image, objects[k - 1]) for k in ids}
+            self._crops.append({index: crop.small() for index, crop in crops.items() if crop is not None})
 
     def attend(self, references: Mapping[int, int]) -> None:
         """Study only these references from now on; see `SelectiveMemory.attend`."""
@@ -167,7 +174,22 @@ class BuiltinPropagator:
     def _learn(self, appearance: Appearance) -> None:
         """Take what references teach, and look out for the objects as they are shown there."""
         self._appearance = appearance
+        self._believed = self._calibrated()
         self._lookout = watch([*self._attending(), *self._adopted], appearance)
+
+    def _calibrated(self) -> tuple[float, ...]:
+        """Which share of the network's word counts for each object, by the references that matter now."""
+        numbers = range(len(self._references)) if self._attended is None else sorted(self._attended)
+        if self._eyes is not None and len(numbers) > 1:
+            for number in numbers:
+                for index, crop in self._crops[number].items():
+                    if (number, index) not in self._views:
+                        self._views[number, index] = self._eyes.see(crop)
+        shares = []
+        for index in range(self._num_objects):
+            views = {number: self._views[number, index].result() for number in numbers if (number, index) in self._views}
+            shares.append(believed([(self._references[number], view) for number, view in views.items()], index))
+        return tuple(shares)
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
@@ -231,14 +253,14 @@ class BuiltinPropagator:
         ahead, smooth = carried(walk, flow)
         age = self._age()
         looking = self._look(image, ahead.objects, flow, view)
-        objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later)
+        objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later, shares=self._believed)
         seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(ready.frame), objects)
         objects[list(seen.lost)] = 0
         if seen.back:
             ahead = returned(ahead, ready.frame, objects, seen.back, appearance)
             smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
             looking = self._look(image, ahead.objects, flow)
-            objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later)
+            objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later, shares=self._believed)
         self._seen = {index: view.result() for index, view in looking.items()}
         return ahead, objects, seen.doubtful - seen.back.keys()
 
@@ -430,12 +452,14 @@ def _segment(
     smooth: Array,
     *,
     looking: Mapping[int, Future[Array]],
+    shares: Sequence[float],
     age: int,
     later: Callable[..., Future[Array]],
 ) -> Array:
     """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
 
-    looking: what the network will say of some objects, by index. age: how many frames away the nearest reference is.
+    looking: what the network will say of some objects, by index; shares: how far each is believed. age: how many frames away
+    the nearest reference is.
     later: begins a call in another thread.
     """
     frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
@@ -474,7 +498,8 @@ def _segment(
         if memory is not None:
             evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
         if index in looking:
-            evidence += WEIGHTS.salient * salient_evidence(looking[index].result(), prior, every - prior)
+            weight = np.float32(WEIGHTS.salient * shares[index])
+            evidence += weight * salient_evidence(looking[index].result(), prior, every - prior)
         near = outside <= cues.GATE_PX
         evidence = cues.size_kept(evidence, prior, near)
         first = np.where(near, cues.sigmoid(evidence), np.float32(0))

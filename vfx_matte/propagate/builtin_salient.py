@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -65,6 +65,40 @@ class Eyes:
         """Begin to look at an object; see `looked_at`. find: gives where it is expected; it may wait for others first."""
         return self._thread.submit(lambda: looked_at(self._network, image, find()))
 
+    def see(self, crop: Crop) -> Future[Array]:
+        """Begin to look at a crop; see `seen_in`."""
+        return self._thread.submit(seen_in, self._network, crop)
+
+
+class Crop(NamedTuple):
+    """An object's surroundings. picture: uint8 (H, W, 3); rows, columns: where that is in a frame of `shape` (h, w)."""
+
+    picture: Image
+    rows: slice
+    columns: slice
+    shape: tuple[int, int]
+
+    @classmethod
+    def around(cls, image: Image, prior: Array) -> Crop | None:
+        """The part of uint8 (H, W, 3) around an object that is expected at float32 (h, w); None when it is nowhere."""
+        left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
+        if not width:
+            return None
+        rows = _range(top, height, prior.shape[0])
+        columns = _range(left, width, prior.shape[1])
+        window = tuple(
+            slice(part.start * large // small, -(-part.stop * large // small))
+            for part, large, small in zip((rows, columns), image.shape, prior.shape, strict=False)
+        )
+        return cls(image[window], rows, columns, (prior.shape[0], prior.shape[1]))
+
+    def small(self) -> Crop:
+        """The same with a picture of its own, no larger than what the network is shown."""
+        size = SIZE_PX, SIZE_PX
+        if self.picture.shape[0] * self.picture.shape[1] <= SIZE_PX * SIZE_PX:
+            return self._replace(picture=self.picture.copy())
+        return self._replace(picture=np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8))
+
 
 def looked_at(network: Network, image: Image, prior: Array) -> Array:
     """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0 where it did not look.
@@ -72,17 +106,15 @@ def looked_at(network: Network, image: Image, prior: Array) -> Array:
     image: uint8 (H, W, 3), the frame; prior: float32 (h, w), where the object is expected. What it says is stretched to its
     own darkest and brightest, as its makers do.
     """
-    seen = np.zeros(prior.shape, np.float32)
-    left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
-    if not width:
-        return seen
-    rows = _range(top, height, prior.shape[0])
-    columns = _range(left, width, prior.shape[1])
-    window = tuple(
-        slice(part.start * large // small, -(-part.stop * large // small))
-        for part, large, small in zip((rows, columns), image.shape, prior.shape, strict=False)
-    )
-    found = stretched(network.probability(image[window], size=SIZE_PX))
+    crop = Crop.around(image, prior)
+    return np.zeros(prior.shape, np.float32) if crop is None else seen_in(network, crop)
+
+
+def seen_in(network: Network, crop: Crop) -> Array:
+    """How the network sees a crop: float32 (h, w) of the frame, see `looked_at`."""
+    seen = np.zeros(crop.shape, np.float32)
+    rows, columns = crop.rows, crop.columns
+    found = stretched(network.probability(crop.picture, size=SIZE_PX))
     size = (columns.stop - columns.start, rows.stop - rows.start)
     smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
     seen[rows, columns] = logit(cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), FLOOR)
