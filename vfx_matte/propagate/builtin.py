@@ -38,6 +38,7 @@ from vfx_matte.propagate.builtin_edges import full_size, shrunk
 from vfx_matte.propagate.builtin_learner import learned_evidence
 from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, study, watch, with_background
 from vfx_matte.propagate.builtin_nearest import recalled
+from vfx_matte.propagate.builtin_pieces import without_strays
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
 from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Crop, Eyes, Network, agreed, moved, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
@@ -502,6 +503,8 @@ def _segment(
             evidence += weight * salient_evidence(looking[index].result(), prior, every - prior)
         near = outside <= cues.GATE_PX
         evidence = cues.size_kept(evidence, prior, near)
+        if appearance.single[index]:
+            evidence = without_strays(evidence, near, background_surprise)
         first = np.where(near, cues.sigmoid(evidence), np.float32(0))
         again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
         return np.clip(edge_aware(again), 0, 1)

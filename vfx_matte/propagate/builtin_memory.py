@@ -10,6 +10,7 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin_learner import Lesson, average, lesson
 from vfx_matte.propagate.builtin_nearest import Memory, memorised
+from vfx_matte.propagate.builtin_pieces import in_one_piece
 from vfx_matte.propagate.builtin_return import Lookout, Portrait
 from vfx_matte.propagate.builtin_words import Frame, Look, Vocabulary, count_locally, in_words, learn_vocabulary
 
@@ -28,7 +29,8 @@ class Appearance:
     """What references teach: the words, and how often each object, and the rest of the same frames, have each of them.
 
     color, texture: float32 (2, K, N), soft pixel counts, inside first, outside second. lessons, memories: one for each object,
-    None for one that no reference shows. ids: the objects that were shown.
+    None for one that no reference shows. single: objects that are in one piece wherever they are shown. ids: the objects that
+    were shown.
     """
 
     vocabulary: Vocabulary
@@ -36,6 +38,7 @@ class Appearance:
     texture: Array
     lessons: tuple[Lesson | None, ...]
     memories: tuple[Memory | None, ...]
+    single: tuple[bool, ...]
     ids: frozenset[int]
 
 
@@ -61,15 +64,16 @@ def study(references: Sequence[Reference]) -> Appearance:
             inside = classes[1:][rows]
             total[0, rows] += inside
             total[1, rows] += classes.sum(axis=0) - inside
-    lessons, memories = [], []
+    lessons, memories, single = [], [], []
     for index in range(num_objects):
         shown = [one for one in references if index + 1 in one.ids]
         taught = [lesson(one.look.descriptor, one.objects[index], certain=True) for one in shown]
         lessons.append(average(taught) if taught else None)
         memories.append(memorised([(one.look.descriptor, one.objects[index]) for one in shown]))
+        single.append(all(in_one_piece(one.objects[index]) for one in shown))
     color, texture = totals
     ids = frozenset().union(*(reference.ids for reference in references))
-    return Appearance(vocabulary, color, texture, tuple(lessons), tuple(memories), ids)
+    return Appearance(vocabulary, color, texture, tuple(lessons), tuple(memories), tuple(single), ids)
 
 
 def watch(references: Sequence[Reference], appearance: Appearance) -> Lookout:
