@@ -1,75 +1,90 @@
-"""A first mask from a box. Takes an image, a box and a few points, gives a binary mask; the same input gives the same mask.
+"""What a box or a point means, by colours alone. Takes a picture and a box or point, gives how surely each pixel is the object.
 
-GrabCut (Rother, Kolmogorov, Blake: "GrabCut", ACM SIGGRAPH 2004): colour models of both sides and a graph cut, in turns.
-Large pictures are cut small first; only a band along the edge is cut again at full size, with the colour models kept.
+Of a box: its surroundings are background, and so is what they reach without crossing an edge (`barrier`). From that GrabCut
+begins (Rother, Kolmogorov, Blake: "GrabCut", ACM SIGGRAPH 2004), with surroundings of several widths: what most of the cuts
+show counts. The same input gives the same answer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.errors import MaskError, UsageError
-from vfx_matte.first_mask.marks import Box, Point, mark_radius_px
+from vfx_matte.errors import UsageError
+from vfx_matte.first_mask.barrier import barrier_distance
+from vfx_matte.first_mask.marks import Box, Probability, mark_radius_px
+from vfx_matte.first_mask.upscale import upscaled
+from vfx_matte.first_mask.witnesses import Crop, box_of
 from vfx_matte.masks import Image, Mask
 
-_WORKING_PIXELS = 500_000
+_SIDE_PX = 112  # √area that a box is scaled to: GrabCut shrinks small things to nothing, and is slow with large ones
+_GROWTHS = (0.3, 1.0, 2.0)  # the surroundings of each cut, as shares of the box
+_LEAST_MARGIN_PX = 10
+_BLUR_PX = 0.8
+_FENCED = 0.75  # where a cut begins: this share of the distance that splits a box best (Otsu) is object
+_NOISE = 2.0  # distance in L*a*b* that says nothing
+_LEAST_COVER = 0.05
+_BARRIER_WEIGHT = 0.3  # beside the cuts' vote, −1 … 1
+_ROUNDS = 1  # further ones also learn what was cut wrongly
+
 _WINDOW_SHARE = 0.8  # of the short side: the window round a point
 _ALIKE = 30.0  # distance in 8-bit L*a*b* within which colours are taken for the point's
-_TILE_PX = 256
-_TILE_MARGIN_PX = 16
+_POINT_ROUNDS = 5
 _SEED = 2004  # cv2.grabCut starts its colour models with random numbers
 
-_Models = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+Region = npt.NDArray[np.bool_]
 
 
-def grab_cut(
-    image: Image,
-    *,
-    box: Box,
-    foreground: Sequence[Point] = (),
-    background: Sequence[Point] = (),
-    iterations: int = 5,
-) -> Mask:
-    """Cut out what is in a box.
+def object_in_box(image: Image, box: Box) -> Probability:
+    """How surely each pixel is the object that a box holds.
 
-    image: uint8 (H, W, 3) R'G'B'. box: (x, y, width, height), inside the picture; everything outside it is background.
-    foreground, background: points (x, y) that certainly are, drawn as small discs; foreground points lie in the box.
-    iterations: how often models and cut take turns, at least 1. Returns uint8 (H, W): 1 = object, 0 = background.
-    Raises UsageError for a box or point outside, or a box that leaves no background to learn from; MaskError when nothing
-    is found.
+    Args:
+        image: uint8 (H, W, 3) R'G'B'.
+        box: round the whole object and close to it, inside the picture.
+
+    Returns:
+        float32 (H, W), 0 … 1; 0 outside the box, and everywhere where nothing differs from the surroundings.
+
+    Raises:
+        UsageError: the box covers the whole picture.
     """
     height, width = image.shape[:2]
-    _check_request(box, foreground, background, width=width, height=height)
-    if iterations < 1:
-        raise UsageError(f"iterations {iterations} is below 1")
     x, y, box_width, box_height = box
-    # the surroundings of the box are enough to learn the background from
-    margin_x, margin_y = max(16, box_width // 2), max(16, box_height // 2)
-    left, top = max(0, x - margin_x), max(0, y - margin_y)
-    right, bottom = min(width, x + box_width + margin_x), min(height, y + box_height + margin_y)
-    crop = np.ascontiguousarray(image[top:bottom, left:right, ::-1])
-    hints = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
-    hints[y - top : y - top + box_height, x - left : x - left + box_width] = cv2.GC_PR_FGD
-    radius = mark_radius_px(image.shape)
-    for points, value in ((foreground, cv2.GC_FGD), (background, cv2.GC_BGD)):
-        for point_x, point_y in points:
-            cv2.circle(hints, (point_x - left, point_y - top), radius, value, cv2.FILLED)
-    # without a probable or certain pixel on each side there is nothing to learn from, and OpenCV refuses
-    two_sided = (hints == cv2.GC_BGD).any() and (hints != cv2.GC_BGD).any()
-    cut = _cut(crop, hints, iterations) if two_sided else np.zeros(hints.shape, np.uint8)
-    if not cut.any():
-        raise MaskError(
-            f"nothing was found in the box {x},{y},{box_width},{box_height}",
-            hint="draw the box closely around the whole object, or mark the object with --fg x,y",
-        )
-    mask: Mask = np.zeros((height, width), np.uint8)
-    mask[top:bottom, left:right] = cut
-    return mask
+    if box_width * box_height > 0.995 * width * height:
+        shown = f"box {x},{y},{box_width},{box_height} covers the whole picture, {width}×{height}"
+        raise UsageError(f"{shown}: no background is left to learn from", hint="draw the box closer to the object")
+    scale = _SIDE_PX / math.sqrt(box_width * box_height)
+    wide = _surroundings(box, max(_GROWTHS), scale, width=width, height=height)
+    full = np.ascontiguousarray(image[wide.slices])
+    size = max(1, round(wide.width * scale)), max(1, round(wide.height * scale))
+    small = np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8)
+    inside = _inside(Crop(x, y, x + box_width, y + box_height), wide, small.shape)
+    fenced = _fenced(small, inside)
+    votes = np.zeros(small.shape[:2], np.float32)
+    weights = 0.0
+    for growth in _GROWTHS:
+        near = _inside(_surroundings(box, growth, scale, width=width, height=height), wide, small.shape)
+        hints = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+        hints[inside.slices] = np.where(fenced > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+        cut = np.zeros(small.shape[:2], bool)
+        cut[near.slices] = _grab(np.ascontiguousarray(small[near.slices]), hints[near.slices].copy(), _ROUNDS) > 0
+        # a box is drawn close: what fills less of it misses a part
+        cover = math.prod(box_of(cut)[2:]) / (inside.width * inside.height) if cut.any() else 0.0
+        weight = max(cover, _LEAST_COVER) ** 2
+        votes += weight * cut
+        weights += weight
+    said = np.zeros(small.shape[:2], np.float32)
+    said[inside.slices] = votes[inside.slices] / weights + _BARRIER_WEIGHT / 2 * np.tanh(fenced / 2)
+    said = np.clip(said, 0, 1)
+    whole = np.zeros((height, width), np.float32)
+    whole[wide.slices] = upscaled(said, small, full) if scale < 1 else cv2.resize(said, (wide.width, wide.height))
+    outside = np.ones((height, width), bool)
+    outside[y : y + box_height, x : x + box_width] = False
+    whole[outside] = 0
+    return whole
 
 
 def cut_near(image: Image, x: int, y: int) -> Mask:
@@ -80,8 +95,8 @@ def cut_near(image: Image, x: int, y: int) -> Mask:
     height, width = image.shape[:2]
     reach = max(16, round(_WINDOW_SHARE * min(height, width) / 2))
     left, top = max(0, x - reach), max(0, y - reach)
-    window = np.ascontiguousarray(image[top : y + reach, left : x + reach, ::-1])
-    lab = cv2.cvtColor(window, cv2.COLOR_BGR2LAB).astype(np.float32)
+    window = np.ascontiguousarray(image[top : y + reach, left : x + reach])
+    lab = cv2.cvtColor(window, cv2.COLOR_RGB2LAB).astype(np.float32)
     radius = mark_radius_px(image.shape)
     at = np.zeros(window.shape[:2], np.uint8)
     cv2.circle(at, (x - left, y - top), radius, 1, cv2.FILLED)
@@ -93,73 +108,60 @@ def cut_near(image: Image, x: int, y: int) -> Mask:
     hints[-2:, :] = cv2.GC_BGD if y + reach < height else hints[-2:, :]
     hints[:, -2:] = cv2.GC_BGD if x + reach < width else hints[:, -2:]
     hints[at > 0] = cv2.GC_FGD
-    two_sided = (hints & 1 == 0).any()
     mask: Mask = np.zeros((height, width), np.uint8)
-    mask[top : y + reach, left : x + reach] = _cut(window, hints, 5) if two_sided else 1
+    mask[top : y + reach, left : x + reach] = _grab(window, hints, _POINT_ROUNDS)
     return mask
 
 
-def _check_request(box: Box, foreground: Sequence[Point], background: Sequence[Point], *, width: int, height: int) -> None:
+def _surroundings(box: Box, growth: float, scale: float, *, width: int, height: int) -> Crop:
+    """A box and its surroundings, at least some pixels of them after scaling."""
     x, y, box_width, box_height = box
-    shown = f"box {x},{y},{box_width},{box_height}"
-    if x < 0 or y < 0 or box_width < 2 or box_height < 2 or x + box_width > width or y + box_height > height:
-        raise UsageError(f"{shown} does not lie inside the picture, {width}×{height}", hint="give --box x,y,width,height")
-    if box_width * box_height > 0.995 * width * height and not background:
-        hint = "draw the box closer to the object, or mark some background with --bg x,y"
-        raise UsageError(f"{shown} covers the whole picture, {width}×{height}: no background is left to learn from", hint=hint)
-    for point_x, point_y in (*foreground, *background):
-        if not (0 <= point_x < width and 0 <= point_y < height):
-            raise UsageError(
-                f"point {point_x},{point_y} does not lie inside the picture, {width}×{height}", hint="points are x,y in pixels"
-            )
-    for point_x, point_y in foreground:
-        if not (x <= point_x < x + box_width and y <= point_y < y + box_height):
-            raise UsageError(f"foreground point {point_x},{point_y} lies outside the {shown}", hint="make the box larger")
+    least = math.ceil(_LEAST_MARGIN_PX / scale)
+    across, down = max(least, round(box_width * growth / 2)), max(least, round(box_height * growth / 2))
+    return Crop(max(0, x - across), max(0, y - down), min(width, x + box_width + across), min(height, y + box_height + down))
 
 
-def _cut(image: npt.NDArray[np.uint8], hints: npt.NDArray[np.uint8], iterations: int) -> Mask:
-    """GrabCut of a whole picture (H, W, 3) from hints of GC_* values (H, W): uint8 0 or 1."""
-    height, width = hints.shape
-    scale = math.sqrt(_WORKING_PIXELS / (height * width))
-    if scale >= 1:
-        return _grab(image, hints, cv2.GC_INIT_WITH_MASK, iterations)[0]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small_image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    small_hints = cv2.resize(hints, size, interpolation=cv2.INTER_NEAREST)
-    small, models = _grab(small_image.astype(np.uint8), small_hints.astype(np.uint8), cv2.GC_INIT_WITH_MASK, iterations)
-    rough = cv2.resize(small * 255, (width, height), interpolation=cv2.INTER_LINEAR) >= 128
-    reach = 2 * math.ceil(2 / scale) + 1
-    kernel = np.ones((reach, reach), np.uint8)
-    inside = rough.astype(np.uint8)
-    band = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, kernel).astype(bool)
-    asked = np.where(rough, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
-    asked[band] = np.where(rough[band], cv2.GC_PR_FGD, cv2.GC_PR_BGD)
-    certain = (hints == cv2.GC_FGD) | (hints == cv2.GC_BGD)
-    asked[certain] = hints[certain]
-    return _cut_tiles(image, asked, models)
+def _inside(crop: Crop, wide: Crop, shape: tuple[int, ...]) -> Crop:
+    """A crop's place in the scaled picture of a wider one, of shape (h, w, …); pixels that it cuts are in it."""
+    down, across = shape[0] / wide.height, shape[1] / wide.width
+    return Crop(
+        math.floor((crop.left - wide.left) * across),
+        math.floor((crop.top - wide.top) * down),
+        min(shape[1], math.ceil((crop.right - wide.left) * across)),
+        min(shape[0], math.ceil((crop.bottom - wide.top) * down)),
+    )
 
 
-def _cut_tiles(image: npt.NDArray[np.uint8], asked: npt.NDArray[np.uint8], models: _Models) -> Mask:
-    """Cut the probable pixels again, tile by tile with overlap, without learning anew."""
-    cut = (asked & 1).astype(np.uint8)  # GC_FGD = 1 and GC_PR_FGD = 3
-    height, width = asked.shape
-    for top in range(0, height, _TILE_PX):
-        for left in range(0, width, _TILE_PX):
-            inner = np.s_[top : top + _TILE_PX, left : left + _TILE_PX]
-            if not (asked[inner] >= cv2.GC_PR_BGD).any():
-                continue
-            above, before = min(top, _TILE_MARGIN_PX), min(left, _TILE_MARGIN_PX)
-            outer = np.s_[top - above : top + _TILE_PX + _TILE_MARGIN_PX, left - before : left + _TILE_PX + _TILE_MARGIN_PX]
-            tile, _ = _grab(np.ascontiguousarray(image[outer]), asked[outer].copy(), cv2.GC_EVAL_FREEZE_MODEL, 1, models)
-            cut[inner] = tile[above : above + _TILE_PX, before : before + _TILE_PX][: height - top, : width - left]
-    return cut
+def _fenced(small: Image, inside: Crop) -> npt.NDArray[np.float32]:
+    """Log odds of the object in a box: what its surroundings do not reach without crossing an edge; of the box's shape."""
+    margin = Crop(
+        max(0, inside.left - 1),
+        max(0, inside.top - 1),
+        min(small.shape[1], inside.right + 1),
+        min(small.shape[0], inside.bottom + 1),
+    )
+    lab = cv2.cvtColor((small / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2LAB)
+    blurred = np.asarray(cv2.GaussianBlur(lab, (0, 0), _BLUR_PX), np.float32)
+    seeds = np.ones(small.shape[:2], bool)
+    seeds[inside.slices] = False
+    top, left = inside.top - margin.top, inside.left - margin.left
+    distance = barrier_distance(blurred[margin.slices], seeds[margin.slices])
+    distance = distance[top : top + inside.height, left : left + inside.width]
+    return np.asarray(2 * np.log((distance + _NOISE) / (_FENCED * _split(distance) + _NOISE)), np.float32)
 
 
-def _grab(
-    image: npt.NDArray[np.uint8], hints: npt.NDArray[np.uint8], mode: int, iterations: int, models: _Models | None = None
-) -> tuple[Mask, _Models]:
-    """One call of cv2.grabCut: uint8 0 or 1, and the colour models it ended with."""
-    background, foreground = (np.zeros((1, 65)), np.zeros((1, 65))) if models is None else (models[0].copy(), models[1].copy())
-    cv2.setRNGSeed(_SEED)
-    cv2.grabCut(image, hints, (0, 0, 1, 1), background, foreground, iterations, mode)
-    return (hints & 1).astype(np.uint8), (background, foreground)
+def _split(distance: npt.NDArray[np.float32]) -> float:
+    """The value that splits distances into two groups best (Otsu 1979); the last per cent counts as its least value."""
+    most = max(float(np.percentile(distance, 99)), 1e-6)
+    levels = np.clip(distance / most * 255, 0, 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels.reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
+    return float(threshold) * most / 255
+
+
+def _grab(image: npt.NDArray[np.uint8], hints: npt.NDArray[np.uint8], rounds: int) -> Mask:
+    """GrabCut of a picture (H, W, 3) from hints of GC_* values (H, W): uint8 0 or 1."""
+    is_object = hints & 1 > 0  # GC_FGD = 1 and GC_PR_FGD = 3
+    if is_object.any() and not is_object.all():  # else there is nothing to learn from, and OpenCV refuses
+        cv2.setRNGSeed(_SEED)
+        cv2.grabCut(image, hints, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)
+    return (hints & 1).astype(np.uint8)

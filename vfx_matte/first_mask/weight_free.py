@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from vfx_matte.first_mask.corrections import LogOdds, log_odds
-from vfx_matte.first_mask.graph_cut import cut_near, grab_cut
+from vfx_matte.first_mask.graph_cut import cut_near, object_in_box
 from vfx_matte.first_mask.maker import Maker, State
-from vfx_matte.first_mask.marks import Answer, Box, Click
+from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.witnesses import Crop
-from vfx_matte.masks import Mask
 
 _CONFIDENCE = 0.4  # colours alone are seldom right at once: docs/first_mask.md
 _SURE = 0.9  # how far a cut is believed: a mark near by may turn it
@@ -28,14 +27,15 @@ class WeightFreeFirstMask(Maker):
 
     def _from_box(self, box: Box) -> State:
         within = Crop.around(box, 0, width=self._width, height=self._height)
-        return self._settled(self._believed(grab_cut(self._image, box=box)), [], within=within)
+        return self._settled(self._believed(object_in_box(self._image, box)), [], within=within)
 
     def _from_click(self, first: Click) -> State:
-        return self._corrected(self._settled(self._believed(cut_near(self._image, first.x, first.y)), [], at=first), first)
+        cut = cut_near(self._image, first.x, first.y).astype(np.float32)
+        return self._corrected(self._settled(self._believed(cut), [], at=first), first)
 
     def _judged(self, state: State) -> tuple[float, str]:
         advice = "colours alone made this mask: look at it, and mark what is missing and what is too much"
         return (_CONFIDENCE if state.mask.any() else 0.0), advice
 
-    def _believed(self, cut: Mask) -> LogOdds:
-        return log_odds(np.where(cut > 0, _SURE, 1 - _SURE).astype(np.float32))
+    def _believed(self, found: Probability) -> LogOdds:
+        return log_odds((1 - _SURE + (2 * _SURE - 1) * found).astype(np.float32))
