@@ -29,10 +29,15 @@ class Bright:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.roughly = 0
 
     def probability(self, image: Pixels, *, size: int = 320) -> Pixels:  # noqa: ARG002
         self.asked += 1
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+
+    def rough(self, image: Pixels, *, size: int = 320) -> Pixels:
+        self.roughly += 1
+        return self.probability(image, size=size)
 
     def describe(self, image: Pixels, *, size: int = 320) -> tuple[Pixels, list[Pixels]]:
         found = self.probability(image)
@@ -163,6 +168,13 @@ def test_nothing_stands_out_in_a_flat_picture() -> None:
     assert answer.advice
 
 
+def test_a_first_click_looks_roughly_but_once() -> None:
+    image, _ = scene((60, 90, 20), (180, 90, 30))
+    network = Bright()
+    LearnedFirstMask(image, cast(SalientNetwork, network)).answer(Marks(clicks=(Click(60, 90),)))
+    assert (network.asked - network.roughly, network.roughly) == (1, 3)
+
+
 def test_a_further_click_on_the_same_picture_asks_the_network_at_most_twice() -> None:
     image, _ = scene((60, 90, 30), (180, 90, 30))
     network = Bright()
@@ -264,6 +276,15 @@ def test_the_real_network_says_the_same_with_and_without_its_layers() -> None:
     assert [layer.shape for layer in layers] == [(64, 128, 128), (64, 64, 64), (64, 32, 32), (64, 16, 16)]
     assert found.shape == (180, 240)
     assert found[90, 120] > 0.5 > found[5, 5]
+
+
+@pytest.mark.skipif(not NETWORK.is_file(), reason=f"no {NETWORK}")
+def test_the_rough_map_is_the_networks_own_output_of_that_stage() -> None:
+    image, _ = scene((100, 80, 40))
+    network = SalientNetwork(NETWORK)
+    own = network._forward(image, 128, ["1961"])[0][0, 0]
+    np.testing.assert_allclose(network.rough(image, size=128), cv2.resize(own, (240, 180)), atol=1e-4)
+    assert overlap(network.rough(image, size=128) > 0.5, network.probability(image, size=128) > 0.5) > 0.9
 
 
 @pytest.mark.skipif(not NETWORK.is_file(), reason=f"no {NETWORK}")

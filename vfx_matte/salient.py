@@ -29,6 +29,8 @@ Features = npt.NDArray[np.float32]
 
 _INPUT = "input.1"
 _FEATURE_LAYERS = ("onnx_node!Add_944", "onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
+_ROUGH_LAYER, _ROUGH_SIDE = _FEATURE_LAYERS[1], "onnx_node!Conv_946"
+_MOST_ODDS = 30.0  # beyond, float32 has no other probability than 0 and 1
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 _DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
@@ -70,7 +72,30 @@ class SalientNetwork:
             WeightsError: the network does not give such a map.
         """
         (found,) = self._forward(image, size, [self._output])
-        return _fitted(found, image)
+        return _fitted(_map(found), image)
+
+    def rough(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
+        """Nearly the same map, in two fifths of the time: as the decoder's last stage but one draws it, at half the size.
+
+        The last stage, which is left out, is half of the network's work; training gave each stage an output of its own.
+
+        Args:
+            image: as for `probability`.
+            size: as for `probability`.
+
+        Returns:
+            float32 (H, W), 0 … 1.
+
+        Raises:
+            WeightsError: the file is another network, without such a layer.
+        """
+        (stage,) = self._forward(image, size, [_ROUGH_LAYER])
+        weights, offset = (self._net.getParam(_ROUGH_SIDE, which) for which in (0, 1))  # (1, 64, 3, 3), (1,)
+        small = np.full(stage.shape[2:], float(offset.ravel()[0]), np.float32)
+        for channel, kernel in zip(stage[0], weights[0], strict=True):
+            small += cv2.filter2D(channel, -1, kernel, borderType=cv2.BORDER_CONSTANT)
+        odds = np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), -_MOST_ODDS, _MOST_ODDS)
+        return _fitted(np.asarray(1 / (1 + np.exp(-odds)), np.float32), image)
 
     def describe(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> tuple[npt.NDArray[np.float32], list[Features]]:
         """The same map, and what the network sees at every place on the way to it.
@@ -88,10 +113,10 @@ class SalientNetwork:
             WeightsError: the file is another network, without such layers.
         """
         found, *layers = self._forward(image, size, [self._output, *_FEATURE_LAYERS])
-        return _fitted(found, image), [layer[0] for layer in layers]
+        return _fitted(_map(found), image), [layer[0] for layer in layers]
 
     def _forward(self, image: Image, size: int, names: list[str]) -> list[npt.NDArray[np.float32]]:
-        """The named layers' outputs, the first of which is the map, (1, 1, S, S)."""
+        """The named layers' outputs, (1, C, …, …)."""
         shrinks = image.shape[0] * image.shape[1] > size * size
         scaled = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         tensor = scaled.astype(np.float32)
@@ -103,9 +128,6 @@ class SalientNetwork:
             raise WeightsError(
                 f"the network cannot be run: {error.err}", hint=f"is it {NETWORK_FILE}? Fetch it again"
             ) from error
-        if outputs[0].ndim != 4 or outputs[0].shape[:2] != (1, 1):
-            shape = outputs[0].shape
-            raise WeightsError(f"the network gives an array of shape {shape}, expected 1×1×H×W", hint="fetch it again")
         return outputs
 
 
@@ -124,10 +146,17 @@ def _read(path: Path) -> cv2.dnn.Net:
         return cv2.dnn.readNetFromONNX(str(copy), engine)
 
 
+def _map(output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The map (S, S) that an output holds."""
+    if output.ndim != 4 or output.shape[:2] != (1, 1):
+        raise WeightsError(f"the network gives an array of shape {output.shape}, expected 1×1×H×W", hint="fetch it again")
+    return np.asarray(output[0, 0], np.float32)
+
+
 def _fitted(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.float32]:
-    """A map of the network, stretched back over the picture."""
+    """A map of the network, (S, S), stretched back over the picture."""
     height, width = image.shape[:2]
-    return np.asarray(np.clip(cv2.resize(found[0, 0], (width, height), interpolation=cv2.INTER_LINEAR), 0, 1), np.float32)
+    return np.asarray(np.clip(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1), np.float32)
 
 
 def stretched(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

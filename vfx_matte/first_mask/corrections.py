@@ -155,9 +155,11 @@ def _histogram(bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) ->
 
 def _on_grid(stage: Features) -> npt.NDArray[np.float32]:
     """(64, S, S) → (G, G, 64)."""
-    side = (_GRID_PX, _GRID_PX)
     method = cv2.INTER_AREA if stage.shape[1] > _GRID_PX else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(channel, side, interpolation=method) for channel in stage], axis=-1)
+    found = np.empty((len(stage), _GRID_PX, _GRID_PX), np.float32)
+    for channel, place in zip(stage, found, strict=True):
+        cv2.resize(channel, (_GRID_PX, _GRID_PX), place, interpolation=method)
+    return np.ascontiguousarray(found.transpose(1, 2, 0))
 
 
 def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -90,7 +90,7 @@ class LearnedFirstMask(Maker):
             crops.append(Crop.square(first.x, first.y, side, width=self._width, height=self._height))
         heard: list[Witness] = []
         for crop in crops:
-            self._witnesses.add(heard, crop)
+            self._witnesses.add(heard, crop, rough=True)
         candidates = self._witnesses.candidates(heard, first.x, first.y)
         described = None
         if not any(candidates):  # something else stands out: what stands out half as much, with the click, is the object then
@@ -121,7 +121,7 @@ class LearnedFirstMask(Maker):
         heard = list(state.witnesses)
         side = max(_PART_SIDE * math.sqrt(np.count_nonzero(state.mask)), _LEAST_PART_SIDE * self._height)
         crop = Crop.square(click.x, click.y, int(side), width=self._width, height=self._height)
-        self._witnesses.add(heard, crop)
+        self._witnesses.add(heard, crop, rough=True)
         against = [mark for mark in state.marks if not mark.is_object]
         candidates = self._witnesses.candidates(heard, click.x, click.y, against)
         state = replace(state, witnesses=tuple(heard))

@@ -133,17 +133,24 @@ class Witnesses:
     def __init__(self, image: Image, network: SalientNetwork) -> None:
         self._image, self._network = image, network
         self._height, self._width = image.shape[:2]
-        self._asked: dict[tuple[Crop, int], Witness] = {}
+        self._asked: dict[tuple[Crop, int, bool], Witness] = {}
         self._described: dict[Crop, list[Features]] = {}
 
-    def ask(self, crop: Crop, *, size: int = WITNESS_SIZE_PX) -> Witness | None:
-        """What the network says of a crop; asked once for each, None where the crop is too small to be looked at."""
+    def ask(self, crop: Crop, *, size: int = WITNESS_SIZE_PX, rough: bool = False) -> Witness | None:
+        """What the network says of a crop; asked once for each, None where the crop is too small to be looked at.
+
+        Args:
+            crop: of the picture.
+            size: side of the square that the network is shown, px.
+            rough: in two fifths of the time; where several crops are compared it is as good.
+        """
         if crop.width < _LEAST_CROP_PX or crop.height < _LEAST_CROP_PX:
             return None
-        known = self._asked.get((crop, size))
+        known = self._asked.get((crop, size, rough))
         if known is None:
-            found = self._network.probability(np.ascontiguousarray(self._image[crop.slices]), size=size)
-            known = self._asked[crop, size] = Witness.of(crop, found)
+            look = self._network.rough if rough else self._network.probability
+            found = look(np.ascontiguousarray(self._image[crop.slices]), size=size)
+            known = self._asked[crop, size, rough] = Witness.of(crop, found)
         return known
 
     def describe(self, crop: Crop) -> list[Features]:
@@ -152,16 +159,16 @@ class Witnesses:
         if known is None:
             shown = np.ascontiguousarray(self._image[crop.slices])
             found, known = self._network.describe(shown, size=WITNESS_SIZE_PX)
-            self._asked[crop, WITNESS_SIZE_PX] = Witness.of(crop, found)
+            self._asked[crop, WITNESS_SIZE_PX, False] = Witness.of(crop, found)
             self._described.clear()  # 20 MB each, and only the newest is asked for again
             self._described[crop] = known
         return known
 
-    def add(self, witnesses: list[Witness], crop: Crop) -> None:
+    def add(self, witnesses: list[Witness], crop: Crop, *, rough: bool = False) -> None:
         """Append what the network says of a crop, unless one of the witnesses shows the same already."""
         if any(crop.is_near(one.crop) for one in witnesses):
             return
-        found = self.ask(crop)
+        found = self.ask(crop, rough=rough)
         if found is not None:
             witnesses.append(found)
 
