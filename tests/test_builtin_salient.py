@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from vfx_matte.masks import Image, Mask
-from vfx_matte.propagate import Foresighted, Witnessed, builtin_salient, open_propagator
+from vfx_matte.propagate import Foresighted, Witnessed, builtin, builtin_salient, open_propagator
 from vfx_matte.propagate.builtin_salient import agreed, looked_at, salient_evidence
-from vfx_matte.propagate.confidence import witnessed_overlap
+from vfx_matte.propagate.confidence import Agreement, witnessed_overlap
 from vfx_matte.salient import SalientNetwork
 
 SHAPE = (144, 192)
@@ -237,21 +238,42 @@ def test_a_step_tells_how_far_the_network_saw_its_result_and_not_of_a_given_mask
     for propagator in (with_network, without):
         assert isinstance(propagator, Witnessed)
         propagator.step(image, mask)
-    assert with_network.agreement == (1.0,)
+    assert with_network.agreement == (Agreement(1.0, 1.0),)
     for propagator in (with_network, without):
         propagator.step(image)
-    assert without.agreement is None
+    assert without.agreement is not None
+    assert without.agreement[0].seen == 1, "there is no network"
+    assert without.agreement[0].kept > 0.95, "nothing moved"
     assert with_network.agreement is not None
-    assert with_network.agreement[0] > 0.9
+    assert with_network.agreement[0].seen > 0.9
     words[0] = corner
     for _ in range(builtin_salient.LOOKS_EVERY):
         with_network.step(image)
-    assert with_network.agreement[0] < 0.3
+    assert with_network.agreement[0].seen < 0.3
 
 
-def test_a_witness_that_sees_something_else_costs_confidence_but_not_all_of_it() -> None:
+def test_a_step_tells_how_much_of_the_mask_that_the_flow_brought_it_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = builtin._segment
+
+    def upper_part(*arguments: Any, **options: Any) -> Layer:  # noqa: ANN401
+        objects = segment(*arguments, **options)
+        objects[:, 60:] = 0
+        return objects
+
+    monkeypatch.setattr(builtin, "_segment", upper_part)
+    propagator = open_propagator("builtin", num_objects=1)
+    assert isinstance(propagator, Witnessed)
+    propagator.step(*walker(0, leg=False))
+    propagator.step(walker(1, leg=False)[0])
+    assert propagator.agreement is not None
+    assert propagator.agreement[0].kept == pytest.approx(0.5, abs=0.05), "the rows from 60 on of 40 to 80 are gone"
+
+
+def test_witnesses_that_have_something_else_cost_confidence_but_not_all_of_it() -> None:
     mask = box(40, 90, 60, 110).astype(np.uint8)
     probabilities = np.stack([1.0 - mask, mask]).astype(np.float32)
     assert witnessed_overlap(probabilities, mask, None) == (1.0,)
-    assert witnessed_overlap(probabilities, mask, (1.0,)) == (1.0,)
-    assert witnessed_overlap(probabilities, mask, (0.4,)) == (pytest.approx(0.88),)
+    assert witnessed_overlap(probabilities, mask, (Agreement(),)) == (1.0,)
+    assert witnessed_overlap(probabilities, mask, (Agreement(seen=0.4),)) == (pytest.approx(0.91),)
+    assert witnessed_overlap(probabilities, mask, (Agreement(kept=0.5),)) == (pytest.approx(0.85),)
+    assert witnessed_overlap(probabilities, mask, (Agreement(0.5, 0.4),)) == (pytest.approx(0.85 * 0.91),)

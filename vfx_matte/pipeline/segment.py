@@ -30,7 +30,7 @@ from vfx_matte.pipeline.project import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.report import Reporter
 from vfx_matte.propagate import ChoosesSize, Propagator
-from vfx_matte.propagate.confidence import witnessed_overlap
+from vfx_matte.propagate.confidence import Agreement, witnessed_overlap
 from vfx_matte.propagate.driver import Segmented, propagate_resumable
 from vfx_matte.propagate.influence import influenced
 from vfx_matte.propagate.walk_state import Checkpoint, WalkKey
@@ -376,7 +376,7 @@ class _Numbers:
         """uint8 (H, W), 1..K → the user's ids."""
         return mask if self._same else self._to_user[mask]
 
-    def confidence(self, mask: Mask, probabilities: Probabilities, agreement: tuple[float, ...] | None) -> dict[int, float]:
+    def confidence(self, mask: Mask, probabilities: Probabilities, agreement: tuple[Agreement, ...] | None) -> dict[int, float]:
         """How sure a result is, by the user's ids; mask: uint8 (H, W), 1..K. See `witnessed_overlap`."""
         values = witnessed_overlap(probabilities, mask, agreement)
         return {int(self._to_user[at]): value for at, value in enumerate(values, start=1)}

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from vfx_matte.choices import meant
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.propagate.confidence import Agreement
 
 _IMPLEMENTATIONS = {
     "builtin": ("vfx_matte.propagate.builtin", "BuiltinPropagator"),
@@ -80,14 +81,11 @@ class ChoosesSize(Protocol):
 
 @runtime_checkable
 class Witnessed(Protocol):
-    """A propagator beside which a witness looks at the same frames, whose word tells how good a result is."""
+    """A propagator beside which witnesses look at the same frames, whose word tells how good a result is."""
 
     @property
-    def agreement(self) -> tuple[float, ...] | None:
-        """How far the witness saw what the last step gave, for each object 1..K, 0 … 1; 1 where it saw nothing of it.
-
-        None where there is no witness.
-        """
+    def agreement(self) -> tuple[Agreement, ...] | None:
+        """How far they have what the last step gave, for each object 1..K. None where there are none."""
 
 
 def open_propagator(name: str, *, num_objects: int, **options: object) -> Propagator:

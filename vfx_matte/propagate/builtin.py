@@ -40,7 +40,7 @@ from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, 
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_pieces import without_strays
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
-from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Crop, Eyes, Network, agreed, moved, salient_evidence
+from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Crop, Eyes, Network, agreed, moved, overlap, salient_evidence
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin_walk import (
     Anchor,
@@ -54,6 +54,7 @@ from vfx_matte.propagate.builtin_walk import (
     warped,
 )
 from vfx_matte.propagate.builtin_words import Frame, Look, Vocabulary, grids, in_words
+from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.walk_state import State
 
 WORKING_AREA_PX = 427 * 240
@@ -93,7 +94,7 @@ class BuiltinPropagator:
         self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
         self._views: dict[tuple[int, int], Future[Array]] = {}  # (reference, index) → what it sees of it, where it was asked
         self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
-        self._agreement: tuple[float, ...] | None = None
+        self._agreement: tuple[Agreement, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
         self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
         self._shape: tuple[int, int] | None = None
@@ -208,13 +209,14 @@ class BuiltinPropagator:
             coming = None
         look = _shrink_image(image) if coming is None else coming.ready.result().frame.look
         objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
+        before: Array | None = None  # the masks that the flow brought
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
             frame, known = self._ready_frame(coming, look, walking[0], self._appearance), walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
             ahead, objects, doubtful = self._advanced(image, frame, known, None if coming is None else coming.view)
-            anchors = known.anchors
+            before, anchors = ahead.objects, known.anchors
             following = {k: parts.moved(frame.flow, objects[k - 1]) for k, parts in self._thin.items()}
             self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
             if not given and not last:
@@ -232,7 +234,7 @@ class BuiltinPropagator:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
             if self._eyes is not None and self._steps % LOOKS_EVERY == 1:
                 self._coming.view = self._eyes.look(foreseen, partial(_subject, objects, self._coming.ready, self._steps))
-        self._agreement = self._agreed(objects)
+        self._agreement = self._agreed(objects, before, given)
         probabilities = full_size(objects, look.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
@@ -283,17 +285,20 @@ class BuiltinPropagator:
         return seen
 
     @property
-    def agreement(self) -> tuple[float, ...] | None:
-        """See `Witnessed`; None without a network."""
+    def agreement(self) -> tuple[Agreement, ...] | None:
+        """See `Witnessed`."""
         return self._agreement
 
-    def _agreed(self, objects: Array) -> tuple[float, ...] | None:
-        """How far the network saw each finished object; what has a given mask in this frame was not looked at."""
-        if self._eyes is None:
-            return None
-        every = objects.sum(axis=0)
-        views = (self._seen.get(index) for index in range(self._num_objects))
-        return tuple(1.0 if view is None else agreed(view, own, every - own) for view, own in zip(views, objects, strict=True))
+    def _agreed(self, objects: Array, before: Array | None, given: tuple[int, ...]) -> tuple[Agreement, ...]:
+        """How far the masks that the flow brought, and the network, have each finished object; not what has a given mask."""
+        every, found = objects.sum(axis=0), [Agreement()] * self._num_objects
+        for index in range(self._num_objects) if before is not None else ():
+            if index + 1 not in given:
+                assert before is not None
+                view, own = self._seen.get(index), objects[index]
+                seen = 1.0 if view is None else agreed(view, own, every - own)
+                found[index] = Agreement(overlap(before[index] >= 0.5, own >= 0.5), seen)
+        return tuple(found)
 
     def _age(self) -> int:
         """How many frames away the nearest mask is that this walk began with, came by or goes towards."""

@@ -168,4 +168,10 @@ def trusted(seen: Array, prior: Array, free: Array) -> float:
 def _overlap(seen: Array, mask: Array, free: Array) -> float:
     """IoU of what was seen with a soft mask where `free`; 0 where both are empty."""
     own, salient = (mask >= 0.5) & free, (seen > 0) & free
-    return int(np.count_nonzero(own & salient)) / max(int(np.count_nonzero(own | salient)), 1)
+    return overlap(own, salient) if own.any() or salient.any() else 0.0
+
+
+def overlap(one: Array, other: Array) -> float:
+    """IoU of two bool (h, w); 1 where both are empty."""
+    union = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / union if union else 1.0

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.masks import Mask, Probabilities
 
 _SAMPLED_SIDE_PX = 270
-_WITNESS = 0.2
-"""What it costs when a witness sees something else altogether; it may be the one that is wrong. At 0.35 a third of all frames
-would be named (docs/builtin.md)."""
+_SEEN, _KEPT = 0.15, 0.3
+"""What it costs when a witness has something else altogether; it may be the one that is wrong. Chosen so that about a quarter
+of the frames of ten hard sequences is named (docs/builtin.md)."""
+
+
+class Agreement(NamedTuple):
+    """How far witnesses have one object as a result has it: overlaps (IoU), 0 … 1, and 1 where a witness says nothing.
+
+    kept: the mask of the frame before, where the flow moved it: what a frame has to correct much, it may get wrong. seen: what
+    a network sees.
+    """
+
+    kept: float = 1.0
+    seen: float = 1.0
 
 
 def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
@@ -25,15 +38,18 @@ def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, .
     return tuple(_overlap(layer[::step, ::step], sampled == k) for k, layer in enumerate(probabilities[1:], start=1))
 
 
-def witnessed_overlap(probabilities: Probabilities, mask: Mask, agreement: tuple[float, ...] | None) -> tuple[float, ...]:
-    """The expected overlap of each object, less where a witness does not see it so; in [0, 1].
+def witnessed_overlap(probabilities: Probabilities, mask: Mask, agreement: tuple[Agreement, ...] | None) -> tuple[float, ...]:
+    """The expected overlap of each object, less where witnesses do not have it so; in [0, 1].
 
-    probabilities, mask: as for `expected_overlap`. agreement: how far the witness saw each object, 0 … 1; None: there is none.
+    probabilities, mask: as for `expected_overlap`. agreement: one for each object; None: there are no witnesses.
     """
     expected = expected_overlap(probabilities, mask)
     if agreement is None:
         return expected
-    return tuple(value * (1 - _WITNESS * (1 - seen)) for value, seen in zip(expected, agreement, strict=True))
+    return tuple(
+        value * (1 - _KEPT * (1 - found.kept)) * (1 - _SEEN * (1 - found.seen))
+        for value, found in zip(expected, agreement, strict=True)
+    )
 
 
 def _overlap(probability: Probabilities, inside: npt.NDArray[np.bool_]) -> float:

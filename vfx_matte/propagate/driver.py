@@ -46,6 +46,7 @@ import numpy as np
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate import Foresighted, Propagator, SelectiveMemory, Witnessed
+from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.meeting import Spool, backward_share, blended, certainties, drifts, unpack
 from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
 
@@ -75,7 +76,7 @@ class Segmented(NamedTuple):
     frame_index: int
     mask: Mask
     probabilities: Probabilities
-    agreement: tuple[float, ...] | None = None
+    agreement: tuple[Agreement, ...] | None = None
 
 
 def propagate(
@@ -369,8 +370,8 @@ class _Run:
             yield now, coming
             now = coming
 
-    def _agreement(self) -> tuple[float, ...] | None:
-        """How far a witness saw what the last step gave, where the propagator has one."""
+    def _agreement(self) -> tuple[Agreement, ...] | None:
+        """How far witnesses have what the last step gave, where the propagator has some."""
         return self.propagator.agreement if isinstance(self.propagator, Witnessed) else None
 
     def _state(self, walk: WalkKey, index: int) -> Iterator[Checkpoint]:
@@ -412,5 +413,5 @@ class _Run:
         self.propagator.attend({self.numbers[index]: ahead[index] for index in chosen})
 
 
-def _segmented(index: int, probabilities: Probabilities, agreement: tuple[float, ...] | None = None) -> Segmented:
+def _segmented(index: int, probabilities: Probabilities, agreement: tuple[Agreement, ...] | None = None) -> Segmented:
     return Segmented(index, harden(probabilities), probabilities, agreement)
