@@ -109,3 +109,34 @@ def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_bo
         found.append(probabilities)
     assert network.looks == 1 + (2 if count == 2 else 0), "a single reference is not looked at"
     assert np.array_equal(*found) == (count == 2)
+
+
+class Knows:
+    """A network that sees the object, which has the colours of the ground, by a mark that nobody else looks at."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def probability(self, image: Image, *, size: int) -> Layer:
+        self.looks += 1
+        assert size == builtin_salient.SIZE_PX
+        return np.where(image[..., 0].astype(int) > image[..., 2], np.float32(0.97), np.float32(0.02))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_it_proves_its_worth_it_looks_in_every_frame(count: int) -> None:
+    def camouflaged(index: int) -> tuple[Image, Mask]:
+        image, layer = frame(index, colorful=False)
+        image[..., 0][layer > 0] += 1
+        return image, layer.astype(np.uint8)
+
+    network, steps = Knows(), 4
+    propagator = open_propagator("builtin", num_objects=1, network=network)
+    for index in (0, 5)[:count]:
+        propagator.remember(*camouflaged(index))
+    propagator.step(*camouflaged(0))
+    before = network.looks
+    for index in range(1, 1 + steps):
+        propagator.step(camouflaged(index)[0])
+    assert before == (0 if count == 1 else 2)
+    assert network.looks - before == (steps // builtin_salient.LOOKS_EVERY if count == 1 else steps)

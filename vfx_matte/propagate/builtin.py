@@ -40,7 +40,17 @@ from vfx_matte.propagate.builtin_memory import Appearance, Reference, in_place, 
 from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_pieces import without_strays
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
-from vfx_matte.propagate.builtin_salient import LOOKS_EVERY, Crop, Eyes, Network, agreed, moved, overlap, salient_evidence
+from vfx_matte.propagate.builtin_salient import (
+    LOOKS_EVERY,
+    WORTH_LOOKING,
+    Crop,
+    Eyes,
+    Network,
+    agreed,
+    moved,
+    overlap,
+    salient_evidence,
+)
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin_walk import (
     Anchor,
@@ -94,6 +104,7 @@ class BuiltinPropagator:
         self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
         self._views: dict[tuple[int, int], Future[Array]] = {}  # (reference, index) → what it sees of it, where it was asked
         self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
+        self._worth_looking = False  # in every frame
         self._agreement: tuple[Agreement, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
         self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
@@ -176,22 +187,23 @@ class BuiltinPropagator:
     def _learn(self, appearance: Appearance) -> None:
         """Take what references teach, and look out for the objects as they are shown there."""
         self._appearance = appearance
-        self._believed = self._calibrated()
+        self._calibrate()
         self._lookout = watch([*self._attending(), *self._adopted], appearance)
 
-    def _calibrated(self) -> tuple[float, ...]:
-        """Which share of the network's word counts for each object, by the references that matter now."""
+    def _calibrate(self) -> None:
+        """Find out which share of the network's word counts for each object, by the references that matter now."""
         numbers = range(len(self._references)) if self._attended is None else sorted(self._attended)
         if self._eyes is not None and len(numbers) > 1:
             for number in numbers:
                 for index, crop in self._crops[number].items():
                     if (number, index) not in self._views:
                         self._views[number, index] = self._eyes.see(crop)
-        shares = []
+        shares, worth = [], False
         for index in range(self._num_objects):
             views = {number: self._views[number, index].result() for number in numbers if (number, index) in self._views}
             shares.append(believed([(self._references[number], view) for number, view in views.items()], index))
-        return tuple(shares)
+            worth |= len(views) > 1 and shares[-1] >= WORTH_LOOKING
+        self._believed, self._worth_looking = tuple(shares), worth
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
@@ -232,8 +244,9 @@ class BuiltinPropagator:
         if foreseen is not None and self._walk is not None and self._appearance is not None:
             if self._coming is None:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
-            if self._eyes is not None and self._steps % LOOKS_EVERY == 1:
-                self._coming.view = self._eyes.look(foreseen, partial(_subject, objects, self._coming.ready, self._steps))
+            turn = self._looking_turn()
+            if self._eyes is not None and turn is not None:
+                self._coming.view = self._eyes.look(foreseen, partial(_subject, objects, self._coming.ready, turn))
         self._agreement = self._agreed(objects, before, given)
         probabilities = full_size(objects, look.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
@@ -271,6 +284,11 @@ class BuiltinPropagator:
         """What was prepared of a frame, or else is now."""
         return _ready(look, before, appearance.vocabulary) if coming is None else coming.ready.result()
 
+    def _looking_turn(self) -> int | None:
+        """How often the network has looked before the frame that comes; None when it does not look there."""
+        every = 1 if self._worth_looking else LOOKS_EVERY
+        return self._steps // every if self._steps % every == 1 % every else None
+
     def _look(self, image: Image, objects: Array, flow: Array, begun: Future[Array] | None = None) -> dict[int, Future[Array]]:
         """What the network sees of objects, by index: now of the one whose turn it is; of others what it saw, as it moved.
 
@@ -279,7 +297,8 @@ class BuiltinPropagator:
         if self._eyes is None:
             return {}
         seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
-        index = _turn(objects, self._steps)
+        turn = self._looking_turn()
+        index = None if turn is None else _turn(objects, turn)
         if index is not None:
             seen[index] = self._eyes.look(image, partial(objects.__getitem__, index)) if begun is None else begun
         return seen
@@ -392,16 +411,16 @@ def _ready(look: Look, before: Array, vocabulary: Vocabulary) -> _Ready:
     return _Ready(frame, flow, GuidedFilter(look.rgb))
 
 
-def _turn(objects: Array, steps: int) -> int | None:
-    """Which object the network looks at, of float32 (K, h, w), warped; None when none is there or it does not look."""
+def _turn(objects: Array, turn: int) -> int | None:
+    """Which object the network looks at, of float32 (K, h, w), warped; None when none is there. turn: how often it looked."""
     alive = [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]
-    return alive[steps // LOOKS_EVERY % len(alive)] if alive and steps % LOOKS_EVERY == 1 else None
+    return alive[turn % len(alive)] if alive else None
 
 
-def _subject(objects: Array, ready: Future[_Ready], steps: int) -> Array:
+def _subject(objects: Array, ready: Future[_Ready], turn: int) -> Array:
     """Where the object is whose turn it is in the next frame: float32 (h, w). objects: float32 (K, h, w), as they are now."""
     expected = warped(objects, ready.result().flow)
-    index = _turn(expected, steps)
+    index = _turn(expected, turn)
     return np.zeros_like(expected[0]) if index is None else expected[index]
 
 

@@ -29,6 +29,9 @@ LOOKS_EVERY = 2
 """It looks at one object in every so many frames; what it saw moves with the flow between. Looking in each of
 them brings 0.5 of J and takes a third more time."""
 
+WORTH_LOOKING = 0.5
+"""Which share of its word must count, by several references (`builtin_calibration`), for it to look in every frame."""
+
 MARGIN = 0.25
 """How much of its surroundings an object is shown with on each side, as a part of its width and height."""
 
