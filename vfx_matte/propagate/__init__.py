@@ -9,12 +9,14 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vfx_matte.choices import meant
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, Probabilities
-from vfx_matte.propagate.confidence import Agreement
+
+if TYPE_CHECKING:  # opening the room loads nothing else of it
+    from vfx_matte.propagate.confidence import Agreement
 
 _IMPLEMENTATIONS = {
     "builtin": ("vfx_matte.propagate.builtin", "BuiltinPropagator"),
