@@ -12,7 +12,7 @@ import pytest
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Click, Marks, open_first_mask
 from vfx_matte.first_mask.barrier import barrier_distance
-from vfx_matte.first_mask.graph_cut import cut_near, object_in_box
+from vfx_matte.first_mask.graph_cut import cut_near, object_at, object_in_box
 
 Pixels = npt.NDArray[Any]
 
@@ -95,12 +95,31 @@ def test_nothing_is_found_where_nothing_differs(box: tuple[int, int, int, int]) 
     assert answer.confidence == 0
 
 
-def test_a_point_finds_what_has_its_colour() -> None:
+def two_colours() -> tuple[Pixels, Pixels, Pixels]:
+    """A subject whose lower half is darker than the upper one, though not unlike it; the subject and its lower half."""
     image, truth = scene(240, 360)
-    mask = cut_near(image, 180, 120)
-    assert iou(mask, truth) > 0.9
-    answer = open_first_mask(image, network=None).answer(Marks(clicks=(Click(180, 120),)))
-    assert iou(answer.mask, truth) > 0.9
+    lower = truth.copy()
+    lower[:120] = False
+    image[lower] //= 2
+    return image, truth, lower
+
+
+def test_a_point_finds_the_whole_that_it_is_on_and_as_a_part_what_has_its_colour() -> None:
+    image, truth = scene(240, 360)
+    found = object_at(image, 180, 120)
+    assert found.dtype == np.float32
+    assert iou(found, truth) > 0.9
+    image, truth, lower = two_colours()
+    click = Marks(clicks=(Click(180, 160),))
+    assert iou(open_first_mask(image, network=None).answer(click).mask, truth) > 0.9
+    assert iou(open_first_mask(image, network=None, is_part=True).answer(click).mask, lower) > 0.9
+    assert iou(cut_near(image, 180, 160), lower) > 0.9
+
+
+@pytest.mark.parametrize("point", [(0, 0), (79, 59), (40, 30)])
+def test_a_point_where_nothing_differs_is_in_its_answer(point: tuple[int, int]) -> None:
+    flat = np.full((60, 80, 3), 90, np.uint8)
+    assert object_at(flat, *point)[point[1], point[0]] > 0.5
 
 
 def test_a_barrier_is_the_range_of_the_best_path() -> None:

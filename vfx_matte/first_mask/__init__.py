@@ -32,14 +32,17 @@ class FirstMask(Protocol):
         """What stands out without any mark: one answer for each subject, largest first; may be empty."""
 
 
-def open_first_mask(image: Image, *, network: SalientNetwork | None) -> FirstMask:
+def open_first_mask(image: Image, *, network: SalientNetwork | None, is_part: bool = False) -> FirstMask:
     """Open the best method that is there.
 
     Args:
         image: uint8 (H, W, 3) R'G'B'.
         network: the salient network, or None for the method that needs no trained weights.
+        is_part: what will be marked is a part of something, which the network would see as a whole: colours tell them apart.
     """
     from vfx_matte.first_mask.learned import LearnedFirstMask
     from vfx_matte.first_mask.weight_free import WeightFreeFirstMask
 
-    return WeightFreeFirstMask(image) if network is None else LearnedFirstMask(image, network)
+    if network is None or is_part:
+        return WeightFreeFirstMask(image, is_part=is_part)
+    return LearnedFirstMask(image, network)

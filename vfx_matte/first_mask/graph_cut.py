@@ -17,7 +17,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.first_mask.barrier import barrier_distance
 from vfx_matte.first_mask.marks import Box, Probability, mark_radius_px
 from vfx_matte.first_mask.upscale import upscaled
-from vfx_matte.first_mask.witnesses import Crop, box_of
+from vfx_matte.first_mask.witnesses import Crop, box_of, piece_at
 from vfx_matte.masks import Image, Mask
 
 _SIDE_PX = 112  # √area that a box is scaled to: GrabCut shrinks small things to nothing, and is slow with large ones
@@ -29,6 +29,12 @@ _NOISE = 2.0  # distance in L*a*b* that says nothing
 _LEAST_COVER = 0.05
 _BARRIER_WEIGHT = 0.3  # beside the cuts' vote, −1 … 1
 _ROUNDS = 1  # further ones also learn what was cut wrongly
+
+_MOST_COVERED = 0.995  # of the picture, by a box: the rest is its surroundings
+
+_PICTURE_SIDE_PX = 180  # √area that a picture is scaled to, for a point
+_POINT_PX = 2  # radius of the point there
+_POINT_GROWTH = 0.3  # the box round the rough object is larger by this share
 
 _WINDOW_SHARE = 0.8  # of the short side: the window round a point
 _ALIKE = 30.0  # distance in 8-bit L*a*b* within which colours are taken for the point's
@@ -53,7 +59,7 @@ def object_in_box(image: Image, box: Box) -> Probability:
     """
     height, width = image.shape[:2]
     x, y, box_width, box_height = box
-    if box_width * box_height > 0.995 * width * height:
+    if box_width * box_height > _MOST_COVERED * width * height:
         shown = f"box {x},{y},{box_width},{box_height} covers the whole picture, {width}×{height}"
         raise UsageError(f"{shown}: no background is left to learn from", hint="draw the box closer to the object")
     scale = _SIDE_PX / math.sqrt(box_width * box_height)
@@ -87,8 +93,42 @@ def object_in_box(image: Image, box: Box) -> Probability:
     return whole
 
 
+def object_at(image: Image, x: int, y: int) -> Probability:
+    """How surely each pixel is the object that a point lies on.
+
+    What is fenced off from the edges of the picture more than from the point is a rough object, and a box round it holds it.
+
+    Args:
+        image: uint8 (H, W, 3) R'G'B'.
+        x: of the point, px from the left.
+        y: of the point, px from the top.
+
+    Returns:
+        float32 (H, W), 0 … 1; one piece, with the point in it.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, _PICTURE_SIDE_PX / math.sqrt(height * width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    lab = _smooth_lab(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
+    edges = np.ones(lab.shape[:2], bool)
+    edges[1:-1, 1:-1] = False
+    point = np.zeros(lab.shape[:2], np.uint8)
+    cv2.circle(point, (x * size[0] // width, y * size[1] // height), _POINT_PX, 1, cv2.FILLED)
+    from_edges, from_point = barrier_distance(lab, edges), barrier_distance(lab, point > 0)
+    share = cv2.resize(from_edges / (from_edges + from_point + 1e-3), (width, height), interpolation=cv2.INTER_LINEAR)
+    spot = np.zeros((height, width), np.uint8)
+    cv2.circle(spot, (x, y), mark_radius_px(image.shape), 1, cv2.FILLED)
+    rough = piece_at((share > 0.5) | (spot > 0), x, y)
+    box = Crop.around(box_of(rough), _POINT_GROWTH, width=width, height=height)
+    if box.width * box.height > _MOST_COVERED * width * height:
+        return rough.astype(np.float32)
+    found = object_in_box(image, (box.left, box.top, box.width, box.height))
+    piece = piece_at(found > 0.5, x, y)
+    return np.where(piece, found, 0).astype(np.float32) if piece.any() else rough.astype(np.float32)
+
+
 def cut_near(image: Image, x: int, y: int) -> Mask:
-    """Cut out what is at a point, from its colours.
+    """Cut out what is at a point, from its colours: a part of something, too.
 
     image: uint8 (H, W, 3) R'G'B'. Returns uint8 (H, W): 1 = object, 0 = background; only a window round the point is looked at.
     """
@@ -140,14 +180,19 @@ def _fenced(small: Image, inside: Crop) -> npt.NDArray[np.float32]:
         min(small.shape[1], inside.right + 1),
         min(small.shape[0], inside.bottom + 1),
     )
-    lab = cv2.cvtColor((small / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2LAB)
-    blurred = np.asarray(cv2.GaussianBlur(lab, (0, 0), _BLUR_PX), np.float32)
+    lab = _smooth_lab(small)
     seeds = np.ones(small.shape[:2], bool)
     seeds[inside.slices] = False
     top, left = inside.top - margin.top, inside.left - margin.left
-    distance = barrier_distance(blurred[margin.slices], seeds[margin.slices])
+    distance = barrier_distance(lab[margin.slices], seeds[margin.slices])
     distance = distance[top : top + inside.height, left : left + inside.width]
     return np.asarray(2 * np.log((distance + _NOISE) / (_FENCED * _split(distance) + _NOISE)), np.float32)
+
+
+def _smooth_lab(image: Image) -> npt.NDArray[np.float32]:
+    """float32 (H, W, 3), L*a*b*."""
+    lab = cv2.cvtColor((image / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2LAB)
+    return np.asarray(cv2.GaussianBlur(lab, (0, 0), _BLUR_PX), np.float32)
 
 
 def _split(distance: npt.NDArray[np.float32]) -> float:

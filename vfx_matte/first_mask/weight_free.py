@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from vfx_matte.first_mask.corrections import LogOdds, log_odds
-from vfx_matte.first_mask.graph_cut import cut_near, object_in_box
+from vfx_matte.first_mask.graph_cut import cut_near, object_at, object_in_box
 from vfx_matte.first_mask.maker import Maker, State
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.witnesses import Crop
+from vfx_matte.masks import Image
 
 _CONFIDENCE = 0.4  # colours alone are seldom right at once: docs/first_mask.md
 _SURE = 0.9  # how far a cut is believed: a mark near by may turn it
@@ -19,7 +20,12 @@ class WeightFreeFirstMask(Maker):
 
     Args:
         image: uint8 (H, W, 3) R'G'B'.
+        is_part: clicks and strokes mean a part of something, told from the rest by its colours.
     """
+
+    def __init__(self, image: Image, *, is_part: bool = False) -> None:
+        super().__init__(image)
+        self._is_part = is_part
 
     def subjects(self) -> list[Answer]:
         """Colours alone do not say what a subject is: none."""
@@ -30,8 +36,11 @@ class WeightFreeFirstMask(Maker):
         return self._settled(self._believed(object_in_box(self._image, box)), [], within=within)
 
     def _from_click(self, first: Click) -> State:
-        cut = cut_near(self._image, first.x, first.y).astype(np.float32)
-        return self._corrected(self._settled(self._believed(cut), [], at=first), first)
+        if self._is_part:
+            found = cut_near(self._image, first.x, first.y).astype(np.float32)
+        else:
+            found = object_at(self._image, first.x, first.y)
+        return self._corrected(self._settled(self._believed(found), [], at=first), first)
 
     def _judged(self, state: State) -> tuple[float, str]:
         advice = "colours alone made this mask: look at it, and mark what is missing and what is too much"

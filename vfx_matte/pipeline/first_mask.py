@@ -166,8 +166,8 @@ class Marking:
         if not auto:
             chosen = object_id or _meant_object(before, marks, name)
             own = before == chosen
-            # the network sees the whole that a part belongs to; colours tell them apart
-            method = open_first_mask(self.image, network=None) if is_part(before, chosen, marks) else self.method
+            part = is_part(before, chosen, marks)
+            method = open_first_mask(self.image, network=None, is_part=True) if part else self.method
             answer = method.answer(marks, own.astype(np.float32) if own.any() else None)
             mask, lines = _with_answer(before, answer, chosen, marks)
             return mask, {chosen: answer}, lines
