@@ -66,8 +66,12 @@ class LearnedFirstMask(Maker):
     def _from_box(self, box: Box) -> State:
         """Crops of several sizes round the box, weighed by how far each fills the box and agrees with the others."""
         within = Crop.around(box, 0, width=self._width, height=self._height)
+        # the closest crop is the one that is enlarged most: half the network's resolution is enough there
         asked = (
-            self._witnesses.ask(Crop.around(box, growth, width=self._width, height=self._height)) for growth in _BOX_GROWTH
+            self._witnesses.ask(
+                Crop.around(box, growth, width=self._width, height=self._height), rough=growth == min(_BOX_GROWTH)
+            )
+            for growth in _BOX_GROWTH
         )
         heard = [one for one in asked if one is not None]
         said = [self._in_place(one)[within.slices] for one in heard]
