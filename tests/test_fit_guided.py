@@ -34,7 +34,7 @@ def pixels(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rows = rng.normal(0, 0.3, (len(NAMES), count)).astype(np.float32)
     truth = rng.integers(0, 5, count).astype(np.float32) / 4
     rows[0] = truth - 0.5 + rng.normal(0, 0.1, count)
-    rows[NAMES.index("trust")] = rng.uniform(0, 1, count)
+    rows[NAMES.index("trust")] = rng.uniform(0.5, 1, count)
     return rows, truth
 
 

@@ -17,7 +17,7 @@ from vfx_matte.refine.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.refine.mask_edges import check_soft, cleaned, finished, frame_shape, refine, refine_soft, softened
 from vfx_matte.refine.options import EdgeOptions
 from vfx_matte.refine.pieces import joined
-from vfx_matte.refine.trimap import TRUST_SCALE, band_px, signed_distance, trimap_of, trust, widest_px
+from vfx_matte.refine.trimap import TRUST_SCALE, band_px, hairiness, signed_distance, trimap_of, trust, widest_px
 
 FAR_PX = 48
 """How far beyond the widest band the picture is looked at, at 1080 lines."""
@@ -49,6 +49,7 @@ class Edge:
     colors: LocalColors
     rough: LocalColors
     trusted: Array
+    hairy: Array
     scale: float
 
     def part(self, place: Region) -> AlphaProblem:
@@ -62,6 +63,7 @@ class Edge:
             colors=self.colors,
             rough=self.rough,
             trusted=self.trusted[place],
+            hairy=self.hairy[place],
             place=place,
             scale=self.scale,
         )
@@ -192,9 +194,10 @@ def find_edge(
 
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
     colors, (rough, trusted, prior, own_edge) = both(learn, rest, on=mask)
-    adapting = colors if options.band_px is None else None
-    trimap = trimap_of(distance, half_px=width_px / 2, colors=adapting, trusted=trusted, widest_px=reach_px)
-    return Edge(region, binary, picture, trimap, prior, own_edge, distance, colors, rough, trusted, scale)
+    usual = EdgeOptions(method=options.method)  # hair is hair, whatever band was chosen
+    hairy = hairiness(distance, colors, trusted, half_px=band_px(usual, shape) / 2, widest_px=widest_px(usual, shape))
+    trimap = trimap_of(distance, half_px=width_px / 2, hairy=hairy if options.band_px is None else None, widest_px=reach_px)
+    return Edge(region, binary, picture, trimap, prior, own_edge, distance, colors, rough, trusted, hairy, scale)
 
 
 def _smoothed(binary: Array, window_px: int) -> Array:

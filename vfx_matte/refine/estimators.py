@@ -29,6 +29,7 @@ class AlphaProblem:
     colors, rough, place: what both sides look like, nearby and from farther away, and where in its region this part lies:
     colors.at(place).
     trusted: float32 (h, w) in 0..1, how far colours tell the sides apart.
+    hairy: float32 (h, w) in 0..1, how hair-like the edge is.
     scale: size of the whole frame against 1080 lines.
     """
 
@@ -40,6 +41,7 @@ class AlphaProblem:
     colors: LocalColors
     rough: LocalColors
     trusted: Array
+    hairy: Array
     place: Region
     scale: float
 

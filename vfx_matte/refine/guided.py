@@ -2,7 +2,9 @@
 
 What is seen of a pixel (evidence) is judged by a small fitted function (judgement). Where the colours leave little doubt,
 pixels that are all but certain, by their own colour and by those around, become exactly 0 or 1. Where the colours fail on
-pixels whose side is known, the mask keeps its own edge: what they say of the others is worth no more.
+pixels whose side is known, the mask keeps its own edge: what they say of the others is worth no more. And what differs from
+that edge counts as far as it stands out from the noise of the colours, which weighs more the farther from the edge a pixel is,
+but little along hair.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from vfx_matte.refine.estimators import BACKGROUND, SUBJECT, UNKNOWN, AlphaProbl
 from vfx_matte.refine.evidence import VARIANCE, WINDOWS_PX, Reading, evidence, read
 from vfx_matte.refine.judgement import judged
 
-FULL_TRUST = 0.25
+FULL_TRUST = 0.5
 """Trust from which on the mask's own edge has no say any more but as evidence."""
 
 DOUBT = 0.002
@@ -27,6 +29,18 @@ COMMON = 0.01
 
 DECAY_PX = 20.0
 """Distance from the edge at which pixels of the other side and mixed ones have become rare, at 1080 lines."""
+
+NEAR_PX = 12.0
+"""Distance from the mask's edge at which noise counts as it is, at 1080 lines; its variance grows as the distance squared."""
+
+FARTHEST = 2.0
+"""How many times that distance it grows up to."""
+
+HAIR = 0.03
+"""Hairiness from which on noise does not count: single hairs are as faint as noise."""
+
+STANDING_OUT_PX = 11
+"""Side of the window in which it is seen how far alpha differs from the mask's edge, at 1080 lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +60,24 @@ class GuidedAlpha:
         settled, variance = _settled(problem, reading, alpha)
         alpha += (settled - alpha) / (1 + (variance * np.float32(1 / DOUBT)) ** 2)
         believed = module.minimum(problem.trusted * np.float32(1 / FULL_TRUST), 1)
-        result: Array = problem.own_edge + believed * (alpha - problem.own_edge)
+        other = alpha - problem.own_edge
+        result: Array = problem.own_edge + believed * _standing_out(problem, reading, other) * other
         return result
+
+
+def _standing_out(problem: AlphaProblem, reading: Reading, other: Array) -> Array:
+    """How much of a difference from the mask's own edge is no noise: Wiener's gain, float32 (h, w) in 0..1.
+
+    (E − n) / E, with E the mean square of the differences around, and n the variance that a reading has on the side where the
+    mask has the pixel.
+    """
+    module, size = xp(other), max(3, round(STANDING_OUT_PX * problem.scale)) | 1
+    away = module.clip(problem.distance * np.float32(1 / (NEAR_PX * problem.scale)), -FARTHEST, FARTHEST)
+    variance = module.where(away > 0, reading.model[..., 4], reading.model[..., 5]) + np.float32(VARIANCE)
+    noise = variance * away * away * (1 - module.minimum(problem.hairy * np.float32(1 / HAIR), 1))
+    power = box_mean(other * other, size) + np.float32(1e-6)
+    gain: Array = module.maximum(1 - noise / power, 0)
+    return gain
 
 
 def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Array, Array]:

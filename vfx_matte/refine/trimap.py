@@ -26,6 +26,10 @@ CLUTTER_WINDOW_PX, CLUTTER = 240, 1.0
 TRUST_SCALE = 3
 """How many times larger than usual the blocks are in which it is seen whether colours can be trusted."""
 
+TRUST_WINDOW_PX = 720
+"""Side of the window in which that is seen, at 1080 lines: known pixels lie farther off than hair may reach, and there must be
+enough of them on both sides of every edge."""
+
 MISREAD = (0.03, 0.08)
 """Share of known pixels read as the other side, up to which colours are trusted, and from which on they are not."""
 
@@ -64,27 +68,22 @@ def signed_distance(binary: Array) -> Array:
     return distance
 
 
-def trimap_of(
-    distance: Array,
-    *,
-    half_px: float,
-    colors: LocalColors | None = None,
-    trusted: Array | None = None,
-    widest_px: float = 0.0,
-) -> Array:
+def trimap_of(distance: Array, *, half_px: float, hairy: Array | None = None, widest_px: float = 0.0) -> Array:
     """A band along the edge: uint8 (h, w) of a trimap's values.
 
-    distance: from `signed_distance`. half_px: how far the band reaches to each side. colors: of the same region; with them
-    the band widens along hair, up to `widest_px`, as far as they are `trusted`: float32 (h, w) from `trust`, None = fully.
+    distance: from `signed_distance`. half_px: how far the band reaches to each side. hairy: float32 (h, w) in 0..1 from
+    `hairiness`; the more of it, the wider the band, up to `widest_px`.
     """
-    module = xp(distance)
-    reach: Array | float = half_px
-    if colors is not None:
-        wider = enlarged(hair(distance, colors, half_px, widest_px), colors.block_px, distance.shape)
-        reach = half_px + (widest_px - half_px) * (wider if trusted is None else wider * trusted)
+    reach: Array | float = half_px if hairy is None else half_px + (widest_px - half_px) * hairy
     trimap: Array = (distance > 0) * np.uint8(SUBJECT)
-    trimap[module.abs(distance) < reach] = UNKNOWN
+    trimap[xp(distance).abs(distance) < reach] = UNKNOWN
     return trimap
+
+
+def hairiness(distance: Array, colors: LocalColors, trusted: Array, *, half_px: float, widest_px: float) -> Array:
+    """How hair-like the edge is around every pixel, as far as colours are trusted there (`trust`): float32 (h, w) in 0..1."""
+    likely: Array = enlarged(hair(distance, colors, half_px, widest_px), colors.block_px, distance.shape) * trusted
+    return likely
 
 
 def trust(distance: Array, colors: LocalColors, *, widest_px: float) -> Array:
@@ -98,7 +97,7 @@ def trust(distance: Array, colors: LocalColors, *, widest_px: float) -> Array:
     side = _sides(distance, colors)
     strange = module.where(side > 0, 1 - colors.alpha, colors.alpha)
     seen_px = WINDOWS[-1][0] // 2 * colors.block_px  # farther away the other side's colours are not known
-    window_px = CLUTTER_WINDOW_PX / TRUST_SCALE  # as the blocks are larger
+    window_px = TRUST_WINDOW_PX / TRUST_SCALE  # as the blocks are larger
     misread = module.zeros_like(strange)
     for known in ((side > widest_px) & (side < seen_px), (side < -widest_px) & (side > -seen_px)):
         share = _window_sum(strange * known, window_px) / (_window_sum(known, window_px) + np.float32(1e-3))
