@@ -32,8 +32,8 @@ class Saying:
         self._word = word
         self.shown: list[tuple[int, ...]] = []
 
-    def probability(self, image: Image, *, size: int) -> Layer:
-        """See `SalientNetwork.probability`."""
+    def rough(self, image: Image, *, size: int) -> Layer:
+        """See `SalientNetwork.rough`."""
         assert size == builtin_salient.SIZE_PX
         self.shown.append(image.shape)
         return np.where(self._word(image), np.float32(0.9), np.float32(0.05))

@@ -37,8 +37,8 @@ def only(mask: Mask, object_id: int) -> Mask:
 class Colorful:
     """Stands for a network: what is no shade of grey stands out, and a little of it does so by chance."""
 
-    def probability(self, image: Image, *, size: int) -> np.ndarray:
-        """See `SalientNetwork.probability`."""
+    def rough(self, image: Image, *, size: int) -> np.ndarray:
+        """See `SalientNetwork.rough`."""
         spread = image.max(axis=2).astype(np.float32) - image.min(axis=2)
         return np.clip(spread / np.float32(200) + np.float32(size % 7) / 100, 0, 1)
 

@@ -41,7 +41,9 @@ from vfx_matte.propagate.builtin_nearest import recalled
 from vfx_matte.propagate.builtin_pieces import without_strays
 from vfx_matte.propagate.builtin_return import Lookout, Sighting
 from vfx_matte.propagate.builtin_salient import (
+    CLOSE_PX,
     LOOKS_EVERY,
+    SIZE_PX,
     WORTH_LOOKING,
     Crop,
     Eyes,
@@ -104,7 +106,7 @@ class BuiltinPropagator:
         self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
         self._views: dict[tuple[int, int], Future[Array]] = {}  # (reference, index) → what it sees of it, where it was asked
         self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
-        self._worth_looking = False  # in every frame
+        self._worth_looking, self._size_px = False, SIZE_PX  # in every frame, and how closely
         self._agreement: tuple[Agreement, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
         self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
@@ -197,13 +199,14 @@ class BuiltinPropagator:
             for number in numbers:
                 for index, crop in self._crops[number].items():
                     if (number, index) not in self._views:
-                        self._views[number, index] = self._eyes.see(crop)
+                        self._views[number, index] = self._eyes.see(crop, CLOSE_PX)
         shares, worth = [], False
         for index in range(self._num_objects):
             views = {number: self._views[number, index].result() for number in numbers if (number, index) in self._views}
             shares.append(believed([(self._references[number], view) for number, view in views.items()], index))
             worth |= len(views) > 1 and shares[-1] >= WORTH_LOOKING
         self._believed, self._worth_looking = tuple(shares), worth
+        self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
@@ -246,7 +249,9 @@ class BuiltinPropagator:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
             turn = self._looking_turn()
             if self._eyes is not None and turn is not None:
-                self._coming.view = self._eyes.look(foreseen, partial(_subject, objects, self._coming.ready, turn))
+                self._coming.view = self._eyes.look(
+                    foreseen, partial(_subject, objects, self._coming.ready, turn), self._size_px
+                )
         self._agreement = self._agreed(objects, before, given)
         probabilities = full_size(objects, look.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
@@ -300,7 +305,7 @@ class BuiltinPropagator:
         turn = self._looking_turn()
         index = None if turn is None else _turn(objects, turn)
         if index is not None:
-            seen[index] = self._eyes.look(image, partial(objects.__getitem__, index)) if begun is None else begun
+            seen[index] = begun or self._eyes.look(image, partial(objects.__getitem__, index), self._size_px)
         return seen
 
     @property
