@@ -221,7 +221,7 @@ def test_a_mask_from_a_box(cli: CommandLine) -> None:
     np.testing.assert_array_equal(cli.mask(4), load_mask(Path("m.png")))
     before = cli.files()
     cli.fails("mask", "clip.mp4", "--box", "15,8,52,50", "-o", "m.png/x.png", code=1)
-    cli.fails("mask", "clip.mp4", "--box", "2,2,8,8", "--bg", "5,5", code=2)
+    cli.fails("mask", "clip.mp4", "--box", "2,2,8,8", "--fg", "200,5", code=2)
     assert cli.files() == before
 
 

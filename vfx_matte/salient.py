@@ -77,7 +77,8 @@ class SalientNetwork:
     def rough(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
         """Nearly the same map, in two fifths of the time: as the decoder's last stage but one draws it, at half the size.
 
-        The last stage, which is left out, is half of the network's work; training gave each stage an output of its own.
+        The last stage, which is left out, is half of the network's work; training gave each stage an output of its own. A
+        network that has no such stage draws the whole map.
 
         Args:
             image: as for `probability`.
@@ -87,8 +88,10 @@ class SalientNetwork:
             float32 (H, W), 0 … 1.
 
         Raises:
-            WeightsError: the file is another network, without such a layer.
+            WeightsError: the network cannot be run.
         """
+        if self._net.getLayerId(_ROUGH_LAYER) < 0:
+            return self.probability(image, size=size)
         (stage,) = self._forward(image, size, [_ROUGH_LAYER])
         weights, offset = (self._net.getParam(_ROUGH_SIDE, which) for which in (0, 1))  # (1, 64, 3, 3), (1,)
         small = np.full(stage.shape[2:], float(offset.ravel()[0]), np.float32)
