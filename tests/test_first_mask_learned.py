@@ -17,7 +17,8 @@ from vfx_matte.first_mask import Click, Marks, Stroke, open_first_mask
 from vfx_matte.first_mask.corrections import MARGIN, FeatureMap, corrected
 from vfx_matte.first_mask.learned import LearnedFirstMask
 from vfx_matte.first_mask.upscale import shrunk, upscaled
-from vfx_matte.first_mask.witnesses import Crop, overlap
+from vfx_matte.first_mask.witnesses import Crop
+from vfx_matte.masks import overlap
 from vfx_matte.salient import NETWORK_FILE, SalientNetwork
 
 Pixels = npt.NDArray[Any]

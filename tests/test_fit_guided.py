@@ -12,6 +12,7 @@ import pytest
 
 from vfx_matte.refine import judgement
 from vfx_matte.refine.evidence import EVEN, NAMES, ODD, PAIRS, swapped
+from vfx_matte.refine.guided import FULL_TRUST
 
 TOOLS = Path(__file__).parent.parent / "tools"
 
@@ -34,7 +35,7 @@ def pixels(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rows = rng.normal(0, 0.3, (len(NAMES), count)).astype(np.float32)
     truth = rng.integers(0, 5, count).astype(np.float32) / 4
     rows[0] = truth - 0.5 + rng.normal(0, 0.1, count)
-    rows[NAMES.index("trust")] = rng.uniform(0.5, 1, count)
+    rows[NAMES.index("trust")] = np.minimum(rng.uniform(0, 4 * FULL_TRUST, count), 1)  # a quarter is not fully trusted
     return rows, truth
 
 

@@ -85,3 +85,9 @@ def check_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
     if mask.dtype != np.uint8 or mask.shape != shape:
         raise MaskError(f"mask is {mask.dtype} {mask.shape}, expected uint8 {shape}")
     return mask
+
+
+def overlap(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+    """Intersection over union of two regions, bool (H, W); 1 where both are empty."""
+    union = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / union if union else 1.0

@@ -75,10 +75,10 @@ class SalientNetwork:
         return _fitted(_map(found), image)
 
     def rough(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
-        """Nearly the same map, in two fifths of the time: as the decoder's last stage but one draws it, at half the size.
+        """Nearly the same map, in two fifths of the time: the side output of the decoder's second-finest stage.
 
-        The last stage, which is left out, is half of the network's work; training gave each stage an output of its own. A
-        network that has no such stage draws the whole map.
+        Each decoder stage was trained with a side output of its own. The finest stage, half of the network's work, is not
+        computed. A network without such a stage gives its `probability`.
 
         Args:
             image: as for `probability`.

@@ -1,4 +1,4 @@
-"""How well places are fenced off from others. Takes a picture and seeds, gives the minimum barrier distance of every pixel.
+"""Minimum barrier distance of every pixel from seeds.
 
 The barrier of a path is the range of values on it, its largest less its smallest; the distance of a pixel is the least barrier
 of the paths that lead to it from a seed (Strand, Ciesielski, Malmberg, Saha: "The minimum barrier distance", Computer Vision

@@ -1,4 +1,4 @@
-"""What a box or a point means, by colours alone. Takes a picture and a box or point, gives how surely each pixel is the object.
+"""Segments the object in a box, or at a point, by colour alone.
 
 Of a box: its surroundings are background, and so is what they reach without crossing an edge (`barrier`). From that GrabCut
 begins (Rother, Kolmogorov, Blake: "GrabCut", ACM SIGGRAPH 2004), with surroundings of several widths: what most of the cuts

@@ -17,8 +17,8 @@ from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log
 from vfx_matte.first_mask.maker import FEATURE_GROWTH, LEAST_SCALE_PX, UNSURE, Maker, State
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.upscale import upscaled
-from vfx_matte.first_mask.witnesses import Crop, Region, Witness, Witnesses, box_of, overlap, piece_at
-from vfx_matte.masks import Image
+from vfx_matte.first_mask.witnesses import Crop, Region, Witness, Witnesses, box_of, piece_at
+from vfx_matte.masks import Image, overlap
 from vfx_matte.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 
 # Measured on the development sequences' first and middle frames (bench/first_mask.py):

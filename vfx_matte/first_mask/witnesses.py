@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.first_mask.marks import Box, Click, Probability
-from vfx_matte.masks import Image
+from vfx_matte.masks import Image, overlap
 from vfx_matte.salient import Features, SalientNetwork, stretched
 
 Region = npt.NDArray[np.bool_]
@@ -252,12 +252,6 @@ def box_of(region: Region) -> Box:
     rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
     left, top = int(columns[0]), int(rows[0])
     return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
-
-
-def overlap(one: Region, other: Region) -> float:
-    """Intersection over union of two regions; 1 where both are empty."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0
 
 
 def _agreement(witness: Witness, region: Region, heard: Sequence[tuple[Witness, Region | None]], x: int, y: int) -> float:

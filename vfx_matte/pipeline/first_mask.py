@@ -1,4 +1,4 @@
-"""First masks and corrections. Takes a clip, a frame and what was marked, gives a mask, its preview and what to add.
+"""Makes and corrects first masks from clicks, strokes and boxes.
 
 `open_marking` is for whoever asks again and again about one frame; `save_first_mask` is one question and one file, and
 `first_mask` one question and its mask in memory.
@@ -24,6 +24,7 @@ from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_c
 from vfx_matte.pipeline.project import SourceClip, open_segmented, refuse_to_replace
 from vfx_matte.pipeline.report import Reporter, SilentReporter
 from vfx_matte.pipeline.salient_network import opened_network, salient_network
+from vfx_matte.salient import SalientNetwork
 from vfx_matte.sheet import tinted, with_marks
 from vfx_matte.workspace import (
     Note,
@@ -226,8 +227,7 @@ def open_marking(
     """
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
     network = salient_network(model, reporter=reporter, fetch=fetch)
-    method = open_first_mask(frame.image, network=network)
-    return Marking(frame, clip.info.timeline.number(frame.index), method, has_network=network is not None)
+    return _marking(clip, frame, network)
 
 
 def first_mask(
@@ -245,11 +245,9 @@ def first_mask(
     name = "the mask" if request.start is None else request.start.name
     before: Mask = np.zeros(clip.info.shape, np.uint8)
     if content is not None:
-        before, notices = _read(content, number, clip.info.shape)
-        for line in notices:
-            reporter.notify(f"{name}: {line}")
+        before = _read(content, number, clip.info.shape, name=name, reporter=reporter)
     found = opened_network(network, reporter.notify) if network is not None and network.is_file() else None
-    marking = Marking(frame, number, open_first_mask(frame.image, network=found), has_network=found is not None)
+    marking = _marking(clip, frame, found)
     mask, answers, lines = marking.placed(before, request.marks, auto=request.auto, object_id=request.object_id, name=name)
     return FirstMaskResult(number, mask, _masked_objects(mask, answers), tuple(lines))
 
@@ -300,6 +298,12 @@ def save_first_mask(
     return MaskResult(path, shown, mask, _masked_objects(mask, answers), next_command)
 
 
+def _marking(clip: SourceClip, frame: Frame, network: SalientNetwork | None) -> Marking:
+    """The marking of one frame, by the best method that is there."""
+    method = open_first_mask(frame.image, network=network)
+    return Marking(frame, clip.info.timeline.number(frame.index), method, has_network=network is not None)
+
+
 def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
     """Every object that was found now, with its area in the mask that resulted."""
     counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
@@ -328,16 +332,15 @@ def _start(clip: SourceClip, request: MaskRequest, path: Path, *, number: int, w
     told = read_note(file)
     if told.get("frame", number) != number:
         reporter.notify(f"{file.name} is the mask of frame {told['frame']}")
-    mask, notices = _read(painted.content, number, clip.info.shape)
-    for line in notices:
-        reporter.notify(f"{file.name}: {line}")
-    return _Start(mask, file.name, painted)
+    return _Start(_read(painted.content, number, clip.info.shape, name=file.name, reporter=reporter), file.name, painted)
 
 
-def _read(content: MaskPicture, number: int, shape: tuple[int, int]) -> tuple[Mask, tuple[str, ...]]:
-    """What `segment` would read. Raises MaskError."""
+def _read(content: MaskPicture, number: int, shape: tuple[int, int], *, name: str, reporter: Reporter) -> Mask:
+    """What `segment` would read, whose notices are told under a name. Raises MaskError."""
     ((_, reading),) = understand_references([(number, content)], shape=shape)
-    return reading.mask, reading.notices
+    for line in reading.notices:
+        reporter.notify(f"{name}: {line}")
+    return reading.mask
 
 
 def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Reporter) -> Mask:

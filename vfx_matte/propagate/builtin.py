@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.backend import Array
-from vfx_matte.masks import Image, Mask, Probabilities, object_ids
+from vfx_matte.masks import Image, Mask, Probabilities, object_ids, overlap
 from vfx_matte.propagate import builtin_cues as cues
 from vfx_matte.propagate.builtin_calibration import believed
 from vfx_matte.propagate.builtin_cues import WEIGHTS, GuidedFilter
@@ -50,7 +50,6 @@ from vfx_matte.propagate.builtin_salient import (
     Network,
     agreed,
     moved,
-    overlap,
     salient_evidence,
 )
 from vfx_matte.propagate.builtin_thin import ThinParts, add_thin, thin_parts
@@ -222,20 +221,23 @@ class BuiltinPropagator:
         foreseen, self._coming, self._foreseen = None if last else self._foreseen, None, None
         if coming is not None and coming.image is not image:
             coming = None
-        look = _shrink_image(image) if coming is None else coming.ready.result().frame.look
+        ready = None if coming is None else coming.ready.result()
+        look = _shrink_image(image) if ready is None else ready.frame.look
         objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
         before: Array | None = None  # the masks that the flow brought
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
-            frame, known = self._ready_frame(coming, look, walking[0], self._appearance), walking[1].result()
+            if ready is None:
+                ready = _ready(look, walking[0], self._appearance.vocabulary)
+            known = walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
-            ahead, objects, doubtful = self._advanced(image, frame, known, None if coming is None else coming.view)
+            ahead, objects, doubtful = self._advanced(image, ready, known, None if coming is None else coming.view)
             before, anchors = ahead.objects, known.anchors
-            following = {k: parts.moved(frame.flow, objects[k - 1]) for k, parts in self._thin.items()}
+            following = {k: parts.moved(ready.flow, objects[k - 1]) for k, parts in self._thin.items()}
             self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
             if not given and not last:
-                self._walk = look.gray, self._beside.submit(enriched, ahead, frame.frame, objects, doubtful)
+                self._walk = look.gray, self._beside.submit(enriched, ahead, ready.frame, objects, doubtful)
         if mask is not None and (given or (walking is None and self._references)):
             objects = self._pinned(objects, mask, given)
             self._restart(look, objects, given, anchors)
@@ -285,10 +287,6 @@ class BuiltinPropagator:
         self._seen = {index: view.result() for index, view in looking.items()}
         return ahead, objects, seen.doubtful - seen.back.keys()
 
-    def _ready_frame(self, coming: _Coming | None, look: Look, before: Array, appearance: Appearance) -> _Ready:
-        """What was prepared of a frame, or else is now."""
-        return _ready(look, before, appearance.vocabulary) if coming is None else coming.ready.result()
-
     def _looking_turn(self) -> int | None:
         """How often the network has looked before the frame that comes; None when it does not look there."""
         every = 1 if self._worth_looking else LOOKS_EVERY
@@ -315,11 +313,13 @@ class BuiltinPropagator:
 
     def _agreed(self, objects: Array, before: Array | None, given: tuple[int, ...]) -> tuple[Agreement, ...]:
         """How far the masks that the flow brought, and the network, have each finished object; not what has a given mask."""
-        every, found = objects.sum(axis=0), [Agreement()] * self._num_objects
-        for index in range(self._num_objects) if before is not None else ():
+        found = [Agreement()] * self._num_objects
+        if before is None:
+            return tuple(found)
+        every = objects.sum(axis=0)
+        for index, own in enumerate(objects):
             if index + 1 not in given:
-                assert before is not None
-                view, own = self._seen.get(index), objects[index]
+                view = self._seen.get(index)
                 seen = 1.0 if view is None else agreed(view, own, every - own)
                 found[index] = Agreement(overlap(before[index] >= 0.5, own >= 0.5), seen)
         return tuple(found)

@@ -1,4 +1,4 @@
-"""How far to believe the network in this clip. Takes references and what it saw of them, gives a share for each object.
+"""Calibrates the weight of the salient network on the references of a clip, for each object.
 
 On a reference the truth is known, so what the network says there can be judged: beside what the other cues would have said.
 Each reference is asked as if its mask were not known: the classifier and the matching learn from the one next to it and say

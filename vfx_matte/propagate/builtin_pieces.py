@@ -1,4 +1,4 @@
-"""Pieces of an object that have nothing to do with it. Takes evidence and motion, gives evidence; never keeps state.
+"""Removes pieces of an object that stand still while the object moves.
 
 A bystander in the object's colours is taken along while they touch. Once they part, he is a piece by himself that moves as
 the background does, while the object does not: that is when he can be left behind. What an occluder cut off moves on, and an

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.backend import Array
-from vfx_matte.masks import Image
+from vfx_matte.masks import Image, overlap
 from vfx_matte.propagate.builtin_cues import logit
 from vfx_matte.salient import stretched
 
@@ -174,9 +174,3 @@ def _overlap(seen: Array, mask: Array, free: Array) -> float:
     """IoU of what was seen with a soft mask where `free`; 0 where both are empty."""
     own, salient = (mask >= 0.5) & free, (seen > 0) & free
     return overlap(own, salient) if own.any() or salient.any() else 0.0
-
-
-def overlap(one: Array, other: Array) -> float:
-    """IoU of two bool (h, w); 1 where both are empty."""
-    union = int(np.count_nonzero(one | other))
-    return int(np.count_nonzero(one & other)) / union if union else 1.0

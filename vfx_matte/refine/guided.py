@@ -39,8 +39,8 @@ FARTHEST = 2.0
 HAIR = 0.03
 """Hairiness from which on noise does not count: single hairs are as faint as noise."""
 
-STANDING_OUT_PX = 11
-"""Side of the window in which it is seen how far alpha differs from the mask's edge, at 1080 lines."""
+GAIN_WINDOW_PX = 11
+"""Side of the window in which the power of the differences is measured, at 1080 lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +60,22 @@ class GuidedAlpha:
         settled, variance = _settled(problem, reading, alpha)
         alpha += (settled - alpha) / (1 + (variance * np.float32(1 / DOUBT)) ** 2)
         believed = module.minimum(problem.trusted * np.float32(1 / FULL_TRUST), 1)
-        other = alpha - problem.own_edge
-        result: Array = problem.own_edge + believed * _standing_out(problem, reading, other) * other
+        difference = alpha - problem.own_edge
+        result: Array = problem.own_edge + believed * _wiener_gain(problem, reading, difference) * difference
         return result
 
 
-def _standing_out(problem: AlphaProblem, reading: Reading, other: Array) -> Array:
+def _wiener_gain(problem: AlphaProblem, reading: Reading, difference: Array) -> Array:
     """How much of a difference from the mask's own edge is no noise: Wiener's gain, float32 (h, w) in 0..1.
 
     (E − n) / E, with E the mean square of the differences around, and n the variance that a reading has on the side where the
     mask has the pixel.
     """
-    module, size = xp(other), max(3, round(STANDING_OUT_PX * problem.scale)) | 1
+    module, size = xp(difference), max(3, round(GAIN_WINDOW_PX * problem.scale)) | 1
     away = module.clip(problem.distance * np.float32(1 / (NEAR_PX * problem.scale)), -FARTHEST, FARTHEST)
     variance = module.where(away > 0, reading.model[..., 4], reading.model[..., 5]) + np.float32(VARIANCE)
     noise = variance * away * away * (1 - module.minimum(problem.hairy * np.float32(1 / HAIR), 1))
-    power = box_mean(other * other, size) + np.float32(1e-6)
+    power = box_mean(difference * difference, size) + np.float32(1e-6)
     gain: Array = module.maximum(1 - noise / power, 0)
     return gain
 
