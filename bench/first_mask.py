@@ -1,6 +1,7 @@
 """How good first masks are on DAVIS 2016: from a box, from clicks by the standard robot, from strokes, from nothing.
 
     python bench/first_mask.py DAVIS [--network FILE | --weight-free] [--frames first middle] [--clicks 20]
+    python bench/first_mask.py DAVIS --cold     seconds only, every frame in a process of its own
 
 DAVIS holds JPEGImages/480p and Annotations/480p. The box is the true mask's, 4 % larger; the robot clicks at the centre (the
 point farthest from the edge) of the largest error, as in RITM (Sofiiuk et al. 2021); NoC@85 counts its clicks until an IoU of
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing import Pool
+from multiprocessing import Pool, get_context
 from pathlib import Path
 
 import cv2
@@ -197,16 +198,49 @@ def table(results: list[Result]) -> str:
     spread = np.std(rows, axis=0)
     lines.append(f"| standard deviation | {' | '.join(f'{value:.3f}' for value in spread)} |")
     later = [value for one in results for value in one.click_seconds[1:]] or [0.0]
-    firsts = [one.click_seconds[0] for one in results]
-    lines += ["", "| seconds | median | longest |", "|---|---|---|"]
-    for what, values in (
-        ("box", [one.box_seconds for one in results]),
-        ("first click", firsts),
-        ("further click", later),
-        ("auto", [one.auto_seconds for one in results]),
-    ):
-        lines.append(f"| {what} | {np.median(values):.2f} | {max(values):.2f} |")
+    times = {
+        "box": [one.box_seconds for one in results],
+        "first click": [one.click_seconds[0] for one in results],
+        "further click": later,
+        "auto": [one.auto_seconds for one in results],
+    }
+    return "\n".join([*lines, "", seconds_table(times)])
+
+
+def seconds_table(times: dict[str, list[float]]) -> str:
+    """Markdown: the middle and the longest of some seconds, one line for each kind."""
+    lines = ["| seconds | median | longest |", "|---|---|---|"]
+    lines += [f"| {what} | {np.median(values):.2f} | {max(values):.2f} |" for what, values in times.items()]
     return "\n".join(lines)
+
+
+def cold(job: tuple[npt.NDArray[np.uint8], Region, Path | None, str]) -> list[float]:
+    """Seconds of the first answer of a process, the network's loading and the tables that libraries build included, and of
+    five further clicks after it.
+    """
+    image, truth, path, kind = job
+    start = time.perf_counter()
+    maker = open_first_mask(image, network=SalientNetwork(path) if path else None)
+    loading = time.perf_counter() - start
+    if kind == "box":
+        return [loading + timed(lambda: maker.answer(Marks(box=box_of(truth))))[1]]
+    if kind == "auto":
+        start = time.perf_counter()
+        maker.subjects()
+        return [loading + time.perf_counter() - start]
+    _, seconds, _ = walk(maker, truth, 6, strokes=False)
+    return [loading + seconds[0], *seconds[1:]]
+
+
+def cold_table(jobs: list[tuple[npt.NDArray[np.uint8], Region, Path | None]]) -> str:
+    """Markdown: seconds from a cold start, one process for each question."""
+    times: dict[str, list[float]] = {"box": [], "first click": [], "further click": [], "auto": []}
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for kind, first in (("box", "box"), ("click", "first click"), ("auto", "auto")):
+            for seconds in pool.imap(cold, [(*job, kind) for job in jobs], chunksize=1):
+                times[first].append(seconds[0])
+                times["further click"] += seconds[1:]
+    return seconds_table(times)
 
 
 def _text(value: float) -> str:
@@ -222,8 +256,12 @@ def main() -> None:
     parser.add_argument("--frames", nargs="+", choices=PLACES, default=["first", "middle"], help="(first middle)")
     parser.add_argument("--clicks", type=int, default=MOST_CLICKS, help=f"of the robot ({MOST_CLICKS})")
     parser.add_argument("--jobs", type=int, default=1, help="frames at the same time; seconds are true with 1 (1)")
+    parser.add_argument("--cold", action="store_true", help="only seconds, every question in a process of its own")
     given = parser.parse_args()
     network = None if given.weight_free else given.network
+    if given.cold:
+        print(cold_table([(image, truth, network) for _, image, truth in frames(given.davis, given.frames)]))
+        return
     jobs = [(*one, network, given.clicks) for one in frames(given.davis, given.frames)]
     results = []
     with Pool(given.jobs) as pool:

@@ -41,8 +41,8 @@ class Bright:
         return self.probability(image, size=size)
 
     def describe(self, image: Pixels, *, size: int = 320) -> tuple[Pixels, list[Pixels]]:
-        found = self.probability(image)
-        layers = [np.repeat(cv2.resize(found, (size >> at, size >> at))[None], 64, 0) for at in range(4)]
+        found = self.rough(image)
+        layers = [np.repeat(cv2.resize(found, (size >> at, size >> at))[None], 64, 0) for at in (1, 2, 3)]
         return found, layers
 
 
@@ -169,11 +169,11 @@ def test_nothing_stands_out_in_a_flat_picture() -> None:
     assert answer.advice
 
 
-def test_a_first_click_looks_roughly_but_once() -> None:
+def test_a_first_click_needs_the_networks_finest_stage_nowhere() -> None:
     image, _ = scene((60, 90, 20), (180, 90, 30))
     network = Bright()
     LearnedFirstMask(image, cast(SalientNetwork, network)).answer(Marks(clicks=(Click(60, 90),)))
-    assert (network.asked - network.roughly, network.roughly) == (1, 3)
+    assert (network.asked, network.roughly) == (4, 4)
 
 
 def test_a_further_click_on_the_same_picture_asks_the_network_at_most_twice() -> None:
@@ -237,10 +237,10 @@ def test_every_mark_has_its_way_however_many_there_are(marks: list[tuple[int, in
 
 
 def test_a_correction_reaches_what_looks_alike_near_by_and_ends_at_an_edge() -> None:
-    lab = np.zeros((100, 100, 3), np.float32)
-    lab[:, 50:] = 200
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[:, 50:] = 200
     odds = np.full((100, 100), -3, np.float32)
-    features = FeatureMap(Crop(0, 0, 100, 100), [], lab)
+    features = FeatureMap(Crop(0, 0, 100, 100), [], image)
     found = corrected(odds, [Click(30, 50)], features, scale_px=60)
     assert found[50, 30] == pytest.approx(MARGIN, abs=0.5)
     assert found[50, 36] > 1.5
@@ -271,10 +271,10 @@ def test_without_a_network_a_box_and_clicks_still_give_a_mask() -> None:
 def test_the_real_network_says_the_same_with_and_without_its_layers() -> None:
     image, _ = scene((120, 90, 40))
     network = SalientNetwork(NETWORK)
-    found = network.probability(image, size=128)
+    found = network.rough(image, size=128)
     again, layers = network.describe(image, size=128)
     np.testing.assert_allclose(found, again, atol=1e-5)
-    assert [layer.shape for layer in layers] == [(64, 128, 128), (64, 64, 64), (64, 32, 32), (64, 16, 16)]
+    assert [layer.shape for layer in layers] == [(64, 64, 64), (64, 32, 32), (64, 16, 16)]
     assert found.shape == (180, 240)
     assert found[90, 120] > 0.5 > found[5, 5]
 

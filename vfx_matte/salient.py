@@ -28,8 +28,9 @@ Features = npt.NDArray[np.float32]
 """float32 (channels, H, W)."""
 
 _INPUT = "input.1"
-_FEATURE_LAYERS = ("onnx_node!Add_944", "onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
-_ROUGH_LAYER, _ROUGH_SIDE = _FEATURE_LAYERS[1], "onnx_node!Conv_946"
+# the last layers of the decoder's stages, from the second-finest on, and the side output of the first of them
+_FEATURE_LAYERS = ("onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
+_SIDE_OUTPUT = "onnx_node!Conv_946"
 _MOST_ODDS = 30.0  # beyond, float32 has no other probability than 0 and 1
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 _DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
@@ -90,33 +91,37 @@ class SalientNetwork:
         Raises:
             WeightsError: the network cannot be run.
         """
-        if self._net.getLayerId(_ROUGH_LAYER) < 0:
+        if self._net.getLayerId(_FEATURE_LAYERS[0]) < 0:
             return self.probability(image, size=size)
-        (stage,) = self._forward(image, size, [_ROUGH_LAYER])
-        weights, offset = (self._net.getParam(_ROUGH_SIDE, which) for which in (0, 1))  # (1, 64, 3, 3), (1,)
-        small = np.full(stage.shape[2:], float(offset.ravel()[0]), np.float32)
-        for channel, kernel in zip(stage[0], weights[0], strict=True):
-            small += cv2.filter2D(channel, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-        odds = np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), -_MOST_ODDS, _MOST_ODDS)
-        return _fitted(np.asarray(1 / (1 + np.exp(-odds)), np.float32), image)
+        (stage,) = self._forward(image, size, [_FEATURE_LAYERS[0]])
+        return _fitted(self._side_output(stage, size), image)
 
     def describe(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> tuple[npt.NDArray[np.float32], list[Features]]:
-        """The same map, and what the network sees at every place on the way to it.
+        """The rough map, and what the network sees at every place on the way to it.
 
         Args:
             image: as for `probability`.
             size: as for `probability`.
 
         Returns:
-            The map, float32 (H, W), and the last layers of the four finest stages of the decoder, finest first: float32
-            (64, S, S) with S = size, size/2, size/4, size/8. Places that look alike to the network have vectors that are near
+            The map as `rough` gives it, float32 (H, W), and the last layers of three stages of the decoder, finest first:
+            float32 (64, S, S) with S = size/2, size/4, size/8. Places that look alike to the network have vectors that are near
             each other.
 
         Raises:
             WeightsError: the file is another network, without such layers.
         """
-        found, *layers = self._forward(image, size, [self._output, *_FEATURE_LAYERS])
-        return _fitted(_map(found), image), [layer[0] for layer in layers]
+        layers = self._forward(image, size, list(_FEATURE_LAYERS))
+        return _fitted(self._side_output(layers[0], size), image), [layer[0] for layer in layers]
+
+    def _side_output(self, stage: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+        """What the second-finest stage, (1, 64, S/2, S/2), says by itself: (S, S), 0 … 1."""
+        weights, offset = (self._net.getParam(_SIDE_OUTPUT, which) for which in (0, 1))  # (1, 64, 3, 3), (1,)
+        small = np.full(stage.shape[2:], float(offset.ravel()[0]), np.float32)
+        for channel, kernel in zip(stage[0], weights[0], strict=True):
+            small += cv2.filter2D(channel, -1, kernel, borderType=cv2.BORDER_CONSTANT)
+        odds = np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), -_MOST_ODDS, _MOST_ODDS)
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
     def _forward(self, image: Image, size: int, names: list[str]) -> list[npt.NDArray[np.float32]]:
         """The named layers' outputs, (1, C, …, …)."""

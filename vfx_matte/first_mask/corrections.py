@@ -31,7 +31,7 @@ MOST_ODDS = 3.9
 _GRID_PX = 128
 _COLOUR_BLUR_PX = 1.0
 # Fitted on the development sequences' first and middle frames, looked at again on their quarter frames: bench/first_mask.py.
-_ALIKE = 2.0  # standard deviation of the bump over features, each stage of which has a total variance of 1
+_ALIKE = 1.8  # standard deviation of the bump over features, each stage of which has a total variance of 1
 _REACH = 0.35  # standard deviation of the bump over places, in √area of the mask
 _NARROWING, _LEAST_REACH = 0.8, 0.2  # each further mark reaches less far: what is left to correct gets smaller
 _NOISE = 0.05
@@ -43,12 +43,14 @@ class FeatureMap:
     Args:
         crop: the crop.
         features: float32 (64, S, S) of several stages.
-        lab: float32 (H, W, 3), the whole picture in L*a*b*.
+        image: uint8 (H, W, 3) R'G'B', the whole picture.
     """
 
-    def __init__(self, crop: Crop, features: Sequence[Features], lab: npt.NDArray[np.float32]) -> None:
+    def __init__(self, crop: Crop, features: Sequence[Features], image: Image) -> None:
         self.crop = crop
-        blurred = cv2.GaussianBlur(lab[crop.slices], (0, 0), _COLOUR_BLUR_PX)
+        # Y'CbCr, not L*a*b*: as good here, and OpenCV builds a table for a tenth of a second before its first L*a*b*
+        luma_chroma = cv2.cvtColor(np.ascontiguousarray(image[crop.slices]), cv2.COLOR_RGB2YCrCb).astype(np.float32)
+        blurred = cv2.GaussianBlur(luma_chroma, (0, 0), _COLOUR_BLUR_PX)
         colors = cv2.resize(blurred, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
         stages = [_on_grid(stage) for stage in features]
         self._vectors = np.concatenate([_scaled(one) for one in (*stages, colors)], axis=-1).reshape(_GRID_PX**2, -1)
@@ -155,11 +157,10 @@ def _histogram(bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) ->
 
 def _on_grid(stage: Features) -> npt.NDArray[np.float32]:
     """(64, S, S) → (G, G, 64)."""
-    method = cv2.INTER_AREA if stage.shape[1] > _GRID_PX else cv2.INTER_LINEAR
-    found = np.empty((len(stage), _GRID_PX, _GRID_PX), np.float32)
-    for channel, place in zip(stage, found, strict=True):
-        cv2.resize(channel, (_GRID_PX, _GRID_PX), place, interpolation=method)
-    return np.ascontiguousarray(found.transpose(1, 2, 0))
+    channels_last = np.ascontiguousarray(stage.transpose(1, 2, 0))
+    if stage.shape[1] == _GRID_PX:
+        return channels_last
+    return np.asarray(cv2.resize(channels_last, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

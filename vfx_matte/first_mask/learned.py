@@ -24,6 +24,7 @@ from vfx_matte.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 # Measured on the development sequences' first and middle frames (bench/first_mask.py):
 _BOX_GROWTH = (0.0, 0.4, 1.0)  # each crop is the box and this share of it; weights are cover × agreement to the power
 _BOX_SHARPNESS = 4
+_FINE_BOX_GROWTH = 0.4  # all three looked at finely gain 0.4 points and take half as long again
 _SCAN_SIDES = (1.0, 0.5)  # squares round a first click, in picture heights
 _CLOSER_GROWTH = (0.25, 0.7)
 _COLOR_WEIGHT = 0.25
@@ -66,10 +67,9 @@ class LearnedFirstMask(Maker):
     def _from_box(self, box: Box) -> State:
         """Crops of several sizes round the box, weighed by how far each fills the box and agrees with the others."""
         within = Crop.around(box, 0, width=self._width, height=self._height)
-        # the closest crop is the one that is enlarged most: half the network's resolution is enough there
         asked = (
             self._witnesses.ask(
-                Crop.around(box, growth, width=self._width, height=self._height), rough=growth == min(_BOX_GROWTH)
+                Crop.around(box, growth, width=self._width, height=self._height), rough=growth != _FINE_BOX_GROWTH
             )
             for growth in _BOX_GROWTH
         )
@@ -104,7 +104,7 @@ class LearnedFirstMask(Maker):
         if best is not None and best.score > 0:
             described = Crop.around(box_of(best.region), FEATURE_GROWTH, width=self._width, height=self._height)
             self._features(described)  # the one pass gives both, what it sees there and what corrections need
-            self._witnesses.add(heard, described)
+            self._witnesses.add(heard, described, rough=True)
             candidates = self._witnesses.candidates(heard, first.x, first.y)
         probability = self._witnesses.fuse(heard, candidates)
         return self._corrected(self._settled(self._colored(probability), heard, at=first, crop=described), first)
@@ -176,7 +176,7 @@ class LearnedFirstMask(Maker):
         area = np.count_nonzero(state.mask)
         heard = list(state.witnesses)
         if not heard:  # a mask that was there: the crop that corrections are computed in was looked at anyway
-            self._witnesses.add(heard, state.features)
+            self._witnesses.add(heard, state.features, rough=True)
         for witness in heard:
             place = witness.crop.slices
             if np.count_nonzero(state.mask[place]) < _SEEN_SHARE * area:

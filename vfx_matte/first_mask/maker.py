@@ -70,7 +70,6 @@ class Maker(abc.ABC):
         self._full = image
         self._image = shrunk(image, WORKING_PIXELS)
         self._height, self._width = self._image.shape[:2]
-        self._lab = cv2.cvtColor(self._image, cv2.COLOR_RGB2LAB).astype(np.float32)
         self._radius = mark_radius_px(self._image.shape)
         self._begun_states: dict[object, State] = {}
         self._feature_map: FeatureMap | None = None
@@ -98,7 +97,7 @@ class Maker(abc.ABC):
     def _features(self, crop: Crop) -> FeatureMap:
         """What places of a crop look like; the newest one is kept."""
         if self._feature_map is None or self._feature_map.crop != crop:
-            self._feature_map = FeatureMap(crop, self._described(crop), self._lab)
+            self._feature_map = FeatureMap(crop, self._described(crop), self._image)
         return self._feature_map
 
     @abc.abstractmethod

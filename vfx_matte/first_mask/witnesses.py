@@ -154,13 +154,13 @@ class Witnesses:
         return known
 
     def describe(self, crop: Crop) -> list[Features]:
-        """The network's features of a crop, four stages, finest first; asked once for each."""
+        """The network's features of a crop, three stages, finest first; asked once for each."""
         known = self._described.get(crop)
         if known is None:
             shown = np.ascontiguousarray(self._image[crop.slices])
             found, known = self._network.describe(shown, size=WITNESS_SIZE_PX)
-            self._asked[crop, WITNESS_SIZE_PX, False] = Witness.of(crop, found)
-            self._described.clear()  # 20 MB each, and only the newest is asked for again
+            self._asked[crop, WITNESS_SIZE_PX, True] = Witness.of(crop, found)
+            self._described.clear()  # 5 MB each, and only the newest is asked for again
             self._described[crop] = known
         return known
 
