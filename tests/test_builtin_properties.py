@@ -21,6 +21,7 @@ from vfx_matte.evaluate import iou
 from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.propagate import builtin, open_propagator
 from vfx_matte.propagate.driver import harden
+from vfx_matte.propagate.walk_state import ResumableWalk
 
 T = TypeVar("T")
 Picture = tuple[Image, Mask]
@@ -205,3 +206,23 @@ def test_any_frame_and_any_object_give_probabilities(data: st.DataObject) -> Non
         assert (result.shape, result.dtype) == ((3, *shape), np.float32)
         assert result.min() >= 0
         np.testing.assert_allclose(result.sum(axis=0), 1, atol=1e-5)
+
+
+def test_what_was_seen_once_is_forgotten_and_does_not_fade_for_ever() -> None:
+    frames = [view(index) for index in range(3)]
+    propagator = open_propagator("builtin", num_objects=2)
+    assert isinstance(propagator, ResumableWalk)
+    propagator.remember(*frames[0])
+    propagator.step(*frames[0])
+    propagator.step(frames[1][0])
+    state = propagator.walk_state()
+    assert state is not None
+    # four hundred frames later at 0.8 each, all that was not seen again
+    faded = {name: state["walk"][name] * np.float32(0.8**400) for name in ("color_local", "texture_local")}
+    propagator.restore_walk({**state, "walk": {**state["walk"], **faded}})
+    propagator.step(frames[2][0])
+    after = propagator.walk_state()
+    assert after is not None
+    for name in faded:
+        counted = after["walk"][name]
+        assert counted[counted > 0].min() > 1e-8

@@ -97,3 +97,12 @@ def test_blur_spreads_to_neighbours() -> None:
     blurred = grid.blur(histograms, 1.0)[0, ..., 0]
     assert blurred[4, 4] == pytest.approx(1 / (2 * np.pi), rel=0.01)
     assert blurred[4, 5] / blurred[4, 4] == pytest.approx(np.exp(-0.5), rel=1e-3)
+
+
+def test_blur_leaves_no_number_that_a_processor_is_slow_with() -> None:
+    grid = Grid((320, 480), (40, 60))
+    histograms = np.zeros((1, 40, 60, 2), np.float32)
+    histograms[0, 20, 30] = 1
+    blurred = grid.blur(histograms, 1.5)
+    assert blurred[blurred > 0].min() > np.finfo(np.float32).tiny
+    assert blurred.sum() == pytest.approx(2, rel=1e-5)

@@ -17,7 +17,7 @@ from vfx_matte.propagate import builtin_cues as cues
 from vfx_matte.propagate.builtin_cues import Plate, Pose
 from vfx_matte.propagate.builtin_learner import Lesson, lesson
 from vfx_matte.propagate.builtin_memory import Appearance, with_background
-from vfx_matte.propagate.builtin_words import Frame, Grid, count_locally, grids
+from vfx_matte.propagate.builtin_words import NOTHING, Frame, Grid, count_locally, grids
 from vfx_matte.propagate.walk_state import State
 
 _LOCAL_RATE, _RUNNING_RATE, _LESSON_RATE = 0.2, 0.05, 0.1
@@ -182,6 +182,8 @@ def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]
         (1 - _LOCAL_RATE) * old + _LOCAL_RATE * new
         for old, new in zip((walk.color_local, walk.texture_local), counts, strict=True)
     ]
+    for histograms in local:  # what was seen once fades by a share in every frame, and never quite to 0 by itself
+        histograms[histograms < NOTHING] = 0
     running = [
         (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
         for old, new in zip((walk.color_running, walk.texture_running), counts, strict=True)
