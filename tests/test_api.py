@@ -119,6 +119,30 @@ def test_marks_correct_a_mask_and_leave_other_objects(tmp_path: Path, monkeypatc
     np.testing.assert_array_equal(again, after)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fg": (40, 30)},
+        {"fg": [(40.5, 30)]},
+        {"fg": [(40,)]},
+        {"fg": [("a", "b")]},
+        {"box": (1, 2, 3)},
+        {"box": (0.5, 1, 20, 20)},
+        {"fg_strokes": [(1, 2), (3, 4)]},
+        {"fg": [(40, 30)], "object_id": "1"},
+        {"fg": [(40, 30)], "at": True},
+    ],
+    ids=str,
+)
+def test_marks_that_are_no_marks_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, _ = picture()
+    with pytest.raises(vfx_matte.VfxMatteError, match=next(reversed(given)) if "at" not in given else "True"):
+        vfx_matte.mask(folder, **given)
+    points = np.array([[40, 30]])
+    np.testing.assert_array_equal(vfx_matte.mask(folder, fg=points).mask, vfx_matte.mask(folder, fg=[(40, 30)]).mask)
+
+
 def test_marks_that_cannot_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder, _ = picture()

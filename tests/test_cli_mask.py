@@ -166,7 +166,7 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
         (("--fg", "3,3", "--at", "12"), "frame 12"),
         (("--fg", "3,3", "-o", "m.jpg"), "m.jpg"),
         (("--fg", "3,3", "-o", "m"), "'m'"),
-        (("--bg", "20,32", "--fg", "20,32", "--object", "3", "--from", "mask.png", "--bg-stroke", "0,0 95,63"), "object 3"),
+        (("--bg", "20,32", "--fg", "20,32", "--object", "3", "--from", "mask.png", "--bg-stroke", "0,0 95,63"), "marked both"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -295,6 +295,29 @@ def test_masks_of_other_frames_and_clips_are_not_replaced(here: CommandLine, tak
     ran = here("mask", "clip.mp4", "--at", "4", "--from", "m.png", "--fg", "30,20", "-o", "n.png")
     assert ran.notes == ["m.png is the mask of frame 3"]
     assert read_note(Path("n.png")) == {"clip": "clip", "frame": 4}
+
+
+def test_a_picture_of_the_users_own_is_not_replaced_but_can_be_corrected(here: CommandLine) -> None:
+    Image.fromarray(two_objects()).save("mine.png")
+    before = here.files()
+    ran = here.fails("mask", "clip.mp4", "--fg", "30,20", "-o", "mine.png", code=2)
+    assert "was not made by" in ran.error
+    assert "--from mine.png" in ran.hint
+    assert here.files() == before
+    here("mask", "clip.mp4", "--from", "mine.png", "--object", "1", "--bg", "22,32", "-o", "mine.png")
+    assert raw("mine.png")[32, 22] == 0
+
+
+def test_a_box_begins_an_object_anew_and_leaves_the_others(here: CommandLine) -> None:
+    Image.fromarray(two_objects()).save("two.png")
+    ran = here("mask", "clip.mp4", "--from", "two.png", "--object", "1", "--box", "30,8,30,30", "-o", "m.png")
+    assert any("made anew from the box" in line for line in ran.notes)
+    found, before = raw("m.png"), two_objects()
+    assert (found == 1).any()
+    outside = np.ones(found.shape, bool)
+    outside[8:38, 30:60] = False
+    assert not (found[outside] == 1).any()
+    np.testing.assert_array_equal(found == 2, before == 2)
 
 
 def test_masks_of_a_workspace_and_the_clip_are_not_replaced(project: CommandLine, painter: None) -> None:

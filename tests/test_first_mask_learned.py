@@ -16,8 +16,9 @@ from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Click, Marks, Stroke, open_first_mask
 from vfx_matte.first_mask.corrections import MARGIN, FeatureMap, corrected
 from vfx_matte.first_mask.learned import LearnedFirstMask
+from vfx_matte.first_mask.maker import State
 from vfx_matte.first_mask.upscale import shrunk, upscaled
-from vfx_matte.first_mask.witnesses import Crop
+from vfx_matte.first_mask.witnesses import Candidate, Crop, of_one_mind
 from vfx_matte.masks import overlap
 from vfx_matte.salient import NETWORK_FILE, SalientNetwork
 
@@ -236,6 +237,35 @@ def test_every_mark_has_its_way_however_many_there_are(marks: list[tuple[int, in
         assert mask[click.y, click.x] == click.is_object
 
 
+@given(
+    fg=st.lists(st.tuples(st.integers(0, 239), st.integers(0, 179)), min_size=1, max_size=4, unique=True),
+    near=st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=4, unique=True),
+    strokes=st.booleans(),
+)
+def test_marks_of_both_kinds_side_by_side_each_have_their_pixel(
+    fg: list[tuple[int, int]], near: list[tuple[int, int]], *, strokes: bool
+) -> None:
+    bg = {(min(max(fg[0][0] + x, 0), 239), min(max(fg[0][1] + y, 0), 179)) for x, y in near} - set(fg)
+    clicks = tuple(Click(*one) for one in fg) + tuple(Click(*one, is_object=False) for one in bg)
+    lines = (Stroke((fg[0], (120, 90)), is_object=False),) if strokes else ()
+    said = Marks(clicks=clicks, strokes=lines).said((180, 240))
+    assert all(said[y, x] == 1 for x, y in fg)
+    assert all(said[y, x] == -1 for x, y in bg)
+
+
+def test_an_object_mark_beside_a_background_mark_is_heard_at_every_size() -> None:
+    image, _ = scene((700, 400, 200), height=900, width=1400)  # worked on at half the size
+    for clicks in ((Click(700, 400), Click(704, 400, is_object=False)), (Click(704, 400, is_object=False), Click(700, 400))):
+        mask = maker(image).answer(Marks(clicks=clicks)).mask
+        assert (mask[400, 700], mask[400, 704]) == (1, 0)
+
+
+def test_a_point_is_not_both() -> None:
+    image, _ = scene((60, 60, 25))
+    with pytest.raises(UsageError, match="both"):
+        maker(image).answer(Marks(clicks=(Click(60, 60), Click(60, 60, is_object=False))))
+
+
 def test_a_correction_reaches_what_looks_alike_near_by_and_ends_at_an_edge() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     image[:, 50:] = 200
@@ -246,6 +276,50 @@ def test_a_correction_reaches_what_looks_alike_near_by_and_ends_at_an_edge() -> 
     assert found[50, 36] > 1.5
     assert found[50, 60] < 0
     assert found[5, 95] == pytest.approx(-3, abs=0.2)
+
+
+def test_a_background_mark_on_a_second_thing_takes_all_of_it_away_and_nothing_of_the_first() -> None:
+    image, (left, right) = scene((70, 90, 30), (160, 90, 34))
+    both = (left | right).astype(np.float32)
+    both[88:92, 115:128] = 1  # a scrap beside the second that nobody sees: it goes with it
+    mask = maker(image).answer(Marks(clicks=(Click(172, 100, is_object=False),)), both).mask > 0
+    assert not mask[:, 110:].any()
+    assert overlap(mask[:, :105], left[:, :105]) > 0.9
+
+
+def test_a_background_mark_takes_no_object_away_that_was_marked() -> None:
+    image, (disc,) = scene((120, 90, 40))
+    mask = maker(image).answer(Marks(clicks=(Click(120, 90), Click(140, 100, is_object=False)))).mask > 0
+    assert mask[90, 120]
+    assert not mask[100, 140]
+    assert np.count_nonzero(mask & disc) > 0.3 * np.count_nonzero(disc)
+
+
+def test_witnesses_that_mean_something_else_are_not_mixed_in() -> None:
+    dog, both = np.zeros((40, 60), bool), np.zeros((40, 60), bool)
+    dog[10:30, 30:50] = True
+    both[10:30, 5:50] = True
+    smaller = dog.copy()
+    smaller[10:14] = False
+    heard = [Candidate(both, 0.5), Candidate(dog, 0.4), None, Candidate(smaller, 0.35)]
+    assert of_one_mind(heard) == [None, heard[1], None, heard[3]]
+    assert of_one_mind([None, None]) == [None, None]
+
+
+def test_what_is_just_at_one_half_far_from_the_mask_gives_no_flecks_at_full_size() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1000, 1400, 3), np.uint8)
+    made = LearnedFirstMask(image, cast(SalientNetwork, Bright()))
+    mask = np.zeros(made._image.shape[:2], bool)
+    mask[100:200, 100:200] = True
+    half = np.zeros(mask.shape, np.float32)
+    state = State(half, half, mask, Crop(0, 0, 300, 300), 100.0)
+    found = upscaled(made._shown(state), made._image, made._full) > 0.5
+    scale = 1000 / mask.shape[0]
+    outside, inside = np.ones(found.shape, bool), np.zeros(found.shape, bool)
+    outside[int(90 * scale) : int(210 * scale), int(90 * scale) : int(210 * scale)] = False
+    inside[int(110 * scale) : int(190 * scale), int(110 * scale) : int(190 * scale)] = True
+    assert not (found & outside).any()
+    assert found[inside].all()
 
 
 def test_a_map_of_a_small_picture_takes_the_large_ones_edges() -> None:

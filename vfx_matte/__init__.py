@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from vfx_matte.api import FirstMaskResult as FirstMaskResult
     from vfx_matte.api import MaskedObject as MaskedObject
     from vfx_matte.api import SegmentResult as SegmentResult
+    from vfx_matte.api import VfxMatteError as VfxMatteError
     from vfx_matte.api import mask as mask
     from vfx_matte.api import segment as segment
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "FirstMaskResult", "MaskedObject", "SegmentResult", "mask", "segment"]
+__all__ = ["__version__", "FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
 
 
 def __getattr__(name: str) -> object:

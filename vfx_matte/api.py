@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.errors import MaskError
+from vfx_matte.errors import MaskError, UsageError, VfxMatteError
 from vfx_matte.mask_reading import MaskPicture
 from vfx_matte.pipeline.cuts import CutOptions
 from vfx_matte.pipeline.first_mask import Box, Click, FirstMaskResult, Marks, MaskedObject, MaskRequest, Stroke, first_mask
@@ -20,7 +21,7 @@ from vfx_matte.pipeline.report import Reporter, SilentReporter
 from vfx_matte.pipeline.segment import ReferenceFiles, SegmentResult, segment_clip
 from vfx_matte.timeline import parse_position
 
-__all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "mask", "segment"]
+__all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
 
 Painted = str | Path | npt.NDArray[Any]
 """A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the meaning of such a picture."""
@@ -63,15 +64,18 @@ def mask(
     request = MaskRequest(
         at=None if at is None else _position(at),
         marks=Marks(
-            box=box,
-            clicks=(*(Click(x, y) for x, y in fg), *(Click(x, y, is_object=False) for x, y in bg)),
+            box=None if box is None else cast(Box, _whole_numbers("box", box, "(x, y, width, height)", 4)),
+            clicks=(
+                *(Click(x, y) for x, y in _points("fg", fg)),
+                *(Click(x, y, is_object=False) for x, y in _points("bg", bg)),
+            ),
             strokes=(
-                *(Stroke(tuple(points)) for points in fg_strokes),
-                *(Stroke(tuple(points), is_object=False) for points in bg_strokes),
+                *(Stroke(_points("fg_strokes", points)) for points in _listed("fg_strokes", fg_strokes)),
+                *(Stroke(_points("bg_strokes", points), is_object=False) for points in _listed("bg_strokes", bg_strokes)),
             ),
         ),
         auto=auto,
-        object_id=object_id,
+        object_id=None if object_id is None else _whole_numbers("object_id", [object_id], "a number from 1 to 255", 1)[0],
         start=Path(start) if isinstance(start, str | Path) else None,
     )
     begun = None if start is None or isinstance(start, str | Path) else _picture(start, "the mask to start from")
@@ -85,6 +89,27 @@ def mask(
     for line in found.notices:
         told.notify(line)
     return found
+
+
+def _listed(name: str, given: object) -> Sequence[Any]:
+    """A list, tuple or array, as it is."""
+    if not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
+        raise UsageError(f"{name} is {given!r}", hint=f"give a list: {name}=[…]")
+    return cast(Sequence[Any], given)
+
+
+def _points(name: str, given: object) -> tuple[Point, ...]:
+    """Points (x, y) of a list."""
+    found = [_whole_numbers(name, point, "(x, y)", 2) for point in _listed(name, given)]
+    return tuple((x, y) for x, y in found)
+
+
+def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[int, ...]:
+    """So many whole numbers, NumPy's among them."""
+    numbers = given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else ()
+    if len(numbers) != count or not all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in numbers):
+        raise UsageError(f"{name} holds {given!r}, expected {meant} in whole numbers", hint="pixels count from the upper left")
+    return tuple(int(one) for one in numbers)
 
 
 def segment(
@@ -172,5 +197,11 @@ def _colors(map_color: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(f"{color}={object_id}" for color, object_id in map_color.items())
 
 
-def _position(position: int | str) -> int | Fraction:
-    return parse_position(position) if isinstance(position, str) else position
+def _position(position: object) -> int | Fraction:
+    if isinstance(position, str):
+        return parse_position(position)
+    if isinstance(position, Fraction):
+        return position
+    if isinstance(position, bool) or not isinstance(position, int | np.integer):
+        raise UsageError(f"frame {position!r} is no frame number", hint='give a whole number, or a time: "4.5s", "1:02.5"')
+    return int(position)

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
-from vfx_matte.first_mask.maker import FEATURE_GROWTH, LEAST_SCALE_PX, UNSURE, Maker, State
+from vfx_matte.first_mask.maker import FEATURE_GROWTH, LEAST_SCALE_PX, UNSURE, Maker, State, large_pieces
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.upscale import upscaled
-from vfx_matte.first_mask.witnesses import Crop, Region, Witness, Witnesses, box_of, piece_at
+from vfx_matte.first_mask.witnesses import Candidate, Crop, Region, Witness, Witnesses, box_of, of_one_mind, piece_at
 from vfx_matte.masks import Image, overlap
 from vfx_matte.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 
@@ -31,6 +31,8 @@ _COLOR_WEIGHT = 0.25
 _LEAST_SCORE = 0.15  # a part that a further click may add as a whole
 _LARGE_SCORE = 0.4  # … and one that more than doubles the mask: better one click more than a crowd taken along
 _PART_SIDE, _LEAST_PART_SIDE = 1.6, 0.25  # of the crop round it: in √area of the mask, in picture heights
+_LEAVING_SIDE = 1.6  # of the crop round a background mark: in √area of the mask
+_LEAVING_INSIDE, _MOST_LEAVING = 0.7, 0.8  # a thing leaves that lies in the mask by so much, and is not nearly all of it
 _SEEN_SHARE = 0.9  # a witness whose crop holds less of the mask is not asked about it
 _LEAST_SUBJECT = 0.002  # of the picture
 _LEAST_BESIDE = 0.05  # of the largest subject
@@ -106,7 +108,7 @@ class LearnedFirstMask(Maker):
             self._features(described)  # the one pass gives both, what it sees there and what corrections need
             self._witnesses.add(heard, described, rough=True)
             candidates = self._witnesses.candidates(heard, first.x, first.y)
-        probability = self._witnesses.fuse(heard, candidates)
+        probability = self._witnesses.fuse(heard, of_one_mind(candidates))
         return self._corrected(self._settled(self._colored(probability), heard, at=first, crop=described), first)
 
     def _closer(self, region: Region, whole: Witness) -> State:
@@ -143,6 +145,31 @@ class LearnedFirstMask(Maker):
             features=self._wide_enough(state.features, grown),
             scale_px=max(LEAST_SCALE_PX, math.sqrt(np.count_nonzero(odds > 0))),
         )
+
+    def _without_part(self, state: State, click: Click) -> State:
+        """A thing of its own at a background mark leaves the mask whole: the second person, not a patch of his shirt."""
+        heard = list(state.witnesses)
+        side = max(_LEAVING_SIDE * math.sqrt(np.count_nonzero(state.mask)), _LEAST_PART_SIDE * self._height)
+        crop = Crop.square(click.x, click.y, int(side), width=self._width, height=self._height)
+        self._witnesses.add(heard, crop, rough=True)
+        kept = [replace(mark, is_object=False) for mark in state.marks if mark.is_object]
+        first = max(_said(self._witnesses.candidates(heard, click.x, click.y, kept)), key=lambda one: one.score, default=None)
+        if first is None:
+            return state
+        closer = Crop.around(box_of(first.region), FEATURE_GROWTH, width=self._width, height=self._height)
+        self._witnesses.add(heard, closer, rough=True)
+        candidates = of_one_mind(self._witnesses.candidates(heard, click.x, click.y, kept))
+        if max((one.score for one in _said(candidates)), default=0.0) < _LARGE_SCORE:
+            return state
+        said = self._witnesses.fuse(heard, candidates)
+        thing = piece_at(said > 0.5, click.x, click.y)
+        leaving = np.count_nonzero(thing & state.mask)
+        is_apart = leaving >= _LEAVING_INSIDE * np.count_nonzero(thing)
+        is_a_part = leaving <= _MOST_LEAVING * np.count_nonzero(state.mask)
+        if not (is_apart and is_a_part) or any(thing[mark.y, mark.x] for mark in kept):
+            return state
+        odds = np.minimum(state.odds, np.where(thing, -log_odds(said), np.float32(MOST_ODDS)))
+        return replace(state, odds=odds, mask=_without_scraps(state.mask & ~thing, thing))
 
     def _colored(self, probability: Probability, within: Crop | None = None) -> LogOdds:
         """Log odds with the colours' word: what the object's colours are is learned from the mask itself."""
@@ -188,3 +215,16 @@ class LearnedFirstMask(Maker):
             return confidence, ""
         wish = "mark what is missing and what is too much"
         return confidence, wish if state.within is not None else f"{wish}, or draw a box around the whole object"
+
+
+def _said(candidates: Sequence[Candidate | None]) -> list[Candidate]:
+    """Those that there are."""
+    return [one for one in candidates if one is not None]
+
+
+def _without_scraps(mask: Region, thing: Region) -> Region:
+    """A mask that a thing has left, without the small pieces that it left at its edges."""
+    beside = cv2.dilate(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    scraps = mask & ~large_pieces(mask)
+    _, labels = cv2.connectedComponents(scraps.astype(np.uint8))
+    return mask & ~(scraps & np.isin(labels, np.unique(labels[scraps & beside])))

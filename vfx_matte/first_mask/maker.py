@@ -38,6 +38,8 @@ _STROKE_STEP_SHARE = 40  # along a stroke, a point every short side / this says 
 _MOST_STROKE_POINTS = 60
 _KEPT_SHARE = 0.05  # pieces without a mark are kept from this share of the mask on
 _JUST_IN, _JUST_OUT = np.float32(0.501), np.float32(0.499)
+_WELL_IN, _WELL_OUT = np.float32(0.75), np.float32(0.25)
+_RIM_PX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,10 @@ class Maker(abc.ABC):
 
     def _with_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
         """What an object mark outside the mask is on joins it, where that can be told."""
+        return state
+
+    def _without_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
+        """What a background mark inside the mask is on leaves it, where that can be told."""
         return state
 
     def _described(self, crop: Crop) -> Sequence[Features]:  # noqa: ARG002  for those that have a network
@@ -161,6 +167,8 @@ class Maker(abc.ABC):
         """The state after one more mark."""
         if click.is_object and not state.mask[click.y, click.x]:
             state = self._with_part(state, click)
+        elif not click.is_object and state.mask[click.y, click.x]:
+            state = self._without_part(state, click)
         return self._corrected(state, click)
 
     def _corrected(self, state: State, click: Click) -> State:
@@ -183,8 +191,8 @@ class Maker(abc.ABC):
         _, labels = cv2.connectedComponents(changed.astype(np.uint8))
         mask = state.mask.copy()
         mask[np.isin(labels, np.unique(labels[spot & changed]))] = click.is_object
-        for mark in marks:
-            mask[self._spot(mark)] = mark.is_object
+        marked = Marks(clicks=marks).said((self._height, self._width))
+        mask[marked > 0], mask[marked < 0] = True, False
         return replace(state, corrected=odds, mask=self._limited(mask, state.within), features=crop, marks=marks)
 
     def _settled(
@@ -244,9 +252,16 @@ class Maker(abc.ABC):
         return spot.astype(bool)
 
     def _shown(self, state: State) -> Probability:
-        """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of ½ where they are not."""
+        """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of ½ where they are not.
+
+        Away from the mask's edge they are moved well to its side: a picture's own edges, put back at full size, would turn
+        what is just at ½ into flecks.
+        """
         probability = probability_of(state.corrected)
-        return np.where(state.mask, np.maximum(probability, _JUST_IN), np.minimum(probability, _JUST_OUT))
+        inside, rim = state.mask.astype(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)
+        least = np.where(cv2.erode(inside, rim) > 0, _WELL_IN, _JUST_IN)
+        most = np.where(cv2.dilate(inside, rim) > 0, _JUST_OUT, _WELL_OUT)
+        return np.where(state.mask, np.maximum(probability, least), np.minimum(probability, most))
 
     def _clicks(self, marks: Marks) -> list[Click]:
         """Strokes as points along them, then clicks, at the working size."""
@@ -272,13 +287,9 @@ class Maker(abc.ABC):
             inside = probability[y : y + height, x : x + width].copy()
             probability[:] = 0
             probability[y : y + height, x : x + width] = inside
-        radius = mark_radius_px(probability.shape)
-        for stroke in marks.strokes:
-            corners = np.array(stroke.points, np.int32).reshape(-1, 1, 2)
-            value = 1.0 if stroke.is_object else 0.0
-            cv2.polylines(probability, [corners], isClosed=False, color=value, thickness=2 * radius + 1)
-        for click in marks.clicks:
-            cv2.circle(probability, (click.x, click.y), radius, 1.0 if click.is_object else 0.0, cv2.FILLED)
+        said = marks.said((probability.shape[0], probability.shape[1]))
+        probability[said > 0] = 1
+        probability[said < 0] = 0
 
 
 def _along(stroke: Stroke, step: float) -> list[Click]:

@@ -43,7 +43,8 @@ class WeightFreeFirstMask(Maker):
         return self._corrected(self._settled(self._believed(found), [], at=first), first)
 
     def _judged(self, state: State) -> tuple[float, str]:
-        advice = "colours alone made this mask: look at it, and mark what is missing and what is too much"
+        made = "a part is told from the rest by its colours alone" if self._is_part else "colours alone made this mask"
+        advice = f"{made}: look at it, and mark what is missing and what is too much"
         return (_CONFIDENCE if state.mask.any() else 0.0), advice
 
     def _believed(self, found: Probability) -> LogOdds:

@@ -33,6 +33,7 @@ _FREE_CONTACT = 0.05  # share of √area that may lie along a crop's edge at no 
 _CONTACT_COST = 4.0
 _LEAST_DOUBT = 0.02  # a click that contradicts a witness leaves it at least so much
 _TOUCH_PX = 9  # a region and its surroundings of half of this are taken into the fusion
+_SAME_THING = 0.5  # overlap of two candidates that mean the same
 _SHARPNESS = 3  # power of the scores in the fusion
 
 
@@ -237,6 +238,31 @@ class Witnesses:
         )
         touching = sum(np.count_nonzero(edge) for matters, edge in edges if matters)
         return touching / math.sqrt(np.count_nonzero(inside))
+
+
+def of_one_mind(candidates: Sequence[Candidate | None]) -> list[Candidate | None]:
+    """The candidates that mean the same thing, that for which most is said; None for the others.
+
+    Half of the witnesses may mean a dog and half the dog and its owner: between the two lies no mask that anybody wants.
+
+    Args:
+        candidates: what each witness takes for the object at a point.
+
+    Returns:
+        Those that overlap the best supported one by half, each at its place.
+    """
+    heard = [one for one in candidates if one is not None and one.score > 0]
+    if not heard:
+        return list(candidates)
+
+    def support(one: Candidate) -> float:
+        return sum(other.score * overlap(one.region, other.region) for other in heard)
+
+    best = max(heard, key=support)
+    return [
+        one if one is not None and one.score > 0 and overlap(one.region, best.region) >= _SAME_THING else None
+        for one in candidates
+    ]
 
 
 def piece_at(region: Region, x: int, y: int) -> Region:

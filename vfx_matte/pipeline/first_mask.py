@@ -157,10 +157,10 @@ class Marking:
     ) -> tuple[Mask, dict[int, Answer], list[str]]:
         """What a mask becomes by marks.
 
-        before: uint8 (H, W), ids; a mask of nothing begins anew. auto: begin with what stands out. name: of `before`, for
-        messages. Returns the mask that results, the answer for each object that was found, and lines for people.
-        Raises UsageError for marks that do not fit, or when it is not clear which object is meant; MaskError when nothing is
-        found.
+        before: uint8 (H, W), ids. A box, or a mask without the object, begins the object anew. auto: begin with what stands
+        out. name: of `before`, for messages. Returns the mask that results, the answer for each object that was found, and
+        lines for people. Raises UsageError for marks that do not fit, or when it is not clear which object is meant;
+        MaskError when nothing is found.
         """
         height, width = self.image.shape[:2]
         marks.require_inside(width=width, height=height)
@@ -169,8 +169,11 @@ class Marking:
             own = before == chosen
             part = is_part(before, chosen, marks)
             method = open_first_mask(self.image, network=None, is_part=True) if part else self.method
-            answer = method.answer(marks, own.astype(np.float32) if own.any() else None)
+            begins = marks.box is not None or not own.any()
+            answer = method.answer(marks, None if begins else own.astype(np.float32))
             mask, lines = _with_answer(before, answer, chosen, marks)
+            if marks.box is not None and own.any():
+                lines.append(f"object {chosen} is made anew from the box")
             return mask, {chosen: answer}, lines
         mask, answers = self._subjects(before, marks, object_id)
         points = Marks(None, marks.clicks, marks.strokes)
@@ -267,9 +270,9 @@ def save_first_mask(
     """Make a mask of one frame, or correct one, and save it with its preview.
 
     output: a PNG file; None is CLIP.mask.NUMBER.png in the working directory. A mask that is there is begun with when an
-    object is named (`request.object_id`), and replaced otherwise, but never where it is of another frame, of the workspace, or
-    the clip. A mask file that is corrected keeps its mode, palette and colours. workspace: where the clip's masks are;
-    weights: the file of XMem, for the next command.
+    object is named (`request.object_id`), and replaced otherwise, but never where it is of another frame, of the
+    workspace, the clip, or not made here. A mask file that is corrected keeps its mode, palette and colours. workspace:
+    where the clip's masks are; weights: the file of XMem, for the next command.
     The same request gives the same bytes.
     Raises UsageError (MaskError, WorkspaceError), MediaError or OutputError; nothing is written then.
     """
@@ -278,7 +281,7 @@ def save_first_mask(
     number = clip.info.timeline.number(0 if request.at is None else clip.frame_index(request.at))
     path = output or Path(mask_name(clip.path, number))
     note: Note = {"clip": clip_name(clip.path), "frame": number}
-    _require_place(clip, path, note)
+    _require_place(clip, path, note, is_corrected=_begins_with(request, path))
     shown = _preview_place(clip, path, reporter) if preview else None
     start = _start(clip, request, path, number=number, workspace=workspace, reporter=reporter)
     marking = open_marking(clip, request.at, model=model, fetch=fetch, reporter=reporter)
@@ -399,8 +402,15 @@ def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | Painted
     return mask if edited is None else edited
 
 
-def _require_place(clip: SourceClip, path: Path, note: Note) -> None:
-    """Raise UsageError when a mask would replace the clip, a mask of a workspace, or the mask of another frame."""
+def _begins_with(request: MaskRequest, path: Path) -> bool:
+    """Whether the mask that is there under the output's name is the one that is corrected."""
+    if request.start is not None:
+        return path.is_file() and request.start.resolve() == path.resolve()
+    return request.object_id is not None and not request.from_propagated
+
+
+def _require_place(clip: SourceClip, path: Path, note: Note, *, is_corrected: bool) -> None:
+    """Raise UsageError when a mask would replace the clip, a mask of a workspace or of another frame, or a user's file."""
     refuse_to_replace(clip.path, path, "the clip")
     for folder in path.resolve().parents:
         if folder.name.startswith("masks") and (folder.parent / "manifest.json").is_file():
@@ -415,9 +425,13 @@ def _require_place(clip: SourceClip, path: Path, note: Note) -> None:
         meant = _frame_in_name(clip, path)
         is_other = meant not in (None, note["frame"])
         what = f"the mask of frame {meant}, by its name"
-    if not is_other:
-        return
-    raise UsageError(f"output {str(path)!r} would replace {what}", hint="choose another name with -o, or delete it")
+    if is_other:
+        raise UsageError(f"output {str(path)!r} would replace {what}", hint="choose another name with -o, or delete it")
+    if not told and not is_corrected:
+        raise UsageError(
+            f"output {str(path)!r} is there and was not made by `vfx-matte mask`",
+            hint=f"choose another name with -o, or correct it: --from {path}",
+        )
 
 
 def _frame_in_name(clip: SourceClip, path: Path) -> int | None:

@@ -79,7 +79,8 @@ class PropagatorOptions:
             notify(reason)
             return replace(self, name=name, network=None)
         network, told = self._usable_network(notify, earlier)
-        notify(reason + told)
+        what, *why = reason.split("; ", 1)
+        notify("; ".join([what + told, *why]))
         return replace(self, name=name, network=network)
 
     def _usable_network(self, notify: Callable[[str], None], earlier: Manifest | None) -> tuple[Path | None, str]:
@@ -88,10 +89,10 @@ class PropagatorOptions:
         begun_with = earlier is not None and NETWORK_SETTING in earlier.settings
         if begun and not begun_with:
             there = self.network is not None and self.network.is_file()
-            return None, f"; without {TITLE}, as this work was begun without it" if there else ""
+            return None, f", without {TITLE}, as this work was begun" if there else ""
         if self.network is not None and self.network.is_file():
             if opened_network(self.network, notify) is not None:
-                return self.network, f", with {TITLE}; --no-network does without"
+                return self.network, f", with {TITLE} (--no-network does without)"
             return None, ""
         if begun_with:
             found = "it is switched off" if self.network is None else f"there is none in {self.network.parent}"

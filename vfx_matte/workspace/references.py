@@ -69,7 +69,7 @@ def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> Ma
 def open_mask(path: Path, *, shape: tuple[int, int] | None = None) -> tuple[Image.Image, MaskPicture]:
     """A mask as Pillow has it, turned as displayed, and as `load_mask_picture` gives it. Raises MaskError as that does."""
     if not path.exists():
-        raise MaskError(f"there is no mask {path}", hint="check the path; --mask takes FRAME=path")
+        raise MaskError(f"there is no mask {path}", hint="check the path")
     if path.is_dir():
         raise MaskError(f"mask {path} is a folder", hint="give a folder of masks with --masks")
     try:
