@@ -75,7 +75,7 @@ def test_it_helps_where_it_is_and_the_run_says_so(place: CommandLine) -> None:
     without = masks()
     MODEL.write_bytes(NETWORK)
     ran = place(*SEGMENT, "--fresh")
-    assert any("built-in propagator" in note and "with U²-Netp; --no-network does without" in note for note in ran.notes)
+    assert any("built-in propagator" in note and "with U²-Netp (--no-network does without)" in note for note in ran.notes)
     assert settings()["network"] == "u2netp.onnx"
     assert masks() != without
     ran = place(*SEGMENT, "--fresh", "--no-network")
@@ -123,7 +123,7 @@ def test_a_run_goes_on_in_the_way_that_it_was_begun(place: CommandLine) -> None:
     whole = stopped(place)
     MODEL.write_bytes(NETWORK)
     ran = place(*SEGMENT, "--resume")
-    assert any("without U²-Netp, as this work was begun without it" in note for note in ran.notes)
+    assert any("without U²-Netp, as this work was begun" in note for note in ran.notes)
     assert masks() == whole
     ran = place.run(*SEGMENT)
     assert ran.code == 2
