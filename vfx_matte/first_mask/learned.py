@@ -17,7 +17,7 @@ from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log
 from vfx_matte.first_mask.maker import FEATURE_GROWTH, LEAST_SCALE_PX, UNSURE, Maker, State, large_pieces
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.upscale import upscaled
-from vfx_matte.first_mask.witnesses import Candidate, Crop, Region, Witness, Witnesses, box_of, of_one_mind, piece_at
+from vfx_matte.first_mask.witnesses import Crop, Region, Witness, Witnesses, best_of, box_of, of_one_mind, piece_at
 from vfx_matte.masks import Image, overlap
 from vfx_matte.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 
@@ -102,7 +102,7 @@ class LearnedFirstMask(Maker):
         if not any(candidates):  # something else stands out: what stands out half as much, with the click, is the object then
             heard = [one.lifted(first.x, first.y) for one in heard]
             candidates = self._witnesses.candidates(heard, first.x, first.y)
-        best = max((one for one in candidates if one is not None), key=lambda one: one.score, default=None)
+        best = best_of(candidates)
         if best is not None and best.score > 0:
             described = Crop.around(box_of(best.region), FEATURE_GROWTH, width=self._width, height=self._height)
             self._features(described)  # the one pass gives both, what it sees there and what corrections need
@@ -131,13 +131,13 @@ class LearnedFirstMask(Maker):
         against = [mark for mark in state.marks if not mark.is_object]
         candidates = self._witnesses.candidates(heard, click.x, click.y, against)
         state = replace(state, witnesses=tuple(heard))
-        score = max((one.score for one in candidates if one is not None), default=0.0)
-        if score < _LEAST_SCORE:
+        best = best_of(candidates)
+        if best is None or best.score < _LEAST_SCORE:
             return state
         odds = np.maximum(state.odds, log_odds(self._witnesses.fuse(heard, candidates)))
         grown = piece_at(odds > 0, click.x, click.y) | state.mask
         before = np.count_nonzero(state.mask)
-        if score < _LARGE_SCORE and np.count_nonzero(grown) > 2 * before > 2 * _LEAST_SUBJECT * grown.size:
+        if best.score < _LARGE_SCORE and np.count_nonzero(grown) > 2 * before > 2 * _LEAST_SUBJECT * grown.size:
             return state
         return replace(
             state,
@@ -153,13 +153,14 @@ class LearnedFirstMask(Maker):
         crop = Crop.square(click.x, click.y, int(side), width=self._width, height=self._height)
         self._witnesses.add(heard, crop, rough=True)
         kept = [replace(mark, is_object=False) for mark in state.marks if mark.is_object]
-        first = max(_said(self._witnesses.candidates(heard, click.x, click.y, kept)), key=lambda one: one.score, default=None)
+        first = best_of(self._witnesses.candidates(heard, click.x, click.y, kept))
         if first is None:
             return state
         closer = Crop.around(box_of(first.region), FEATURE_GROWTH, width=self._width, height=self._height)
         self._witnesses.add(heard, closer, rough=True)
         candidates = of_one_mind(self._witnesses.candidates(heard, click.x, click.y, kept))
-        if max((one.score for one in _said(candidates)), default=0.0) < _LARGE_SCORE:
+        best = best_of(candidates)
+        if best is None or best.score < _LARGE_SCORE:
             return state
         said = self._witnesses.fuse(heard, candidates)
         thing = piece_at(said > 0.5, click.x, click.y)
@@ -215,11 +216,6 @@ class LearnedFirstMask(Maker):
             return confidence, ""
         wish = "mark what is missing and what is too much"
         return confidence, wish if state.within is not None else f"{wish}, or draw a box around the whole object"
-
-
-def _said(candidates: Sequence[Candidate | None]) -> list[Candidate]:
-    """Those that there are."""
-    return [one for one in candidates if one is not None]
 
 
 def _without_scraps(mask: Region, thing: Region) -> Region:

@@ -240,6 +240,11 @@ class Witnesses:
         return touching / math.sqrt(np.count_nonzero(inside))
 
 
+def best_of(candidates: Sequence[Candidate | None]) -> Candidate | None:
+    """The candidate with the highest score, the first of equals; None where there is none."""
+    return max((one for one in candidates if one is not None), key=lambda one: one.score, default=None)
+
+
 def of_one_mind(candidates: Sequence[Candidate | None]) -> list[Candidate | None]:
     """The candidates that mean the same thing, that for which most is said; None for the others.
 

@@ -169,10 +169,10 @@ class Marking:
             own = before == chosen
             part = is_part(before, chosen, marks)
             method = open_first_mask(self.image, network=None, is_part=True) if part else self.method
-            begins = marks.box is not None or not own.any()
-            answer = method.answer(marks, None if begins else own.astype(np.float32))
+            is_there, has_box = bool(own.any()), marks.box is not None
+            answer = method.answer(marks, own.astype(np.float32) if is_there and not has_box else None)
             mask, lines = _with_answer(before, answer, chosen, marks)
-            if marks.box is not None and own.any():
+            if is_there and has_box:
                 lines.append(f"object {chosen} is made anew from the box")
             return mask, {chosen: answer}, lines
         mask, answers = self._subjects(before, marks, object_id)
