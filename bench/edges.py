@@ -4,8 +4,8 @@
     python bench/edges.py --clip FILE=MASKS --methods median,guided --sheet docs/edges.jpg --part 590,60,220,220 --at 30
 
 MASKS is the folder of masks that `vfx-matte segment` leaves, with the number of an object behind a colon where not all are
-meant. The folder of --davis is laid out as DAVIS, and --propagated holds what `tools/bench_davis.py --save` leaves for it.
-Masks are as a propagator leaves them (clips, and DAVIS with --propagated), right, or made worse as in tools/bench_matte.py.
+meant. The folder of --davis is laid out as DAVIS, and --propagated holds what `bench/davis.py --save` leaves for it.
+Masks are as a propagator leaves them (clips, and DAVIS with --propagated), right, or made worse as in bench/matte.py.
 Measured are runs of --length consecutive frames, evenly spaced, and a table is printed with a line for each clip and method:
 
 pieces    loose pieces in a frame: parts where alpha is above 8/255 that are joined to no part of the mask worth the name
@@ -33,17 +33,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
-from bench_matte import MASKS, Shot, edge_method, known_methods, shown, subsampled
-
-from vfx_matte.composite import over_picture
+from bench.matte import MASKS, Shot, edge_method, known_methods, shown, subsampled
+from bench.scenes.edges import EdgeScene
+from vfx_matte.composite.mix import over_picture
+from vfx_matte.drawing.sheet import contact_sheet
 from vfx_matte.masks import Image, Mask
-from vfx_matte.media.read import open_clip
+from vfx_matte.matting.options import usual_window_px
+from vfx_matte.media.readers.video import open_clip
 from vfx_matte.picture import Picture
-from vfx_matte.refine.options import usual_window_px
-from vfx_matte.scene.edges import EdgeScene
-from vfx_matte.sheet import contact_sheet
 from vfx_matte.workspace import load_mask, save_picture
 
 Floats = npt.NDArray[np.float32]
@@ -219,7 +218,7 @@ def measured(runs: Iterator[list[Still]], methods: Sequence[str]) -> dict[str, S
 
 
 def alpha_by(name: str) -> Callable[[Still], Floats]:
-    """A method of tools/bench_matte.py by its name, as alpha in 0..1; a fresh one for every run."""
+    """A method of bench/matte.py by its name, as alpha in 0..1; a fresh one for every run."""
     method = edge_method(name + "+raw" if name != "truth" else name)
 
     def made(still: Still) -> Floats:
@@ -230,7 +229,7 @@ def alpha_by(name: str) -> Callable[[Still], Floats]:
 
 
 def shot_of(still: Still) -> Shot:
-    """A frame as tools/bench_matte.py wants it; there is no true alpha and no new background."""
+    """A frame as bench/matte.py wants it; there is no true alpha and no new background."""
     alpha = (still.mask if still.truth is None else still.truth).astype(np.float32)
     return Shot(still.picture, still.image, still.mask, alpha, still.picture, still.image)
 

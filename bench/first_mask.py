@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
-from vfx_matte.salient import SalientNetwork
 
 PLACES = {"first": 0.0, "quarter": 0.25, "middle": 0.5, "three-quarter": 0.75}
 SHOWN_CLICKS = (1, 2, 3, 5, 10, 20)

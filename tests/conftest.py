@@ -14,9 +14,9 @@ from typing import Any
 
 import hypothesis
 import pytest
-from clips import write_clip
-from command_line import cli, clip, project, take  # noqa: F401  fixtures
-from weights_server import direct, server, without_torch  # noqa: F401  fixtures
+from support.clips import write_clip
+from support.command_line import cli, clip, project, take  # noqa: F401  fixtures
+from support.weights_server import direct, server, without_torch  # noqa: F401  fixtures
 
 from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import DeviceError

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vfx_matte._version import __version__
+
 if TYPE_CHECKING:
     from vfx_matte.api import FirstMaskResult as FirstMaskResult
     from vfx_matte.api import MaskedObject as MaskedObject
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from vfx_matte.api import mask as mask
     from vfx_matte.api import segment as segment
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.errors import MaskError, UsageError, VfxMatteError
-from vfx_matte.mask_reading import MaskPicture
-from vfx_matte.pipeline.cuts import CutOptions
+from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.first_mask import Box, Click, FirstMaskResult, Marks, MaskedObject, MaskRequest, Stroke, first_mask
-from vfx_matte.pipeline.project import open_source
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.report import Reporter, SilentReporter
-from vfx_matte.pipeline.segment import ReferenceFiles, SegmentResult, segment_clip
+from vfx_matte.pipeline.segment.cuts import CutOptions
+from vfx_matte.pipeline.segment.run import ReferenceFiles, SegmentResult, segment_clip
+from vfx_matte.references.reading import MaskPicture
 from vfx_matte.timeline import parse_position
 
 __all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]

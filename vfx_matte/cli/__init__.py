@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import typer
 
 COMMAND_MODULES = (
-    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate", "mask", "commands", "weights",
+    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate", "mask", "probe", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 
@@ -24,7 +24,7 @@ def program() -> typer.Typer:
     from vfx_matte.cli.app import app
 
     for name in COMMAND_MODULES:
-        importlib.import_module(f"{__name__}.{name}")
+        importlib.import_module(f"{__name__}.commands.{name}")
     return app
 
 

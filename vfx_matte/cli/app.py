@@ -18,9 +18,10 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ArgumentInfo, OptionInfo
 
-from vfx_matte import __version__, config
+from vfx_matte._version import __version__
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.printable import printable, shortened
+from vfx_matte.settings import ini
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ class Session:
     interrupt_hint: what to say after Ctrl-C, set by commands whose work can be resumed.
     """
 
-    settings: config.Settings
+    settings: ini.Settings
     quiet: bool
     interrupt_hint: str = ""
     _said: set[str] = field(default_factory=set)
@@ -180,10 +181,10 @@ def open_session(
     ] = False,
 ) -> Session:
     """Read the settings; these options are part of every command."""
-    settings = config.load(config_file)
-    paths = config.with_overrides(settings.paths, workspace=workspace, source=source, model=model)
-    clip = config.with_overrides(settings.clip, ignore_alpha=ignore_alpha)
-    return Session(config.with_overrides(settings, paths=paths, clip=clip), quiet)
+    settings = ini.load(config_file)
+    paths = ini.with_overrides(settings.paths, workspace=workspace, source=source, model=model)
+    clip = ini.with_overrides(settings.clip, ignore_alpha=ignore_alpha)
+    return Session(ini.with_overrides(settings, paths=paths, clip=clip), quiet)
 
 
 def command(
@@ -248,7 +249,7 @@ def command(
 
 
 def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The parameter with its text read as `config.number` reads config.ini's; an empty one is refused."""
+    """The parameter with its text read as `ini.number` reads config.ini's; an empty one is refused."""
     annotation = parameter.annotation
     if get_origin(annotation) is not Annotated:
         return parameter
@@ -279,7 +280,7 @@ def _parsed(text: str, kind: type[int] | type[float] | type[Path] | type[str], w
         raise typer.BadParameter("it is empty; leave the option out for its usual value")
     if kind is int or kind is float:
         try:
-            return config.number(kind, text, within=within)
+            return ini.number(kind, text, within=within)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     return kind(text)

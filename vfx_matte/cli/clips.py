@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfx_matte import config
 from vfx_matte.cli.app import Session
 from vfx_matte.errors import UsageError
 from vfx_matte.printable import shortened
+from vfx_matte.settings import ini
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.project import SegmentedClip, SourceClip
+    from vfx_matte.pipeline.clip import SegmentedClip, SourceClip
 
 LOWEST_RATE, HIGHEST_RATE = Fraction(1, 1000), Fraction(1000)
 """Frames per second; a slip beyond them would make millions of frames."""
@@ -40,22 +40,20 @@ At = Annotated[
 
 def clip_path(session: Session, clip: Path | None) -> Path:
     """The clip that is meant: as typed, in the source folder, config.ini's, or the one segmented last."""
-    from vfx_matte.pipeline import project
+    from vfx_matte.pipeline.clip import find_clip
 
     settings = session.settings
-    return project.find_clip(
-        clip, source=settings.paths.source, workspace=settings.paths.workspace, default=settings.default_clip
-    )
+    return find_clip(clip, source=settings.paths.source, workspace=settings.paths.workspace, default=settings.default_clip)
 
 
 def opened_clip(session: Session, path: Path, *, fps: str | None = None, gaps: str | None = None) -> SourceClip:
     """Open a clip; fps is the rate of an image sequence, as typed, gaps what stands for its missing numbers."""
-    from vfx_matte.pipeline import project
+    from vfx_matte.pipeline.clip import open_source
 
     rate = None if fps is None else rate_of(fps)
     settings = session.settings
-    chosen = config.with_overrides(settings.segment, gaps=gaps)
-    return project.open_source(
+    chosen = ini.with_overrides(settings.segment, gaps=gaps)
+    return open_source(
         path,
         fps=rate,
         usual_fps=rate_of(settings.segment.fps),
@@ -67,12 +65,10 @@ def opened_clip(session: Session, path: Path, *, fps: str | None = None, gaps: s
 
 def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
     """Open the clip that is meant together with its masks."""
-    from vfx_matte.pipeline import project
+    from vfx_matte.pipeline.clip import open_segmented
 
     path, settings = clip_path(session, clip), session.settings
-    return project.open_segmented(
-        path, workspace=settings.paths.workspace, ignore_alpha=settings.clip.ignore_alpha, reporter=session
-    )
+    return open_segmented(path, workspace=settings.paths.workspace, ignore_alpha=settings.clip.ignore_alpha, reporter=session)
 
 
 def rate_of(text: str) -> Fraction:

@@ -12,7 +12,7 @@ from vfx_matte.cli.app import Session
 from vfx_matte.errors import UsageError
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.part import Selection
+    from vfx_matte.pipeline.render.part import Selection
 
 PART = "Part of the clip"
 Position = int | Fraction | None
@@ -29,7 +29,7 @@ class PartChoice:
     @property
     def selection(self) -> Selection:
         """The same for the pipeline."""
-        from vfx_matte.pipeline.part import Selection
+        from vfx_matte.pipeline.render.part import Selection
 
         return Selection(frame=self.frame, start=self.start, stop=self.stop)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Point, Probability, Stroke
 from vfx_matte.masks import Image
-from vfx_matte.salient import SalientNetwork
 
 __all__ = ["Answer", "Box", "Click", "FirstMask", "Marks", "Point", "Probability", "Stroke", "open_first_mask"]
 

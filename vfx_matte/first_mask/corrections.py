@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.detect.salient import Features
 from vfx_matte.first_mask.marks import Click
 from vfx_matte.first_mask.witnesses import Crop
 from vfx_matte.masks import Image
-from vfx_matte.salient import Features
 
 LogOdds = npt.NDArray[np.float32]
 """float32 (H, W): log(p / (1 − p)); above 0 is the object."""

@@ -13,13 +13,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from vfx_matte.detect.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
 from vfx_matte.first_mask.maker import FEATURE_GROWTH, LEAST_SCALE_PX, UNSURE, Maker, State, large_pieces
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
 from vfx_matte.first_mask.upscale import upscaled
 from vfx_matte.first_mask.witnesses import Crop, Region, Witness, Witnesses, best_of, box_of, of_one_mind, piece_at
 from vfx_matte.masks import Image, overlap
-from vfx_matte.salient import TRAINED_SIZE_PX, Features, SalientNetwork
 
 # Measured on the development sequences' first and middle frames (bench/first_mask.py):
 _BOX_GROWTH = (0.0, 0.4, 1.0)  # each crop is the box and this share of it; weights are cover × agreement to the power

@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from vfx_matte.detect.salient import Features
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask.corrections import FeatureMap, LogOdds, corrected, log_odds, probability_of
 from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Probability, Stroke, mark_radius_px
 from vfx_matte.first_mask.upscale import shrunk, upscaled
 from vfx_matte.first_mask.witnesses import Crop, Region, Witness, box_of, piece_at
 from vfx_matte.masks import Image
-from vfx_matte.salient import Features
 
 WORKING_PIXELS = 420_000
 """The picture is looked at with at most so many, 854×480; marks and edges are put right at its own size afterwards."""

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.detect.salient import Features, SalientNetwork, stretched
 from vfx_matte.first_mask.marks import Box, Click, Probability
 from vfx_matte.masks import Image, overlap
-from vfx_matte.salient import Features, SalientNetwork, stretched
 
 Region = npt.NDArray[np.bool_]
 """bool (H, W)."""

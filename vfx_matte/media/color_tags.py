@@ -1,6 +1,6 @@
 """Which colour tags a kind of file can hold, and which say the same. A tag that a file cannot hold is no difference.
 
-Found by writing every tag with every encoder of `formats` and reading it again (tests/test_media_color_tags.py does).
+Found by writing every tag with every encoder of `formats` and reading it again (tests/media/test_media_color_tags.py does).
 """
 
 from __future__ import annotations

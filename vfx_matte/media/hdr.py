@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from vfx_matte.media.side_data import side_data_of
+from vfx_matte.media.readers.side_data import side_data_of
 
 _CHROMATICITY = 50000
 _LUMINANCE = 10000

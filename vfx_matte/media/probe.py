@@ -18,14 +18,14 @@ import av
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
-from vfx_matte.media.channels import layout_name
-from vfx_matte.media.demuxers import open_input
-from vfx_matte.media.fields import LOOKED_AT, needs_a_look, settled_field_order
-from vfx_matte.media.film import decoder_of, film_of
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
 from vfx_matte.media.pixels import Orientation, carries_alpha, layout_of, picture_format, tags_of, turned
-from vfx_matte.media.sequence_files import SequenceFiles
-from vfx_matte.media.side_data import side_data_of
+from vfx_matte.media.readers.demuxers import open_input
+from vfx_matte.media.readers.fields import LOOKED_AT, needs_a_look, settled_field_order
+from vfx_matte.media.readers.film import decoder_of, film_of
+from vfx_matte.media.readers.side_data import side_data_of
+from vfx_matte.media.sequence import SequenceFiles
+from vfx_matte.media.sound.channels import layout_name
 from vfx_matte.media.stated import Chapter, chapters_of, other_streams, settled_timecode, stated_timecode
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair

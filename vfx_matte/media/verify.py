@@ -15,18 +15,18 @@ from typing import Any
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.color_tags import tag_differs, writable_tags
-from vfx_matte.media.demuxers import open_input
 from vfx_matte.media.formats import CONTAINERS
-from vfx_matte.media.left_out import left_out_of
-from vfx_matte.media.numbered_files import NumberedFiles, names_in
-from vfx_matte.media.part import part_noted_in, part_of
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, probe
-from vfx_matte.media.read import open_clip
-from vfx_matte.media.sequence_files import is_sequence
-from vfx_matte.media.sound import SoundTrack, trimmed
-from vfx_matte.media.soundcut import UNCUT, SoundCut
-from vfx_matte.media.stills import written_stills
+from vfx_matte.media.readers.demuxers import open_input
+from vfx_matte.media.readers.part import part_noted_in, part_of
+from vfx_matte.media.readers.stills import written_stills
+from vfx_matte.media.readers.video import open_clip
+from vfx_matte.media.sequence import is_sequence
+from vfx_matte.media.sound.cut import UNCUT, SoundCut
+from vfx_matte.media.sound.tracks import SoundTrack, trimmed
+from vfx_matte.media.writers.left_out import left_out_of
+from vfx_matte.media.writers.numbered_files import NumberedFiles, names_in
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
 MILLISECOND = Fraction(1, 1000)

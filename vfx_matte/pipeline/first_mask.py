@@ -13,30 +13,30 @@ from typing import Final
 
 import numpy as np
 
+from vfx_matte.detect.salient import SalientNetwork
+from vfx_matte.drawing.sheet import tinted, with_marks
 from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError, WorkspaceError
 from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
-from vfx_matte.mask_reading import MaskPicture, understand_references
 from vfx_matte.masks import Image, Mask, Palette, object_ids
-from vfx_matte.media.read import Frame
+from vfx_matte.media.readers.video import Frame
+from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_to_replace
 from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
-from vfx_matte.pipeline.project import SourceClip, open_segmented, refuse_to_replace
-from vfx_matte.pipeline.report import Reporter, SilentReporter
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.salient_network import opened_network, salient_network
-from vfx_matte.salient import SalientNetwork
-from vfx_matte.sheet import tinted, with_marks
-from vfx_matte.workspace import (
+from vfx_matte.references.files import preview_path
+from vfx_matte.references.painting import (
     Note,
     PaintedMask,
-    clip_name,
     load_painted,
-    preview_path,
     read_note,
     repainted,
     save_noted_mask,
     save_noted_picture,
 )
+from vfx_matte.references.reading import MaskPicture, understand_references
+from vfx_matte.workspace import clip_name
 
 __all__ = [
     "PROPAGATED",

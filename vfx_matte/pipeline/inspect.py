@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
-from vfx_matte.media.changes import suspected_changes
-from vfx_matte.media.layers import is_layers, part_noted_in_layers, verify_layers
-from vfx_matte.media.numbered_files import EXR, is_numbered, names_in
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.read import Frame, describe_rate, open_clip
-from vfx_matte.media.stills import part_noted_on
+from vfx_matte.media.readers.changes import suspected_changes
+from vfx_matte.media.readers.stills import part_noted_on
+from vfx_matte.media.readers.video import Frame, describe_rate, open_clip
 from vfx_matte.media.verify import Check, VerifyReport, noted_part, verify_clip, verify_stills
+from vfx_matte.media.writers.exr import is_layers, part_noted_in_layers, verify_layers
+from vfx_matte.media.writers.numbered_files import EXR, is_numbered, names_in
 from vfx_matte.numbering import ranges_text
-from vfx_matte.pipeline.project import SourceClip, refuse_to_replace
-from vfx_matte.pipeline.report import Reporter
+from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
+from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.printable import json_text
 from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_picture
 

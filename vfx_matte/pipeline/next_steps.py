@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from vfx_matte import __version__
-from vfx_matte.flat_colors import SAME
+from vfx_matte._version import __version__
 from vfx_matte.masks import Palette, object_ids
-from vfx_matte.media.sequence_files import is_sequence
-from vfx_matte.pipeline.project import GAPS_SETTING, SegmentedClip
+from vfx_matte.media.sequence import is_sequence
+from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip
 from vfx_matte.pipeline.propagator import repeated_settings
 from vfx_matte.printable import shell_command
+from vfx_matte.references.files import parse_color_argument
+from vfx_matte.references.flat_colors import SAME
 from vfx_matte.timeline import Timeline
-from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name, parse_color_argument
+from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name
 
 MOST_NAMED_CUTS = 30
 """So many cuts fit into a command; more of them are looked for again."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.pipeline.salient_network import FETCH_COMMAND, TITLE, opened_network
 from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
-from vfx_matte.propagate.xmem_options import XMemMemory
-from vfx_matte.salient import SalientNetwork
+from vfx_matte.propagate.xmem.options import XMemMemory
 from vfx_matte.workspace import Manifest
 
 MEMORIES = ("permanent", "xmem")

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vfx_matte.choices import unknown_choice
+from vfx_matte.detect.salient import NETWORK_FILE, SalientNetwork
 from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
-from vfx_matte.pipeline.report import Reporter, SilentReporter
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, require_known_checksum
 from vfx_matte.printable import shell_command
-from vfx_matte.salient import NETWORK_FILE, SalientNetwork
 
 FETCH_VARIABLE = "VFX_MATTE_FETCH"
 """The environment variable that switches fetching off: auto or never."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from vfx_matte.choices import unknown_choice
+from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import OutputError, PropagatorError, UsageError, WeightsError
-from vfx_matte.pipeline.report import Reporter
+from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.printable import json_text
-from vfx_matte.salient import SalientNetwork
 from vfx_matte.weights import (
     PART_SUFFIX,
     TABLE_NAME,
@@ -317,7 +317,7 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
     if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
         return SalientNetwork(path).description
     try:
-        from vfx_matte.propagate.xmem_weights import describe_weights
+        from vfx_matte.propagate.xmem.weights import describe_weights
     except ImportError:
         return check_container(path, about_megabytes=about_megabytes)
     try:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # opening the room loads nothing else of it
     from vfx_matte.propagate.confidence import Agreement
 
 _IMPLEMENTATIONS = {
-    "builtin": ("vfx_matte.propagate.builtin", "BuiltinPropagator"),
-    "xmem": ("vfx_matte.propagate.xmem", "XMemPropagator"),
+    "builtin": ("vfx_matte.propagate.builtin.propagator", "BuiltinPropagator"),
+    "xmem": ("vfx_matte.propagate.xmem.propagator", "XMemPropagator"),
     "fake": ("vfx_matte.propagate.fake", "FakePropagator"),
 }
 """Name → module and class. Modules are imported when they are opened; "fake" is for tests."""

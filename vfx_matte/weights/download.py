@@ -17,9 +17,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vfx_matte import __version__
+from vfx_matte._version import __version__
 from vfx_matte.errors import UsageError, WeightsError
-from vfx_matte.inputs import read_small_file
+from vfx_matte.files.inputs import read_small_file
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from vfx_matte.errors import WeightsError
-from vfx_matte.inputs import other_than_file
+from vfx_matte.files.inputs import other_than_file
 
 _TOLERANCE = 0.1
 """How far a size may be from the rounded one of the table."""

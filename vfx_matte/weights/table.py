@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import ConfigError
-from vfx_matte.inputs import read_small_file
+from vfx_matte.files.inputs import read_small_file
 from vfx_matte.printable import shortened
 
 TABLE_NAME = "weights.toml"

@@ -15,22 +15,6 @@ from vfx_matte.workspace.manifest import (
     SourceStamp,
     to_ranges,
 )
-from vfx_matte.workspace.mask_editing import (
-    Note,
-    PaintedMask,
-    load_painted,
-    read_note,
-    repainted,
-    save_noted_mask,
-    save_noted_picture,
-)
-from vfx_matte.workspace.references import (
-    collect_references,
-    load_mask_picture,
-    parse_color_argument,
-    parse_mask_argument,
-    preview_path,
-)
 from vfx_matte.workspace.run import SegmentRun
 
 __all__ = [
@@ -48,18 +32,6 @@ __all__ = [
     "Scalar",
     "Ranges",
     "to_ranges",
-    "load_mask_picture",
-    "PaintedMask",
-    "load_painted",
-    "repainted",
-    "Note",
-    "read_note",
-    "save_noted_mask",
-    "save_noted_picture",
-    "preview_path",
-    "collect_references",
-    "parse_color_argument",
-    "parse_mask_argument",
     "save_mask",
     "load_mask",
     "Soft",

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vfx_matte import __version__
+from vfx_matte._version import __version__
 from vfx_matte.errors import WorkspaceError
-from vfx_matte.inputs import read_small_file
+from vfx_matte.files.inputs import read_small_file
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import shortened, without_unprintable

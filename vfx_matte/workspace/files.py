@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vfx_matte.atomic import atomic_path
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
-from vfx_matte.inputs import other_than_file
+from vfx_matte.files.atomic import atomic_path
+from vfx_matte.files.inputs import other_than_file
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vfx_matte.atomic import output_error, try_lock
 from vfx_matte.errors import WorkspaceError
+from vfx_matte.files.atomic import output_error, try_lock
 
 
 class WriterLock:

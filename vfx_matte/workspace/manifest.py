@@ -12,10 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
-from vfx_matte import __version__
+from vfx_matte._version import __version__
 from vfx_matte.errors import MaskError, MediaError, WorkspaceError
-from vfx_matte.fingerprint import fingerprint
-from vfx_matte.inputs import read_small_file
+from vfx_matte.files.fingerprint import fingerprint
+from vfx_matte.files.inputs import read_small_file
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import json_text, shortened

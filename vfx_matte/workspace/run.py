@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from vfx_matte.atomic import AtomicPlace, output_error, sweep
 from vfx_matte.errors import OutputError
+from vfx_matte.files.atomic import AtomicPlace, output_error, sweep
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.workspace.files import Soft, save_mask, save_soft, write_text
 from vfx_matte.workspace.manifest import UNKNOWN, Manifest, Ranges, save_manifest, to_ranges

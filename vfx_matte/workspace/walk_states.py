@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.atomic import atomic_path
+from vfx_matte.files.atomic import atomic_path
 
 STATE_VERSION = 1
 MOST_STATE_BYTES = 4 * 2**30

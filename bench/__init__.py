@@ -1,0 +1,1 @@
+"""Benchmarks, fits and pictures for the docs. Not part of the shipped package."""

@@ -1,0 +1,1 @@
+"""Scenes whose alpha is known exactly, for benchmarks of edges."""

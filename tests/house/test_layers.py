@@ -1,0 +1,172 @@
+"""The floors of the house and the table "room | may touch | must never know", checked on every import in vfx_matte.
+
+A new room is one line in ROOMS; a new dependency is one word there.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "vfx_matte"
+NOUNS = "errors printable choices timeline timecode numbering backend masks picture"
+
+
+@dataclass(frozen=True)
+class Room:
+    """One line of the table.
+
+    below: rooms (or single names of them, as in "masks.Image") that may be imported; "*" is every room on a lower floor.
+    foreign: packages from outside that may be imported; the standard library always may.
+    """
+
+    floor: int
+    below: str = ""
+    foreign: str = ""
+
+
+# The first pattern that fits a module is its room. Nouns (floor 1) may import nouns that stand before them here.
+ROOMS = {
+    "_version": Room(0),
+    "errors": Room(0),
+    "printable": Room(0),
+    "files": Room(1, "errors"),
+    "choices": Room(1, "errors"),
+    "blas_threads": Room(1, "", "numpy"),
+    "timeline": Room(1, "errors"),
+    "numbering": Room(1, "errors"),
+    "timecode": Room(1, "errors"),
+    "backend": Room(1, "errors choices", "numpy cv2 cupy cupyx"),
+    "masks": Room(1, "errors backend", "numpy cv2"),
+    "picture": Room(1, "errors backend", "numpy"),
+    "detect": Room(1, "errors masks", "numpy cv2"),
+    "media": Room(
+        2,
+        "errors printable choices files timeline timecode numbering backend picture masks.Image masks.RGB",
+        "numpy av ffmpeg OpenEXR",
+    ),
+    "references": Room(2, "errors printable files numbering backend masks", "numpy cv2 PIL"),
+    "first_mask": Room(2, "errors choices backend masks detect", "numpy cv2"),
+    "propagate.xmem": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
+    "propagate": Room(2, "errors choices backend masks detect", "numpy cv2"),
+    "matting.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
+    "matting.vitmatte": Room(2, "errors printable backend masks", "numpy torch transformers"),
+    "matting": Room(2, "errors backend masks picture", "numpy cv2"),
+    "composite": Room(2, "errors choices backend masks picture", "numpy cv2"),
+    "workspace": Room(2, "_version errors printable files timeline numbering backend masks", "numpy PIL"),
+    "measure": Room(2, "errors backend masks", "numpy cv2"),
+    "drawing": Room(2, "errors printable backend masks", "numpy PIL"),
+    "shots": Room(2, "errors masks", "numpy cv2 scenedetect"),
+    "scene": Room(2, "errors timeline masks", "numpy cv2"),
+    "weights": Room(2, "_version errors files printable", "httpx tomlkit"),
+    "programs.deliveries": Room(3, "choices media.formats"),
+    "programs": Room(3, "errors printable choices timecode picture", "opentimelineio"),
+    "settings.ini": Room(4, "errors printable files choices"),  # only doors read config.ini
+    "settings": Room(3, "errors printable files choices"),
+    "pipeline": Room(4, "*", "numpy"),
+    "cli": Room(5, f"_version {NOUNS} pipeline settings", "typer rich click"),
+    "api": Room(5, f"{NOUNS} references.reading pipeline", "numpy"),
+    "__main__": Room(6, "cli"),
+    "__init__": Room(6, "_version api"),
+}
+FLOORS = {pattern.split(".")[0]: room.floor for pattern, room in ROOMS.items()}
+
+
+def room_of(module: str) -> Room | None:
+    """The room of a module such as "media.probe", or None."""
+    return next((room for pattern, room in ROOMS.items() if fnmatch(module, pattern) or fnmatch(module, f"{pattern}.*")), None)
+
+
+def floor_of(name: str) -> int:
+    """The floor of what is imported, "media.probe.ClipInfo"; above all floors when it is in no room."""
+    room = room_of(name)
+    return room.floor if room else 99
+
+
+def imports(source: str, module: str) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import, wherever it stands; relative ones resolved, `from a import b` as a.b."""
+    package = ["vfx_matte", *module.split(".")][:-1]  # "media.__init__" and "media.probe" both live in vfx_matte.media
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            yield from ((node.lineno, ".".join([*base, *filter(None, [node.module]), alias.name])) for alias in node.names)
+
+
+def violations(source: str, module: str) -> list[str]:
+    """One line for each forbidden import in the source of a module such as "media.probe" or "media.__init__"."""
+    file = f"vfx_matte/{module.replace('.', '/')}.py"
+    room = room_of(module)
+    if room is None:
+        return [f"{file}:1: is in no room; give it a line in ROOMS"]
+    home, found = module.partition(".")[0], []
+    for line, name in imports(source, module):
+        top, _, inside = name.partition(".")
+        target = inside.split(".")[0]
+        if top != "vfx_matte":
+            allowed = top in sys.stdlib_module_names or top in room.foreign.split()
+        elif target == home:
+            allowed = True
+        elif room.below == "*":
+            allowed = floor_of(inside) < room.floor
+        else:
+            allowed = any(inside == entry or inside.startswith(f"{entry}.") for entry in room.below.split())
+        if not allowed:
+            found.append(f"{file}:{line}: must not import {name}")
+    return found
+
+
+def modules() -> list[str]:
+    return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_down_and_stay_in_their_room(module: str) -> None:
+    path = PACKAGE / f"{module.replace('.', '/')}.py"
+    assert violations(path.read_text(encoding="utf-8"), module) == []
+
+
+def test_the_table_itself_goes_down_and_has_no_circle() -> None:
+    order = list(FLOORS)
+    for pattern, room in ROOMS.items():
+        name = pattern.split(".")[0]
+        for entry in room.below.replace("*", "").split():
+            target = entry.split(".")[0]
+            noun_before = room.floor == FLOORS[target] == 1 and order.index(target) < order.index(name)
+            assert FLOORS[target] < room.floor or noun_before, f"{pattern} may not be allowed {entry}"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "forbidden"),
+    [
+        ("timeline", "from vfx_matte import masks", "vfx_matte.masks"),  # a noun below another
+        ("composite", "from vfx_matte.matting import grow", "vfx_matte.matting.grow"),  # strangers on one floor
+        ("media.probe", "from ..propagate import Propagator", "vfx_matte.propagate.Propagator"),  # relative
+        ("media.__init__", "from ..workspace import Workspace", "vfx_matte.workspace.Workspace"),
+        ("media.read", "from vfx_matte.masks import Matte", "vfx_matte.masks.Matte"),  # only Image
+        ("matting", "def f() -> None:\n    import cupy", "cupy"),  # lazy imports count
+        ("propagate.builtin.walk", "import torch.nn", "torch.nn"),
+        ("pipeline.render.key", "import vfx_matte.settings.ini", "vfx_matte.settings.ini"),
+        ("pipeline.render", "from vfx_matte.cli import main", "vfx_matte.cli.main"),
+        ("settings.ini", "from vfx_matte.pipeline import segment", "vfx_matte.pipeline.segment"),
+        ("cli.render", "from vfx_matte.media.readers.video import Reader", "vfx_matte.media.readers.video.Reader"),
+        ("cli.render", "import numpy as np", "numpy"),
+        ("masks", "if True:\n    from PIL import Image", "PIL.Image"),
+    ],
+)
+def test_the_checker_catches(module: str, source: str, forbidden: str) -> None:
+    line = source.count("\n") + 1
+    assert violations(source, module) == [f"vfx_matte/{module.replace('.', '/')}.py:{line}: must not import {forbidden}"]
+
+
+def test_the_checker_lets_good_imports_pass() -> None:
+    assert violations("import torch\nfrom vfx_matte.masks import Mask\nfrom . import builtin", "propagate.xmem.network") == []
+    assert violations("from vfx_matte._version import __version__\nimport json\nimport vfx_matte.pipeline", "cli.main") == []
+    assert violations("", "helpers") == ["vfx_matte/helpers.py:1: is in no room; give it a line in ROOMS"]

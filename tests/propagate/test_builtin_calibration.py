@@ -1,0 +1,144 @@
+"""How far the network is believed in a clip: as far as it helps on the references, and not beyond."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from vfx_matte.masks import Image, Mask
+from vfx_matte.propagate import SelectiveMemory, open_propagator
+from vfx_matte.propagate.builtin import saliency
+from vfx_matte.propagate.builtin.appearance import Reference
+from vfx_matte.propagate.builtin.calibration import believed
+from vfx_matte.propagate.builtin.codebook import Look
+
+SHAPE = (144, 192)
+Layer = npt.NDArray[np.float32]
+
+
+def frame(index: int, *, colorful: bool) -> tuple[Image, Layer]:
+    """A square that goes right, in a colour of its own or in those of the ground; its soft mask, float32 (144, 192)."""
+    random = np.random.default_rng(index)
+    image = cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 1)).astype(np.uint8), (0, 0), 2)[..., None].repeat(3, axis=2)
+    layer = np.zeros(SHAPE, np.float32)
+    layer[50:95, 60 + 4 * index : 110 + 4 * index] = 1
+    if colorful:
+        image[layer > 0] = (200, 50, 40)
+    return image, layer
+
+
+def reference(index: int, *, colorful: bool) -> Reference:
+    image, layer = frame(index, colorful=colorful)
+    return Reference(Look(image), layer[None], (1,))
+
+
+def word(layer: Layer) -> Layer:
+    return (2 * layer - 1) * np.float32(2.9)
+
+
+def share(*, colorful: bool, right: bool) -> float:
+    """What is believed after two references, of a network that sees the object, or what lies beside it, too."""
+    references = [reference(index, colorful=colorful) for index in (0, 3)]
+    views = []
+    for one in references:
+        seen = one.objects[0].copy()
+        if not right:
+            seen[:, 20:] = np.maximum(seen[:, 20:], seen[:, :-20])
+        views.append(word(seen))
+    return believed(list(zip(references, views, strict=True)), 0)
+
+
+def test_it_is_believed_where_it_sees_what_colours_confuse_and_not_where_they_know_better() -> None:
+    assert share(colorful=False, right=True) == 1
+    assert share(colorful=True, right=False) < 0.3
+    assert share(colorful=False, right=True) > share(colorful=False, right=False)
+
+
+def test_one_reference_teaches_nothing_of_it() -> None:
+    one = reference(0, colorful=True)
+    assert believed([], 0) == 1
+    assert believed([(one, word(1 - one.objects[0]))], 0) == 1
+
+
+def test_what_another_object_holds_does_not_count() -> None:
+    pairs = []
+    for index in (0, 3):
+        image, layer = frame(index, colorful=True)
+        other = np.zeros_like(layer)
+        other[:, 20:] = np.maximum(layer[:, :-20] - layer[:, 20:], 0)
+        alone, both = (Reference(Look(image), np.stack([layer, second]), (1, 2)) for second in (np.zeros_like(other), other))
+        pairs.append((alone, both, word(np.maximum(layer, other))))
+    alone = believed([(one, view) for one, _, view in pairs], 0)
+    assert believed([(both, view) for _, both, view in pairs], 0) > alone
+
+
+class TakesMore:
+    """A network that surely takes a grey thing below the object for a part of it."""
+
+    def __init__(self) -> None:
+        self.looks, self.sizes = 0, set[int]()
+
+    def rough(self, image: Image, *, size: int) -> Layer:
+        self.sizes.add(size)
+        self.looks += 1
+        apart = image.max(axis=2).astype(int) - image.min(axis=2) > 60
+        bright = image.min(axis=2) > 215
+        return np.where(apart | bright, np.float32(0.97), np.float32(0.02))
+
+
+def scene(index: int) -> tuple[Image, Mask]:
+    image, layer = frame(index, colorful=True)
+    image[95:115, 60 + 4 * index : 110 + 4 * index] = 235
+    return image, layer.astype(np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_both(count: int) -> None:
+    network = TakesMore()
+    found = []
+    for helper in (network, None):
+        propagator = open_propagator("builtin", num_objects=1, network=helper)
+        assert isinstance(propagator, SelectiveMemory)
+        for index in (0, 8)[:count]:
+            propagator.remember(*scene(index))
+        propagator.attend(dict(zip(range(count), (0, 8), strict=False)))
+        for index in range(3):
+            image, truth = scene(index)
+            probabilities = propagator.step(image, truth if index == 0 else None)
+        found.append(probabilities)
+    assert network.sizes == {saliency.CLOSE_PX if count == 2 else saliency.SIZE_PX}
+    assert network.looks == 1 + (2 if count == 2 else 0), "a single reference is not looked at"
+    assert np.array_equal(*found) == (count == 2)
+
+
+class Knows:
+    """A network that sees the object, which has the colours of the ground, by a mark that nobody else looks at."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def rough(self, image: Image, *, size: int) -> Layer:
+        self.looks += 1
+        assert size in (saliency.SIZE_PX, saliency.CLOSE_PX)
+        return np.where(image[..., 0].astype(int) > image[..., 2], np.float32(0.97), np.float32(0.02))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_it_proves_its_worth_it_looks_in_every_frame(count: int) -> None:
+    def camouflaged(index: int) -> tuple[Image, Mask]:
+        image, layer = frame(index, colorful=False)
+        image[..., 0][layer > 0] += 1
+        return image, layer.astype(np.uint8)
+
+    network, steps = Knows(), 4
+    propagator = open_propagator("builtin", num_objects=1, network=network)
+    for index in (0, 5)[:count]:
+        propagator.remember(*camouflaged(index))
+    propagator.step(*camouflaged(0))
+    before = network.looks
+    for index in range(1, 1 + steps):
+        propagator.step(camouflaged(index)[0])
+    assert before == (0 if count == 1 else 2)
+    assert network.looks - before == (steps // saliency.LOOKS_EVERY if count == 1 else steps)

@@ -1,0 +1,180 @@
+"""Outputs that are made together: the same files as one by one, from one decode and one matte a frame, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from support.command_line import CommandLine, pictures, planes_of
+
+from vfx_matte.composite import mix as composite
+from vfx_matte.matting import EdgeOptions
+from vfx_matte.media.readers.conformed import ConformedReader
+from vfx_matte.media.readers.video import ClipReader, Frame
+from vfx_matte.picture import Picture
+from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
+from vfx_matte.pipeline.export.conform import ConformedClip
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.render import mattes
+from vfx_matte.pipeline.render.look import Look
+from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot, shots, write_outputs
+from vfx_matte.pipeline.render.renders import EncodeOptions, Planner
+from vfx_matte.timeline import conform
+
+SILENT = SilentReporter()
+LOOK = Look(edges=EdgeOptions(method="guided"), stabilize=0.5)
+EXACT = EncodeOptions(codec="ffv1")
+
+
+@pytest.fixture
+def segmented(project: CommandLine) -> SegmentedClip:
+    return open_segmented(Path("clip.mp4"), workspace=Path("workspace"), reporter=SILENT)
+
+
+def planned(clip: SegmentedClip, folder: Path, *, look: Look = LOOK) -> list[PlannedOutput]:
+    planner = Planner(clip, SILENT)
+    return [
+        planner.alpha(folder / "alpha.mkv", look=look, encode=EXACT),
+        planner.maskvideo(folder / "matte.mkv", look=look, encode=EXACT),
+        planner.greenback(folder / "green.mkv", look=look, encode=EXACT),
+        planner.overlay(folder / "overlay.mkv", look=look, encode=EXACT),
+    ]
+
+
+def decoded(path: Path) -> list[list[np.ndarray]]:
+    return [planes_of(frame) for frame in pictures(path)]
+
+
+def test_together_they_are_as_they_are_alone(segmented: SegmentedClip, tmp_path: Path) -> None:
+    together = write_outputs(segmented, planned(segmented, tmp_path / "together"), SILENT)
+    alone = [
+        write_outputs(segmented, [planned(segmented, tmp_path / "alone")[number]], SILENT)[0] for number in range(len(together))
+    ]
+    for one, other in zip(together, alone, strict=True):
+        assert one.output.name == other.output.name
+        assert (one.frame_count, one.frames_without_mask) == (12, 4)
+        assert one.verified.ok
+        for here, there in zip(decoded(one.output), decoded(other.output), strict=True):
+            assert all((a == b).all() for a, b in zip(here, there, strict=True))
+
+
+def test_frames_are_decoded_once_and_mattes_made_once(
+    segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = planned(segmented, tmp_path)
+    read: list[int] = []
+    frames = type(segmented.reader).frames
+
+    def watched(self: ClipReader, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        for frame in frames(self, start, stop):
+            read.append(frame.index)
+            yield frame
+
+    make_matte = Mock(wraps=mattes.make_matte)
+    monkeypatch.setattr(mattes, "make_matte", make_matte)
+    monkeypatch.setattr(type(segmented.reader), "frames", watched)
+    write_outputs(segmented, outputs, SILENT)
+    assert read == list(range(12))
+    assert make_matte.call_count == 8  # as many as there are masks
+
+
+def test_another_look_has_its_own_mattes(segmented: SegmentedClip, tmp_path: Path) -> None:
+    planner = Planner(segmented, SILENT)
+    first, second = (
+        planner.maskvideo(tmp_path / f"{ids[0]}.mkv", look=Look(objects=ids), encode=EXACT) for ids in ((1,), (2,))
+    )
+    write_outputs(segmented, [first, second], SILENT)
+    shown = [[planes[0] > 0 for planes in decoded(one.path)] for one in (first, second)]
+    assert all(a.any() and b.any() and not (a & b).any() for a, b in list(zip(*shown, strict=True))[2:10])
+
+
+def test_pictures_are_not_decoded_for_masks_alone(segmented: SegmentedClip) -> None:
+    every = list(shots(segmented, decode=False))
+    assert [shot.time for shot in every] == list(segmented.info.timeline)
+    assert [shot.mask is not None for shot in every] == [2 <= index < 10 for index in range(12)]
+    assert every[3].image is None
+    with pytest.raises(ValueError, match="frame 3 was not decoded"):
+        _ = every[3].picture
+
+
+def test_a_failure_on_the_way_leaves_every_earlier_file(segmented: SegmentedClip, tmp_path: Path) -> None:
+    outputs = planned(segmented, tmp_path)
+    for one in outputs:
+        one.path.write_bytes(b"earlier")
+    last = outputs[-1].compose
+
+    def breaking(shot: Shot) -> Picture:
+        if shot.index == 7:
+            raise ZeroDivisionError
+        return last(shot)
+
+    broken = PlannedOutput(path=outputs[-1].path, plan=outputs[-1].plan, label="overlay", compose=breaking)
+    with pytest.raises(ZeroDivisionError):
+        write_outputs(segmented, [*outputs[:-1], broken], SILENT)
+    assert sorted(path.name for path in tmp_path.glob("*.mkv*")) == sorted(one.path.name for one in outputs)
+    assert all(one.path.read_bytes() == b"earlier" for one in outputs)
+
+
+@pytest.mark.parametrize("command", [("package", "--for", "premiere"), ("conform",)])
+def test_commands_that_make_several_files_make_every_matte_once(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    counts = []
+    for outputs in ("alpha", "alpha,maskvideo,greenback"):
+        make_matte = Mock(wraps=mattes.make_matte)
+        monkeypatch.setattr(mattes, "make_matte", make_matte)
+        project(*command, "clip.mp4", "--outputs", outputs)
+        counts.append(make_matte.call_count)
+    assert counts[0] == counts[1] > 0
+
+
+def conformed(clip: SegmentedClip, fps: int) -> ConformedClip:
+    frame_map = conform(clip.info.timeline, Fraction(fps))
+    assert (frame_map.dropped, frame_map.duplicated > 12) == (0, True)
+    reader = ConformedReader(clip.reader, frame_map, notify=SILENT.notify)
+    return ConformedClip(reader, clip.workspace, clip.store, clip.palette, indices=frame_map.indices)
+
+
+def test_a_held_frame_is_made_once(segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = conformed(segmented, 100)
+    write_outputs(segmented, planned(segmented, tmp_path / "once"), SILENT)
+    counted = {
+        (module, name): Mock(wraps=getattr(module, name))
+        for module, name in [
+            (mattes, "make_matte"),
+            (composite, "with_alpha"),
+            (composite, "overlay"),
+            (composite, "over_color"),
+        ]
+    }
+    for (module, name), mock in counted.items():
+        monkeypatch.setattr(module, name, mock)
+    write_outputs(held, planned(held, tmp_path / "held"), SILENT)
+    assert [mock.call_count for mock in counted.values()] == [8, 12, 12, 12]
+    for name in ("alpha.mkv", "matte.mkv", "green.mkv", "overlay.mkv"):
+        once, many = decoded(tmp_path / "once" / name), decoded(tmp_path / "held" / name)
+        assert len(many) == len(held.indices)
+        for index, planes in zip(held.indices, many, strict=True):
+            assert all((a == b).all() for a, b in zip(planes, once[index], strict=True)), (name, index)
+
+
+def test_a_background_goes_on_behind_a_held_frame(
+    segmented: SegmentedClip, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    held = conformed(segmented, 100)
+    planner = Planner(held, SILENT)
+    fast = make_clip("fast.mkv", codec="ffv1", pts=tuple(range(0, 400, 10)), last_duration=10, time_base=Fraction(1, 1000))
+    film = planner.greenback(tmp_path / "film.mkv", background=str(fast), look=LOOK, encode=EXACT)
+    assert film.moves
+    write_outputs(held, [film], SILENT)
+    shown = [planes[0].tobytes() for planes in decoded(film.path)]
+    longest = max(set(held.indices), key=held.indices.count)
+    first = held.indices.index(longest)
+    assert shown[first] != shown[first + 1]
+    next(iter(pictures(film.path))).to_image().save(tmp_path / "still.png")
+    still = planner.greenback(tmp_path / "still.mkv", background=str(tmp_path / "still.png"), look=LOOK, encode=EXACT)
+    assert not still.moves

@@ -1,0 +1,110 @@
+"""Which frames are named for another look."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.command_line import CommandLine, paint
+
+from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, Stretch, carried_confidence, doubts, uncertain_stretches
+from vfx_matte.propagate.fake import FakePropagator
+from vfx_matte.workspace import UNKNOWN
+
+
+def test_stretches_bridge_gaps_and_leave_out_single_frames() -> None:
+    values = [99] * 40
+    values[4] = 10  # alone
+    values[10:14] = [70, 60, 65, 70]
+    values[16:18] = [50, 74]  # three frames later: the same stretch
+    values[30:33] = [UNKNOWN, 20, UNKNOWN]
+    assert uncertain_stretches(values, first_frame=100) == [Stretch(110, 118, 116)]
+
+
+@given(st.lists(st.integers(UNKNOWN, 100), max_size=60))
+def test_stretches_are_apart_in_order_and_worst_where_they_say(values: list[int]) -> None:
+    found = uncertain_stretches(values, [0])
+    assert all(one.stop < two.start for one, two in itertools.pairwise(found))
+    for one in found:
+        low = [value for value in values[one.start : one.stop] if value != UNKNOWN]
+        assert values[one.worst] == min(low)
+        carried = carried_confidence(values, [0])[one.start : one.stop]
+        assert UNKNOWN < carried[0] < LOW_CONFIDENCE
+        assert one.start <= one.worst < one.stop
+
+
+def test_what_went_wrong_on_the_way_is_carried_on_and_fades() -> None:
+    values = [100, 90, 60, 90, 90, 100, 95, 95]
+    assert carried_confidence(values, [100, 105], first_frame=100) == [100, 90, 60, 90, 90, 100, 95, 95]
+    carried = carried_confidence(values, [100], first_frame=100)
+    assert carried[:3] == [100, 90, 60]
+    assert carried[3:5] == pytest.approx([61.2, 62.364])
+    backwards = carried_confidence(values, [110], first_frame=100)
+    assert backwards[2:] == pytest.approx([60, 90, 90, 95.0, 95, 95], abs=0.3)
+    assert backwards[1] == pytest.approx(61.2)
+
+
+@given(st.lists(st.integers(UNKNOWN, 100), min_size=1, max_size=40), st.sets(st.integers(0, 60), max_size=3))
+def test_a_frame_is_never_surer_than_by_itself_and_the_unknown_stays(values: list[int], references: set[int]) -> None:
+    carried = carried_confidence(values, references, first_frame=10)
+    for at, (value, own) in enumerate(zip(carried, values, strict=True)):
+        assert value <= own
+        assert (value == UNKNOWN) == (own == UNKNOWN)
+        if at + 10 in references or not references:
+            assert value == own
+
+
+@example([0] * 13 + [4], {1, 32}, {1, 33}, 4)  # the nearer reference lies behind the last frame
+@given(
+    st.lists(st.integers(UNKNOWN, 100), min_size=1, max_size=40),
+    st.sets(st.integers(0, 50), max_size=4),
+    st.sets(st.integers(1, 45), max_size=3),
+    st.integers(0, 8),
+)
+def test_nothing_is_carried_over_a_cut(values: list[int], references: set[int], cuts: set[int], first: int) -> None:
+    """Each shot is as sure as if there were no other."""
+    found = carried_confidence(values, references, first_frame=first, cuts=cuts)
+    for low, high in itertools.pairwise([0, *sorted(cuts), 1000]):
+        start, stop = max(low, first), min(high, first + len(values))
+        if start < stop:
+            inside = {one for one in references if low <= one < high}
+            alone = carried_confidence(values[start - first : stop - first], inside, first_frame=start)
+            assert found[start - first : stop - first] == alone
+
+
+def test_lines_name_at_most_three_stretches_an_object() -> None:
+    values = ([50] * 4 + [99] * 10) * 5
+    lines = list(doubts({1: values, 2: [99] * 70}, {1: [], 2: [3, 4, 5, 9]}, (), first_frame=0))
+    assert len(lines) == 4
+    assert "object 2 is not seen on 4 frames, 3 to 5" in lines[0]
+    assert all("object 1 is uncertain" in line for line in lines[1:])
+
+
+def test_a_run_keeps_confidence_and_names_the_doubtful_frames(
+    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(make_clip("clip.mp4", pts=tuple(range(0, 20 * 512, 512)), time_base=Fraction(1, 15360)))
+    mask = np.zeros((64, 96), np.uint8)
+    mask[16:48, 8:32] = 1
+    paint(Path("m.png"), mask)
+    plain, count = FakePropagator.step, iter(range(100))
+
+    def doubtful(self: FakePropagator, image: Image, given: Mask | None = None, *, last: bool = False) -> Probabilities:
+        result = plain(self, image, given, last=last)
+        return result * np.float32(0.6) + np.float32(0.2) if 8 <= next(count) < 14 else result
+
+    monkeypatch.setattr(FakePropagator, "step", doubtful)
+    ran = cli("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake")
+    assert "object 1 is uncertain on frames 8 to 19" in ran.stderr  # what was carried on from 13 stays doubtful
+    kept = json.loads(Path("workspace/clip/manifest.json").read_text(encoding="utf-8"))["confidence"]["1"]
+    assert kept[:2] == [100, 8]
+    assert kept[3] == 6
+    assert kept[4:] == [100, 6]

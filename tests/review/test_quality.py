@@ -1,0 +1,264 @@
+"""Measures of masks against masks built to have them, and what is judged to stand out."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfx_matte.masks import Image, Mask
+from vfx_matte.measure.judge import (
+    MOST_SEVERE,
+    RULES,
+    Rule,
+    Spot,
+    area_changes,
+    findings,
+    gone,
+    judge,
+    judge_object,
+    merged,
+    passing_the_border,
+    spots,
+)
+from vfx_matte.measure.measures import carried_along, edge_agreement, edge_width, flickering, motion, pieces
+from vfx_matte.measure.meter import Meter, ObjectMeasures
+
+SHAPE = (90, 160)
+
+
+def disc(x: float, y: float, radius: float, shape: tuple[int, int] = SHAPE) -> Mask:
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    return ((columns - x) ** 2 + (rows - y) ** 2 < radius**2).astype(np.uint8)
+
+
+# ---------------------------------------------------------------- one mask
+
+
+def test_holes_and_specks_are_counted_with_their_area() -> None:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[10:70, 20:120] = 1
+    mask[20:24, 30:35] = 0
+    mask[40, 50] = 0
+    mask[80:83, 140:144] = 1
+    mask[85, 3] = 1
+    assert pieces(mask, 1) == (2, 21, 2, 13)
+    assert pieces(mask, 2) == (0, 0, 0, 0)
+
+
+def test_what_is_open_to_the_border_or_filled_with_another_object_is_no_hole() -> None:
+    mask = np.ones(SHAPE, np.uint8)
+    mask[0:20, 40:60] = 0  # a bay at the picture's border
+    mask[40:60, 40:60] = 2
+    mask[45, 45] = 0  # in the other object
+    assert pieces(mask, 1)[:2] == (0, 0)
+    assert pieces(mask, 2) == (1, 1, 0, 0)
+
+
+def test_holes_touch_by_corners_no_more_but_pieces_do() -> None:
+    mask = disc(60, 45, 30)
+    mask[40, 60] = mask[41, 61] = 0
+    assert pieces(mask, 1)[:2] == (2, 2)
+    mask[4, 4] = mask[5, 5] = 1
+    assert pieces(mask, 1)[2:] == (1, 2)
+
+
+def test_a_second_part_of_some_size_is_no_speck() -> None:
+    mask = disc(40, 45, 30) | disc(120, 45, 12)
+    assert pieces(mask, 1)[2:] == (0, 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.9))
+def test_pieces_never_count_more_than_there_is(seed: int, density: float) -> None:
+    mask = (np.random.default_rng(seed).random((20, 30)) < density).astype(np.uint8)
+    found = pieces(mask, 1)
+    assert found.holes <= found.holes_px <= np.count_nonzero(mask == 0)
+    assert found.specks <= found.specks_px < max(1, np.count_nonzero(mask))
+    framed = np.pad(mask, 1)
+    outside = framed == 0
+    _, labels = cv2.connectedComponents(outside.astype(np.uint8), connectivity=4)
+    assert found.holes_px == np.count_nonzero(outside & (labels != labels[0, 0]))
+
+
+def test_flicker_counts_what_differs_from_both_sides_only() -> None:
+    before = np.zeros((4, 4), bool)
+    now, after = before.copy(), before.copy()
+    now[0] = True  # there on this frame alone
+    now[1] = after[1] = True  # came to stay
+    before[2] = after[2] = True  # missing on this frame alone
+    assert flickering(before, now, after) == 8
+    assert flickering(now, now, after) == 0
+
+
+def test_a_mask_is_carried_where_the_flow_says() -> None:
+    mask = disc(50, 40, 15)
+    flow = np.zeros((*SHAPE, 2), np.float32)
+    flow[..., 0], flow[..., 1] = -12, 5  # each pixel was 12 to the left of and 5 below where it is now
+    assert np.array_equal(carried_along(mask, flow), np.roll(mask, (-5, 12), axis=(0, 1)))
+    flow[..., 0] = -200
+    assert not carried_along(mask, flow).any(), "what was outside of the picture is background"
+
+
+def texture(seed: int, shape: tuple[int, int] = (270, 480)) -> Image:
+    coarse = np.random.default_rng(seed).integers(30, 220, (shape[0] // 6, shape[1] // 6, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def test_motion_is_found_on_small_pictures_too() -> None:
+    gray = texture(1)[..., 0]
+    moved = np.roll(gray, (2, 4), axis=(0, 1))
+    flow = motion(moved, gray)
+    assert np.median(flow[..., 0]) == pytest.approx(-4, abs=0.3)
+    assert np.median(flow[..., 1]) == pytest.approx(-2, abs=0.3)
+    assert motion(gray[:9, :7], gray[:9, :7]).shape == (9, 7, 2)
+
+
+def test_an_edge_on_the_pictures_edge_agrees_and_one_beside_it_does_not() -> None:
+    mask = disc(80, 45, 25)
+    gray = np.where(mask, 200, 60).astype(np.uint8)
+    assert edge_agreement(mask > 0, gray) > 0.9
+    assert edge_agreement(disc(80, 45, 18) > 0, gray) < 0.5
+    noise = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
+    assert edge_agreement(mask > 0, noise) == pytest.approx(0.5, abs=0.05)
+    assert math.isnan(edge_agreement(mask > 0, np.full(SHAPE, 9, np.uint8)))
+    assert math.isnan(edge_agreement(np.zeros(SHAPE, bool), gray))
+    assert math.isnan(edge_agreement(disc(80, 45, 2) > 0, gray))
+
+
+@pytest.mark.parametrize("width", [3.0, 9.0, 18.0])
+def test_the_width_of_a_soft_edge(width: float) -> None:
+    """A disc whose edge falls evenly over `width` pixels: two thirds of it, as the docstring says."""
+    rows, columns = np.mgrid[:200, :300]
+    distance = np.hypot(columns - 150, rows - 100)
+    soft = np.rint(np.clip(0.5 - (distance - 60) / width, 0, 1) * 255).astype(np.uint8)
+    assert edge_width(soft) == pytest.approx(width * 2 / 3, rel=0.06)
+    assert edge_width(np.where(distance < 60, 255, 0).astype(np.uint8)) == 0
+    assert math.isnan(edge_width(np.zeros((9, 9), np.uint8)))
+
+
+# ---------------------------------------------------------------- a clip
+
+
+def measured(masks: list[Mask | None], *, moving: bool = False) -> ObjectMeasures:
+    """A textured clip of masks of object 1; moving: the whole picture goes 4 pixels to the right each frame."""
+    meter = Meter(object_ids=(1,), frame_count=len(masks))
+    for index, mask in enumerate(masks):
+        meter.add(index, np.roll(texture(3), 4 * index if moving else 0, axis=1), mask)
+    return meter.objects[1]
+
+
+def big(x: float, radius: float = 50) -> Mask:
+    return disc(x, 130, radius, (270, 480))
+
+
+def test_overlap_is_high_for_a_mask_that_moves_with_the_picture_and_low_for_one_that_does_not() -> None:
+    moving = [big(100 + 4 * index) for index in range(8)]
+    along = measured(list(moving), moving=True).overlap
+    assert math.isnan(along[0])
+    assert along[1:].min() > 0.93
+    left = measured([*moving[:5], moving[4], *moving[6:]], moving=True).overlap
+    assert left[5] < along[5] - 0.03
+    jumped = measured([*moving[:5], big(300), *moving[6:]], moving=True).overlap
+    assert jumped[5] < 0.05
+
+
+def test_frames_without_a_mask_are_not_known_and_break_what_compares() -> None:
+    found = measured([big(100), big(100), None, big(100), big(100), big(100), big(100)])
+    assert math.isnan(found.area_px[2])
+    assert np.isnan(found.overlap[[0, 2, 3]]).all()
+    assert np.isnan(found.flicker_px[[0, 1, 2, 3, 6]]).all()
+    assert found.flicker_px[[4, 5]].tolist() == [0, 0]
+    found.separate([5])
+    assert math.isnan(found.overlap[5])
+    assert np.isnan(found.flicker_px[[4, 5]]).all()
+
+
+# ---------------------------------------------------------------- judging
+
+
+def test_the_limit_is_the_clips_own_habit() -> None:
+    rule = Rule("flicker", 1, 0.1)
+    steady = np.full(50, 0.2, np.float32)
+    steady[7] = 0.29
+    steady[9] = 0.31
+    calm = judge(steady, rule)
+    assert (calm.usual, calm.high) == (pytest.approx(0.2), pytest.approx(0.3))
+    assert np.flatnonzero(calm.severity > 1).tolist() == [9]
+    assert calm.severity[9] == pytest.approx(1.1, abs=0.01)
+    restless = np.tile(np.float32([0.1, 0.2, 0.3]), 20)
+    wild = judge(restless, rule)
+    assert wild.high == pytest.approx(0.2 + 6 * 1.4826 * 0.1, abs=1e-3)
+    assert not (wild.severity > 1).any()
+
+
+@given(st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), min_size=1, max_size=60), st.sampled_from(RULES))
+def test_never_more_than_half_of_the_frames_stand_out(values: list[float], rule: Rule) -> None:
+    """The median absolute deviation is what half of the values keep within, whatever they are."""
+    judged = judge(np.array(values, np.float32), rule)
+    known = np.isfinite(np.array(values))
+    assert (np.isnan(judged.severity) == ~known).all()
+    assert np.count_nonzero(judged.severity > 1) <= np.count_nonzero(known) / 2
+    assert not (judged.severity > MOST_SEVERE).any()
+
+
+def test_a_jump_of_area_is_measured_in_its_shot() -> None:
+    area = np.array([100, 100, 100, 57, 100, 0, 300, 300, 300, 330], np.float32)
+    changes = area_changes(area, [range(6), range(6, 10)])
+    assert changes[3] == pytest.approx(math.log(0.57))
+    assert changes[4] == 0
+    assert np.isnan(changes[[0, 5, 6]]).all()
+    assert changes[9] == pytest.approx(math.log(1.1))
+
+
+def test_what_vanishes_inside_is_gone_and_what_leaves_the_picture_is_not() -> None:
+    inside = measured([*[big(200)] * 6, *[big(0, 0)] * 3, *[big(200)] * 6])
+    vanished = list(gone(inside, [range(15)]))
+    assert [one.frame for one in vanished] == [6, 7, 8]
+    assert {(one.value, one.usual) for one in vanished} == {(6, 9)}
+    leaving = measured([big(520 - 15 * abs(index - 7)) if index != 7 else big(0, 0) for index in range(15)])
+    assert not list(gone(leaving, [range(15)]))
+    never = measured([big(0, 0)] * 5)
+    assert not list(gone(never, [range(5)]))
+
+
+def test_coming_into_the_picture_is_no_jump() -> None:
+    masks = [big(-45 + 8 * index) for index in range(20)] + [big(115)] * 20
+    found = measured(list(masks))
+    assert passing_the_border(found)[:5].any()
+    assert not [one for one in spots(judge_object(found, [range(40)])) if one.kind == "area"]
+
+
+def test_a_cropped_object_that_shrinks_or_vanishes_for_a_moment_does_not_pass() -> None:
+    masks = [big(20)] * 30
+    masks[12] = big(0, 12)
+    found = measured(list(masks))
+    assert not passing_the_border(found).any()
+    assert 12 in [one.frame for one in spots(judge_object(found, [range(30)])) if one.kind == "area"]
+    masks[12] = big(0, 0)
+    assert [one.frame for one in gone(measured(list(masks)), [range(30)])] == [12]
+
+
+def test_spots_near_each_other_are_one_finding_and_a_painted_frame_is_not_named() -> None:
+    found = [Spot(at, "holes", severity, 0.1, 0.0) for at, severity in ((4, 2.0), (6, 5.0), (8, 3.0), (30, 2.0))]
+    one, other = findings(1, found, shots=[range(40)], avoid=frozenset({6}))
+    assert (one.start, one.stop, one.frame, one.severity) == (4, 9, 8, 5.0)
+    assert one.weight == pytest.approx(5 * math.sqrt(3))
+    assert other.frames == (30,)
+    cut = findings(1, found, shots=[range(7), range(7, 40)], avoid=frozenset())
+    assert sorted(each.frames for each in cut) == [(4, 6), (8,), (30,)]
+    alone = findings(1, [found[3]], shots=[range(40)], avoid=frozenset({30}))
+    assert alone[0].frame == 29, "the painted mask is right: what does not fit to it is beside it"
+
+
+def test_findings_that_name_one_frame_are_merged() -> None:
+    uncertain = findings(1, [Spot(at, "confidence", 1.5, 60, 75) for at in range(3, 9)], shots=[range(20)], avoid=frozenset())
+    holes = findings(1, [Spot(3, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], avoid=frozenset())
+    far = findings(1, [Spot(15, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], avoid=frozenset())
+    both, other = merged([*uncertain, *holes, *far])
+    assert [one.kind for one in both.spots] == ["holes", "confidence"]
+    assert (both.start, both.stop, both.weight) == (3, 9, pytest.approx(4 * math.sqrt(6)))
+    assert other.frames == (15,)

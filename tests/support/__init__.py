@@ -1,0 +1,1 @@
+"""What several test files share: clips, the command line, readers, servers."""

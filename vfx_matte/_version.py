@@ -1,0 +1,3 @@
+"""The version of vfx-matte."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,164 @@
+"""`segment`. Takes masks and options, calls the pipeline, prints what it made."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session, command
+from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
+from vfx_matte.settings import ini
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.propagator import PropagatorOptions
+
+PROPAGATION = "Propagation"
+
+
+@dataclass(frozen=True, slots=True)
+class PropagationChoice:
+    """What the options of propagation add up to, command line before config.ini."""
+
+    settings: ini.Settings
+
+    @property
+    def options(self) -> PropagatorOptions:
+        """The same for the pipeline."""
+        from vfx_matte.pipeline.propagator import PropagatorOptions
+
+        chosen = self.settings.segment
+        return PropagatorOptions(
+            name=chosen.propagator,
+            weights=self.settings.weights,
+            size=self.settings.size,
+            device=chosen.device,
+            memory=chosen.memory,
+            mem_every=chosen.mem_every,
+            long_term=chosen.long_term,
+            flip=chosen.flip,
+            network=self.settings.network_file if chosen.network else None,
+        )
+
+
+def propagation(
+    session: Session,
+    *,
+    propagator: Annotated[str | None, typer.Option(help="auto, builtin or xmem.", rich_help_panel=PROPAGATION)] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=PROPAGATION)] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Short side xmem works at; -1 = own, 0 = fits memory.", rich_help_panel=PROPAGATION),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=PROPAGATION)] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="permanent, or xmem: masks count from their frame on.", rich_help_panel=PROPAGATION)
+    ] = None,
+    mem_every: Annotated[
+        int | None, typer.Option(metavar="N", help="XMem: memorize every N-th frame.", rich_help_panel=PROPAGATION)
+    ] = None,
+    long_term: Annotated[
+        bool | None, typer.Option("--long-term/--no-long-term", help="Condense old memory.", rich_help_panel=PROPAGATION)
+    ] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored clip.", rich_help_panel=PROPAGATION)
+    ] = None,
+    network: Annotated[
+        bool | None, typer.Option("--network/--no-network", help="Let U²-Netp help builtin.", rich_help_panel=PROPAGATION)
+    ] = None,
+) -> PropagationChoice:
+    """Options of every command that opens a propagator."""
+    chosen = ini.with_overrides(
+        session.settings.segment,
+        propagator=propagator, weights=weights, size=size, device=device,
+        memory=memory, mem_every=mem_every, long_term=long_term, flip=flip, network=network,
+    )  # fmt: skip
+    return PropagationChoice(ini.with_overrides(session.settings, segment=chosen))
+
+
+def on_terminal() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def asked(question: str) -> bool:
+    """Ask on the terminal; yes when only Enter is pressed."""
+    return typer.confirm(question, default=True, err=True)
+
+
+@command(propagation)
+def segment(
+    session: Session,
+    *,
+    clip: Clip = None,
+    first_mask: Annotated[Path | None, typer.Option(metavar="PNG", help="Mask of the first frame (or of --start).")] = None,
+    mask: Annotated[list[str] | None, typer.Option(metavar="FRAME=PNG", help="Mask of a frame; repeat for more.")] = None,
+    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Masks whose names end in their frame number.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5.")] = None,
+    stop: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")] = None,
+    gaps: Gaps = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Masks have changed: redo only the frames they affect.")] = False,
+    soft: Annotated[bool | None, typer.Option("--soft/--no-soft", help="Keep probabilities too, for soft edges.")] = None,
+    cuts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="stop|ask|ignore|FRAMES", help="What to do at shot changes: stop, ask, ignore, or a list of frames."
+        ),
+    ] = None,
+    map_color: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLOUR=ID", help="Which object a painted colour is, e.g. ffffff=1; 0 = background."),
+    ] = None,
+    colors: Annotated[bool, typer.Option("--colors", help="Only show how the masks are understood.")] = False,
+    propagation: PropagationChoice,
+) -> None:
+    """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
+    from vfx_matte.cli.show import paths, table
+    from vfx_matte.pipeline.segment.cuts import CutOptions
+    from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip, understand
+    from vfx_matte.timeline import parse_position
+
+    path = clip_path(session, clip)
+    files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ()))
+    opened = opened_clip(session, path, fps=fps, gaps=gaps)
+    at_cuts = CutOptions.parse(cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None)
+    span = parse_position(start) if start is not None else None, parse_position(stop) if stop is not None else None
+    if colors:
+        rows = understand(opened, files, start=span[0], reporter=session)
+        if session.quiet:
+            return
+        table("Masks as understood", ("frame", "file", "kind", "object", "colour", "pixels"), rows)
+        return
+    session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"
+    done = segment_clip(
+        opened,
+        files,
+        workspace=session.settings.paths.workspace,
+        propagator=propagation.options,
+        start=span[0],
+        stop=span[1],
+        resume=resume,
+        fresh=fresh,
+        update=update,
+        soft=propagation.settings.segment.soft if soft is None else soft,
+        cuts=at_cuts,
+        expected_objects=session.settings.config.object_num,
+        reporter=session,
+    )
+    if session.quiet:
+        paths([done.masks])
+        return
+    summary = [
+        ("masks", str(done.masks)),
+        ("frames", f"{done.start} to {done.stop - 1}, {done.computed} computed now in {done.seconds:.1f} s"),
+        ("objects", ", ".join(f"{number} ({color})" for number, color in done.objects.items())),
+        ("propagator", done.propagator),
+        ("next", "vfx-matte greenback | maskvideo | alpha | overlay"),
+    ]
+    table(f"Segmented {path.name}", ("", ""), summary)

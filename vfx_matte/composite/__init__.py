@@ -1,0 +1,1 @@
+"""Mixes pixels, and keys them as an editing program would."""

@@ -1,0 +1,1 @@
+"""Finds subjects without any mask."""

@@ -1,0 +1,1 @@
+"""Draws results for people: contact sheets and web pages."""

@@ -1,0 +1,36 @@
+"""Masks to mattes: the edges an editor needs. Takes object ids, probabilities and pictures, gives alpha and clean colours.
+
+`make_matte` is the one way from a mask to a matte; `refine`, `refine_soft` and `refine_picture` are its three kinds.
+"""
+
+from vfx_matte.matting.despill import Despill, despill
+from vfx_matte.matting.estimators import ESTIMATORS, AlphaEstimator, AlphaProblem, open_estimator
+from vfx_matte.matting.foreground import estimate_foreground
+from vfx_matte.matting.hidden_colors import fill_hidden
+from vfx_matte.matting.mask_edges import SOFT_LEVELS, refine, refine_objects, refine_soft, soft_reach_px
+from vfx_matte.matting.options import MASK_METHODS, PICTURE_METHODS, EdgeOptions
+from vfx_matte.matting.picture_edges import make_matte, refine_picture, tidied
+from vfx_matte.matting.stabilize import Stabilizer
+
+__all__ = [
+    "ESTIMATORS",
+    "MASK_METHODS",
+    "PICTURE_METHODS",
+    "SOFT_LEVELS",
+    "AlphaEstimator",
+    "AlphaProblem",
+    "Despill",
+    "EdgeOptions",
+    "Stabilizer",
+    "despill",
+    "refine_picture",
+    "estimate_foreground",
+    "fill_hidden",
+    "make_matte",
+    "open_estimator",
+    "refine",
+    "refine_objects",
+    "refine_soft",
+    "soft_reach_px",
+    "tidied",
+]

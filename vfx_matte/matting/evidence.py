@@ -1,0 +1,112 @@
+"""What is seen of a pixel before its alpha is judged. Takes a part of a picture, gives rows of numbers, one column a pixel.
+
+Every number has a counterpart when subject and background change places: the numbers of ODD change their sign, those of
+PAIRS their places, those of EVEN stay. So whatever is made of them can treat both sides alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vfx_matte.backend import Array, box_mean, xp
+from vfx_matte.matting.estimators import UNKNOWN, AlphaProblem
+from vfx_matte.matting.local_colors import FAR, dot, luma
+from vfx_matte.matting.options import BAND_PX, LEAST_BAND_PX
+
+ODD = (
+    "alpha",
+    "clipped",
+    "rough",
+    "own",
+    "near distance",
+    "far distance",
+    "mean 5",
+    "mean 15",
+    "mean 45",
+    "luma",
+    "detail",
+)
+"""Alpha as the colours nearby say it (also clipped to 0..1), and those farther away; the mask's own edge; signed distance to it
+in units of half a band, and of three bands; means of alpha around, in windows of 5, 15 and 45 px at 1080 lines; alpha as luma
+alone says it, which is sharp where colours were subsampled, and how far that is from its mean in the small window."""
+
+PAIRS = ("front", "back", "rough front", "rough back")
+"""Logarithms of the variances that alpha has where it is 1 and where it is 0, nearby and from farther away."""
+
+EVEN = ("trust", "sure", "spread")
+"""How far colours are trusted, how sure the model is, and the standard deviation of alpha around."""
+
+NAMES = (*ODD, *PAIRS, *EVEN)
+
+VARIANCE = 2e-4
+"""Variance of alpha that every pixel has at least."""
+
+WINDOWS_PX = 5, 15
+"""Sides of the windows at 1080 lines; scaled with the frame."""
+
+FAINT = 1e-3
+"""Squared difference of luma below which luma says little."""
+
+
+def swapped(rows: Array) -> Array:
+    """The same numbers as seen when subject and background change places: (len(NAMES), …) to the same."""
+    odd, pairs = len(ODD), len(PAIRS)
+    order = [*range(odd), odd + 1, odd, odd + 3, odd + 2, *range(odd + pairs, len(NAMES))]
+    result: Array = rows[order].copy()
+    result[:odd] *= -1
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the colours nearby alone say: alpha, float32 (h, w), not limited to 0..1, and the model it was read with."""
+
+    alpha: Array
+    model: Array
+
+
+def read(problem: AlphaProblem) -> Reading:
+    """Read alpha off the linear model of the colours nearby."""
+    near = problem.colors.at(problem.place)
+    return Reading(dot(problem.image, near) + near[..., 3], near)
+
+
+def evidence(problem: AlphaProblem, reading: Reading) -> Array:
+    """What is seen of the unknown pixels, in the order of the array: float32 (len(NAMES), n)."""
+    module = xp(problem.image)
+    alpha, near, rough = reading.alpha, reading.model, problem.rough.at(problem.place, numbers=6)
+    unknown = module.flatnonzero(problem.trimap == UNKNOWN)
+
+    def picked(values: Array) -> Array:
+        taken: Array = values.reshape(-1, *values.shape[2:]).take(unknown, axis=0)
+        return taken
+
+    unit = np.float32(2 / max(LEAST_BAND_PX, BAND_PX * problem.scale))
+    distance = problem.distance * unit
+    shown = module.where(module.abs(distance) < 2 * FAR, module.clip(alpha, 0, 1), distance > 0).astype(np.float32)
+    small, large = (max(3, round(window * problem.scale)) | 1 for window in WINDOWS_PX)
+    contrast, level = near[..., 8], near[..., 9]
+    of_luma = module.clip((luma(problem.image) - level) * contrast / (contrast * contrast + np.float32(FAINT)), -1, 1)
+    mean = box_mean(shown, large)
+    spread = box_mean(shown * shown, large) - mean * mean
+    rows: Array = module.empty((len(NAMES), len(unknown)), np.float32)
+    picture, near, rough, distance = map(picked, (problem.image, near[..., 4:8], rough, distance))
+    half = np.float32(0.5)
+    rows[0] = module.clip(picked(alpha), -0.5, 1.5) - half
+    rows[1] = module.clip(rows[0], -0.5, 0.5)
+    rows[2] = module.clip(dot(picture, rough) + rough[..., 3], -0.5, 1.5) - half
+    rows[3] = picked(problem.own_edge) - half
+    rows[4] = module.clip(distance, -2, 2)
+    rows[5] = module.clip(distance * np.float32(0.5 / FAR), -1, 1)
+    for at, values in ((6, picked(box_mean(shown, small))), (7, picked(mean)), (8, near[..., 2])):
+        rows[at] = values - half
+    rows[9] = picked(of_luma)
+    rows[10] = rows[9] - picked(box_mean(of_luma, small))
+    for at, values in enumerate((near[..., 0], near[..., 1], rough[..., 4], rough[..., 5])):
+        rows[len(ODD) + at] = module.log(values + np.float32(VARIANCE))
+    rows[-3] = picked(problem.trusted)
+    rows[-2] = near[..., 3]
+    rows[-1] = module.sqrt(module.maximum(picked(spread), 0))
+    return rows

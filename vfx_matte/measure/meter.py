@@ -1,0 +1,159 @@
+"""Measures of every frame of a clip. Takes frames in order, gives a number a frame, object and measure; holds one small frame.
+
+Pictures are looked at reduced: motion, and what depends on it, at no more than 270 lines, edges at 540. Areas, holes and specks
+are counted on the masks as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.masks import Image, Mask
+from vfx_matte.measure.measures import Bools, Gray, carried_along, edge_agreement, edge_width, flickering, motion, pieces
+
+MOTION_LINES, EDGE_LINES = 270, 540
+LEAST_OVERLAP_PX = 48
+"""At MOTION_LINES; of a smaller object an overlap says nothing."""
+
+_BORDER_SHARE = 0.004  # of the picture's width: so near to the border an object touches it
+
+Series = npt.NDArray[np.float32]
+"""float32 (frames,): a number a frame, NaN where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMeasures:
+    """One object on every frame of a clip; each float32 (frames,), NaN where it is not known.
+
+    area_px: 0 = not on the frame; NaN = the frame has no mask. overlap: intersection over union, in [0, 1], with the mask of
+    the frame before carried along by optical flow (DIS; Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV
+    2016). holes, holes_px, specks, specks_px: see `measures.pieces`. flicker_px: pixels that are otherwise on this frame alone
+    (A-B-A), the masks of both neighbours carried along to it by optical flow. edge_agreement, edge_width_px: see
+    `measures`. at_border: 1 = it touches the picture's border, else 0.
+    """
+
+    area_px: Series
+    overlap: Series
+    holes: Series
+    holes_px: Series
+    specks: Series
+    specks_px: Series
+    flicker_px: Series
+    edge_agreement: Series
+    edge_width_px: Series
+    at_border: Series
+
+    @classmethod
+    def unknown(cls, frame_count: int) -> ObjectMeasures:
+        """Nothing known yet."""
+        return cls(*(np.full(frame_count, np.nan, np.float32) for _ in cls.__slots__))
+
+    def separate(self, cuts: Collection[int]) -> None:
+        """Forget what compares a frame with one of another shot."""
+        for cut in cuts:
+            self.overlap[cut] = np.nan
+            self.flicker_px[cut - 1 : cut + 1] = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A frame that has passed, at MOTION_LINES.
+
+    expected: the mask of the frame before it, carried along to here; None when there is no such frame.
+    """
+
+    index: int
+    mask: Mask
+    picture: Gray
+    expected: Mask | None
+
+
+class Meter:
+    """Measures frames as they pass by: `add` each in ascending order; the numbers are in `objects`."""
+
+    def __init__(self, *, object_ids: Collection[int], frame_count: int) -> None:
+        self.objects: Mapping[int, ObjectMeasures] = {one: ObjectMeasures.unknown(frame_count) for one in object_ids}
+        self._past: _Before | None = None
+
+    def add(self, index: int, image: Image, mask: Mask | None, soft: Mapping[int, Gray] | None = None) -> None:
+        """Measure a frame. image: uint8 (H, W, 3) R'G'B'; mask: uint8 (H, W), ids, None = it has none.
+
+        soft: uint8 (H, W) by object id, 255 = certain, where these are kept.
+        """
+        if mask is None:
+            self._past = None
+            return
+        edges = _gray(image, EDGE_LINES)
+        picture = _shrunk(edges, MOTION_LINES)
+        now = _Before(index, _nearest(mask, picture.shape), picture, self._expected(index, picture))
+        lines = _nearest(mask, edges.shape)
+        for object_id, found in self.objects.items():
+            found.area_px[index] = area = np.count_nonzero(mask == object_id)
+            if not area:
+                continue
+            found.holes[index], found.holes_px[index], found.specks[index], found.specks_px[index] = pieces(mask, object_id)
+            found.edge_agreement[index] = edge_agreement(lines == object_id, edges)
+            found.at_border[index] = _touches_border(lines == object_id)
+            if soft is not None:
+                found.edge_width_px[index] = edge_width(soft[object_id])
+        self._measure_overlap(now)
+        self._measure_flicker(now, mask.size / now.mask.size)
+        self._past = now
+
+    def _expected(self, index: int, picture: Gray) -> Mask | None:
+        before = self._past
+        if before is None or before.index != index - 1:
+            return None
+        return carried_along(before.mask, motion(picture, before.picture)) if before.mask.any() else before.mask
+
+    def _measure_overlap(self, now: _Before) -> None:
+        if now.expected is None or not now.expected.any() or not now.mask.any():
+            return
+        for object_id, found in self.objects.items():
+            there, here = now.expected == object_id, now.mask == object_id
+            union = np.count_nonzero(there | here)
+            if union >= LEAST_OVERLAP_PX:
+                found.overlap[now.index] = np.count_nonzero(there & here) / union
+
+    def _measure_flicker(self, after: _Before, scale: float) -> None:
+        """Of the frame before, now that the one after it is known. scale: pixels of the source for one of the reduced."""
+        now = self._past
+        if now is None or now.expected is None or now.index != after.index - 1:
+            return
+        if not (now.expected.any() and now.mask.any() and after.mask.any()):
+            return
+        back = carried_along(after.mask, motion(now.picture, after.picture))
+        for object_id, found in self.objects.items():
+            there = found.area_px[[now.index - 1, now.index, after.index]] > 0
+            if there.all():
+                masks = (one == object_id for one in (now.expected, now.mask, back))
+                found.flicker_px[now.index] = scale * flickering(*masks)
+
+
+def _gray(image: Image, lines: int) -> Gray:
+    """Brightness at no more than `lines` lines: uint8 (h, w)."""
+    step = max(1, image.shape[0] // (2 * lines))
+    return _shrunk(np.asarray(cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY), np.uint8), lines)
+
+
+def _shrunk(gray: Gray, lines: int) -> Gray:
+    height, width = gray.shape
+    if height <= lines:
+        return gray
+    size = max(1, round(width * lines / height)), lines
+    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _nearest(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+
+
+def _touches_border(inside: Bools) -> bool:
+    reach = max(1, round(_BORDER_SHARE * inside.shape[1]))
+    sides = inside[:reach], inside[-reach:], inside[:, :reach], inside[:, -reach:]
+    return any(side.any() for side in sides)

@@ -1,0 +1,1 @@
+"""Reads frames: of video files, image sequences, parts and conformed clips."""

@@ -1,0 +1,330 @@
+"""Frames of a clip in any order. Takes a path, gives `Frame`s with exact time; memory stays bounded whatever the length.
+
+Frame i is the i-th frame of the timeline, always. Where a picture is missing or damaged the one before stands in, with a
+notice, so that a mask never slips by a frame. Every picture has the first one's size and layout (media.uniform).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+
+from vfx_matte.backend import Array, Notify
+from vfx_matte.errors import InputError, MediaError, UsageError
+from vfx_matte.files.fingerprint import Watch
+from vfx_matte.masks import Image
+from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of
+from vfx_matte.media.probe import ClipInfo, decode, probe
+from vfx_matte.media.readers.uniform import fitted
+from vfx_matte.picture import ColorTags, Picture
+from vfx_matte.timeline import FrameTime, Timeline
+
+Decoded = tuple[av.VideoFrame, Fraction | None]
+"""A picture as it was decoded, and the shape of its pixels, None where it is not said."""
+
+REVERSE_BUFFER_BYTES = 384 * 2**20
+"""Decoded frames kept at once when walking backwards."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded picture with its exact time; rotation applied, so (H, W) is as displayed.
+
+    given_alpha: alpha that is not in `native`. uses_alpha: False when the clip's own alpha takes no part.
+    """
+
+    index: int
+    time: FrameTime
+    native: av.VideoFrame
+    orientation: Orientation
+    color: ColorTags
+    given_alpha: Array | None = None
+    uses_alpha: bool = True
+
+    @cached_property
+    def image(self) -> Image:
+        """R'G'B' as a player shows it, uint8 (H, W, 3): what alpha hides is black, whatever its pixels hold."""
+        return self.colors if self.alpha is None else over_black(self.colors, self.alpha)
+
+    @cached_property
+    def colors(self) -> Image:
+        """R'G'B' without regard to alpha, uint8 (H, W, 3), made with the clip's matrix and range."""
+        return image_of(self.native, self.orientation, self.color)
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The planes as decoded, in the clip's own layout and bit depth."""
+        return picture_of(self.native, self.orientation, self.color)
+
+    @cached_property
+    def alpha(self) -> Array | None:
+        """The clip's own alpha, (H, W) uint8 or uint16 at full scale; None when it has none or all of it is opaque."""
+        if not self.uses_alpha:
+            return None
+        alpha = alpha_of(self.native, self.orientation) if self.given_alpha is None else self.given_alpha
+        return None if alpha is None or alpha.min() == np.iinfo(alpha.dtype).max else alpha
+
+
+def over_black(colors: Image, alpha: Array) -> Image:
+    """R'G'B' (H, W, 3) times alpha (H, W, uint8 or uint16), rounded: uint8."""
+    full = np.uint32(np.iinfo(alpha.dtype).max)
+    products = colors.astype(np.uint32) * alpha[..., None]
+    shown: Image = ((products + full // 2) // full).astype(np.uint8)
+    return shown
+
+
+class FrameMaker:
+    """Makes the frames of one clip of what was decoded: all like the first one. Says once each what is out of the ordinary."""
+
+    def __init__(self, info: ClipInfo, *, ignore_alpha: bool, notify: Notify) -> None:
+        self._info, self._notify = info, notify
+        self._uses_alpha = not ignore_alpha
+        self._told_change = self._told_alpha = False
+
+    def frame(
+        self,
+        index: int,
+        native: av.VideoFrame,
+        *,
+        sample_aspect: Fraction | None = None,
+        orientation: Orientation | None = None,
+    ) -> Frame:
+        """One frame of a decoded picture; the rest as for `fitted`."""
+        info = self._info
+        found = fitted(native, info, sample_aspect=sample_aspect, orientation=orientation)
+        if found.difference and not self._told_change:
+            self._told_change = True
+            kept = "; all are made like the first one" if found.made_anew else ""
+            self._notify(
+                f"{info.path.name}: pictures change on the way "
+                f"(frame {info.timeline.number(index)} is {found.difference}){kept}"
+            )
+        frame = Frame(index, info.timeline[index], found.native, found.orientation, info.color, found.alpha, self._uses_alpha)
+        if not self._told_alpha and frame.alpha is not None:
+            self._told_alpha = True
+            self._notify(
+                f"{info.path.name} has an alpha channel of its own, and what that hides stays hidden; --ignore-alpha shows it"
+            )
+        return frame
+
+
+class ClipReader(Protocol):
+    """Random and ordered access to a clip, a video file or an image sequence."""
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the clip, with its timeline."""
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames [start, stop) in display order; stop None is the end."""
+
+    def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames stop − 1 down to start, in bounded memory."""
+
+    def frame(self, index: int) -> Frame:
+        """One frame. Raises UsageError when the clip does not have it."""
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError when the clip's files hold other bytes than when it was opened; `frames` does at its end."""
+
+
+def watched(path: Path, files: Sequence[Path]) -> Watch:
+    """Begin to watch the files of the clip `path`. Raises MediaError when one cannot be read."""
+    try:
+        return Watch(files)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces") from error
+    except OSError as error:
+        raise MediaError(
+            f"{str(path)!r} cannot be read: {error.strerror}", hint="check the path and its permissions"
+        ) from error
+
+
+def require_unchanged(path: Path, watch: Watch) -> None:
+    """Raise MediaError when the files of the clip `path` hold other bytes now."""
+    if watch.has_changed():
+        raise MediaError(
+            f"{str(path)!r} was replaced, changed or removed while it was read", hint="run it again once the file is complete"
+        )
+
+
+def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, int]:
+    """Resolve a half-open range of frame indices; raise UsageError when it is not inside the clip."""
+    end = len(timeline) if stop is None else stop
+    if not 0 <= start <= end <= len(timeline):
+        raise UsageError(
+            f"frames {timeline.number(start)} to {timeline.number(end)} are not inside the clip",
+            hint=f"the clip has frames {timeline.numbers_text}",
+        )
+    return start, end
+
+
+def check_frame(index: int, timeline: Timeline) -> None:
+    """Raise UsageError when the clip does not have the frame `index`."""
+    if not 0 <= index < len(timeline):
+        raise UsageError(
+            f"frame {timeline.number(index)} is not in the clip", hint=f"the clip has frames {timeline.numbers_text}"
+        )
+
+
+class VideoReader:
+    """Reads a video file. Each iteration opens the file anew, so several can run side by side; closing one frees it."""
+
+    def __init__(
+        self, path: Path, *, notify: Notify, info: ClipInfo | None = None, threads: int = 0, ignore_alpha: bool = False
+    ) -> None:
+        """Open a clip. info: a known probe result, to save counting again. threads: decoder threads, 0 = by cores.
+
+        ignore_alpha: the clip's own alpha takes no part.
+        """
+        watch = Watch([path]) if path.is_file() else None  # before: a probe may take long
+        self._info = info or probe(path, notify=notify)
+        self._watch = watch or watched(path, [path])
+        if ignore_alpha:
+            self._info = replace(self._info, has_alpha=False)
+        self._maker = FrameMaker(self._info, ignore_alpha=ignore_alpha, notify=notify)
+        self._notify = notify
+        self._threads = threads
+        self._noticed = False
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the clip, with its timeline."""
+        return self._info
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames [start, stop) in display order. Raises MediaError when the file is replaced or changed meanwhile."""
+        start, stop = check_range(start, stop, self._info.timeline)
+        if start == stop:
+            return
+        yield from self._frames(start, stop)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError when the file holds other bytes than when it was opened."""
+        require_unchanged(self._info.path, self._watch)
+
+    def _frames(self, start: int, stop: int) -> Iterator[Frame]:
+        expected, previous = start, None
+        for index, native in self._decoded_from(start):
+            if index < start:
+                previous = native
+                continue
+            stand_in = previous or native
+            while expected < min(index, stop):
+                self._notice_missing(expected)
+                yield self._frame(expected, stand_in)
+                expected += 1
+            if expected >= stop:
+                return
+            if index == expected:
+                yield self._frame(index, native)
+                expected += 1
+            previous = native
+            if expected >= stop:
+                return
+        if previous is None:
+            raise MediaError(f"{str(self._info.path)!r}: frame {start} cannot be decoded", hint="the file is damaged there")
+        while expected < stop:
+            self._notice_missing(expected)
+            yield self._frame(expected, previous)
+            expected += 1
+
+    def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames stop − 1 down to start. Decodes by group of pictures; long groups are decoded several times, in windows."""
+        start, stop = check_range(start, stop, self._info.timeline)
+        high = stop
+        while high > start:
+            key = max((k for k in self._info.keyframes if k < high), default=0)
+            low = max(start, key, high - self._window())
+            window = list(self.frames(low, high))
+            while window:
+                yield window.pop()
+            high = low
+
+    def frame(self, index: int) -> Frame:
+        """One frame. Raises UsageError when the clip does not have it."""
+        check_frame(index, self._info.timeline)
+        return next(self.frames(index, index + 1))
+
+    def _window(self) -> int:
+        info = self._info
+        samples = sum(
+            rows * columns
+            for plane in range(1 if info.layout.model == "gray" else 3)
+            for rows, columns in [info.layout.plane_shape(plane, info.height, info.width)]
+        )
+        frame_bytes = samples * (1 if info.layout.bit_depth == 8 else 2)
+        return max(4, REVERSE_BUFFER_BYTES // frame_bytes)
+
+    def _frame(self, index: int, decoded: Decoded) -> Frame:
+        native, aspect = decoded
+        return self._maker.frame(index, native, sample_aspect=None if aspect == self._info.first_aspect else aspect)
+
+    def _notice_missing(self, index: int) -> None:
+        self.check_unchanged()
+        if not self._noticed:
+            self._noticed = True
+            self._notify(f"{self._info.path.name}: frame {index} cannot be decoded; a neighbouring picture stands in")
+
+    def _decoded_from(self, index: int) -> Iterator[tuple[int, Decoded]]:
+        """Pairs (frame index, decoded frame) that begin at or before `index`."""
+        info = self._info
+        if not info.reliable:
+            yield from enumerate(self._decode(None))
+            return
+        for key in [k for k in reversed(info.keyframes) if k <= index][:3]:
+            if key == 0:
+                break
+            # Frames before the keyframe are its leading pictures, whose references were not decoded.
+            frames = (pair for pair in self._indexed(self._decode(info.timeline.pts[key])) if pair[0] >= key)
+            first = next(frames, None)
+            if first is not None and first[0] <= index and not first[1][0].is_corrupt:
+                yield first
+                yield from frames
+                return
+        yield from self._indexed(self._decode(None))
+
+    def _indexed(self, frames: Iterator[Decoded]) -> Iterator[tuple[int, Decoded]]:
+        for decoded in frames:
+            pts = decoded[0].pts
+            index = None if pts is None else self._info.timeline.index_of_pts(pts)
+            if index is not None:
+                yield index, decoded
+
+    def _decode(self, from_key: int | None) -> Iterator[Decoded]:
+        info = self._info
+        return decode(info.path, stream=info.video_stream, from_key=from_key, threads=self._threads)
+
+
+def open_clip(
+    path: Path, *, notify: Notify, fps: Fraction | None = None, gaps: str = "hold", ignore_alpha: bool = False
+) -> ClipReader:
+    """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
+
+    fps: frames per second of an image sequence (25 when None); for a video file it must be None, as its own time is kept.
+    gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without meaning for a video.
+    ignore_alpha: the clip's own alpha takes no part; frames are opaque.
+    """
+    from vfx_matte.media.readers.stills import StillsReader
+    from vfx_matte.media.sequence import is_sequence
+
+    if is_sequence(path):
+        rate = Fraction(25) if fps is None else fps
+        return StillsReader(path, notify=notify, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha)
+    if fps is not None:
+        raise UsageError("--fps is for image sequences only", hint="a video keeps its own time")
+    return VideoReader(path, notify=notify, ignore_alpha=ignore_alpha)
+
+
+def describe_rate(timeline: Timeline) -> str:
+    """'constant 29.97 fps' or 'variable, 24.31 fps on average', for people."""
+    fps = float(timeline.average_fps)
+    return f"constant {fps:.5g} fps" if timeline.is_constant_rate else f"variable, {fps:.4g} fps on average"

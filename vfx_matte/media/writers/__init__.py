@@ -1,0 +1,1 @@
+"""Writes frames: video files, image sequences and EXR files."""

@@ -1,0 +1,301 @@
+"""Which clip, and what is known about it. Takes what a user typed, gives an opened clip and its finished masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from vfx_matte.backend import Notify
+from vfx_matte.errors import InputError, OutputError, UsageError, WorkspaceError
+from vfx_matte.masks import Mask, Matte, Palette
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.readers.video import ClipReader, open_clip
+from vfx_matte.media.sequence import has_pictures, is_sequence, sequence_files
+from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.printable import shell_command
+from vfx_matte.workspace import (
+    ClipWorkspace,
+    MaskStore,
+    OutputRecord,
+    ReferenceRecord,
+    Scalar,
+    Soft,
+    SourceStamp,
+    Workspace,
+    clip_name,
+)
+
+GAPS_SETTING = "gaps"
+"""The setting of runs on a sequence whose missing numbers are not held."""
+
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", "")
+
+
+def _no_notice(_: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClip:
+    """An opened clip."""
+
+    path: Path
+    reader: ClipReader
+    notify: Notify = _no_notice
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the clip, with its timeline."""
+        return self.reader.info
+
+    def frame_index(self, position: int | Fraction) -> int:
+        """The frame at a position: a frame's number, or seconds from the clip's start. Raises UsageError when there is none.
+
+        A notice says which picture of a sequence a number is, where it could be another one's.
+        """
+        timeline = self.info.timeline
+        index = timeline.index_of(position)
+        ended = isinstance(position, Fraction) and position >= timeline.end - timeline.start
+        if ended or not 0 <= index < len(timeline):
+            if isinstance(position, int):
+                raise UsageError(f"frame {position} is not in the clip", hint=outside_hint(self.info, position))
+            length = f"frames {timeline.numbers_text}, {float(timeline.end - timeline.start):.3f} s"
+            raise UsageError(f"{float(position):g} s is not in the clip", hint=f"the clip has {length}")
+        if isinstance(position, int) and (line := laid_on(self.info, [position], "frame")):
+            self.notify(line)
+        return index
+
+    def frame_range(self, start: int | Fraction | None, stop: int | Fraction | None) -> tuple[int, int]:
+        """The half-open range of frames between two positions as of `frame_index`; None is the clip's own begin or end.
+
+        Raises UsageError when there is no frame between them.
+        """
+        timeline = self.info.timeline
+        first = 0 if start is None else self.frame_index(start)
+        last_number = timeline.number(len(timeline))
+        at_end = stop in (None, last_number) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
+        last = len(timeline) if stop is None or at_end else self.frame_index(stop)
+        if first >= last:
+            raise UsageError(
+                f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this clip",
+                hint=f"it has frames {timeline.numbers_text}",
+            )
+        return first, last
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedClip:
+    """An opened clip with its finished masks."""
+
+    reader: ClipReader
+    workspace: ClipWorkspace
+    store: MaskStore
+    palette: Palette = field(default_factory=Palette.davis)
+
+    @property
+    def info(self) -> ClipInfo:
+        """Facts about the clip, with its timeline."""
+        return self.reader.info
+
+    @property
+    def name(self) -> str:
+        """The clip's name in file names."""
+        return clip_name(self.info.path)
+
+    @property
+    def folder(self) -> Path:
+        """Where outputs go."""
+        return self.workspace.folder
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects that the masks show."""
+        return tuple(sorted(self.store.manifest.objects))
+
+    @property
+    def mask_frames(self) -> list[int]:
+        """The frames that have a mask, ascending."""
+        return sorted(self.store.manifest.done_frames())
+
+    def shows(self, frame_index: int) -> int:
+        """Which frame of the clip's own file a frame shows: itself, unless frames are held or left out."""
+        return frame_index
+
+    def note_matte(self, frame_index: int, matte: Matte) -> None:
+        """Told what alpha a frame is shown with; who checks what was written may want to know."""
+
+    def mask(self, frame_index: int) -> Mask | None:
+        """The mask of one frame, uint8 (H, W), or None when it has none."""
+        mask = self.store.get(frame_index)
+        if mask is not None:
+            self._check_size(mask, f"mask of frame {self.info.timeline.number(frame_index)}")
+        return mask
+
+    def soft(self, object_id: int, frame_index: int) -> Soft:
+        """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain. Raises WorkspaceError."""
+        soft = self.store.soft(object_id, frame_index)
+        self._check_size(soft, f"soft result of object {object_id} on frame {self.info.timeline.number(frame_index)}")
+        return soft
+
+    def _check_size(self, array: Mask | Soft, what: str) -> None:
+        if array.shape != self.info.shape:
+            raise WorkspaceError(
+                f"{what} is {array.shape[1]}×{array.shape[0]}, the clip is {self.info.width}×{self.info.height}",
+                hint="segment the clip again with --fresh",
+            )
+
+    def check_unchanged(self) -> None:
+        """Raise MediaError or WorkspaceError when the clip or its masks are others than when they were opened."""
+        self.reader.check_unchanged()
+        self.store.check_unchanged()
+
+    def record(self, output: Path, kind: str, settings: Mapping[str, Scalar], reporter: Reporter) -> None:
+        """Note in the manifest that an output was written; where that cannot be, say so, as the output itself is there."""
+        try:
+            self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
+        except OutputError as error:
+            reporter.notify(f"{output.name} is finished, but not noted in the workspace: {error.message}")
+
+
+def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path | None) -> Path:
+    """Find the clip that a user means.
+
+    clip: as typed: a path, or a name inside the `source` folder. None takes `default` (config.ini's clip), or else the clip
+    segmented last. Raises InputError when it is not there, UsageError when there is none to take.
+    """
+    if clip is None:
+        if default is not None:
+            return _existing(default, source)
+        latest = Workspace(workspace).latest()
+        manifest = latest.manifest() if latest is not None else None
+        if manifest is None:
+            raise UsageError("no clip is given and none has been segmented yet", hint="name a clip: vfx-matte COMMAND CLIP")
+        known = manifest.source.path
+        places = (known, Path(known.name), source / known.name)
+        if not any(place.exists() or is_sequence(place) for place in places) and (found := _renamed(manifest.source, source)):
+            return found
+        return _existing(known, source, *places[1:])
+    return _existing(clip, source)
+
+
+def _renamed(known: SourceStamp, source: Path) -> Path | None:
+    """A file with the bytes of a clip whose own name is gone, in its folder, the working directory or `source`."""
+    for folder in (known.path.parent, Path(), source):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if (
+                path.is_file()
+                and path.stat().st_size == known.size_bytes
+                and SourceStamp.of(path).fingerprint == known.fingerprint
+            ):
+                return path
+    return None
+
+
+def _existing(clip: Path, source: Path, *moved: Path) -> Path:
+    """The first of the places that is there. moved: where it may be now, when its whole project was moved."""
+    for candidate in (clip, source / clip, *moved):
+        if candidate.exists() or has_pictures(candidate):
+            return candidate
+    if is_sequence(clip):
+        return clip  # reading it says what is wrong
+    raise InputError(f"there is no clip {str(clip)!r}", hint=f"check the path (also looked for in {str(source)!r})")
+
+
+def open_source(
+    path: Path,
+    *,
+    fps: Fraction | None = None,
+    usual_fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter,
+) -> SourceClip:
+    """Open a clip.
+
+    fps: rate of an image sequence; UsageError when it is given for a video, which has its own time. usual_fps: the rate of
+    sequences when `fps` is None, without meaning for videos. gaps: what stands for missing numbers of a sequence.
+    ignore_alpha: read it as opaque.
+    """
+    rate = fps or (usual_fps if is_sequence(path) else None)
+    reader = open_clip(path, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha, notify=reporter.notify)
+    return SourceClip(path, reader, reporter.notify)
+
+
+def open_segmented(path: Path, *, workspace: Path, ignore_alpha: bool = False, reporter: Reporter) -> SegmentedClip:
+    """Open a clip together with its masks. Raises WorkspaceError when it has not been segmented, or has changed since."""
+    place = Workspace(workspace).find(path)
+    if place is None:
+        raise WorkspaceError(
+            f"{str(path)!r} has no masks yet",
+            hint=f"first run: {shell_command(['vfx-matte', 'segment', path, '--first-mask', 'mask.png'])}",
+        )
+    store = place.mask_store()
+    fps = store.manifest.timeline.average_fps if is_sequence(path) else None
+    gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
+    clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+    if clip.info.timeline != store.manifest.timeline:
+        raise WorkspaceError(f"{str(path)!r} is not the clip its masks were made for", hint="segment it again with --fresh")
+    if not store.manifest.is_complete:
+        reporter.notify(f"{place.folder} is not complete; run segment with --resume to finish it")
+    return SegmentedClip(clip.reader, place, store)
+
+
+def open_segmented_or_source(
+    path: Path,
+    *,
+    workspace: Path,
+    usual_fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter,
+) -> SegmentedClip | SourceClip:
+    """Open a clip with its masks where it has some, otherwise the clip alone. Raises as `open_segmented` does."""
+    if Workspace(workspace).find(path) is None:
+        return open_source(path, usual_fps=usual_fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+    return open_segmented(path, workspace=workspace, ignore_alpha=ignore_alpha, reporter=reporter)
+
+
+def refuse_to_replace(place: Path, output: Path, what: str) -> None:
+    """Raise UsageError when writing `output` would replace `place`, or something in it.
+
+    place: a file, a folder (all of whose files count) or a numbered pattern. what: its name in the message.
+    """
+    kept, target = place.resolve(), output.resolve()
+    if kept.is_dir():
+        replaces = target == kept or kept in target.parents
+    elif is_sequence(kept):
+        replaces = target == kept.parent or target in sequence_files(kept)
+    else:
+        replaces = target == kept or (target.exists() and kept.exists() and target.samefile(kept))
+    if replaces:
+        raise UsageError(f"output {str(output)!r} would replace {what}", hint="choose another place with -o")
+
+
+def require_table_place(path: Path) -> None:
+    """Raise UsageError when a table would replace a file that is none, such as a clip or a painted mask."""
+    if path.is_file() and path.suffix.lower() not in TABLE_ENDINGS:
+        raise UsageError(f"table {str(path)!r} would replace a file of another kind", hint="choose a name that ends in .csv")
+
+
+def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: str) -> Path:
+    """Where a contact sheet of a clip goes: `output`, or the file `usual` in the clip's folder of results.
+
+    option: what users name the place with. Raises UsageError for a place that holds something else of value.
+    """
+    path = clip.folder / usual if output is None else output
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"contact sheet {str(path)!r} is not a PNG", hint=f"give a name that ends in .png with {option}")
+    refuse_to_replace(clip.info.path, path, "the clip")
+    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
+    refuse_reference(clip, path, option=option)
+    return path
+
+
+def refuse_reference(clip: SegmentedClip, path: Path, *, option: str = "-o") -> None:
+    """Raise UsageError when a picture at `path` would replace a mask that the clip was segmented by. option: what names it."""
+    if path.is_file():
+        digest = ReferenceRecord.of(path, {}).sha256
+        if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
+            raise UsageError(f"output {str(path)!r} would replace a reference mask", hint=f"choose another place with {option}")

@@ -1,0 +1,1 @@
+"""Hands a clip over to editing programs: constant rate, packages, timelines."""

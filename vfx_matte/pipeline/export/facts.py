@@ -1,0 +1,225 @@
+"""The files of a package as facts. Takes finished files, gives what timelines and the manifest say of them, by counting."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+from vfx_matte._version import __version__
+from vfx_matte.backend import Notify
+from vfx_matte.errors import MediaError, UsageError, VerifyError
+from vfx_matte.files.inputs import read_small_file
+from vfx_matte.media.probe import ClipInfo, probe
+from vfx_matte.printable import json_text
+from vfx_matte.programs.edit import AlphaMode, FieldOrder, Media, Sound, Timecode, VideoRate
+from vfx_matte.programs.scripts import relative_path
+from vfx_matte.timeline import ConformMap, Timeline
+
+MANIFEST_NAME = "manifest.json"
+KIND = "vfx-matte package"
+SCHEMA_VERSION = 1
+MOST_BYTES = 2**28
+"""Of a manifest: a million frames of variable rate are some megabytes."""
+
+_DESKTOP = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+
+_NUMBERS = re.compile(r"\[\n[\s\d,-]*\]")  # no string of JSON has a line break, so none is touched
+
+_FIELDS: Mapping[str, FieldOrder] = {"tt": "upper", "tb": "upper", "bb": "lower", "bt": "lower"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedFile:
+    """One picture file that belongs to a package.
+
+    kind: "source", or of the outputs. path: where it is now; final: where it will be when the package has its name.
+    object_ids: the objects that it shows, () = all of the chosen ones. how: how it came about, e.g. "libx264 …" or "as it was".
+    media: for timelines; None when the package has no constant rate.
+    """
+
+    kind: str
+    path: Path
+    final: Path
+    name: str
+    info: ClipInfo
+    how: str
+    alpha: AlphaMode = "none"
+    object_ids: tuple[int, ...] = ()
+    media: Media | None = None
+
+
+def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -> ClipInfo:
+    """Count a finished file's frames. Raises VerifyError when it has others than `frame_count` at exactly `rate`.
+
+    A container that rounds time to milliseconds (WebM) may be off by one of them.
+    """
+    info = probe(path, notify=notify)
+    pts, step = info.timeline.pts, 1 / (rate * info.timeline.time_base)
+    slack = 0 if step.denominator == 1 else 1
+    if len(pts) != frame_count or any(abs(at - pts[0] - number * step) > slack for number, at in enumerate(pts)):
+        have = f"{len(pts)} frames at {float(info.timeline.average_fps):.6g} a second"
+        raise VerifyError(
+            f"{path.name} has {have}, expected {frame_count} at {rate}",
+            hint="please report this with the output of `vfx-matte probe`",
+        )
+    return info
+
+
+def as_media(info: ClipInfo, *, name: str, final: Path, rate: VideoRate, alpha: AlphaMode, notify: Notify) -> Media:
+    """What timelines say of a file. A timecode that does not fit the rate is left out, with a notice."""
+    timecode = Timecode()
+    if info.timecode:
+        try:
+            timecode = Timecode.parse(info.timecode, rate)
+        except ValueError as error:
+            notify(f"{info.path.name}: {error}; counted from 0 instead")
+    return Media(
+        name=name,
+        path=final,
+        width=info.width,
+        height=info.height,
+        rate=rate,
+        frame_count=len(info.timeline),
+        sample_aspect=info.sample_aspect,
+        timecode=timecode,
+        color=info.color,
+        alpha=alpha,
+        fields=_FIELDS.get(info.field_order, "none"),
+        sound=tuple(
+            Sound(track.channels, track.sample_rate)
+            for track in info.audio
+            if track.start is not None and track.channels and track.sample_rate
+        ),
+    )
+
+
+def stranger(folder: Path) -> str:
+    """The name of a file in a folder that is not of an earlier package, such as an editing project kept there; "" = none."""
+    ours = {MANIFEST_NAME}
+    try:
+        facts = json.loads(read_small_file(folder / MANIFEST_NAME, what="manifest", most_bytes=MOST_BYTES))
+        if facts["kind"] == KIND:
+            ours |= {one["file"] for one in (*facts["files"], *facts["other_files"])}
+    except (UsageError, OSError, RecursionError, ValueError, KeyError, TypeError):
+        ours = set()
+    there = (path for path in folder.rglob("*") if (path.is_file() or path.is_symlink()) and path.name not in _DESKTOP)
+    return next((path.name for path in there if path.relative_to(folder).as_posix() not in ours), "")
+
+
+def manifest(
+    *,
+    program: str,
+    clip_name: str,
+    source: ClipInfo,
+    files: Sequence[PackagedFile],
+    written: Sequence[str],
+    part: Path,
+    folder: Path,
+    rate: VideoRate | None,
+    frame_map: ConformMap | None,
+    remarks: Sequence[str],
+) -> bytes:
+    """manifest.json: every file with its SHA-256, the rate, the timestamps, alpha and colour.
+
+    source: of the user's clip. written: names of the other files, which lie in `part`; folder: the final place.
+    """
+    frames = len(frame_map.indices) if frame_map else len(source.timeline)
+    facts = {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "program_version": __version__,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "for": program,
+        "clip": clip_name,
+        "frame_count": frames,
+        "rate": str(rate.fps) if rate else None,
+        "timebase": rate.timebase if rate else None,
+        "ntsc": rate.ntsc if rate else None,
+        "duration_seconds": str(rate.seconds(frames) if rate else source.timeline.end - source.timeline.start),
+        "source": {
+            "path": str(source.path.resolve()),
+            "relative_path": relative_path(source.path.resolve(), folder),
+            "use": next(one.how for one in files if one.kind == "source"),
+            "frame_count": len(source.timeline),
+            "constant_rate": source.timeline.is_constant_rate,
+            "timestamps": _timestamps(source.timeline),
+        },
+        "frame_map": None if frame_map is None else _run_lengths(frame_map.indices),
+        "files": [_file(one, folder) for one in files],
+        "other_files": [
+            {"file": name, "size_bytes": (part / name).stat().st_size, "sha256": sha256(part / name)} for name in written
+        ],
+        "remarks": list(remarks),
+    }
+    text = json_text(facts, indent=1)
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text).encode() + b"\n"
+
+
+def _file(one: PackagedFile, folder: Path) -> dict[str, object]:
+    info = one.info
+    return {
+        "file": relative_path(one.final, folder),
+        "path": str(one.final),
+        "kind": one.kind,
+        "name": one.name,
+        "objects": list(one.object_ids) or None,
+        "size_bytes": one.path.stat().st_size,
+        "sha256": sha256(one.path),
+        "made": one.how,
+        "container": info.container,
+        "codec": info.codec,
+        "pixel_format": info.pixel_format,
+        "width": info.width,
+        "height": info.height,
+        "sample_aspect": str(info.sample_aspect),
+        "frame_count": len(info.timeline),
+        "first_frame_seconds": str(info.timeline.start),
+        "time_base": str(info.timeline.time_base),
+        "timecode": info.timecode,
+        "alpha": one.alpha,
+        "color": {
+            "matrix": info.color.matrix,
+            "range": info.color.range,
+            "primaries": info.color.primaries,
+            "transfer": info.color.transfer,
+        },
+        "sound": [{"codec": track.codec, "channels": track.channels, "sample_rate": track.sample_rate} for track in info.audio],
+    }
+
+
+def _timestamps(timeline: Timeline) -> dict[str, object]:
+    """Exact, in ticks: the first, then (ticks to the next frame, how often) for all, then how long the last one lasts."""
+    runs = [[ticks, len(list(group))] for ticks, group in itertools.groupby(timeline.intervals)]
+    return {
+        "time_base": str(timeline.time_base),
+        "first": timeline.pts[0],
+        "intervals": [number for run in runs for number in run],
+        "last_duration": timeline.durations[-1],
+    }
+
+
+def _run_lengths(indices: Sequence[int]) -> list[int]:
+    """Source frames as runs that count up by one, first and how many in turn: (5, 6, 7, 7, 8) → [5, 3, 7, 2]."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][0] + runs[-1][1]:
+            runs[-1][1] += 1
+        else:
+            runs.append([index, 1])
+    return [number for run in runs for number in run]
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal; read in pieces. Raises MediaError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{str(path)!r} cannot be read: {error.strerror}", hint="check that it is still there") from error

@@ -1,0 +1,1 @@
+"""Renders a segmented clip: green screen, alpha, mask video, overlay."""

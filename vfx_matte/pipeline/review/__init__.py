@@ -1,0 +1,1 @@
+"""Checks results: findings, suggestions, key tests, accuracy."""

@@ -1,0 +1,287 @@
+"""A segmented clip to what is wrong with its masks. Takes an opened clip, gives findings, a contact sheet and a page.
+
+The clip is decoded once; of each frame only numbers are kept, a dozen for each object. Then the pictures of the worst frames
+are fetched. How a frame is judged says `quality.judge`, what is measured `quality.meter`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte.errors import QualityError, UsageError
+from vfx_matte.masks import Image, Mask
+from vfx_matte.measure.judge import Finding, Judged, Kind, Spot, findings, gone, judge_object, merged, passing_the_border, spots
+from vfx_matte.measure.measures import Bools
+from vfx_matte.measure.meter import Meter, ObjectMeasures
+from vfx_matte.media.readers.video import Frame
+from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, carried_confidence, uncertain_stretches
+from vfx_matte.pipeline.next_steps import clock, frame_at, frame_command, mask_name, segment_command, since_start
+from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.review import words
+from vfx_matte.pipeline.segment.cuts import shots as split_shots
+from vfx_matte.pipeline.segment.cuts import shots_without_mask
+from vfx_matte.shots import ShotDetector
+from vfx_matte.workspace import UNKNOWN, Soft
+
+_CONFIDENCE_STEP = 25.0  # per cent below LOW_CONFIDENCE that count as once more the limit
+_CROSSING_SEVERITY = 5.0
+_NAMED_REASONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """How many frames may stand out: a count, or a percentage of the frames that have a mask."""
+
+    most: float
+    percent: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Allowed:
+        """Read "0", "12" or "2.5%". Raises UsageError for anything else."""
+        number = text.strip().removesuffix("%").strip()
+        try:
+            most = float(number)
+        except ValueError:
+            most = math.nan
+        if not 0 <= most < math.inf or (not text.strip().endswith("%") and most != int(most)):
+            raise UsageError(
+                f"fail-over {text!r} is no number of frames", hint="--fail-over 0, --fail-over 12 or --fail-over 2%"
+            )
+        return cls(most, text.strip().endswith("%"))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding for people. frame: index of the one to look at; start, stop: half-open; what, do: sentences."""
+
+    rank: int
+    object_id: int
+    frame: int
+    time: str
+    start: int
+    stop: int
+    severity: float
+    kinds: tuple[Kind, ...]
+    what: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class FixNext:
+    """The one frame to paint a mask on next. frame: its number; frame_command: saves its picture;
+    segment_command: goes on once it is painted.
+    """
+
+    frame: int
+    time: str
+    why: str
+    frame_command: str
+    mask: str
+    segment_command: str
+
+
+@dataclass(frozen=True, slots=True)
+class QcResult:
+    """What was found.
+
+    frames: how many have a mask; flagged: indices of those that stand out, of any object. problems: all of them, those that
+    matter most first. cuts: frames that begin a shot, respected or found now; unmasked: shots without a reference mask.
+    All of these are indices; `number` says what people call them.
+    measures, judged, confidence: by object, for pages and tables. folder: where `report` and `sheet` are.
+    """
+
+    clip: Path
+    frames: int
+    flagged: tuple[int, ...]
+    problems: tuple[Problem, ...]
+    cuts: tuple[int, ...]
+    unmasked: tuple[range, ...]
+    references: tuple[int, ...]
+    fix_next: FixNext | None
+    measures: Mapping[int, ObjectMeasures]
+    judged: Mapping[int, Mapping[Kind, Judged]]
+    confidence: Mapping[int, Sequence[float]]
+    report: Path
+    sheet: Path | None
+    first_number: int = 0
+
+    def number(self, index: int) -> int:
+        """What people call a frame, see `Timeline.number`."""
+        return self.first_number + index
+
+    def allows(self, allowed: Allowed) -> bool:
+        """Whether no more frames stand out than are allowed."""
+        return len(self.flagged) <= (allowed.most * self.frames / 100 if allowed.percent else allowed.most)
+
+
+def check_masks(
+    clip: SegmentedClip, *, count: int = 12, output: Path | None = None, weights: Path, reporter: Reporter
+) -> QcResult:
+    """Measure every frame's masks, name what stands out, and save a page and a contact sheet.
+
+    count: how many problems get pictures. output: a folder; None is qc/ in the clip's workspace folder. weights: see
+    `segment_command`. Raises UsageError, MaskError and WorkspaceError for damaged results, MediaError and OutputError.
+    """
+    from vfx_matte.pipeline.review.report import save_report  # it needs this module's records
+
+    if count < 1:
+        raise UsageError(f"count is {count}, expected at least 1", hint="-k 12 shows the twelve worst")
+    folder = clip.folder / "qc" if output is None else output
+    for name in ("report.html", "worst.png"):
+        refuse_to_replace(clip.info.path, folder / name, "the clip")
+        refuse_to_replace(clip.workspace.masks_folder, folder / name, "the masks")
+    manifest = clip.store.manifest
+    meter, cuts = _measure(clip, reporter)
+    span = range(manifest.start, manifest.stop)
+    unmasked = shots_without_mask(cuts, span, manifest.references) if manifest.cuts is not None else []
+    shots = [shot for shot in split_shots(cuts, span) if shot not in unmasked]
+    confidence = _confidence(clip, cuts)
+    found: list[tuple[Finding, ObjectMeasures]] = []
+    judged = {}
+    painted = frozenset(manifest.references)
+    for object_id, measures in meter.objects.items():
+        measures.separate(cuts)
+        judged[object_id] = judge_object(measures, shots)
+        groups = [
+            [*spots(judged[object_id]), *gone(measures, shots)],
+            list(_doubtful(confidence[object_id], shots, passing_the_border(measures))),
+            list(_crossings(measures, shots, painted)) if manifest.cuts is None else [],
+        ]
+        gathered = [one for group in groups for one in findings(object_id, group, shots=shots, avoid=painted)]
+        found += [(one, measures) for one in merged(gathered)]
+    found.sort(key=lambda pair: (-pair[0].weight, pair[0].frame))
+    problems = tuple(_problem(clip, rank, *pair) for rank, pair in enumerate(found, start=1))
+    result = QcResult(
+        clip=clip.info.path,
+        frames=sum(index in span for index in manifest.done_frames()),
+        flagged=tuple(sorted({frame for one, _ in found for frame in one.frames})),
+        problems=problems,
+        cuts=tuple(cuts),
+        unmasked=tuple(unmasked),
+        references=tuple(sorted(painted)),
+        fix_next=_fix_next(clip, problems, weights),
+        measures=meter.objects,
+        judged=judged,
+        confidence=confidence,
+        report=folder / "report.html",
+        sheet=folder / "worst.png" if problems else None,
+        first_number=manifest.timeline.first_number,
+    )
+    save_report(clip, result, count=count, reporter=reporter)
+    return result
+
+
+def require_allowed(result: QcResult, allowed: Allowed) -> None:
+    """Raise QualityError (exit code 1) when more frames stand out than are allowed."""
+    if not result.allows(allowed):
+        limit = f"{allowed.most:g} %" if allowed.percent else f"{allowed.most:g}"
+        raise QualityError(
+            f"{len(result.flagged)} of {result.frames} frames stand out, allowed are {limit}", hint=f"see {result.report}"
+        )
+
+
+def _measure(clip: SegmentedClip, reporter: Reporter) -> tuple[Meter, list[int]]:
+    """One pass over the frames that can have a mask; cuts are looked for on the way when the masks do not know any."""
+    manifest = clip.store.manifest
+    meter = Meter(object_ids=clip.object_ids, frame_count=len(clip.info.timeline))
+    detector = ShotDetector() if manifest.cuts is None else None
+    cuts = list(manifest.cuts or ())
+    span = manifest.start, manifest.stop
+    frames = ahead(_with_masks(clip, clip.reader.frames(*span)), depth=2)
+    with closing(frames) as passing, reporter.progress("check", span[1] - span[0]) as step:
+        for index, image, mask, soft in passing:
+            meter.add(index, image, mask, soft)
+            cuts += [manifest.start + cut for cut in (detector.add(image) if detector else ())]
+            step()
+    cuts += [manifest.start + cut for cut in (detector.finish() if detector else ())]
+    return meter, [cut for cut in cuts if manifest.start < cut < manifest.stop]
+
+
+def _with_masks(
+    clip: SegmentedClip, frames: Iterator[Frame]
+) -> Iterator[tuple[int, Image, Mask | None, dict[int, Soft] | None]]:
+    for frame in frames:
+        mask = clip.mask(frame.index)
+        soft = None
+        if mask is not None and clip.store.is_soft:
+            soft = {object_id: clip.soft(object_id, frame.index) for object_id in clip.object_ids}
+        yield frame.index, frame.image, mask, soft
+
+
+def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[float, ...]]:
+    """How sure each frame of the clip is, in per cent, see `carried_confidence`; NaN where nothing is known."""
+    manifest = clip.store.manifest
+    before, after = (math.nan,) * manifest.start, (math.nan,) * (len(manifest.timeline) - manifest.stop)
+    known = {}
+    for object_id in clip.object_ids:
+        values = manifest.confidence.get(object_id, (UNKNOWN,) * (manifest.stop - manifest.start))
+        carried = carried_confidence(values, manifest.references, first_frame=manifest.start, cuts=cuts)
+        known[object_id] = (*before, *(math.nan if value == UNKNOWN else value for value in carried), *after)
+    return known
+
+
+def _doubtful(confidence: Sequence[float], shots: Sequence[range], passing: Bools) -> Iterator[Spot]:
+    """The frames of the stretches that a run calls uncertain; of the little that comes or goes at the border it always is.
+
+    passing: bool (frames,), see `passing_the_border`.
+    """
+    for shot in shots:
+        values = [UNKNOWN if math.isnan(value) else math.floor(value) for value in confidence[shot.start : shot.stop]]
+        for one in uncertain_stretches(values, first_frame=shot.start):
+            for frame in range(one.start, one.stop):
+                value = confidence[frame]
+                if value < LOW_CONFIDENCE and not passing[frame]:
+                    yield Spot(frame, "confidence", 1 + (LOW_CONFIDENCE - value) / _CONFIDENCE_STEP, value, LOW_CONFIDENCE)
+
+
+def _crossings(measures: ObjectMeasures, shots: Sequence[range], painted: frozenset[int]) -> Iterator[Spot]:
+    """Frames of shots into which an object was carried over a cut, though nobody painted it there."""
+    for shot in shots[1:]:
+        carried = measures.area_px[shot.start] > 0 and measures.area_px[shot.start - 1] > 0
+        for frame in shot if carried and not painted.intersection(shot) else ():
+            if measures.area_px[frame] > 0:
+                yield Spot(frame, "crossing", _CROSSING_SEVERITY, float(shot.start), math.nan)
+
+
+def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectMeasures) -> Problem:
+    timeline = clip.info.timeline
+    what = "; ".join(words.reason(spot, measures, timeline.number) for spot in finding.spots)
+    return Problem(
+        rank=rank,
+        object_id=finding.object_id,
+        frame=finding.frame,
+        time=clock(since_start(timeline, finding.frame)),
+        start=finding.start,
+        stop=finding.stop,
+        severity=round(finding.severity, 2),
+        kinds=tuple(spot.kind for spot in finding.spots),
+        what=f"object {finding.object_id} {what}",
+        do=words.advice(finding, measures, timeline.number),
+    )
+
+
+def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -> FixNext | None:
+    """The frame of the first problem that a painted mask mends."""
+    for one in problems:
+        if one.frame in clip.store.manifest.references:
+            continue
+        path, number = clip.info.path, clip.info.timeline.number(one.frame)
+        mask = mask_name(path, number)
+        how, cuts = ("--fresh", "stop") if "crossing" in one.kinds else ("--update", None)
+        command = segment_command(clip, {number: mask}, weights=weights, how=how, cuts=cuts)
+        why = f"{frame_at(clip.info.timeline, one.frame)}: {'; '.join(one.what.split('; ')[:_NAMED_REASONS])}"
+        return FixNext(number, one.time, why, frame_command(path, number), mask, command)
+    return None
+
+
+def known_number(value: float) -> float | None:
+    """A number as JSON can hold it: None for NaN."""
+    return None if np.isnan(value) else round(float(value), 4)

@@ -1,0 +1,1 @@
+"""Propagates reference masks to every frame of a clip."""

@@ -1,0 +1,108 @@
+"""Scripts that build an edit inside an editing program. Takes an edit, gives the text of a script; runs none.
+
+The scripts' own code lies in the folder templates/; the facts of the edit are put in as one literal of ASCII alone, so that no
+program reads a name in the wrong encoding.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePath, PureWindowsPath
+from urllib.parse import quote, quote_from_bytes
+
+from vfx_matte.programs.edit import Edit, Media
+
+PLACE = "__PACKAGE__"
+
+
+@dataclass(frozen=True, slots=True)
+class CutOut:
+    """A layer that shows `fill` where `matte` is white; None: by its own alpha."""
+
+    name: str
+    fill: Media
+    matte: Media | None = None
+
+
+def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) -> bytes:
+    """A .jsx that imports every file of the edit into `folder`'s composition and cuts layers out by their luma track mattes.
+
+    folder: where the script will lie, absolute; files are looked for from there first. layers: over the background, which is
+    the lowest track's first clip; the lowest layer first.
+    """
+    media = edit.media
+    facts = {
+        "name": edit.name,
+        "width": edit.width,
+        "height": edit.height,
+        "pixelAspect": list(edit.sample_aspect.as_integer_ratio()),
+        "rate": list(edit.rate.fps.as_integer_ratio()),
+        "frames": edit.duration,
+        "background": media.index(edit.tracks[0][0].media),
+        "media": [
+            {
+                "name": one.name,
+                "file": one.path.name,
+                "relative": _encoded(PurePath(beside)) if (beside := relative_path(one.path, folder)) else "",
+                "path": _extendscript_path(one.path),
+                "frames": one.frame_count,
+                "alpha": one.alpha,
+            }
+            for one in media
+        ],
+        "layers": [
+            {"name": one.name, "fill": media.index(one.fill), "matte": media.index(one.matte) if one.matte else None}
+            for one in layers
+        ],
+    }
+    return _script("after_effects.jsx", json.dumps(facts, ensure_ascii=True, indent=4))
+
+
+def resolve_script(edit: Edit, *, folder: Path, timeline: Path, mattes: Sequence[Media]) -> bytes:
+    """A Python script that imports every file and the timeline `timeline` into Resolve and attaches mattes to the source.
+
+    folder: where the script will lie, absolute. mattes: files for the External Matte node.
+    """
+    media = edit.media
+    facts = {
+        "name": edit.name,
+        "resolve_rate": str(edit.rate),
+        "frames": edit.duration,
+        "tracks": len(edit.tracks),
+        "timeline": _place(timeline, folder),
+        "media": [_place(one.path, folder) for one in media],
+        "mattes": [media.index(one) for one in mattes],
+    }
+    return _script("resolve.py.txt", ascii(facts))
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """The way from a folder to a file, with slashes; "" when there is none (another Windows drive)."""
+    try:
+        return PurePath(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return ""
+
+
+def _place(path: Path, folder: Path) -> dict[str, str]:
+    return {"file": path.name, "relative": relative_path(path, folder), "path": str(path)}
+
+
+def _encoded(path: PurePath) -> str:
+    return quote(path.as_posix()) if isinstance(path, PureWindowsPath) else quote_from_bytes(os.fsencode(path))
+
+
+def _extendscript_path(path: PurePath) -> str:
+    """An absolute path as ExtendScript's File takes it on every system: /home/a%20b.mov, /c/a.mov."""
+    if isinstance(path, PureWindowsPath) and path.drive.endswith(":"):
+        return f"/{path.drive[0].lower()}{quote(path.as_posix()[2:])}"
+    return _encoded(path)
+
+
+def _script(name: str, facts: str) -> bytes:
+    text = resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+    return text.replace(PLACE, facts).encode("ascii")

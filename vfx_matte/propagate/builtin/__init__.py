@@ -1,0 +1,1 @@
+"""The built-in propagator: needs no PyTorch and no GPU."""

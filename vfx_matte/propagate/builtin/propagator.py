@@ -1,0 +1,557 @@
+"""The propagator that needs no weights. Takes images and masks, gives probabilities on one CPU core; never imports torch.
+
+A soft mask is carried by optical flow and corrected, frame by frame, by hand-made cues (`builtin_cues`) over words of
+colour and texture (`builtin_words`), and by a classifier trained on the clip itself (`builtin_learner`). Everything happens
+at about 427×240 pixels, where DAVIS 2016 was measured; the result is brought to the source's size at the end, so cost hardly
+depends on the source. Memory holds the previous frame and one small picture per reference, and is the same after ten frames
+and ten thousand.
+
+Objects share the flow, the words, the histograms and the background's plate, and compete after each frame. The soft mask is
+fed back as it is: sharpening it, by a threshold or by odds, was measured to lose 1.4 points of J&F.
+
+Where a network that finds salient things is there (`builtin_salient`), it is one more witness: in each frame it looks at one
+object, in a thread of its own.
+
+A second thread takes what can wait: it learns from a frame while the caller has it, looks up words, and takes every other
+object. Where the next frame is known beforehand (`foresee`), it also finds that one's flow, words and edges meanwhile, and the
+network begins to look at it as soon as this frame's masks are there. It changes no result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.masks import Image, Mask, Probabilities, object_ids, overlap
+from vfx_matte.propagate.builtin import cues
+from vfx_matte.propagate.builtin.appearance import Appearance, Reference, in_place, study, watch, with_background
+from vfx_matte.propagate.builtin.calibration import believed
+from vfx_matte.propagate.builtin.classifier import learned_evidence
+from vfx_matte.propagate.builtin.codebook import Frame, Look, Vocabulary, grids, in_words
+from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter
+from vfx_matte.propagate.builtin.neighbours import recalled
+from vfx_matte.propagate.builtin.pieces import without_strays
+from vfx_matte.propagate.builtin.redetect import Lookout, Sighting
+from vfx_matte.propagate.builtin.saliency import (
+    CLOSE_PX,
+    LOOKS_EVERY,
+    SIZE_PX,
+    WORTH_LOOKING,
+    Crop,
+    Eyes,
+    Network,
+    agreed,
+    moved,
+    salient_evidence,
+)
+from vfx_matte.propagate.builtin.thin_parts import ThinParts, add_thin, thin_parts
+from vfx_matte.propagate.builtin.upsample import full_size, shrunk
+from vfx_matte.propagate.builtin.walk import (
+    Anchor,
+    Walk,
+    carried,
+    enriched,
+    returned,
+    started,
+    walk_from_state,
+    walk_to_state,
+    warped,
+)
+from vfx_matte.propagate.confidence import Agreement
+from vfx_matte.propagate.walk_state import State
+
+WORKING_AREA_PX = 427 * 240
+T = TypeVar("T")
+
+
+def working_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """The (h, w) that a source of this (H, W) is segmented at: never larger, about `WORKING_AREA_PX` pixels."""
+    scale = min(1.0, math.sqrt(WORKING_AREA_PX / (shape[0] * shape[1])))
+    height, width = (max(min(side, cues.MIN_FLOW_PX), round(side * scale)) for side in shape)
+    return height, width
+
+
+class BuiltinPropagator:
+    """Follows K objects by flow, colour, texture and motion. See `Propagator` for the methods' contract.
+
+    The same calls give the same result, to the rounding of float32. An object that vanishes is looked for, and followed again
+    when something much like it comes (`builtin_return`). network: helps where it is given.
+    """
+
+    def __init__(self, *, num_objects: int, network: Network | None = None) -> None:
+        if num_objects < 1:
+            raise ValueError(f"num_objects is {num_objects}, expected at least 1")
+        self._num_objects = num_objects
+        self._eyes = None if network is None else Eyes(network)
+        self._references: list[Reference] = []
+        self._attended: dict[int, int] | None = None  # number of a reference → steps ahead; None: all of them, nowhere
+        self._adopted: list[Reference] = []  # masks that only `step` was given, each with an object not seen before
+        self._appearance: Appearance | None = None
+        self._walk: tuple[Array, Future[Walk]] | None = None  # the last frame, gray, and what is being learned from it
+        self._foreseen: Image | None = None  # the frame after the next step's
+        self._coming: _Coming | None = None  # what is being made of it
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
+        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in, next frame")
+        self._lookout: Lookout | None = None  # belongs to the appearance
+        self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
+        self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
+        self._views: dict[tuple[int, int], Future[Array]] = {}  # (reference, index) → what it sees of it, where it was asked
+        self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
+        self._worth_looking, self._size_px = False, SIZE_PX  # in every frame, and how closely
+        self._agreement: tuple[Agreement, ...] | None = None
+        self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
+        self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
+        self._shape: tuple[int, int] | None = None
+
+    @property
+    def num_objects(self) -> int:
+        """K; ids are 1..K."""
+        return self._num_objects
+
+    def remember(self, image: Image, mask: Mask) -> None:
+        """Learn from a reference for good; see `Propagator.remember`. An empty mask teaches nothing. Ends a walk."""
+        self._check(image, mask)
+        self.forget_temporary()
+        if ids := object_ids(mask):
+            look = _shrink_image(image)
+            objects = self._shrink_mask(mask, ids, look.shape)
+            self._references.append(Reference(look, objects, ids))
+            self._appearance, self._attended = None, None
+            crops = {} if self._eyes is None else {k - 1: Crop.around(image, objects[k - 1]) for k in ids}
+            self._crops.append({index: crop.small() for index, crop in crops.items() if crop is not None})
+
+    def attend(self, references: Mapping[int, int]) -> None:
+        """Study only these references from now on; see `SelectiveMemory.attend`."""
+        if self._attended is None or self._attended.keys() != references.keys():
+            self._appearance = None
+        self._attended = dict(references)
+        self.forget_temporary()
+
+    def _attending(self) -> list[Reference]:
+        """The references that matter now."""
+        return self._references if self._attended is None else [self._references[number] for number in sorted(self._attended)]
+
+    def forget_temporary(self) -> None:
+        """Forget the walk, and what was learned from masks that only `step` was given."""
+        self._walk = self._foreseen = self._coming = None
+        self._seen, self._thin = {}, {}
+        self._steps = self._masked = 0
+        if self._adopted:
+            self._adopted.clear()
+            self._appearance = None
+        if self._lookout is not None:
+            self._lookout.restart()
+
+    def foresee(self, image: Image) -> None:
+        """See `Foresighted.foresee`."""
+        self._foreseen = image
+
+    def walk_state(self) -> State | None:
+        """See `ResumableWalk.walk_state`."""
+        if self._walk is None:
+            return None
+        return {
+            "walk": walk_to_state(self._walk[1].result()),
+            "adopted": [[one.look.rgb, one.objects, list(one.ids)] for one in self._adopted],
+            "lookout": None if self._lookout is None else self._lookout.walk_state(),
+            "thin": {str(object_id): parts.state for object_id, parts in self._thin.items()},
+            "seen": {str(index): view for index, view in self._seen.items()},
+            "steps": self._steps,
+            "masked": self._masked,
+        }
+
+    def restore_walk(self, state: State) -> None:
+        """See `ResumableWalk.restore_walk`. What references teach is learned again from the references."""
+        adopted = [Reference(Look(rgb), objects, tuple(ids)) for rgb, objects, ids in state["adopted"]]
+        shape = state["walk"]["gray"].shape if self._shape is None else working_shape(self._shape)
+        walk = walk_from_state(state["walk"], shape, self._num_objects)
+        thin = {int(object_id): ThinParts.from_state(parts) for object_id, parts in state["thin"].items()}
+        seen = {int(index): np.asarray(view, np.float32) for index, view in state["seen"].items()}
+        if any(view.shape != shape for view in seen.values()):
+            raise ValueError("views of another shape")
+        self._adopted, self._seen, self._coming = adopted, seen, None
+        if adopted or self._appearance is None:
+            self._learn(study([*self._attending(), *adopted]))
+        if self._lookout is not None:
+            self._lookout.restore_walk(state["lookout"])
+        self._thin, self._steps, self._masked = thin, int(state["steps"]), int(state["masked"])
+        self._walk = walk.gray, settled(walk)
+
+    def _learn(self, appearance: Appearance) -> None:
+        """Take what references teach, and look out for the objects as they are shown there."""
+        self._appearance = appearance
+        self._calibrate()
+        self._lookout = watch([*self._attending(), *self._adopted], appearance)
+
+    def _calibrate(self) -> None:
+        """Find out which share of the network's word counts for each object, by the references that matter now."""
+        numbers = range(len(self._references)) if self._attended is None else sorted(self._attended)
+        if self._eyes is not None and len(numbers) > 1:
+            for number in numbers:
+                for index, crop in self._crops[number].items():
+                    if (number, index) not in self._views:
+                        self._views[number, index] = self._eyes.see(crop, CLOSE_PX)
+        shares, worth = [], False
+        for index in range(self._num_objects):
+            views = {number: self._views[number, index].result() for number in numbers if (number, index) in self._views}
+            shares.append(believed([(self._references[number], view) for number, view in views.items()], index))
+            worth |= len(views) > 1 and shares[-1] >= WORTH_LOOKING
+        self._believed, self._worth_looking = tuple(shares), worth
+        self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
+
+    def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
+        """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
+
+        A mask restarts the walk's histograms and plates from this frame; objects that it does not show keep their
+        prediction where it is 0. A walk that has had no mask yet finds nothing.
+        """
+        self._check(image, mask)
+        given = () if mask is None else object_ids(mask)
+        if not given and not self._references and not self._adopted:
+            raise ValueError("no object has been shown yet: give the first frame a mask, or remember one")
+        coming, walking = self._coming, self._walk
+        foreseen, self._coming, self._foreseen = None if last else self._foreseen, None, None
+        if coming is not None and coming.image is not image:
+            coming = None
+        ready = None if coming is None else coming.ready.result()
+        look = _shrink_image(image) if ready is None else ready.frame.look
+        objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
+        before: Array | None = None  # the masks that the flow brought
+        anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
+        if walking is not None and self._appearance is not None and len(given) < self._num_objects:
+            if ready is None:
+                ready = _ready(look, walking[0], self._appearance.vocabulary)
+            known = walking[1].result()
+            if foreseen is not None and not given:
+                self._coming = self._expect(foreseen, look.gray, self._appearance)
+            ahead, objects, doubtful = self._advanced(image, ready, known, None if coming is None else coming.view)
+            before, anchors = ahead.objects, known.anchors
+            following = {k: parts.moved(ready.flow, objects[k - 1]) for k, parts in self._thin.items()}
+            self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
+            if not given and not last:
+                self._walk = look.gray, self._beside.submit(enriched, ahead, ready.frame, objects, doubtful)
+        if mask is not None and (given or (walking is None and self._references)):
+            objects = self._pinned(objects, mask, given)
+            self._restart(look, objects, given, anchors)
+            self._masked = self._steps
+            self._seen = {index: view for index, view in self._seen.items() if index + 1 not in given}
+            shown = {k: thin_parts(mask == k, look.shape) for k in given}
+            self._thin = {k: parts for k, parts in (self._thin | shown).items() if parts is not None}
+        self._steps += 1
+        if foreseen is not None and self._walk is not None and self._appearance is not None:
+            if self._coming is None:
+                self._coming = self._expect(foreseen, look.gray, self._appearance)
+            turn = self._looking_turn()
+            if self._eyes is not None and turn is not None:
+                self._coming.view = self._eyes.look(
+                    foreseen, partial(_subject, objects, self._coming.ready, turn), self._size_px
+                )
+        self._agreement = self._agreed(objects, before, given)
+        probabilities = full_size(objects, look.rgb, image, mask, given)
+        followed = {k: parts for k, parts in self._thin.items() if k not in given}
+        add_thin(probabilities, followed, None if mask is None else mask > 0)
+        return probabilities
+
+    def _expect(self, image: Image, before: Array, appearance: Appearance) -> _Coming:
+        """Begin to prepare the next frame. before: uint8 (h, w), the one that is segmented now."""
+        return _Coming(image, self._ahead.submit(_prepared, image, before, appearance.vocabulary))
+
+    def _advanced(
+        self, image: Image, ready: _Ready, walk: Walk, view: Future[Array] | None
+    ) -> tuple[Walk, Array, frozenset[int]]:
+        """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), and what nothing is to be learned of.
+
+        view: see `_look`.
+        """
+        appearance, flow, later = self._appearance, ready.flow, self._beside.submit
+        assert appearance is not None
+        ahead, smooth = carried(walk, flow)
+        age = self._age()
+        looking = self._look(image, ahead.objects, flow, view)
+        objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later, shares=self._believed)
+        seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(ready.frame), objects)
+        objects[list(seen.lost)] = 0
+        if seen.back:
+            ahead = returned(ahead, ready.frame, objects, seen.back, appearance)
+            smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
+            looking = self._look(image, ahead.objects, flow)
+            objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later, shares=self._believed)
+        self._seen = {index: view.result() for index, view in looking.items()}
+        return ahead, objects, seen.doubtful - seen.back.keys()
+
+    def _looking_turn(self) -> int | None:
+        """How often the network has looked before the frame that comes; None when it does not look there."""
+        every = 1 if self._worth_looking else LOOKS_EVERY
+        return self._steps // every if self._steps % every == 1 % every else None
+
+    def _look(self, image: Image, objects: Array, flow: Array, begun: Future[Array] | None = None) -> dict[int, Future[Array]]:
+        """What the network sees of objects, by index: now of the one whose turn it is; of others what it saw, as it moved.
+
+        begun: what it has begun to look at, of the same image and objects.
+        """
+        if self._eyes is None:
+            return {}
+        seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
+        turn = self._looking_turn()
+        index = None if turn is None else _turn(objects, turn)
+        if index is not None:
+            seen[index] = begun or self._eyes.look(image, partial(objects.__getitem__, index), self._size_px)
+        return seen
+
+    @property
+    def agreement(self) -> tuple[Agreement, ...] | None:
+        """See `Witnessed`."""
+        return self._agreement
+
+    def _agreed(self, objects: Array, before: Array | None, given: tuple[int, ...]) -> tuple[Agreement, ...]:
+        """How far the masks that the flow brought, and the network, have each finished object; not what has a given mask."""
+        found = [Agreement()] * self._num_objects
+        if before is None:
+            return tuple(found)
+        every = objects.sum(axis=0)
+        for index, own in enumerate(objects):
+            if index + 1 not in given:
+                view = self._seen.get(index)
+                seen = 1.0 if view is None else agreed(view, own, every - own)
+                found[index] = Agreement(overlap(before[index] >= 0.5, own >= 0.5), seen)
+        return tuple(found)
+
+    def _age(self) -> int:
+        """How many frames away the nearest mask is that this walk began with, came by or goes towards."""
+        ahead = () if self._attended is None else self._attended.values()
+        return min([self._steps - self._masked, *(abs(steps - self._steps) for steps in ahead)])
+
+    def _check(self, image: Image, mask: Mask | None) -> None:
+        """Raise ValueError unless shapes, dtypes and ids are as promised."""
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+        shape = image.shape[:2]
+        if self._shape is None:
+            self._shape = shape
+        if shape != self._shape:
+            raise ValueError(f"image is {shape}, but the clip is {self._shape}")
+        if mask is not None and (mask.dtype != np.uint8 or mask.shape != shape):
+            raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 {shape}")
+        if mask is not None and mask.max() > self._num_objects:
+            raise ValueError(f"mask holds id {mask.max()}, expected at most {self._num_objects}")
+
+    def _shrink_mask(self, mask: Mask, ids: tuple[int, ...], shape: tuple[int, int]) -> Array:
+        """Soft masks of `ids` at the working size: float32 (K, h, w), zero for the other objects."""
+        objects = np.zeros((self._num_objects, *shape), np.float32)
+        for object_id in ids:
+            inside: Array = np.where(mask == object_id, np.uint8(255), np.uint8(0))
+            if shape != mask.shape:
+                inside = cv2.resize(inside, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+            objects[object_id - 1] = inside * np.float32(1 / 255)
+        return objects
+
+    def _pinned(self, predicted: Array, mask: Mask, given: tuple[int, ...]) -> Array:
+        """Soft masks with the given objects in place and the predicted others around them: float32 (K, h, w)."""
+        shown = self._shrink_mask(mask, given, (predicted.shape[1], predicted.shape[2]))
+        objects: Array = predicted * (1 - shown.sum(axis=0))
+        objects[[object_id - 1 for object_id in given]] = 0
+        objects += shown
+        return objects
+
+    def _restart(self, look: Look, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None]) -> None:
+        """Begin the walk anew on a frame whose objects are known; `anchors` are kept for objects that were not given."""
+        appearance = self._appearance
+        if appearance is None and self._references:
+            appearance = study(self._attending())
+        if appearance is None or not appearance.ids.issuperset(given):
+            self._adopted.append(Reference(look, objects, given))
+            appearance = study([*self._attending(), *self._adopted])
+        if appearance is not self._appearance:
+            self._learn(appearance)
+            anchors = (None,) * self._num_objects  # the old ones are in other words
+        if self._lookout is not None:
+            self._lookout.begin()
+        frame = in_words(look, appearance.vocabulary)
+        self._walk = look.gray, self._beside.submit(started, frame, objects, given, anchors, appearance)
+
+
+def settled(value: T) -> Future[T]:
+    """A result that need not be waited for."""
+    known: Future[T] = Future()
+    known.set_result(value)
+    return known
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """All of a frame that does not depend on masks. flow: float32 (h, w, 2), where each pixel was in the frame before."""
+
+    frame: Frame
+    flow: Array
+    edge_aware: GuidedFilter
+
+
+@dataclass
+class _Coming:
+    """The next frame, known by its image, while it is being prepared. view: what the network sees there, once it looks."""
+
+    image: Image
+    ready: Future[_Ready]
+    view: Future[Array] | None = None
+
+
+def _prepared(image: Image, before: Array, vocabulary: Vocabulary) -> _Ready:
+    """Prepare a frame. before: uint8 (h, w), the one before it."""
+    return _ready(_shrink_image(image), before, vocabulary)
+
+
+def _ready(look: Look, before: Array, vocabulary: Vocabulary) -> _Ready:
+    """The same for one that was brought to the working size."""
+    flow = cues.optical_flow(look.gray, before)
+    frame = in_words(look, vocabulary)
+    _ = look.descriptor  # is kept there
+    return _Ready(frame, flow, GuidedFilter(look.rgb))
+
+
+def _turn(objects: Array, turn: int) -> int | None:
+    """Which object the network looks at, of float32 (K, h, w), warped; None when none is there. turn: how often it looked."""
+    alive = [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]
+    return alive[turn % len(alive)] if alive else None
+
+
+def _subject(objects: Array, ready: Future[_Ready], turn: int) -> Array:
+    """Where the object is whose turn it is in the next frame: float32 (h, w). objects: float32 (K, h, w), as they are now."""
+    expected = warped(objects, ready.result().flow)
+    index = _turn(expected, turn)
+    return np.zeros_like(expected[0]) if index is None else expected[index]
+
+
+def _shrink_image(image: Image) -> Look:
+    """Bring an image to the working size."""
+    height, width = working_shape((image.shape[0], image.shape[1]))
+    return Look(image.copy() if (height, width) == image.shape[:2] else shrunk(image, (height, width)))
+
+
+def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
+    """What local and global histograms of colour and texture say: float32 (K, h, w), already weighted.
+
+    The four cues of a vocabulary are functions of place and word, so they are added as tables and read once.
+    """
+    w = WEIGHTS
+    kinds = (
+        (
+            walk.color_local,
+            walk.color_running,
+            appearance.color,
+            (w.color_near, w.color_far, w.color_running, w.color_reference),
+        ),
+        (
+            walk.texture_local,
+            walk.texture_running,
+            appearance.texture,
+            (w.texture_near, w.texture_far, w.texture_running, w.texture_reference),
+        ),
+    )
+    height, width = frame.look.shape
+    total = np.zeros_like(walk.objects)
+    for grid, words, (local, running, reference, (near, far, now, then)) in zip(
+        grids(frame.look.shape, frame.look.texture_shape), (frame.color, frame.texture), kinds, strict=True
+    ):
+        blurred = [
+            (weight, sigma, grid.blur(local, sigma)) for weight, sigma in ((near, cues.NEAR_CELLS), (far, cues.FAR_CELLS))
+        ]
+        sums = [classes.sum(axis=0) for _, _, classes in blurred]
+        for index in range(total.shape[0]):
+            own = index + 1
+            table = now * cues.global_ratio(running[own], running.sum(axis=0) - running[own])
+            table = table + then * cues.global_ratio(reference[0, index], reference[1, index])
+            for (weight, sigma, classes), every in zip(blurred, sums, strict=True):
+                table = table + weight * cues.local_ratio(classes[own], every - classes[own], sigma, grid.cell_area_px)
+            evidence = grid.read(table.astype(np.float32), words)
+            total[index] += evidence if grid.shape == (height, width) else cv2.resize(evidence, (width, height))
+    return total
+
+
+def _segment(
+    walk: Walk,
+    ready: _Ready,
+    appearance: Appearance,
+    smooth: Array,
+    *,
+    looking: Mapping[int, Future[Array]],
+    shares: Sequence[float],
+    age: int,
+    later: Callable[..., Future[Array]],
+) -> Array:
+    """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
+
+    looking: what the network will say of some objects, by index; shares: how far each is believed. age: how many frames away
+    the nearest reference is.
+    later: begins a call in another thread.
+    """
+    frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
+    grid, _ = grids(frame.look.shape, frame.look.texture_shape)
+    alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
+    objects = np.zeros_like(walk.objects)
+    if not alive:
+        return objects
+    worded = later(_word_evidence, walk, frame, appearance)
+    fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
+    every = walk.objects.sum(axis=0)
+    scene = 1 - every
+    background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
+    background_surprise = cues.motion_surprise(flow, background_flow, scene > cues.SURELY_BACKGROUND)
+    uncovered = WEIGHTS.background_plate * walk.background.difference(frame.look.lab)
+    words = worded.result()
+
+    def corrected(index: int) -> Array:
+        prior, anchor = walk.objects[index], walk.anchors[index]
+        depth, outside = cues.edge_distances(prior)
+        evidence = words[index] + uncovered + np.float32(WEIGHTS.bias)
+        evidence += WEIGHTS.prior_near * cues.prior_evidence(prior, cues.PRIOR_NEAR_PX)
+        evidence += WEIGHTS.prior_far * cues.prior_evidence(prior, cues.PRIOR_FAR_PX)
+        evidence += WEIGHTS.distance * cues.distance_evidence(depth, outside)
+        here, whole = cues.motion_evidence(flow, prior, smooth[index + 1], background_surprise)
+        evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * whole
+        evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.look.lab)
+        if anchor is not None:
+            places = cues.relative_places(grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px)
+            evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *places)
+        taught, learned = appearance.lessons[index], walk.lessons[index]
+        if taught is not None and learned is not None:
+            classifier = taught.mixed(learned, 0.5).solved()
+            evidence += WEIGHTS.learned * learned_evidence(frame.look.descriptor, classifier, prior, cues.GATE_PX + 4)
+        memory = appearance.memories[index]
+        if memory is not None:
+            evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
+        if index in looking:
+            weight = np.float32(WEIGHTS.salient * shares[index])
+            evidence += weight * salient_evidence(looking[index].result(), prior, every - prior)
+        near = outside <= cues.GATE_PX
+        evidence = cues.size_kept(evidence, prior, near)
+        if appearance.single[index]:
+            evidence = without_strays(evidence, near, background_surprise)
+        first = np.where(near, cues.sigmoid(evidence), np.float32(0))
+        again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
+        return np.clip(edge_aware(again), 0, 1)
+
+    waiting = {index: later(corrected, index) for index in alive[1::2]}
+    for index in alive[::2]:
+        objects[index] = corrected(index)
+    for index, result in waiting.items():
+        objects[index] = result.result()
+    return _compete(objects)
+
+
+def _compete(objects: Array) -> Array:
+    """Let objects share each pixel: float32 (K, h, w) → the same, summing to ≤ 1.
+
+    Soft aggregation as in STM (Oh et al., ICCV 2019, eq. 4) over [Π(1 - p), p_1 … p_K], but of the probabilities
+    themselves: turning them into odds first would sharpen them. A single object keeps its probability.
+    """
+    background = np.prod(1 - objects, axis=0)
+    shared: Array = objects / (background + objects.sum(axis=0))
+    return shared

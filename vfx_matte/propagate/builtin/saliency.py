@@ -1,0 +1,177 @@
+"""What a trained network sees of each object. Takes a frame and warped masks, gives evidence; one witness among the cues.
+
+The network (`vfx_matte.detect.salient`) finds what stands out in a picture, whatever that is. Shown
+only the surroundings of an object it mostly means that object, limbs and new colours included,
+which no cue of colour or motion knows beforehand; and where it means something else, a bystander or
+a pole, what it says disagrees with the warped mask and is not listened to. It does not know one
+object from another, so of pixels that another object holds it says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.backend import Array
+from vfx_matte.detect.salient import stretched
+from vfx_matte.masks import Image, overlap
+from vfx_matte.propagate.builtin.cues import logit
+
+SIZE_PX, CLOSE_PX = 192, 256
+"""Side of the square that it is shown, whatever the object's size: as a rule, and where several references say how far to
+listen to it. The larger one takes near twice the time and sees finer things, but not better what is not the object."""
+
+LOOKS_EVERY = 2
+"""It looks at one object in every so many frames; what it saw moves with the flow between. Looking in each of
+them brings 0.4 of J&F and takes a sixth more time."""
+
+WORTH_LOOKING = 0.5
+"""Which share of its word must count, by several references (`builtin_calibration`), for it to look in every frame."""
+
+MARGIN = 0.25
+"""How much of its surroundings an object is shown with on each side, as a part of its width and height."""
+
+FLOOR = 0.05  # its probabilities are taken to be within FLOOR and 1 - FLOOR
+KEPT = 0.9
+"""How much of what was seen of an object counts in the next frame, where another one has its turn."""
+
+LEAST_WORTH, FULL_WORTH = 0.3, 0.7
+"""Overlap (IoU) of what it sees and the warped mask up to which it is not listened to, and from which on it is in full, where
+it is as sure of itself as usual."""
+
+SHARPNESS, USUAL_SHARPNESS = 2.0, 0.75
+"""How much it adds to the overlap to be surer of itself by 1, and how sure it usually is: the mean |2p - 1| of all that it does
+not take for background, p > CLEARLY. It was measured to tell right from wrong as well as the overlap does."""
+
+CLEARLY = 0.1
+
+
+class Network(Protocol):
+    """See `vfx_matte.detect.salient.SalientNetwork`."""
+
+    def rough(self, image: Image, *, size: int) -> npt.NDArray[np.float32]:
+        """How salient every pixel is: uint8 (H, W, 3) → float32 (H, W) in [0, 1]."""
+
+
+class Eyes:
+    """Looks at objects in a thread of its own, in the order in which it is asked to."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte eyes")
+
+    def look(self, image: Image, find: Callable[[], Array], size_px: int) -> Future[Array]:
+        """Begin to look at an object; see `looked_at`. find: gives where it is expected; it may wait for others first."""
+        return self._thread.submit(lambda: looked_at(self._network, image, find(), size_px))
+
+    def see(self, crop: Crop, size_px: int) -> Future[Array]:
+        """Begin to look at a crop; see `seen_in`."""
+        return self._thread.submit(seen_in, self._network, crop, size_px)
+
+
+class Crop(NamedTuple):
+    """An object's surroundings. picture: uint8 (H, W, 3); rows, columns: where that is in a frame of `shape` (h, w)."""
+
+    picture: Image
+    rows: slice
+    columns: slice
+    shape: tuple[int, int]
+
+    @classmethod
+    def around(cls, image: Image, prior: Array) -> Crop | None:
+        """The part of uint8 (H, W, 3) around an object that is expected at float32 (h, w); None when it is nowhere."""
+        left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
+        if not width:
+            return None
+        rows = _range(top, height, prior.shape[0])
+        columns = _range(left, width, prior.shape[1])
+        window = tuple(
+            slice(part.start * large // small, -(-part.stop * large // small))
+            for part, large, small in zip((rows, columns), image.shape, prior.shape, strict=False)
+        )
+        return cls(image[window], rows, columns, (prior.shape[0], prior.shape[1]))
+
+    def small(self) -> Crop:
+        """The same with a picture of its own, no larger than what the network is shown at most."""
+        size = CLOSE_PX, CLOSE_PX
+        if self.picture.shape[0] * self.picture.shape[1] <= CLOSE_PX * CLOSE_PX:
+            return self._replace(picture=self.picture.copy())
+        return self._replace(picture=np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def looked_at(network: Network, image: Image, prior: Array, size_px: int = SIZE_PX) -> Array:
+    """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0 where it did not look.
+
+    image: uint8 (H, W, 3), the frame; prior: float32 (h, w), where the object is expected. size_px: side of the square that
+    the network is shown. Its map is that of the last stage but one, nearly the same in two fifths of the time, and is stretched
+    to its own darkest and brightest, as its makers do.
+    """
+    crop = Crop.around(image, prior)
+    return np.zeros(prior.shape, np.float32) if crop is None else seen_in(network, crop, size_px)
+
+
+def seen_in(network: Network, crop: Crop, size_px: int) -> Array:
+    """How the network sees a crop: float32 (h, w) of the frame, see `looked_at`."""
+    seen = np.zeros(crop.shape, np.float32)
+    rows, columns = crop.rows, crop.columns
+    found = stretched(network.rough(crop.picture, size=size_px))
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
+    seen[rows, columns] = logit(cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), FLOOR)
+    return seen
+
+
+def _range(start: int, length: int, end: int) -> slice:
+    """A side of the object with its margin, cut off at the picture's edge."""
+    margin = round(MARGIN * length)
+    return slice(max(0, start - margin), min(end, start + length + margin))
+
+
+def moved(seen: Array, flow: Array) -> Array:
+    """What was seen of the frame before, faded, where it is by now. flow: float32 (h, w, 2), where each pixel was."""
+    rows, columns = np.mgrid[0 : seen.shape[0], 0 : seen.shape[1]].astype(np.float32)
+    now = cv2.remap(seen, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return now * np.float32(KEPT)
+
+
+def salient_evidence(seen: Array, prior: Array, others: Array) -> Array:
+    """What it means for an object: float32 (h, w), log odds, 0 where nothing is known.
+
+    seen: see `looked_at`. prior, others: float32 (h, w), the warped masks of this object, and of all others together.
+    """
+    free = others < 0.5
+    evidence: Array = np.where(free, np.float32(trusted(seen, prior, free)) * seen, np.float32(0))
+    return evidence
+
+
+def agreed(seen: Array, own: Array, others: Array) -> float:
+    """How far a finished mask is what the network saw of the object: overlap (IoU), 0 … 1; 1 where it did not look.
+
+    seen: see `looked_at`. own, others: float32 (h, w), the finished masks of this object, and of all others together.
+    """
+    if not seen.any():
+        return 1.0
+    free = others < 0.5
+    return _overlap(seen, own, free)
+
+
+def trusted(seen: Array, prior: Array, free: Array) -> float:
+    """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how sure it is of itself."""
+    agreement = _overlap(seen, prior, free)
+    grey = seen[(seen > math.log(CLEARLY / (1 - CLEARLY))) & (seen != 0)]
+    sharpness = float(np.abs(np.tanh(grey / 2)).mean()) if grey.size else 0.0
+    worth = agreement + SHARPNESS * (sharpness - USUAL_SHARPNESS)
+    share: float = (worth - LEAST_WORTH) / (FULL_WORTH - LEAST_WORTH)
+    return min(max(share, 0.0), 1.0)
+
+
+def _overlap(seen: Array, mask: Array, free: Array) -> float:
+    """IoU of what was seen with a soft mask where `free`; 0 where both are empty."""
+    own, salient = (mask >= 0.5) & free, (seen > 0) & free
+    return overlap(own, salient) if own.any() or salient.any() else 0.0

@@ -1,0 +1,311 @@
+"""Masks at the source's size, with the source's own edges. Takes soft masks at working size and a frame, gives probabilities.
+
+Only the band where a mask is neither 0 nor 1 is looked at closely; all else becomes 0 or 1, exactly, and costs next to
+nothing. In the band every working pixel first asks its neighbours of the same colour; then the mask is written as a linear
+function of the colour around each place, and that function is applied to the source's own pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from vfx_matte.backend import Array
+from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.propagate.builtin.cues import GuidedFilter
+
+CERTAIN = 0.02
+"""Probabilities nearer to 0 or 1 than this become 0 or 1, and those between are stretched to match."""
+
+VOTERS = ((3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2))
+"""Neighbours that an uncertain pixel asks, in working pixels (x, y)."""
+
+VOTE_SIGMA = 12.0
+"""How unlike in colour a neighbour may be and still count, in code values."""
+
+RADIUS_PX, EPSILON = 1, 50.0
+"""The window, in nodes, and the regularisation, in squared code values, of the linear functions."""
+
+_BLOCKS_AT_ONCE = 1024
+
+
+class Box(NamedTuple):
+    """A window of a picture: half-open ranges of rows and columns."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @classmethod
+    def around(cls, inside: Array) -> Box | None:
+        """The smallest window that holds all that is set in bool (H, W), or None."""
+        left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
+        return cls(top, top + height, left, left + width) if width else None
+
+    def grown(self, margin: int, shape: tuple[int, ...]) -> Box:
+        """The window with a margin, cut off at the picture's edge."""
+        return Box(
+            max(self.top - margin, 0),
+            min(self.bottom + margin, shape[0]),
+            max(self.left - margin, 0),
+            min(self.right + margin, shape[1]),
+        )
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """For indexing."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Nodes at the centres of squares of `step` pixels that fill the middle of a picture of `shape` (H, W).
+
+    top, left: the first square's corner; rows, columns: how many squares. Node (i, j) is at pixel
+    (top + step·i + (step - 1)/2, left + step·j + (step - 1)/2).
+    Between four nodes lies a *block*, step pixels square too. Block (i, j) is the one above and to the left of node (i, j),
+    so rows 0 and `rows` are between the outermost nodes and the picture's edge.
+    """
+
+    shape: tuple[int, int]
+    step: int
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def over(cls, shape: tuple[int, int], working: tuple[int, int]) -> Lattice:
+        """About as many nodes as the working picture of (h, w) has pixels."""
+        step = max(1, int(1.1 * min(shape[0] / working[0], shape[1] / working[1])))
+        rows, columns = shape[0] // step, shape[1] // step
+        return cls(shape, step, (shape[0] - rows * step) // 2, (shape[1] - columns * step) // 2, rows, columns)
+
+    def above(self, box: Box, working: tuple[int, int]) -> Box:
+        """The nodes in a window of the working picture, and what is left of four around it."""
+        down, right = self.rows / working[0], self.columns / working[1]
+        nodes = Box(int(box.top * down), int(box.bottom * down) + 1, int(box.left * right), int(box.right * right) + 1)
+        return nodes.grown(4, (self.rows, self.columns))
+
+    def read(self, layer: Array, nodes: Box) -> Array:
+        """Read a working picture, float32 (h, w), at some nodes, bilinearly."""
+        places = []
+        for size, offset, (begin, end), small in zip(
+            self.shape, (self.top, self.left), (nodes[:2], nodes[2:]), layer.shape, strict=True
+        ):
+            place = (offset + self.step * (np.arange(begin, end) + 0.5)) * (small / size) - 0.5
+            place = np.clip(place, 0, small - 1)
+            first = place.astype(np.intp)
+            places.append((first, np.minimum(first + 1, small - 1), (place - first).astype(np.float32)))
+        (upper, lower, down), (before, after, right) = places
+        rows = layer[upper] + (layer[lower] - layer[upper]) * down[:, None]
+        values: Array = rows[:, before] + (rows[:, after] - rows[:, before]) * right
+        return values
+
+    def squares(self, nodes: Box) -> tuple[slice, slice]:
+        """The pixels of some nodes' squares, for indexing."""
+        rows, columns = (
+            slice(offset + self.step * begin, offset + self.step * end)
+            for offset, (begin, end) in ((self.top, nodes[:2]), (self.left, nodes[2:]))
+        )
+        return rows, columns
+
+    @cached_property
+    def weights(self) -> Array:
+        """How much a block's corners (upper left, upper right, lower left, lower right) count at each pixel: (4, step²)."""
+        part = (np.arange(self.step, dtype=np.float32) + (0.0 if self.step % 2 else 0.5)) / self.step
+        down, right = part[:, None], part[None, :]
+        corners = ((1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right)
+        return np.stack([corner.reshape(-1) for corner in corners])
+
+    def corners(self, rows: Array, columns: Array) -> tuple[Array, Array]:
+        """The first pixel's row and column of some blocks, moved into the picture where it would be outside.
+
+        A moved block covers a part of its inner neighbour, which must be painted later.
+        """
+        half = self.step - self.step // 2
+        y, x = self.top + self.step * rows - half, self.left + self.step * columns - half
+        return np.clip(y, 0, self.shape[0] - self.step), np.clip(x, 0, self.shape[1] - self.step)
+
+    def outermost_first(self, rows: Array, columns: Array) -> tuple[Array, Array]:
+        """Some blocks, ordered so that each moved one comes before those that it covers a part of."""
+        moved = np.isin(rows, (0, self.rows)).astype(np.int8) + np.isin(columns, (0, self.columns))
+        if not moved.any():
+            return rows, columns
+        order = np.argsort(-moved, kind="stable")
+        return rows[order], columns[order]
+
+
+def shrunk(image: Image, shape: tuple[int, int]) -> Image:
+    """Area average of an image at (h, w), which is not larger. Halves first: for OpenCV that is ten times as fast."""
+    height, width = image.shape[:2]
+    while height % 2 == width % 2 == 0 and height >= 4 * shape[0] and width >= 4 * shape[1]:
+        height, width = height // 2, width // 2
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    if (height, width) == shape:
+        return image
+    return np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def full_size(objects: Array, small: Image, image: Image, mask: Mask | None, given: Collection[int]) -> Probabilities:
+    """Probabilities at the source's size, float32 (K+1, H, W), background first, summing to 1.
+
+    objects: float32 (K, h, w), soft masks at working size, summing to ≤ 1. small, image: the frame, uint8 (h, w, 3) and
+    (H, W, 3). mask: uint8 (H, W); the ids in `given` come out exactly as it shows them, and nothing else where it shows any.
+    """
+    probabilities = np.zeros((objects.shape[0] + 1, *image.shape[:2]), np.float32)
+    windows = [(slice(None), slice(None))] * objects.shape[0]
+    if len(given) < objects.shape[0]:
+        windows = enlarge(objects, small, image, probabilities[1:])
+    if mask is not None and given:
+        probabilities[1:, mask > 0] = 0
+        for object_id in given:
+            np.equal(mask, object_id, out=probabilities[object_id])
+            windows[object_id - 1] = (slice(None), slice(None))
+    probabilities[0] = 1
+    for layer, window in zip(probabilities[1:], windows, strict=True):
+        rest = probabilities[0][window]
+        rest -= layer[window]
+        np.maximum(rest, 0, out=rest)
+    return probabilities
+
+
+def enlarge(objects: Array, small: Image, image: Image, out: Probabilities) -> list[tuple[slice, slice]]:
+    """Bring soft masks to the source's size. Returns each one's window, outside of which it is 0.
+
+    objects: float32 (K, h, w), summing to ≤ 1; small, image: the frame, uint8 (h, w, 3) and (H, W, 3), not smaller;
+    out: float32 (K, H, W), all 0, filled in place and summing to ≤ 1. Where a mask is 0 all around, or 1 all around, it
+    stays exactly that.
+    """
+    shape, working = (image.shape[0], image.shape[1]), (objects.shape[1], objects.shape[2])
+    source = np.ascontiguousarray(image)
+    lattice = Lattice.over(shape, working)
+    stretched = np.clip((objects - np.float32(CERTAIN)) * np.float32(1 / (1 - 2 * CERTAIN)), 0, 1)
+    stretched /= np.maximum(stretched.sum(axis=0), 1)
+    claims = np.zeros((lattice.rows + 1, lattice.columns + 1), np.uint8)
+    windows = []
+    for layer, target in zip(stretched, out, strict=True):
+        box = Box.around(layer > 0)
+        if box is None:
+            windows.append((slice(0, 0), slice(0, 0)))
+            continue
+        window = box.grown(4, working).window
+        layer[window] = agreed(layer[window], small[window])
+        nodes = lattice.above(box, working)
+        values = lattice.read(layer, nodes)
+        windows.append(_fill(target, values, nodes, lattice))
+        claims[_paint(target, source, values, nodes, lattice)] += 1
+    _share(out, claims, lattice)
+    return windows
+
+
+def agreed(mask: Array, rgb: Image) -> Array:
+    """Average uncertain pixels with neighbours of the same colour: float32 (h, w) with uint8 (h, w, 3) → float32 (h, w).
+
+    (One round of a joint bilateral filter: Petschnigg et al. and Eisemann & Durand, SIGGRAPH 2004.)
+    """
+    uncertain = (mask > 0) & (mask < 1)
+    rows, columns = np.nonzero(uncertain)
+    reach = max(max(abs(x), abs(y)) for x, y in VOTERS)
+    border = (reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    colors = cv2.copyMakeBorder(rgb, *border).reshape(-1, 3).astype(np.float32)
+    values = cv2.copyMakeBorder(mask, *border).reshape(-1)
+    stride = rgb.shape[1] + 2 * reach
+    places = (rows + reach) * stride + (columns + reach)
+    own, votes, total = colors[places], values[places], np.ones(len(places), np.float32)
+    for x, y in VOTERS:
+        others = places + (y * stride + x)
+        apart = colors[others] - own
+        weight = np.exp(np.einsum("ij,ij->i", apart, apart) * np.float32(-0.5 / VOTE_SIGMA**2))
+        votes += values[others] * weight
+        total += weight
+    result = mask.copy()
+    result[rows, columns] = votes / total
+    return result
+
+
+def _edge_blocks(values: Array) -> tuple[Array, Array]:
+    """Rows and columns of the blocks around some nodes, float32 (rows, columns), whose corners are not all 0 or all 1."""
+    padded = cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    square = np.ones((2, 2), np.uint8)  # OpenCV's anchor is its lower right pixel
+    most, least = cv2.dilate(padded, square)[1:, 1:], cv2.erode(padded, square)[1:, 1:]
+    rows, columns = np.nonzero((most > 0) & (least < 1))
+    return rows, columns
+
+
+def _fill(target: Array, values: Array, nodes: Box, lattice: Lattice) -> tuple[slice, slice]:
+    """Copy nodes to their squares, the outermost ones to the picture's edge, too; returns the window that was filled."""
+    rows, columns = lattice.squares(nodes)
+    squares = target[rows, columns]
+    squares[:] = cv2.resize(values, squares.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    height, width = lattice.shape
+    left, right = 0 if nodes.left == 0 else columns.start, width if nodes.right == lattice.columns else columns.stop
+    target[rows, left : columns.start] = target[rows, columns.start, None]
+    target[rows, columns.stop : right] = target[rows, columns.stop - 1, None]
+    top, bottom = 0 if nodes.top == 0 else rows.start, height if nodes.bottom == lattice.rows else rows.stop
+    target[top : rows.start, left:right] = target[rows.start, left:right]
+    target[rows.stop : bottom, left:right] = target[rows.stop - 1, left:right]
+    return slice(top, bottom), slice(left, right)
+
+
+def _paint(target: Array, image: Image, values: Array, nodes: Box, lattice: Lattice) -> tuple[Array, Array]:
+    """Evaluate linear functions of colour, bilinear between the nodes, at every pixel of the blocks that hold an edge.
+
+    (Fast guided filter: He & Sun, arXiv:1505.00996.) values: the mask at `nodes`. Returns the blocks' rows and columns.
+    """
+    step = lattice.step
+    rows, columns = _edge_blocks(values)
+    blocks = lattice.outermost_first(rows + nodes.top, columns + nodes.left)
+    if not len(rows):
+        return blocks
+    lines = _lines(shrunk(image[lattice.squares(nodes)], values.shape), values)
+    colors = sliding_window_view(image.reshape(image.shape[0], -1), (step, 3 * step))[:, ::3]
+    pixels = sliding_window_view(target, (step, step), writeable=True)
+    for begin in range(0, len(rows), _BLOCKS_AT_ONCE):
+        rows, columns = (index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks)
+        place = lattice.corners(rows, columns)
+        i, j = rows - nodes.top, columns - nodes.left
+        four = np.stack([lines[:, i, j], lines[:, i, j + 1], lines[:, i + 1, j], lines[:, i + 1, j + 1]], axis=-1)
+        *slopes, value = (four.reshape(-1, 4) @ lattice.weights).reshape(4, -1, step, step)
+        color = colors[place].reshape(-1, step, step, 3)
+        for channel in range(3):
+            value += slopes[channel] * color[..., channel]
+        pixels[place] = np.clip(value, 0, 1, out=value)
+    return blocks
+
+
+def _lines(rgb: Image, values: Array) -> Array:
+    """The mask as a linear function of colour around each node, with a border of one: float32 (4, rows + 2, columns + 2).
+
+    Slopes for R, G and B in code values, then the offset. Where the mask is constant the slopes are 0.
+    """
+    guide = GuidedFilter(rgb, radius_px=RADIUS_PX, epsilon=EPSILON)
+    slope, offset = guide.lines(values)
+    square = np.ones((3, 3), np.uint8)
+    near = (cv2.dilate(values, square) > 0) & (cv2.erode(values, square) < 1)
+    lines = [*np.where(near, slope, 0), np.where(near, offset - 128 * slope.sum(axis=0), values)]
+    return np.stack([cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for plane in lines])
+
+
+def _share(out: Probabilities, claims: Array, lattice: Lattice) -> None:
+    """Let several objects share the blocks with an edge, so that they sum to ≤ 1. claims: uint8, how many, block by block.
+
+    One claim is enough: another object may be a little more than 0 all over the block, without an edge of its own there.
+    """
+    if len(out) < 2:
+        return
+    blocks = np.nonzero(claims > 0)
+    layers = [sliding_window_view(layer, (lattice.step, lattice.step), writeable=True) for layer in out]
+    for begin in range(0, len(blocks[0]), _BLOCKS_AT_ONCE):
+        place = lattice.corners(*(index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks))
+        parts = np.stack([layer[place] for layer in layers])
+        parts /= np.maximum(parts.sum(axis=0), 1)
+        for layer, part in zip(layers, parts, strict=True):
+            layer[place] = part

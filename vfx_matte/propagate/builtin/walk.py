@@ -1,0 +1,211 @@
+"""What the built-in propagator knows on its way. Takes a walk, the flow and a segmented frame, gives the walk one frame on.
+
+Nothing here decides what is object: `builtin` does, from what a walk has brought along. Histograms, plates and masks move with
+the flow before a frame is looked at, and are brought up to date by what was found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from vfx_matte.backend import Array
+from vfx_matte.propagate.builtin import cues
+from vfx_matte.propagate.builtin.appearance import Appearance, with_background
+from vfx_matte.propagate.builtin.classifier import Lesson, lesson
+from vfx_matte.propagate.builtin.codebook import NOTHING, Frame, Grid, count_locally, grids
+from vfx_matte.propagate.builtin.cues import Plate, Pose
+from vfx_matte.propagate.walk_state import State
+
+_LOCAL_RATE, _RUNNING_RATE, _LESSON_RATE = 0.2, 0.05, 0.1
+_DOUBTFUL = 0.3  # a class below this probability at a pixel is not counted there
+_CLEAR_BACKGROUND, _CLEAR_OBJECT = 0.85, 0.7
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Which colour is where on an object, as one given mask shows it. table: float32 (cells_y, cells_x, N), log ratios."""
+
+    table: Array
+    pose: Pose
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What is known after a frame of a walk (and, once carried, before the next).
+
+    gray: uint8 (h, w). objects: float32 (K, h, w), soft masks. color_local, texture_local: float32 (K+1, cells_y,
+    cells_x, N), local histograms; color_running, texture_running: float32 (K+1, N), fading global ones.
+    background: the clean plate behind the objects; plates, anchors, lessons: one for each object.
+    """
+
+    gray: Array
+    objects: Array
+    color_local: Array
+    texture_local: Array
+    color_running: Array
+    texture_running: Array
+    background: Plate
+    plates: tuple[Plate, ...]
+    anchors: tuple[Anchor | None, ...]
+    lessons: tuple[Lesson | None, ...]
+
+
+_ARRAYS = ("gray", "objects", "color_local", "texture_local", "color_running", "texture_running")
+
+
+def walk_to_state(walk: Walk) -> State:
+    """A walk as plain data."""
+    return {
+        **{name: getattr(walk, name) for name in _ARRAYS},
+        "plates": [[plate.lab, plate.known] for plate in (walk.background, *walk.plates)],
+        "anchors": [None if one is None else [one.table, *one.pose] for one in walk.anchors],
+        "lessons": [None if one is None else [one.gram, one.answer] for one in walk.lessons],
+    }
+
+
+def walk_from_state(state: State, shape: tuple[int, int], num_objects: int) -> Walk:
+    """What `walk_to_state` made of a walk of frames (h, w). Raises ValueError, KeyError or TypeError for something else."""
+    arrays = {name: np.asarray(state[name]) for name in _ARRAYS}
+    plates = tuple(Plate(lab, known) for lab, known in state["plates"])
+    if arrays["gray"].shape != shape or arrays["objects"].shape != (num_objects, *shape):
+        raise ValueError(f"state of {arrays['objects'].shape}, expected {(num_objects, *shape)}")
+    if any(plate.lab.shape != (*shape, 3) or plate.known.shape != shape for plate in plates):
+        raise ValueError("plates of another shape")
+    if not len(plates) - 1 == len(state["anchors"]) == len(state["lessons"]) == num_objects:
+        raise ValueError(f"state of {len(plates) - 1} objects, expected {num_objects}")
+    return Walk(
+        **arrays,
+        background=plates[0],
+        plates=plates[1:],
+        anchors=tuple(None if one is None else Anchor(one[0], Pose(*one[1:])) for one in state["anchors"]),
+        lessons=tuple(None if one is None else Lesson(*one) for one in state["lessons"]),
+    )
+
+
+def started(
+    frame: Frame, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None], appearance: Appearance
+) -> Walk:
+    """Begin a walk on a frame whose objects are known."""
+    vocabulary, classes = appearance.vocabulary, with_background(objects)
+    color, texture = count_locally(frame, classes, vocabulary.color_count, vocabulary.texture_count)
+    grid, _ = grids(frame.look.shape, frame.look.texture_shape)
+    blurred = grid.blur(color, cues.RELATIVE_CELLS)
+    fresh: list[Anchor | None] = list(anchors)
+    for index, anchor in enumerate(anchors):
+        pose = cues.pose_of(objects[index])
+        if pose.area >= 1 and (anchor is None or index + 1 in given):
+            others = blurred.sum(axis=0) - blurred[index + 1]
+            table = cues.local_ratio(blurred[index + 1], others, cues.RELATIVE_CELLS, grid.cell_area_px)
+            fresh[index] = Anchor(table, pose)
+    empty = Plate.empty(frame.look.shape)
+    return Walk(
+        gray=frame.look.gray,
+        objects=objects,
+        color_local=color,
+        texture_local=texture,
+        color_running=color.sum(axis=(1, 2)),
+        texture_running=texture.sum(axis=(1, 2)),
+        background=empty.updated(frame.look.lab, classes[0] > _CLEAR_BACKGROUND),
+        plates=tuple(empty.updated(frame.look.lab, layer > _CLEAR_OBJECT) for layer in objects),
+        anchors=tuple(fresh),
+        lessons=appearance.lessons,
+    )
+
+
+def returned(walk: Walk, frame: Frame, objects: Array, back: Mapping[int, Array], appearance: Appearance) -> Walk:
+    """The walk with objects put where they were found again, and their histograms and plates begun anew."""
+    seeded = objects.copy()
+    for index, region in back.items():
+        seeded[index] = region
+    fresh = started(frame, seeded, (), walk.anchors, appearance)
+    plates = tuple((fresh if index in back else walk).plates[index] for index in range(len(walk.plates)))
+    return replace(fresh, background=walk.background, plates=plates, lessons=walk.lessons)
+
+
+def _undone(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
+    """The walk without what it learned of some objects from its last frame: it may have been something else."""
+    if not indices:
+        return learned
+    kept = {
+        name: getattr(learned, name).copy() for name in ("color_local", "texture_local", "color_running", "texture_running")
+    }
+    for name, histograms in kept.items():
+        for index in indices:
+            histograms[index + 1] = getattr(before, name)[index + 1]
+    plates = tuple((before if index in indices else learned).plates[index] for index in range(len(learned.plates)))
+    lessons = tuple((before if index in indices else learned).lessons[index] for index in range(len(learned.lessons)))
+    return replace(learned, **kept, plates=plates, lessons=lessons)
+
+
+def warped(objects: Array, flow: Array) -> Array:
+    """Soft masks, float32 (K, h, w), as they lie on the next frame. flow: float32 (h, w, 2), where each pixel was."""
+    rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
+    places = columns + flow[..., 0], rows + flow[..., 1]
+    return np.stack([cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for layer in objects])
+
+
+def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
+    """Move everything in place along the flow, before looking at the new frame.
+
+    Returns the moved walk and each class's smooth flow, float32 (K+1, cells_y, cells_x, 2).
+    """
+    height, width = walk.gray.shape
+    grid = Grid.over((height, width))
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    objects = warped(walk.objects, flow)
+    smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
+    plates = []
+    for plate, class_flow in zip((walk.background, *walk.plates), smooth, strict=True):
+        dense = cv2.resize(class_flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        plates.append(plate.carried(columns + dense[..., 0], rows + dense[..., 1]))
+    moved = replace(
+        walk,
+        objects=objects,
+        color_local=np.stack([grid.advect(*pair) for pair in zip(walk.color_local, smooth, strict=True)]),
+        texture_local=np.stack([grid.advect(*pair) for pair in zip(walk.texture_local, smooth, strict=True)]),
+        background=plates[0],
+        plates=tuple(plates[1:]),
+    )
+    return moved, smooth
+
+
+def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]) -> Walk:
+    """Bring histograms and plates up to date with a segmented frame, but for objects that may have been something else."""
+    classes = with_background(objects)
+    clear = np.maximum(classes - _DOUBTFUL, 0) / np.float32(1 - _DOUBTFUL)
+    counts = count_locally(frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3])
+    local = [
+        (1 - _LOCAL_RATE) * old + _LOCAL_RATE * new
+        for old, new in zip((walk.color_local, walk.texture_local), counts, strict=True)
+    ]
+    for histograms in local:  # what was seen once fades by a share in every frame, and never quite to 0 by itself
+        histograms[histograms < NOTHING] = 0
+    running = [
+        (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
+        for old, new in zip((walk.color_running, walk.texture_running), counts, strict=True)
+    ]
+    lessons = [
+        old
+        if old is None or not (layer > 0.5).any()
+        else old.mixed(lesson(frame.look.descriptor, layer, certain=False), _LESSON_RATE)
+        for old, layer in zip(walk.lessons, objects, strict=True)
+    ]
+    learned = replace(
+        walk,
+        gray=frame.look.gray,
+        objects=objects,
+        lessons=tuple(lessons),
+        color_local=local[0],
+        texture_local=local[1],
+        color_running=running[0],
+        texture_running=running[1],
+        background=walk.background.updated(frame.look.lab, classes[0] > _CLEAR_BACKGROUND),
+        plates=tuple(
+            plate.updated(frame.look.lab, layer > _CLEAR_OBJECT) for plate, layer in zip(walk.plates, objects, strict=True)
+        ),
+    )
+    return _undone(learned, walk, doubtful)

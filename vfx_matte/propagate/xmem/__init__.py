@@ -1,0 +1,1 @@
+"""XMem and XMem++."""

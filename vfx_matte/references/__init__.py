@@ -1,0 +1,1 @@
+"""What the masks that a user gives mean: colours, object ids, frames."""

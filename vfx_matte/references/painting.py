@@ -1,0 +1,175 @@
+"""A mask file that is corrected. Takes a painted picture and what its objects become, gives it back in the way it was painted.
+
+Only the pixels that change are painted: the mode, the palette and the value of every other pixel stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin
+
+from vfx_matte.errors import MaskError
+from vfx_matte.files.atomic import atomic_path
+from vfx_matte.masks import RGB, Mask, Palette, object_ids
+from vfx_matte.masks import Image as RGBImage
+from vfx_matte.references.files import open_mask
+from vfx_matte.references.picture_modes import as_mask_picture
+from vfx_matte.references.reading import MaskPicture, understand_references
+
+_NOTE_KEY = "vfx-matte"
+_LONGEST_NOTE = 4096
+_MOST_COUNTED = 20_000
+_ALPHA_MODES = ("LA", "RGBA")
+_MODES = ("1", "L", "P", "RGB", "I;16", *_ALPHA_MODES)
+_LATE_COLORS: tuple[RGB, ...] = (
+    (0, 0, 255),
+    (0, 0, 128),
+    (0, 128, 128),
+    (0, 255, 0),
+    (255, 0, 255),
+    (255, 255, 0),
+    (255, 0, 0),
+)
+
+Note = Mapping[str, str | int]
+"""What a picture says of itself, in a text chunk: of which clip and frame a mask is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedMask:
+    """A mask as its file has it. picture: as Pillow has it, turned as displayed; content: the same as arrays."""
+
+    picture: Image.Image
+    content: MaskPicture
+
+
+def load_painted(path: Path, *, shape: tuple[int, int]) -> PaintedMask:
+    """Read a mask file that is going to be corrected. Raises MaskError as `load_mask_picture` does."""
+    return PaintedMask(*open_mask(path, shape=shape))
+
+
+def repainted(painted: PaintedMask, before: Mask, after: Mask) -> PaintedMask | None:
+    """Paint the pixels of a mask that are another object now; None where its mode has no way to say so.
+
+    before, after: uint8 (H, W), the ids that it was read as and those that it should be. What is returned is read as `after`
+    when it is a clip's only mask.
+    """
+    new = set(object_ids(after)) - set(object_ids(before))
+    if painted.picture.size != before.shape[::-1] or painted.picture.mode not in _MODES or len(new) > 1:
+        return None
+    for color in _colors_to_try(max(new)) if new else (None,):
+        edited = _edited(painted.picture, before, after, color)
+        made = None if edited is None else PaintedMask(edited, as_mask_picture(edited))
+        if made is not None and _is_read_as(made.content, after):
+            return made
+    return None
+
+
+def _colors_to_try(object_id: int) -> Iterator[RGB]:
+    """For a new object. Objects are numbered by their colours, so that not every colour makes it the one that it should be."""
+    red, green, blue = (int(part) for part in Palette.davis().colors[object_id])
+    yield red, green, blue
+    yield from _LATE_COLORS
+
+
+def _is_read_as(content: MaskPicture, mask: Mask) -> bool:
+    try:
+        ((_, reading),) = understand_references([(0, content)], shape=(mask.shape[0], mask.shape[1]))
+    except MaskError:
+        return False
+    return np.array_equal(reading.mask, mask)
+
+
+def _edited(picture: Image.Image, before: Mask, after: Mask, color: RGB | None) -> Image.Image | None:
+    """color: of the object that is new."""
+    pixels, changed = np.array(picture), before != after
+    edited = picture.copy()
+    hides = picture.mode in _ALPHA_MODES and bool((pixels[before == 0][:, -1] < 128).any())
+    for object_id in (0, *object_ids(after)):
+        where = changed & (after == object_id)
+        if not where.any():
+            continue
+        if hides:  # alpha says what the object is, whatever colours lie under it
+            alpha = np.where(where, 255 if object_id else 0, np.asarray(edited.getchannel("A"))).astype(np.uint8)
+            edited.putalpha(Image.fromarray(alpha))
+            continue
+        shown = before == object_id
+        value = _usual(pixels[shown]) if shown.any() else _new_value(edited, pixels, object_id, color)
+        if value is None:
+            return None
+        edited.paste(value, (0, 0), Image.fromarray(where.astype(np.uint8) * np.uint8(255)))
+    return edited
+
+
+def _usual(values: npt.NDArray[np.generic]) -> int | tuple[int, ...]:
+    """The most frequent of some pixels' values, (N,) or (N, C); of very many pixels, of those at equal distances."""
+    found, counts = np.unique(values[:: 1 + len(values) // _MOST_COUNTED], axis=0, return_counts=True)
+    usual = found[int(counts.argmax())]
+    return int(usual) if usual.ndim == 0 else tuple(int(part) for part in usual)
+
+
+def _new_value(
+    picture: Image.Image, pixels: npt.NDArray[Any], object_id: int, color: RGB | None
+) -> int | tuple[int, ...] | None:
+    """How an object that the picture does not show yet is painted in it; its palette may get a colour for that."""
+    if object_id == 0 or color is None:
+        return {"RGB": (0, 0, 0), "RGBA": (0, 0, 0, 255), "LA": (0, 255)}.get(picture.mode, 0)
+    if picture.mode in ("RGB", "RGBA"):
+        return (*color, 255)[: len(picture.mode)]
+    if picture.mode == "I;16":
+        return min(int(pixels.max()) + 1, 65535)
+    if picture.mode != "P":
+        return None  # levels of grey are amounts of one object
+    colors = picture.getpalette("RGB") or []
+    colors += [0] * (3 * (object_id + 1) - len(colors))
+    taken = {tuple(colors[3 * index : 3 * index + 3]) for index in np.unique(pixels).tolist()}
+    if tuple(colors[3 * object_id : 3 * object_id + 3]) in taken | {(0, 0, 0)}:
+        colors[3 * object_id : 3 * object_id + 3] = color
+    picture.putpalette(colors)
+    return object_id
+
+
+def save_noted_mask(path: Path, mask: Mask | PaintedMask, note: Note) -> None:
+    """Write a mask as PNG, atomically, with a note: ids with the palette of DAVIS, or a painted picture as it is.
+
+    Raises OutputError when the file cannot be written.
+    """
+    if isinstance(mask, PaintedMask):
+        picture = mask.picture
+    else:
+        picture = Image.fromarray(mask)
+        picture.putpalette(Palette.davis().colors.tobytes())
+    _save(path, picture, note, compress_level=1)
+
+
+def save_noted_picture(path: Path, image: RGBImage, note: Note) -> None:
+    """Write a picture, uint8 (H, W, 3), as PNG, atomically, with a note. Raises OutputError."""
+    _save(path, Image.fromarray(image), note, compress_level=3)
+
+
+def _save(path: Path, picture: Image.Image, note: Note, *, compress_level: int) -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text(_NOTE_KEY, json.dumps(dict(note)))
+    with atomic_path(path, sweeps=False) as part:
+        picture.save(part, format="PNG", compress_level=compress_level, pnginfo=texts)
+
+
+def read_note(path: Path) -> dict[str, object]:
+    """The note of a PNG file; {} where it has none, or is none that can be read."""
+    try:
+        with path.open("rb") as file:
+            if file.read(8) != b"\x89PNG\r\n\x1a\n":
+                return {}
+        with Image.open(path, formats=["PNG"]) as picture:
+            text = picture.info.get(_NOTE_KEY, "")
+        note = json.loads(text) if isinstance(text, str) and len(text) <= _LONGEST_NOTE else {}
+    except (OSError, SyntaxError, ValueError, RecursionError, Image.DecompressionBombError):
+        return {}
+    return note if isinstance(note, dict) else {}
