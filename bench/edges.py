@@ -41,7 +41,7 @@ from vfx_matte.composite.mix import over_picture
 from vfx_matte.drawing.sheet import contact_sheet
 from vfx_matte.masks import Image, Mask
 from vfx_matte.matting.options import usual_window_px
-from vfx_matte.media.readers.video import open_clip
+from vfx_matte.media.open import open_clip
 from vfx_matte.picture import Picture
 from vfx_matte.workspace import load_mask, save_picture
 

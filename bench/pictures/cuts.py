@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from vfx_matte.drawing.sheet import contact_sheet
 from vfx_matte.masks import Image
-from vfx_matte.media.readers.video import open_clip
+from vfx_matte.media.open import open_clip
 from vfx_matte.workspace import save_picture
 
 WIDTH_PX = 300

@@ -170,3 +170,52 @@ def test_the_checker_lets_good_imports_pass() -> None:
     assert violations("import torch\nfrom vfx_matte.masks import Mask\nfrom . import builtin", "propagate.xmem.network") == []
     assert violations("from vfx_matte._version import __version__\nimport json\nimport vfx_matte.pipeline", "cli.main") == []
     assert violations("", "helpers") == ["vfx_matte/helpers.py:1: is in no room; give it a line in ROOMS"]
+
+
+def dependencies() -> dict[str, set[str]]:
+    """Module → modules of vfx_matte that it imports, lazily too; imports for type checkers alone do not count."""
+    known = set(modules())
+    found: dict[str, set[str]] = {}
+    for module in known:
+        source = (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+        found[module] = set()
+        for _, name in imports(_without_type_checking(source), module):
+            inside = name.partition(".")[2]
+            candidates = (inside, f"{inside}.__init__", inside.rpartition(".")[0], f"{inside.rpartition('.')[0]}.__init__")
+            target = next((one for one in candidates if one in known), None)
+            if name.startswith("vfx_matte.") and target not in (None, module):
+                found[module].add(str(target))
+    return found
+
+
+def _without_type_checking(source: str) -> str:
+    """The source without what stands below `if TYPE_CHECKING:`."""
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
+    return ast.unparse(tree)
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a ring, the first one again at the end; empty where there is none."""
+    finished: set[str] = set()
+
+    def walk(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in finished:
+            return []
+        ring = next(filter(None, (walk(other, [*way, module]) for other in sorted(graph[module]))), [])
+        finished.add(module)
+        return ring
+
+    return next(filter(None, (walk(module, []) for module in sorted(graph))), [])
+
+
+def test_no_files_import_each_other_in_a_ring() -> None:
+    assert circle(dependencies()) == []
+
+
+def test_the_ring_finder_finds_rings() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    assert "pipeline.render.renders" in dependencies()["pipeline.demo"] | dependencies()["cli.commands.render"]

@@ -14,12 +14,12 @@ from matting.test_refine import disk
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.matting import PICTURE_METHODS, EdgeOptions, estimate_foreground, make_matte, open_estimator, refine, refine_soft
-from vfx_matte.matting.estimators import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
 from vfx_matte.matting.guided import GuidedAlpha
 from vfx_matte.matting.local_colors import learn_colors
 from vfx_matte.matting.perceptron import judged
 from vfx_matte.matting.picture_edges import find_edge
+from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 from vfx_matte.matting.trimap import TRUST_SCALE, band_px, hairiness, signed_distance, trimap_of, trust
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 

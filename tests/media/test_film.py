@@ -14,7 +14,7 @@ from PIL import Image
 from support.command_line import CommandLine
 
 from vfx_matte.errors import MediaError
-from vfx_matte.media.readers.video import open_clip
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.sequence import is_sequence
 
 

@@ -16,9 +16,9 @@ from support.command_line import CommandLine, segment
 
 from vfx_matte.media.color_tags import tag_differs, writable_tags
 from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import MATRICES, PRIMARIES, TRANSFERS, layout_of, planar_format
 from vfx_matte.media.probe import probe
-from vfx_matte.media.readers.video import open_clip
 from vfx_matte.media.verify import VerifyReport, expectation_of, verify_output
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import UNSPECIFIED, ColorTags

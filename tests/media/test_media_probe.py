@@ -15,8 +15,8 @@ from conftest import Notices
 from support.clips import VFR_PTS, number_of, sound, write_clip
 
 from vfx_matte.errors import MediaError
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
-from vfx_matte.media.readers.video import open_clip
 
 Make = Callable[..., Path]
 MILLISECONDS = {"time_base": Fraction(1, 1000), "pts": tuple(range(0, 480, 40)), "last_duration": 40, "codec": "ffv1"}

@@ -16,8 +16,10 @@ from conftest import Notices
 from support.clips import BT709, HLG, VFR_PTS, coded, number_of, planes_equal, sound, write_clip
 
 from vfx_matte.errors import MediaError, UsageError
+from vfx_matte.media.frames import Frame
+from vfx_matte.media.open import describe_rate, open_clip
 from vfx_matte.media.readers import video as read
-from vfx_matte.media.readers.video import Frame, VideoReader, describe_rate, open_clip
+from vfx_matte.media.readers.video import VideoReader
 from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.timeline import Timeline
 

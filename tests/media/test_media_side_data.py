@@ -24,9 +24,9 @@ from support.clips import sound, write_clip
 from support.command_line import CommandLine, paint, two_objects
 
 from vfx_matte.errors import MediaError
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
 from vfx_matte.media.readers.side_data import side_data_of
-from vfx_matte.media.readers.video import open_clip
 
 Make = Callable[..., Path]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

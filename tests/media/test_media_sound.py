@@ -16,8 +16,8 @@ from support.clips import VFR_PTS, sound, sound_packets, tone
 
 from vfx_matte.errors import OutputError
 from vfx_matte.media.formats import plan_encode
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
-from vfx_matte.media.readers.video import open_clip
 from vfx_matte.media.sound.encode import SoundEncoder
 from vfx_matte.media.sound.tracks import SoundCopier
 from vfx_matte.media.verify import verify_clip

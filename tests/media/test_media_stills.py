@@ -16,10 +16,10 @@ from support.clips import BT709, VFR_PTS, coded, coded_picture, number_of
 
 from vfx_matte.errors import MediaError, OutputError, UsageError
 from vfx_matte.media.background import open_background
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import FULL_RGB, as_layout
 from vfx_matte.media.readers import stills
 from vfx_matte.media.readers.stills import StillsWriter, written_stills
-from vfx_matte.media.readers.video import open_clip
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.timeline import FrameTime
 

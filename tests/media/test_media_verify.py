@@ -16,8 +16,8 @@ from support.clips import VFR_PTS, sound
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media import verify
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.readers.stills import StillsWriter
-from vfx_matte.media.readers.video import open_clip
 from vfx_matte.media.verify import VerifyReport, expectation_of, verify_clip, verify_output, verify_stills
 from vfx_matte.picture import ColorTags
 

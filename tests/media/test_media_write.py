@@ -19,8 +19,9 @@ from support.clips import BT709, HLG, VFR_PTS, number_of, planes_equal, sound
 
 from vfx_matte.errors import MediaError, OutputError
 from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.frames import ClipReader
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import ClipInfo, probe
-from vfx_matte.media.readers.video import ClipReader, open_clip
 from vfx_matte.media.verify import expectation_of, verify_clip, verify_output
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout

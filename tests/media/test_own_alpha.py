@@ -17,8 +17,9 @@ from support.command_line import CommandLine, paint, pictures
 from vfx_matte.composite.mix import seen_ids, seen_through
 from vfx_matte.masks import Matte
 from vfx_matte.media.background import open_background
+from vfx_matte.media.frames import over_black
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import frame_from, packed
-from vfx_matte.media.readers.video import open_clip, over_black
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 SIZE = (64, 48)

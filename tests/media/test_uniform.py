@@ -15,10 +15,10 @@ from conftest import Notices
 from PIL import Image
 from support.command_line import CommandLine, paint, pictures
 
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import frame_from, put_tags
 from vfx_matte.media.readers.changes import suspected_changes
 from vfx_matte.media.readers.uniform import fitted
-from vfx_matte.media.readers.video import open_clip
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 WHITE, BLACK = 255, 0

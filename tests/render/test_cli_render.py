@@ -18,7 +18,8 @@ from support.clips import HLG, VFR_PTS, sound_packets, write_clip
 from support.command_line import SIZE, CommandLine, footprint, paint, pictures, planes_of, segment, times_of, two_objects
 
 from vfx_matte.masks import Palette
-from vfx_matte.media.readers.video import Frame, VideoReader
+from vfx_matte.media.frames import Frame
+from vfx_matte.media.readers.video import VideoReader
 
 HARD = ("--median", "0")
 """The matte is the mask, exactly."""

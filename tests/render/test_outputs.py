@@ -13,8 +13,8 @@ from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.composite import mix as composite
 from vfx_matte.matting import EdgeOptions
+from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.readers.conformed import ConformedReader
-from vfx_matte.media.readers.video import ClipReader, Frame
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.export.conform import ConformedClip
@@ -22,7 +22,8 @@ from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.render import mattes
 from vfx_matte.pipeline.render.look import Look
 from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot, shots, write_outputs
-from vfx_matte.pipeline.render.renders import EncodeOptions, Planner
+from vfx_matte.pipeline.render.planner import Planner
+from vfx_matte.pipeline.render.renders import EncodeOptions
 from vfx_matte.timeline import conform
 
 SILENT = SilentReporter()

@@ -21,7 +21,8 @@ from support.command_line import CommandLine, paint
 from support.rolling import TICKS, film, put, segment_truly
 
 from vfx_matte.masks import Image, Mask
-from vfx_matte.media.readers.video import ClipReader, open_clip
+from vfx_matte.media.frames import ClipReader
+from vfx_matte.media.open import open_clip
 from vfx_matte.pipeline.sampling import pictures_at  # what is decoded is nowhere to be seen from outside
 from vfx_matte.pipeline.sampling import spans as spans_of
 

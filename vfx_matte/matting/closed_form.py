@@ -10,7 +10,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, to_numpy, xp
 from vfx_matte.errors import UsageError
-from vfx_matte.matting.estimators import SUBJECT, UNKNOWN, AlphaProblem
+from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaProblem
 
 
 @dataclass(frozen=True, slots=True)

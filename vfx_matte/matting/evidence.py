@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
-from vfx_matte.matting.estimators import UNKNOWN, AlphaProblem
 from vfx_matte.matting.local_colors import FAR, dot, luma
 from vfx_matte.matting.options import BAND_PX, LEAST_BAND_PX
+from vfx_matte.matting.problem import UNKNOWN, AlphaProblem
 
 ODD = (
     "alpha",

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
-from vfx_matte.matting.estimators import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 from vfx_matte.matting.evidence import VARIANCE, WINDOWS_PX, Reading, evidence, read
 from vfx_matte.matting.perceptron import judged
+from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 
 FULL_TRUST = 0.5
 """Trust from which on the mask's own edge has no say any more but as evidence."""

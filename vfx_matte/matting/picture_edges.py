@@ -12,11 +12,12 @@ import numpy as np
 
 from vfx_matte.backend import Array, Region, both, bounding_box, box_mean, side_by_side, xp
 from vfx_matte.masks import Image, Mask, Matte
-from vfx_matte.matting.estimators import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem, open_estimator
+from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.matting.mask_edges import check_soft, cleaned, finished, frame_shape, refine, refine_soft, softened
 from vfx_matte.matting.options import EdgeOptions
 from vfx_matte.matting.pieces import joined
+from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem
 from vfx_matte.matting.trimap import TRUST_SCALE, band_px, hairiness, signed_distance, trimap_of, trust, widest_px
 
 FAR_PX = 48

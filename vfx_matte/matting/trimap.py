@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from vfx_matte.backend import Array, box_mean, distance_to_zero, enlarged, xp
-from vfx_matte.matting.estimators import SUBJECT, UNKNOWN
 from vfx_matte.matting.local_colors import BLOCK_PX, WINDOWS, LocalColors
 from vfx_matte.matting.options import BAND_PX, LEAST_BAND_PX, EdgeOptions
+from vfx_matte.matting.problem import SUBJECT, UNKNOWN
 
 HAIR_PX = 96
 """How far the band may reach to each side of the edge along hair, at 1080 lines; scaled with the frame."""

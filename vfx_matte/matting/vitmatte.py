@@ -17,7 +17,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, enlarged, shrunk, to_numpy, xp
 from vfx_matte.errors import DeviceError, UsageError, WeightsError
-from vfx_matte.matting.estimators import UNKNOWN, AlphaProblem
+from vfx_matte.matting.problem import UNKNOWN, AlphaProblem
 from vfx_matte.printable import shell_command
 
 if TYPE_CHECKING:

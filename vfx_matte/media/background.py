@@ -8,8 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from vfx_matte.backend import Notify
+from vfx_matte.media.frames import ClipReader, Frame
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import as_layout, carries_alpha, scaled
-from vfx_matte.media.readers.video import ClipReader, Frame, open_clip
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 _HDR = ("smpte2084", "arib-std-b67")

@@ -16,12 +16,12 @@ from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.color_tags import tag_differs, writable_tags
 from vfx_matte.media.formats import CONTAINERS
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, probe
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.media.readers.part import part_noted_in, part_of
 from vfx_matte.media.readers.stills import written_stills
-from vfx_matte.media.readers.video import open_clip
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.media.sound.cut import UNCUT, SoundCut
 from vfx_matte.media.sound.tracks import SoundTrack, trimmed

@@ -10,8 +10,9 @@ from pathlib import Path
 from vfx_matte.backend import Notify
 from vfx_matte.errors import InputError, OutputError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Matte, Palette
+from vfx_matte.media.frames import ClipReader
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.readers.video import ClipReader, open_clip
 from vfx_matte.media.sequence import has_pictures, is_sequence, sequence_files
 from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.progress import Reporter

@@ -12,7 +12,8 @@ from vfx_matte.drawing.sheet import checkerboard, contact_sheet
 from vfx_matte.errors import VerifyError
 from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.measure.accuracy import iou
-from vfx_matte.media.readers.video import Frame, open_clip
+from vfx_matte.media.frames import Frame
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.verify import verify_clip
 from vfx_matte.media.writers.synthetic import make_clip
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented, open_source
@@ -20,7 +21,8 @@ from vfx_matte.pipeline.first_mask import Marking, Marks, open_marking
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.render.outputs import RenderResult, write_outputs
-from vfx_matte.pipeline.render.renders import EdgeOptions, EncodeOptions, Look, Planner
+from vfx_matte.pipeline.render.planner import Planner
+from vfx_matte.pipeline.render.renders import EdgeOptions, EncodeOptions, Look
 from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import save_mask, save_picture

@@ -19,7 +19,7 @@ from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError, 
 from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.masks import Image, Mask, Palette, object_ids
-from vfx_matte.media.readers.video import Frame
+from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_to_replace
 from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command

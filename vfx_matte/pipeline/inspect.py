@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
+from vfx_matte.media.frames import Frame
+from vfx_matte.media.open import describe_rate, open_clip
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.changes import suspected_changes
 from vfx_matte.media.readers.stills import part_noted_on
-from vfx_matte.media.readers.video import Frame, describe_rate, open_clip
 from vfx_matte.media.verify import Check, VerifyReport, noted_part, verify_clip, verify_stills
 from vfx_matte.media.writers.exr import is_layers, part_noted_in_layers, verify_layers
 from vfx_matte.media.writers.numbered_files import EXR, is_numbered, names_in

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Generator, Iterator, Sequence
 
 from vfx_matte.masks import Image
+from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.readers.video import ClipReader, Frame
 
 _WORTH_SEEKING_FRAMES = 4  # opening the file again costs about as much as decoding these
 

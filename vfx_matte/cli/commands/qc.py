@@ -29,12 +29,12 @@ def qc(
 ) -> None:
     """Check the masks of a clip: jumps, holes, specks, flicker, edges, uncertainty. Names the frames and writes a report."""
     from vfx_matte.cli.show import paths, say, table
+    from vfx_matte.pipeline.review import findings, report
     from vfx_matte.pipeline.review import qc as pipeline
-    from vfx_matte.pipeline.review import report
 
     settings = session.settings
     limit = fail_over if fail_over is not None else settings.qc.fail_over or None
-    allowed = None if limit is None else pipeline.Allowed.parse(limit)
+    allowed = None if limit is None else findings.Allowed.parse(limit)
     shown = settings.qc.count if count is None else count
     opened = segmented_clip(session, clip)
     found = pipeline.check_masks(opened, count=shown, output=output, weights=settings.weights, reporter=session)
@@ -50,4 +50,4 @@ def qc(
         for line in report.closing_lines(found, shown, workspace=session.settings.paths.workspace):
             say(line)
     if allowed is not None:
-        pipeline.require_allowed(found, allowed)
+        findings.require_allowed(found, allowed)

@@ -16,9 +16,10 @@ import numpy as np
 from vfx_matte.backend import Array, Notify
 from vfx_matte.errors import UsageError
 from vfx_matte.media.formats import CONTAINERS
+from vfx_matte.media.frames import ClipReader, Frame, check_range
 from vfx_matte.media.probe import ClipInfo, video_stream_of
 from vfx_matte.media.readers.demuxers import open_input
-from vfx_matte.media.readers.video import ClipReader, Frame, VideoReader, check_range
+from vfx_matte.media.readers.video import VideoReader
 from vfx_matte.media.sketch import Sketch, Sketches, sketch_of, sketch_of_alpha
 from vfx_matte.media.verify import Check
 from vfx_matte.timeline import ConformMap, Repairs

@@ -21,6 +21,7 @@ from vfx_matte.backend import Array, Notify, to_numpy
 from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.files.atomic import AtomicFolder, output_error
 from vfx_matte.files.still_header import require_still
+from vfx_matte.media.frames import Frame, check_frame, check_range
 from vfx_matte.media.pixels import (
     Orientation,
     as_layout,
@@ -36,7 +37,7 @@ from vfx_matte.media.pixels import (
 from vfx_matte.media.probe import ClipInfo, Part, color_of, orientation_of
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.media.readers.part import numbers_in
-from vfx_matte.media.readers.video import Frame, FrameMaker, check_frame, check_range, require_unchanged, watched
+from vfx_matte.media.readers.video import FrameMaker, require_unchanged, watched
 from vfx_matte.media.readers.webp import single_picture
 from vfx_matte.media.sequence import find_sequence, is_animated
 from vfx_matte.media.sound.tracks import SoundTrack

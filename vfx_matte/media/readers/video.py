@@ -7,77 +7,25 @@ notice, so that a mask never slips by a frame. Every picture has the first one's
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import av
-import numpy as np
 
-from vfx_matte.backend import Array, Notify
-from vfx_matte.errors import InputError, MediaError, UsageError
+from vfx_matte.backend import Notify
+from vfx_matte.errors import InputError, MediaError
 from vfx_matte.files.fingerprint import Watch
-from vfx_matte.masks import Image
-from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of
+from vfx_matte.media.frames import Frame, check_frame, check_range
+from vfx_matte.media.pixels import Orientation
 from vfx_matte.media.probe import ClipInfo, decode, probe
 from vfx_matte.media.readers.uniform import fitted
-from vfx_matte.picture import ColorTags, Picture
-from vfx_matte.timeline import FrameTime, Timeline
 
 Decoded = tuple[av.VideoFrame, Fraction | None]
 """A picture as it was decoded, and the shape of its pixels, None where it is not said."""
 
 REVERSE_BUFFER_BYTES = 384 * 2**20
 """Decoded frames kept at once when walking backwards."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A decoded picture with its exact time; rotation applied, so (H, W) is as displayed.
-
-    given_alpha: alpha that is not in `native`. uses_alpha: False when the clip's own alpha takes no part.
-    """
-
-    index: int
-    time: FrameTime
-    native: av.VideoFrame
-    orientation: Orientation
-    color: ColorTags
-    given_alpha: Array | None = None
-    uses_alpha: bool = True
-
-    @cached_property
-    def image(self) -> Image:
-        """R'G'B' as a player shows it, uint8 (H, W, 3): what alpha hides is black, whatever its pixels hold."""
-        return self.colors if self.alpha is None else over_black(self.colors, self.alpha)
-
-    @cached_property
-    def colors(self) -> Image:
-        """R'G'B' without regard to alpha, uint8 (H, W, 3), made with the clip's matrix and range."""
-        return image_of(self.native, self.orientation, self.color)
-
-    @cached_property
-    def picture(self) -> Picture:
-        """The planes as decoded, in the clip's own layout and bit depth."""
-        return picture_of(self.native, self.orientation, self.color)
-
-    @cached_property
-    def alpha(self) -> Array | None:
-        """The clip's own alpha, (H, W) uint8 or uint16 at full scale; None when it has none or all of it is opaque."""
-        if not self.uses_alpha:
-            return None
-        alpha = alpha_of(self.native, self.orientation) if self.given_alpha is None else self.given_alpha
-        return None if alpha is None or alpha.min() == np.iinfo(alpha.dtype).max else alpha
-
-
-def over_black(colors: Image, alpha: Array) -> Image:
-    """R'G'B' (H, W, 3) times alpha (H, W, uint8 or uint16), rounded: uint8."""
-    full = np.uint32(np.iinfo(alpha.dtype).max)
-    products = colors.astype(np.uint32) * alpha[..., None]
-    shown: Image = ((products + full // 2) // full).astype(np.uint8)
-    return shown
 
 
 class FrameMaker:
@@ -115,26 +63,6 @@ class FrameMaker:
         return frame
 
 
-class ClipReader(Protocol):
-    """Random and ordered access to a clip, a video file or an image sequence."""
-
-    @property
-    def info(self) -> ClipInfo:
-        """Facts about the clip, with its timeline."""
-
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Frames [start, stop) in display order; stop None is the end."""
-
-    def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Frames stop − 1 down to start, in bounded memory."""
-
-    def frame(self, index: int) -> Frame:
-        """One frame. Raises UsageError when the clip does not have it."""
-
-    def check_unchanged(self) -> None:
-        """Raise MediaError when the clip's files hold other bytes than when it was opened; `frames` does at its end."""
-
-
 def watched(path: Path, files: Sequence[Path]) -> Watch:
     """Begin to watch the files of the clip `path`. Raises MediaError when one cannot be read."""
     try:
@@ -152,25 +80,6 @@ def require_unchanged(path: Path, watch: Watch) -> None:
     if watch.has_changed():
         raise MediaError(
             f"{str(path)!r} was replaced, changed or removed while it was read", hint="run it again once the file is complete"
-        )
-
-
-def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, int]:
-    """Resolve a half-open range of frame indices; raise UsageError when it is not inside the clip."""
-    end = len(timeline) if stop is None else stop
-    if not 0 <= start <= end <= len(timeline):
-        raise UsageError(
-            f"frames {timeline.number(start)} to {timeline.number(end)} are not inside the clip",
-            hint=f"the clip has frames {timeline.numbers_text}",
-        )
-    return start, end
-
-
-def check_frame(index: int, timeline: Timeline) -> None:
-    """Raise UsageError when the clip does not have the frame `index`."""
-    if not 0 <= index < len(timeline):
-        raise UsageError(
-            f"frame {timeline.number(index)} is not in the clip", hint=f"the clip has frames {timeline.numbers_text}"
         )
 
 
@@ -302,29 +211,3 @@ class VideoReader:
     def _decode(self, from_key: int | None) -> Iterator[Decoded]:
         info = self._info
         return decode(info.path, stream=info.video_stream, from_key=from_key, threads=self._threads)
-
-
-def open_clip(
-    path: Path, *, notify: Notify, fps: Fraction | None = None, gaps: str = "hold", ignore_alpha: bool = False
-) -> ClipReader:
-    """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
-
-    fps: frames per second of an image sequence (25 when None); for a video file it must be None, as its own time is kept.
-    gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without meaning for a video.
-    ignore_alpha: the clip's own alpha takes no part; frames are opaque.
-    """
-    from vfx_matte.media.readers.stills import StillsReader
-    from vfx_matte.media.sequence import is_sequence
-
-    if is_sequence(path):
-        rate = Fraction(25) if fps is None else fps
-        return StillsReader(path, notify=notify, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha)
-    if fps is not None:
-        raise UsageError("--fps is for image sequences only", hint="a video keeps its own time")
-    return VideoReader(path, notify=notify, ignore_alpha=ignore_alpha)
-
-
-def describe_rate(timeline: Timeline) -> str:
-    """'constant 29.97 fps' or 'variable, 24.31 fps on average', for people."""
-    fps = float(timeline.average_fps)
-    return f"constant {fps:.5g} fps" if timeline.is_constant_rate else f"variable, {fps:.4g} fps on average"

@@ -29,7 +29,7 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.render.look import Look, chosen_objects
 from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult, write_outputs, write_source
-from vfx_matte.pipeline.render.renders import Planner
+from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.printable import json_text
 from vfx_matte.programs.deliveries import target_named
 from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate

@@ -29,7 +29,7 @@ from vfx_matte.pipeline.render.channels import describe_channels, object_channel
 from vfx_matte.pipeline.render.encoding import EncodeOptions, mask_style
 from vfx_matte.pipeline.render.look import Look, chosen_objects
 from vfx_matte.pipeline.render.outputs import PlannedOutput, write_outputs
-from vfx_matte.pipeline.render.renders import Planner
+from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.programs import opentimeline
 from vfx_matte.programs.deliveries import Target, target_named
 from vfx_matte.programs.edit import AlphaMode, Edit, VideoRate

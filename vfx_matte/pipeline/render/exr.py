@@ -17,10 +17,9 @@ from vfx_matte.media.writers.numbered_files import numbered_files
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.look import Look, chosen_objects, with_edges
-from vfx_matte.pipeline.render.mattes import Mattes
+from vfx_matte.pipeline.render.look import Look, check_request, chosen_objects, with_edges
+from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
 from vfx_matte.pipeline.render.outputs import RenderResult, earliest, keep_verified, notify_empty, shots
-from vfx_matte.pipeline.render.renders import check_request, may_hide, seen
 
 ENCODING = "EXR files, half float, one layer an object"
 

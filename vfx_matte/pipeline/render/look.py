@@ -11,7 +11,8 @@ from pathlib import Path
 from vfx_matte.backend import Device
 from vfx_matte.errors import UsageError
 from vfx_matte.matting import Despill, EdgeOptions
-from vfx_matte.pipeline.clip import SegmentedClip
+from vfx_matte.media.writers.numbered_files import is_numbered
+from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 
 
@@ -58,3 +59,15 @@ def chosen_objects(clip: SegmentedClip, look: Look) -> tuple[int, ...]:
     if unknown:
         raise UsageError(f"there is no object {unknown[0]}", hint=f"the masks of this clip show {', '.join(map(str, ids))}")
     return look.objects or ids
+
+
+def check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
+    """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what the render reads."""
+    chosen_objects(clip, look)
+    if not path.name:
+        raise UsageError(f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o")
+    path = path.parent if is_numbered(path) else path
+    refuse_to_replace(clip.info.path, path, "the source clip")
+    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
+    if background is not None:
+        refuse_to_replace(background, path, "the background")

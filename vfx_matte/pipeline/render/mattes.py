@@ -8,12 +8,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from vfx_matte.backend import to_device
+from vfx_matte.backend import to_device, xp
+from vfx_matte.composite import mix
 from vfx_matte.masks import Image, Mask, Matte
-from vfx_matte.matting import Stabilizer, despill, estimate_foreground, make_matte, open_estimator, tidied
+from vfx_matte.matting import (
+    Stabilizer,
+    despill,
+    estimate_foreground,
+    make_matte,
+    open_estimator,
+    tidied,
+)
+from vfx_matte.media.frames import Frame
+from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.render.look import Look, chosen_objects
+from vfx_matte.pipeline.render.outputs import Shot
 
 
 class Mattes:
@@ -97,3 +108,14 @@ class Mattes:
         look = self._look
         ids = chosen_objects(self._clip, look)
         return {object_id: to_device(self._clip.soft(object_id, frame_index), look.device) for object_id in ids}
+
+
+def may_hide(info: ClipInfo) -> bool:
+    """Whether pictures of a clip may have alpha of their own; those of a sequence may differ."""
+    return info.has_alpha or info.container == "image sequence"
+
+
+def seen(shot: Shot | Frame, cut: Matte) -> Matte:
+    """What a matte shows of a frame: no more than the clip's own alpha does."""
+    alpha = shot.alpha
+    return cut if alpha is None else mix.seen_through(cut, xp(cut.alpha).asarray(alpha))

@@ -20,10 +20,10 @@ from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.files.atomic import AtomicFile, AtomicFolder
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.formats import EncodePlan
+from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.part import part_of
 from vfx_matte.media.readers.stills import StillsWriter, stranger
-from vfx_matte.media.readers.video import ClipReader, Frame
 from vfx_matte.media.sound.tracks import SoundTrack
 from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.writers.numbered_files import USUAL_NAMES, NumberedFiles

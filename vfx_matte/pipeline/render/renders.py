@@ -1,44 +1,21 @@
-"""Masks and a clip to files an editing program reads. Takes a segmented clip, gives green screen, mask video, alpha or overlay.
-
-Every output has every frame of the source at the source's time. Frames without a mask (outside the range that was segmented)
-count as "nothing chosen": all key colour, all black, fully transparent, untinted. None is ever dropped.
-
-Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges are those of the probabilities that
-`segment --soft` kept, when it did; `Look.soft` decides. Ids (overlay, palette) are hard.
-"""
+"""Renders a segmented clip as green screen, alpha, mask video or overlay; what each shows says `planner`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from vfx_matte.backend import Array, Device, to_device, xp
-from vfx_matte.choices import unknown_choice
-from vfx_matte.composite import mix
-from vfx_matte.composite.key_color import parse_color
-from vfx_matte.errors import UsageError
-from vfx_matte.masks import RGB, Mask, Matte
-from vfx_matte.matting import Despill, EdgeOptions, fill_hidden, refine_objects
-from vfx_matte.media.background import open_background
-from vfx_matte.media.formats import EncodePlan
-from vfx_matte.media.pixels import as_layout
-from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.readers.video import Frame
+from vfx_matte.matting import Despill, EdgeOptions
 from vfx_matte.media.writers.exr import is_layers
-from vfx_matte.media.writers.numbered_files import PNG, USUAL_NAMES, NumberedFiles, is_folder, is_numbered, numbered_files
-from vfx_matte.picture import ColorTags, Picture, PixelLayout
-from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
+from vfx_matte.media.writers.numbered_files import PNG, is_numbered
+from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.channels import describe_channels, object_channels
-from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan, mask_style
-from vfx_matte.pipeline.render.key import choose_key
-from vfx_matte.pipeline.render.look import Look, chosen_objects, with_edges
-from vfx_matte.pipeline.render.mattes import Mattes
-from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult, Shot
+from vfx_matte.pipeline.render.encoding import EncodeOptions, mask_style
+from vfx_matte.pipeline.render.exr import check_style, render_layers
+from vfx_matte.pipeline.render.look import Look, chosen_objects
+from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult
 from vfx_matte.pipeline.render.part import WHOLE, Selection, rendered, say_range, split_place
+from vfx_matte.pipeline.render.planner import Planner, _deliver
 
 __all__ = [
     "Despill",
@@ -53,9 +30,6 @@ __all__ = [
     "render_maskvideos",
     "render_overlay",
 ]
-
-COLORED: RGB = (255, 0, 0)
-"""Stands for the palette's colours where only the layout that holds them is asked for."""
 
 
 def render_greenback(
@@ -144,8 +118,6 @@ def render_maskvideos(
     _, place = split_place(output, selection)
     path, encode = _deliver("maskvideo", clip, place, "maskvideo.mkv", encode, reporter=reporter)
     if is_layers(path):
-        from vfx_matte.pipeline.render.exr import check_style, render_layers  # it is made of what is here
-
         if selection.frame is None:
             span, number = selection.span(clip, reporter), encode.start_number
             if span is not None:
@@ -169,291 +141,8 @@ def render_maskvideos(
     )
 
 
-class Planner:
-    """Plans what `write_outputs` makes of one clip. What is planned by one planner shares mattes, so it is written together.
-
-    Every method raises UsageError for a request that cannot be met.
-    """
-
-    def __init__(self, clip: SegmentedClip, reporter: Reporter, *, first: int = 0) -> None:
-        """first: index of the frame that outputs begin with; numbered files begin with its number."""
-        self._clip, self._reporter = clip, reporter
-        timeline = clip.info.timeline
-        self._numbered = replace(clip.info, timeline=replace(timeline, first_number=timeline.number(first)))
-        self._mattes: dict[Look, Mattes] = {}
-
-    def greenback(
-        self,
-        output: Path | None,
-        *,
-        key: str = "green",
-        background: str = "",
-        is_checked: bool = True,
-        look: Look,
-        encode: EncodeOptions,
-    ) -> PlannedOutput:
-        """The subject over a key colour, or over a background.
-
-        key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
-        background: a colour, a picture or a video; empty = the key. is_checked: see `choose_key`.
-        """
-        clip, info = self._clip, self._clip.info
-        path, encode = _deliver("greenback", clip, output, "greenback.mp4", encode, reporter=self._reporter)
-        is_color = background.startswith("#") and not Path(background).exists()
-        behind = Path(background) if background and not is_color else None
-        check_request(clip, path, look, background=behind)
-        mattes = self._of(look)
-        look = mattes.look
-        flat = background if is_color else "green"  # before a picture no key is seen, so any will do
-        color = parse_color(flat) if background else choose_key(clip, key, look, is_checked=is_checked, reporter=self._reporter)
-        layout = info.layout if behind is not None else mix.layout_for_color(info.layout, color)
-        names = self._names(path, encode)
-        plan = self._plan(path, layout, info.color, encode) if names is None else None
-        working, tags = (info.layout, info.color) if plan is None else working_layout(plan, info)
-        backdrop = None
-        if behind is not None:
-            backdrop = open_background(
-                behind,
-                size=(info.width, info.height),
-                layout=working,
-                color=tags,
-                sample_aspect=info.sample_aspect,
-                notify=self._reporter.notify,
-            )
-
-        def compose(shot: Shot) -> Picture:
-            picture = _on_device(as_layout(shot.picture, working, color=tags), look.device)
-            cut = mattes.of(shot.index, shot.mask, shot.image)
-            picture, matte = mattes.subject(picture, cut), seen(shot, cut)
-            if backdrop is not None:
-                shown = backdrop.picture_at(shot.time.start - info.timeline.start)
-                return mix.over_picture(picture, matte, _on_device(shown, look.device))
-            return mix.over_color(picture, matte, color)
-
-        moves = backdrop is not None and backdrop.moves
-        return self._planned(
-            path, plan, names, label="green screen", compose=compose, moves=moves, sound=encode.sound,
-            look=look, mattes=[mattes], background=behind,
-        )  # fmt: skip
-
-    def alpha(
-        self,
-        output: Path | None,
-        *,
-        premultiplied: bool = False,
-        keep_background: bool = False,
-        look: Look,
-        encode: EncodeOptions,
-    ) -> PlannedOutput:
-        """The subject cut out with alpha: a video, or RGBA PNG files in a folder.
-
-        keep_background: straight alpha hides the source's own colours; otherwise those of `fill_hidden`.
-        """
-        clip, source = self._clip, self._clip.info.layout
-        path, encode = _deliver(
-            "alpha", clip, output, "alpha.mov", encode, premultiplied=premultiplied, reporter=self._reporter
-        )
-        check_request(clip, path, look)
-        mattes = self._of(look)
-        plan = None
-        names = self._names(path, encode, folders=True)
-        if names is not None:
-            opaque = PixelLayout("rgb", 8 if source.bit_depth == 8 else 16)
-        else:
-            plan = self._plan(path, replace(source, has_alpha=True), clip.info.color, encode)
-            opaque = replace(plan.layout, has_alpha=False)
-
-        def compose(shot: Shot) -> Picture:
-            picture = _on_device(as_layout(shot.picture, opaque), mattes.look.device)
-            cut = mattes.of(shot.index, shot.mask, shot.image)
-            picture, shown = mattes.subject(picture, cut), seen(shot, cut)
-            if not (premultiplied or keep_background):
-                picture = fill_hidden(picture, shown)
-            return mix.with_alpha(picture, shown, premultiplied=premultiplied)
-
-        return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound, look=look, mattes=[mattes])
-
-    def overlay(self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions) -> PlannedOutput:
-        """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
-        if not 0 <= alpha <= 1:
-            raise UsageError(f"overlay alpha {alpha} is outside 0..1", hint="0 shows the clip, 1 hides it behind the tint")
-        clip, info = self._clip, self._clip.info
-        path, encode = _deliver("overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=self._reporter)
-        check_request(clip, path, look)
-        contour_px = max(1, round(info.height / 540))
-        smooth = _smooth(look)
-        names = self._names(path, encode)
-        layout = mix.layout_for_color(info.layout, COLORED)
-        plan = self._plan(path, layout, info.color, encode) if names is None else None
-
-        def compose(shot: Shot) -> Picture:
-            shown = mix.seen_ids(_ids(clip, shot.mask, smooth, look.objects), shot.alpha)
-            picture = mix.over_black(shot.picture, shot.alpha)
-            return mix.overlay(picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
-
-        return self._planned(path, plan, names, label="overlay", compose=compose, sound=encode.sound, look=look)
-
-    def maskvideo(self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions) -> PlannedOutput:
-        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in each channel, as
-        `object_channels` says).
-
-        Ids stay where the clip's own alpha is at least a half. The source's pictures are decoded only when edges are found in
-        them, or when they may have alpha; else its times, sound and colour tags are used.
-        """
-        clip, info = self._clip, self._clip.info
-        path, encode = _deliver("maskvideo", clip, output, output.name, encode, reporter=self._reporter)
-        check_request(clip, path, look)
-        if style == "luma":
-            layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
-        elif style in ("palette", "rgb"):
-            layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
-        else:
-            raise unknown_choice("mask style", style, ("luma", "palette", "rgb"), hint="use --style luma, palette or rgb")
-        channels = object_channels(chosen_objects(clip, look)) if style == "rgb" else {}
-        if any(channel != object_id - 1 for object_id, channel in channels.items()):
-            self._reporter.notify(f"{path.name}: {describe_channels(channels)}")
-        names = self._names(path, encode)
-        if style == "palette":
-            smooth, plan = _smooth(look), self._plan(path, layout, color, encode) if names is None else None
-
-            def painted(shot: Shot) -> Picture:
-                ids = _ids(clip, shot.mask, smooth, look.objects)
-                return mix.painted(mix.seen_ids(ids, shot.alpha), clip.palette)
-
-            decodes = may_hide(info)
-            return self._planned(
-                path, plan, names, label="mask video", compose=painted, decodes=decodes, sound=encode.sound, look=look
-            )
-        together = self._of(look)
-        plan = self._plan(path, layout, color, encode) if names is None else None
-        if plan is not None:
-            layout, color = plan.layout, plan.color
-        single = {channel: together.alone(object_id) for object_id, channel in channels.items()}
-
-        def compose(shot: Shot) -> Picture:
-            if style == "luma":
-                matte = seen(shot, together.of(shot.index, shot.mask, shot.image))
-                return mix.luma_matte(matte, layout, color)
-            mattes = {channel: seen(shot, one.of(shot.index, shot.mask, shot.image)) for channel, one in single.items()}
-            return mix.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
-
-        decodes = together.needs_picture or may_hide(info)
-        return self._planned(
-            path, plan, names, label="mask video", compose=compose, decodes=decodes, sound=encode.sound,
-            look=look, mattes=[together] if style == "luma" else list(single.values()),
-        )  # fmt: skip
-
-    def _names(self, path: Path, encode: EncodeOptions, *, folders: bool = False) -> NumberedFiles | None:
-        """How the files of an output are numbered; None when it is one file. folders: a folder's name is enough."""
-        if not ((folders and is_folder(path)) or (is_numbered(path) and path.suffix.lower() == PNG)):
-            return None
-        return numbered_files(path, self._numbered, encode.start_number)[1]
-
-    def _planned(
-        self,
-        path: Path,
-        plan: EncodePlan | None,
-        names: NumberedFiles | None,
-        *,
-        label: str,
-        compose: Callable[[Shot], Picture],
-        decodes: bool = True,
-        moves: bool = False,
-        sound: bool,
-        look: Look,
-        mattes: Sequence[Mattes] = (),
-        background: Path | None = None,
-    ) -> PlannedOutput:
-        def precede(shot: Shot) -> None:
-            for one in mattes:
-                one.of(shot.index, shot.mask, shot.image)
-
-        folder = path if names is None else numbered_files(path, self._clip.info)[0]
-        return PlannedOutput(
-            path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves, sound=sound,
-            names=names or USUAL_NAMES, memory=max((one.memory for one in mattes), default=0), precede=precede,
-            check=lambda place: check_request(self._clip, place, look, background=background),
-        )  # fmt: skip
-
-    def _of(self, look: Look) -> Mattes:
-        """The mattes of a look, its edges settled."""
-        if look not in self._mattes:
-            self._mattes[look] = Mattes(self._clip, with_edges(self._clip, look, self._reporter))
-        return self._mattes[look]
-
-    def _plan(self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions) -> EncodePlan:
-        return encode_plan(path, self._clip.info, layout=layout, color=color, encode=encode, reporter=self._reporter)
-
-
 def _of_object(path: Path, object_id: int) -> Path:
     """Where one object's mask video goes: NAME.object-N.mkv, or FOLDER.object-N/%07d.png."""
     if is_numbered(path):
         return path.parent.with_name(f"{path.parent.name}.object-{object_id}") / path.name
     return path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")
-
-
-def _deliver(
-    kind: str,
-    clip: SegmentedClip,
-    output: Path | None,
-    usual: str,
-    encode: EncodeOptions,
-    *,
-    premultiplied: bool = False,
-    reporter: Reporter,
-) -> tuple[Path, EncodeOptions]:
-    return deliver(
-        kind, info=clip.info, output=output, folder=clip.folder, usual=usual, encode=encode,
-        premultiplied=premultiplied, reporter=reporter,
-    )  # fmt: skip
-
-
-def working_layout(plan: EncodePlan, info: ClipInfo) -> tuple[PixelLayout, ColorTags]:
-    """The layout and tags to mix in: the source's, unless the file has more chroma samples, which a keyed edge then uses."""
-    have, want = info.layout, plan.layout
-    if (have.model, want.model) == ("yuv", "yuv") and sum(want.chroma_shift) < sum(have.chroma_shift):
-        return replace(want, has_alpha=False), plan.color
-    return have, info.color
-
-
-def may_hide(info: ClipInfo) -> bool:
-    """Whether pictures of a clip may have alpha of their own; those of a sequence may differ."""
-    return info.has_alpha or info.container == "image sequence"
-
-
-def seen(shot: Shot | Frame, cut: Matte) -> Matte:
-    """What a matte shows of a frame: no more than the clip's own alpha does."""
-    alpha = shot.alpha
-    return cut if alpha is None else mix.seen_through(cut, xp(cut.alpha).asarray(alpha))
-
-
-def _on_device(picture: Picture, device: Device) -> Picture:
-    return picture.with_planes(tuple(to_device(plane, device) for plane in picture.planes))
-
-
-def _smooth(look: Look) -> EdgeOptions:
-    """Edges for ids, which have no alpha to find in the picture."""
-    return replace(look.edges, method="median")
-
-
-def _ids(clip: SegmentedClip, mask: Mask | None, edges: EdgeOptions, objects: tuple[int, ...] | None) -> Mask:
-    """The ids that are shown of a frame: uint8 (H, W)."""
-    if mask is None:
-        return np.zeros(clip.info.shape, np.uint8)
-    smoothed = refine_objects(mask, options=edges)
-    if objects is None:
-        return smoothed
-    kept: Array = np.where(np.isin(smoothed, objects), smoothed, 0)
-    return kept.astype(np.uint8)
-
-
-def check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
-    """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what the render reads."""
-    chosen_objects(clip, look)
-    if not path.name:
-        raise UsageError(f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o")
-    path = path.parent if is_numbered(path) else path
-    refuse_to_replace(clip.info.path, path, "the source clip")
-    refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
-    if background is not None:
-        refuse_to_replace(background, path, "the background")

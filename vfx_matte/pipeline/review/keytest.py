@@ -23,8 +23,9 @@ from vfx_matte.composite.keyer import Keyer, KeyErrors
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Matte
 from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.frames import Frame
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import as_layout
-from vfx_matte.media.readers.video import Frame, open_clip
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
@@ -32,8 +33,8 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver
 from vfx_matte.pipeline.render.key import choose_key, subject_frames
 from vfx_matte.pipeline.render.look import Look, chosen_objects, with_edges
-from vfx_matte.pipeline.render.mattes import Mattes
-from vfx_matte.pipeline.render.renders import seen, working_layout
+from vfx_matte.pipeline.render.mattes import Mattes, seen
+from vfx_matte.pipeline.render.planner import working_layout
 from vfx_matte.pipeline.review.worst_frame import Closeup, keytest_sheet, worst_place
 from vfx_matte.printable import json_text
 from vfx_matte.workspace import save_picture

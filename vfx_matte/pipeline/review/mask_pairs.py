@@ -16,7 +16,8 @@ import numpy.typing as npt
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Mask
 from vfx_matte.measure.accuracy import Bools, MaskPair
-from vfx_matte.media.readers.video import ClipReader, open_clip
+from vfx_matte.media.frames import ClipReader
+from vfx_matte.media.open import open_clip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.references.files import PICTURE_SUFFIXES, collect_references, load_mask_picture
 from vfx_matte.references.reading import WHITE, KnownColors, MaskPicture, read_mask_colors

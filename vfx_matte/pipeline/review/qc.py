@@ -7,25 +7,24 @@ are fetched. How a frame is judged says `quality.judge`, what is measured `quali
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from vfx_matte.errors import QualityError, UsageError
+from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
-from vfx_matte.measure.judge import Finding, Judged, Kind, Spot, findings, gone, judge_object, merged, passing_the_border, spots
+from vfx_matte.measure.judge import Finding, Spot, findings, gone, judge_object, merged, passing_the_border, spots
 from vfx_matte.measure.measures import Bools
 from vfx_matte.measure.meter import Meter, ObjectMeasures
-from vfx_matte.media.readers.video import Frame
+from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, carried_confidence, uncertain_stretches
 from vfx_matte.pipeline.next_steps import clock, frame_at, frame_command, mask_name, segment_command, since_start
 from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review import words
+from vfx_matte.pipeline.review.findings import FixNext, Problem, QcResult
+from vfx_matte.pipeline.review.report import save_report
 from vfx_matte.pipeline.segment.cuts import shots as split_shots
 from vfx_matte.pipeline.segment.cuts import shots_without_mask
 from vfx_matte.shots import ShotDetector
@@ -36,92 +35,6 @@ _CROSSING_SEVERITY = 5.0
 _NAMED_REASONS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """How many frames may stand out: a count, or a percentage of the frames that have a mask."""
-
-    most: float
-    percent: bool
-
-    @classmethod
-    def parse(cls, text: str) -> Allowed:
-        """Read "0", "12" or "2.5%". Raises UsageError for anything else."""
-        number = text.strip().removesuffix("%").strip()
-        try:
-            most = float(number)
-        except ValueError:
-            most = math.nan
-        if not 0 <= most < math.inf or (not text.strip().endswith("%") and most != int(most)):
-            raise UsageError(
-                f"fail-over {text!r} is no number of frames", hint="--fail-over 0, --fail-over 12 or --fail-over 2%"
-            )
-        return cls(most, text.strip().endswith("%"))
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One finding for people. frame: index of the one to look at; start, stop: half-open; what, do: sentences."""
-
-    rank: int
-    object_id: int
-    frame: int
-    time: str
-    start: int
-    stop: int
-    severity: float
-    kinds: tuple[Kind, ...]
-    what: str
-    do: str
-
-
-@dataclass(frozen=True, slots=True)
-class FixNext:
-    """The one frame to paint a mask on next. frame: its number; frame_command: saves its picture;
-    segment_command: goes on once it is painted.
-    """
-
-    frame: int
-    time: str
-    why: str
-    frame_command: str
-    mask: str
-    segment_command: str
-
-
-@dataclass(frozen=True, slots=True)
-class QcResult:
-    """What was found.
-
-    frames: how many have a mask; flagged: indices of those that stand out, of any object. problems: all of them, those that
-    matter most first. cuts: frames that begin a shot, respected or found now; unmasked: shots without a reference mask.
-    All of these are indices; `number` says what people call them.
-    measures, judged, confidence: by object, for pages and tables. folder: where `report` and `sheet` are.
-    """
-
-    clip: Path
-    frames: int
-    flagged: tuple[int, ...]
-    problems: tuple[Problem, ...]
-    cuts: tuple[int, ...]
-    unmasked: tuple[range, ...]
-    references: tuple[int, ...]
-    fix_next: FixNext | None
-    measures: Mapping[int, ObjectMeasures]
-    judged: Mapping[int, Mapping[Kind, Judged]]
-    confidence: Mapping[int, Sequence[float]]
-    report: Path
-    sheet: Path | None
-    first_number: int = 0
-
-    def number(self, index: int) -> int:
-        """What people call a frame, see `Timeline.number`."""
-        return self.first_number + index
-
-    def allows(self, allowed: Allowed) -> bool:
-        """Whether no more frames stand out than are allowed."""
-        return len(self.flagged) <= (allowed.most * self.frames / 100 if allowed.percent else allowed.most)
-
-
 def check_masks(
     clip: SegmentedClip, *, count: int = 12, output: Path | None = None, weights: Path, reporter: Reporter
 ) -> QcResult:
@@ -130,8 +43,6 @@ def check_masks(
     count: how many problems get pictures. output: a folder; None is qc/ in the clip's workspace folder. weights: see
     `segment_command`. Raises UsageError, MaskError and WorkspaceError for damaged results, MediaError and OutputError.
     """
-    from vfx_matte.pipeline.review.report import save_report  # it needs this module's records
-
     if count < 1:
         raise UsageError(f"count is {count}, expected at least 1", hint="-k 12 shows the twelve worst")
     folder = clip.folder / "qc" if output is None else output
@@ -177,15 +88,6 @@ def check_masks(
     )
     save_report(clip, result, count=count, reporter=reporter)
     return result
-
-
-def require_allowed(result: QcResult, allowed: Allowed) -> None:
-    """Raise QualityError (exit code 1) when more frames stand out than are allowed."""
-    if not result.allows(allowed):
-        limit = f"{allowed.most:g} %" if allowed.percent else f"{allowed.most:g}"
-        raise QualityError(
-            f"{len(result.flagged)} of {result.frames} frames stand out, allowed are {limit}", hint=f"see {result.report}"
-        )
 
 
 def _measure(clip: SegmentedClip, reporter: Reporter) -> tuple[Meter, list[int]]:
@@ -280,8 +182,3 @@ def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -
         why = f"{frame_at(clip.info.timeline, one.frame)}: {'; '.join(one.what.split('; ')[:_NAMED_REASONS])}"
         return FixNext(number, one.time, why, frame_command(path, number), mask, command)
     return None
-
-
-def known_number(value: float) -> float | None:
-    """A number as JSON can hold it: None for NaN."""
-    return None if np.isnan(value) else round(float(value), 4)

@@ -17,14 +17,14 @@ from vfx_matte.drawing import page
 from vfx_matte.drawing.sheet import captioned, close_up, contact_sheet, thumbnail, tinted
 from vfx_matte.masks import Image, Mask
 from vfx_matte.measure.judge import Kind
-from vfx_matte.media.readers.video import describe_rate
+from vfx_matte.media.open import describe_rate
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace, require_table_place
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE
 from vfx_matte.pipeline.next_steps import clock, correct_command, frame_at, since_start, tile_caption
 from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review import words
-from vfx_matte.pipeline.review.qc import Problem, QcResult, known_number
+from vfx_matte.pipeline.review.findings import Problem, QcResult, known_number
 from vfx_matte.pipeline.sampling import pictures_at
 from vfx_matte.printable import json_text
 from vfx_matte.timeline import Timeline

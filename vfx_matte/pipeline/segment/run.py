@@ -20,7 +20,7 @@ import numpy as np
 from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, OutputError, WorkspaceError
 from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
-from vfx_matte.media.readers.video import ClipReader
+from vfx_matte.media.frames import ClipReader
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.confidence import doubts
 from vfx_matte.pipeline.frame_numbers import laid_on, named_after, outside_hint
