@@ -1,19 +1,28 @@
-"""Measure a propagator on a folder laid out like DAVIS. Takes JPEGImages/480p and Annotations/480p, prints the paper's table.
+"""Measure a propagator on a folder laid out like DAVIS.
 
-    OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR                    # DAVIS 2016: the first frame's mask is given
-    OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR --references 5     # masks of five evenly spaced frames are given
-    OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR --network model/u2netp.onnx    # the built-in one, helped by U²-Netp
-    python bench/davis.py DAVIS_DIR --objects multi --propagator xmem --weights model/XMem.pth    # DAVIS 2017
+Takes JPEGImages/480p and Annotations/480p, prints the paper's table.
 
-The protocol is that of DAVIS: J and F of every frame but the first, the last and the references; mean, recall (share of
-frames above 0.5) and decay (first quarter minus last) per object; then the mean over objects. `--references N` gives the
-masks of the frames floor(i·n/N), i = 0 … N-1, of a sequence of n frames: evenly spaced, the first among them, the last not
-(it counts for nothing anyway).
-The spread is the sample standard deviation over sequences. With `--objects single` any value but 0 is the object; with
-`multi` values are object ids and 255 is left out; each takes the sequences of its year's ImageSets list where there is one.
+    # DAVIS 2016: the first frame's mask is given
+    OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR
+    # masks of five evenly spaced frames are given
+    OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR --references 5
+    # the built-in one, helped by U²-Netp
+    OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR --network model/u2netp.onnx
+    # DAVIS 2017
+    python bench/davis.py DAVIS_DIR --objects multi --propagator xmem --weights model/XMem.pth
 
-ms/frame is the wall time of the propagator and the driver for a sequence over its number of frames, both walks included,
-without reading pictures and scoring. Every process computes with one thread (set OMP_NUM_THREADS=1 for NumPy and PyTorch).
+The protocol is that of DAVIS: J and F of every frame but the first, the last and the references;
+mean, recall (share of frames above 0.5) and decay (first quarter minus last) per object; then the
+mean over objects. `--references N` gives the masks of the frames floor(i·n/N), i = 0 … N-1, of a
+sequence of n frames: evenly spaced, the first among them, the last not (it counts for nothing
+anyway).
+The spread is the sample standard deviation over sequences. With `--objects single` any value but 0
+is the object; with `multi` values are object ids and 255 is left out; each takes the sequences of
+its year's ImageSets list where there is one.
+
+ms/frame is the wall time of the propagator and the driver for a sequence over its number of frames,
+both walks included, without reading pictures and scoring. Every process computes with one thread
+(set OMP_NUM_THREADS=1 for NumPy and PyTorch).
 """
 
 from __future__ import annotations
@@ -36,7 +45,13 @@ import numpy as np
 
 from vfx_matte.errors import MaskError, UsageError, VfxMatteError
 from vfx_matte.masks import Image, Mask, Palette
-from vfx_matte.measure.accuracy import MaskPair, SequenceScore, Summary, score_sequence, unscored_frames
+from vfx_matte.measure.accuracy import (
+    MaskPair,
+    SequenceScore,
+    Summary,
+    score_sequence,
+    unscored_frames,
+)
 from vfx_matte.pipeline.propagator import MEMORIES, PropagatorOptions
 from vfx_matte.pipeline.review.evaluate import save_frame_csv
 from vfx_matte.propagate.driver import Segmented, propagate
@@ -49,7 +64,10 @@ YEARS = {"single": "2016", "multi": "2017"}
 
 @dataclass(frozen=True, slots=True)
 class Sequence480:
-    """One sequence. images, truths: files of its frames, in order; truths have the images' names."""
+    """One sequence.
+
+    images, truths: files of its frames, in order; truths have the images' names.
+    """
 
     name: str
     images: tuple[Path, ...]
@@ -58,7 +76,10 @@ class Sequence480:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured on every sequence. multi: values are object ids. save: where masks go, or None."""
+    """What is measured on every sequence.
+
+    multi: values are object ids. save: where masks go, or None.
+    """
 
     options: PropagatorOptions
     references: int
@@ -75,7 +96,10 @@ class Measured:
 
 
 class Images:
-    """The pictures of a sequence, read when they are asked for, for the driver. seconds: the time that reading took."""
+    """The pictures of a sequence, read when they are asked for, for the driver.
+
+    seconds: the time that reading took.
+    """
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -100,7 +124,9 @@ class Images:
 
 
 class Stopwatch:
-    """Adds up the wall time that making frames takes, without the time `images` spends on reading."""
+    """Adds up the wall time that making frames takes, without the time `images` spends on
+    reading.
+    """
 
     def __init__(self, images: Images) -> None:
         self._images = images
@@ -119,9 +145,14 @@ class Stopwatch:
 
 
 def spaced(length: int, count: int) -> tuple[int, ...]:
-    """`count` evenly spaced frames of `length`, which includes frame 0; what follows the last one is as long as the gaps."""
+    """`count` evenly spaced frames of `length`, which includes frame 0; what follows the last one
+    is as long as the gaps.
+    """
     if not 1 <= count <= length:
-        raise UsageError(f"{count} references do not fit into {length} frames", hint="give a smaller --references")
+        raise UsageError(
+            f"{count} references do not fit into {length} frames",
+            hint="give a smaller --references",
+        )
     return tuple(index * length // count for index in range(count))
 
 
@@ -143,7 +174,9 @@ def measure(sequence: Sequence480, plan: Plan) -> Measured:
     watch = Stopwatch(images)
     most = max((int(mask.max()) for mask in references.values()), default=0)
     carrier = plan.options.open(num_objects=max(most, 1), notify=partial(print, file=sys.stderr))
-    made = propagate(carrier, images, references, start=0, stop=length, remember=plan.options.remembers)
+    made = propagate(
+        carrier, images, references, start=0, stop=length, remember=plan.options.remembers
+    )
     with closing(made):
         pairs = (_pair(frame, sequence, plan) for frame in watch.timed(made))
         unscored = unscored_frames(range(length), references=at, protocol="davis")
@@ -161,20 +194,37 @@ def _pair(frame: Segmented, sequence: Sequence480, plan: Plan) -> MaskPair:
     return MaskPair(frame.frame_index, frame.mask, np.where(void, np.uint8(0), truth), void)
 
 
-def find_sequences(davis: Path, names: Sequence[str], *, year: str, subset: str) -> list[Sequence480]:
-    """The named sequences, or those of the year's list, or all. Raises UsageError for what is not there."""
+def find_sequences(
+    davis: Path, names: Sequence[str], *, year: str, subset: str
+) -> list[Sequence480]:
+    """The named sequences, or those of the year's list, or all.
+
+    Raises UsageError for what is not there.
+    """
     root = davis / "JPEGImages" / RESOLUTION
     if not root.is_dir():
-        raise UsageError(f"there is no folder {root}", hint=f"give the folder that holds JPEGImages/{RESOLUTION}")
+        raise UsageError(
+            f"there is no folder {root}", hint=f"give the folder that holds JPEGImages/{RESOLUTION}"
+        )
     listed = davis / "ImageSets" / year / f"{subset}.txt"
-    chosen = list(names) or (listed.read_text().split() if listed.is_file() else sorted(path.name for path in root.iterdir()))
+    chosen = list(names) or (
+        listed.read_text().split()
+        if listed.is_file()
+        else sorted(path.name for path in root.iterdir())
+    )
     found = []
     for name in chosen:
         images = tuple(sorted((root / name).glob("*.jpg")))
-        truths = tuple(davis / "Annotations" / RESOLUTION / name / f"{path.stem}.png" for path in images)
-        missing = next((path for path in truths if not path.is_file()), None if images else root / name)
+        truths = tuple(
+            davis / "Annotations" / RESOLUTION / name / f"{path.stem}.png" for path in images
+        )
+        missing = next(
+            (path for path in truths if not path.is_file()), None if images else root / name
+        )
         if missing is not None:
-            raise UsageError(f"sequence {name} lacks {missing}", hint="name others with --sequences")
+            raise UsageError(
+                f"sequence {name} lacks {missing}", hint="name others with --sequences"
+            )
         found.append(Sequence480(name, images, truths))
     return found
 
@@ -184,7 +234,9 @@ def run(sequences: Sequence[Sequence480], plan: Plan, workers: int) -> Iterator[
     if workers == 1:
         yield from (measure(sequence, plan) for sequence in sequences)
         return
-    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes, which read it when NumPy and PyTorch load
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # for the processes, which read it when NumPy and PyTorch load
+    )
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(partial(measure, plan=plan), sequences)
 
@@ -192,52 +244,111 @@ def run(sequences: Sequence[Sequence480], plan: Plan, workers: int) -> Iterator[
 def print_row(name: str, numbers: Iterable[float], milliseconds: float | None) -> None:
     """Print one line of the table, in per cent."""
     cells = "".join(f"{round(100 * number, 1) + 0.0:7.1f}" for number in numbers)
-    print(f"{name:<22}{cells}" + ("" if milliseconds is None else f"{milliseconds:10.1f}"), flush=True)
+    print(
+        f"{name:<22}{cells}" + ("" if milliseconds is None else f"{milliseconds:10.1f}"), flush=True
+    )
 
 
 def numbers_of(summary: Summary) -> tuple[float, ...]:
     """The columns of the table: mean, recall and decay of J and of F, then J&F."""
     region, edges = summary.region, summary.boundary
-    return (region.mean, region.recall, region.decay, edges.mean, edges.recall, edges.decay, summary.mean)
+    return (
+        region.mean,
+        region.recall,
+        region.decay,
+        edges.mean,
+        edges.recall,
+        edges.decay,
+        summary.mean,
+    )
 
 
 def print_table(results: Iterable[Measured]) -> list[Measured]:
     """Print a row for each sequence as it comes, then mean and spread; gives the results back."""
     print(f"{'':<22}{'J':>7}{'':14}{'F':>7}")
     print(
-        f"{'sequence':<22}" + "".join(f"{name:>7}" for name in ("mean", "recall", "decay") * 2) + f"{'J&F':>7}{'ms/frame':>10}"
+        f"{'sequence':<22}"
+        + "".join(f"{name:>7}" for name in ("mean", "recall", "decay") * 2)
+        + f"{'J&F':>7}{'ms/frame':>10}"
     )
     done = []
     for result in results:
         print_row(result.score.name, numbers_of(result.score.summary), result.milliseconds)
         done.append(result)
     objects = [one.summary for result in done for one in result.score.objects]
-    print_row(f"mean of {len(objects)}", numbers_of(Summary.mean_of(objects)), fmean(one.milliseconds for one in done))
+    print_row(
+        f"mean of {len(objects)}",
+        numbers_of(Summary.mean_of(objects)),
+        fmean(one.milliseconds for one in done),
+    )
     if len(done) > 1:
         columns = zip(*(numbers_of(one.score.summary) for one in done), strict=True)
-        print_row("spread", (stdev(column) for column in columns), stdev(one.milliseconds for one in done))
+        print_row(
+            "spread", (stdev(column) for column in columns), stdev(one.milliseconds for one in done)
+        )
     return done
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("davis_dir", type=Path, help=f"folder with JPEGImages/{RESOLUTION} and Annotations/{RESOLUTION}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "davis_dir",
+        type=Path,
+        help=f"folder with JPEGImages/{RESOLUTION} and Annotations/{RESOLUTION}",
+    )
     parser.add_argument("--sequences", default="", help="names, separated by commas")
     parser.add_argument("--set", default="val", dest="subset", help="which list of ImageSets (val)")
-    parser.add_argument("--objects", choices=sorted(YEARS), default="single", help="one object, or several as in DAVIS 2017")
     parser.add_argument(
-        "--references", type=int, default=1, metavar="N", help="how many masks are given (1: the first frame's)"
+        "--objects",
+        choices=sorted(YEARS),
+        default="single",
+        help="one object, or several as in DAVIS 2017",
+    )
+    parser.add_argument(
+        "--references",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many masks are given (1: the first frame's)",
     )
     parser.add_argument("--propagator", default="builtin", help="builtin or xmem")
-    parser.add_argument("--network", type=Path, metavar="FILE", help="U²-Netp, to help builtin; without, none does")
-    parser.add_argument("--weights", type=Path, default=Path("model/XMem.pth"), help="weights of xmem")
-    parser.add_argument("--size", type=int, default=480, help="short side that xmem works at; -1: the pictures' own")
+    parser.add_argument(
+        "--network", type=Path, metavar="FILE", help="U²-Netp, to help builtin; without, none does"
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=Path("model/XMem.pth"), help="weights of xmem"
+    )
+    parser.add_argument(
+        "--size", type=int, default=480, help="short side that xmem works at; -1: the pictures' own"
+    )
     parser.add_argument("--device", default="auto", help="where xmem runs: auto, cpu or cuda")
-    parser.add_argument("--memory", choices=MEMORIES, default="permanent", help="permanent: XMem++; xmem: the original XMem")
-    parser.add_argument("--workers", type=int, default=1, help="sequences at a time, each in a process of one thread")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write J and F of every frame; -1 where it does not count")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="write the masks as palette PNG, a folder for each sequence")
+    parser.add_argument(
+        "--memory",
+        choices=MEMORIES,
+        default="permanent",
+        help="permanent: XMem++; xmem: the original XMem",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="sequences at a time, each in a process of one thread",
+    )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write J and F of every frame; -1 where it does not count",
+    )
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="DIR",
+        help="write the masks as palette PNG, a folder for each sequence",
+    )
     found = parser.parse_args(arguments)
     if found.workers < 1:
         parser.error(f"--workers is {found.workers}, expected at least 1")
@@ -257,11 +368,16 @@ def main() -> int:
             network=chosen.network,
         )
         names = [name for name in chosen.sequences.split(",") if name]
-        sequences = find_sequences(chosen.davis_dir, names, year=YEARS[chosen.objects], subset=chosen.subset)
+        sequences = find_sequences(
+            chosen.davis_dir, names, year=YEARS[chosen.objects], subset=chosen.subset
+        )
         plan = Plan(options, chosen.references, chosen.objects == "multi", chosen.save)
         results = print_table(run(sequences, plan, chosen.workers))
         if chosen.workers > 1:
-            print(f"note: {chosen.workers} sequences ran side by side, so ms/frame is longer than alone")
+            print(
+                f"note: {chosen.workers} sequences ran side by side, so ms/frame is longer than"
+                " alone"
+            )
         if chosen.csv is not None:
             save_frame_csv(chosen.csv, (result.score for result in results))
     except VfxMatteError as error:

@@ -1,11 +1,14 @@
-"""How good first masks are on DAVIS 2016: from a box, from clicks by the standard robot, from strokes, from nothing.
+r"""How good first masks are on DAVIS 2016: from a box, from clicks by the standard robot, from
+strokes, from nothing.
 
-    python bench/first_mask.py DAVIS [--network FILE | --weight-free] [--frames first middle] [--clicks 20]
+    python bench/first_mask.py DAVIS [--network FILE | --weight-free] \
+        [--frames first middle] [--clicks 20]
     python bench/first_mask.py DAVIS --cold     seconds only, every frame in a process of its own
 
-DAVIS holds JPEGImages/480p and Annotations/480p. The box is the true mask's, 4 % larger; the robot clicks at the centre (the
-point farthest from the edge) of the largest error, as in RITM (Sofiiuk et al. 2021); NoC@85 counts its clicks until an IoU of
-0.85 is reached, 20 where it never is. A stroke runs along the middle of the largest error. Prints Markdown.
+DAVIS holds JPEGImages/480p and Annotations/480p. The box is the true mask's, 4 % larger; the robot
+clicks at the centre (the point farthest from the edge) of the largest error, as in RITM (Sofiiuk et
+al. 2021); NoC@85 counts its clicks until an IoU of 0.85 is reached, 20 where it never is. A stroke
+runs along the middle of the largest error. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -98,12 +101,16 @@ def next_click(found: Region, truth: Region) -> Click:
 
 
 def next_stroke(found: Region, truth: Region) -> Stroke:
-    """A straight stroke through the robot's click, along the longer axis of the error round it, well inside."""
+    """A straight stroke through the robot's click, along the longer axis of the error round it,
+    well inside.
+    """
     error, is_missing = worst(found, truth)
     x, y, depth = centre(error)
     _, labels = cv2.connectedComponents(error.astype(np.uint8))
     rows, columns = np.nonzero(labels == labels[y, x])
-    values, vectors = np.linalg.eigh(np.cov(np.stack([columns, rows])) if len(rows) > 2 else np.eye(2))
+    values, vectors = np.linalg.eigh(
+        np.cov(np.stack([columns, rows])) if len(rows) > 2 else np.eye(2)
+    )
     along = vectors[:, int(np.argmax(values))]
     ends = []
     for sign in (-1, 1):
@@ -125,7 +132,9 @@ def timed(work: Callable[[], Answer]) -> tuple[Answer, float]:
     return work(), time.perf_counter() - start
 
 
-def walk(maker: FirstMask, truth: Region, count: int, *, strokes: bool) -> tuple[list[float], list[float], float]:
+def walk(
+    maker: FirstMask, truth: Region, count: int, *, strokes: bool
+) -> tuple[list[float], list[float], float]:
     """IoU after each mark, seconds for each, and the confidence of the first answer."""
     marks, found = Marks(), np.zeros_like(truth)
     scores: list[float] = []
@@ -152,9 +161,15 @@ def measure(job: tuple[str, npt.NDArray[np.uint8], Region, Path | None, int]) ->
     network = SalientNetwork(path) if path else None
     if network:
         network.probability(image)  # the first pass also builds the network
-    box, box_seconds = timed(lambda: open_first_mask(image, network=network).answer(Marks(box=box_of(truth))))
-    clicks, click_seconds, confidence = walk(open_first_mask(image, network=network), truth, count, strokes=False)
-    strokes, _, _ = walk(open_first_mask(image, network=network), truth, min(3, count), strokes=True)
+    box, box_seconds = timed(
+        lambda: open_first_mask(image, network=network).answer(Marks(box=box_of(truth)))
+    )
+    clicks, click_seconds, confidence = walk(
+        open_first_mask(image, network=network), truth, count, strokes=False
+    )
+    strokes, _, _ = walk(
+        open_first_mask(image, network=network), truth, min(3, count), strokes=True
+    )
     start = time.perf_counter()
     subjects = open_first_mask(image, network=network).subjects()
     auto_seconds = time.perf_counter() - start
@@ -210,13 +225,16 @@ def table(results: list[Result]) -> str:
 def seconds_table(times: dict[str, list[float]]) -> str:
     """Markdown: the middle and the longest of some seconds, one line for each kind."""
     lines = ["| seconds | median | longest |", "|---|---|---|"]
-    lines += [f"| {what} | {np.median(values):.2f} | {max(values):.2f} |" for what, values in times.items()]
+    lines += [
+        f"| {what} | {np.median(values):.2f} | {max(values):.2f} |"
+        for what, values in times.items()
+    ]
     return "\n".join(lines)
 
 
 def cold(job: tuple[npt.NDArray[np.uint8], Region, Path | None, str]) -> list[float]:
-    """Seconds of the first answer of a process, the network's loading and the tables that libraries build included, and of
-    five further clicks after it.
+    """Seconds of the first answer of a process, the network's loading and the tables that libraries
+    build included, and of five further clicks after it.
     """
     image, truth, path, kind = job
     start = time.perf_counter()
@@ -249,18 +267,34 @@ def _text(value: float) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("davis", type=Path, help="folder with JPEGImages and Annotations")
-    parser.add_argument("--network", type=Path, default=Path("model/u2netp.onnx"), help="(model/u2netp.onnx)")
+    parser.add_argument(
+        "--network", type=Path, default=Path("model/u2netp.onnx"), help="(model/u2netp.onnx)"
+    )
     parser.add_argument("--weight-free", action="store_true", help="without the network")
-    parser.add_argument("--frames", nargs="+", choices=PLACES, default=["first", "middle"], help="(first middle)")
-    parser.add_argument("--clicks", type=int, default=MOST_CLICKS, help=f"of the robot ({MOST_CLICKS})")
-    parser.add_argument("--jobs", type=int, default=1, help="frames at the same time; seconds are true with 1 (1)")
-    parser.add_argument("--cold", action="store_true", help="only seconds, every question in a process of its own")
+    parser.add_argument(
+        "--frames", nargs="+", choices=PLACES, default=["first", "middle"], help="(first middle)"
+    )
+    parser.add_argument(
+        "--clicks", type=int, default=MOST_CLICKS, help=f"of the robot ({MOST_CLICKS})"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="frames at the same time; seconds are true with 1 (1)"
+    )
+    parser.add_argument(
+        "--cold", action="store_true", help="only seconds, every question in a process of its own"
+    )
     given = parser.parse_args()
     network = None if given.weight_free else given.network
     if given.cold:
-        print(cold_table([(image, truth, network) for _, image, truth in frames(given.davis, given.frames)]))
+        print(
+            cold_table(
+                [(image, truth, network) for _, image, truth in frames(given.davis, given.frames)]
+            )
+        )
         return
     jobs = [(*one, network, given.clicks) for one in frames(given.davis, given.frames)]
     results = []
@@ -268,7 +302,12 @@ def main() -> None:
         for one in pool.imap(measure, jobs):
             results.append(one)
             print(
-                one.name, f"box {one.box:.2f}", "clicks", *(f"{score:.2f}" for score in one.clicks), file=sys.stderr, flush=True
+                one.name,
+                f"box {one.box:.2f}",
+                "clicks",
+                *(f"{score:.2f}" for score in one.clicks),
+                file=sys.stderr,
+                flush=True,
             )
     print(table(results))
 

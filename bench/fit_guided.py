@@ -1,15 +1,18 @@
-"""Fit the constants of guided edges (vfx_matte/matting/perceptron.py) to pictures whose alpha is known. A tool for developers.
+"""Fit the constants of guided edges (vfx_matte/matting/perceptron.py) to pictures whose alpha is
+known. A tool for developers.
 
-    python bench/fit_guided.py --davis DIR --propagated DIR --seeds 20-32 --go-on      # as the constants here were made
+    # as the constants here were made
+    python bench/fit_guided.py --davis DIR --propagated DIR --seeds 20-32 --go-on
 
---go-on begins with the constants that are there. --propagated are masks of the same sequences as bench/davis.py --save
-leaves them.
+--go-on begins with the constants that are there. --propagated are masks of the same sequences as
+bench/davis.py --save leaves them.
 
-Pictures are clips of bench.scenes.edges, with seeds below 200 only, and real frames with hard masks (DAVIS), other frames
-than those on which bench/matte.py measures harm. Masks are made worse as in that bench. Of real frames only pixels more
-than 2 px from the true edge count, as the mask tells nothing of softness nearer than that. The loss is the absolute error and
-1.5 times its square (0.3 times for real frames, where haze is worse than a decision), summed over a frame; that of real frames
-counts `--harm` times.
+Pictures are clips of bench.scenes.edges, with seeds below 200 only, and real frames with hard masks
+(DAVIS), other frames than those on which bench/matte.py measures harm. Masks are made worse as in
+that bench. Of real frames only pixels more than 2 px from the true edge count, as the mask tells
+nothing of softness nearer than that. The loss is the absolute error and 1.5 times its square (0.3
+times for real frames, where haze is worse than a decision), summed over a frame; that of real
+frames counts `--harm` times.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ FRAME_MASKS = ("cut", "jittered", "eroded", "dilated")
 
 @dataclass(frozen=True)
 class Examples:
-    """Pixels: rows float32 (len(NAMES), n), truth float32 (n,), and how many pixels each stands for, float32 (n,)."""
+    """Pixels: rows float32 (len(NAMES), n), truth float32 (n,), and how many pixels each stands
+    for, float32 (n,).
+    """
 
     rows: Floats
     truth: Floats
@@ -64,13 +69,19 @@ class Examples:
     def together(cls, many: list[Examples]) -> Examples:
         """All pixels of several."""
         rows = np.concatenate([one.rows for one in many], axis=1)
-        return cls(rows, np.concatenate([one.truth for one in many]), np.concatenate([one.weight for one in many]))
+        return cls(
+            rows,
+            np.concatenate([one.truth for one in many]),
+            np.concatenate([one.weight for one in many]),
+        )
 
 
 def examples(
     image: Image, mask: Mask, truth: Floats, *, count: int, rng: np.random.Generator, where: Floats
 ) -> Examples | None:
-    """A sample of the pixels that an estimator is asked about, three in four from where they are hard to tell."""
+    """A sample of the pixels that an estimator is asked about, three in four from where they are
+    hard to tell.
+    """
     edge = find_edge(mask, image, options=EdgeOptions(method="guided"))
     if edge is None:
         return None
@@ -100,25 +111,45 @@ def drawn(seeds: range) -> Iterator[Examples | None]:
             image = shown(subsampled(np.rint(np.clip(noisy, 0, 255)).astype(np.uint8)))
             everywhere = np.ones_like(frame.alpha)
             for mask in MASKS.values():
-                yield examples(image, mask(frame.alpha, (seed, 0)), frame.alpha, count=4000, rng=rng, where=everywhere)
+                yield examples(
+                    image,
+                    mask(frame.alpha, (seed, 0)),
+                    frame.alpha,
+                    count=4000,
+                    rng=rng,
+                    where=everywhere,
+                )
 
 
 def real(folder: Path, sequences: list[str], propagated: Path | None) -> Iterator[Examples | None]:
-    """Pixels of real frames, of the sequences with these names or of all; propagated: a folder of masks to use too."""
+    """Pixels of real frames, of the sequences with these names or of all; propagated: a folder of
+    masks to use too.
+    """
     rng = np.random.default_rng(1)
     for clip in sorted((folder / "JPEGImages" / "480p").iterdir()):
         names = sorted(path.stem for path in clip.glob("*.jpg"))
         for part in FRAMES if not sequences or clip.name in sequences else ():
             index = int(part * len(names))
-            index += 4 if min(abs(index - len(names) // 4), abs(index - 3 * len(names) // 4)) < 3 else 0
-            image = shown(subsampled(np.asarray(Pillow.open(clip / f"{names[index]}.jpg").convert("RGB"))))
-            mask = np.asarray(Pillow.open(folder / "Annotations" / "480p" / clip.name / f"{names[index]}.png"))
+            index += (
+                4 if min(abs(index - len(names) // 4), abs(index - 3 * len(names) // 4)) < 3 else 0
+            )
+            image = shown(
+                subsampled(np.asarray(Pillow.open(clip / f"{names[index]}.jpg").convert("RGB")))
+            )
+            mask = np.asarray(
+                Pillow.open(folder / "Annotations" / "480p" / clip.name / f"{names[index]}.png")
+            )
             inside = np.asarray((mask if mask.ndim == 2 else mask.max(axis=2)) > 0, np.uint8)
-            apart = [cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5 for side in (inside, 1 - inside)]
+            apart = [
+                cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5
+                for side in (inside, 1 - inside)
+            ]
             far, truth = np.asarray(np.maximum(*apart) > 2, np.float32), inside.astype(np.float32)
             masks = [MASKS[name](truth, (1, index)) for name in FRAME_MASKS]
             if propagated is not None:
-                masks.append((load_mask(propagated / clip.name / f"{names[index]}.png") > 0).astype(np.uint8))
+                masks.append(
+                    (load_mask(propagated / clip.name / f"{names[index]}.png") > 0).astype(np.uint8)
+                )
             for made in masks:
                 yield examples(image, made, truth, count=3000, rng=rng, where=far)
 
@@ -138,11 +169,19 @@ class Perceptron:
         width, units = len(NAMES), perceptron.UNITS
         bound = width**-0.5
         shapes = ((units, width, bound), (units, 1, bound), (1, units, units**-0.5))
-        values = [rng.uniform(-limit, limit, (rows, columns)).astype(np.float32) for rows, columns, limit in shapes]
+        values = [
+            rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+            for rows, columns, limit in shapes
+        ]
         return cls(values, [value * 0 for value in values], [value * 0 for value in values])
 
-    def gradient(self, rows: Floats, truth: Floats, squares: float = SHARE_OF_SQUARES) -> tuple[float, list[Floats]]:
-        """The mean loss and its gradient. rows: evidence as it is, with its normalised form and the counterpart's below it."""
+    def gradient(
+        self, rows: Floats, truth: Floats, squares: float = SHARE_OF_SQUARES
+    ) -> tuple[float, list[Floats]]:
+        """The mean loss and its gradient.
+
+        rows: evidence as it is, with its normalised form and the counterpart's below it.
+        """
         width, (slopes, offsets, votes) = len(NAMES), self.values
         inputs = rows[width : 2 * width], rows[2 * width :]
         hidden = [np.maximum(slopes @ one + offsets, 0) for one in inputs]
@@ -153,9 +192,13 @@ class Perceptron:
         stray = ((alpha < 0) & (truth > 0.02)) | ((alpha > 1) & (truth < 0.98))
         loss = np.abs(error) + squares * error**2 + STRAY * stray * np.abs(alpha - alpha.clip(0, 1))
         inside = (alpha >= 0) & (alpha <= 1)
-        slope = np.where(inside, np.sign(error) + 2 * squares * error, STRAY * stray * np.sign(alpha - 0.5))
+        slope = np.where(
+            inside, np.sign(error) + 2 * squares * error, STRAY * stray * np.sign(alpha - 0.5)
+        )
         slope = (slope * believed / truth.size)[None].astype(np.float32)
-        back = [slope * votes.T * (one > 0) * sign for one, sign in zip(hidden, (1, -1), strict=True)]
+        back = [
+            slope * votes.T * (one > 0) * sign for one, sign in zip(hidden, (1, -1), strict=True)
+        ]
         gradients = [
             back[0] @ inputs[0].T + back[1] @ inputs[1].T,
             (back[0] + back[1]).sum(axis=1, keepdims=True),
@@ -169,27 +212,53 @@ class Perceptron:
         for at, gradient in enumerate(gradients):
             self.means[at] += 0.1 * (gradient - self.means[at])
             self.squares[at] += 0.001 * (gradient**2 - self.squares[at])
-            mean, square = self.means[at] / (1 - 0.9**self.step), self.squares[at] / (1 - 0.999**self.step)
+            mean, square = (
+                self.means[at] / (1 - 0.9**self.step),
+                self.squares[at] / (1 - 0.999**self.step),
+            )
             self.values[at] -= np.float32(rate) * mean / (np.sqrt(square) + 1e-8)
 
 
 def fitted(
-    synthetic: Examples, real: Examples | None, *, harm: float, steps: int, rate: float = 2e-3, begin: str | None = None
+    synthetic: Examples,
+    real: Examples | None,
+    *,
+    harm: float,
+    steps: int,
+    rate: float = 2e-3,
+    begin: str | None = None,
 ) -> str:
-    """The constants as text, one line a unit: W, b and v for evidence as it is. begin: constants to begin with, as text."""
+    """The constants as text, one line a unit: W, b and v for evidence as it is.
+
+    begin: constants to begin with, as text.
+    """
     rng = np.random.default_rng(0)
     both = np.concatenate([synthetic.rows, swapped(synthetic.rows)], axis=1)
-    middle, deviation = both.mean(axis=1, keepdims=True), np.maximum(both.std(axis=1, keepdims=True), 1e-3)
+    middle, deviation = (
+        both.mean(axis=1, keepdims=True),
+        np.maximum(both.std(axis=1, keepdims=True), 1e-3),
+    )
     net = Perceptron.random(rng)
     if begin is not None:
         net.values = as_normalised(begin, middle, deviation)
     sets = []
-    for part, share, squares in ((synthetic, 1.0, SHARE_OF_SQUARES), (real, harm, REAL_SHARE_OF_SQUARES)):
+    for part, share, squares in (
+        (synthetic, 1.0, SHARE_OF_SQUARES),
+        (real, harm, REAL_SHARE_OF_SQUARES),
+    ):
         if part is None:
             continue
         normal = [(rows - middle) / deviation for rows in (part.rows, swapped(part.rows))]
         chances = np.cumsum(part.weight, dtype=np.float64)
-        sets.append((np.concatenate([part.rows, *normal]).T.copy(), part.truth, chances / chances[-1], share, squares))
+        sets.append(
+            (
+                np.concatenate([part.rows, *normal]).T.copy(),
+                part.truth,
+                chances / chances[-1],
+                share,
+                squares,
+            )
+        )
     for step in range(steps):
         now = rate * (1 + np.cos(np.pi * step / steps))
         gradients, total = [value * 0 for value in net.values], 0.0
@@ -202,8 +271,12 @@ def fitted(
         if step % 1000 == 999:
             print(f"step {step + 1}: {total:.4f}", flush=True)
     slopes, offsets, votes = net.values
-    table = np.concatenate([slopes / deviation.T, offsets - slopes @ (middle / deviation), votes.T], axis=1)
-    return "\n".join(textwrap.fill(" ".join(f"{value:.4g}" for value in line), width=128) for line in table)
+    table = np.concatenate(
+        [slopes / deviation.T, offsets - slopes @ (middle / deviation), votes.T], axis=1
+    )
+    return "\n".join(
+        textwrap.fill(" ".join(f"{value:.4g}" for value in line), width=128) for line in table
+    )
 
 
 def as_normalised(constants: str, middle: Floats, deviation: Floats) -> list[Floats]:
@@ -228,30 +301,47 @@ def collected(parts: Iterator[Examples | None], store: Path | None) -> Examples:
 
 def main() -> None:
     """Parse the command line, fit, write the module anew."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", default="20-60", help="first-stop, below 200")
     parser.add_argument("--davis", type=Path)
-    parser.add_argument("--propagated", type=Path, help="masks of DAVIS, as bench/davis.py --save leaves them")
+    parser.add_argument(
+        "--propagated", type=Path, help="masks of DAVIS, as bench/davis.py --save leaves them"
+    )
     parser.add_argument("--sequences", default="", help="of DAVIS, by name; all when not given")
     parser.add_argument("--harm", default=1.8, type=float)
     parser.add_argument("--steps", default=12000, type=int)
     parser.add_argument("--rate", default=2e-3, type=float)
-    parser.add_argument("--go-on", action="store_true", help="begin with the constants that are there")
-    parser.add_argument("--store", type=Path, help="a folder in which the pixels are kept for the next time")
-    parser.add_argument("--out", default=Path(perceptron.__file__), type=Path, help="the module whose constants are replaced")
+    parser.add_argument(
+        "--go-on", action="store_true", help="begin with the constants that are there"
+    )
+    parser.add_argument(
+        "--store", type=Path, help="a folder in which the pixels are kept for the next time"
+    )
+    parser.add_argument(
+        "--out",
+        default=Path(perceptron.__file__),
+        type=Path,
+        help="the module whose constants are replaced",
+    )
     options = parser.parse_args()
     start, stop = map(int, options.seeds.split("-"))
     if stop > 200:
         parser.error("seeds from 200 on are for measuring")
     store = options.store
-    synthetic = collected(drawn(range(start, stop)), store / f"drawn-{start}-{stop}.npz" if store else None)
+    synthetic = collected(
+        drawn(range(start, stop)), store / f"drawn-{start}-{stop}.npz" if store else None
+    )
     sequences = [name for name in options.sequences.split(",") if name]
     harmless = None
     if options.davis:
         kept = store / f"real-{'-'.join(sequences) or 'all'}.npz" if store else None
         harmless = collected(real(options.davis, sequences, options.propagated), kept)
     begin = perceptron.CONSTANTS if options.go_on else None
-    constants = fitted(synthetic, harmless, harm=options.harm, steps=options.steps, rate=options.rate, begin=begin)
+    constants = fitted(
+        synthetic, harmless, harm=options.harm, steps=options.steps, rate=options.rate, begin=begin
+    )
     head, _, _ = Path(perceptron.__file__).read_text(encoding="utf-8").partition('CONSTANTS = """')
     fresh = options.out.with_suffix(".part")
     fresh.write_text(f'{head}CONSTANTS = """\n{constants}\n"""\n', encoding="utf-8")

@@ -1,16 +1,20 @@
-"""Hands the program damaged files, wrong options and sudden deaths, and counts what it must never do. Linux only.
+"""Hands the program damaged files, wrong options and sudden deaths, and counts what it must never
+do. Linux only.
 
     python bench/fuzz.py --count 10000 --jobs 2            # damaged inputs of every kind
-    python bench/fuzz.py --kills 200                       # SIGKILL, SIGINT, SIGTERM and full disks at random moments
+    # SIGKILL, SIGINT, SIGTERM and full disks at random moments
+    python bench/fuzz.py --kills 200
     python bench/fuzz.py --kind clip --only 1234 --keep k  # one input again, kept in k/
 
-Every input is made from a seed, so a line of the report makes it again. The program is imported once; each input runs in a
-forked process with limits of its own on time and memory. Printed is a table in Markdown, one line for each kind of input.
+Every input is made from a seed, so a line of the report makes it again. The program is imported
+once; each input runs in a forked process with limits of its own on time and memory. Printed is a
+table in Markdown, one line for each kind of input.
 
-Faults: traceback (an unexpected error), crash (ended by a signal), hang (longer than the limit), memory (more than the bound),
-exit code (another than 0, 1, 2, or failed without an error line), half file (a new file under a final name after a failure),
-left over (a temporary file), changed (what was there before is another now), not whole (exit code 0, but `verify` refuses it),
-not the same (after a kill and --resume, other bytes than of an undisturbed run).
+Faults: traceback (an unexpected error), crash (ended by a signal), hang (longer than the limit),
+memory (more than the bound), exit code (another than 0, 1, 2, or failed without an error line),
+half file (a new file under a final name after a failure), left over (a temporary file), changed
+(what was there before is another now), not whole (exit code 0, but `verify` refuses it), not the
+same (after a kill and --resume, other bytes than of an undisturbed run).
 """
 
 from __future__ import annotations
@@ -62,7 +66,18 @@ ADDRESS_BYTES = 8 * 2**30
 HANG_SECONDS = 60.0
 RENDERS = ("greenback", "alpha", "maskvideo", "overlay")
 LEFT_OVER = re.compile(r"(^|/)\.vfx-matte-[^/]*\.part|\.part(/|$)")
-FAULTS = ("traceback", "crash", "hang", "memory", "exit code", "half file", "left over", "changed", "not whole", "not the same")
+FAULTS = (
+    "traceback",
+    "crash",
+    "hang",
+    "memory",
+    "exit code",
+    "half file",
+    "left over",
+    "changed",
+    "not whole",
+    "not the same",
+)
 
 Gray = npt.NDArray[np.uint8]
 
@@ -81,7 +96,11 @@ class Ran:
 
 
 def run(
-    folder: Path, arguments: Sequence[str], *, seconds: float = HANG_SECONDS, before: Callable[[], None] | None = None
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    seconds: float = HANG_SECONDS,
+    before: Callable[[], None] | None = None,
 ) -> Ran:
     """Run one command in a forked process in `folder`."""
     with tempfile.TemporaryFile() as output:
@@ -106,7 +125,9 @@ def run(
     return Ran(list(arguments), code, text, usage.ru_maxrss * 1024 if usage else 0)
 
 
-def start(folder: Path, arguments: Sequence[str], output: int, *, before: Callable[[], None] | None = None) -> int:
+def start(
+    folder: Path, arguments: Sequence[str], output: int, *, before: Callable[[], None] | None = None
+) -> int:
     """Begin a command in a forked process; returns its id."""
     child = os.fork()
     if child:
@@ -119,7 +140,9 @@ def start(folder: Path, arguments: Sequence[str], output: int, *, before: Callab
         os.dup2(nothing, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+        )
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
@@ -155,7 +178,13 @@ def picture(index: int) -> Gray:
 
 
 def write_clip(
-    path: Path, codec: str, pixel_format: str, *, frames: int = FRAMES, audio: str | None = None, options: dict[str, str]
+    path: Path,
+    codec: str,
+    pixel_format: str,
+    *,
+    frames: int = FRAMES,
+    audio: str | None = None,
+    options: dict[str, str],
 ) -> None:
     """A small clip by PyAV alone."""
     with av.open(str(path), "w") as container:
@@ -170,7 +199,9 @@ def write_clip(
             tone = (np.sin(np.arange(48000 * frames // 25) / 20)[None] * 8000).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
             frame.sample_rate = 48000
-            resampler = av.AudioResampler(format=sound.format.name, layout=sound.layout.name, rate=48000)
+            resampler = av.AudioResampler(
+                format=sound.format.name, layout=sound.layout.name, rate=48000
+            )
             for part in [*resampler.resample(frame), *resampler.resample(None)]:
                 container.mux(sound.encode(part))
             container.mux(sound.encode(None))
@@ -199,7 +230,9 @@ def ids() -> Gray:
 
 
 def prepare(base: Path) -> None:
-    """Make what inputs are derived from; in a process of its own, so that nobody is forked with threads running."""
+    """Make what inputs are derived from; in a process of its own, so that nobody is forked with
+    threads running.
+    """
     (base / "clips").mkdir(parents=True)
     for name, (codec, pixel_format, audio, options) in CLIPS.items():
         with contextlib.suppress(av.FFmpegError, ValueError):
@@ -244,7 +277,9 @@ def finish(base: Path) -> None:
 
 
 def damage(data: bytes, chance: random.Random, *, donors: Sequence[bytes] = ()) -> bytes:
-    """Bytes with one to four faults: flipped, cut, doubled, moved, overwritten, spliced with another file."""
+    """Bytes with one to four faults: flipped, cut, doubled, moved, overwritten, spliced with
+    another file.
+    """
     changed = bytearray(data)
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         size = len(changed)
@@ -265,7 +300,13 @@ def damage(data: bytes, chance: random.Random, *, donors: Sequence[bytes] = ()) 
             changed[at : at + length] = chance.choice((b"\0", b"\xff")) * length
         elif way == 6:
             changed[at : at + 4] = chance.choice(
-                (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\0\0\0\x01", b"\x80\0\0\0")
+                (
+                    b"\xff\xff\xff\xff",
+                    b"\x7f\xff\xff\xff",
+                    b"\0\0\0\0",
+                    b"\0\0\0\x01",
+                    b"\x80\0\0\0",
+                )
             )
         elif way == 7 and donors:
             other = chance.choice(donors)
@@ -426,7 +467,18 @@ def mutate_text(text: str, chance: random.Random) -> str:
             places = list(re.finditer(r"-?\d+(\.\d+)?|true|false|null|\"[^\"\n]*\"", text))
             if places:
                 place = chance.choice(places)
-                new = chance.choice((*NUMBERS, "null", "[]", "{}", '""', "true", '"' + chance.choice(TEXTS) + '"', "[" * 2000))
+                new = chance.choice(
+                    (
+                        *NUMBERS,
+                        "null",
+                        "[]",
+                        "{}",
+                        '""',
+                        "true",
+                        '"' + chance.choice(TEXTS) + '"',
+                        "[" * 2000,
+                    )
+                )
                 text = text[: place.start()] + new + text[place.end() :]
         elif way == 1:
             text = "\n".join([*lines[:at], *lines[at + 1 :]])
@@ -441,7 +493,9 @@ def mutate_text(text: str, chance: random.Random) -> str:
         elif way == 5:
             text = text[: chance.randrange(len(text) + 1)]
         else:
-            options = [number for number, line in enumerate(lines) if re.match(r"^[#; ]*\w+ *=", line)]
+            options = [
+                number for number, line in enumerate(lines) if re.match(r"^[#; ]*\w+ *=", line)
+            ]
             if options:
                 number = chance.choice(options)
                 name = lines[number].lstrip("#; ").split("=")[0]
@@ -457,7 +511,13 @@ def mutate_json(text: str, chance: random.Random) -> str:
     data = json.loads(text)
 
     def spots(value: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
-        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        pairs = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value)
+            if isinstance(value, list)
+            else ()
+        )
         for key, one in list(pairs):
             yield value, key
             yield from spots(one)
@@ -520,7 +580,11 @@ def damaged_file(source: Path, chance: random.Random, siblings: Sequence[Path]) 
     data = source.read_bytes()
     if source.suffix in (".mp4", ".mov") and chance.random() < 0.15:
         return swap_boxes(data, chance)
-    return damage(data, chance, donors=[path.read_bytes() for path in chance.sample(list(siblings), min(2, len(siblings)))])
+    return damage(
+        data,
+        chance,
+        donors=[path.read_bytes() for path in chance.sample(list(siblings), min(2, len(siblings)))],
+    )
 
 
 def clip_case(case: Case) -> None:
@@ -546,7 +610,15 @@ def clip_case(case: Case) -> None:
         carrier = chance.choice(("fake", "fake", "builtin"))
         case.commands.append(["segment", name, "--first-mask", "m.png", "--propagator", carrier])
         render = chance.choice(
-            (["greenback"], ["alpha"], ["maskvideo"], ["overlay"], ["package", "--for", "premiere"], ["conform", name], ["qc"])
+            (
+                ["greenback"],
+                ["alpha"],
+                ["maskvideo"],
+                ["overlay"],
+                ["package", "--for", "premiere"],
+                ["conform", name],
+                ["qc"],
+            )
         )
         case.commands.append(render)
 
@@ -559,13 +631,24 @@ def mask_case(case: Case) -> None:
     shutil.copy(case.base / "project" / "clip.mp4", case.folder / "clip.mp4")
     (case.folder / name).write_bytes(damaged_file(source, chance, masks))
     if chance.random() < 0.2:
-        marks = chance.choice((["--fg", "30,20"], ["--bg", "20,20"], ["--auto"], ["--box", "16,12,24,20"]))
+        marks = chance.choice(
+            (["--fg", "30,20"], ["--bg", "20,20"], ["--auto"], ["--box", "16,12,24,20"])
+        )
         place = chance.choice((["-o", "made.png"], ["-o", name] if name.endswith(".png") else []))
         numbered = ["--object", str(chance.randint(1, 3))] if chance.random() < 0.7 else []
         case.commands = [["mask", "clip.mp4", "--from", name, *marks, *numbered, *place]]
         return
     way = ["--first-mask", name] if chance.random() < 0.7 else ["--mask", f"3={name}"]
-    case.commands = [["segment", "clip.mp4", *way, "--propagator", "fake", *chance.choice(([], ["--colors"], ["--soft"]))]]
+    case.commands = [
+        [
+            "segment",
+            "clip.mp4",
+            *way,
+            "--propagator",
+            "fake",
+            *chance.choice(([], ["--colors"], ["--soft"])),
+        ]
+    ]
 
 
 def sequence_case(case: Case) -> None:
@@ -589,7 +672,9 @@ def sequence_case(case: Case) -> None:
         if chance.random() < 0.08:
             continue
         if chance.random() < 0.08:
-            Image.fromarray(np.zeros((chance.choice((1, 47, 48, 500)), 64, 3), np.uint8)).save(target)
+            Image.fromarray(np.zeros((chance.choice((1, 47, 48, 500)), 64, 3), np.uint8)).save(
+                target
+            )
         else:
             Image.open(source).save(target)
         if chance.random() < 0.1:
@@ -598,7 +683,17 @@ def sequence_case(case: Case) -> None:
         way = chance.randrange(4)
         if way == 0:
             (
-                folder / chance.choice((".DS_Store", "Thumbs.db", "notes.txt", "plate.png", "x.0001.exr", "9" * 30 + ".png"))
+                folder
+                / chance.choice(
+                    (
+                        ".DS_Store",
+                        "Thumbs.db",
+                        "notes.txt",
+                        "plate.png",
+                        "x.0001.exr",
+                        "9" * 30 + ".png",
+                    )
+                )
             ).write_bytes(b"x")
         elif way == 1:
             with contextlib.suppress(OSError):
@@ -613,10 +708,19 @@ def sequence_case(case: Case) -> None:
     shutil.copy(case.base / "masks" / "mask.png", case.folder / "m.png")
     shown = shown if chance.random() < 0.9 else "plate.%04d.png"
     clip = chance.choice((folder.name, f"{folder.name}/{shown}"))
-    rate = ["--fps", chance.choice(("24", "24", "24", "30000/1001", chance.choice(NUMBERS)))] if chance.random() < 0.9 else []
+    rate = (
+        ["--fps", chance.choice(("24", "24", "24", "30000/1001", chance.choice(NUMBERS)))]
+        if chance.random() < 0.9
+        else []
+    )
     segment = ["segment", *rate, "--first-mask", "m.png", "--propagator", "fake", "--", clip]
     case.commands = chance.choice(
-        ([["probe", "--", clip]], [segment], [segment, ["greenback"]], [segment, ["alpha", "-o", "frames"]])
+        (
+            [["probe", "--", clip]],
+            [segment],
+            [segment, ["greenback"]],
+            [segment, ["alpha", "-o", "frames"]],
+        )
     )
 
 
@@ -653,7 +757,9 @@ def manifest_case(case: Case) -> None:
         text = mutate_json(text, chance)
     elif way < 0.85:
         text = mutate_text(text, chance)
-    path.write_bytes(text.encode(errors="surrogateescape") if way < 0.85 else damage(text.encode(), chance))
+    path.write_bytes(
+        text.encode(errors="surrogateescape") if way < 0.85 else damage(text.encode(), chance)
+    )
     segment = ["segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake", "--soft"]
     case.commands = [
         chance.choice(
@@ -684,7 +790,11 @@ def weights_case(case: Case) -> None:
     (case.folder / "model" / "weights.toml").write_bytes(text.encode(errors="surrogateescape"))
     if case.chance.random() < 0.5:
         (case.folder / "model" / "XMem.pth").write_bytes(damage(bytes(200), case.chance))
-    case.commands = [case.chance.choice((["weights", "list"], ["weights", "check"], ["weights", "check", "model/XMem.pth"]))]
+    case.commands = [
+        case.chance.choice(
+            (["weights", "list"], ["weights", "check"], ["weights", "check", "model/XMem.pth"])
+        )
+    ]
 
 
 def workspace_case(case: Case) -> None:
@@ -701,12 +811,23 @@ def workspace_case(case: Case) -> None:
         elif way == 2:
             Image.fromarray(np.zeros((chance.choice((1, 480)), 64), np.uint8)).save(path)
         elif way == 3:
-            Image.fromarray(np.full((HEIGHT, WIDTH), chance.choice((2, 200, 255)), np.uint8)).save(path)
+            Image.fromarray(np.full((HEIGHT, WIDTH), chance.choice((2, 200, 255)), np.uint8)).save(
+                path
+            )
         else:
             path.write_bytes(damage(path.read_bytes(), chance))
         if not any(masks.rglob("*.png")):
             break
-    segment = ["segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake", "--soft", "--resume"]
+    segment = [
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "m.png",
+        "--propagator",
+        "fake",
+        "--soft",
+        "--resume",
+    ]
     case.commands = [
         chance.choice(
             (
@@ -727,10 +848,12 @@ def workspace_case(case: Case) -> None:
 
 
 def _pool(option: Any, chance: random.Random) -> Sequence[str]:  # noqa: ANN401  of typer, which is not typed here
-    """Values to try for an option, by its annotation and by how its values are called in the help."""
+    """Values to try for an option, by its annotation and by how its values are called in
+    the help.
+    """
     annotation = str(option.type_descriptor.annotation)
-    if (
-        offered := re.findall(r"[\w#]+", option.metavar or "")
+    if offered := (
+        re.findall(r"[\w#]+", option.metavar or "")
         if "|" in (option.metavar or "") and chance.random() < 0.6
         else []
     ):
@@ -750,7 +873,9 @@ def options_case(case: Case) -> None:
     name, parameters, parents = chance.choice(COMMANDS)
     words: list[str] = [*parents, name]
     options = [
-        one for one in parameters if one.param_type_name == "option" and "--help" not in one.opts and one.name != "workspace"
+        one
+        for one in parameters
+        if one.param_type_name == "option" and "--help" not in one.opts and one.name != "workspace"
     ]
     for option in chance.sample(options, min(len(options), chance.randint(1, 3))):
         flag = chance.choice([*option.opts, *option.secondary_opts])
@@ -783,12 +908,21 @@ COMMANDS: list[tuple[str, list[Any], list[str]]] = []
 
 
 def load_all() -> None:
-    """Import everything once, so that no forked process has to; also what the program imports only when it is needed."""
+    """Import everything once, so that no forked process has to; also what the program imports only
+    when it is needed.
+    """
     left_out = re.compile(r"xmem|vitmatte|closed_form|__main__")
     for module in pkgutil.walk_packages(vfx_matte.__path__, "vfx_matte."):
         if not left_out.search(module.name):
             importlib.import_module(module.name)
-    for name in ("scenedetect", "opentimelineio", "tomlkit", "OpenEXR", "rich.progress", "rich.table"):
+    for name in (
+        "scenedetect",
+        "opentimelineio",
+        "tomlkit",
+        "OpenEXR",
+        "rich.progress",
+        "rich.table",
+    ):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     Image.init()
@@ -834,16 +968,23 @@ def own_work(name: str, command: str) -> bool:
     """Whether a command may change this file although it fails: its own progress."""
     progress = ("/manifest.json", "/manifest.previous.json")
     working = ("/masks/", "/masks.previous/", "/.walks/")
-    return command == "segment" and (name.endswith(progress) or any(part in f"/{name}" for part in working))
+    return command == "segment" and (
+        name.endswith(progress) or any(part in f"/{name}" for part in working)
+    )
 
 
-def judge(ran: Ran, before: dict[str, str], after: dict[str, str], *, killed: bool = False) -> list[str]:
+def judge(
+    ran: Ran, before: dict[str, str], after: dict[str, str], *, killed: bool = False
+) -> list[str]:
     """The faults of one command, each as "kind: what"."""
     faults, command = [], next((word for word in ran.arguments if not word.startswith("-")), "")
     if ran.code is None:
         return [f"hang: {' '.join(ran.arguments)}\n{ran.text}"]
     if re.search(r"Traceback|error: unexpected|please report", ran.text):
-        faults.append("traceback: " + next((line for line in ran.text.splitlines()[::-1] if "rror" in line), "")[:200])
+        faults.append(
+            "traceback: "
+            + next((line for line in ran.text.splitlines()[::-1] if "rror" in line), "")[:200]
+        )
     elif ran.code < 0:
         faults.append(f"crash: signal {signal.Signals(-ran.code).name}")
     elif ran.code not in (0, 1, 2):
@@ -864,8 +1005,16 @@ def judge(ran: Ran, before: dict[str, str], after: dict[str, str], *, killed: bo
             if after.get(name) != digest and not own_work(name, command):
                 faults.append(f"changed: {name} is {'gone' if name not in after else 'another'}")
                 break
-        new = [name for name in after if name not in before and not LEFT_OVER.search(name) and not own_work(name, command)]
-        new = [name for name in new if "failed-verification" not in name and not name.endswith((".csv", ".json", ".html"))]
+        new = [
+            name
+            for name in after
+            if name not in before and not LEFT_OVER.search(name) and not own_work(name, command)
+        ]
+        new = [
+            name
+            for name in new
+            if "failed-verification" not in name and not name.endswith((".csv", ".json", ".html"))
+        ]
         if new and command not in ("verify", "qc", "evaluate", "keytest", "suggest"):
             faults.append(f"half file: {new[0]}")
     return faults
@@ -875,7 +1024,11 @@ def outputs_of(ran: Ran, before: dict[str, str], after: dict[str, str]) -> list[
     """Videos that a successful render has written."""
     if ran.code != 0 or not ran.arguments or ran.arguments[0] not in RENDERS:
         return []
-    return [name for name in after if after[name] != before.get(name) and name.endswith((".mp4", ".mov", ".mkv", ".webm"))]
+    return [
+        name
+        for name in after
+        if after[name] != before.get(name) and name.endswith((".mp4", ".mov", ".mkv", ".webm"))
+    ]
 
 
 def try_input(
@@ -895,7 +1048,11 @@ def try_input(
         after = snapshot(place)
         faults += judge(ran, before, after)
         source = next(
-            (word for word in case.commands[0] if os.path.lexists(place / word[:200]) and word.startswith(("c", "se", "-se"))),
+            (
+                word
+                for word in case.commands[0]
+                if os.path.lexists(place / word[:200]) and word.startswith(("c", "se", "-se"))
+            ),
             "",
         )
         for output in outputs_of(ran, before, after)[:1] if not faults and source else ():
@@ -913,7 +1070,17 @@ def try_input(
 # ---------------------------------------------------------------- sudden deaths
 
 KILL_FRAMES = 24
-SEGMENT = ("segment", "clip.mp4", "--mask", "3=m.png", "--mask", "16=m13.png", "--propagator", "builtin", "--soft")
+SEGMENT = (
+    "segment",
+    "clip.mp4",
+    "--mask",
+    "3=m.png",
+    "--mask",
+    "16=m13.png",
+    "--propagator",
+    "builtin",
+    "--soft",
+)
 KILLED: dict[str, tuple[str, ...]] = {
     "segment": SEGMENT,
     "greenback": ("greenback", "--preset", "slow"),
@@ -927,7 +1094,14 @@ def prepare_kills(base: Path) -> None:
     """A clip, two masks, an undisturbed run, and every output once."""
     project = base / "killed"
     project.mkdir()
-    write_clip(project / "clip.mp4", "libx264", "yuv420p", frames=KILL_FRAMES, audio="aac", options={"preset": "ultrafast"})
+    write_clip(
+        project / "clip.mp4",
+        "libx264",
+        "yuv420p",
+        frames=KILL_FRAMES,
+        audio="aac",
+        options={"preset": "ultrafast"},
+    )
     save_mask(project / "m.png", np.roll(ids(), (3, 3), (0, 1)), Palette.davis())
     save_mask(project / "m13.png", np.roll(ids(), (16, 16), (0, 1)), Palette.davis())
 
@@ -948,7 +1122,11 @@ def finish_kills(base: Path) -> dict[str, float]:
 
 def masks_of(folder: Path) -> dict[str, str]:
     """The masks of a project."""
-    return {name: digest for name, digest in snapshot(folder).items() if name.startswith("workspace/clip/masks/")}
+    return {
+        name: digest
+        for name, digest in snapshot(folder).items()
+        if name.startswith("workspace/clip/masks/")
+    }
 
 
 def confidence_of(folder: Path) -> object:
@@ -963,7 +1141,9 @@ def small_disk(place: Path, size_kib: int) -> Iterator[bool]:
     mounted = (
         os.geteuid() == 0
         and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(place)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(place)],
+            capture_output=True,
+            check=False,
         ).returncode
         == 0
     )
@@ -974,8 +1154,12 @@ def small_disk(place: Path, size_kib: int) -> Iterator[bool]:
             subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
 
 
-def try_kill(base: Path, place: Path, seed: int, number: int, seconds: dict[str, float]) -> tuple[str, str, list[str]]:
-    """Kill a command at a random moment, one to three times, then let it end: (command, way, faults)."""
+def try_kill(
+    base: Path, place: Path, seed: int, number: int, seconds: dict[str, float]
+) -> tuple[str, str, list[str]]:
+    """Kill a command at a random moment, one to three times, then let it end: (command, way,
+    faults).
+    """
     chance = random.Random(f"{seed} kill {number}")
     name = chance.choice(("segment", "segment", *KILLED))
     way = chance.choice(("SIGKILL", "SIGINT", "SIGTERM", "SIGKILL", "SIGINT", "SIGTERM", "ENOSPC"))
@@ -988,7 +1172,9 @@ def try_kill(base: Path, place: Path, seed: int, number: int, seconds: dict[str,
 
 def _fill_disk(base: Path, place: Path, name: str, chance: random.Random) -> list[str]:
     start_from = base / ("killed" if name != "segment" else "project_kill_bare")
-    size = sum(path.stat().st_size + 4096 for path in start_from.rglob("*") if path.is_file()) // 1024
+    size = (
+        sum(path.stat().st_size + 4096 for path in start_from.rglob("*") if path.is_file()) // 1024
+    )
     with small_disk(place, size + chance.choice((16, 64, 128, 256, 512))) as mounted:
         if not mounted:
             return []
@@ -998,14 +1184,24 @@ def _fill_disk(base: Path, place: Path, name: str, chance: random.Random) -> lis
         after = snapshot(place)
         faults = judge(ran, before, after)
         if ran.code == 1 and "full" not in ran.text:
-            faults.append(f"exit code: the disk is full, but it says {ran.text.strip().splitlines()[-1:]}")
+            faults.append(
+                f"exit code: the disk is full, but it says {ran.text.strip().splitlines()[-1:]}"
+            )
         return faults
 
 
 def _kill(
-    base: Path, place: Path, name: str, how: signal.Signals, *, chance: random.Random, seconds: dict[str, float]
+    base: Path,
+    place: Path,
+    name: str,
+    how: signal.Signals,
+    *,
+    chance: random.Random,
+    seconds: dict[str, float],
 ) -> list[str]:
-    shutil.copytree(base / ("project_kill_bare" if name == "segment" else "killed"), place, dirs_exist_ok=True)
+    shutil.copytree(
+        base / ("project_kill_bare" if name == "segment" else "killed"), place, dirs_exist_ok=True
+    )
     before, faults = snapshot(place), list[str]()
     often = chance.random() < 0.7
 
@@ -1015,7 +1211,9 @@ def _kill(
 
     for _ in range(chance.randint(1, 3)):
         command = going_on(place, name)
-        code, text = _killed_once(place, command, how, after=chance.uniform(0, 1.1 * seconds[name]), before=prepare_child)
+        code, text = _killed_once(
+            place, command, how, after=chance.uniform(0, 1.1 * seconds[name]), before=prepare_child
+        )
         if code is None:
             return [*faults, f"hang: {name} does not end after {how.name}"]
         if "Traceback" in text or "unexpected" in text:
@@ -1035,9 +1233,16 @@ def going_on(place: Path, name: str) -> list[str]:
 
 
 def _killed_once(
-    place: Path, command: Sequence[str], how: signal.Signals, *, after: float, before: Callable[[], None]
+    place: Path,
+    command: Sequence[str],
+    how: signal.Signals,
+    *,
+    after: float,
+    before: Callable[[], None],
 ) -> tuple[int | None, str]:
-    """Begin a command, send it a signal, and wait for its end: exit code (None: it does not end) and what it said."""
+    """Begin a command, send it a signal, and wait for its end: exit code (None: it does not end)
+    and what it said.
+    """
     with tempfile.TemporaryFile() as output:
         child = start(place, command, output.fileno(), before=before)
         ended, status = _wait(child, after)
@@ -1048,7 +1253,9 @@ def _killed_once(
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         output.seek(0)
-        return os.waitstatus_to_exitcode(status) if ended else None, output.read().decode(errors="replace")
+        return os.waitstatus_to_exitcode(status) if ended else None, output.read().decode(
+            errors="replace"
+        )
 
 
 def _wait(child: int, seconds: float) -> tuple[bool, int]:
@@ -1059,17 +1266,31 @@ def _wait(child: int, seconds: float) -> tuple[bool, int]:
     return bool(ended), status
 
 
-def _intact(base: Path, place: Path, name: str, how: signal.Signals, before: dict[str, str]) -> list[str]:
+def _intact(
+    base: Path, place: Path, name: str, how: signal.Signals, before: dict[str, str]
+) -> list[str]:
     """Whether sources, masks and earlier outputs are as they were, and new outputs whole."""
     after, kept = snapshot(place), ["clip.mp4", "m.png", "m13.png"]
     if name != "segment":
         kept += list(masks_of(base / "killed"))
-    faults = [f"changed: {one} after {how.name}" for one in kept if after.get(one) != before[one]][:1]
-    faults += [f"changed: {one} is gone after {how.name}" for one in before if one not in after and name != "segment"][:1]
+    faults = [f"changed: {one} after {how.name}" for one in kept if after.get(one) != before[one]][
+        :1
+    ]
+    faults += [
+        f"changed: {one} is gone after {how.name}"
+        for one in before
+        if one not in after and name != "segment"
+    ][:1]
     if how is signal.SIGINT:
-        faults += [f"left over: {one} after {how.name}" for one in after if LEFT_OVER.search(one)][:1]
+        faults += [f"left over: {one} after {how.name}" for one in after if LEFT_OVER.search(one)][
+            :1
+        ]
     for one in after:
-        is_output = one.startswith("workspace/clip/") and one.endswith((".mp4", ".mkv", ".mov")) and one.count("/") == 2
+        is_output = (
+            one.startswith("workspace/clip/")
+            and one.endswith((".mp4", ".mkv", ".mov"))
+            and one.count("/") == 2
+        )
         if is_output and after[one] != before.get(one):
             checked = run(place, ["verify", one, "--source", "clip.mp4"], seconds=60)
             faults += [f"half file: {one} after {how.name}"] if checked.code else []
@@ -1082,7 +1303,9 @@ def _gone_on(base: Path, place: Path, name: str, prepare_child: Callable[[], Non
     last = run(place, going_on(place, name), seconds=120, before=prepare_child)
     if last.code != 0:
         faults.append(f"not the same: it cannot go on: {last.text.strip().splitlines()[-2:]}")
-    faults += [f"left over: {one} after the next run" for one in snapshot(place) if LEFT_OVER.search(one)][:1]
+    faults += [
+        f"left over: {one} after the next run" for one in snapshot(place) if LEFT_OVER.search(one)
+    ][:1]
     if name == "segment" and not faults:
         mine, theirs = masks_of(place), masks_of(base / "killed")
         if mine != theirs:
@@ -1168,13 +1391,22 @@ def workers(jobs: int, work: Callable[[int], Iterator[dict[str, Any]]]) -> Itera
 
 def main() -> int:
     """Fuzz, kill, print; exit code 1 when there was a fault."""
-    parser = argparse.ArgumentParser(description="Hands the program damaged files and counts what it must never do.")
+    parser = argparse.ArgumentParser(
+        description="Hands the program damaged files and counts what it must never do."
+    )
     parser.add_argument("--count", type=int, default=0, help="damaged inputs (0)")
     parser.add_argument("--kills", type=int, default=0, help="commands that are killed (0)")
-    parser.add_argument("--kind", action="append", choices=sorted(KINDS), help="only inputs of this kind; more than once")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        choices=sorted(KINDS),
+        help="only inputs of this kind; more than once",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of everything random (1)")
     parser.add_argument("--only", type=int, help="only the input of this number")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (as many as processors)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (as many as processors)"
+    )
     parser.add_argument("--keep", type=Path, help="folder that failing inputs are kept in")
     options = parser.parse_args()
     if sys.platform != "linux":
@@ -1206,11 +1438,17 @@ def fuzz(options: argparse.Namespace, kinds: list[str], base: Path, work: Path) 
 
     def job(index: int) -> Iterator[dict[str, Any]]:
         place = work / f"job{index}"
-        numbers = [options.only] if options.only is not None else range(index, options.count, options.jobs)
+        numbers = (
+            [options.only]
+            if options.only is not None
+            else range(index, options.count, options.jobs)
+        )
         for number in numbers:
             kind = kinds[number % len(kinds)] if options.only is None else kinds[0]
             began = time.monotonic()
-            outcome, faults, commands = try_input(base, place, kind, options.seed, number, tells=options.only is not None)
+            outcome, faults, commands = try_input(
+                base, place, kind, options.seed, number, tells=options.only is not None
+            )
             if (faults or options.only is not None) and options.keep:
                 kept = options.keep / f"{kind}-{number}"
                 shutil.rmtree(kept, ignore_errors=True)
@@ -1232,21 +1470,30 @@ def fuzz(options: argparse.Namespace, kinds: list[str], base: Path, work: Path) 
         tally.slowest = max(tally.slowest, one["seconds"])
         if one["faults"]:
             print(
-                f"{one['kind']} {one['number']}: {'; '.join(one['faults'])}".encode(errors="backslashreplace").decode(),
+                f"{one['kind']} {one['number']}: {'; '.join(one['faults'])}".encode(
+                    errors="backslashreplace"
+                ).decode(),
                 flush=True,
             )
             print(f"    {one['commands']!a}", flush=True)
             print(
-                f"    python bench/fuzz.py --seed {options.seed} --kind {one['kind']} --only {one['number']} --keep kept",
+                f"    python bench/fuzz.py --seed {options.seed} --kind {one['kind']} --only"
+                f" {one['number']} --keep kept",
                 flush=True,
             )
         tally.faults.update({fault.partition(":")[0] for fault in one["faults"]})
-    print("\n| input | inputs | ok | refused (2) | failed (1) | faults | slowest |\n|---|---|---|---|---|---|---|")
+    print(
+        "\n| input | inputs | ok | refused (2) | failed (1) | faults | slowest"
+        " |\n|---|---|---|---|---|---|---|"
+    )
     for kind, tally in tallies.items():
-        outcomes, faults = tally.outcomes, ", ".join(f"{number} {name}" for name, number in tally.faults.items()) or "0"
+        outcomes, faults = (
+            tally.outcomes,
+            ", ".join(f"{number} {name}" for name, number in tally.faults.items()) or "0",
+        )
         print(
-            f"| {kind} | {tally.inputs} | {outcomes['ok']} | {outcomes['refused']} | {outcomes['failed']} | {faults}"
-            f" | {math.ceil(tally.slowest)} s |"
+            f"| {kind} | {tally.inputs} | {outcomes['ok']} | {outcomes['refused']} |"
+            f" {outcomes['failed']} | {faults} | {math.ceil(tally.slowest)} s |"
         )
     return sum(sum(tally.faults.values()) for tally in tallies.values())
 
@@ -1257,11 +1504,17 @@ def kill(options: argparse.Namespace, base: Path, work: Path) -> int:
 
     def job(index: int) -> Iterator[dict[str, Any]]:
         place = work / f"kill{index}"
-        numbers = [options.only] if options.only is not None else range(index, options.kills, options.jobs)
+        numbers = (
+            [options.only]
+            if options.only is not None
+            else range(index, options.kills, options.jobs)
+        )
         for number in numbers:
             name, way, faults = try_kill(base, place, options.seed, number, seconds)
             if faults and options.keep:
-                shutil.copytree(place, options.keep / f"kill-{number}", symlinks=True, dirs_exist_ok=True)
+                shutil.copytree(
+                    place, options.keep / f"kill-{number}", symlinks=True, dirs_exist_ok=True
+                )
             yield {"name": name, "way": way, "number": number, "faults": faults}
 
     table: dict[str, Counter[str]] = {name: Counter() for name in KILLED}
@@ -1271,8 +1524,15 @@ def kill(options: argparse.Namespace, base: Path, work: Path) -> int:
         if one["faults"]:
             faulty += 1
             table[one["name"]]["faults"] += 1
-            print(f"kill {one['number']} {one['name']} {one['way']}: {'; '.join(one['faults'])}", flush=True)
-            print(f"    python bench/fuzz.py --seed {options.seed} --kills 1 --only {one['number']} --keep kept", flush=True)
+            print(
+                f"kill {one['number']} {one['name']} {one['way']}: {'; '.join(one['faults'])}",
+                flush=True,
+            )
+            print(
+                f"    python bench/fuzz.py --seed {options.seed} --kills 1 --only {one['number']}"
+                " --keep kept",
+                flush=True,
+            )
     ways = ("SIGKILL", "SIGINT", "SIGTERM", "ENOSPC", "faults")
     print("\n| command | " + " | ".join(ways) + " |\n|---|" + "---|" * len(ways))
     for name, counts in table.items():

@@ -1,19 +1,24 @@
-"""How good edges are, measured: hard masks of subjects with a known alpha go in, every way to make edges is scored.
+"""How good edges are, measured: hard masks of subjects with a known alpha go in, every way to make
+edges is scored.
 
-    python bench/matte.py                              # the table of docs/matting.md: seeds 200 to 203 at 720 lines
+    # the table of docs/matting.md: seeds 200 to 203 at 720 lines
+    python bench/matte.py
     python bench/matte.py --seeds 0 --kind hair --size 960x540 --methods median,guided --by mask
     python bench/matte.py --speed                      # milliseconds for 1080p frames instead
-    python bench/matte.py --davis DIR                  # real frames and masks (DAVIS): what edges do harm
+    # real frames and masks (DAVIS): what edges do harm
+    python bench/matte.py --davis DIR
 
-Clips are those of bench.scenes.edges: hair, motion blur, defocus, glass and a hard-edged control, over moving backgrounds;
-seeds below 200 were for development, those of the table took no part in it. The true alpha is cut at 0.5 and made worse in
-several ways (see MASKS). A method gets the mask and the frame as a YUV 4:2:0 picture, through the functions that renders
-call: make_matte, estimate_foreground, over_picture. Scores are those of bench.matte_scores, over whole frames. The
-composite is over another moving background; its truth takes the same way through 4:2:0. "×" is how many times smaller an
-error is than that of the first method.
+Clips are those of bench.scenes.edges: hair, motion blur, defocus, glass and a hard-edged control,
+over moving backgrounds; seeds below 200 were for development, those of the table took no part in
+it. The true alpha is cut at 0.5 and made worse in several ways (see MASKS). A method gets the mask
+and the frame as a YUV 4:2:0 picture, through the functions that renders
+call: make_matte, estimate_foreground, over_picture. Scores are those of bench.matte_scores, over
+whole frames. The composite is over another moving background; its truth takes the same way through
+4:2:0. "×" is how many times smaller an error is than that of the first method.
 
-With --davis the given mask is right but hard, so that no score of softness is possible; what is measured is harm: alpha that is
-wrong more than 2 px from the true edge, summed up and divided by 1000, with the right mask and with one whose edge wanders.
+With --davis the given mask is right but hard, so that no score of softness is possible; what is
+measured is harm: alpha that is wrong more than 2 px from the true edge, summed up and divided by
+1000, with the right mask and with one whose edge wanders.
 """
 
 from __future__ import annotations
@@ -39,7 +44,13 @@ from bench.scenes.edges import EDGE_KINDS, EdgeFrame, EdgeScene
 from vfx_matte.composite.mix import over_picture
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.masks import Image, Mask, Matte
-from vfx_matte.matting import EdgeOptions, Stabilizer, estimate_foreground, make_matte, open_estimator
+from vfx_matte.matting import (
+    EdgeOptions,
+    Stabilizer,
+    estimate_foreground,
+    make_matte,
+    open_estimator,
+)
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
@@ -63,7 +74,9 @@ class Shot:
 
 
 Method = Callable[[Shot], tuple[Matte, Picture]]
-"""Gives the matte and the picture with the subject's own colours, for the frames of one clip in order."""
+"""Gives the matte and the picture with the subject's own colours, for the frames of one clip in
+order.
+"""
 
 
 def brush(radius: float) -> npt.NDArray[np.uint8]:
@@ -80,7 +93,10 @@ def cut(alpha: Floats) -> Mask:
 
 def eroded(alpha: Floats, _seed: tuple[int, ...]) -> Mask:
     """The cut mask, 3 px too small at 1080 lines."""
-    return np.asarray(cv2.erode(cut(alpha), brush(min(alpha.shape) / 360), borderType=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(
+        cv2.erode(cut(alpha), brush(min(alpha.shape) / 360), borderType=cv2.BORDER_REPLICATE),
+        np.uint8,
+    )
 
 
 def dilated(alpha: Floats, _seed: tuple[int, ...]) -> Mask:
@@ -94,20 +110,29 @@ def jittered(alpha: Floats, seed: tuple[int, ...]) -> Mask:
     pixel, rng = min(alpha.shape) / 1080, np.random.default_rng((11, *seed))
     cells = max(3, round(height / (50 * pixel))), max(3, round(width / (50 * pixel)))
     steps = (rng.normal(0, 3 * pixel, cells).astype(np.float32) for _ in range(2))
-    push = [np.asarray(cv2.resize(step, (width, height), interpolation=cv2.INTER_CUBIC), np.float32) for step in steps]
+    push = [
+        np.asarray(cv2.resize(step, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+        for step in steps
+    ]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    moved = cv2.remap(cut(alpha), x + push[0], y + push[1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.remap(
+        cut(alpha), x + push[0], y + push[1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(moved, np.uint8)
 
 
 def blocky(alpha: Floats, seed: tuple[int, ...]) -> Mask:
-    """What a network leaves: alpha on cells of 9 px at 1080 lines, with noise, made larger again and cut."""
+    """What a network leaves: alpha on cells of 9 px at 1080 lines, with noise, made larger again
+    and cut.
+    """
     height, width = alpha.shape
     cell, rng = 9 * min(alpha.shape) / 1080, np.random.default_rng((12, *seed))
     size = max(2, round(width / cell)), max(2, round(height / cell))
     small = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
     noisy = small + rng.normal(0, 0.06, small.shape).astype(np.float32)
-    return cut(np.asarray(cv2.resize(noisy, (width, height), interpolation=cv2.INTER_LINEAR), np.float32))
+    return cut(
+        np.asarray(cv2.resize(noisy, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    )
 
 
 MASKS: dict[str, Callable[[Floats, tuple[int, ...]], Mask]] = {
@@ -130,7 +155,9 @@ def shown(picture: Picture) -> Image:
     return np.dstack(as_layout(picture, RGB8).planes)
 
 
-def shots_of(frames: Sequence[EdgeFrame], behind: Sequence[Floats], mask: str, seed: int) -> Iterator[Shot]:
+def shots_of(
+    frames: Sequence[EdgeFrame], behind: Sequence[Floats], mask: str, seed: int
+) -> Iterator[Shot]:
     """The frames with a mask of one kind, over a new background."""
     for index, (frame, below) in enumerate(zip(frames, behind, strict=True)):
         picture = subsampled(frame.image)
@@ -141,8 +168,9 @@ def shots_of(frames: Sequence[EdgeFrame], behind: Sequence[Floats], mask: str, s
 
 
 def edge_method(name: str) -> Method:
-    """A method by its name: an edge method, with "+stable" for a stabilised one, "+raw" for the picture's own
-    colours, "+median5" for another window of the median. "truth" is the true alpha: what estimated colours alone cost.
+    """A method by its name: an edge method, with "+stable" for a stabilised one, "+raw" for the
+    picture's own colours, "+median5" for another window of the median. "truth" is the true alpha:
+    what estimated colours alone cost.
     """
     if name == "truth":
         return _true
@@ -151,7 +179,11 @@ def edge_method(name: str) -> Method:
     options = EdgeOptions(method=parts[0], median_px=windows[0] if windows else None)
     estimator = None
     if options.needs_picture:
-        estimator = open_estimator(parts[0], weights=VITMATTE) if parts[0] == "vitmatte" else open_estimator(parts[0])
+        estimator = (
+            open_estimator(parts[0], weights=VITMATTE)
+            if parts[0] == "vitmatte"
+            else open_estimator(parts[0])
+        )
     steady = Stabilizer(0.5 if "stable" in parts else 0.0)
 
     def made(shot: Shot) -> tuple[Matte, Picture]:
@@ -174,12 +206,22 @@ def scored(method: Method, shots: Iterator[Shot]) -> MatteScore:
         matte, colors = method(shot)
         composite = shown(over_picture(colors, matte, shot.behind))
         alpha = matte.alpha.astype(np.float32) / np.float32(matte.full)
-        tally.add(alpha, shot.alpha, composite=(composite.astype(np.float32), shot.truth.astype(np.float32)))
+        tally.add(
+            alpha,
+            shot.alpha,
+            composite=(composite.astype(np.float32), shot.truth.astype(np.float32)),
+        )
     return tally.score()
 
 
-HEADER = "| {:<12} | {:<18} |   SAD |    × |  MSE ‰ |   Grad |  Conn | dtSSD | colour |    × | colour² |     × |"
-ROW = "| {:<12} | {:<18} | {:5.2f} | {:4.1f} | {:6.2f} | {:6.2f} | {:5.2f} | {:5.2f} | {:6.3f} | {:4.1f} | {:7.2f} | {:5.1f} |"
+HEADER = (
+    "| {:<12} | {:<18} |   SAD |    × |  MSE ‰ |   Grad |  Conn | dtSSD | colour |    × | colour² |"
+    "     × |"
+)
+ROW = (
+    "| {:<12} | {:<18} | {:5.2f} | {:4.1f} | {:6.2f} | {:6.2f} | {:5.2f} | {:5.2f} | {:6.3f} |"
+    " {:4.1f} | {:7.2f} | {:5.1f} |"
+)
 
 
 def printed(group: str, name: str, score: MatteScore, first: MatteScore) -> str:
@@ -188,8 +230,20 @@ def printed(group: str, name: str, score: MatteScore, first: MatteScore) -> str:
     def times(own: float, other: float) -> float:
         return other / own if own else float("inf")
 
-    alpha = score.sad, times(score.sad, first.sad), score.mse * 1000, score.gradient, score.connectivity, score.flicker
-    colors = score.color, times(score.color, first.color), score.color_mse, times(score.color_mse, first.color_mse)
+    alpha = (
+        score.sad,
+        times(score.sad, first.sad),
+        score.mse * 1000,
+        score.gradient,
+        score.connectivity,
+        score.flicker,
+    )
+    colors = (
+        score.color,
+        times(score.color, first.color),
+        score.color_mse,
+        times(score.color_mse, first.color_mse),
+    )
     return ROW.format(group, name, *alpha, *colors)
 
 
@@ -199,7 +253,10 @@ def bench_quality(options: argparse.Namespace) -> Iterator[str]:
     groups: list[str] = []
     for kind in options.kind or EDGE_KINDS:
         for seed in options.seeds:
-            scene, other = (EdgeScene(kind, options.size[0], options.size[1], seed=at) for at in (seed, seed + 500))
+            scene, other = (
+                EdgeScene(kind, options.size[0], options.size[1], seed=at)
+                for at in (seed, seed + 500)
+            )
             frames = [scene.frame(index) for index in range(options.frames)]
             behind = [other.backdrop(index) for index in range(options.frames)]
             for mask in options.masks:
@@ -207,26 +264,38 @@ def bench_quality(options: argparse.Namespace) -> Iterator[str]:
                 groups += [group] if group not in groups else []
                 shots = list(shots_of(frames, behind, mask, seed))
                 for name in options.methods:
-                    found.setdefault((group, name), []).append(scored(edge_method(name), iter(shots)))
+                    found.setdefault((group, name), []).append(
+                        scored(edge_method(name), iter(shots))
+                    )
         if options.by == "kind":
             yield from _group_lines(kind, options.methods, found)
     if options.by != "kind":
         for group in groups:
             yield from _group_lines(group, options.methods, found)
-    means = {name: MatteScore.mean_of([MatteScore.mean_of(found[group, name]) for group in groups]) for name in options.methods}
+    means = {
+        name: MatteScore.mean_of([MatteScore.mean_of(found[group, name]) for group in groups])
+        for name in options.methods
+    }
     for name in options.methods:
         yield printed("mean", name, means[name], means[options.methods[0]])
 
 
-def _group_lines(group: str, methods: Sequence[str], found: dict[tuple[str, str], list[MatteScore]]) -> Iterator[str]:
+def _group_lines(
+    group: str, methods: Sequence[str], found: dict[tuple[str, str], list[MatteScore]]
+) -> Iterator[str]:
     means = {name: MatteScore.mean_of(found[group, name]) for name in methods}
     for name in methods:
         yield printed(group, name, means[name], means[methods[0]])
 
 
 def bench_speed(options: argparse.Namespace) -> Iterator[str]:
-    """Lines about time at 1080p: matte and foreground of one frame, the fastest of some rounds, wall and CPU."""
-    yield f"1920x1080, fastest of {options.rounds} rounds on {cv2.getNumThreads()} threads, ms: matte + colours, wall (CPU)"
+    """Lines about time at 1080p: matte and foreground of one frame, the fastest of some rounds,
+    wall and CPU.
+    """
+    yield (
+        f"1920x1080, fastest of {options.rounds} rounds on {cv2.getNumThreads()} threads, ms: matte"
+        " + colours, wall (CPU)"
+    )
     for kind in options.kind or EDGE_KINDS:
         scene = EdgeScene(kind, 1920, 1080, options.seeds[0])
         shot = next(shots_of([scene.frame(0)], [scene.backdrop(40)], "cut", 0))
@@ -234,17 +303,26 @@ def bench_speed(options: argparse.Namespace) -> Iterator[str]:
             method = edge_method(name)
             times = [_timed(partial(method, shot)) for _ in range(options.rounds)]
             wall, cpu = (min(column) for column in zip(*times, strict=True))
-            yield f"| {kind:<12} | {name:<18} | {wall:6.0f} | {cpu:6.0f} | {wall / 2.0736:6.0f} ms per megapixel |"
+            yield (
+                f"| {kind:<12} | {name:<18} | {wall:6.0f} | {cpu:6.0f} | {wall / 2.0736:6.0f} ms"
+                " per megapixel |"
+            )
 
 
 def bench_davis(options: argparse.Namespace) -> Iterator[str]:
-    """Lines about harm on real footage: two frames of every sequence of a folder laid out as DAVIS."""
+    """Lines about harm on real footage: two frames of every sequence of a folder laid out
+    as DAVIS.
+    """
     found: dict[tuple[str, str], list[float]] = {}
     for folder in sorted((options.davis / "JPEGImages" / "480p").iterdir()):
         names = sorted(path.stem for path in folder.glob("*.jpg"))
         for index in (len(names) // 4, 3 * len(names) // 4):
             image = np.asarray(Pillow.open(folder / f"{names[index]}.jpg").convert("RGB"))
-            truth = np.asarray(Pillow.open(options.davis / "Annotations" / "480p" / folder.name / f"{names[index]}.png"))
+            truth = np.asarray(
+                Pillow.open(
+                    options.davis / "Annotations" / "480p" / folder.name / f"{names[index]}.png"
+                )
+            )
             inside = np.asarray((truth if truth.ndim == 2 else truth.max(axis=2)) > 0, np.float32)
             picture = subsampled(image)
             to_edge = np.minimum(*(_distance(side) for side in (inside > 0, inside == 0)))
@@ -254,13 +332,17 @@ def bench_davis(options: argparse.Namespace) -> Iterator[str]:
                 for name in options.methods:
                     matte, _ = edge_method(name)(shot)
                     wrong = np.abs(matte.alpha.astype(np.float32) / np.float32(matte.full) - inside)
-                    found.setdefault((mask, name), []).append(float(wrong[to_edge > 2].sum()) / 1000)
+                    found.setdefault((mask, name), []).append(
+                        float(wrong[to_edge > 2].sum()) / 1000
+                    )
     for (mask, name), errors in found.items():
         yield f"| {mask:<12} | {name:<18} | {sum(errors) / len(errors):6.3f} |"
 
 
 def _distance(inside: npt.NDArray[np.bool_]) -> Floats:
-    """Distance to the edge, half a pixel before the nearest pixel that is not inside; far away outside."""
+    """Distance to the edge, half a pixel before the nearest pixel that is not inside; far away
+    outside.
+    """
     distance = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(np.where(inside, distance - 0.5, 1e6), np.float32)
 
@@ -285,13 +367,21 @@ def known_methods(names: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """Parse the command line, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="1280x720", type=lambda text: tuple(map(int, text.split("x"))))
-    parser.add_argument("--seeds", default=HELD_OUT, type=lambda text: tuple(map(int, text.split(","))))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--size", default="1280x720", type=lambda text: tuple(map(int, text.split("x")))
+    )
+    parser.add_argument(
+        "--seeds", default=HELD_OUT, type=lambda text: tuple(map(int, text.split(",")))
+    )
     parser.add_argument("--frames", default=2, type=int)
     parser.add_argument("--kind", action="append", choices=EDGE_KINDS)
     parser.add_argument("--masks", default=tuple(MASKS), type=lambda text: tuple(text.split(",")))
-    parser.add_argument("--methods", default="median,hard,feather,guided,guided+stable,closed-form,vitmatte,truth")
+    parser.add_argument(
+        "--methods", default="median,hard,feather,guided,guided+stable,closed-form,vitmatte,truth"
+    )
     parser.add_argument("--by", default="kind", choices=("kind", "mask", "seed"))
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--rounds", default=5, type=int)

@@ -1,11 +1,13 @@
 """How fast and how big renders are, as ratios measured side by side in one run.
 
-    python bench/render.py                 # greenback against the ffmpeg program, 720p and 1080p; memory of every command
+    # greenback against the ffmpeg program, 720p and 1080p; memory of every command
+    python bench/render.py
     python bench/render.py --clip a.mp4 --mask first.png   # the same on your own clip
 
-Time: `vfx-matte greenback --edges median` (the whole program, start-up included) against the ffmpeg program doing the same job
-on the same files with the same encoder settings (alphamerge of clip and mask video, overlay on a colour), and against a plain
-transcode of the finished green video. Each is run in turn, `--rounds` times; the fastest of each counts.
+Time: `vfx-matte greenback --edges median` (the whole program, start-up included) against the ffmpeg
+program doing the same job on the same files with the same encoder settings (alphamerge of clip and
+mask video, overlay on a colour), and against a plain transcode of the finished green video. Each is
+run in turn, `--rounds` times; the fastest of each counts.
 Memory: peak resident size of every command for 300 and 3,000 frames of the same picture.
 """
 
@@ -45,14 +47,18 @@ class Run:
 
 
 def run(command: list[str], cwd: Path) -> Run:
-    """Run a command to its end; its wall time and peak resident size. Raises RuntimeError with its output when it fails.
+    """Run a command to its end; its wall time and peak resident size.
 
-    The peak is what Linux calls VmHWM, read while the command runs. (rusage would not do: a child starts with the resident
-    size of the process that forked it.)
+    Raises RuntimeError with its output when it fails.
+
+    The peak is what Linux calls VmHWM, read while the command runs. (rusage would not do: a child
+    starts with the resident size of the process that forked it.)
     """
     with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=cwd, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
         peak = 0
         while process.poll() is None:
             peak = max(peak, peak_kib(process.pid))
@@ -60,17 +66,23 @@ def run(command: list[str], cwd: Path) -> Run:
         seconds = time.perf_counter() - began
         if process.returncode:
             log.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')}")
+            raise RuntimeError(
+                f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')}"
+            )
     return Run(seconds, peak / 1024)
 
 
 def peak_kib(pid: int) -> int:
-    """The highest resident size of a running process so far, KiB; 0 where the system does not tell."""
+    """The highest resident size of a running process so far, KiB; 0 where the system does
+    not tell.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+    return next(
+        (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0
+    )
 
 
 def vfx_matte(*arguments: str) -> list[str]:
@@ -79,21 +91,34 @@ def vfx_matte(*arguments: str) -> list[str]:
 
 
 def make_project(folder: Path, *, width: int, height: int, frame_count: int) -> Path:
-    """A clip with finished masks (the scene's truth), so that only the render is measured. Long clips repeat a short loop."""
+    """A clip with finished masks (the scene's truth), so that only the render is measured.
+
+    Long clips repeat a short loop.
+    """
     scene = Scene(width=width, height=height, frame_count=min(frame_count, LOOP_FRAMES))
     loop = [scene.frame(index)[0] for index in range(scene.frame_count)]
-    times = Timeline(tuple(range(0, frame_count * 3000, 3000)), (3000,) * frame_count, Fraction(1, 90000))
-    order = [abs((index + LOOP_FRAMES) % (2 * LOOP_FRAMES) - LOOP_FRAMES) % scene.frame_count for index in range(frame_count)]
+    times = Timeline(
+        tuple(range(0, frame_count * 3000, 3000)), (3000,) * frame_count, Fraction(1, 90000)
+    )
+    order = [
+        abs((index + LOOP_FRAMES) % (2 * LOOP_FRAMES) - LOOP_FRAMES) % scene.frame_count
+        for index in range(frame_count)
+    ]
     clip = folder / f"bench{height}x{frame_count}.mp4"
     sound = np.zeros((2, round(times.end * 48000)), np.float32)
     make_clip(clip, (loop[index] for index in order), times, sound)
     source = open_source(clip, reporter=SilentReporter())
     plan = Manifest(
-        source=SourceStamp.of(clip), timeline=source.info.timeline, references={}, propagator="truth", settings={},
+        source=SourceStamp.of(clip), timeline=source.info.timeline, references={},
+        propagator="truth", settings={},
         start=0, stop=frame_count, objects={1: (128, 0, 0)},
     )  # fmt: skip
     truth = [scene.truth_mask(index) for index in range(scene.frame_count)]
-    with Workspace(folder / "workspace").clip(clip).start_run(plan, palette=Palette.davis(), fresh=True) as saving:
+    with (
+        Workspace(folder / "workspace")
+        .clip(clip)
+        .start_run(plan, palette=Palette.davis(), fresh=True) as saving
+    ):
         for index, shown in enumerate(order):
             saving.save_mask(index, truth[shown])
     return clip
@@ -101,11 +126,16 @@ def make_project(folder: Path, *, width: int, height: int, frame_count: int) -> 
 
 def ffmpeg_green(clip: Path, mask: Path, output: Path, *, size: str) -> list[str]:
     """The ffmpeg program's way to the same picture."""
-    graph = f"color=0x00ff00:s={size}:r=30[key];[0:v][1:v]alphamerge[cut];[key][cut]overlay=shortest=1:format=yuv420[out]"
+    graph = (
+        f"color=0x00ff00:s={size}:r=30[key];[0:v][1:v]alphamerge[cut];"
+        "[key][cut]overlay=shortest=1:format=yuv420[out]"
+    )
     codec, preset, quality = X264
     return [
-        "ffmpeg", "-v", "error", "-y", "-i", str(clip), "-i", str(mask), "-filter_complex", graph, "-map", "[out]",
-        "-map", "0:a?", "-c:a", "copy", "-c:v", codec, "-preset", preset, "-crf", str(quality), str(output),
+        "ffmpeg", "-v", "error", "-y", "-i", str(clip), "-i", str(mask), "-filter_complex", graph,
+        "-map", "[out]",
+        "-map", "0:a?", "-c:a", "copy", "-c:v", codec, "-preset", preset, "-crf", str(quality),
+        str(output),
     ]  # fmt: skip
 
 
@@ -118,10 +148,12 @@ def bench_time(folder: Path, clip: Path, *, size: str, rounds: int) -> str:
     run(vfx_matte("maskvideo", str(clip), "-o", str(mask), "--edges", "median", "--quiet"), folder)
     green = folder / f"{name}.green.mp4"
     commands = {
-        "vfx-matte": vfx_matte("greenback", str(clip), "-o", str(green), "--edges", "median", *settings),
+        "vfx-matte": vfx_matte("greenback", str(clip), "-o", str(green), "--edges", "median",
+        *settings),
         "ffmpeg": ffmpeg_green(clip, mask, folder / f"{name}.ffmpeg.mp4", size=size),
         "transcode": [
-            "ffmpeg", "-v", "error", "-y", "-i", str(green), "-c:a", "copy", "-c:v", codec, "-preset", preset,
+            "ffmpeg", "-v", "error", "-y", "-i", str(green), "-c:a", "copy", "-c:v", codec,
+            "-preset", preset,
             "-crf", str(quality), str(folder / f"{name}.again.mp4"),
         ],
     }  # fmt: skip
@@ -147,15 +179,24 @@ def bench_memory(folder: Path, short: Path, long: Path) -> list[str]:
     }
     rows = []
     for name, (verb, *options) in commands.items():
-        peaks = [run(vfx_matte(verb, str(clip), *options, "--quiet"), folder).peak_mib for clip in (short, long)]
-        rows.append(f"{name:<16} {peaks[0]:8.1f} MiB  {peaks[1]:8.1f} MiB  {peaks[1] / peaks[0]:6.3f} ×")
+        peaks = [
+            run(vfx_matte(verb, str(clip), *options, "--quiet"), folder).peak_mib
+            for clip in (short, long)
+        ]
+        rows.append(
+            f"{name:<16} {peaks[0]:8.1f} MiB  {peaks[1]:8.1f} MiB  {peaks[1] / peaks[0]:6.3f} ×"
+        )
     return rows
 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, help="a clip of your own; its masks come from segment --first-mask")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--clip", type=Path, help="a clip of your own; its masks come from segment --first-mask"
+    )
     parser.add_argument("--mask", type=Path, help="first mask of --clip")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=600)
@@ -168,15 +209,29 @@ def main() -> None:
         print(f"{'clip':<16} {'vfx-matte':>10}  {'ffmpeg':>10}  {'transcode':>10}")
         if options.clip:
             clip = options.clip.resolve()
-            run(vfx_matte("segment", str(clip), "--first-mask", str(options.mask.resolve()), "--quiet"), folder)
+            run(
+                vfx_matte(
+                    "segment", str(clip), "--first-mask", str(options.mask.resolve()), "--quiet"
+                ),
+                folder,
+            )
             info = open_source(clip, reporter=SilentReporter()).info
-            print(bench_time(folder, clip, size=f"{info.width}x{info.height}", rounds=options.rounds), flush=True)
+            print(
+                bench_time(folder, clip, size=f"{info.width}x{info.height}", rounds=options.rounds),
+                flush=True,
+            )
         for width, height in () if options.clip else ((1280, 720), (1920, 1080)):
             clip = make_project(folder, width=width, height=height, frame_count=options.frames)
-            print(bench_time(folder, clip, size=f"{width}x{height}", rounds=options.rounds), flush=True)
+            print(
+                bench_time(folder, clip, size=f"{width}x{height}", rounds=options.rounds),
+                flush=True,
+            )
         if not options.skip_memory:
             print(f"\n{'peak memory':<16} {'300 frames':>12}  {'3000 frames':>12}  ratio")
-            clips = [make_project(folder, width=320, height=180, frame_count=count) for count in (300, 3000)]
+            clips = [
+                make_project(folder, width=320, height=180, frame_count=count)
+                for count in (300, 3000)
+            ]
             print("\n".join(bench_memory(folder, *clips)))
 
 

@@ -1,10 +1,14 @@
-"""Compares what two versions of vfx-matte make of the same clips, byte by byte. A tool for developers who rearrange code.
+r"""Compares what two versions of vfx-matte make of the same clips, byte by byte.
 
-    python bench/same_results.py OLD/.venv/bin/vfx-matte NEW/.venv/bin/vfx-matte --davis DAVIS_DIR --clip CLIP --mask MASK
+A tool for developers who rearrange code.
 
-Both programs run the demo, segment the DAVIS sequences and the clip from one mask, and render them in every way. All masks and
-renders must be the same bytes. Prints a line for each folder; exits with 1 when a file differs or only one version wrote it.
-Results of a version are kept in the folder of --keep and not made again, so the old version has to run only once.
+    python bench/same_results.py OLD/.venv/bin/vfx-matte NEW/.venv/bin/vfx-matte \
+        --davis DAVIS_DIR --clip CLIP --mask MASK
+
+Both programs run the demo, segment the DAVIS sequences and the clip from one mask, and render them
+in every way. All masks and renders must be the same bytes. Prints a line for each folder; exits
+with 1 when a file differs or only one version wrote it. Results of a version are kept in the folder
+of --keep and not made again, so the old version has to run only once.
 """
 
 from __future__ import annotations
@@ -34,17 +38,24 @@ COMPARED = {".png", ".mp4", ".mkv", ".mov", ".npz", ".exr"}
 def digests(folder: Path) -> dict[str, str]:
     """Path below `folder` → SHA-256 of the file, for every mask and render there."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in COMPARED and path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def run(program: str, arguments: list[str], folder: Path) -> None:
     """Runs one command of a version in `folder`; stops the comparison when it fails."""
-    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{program} {' '.join(arguments)}\n{done.stderr}")
 
 
-def make_results(program: str, folder: Path, clips: dict[str, tuple[Path, Path]], model: Path) -> None:
+def make_results(
+    program: str, folder: Path, clips: dict[str, tuple[Path, Path]], model: Path
+) -> None:
     """Runs the demo, then segments and renders every clip.
 
     Args:
@@ -58,20 +69,28 @@ def make_results(program: str, folder: Path, clips: dict[str, tuple[Path, Path]]
     for name, (clip, mask) in clips.items():
         place = folder / name
         place.mkdir()
-        run(program, ["segment", str(clip), "--first-mask", str(mask), "--model", str(model)], place)
+        run(
+            program, ["segment", str(clip), "--first-mask", str(mask), "--model", str(model)], place
+        )
         for arguments in RENDERS.values():
             run(program, [arguments[0], str(clip), *arguments[1:]], place)
 
 
 def main() -> None:
     """Makes the results of both versions and compares them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("old", help="vfx-matte of the version before")
     parser.add_argument("new", help="vfx-matte of the version after")
-    parser.add_argument("--davis", type=Path, required=True, help="a folder laid out like DAVIS 2016")
+    parser.add_argument(
+        "--davis", type=Path, required=True, help="a folder laid out like DAVIS 2016"
+    )
     parser.add_argument("--clip", type=Path, required=True, help="a video file")
     parser.add_argument("--mask", type=Path, required=True, help="the mask of its first frame")
-    parser.add_argument("--model", type=Path, default=Path("model"), help="a folder with network weights")
+    parser.add_argument(
+        "--model", type=Path, default=Path("model"), help="a folder with network weights"
+    )
     parser.add_argument("--keep", type=Path, help="where results are kept for the next comparison")
     options = parser.parse_args()
     pictures, truth = options.davis / "JPEGImages/480p", options.davis / "Annotations/480p"

@@ -1,18 +1,24 @@
-"""How fast XMem is, how much memory it takes, and whether either grows with the clip. Makes its own frames and prints a table.
+"""How fast XMem is, how much memory it takes, and whether either grows with the clip.
 
-    python bench/xmem.py                                   # 854×480, 1 and 2 objects, this machine's default device
-    python bench/xmem.py --reference ~/XMem                # the same beside the authors' implementation, in turns
-    python bench/xmem.py --size 160x96 --frames 2500 --objects 1      # a long clip: does a late frame cost more?
+Makes its own frames and prints a table.
 
-`--reference` names a checkout of https://github.com/hkchengrex/XMem, which is imported from there. Both sides get the same
-weights, frames, threads and memory options, each in a process of its own. They take turns of `--turn` frames, so that whatever
-else the machine does falls on both alike, and idle while the other works. Our time is that of a whole step, from the uint8
-image to float32 probabilities on the host; the reference's leaves out its preparation of the image.
+    # 854×480, 1 and 2 objects, this machine's default device
+    python bench/xmem.py
+    # the same beside the authors' implementation, in turns
+    python bench/xmem.py --reference ~/XMem
+    # a long clip: does a late frame cost more?
+    python bench/xmem.py --size 160x96 --frames 2500 --objects 1
 
-ms: median of all frames but the first `--warm-up`; of each five frames one is a memory frame, which costs more. cpu ms: the
-processor time per frame, all threads together. slope: least squares of the time per frame against frames, in microseconds, from
-the 500th frame on or, in a clip of fewer than 1000, in its second half; growth: what memory held at the end over what it held
-there.
+`--reference` names a checkout of https://github.com/hkchengrex/XMem, which is imported from there.
+Both sides get the same weights, frames, threads and memory options, each in a process of its own.
+They take turns of `--turn` frames, so that whatever else the machine does falls on both alike, and
+idle while the other works. Our time is that of a whole step, from the uint8 image to float32
+probabilities on the host; the reference's leaves out its preparation of the image.
+
+ms: median of all frames but the first `--warm-up`; of each five frames one is a memory frame, which
+costs more. cpu ms: the processor time per frame, all threads together. slope: least squares of the
+time per frame against frames, in microseconds, from the 500th frame on or, in a clip of fewer than
+1000, in its second half; growth: what memory held at the end over what it held there.
 """
 
 from __future__ import annotations
@@ -58,7 +64,11 @@ def timed(work: Callable[[], Probabilities]) -> Done:
 def make_frame(index: int, *, width: int, height: int, num_objects: int) -> tuple[Image, Mask]:
     """A textured ground that drifts, with a textured ellipse for each object that circles."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    waves = np.sin(columns / 23 + index / 40) + np.sin(rows / 17 - index / 60) + np.sin((rows + columns) / 7)
+    waves = (
+        np.sin(columns / 23 + index / 40)
+        + np.sin(rows / 17 - index / 60)
+        + np.sin((rows + columns) / 7)
+    )
     image = np.stack([110 + 25 * waves, 120 + 20 * waves, 100 - 25 * waves], 2)
     mask = np.zeros((height, width), np.uint8)
     for object_id in range(1, num_objects + 1):
@@ -66,21 +76,28 @@ def make_frame(index: int, *, width: int, height: int, num_objects: int) -> tupl
         y = (rows / height - 0.5 - 0.22 * np.sin(angle)) / 0.18
         x = (columns / width - 0.5 - 0.25 * np.cos(angle)) / 0.13
         inside = x * x + y * y < 1
-        color = np.array([(70 * object_id) % 256, (200 - 90 * object_id) % 256, (40 + 130 * object_id) % 256])
+        color = np.array(
+            [(70 * object_id) % 256, (200 - 90 * object_id) % 256, (40 + 130 * object_id) % 256]
+        )
         image[inside] = color + 20 * np.sin(9 * x[inside] + 5 * y[inside])[:, None]
         mask[inside] = object_id
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
 
 def save_random_weights(path: Path, seed: int = 0) -> Path:
-    """Write a state dict of the published names and shapes, scaled so that what is computed stays of order one."""
+    """Write a state dict of the published names and shapes, scaled so that what is computed stays
+    of order one.
+    """
     import torch
 
     from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork
 
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in XMemNetwork(Dimensions()).state_dict().items()}
+        shapes = {
+            name: (tensor.shape, tensor.dtype)
+            for name, tensor in XMemNetwork(Dimensions()).state_dict().items()
+        }
     tensors: dict[str, Any] = {}
     for name, (shape, dtype) in shapes.items():
         if len(shape) > 1:
@@ -103,7 +120,11 @@ def open_ours(options: argparse.Namespace) -> Step:
     from vfx_matte.propagate.xmem.propagator import XMemPropagator
 
     propagator = XMemPropagator(
-        num_objects=options.objects, weights=options.weights, device=options.device, size=-1, autocast=options.autocast
+        num_objects=options.objects,
+        weights=options.weights,
+        device=options.device,
+        size=-1,
+        autocast=options.autocast,
     )
     return lambda image, mask: timed(lambda: propagator.step(image, mask))
 
@@ -114,13 +135,16 @@ def open_reference(options: argparse.Namespace) -> Step:
 
     sys.path.insert(0, str(options.reference))
     resnet: Any = importlib.import_module("model.resnet")
-    resnet.model_zoo.load_url = lambda *_: {}  # it would download weights of ResNet, only to have them overwritten
+    # it would download weights of ResNet, only to have them overwritten
+    resnet.model_zoo.load_url = lambda *_: {}
     resnet.load_weights_add_extra_dim = lambda *_, **__: None
     network_class = importlib.import_module("model.network").XMem
     core_class = importlib.import_module("inference.inference_core").InferenceCore
     config = {
-        "mem_every": 5, "deep_update_every": -1, "top_k": 30, "enable_long_term": True, "enable_long_term_count_usage": True,
-        "min_mid_term_frames": 5, "max_mid_term_frames": 10, "num_prototypes": 128, "max_long_term_elements": 10_000,
+        "mem_every": 5, "deep_update_every": -1, "top_k": 30, "enable_long_term": True,
+        "enable_long_term_count_usage": True,
+        "min_mid_term_frames": 5, "max_mid_term_frames": 10, "num_prototypes": 128,
+        "max_long_term_elements": 10_000,
     }  # fmt: skip
     torch.set_grad_enabled(mode=False)
     network = network_class(config).eval()
@@ -130,15 +154,27 @@ def open_reference(options: argparse.Namespace) -> Step:
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
     def step(image: Image, mask: Mask | None) -> Done:
-        planes = ((torch.from_numpy(image) / 255 - mean) / deviation).permute(2, 0, 1).contiguous().to(options.device)
+        planes = (
+            ((torch.from_numpy(image) / 255 - mean) / deviation)
+            .permute(2, 0, 1)
+            .contiguous()
+            .to(options.device)
+        )
         given = None
         if mask is not None:
-            given = torch.stack([torch.from_numpy(mask == label) for label in core.all_labels]).float().to(options.device)
+            given = (
+                torch.stack([torch.from_numpy(mask == label) for label in core.all_labels])
+                .float()
+                .to(options.device)
+            )
 
         def segment() -> Probabilities:
             with torch.autocast(torch.device(options.device).type, enabled=options.autocast):
                 found: Probabilities = (
-                    core.step(planes, given, None if given is None else core.all_labels).float().cpu().numpy()
+                    core.step(planes, given, None if given is None else core.all_labels)
+                    .float()
+                    .cpu()
+                    .numpy()
                 )
             return found
 
@@ -148,7 +184,9 @@ def open_reference(options: argparse.Namespace) -> Step:
 
 
 def work(options: argparse.Namespace) -> None:
-    """A worker: for every line on stdin that says how many frames, answer with one JSON line of what they cost."""
+    """A worker: for every line on stdin that says how many frames, answer with one JSON line of
+    what they cost.
+    """
     import torch
 
     answers, sys.stdout = sys.stdout, sys.stderr  # the reference prints
@@ -163,11 +201,21 @@ def work(options: argparse.Namespace) -> None:
             done = step(image, mask if index == 0 else None)
             seconds.append(done.seconds)
             processor.append(done.processor)
-            resident.append(torch.cuda.memory_allocated(device) if device.type == "cuda" else resident_bytes("VmRSS"))
+            resident.append(
+                torch.cuda.memory_allocated(device)
+                if device.type == "cuda"
+                else resident_bytes("VmRSS")
+            )
             if index % COMPARED_EVERY == 0:
-                np.save(options.folder / f"{options.work}{index}.npy", done.probabilities[:, ::4, ::4])
+                np.save(
+                    options.folder / f"{options.work}{index}.npy", done.probabilities[:, ::4, ::4]
+                )
             index += 1
-        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else resident_bytes("VmHWM")
+        peak = (
+            torch.cuda.max_memory_allocated(device)
+            if device.type == "cuda"
+            else resident_bytes("VmHWM")
+        )
         answer = {"seconds": seconds, "processor": processor, "resident": resident, "peak": peak}
         print(json.dumps(answer), file=answers, flush=True)
 
@@ -178,7 +226,9 @@ def resident_bytes(what: str) -> int:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return 0
-    return 1024 * next((int(line.split()[1]) for line in status.splitlines() if line.startswith(what)), 0)
+    return 1024 * next(
+        (int(line.split()[1]) for line in status.splitlines() if line.startswith(what)), 0
+    )
 
 
 class Worker:
@@ -188,7 +238,9 @@ class Worker:
         """arguments: of this script, for the worker."""
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         command = [sys.executable, __file__, *arguments, "--work", side]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         self.seconds: list[float] = []
         self.processor: list[float] = []
         self.resident: list[int] = []
@@ -216,11 +268,15 @@ class Worker:
         """The cells of its row of the table."""
         times, processor = (1000 * np.array(series) for series in (self.seconds, self.processor))
         settled = SETTLED if len(times) >= 2 * SETTLED else len(times) // 2
-        slopes = [1000 * np.polyfit(np.arange(settled, len(times)), each[settled:], 1)[0] for each in (times, processor)]
+        slopes = [
+            1000 * np.polyfit(np.arange(settled, len(times)), each[settled:], 1)[0]
+            for each in (times, processor)
+        ]
         growth = (self.resident[-1] - self.resident[settled]) / 2**20
         return (
-            f"{np.median(times[warm_up:]):9.1f} {times[warm_up:].mean():9.1f} {processor[warm_up:].mean():9.1f}"
-            f" {1000 / times[warm_up:].mean():9.2f} {self.peak / 2**20:9.0f} {slopes[0]:12.2f} {slopes[1]:12.2f} {growth:11.1f}"
+            f"{np.median(times[warm_up:]):9.1f} {times[warm_up:].mean():9.1f}"
+            f" {processor[warm_up:].mean():9.1f} {1000 / times[warm_up:].mean():9.2f}"
+            f" {self.peak / 2**20:9.0f} {slopes[0]:12.2f} {slopes[1]:12.2f} {growth:11.1f}"
         )
 
 
@@ -229,7 +285,15 @@ def bench(options: argparse.Namespace, arguments: list[str]) -> None:
     sides = ["ours", "reference"] if options.reference else ["ours"]
     with tempfile.TemporaryDirectory() as name:
         weights = options.weights or save_random_weights(Path(name) / "random.pth")
-        own = [*arguments, "--objects", str(options.objects), "--folder", name, "--weights", str(weights)]
+        own = [
+            *arguments,
+            "--objects",
+            str(options.objects),
+            "--folder",
+            name,
+            "--weights",
+            str(weights),
+        ]
         workers = {side: Worker(side, own, threads=options.threads) for side in sides}
         done = 0
         while done < options.frames:
@@ -244,15 +308,23 @@ def bench(options: argparse.Namespace, arguments: list[str]) -> None:
         if options.reference:
             ours, reference = workers["ours"], workers["reference"]
             wall, processor = (
-                np.sum(getattr(reference, what)[options.warm_up :]) / np.sum(getattr(ours, what)[options.warm_up :])
+                np.sum(getattr(reference, what)[options.warm_up :])
+                / np.sum(getattr(ours, what)[options.warm_up :])
                 for what in ("seconds", "processor")
             )
-            pairs = [np.load(Path(name) / f"{side}{index}.npy") for index in range(0, done, COMPARED_EVERY) for side in sides]
-            gaps = [float(np.abs(a - b).max()) for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
+            pairs = [
+                np.load(Path(name) / f"{side}{index}.npy")
+                for index in range(0, done, COMPARED_EVERY)
+                for side in sides
+            ]
+            gaps = [
+                float(np.abs(a - b).max()) for a, b in zip(pairs[::2], pairs[1::2], strict=True)
+            ]
             print(
-                f"reference ÷ ours: {wall:.2f} of time, {processor:.2f} of processor time, {reference.peak / ours.peak:.2f} of"
-                f" memory; probabilities differ by at most {max(gaps[:4]):.1e} in the first {4 * COMPARED_EVERY} frames,"
-                f" {max(gaps):.1e} in all"
+                f"reference ÷ ours: {wall:.2f} of time, {processor:.2f} of processor time,"
+                f" {reference.peak / ours.peak:.2f} of memory; probabilities differ by at most"
+                f" {max(gaps[:4]):.1e} in the first {4 * COMPARED_EVERY} frames, {max(gaps):.1e}"
+                " in all"
             )
 
 
@@ -264,17 +336,37 @@ def size_of(text: str) -> tuple[int, int]:
 
 def main() -> None:
     """Print the table, or be a worker."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=size_of, default=(854, 480), help="WIDTHxHEIGHT of the frames (default 854x480)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--size",
+        type=size_of,
+        default=(854, 480),
+        help="WIDTHxHEIGHT of the frames (default 854x480)",
+    )
     parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--objects", type=str, default="1,2", help="numbers of objects, separated by commas")
+    parser.add_argument(
+        "--objects", type=str, default="1,2", help="numbers of objects, separated by commas"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
     parser.add_argument("--autocast", action="store_true", help="half precision, on both sides")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--weights", type=Path, help="XMem.pth (default: random ones of the same shapes)")
-    parser.add_argument("--reference", type=Path, help="a checkout of hkchengrex/XMem to compare with")
-    parser.add_argument("--turn", type=int, default=5, help="frames that one side does before it is the other's turn")
-    parser.add_argument("--warm-up", type=int, default=10, help="frames at the start that do not count")
+    parser.add_argument(
+        "--weights", type=Path, help="XMem.pth (default: random ones of the same shapes)"
+    )
+    parser.add_argument(
+        "--reference", type=Path, help="a checkout of hkchengrex/XMem to compare with"
+    )
+    parser.add_argument(
+        "--turn",
+        type=int,
+        default=5,
+        help="frames that one side does before it is the other's turn",
+    )
+    parser.add_argument(
+        "--warm-up", type=int, default=10, help="frames at the start that do not count"
+    )
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -287,11 +379,16 @@ def main() -> None:
         work(options)
         return
     print(
-        f"{'':<10} {'obj':>3} " + " ".join(f"{name:>9}" for name in ("ms", "mean ms", "cpu ms", "frames/s", "peak MiB")),
+        f"{'':<10} {'obj':>3} "
+        + " ".join(f"{name:>9}" for name in ("ms", "mean ms", "cpu ms", "frames/s", "peak MiB")),
         end=" ",
     )
     print(
-        " ".join(f"{name:>{width}}" for name, width in (("slope µs", 12), ("cpu slope µs", 12), ("growth MiB", 11))), flush=True
+        " ".join(
+            f"{name:>{width}}"
+            for name, width in (("slope µs", 12), ("cpu slope µs", 12), ("growth MiB", 11))
+        ),
+        flush=True,
     )
     for count in options.objects.split(","):
         options.objects = int(count)

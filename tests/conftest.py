@@ -1,4 +1,6 @@
-"""Fixtures that several test files use: clips made once a session, notices, and the GPU where there is one."""
+"""Fixtures that several test files use: clips made once a session, notices, and the GPU where there
+is one.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,24 @@ from vfx_matte.backend import Device, choose_device
 from vfx_matte.errors import DeviceError
 
 # A busy machine is no failure: property tests have no time limit, wherever they stand.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
 
 
-os.environ["VFX_MATTE_FETCH"] = "never"  # no test reaches the network, in this process or in one that it starts
+os.environ["VFX_MATTE_FETCH"] = (
+    "never"  # no test reaches the network, in this process or in one that it starts
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu skip where CuPy finds no GPU, unless FAIL_WITHOUT_CUDA=1 says that there has to be one."""
-    if os.environ.get("FAIL_WITHOUT_CUDA") == "1" or not any(item.get_closest_marker("gpu") for item in items):
+    """Tests marked gpu skip where CuPy finds no GPU, unless FAIL_WITHOUT_CUDA=1 says that there has
+    to be one.
+    """
+    if os.environ.get("FAIL_WITHOUT_CUDA") == "1" or not any(
+        item.get_closest_marker("gpu") for item in items
+    ):
         return
     problem = _gpu_problem()
     if problem:
@@ -54,7 +64,9 @@ def _gpu_problem() -> str:
 
 @pytest.fixture(scope="session")
 def gpu_device() -> Device:
-    """The CUDA device; fails where there is none (tests marked gpu are skipped before, see above)."""
+    """The CUDA device; fails where there is none (tests marked gpu are skipped before, see
+    above).
+    """
     return choose_device("cuda", notify=print)
 
 
@@ -72,7 +84,9 @@ def notices() -> Notices:
 
 @pytest.fixture(scope="session")
 def make_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`write_clip` with a file name instead of a path; equal requests share one file, so never change it."""
+    """`write_clip` with a file name instead of a path; equal requests share one file, so never
+    change it.
+    """
     folder = tmp_path_factory.mktemp("clips")
     made: dict[str, Path] = {}
 
@@ -89,13 +103,25 @@ def make_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def ffprobe() -> Callable[..., dict[str, Any]]:
-    """Run the ffprobe program, an independent reader: ffprobe(path, "stream=…:packet=…") → its JSON."""
+    """Run the ffprobe program, an independent reader: ffprobe(path, "stream=…:packet=…") → its
+    JSON.
+    """
     program = shutil.which("ffprobe")
     if program is None:
         pytest.skip("the ffprobe program is not on PATH")
 
     def ask(path: Path, entries: str, *more: str) -> dict[str, Any]:
-        command = [program, "-v", "error", "-of", "json", "-show_entries", entries, *more, f"file:{path}"]
+        command = [
+            program,
+            "-v",
+            "error",
+            "-of",
+            "json",
+            "-show_entries",
+            entries,
+            *more,
+            f"file:{path}",
+        ]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
         found: dict[str, Any] = json.loads(answer.stdout)
         return found
@@ -111,6 +137,8 @@ def ffmpeg() -> Callable[..., None]:
         pytest.skip("the ffmpeg program is not on PATH")
 
     def run(*arguments: str | Path) -> None:
-        subprocess.run([program, "-v", "error", "-y", *map(str, arguments)], check=True, capture_output=True)
+        subprocess.run(
+            [program, "-v", "error", "-y", *map(str, arguments)], check=True, capture_output=True
+        )
 
     return run

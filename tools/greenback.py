@@ -1,4 +1,6 @@
-"""The old `tools/greenback.py` still works from a checkout: renders the clip that config.ini names over green."""
+"""The old `tools/greenback.py` still works from a checkout: renders the clip that config.ini names
+over green.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The old `tools/pngcolor.py` still works from a checkout: renders the masks of the clip that config.ini names in colours.
+"""The old `tools/pngcolor.py` still works from a checkout: renders the masks of the clip that
+config.ini names in colours.
 
 The video is workspace/NAME/maskvideo.mkv; -o names another place.
 """

@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from vfx_matte.api import mask as mask
     from vfx_matte.api import segment as segment
 
-__all__ = ["__version__", "FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
+__all__ = [
+    "__version__",
+    "FirstMaskResult",
+    "MaskedObject",
+    "SegmentResult",
+    "VfxMatteError",
+    "mask",
+    "segment",
+]
 
 
 def __getattr__(name: str) -> object:
-    """Load the interface when it is first used: `import vfx_matte` and `vfx-matte --help` stay instant."""
+    """Load the interface when it is first used: `import vfx_matte` and `vfx-matte --help` stay
+    instant.
+    """
     if name not in __all__:
         raise AttributeError(f"module 'vfx_matte' has no attribute {name!r}")
     from vfx_matte import api

@@ -1,4 +1,7 @@
-"""The program for Python programs: a door. Takes paths, numbers and arrays, calls the pipeline; reads no config.ini."""
+"""The program for Python programs: a door.
+
+Takes paths, numbers and arrays, calls the pipeline; reads no config.ini.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,16 @@ import numpy.typing as npt
 
 from vfx_matte.errors import MaskError, UsageError, VfxMatteError
 from vfx_matte.pipeline.clip import open_source
-from vfx_matte.pipeline.first_mask import Box, Click, FirstMaskResult, Marks, MaskedObject, MaskRequest, Stroke, first_mask
+from vfx_matte.pipeline.first_mask import (
+    Box,
+    Click,
+    FirstMaskResult,
+    Marks,
+    MaskedObject,
+    MaskRequest,
+    Stroke,
+    first_mask,
+)
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
@@ -24,7 +36,9 @@ from vfx_matte.timeline import parse_position
 __all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
 
 Painted = str | Path | npt.NDArray[Any]
-"""A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the meaning of such a picture."""
+"""A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the
+meaning of such a picture.
+"""
 
 Point = tuple[int, int]
 """(x, y) in whole pixels from the upper left corner of the picture as displayed."""
@@ -48,37 +62,55 @@ def mask(
     network: str | Path | None = "model/u2netp.onnx",
     reporter: Reporter | None = None,
 ) -> FirstMaskResult:
-    """Make the mask of one frame from what is marked in it, or correct one: what `segment` takes as a reference.
+    """Make the mask of one frame from what is marked in it, or correct one: what `segment` takes as
+    a reference.
 
-    clip: as for `segment`, and so are fps, gaps and ignore_alpha. at: frame number or time; None is the first frame. box: (x,
-    y, width, height) round the object, all outside is background. fg, bg: clicks (x, y) on the object and on background.
-    fg_strokes, bg_strokes: lines drawn over them, each at least one point. auto: begin with what stands out, as objects 1, 2 …,
-    largest first. object_id: the object that is marked, 1 to 255; None is the only one there is, or 1. start: a mask to begin
-    with, which marks correct where they are; other objects stay as they are. network: U²-Netp, used where the file is there
-    (masks are much better); None does without. reporter: receives notices; None keeps silent.
+    clip: as for `segment`, and so are fps, gaps and ignore_alpha. at: frame number or time; None is
+    the first frame. box: (x, y, width, height) round the object, all outside is background. fg, bg:
+    clicks (x, y) on the object and on background.
+    fg_strokes, bg_strokes: lines drawn over them, each at least one point. auto: begin with what
+    stands out, as objects 1, 2 …, largest first. object_id: the object that is marked, 1 to 255;
+    None is the only one there is, or 1. start: a mask to begin with, which marks correct where they
+    are; other objects stay as they are. network: U²-Netp, used where the file is there (masks are
+    much better); None does without. reporter: receives notices; None keeps silent.
 
-    Returns the mask, uint8 (H, W) of object ids, with area and confidence of what was found. The same marks give the same
-    mask. Raises VfxMatteError: UsageError for marks outside the picture or none at all, MaskError when nothing is found.
+    Returns the mask, uint8 (H, W) of object ids, with area and confidence of what was found. The
+    same marks give the same mask. Raises VfxMatteError: UsageError for marks outside the picture or
+    none at all, MaskError when nothing is found.
     """
     told = SilentReporter() if reporter is None else reporter
     request = MaskRequest(
         at=None if at is None else _position(at),
         marks=Marks(
-            box=None if box is None else cast(Box, _whole_numbers("box", box, "(x, y, width, height)", 4)),
+            box=None
+            if box is None
+            else cast(Box, _whole_numbers("box", box, "(x, y, width, height)", 4)),
             clicks=(
                 *(Click(x, y) for x, y in _points("fg", fg)),
                 *(Click(x, y, is_object=False) for x, y in _points("bg", bg)),
             ),
             strokes=(
-                *(Stroke(_points("fg_strokes", points)) for points in _listed("fg_strokes", fg_strokes)),
-                *(Stroke(_points("bg_strokes", points), is_object=False) for points in _listed("bg_strokes", bg_strokes)),
+                *(
+                    Stroke(_points("fg_strokes", points))
+                    for points in _listed("fg_strokes", fg_strokes)
+                ),
+                *(
+                    Stroke(_points("bg_strokes", points), is_object=False)
+                    for points in _listed("bg_strokes", bg_strokes)
+                ),
             ),
         ),
         auto=auto,
-        object_id=None if object_id is None else _whole_numbers("object_id", [object_id], "a number from 1 to 255", 1)[0],
+        object_id=None
+        if object_id is None
+        else _whole_numbers("object_id", [object_id], "a number from 1 to 255", 1)[0],
         start=Path(start) if isinstance(start, str | Path) else None,
     )
-    begun = None if start is None or isinstance(start, str | Path) else _picture(start, "the mask to start from")
+    begun = (
+        None
+        if start is None or isinstance(start, str | Path)
+        else _picture(start, "the mask to start from")
+    )
     found = first_mask(
         open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
         request,
@@ -106,9 +138,16 @@ def _points(name: str, given: object) -> tuple[Point, ...]:
 
 def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[int, ...]:
     """So many whole numbers, NumPy's among them."""
-    numbers = given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else ()
-    if len(numbers) != count or not all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in numbers):
-        raise UsageError(f"{name} holds {given!r}, expected {meant} in whole numbers", hint="pixels count from the upper left")
+    numbers = (
+        given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else ()
+    )
+    if len(numbers) != count or not all(
+        isinstance(one, int | np.integer) and not isinstance(one, bool) for one in numbers
+    ):
+        raise UsageError(
+            f"{name} holds {given!r}, expected {meant} in whole numbers",
+            hint="pixels count from the upper left",
+        )
     return tuple(int(one) for one in numbers)
 
 
@@ -136,21 +175,25 @@ def segment(
 ) -> SegmentResult:
     """Carry masks through a clip: a few painted masks in, a mask for every frame out, on disk.
 
-    clip: a video, a folder of pictures or a numbered pattern. references: painted masks by frame number (from 0; of a
-    sequence the pictures' own), or a folder whose file names end in it. A label array of object ids, a black and white
-    picture and a coloured one are all understood. workspace: folder of results. start, stop: half-open range as frame
-    numbers or times ("4.5s", "1:02.5"). fps: rate of an image sequence; gaps: what stands for its missing numbers,
-    "hold", "black" or "error". ignore_alpha: read it as
+    clip: a video, a folder of pictures or a numbered pattern. references: painted masks by frame
+    number (from 0; of a sequence the pictures' own), or a folder whose file names end in it. A
+    label array of object ids, a black and white picture and a coloured one are all understood.
+    workspace: folder of results. start, stop: half-open range as frame numbers or times ("4.5s",
+    "1:02.5"). fps: rate of an image sequence; gaps: what stands for its missing numbers, "hold",
+    "black" or "error". ignore_alpha: read it as
     opaque. resume, fresh: go on with, or replace, earlier work on this clip; update: other
-    references, make only the frames again that they change. soft: keep probabilities too, for soft edges. cuts: where
-    the shot changes masks "stop", or "ignore" it; or the cuts themselves, as frames or times: "120,4.5s".
+    references, make only the frames again that they change. soft: keep probabilities too, for soft
+    edges. cuts: where the shot changes masks "stop", or "ignore" it; or the cuts themselves, as
+    frames or times: "120,4.5s".
     map_color: which object a painted colour is, 0 = background: {"#ffffff": 1}. reporter:
-    receives notices and progress; None keeps silent. network: U²-Netp, which helps the built-in propagator where the file
-    is there; None does without. propagator, weights and options (size, device, memory, mem_every,
-    long_term, flip): see `vfx_matte.pipeline.propagator.PropagatorOptions`.
+    receives notices and progress; None keeps silent. network: U²-Netp, which helps the built-in
+    propagator where the file is there; None does without. propagator, weights and options (size,
+    device, memory, mem_every, long_term, flip): see
+    `vfx_matte.pipeline.propagator.PropagatorOptions`.
 
-    Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says what is wrong, its `hint` what
-    to do) and TypeError for an unknown option; finished frames stay on disk.
+    Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says
+    what is wrong, its `hint` what to do) and TypeError for an unknown option; finished frames stay
+    on disk.
     """
     told = SilentReporter() if reporter is None else reporter
     return segment_clip(
@@ -158,7 +201,10 @@ def segment(
         replace(_reference_files(references), colors=_colors(map_color or {})),
         workspace=Path(workspace),
         propagator=PropagatorOptions(
-            name=propagator, weights=Path(weights), network=None if network is None else Path(network), **options
+            name=propagator,
+            weights=Path(weights),
+            network=None if network is None else Path(network),
+            **options,
         ),
         start=None if start is None else _position(start),
         stop=None if stop is None else _position(stop),
@@ -189,7 +235,9 @@ def _picture(painted: npt.NDArray[Any], what: str) -> MaskPicture:
     try:
         return MaskPicture(painted)
     except (ValueError, AttributeError) as error:
-        raise MaskError(f"{what} is no mask: {error}", hint="give a path, or an array (H, W) of object ids") from error
+        raise MaskError(
+            f"{what} is no mask: {error}", hint="give a path, or an array (H, W) of object ids"
+        ) from error
 
 
 def _colors(map_color: Mapping[str, int]) -> tuple[str, ...]:
@@ -203,5 +251,8 @@ def _position(position: object) -> int | Fraction:
     if isinstance(position, Fraction):
         return position
     if isinstance(position, bool) or not isinstance(position, int | np.integer):
-        raise UsageError(f"frame {position!r} is no frame number", hint='give a whole number, or a time: "4.5s", "1:02.5"')
+        raise UsageError(
+            f"frame {position!r} is no frame number",
+            hint='give a whole number, or a time: "4.5s", "1:02.5"',
+        )
     return int(position)

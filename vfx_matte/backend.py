@@ -1,7 +1,10 @@
-"""Where arrays live. Takes NumPy or CuPy arrays, gives the module or the copy that fits; never imports CuPy unless asked.
+"""Where arrays live.
 
-An algorithm is written once: it calls `xp(array)` for the array module and works on whichever device the array is on.
-The few primitives that both devices have under different names (box sums, blurs, labels) are here, beside the choice.
+Takes NumPy or CuPy arrays, gives the module or the copy that fits; never imports CuPy unless asked.
+
+An algorithm is written once: it calls `xp(array)` for the array module and works on whichever
+device the array is on. The few primitives that both devices have under different names (box sums,
+blurs, labels) are here, beside the choice.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ Notify = Callable[[str], None]
 """Receives one line for people; the door decides where it goes."""
 
 MOST_THREADS = 4
-"""As many threads at most share one frame's work; more wait for the interpreter more than they compute."""
+"""As many threads at most share one frame's work; more wait for the interpreter more than they
+compute.
+"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,18 +51,23 @@ class Device(Enum):
 def choose_device(name: str = "auto", *, notify: Notify) -> Device:
     """Decide the device for composite and refine arrays.
 
-    name: "auto" takes CUDA when a driver, a GPU and CuPy are all there, else the CPU; "cpu" and "cuda" insist.
-    notify: receives one line when CuPy is installed but cannot be used, so that the fall-back is not silent.
-    Raises UsageError for another name and DeviceError when "cuda" was asked for and is not usable.
+    name: "auto" takes CUDA when a driver, a GPU and CuPy are all there, else the CPU; "cpu" and
+    "cuda" insist.
+    notify: receives one line when CuPy is installed but cannot be used, so that the fall-back is
+    not silent. Raises UsageError for another name and DeviceError when "cuda" was asked for and is
+    not usable.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise unknown_choice("device", name, ("auto", "cpu", "cuda"), hint="use --device auto, cpu or cuda")
+        raise unknown_choice(
+            "device", name, ("auto", "cpu", "cuda"), hint="use --device auto, cpu or cuda"
+        )
     if name == "cpu":
         return Device.CPU
     if importlib.util.find_spec("cupy") is None:
         if name == "cuda":
             raise DeviceError(
-                "device 'cuda' needs CuPy, which is not installed", hint="in the vfx-matte folder: pip install -e '.[cuda12]'"
+                "device 'cuda' needs CuPy, which is not installed",
+                hint="in the vfx-matte folder: pip install -e '.[cuda12]'",
             )
         return Device.CPU
     problem = _cuda_problem()
@@ -70,7 +80,10 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
 
 
 def _cuda_problem() -> str | None:
-    """Say why CUDA cannot be used, or None. Asks the driver library first: importing CuPy without one can hang."""
+    """Say why CUDA cannot be used, or None.
+
+    Asks the driver library first: importing CuPy without one can hang.
+    """
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(library)
@@ -86,7 +99,9 @@ def _cuda_problem() -> str | None:
         import cupy
 
         cupy.zeros(1)
-    except Exception as error:  # CuPy raises many unrelated types when its CUDA libraries do not fit
+    except (
+        Exception
+    ) as error:  # CuPy raises many unrelated types when its CUDA libraries do not fit
         return f"CuPy fails: {error}"
     return None
 
@@ -125,14 +140,18 @@ def to_numpy(array: Array) -> Array:
     return host
 
 
-def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], *, on: Array) -> list[Result]:
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], *, on: Array
+) -> list[Result]:
     """What `work` gives for every item, in the order of the items.
 
-    on: an array of the kind that is computed with. For NumPy arrays a few threads share the items, as many as OpenCV is
-    allowed (`cv2.setNumThreads`) but at most MOST_THREADS; both release the interpreter while they compute. They live as
-    long as this call. For CuPy arrays it is a loop, as the device is parallel in itself. `work` writes nothing that it reads
-    for another item, so the result is that of the loop, bit for bit.
-    Raises what `work` raises for the first item that fails, after what has begun is over; the rest is not begun.
+    on: an array of the kind that is computed with. For NumPy arrays a few threads share the items,
+    as many as OpenCV is allowed (`cv2.setNumThreads`) but at most MOST_THREADS; both release the
+    interpreter while they compute. They live as long as this call. For CuPy arrays it is a loop, as
+    the device is parallel in itself. `work` writes nothing that it reads for another item, so the
+    result is that of the loop, bit for bit.
+    Raises what `work` raises for the first item that fails, after what has begun is over; the rest
+    is not begun.
     """
     threads = min(len(items), MOST_THREADS, cv2.getNumThreads()) if _on_host(on) else 1
     if threads <= 1:
@@ -144,8 +163,12 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], *, on: A
         pool.shutdown(cancel_futures=True)
 
 
-def both(one: Callable[[], Result], other: Callable[[], Other], *, on: Array) -> tuple[Result, Other]:
-    """What two functions give, computed beside each other as `side_by_side` says, in one thread more."""
+def both(
+    one: Callable[[], Result], other: Callable[[], Other], *, on: Array
+) -> tuple[Result, Other]:
+    """What two functions give, computed beside each other as `side_by_side` says, in one thread
+    more.
+    """
     if not _on_host(on) or cv2.getNumThreads() <= 1:
         return one(), other()
     with ThreadPoolExecutor(1, thread_name_prefix="vfx-matte side by side") as pool:
@@ -157,11 +180,15 @@ Region = tuple[slice, slice]
 """Rows and columns of a rectangle inside an (H, W) array, as an index."""
 
 
-def bounding_box(array: Array, *, margin_px: int = 0, step: tuple[int, int] = (1, 1)) -> Region | None:
-    """The smallest rectangle that holds every non-zero element of an unsigned (H, W) array; None when there is none.
+def bounding_box(
+    array: Array, *, margin_px: int = 0, step: tuple[int, int] = (1, 1)
+) -> Region | None:
+    """The smallest rectangle that holds every non-zero element of an unsigned (H, W) array; None
+    when there is none.
 
-    margin_px: widens it on each side; step: (rows, columns) to whose multiples it then grows outwards, as subsampled
-    planes need. It never leaves the array, so a side at the array's end may not be a multiple.
+    margin_px: widens it on each side; step: (rows, columns) to whose multiples it then grows
+    outwards, as subsampled planes need. It never leaves the array, so a side at the array's end may
+    not be a multiple.
     """
     module = xp(array)
     rows = to_numpy(module.flatnonzero(array.max(axis=1)))
@@ -178,13 +205,16 @@ def bounding_box(array: Array, *, margin_px: int = 0, step: tuple[int, int] = (1
 
 
 def box_sum(binary: Array, size_px: int) -> Array:
-    """Count the ones in the square window around every pixel; beyond the border the edge pixels repeat.
+    """Count the ones in the square window around every pixel; beyond the border the edge pixels
+    repeat.
 
     binary: uint8 (H, W) of 0 and 1; size_px: odd side of the window. Returns int32 (H, W).
     """
     if _on_host(binary):
         window = (size_px, size_px)
-        return cv2.boxFilter(binary, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REPLICATE)
+        return cv2.boxFilter(
+            binary, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REPLICATE
+        )
     module = xp(binary)
     sums = module.pad(binary.astype(np.int32), size_px // 2, mode="edge")
     for axis in (0, 1):
@@ -192,7 +222,9 @@ def box_sum(binary: Array, size_px: int) -> Array:
         before[axis] = (1, 0)
         running = module.pad(module.cumsum(sums, axis=axis, dtype=np.int32), before)
         ends, starts = (slice(size_px, None), slice(None, -size_px))
-        sums = running[ends] - running[starts] if axis == 0 else running[:, ends] - running[:, starts]
+        sums = (
+            running[ends] - running[starts] if axis == 0 else running[:, ends] - running[:, starts]
+        )
     counted: Array = sums
     return counted
 
@@ -200,10 +232,13 @@ def box_sum(binary: Array, size_px: int) -> Array:
 def box_mean(values: Array, size_px: int) -> Array:
     """The mean of the square window around every pixel; beyond the border the edge pixels repeat.
 
-    values: float32 (H, W) or (H, W, C); size_px: odd side of the window. Returns the same shape and dtype.
+    values: float32 (H, W) or (H, W, C); size_px: odd side of the window. Returns the same shape and
+    dtype.
     """
     if _on_host(values):
-        return cv2.boxFilter(values, -1, (size_px, size_px), borderType=cv2.BORDER_REPLICATE).reshape(values.shape)
+        return cv2.boxFilter(
+            values, -1, (size_px, size_px), borderType=cv2.BORDER_REPLICATE
+        ).reshape(values.shape)
     from cupyx.scipy.ndimage import uniform_filter
 
     mean: Array = uniform_filter(values, size=(size_px, size_px, 1)[: values.ndim], mode="nearest")
@@ -211,10 +246,11 @@ def box_mean(values: Array, size_px: int) -> Array:
 
 
 def shrunk(values: Array, factor: int) -> Array:
-    """Means of blocks of `factor` × `factor` pixels; incomplete blocks at the end repeat the edge pixels.
+    """Means of blocks of `factor` × `factor` pixels; incomplete blocks at the end repeat the edge
+    pixels.
 
-    values: float32 or uint8, (H, W) or (H, W, C). Returns (⌈H / factor⌉, ⌈W / factor⌉) or the same with C, of the same dtype;
-    uint8 is rounded.
+    values: float32 or uint8, (H, W) or (H, W, C). Returns (⌈H / factor⌉, ⌈W / factor⌉) or the same
+    with C, of the same dtype; uint8 is rounded.
     """
     if factor == 1:
         return values
@@ -224,13 +260,19 @@ def shrunk(values: Array, factor: int) -> Array:
         values = xp(values).pad(values, sides, mode="edge")
     height, width = values.shape[0] // factor, values.shape[1] // factor
     if _on_host(values):
-        return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, *values.shape[2:])
-    means: Array = values.reshape(height, factor, width, factor, *values.shape[2:]).mean(axis=(1, 3), dtype=np.float32)
+        return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA).reshape(
+            height, width, *values.shape[2:]
+        )
+    means: Array = values.reshape(height, factor, width, factor, *values.shape[2:]).mean(
+        axis=(1, 3), dtype=np.float32
+    )
     return xp(values).rint(means).astype(np.uint8) if values.dtype == np.uint8 else means
 
 
 def enlarged(values: Array, factor: int, shape: tuple[int, int]) -> Array:
-    """What `shrunk` undone looks like, bilinear between the blocks' centres: (h, w) or (h, w, C) to `shape` (H, W)."""
+    """What `shrunk` undone looks like, bilinear between the blocks' centres: (h, w) or (h, w, C) to
+    `shape` (H, W).
+    """
     height, width = shape
     if factor == 1:
         return values[:height, :width]
@@ -241,22 +283,31 @@ def enlarged(values: Array, factor: int, shape: tuple[int, int]) -> Array:
     from cupyx.scipy.ndimage import map_coordinates
 
     module = xp(values)
-    rows, columns = ((module.arange(length, dtype=np.float32) + 0.5) / factor - 0.5 for length in shape)
+    rows, columns = (
+        (module.arange(length, dtype=np.float32) + 0.5) / factor - 0.5 for length in shape
+    )
     at = module.stack(module.meshgrid(rows, columns, indexing="ij"))
     channels = values.reshape(*values.shape[:2], -1)
-    planes = [map_coordinates(channels[..., index], at, order=1, mode="nearest") for index in range(channels.shape[2])]
+    planes = [
+        map_coordinates(channels[..., index], at, order=1, mode="nearest")
+        for index in range(channels.shape[2])
+    ]
     result: Array = module.stack(planes, axis=-1).reshape(height, width, *values.shape[2:])
     return result
 
 
 def distance_to_zero(binary: Array) -> Array:
-    """Euclidean distance from every pixel to the nearest zero pixel, in px; 0 on the zeros themselves.
+    """Euclidean distance from every pixel to the nearest zero pixel, in px; 0 on the zeros
+    themselves.
 
     binary: uint8 (H, W). Returns float32 (H, W), all √(2³¹ − 1) when there is no zero.
-    Algorithm on the CPU: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012), 415-428; on the GPU: PBA+.
+    Algorithm on the CPU: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012), 415-428; on
+    the GPU: PBA+.
     """
     if bool(binary.all()):
-        unreachable: Array = xp(binary).full(binary.shape, np.sqrt(np.iinfo(np.int32).max), np.float32)
+        unreachable: Array = xp(binary).full(
+            binary.shape, np.sqrt(np.iinfo(np.int32).max), np.float32
+        )
         return unreachable
     if _on_host(binary):
         return cv2.distanceTransform(binary, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -269,8 +320,8 @@ def distance_to_zero(binary: Array) -> Array:
 def squared_distance(binary: Array) -> Array:
     """The square of `distance_to_zero`, in px².
 
-    binary: uint8 (H, W). Returns int32 (H, W), exact up to distances of 500 px and rounded in float32 beyond; all
-    2³¹ − 1 when there is no zero.
+    binary: uint8 (H, W). Returns int32 (H, W), exact up to distances of 500 px and rounded in
+    float32 beyond; all 2³¹ − 1 when there is no zero.
     """
     module = xp(binary)
     if bool(binary.all()):
@@ -286,14 +337,19 @@ def components(binary: Array, *, diagonal: bool) -> tuple[Array, int]:
     """Number the connected components of the ones in uint8 (H, W).
 
     diagonal: whether pixels that share only a corner are connected (8- against 4-connectivity).
-    Returns int32 (H, W) labels, 0 where binary is 0, and the number of components; their order is the device's own.
+    Returns int32 (H, W) labels, 0 where binary is 0, and the number of components; their order is
+    the device's own.
     """
     if _on_host(binary):
-        count, labels = cv2.connectedComponents(binary, connectivity=8 if diagonal else 4, ltype=cv2.CV_32S)
+        count, labels = cv2.connectedComponents(
+            binary, connectivity=8 if diagonal else 4, ltype=cv2.CV_32S
+        )
         return labels, count - 1
     from cupyx.scipy.ndimage import label
 
     module = xp(binary)
-    cross = module.asarray([[diagonal, True, diagonal], [True, True, True], [diagonal, True, diagonal]])
+    cross = module.asarray(
+        [[diagonal, True, diagonal], [True, True, True], [diagonal, True, diagonal]]
+    )
     labels, count = label(binary, structure=cross)
     return labels.astype(np.int32), int(count)

@@ -1,7 +1,9 @@
-"""Keeps NumPy's matrix products to one thread, so that their last bits are the same on one core and on many.
+"""Keeps NumPy's matrix products to one thread, so that their last bits are the same on one core and
+on many.
 
-The products here are small: shared out over cores they take twice the time, too. The command line asks OpenBLAS for one thread
-before it is loaded (`cli.main`); a Python program that uses this package has loaded it already.
+The products here are small: shared out over cores they take twice the time, too. The command line
+asks OpenBLAS for one thread before it is loaded (`cli.main`); a Python program that uses this
+package has loaded it already.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ _NAMES = (
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """While the block runs, NumPy's own OpenBLAS uses one thread, in the whole process; then as many as before.
+    """While the block runs, NumPy's own OpenBLAS uses one thread, in the whole process; then as
+    many as before.
 
-    Without the OpenBLAS that comes with NumPy's packages (a system's own, or Accelerate) nothing changes.
+    Without the OpenBLAS that comes with NumPy's packages (a system's own, or Accelerate) nothing
+    changes.
     """
     library = _openblas()
     before = 0 if library is None else library[0]()
@@ -42,10 +46,14 @@ def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | N
     """How to get and set the number of threads of the library that NumPy has loaded."""
     package = Path(np.__file__).parent
     folders = (package.parent / "numpy.libs", package / ".dylibs")
-    for path in (path for folder in folders if folder.is_dir() for path in folder.glob("*openblas*")):
+    for path in (
+        path for folder in folders if folder.is_dir() for path in folder.glob("*openblas*")
+    ):
         with contextlib.suppress(OSError):
             library = ctypes.CDLL(str(path))
             for name in _NAMES:
                 if hasattr(library, name.format("set")):
-                    return getattr(library, name.format("get")), getattr(library, name.format("set"))
+                    return getattr(library, name.format("get")), getattr(
+                        library, name.format("set")
+                    )
     return None

@@ -1,4 +1,6 @@
-"""Closed choices: the error for a word that is none of them, with the one that was probably meant."""
+"""Closed choices: the error for a word that is none of them, with the one that was probably
+meant.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,15 @@ from vfx_matte.errors import UsageError
 
 
 def unknown_choice(what: str, given: str, choices: Iterable[str], *, hint: str = "") -> UsageError:
-    """The error for `given`. what: e.g. "program". hint: how to say it right; "" lists the choices."""
+    """The error for `given`.
+
+    what: e.g. "program". hint: how to say it right; "" lists the choices.
+    """
     known = list(choices)
-    return UsageError(f"{what} {given!r} is unknown", hint=meant(given, known) + (hint or f"choose one of {', '.join(known)}"))
+    return UsageError(
+        f"{what} {given!r} is unknown",
+        hint=meant(given, known) + (hint or f"choose one of {', '.join(known)}"),
+    )
 
 
 def meant(given: str, choices: Iterable[str]) -> str:
@@ -19,7 +27,9 @@ def meant(given: str, choices: Iterable[str]) -> str:
     typed = given.strip().lower()
     nearest = difflib.get_close_matches(typed, list(choices))
     # of equally near ones the one with the same letters: libx246 is libx264 rather than libx265
-    best = max(nearest, key=lambda one: (_likeness(typed, one), sorted(typed) == sorted(one)), default="")
+    best = max(
+        nearest, key=lambda one: (_likeness(typed, one), sorted(typed) == sorted(one)), default=""
+    )
     return f"did you mean {best}? " if best else ""
 
 

@@ -1,4 +1,6 @@
-"""Every error a door has to handle, in one tree. Takes a message and an optional hint; never prints, never exits.
+"""Every error a door has to handle, in one tree.
+
+Takes a message and an optional hint; never prints, never exits.
 
 VfxMatteError            exit 1: the work could not be done
 ├── UsageError           exit 2: the request itself is wrong (option, mask, frame number)
@@ -6,8 +8,8 @@ VfxMatteError            exit 1: the work could not be done
 │   ├── ConfigError      config.ini says something this program cannot follow
 │   └── WorkspaceError   a workspace that holds other work, or none
 ├── MediaError           a clip that cannot be read or written
-│   ├── InputError       exit 2: what was given as a clip is none (not there, a folder, a pipe, a playlist)
-│   └── OutputError      an output that cannot be written (folder, disk, encoder)
+│   ├── InputError       exit 2: what was given as a clip is none (not there, a folder, a pipe, a
+playlist) │   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
 ├── QualityError         masks of which more frames stand out than was allowed
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
@@ -40,7 +42,9 @@ class UsageError(VfxMatteError):
 
 
 class MaskError(UsageError):
-    """A mask picture that cannot be used: unreadable, empty, of another shape, or for a frame that is not there."""
+    """A mask picture that cannot be used: unreadable, empty, of another shape, or for a frame that
+    is not there.
+    """
 
 
 class ConfigError(UsageError):
@@ -56,7 +60,9 @@ class MediaError(VfxMatteError):
 
 
 class InputError(MediaError, UsageError):
-    """What was given as a clip is none: not there, a folder, a pipe, a list of other files (exit code 2)."""
+    """What was given as a clip is none: not there, a folder, a pipe, a list of other files (exit
+    code 2).
+    """
 
 
 class OutputError(MediaError):

@@ -1,7 +1,8 @@
 """Frame numbers in file names: reads them, and the patterns that stand for many names.
 
-One rule for everything: the last number before the suffix counts. A minus sign belongs to it at the start of a name and after
-a "." or "_" (plate.-0005.png is −5); elsewhere it parts words (take-0005.png is 5).
+One rule for everything: the last number before the suffix counts. A minus sign belongs to it at the
+start of a name and after a "." or "_" (plate.-0005.png is −5); elsewhere it parts words
+(take-0005.png is 5).
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ _TRAILING_RANGE = re.compile(r"(?P<name>.*\S)\s+(?P<first>-?[0-9]+)-(?P<last>-?[
 
 @dataclass(frozen=True, slots=True)
 class NumberedName:
-    """A file name cut at its number. digits: as written, sign included; several: whether it holds other numbers before it."""
+    """A file name cut at its number.
+
+    digits: as written, sign included; several: whether it holds other numbers before it.
+    """
 
     head: str
     digits: str
@@ -66,7 +70,9 @@ def written(number: int, digits: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A name with a place for a number. digits: with how many it is written at least, 0 = however it is written.
+    """A name with a place for a number.
+
+    digits: with how many it is written at least, 0 = however it is written.
 
     span: the numbers that are meant, None = all that are there.
     """
@@ -79,13 +85,21 @@ class Pattern:
     def number_of(self, name: str) -> int | None:
         """The number of a name that fits; None when it does not fit."""
         digits = name[len(self.head) : len(name) - len(self.tail)]
-        fits = len(name) > len(self.head) + len(self.tail) and name.startswith(self.head) and name.endswith(self.tail)
+        fits = (
+            len(name) > len(self.head) + len(self.tail)
+            and name.startswith(self.head)
+            and name.endswith(self.tail)
+        )
         if not fits or len(digits) > MOST_DIGITS or not re.fullmatch(r"-?[0-9]+", digits):
             return None
         if digits.startswith("-") and self.head and self.head[-1] not in "._":
             return None
         bare = digits.removeprefix("-")
-        if self.digits and self.digits not in (len(bare), len(digits)) and (len(bare) < self.digits or bare[0] == "0"):
+        if (
+            self.digits
+            and self.digits not in (len(bare), len(digits))
+            and (len(bare) < self.digits or bare[0] == "0")
+        ):
             return None
         number = int(digits)
         return number if self.span is None or number in self.span else None
@@ -98,9 +112,10 @@ class Pattern:
 def parse_pattern(name: str) -> Pattern | None:
     """Read a file name with a place for a number; None when it has none.
 
-    %04d as printf writes it, #### and @@@@ (one digit each; one alone = any), [1001-1024], 1001-1024# and 1001-1024@@@@ as RV
-    and Resolve show ranges, "plate.####.exr 1001-1024" as Nuke does, [####] of After Effects, $F4 of Houdini.
-    Raises UsageError for two places, for more digits than a number can have, and for a range that is none.
+    %04d as printf writes it, #### and @@@@ (one digit each; one alone = any), [1001-1024],
+    1001-1024# and 1001-1024@@@@ as RV and Resolve show ranges, "plate.####.exr 1001-1024" as Nuke
+    does, [####] of After Effects, $F4 of Houdini. Raises UsageError for two places, for more digits
+    than a number can have, and for a range that is none.
     """
     span = None
     if (ranged := _TRAILING_RANGE.fullmatch(name)) and _PLACE.search(ranged["name"]):
@@ -109,7 +124,9 @@ def parse_pattern(name: str) -> Pattern | None:
     if not places:
         return None
     if len(places) > 1:
-        raise UsageError(f"{name!r} has two places for a number", hint="write one, for example plate.%04d.png")
+        raise UsageError(
+            f"{name!r} has two places for a number", hint="write one, for example plate.%04d.png"
+        )
     (place,) = places
     first, last = place["first"] or place["from"], place["last"] or place["to"]
     digits = _digits(name, place["boxed"] or place["ranged"] or place["plain"] or "")
@@ -142,16 +159,22 @@ def _digits(name: str, place: str) -> int:
 def _span(name: str, first: str, last: str) -> range:
     if max(len(first), len(last)) > MOST_DIGITS or not int(first) <= int(last):
         raise UsageError(
-            f"{name!r}: {first} to {last} is not a range of numbers", hint="write the lower one first: [1001-1024]"
+            f"{name!r}: {first} to {last} is not a range of numbers",
+            hint="write the lower one first: [1001-1024]",
         )
     span = range(int(first), int(last) + 1)
     if len(span) > MOST_NUMBERS:
-        raise UsageError(f"{name!r} names {len(span)} pictures", hint=f"a sequence has at most {MOST_NUMBERS}")
+        raise UsageError(
+            f"{name!r} names {len(span)} pictures", hint=f"a sequence has at most {MOST_NUMBERS}"
+        )
     return span
 
 
 def ranges_text(ranges: tuple[tuple[int, int], ...], *, most: int = 6) -> str:
     """Half-open ranges of numbers for people: "4 to 6, 9"; more than `most` of them are counted."""
-    shown = [f"{start}" if stop == start + 1 else f"{start} to {stop - 1}" for start, stop in ranges[:most]]
+    shown = [
+        f"{start}" if stop == start + 1 else f"{start} to {stop - 1}"
+        for start, stop in ranges[:most]
+    ]
     more = f" and {len(ranges) - most} more ranges" if len(ranges) > most else ""
     return f"{', '.join(shown)}{more}"

@@ -1,7 +1,10 @@
-"""A picture in its own planes. Takes and gives planes as they were decoded; never converts what it need not.
+"""A picture in its own planes.
 
-The subject's pixels stay bit-identical because compositing happens here, in the source's planes and bit depth,
-and only the *key colour* is converted (RGB → code values), with the matrix and range the clip is tagged with.
+Takes and gives planes as they were decoded; never converts what it need not.
+
+The subject's pixels stay bit-identical because compositing happens here, in the source's planes and
+bit depth, and only the *key colour* is converted (RGB → code values), with the matrix and range the
+clip is tagged with.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ class ColorTags:
     """How code values are to be understood, in the names of ITU-T H.273 as ffprobe prints them.
 
     matrix: e.g. "bt709", "smpte170m", "bt2020nc", "gbr"; range: "tv" (limited) or "pc" (full);
-    primaries and transfer: e.g. "bt709", "arib-std-b67" (HLG), "smpte2084" (PQ). Unknown is "unspecified".
+    primaries and transfer: e.g. "bt709", "arib-std-b67" (HLG), "smpte2084" (PQ). Unknown is
+    "unspecified".
     """
 
     matrix: str = UNSPECIFIED
@@ -41,7 +45,9 @@ class ColorTags:
     transfer: str = UNSPECIFIED
 
     def assumed_matrix(self, height: int) -> str:
-        """The matrix to compute with: the tag, or by convention BT.709 from 720 lines up and BT.601 below."""
+        """The matrix to compute with: the tag, or by convention BT.709 from 720 lines up and BT.601
+        below.
+        """
         if self.matrix in LUMA_WEIGHTS or self.matrix == "gbr":
             return self.matrix
         return "bt709" if height >= 720 else "smpte170m"
@@ -52,9 +58,12 @@ class PixelLayout:
     """Which planes a picture has.
 
     model: "yuv" (planes Y, U, V), "rgb" (planes R, G, B) or "gray" (plane Y).
-    bit_depth: significant bits of a sample, 8 to 16; samples are uint8 for 8, else uint16 in the low bits.
-    chroma_shift: (x, y) as powers of two by which planes U and V are smaller: 4:2:0 = (1, 1), 4:2:2 = (1, 0).
-    has_alpha: one more plane, the last: alpha at full resolution and the same bit depth, always full range (0 to `full`).
+    bit_depth: significant bits of a sample, 8 to 16; samples are uint8 for 8, else uint16 in the
+    low bits.
+    chroma_shift: (x, y) as powers of two by which planes U and V are smaller: 4:2:0 = (1, 1), 4:2:2
+    = (1, 0).
+    has_alpha: one more plane, the last: alpha at full resolution and the same bit depth, always
+    full range (0 to `full`).
     """
 
     model: Literal["yuv", "rgb", "gray"]
@@ -83,7 +92,9 @@ class PixelLayout:
         return self.chroma_shift if self.model == "yuv" and plane in (1, 2) else (0, 0)
 
     def plane_shape(self, plane: int, height: int, width: int) -> tuple[int, int]:
-        """(H, W) of a plane of a picture of `height` × `width`; odd sizes round up, as FFmpeg does."""
+        """(H, W) of a plane of a picture of `height` × `width`; odd sizes round up, as
+        FFmpeg does.
+        """
         x, y = self.plane_shift(plane)
         return -(-height >> y), -(-width >> x)
 
@@ -92,7 +103,8 @@ class PixelLayout:
 class Picture:
     """Planes of one picture as displayed (rotation applied).
 
-    planes: arrays uint8 or uint16 (see PixelLayout), each (H, W) or the subsampled shape; NumPy or CuPy.
+    planes: arrays uint8 or uint16 (see PixelLayout), each (H, W) or the subsampled shape; NumPy or
+    CuPy.
     """
 
     planes: tuple[Array, ...]
@@ -101,12 +113,18 @@ class Picture:
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.layout.plane_count:
-            raise ValueError(f"picture has {len(self.planes)} planes, expected {self.layout.plane_count} for {self.layout}")
+            raise ValueError(
+                f"picture has {len(self.planes)} planes, expected {self.layout.plane_count} for"
+                f" {self.layout}"
+            )
         dtype = np.uint8 if self.layout.bit_depth == 8 else np.uint16
         for index, plane in enumerate(self.planes):
             expected = self.layout.plane_shape(index, *self.shape)
             if plane.dtype != dtype or plane.shape != expected:
-                raise ValueError(f"plane {index} is {plane.dtype} {plane.shape}, expected {np.dtype(dtype)} {expected}")
+                raise ValueError(
+                    f"plane {index} is {plane.dtype} {plane.shape}, expected {np.dtype(dtype)}"
+                    f" {expected}"
+                )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -125,11 +143,15 @@ class Picture:
         return replace(self, planes=self.planes[:-1], layout=replace(self.layout, has_alpha=False))
 
 
-def code_values(rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags, *, height: int) -> tuple[int, ...]:
-    """Convert one 8-bit R'G'B' colour to code values, one for each plane of `layout` (an alpha plane: opaque).
+def code_values(
+    rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags, *, height: int
+) -> tuple[int, ...]:
+    """Convert one 8-bit R'G'B' colour to code values, one for each plane of `layout` (an alpha
+    plane: opaque).
 
-    rgb: 0..255 each, non-linear (as an editor types a colour). height: lines of the picture, used for the matrix
-    when the clip has no tag. Equations: ITU-T H.273 (2021), 8.3 (E'Y, E'PB, E'PR and their quantisation).
+    rgb: 0..255 each, non-linear (as an editor types a colour). height: lines of the picture, used
+    for the matrix when the clip has no tag. Equations: ITU-T H.273 (2021), 8.3 (E'Y, E'PB, E'PR and
+    their quantisation).
     """
     red, green, blue = (value / 255 for value in rgb)
     full_range = color.range == "pc" or (layout.model == "rgb" and color.range != "tv")
@@ -140,7 +162,11 @@ def code_values(rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags
         return min(layout.full, max(0, int(code + 0.5)))
 
     def chroma_code(value: float) -> int:
-        code = value * layout.full + (1 << (layout.bit_depth - 1)) if full_range else (224 * value + 128) * scale
+        code = (
+            value * layout.full + (1 << (layout.bit_depth - 1))
+            if full_range
+            else (224 * value + 128) * scale
+        )
         return min(layout.full, max(0, int(code + 0.5)))
 
     alpha = (layout.full,) if layout.has_alpha else ()
@@ -150,4 +176,9 @@ def code_values(rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags
     luma = kr * red + (1 - kr - kb) * green + kb * blue
     if layout.model == "gray":
         return luma_code(luma), *alpha
-    return luma_code(luma), chroma_code((blue - luma) / (2 * (1 - kb))), chroma_code((red - luma) / (2 * (1 - kr))), *alpha
+    return (
+        luma_code(luma),
+        chroma_code((blue - luma) / (2 * (1 - kb))),
+        chroma_code((red - luma) / (2 * (1 - kr))),
+        *alpha,
+    )

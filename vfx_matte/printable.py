@@ -1,8 +1,9 @@
 """Foreign text as it may be shown, written and pasted: names and tags of files that anybody made.
 
-A terminal, a page or a log obeys some characters (escape sequences, line breaks, text that runs backwards). Here they become
-visible escapes; letters of every script, accents and emoji stay as they are. Every place where text leaves the program
-calls `printable`, `json_text` or `shell_command`.
+A terminal, a page or a log obeys some characters (escape sequences, line breaks, text that runs
+backwards). Here they become visible escapes; letters of every script, accents and emoji stay as
+they are. Every place where text leaves the program calls `printable`, `json_text` or
+`shell_command`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import PurePath
 
 _OBEYED = (
     "\\x00-\\x1f\\x7f-\\x9f"  # control characters, C0 and C1
-    "\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"  # direction, invisible, line breaks
+    # direction, invisible, line breaks
+    "\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff"  # lone surrogates: bytes of a name that are not UTF-8
     "\\ufffe\\uffff"
 )
@@ -26,7 +28,9 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def printable(text: object) -> str:
-    r"""Text on one line in which nothing is obeyed: "a\x1b[31m" shows its escape as \x1b, a byte that is no UTF-8 as \xe9."""
+    r"""Text on one line in which nothing is obeyed: "a\x1b[31m" shows its escape as \x1b, a byte
+    that is no UTF-8 as \xe9.
+    """
     return _UNPRINTABLE.sub(_escape, str(text))
 
 
@@ -49,15 +53,25 @@ def _escape(found: re.Match[str]) -> str:
     return _NAMED.get(character) or (f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")
 
 
-def json_text(facts: object, *, indent: int | None = None, default: Callable[[object], object] | None = None) -> str:
-    r"""JSON with every script readable, in which nothing is obeyed: such characters stand as \u001b, and read back the same."""
+def json_text(
+    facts: object, *, indent: int | None = None, default: Callable[[object], object] | None = None
+) -> str:
+    r"""JSON with every script readable, in which nothing is obeyed: such characters stand as
+    \u001b, and read back the same.
+    """
     separators = (",", ":") if indent is None else None
-    text = json.dumps(facts, ensure_ascii=False, indent=indent, default=default, separators=separators)
-    return "\n".join(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n"))
+    text = json.dumps(
+        facts, ensure_ascii=False, indent=indent, default=default, separators=separators
+    )
+    return "\n".join(
+        _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n")
+    )
 
 
 def spreadsheet_cell(text: object) -> str:
-    """A text for a CSV file that a spreadsheet shows and does not calculate: an apostrophe goes before = + - and @."""
+    """A text for a CSV file that a spreadsheet shows and does not calculate: an apostrophe goes
+    before = + - and @.
+    """
     shown = printable(text)
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
@@ -65,7 +79,8 @@ def spreadsheet_cell(text: object) -> str:
 def shell_command(words: Sequence[str | PurePath], *, windows: bool | None = None) -> str:
     """Words as a command to paste: for a POSIX shell (bash, zsh), on Windows for PowerShell.
 
-    A path that begins with "-" gets "./" before it, so that it is no option. windows: None = the system this runs on.
+    A path that begins with "-" gets "./" before it, so that it is no option. windows: None = the
+    system this runs on.
     """
     powershell = os.name == "nt" if windows is None else windows
     quote = _powershell_quoted if powershell else _posix_quoted

@@ -1,15 +1,19 @@
-"""Where one shot ends and the next begins. Takes pictures in order, gives cuts; never knows time, and holds a few small ones.
+"""Where one shot ends and the next begins.
 
-A *cut* is the number of the first frame of a shot; frame 0 begins a shot without being called a cut. Hard cuts only: a
-dissolve or a fade changes no more from frame to frame than a pan does.
+Takes pictures in order, gives cuts; never knows time, and holds a few small ones.
 
-PySceneDetect's AdaptiveDetector proposes: a frame that differs from the one before it half as much again as its neighbours
-do from theirs, which a fast pan does not. A proposal is then confirmed on tiny pictures of the frames around it:
+A *cut* is the number of the first frame of a shot; frame 0 begins a shot without being called a
+cut. Hard cuts only: a dissolve or a fade changes no more from frame to frame than a pan does.
+
+PySceneDetect's AdaptiveDetector proposes: a frame that differs from the one before it half as much
+again as its neighbours do from theirs, which a fast pan does not. A proposal is then confirmed on
+tiny pictures of the frames around it:
 
 - it is everywhere: most of the picture changes, not only a title or a sign that lights up;
 - it is no flash: no frame within `AROUND_FRAMES` before it looks like one within as many after it;
-- it stands out: the change is at least twice any other on one of its sides, and more than the usual one on both. Animation on
-  threes and screen recordings, which stand still and jump in turns, have no such side; a pan that sets in goes on as it began.
+- it stands out: the change is at least twice any other on one of its sides, and more than the usual
+  one on both. Animation on threes and screen recordings, which stand still and jump in turns, have
+  no such side; a pan that sets in goes on as it began.
 """
 
 from __future__ import annotations
@@ -26,43 +30,64 @@ import numpy.typing as npt
 from vfx_matte.masks import Image
 
 AROUND_FRAMES = 6
-"""How many frames on each side a proposed cut is confirmed with; what is shorter is a flash and no shot."""
+"""How many frames on each side a proposed cut is confirmed with; what is shorter is a flash and no
+shot.
+"""
 
 _PROPOSED_HEIGHT_PX, _TINY_SIZE_PX = 144, (32, 18)
 _LIKE_BEFORE, _STANDS_OUT, _MORE_THAN_USUAL = 0.5, 2.0, 1.5
-_CHANGED_BY, _LEAST_CHANGED = 8.0, 0.5  # levels of 255, and the part of the picture that changes by as much
+# levels of 255, and the part of the picture that changes by as much
+_CHANGED_BY, _LEAST_CHANGED = (
+    8.0,
+    0.5,
+)
 _WINDOW_FRAMES = 2  # of the detector, on each side
 _LEAST_CONTENT = 15.0  # PySceneDetect's usual least change of a cut, of 255
-_RATIO = 1.5  # its usual 3 misses cuts between shots that move much; what more it proposes is not confirmed
+# its usual 3 misses cuts between shots that move much; what more it proposes is not confirmed
+_RATIO = 1.5
 
 _Tiny = npt.NDArray[np.float32]
 
 
 class ShotDetector:
-    """Finds cuts while frames pass by. Holds 2 · AROUND_FRAMES + 1 pictures of 32 × 18 pixels, whatever the clip."""
+    """Finds cuts while frames pass by.
+
+    Holds 2 · AROUND_FRAMES + 1 pictures of 32 × 18 pixels, whatever the clip.
+    """
 
     def __init__(self) -> None:
         from scenedetect.common import FrameTimecode
         from scenedetect.detectors import AdaptiveDetector
 
         self._detector = AdaptiveDetector(
-            min_scene_len=1, window_width=_WINDOW_FRAMES, min_content_val=_LEAST_CONTENT, adaptive_threshold=_RATIO
+            min_scene_len=1,
+            window_width=_WINDOW_FRAMES,
+            min_content_val=_LEAST_CONTENT,
+            adaptive_threshold=_RATIO,
         )
         self._timecode = FrameTimecode
-        self._fed = 0  # pictures that the detector was given; its number of frame i is i + _WINDOW_FRAMES
+        self._fed = (
+            0  # pictures that the detector was given; its number of frame i is i + _WINDOW_FRAMES
+        )
         self._last: npt.NDArray[np.uint8] | None = None
         self._tiny: deque[_Tiny] = deque(maxlen=2 * AROUND_FRAMES + 1)
         self._seen = 0
         self._proposed: deque[int] = deque()
 
     def add(self, image: Image) -> list[int]:
-        """Take the next frame, uint8 (H, W, 3) R'G'B', always of one size. Returns the cuts confirmed now, ascending."""
+        """Take the next frame, uint8 (H, W, 3) R'G'B', always of one size.
+
+        Returns the cuts confirmed now, ascending.
+        """
         small = _small(image)
         for _ in range(_WINDOW_FRAMES if self._last is None else 0):
-            self._propose(small)  # the detector looks at frames only that have neighbours on both sides
+            # the detector looks at frames only that have neighbours on both sides
+            self._propose(small)
         self._propose(small)
         self._last = small
-        self._tiny.append(cv2.resize(small, _TINY_SIZE_PX, interpolation=cv2.INTER_AREA).astype(np.float32))
+        self._tiny.append(
+            cv2.resize(small, _TINY_SIZE_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
+        )
         self._seen += 1
         return list(self._confirmed(self._seen - AROUND_FRAMES))
 
@@ -76,7 +101,9 @@ class ShotDetector:
     def _propose(self, small: npt.NDArray[np.uint8]) -> None:
         # Only the number of a frame matters here; the rate is never used.
         at: Any = self._timecode(self._fed, fps=25.0)
-        self._proposed.extend(cut.frame_num - _WINDOW_FRAMES for cut in self._detector.process_frame(at, small))
+        self._proposed.extend(
+            cut.frame_num - _WINDOW_FRAMES for cut in self._detector.process_frame(at, small)
+        )
         self._fed += 1
 
     def _confirmed(self, until: int) -> Iterator[int]:
@@ -94,8 +121,13 @@ class ShotDetector:
             return False
         if any(_difference(one, two) < _LIKE_BEFORE * change for one in before for two in after):
             return False
-        longest = max(len(before), len(after))  # near the clip's ends a few frames that stand still prove nothing
-        steps = [[_difference(*pair) for pair in itertools.pairwise(side)] for side in (before, after) if len(side) == longest]
+        # near the clip's ends a few frames that stand still prove nothing
+        longest = max(len(before), len(after))
+        steps = [
+            [_difference(*pair) for pair in itertools.pairwise(side)]
+            for side in (before, after)
+            if len(side) == longest
+        ]
         if any(change < _MORE_THAN_USUAL * float(np.median(side)) for side in steps if side):
             return False
         return any(change >= _STANDS_OUT * max(side, default=0.0) for side in steps)
@@ -106,7 +138,9 @@ def _small(image: Image) -> npt.NDArray[np.uint8]:
     height, width = image.shape[:2]
     step = max(1, height // (2 * _PROPOSED_HEIGHT_PX))
     size = max(1, round(width * _PROPOSED_HEIGHT_PX / height)), _PROPOSED_HEIGHT_PX
-    small = cv2.resize(np.ascontiguousarray(image[::step, ::step]), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        np.ascontiguousarray(image[::step, ::step]), size, interpolation=cv2.INTER_AREA
+    )
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), np.uint8)
 
 

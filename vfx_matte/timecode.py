@@ -1,7 +1,10 @@
-"""SMPTE timecode: text of a frame's number, read and written at a rate. Takes text, gives a count of frames and back.
+"""SMPTE timecode: text of a frame's number, read and written at a rate.
 
-Drop frame is a way to number frames, not a rate: numbers are left out wherever 30, 60 or 120 frames are counted a second, and
-nowhere else. Final Cut Pro counts so too at a true 30 frames a second, where iPhones mark their timecode with ";".
+Takes text, gives a count of frames and back.
+
+Drop frame is a way to number frames, not a rate: numbers are left out wherever 30, 60 or 120 frames
+are counted a second, and nowhere else. Final Cut Pro counts so too at a true 30 frames a second,
+where iPhones mark their timecode with ";".
 Source: SMPTE ST 12-1:2014, 5.2.
 """
 
@@ -17,7 +20,9 @@ _MINUTES = _SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class FrameCode:
-    """A timecode as a frame count from 00:00:00:00. drop_frame: numbers were left out to follow the clock.
+    """A timecode as a frame count from 00:00:00:00.
+
+    drop_frame: numbers were left out to follow the clock.
 
     said: what was changed to make sense of its text, for people; "" for nothing.
     """
@@ -33,10 +38,13 @@ def has_drop_frame(timebase: int) -> bool:
 
 
 def read_timecode(text: str, timebase: int) -> FrameCode:
-    """Read "01:00:00:00", or "01:00:00;02" for drop frame. timebase: whole frames a second that are counted, 30 for 29.97.
+    """Read "01:00:00:00", or "01:00:00;02" for drop frame.
 
-    A ";" at a rate without drop frame counts as ":"; hours beyond a day count from midnight; a number that drop frame leaves
-    out is the next one. `said` tells of each. Raises ValueError for anything that is no timecode at this rate.
+    timebase: whole frames a second that are counted, 30 for 29.97.
+
+    A ";" at a rate without drop frame counts as ":"; hours beyond a day count from midnight; a
+    number that drop frame leaves out is the next one. `said` tells of each. Raises ValueError for
+    anything that is no timecode at this rate.
     """
     match = _TIMECODE.fullmatch(text.strip())
     if match is None:
@@ -63,7 +71,9 @@ def read_timecode(text: str, timebase: int) -> FrameCode:
 
 
 def timecode_text(frame: int, timebase: int, *, drop_frame: bool) -> str:
-    """hh:mm:ss:ff of a frame count, with ";" before the frames for drop frame; after 24 hours it begins again."""
+    """hh:mm:ss:ff of a frame count, with ";" before the frames for drop frame; after 24 hours it
+    begins again.
+    """
     count = frame
     if drop_frame:
         dropped = timebase // 15
@@ -72,4 +82,5 @@ def timecode_text(frame: int, timebase: int, *, drop_frame: bool) -> str:
     seconds, frames = divmod(count, timebase)
     separator = ";" if drop_frame else ":"
     hours = seconds // (_MINUTES * _SECONDS) % _HOURS
-    return f"{hours:02d}:{seconds // _SECONDS % _MINUTES:02d}:{seconds % _SECONDS:02d}{separator}{frames:02d}"
+    minutes = seconds // _SECONDS % _MINUTES
+    return f"{hours:02d}:{minutes:02d}:{seconds % _SECONDS:02d}{separator}{frames:02d}"

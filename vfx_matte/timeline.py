@@ -1,6 +1,10 @@
-"""Exact time. Takes integer timestamps in a rational time base, gives them back unchanged; never computes with floats.
+"""Exact time.
 
-`repair` is the one place where broken timestamps are mended, `conform` the one where a clip gets a rate that it does not have.
+Takes integer timestamps in a rational time base, gives them back unchanged; never computes with
+floats.
+
+`repair` is the one place where broken timestamps are mended, `conform` the one where a clip gets a
+rate that it does not have.
 """
 
 from __future__ import annotations
@@ -57,9 +61,11 @@ class FrameTime:
 class Timeline(Sequence[FrameTime]):
     """The FrameTimes of one video stream, in display order.
 
-    pts: strictly increasing integers. durations: one for each frame, ≥ 0. Indices are 0-based, ranges half-open.
-    first_number: what people call the first frame: the number of the first picture of a sequence, 0 for every other clip.
-    Raises ValueError when pts do not increase, a duration is negative or lengths differ: call `repair` on raw timestamps first.
+    pts: strictly increasing integers. durations: one for each frame, ≥ 0. Indices are 0-based,
+    ranges half-open.
+    first_number: what people call the first frame: the number of the first picture of a sequence, 0
+    for every other clip. Raises ValueError when pts do not increase, a duration is negative or
+    lengths differ: call `repair` on raw timestamps first.
     """
 
     pts: tuple[int, ...]
@@ -76,7 +82,10 @@ class Timeline(Sequence[FrameTime]):
             raise ValueError(f"duration {min(self.durations)} is negative")
         for index in range(1, len(self.pts)):
             if self.pts[index] <= self.pts[index - 1]:
-                raise ValueError(f"timestamp {self.pts[index]} of frame {index} does not follow {self.pts[index - 1]}")
+                raise ValueError(
+                    f"timestamp {self.pts[index]} of frame {index} does not follow"
+                    f" {self.pts[index - 1]}"
+                )
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -112,11 +121,13 @@ class Timeline(Sequence[FrameTime]):
 
     @property
     def is_constant_rate(self) -> bool:
-        """True when frames follow at one rate, allowing only the rounding of the time base (at most one tick).
+        """True when frames follow at one rate, allowing only the rounding of the time base (at most
+        one tick).
 
-        A 29.97 clip in Matroska has intervals of 33 and 34 ms and is constant; every frame then lies within one tick of
-        the straight line from the first to the last frame. In a coarse time base one tick may be a whole frame, so that
-        a missing frame would pass for rounding: intervals therefore never differ by more than half their average.
+        A 29.97 clip in Matroska has intervals of 33 and 34 ms and is constant; every frame then
+        lies within one tick of the straight line from the first to the last frame. In a coarse time
+        base one tick may be a whole frame, so that a missing frame would pass for rounding:
+        intervals therefore never differ by more than half their average.
         """
         count = len(self.pts) - 1
         if count < 2:
@@ -124,11 +135,15 @@ class Timeline(Sequence[FrameTime]):
         span, first, intervals = self.pts[-1] - self.pts[0], self.pts[0], self.intervals
         if 2 * (max(intervals) - min(intervals)) * count > span:
             return False
-        return all(abs((pts - first) * count - index * span) <= count for index, pts in enumerate(self.pts))
+        return all(
+            abs((pts - first) * count - index * span) <= count for index, pts in enumerate(self.pts)
+        )
 
     @property
     def average_fps(self) -> Fraction:
-        """Frames per second from the first frame to the last (of the one frame's duration when it is alone)."""
+        """Frames per second from the first frame to the last (of the one frame's duration when it
+        is alone).
+        """
         if len(self.pts) > 1:
             return Fraction(len(self.pts) - 1) / ((self.pts[-1] - self.pts[0]) * self.time_base)
         if self.pts and self.durations[0]:
@@ -137,9 +152,11 @@ class Timeline(Sequence[FrameTime]):
 
     @property
     def typical_fps(self) -> Fraction:
-        """Frames per second where nothing is missing: 1 / mean of the intervals within ½ to 1½ of their median, or the average.
+        """Frames per second where nothing is missing: 1 / mean of the intervals within ½ to 1½ of
+        their median, or the average.
 
-        A phone that drops a frame in the dark keeps its rate here, and the milliseconds of Matroska average out.
+        A phone that drops a frame in the dark keeps its rate here, and the milliseconds of Matroska
+        average out.
         """
         intervals = self.intervals
         if len(intervals) < 2:
@@ -155,7 +172,9 @@ class Timeline(Sequence[FrameTime]):
         return Counter(self.intervals)
 
     def index_at(self, seconds: Fraction) -> int:
-        """Index of the frame on screen at `seconds` (the last one that starts at or before it, clamped to the clip)."""
+        """Index of the frame on screen at `seconds` (the last one that starts at or before it,
+        clamped to the clip).
+        """
         ticks = seconds / self.time_base
         return max(0, bisect.bisect_right(self.pts, ticks) - 1)
 
@@ -169,11 +188,16 @@ class Timeline(Sequence[FrameTime]):
         return f"{self.first_number} to {self.number(len(self) - 1)}"
 
     def index_of(self, position: int | Fraction) -> int:
-        """Frame index of a position in the clip: an int is a frame's number, a Fraction is seconds from the first frame.
+        """Frame index of a position in the clip: an int is a frame's number, a Fraction is seconds
+        from the first frame.
 
         Not clamped for ints: the caller says which indices it can use.
         """
-        return position - self.first_number if isinstance(position, int) else self.index_at(self.start + position)
+        return (
+            position - self.first_number
+            if isinstance(position, int)
+            else self.index_at(self.start + position)
+        )
 
     def index_of_pts(self, pts: int) -> int | None:
         """Index of the frame with exactly this timestamp, or None."""
@@ -182,16 +206,28 @@ class Timeline(Sequence[FrameTime]):
 
     def shifted(self, ticks: int) -> Timeline:
         """The same frames, every timestamp later by `ticks`."""
-        return Timeline(tuple(pts + ticks for pts in self.pts), self.durations, self.time_base, self.first_number)
+        return Timeline(
+            tuple(pts + ticks for pts in self.pts),
+            self.durations,
+            self.time_base,
+            self.first_number,
+        )
 
     def to_json(self) -> dict[str, object]:
         """A JSON object from which `from_json` makes an equal Timeline."""
-        facts: dict[str, object] = {"time_base": str(self.time_base), "pts": list(self.pts), "durations": list(self.durations)}
+        facts: dict[str, object] = {
+            "time_base": str(self.time_base),
+            "pts": list(self.pts),
+            "durations": list(self.durations),
+        }
         return facts | ({"first_number": self.first_number} if self.first_number else {})
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> Timeline:
-        """Read what `to_json` wrote. Raises ValueError, KeyError or TypeError when it is something else."""
+        """Read what `to_json` wrote.
+
+        Raises ValueError, KeyError or TypeError when it is something else.
+        """
         pts, durations = data["pts"], data["durations"]
         if not isinstance(pts, list) or not isinstance(durations, list):
             raise TypeError("pts and durations are lists")
@@ -204,7 +240,9 @@ class Timeline(Sequence[FrameTime]):
         try:
             time_base = Fraction(str(data["time_base"]))
         except ZeroDivisionError as error:
-            raise ValueError(f"time_base {data['time_base']!r} has a denominator of zero") from error
+            raise ValueError(
+                f"time_base {data['time_base']!r} has a denominator of zero"
+            ) from error
         return cls(tuple(pts), tuple(durations), time_base, number)
 
 
@@ -220,18 +258,25 @@ class Repairs:
         return bool(self.missing or self.duplicate or self.backwards)
 
     def __str__(self) -> str:
-        kinds = (("missing", self.missing), ("duplicate", self.duplicate), ("backwards", self.backwards))
+        kinds = (
+            ("missing", self.missing),
+            ("duplicate", self.duplicate),
+            ("backwards", self.backwards),
+        )
         return ", ".join(f"{count} {name}" for name, count in kinds if count)
 
 
-def repair(pts: Sequence[int | None], *, time_base: Fraction, nominal_ticks: int) -> tuple[Timeline, Repairs]:
+def repair(
+    pts: Sequence[int | None], *, time_base: Fraction, nominal_ticks: int
+) -> tuple[Timeline, Repairs]:
     """Make strictly increasing timestamps out of what a decoder gave, in display order.
 
-    pts: raw timestamps, None where there is none. nominal_ticks: expected distance of two frames, ≥ 1.
-    The rule: the good timestamps are the longest strictly increasing subsequence, and they are kept as they are. Every
-    other frame is placed evenly between its good neighbours (rounded down to a tick); before the first and after the last
-    good one it lies at `nominal_ticks`. Where there is no room, frames follow at one tick and push later ones only as far
-    as needed to keep the order; frames pushed so are not counted in Repairs.
+    pts: raw timestamps, None where there is none. nominal_ticks: expected distance of two frames, ≥
+    1. The rule: the good timestamps are the longest strictly increasing subsequence, and they are
+    kept as they are. Every other frame is placed evenly between its good neighbours (rounded down
+    to a tick); before the first and after the last good one it lies at `nominal_ticks`. Where there
+    is no room, frames follow at one tick and push later ones only as far as needed to keep the
+    order; frames pushed so are not counted in Repairs.
     Durations are the distance to the next frame; the last frame's is the nominal one.
     """
     if nominal_ticks < 1:
@@ -242,13 +287,17 @@ def repair(pts: Sequence[int | None], *, time_base: Fraction, nominal_ticks: int
     duplicate = sum(index > 0 and pts[index] == pts[index - 1] for index in dropped)
     good = [value if index in kept else None for index, value in enumerate(pts)]
     filled = _fill_gaps(good, nominal_ticks)
-    durations = [b - a for a, b in itertools.pairwise(filled)] + [nominal_ticks] * (1 if filled else 0)
+    durations = [b - a for a, b in itertools.pairwise(filled)] + [nominal_ticks] * (
+        1 if filled else 0
+    )
     timeline = Timeline(tuple(filled), tuple(durations), time_base)
     return timeline, Repairs(missing, duplicate, len(dropped) - duplicate)
 
 
 def _longest_increasing(values: Sequence[int | None]) -> set[int]:
-    """Indices of a longest strictly increasing subsequence, the earliest of equal values (patience sorting)."""
+    """Indices of a longest strictly increasing subsequence, the earliest of equal values (patience
+    sorting).
+    """
     tails: list[int] = []
     tail_indices: list[int] = []
     before: dict[int, int | None] = {}
@@ -286,13 +335,18 @@ def _fill_gaps(good: Sequence[int | None], nominal_ticks: int) -> list[int]:
         following = known[position + 1] if position + 1 < len(known) else len(good)
         gap = following - index
         later = good[following] if following < len(good) else None
-        step = Fraction(nominal_ticks) if later is None else max(Fraction(later - value, gap), Fraction(1))
+        step = (
+            Fraction(nominal_ticks)
+            if later is None
+            else max(Fraction(later - value, gap), Fraction(1))
+        )
         filled.extend(value + int(step * offset) for offset in range(1, gap))
     return filled
 
 
 def parse_position(text: str) -> int | Fraction:
-    """Read where in a clip: "120" is the frame of that number (int); "4.5s", "1:02.5" or "0:01:02.5" are seconds (Fraction).
+    """Read where in a clip: "120" is the frame of that number (int); "4.5s", "1:02.5" or
+    "0:01:02.5" are seconds (Fraction).
 
     Raises UsageError for anything else.
     """
@@ -304,14 +358,16 @@ def parse_position(text: str) -> int | Fraction:
     if match := _CLOCK.fullmatch(value):
         return int(match[1] or 0) * 3600 + int(match[2]) * 60 + Fraction(match[3])
     raise UsageError(
-        f"position {text!r} is not understood", hint="give a frame number (120) or a time (4.5s, 1:02.5, 0:01:02.5)"
+        f"position {text!r} is not understood",
+        hint="give a frame number (120) or a time (4.5s, 1:02.5, 0:01:02.5)",
     )
 
 
 STANDARD_RATES = tuple(
     Fraction(rate)
     for rate in (
-        "10", "12", "25/2", "15", "24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "100",
+        "10", "12", "25/2", "15", "24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001",
+        "60", "100",
         "120000/1001", "120", "240000/1001", "240",
     )
 )  # fmt: skip
@@ -323,15 +379,19 @@ _HALF = Fraction(1, 2)
 
 
 def nearest_standard_rate(timeline: Timeline) -> Fraction:
-    """The rate of STANDARD_RATES nearest, in ratio, to a clip's own: its average when constant, else its typical rate."""
+    """The rate of STANDARD_RATES nearest, in ratio, to a clip's own: its average when constant,
+    else its typical rate.
+    """
     fps = timeline.average_fps if timeline.is_constant_rate else timeline.typical_fps
     return min(STANDARD_RATES, key=lambda rate: max(rate / fps, fps / rate))
 
 
 def constant_ticks(rate: Fraction) -> tuple[int, int]:
-    """(ticks a second, ticks a frame) in which every frame of a rate lasts a whole number: 30000/1001 → (30000, 1001).
+    """(ticks a second, ticks a frame) in which every frame of a rate lasts a whole number:
+    30000/1001 → (30000, 1001).
 
-    A rate without a denominator of 1001 counts in thousands: 24 → (24000, 1000), 25/2 → (25000, 2000).
+    A rate without a denominator of 1001 counts in thousands: 24 → (24000, 1000), 25/2 → (25000,
+    2000).
     """
     scale = 1 if rate.numerator >= _LEAST_TIMESCALE else _LEAST_TIMESCALE
     return rate.numerator * scale, rate.denominator * scale
@@ -341,9 +401,11 @@ def constant_ticks(rate: Fraction) -> tuple[int, int]:
 class ConformMap:
     """Which source frame a clip of constant rate shows on each of its frames.
 
-    timeline: the constant frames, on the source's clock (so that sound keeps its place). indices: of the source, one for each
-    of them, never falling. errors: seconds by which a frame is shown before its time; 0 when it is on screen just then.
-    lead: how many frames stand before the source's first one and hold it, because the sound begins earlier.
+    timeline: the constant frames, on the source's clock (so that sound keeps its place). indices:
+    of the source, one for each of them, never falling. errors: seconds by which a frame is shown
+    before its time; 0 when it is on screen just then.
+    lead: how many frames stand before the source's first one and hold it, because the sound begins
+    earlier.
     first_number: what people call the source's first frame, see `Timeline.first_number`.
     """
 
@@ -375,21 +437,27 @@ class ConformMap:
         return max(self.errors, default=Fraction(0))
 
 
-def conform(timeline: Timeline, rate: Fraction, *, sound_start: Fraction | None = None) -> ConformMap:
+def conform(
+    timeline: Timeline, rate: Fraction, *, sound_start: Fraction | None = None
+) -> ConformMap:
     """Lay a clip on a grid of constant rate.
 
-    The grid begins with the first frame (rounded down to a tick of `constant_ticks`). The rule: a grid time shows the frame
-    whose timestamp is nearest to it, if one lies within half a grid step, [−½, +½); of two equally near ones the earlier.
-    Otherwise it shows the frame that is on screen then. So where frames are at least a step apart none is lost, none is ever
-    shown more than half a step before its time, and a clip of that very rate comes out as it is.
-    The grid ends with the clip, rounded to a step. sound_start: exact seconds; where sound begins before the picture, whole
-    steps are put in front, which hold the first frame, or the grid moves forward when it is by less than a tenth of a step.
-    Raises ValueError for an empty timeline or a rate that is not positive.
+    The grid begins with the first frame (rounded down to a tick of `constant_ticks`). The rule: a
+    grid time shows the frame whose timestamp is nearest to it, if one lies within half a grid step,
+    [−½, +½); of two equally near ones the earlier. Otherwise it shows the frame that is on screen
+    then. So where frames are at least a step apart none is lost, none is ever shown more than half
+    a step before its time, and a clip of that very rate comes out as it is.
+    The grid ends with the clip, rounded to a step. sound_start: exact seconds; where sound begins
+    before the picture, whole steps are put in front, which hold the first frame, or the grid moves
+    forward when it is by less than a tenth of a step. Raises ValueError for an empty timeline or a
+    rate that is not positive.
     """
     if not timeline.pts or rate <= 0:
         raise ValueError(f"cannot lay {len(timeline)} frames on a rate of {rate}")
     scale, step = constant_ticks(rate)
-    early = max(Fraction(0), timeline.start - sound_start) if sound_start is not None else Fraction(0)
+    early = (
+        max(Fraction(0), timeline.start - sound_start) if sound_start is not None else Fraction(0)
+    )
     lead = math.ceil(early * rate) if early * rate > _NEGLIGIBLE_STEP else 0
     first = math.floor((timeline.start if lead else timeline.start - early) * scale)
     common = math.lcm(scale, timeline.time_base.denominator)
@@ -398,16 +466,28 @@ def conform(timeline: Timeline, rate: Fraction, *, sound_start: Fraction | None 
     if not timeline.durations[-1]:  # its length is not known, so it gets a step
         count = max(count, math.floor(length * rate + _HALF) + 1)
     count += lead
-    grid = Timeline(tuple(first + (number - lead) * step for number in range(count)), (step,) * count, Fraction(1, scale))
+    grid = Timeline(
+        tuple(first + (number - lead) * step for number in range(count)),
+        (step,) * count,
+        Fraction(1, scale),
+    )
     indices = frames_on(timeline, grid)
     unit, source_unit = _units(timeline, grid)
-    ahead = (timeline.pts[index] * source_unit - pts * unit for index, pts in zip(indices, grid.pts, strict=True))
-    errors = tuple(Fraction(max(0, ticks) if number >= lead else 0, common) for number, ticks in enumerate(ahead))
+    ahead = (
+        timeline.pts[index] * source_unit - pts * unit
+        for index, pts in zip(indices, grid.pts, strict=True)
+    )
+    errors = tuple(
+        Fraction(max(0, ticks) if number >= lead else 0, common)
+        for number, ticks in enumerate(ahead)
+    )
     return ConformMap(rate, grid, indices, errors, lead, len(timeline), timeline.first_number)
 
 
 def frames_on(timeline: Timeline, grid: Timeline) -> tuple[int, ...]:
-    """The frame of a clip that each time of a grid of constant rate shows, by the rule of `conform`."""
+    """The frame of a clip that each time of a grid of constant rate shows, by the rule of
+    `conform`.
+    """
     unit, source_unit = _units(timeline, grid)
     times, pace = [pts * source_unit for pts in timeline.pts], grid.durations[0] * unit
     indices, shown = [], 0
@@ -417,12 +497,19 @@ def frames_on(timeline: Timeline, grid: Timeline) -> tuple[int, ...]:
             shown += 1
         following = shown + 1
         close = following < len(times) and 2 * (times[following] - now) < pace
-        indices.append(following if close and now - times[shown] > times[following] - now else shown)
+        indices.append(
+            following if close and now - times[shown] > times[following] - now else shown
+        )
     return tuple(indices)
 
 
 def _units(timeline: Timeline, grid: Timeline) -> tuple[int, int]:
-    """What a tick of the grid, and one of the timeline, is in the coarsest clock that holds both as whole numbers."""
+    """What a tick of the grid, and one of the timeline, is in the coarsest clock that holds both as
+    whole numbers.
+    """
     common = math.lcm(grid.time_base.denominator, timeline.time_base.denominator)
-    unit, source_unit = (base.numerator * (common // base.denominator) for base in (grid.time_base, timeline.time_base))
+    unit, source_unit = (
+        base.numerator * (common // base.denominator)
+        for base in (grid.time_base, timeline.time_base)
+    )
     return unit, source_unit

@@ -1,8 +1,10 @@
-"""Draw what the built-in propagator does well and where it fails. Takes a PNG's name, writes a contact sheet of made clips.
+"""Draw what the built-in propagator does well and where it fails.
 
-The clips are the demo's scene with a known truth: as it is, with a bar passing in front, with the subject away for a while,
-with a background of the subject's own colours, on two strings, and with a twin that crosses behind. The first mask is given;
-outlines are results, numbers overlaps.
+Takes a PNG's name, writes a contact sheet of made clips.
+
+The clips are the demo's scene with a known truth: as it is, with a bar passing in front, with the
+subject away for a while, with a background of the subject's own colours, on two strings, and with a
+twin that crosses behind. The first mask is given; outlines are results, numbers overlaps.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def camouflaged(_scene: Scene, _index: int, image: Image, truth: Mask) -> tuple[
     """The background has the subject's mean colour and contrast."""
     inside = truth > 0
     own, ground = image[inside].astype(np.float32), image[~inside].astype(np.float32)
-    like = (image - ground.mean(axis=0)) / (ground.std(axis=0) + 1) * own.std(axis=0) * 0.6 + own.mean(axis=0)
+    like = (image - ground.mean(axis=0)) / (ground.std(axis=0) + 1) * own.std(
+        axis=0
+    ) * 0.6 + own.mean(axis=0)
     return np.where(inside[..., None], image, np.clip(like, 0, 255)).astype(np.uint8), truth
 
 
@@ -85,7 +89,9 @@ def followed(change: Change, shown: set[int]) -> Iterator[tuple[Image, float]]:
     """The chosen frames with the result's outline, and its overlap with the truth."""
     scene, propagator = Scene(frame_count=FRAMES), open_propagator("builtin", num_objects=1)
     for index in range(FRAMES):
-        image, truth = change(scene, index, scene.frame(index)[0], (scene.truth_mask(index) > 0).astype(np.uint8))
+        image, truth = change(
+            scene, index, scene.frame(index)[0], (scene.truth_mask(index) > 0).astype(np.uint8)
+        )
         if index == 0:
             propagator.remember(image, truth)
         mask = harden(propagator.step(image, truth if index == 0 else None))
@@ -95,7 +101,9 @@ def followed(change: Change, shown: set[int]) -> Iterator[tuple[Image, float]]:
 
 def main() -> None:
     """Parse the command line, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("output", type=Path, nargs="?", default=Path("docs/builtin.jpg"))
     arguments = parser.parse_args()
     indices = np.linspace(0, FRAMES - 1, COLUMNS).round().astype(int).tolist()
@@ -113,7 +121,12 @@ def main() -> None:
         print(label, " ".join(f"{overlap:.2f}" for _, overlap in results))
         rows.append((f"{label}, last IoU {results[-1][1]:.2f}", [image for image, _ in results]))
     columns = [f"frame {index}" for index in indices]
-    sheet = contact_sheet(rows, column_labels=columns, thumb_width_px=240, title="built-in propagator, first mask given")
+    sheet = contact_sheet(
+        rows,
+        column_labels=columns,
+        thumb_width_px=240,
+        title="built-in propagator, first mask given",
+    )
     save_picture(arguments.output, sheet)
     print(arguments.output)
 

@@ -2,7 +2,8 @@
 
     python bench/pictures/cuts.py 'juggler: …/clip.mp4 …/greenback.0000150.png 150' … docs/cuts.jpg
 
-Each row is a clip: a name, the clip, then pictures that `vfx-matte greenback --frame N` wrote of it, each followed by its N.
+Each row is a clip: a name, the clip, then pictures that `vfx-matte greenback --frame N` wrote of
+it, each followed by its N.
 """
 
 from __future__ import annotations

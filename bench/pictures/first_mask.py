@@ -1,6 +1,9 @@
-"""Draw what first masks are made of. Takes a picture's name and U²-Netp's file, writes a sheet of the demo's first frame.
+"""Draw what first masks are made of.
 
-Above with the network, below without; what was marked is drawn, numbers are overlaps with the truth.
+Takes a picture's name and U²-Netp's file, writes a sheet of the demo's first frame.
+
+Above with the network, below without; what was marked is drawn, numbers are overlaps with the
+truth.
 """
 
 from __future__ import annotations
@@ -42,9 +45,17 @@ def main() -> None:
     rows = []
     for name, network in (("network", SalientNetwork(options.network)), ("colours alone", None)):
         method = open_first_mask(image, network=network)
-        rows.append((name, [shown(image, truth, answered(method, marks), marks) for marks in MARKS.values()]))
+        rows.append(
+            (
+                name,
+                [shown(image, truth, answered(method, marks), marks) for marks in MARKS.values()],
+            )
+        )
     title = "First masks: vfx-matte mask"
-    save_picture(options.picture, contact_sheet(rows, column_labels=list(MARKS), thumb_width_px=THUMB_WIDTH_PX, title=title))
+    save_picture(
+        options.picture,
+        contact_sheet(rows, column_labels=list(MARKS), thumb_width_px=THUMB_WIDTH_PX, title=title),
+    )
 
 
 def answered(method: FirstMask, marks: Marks) -> Answer | None:
@@ -63,7 +74,11 @@ def shown(image: Image, truth: Mask, answer: Answer | None, marks: Marks) -> Ima
         lines=[(stroke.points, stroke.is_object) for stroke in marks.strokes],
         points=[((click.x, click.y), click.is_object) for click in marks.clicks],
     )[SHOWN]
-    told = "nothing found" if answer is None else f"IoU {iou(mask > 0, truth > 0):.3f}, confidence {answer.confidence:.0%}"
+    told = (
+        "nothing found"
+        if answer is None
+        else f"IoU {iou(mask > 0, truth > 0):.3f}, confidence {answer.confidence:.0%}"
+    )
     return captioned(np.ascontiguousarray(drawn), told)
 
 

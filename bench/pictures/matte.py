@@ -1,9 +1,10 @@
-"""Draw the pictures of docs/matting.md: true alpha beside what each edge method makes of a network-like mask, and composites.
+"""Draw the pictures of docs/matting.md: true alpha beside what each edge method makes of a
+network-like mask, and composites.
 
     python bench/pictures/matte.py            # writes docs/matting.jpg and docs/matting-over.jpg
 
-Clips and masks are those of bench/matte.py ("blocky" masks); methods whose packages are missing are left out. Each row shows
-the same part of one frame.
+Clips and masks are those of bench/matte.py ("blocky" masks); methods whose packages are missing are
+left out. Each row shows the same part of one frame.
 """
 
 from __future__ import annotations
@@ -55,17 +56,23 @@ def shot_of(kind: str) -> tuple[Shot, np.ndarray]:
 
 def main() -> None:
     """Parse the command line, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, default=Path("docs"))
     parser.add_argument("--width", type=int, default=190)
     options = parser.parse_args()
-    names = known_methods(["hard", "median", "guided", "closed-form", *(["vitmatte"] if VITMATTE.is_dir() else [])])
+    names = known_methods(
+        ["hard", "median", "guided", "closed-form", *(["vitmatte"] if VITMATTE.is_dir() else [])]
+    )
     alphas, composites = [], []
     for kind in ROWS:
         shot, truth = shot_of(kind)
         made = [edge_method(name)(shot) for name in names]
         mattes = [gray(matte.alpha / matte.full) for matte, _ in made]
-        alphas.append((kind, [part(image, kind) for image in (shot.image, gray(shot.alpha), *mattes)]))
+        alphas.append(
+            (kind, [part(image, kind) for image in (shot.image, gray(shot.alpha), *mattes)])
+        )
         if kind in OVER:
             laid = [shown(over_picture(picture, matte, shot.behind)) for matte, picture in made]
             raw = shown(over_picture(shot.picture, edge_method("truth")(shot)[0], shot.behind))
@@ -74,7 +81,10 @@ def main() -> None:
         ("matting.jpg", alphas, ["frame", "true alpha", *names]),
         ("matting-over.jpg", composites, ["truth", "true alpha, old colours", *names]),
     ):
-        save_picture(options.folder / name, contact_sheet(rows, column_labels=columns, thumb_width_px=options.width))
+        save_picture(
+            options.folder / name,
+            contact_sheet(rows, column_labels=columns, thumb_width_px=options.width),
+        )
         print(options.folder / name)
 
 

@@ -1,4 +1,6 @@
-"""bench/davis.py on small folders laid out like DAVIS, its numbers computed once more by sets of pixels."""
+"""bench/davis.py on small folders laid out like DAVIS, its numbers computed once more by sets of
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,17 @@ Gray = npt.NDArray[np.uint8]
 
 
 def drawn(name: str, index: int) -> tuple[Gray, Gray]:
-    """Image (48, 64, 3) and ids (48, 64) of a frame: two textured squares that move, object 2 only in cows."""
+    """Image (48, 64, 3) and ids (48, 64) of a frame: two textured squares that move, object 2 only
+    in cows.
+    """
     random = np.random.default_rng(3)
     image = random.integers(60, 110, (48, 64, 3)).astype(np.uint8)
     ids = np.zeros((48, 64), np.uint8)
     squares = [(1, 4, 6 + 2 * index, (210, 60, 50)), (2, 28, 40 - 3 * index, (60, 70, 220))]
     for object_id, top, left, color in squares[: 1 + (name == "cows")]:
-        image[top : top + 16, left : left + 16] = np.array(color) + random.integers(-20, 20, (16, 16, 3))
+        image[top : top + 16, left : left + 16] = np.array(color) + random.integers(
+            -20, 20, (16, 16, 3)
+        )
         ids[top : top + 16, left : left + 16] = object_id
     return image, ids
 
@@ -50,7 +56,9 @@ def void_of(index: int) -> npt.NDArray[np.bool_]:
 
 
 def lay_out(root: Path, *, multi: bool) -> Path:
-    """A data set of bear and cows; in the one for several objects some pixels are void and a list names cows alone."""
+    """A data set of bear and cows; in the one for several objects some pixels are void and a list
+    names cows alone.
+    """
     for name, length in LENGTH.items():
         for index in range(length):
             image, ids = drawn(name, index)
@@ -71,7 +79,12 @@ def lay_out(root: Path, *, multi: bool) -> Path:
 
 
 def bench(folder: Path, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "error",
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, SCRIPT, folder, *arguments]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == code, ran.stdout + ran.stderr
@@ -83,13 +96,20 @@ def rows_of(ran: subprocess.CompletedProcess[str]) -> dict[str, list[float]]:
     """The table's rows by name."""
     lines = ran.stdout.splitlines()
     assert lines[1].split() == HEADER
-    return {line[:22].strip(): [float(cell) for cell in line[22:].split()] for line in lines[2:] if not line.startswith("note")}
+    return {
+        line[:22].strip(): [float(cell) for cell in line[22:].split()]
+        for line in lines[2:]
+        if not line.startswith("note")
+    }
 
 
 def frames_of(path: Path) -> dict[tuple[str, int, int], float]:
     """J by sequence, frame and object."""
     with path.open(newline="") as file:
-        return {(row["sequence"], int(row["frame"]), int(row["object"])): float(row["j"]) for row in csv.DictReader(file)}
+        return {
+            (row["sequence"], int(row["frame"]), int(row["object"])): float(row["j"])
+            for row in csv.DictReader(file)
+        }
 
 
 def j_by_sets(guess: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:
@@ -112,7 +132,9 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lay_out(tmp_path_factory.mktemp("davis17"), multi=True)
 
 
-@given(st.integers(1, 300).flatmap(lambda length: st.tuples(st.just(length), st.integers(1, length))))
+@given(
+    st.integers(1, 300).flatmap(lambda length: st.tuples(st.just(length), st.integers(1, length)))
+)
 def test_references_are_evenly_spaced(tool: ModuleType, numbers: tuple[int, int]) -> None:
     length, count = numbers
     chosen = tool.spaced(length, count)
@@ -138,13 +160,20 @@ def test_the_papers_table_of_one_object(single: Path, tmp_path: Path) -> None:
     assert list(table) == ["bear", "cows", "mean of 2", "spread"]
     found = frames_of(tmp_path / "frames.csv")
     for name, length in LENGTH.items():
-        first, truths = drawn(name, 0)[1] > 0, [drawn(name, index)[1] > 0 for index in range(length)]
+        first, truths = (
+            drawn(name, 0)[1] > 0,
+            [drawn(name, index)[1] > 0 for index in range(length)],
+        )
         expected = [j_by_sets(first, truth) for truth in truths]
-        assert [found[name, index, 1] for index in range(length)] == pytest.approx([-1, *expected[1:-1], -1], abs=1e-6)
+        assert [found[name, index, 1] for index in range(length)] == pytest.approx(
+            [-1, *expected[1:-1], -1], abs=1e-6
+        )
         scored = np.array(expected[1:-1])
         edges = [int(edge + 0.5) for edge in np.linspace(1, len(scored), 5)]
         decay = scored[: edges[1]].mean() - scored[edges[3] - 1 :].mean()
-        assert table[name][:3] == pytest.approx([100 * scored.mean(), 100 * (scored > 0.5).mean(), 100 * decay], abs=0.051)
+        assert table[name][:3] == pytest.approx(
+            [100 * scored.mean(), 100 * (scored > 0.5).mean(), 100 * decay], abs=0.051
+        )
         assert table[name][6] == pytest.approx((table[name][0] + table[name][3]) / 2, abs=0.11)
         assert table[name][7] >= 0
     for column in range(7):
@@ -153,19 +182,41 @@ def test_the_papers_table_of_one_object(single: Path, tmp_path: Path) -> None:
         assert table["spread"][column] == pytest.approx(np.std(pair, ddof=1), abs=0.15)
 
 
-def test_several_references_of_several_objects(several: Path, tmp_path: Path, cli: CommandLine) -> None:
-    """Three references of seven frames are 0, 2 and 4; the masks that were saved are scored again, here and by `evaluate`."""
+def test_several_references_of_several_objects(
+    several: Path, tmp_path: Path, cli: CommandLine
+) -> None:
+    """Three references of seven frames are 0, 2 and 4; the masks that were saved are scored again,
+    here and by `evaluate`.
+    """
     save, frames = tmp_path / "masks", tmp_path / "frames.csv"
-    ran = bench(several, "--objects", "multi", "--propagator", "fake", "--references", "3", "--csv", frames, "--save", save)
+    ran = bench(
+        several,
+        "--objects",
+        "multi",
+        "--propagator",
+        "fake",
+        "--references",
+        "3",
+        "--csv",
+        frames,
+        "--save",
+        save,
+    )
     table = rows_of(ran)
-    assert list(table) == ["cows", "mean of 2"], "the list of 2017 names cows, which has two objects"
-    assert sorted(path.name for path in (save / "cows").iterdir()) == [f"{index:05d}.png" for index in range(7)]
+    assert list(table) == ["cows", "mean of 2"], (
+        "the list of 2017 names cows, which has two objects"
+    )
+    assert sorted(path.name for path in (save / "cows").iterdir()) == [
+        f"{index:05d}.png" for index in range(7)
+    ]
     found = frames_of(frames)
     assert {index for (_, index, _), value in found.items() if value == -1} == {0, 2, 4, 6}
     for index, one in itertools.product((1, 3, 5), (1, 2)):
         saved, truth = load_mask(save / "cows" / f"{index:05d}.png"), drawn("cows", index)[1]
         inside = ~void_of(index)
-        assert found["cows", index, one] == pytest.approx(j_by_sets((saved == one) & inside, (truth == one) & inside), abs=1e-6)
+        assert found["cows", index, one] == pytest.approx(
+            j_by_sets((saved == one) & inside, (truth == one) & inside), abs=1e-6
+        )
     scores = [value for value in found.values() if value != -1]
     assert 0 < min(scores) < max(scores) < 1
     assert table["cows"][0] == pytest.approx(100 * np.mean(scores), abs=0.051)
@@ -174,7 +225,18 @@ def test_several_references_of_several_objects(several: Path, tmp_path: Path, cl
     truth = several / "Annotations" / "480p"
     references = [part for index in (0, 2, 4) for part in ("--reference", str(index))]
     cli(
-        "evaluate", save, truth, "--sequence", "cows", "--void", "255", "--protocol", "davis", *references, "--csv", "again.csv"
+        "evaluate",
+        save,
+        truth,
+        "--sequence",
+        "cows",
+        "--void",
+        "255",
+        "--protocol",
+        "davis",
+        *references,
+        "--csv",
+        "again.csv",
     )
     assert Path("again.csv").read_text() == frames.read_text()
 
@@ -184,7 +246,9 @@ def test_workers_find_the_same(single: Path) -> None:
     both = bench(single, "--propagator", "fake", "--references", "2", "--workers", "2")
     assert "note" not in alone.stdout
     assert "note: 2 sequences ran side by side" in both.stdout
-    assert {name: row[:7] for name, row in rows_of(alone).items()} == {name: row[:7] for name, row in rows_of(both).items()}
+    assert {name: row[:7] for name, row in rows_of(alone).items()} == {
+        name: row[:7] for name, row in rows_of(both).items()
+    }
 
 
 def test_the_builtin_propagator_by_default(single: Path) -> None:
@@ -198,7 +262,11 @@ def test_the_builtin_propagator_by_default(single: Path) -> None:
     ("arguments", "code", "named"),
     [
         (("--sequences", "wolf"), 2, "wolf"),
-        (("--references", "10", "--propagator", "fake"), 2, "10 references do not fit into 9 frames"),
+        (
+            ("--references", "10", "--propagator", "fake"),
+            2,
+            "10 references do not fit into 9 frames",
+        ),
         (("--references", "0", "--propagator", "fake"), 2, "0 references"),
         (("--propagator", "nothing"), 2, "'nothing' is unknown"),
         (("--propagator", "nothing", "--workers", "2"), 2, "'nothing' is unknown"),
@@ -207,7 +275,9 @@ def test_the_builtin_propagator_by_default(single: Path) -> None:
         (("--propagator", "xmem", "--weights", "nowhere.pth"), 1, "error: "),
     ],
 )
-def test_what_cannot_be_measured(single: Path, arguments: tuple[str, ...], code: int, named: str) -> None:
+def test_what_cannot_be_measured(
+    single: Path, arguments: tuple[str, ...], code: int, named: str
+) -> None:
     ran = bench(single, *arguments, code=code)
     assert named in ran.stderr
 
@@ -223,17 +293,39 @@ def test_an_annotation_that_is_missing(tmp_path: Path) -> None:
 
 
 def test_xmem_with_its_options(single: Path, tmp_path: Path) -> None:
-    """A small network that was never trained: what is shown is that its options arrive and that its masks are scored."""
+    """A small network that was never trained: what is shown is that its options arrive and that its
+    masks are scored.
+    """
     torch = pytest.importorskip("torch")
     pytest.importorskip("torchvision")
     from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork
 
     torch.manual_seed(2)
-    torch.save(XMemNetwork(Dimensions(key=8, value=16, hidden=8)).state_dict(), tmp_path / "small.pth")
-    options = ("--propagator", "xmem", "--weights", tmp_path / "small.pth", "--device", "cpu", "--references", "2")
-    for number, more in enumerate((("--size", "48"), ("--size", "32"), ("--size", "48", "--memory", "xmem"))):
-        table = rows_of(bench(single, "--sequences", "bear", *options, *more, "--save", tmp_path / str(number)))
+    torch.save(
+        XMemNetwork(Dimensions(key=8, value=16, hidden=8)).state_dict(), tmp_path / "small.pth"
+    )
+    options = (
+        "--propagator",
+        "xmem",
+        "--weights",
+        tmp_path / "small.pth",
+        "--device",
+        "cpu",
+        "--references",
+        "2",
+    )
+    for number, more in enumerate(
+        (("--size", "48"), ("--size", "32"), ("--size", "48", "--memory", "xmem"))
+    ):
+        table = rows_of(
+            bench(single, "--sequences", "bear", *options, *more, "--save", tmp_path / str(number))
+        )
         assert table["bear"][7] > 0
-    masks = [[load_mask(path) for path in sorted((tmp_path / str(number) / "bear").iterdir())] for number in range(3)]
+    masks = [
+        [load_mask(path) for path in sorted((tmp_path / str(number) / "bear").iterdir())]
+        for number in range(3)
+    ]
     for other in masks[1:]:
-        assert any(not np.array_equal(mine, theirs) for mine, theirs in zip(masks[0], other, strict=True))
+        assert any(
+            not np.array_equal(mine, theirs) for mine, theirs in zip(masks[0], other, strict=True)
+        )

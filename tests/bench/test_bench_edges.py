@@ -49,7 +49,9 @@ def test_a_matte_is_scored_against_the_mask_or_the_truth(bench: ModuleType) -> N
     assert score.flicker == pytest.approx(50), "half of the band was nothing before"
     truth = np.zeros_like(mask)
     truth[:, :110] = 1
-    assert bench.scored(alpha, still(bench, mask, truth), None).lacking == pytest.approx((8 * 108 + 1) / 1000)
+    assert bench.scored(alpha, still(bench, mask, truth), None).lacking == pytest.approx(
+        (8 * 108 + 1) / 1000
+    )
     assert np.isnan(bench.scored(alpha, still(bench, mask), None).flicker)
 
 

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.matte_scores import MatteTally, color_error, color_mse, connectivity_error, flicker, gradient_error, mse, sad
+from bench.matte_scores import (
+    MatteTally,
+    color_error,
+    color_mse,
+    connectivity_error,
+    flicker,
+    gradient_error,
+    mse,
+    sad,
+)
 
 alphas = arrays(np.float64, (7, 9), elements=st.integers(0, 20).map(lambda value: value / 20))
 
@@ -25,7 +34,9 @@ def test_sad_and_mse_by_hand() -> None:
 
 
 def test_the_gradient_of_a_slope_is_that_of_the_stated_kernel() -> None:
-    """On a ramp alpha = x / 100 the response is known: the sum over x of slope·x, times the sum of the Gaussian."""
+    """On a ramp alpha = x / 100 the response is known: the sum over x of slope·x, times the sum of
+    the Gaussian.
+    """
     sigma = 1.4
     reach = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 0.01)))
     assert reach == 4
@@ -37,9 +48,13 @@ def test_the_gradient_of_a_slope_is_that_of_the_stated_kernel() -> None:
     ramp = np.tile(np.arange(60) / 100, (40, 1))
     inner = np.zeros(ramp.shape, bool)
     inner[10, 20] = True
-    assert gradient_error(ramp, np.zeros_like(ramp), where=inner) == pytest.approx(expected**2 / 1000, rel=1e-9)
+    assert gradient_error(ramp, np.zeros_like(ramp), where=inner) == pytest.approx(
+        expected**2 / 1000, rel=1e-9
+    )
     inner[10, 21] = True
-    assert gradient_error(ramp, np.zeros_like(ramp), where=inner) == pytest.approx(2 * expected**2 / 1000, rel=1e-9)
+    assert gradient_error(ramp, np.zeros_like(ramp), where=inner) == pytest.approx(
+        2 * expected**2 / 1000, rel=1e-9
+    )
 
 
 def test_gradient_error_is_blind_to_direction_but_not_to_sharpness() -> None:
@@ -51,7 +66,9 @@ def test_gradient_error_is_blind_to_direction_but_not_to_sharpness() -> None:
 
 
 def test_connectivity_by_hand() -> None:
-    """A loose pixel of alpha 0.6 has no connection from the lowest threshold on: its degree is 1 - 0.6."""
+    """A loose pixel of alpha 0.6 has no connection from the lowest threshold on: its degree is 1 -
+    0.6.
+    """
     truth = np.zeros((5, 9))
     truth[:, :4] = 1
     alpha = truth.copy()
@@ -66,7 +83,9 @@ def test_connectivity_by_hand() -> None:
 
 
 def test_connectivity_counts_from_the_level_both_still_share() -> None:
-    """Both have a bridge pixel, 0.75 and 0.4: shared up to 0.4, so one is 0.35 above, which is beyond the tolerance."""
+    """Both have a bridge pixel, 0.75 and 0.4: shared up to 0.4, so one is 0.35 above, which is
+    beyond the tolerance.
+    """
     truth = np.zeros((3, 6))
     truth[:, :3] = 1
     truth[1, 3] = 0.4
@@ -80,10 +99,16 @@ def test_flicker_is_the_wrong_part_of_a_change() -> None:
     still = [np.zeros((2, 2)), np.zeros((2, 2))]
     assert flicker((truth[0], truth[0]), (truth[1], truth[1])) == 0
     assert flicker((still[0], truth[0]), (still[1], truth[1])) == pytest.approx(50)
-    off = [np.full((2, 2), 0.3), np.full((2, 2), 0.8)]  # wrong by as much on both frames does not flicker
+    # wrong by as much on both frames does not flicker
+    off = [
+        np.full((2, 2), 0.3),
+        np.full((2, 2), 0.8),
+    ]
     assert flicker((off[0], truth[0]), (off[1], truth[1])) == pytest.approx(0, abs=1e-12)
     one = np.array([[0.9, 0.5], [0.5, 0.5]])
-    assert flicker((truth[0], truth[0]), (one, truth[1])) == pytest.approx(100 * math.sqrt(0.16 / 4))
+    assert flicker((truth[0], truth[0]), (one, truth[1])) == pytest.approx(
+        100 * math.sqrt(0.16 / 4)
+    )
 
 
 def test_colour_errors_by_hand() -> None:
@@ -129,7 +154,9 @@ def test_errors_are_symmetric_and_above_zero(alpha: np.ndarray, truth: np.ndarra
         assert measure(alpha, truth) >= 0
         assert measure(alpha, truth) == pytest.approx(measure(truth, alpha), abs=1e-12)
         if measure is not connectivity_error:  # among largest pieces of one size it takes the first
-            assert measure(alpha[:, ::-1], truth[:, ::-1]) == pytest.approx(measure(alpha, truth), abs=1e-9)
+            assert measure(alpha[:, ::-1], truth[:, ::-1]) == pytest.approx(
+                measure(alpha, truth), abs=1e-9
+            )
 
 
 def test_shapes_have_to_fit() -> None:

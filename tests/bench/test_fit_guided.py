@@ -1,4 +1,6 @@
-"""bench/fit_guided.py: its gradient is that of its loss, and what it writes is what guided edges compute."""
+"""bench/fit_guided.py: its gradient is that of its loss, and what it writes is what guided edges
+compute.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def pixels(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rows = rng.normal(0, 0.3, (len(NAMES), count)).astype(np.float32)
     truth = rng.integers(0, 5, count).astype(np.float32) / 4
     rows[0] = truth - 0.5 + rng.normal(0, 0.1, count)
-    rows[NAMES.index("trust")] = np.minimum(rng.uniform(0, 4 * FULL_TRUST, count), 1)  # a quarter is not fully trusted
+    # a quarter is not fully trusted
+    rows[NAMES.index("trust")] = np.minimum(rng.uniform(0, 4 * FULL_TRUST, count), 1)
     return rows, truth
 
 
@@ -44,7 +47,9 @@ def test_the_gradient_is_that_of_the_loss(fit: ModuleType) -> None:
             np.testing.assert_allclose(gradient[at], (above - below) / 2e-6, rtol=2e-3, atol=2e-5)
 
 
-def test_what_is_fitted_is_what_is_computed(fit: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_fitted_is_what_is_computed(
+    fit: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows, truth = pixels(20_000)
     examples = fit.Examples(rows, truth, np.ones_like(truth))
     constants = fit.fitted(examples, examples, harm=0.5, steps=400)
@@ -66,7 +71,9 @@ def test_a_fit_goes_on_with_the_constants_that_are_there(fit: ModuleType) -> Non
     examples = fit.Examples(rows, truth, np.ones_like(truth))
     same = fit.fitted(examples, None, harm=0, steps=0, begin=judgement.CONSTANTS)
     shape = judgement.UNITS, len(NAMES) + 2
-    one, other = (np.array(text.split(), np.float32).reshape(shape) for text in (judgement.CONSTANTS, same))
+    one, other = (
+        np.array(text.split(), np.float32).reshape(shape) for text in (judgement.CONSTANTS, same)
+    )
     np.testing.assert_allclose(one, other, rtol=5e-3, atol=5e-3)
 
 

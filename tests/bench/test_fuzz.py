@@ -49,7 +49,9 @@ def test_memory_is_bounded(fuzz: ModuleType) -> None:
 
 def test_the_same_seed_gives_the_same_damage(fuzz: ModuleType) -> None:
     data = bytes(range(256)) * 8
-    one, two, other = (fuzz.damage(data, random.Random(seed)) for seed in ("1 clip 7", "1 clip 7", "1 clip 8"))
+    one, two, other = (
+        fuzz.damage(data, random.Random(seed)) for seed in ("1 clip 7", "1 clip 7", "1 clip 8")
+    )
     assert one == two != other
     assert other != data
 
@@ -58,5 +60,7 @@ def test_a_command_runs_apart(fuzz: ModuleType, tmp_path: Path) -> None:
     """Its output, exit code and death are seen; the process that asked lives on."""
     ran = fuzz.run(tmp_path, ["probe", "nothing.mp4"])
     assert (ran.code, "error: " in ran.text) == (2, True)
-    slow = fuzz.run(tmp_path, ["probe", "nothing.mp4"], seconds=0.2, before=lambda: fuzz.time.sleep(20))
+    slow = fuzz.run(
+        tmp_path, ["probe", "nothing.mp4"], seconds=0.2, before=lambda: fuzz.time.sleep(20)
+    )
     assert slow.code is None

@@ -57,18 +57,27 @@ def test_the_creature_has_a_soft_edge_and_stays_in_the_picture(scene: Scene) -> 
 
 
 def test_picture_is_the_creature_over_the_landscape_by_its_true_alpha() -> None:
-    """Where alpha is 0, the picture is the landscape; the landscape moves with the camera, the creature does not."""
+    """Where alpha is 0, the picture is the landscape; the landscape moves with the camera, the
+    creature does not.
+    """
     scene = Scene(width=256, height=144, frame_count=8)
     first, later = scene.frame(0), scene.frame(5)
     rows = slice(125, 144)  # the near meadow, below the creature
-    pan = cv2.phaseCorrelate(*(cv2.cvtColor(image[rows], cv2.COLOR_RGB2GRAY).astype(np.float32) for image, _ in (first, later)))
+    pan = cv2.phaseCorrelate(
+        *(
+            cv2.cvtColor(image[rows], cv2.COLOR_RGB2GRAY).astype(np.float32)
+            for image, _ in (first, later)
+        )
+    )
     assert pan[0][0] < -2, "the camera does not pan"
     inside = cv2.erode(later[1], np.ones((5, 5))) == 1
     red, green, blue = (float(later[0][..., channel][inside].mean()) for channel in range(3))
     assert red > 1.3 * green > 1.3 * blue, "what alpha marks as opaque is not the orange creature"
     outside = later[1] == 0
     meadow = outside & (np.arange(144)[:, None] > 100)
-    assert later[0][meadow][:, 1].mean() > later[0][meadow][:, 0].mean() * 0.95, "what alpha leaves out is not the meadow"
+    assert later[0][meadow][:, 1].mean() > later[0][meadow][:, 0].mean() * 0.95, (
+        "what alpha leaves out is not the meadow"
+    )
 
 
 def test_fast_flight_is_blurred_and_a_crouch_is_sharp(scene: Scene) -> None:
@@ -85,7 +94,9 @@ def test_sensor_noise_is_there_is_small_and_differs_from_frame_to_frame() -> Non
     noise = []
     for index in (0, 1):
         image, alpha = scene.frame(index)
-        noise.append((image - scene._landscape_at(scene._exposures(index)))[alpha.max(axis=1) == 0][:20])
+        noise.append(
+            (image - scene._landscape_at(scene._exposures(index)))[alpha.max(axis=1) == 0][:20]
+        )
         assert 0.8 < noise[-1].std() < 4
         assert abs(noise[-1].mean()) < 0.3
     assert np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1] < 0.3
@@ -100,21 +111,28 @@ def test_the_creature_touches_the_ground_exactly_at_its_landings(scene: Scene) -
     ground = lowest_row(scene, 0)
     for landing in scene.landings:
         assert lowest_row(scene, landing - 1) < ground - 1, "on the ground too early"
-        assert abs(lowest_row(scene, landing) - ground) <= 2, "not on the ground when the note sounds"
+        assert abs(lowest_row(scene, landing) - ground) <= 2, (
+            "not on the ground when the note sounds"
+        )
 
 
 @pytest.mark.parametrize("rate", [48000, 44100])
-def test_sound_lasts_as_long_as_the_clip_and_a_note_begins_at_each_landing(scene: Scene, rate: int) -> None:
+def test_sound_lasts_as_long_as_the_clip_and_a_note_begins_at_each_landing(
+    scene: Scene, rate: int
+) -> None:
     sound = scene.sound(rate)
     assert sound.dtype == np.float32
     assert sound.shape == (2, round(scene.timeline.end * rate))
     assert np.abs(sound).max() <= 1
     jumps = np.abs(np.diff(sound.sum(axis=0)))
     onsets = [
-        int(np.argmax(jumps * (np.abs(np.arange(len(jumps)) - at) < rate // 10))) + 1 for at in landing_samples(scene, rate)
+        int(np.argmax(jumps * (np.abs(np.arange(len(jumps)) - at) < rate // 10))) + 1
+        for at in landing_samples(scene, rate)
     ]
     assert onsets == landing_samples(scene, rate)
-    assert jumps[: onsets[0] - 1].max() < 0.2 * jumps[onsets[0] - 1], "something else sounds before the first landing"
+    assert jumps[: onsets[0] - 1].max() < 0.2 * jumps[onsets[0] - 1], (
+        "something else sounds before the first landing"
+    )
 
 
 def landing_samples(scene: Scene, rate: int) -> list[int]:
@@ -132,6 +150,10 @@ def test_any_size_and_a_long_clip(width: int, height: int) -> None:
 
 
 def test_bad_arguments_are_named() -> None:
-    for arguments, message in (({"width": 10}, "10 × 360"), ({"frame_count": 0}, "frame_count 0"), ({"seed": -1}, "seed -1")):
+    for arguments, message in (
+        ({"width": 10}, "10 × 360"),
+        ({"frame_count": 0}, "frame_count 0"),
+        ({"seed": -1}, "seed -1"),
+    ):
         with pytest.raises(ValueError, match=message):
             Scene(**arguments)

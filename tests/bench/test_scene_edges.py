@@ -1,4 +1,6 @@
-"""scene.edges: truth that holds exactly, edges that are of the kind they say, backgrounds and subjects that move."""
+"""scene.edges: truth that holds exactly, edges that are of the kind they say, backgrounds and
+subjects that move.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def test_kinds_differ_in_how_soft_they_are() -> None:
 
 
 def test_motion_is_blurred_along_it_and_the_blur_is_the_mean_of_the_exposure() -> None:
-    """The alpha of a frame lies between those that a shutter of no length would see at its two ends or in between."""
+    """The alpha of a frame lies between those that a shutter of no length would see at its two ends
+    or in between.
+    """
     scene = EdgeScene("motion blur", 320, 180, 1)
     frame = scene.frame(5)
     moments = np.stack([scene._posed(5 + part)[..., 3] for part in np.linspace(0, 0.5, 25)])

@@ -46,7 +46,9 @@ def test_files_and_arrays_are_references(clip: Path) -> None:
     assert np.array_equal(last, np.maximum(square(1, 8), square(2, 60)))
 
 
-@pytest.mark.parametrize("painted", [square(1, 8) > 0, square(255, 8), square(1, 8), np.dstack([square(200, 8)] * 3)])
+@pytest.mark.parametrize(
+    "painted", [square(1, 8) > 0, square(255, 8), square(1, 8), np.dstack([square(200, 8)] * 3)]
+)
 def test_arrays_mean_what_such_pictures_mean(clip: Path, painted: np.ndarray) -> None:
     result = vfx_matte.segment(clip, references={2: painted}, propagator="fake")
     assert np.array_equal(result.mask(7) > 0, square(1, 8) > 0)
@@ -54,7 +56,13 @@ def test_arrays_mean_what_such_pictures_mean(clip: Path, painted: np.ndarray) ->
 
 def test_a_range_in_time_and_the_same_array_again_resumes(clip: Path) -> None:
     reporter = SilentReporter()
-    work = {"references": {0: square(1, 8)}, "propagator": "fake", "start": "0s", "stop": "0.1s", "reporter": reporter}
+    work = {
+        "references": {0: square(1, 8)},
+        "propagator": "fake",
+        "start": "0s",
+        "stop": "0.1s",
+        "reporter": reporter,
+    }
     assert vfx_matte.segment(clip, **work).stop == 3
     assert any("propagator" in line for line in reporter.lines)
     assert vfx_matte.segment(clip, **work, resume=True).computed == 0
@@ -64,7 +72,12 @@ def test_a_range_in_time_and_the_same_array_again_resumes(clip: Path) -> None:
 
 @pytest.mark.parametrize(
     ("references", "message"),
-    [({0: np.zeros((64, 96))}, "float64"), ({0: None}, "frame 0"), ({9: square(1, 8)}, "does not exist"), ({}, "no mask")],
+    [
+        ({0: np.zeros((64, 96))}, "float64"),
+        ({0: None}, "frame 0"),
+        ({9: square(1, 8)}, "does not exist"),
+        ({}, "no mask"),
+    ],
 )
 def test_wrong_references_are_mask_errors(clip: Path, references: dict, message: str) -> None:
     with pytest.raises(MaskError, match=message):
@@ -85,11 +98,15 @@ def picture(folder: str = "pictures") -> tuple[str, np.ndarray]:
     y, x = np.mgrid[:64, :96]
     disc = np.hypot(x - 40, y - 30) < 16
     shades = np.random.default_rng(0).integers(0, 20, (64, 96, 1))
-    Image.fromarray((np.where(disc[..., None], (200, 40, 40), (40, 120, 50)) + shades).astype(np.uint8)).save(f"{folder}/0.png")
+    Image.fromarray(
+        (np.where(disc[..., None], (200, 40, 40), (40, 120, 50)) + shades).astype(np.uint8)
+    ).save(f"{folder}/0.png")
     return folder, disc
 
 
-def test_a_first_mask_from_marks_is_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_mask_from_marks_is_a_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder, disc = picture()
     found = vfx_matte.mask(folder, box=(22, 12, 36, 36))
@@ -103,19 +120,25 @@ def test_a_first_mask_from_marks_is_a_reference(tmp_path: Path, monkeypatch: pyt
     np.testing.assert_array_equal(result.mask(0), found.mask)
 
 
-def test_marks_correct_a_mask_and_leave_other_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_marks_correct_a_mask_and_leave_other_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder, disc = picture()
     before = np.where(disc, 1, 0).astype(np.uint8)
     before[50:60, 80:90] = 2
     paint(Path("start.png"), before)
     strokes = {"fg_strokes": [[(70, 30), (76, 34)]], "bg_strokes": [[(40, 15), (44, 15)]]}
-    after = vfx_matte.mask(folder, start=before, object_id=1, fg=[(40, 30)], bg=[(28, 30)], **strokes).mask
+    after = vfx_matte.mask(
+        folder, start=before, object_id=1, fg=[(40, 30)], bg=[(28, 30)], **strokes
+    ).mask
     assert (after[30, 70], after[34, 76], after[30, 40]) == (1, 1, 1)
     assert (after[15, 42], after[30, 28]) == (0, 0)
     np.testing.assert_array_equal(after == 2, before == 2)
     assert after.any()
-    again = vfx_matte.mask(folder, start="start.png", at="0s", object_id=1, fg=[(40, 30)], bg=[(28, 30)], **strokes).mask
+    again = vfx_matte.mask(
+        folder, start="start.png", at="0s", object_id=1, fg=[(40, 30)], bg=[(28, 30)], **strokes
+    ).mask
     np.testing.assert_array_equal(again, after)
 
 
@@ -134,13 +157,19 @@ def test_marks_correct_a_mask_and_leave_other_objects(tmp_path: Path, monkeypatc
     ],
     ids=str,
 )
-def test_marks_that_are_no_marks_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+def test_marks_that_are_no_marks_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder, _ = picture()
-    with pytest.raises(vfx_matte.VfxMatteError, match=next(reversed(given)) if "at" not in given else "True"):
+    with pytest.raises(
+        vfx_matte.VfxMatteError, match=next(reversed(given)) if "at" not in given else "True"
+    ):
         vfx_matte.mask(folder, **given)
     points = np.array([[40, 30]])
-    np.testing.assert_array_equal(vfx_matte.mask(folder, fg=points).mask, vfx_matte.mask(folder, fg=[(40, 30)]).mask)
+    np.testing.assert_array_equal(
+        vfx_matte.mask(folder, fg=points).mask, vfx_matte.mask(folder, fg=[(40, 30)]).mask
+    )
 
 
 def test_marks_that_cannot_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,10 +186,12 @@ def test_marks_that_cannot_be_followed(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not NETWORK.is_file(), reason="the network is not here")
-def test_the_network_is_used_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_network_is_used_where_its_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder, disc = picture()
-    (one, *_) = vfx_matte.mask(folder, auto=True, network=NETWORK).objects
+    one, *_ = vfx_matte.mask(folder, auto=True, network=NETWORK).objects
     assert 0.5 * disc.sum() < one.pixels < 2 * disc.sum()
 
 
@@ -171,16 +202,29 @@ def test_a_folder_of_masks(clip: Path) -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    code = "import sys, vfx_matte; dir(vfx_matte); print(sorted({'numpy', 'av', 'cv2', 'torch'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, vfx_matte; dir(vfx_matte); print(sorted({'numpy', 'av', 'cv2', 'torch'} &"
+        " set(sys.modules)))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = vfx_matte.nothing
 
 
-def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_clip: Callable[..., Path]) -> None:
+def test_the_readme_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_clip: Callable[..., Path]
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("source").mkdir()
-    shutil.copy(make_clip("clip.mp4", pts=tuple(range(0, 40 * 512, 512)), time_base=Fraction(1, 15360)), "source/clip.mp4")
+    shutil.copy(
+        make_clip("clip.mp4", pts=tuple(range(0, 40 * 512, 512)), time_base=Fraction(1, 15360)),
+        "source/clip.mp4",
+    )
     paint(Path("m33.png"), square(1, 8))
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (example,) = [block.partition("```")[0] for block in text.split("```python\n")[1:]]

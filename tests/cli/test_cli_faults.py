@@ -1,4 +1,6 @@
-"""What goes wrong at a desk: one line that says what, one that says what to do, the right exit code, and nothing lost."""
+"""What goes wrong at a desk: one line that says what, one that says what to do, the right exit
+code, and nothing lost.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def film(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine
 
 @pytest.fixture
 def intact(project: CommandLine) -> Iterator[CommandLine]:
-    """A segmented and rendered project; after the test every file of it is as it was, and nothing was added."""
+    """A segmented and rendered project; after the test every file of it is as it was, and nothing
+    was added.
+    """
     project("greenback", *FAST)
     project("alpha", "-o", "frames")
     before = project.files()
@@ -65,7 +69,9 @@ def cut_clip(path: Path, clip: Path) -> None:
 def sound_only(path: Path, clip: Path) -> None:
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream("aac", rate=48000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+        )
         frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -81,8 +87,12 @@ def folder_without_pictures(path: Path, clip: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["probe", "segment", "frame", "mask", "greenback", "verify"])
-@pytest.mark.parametrize("broken", [no_clip, empty_clip, cut_clip, sound_only, text_clip, folder_without_pictures])
-def test_clips_that_are_none(film: CommandLine, clip: Path, broken: Callable[[Path, Path], None], command: str) -> None:
+@pytest.mark.parametrize(
+    "broken", [no_clip, empty_clip, cut_clip, sound_only, text_clip, folder_without_pictures]
+)
+def test_clips_that_are_none(
+    film: CommandLine, clip: Path, broken: Callable[[Path, Path], None], command: str
+) -> None:
     broken(Path("bad.mp4"), clip)
     arguments = {
         "segment": ("bad.mp4", "--first-mask", "m.png"),
@@ -90,15 +100,23 @@ def test_clips_that_are_none(film: CommandLine, clip: Path, broken: Callable[[Pa
         "verify": ("clip.mp4", "--source", "bad.mp4"),
     }.get(command, ("bad.mp4",))
     before = film.files()
-    ran = film.fails(command, *arguments, code=2 if command == "greenback" or broken is no_clip else 1)
+    ran = film.fails(
+        command, *arguments, code=2 if command == "greenback" or broken is no_clip else 1
+    )
     assert "bad.mp4" in ran.error
     assert film.files() == before
 
 
-def test_a_clip_cut_short_behind_its_index_keeps_its_frame_numbers(film: CommandLine, make_clip: Callable[..., Path]) -> None:
-    """With the index in front (as phones stream it) the file opens: frames that are gone are stood in for, none shifts."""
+def test_a_clip_cut_short_behind_its_index_keeps_its_frame_numbers(
+    film: CommandLine, make_clip: Callable[..., Path]
+) -> None:
+    """With the index in front (as phones stream it) the file opens: frames that are gone are stood
+    in for, none shifts.
+    """
     whole = make_clip(
-        "front.mp4", muxer_options={"movflags": "+faststart"}, options={"preset": "ultrafast", "bf": "0", "g": "3"}
+        "front.mp4",
+        muxer_options={"movflags": "+faststart"},
+        options={"preset": "ultrafast", "bf": "0", "g": "3"},
     )
     data = whole.read_bytes()
     Path("cut.mp4").write_bytes(data[: len(data) * 3 // 4])
@@ -117,7 +135,9 @@ def test_a_clip_cut_short_behind_its_index_keeps_its_frame_numbers(film: Command
     assert rendered.code == 0
 
 
-def test_a_clip_that_breaks_while_it_is_read_does_not_hang(film: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_that_breaks_while_it_is_read_does_not_hang(
+    film: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The decoder runs in a thread of its own: its error has to arrive."""
     frames = VideoReader.frames
 
@@ -238,12 +258,17 @@ def test_ranges_that_are_none(film: CommandLine) -> None:
         (("frame", "clip.mp4", "--at", "noon"), "noon"),
         (("frame", "clip.mp4", "-o", "x.doc"), "x.doc"),
         (("verify", "clip.mp4"), "source"),
-        (("segment", "clip.mp4", "--first-mask", "mask.png", "--fresh", "--propagator", "magic"), "magic"),
+        (
+            ("segment", "clip.mp4", "--first-mask", "mask.png", "--fresh", "--propagator", "magic"),
+            "magic",
+        ),
         (("probe", "clip.mp4", "--config", "none.ini"), "none.ini"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_options_that_cannot_be_followed(intact: CommandLine, arguments: tuple[str, ...], named: str) -> None:
+def test_options_that_cannot_be_followed(
+    intact: CommandLine, arguments: tuple[str, ...], named: str
+) -> None:
     ran = intact.fails(*arguments, code=2)
     assert named in ran.error
 
@@ -268,20 +293,36 @@ def test_a_gpu_that_is_not_here(project: CommandLine) -> None:
 
 
 def test_a_propagator_that_is_not_here(film: CommandLine) -> None:
-    ran = film.run("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "xmem", "--weights", "none.pth")
+    ran = film.run(
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "m.png",
+        "--propagator",
+        "xmem",
+        "--weights",
+        "none.pth",
+    )
     assert ran.code in (1, 2)
     assert "XMem" in ran.error or "xmem" in ran.error or "none.pth" in ran.error
     assert "--propagator builtin" in ran.hint or "pip install" in ran.hint or "weights" in ran.hint
 
 
 def test_the_test_propagator_is_not_offered(film: CommandLine) -> None:
-    ran = film.fails("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "magic", code=2)
+    ran = film.fails(
+        "segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "magic", code=2
+    )
     assert "builtin" in ran.error
     assert "fake" not in ran.error
 
 
 def test_misused_commands_end_with_two(cli: CommandLine) -> None:
-    for arguments in (("greenback", "--quality", "high"), ("probe",), ("nonsense",), ("greenback", "--nonsense")):
+    for arguments in (
+        ("greenback", "--quality", "high"),
+        ("probe",),
+        ("nonsense",),
+        ("greenback", "--nonsense"),
+    ):
         ran = cli.run(*arguments)
         assert ran.code == 2, arguments
         assert "Traceback" not in ran.stderr
@@ -324,14 +365,19 @@ def test_renders_before_segment(film: CommandLine) -> None:
 def test_a_clip_that_changed_after_segment(project: CommandLine) -> None:
     write_clip(Path("clip.mp4"), pts=range(0, 7 * 1001, 1001), options={"preset": "ultrafast"})
     before = project.files()
-    for arguments in (("greenback", "clip.mp4"), ("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--resume")):
+    for arguments in (
+        ("greenback", "clip.mp4"),
+        ("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--resume"),
+    ):
         ran = project.fails(*arguments, code=2)
         assert "another version of it" in ran.error
         assert "--fresh" in ran.hint
     assert project.files() == before
 
 
-def test_two_clips_of_one_name(project: CommandLine, take: Callable[..., Path], make_clip: Callable[..., Path]) -> None:
+def test_two_clips_of_one_name(
+    project: CommandLine, take: Callable[..., Path], make_clip: Callable[..., Path]
+) -> None:
     other = make_clip("clip.mp4", size=(64, 64), options={"preset": "ultrafast"})
     take(other, "second/clip.mp4")
     before = project.files()
@@ -349,7 +395,10 @@ def test_two_clips_of_one_name(project: CommandLine, take: Callable[..., Path], 
 def test_a_damaged_manifest(project: CommandLine, text: str) -> None:
     Path("workspace/clip/manifest.json").write_text(text)
     before = project.files()
-    for command in (("greenback", "clip.mp4"), ("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--resume")):
+    for command in (
+        ("greenback", "clip.mp4"),
+        ("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--resume"),
+    ):
         ran = project.fails(*command, code=2)
         assert "manifest.json" in ran.error
         assert "--fresh" in ran.hint
@@ -369,7 +418,18 @@ def test_a_damaged_mask(project: CommandLine, data: bytes | None) -> None:
     assert not Path("workspace/clip/greenback.mp4").exists()
     assert not list(project.folder.rglob("*.part"))
     path.unlink()
-    project("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--start", "2", "--stop", "10", "--resume")
+    project(
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "mask.png",
+        *FAKE,
+        "--start",
+        "2",
+        "--stop",
+        "10",
+        "--resume",
+    )
     project("greenback", *FAST)
 
 
@@ -404,8 +464,19 @@ def test_a_folder_as_a_video_file(intact: CommandLine) -> None:
 
 def test_a_workspace_that_cannot_be_written(film: CommandLine) -> None:
     before = film.files()
-    film.fails("segment", "clip.mp4", "--first-mask", "m.png", *FAKE, "--workspace", "m.png", code=1)
-    film.fails("segment", "clip.mp4", "--first-mask", "m.png", *FAKE, "--workspace", "clip.mp4/deep", code=1)
+    film.fails(
+        "segment", "clip.mp4", "--first-mask", "m.png", *FAKE, "--workspace", "m.png", code=1
+    )
+    film.fails(
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "m.png",
+        *FAKE,
+        "--workspace",
+        "clip.mp4/deep",
+        code=1,
+    )
     assert film.files() == before
 
 
@@ -421,7 +492,9 @@ class FullDisk:
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_the_disk_is_full_while_rendering(intact: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_full_while_rendering(
+    intact: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = FullDisk(5)
     mux = media_write.VideoWriter._mux
 
@@ -435,7 +508,9 @@ def test_the_disk_is_full_while_rendering(intact: CommandLine, monkeypatch: pyte
     assert "free some space" in ran.hint
 
 
-def test_the_disk_is_full_while_segmenting(film: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_full_while_segmenting(
+    film: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = FullDisk(8)
     replace = Path.replace
 
@@ -453,7 +528,9 @@ def test_the_disk_is_full_while_segmenting(film: CommandLine, monkeypatch: pytes
     disk.left = 1000
     film("segment", "clip.mp4", "--first-mask", "m.png", *FAKE, "--resume")
     assert film.mask_numbers() == list(range(12))
-    assert {name: data for name, data in film.files("workspace/clip/masks").items() if name in saved} == saved
+    assert {
+        name: data for name, data in film.files("workspace/clip/masks").items() if name in saved
+    } == saved
 
 
 @pytest.fixture
@@ -462,7 +539,9 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("small disk")
     if sys.platform != "linux" or shutil.which("mount") is None or os.geteuid() != 0:
         pytest.skip("a small disk needs mount, and root")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip("this machine does not let us mount a small disk")
     yield place
@@ -482,7 +561,15 @@ def test_a_disk_that_is_really_full(intact: CommandLine, small_disk: Path, outpu
 
 def test_a_full_disk_under_the_workspace(film: CommandLine, small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(b"0" * 57_000)
-    command = ("segment", "clip.mp4", "--first-mask", "m.png", *FAKE, "--workspace", str(small_disk))
+    command = (
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "m.png",
+        *FAKE,
+        "--workspace",
+        str(small_disk),
+    )
     ran = film.fails(*command, code=1)
     assert "disk is full" in ran.error
     (small_disk / "filler").unlink()
@@ -493,7 +580,18 @@ def test_a_full_disk_under_the_workspace(film: CommandLine, small_disk: Path) ->
 # ---------------------------------------------------------------- names
 
 
-NAMES = ["two words", 'it\'s "quoted"', "猫の動画", "née", "100%", "a:b", "#1 [take]", "a&b;c", "-dash", "%d"]
+NAMES = [
+    "two words",
+    'it\'s "quoted"',
+    "猫の動画",
+    "née",
+    "100%",
+    "a:b",
+    "#1 [take]",
+    "a&b;c",
+    "-dash",
+    "%d",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -506,7 +604,17 @@ def test_names_of_every_kind(cli: CommandLine, clip: Path, name: str) -> None:
     paint(mask, two_objects())
     place = ("--workspace", folder / f"{name} space")
     cli("segment", *place, "--mask", f"3={mask}", *FAKE, "--", film)
-    cli("greenback", *place, *FAST, "-o", folder / f"{name} green.mp4", "--background", mask, "--", film)
+    cli(
+        "greenback",
+        *place,
+        *FAST,
+        "-o",
+        folder / f"{name} green.mp4",
+        "--background",
+        mask,
+        "--",
+        film,
+    )
     cli("maskvideo", *place, "-o", folder / f"{name} matte.mkv", "--", film)
     cli("alpha", *place, "-o", folder / f"{name} cut", "--", film)
     cli("overlay", *place, *FAST, "--", film)
@@ -519,11 +627,21 @@ def test_names_of_every_kind(cli: CommandLine, clip: Path, name: str) -> None:
 
 
 def test_an_image_sequence_is_never_its_own_output(cli: CommandLine) -> None:
-    """`alpha` names its files as a sequence may be named: writing into the source's folder would replace it."""
+    """`alpha` names its files as a sequence may be named: writing into the source's folder would
+    replace it.
+    """
     for index in range(4):
         paint(Path(f"plates/{index:07d}.png"), two_objects())
     segment(cli, "plates")
-    segment_pattern = ("segment", "plates/%07d.png", "--first-mask", "mask.png", *FAKE, "--workspace", "w2")
+    segment_pattern = (
+        "segment",
+        "plates/%07d.png",
+        "--first-mask",
+        "mask.png",
+        *FAKE,
+        "--workspace",
+        "w2",
+    )
     cli(*segment_pattern)
     before = cli.files()
     for arguments in (("plates",), ("plates/%07d.png", "--workspace", "w2")):
@@ -533,7 +651,17 @@ def test_an_image_sequence_is_never_its_own_output(cli: CommandLine) -> None:
     assert "masks" in ran.error
     for clip in ("plates", "plates/%07d.png", "plates/0000001.png"):
         cli.fails("frame", clip, "-o", "plates/0000001.png", code=2)
-        cli.fails("mask", clip, "--box", "15,10,28,44", "--fg", "29,32", "-o", "plates/0000001.png", code=2)
+        cli.fails(
+            "mask",
+            clip,
+            "--box",
+            "15,10,28,44",
+            "--fg",
+            "29,32",
+            "-o",
+            "plates/0000001.png",
+            code=2,
+        )
     cli.fails("greenback", "plates", "-o", "plates/green.mp4", code=2)
     assert cli.files() == before
 
@@ -541,21 +669,29 @@ def test_an_image_sequence_is_never_its_own_output(cli: CommandLine) -> None:
 def test_a_background_is_never_the_output(project: CommandLine) -> None:
     write_clip(Path("behind.mp4"), pts=range(0, 4 * 1001, 1001), options={"preset": "ultrafast"})
     before = project.files()
-    ran = project.fails("greenback", *FAST, "--background", "behind.mp4", "-o", "behind.mp4", code=2)
+    ran = project.fails(
+        "greenback", *FAST, "--background", "behind.mp4", "-o", "behind.mp4", code=2
+    )
     assert "background" in ran.error
     assert project.files() == before
 
 
 def test_sound_that_is_silent_or_odd_is_no_error(cli: CommandLine) -> None:
     """A track without a packet, and a rate of 8 kHz mono."""
-    write_clip(Path("clip.mov"), options={"preset": "ultrafast"}, sounds=[sound("pcm_s16le", rate=8000, channels=1)])
+    write_clip(
+        Path("clip.mov"),
+        options={"preset": "ultrafast"},
+        sounds=[sound("pcm_s16le", rate=8000, channels=1)],
+    )
     segment(cli, "clip.mov")
     cli("greenback", *FAST, "-o", "x.mp4")
     cli("verify", "x.mp4", "--source", "clip.mov")
 
 
 def test_masks_of_another_size_in_the_workspace(project: CommandLine) -> None:
-    small = Image.open("workspace/clip/masks/0000005.png").resize((48, 32), Image.Resampling.NEAREST)
+    small = Image.open("workspace/clip/masks/0000005.png").resize(
+        (48, 32), Image.Resampling.NEAREST
+    )
     small.save("workspace/clip/masks/0000005.png")
     ran = project.fails("greenback", *FAST, code=2)
     assert "48×32" in ran.error

@@ -1,4 +1,6 @@
-"""probe, verify, frame, mask, config, demo, --version and the doors of the old scripts, through the command line."""
+"""probe, verify, frame, mask, config, demo, --version and the doors of the old scripts, through the
+command line.
+"""
 
 from __future__ import annotations
 
@@ -75,13 +77,21 @@ def test_probe_shows_a_histogram(film: CommandLine) -> None:
     lines = film("probe", "clip.mp4").stdout.splitlines()
     bars = [line.split() for line in lines if "█" in line]
     steps = [later - earlier for earlier, later in itertools.pairwise(VFR_PTS)]
-    assert {(bar[0], bar[-1]) for bar in bars} == {(f"{step / 30:.3f}", str(steps.count(step))) for step in set(steps)}
+    assert {(bar[0], bar[-1]) for bar in bars} == {
+        (f"{step / 30:.3f}", str(steps.count(step))) for step in set(steps)
+    }
     assert bars[0][-1] == str(max(steps.count(step) for step in set(steps)))
 
 
-def test_probe_says_in_words_what_a_file_does_not(cli: CommandLine, make_clip: Callable[..., Path]) -> None:
+def test_probe_says_in_words_what_a_file_does_not(
+    cli: CommandLine, make_clip: Callable[..., Path]
+) -> None:
     clip = make_clip(
-        "mono.avi", codec="mpeg4", pts=range(6), time_base=Fraction(1, 25), sounds=(sound("pcm_s16le", channels=1),)
+        "mono.avi",
+        codec="mpeg4",
+        pts=range(6),
+        time_base=Fraction(1, 25),
+        sounds=(sound("pcm_s16le", channels=1),),
     )
     rows = cli("probe", clip).stdout
     assert "8 bit, interlacing not stated" in rows
@@ -91,7 +101,9 @@ def test_probe_says_in_words_what_a_file_does_not(cli: CommandLine, make_clip: C
 def test_probe_of_constant_rate_rotation_and_pixel_shape(cli: CommandLine) -> None:
     write_clip(Path("phone.mov"), size=(64, 96), rotation=90, options={"preset": "ultrafast"})
     write_clip(Path("dv.mp4"), sample_aspect=Fraction(16, 15), options={"preset": "ultrafast"})
-    phone, dv = (json.loads(cli("probe", name, "--json").stdout) for name in ("phone.mov", "dv.mp4"))
+    phone, dv = (
+        json.loads(cli("probe", name, "--json").stdout) for name in ("phone.mov", "dv.mp4")
+    )
     assert (phone["width"], phone["height"], phone["constant_rate"]) == (64, 96, True)
     assert "constant 29.97 fps" in cli("probe", "phone.mov").stdout
     assert dv["sample_aspect"] == "16/15"
@@ -104,9 +116,16 @@ def test_verify_says_that_a_render_is_true(project: CommandLine) -> None:
     project("greenback", *FAST)
     ran = project("verify", "workspace/clip/greenback.mp4", "--source", "clip.mp4")
     assert "DIFFERS" not in ran.stdout
-    report = json.loads(project("verify", "workspace/clip/greenback.mp4", "--source", "clip.mp4", "--json").stdout)
+    report = json.loads(
+        project("verify", "workspace/clip/greenback.mp4", "--source", "clip.mp4", "--json").stdout
+    )
     assert report["ok"] is True
-    assert {check["name"] for check in report["checks"]} >= {"frame count", "timestamps", "colour tags", "sound"}
+    assert {check["name"] for check in report["checks"]} >= {
+        "frame count",
+        "timestamps",
+        "colour tags",
+        "sound",
+    }
 
 
 @pytest.mark.parametrize(
@@ -121,8 +140,12 @@ def test_verify_says_that_a_render_is_true(project: CommandLine) -> None:
     ],
     ids=["a frame more", "a frame moved", "size", "no sound", "sound cut", "sound moved"],
 )
-def test_verify_names_the_first_difference(project: CommandLine, changes: dict[str, Any], named: str) -> None:
-    """The render is compared with clips that differ from its source in one thing each; scripts see exit code 1."""
+def test_verify_names_the_first_difference(
+    project: CommandLine, changes: dict[str, Any], named: str
+) -> None:
+    """The render is compared with clips that differ from its source in one thing each; scripts see
+    exit code 1.
+    """
     project("greenback", *FAST)
     facts: dict[str, Any] = {"pts": VFR_PTS, "options": {"preset": "ultrafast", "bf": "0"}}
     facts |= {"sounds": (sound(start=LATE, seconds=Fraction(1, 2)),)} | changes
@@ -132,7 +155,9 @@ def test_verify_names_the_first_difference(project: CommandLine, changes: dict[s
     assert "DIFFERS" in ran.stdout
     assert named in ran.error
     assert ran.hint
-    report = project.run("verify", "workspace/clip/greenback.mp4", "--source", "other.mp4", "--json")
+    report = project.run(
+        "verify", "workspace/clip/greenback.mp4", "--source", "other.mp4", "--json"
+    )
     assert report.code == 1
     assert json.loads(report.stdout)["ok"] is False
 
@@ -151,11 +176,19 @@ def test_verify_of_a_folder_of_pictures(project: CommandLine) -> None:
     assert "0000004.png is cut short" in ran.error
 
 
-def test_a_render_that_is_not_true_is_an_error(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_render_that_is_not_true_is_an_error(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every render verifies itself: a writer that loses a frame is found out."""
     for writer in (VideoWriter, StillsWriter):
         monkeypatch.setattr(writer, "write", losing(writer.write))
-    for command in (("greenback", *FAST), ("maskvideo",), ("alpha",), ("alpha", "-o", "frames"), ("overlay", *FAST)):
+    for command in (
+        ("greenback", *FAST),
+        ("maskvideo",),
+        ("alpha",),
+        ("alpha", "-o", "frames"),
+        ("overlay", *FAST),
+    ):
         ran = project.fails(*command, code=1)
         assert "differs from its source" in ran.error, command
     assert json.loads(Path("workspace/clip/manifest.json").read_text())["outputs"] == {}
@@ -211,9 +244,25 @@ def test_a_mask_from_a_box(cli: CommandLine) -> None:
     ground = rng.integers(30, 60, (64, 96, 3), dtype=np.uint8)
     image = np.where(disc[..., None], ground + np.uint8(150), ground)
     make_film(
-        Path("clip.mp4"), [image] * 5, Timeline(tuple(range(5)), (1,) * 5, Fraction(1, 25)), np.zeros((1, 9600), np.float32)
+        Path("clip.mp4"),
+        [image] * 5,
+        Timeline(tuple(range(5)), (1,) * 5, Fraction(1, 25)),
+        np.zeros((1, 9600), np.float32),
     )
-    ran = cli("mask", "clip.mp4", "--at", "2", "--box", "15,8,52,50", "--fg", "40,32", "--bg", "5,5", "-o", "m.png")
+    ran = cli(
+        "mask",
+        "clip.mp4",
+        "--at",
+        "2",
+        "--box",
+        "15,8,52,50",
+        "--fg",
+        "40,32",
+        "--bg",
+        "5,5",
+        "-o",
+        "m.png",
+    )
     assert ran.stdout.startswith("m.png\nobject 1: ")
     assert iou(load_mask(Path("m.png")) > 0, disc) > 0.95
     assert cli("mask", "clip.mp4", "--box", "15,8,52,50", "-q").stdout == "clip.mask.0000000.png\n"
@@ -242,7 +291,19 @@ def test_version(cli: CommandLine) -> None:
 
 def test_every_command_has_help(cli: CommandLine) -> None:
     listed = cli("--help").stdout
-    for name in ("segment", "greenback", "maskvideo", "alpha", "overlay", "probe", "verify", "frame", "mask", "config", "demo"):
+    for name in (
+        "segment",
+        "greenback",
+        "maskvideo",
+        "alpha",
+        "overlay",
+        "probe",
+        "verify",
+        "frame",
+        "mask",
+        "config",
+        "demo",
+    ):
         assert name in listed
         assert "--workspace" in cli(name, "--help").stdout
 
@@ -265,7 +326,9 @@ def test_the_demo_makes_everything(cli: CommandLine) -> None:
         assert (place / name).stat().st_size > 0, name
     assert shown.count("every frame exact") == 3
     assert "within 0.5 ms" in shown
-    overlaps = [float(line.split("IoU ")[1].split(",")[0]) for line in shown.splitlines() if "IoU " in line]
+    overlaps = [
+        float(line.split("IoU ")[1].split(",")[0]) for line in shown.splitlines() if "IoU " in line
+    ]
     assert len(overlaps) == 4
     assert min(overlaps) > 0.85
     assert json.loads(cli("probe", place / "demo.mp4", "--json").stdout)["constant_rate"] is False
@@ -290,8 +353,12 @@ something_forgotten = 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
-def test_the_old_scripts_still_work(cli: CommandLine, take: Callable[..., Path], clip: Path, encoding: str) -> None:
-    """`python tools/greenback.py` in a folder with the old config.ini renders the clip that it names, from source/."""
+def test_the_old_scripts_still_work(
+    cli: CommandLine, take: Callable[..., Path], clip: Path, encoding: str
+) -> None:
+    """`python tools/greenback.py` in a folder with the old config.ini renders the clip that it
+    names, from source/.
+    """
     take(clip, "source/clip.mp4")
     Path("config.ini").write_bytes(OLD_CONFIG.encode(encoding))
     segment(cli, "clip.mp4")
@@ -301,23 +368,37 @@ def test_the_old_scripts_still_work(cli: CommandLine, take: Callable[..., Path],
         command = [sys.executable, ROOT / "tools" / script, "--no-sound"]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
-    (green,) = [frame.to_ndarray(format="rgb24") for frame in pictures(Path("workspace/clip/greenback.mp4"))][5:6]
+    (green,) = [
+        frame.to_ndarray(format="rgb24") for frame in pictures(Path("workspace/clip/greenback.mp4"))
+    ][5:6]
     assert np.abs(green[-6:, :8].astype(int) - (0, 255, 0)).max() < 12
     colored = next(iter(pictures(Path("workspace/clip/maskvideo.mkv")))).to_ndarray(format="rgb24")
-    assert {tuple(color) for color in colored.reshape(-1, 3).tolist()} == {(0, 0, 0), (128, 0, 0), (0, 128, 0)}
+    assert {tuple(color) for color in colored.reshape(-1, 3).tolist()} == {
+        (0, 0, 0),
+        (128, 0, 0),
+        (0, 128, 0),
+    }
 
 
-def test_the_old_object_number_is_compared(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_the_old_object_number_is_compared(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     take(clip, "source/clip.mp4")
-    Path("config.ini").write_text(OLD_CONFIG.replace("object_num = 2", "object_num = 1"), encoding="utf-8")
+    Path("config.ini").write_text(
+        OLD_CONFIG.replace("object_num = 2", "object_num = 1"), encoding="utf-8"
+    )
     paint(Path("m.png"), two_objects())
     ran = cli("segment", "--first-mask", "m.png", "--propagator", "fake")
     assert "config.ini expects 1 objects, the masks show 2" in ran.notes
 
 
-def test_paths_of_the_config_are_followed(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_paths_of_the_config_are_followed(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     take(clip, "rushes/clip.mp4")
-    Path("config.ini").write_text("[paths]\nsource = rushes\nworkspace = results\n[segment]\npropagator = fake\n")
+    Path("config.ini").write_text(
+        "[paths]\nsource = rushes\nworkspace = results\n[segment]\npropagator = fake\n"
+    )
     paint(Path("m.png"), two_objects())
     cli("segment", "clip.mp4", "--first-mask", "m.png")
     cli("maskvideo")

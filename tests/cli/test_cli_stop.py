@@ -1,4 +1,7 @@
-"""Commands that are stopped halfway: by Ctrl-C, by a kill, by each other. Real processes, real signals."""
+"""Commands that are stopped halfway: by Ctrl-C, by a kill, by each other.
+
+Real processes, real signals.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ SEGMENT = ("segment", "scene.mp4", "--first-mask", "m.png", "--propagator", "bui
 @pytest.fixture(scope="module")
 def scene_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scene") / "scene.mp4"
-    make_film(path, (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound())
+    make_film(
+        path, (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound()
+    )
     return path
 
 
@@ -62,9 +67,15 @@ def started(cli: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[str]
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
 def test_segment_that_was_stopped_goes_on(scene: CommandLine, how: signal.Signals) -> None:
-    """What was finished stays as it is, the rest is made, and the result is as good as that of a run nobody disturbed."""
+    """What was finished stays as it is, the rest is made, and the result is as good as that of a
+    run nobody disturbed.
+    """
     with started(scene, *SEGMENT) as child:
-        ran = scene.stop(child, how, when=lambda: bool(recorded(scene)) or len(scene.mask_numbers(clip="scene")) > 5)
+        ran = scene.stop(
+            child,
+            how,
+            when=lambda: bool(recorded(scene)) or len(scene.mask_numbers(clip="scene")) > 5,
+        )
     done = recorded(scene)
     on_disk = set(scene.mask_numbers(clip="scene"))
     assert done <= on_disk
@@ -74,7 +85,9 @@ def test_segment_that_was_stopped_goes_on(scene: CommandLine, how: signal.Signal
         assert ran.error == "stopped"
         assert "--resume" in ran.hint
         assert "Traceback" not in ran.stderr
-        assert len(on_disk - done) <= 1, "only the frame that was just being saved is not counted yet"
+        assert len(on_disk - done) <= 1, (
+            "only the frame that was just being saved is not counted yet"
+        )
     masks = Path("workspace/scene/masks")
     stamps = {index: (masks / f"{index:07d}.png").stat().st_mtime_ns for index in done}
     resumed = scene(*SEGMENT, "--resume")
@@ -82,13 +95,18 @@ def test_segment_that_was_stopped_goes_on(scene: CommandLine, how: signal.Signal
     assert {index: (masks / f"{index:07d}.png").stat().st_mtime_ns for index in done} == stamps
     assert scene.mask_numbers(clip="scene") == list(range(FRAMES))
     assert not list(masks.glob(".*"))
-    overlaps = [iou(scene.mask(index, clip="scene") > 0, SCENE.truth_mask(index) > 0) for index in range(FRAMES)]
+    overlaps = [
+        iou(scene.mask(index, clip="scene") > 0, SCENE.truth_mask(index) > 0)
+        for index in range(FRAMES)
+    ]
     assert np.mean(overlaps) > 0.85
     scene("maskvideo", "scene.mp4")
 
 
 def test_one_run_at_a_time(scene: CommandLine) -> None:
-    """A second `segment` on the clip is refused while the first runs, and the system lets go when the first is killed."""
+    """A second `segment` on the clip is refused while the first runs, and the system lets go when
+    the first is killed.
+    """
     with started(scene, *SEGMENT) as child:
 
         def second() -> bool:
@@ -108,8 +126,15 @@ def test_one_run_at_a_time(scene: CommandLine) -> None:
 
 @pytest.fixture
 def slow(cli: CommandLine) -> CommandLine:
-    """A segmented clip whose renders take seconds with a slow preset, and renders of it that were finished before."""
-    write_clip(cli.folder / "clip.mp4", size=(320, 240), pts=range(0, 150 * 1001, 1001), options={"preset": "ultrafast"})
+    """A segmented clip whose renders take seconds with a slow preset, and renders of it that were
+    finished before.
+    """
+    write_clip(
+        cli.folder / "clip.mp4",
+        size=(320, 240),
+        pts=range(0, 150 * 1001, 1001),
+        options={"preset": "ultrafast"},
+    )
     segment(cli, "clip.mp4", size=(320, 240), start=20)
     cli("greenback", "--preset", "ultrafast")
     cli("alpha", "-o", "frames")
@@ -144,17 +169,28 @@ def test_a_render_that_was_stopped_keeps_the_earlier_result(
 
 
 def test_a_terminal_sees_the_progress(scene: CommandLine) -> None:
-    """Frames, rate and time left on stderr, and after Ctrl-C the error below; stdout stays free of it."""
+    """Frames, rate and time left on stderr, and after Ctrl-C the error below; stdout stays free of
+    it.
+    """
     import pty
 
     terminal, end = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", "COLUMNS": "120"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "xterm",
+        "COLUMNS": "120",
+    }
     command = [sys.executable, "-m", "vfx_matte", *SEGMENT]
-    child = subprocess.Popen(command, cwd=scene.folder, env=environment, stdout=subprocess.PIPE, stderr=end)
+    child = subprocess.Popen(
+        command, cwd=scene.folder, env=environment, stdout=subprocess.PIPE, stderr=end
+    )
     os.close(end)
     seen = b""
     try:
-        while f"/{FRAMES}" not in seen.decode(errors="ignore") or not scene.mask_numbers(clip="scene"):
+        while f"/{FRAMES}" not in seen.decode(errors="ignore") or not scene.mask_numbers(
+            clip="scene"
+        ):
             seen += os.read(terminal, 4096)
         child.send_signal(signal.SIGINT)
         stdout, _ = child.communicate(timeout=60)
@@ -195,10 +231,14 @@ def test_the_program_ends_with_its_exit_code(cli: CommandLine) -> None:
     assert stderr.startswith("error: there is no clip 'nothing.mp4'\nhint: ")
 
 
-def test_a_clip_may_be_named_with_a_leading_dash(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_a_clip_may_be_named_with_a_leading_dash(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     take(clip, "-clip.mp4")
     paint(Path("-m.png"), two_objects())
-    with started(cli, "segment", "--first-mask", "-m.png", "--propagator", "fake", "--", "-clip.mp4") as child:
+    with started(
+        cli, "segment", "--first-mask", "-m.png", "--propagator", "fake", "--", "-clip.mp4"
+    ) as child:
         _, stderr = child.communicate(timeout=60)
     assert child.returncode == 0, stderr
     cli("maskvideo", "-o", "-out.mkv", "--", "-clip.mp4")

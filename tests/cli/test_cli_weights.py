@@ -56,7 +56,11 @@ def names(cli: CommandLine) -> set[str]:
 
 
 def line(ran: Ran, start: str) -> str:
-    (found,) = [one.split(maxsplit=1)[1].strip() for one in ran.stdout.splitlines() if one.strip().startswith(f"{start} ")]
+    (found,) = [
+        one.split(maxsplit=1)[1].strip()
+        for one in ran.stdout.splitlines()
+        if one.strip().startswith(f"{start} ")
+    ]
     return found
 
 
@@ -67,7 +71,9 @@ def test_the_list_without_a_model_folder(cli: CommandLine) -> None:
     """As a program that pip installed finds it: the table comes along."""
     ran = cli("weights", "list")
     for name in ("XMem.pth", "XMem-s012.pth"):
-        assert all(word in line(ran, name) for word in ("about 249 MB", "MIT", "missing", f"model/{name}"))
+        assert all(
+            word in line(ran, name) for word in ("about 249 MB", "MIT", "missing", f"model/{name}")
+        )
     facts = json.loads(cli("weights", "list", "--json").stdout)
     assert [(one["name"], one["there"], one["licence"], one["bytes_there"]) for one in facts] == [
         ("XMem.pth", False, "MIT", 0),
@@ -105,7 +111,10 @@ def test_a_first_fetch_records_what_it_verified(cli: CommandLine, mirror: Served
     assert "# our mirror" in before
     assert line(ran, "sha256") == sha(GOOD)
     assert "names and shapes unseen" in line(ran, "verified")
-    assert ran.notes == [f"XMem.pth: sha256 {sha(GOOD)} is now in model/weights.toml; the file is compared with it from now on"]
+    assert ran.notes == [
+        f"XMem.pth: sha256 {sha(GOOD)} is now in model/weights.toml; the file is compared with it"
+        " from now on"
+    ]
 
 
 def test_a_second_fetch_says_that_all_is_well(cli: CommandLine, mirror: Served) -> None:
@@ -126,7 +135,9 @@ def test_the_model_folder_is_where_it_is_said_to_be(cli: CommandLine, server: Se
     assert "else where/XMem.pth" in cli("weights", "check", "--model", "else where").stdout
 
 
-def test_another_file_that_is_there_is_not_replaced_unasked(cli: CommandLine, mirror: Served) -> None:
+def test_another_file_that_is_there_is_not_replaced_unasked(
+    cli: CommandLine, mirror: Served
+) -> None:
     cli("weights", "fetch")
     FINAL.write_bytes(OTHER)
     before = cli.files("model")
@@ -141,8 +152,12 @@ def test_another_file_that_is_there_is_not_replaced_unasked(cli: CommandLine, mi
     assert not ran.notes, "nothing new to record"
 
 
-@pytest.mark.parametrize("content", [OTHER, b"<html>Please sign in</html>", GOOD[:-1]], ids=["another", "page", "short"])
-def test_a_file_with_another_checksum_never_gets_the_name(cli: CommandLine, mirror: Served, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [OTHER, b"<html>Please sign in</html>", GOOD[:-1]], ids=["another", "page", "short"]
+)
+def test_a_file_with_another_checksum_never_gets_the_name(
+    cli: CommandLine, mirror: Served, content: bytes
+) -> None:
     """Not even with --force, and then the file that was there stays."""
     cli("weights", "fetch")
     mirror.content, mirror.etag = content, '"2"'
@@ -218,14 +233,20 @@ def test_a_server_without_the_file(cli: CommandLine, mirror: Served) -> None:
     assert names(cli) == {"model/weights.toml"}
 
 
-def test_a_proxy_of_the_environment_is_used(cli: CommandLine, mirror: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain addresses in full, encrypted ones by CONNECT: the official address never leaves this machine here."""
+def test_a_proxy_of_the_environment_is_used(
+    cli: CommandLine, mirror: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain addresses in full, encrypted ones by CONNECT: the official address never leaves this
+    machine here.
+    """
     proxy = mirror.url.removesuffix("/XMem.pth")
     write_table(cli.folder / "model", "http://weights.invalid/XMem.pth", about_megabytes=3)
     monkeypatch.setenv("HTTP_PROXY", proxy)
     cli("weights", "fetch")
     assert FINAL.read_bytes() == GOOD
-    assert [request[:2] for request in mirror.requests] == [("GET", "http://weights.invalid/XMem.pth")]
+    assert [request[:2] for request in mirror.requests] == [
+        ("GET", "http://weights.invalid/XMem.pth")
+    ]
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     ran = cli.fails("weights", "fetch", "XMem-s012.pth", code=1)
     assert mirror.requests[-1][:2] == ("CONNECT", "github.com:443")
@@ -237,7 +258,9 @@ def test_two_at_once(cli: CommandLine, mirror: Served) -> None:
     mirror.held = threading.Event()
     done: list[work.FetchedFile] = []
     first = threading.Thread(
-        target=lambda: done.append(work.fetch_weights("XMem.pth", folder=Path("model"), reporter=SilentReporter()))
+        target=lambda: done.append(
+            work.fetch_weights("XMem.pth", folder=Path("model"), reporter=SilentReporter())
+        )
     )
     first.start()
     try:
@@ -262,7 +285,9 @@ def test_a_full_disk(cli: CommandLine, mirror: Served, monkeypatch: pytest.Monke
     assert names(cli) == {"model/weights.toml"}
 
 
-def test_a_table_that_cannot_be_written(cli: CommandLine, mirror: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_cannot_be_written(
+    cli: CommandLine, mirror: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(path: Path, text: str) -> None:
         raise OutputError(f"cannot write {path}: {os.strerror(errno.EROFS)}")
 
@@ -297,7 +322,9 @@ def test_requests_that_make_no_sense(cli: CommandLine) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
-def test_a_fetch_that_was_stopped_goes_on(cli: CommandLine, mirror: Served, how: signal.Signals) -> None:
+def test_a_fetch_that_was_stopped_goes_on(
+    cli: CommandLine, mirror: Served, how: signal.Signals
+) -> None:
     mirror.held, mirror.held_at = threading.Event(), 2 * MIB
     part = Path("model/XMem.pth.part")
     child = cli.start("weights", "fetch")
@@ -324,9 +351,16 @@ def test_a_terminal_sees_the_progress(cli: CommandLine, mirror: Served) -> None:
 
     mirror.held, mirror.held_at = threading.Event(), 2 * MIB
     terminal, end = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", "COLUMNS": "120"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "xterm",
+        "COLUMNS": "120",
+    }
     command = [sys.executable, "-m", "vfx_matte", "weights", "fetch"]
-    child = subprocess.Popen(command, cwd=cli.folder, env=environment, stdout=subprocess.PIPE, stderr=end)
+    child = subprocess.Popen(
+        command, cwd=cli.folder, env=environment, stdout=subprocess.PIPE, stderr=end
+    )
     os.close(end)
     seen = b""
     try:
@@ -369,7 +403,10 @@ def test_check_writes_nothing(cli: CommandLine, mirror: Served) -> None:
 
 def test_check_looks_at_any_file(cli: CommandLine, mirror: Served) -> None:
     cli("weights", "fetch")
-    for name, content, says in (("copy.pth", GOOD, "the same as XMem.pth"), ("own.pth", OTHER, "none known for this file")):
+    for name, content, says in (
+        ("copy.pth", GOOD, "the same as XMem.pth"),
+        ("own.pth", OTHER, "none known for this file"),
+    ):
         Path(name).write_bytes(content)
         assert line(cli("weights", "check", name), "checksum") == says
     Path("own.pth").write_bytes(b"no weights")
@@ -385,4 +422,8 @@ def test_the_hint_of_segment_leads_here() -> None:
 
     (group,) = [one for one in app.registered_groups if one.name == "weights"]
     assert group.typer_instance is not None
-    assert [one.name for one in group.typer_instance.registered_commands] == ["list", "fetch", "check"]
+    assert [one.name for one in group.typer_instance.registered_commands] == [
+        "list",
+        "fetch",
+        "check",
+    ]

@@ -32,13 +32,18 @@ def test_every_option_is_in_the_template_commented_out() -> None:
 
 def test_uncommenting_the_whole_template_changes_nothing(tmp_path: Path) -> None:
     text = "\n".join(
-        line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in ini.template().splitlines()
+        line[1:] if line.startswith("#") and not line.startswith("# ") else line
+        for line in ini.template().splitlines()
     )
     loaded = ini.load(write(tmp_path, text))
-    assert ini.with_overrides(loaded, file=Path("x")) == ini.with_overrides(ini.Settings(), file=Path("x"))
+    assert ini.with_overrides(loaded, file=Path("x")) == ini.with_overrides(
+        ini.Settings(), file=Path("x")
+    )
 
 
-def test_without_a_file_everything_is_at_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_everything_is_at_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert ini.load() == ini.Settings()
 
@@ -51,18 +56,27 @@ def test_the_working_directory_is_searched(tmp_path: Path, monkeypatch: pytest.M
 
 def test_values_have_their_types(tmp_path: Path) -> None:
     text = (
-        "[render]\nsound = no\n[overlay]\nquality = 12\ncodec = libx265\n[edges]\nfeather = 2.5\nmedian =\n"
-        "[paths]\nworkspace = /a b/c\n"
+        "[render]\nsound = no\n[overlay]\nquality = 12\ncodec = libx265\n[edges]\nfeather ="
+        " 2.5\nmedian =\n[paths]\nworkspace = /a b/c\n"
     )
     loaded = ini.load(write(tmp_path, text))
-    assert (loaded.render.sound, loaded.overlay.quality, loaded.overlay.codec) == (False, 12, "libx265")
+    assert (loaded.render.sound, loaded.overlay.quality, loaded.overlay.codec) == (
+        False,
+        12,
+        "libx265",
+    )
     assert loaded.greenback.codec is None
-    assert (loaded.edges.feather, loaded.edges.median, loaded.paths.workspace) == (2.5, None, Path("/a b/c"))
+    assert (loaded.edges.feather, loaded.edges.median, loaded.paths.workspace) == (
+        2.5,
+        None,
+        Path("/a b/c"),
+    )
 
 
 def test_the_old_scripts_keys_name_the_clip_and_the_weights(tmp_path: Path) -> None:
     old = (
-        "[config]\nsrc_file_name=跳舞\nsrc_file_ext=mov\nvideo_resize=480\nmodel_name=XMem-s012\nobject_num=2\nsome_old_key=1\n"
+        "[config]\nsrc_file_name=跳舞\nsrc_file_ext=mov\nvideo_resize=480\n"
+        "model_name=XMem-s012\nobject_num=2\nsome_old_key=1\n"
     )
     for encoding in ("utf-8", "utf-8-sig", "gb18030"):
         loaded = ini.load(write(tmp_path, old.encode(encoding)))
@@ -99,7 +113,9 @@ def test_only_what_was_given_overrides() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_settings_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_any_bytes_are_settings_or_a_config_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.ini"
     path.write_bytes(content)
     with contextlib.suppress(ConfigError):

@@ -1,4 +1,6 @@
-"""Foreign files and text at the door: nothing else is opened, nothing is obeyed, nothing waits or grows without bound."""
+"""Foreign files and text at the door: nothing else is opened, nothing is obeyed, nothing waits or
+grows without bound.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +38,25 @@ LISTS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.4,\n{secret}\n#EXT-X-ENDLIST\n",
     "live hls": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.4,\n{secret}\n",
     "ffconcat": "ffconcat version 1.0\nfile {secret}\n",
-    "dash": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{secret}</BaseURL></MPD>\n',
-    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    "dash": (
+        '<?xml version="1.0"?>\n<MPD'
+        ' xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{secret}</BaseURL></MPD>\n'
+    ),
+    "sdp": (
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+    ),
 }
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "m3u8"])
 @pytest.mark.parametrize("kind", LISTS)
-def test_a_list_of_other_files_opens_none_of_them(make_clip: Callable[..., Path], kind: str, ending: str) -> None:
+def test_a_list_of_other_files_opens_none_of_them(
+    make_clip: Callable[..., Path], kind: str, ending: str
+) -> None:
     secret = make_clip("secret.ts")
     path = secret.with_name(f"a.{ending}")
-    path.write_text(LISTS[kind].format(secret=secret.name))  # beside it: no reader thinks such a name unsafe
+    # beside it: no reader thinks such a name unsafe
+    path.write_text(LISTS[kind].format(secret=secret.name))
     with pytest.raises(InputError, match="never opened") as caught, open_input(path):
         pass
     assert caught.value.exit_code == 2
@@ -57,7 +67,9 @@ def test_formats_that_name_other_files_are_not_let_in() -> None:
     assert not DEMUXERS & set(outside.split())
 
 
-@pytest.mark.parametrize("name", ["http://127.0.0.1:9/a.mp4", "subfile,,start,0,end,9,,:a", "concat:a|b", "crypto:a"])
+@pytest.mark.parametrize(
+    "name", ["http://127.0.0.1:9/a.mp4", "subfile,,start,0,end,9,,:a", "concat:a|b", "crypto:a"]
+)
 def test_an_address_is_only_a_name(name: str) -> None:
     with pytest.raises(InputError, match="there is no file"), open_input(Path(name)):
         pass
@@ -106,7 +118,9 @@ def test_text_that_would_be_obeyed_is_shown() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-@pytest.mark.parametrize("name", ["$(touch x)", "it's", "a b", "-dash", "a\x1b[31m'\\b", "x\ny", "跳舞"])
+@pytest.mark.parametrize(
+    "name", ["$(touch x)", "it's", "a b", "-dash", "a\x1b[31m'\\b", "x\ny", "跳舞"]
+)
 def test_a_command_means_its_name(name: str) -> None:
     line = shell_command(["printf", "%s", Path(name)], windows=False)
     assert printable(line) == line
@@ -129,10 +143,14 @@ def test_numbers_of_options_and_ini_are_in_range(tmp_path: Path, text: str) -> N
 
 
 def test_a_near_word_is_asked_about() -> None:
-    assert "did you mean premiere?" in unknown_choice("program", "premier", ("premiere", "web")).hint
+    assert (
+        "did you mean premiere?" in unknown_choice("program", "premier", ("premiere", "web")).hint
+    )
 
 
-@pytest.mark.parametrize("text", ["[" * 50_000, '{"schema_version":' + "9" * 6000 + "}", "[]", "{}"])
+@pytest.mark.parametrize(
+    "text", ["[" * 50_000, '{"schema_version":' + "9" * 6000 + "}", "[]", "{}"]
+)
 def test_a_hostile_manifest_is_damaged(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(WorkspaceError, match="damaged"):
@@ -140,7 +158,12 @@ def test_a_hostile_manifest_is_damaged(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["weights=" + "[" * 50_000, '[[weights]]\nname="a"\nsize_bytes=' + "9" * 6000, f'[[weights]]\nname="{"x" * 300}"']
+    "text",
+    [
+        "weights=" + "[" * 50_000,
+        '[[weights]]\nname="a"\nsize_bytes=' + "9" * 6000,
+        f'[[weights]]\nname="{"x" * 300}"',
+    ],
 )
 def test_a_hostile_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "weights.toml").write_text(text)

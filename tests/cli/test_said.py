@@ -1,4 +1,6 @@
-"""What the program says is so: help, hints, notes of packages, exit codes, and what is read back hostile or damaged."""
+"""What the program says is so: help, hints, notes of packages, exit codes, and what is read back
+hostile or damaged.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,18 @@ from vfx_matte.pipeline.render.look import Look, with_edges
 from vfx_matte.programs.notes import ListedFile, import_note
 from vfx_matte.workspace import Workspace
 
-COMMANDS = ("greenback", "alpha", "maskvideo", "overlay", "conform", "suggest", "qc", "keytest", "probe", "frame")
+COMMANDS = (
+    "greenback",
+    "alpha",
+    "maskvideo",
+    "overlay",
+    "conform",
+    "suggest",
+    "qc",
+    "keytest",
+    "probe",
+    "frame",
+)
 
 
 # ---------------------------------------------------------------- help
@@ -55,13 +68,32 @@ def test_help_says_what_an_option_takes(
 
 @pytest.mark.parametrize("sound", [True, False])
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("program", ["premiere", "aftereffects", "resolve", "finalcut", "capcut", "web"])
+@pytest.mark.parametrize(
+    "program", ["premiere", "aftereffects", "resolve", "finalcut", "capcut", "web"]
+)
 def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) -> None:
     files = [ListedFile("source", "/a.mp4", "the source: as it is")]
-    files += [ListedFile(kind, f"media/{kind}{n}.mov", kind) for kind in ("alpha", "maskvideo") for n in range(count)]
-    timelines: Any = {"xmeml": "a.xml", "fcpxml": "a.fcpxml", "resolve": "a.py", "aftereffects": "a.jsx"}
+    files += [
+        ListedFile(kind, f"media/{kind}{n}.mov", kind)
+        for kind in ("alpha", "maskvideo")
+        for n in range(count)
+    ]
+    timelines: Any = {
+        "xmeml": "a.xml",
+        "fcpxml": "a.fcpxml",
+        "resolve": "a.py",
+        "aftereffects": "a.jsx",
+    }
     note = import_note(
-        program, program, name="a", edit=None, files=files, timelines=timelines, alpha="straight", sound=sound, remarks=()
+        program,
+        program,
+        name="a",
+        edit=None,
+        files=files,
+        timelines=timelines,
+        alpha="straight",
+        sound=sound,
+        remarks=(),
     )
     steps = " ".join(note.split("-" * 76)[1].split())
     assert ("for each object" in steps) == (count > 1)
@@ -69,7 +101,15 @@ def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) ->
     if program in ("premiere", "resolve"):
         assert ("2 to V4" in steps or "2 to 4" in steps) == (count > 1)
     assert "cut-out" not in import_note(
-        program, program, name="a", edit=None, files=files[:1], timelines=timelines, alpha="straight", sound=sound, remarks=()
+        program,
+        program,
+        name="a",
+        edit=None,
+        files=files[:1],
+        timelines=timelines,
+        alpha="straight",
+        sound=sound,
+        remarks=(),
     )
 
 
@@ -95,7 +135,9 @@ def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) ->
         (("package", "--for", "premiere", "--media", "refrence"), "reference"),
     ],
 )
-def test_the_word_that_was_meant_is_asked_about(project: CommandLine, arguments: tuple[str, ...], meant: str) -> None:
+def test_the_word_that_was_meant_is_asked_about(
+    project: CommandLine, arguments: tuple[str, ...], meant: str
+) -> None:
     ran = project.fails(*arguments, code=2)
     assert f"did you mean {meant}?" in ran.hint.replace("'", "")
     assert not ran.notes
@@ -129,7 +171,8 @@ def test_what_is_not_there_ends_with_two(project: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("probe", ""), ("greenback", "-o", ""), ("formats", " "), ("segment", "a", "--start", "")]
+    "arguments",
+    [("probe", ""), ("greenback", "-o", ""), ("formats", " "), ("segment", "a", "--start", "")],
 )
 def test_an_empty_value_is_refused(cli: CommandLine, arguments: tuple[str, ...]) -> None:
     assert "empty" in cli.fails(*arguments, code=2).error
@@ -151,7 +194,10 @@ def test_quiet_says_errors_and_paths_only(project: CommandLine) -> None:
     ):
         ran = project(*arguments, "-q")
         assert ran.stderr == "", arguments
-        assert all(Path(line).is_file() for line in ran.stdout.splitlines()), (arguments, ran.stdout)
+        assert all(Path(line).is_file() for line in ran.stdout.splitlines()), (
+            arguments,
+            ran.stdout,
+        )
     assert json.loads(project("probe", "clip.mp4", "-q", "--json").stdout)
     assert project.fails("formats", "x", "-q", code=2).error
 
@@ -159,15 +205,22 @@ def test_quiet_says_errors_and_paths_only(project: CommandLine) -> None:
 # ---------------------------------------------------------------- soft edges
 
 
-@pytest.mark.parametrize(("method", "source"), [("guided", "the picture and segment --soft"), ("median", "segment --soft")])
-def test_the_notice_about_soft_edges_is_that_of_the_docs(method: Literal["guided", "median"], source: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "source"),
+    [("guided", "the picture and segment --soft"), ("median", "segment --soft")],
+)
+def test_the_notice_about_soft_edges_is_that_of_the_docs(
+    method: Literal["guided", "median"], source: str
+) -> None:
     said: list[str] = []
     store = SimpleNamespace(is_soft=True, check_soft=lambda _: None)
     clip = cast("Any", SimpleNamespace(store=store, object_ids=(1,)))
     reporter = cast("Any", SimpleNamespace(notify=said.append))
     assert with_edges(clip, Look(edges=EdgeOptions(method=method)), reporter).soft
     assert said == [f"edges are soft, from {source}; --no-soft-edges leaves segment --soft out"]
-    docs = " ".join((Path(__file__).parents[2] / "docs" / "matting.md").read_text(encoding="utf-8").split())
+    docs = " ".join(
+        (Path(__file__).parents[2] / "docs" / "matting.md").read_text(encoding="utf-8").split()
+    )
     assert '"edges are soft, from the picture and segment --soft"' in docs
     assert not with_edges(clip, Look(edges=EdgeOptions(method=method), soft=False), reporter).soft
 
@@ -221,7 +274,13 @@ def test_a_hint_quotes_names(cli: CommandLine, take: Callable[..., Path], clip: 
     reporter = cast("Any", SimpleNamespace(notify=said.append))
     info = probe(Path(name), notify=said.append)
     deliver(
-        "alpha", info=info, output=None, folder=Path(), usual="a", encode=EncodeOptions(target="premiere"), reporter=reporter
+        "alpha",
+        info=info,
+        output=None,
+        folder=Path(),
+        usual="a",
+        encode=EncodeOptions(target="premiere"),
+        reporter=reporter,
     )
     (command,) = (line.split("better: ")[1] for line in said if "better: " in line)
     assert shlex.split(command) == ["vfx-matte", "conform", name, "--for", "premiere"]
@@ -231,10 +290,23 @@ def test_a_hint_quotes_names(cli: CommandLine, take: Callable[..., Path], clip: 
 
 
 def _with_reference(data: bytes, path: bytes) -> bytes:
-    """A QuickTime file whose pictures lie, as it says, in another file: an alias in its "dref" box."""
+    """A QuickTime file whose pictures lie, as it says, in another file: an alias in its
+    "dref" box.
+    """
     alias = b"\0\0\0\0" + struct.pack(">HHH", 0, 2, 0) + b"\x03vol".ljust(28, b"\0") + b"\0" * 12
-    alias += bytes([len(path)]) + path.ljust(63, b"\0") + b"\0" * 16 + struct.pack(">hh", 1, 1) + b"\0" * 16
-    alias += struct.pack(">HH", 2, len(path)) + path + b"\0" * (len(path) % 2) + struct.pack(">HH", 0xFFFF, 0)
+    alias += (
+        bytes([len(path)])
+        + path.ljust(63, b"\0")
+        + b"\0" * 16
+        + struct.pack(">hh", 1, 1)
+        + b"\0" * 16
+    )
+    alias += (
+        struct.pack(">HH", 2, len(path))
+        + path
+        + b"\0" * (len(path) % 2)
+        + struct.pack(">HH", 0xFFFF, 0)
+    )
     entry = struct.pack(">I", len(alias) + 12) + b"alis" + b"\0\0\0\0" + alias
     start = data.index(b"dref") + 12
     (size,) = struct.unpack_from(">I", data, start)
@@ -249,7 +321,9 @@ def _with_reference(data: bytes, path: bytes) -> bytes:
     return bytes(out)
 
 
-def test_a_quicktime_reference_to_another_file_is_not_followed(cli: CommandLine, make_clip: Callable[..., Path]) -> None:
+def test_a_quicktime_reference_to_another_file_is_not_followed(
+    cli: CommandLine, make_clip: Callable[..., Path]
+) -> None:
     secret = make_clip("secret.mov")
     shutil.copy(secret, "secret.mov")
     Path("ref.mov").write_bytes(_with_reference(secret.read_bytes(), b"secret.mov"))
@@ -269,18 +343,30 @@ def test_a_name_that_is_a_pattern_is_only_a_name(tmp_path: Path) -> None:
         with open_input(tmp_path / name) as container:
             assert container.streams.video[0].frames in (0, 1)
     (tmp_path / "%0999999999d.png").write_bytes(b"x")
-    with pytest.raises(InputError, match="too many digits"), open_input(tmp_path / "%0999999999d.png"):
+    with (
+        pytest.raises(InputError, match="too many digits"),
+        open_input(tmp_path / "%0999999999d.png"),
+    ):
         pass
 
 
 @pytest.mark.parametrize("fourcc", [b"zzzz", b"\0\0\0\0", b"\x1b[31"])
-def test_an_unknown_codec_is_told_in_a_line(cli: CommandLine, make_clip: Callable[..., Path], fourcc: bytes) -> None:
-    Path("odd.mp4").write_bytes(make_clip("clip.mp4").read_bytes().replace(b"avc1", fourcc).replace(b"avcC", b"free"))
-    for arguments in (("probe", "odd.mp4"), ("segment", "odd.mp4", "--first-mask", "m.png"), ("conform", "odd.mp4")):
+def test_an_unknown_codec_is_told_in_a_line(
+    cli: CommandLine, make_clip: Callable[..., Path], fourcc: bytes
+) -> None:
+    Path("odd.mp4").write_bytes(
+        make_clip("clip.mp4").read_bytes().replace(b"avc1", fourcc).replace(b"avcC", b"free")
+    )
+    for arguments in (
+        ("probe", "odd.mp4"),
+        ("segment", "odd.mp4", "--first-mask", "m.png"),
+        ("conform", "odd.mp4"),
+    ):
         assert "odd.mp4" in cli.fails(*arguments, code=1).error
 
 
-# ---------------------------------------------------------------- what was written here and is read back
+# ---------------------------------------------------------------- what was written here and is read
+# back
 
 HOSTILE = ["[" * 50_000, "[]", "{}", "9" * 6000, "null", '"x"', "\0"]
 
@@ -289,8 +375,18 @@ HOSTILE = ["[" * 50_000, "[]", "{}", "9" * 6000, "null", '"x"', "\0"]
     "text",
     [
         *HOSTILE,
-        json.dumps({"rate": "1e999999999", "source_start_seconds": "0", "map": [0], "error_ms": [0], "lead": 0}),
-        json.dumps({"rate": "25", "source_start_seconds": "0", "map": [0], "error_ms": [1e300], "lead": 0}),
+        json.dumps(
+            {
+                "rate": "1e999999999",
+                "source_start_seconds": "0",
+                "map": [0],
+                "error_ms": [0],
+                "lead": 0,
+            }
+        ),
+        json.dumps(
+            {"rate": "25", "source_start_seconds": "0", "map": [0], "error_ms": [1e300], "lead": 0}
+        ),
         json.dumps(
             {
                 "rate": "25",
@@ -330,7 +426,9 @@ def test_a_folder_with_a_damaged_manifest_is_left_alone(tmp_path: Path, text: st
     assert stranger(tmp_path) == "manifest.json"
 
 
-@pytest.mark.parametrize("text", [*HOSTILE, '{"folder": "../..", "source": "a", "fingerprint": "b"}'])
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, '{"folder": "../..", "source": "a", "fingerprint": "b"}']
+)
 def test_a_damaged_record_of_the_last_clip_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / ".latest.json").write_text(text)
     with pytest.raises(WorkspaceError, match="cannot be read"):

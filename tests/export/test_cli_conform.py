@@ -1,4 +1,6 @@
-"""`vfx-matte conform` as a user runs it: every output read back by ffprobe, its frames recognised one by one."""
+"""`vfx-matte conform` as a user runs it: every output read back by ffprobe, its frames recognised
+one by one.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,22 @@ NTSC = Fraction(30000, 1001)
 
 CLIPS: dict[str, dict[str, Any]] = {
     "variable rate, late sound": {"pts": VFR_PTS, "sounds": [sound(start=LATE)]},
-    "picture begins after the sound": {"pts": tuple(1001 * 6 + ticks for ticks in STEADY), "sounds": [sound()]},
-    "upright phone": {"name": "phone.mov", "pts": VFR_PTS, "size": (64, 96), "rotation": 90, "sounds": [sound()]},
+    "picture begins after the sound": {"pts": tuple(1001 * 6 + ticks for ticks in STEADY),
+    "sounds": [sound()]},
+    "upright phone": {"name": "phone.mov", "pts": VFR_PTS, "size": (64, 96), "rotation": 90,
+    "sounds": [sound()]},
     "10-bit HLG HEVC": {
         "codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG, "pts": VFR_PTS,
         "options": {"preset": "ultrafast", "x265-params": "log-level=none"}, "sounds": [sound()],
     },
     "odd size": {"size": (97, 65), "pixel_format": "yuv444p", "pts": STEADY},
     "B-frames, edit list, no sound": {
-        "pts": tuple(ticks + 9009 for ticks in VFR_PTS), "options": {"bf": "3", "preset": "veryfast"},
+        "pts": tuple(ticks + 9009 for ticks in VFR_PTS), "options": {"bf": "3",
+        "preset": "veryfast"},
     },
     "broadcast": {
-        "name": "air.ts", "pts": tuple(90000 * 100 + 3003 * i for i in range(10)), "time_base": Fraction(1, 90000),
+        "name": "air.ts", "pts": tuple(90000 * 100 + 3003 * i for i in range(10)),
+        "time_base": Fraction(1, 90000),
         "last_duration": 3003, "sounds": [sound(start=Fraction(100))],
     },
     "matroska": {"name": "two.mkv", "pts": VFR_PTS, "sounds": [sound(), sound("flac", channels=1)]},
@@ -48,12 +54,17 @@ CLIPS: dict[str, dict[str, Any]] = {
 
 def numbers(path: Path, *, deep: bool = False) -> list[int]:
     """The frame number that each picture shows."""
-    return [number_of(frame.to_ndarray(format="gray16le" if deep else "gray")) for frame in pictures(path)]
+    return [
+        number_of(frame.to_ndarray(format="gray16le" if deep else "gray"))
+        for frame in pictures(path)
+    ]
 
 
 def check_constant(path: Path, rate: Fraction, count: int, ffprobe: Callable[..., Any]) -> None:
     """What makes an editing program believe in one rate, read by ffprobe."""
-    entries = "stream=r_frame_rate,avg_frame_rate,time_base,start_pts,nb_read_packets:packet=pts,dts"
+    entries = (
+        "stream=r_frame_rate,avg_frame_rate,time_base,start_pts,nb_read_packets:packet=pts,dts"
+    )
     found = ffprobe(path, entries, "-select_streams", "v", "-count_packets")
     stream = found["streams"][0]
     scale = rate.numerator if rate.numerator >= 1000 else rate.numerator * 1000
@@ -62,7 +73,9 @@ def check_constant(path: Path, rate: Fraction, count: int, ffprobe: Callable[...
     assert (stream["start_pts"], int(stream["nb_read_packets"])) == (0, count)
     step = scale / rate
     assert {b["dts"] - a["dts"] for a, b in itertools.pairwise(found["packets"])} <= {step}
-    assert sorted(packet["pts"] for packet in found["packets"]) == [number * step for number in range(count)]
+    assert sorted(packet["pts"] for packet in found["packets"]) == [
+        number * step for number in range(count)
+    ]
 
 
 def saved_map(folder: Path) -> dict[str, Any]:
@@ -72,7 +85,11 @@ def saved_map(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", CLIPS)
 def test_every_frame_is_the_one_of_the_map(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], ffprobe: Callable[..., Any], kind: str
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    ffprobe: Callable[..., Any],
+    kind: str,
 ) -> None:
     facts = {"name": "clip.mp4", "options": X264} | CLIPS[kind]
     name = take(make_clip(**facts))
@@ -97,11 +114,17 @@ def expected_map(source: Path, rate: Fraction) -> tuple[int, ...]:
     pts = tuple(int(time / base) for time in times)
     with av.open(str(source)) as container:
         video = container.streams.video[0]
-        lasting = [packet.duration * packet.time_base for packet in container.demux(video) if packet.size and packet.duration]
+        lasting = [
+            packet.duration * packet.time_base
+            for packet in container.demux(video)
+            if packet.size and packet.duration
+        ]
     last = lasting[-1] if lasting else times[-1] - times[-2]
     starts = [packets[0][0] for packets in heard(source).values()]
     steps = tuple(b - a for a, b in itertools.pairwise(pts))
-    return on_grid(Timeline(pts, (*steps, int(last / base)), base), rate, sound_start=min(starts, default=None)).indices
+    return on_grid(
+        Timeline(pts, (*steps, int(last / base)), base), rate, sound_start=min(starts, default=None)
+    ).indices
 
 
 def heard(path: Path) -> dict[int, list[tuple[Fraction, int]]]:
@@ -118,7 +141,8 @@ def check_sound(source: Path, output: Path, found: dict[str, Any]) -> None:
     assert len(before) == len(after)
     for have, want in zip(after.values(), before.values(), strict=True):
         if source.suffix in (".mp4", ".mov"):  # copied
-            extra = len(have) - len(want)  # a packet of priming may be heard in part, where the picture moved by less than it
+            # a packet of priming may be heard in part, where the picture moved by less than it
+            extra = len(have) - len(want)
             assert 0 <= extra <= 1
             assert [checksum for _, checksum in have[extra:]] == [checksum for _, checksum in want]
         assert abs(have[len(have) - len(want)][0] - (want[0][0] - shift)) <= Fraction(1, 1000)
@@ -126,10 +150,24 @@ def check_sound(source: Path, output: Path, found: dict[str, Any]) -> None:
 
 
 def test_all_outputs_follow_one_map(project: CommandLine, ffprobe: Callable[..., Any]) -> None:
-    ran = project("conform", "clip.mp4", "--fps", "25", "--codec", "libx264", "--outputs", "source,greenback", "--median", "0")
+    ran = project(
+        "conform",
+        "clip.mp4",
+        "--fps",
+        "25",
+        "--codec",
+        "libx264",
+        "--outputs",
+        "source,greenback",
+        "--median",
+        "0",
+    )
     assert "verified" in ran.stdout
     project("conform", "clip.mp4", "--fps", "25", "--median", "0", "-o", "all")
-    files = [Path("all", name) for name in ("clip-conformed.mp4", "greenback.mp4", "alpha.mov", "maskvideo.mov")]
+    files = [
+        Path("all", name)
+        for name in ("clip-conformed.mp4", "greenback.mp4", "alpha.mov", "maskvideo.mov")
+    ]
     wanted = saved_map(Path("all"))["map"]
     assert wanted == list(expected_map(Path("clip.mp4"), Fraction(25)))
     assert saved_map(Path("all"))["files"] == dict(
@@ -137,7 +175,12 @@ def test_all_outputs_follow_one_map(project: CommandLine, ffprobe: Callable[...,
     )
     for path in files:
         check_constant(path, Fraction(25), len(wanted), ffprobe)
-        assert "DIFFERS" not in project("verify", path, "--source", "clip.mp4", "--map", "all/frame_map.json").stdout
+        assert (
+            "DIFFERS"
+            not in project(
+                "verify", path, "--source", "clip.mp4", "--map", "all/frame_map.json"
+            ).stdout
+        )
     assert numbers(files[0]) == wanted
     # masks were made for frames 2 to 9: that is where the matte is, through the map
     shown = [bool((planes_of(frame)[0] > 500).any()) for frame in pictures(files[3])]
@@ -149,7 +192,9 @@ def test_all_outputs_follow_one_map(project: CommandLine, ffprobe: Callable[...,
 def test_the_matte_is_on_the_right_frame(
     cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], soft: str
 ) -> None:
-    """Another mask on every frame: matte, alpha and green screen of frame n are those of source frame map[n]."""
+    """Another mask on every frame: matte, alpha and green screen of frame n are those of source
+    frame map[n].
+    """
     name = take(make_clip(pts=VFR_PTS, options=X264))
     for index in range(len(VFR_PTS)):
         paint(Path(f"masks/{index:07d}.png"), bars(index))
@@ -160,12 +205,16 @@ def test_the_matte_is_on_the_right_frame(
     assert wanted == list(expected_map(name, Fraction(60)))
     for path, plane in ((folder / "maskvideo.mov", 0), (folder / "alpha.mov", 3)):
         found = [planes_of(frame)[plane] for frame in pictures(path)]
-        widths = [int((plane.max(axis=0) > plane.max() / 2).sum()) if plane.max() > 100 else 0 for plane in found]
+        widths = [
+            int((plane.max(axis=0) > plane.max() / 2).sum()) if plane.max() > 100 else 0
+            for plane in found
+        ]
         assert widths == [4 + 6 * index for index in wanted], path
     chroma = [planes_of(frame)[1] for frame in pictures(folder / "greenback.mp4")]
-    assert [round(float((np.abs(plane.astype(int) - 128) < 40).mean(axis=0).round().sum()) * 2) for plane in chroma] == [
-        4 + 6 * index for index in wanted
-    ]
+    assert [
+        round(float((np.abs(plane.astype(int) - 128) < 40).mean(axis=0).round().sum()) * 2)
+        for plane in chroma
+    ] == [4 + 6 * index for index in wanted]
 
 
 def bars(index: int) -> Any:  # noqa: ANN401
@@ -174,7 +223,9 @@ def bars(index: int) -> Any:  # noqa: ANN401
     return ids
 
 
-def test_auto_takes_the_nearest_usual_rate_and_says_what_became_of_frames(project: CommandLine) -> None:
+def test_auto_takes_the_nearest_usual_rate_and_says_what_became_of_frames(
+    project: CommandLine,
+) -> None:
     ran = project("conform", "clip.mp4", "--outputs", "source")
     found = saved_map(Path("workspace/clip/conform"))
     assert found["rate"] == "30"
@@ -184,7 +235,11 @@ def test_auto_takes_the_nearest_usual_rate_and_says_what_became_of_frames(projec
     assert found["dropped"] == 12 - len(set(wanted)) > 0
     assert f"shown again     {found['duplicated']}" in ran.stdout
     assert f"left out        {found['dropped']}" in ran.stdout
-    rows = list(csv.DictReader(Path("workspace/clip/conform/frame_map.csv").read_text(encoding="utf-8").splitlines()))
+    rows = list(
+        csv.DictReader(
+            Path("workspace/clip/conform/frame_map.csv").read_text(encoding="utf-8").splitlines()
+        )
+    )
     assert [int(row["source_frame"]) for row in rows] == list(wanted)
     times = times_of(Path("clip.mp4"))
     for number, row in enumerate(rows):
@@ -196,7 +251,10 @@ def test_auto_takes_the_nearest_usual_rate_and_says_what_became_of_frames(projec
 
 
 def test_a_clip_of_that_rate_keeps_every_frame_and_its_timecode(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], ffprobe: Callable[..., Any]
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    ffprobe: Callable[..., Any],
 ) -> None:
     facts = {"pts": STEADY, "options": X264, "metadata": {"timecode": "01:02:03:04"}}
     name = take(make_clip("tc.mov", **facts))
@@ -207,7 +265,9 @@ def test_a_clip_of_that_rate_keeps_every_frame_and_its_timecode(
     assert tags["timecode"] == "01:02:03:04"
     ran = cli("conform", name, "--fps", "50")
     assert any("timecode 01:02:03:04 counts other frames" in note for note in ran.notes)
-    assert not ffprobe(output, "stream_tags=timecode", "-select_streams", "v")["streams"][0].get("tags")
+    assert not ffprobe(output, "stream_tags=timecode", "-select_streams", "v")["streams"][0].get(
+        "tags"
+    )
 
 
 def test_the_conformed_source_can_be_segmented(project: CommandLine) -> None:
@@ -219,7 +279,9 @@ def test_the_conformed_source_can_be_segmented(project: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("target", ["premiere", "resolve", "web"])
-def test_conformed_for_a_program(project: CommandLine, ffprobe: Callable[..., Any], target: str) -> None:
+def test_conformed_for_a_program(
+    project: CommandLine, ffprobe: Callable[..., Any], target: str
+) -> None:
     project("conform", "clip.mp4", "--for", target)
     folder = Path("workspace/clip", target, "conform")
     files = saved_map(folder)["files"]
@@ -240,13 +302,20 @@ def test_verify_finds_a_file_that_does_not_follow_its_map(project: CommandLine) 
     # one frame late: the sixth entry is said to be the frame before
     moved = facts | {"map": [*facts["map"][:5], facts["map"][5] - 1, *facts["map"][6:]]}
     Path("moved.json").write_text(json.dumps(moved), encoding="utf-8")
-    ran = project.run("verify", "c/clip-conformed.mp4", "--source", "clip.mp4", "--map", "moved.json")
+    ran = project.run(
+        "verify", "c/clip-conformed.mp4", "--source", "clip.mp4", "--map", "moved.json"
+    )
     assert ran.code == 1
-    assert f"frame 5 shows source frame {facts['map'][5]}, expected {facts['map'][5] - 1}" in ran.stdout
+    assert (
+        f"frame 5 shows source frame {facts['map'][5]}, expected {facts['map'][5] - 1}"
+        in ran.stdout
+    )
     assert "DIFFERS" in next(line for line in ran.stdout.splitlines() if "frame map" in line)
     # a file of variable rate
     project("greenback", "clip.mp4")
-    ran = project.run("verify", "workspace/clip/greenback.mp4", "--source", "clip.mp4", "--map", where)
+    ran = project.run(
+        "verify", "workspace/clip/greenback.mp4", "--source", "clip.mp4", "--map", where
+    )
     assert ran.code == 1
     assert "frame 1 is at 0.033367 s, expected 0.033333 s" in ran.stdout
 
@@ -256,7 +325,9 @@ def test_requests_that_cannot_be_followed(
 ) -> None:
     bare = take(make_clip("bare.mp4"))
     assert "has no masks yet" in project.fails("conform", bare, "--outputs", "alpha", code=2).error
-    assert "'beta'" in project.fails("conform", "clip.mp4", "--outputs", "source,beta", code=2).error
+    assert (
+        "'beta'" in project.fails("conform", "clip.mp4", "--outputs", "source,beta", code=2).error
+    )
     assert "'ten'" in project.fails("conform", "clip.mp4", "--fps", "ten", code=2).error
     assert "names a file" in project.fails("conform", "clip.mp4", "-o", "x.mp4", code=2).error
     assert "'nuke'" in project.fails("conform", "clip.mp4", "--for", "nuke", code=2).error
@@ -264,11 +335,21 @@ def test_requests_that_cannot_be_followed(
     project("greenback")
     assert (
         "is no frame map"
-        in project.fails("verify", "workspace/clip/greenback.mp4", "--source", "clip.mp4", "--map", "no.json", code=2).error
+        in project.fails(
+            "verify",
+            "workspace/clip/greenback.mp4",
+            "--source",
+            "clip.mp4",
+            "--map",
+            "no.json",
+            code=2,
+        ).error
     )
 
 
-def test_a_failure_leaves_nothing_half(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_nothing_half(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project("conform", "clip.mp4", "--outputs", "source", "-o", "c")
     before = project.files("c")
     monkeypatch.setattr("vfx_matte.media.readers.conformed.ConformedReader._placed", _broken)
@@ -291,9 +372,28 @@ def test_fewer_frames_than_masks(project: CommandLine) -> None:
 
 
 def test_coarse_encoding_is_no_false_alarm(project: CommandLine) -> None:
-    project("conform", "clip.mp4", "--outputs", "source", "--codec", "libx264", "--quality", "51", "-o", "coarse")
+    project(
+        "conform",
+        "clip.mp4",
+        "--outputs",
+        "source",
+        "--codec",
+        "libx264",
+        "--quality",
+        "51",
+        "-o",
+        "coarse",
+    )
     assert (
-        "ok" in project("verify", "coarse/clip-conformed.mp4", "--source", "clip.mp4", "--map", "coarse/frame_map.json").stdout
+        "ok"
+        in project(
+            "verify",
+            "coarse/clip-conformed.mp4",
+            "--source",
+            "clip.mp4",
+            "--map",
+            "coarse/frame_map.json",
+        ).stdout
     )
 
 
@@ -309,7 +409,9 @@ def test_a_subject_that_left_its_mask_is_no_false_alarm(cli: CommandLine) -> Non
     ids = np.zeros(shape, np.uint8)
     ids[12:32, 16:40] = 1
     paint(Path("m.png"), ids)
-    cli("segment", "plate", "--fps", "25", "--first-mask", "m.png", "--propagator", "fake", "--soft")
+    cli(
+        "segment", "plate", "--fps", "25", "--first-mask", "m.png", "--propagator", "fake", "--soft"
+    )
     cli("conform", "plate", "--fps", "25", "--outputs", "alpha,greenback")
 
 

@@ -1,4 +1,6 @@
-"""`vfx-matte package`: the folder as an editing program finds it, its timelines compared with frames that PyAV counts."""
+"""`vfx-matte package`: the folder as an editing program finds it, its timelines compared with
+frames that PyAV counts.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 from support.clips import HLG, VFR_PTS, number_of, sound, sound_packets, write_clip
-from support.command_line import CommandLine, paint, pictures, planes_of, segment, times_of, two_objects
+from support.command_line import (
+    CommandLine,
+    paint,
+    pictures,
+    planes_of,
+    segment,
+    times_of,
+    two_objects,
+)
 from support.timeline_readers import Placed, read_fcpxml, read_otio, read_xmeml, validate
 
 from vfx_matte.errors import OutputError
@@ -33,7 +43,9 @@ FAST = {"preset": "ultrafast", "bf": "0"}
 
 @pytest.fixture(scope="session")
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 frames at 29.97 with sound from the first on, under a name that has to be encoded everywhere."""
+    """12 frames at 29.97 with sound from the first on, under a name that has to be encoded
+    everywhere.
+    """
     path = tmp_path_factory.mktemp("steady") / ODD
     return write_clip(path, options=FAST, sounds=[sound(seconds=Fraction(2, 5))])
 
@@ -56,7 +68,9 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 
 def read_all(folder: Path) -> dict[str, list[Placed]]:
-    """The picture clips of every timeline of a package, by the file's ending; structure checked on the way."""
+    """The picture clips of every timeline of a package, by the file's ending; structure checked on
+    the way.
+    """
     found = {}
     for path in sorted(folder.iterdir()):
         content = path.read_bytes() if path.is_file() else b""
@@ -72,11 +86,15 @@ def read_all(folder: Path) -> dict[str, list[Placed]]:
 
 
 def check_against_files(clips: list[Placed], rate: Fraction) -> None:
-    """Every clip lies from frame 0 to the file's last; the file is there and has exactly these frames."""
+    """Every clip lies from frame 0 to the file's last; the file is there and has exactly these
+    frames.
+    """
     for clip in clips:
         times = times_of(Path(clip.path))
         step = 1 / rate
-        assert [time - times[0] for time in times] == [number * step for number in range(len(times))], clip.path
+        assert [time - times[0] for time in times] == [
+            number * step for number in range(len(times))
+        ], clip.path
         assert (clip.start, clip.end) == (0, len(times) * step), clip.path
         assert (clip.source_in, clip.source_duration) == (0, len(times) * step), clip.path
         assert clip.enabled
@@ -101,7 +119,9 @@ def test_a_package_refers_to_a_steady_source_and_stacks_the_cut_out_over_it(
 ) -> None:
     ran = odd("package", ODD, "--for", program)
     folder = folder_of(odd, program)
-    assert {path.name for path in (folder / "media").iterdir()} == {f"{NAME}{ending}" for ending in files}
+    assert {path.name for path in (folder / "media").iterdir()} == {
+        f"{NAME}{ending}" for ending in files
+    }
     found = read_all(folder)
     assert found.keys() == timelines
     for clips in found.values():
@@ -122,17 +142,24 @@ def test_every_file_is_in_the_manifest_with_its_checksum(odd: CommandLine) -> No
     odd("package", ODD, "--for", "premiere")
     folder = folder_of(odd, "premiere")
     facts = facts_of(folder)
-    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    there = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
     named = {one["file"]: one for one in (*facts["files"], *facts["other_files"])}
     assert set(named) - set(there) == {f"../../../{ODD}"}
     assert set(there) - set(named) == {"manifest.json"}
     for name, one in named.items():
         content = (folder / name).read_bytes()
-        assert (one["sha256"], one["size_bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
+        assert (one["sha256"], one["size_bytes"]) == (
+            hashlib.sha256(content).hexdigest(),
+            len(content),
+        )
     kinds = {one["kind"]: one for one in facts["files"]}
     assert kinds["alpha"]["alpha"] == "straight"
     assert kinds["maskvideo"]["alpha"] == kinds["source"]["alpha"] == "none"
-    assert [len(kinds[kind]["sound"]) for kind in ("source", "alpha", "maskvideo", "greenback")] == [1, 0, 0, 0]
+    assert [
+        len(kinds[kind]["sound"]) for kind in ("source", "alpha", "maskvideo", "greenback")
+    ] == [1, 0, 0, 0]
     assert kinds["alpha"]["color"]["primaries"] == "bt709"
     assert facts["frame_map"] == [0, FRAMES]
     assert facts["source"]["timestamps"]["intervals"] == [1001, FRAMES - 1]
@@ -150,7 +177,9 @@ def test_the_note_says_what_to_do(odd: CommandLine) -> None:
         str(odd.folder / ODD),
     ):
         assert word in note
-    assert all(len(line) <= 76 or "/" in line or "manifest.json" in line for line in note.splitlines())
+    assert all(
+        len(line) <= 76 or "/" in line or "manifest.json" in line for line in note.splitlines()
+    )
     odd("package", ODD, "--for", "premiere", "--outputs", "maskvideo")
     note = (folder_of(odd, "premiere") / "README.txt").read_text(encoding="utf-8")
     assert "Ultra Key" not in note
@@ -165,11 +194,15 @@ def test_the_source_comes_along_on_request(odd: CommandLine, media: str) -> None
     assert inside.read_bytes() == (odd.folder / ODD).read_bytes()
     assert inside.samefile(odd.folder / ODD) == (media == "link")
     (clips,) = read_all(folder).values()
-    assert [clip.path for clip in clips if clip.track == 1] == [str(inside)] * 2  # picture and sound
+    assert [clip.path for clip in clips if clip.track == 1] == [
+        str(inside)
+    ] * 2  # picture and sound
     check_against_files(clips, NTSC)
 
 
-def test_a_link_to_another_disk_is_a_symbolic_one(odd: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_to_another_disk_is_a_symbolic_one(
+    odd: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def other_disk(self: Path, target: Path) -> None:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
@@ -188,7 +221,9 @@ def test_the_source_is_encoded_anew_on_request(odd: CommandLine) -> None:
     found = read_all(folder)
     for clips in found.values():
         check_against_files(clips, NTSC)
-        assert {clip.path for clip in clips if clip.track == 1} == {str(folder / "media" / f"{NAME}-source.mov")}
+        assert {clip.path for clip in clips if clip.track == 1} == {
+            str(folder / "media" / f"{NAME}-source.mov")
+        }
     assert not list(folder.rglob("frame_map*"))
 
 
@@ -206,15 +241,26 @@ def test_each_object_gets_a_track(odd: CommandLine) -> None:
     folder = folder_of(odd, "premiere")
     for clips in read_all(folder).values():
         check_against_files(clips, NTSC)
-        stacked = sorted((clip.track, Path(clip.path).name) for clip in clips if clip.kind == "video")
-        assert stacked == [(1, ODD), (2, f"{NAME}-alpha-object1.mov"), (3, f"{NAME}-alpha-object2.mov")]
+        stacked = sorted(
+            (clip.track, Path(clip.path).name) for clip in clips if clip.kind == "video"
+        )
+        assert stacked == [
+            (1, ODD),
+            (2, f"{NAME}-alpha-object1.mov"),
+            (3, f"{NAME}-alpha-object2.mov"),
+        ]
     assert [one["objects"] for one in facts_of(folder)["files"]] == [None, [1], [2], [1], [2]]
     note = " ".join((folder / "README.txt").read_text(encoding="utf-8").split())
-    assert "Track V1 is the source with its sound; tracks V2 to V3 are the cut-outs, one for each object" in note
+    assert (
+        "Track V1 is the source with its sound; tracks V2 to V3 are the cut-outs, one for each"
+        " object" in note
+    )
     assert "The mattes in the bin, one for each object" in note
     ids = two_objects()
     for object_id in (1, 2):
-        luma = planes_of(list(pictures(folder / "media" / f"{NAME}-matte-object{object_id}.mov"))[5])[0]
+        luma = planes_of(
+            list(pictures(folder / "media" / f"{NAME}-matte-object{object_id}.mov"))[5]
+        )[0]
         middle = luma[ids == object_id].astype(int)
         other = luma[ids == 3 - object_id].astype(int)
         assert np.median(middle) > 3 * np.median(other), object_id
@@ -227,7 +273,11 @@ def test_resolve_gets_one_matte_file_with_an_object_in_each_colour(odd: CommandL
     note = " ".join((folder / "README.txt").read_text(encoding="utf-8").split())
     assert "matte of the objects, one in each colour channel" in note
     assert "cut-out" not in note
-    picture = list(pictures(folder / "media" / f"{NAME}-matte.mov"))[5].to_ndarray(format="rgb24").astype(int)
+    picture = (
+        list(pictures(folder / "media" / f"{NAME}-matte.mov"))[5]
+        .to_ndarray(format="rgb24")
+        .astype(int)
+    )
     ids = two_objects()
     assert (np.median(picture[ids == 1], axis=0) > [200, -1, -1]).all()
     assert (np.median(picture[ids == 1], axis=0) < [256, 60, 60]).all()
@@ -238,25 +288,38 @@ def test_resolve_gets_one_matte_file_with_an_object_in_each_colour(odd: CommandL
 
 
 @pytest.mark.parametrize("program", ["premiere", "finalcut"])
-def test_a_variable_source_gets_a_constant_copy_on_the_same_frame_map(project: CommandLine, program: str) -> None:
+def test_a_variable_source_gets_a_constant_copy_on_the_same_frame_map(
+    project: CommandLine, program: str
+) -> None:
     """The clip's sound begins after the picture; its masks are on frames 2 to 9."""
-    ran = project("package", "clip.mp4", "--for", program, "--outputs", "maskvideo", "--fps", "30000/1001")
+    ran = project(
+        "package", "clip.mp4", "--for", program, "--outputs", "maskvideo", "--fps", "30000/1001"
+    )
     assert any("because its frame rate varies" in note for note in ran.notes)
     folder = folder_of(project, program, "clip")
     for clips in read_all(folder).values():
         check_against_files(clips, NTSC)
     facts = facts_of(folder)
     runs = facts["frame_map"]
-    frame_map = [first + step for first, count in zip(runs[::2], runs[1::2], strict=True) for step in range(count)]
-    assert len(frame_map) == facts["frame_count"] == 16  # 15015 ticks from the first to the last, 1001 each
+    frame_map = [
+        first + step
+        for first, count in zip(runs[::2], runs[1::2], strict=True)
+        for step in range(count)
+    ]
+    # 15015 ticks from the first to the last, 1001 each
+    assert len(frame_map) == facts["frame_count"] == 16
     (source,) = (folder / "media").glob("clip-source.*")
-    assert [number_of(picture.to_ndarray(format="rgb24")) for picture in pictures(source)] == frame_map
+    assert [
+        number_of(picture.to_ndarray(format="rgb24")) for picture in pictures(source)
+    ] == frame_map
     (matte,) = (folder / "media").glob("clip-matte.*")
     lit = [bool(planes_of(picture)[0].max() > 500) for picture in pictures(matte)]
     assert lit == [2 <= index < 10 for index in frame_map]
     assert facts["source"]["constant_rate"] is False
     pts = [0]
-    for ticks, count in zip(*(facts["source"]["timestamps"]["intervals"][start::2] for start in (0, 1)), strict=True):
+    for ticks, count in zip(
+        *(facts["source"]["timestamps"]["intervals"][start::2] for start in (0, 1)), strict=True
+    ):
         pts += [pts[-1] + ticks * (number + 1) for number in range(count)]
     assert tuple(pts) == VFR_PTS
     note = (folder / "README.txt").read_text(encoding="utf-8")
@@ -265,7 +328,9 @@ def test_a_variable_source_gets_a_constant_copy_on_the_same_frame_map(project: C
 
 
 def test_sound_that_begins_first_shifts_every_file_alike(cli: CommandLine) -> None:
-    """Where the picture begins a third of a second after the sound, all files hold the first picture for ten frames."""
+    """Where the picture begins a third of a second after the sound, all files hold the first
+    picture for ten frames.
+    """
     pts = range(10010, 10010 + 12 * 1001, 1001)
     write_clip(Path("late.mp4"), pts=pts, options=FAST, sounds=[sound(seconds=Fraction(2, 3))])
     segment(cli, "late.mp4")
@@ -275,12 +340,18 @@ def test_sound_that_begins_first_shifts_every_file_alike(cli: CommandLine) -> No
     for clips in read_all(folder).values():
         check_against_files(clips, NTSC)
         assert {clip.end for clip in clips} == {22 / NTSC}
-    assert "10 of them the first one" in " ".join((folder / "README.txt").read_text(encoding="utf-8").split())
+    assert "10 of them the first one" in " ".join(
+        (folder / "README.txt").read_text(encoding="utf-8").split()
+    )
 
 
 @pytest.mark.parametrize(
     ("ticks", "program", "rate", "count"),
-    [(2000, "finalcut", Fraction(30), 24), (2000, "premiere", Fraction(15), 12), (2500, "finalcut", Fraction(24), 24)],
+    [
+        (2000, "finalcut", Fraction(30), 24),
+        (2000, "premiere", Fraction(15), 12),
+        (2500, "finalcut", Fraction(24), 24),
+    ],
     ids=["15 in Final Cut", "15 in Premiere", "12 in Final Cut"],
 )
 def test_a_rate_that_the_program_lacks_is_multiplied(
@@ -355,11 +426,15 @@ def test_a_web_package_keeps_the_clips_own_time(project: CommandLine) -> None:
 
 def test_hdr_is_said_in_the_timeline_and_the_manifest(cli: CommandLine) -> None:
     facts: dict[str, Any] = {"codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG}
-    write_clip(Path("hlg.mp4"), options={"preset": "ultrafast", "x265-params": "log-level=none"}, **facts)
+    write_clip(
+        Path("hlg.mp4"), options={"preset": "ultrafast", "x265-params": "log-level=none"}, **facts
+    )
     segment(cli, "hlg.mp4")
     cli("package", "hlg.mp4", "--for", "finalcut", "--outputs", "alpha")
     folder = folder_of(cli, "finalcut", "hlg")
-    assert (folder / "hlg.fcpxml").read_text(encoding="utf-8").count('colorSpace="9-18-9 (Rec. 2020 HLG)"') == 1  # one format
+    assert (folder / "hlg.fcpxml").read_text(encoding="utf-8").count(
+        'colorSpace="9-18-9 (Rec. 2020 HLG)"'
+    ) == 1  # one format
     assert [one["color"]["transfer"] for one in facts_of(folder)["files"]] == ["arib-std-b67"] * 2
 
 
@@ -379,13 +454,17 @@ def test_sound_that_goes_on_after_the_picture_is_told(cli: CommandLine) -> None:
     told = [note for note in ran.notes if "sound goes on for" in note]
     assert len(told) == 1
     assert "2.1" in told[0]
-    assert "sound goes on for" in " ".join((folder_of(cli, "finalcut", "long") / "README.txt").read_text().split())
+    assert "sound goes on for" in " ".join(
+        (folder_of(cli, "finalcut", "long") / "README.txt").read_text().split()
+    )
 
 
 # ---------------------------------------------------------------- whole or not at all
 
 
-def test_an_earlier_package_stays_until_the_new_one_is_complete(odd: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_earlier_package_stays_until_the_new_one_is_complete(
+    odd: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd("package", ODD, "--for", "finalcut", "--outputs", "alpha")
     place = f"workspace/{NAME}/package-finalcut"
     before = odd.files(place)
@@ -398,21 +477,29 @@ def test_an_earlier_package_stays_until_the_new_one_is_complete(odd: CommandLine
         odd.fails("package", ODD, "--for", "finalcut", "--outputs", "maskvideo", code=1)
     assert odd.files(place) == before
     odd("package", ODD, "--for", "finalcut", "--outputs", "maskvideo")
-    assert {path.name for path in (folder_of(odd, "finalcut") / "media").iterdir()} == {f"{NAME}-matte.mov"}
-    assert not [path for path in folder_of(odd, "finalcut").parent.iterdir() if path.name.startswith(".package")]
+    assert {path.name for path in (folder_of(odd, "finalcut") / "media").iterdir()} == {
+        f"{NAME}-matte.mov"
+    }
+    assert not [
+        path
+        for path in folder_of(odd, "finalcut").parent.iterdir()
+        if path.name.startswith(".package")
+    ]
 
 
 def test_a_folder_with_other_work_is_left_alone(odd: CommandLine) -> None:
     mine = odd.folder / "mine"
     mine.mkdir()
-    odd("package", ODD, "--for", "finalcut", "--outputs", "alpha", "-o", "mine")  # empty, so it may be used
+    # empty, so it may be used
+    odd("package", ODD, "--for", "finalcut", "--outputs", "alpha", "-o", "mine")
     shutil.rmtree(mine)
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
     ran = odd.fails("package", ODD, "--for", "finalcut", "--outputs", "alpha", "-o", "mine", code=1)
     assert "thesis.txt" in ran.error
     assert odd.files("mine") == {"mine/thesis.txt": b"years of work"}
-    odd.fails("package", ODD, "--for", "finalcut", "-o", f"workspace/{NAME}", code=1)  # the masks are in it
+    # the masks are in it
+    odd.fails("package", ODD, "--for", "finalcut", "-o", f"workspace/{NAME}", code=1)
     odd.fails("package", ODD, "--for", "finalcut", "-o", f"workspace/{NAME}/masks", code=2)
     odd.fails("package", ODD, "--for", "finalcut", "-o", ".", code=2)
     assert (odd.folder / ODD).exists()
@@ -422,7 +509,8 @@ def test_an_editing_project_saved_in_the_package_is_not_lost(odd: CommandLine) -
     odd("package", ODD, "--for", "finalcut", "--outputs", "alpha")
     folder = folder_of(odd, "finalcut")
     (folder / ".DS_Store").touch()
-    odd("package", ODD, "--for", "finalcut", "--outputs", "alpha")  # what a desktop strews does not count
+    # what a desktop strews does not count
+    odd("package", ODD, "--for", "finalcut", "--outputs", "alpha")
     (folder / "media" / "my film.prproj").write_text("a week of work")
     ran = odd.fails("package", ODD, "--for", "finalcut", "--outputs", "maskvideo", code=1)
     assert "my film.prproj" in ran.error
@@ -449,7 +537,9 @@ def test_misuse_is_told(odd: CommandLine, arguments: tuple[str, ...], said: str)
     assert not list(folder_of(odd, "premiere").parent.glob("*package*"))
 
 
-def test_without_opentimelineio_the_rest_is_there(odd: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opentimelineio_the_rest_is_there(
+    odd: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vfx_matte.programs.opentimeline.is_available", lambda: False)
     ran = odd("package", ODD, "--for", "premiere", "--outputs", "alpha")
     folder = folder_of(odd, "premiere")
@@ -467,7 +557,9 @@ def test_premultiplied_colours_are_said_everywhere(odd: CommandLine) -> None:
     assert "premultiplied alpha" in (folder / "README.txt").read_text(encoding="utf-8")
 
 
-def test_a_file_with_other_frames_than_the_timeline_is_refused(odd: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_other_frames_than_the_timeline_is_refused(
+    odd: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The last guard: a renderer that lost a frame does not get into a package."""
     honest = pipeline.on_grid
 
@@ -484,7 +576,11 @@ def test_a_file_with_other_frames_than_the_timeline_is_refused(odd: CommandLine,
 def test_ctrl_c_leaves_no_half_package(odd: CommandLine) -> None:
     place = folder_of(odd, "premiere").parent
     child = odd.start("package", ODD, "--for", "premiere")
-    ran = odd.stop(child, signal.SIGINT, when=lambda: any(place.glob(".vfx-matte-*.part/new/package-premiere/media/*")))
+    ran = odd.stop(
+        child,
+        signal.SIGINT,
+        when=lambda: any(place.glob(".vfx-matte-*.part/new/package-premiere/media/*")),
+    )
     assert (ran.code, ran.error) == (130, "stopped")
     assert not list(place.glob("*package*"))
     assert not list(place.glob(".vfx-matte*"))

@@ -1,4 +1,6 @@
-"""Edits and the timelines written of them, read back by exact readers, OpenTimelineIO's adapters, and a DTD."""
+"""Edits and the timelines written of them, read back by exact readers, OpenTimelineIO's adapters,
+and a DTD.
+"""
 
 from __future__ import annotations
 
@@ -21,37 +23,68 @@ from vfx_matte.programs.xmeml import xmeml
 
 RATES = [
     Fraction(text)
-    for text in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "12", "15", "120000/1001", "240")
+    for text in (
+        "24000/1001",
+        "24",
+        "25",
+        "30000/1001",
+        "30",
+        "50",
+        "60000/1001",
+        "60",
+        "12",
+        "15",
+        "120000/1001",
+        "240",
+    )
 ]
 ODD = "中文 & #1 100% <b>'\"?;é"
 
 ZERO = Timecode()
 
 rates = st.sampled_from(RATES).map(VideoRate.of)
-names = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/\\"), min_size=1, max_size=12).filter(
-    lambda name: name.strip() == name and name not in (".", "..")
-)
+names = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/\\"),
+    min_size=1,
+    max_size=12,
+).filter(lambda name: name.strip() == name and name not in (".", ".."))
 
 
-def media(name: str = ODD, *, frames: int = 250, fps: Fraction = RATES[3], **facts: object) -> Media:
-    given_facts = {"width": 1280, "height": 720, "rate": VideoRate.of(fps), "frame_count": frames} | facts
+def media(
+    name: str = ODD, *, frames: int = 250, fps: Fraction = RATES[3], **facts: object
+) -> Media:
+    given_facts = {
+        "width": 1280,
+        "height": 720,
+        "rate": VideoRate.of(fps),
+        "frame_count": frames,
+    } | facts
     return Media(name=name, path=Path(f"/work place/{name}.mov"), **given_facts)  # type: ignore[arg-type]
 
 
-def stacked(*, frames: int = 250, fps: Fraction = RATES[3], timecode: Timecode = ZERO, channels: int = 2) -> Edit:
+def stacked(
+    *, frames: int = 250, fps: Fraction = RATES[3], timecode: Timecode = ZERO, channels: int = 2
+) -> Edit:
     """The edit of a package: source with sound below, cut-out above, matte in the bin."""
     sound = (Sound(channels, 48000),) if channels else ()
     source = media(f"{ODD} source", frames=frames, fps=fps, timecode=timecode, sound=sound)
     cut = media(f"{ODD} alpha", frames=frames, fps=fps, timecode=timecode, alpha="straight")
     matte = media(f"{ODD} matte", frames=frames, fps=fps, timecode=timecode)
-    clips = [Clip(media=one, start=0, duration=frames, with_sound=bool(one.sound)) for one in (source, cut)]
+    clips = [
+        Clip(media=one, start=0, duration=frames, with_sound=bool(one.sound))
+        for one in (source, cut)
+    ]
     rate = VideoRate.of(fps)
-    return Edit(name=ODD, rate=rate, width=1280, height=720, tracks=((clips[0],), (clips[1],)), bin=(matte,))
+    return Edit(
+        name=ODD, rate=rate, width=1280, height=720, tracks=((clips[0],), (clips[1],)), bin=(matte,)
+    )
 
 
 @st.composite
 def edits(draw: st.DrawFn) -> Edit:
-    """Edits of up to four tracks with several clips and gaps, files with timecodes and any sound."""
+    """Edits of up to four tracks with several clips and gaps, files with timecodes and any
+    sound.
+    """
     rate = draw(rates)
     drop = rate.ntsc and rate.timebase % 30 == 0
     pool = [
@@ -62,10 +95,19 @@ def edits(draw: st.DrawFn) -> Edit:
             height=draw(st.integers(1, 4320)),
             rate=rate,
             frame_count=draw(st.integers(1, 500_000)),
-            timecode=Timecode(draw(st.integers(0, rate.timebase * 86_000)), drop and draw(st.booleans())),
+            timecode=Timecode(
+                draw(st.integers(0, rate.timebase * 86_000)), drop and draw(st.booleans())
+            ),
             alpha=draw(st.sampled_from(["none", "straight", "premultiplied"])),
             fields=draw(st.sampled_from(["none", "upper", "lower"])),
-            sound=tuple(draw(st.lists(st.builds(Sound, st.integers(1, 6), st.sampled_from([44100, 48000])), max_size=2))),
+            sound=tuple(
+                draw(
+                    st.lists(
+                        st.builds(Sound, st.integers(1, 6), st.sampled_from([44100, 48000])),
+                        max_size=2,
+                    )
+                )
+            ),
         )
         for number in range(draw(st.integers(1, 4)))
     ]
@@ -95,7 +137,9 @@ def edits(draw: st.DrawFn) -> Edit:
         tracks.append(tuple(clips))
     used = {clip.media for track in tracks for clip in track}
     ready = tuple(one for one in pool if one not in used)
-    return Edit(name=draw(names), rate=rate, width=1920, height=1080, tracks=tuple(tracks), bin=ready)
+    return Edit(
+        name=draw(names), rate=rate, width=1920, height=1080, tracks=tuple(tracks), bin=ready
+    )
 
 
 def pictures(edit: Edit) -> list[Placed]:
@@ -113,7 +157,12 @@ def pictures(edit: Edit) -> list[Placed]:
 
 def heard(edit: Edit) -> list[tuple[str, Fraction, Fraction, Fraction]]:
     return sorted(
-        (str(clip.media.path), edit.rate.seconds(clip.start), edit.rate.seconds(clip.end), edit.rate.seconds(clip.source_in))
+        (
+            str(clip.media.path),
+            edit.rate.seconds(clip.start),
+            edit.rate.seconds(clip.end),
+            edit.rate.seconds(clip.source_in),
+        )
         for track in edit.tracks
         for clip in track
         if clip.with_sound
@@ -121,7 +170,9 @@ def heard(edit: Edit) -> list[tuple[str, Fraction, Fraction, Fraction]]:
 
 
 def sounds(found: list[Placed], kind: str) -> list[tuple[str, Fraction, Fraction, Fraction]]:
-    return sorted((one.path, one.start, one.end, one.source_in) for one in found if one.kind == kind)
+    return sorted(
+        (one.path, one.start, one.end, one.source_in) for one in found if one.kind == kind
+    )
 
 
 # ---------------------------------------------------------------- rates and timecodes
@@ -131,7 +182,8 @@ def sounds(found: list[Placed], kind: str) -> list[tuple[str, Fraction, Fraction
     ("fps", "timebase", "ntsc", "shown"),
     [
         ("24000/1001", 24, True, "23.976"), ("24", 24, False, "24"), ("25", 25, False, "25"),
-        ("30000/1001", 30, True, "29.97"), ("50", 50, False, "50"), ("60000/1001", 60, True, "59.94"), ("60", 60, False, "60"),
+        ("30000/1001", 30, True, "29.97"), ("50", 50, False, "50"), ("60000/1001", 60, True,
+        "59.94"), ("60", 60, False, "60"),
     ],
 )  # fmt: skip
 def test_a_rate_is_a_timebase_and_a_flag(fps: str, timebase: int, ntsc: bool, shown: str) -> None:
@@ -257,7 +309,9 @@ def test_a_stack_reads_back_frame_exact(fps: Fraction, channels: int) -> None:
     frame, duration, clips = read_xmeml(xmeml(edit))
     assert (frame, duration) == (1 / fps, 1801 / fps)
     assert sorted(one for one in clips if one.kind == "video") == pictures(edit)
-    assert [one.kind for one in clips if one.kind != "video"] == [f"channel {n}" for n in range(1, channels + 1)]
+    assert [one.kind for one in clips if one.kind != "video"] == [
+        f"channel {n}" for n in range(1, channels + 1)
+    ]
     frame, duration, clips = read_fcpxml(fcpxml(edit))
     assert (frame, duration) == (1 / fps, 1801 / fps)
     assert sorted(one for one in clips if one.kind == "video") == pictures(edit)
@@ -297,7 +351,10 @@ def test_the_structure_check_sees_a_fault() -> None:
         with pytest.raises(AssertionError):
             validate(fault, "fcpxml_1.9.dtd")
     good = xmeml(stacked())
-    for fault in (good.replace(b"<locked>FALSE</locked>", b"<loked/>"), good.replace(b'id="clipitem-1"', b'id="clipitem-2"')):
+    for fault in (
+        good.replace(b"<locked>FALSE</locked>", b"<loked/>"),
+        good.replace(b'id="clipitem-1"', b'id="clipitem-2"'),
+    ):
         with pytest.raises(AssertionError):
             validate(fault, "xmeml_5.dtd")
 
@@ -314,11 +371,14 @@ def test_words_of_fcp7_xml() -> None:
     rate = VideoRate.of(RATES[3])
     text = xmeml(stacked(timecode=Timecode.parse("01:00:00;02", rate))).decode()
     assert text.count("<alphatype>straight</alphatype>") == 2  # in the bin and on its track
-    assert text.count('premiereTrackType="Stereo"') == text.count('premiereChannelType="stereo"') == 2
+    assert (
+        text.count('premiereTrackType="Stereo"') == text.count('premiereChannelType="stereo"') == 2
+    )
     assert '<sequence id="sequence-1" explodedTracks="true">' in text
     assert "<string>01:00:00;02</string>" in text
     assert text.count("<displayformat>DF</displayformat>") == 3
-    assert text.count("<displayformat>NDF</displayformat>") == 1  # the sequence, which begins at 00:00:00:00
+    # the sequence, which begins at 00:00:00:00
+    assert text.count("<displayformat>NDF</displayformat>") == 1
 
 
 def test_times_of_fcpxml_are_written_over_the_rates_own_scale() -> None:
@@ -329,7 +389,10 @@ def test_times_of_fcpxml_are_written_over_the_rates_own_scale() -> None:
 
 def test_colour_spaces_have_final_cuts_names() -> None:
     assert color_space(ColorTags("bt709", "tv", "bt709", "bt709")) == "1-1-1 (Rec. 709)"
-    assert color_space(ColorTags("bt2020nc", "tv", "bt2020", "arib-std-b67")) == "9-18-9 (Rec. 2020 HLG)"
+    assert (
+        color_space(ColorTags("bt2020nc", "tv", "bt2020", "arib-std-b67"))
+        == "9-18-9 (Rec. 2020 HLG)"
+    )
     assert color_space(ColorTags()) == ""
 
 
@@ -349,12 +412,15 @@ def test_opentimelineio_reads_fcp7_xml() -> None:
         assert item.name == clip.media.name
         assert item.range_in_parent() == item.trimmed_range_in_parent()
         assert item.source_range == item.media_reference.available_range
-        assert [item.duration().to_frames(), item.source_range.start_time.to_frames()] == [1801, 108_000]
+        assert [item.duration().to_frames(), item.source_range.start_time.to_frames()] == [
+            1801,
+            108_000,
+        ]
         assert item.duration().rate == pytest.approx(30_000 / 1001, abs=1e-3)
         assert item.media_reference.target_url == localhost_url(clip.media.path)
-    assert [clip.duration().to_frames() for track in timeline.audio_tracks() for clip in track] == [1801] * len(
-        timeline.audio_tracks()
-    )
+    assert [clip.duration().to_frames() for track in timeline.audio_tracks() for clip in track] == [
+        1801
+    ] * len(timeline.audio_tracks())
     assert timeline.audio_tracks()
 
 
@@ -366,8 +432,14 @@ def test_opentimelineio_reads_fcpxml_at_whole_rates(fps: Fraction) -> None:
         pytest.skip("otio-fcpx-xml-adapter is not installed")
     edit = stacked(fps=fps, frames=1801)
     found = otio.adapters.read_from_string(fcpxml(edit).decode(), "fcpx_xml")
-    (timeline,) = [found] if isinstance(found, otio.schema.Timeline) else found.find_children(otio.schema.Timeline)
-    clips = [clip for clip in timeline.find_clips() if clip.parent().kind == otio.schema.TrackKind.Video]
+    (timeline,) = (
+        [found]
+        if isinstance(found, otio.schema.Timeline)
+        else found.find_children(otio.schema.Timeline)
+    )
+    clips = [
+        clip for clip in timeline.find_clips() if clip.parent().kind == otio.schema.TrackKind.Video
+    ]
     assert {clip.name: clip.duration().to_seconds() * float(fps) for clip in clips} == {
         clip.media.name: pytest.approx(1801) for track in edit.tracks for clip in track
     }
@@ -379,7 +451,9 @@ def test_opentimelineio_reads_its_own_file() -> None:
     timeline = otio.adapters.read_from_string(opentimeline(edit).decode(), "otio_json")
     assert [track.kind for track in timeline.tracks] == ["Video", "Video", "Audio"]
     assert timeline.duration() == otio.opentime.RationalTime(1801, 30_000 / 1001)
-    assert all(clip.source_range == clip.media_reference.available_range for clip in timeline.find_clips())
+    assert all(
+        clip.source_range == clip.media_reference.available_range for clip in timeline.find_clips()
+    )
 
 
 def test_without_the_library_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""The scripts of a package, run: one in a JavaScript engine with a small After Effects, the other with a Resolve of our own."""
+"""The scripts of a package, run: one in a JavaScript engine with a small After Effects, the other
+with a Resolve of our own.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +15,54 @@ import pytest
 from support.timeline_readers import DATA
 
 from vfx_matte.programs.edit import Clip, Edit, Media, Sound, VideoRate
-from vfx_matte.programs.scripts import CutOut, _extendscript_path, after_effects_script, resolve_script
+from vfx_matte.programs.scripts import (
+    CutOut,
+    _extendscript_path,
+    after_effects_script,
+    resolve_script,
+)
 
 ODD = "狗 & #1 100% 'x'\u2028"
 FRAMES = 250
 
 
-def edit(folder: Path, *, fps: Fraction = Fraction(30000, 1001), objects: int = 1, source: Path | None = None) -> Edit:
+def edit(
+    folder: Path,
+    *,
+    fps: Fraction = Fraction(30000, 1001),
+    objects: int = 1,
+    source: Path | None = None,
+) -> Edit:
     rate = VideoRate.of(fps)
     facts: dict[str, Any] = {"width": 1280, "height": 720, "rate": rate, "frame_count": FRAMES}
-    sounding = Media(name=ODD, path=source or folder / f"media/{ODD}.mov", sound=(Sound(2, 48000),), **facts)
-    cut = Media(name=f"{ODD} cut-out", path=folder / f"media/{ODD}-alpha.mov", alpha="straight", **facts)
-    mattes = [Media(name=f"{ODD} matte {n}", path=folder / f"media/{ODD}-{n}.mov", **facts) for n in range(objects)]
-    clips = (Clip(media=sounding, start=0, duration=FRAMES, with_sound=True),), (Clip(media=cut, start=0, duration=FRAMES),)
+    sounding = Media(
+        name=ODD, path=source or folder / f"media/{ODD}.mov", sound=(Sound(2, 48000),), **facts
+    )
+    cut = Media(
+        name=f"{ODD} cut-out", path=folder / f"media/{ODD}-alpha.mov", alpha="straight", **facts
+    )
+    mattes = [
+        Media(name=f"{ODD} matte {n}", path=folder / f"media/{ODD}-{n}.mov", **facts)
+        for n in range(objects)
+    ]
+    clips = (
+        (Clip(media=sounding, start=0, duration=FRAMES, with_sound=True),),
+        (Clip(media=cut, start=0, duration=FRAMES),),
+    )
     return Edit(name=ODD, rate=rate, width=1280, height=720, tracks=clips, bin=tuple(mattes))
 
 
 # ---------------------------------------------------------------- After Effects
 
 
-def after_effects(made: Edit, folder: Path, *, version: int = 23, **facts: object) -> dict[str, Any]:
+def after_effects(
+    made: Edit, folder: Path, *, version: int = 23, **facts: object
+) -> dict[str, Any]:
     """Run the script as After Effects would; facts: overrides of the mock's. Gives what it made."""
     dukpy = pytest.importorskip("dukpy")
-    layers = [CutOut(f"cut {number}", made.tracks[0][0].media, one) for number, one in enumerate(made.bin)]
+    layers = [
+        CutOut(f"cut {number}", made.tracks[0][0].media, one) for number, one in enumerate(made.bin)
+    ]
     script = after_effects_script(made, folder=folder, layers=layers).decode("ascii")
     given = {
         "files": {
@@ -52,31 +79,46 @@ def after_effects(made: Edit, folder: Path, *, version: int = 23, **facts: objec
         "dialog": None,
     } | facts
     mock = (DATA / "after_effects_mock.js").read_text(encoding="utf-8")
-    found: dict[str, Any] = dukpy.evaljs(f"var FACTS = {json.dumps(given)};\n{mock}\n{script}\nreport();")
+    found: dict[str, Any] = dukpy.evaljs(
+        f"var FACTS = {json.dumps(given)};\n{mock}\n{script}\nreport();"
+    )
     return found
 
 
 @pytest.mark.parametrize("version", [22, 23])
 @pytest.mark.parametrize("objects", [1, 3])
 @pytest.mark.parametrize("fps", ["24000/1001", "25", "30000/1001", "60"])
-def test_after_effects_gets_an_exact_composition_with_its_track_matte(version: int, objects: int, fps: str) -> None:
+def test_after_effects_gets_an_exact_composition_with_its_track_matte(
+    version: int, objects: int, fps: str
+) -> None:
     folder = Path("/work/包 #2")
     made = edit(folder, fps=Fraction(fps), objects=objects)
     found = after_effects(made, folder, version=version)
     assert found["log"]["alerts"] == []
     assert found["log"]["undo"] == [f"begin vfx-matte: {ODD}", "end"]
     assert found["footage"] == [
-        [str(one.path), one.name, "straight" if one.alpha == "straight" else "guess"] for one in made.media
+        [str(one.path), one.name, "straight" if one.alpha == "straight" else "guess"]
+        for one in made.media
     ]
     (comp,) = found["comps"]
-    assert (comp["name"], comp["width"], comp["height"], comp["pixelAspect"], comp["start"]) == (ODD, 1280, 720, 1, 0)
+    assert (comp["name"], comp["width"], comp["height"], comp["pixelAspect"], comp["start"]) == (
+        ODD,
+        1280,
+        720,
+        1,
+        0,
+    )
     assert comp["frameDuration"] == float(1 / Fraction(fps))
     assert comp["duration"] / comp["frameDuration"] == pytest.approx(FRAMES, rel=1e-14)
     assert comp["frameRate"] == pytest.approx(float(Fraction(fps)), rel=1e-15)
     source = str(made.tracks[0][0].media.path)
     stack = [[source, True, True, None]]  # at the bottom, with the sound
     for matte in made.bin:
-        stack = [[str(matte.path), False, False, None], [source, True, False, [str(matte.path), "luma"]], *stack]
+        stack = [
+            [str(matte.path), False, False, None],
+            [source, True, False, [str(matte.path), "luma"]],
+            *stack,
+        ]
     assert comp["layers"] == stack
     assert found["log"]["viewer"] == ODD
 
@@ -92,7 +134,9 @@ def test_after_effects_looks_beside_the_script_first_then_where_the_file_was() -
         }
         for one in made.media
     }
-    found = after_effects(made, Path("/old/package"), files=moved, script="/new%20place/package/x.jsx")
+    found = after_effects(
+        made, Path("/old/package"), files=moved, script="/new%20place/package/x.jsx"
+    )
     assert found["log"]["alerts"] == []
     assert [file for file, *_ in found["footage"]] == list(moved)
 
@@ -114,27 +158,56 @@ def test_after_effects_stacks_a_cut_out_with_alpha_where_there_is_no_matte() -> 
     source, cut = made.media
     script = after_effects_script(made, folder=folder, layers=[CutOut("cut out", cut)]).decode()
     files = {
-        str(one.path): {"fps": 29.97, "duration": FRAMES / 29.97, "hasAlpha": True, "hasAudio": True} for one in made.media
+        str(one.path): {
+            "fps": 29.97,
+            "duration": FRAMES / 29.97,
+            "hasAlpha": True,
+            "hasAudio": True,
+        }
+        for one in made.media
     }
     given = {"files": files, "script": "/p/x.jsx", "version": 23, "dialog": None}
     mock = (DATA / "after_effects_mock.js").read_text(encoding="utf-8")
     found = dukpy.evaljs(f"var FACTS = {json.dumps(given)};\n{mock}\n{script}\nreport();")
     assert found["log"]["alerts"] == []
-    assert found["comps"][0]["layers"] == [[str(cut.path), True, False, None], [str(source.path), True, True, None]]
+    assert found["comps"][0]["layers"] == [
+        [str(cut.path), True, False, None],
+        [str(source.path), True, True, None],
+    ]
 
 
 def test_sound_that_is_longer_than_the_picture_is_no_fault() -> None:
     folder = Path("/p")
     made = edit(folder)
-    facts = {"fps": float(made.rate.fps), "duration": float(made.rate.seconds(FRAMES)) + 1, "hasAlpha": True, "hasAudio": True}
-    assert after_effects(made, folder, files={str(one.path): facts for one in made.media})["log"]["alerts"] == []
+    facts = {
+        "fps": float(made.rate.fps),
+        "duration": float(made.rate.seconds(FRAMES)) + 1,
+        "hasAlpha": True,
+        "hasAudio": True,
+    }
+    assert (
+        after_effects(made, folder, files={str(one.path): facts for one in made.media})["log"][
+            "alerts"
+        ]
+        == []
+    )
 
 
-@pytest.mark.parametrize(("wrong", "said"), [({"fps": 25.0}, "read at 25 frames"), ({"duration": 8.0}, "expected 250 frames")])
-def test_after_effects_says_when_it_reads_a_file_otherwise(wrong: dict[str, float], said: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"fps": 25.0}, "read at 25 frames"), ({"duration": 8.0}, "expected 250 frames")],
+)
+def test_after_effects_says_when_it_reads_a_file_otherwise(
+    wrong: dict[str, float], said: str
+) -> None:
     folder = Path("/p")
     made = edit(folder)
-    right = {"fps": float(made.rate.fps), "duration": float(made.rate.seconds(FRAMES)), "hasAlpha": False, "hasAudio": False}
+    right = {
+        "fps": float(made.rate.fps),
+        "duration": float(made.rate.seconds(FRAMES)),
+        "hasAlpha": False,
+        "hasAudio": False,
+    }
     files = {str(one.path): right for one in made.media}
     files[str(made.bin[0].path)] = right | wrong
     (alert,) = after_effects(made, folder, files=files)["log"]["alerts"]
@@ -145,12 +218,15 @@ def test_the_jsx_is_ascii_and_of_the_old_javascript_that_after_effects_speaks() 
     folder = Path("/work/包")
     script = after_effects_script(edit(folder), folder=folder, layers=[]).decode("ascii")
     code = re.sub(r'"(?:[^"\\]|\\.)*"|//[^\n]*', '""', script)
-    newer = r"\b(const|let|class|await|async|JSON|Object\.keys|forEach|map|filter|indexOf|trim)\b|=>|`|\.\.\.|,\s*[\]})]"
+    names = "const|let|class|await|async|JSON|Object\\.keys|forEach|map|filter|indexOf|trim"
+    newer = rf"\b({names})\b|=>|`|\.\.\.|,\s*[\]}})]"
     assert re.findall(newer, code) == []
 
 
 def test_extendscript_paths_of_windows_begin_with_the_drive() -> None:
-    assert _extendscript_path(PureWindowsPath(r"C:\My Clips\狗.mov")) == "/c/My%20Clips/%E7%8B%97.mov"
+    assert (
+        _extendscript_path(PureWindowsPath(r"C:\My Clips\狗.mov")) == "/c/My%20Clips/%E7%8B%97.mov"
+    )
 
 
 # ---------------------------------------------------------------- Resolve
@@ -180,16 +256,20 @@ def fake_resolve(
     """A running Resolve with a project open; names: its timelines."""
     calls: list[tuple[Any, ...]] = []
     source = Recorder("item", calls, {})
-    on_track = Recorder("clip", calls, {"GetMediaPoolItem": source if online else None, "GetName": "clip"})
+    on_track = Recorder(
+        "clip", calls, {"GetMediaPoolItem": source if online else None, "GetName": "clip"}
+    )
     timeline = Recorder(
         "timeline", calls,
-        {"GetItemListInTrack": [on_track], "GetEndFrame": 86400 + FRAMES, "GetStartFrame": 86400, "GetTrackCount": 2,
+        {"GetItemListInTrack": [on_track], "GetEndFrame": 86400 + FRAMES, "GetStartFrame": 86400,
+        "GetTrackCount": 2,
          "GetName": "made"},
     )  # fmt: skip
     root = Recorder("root", calls, {"GetClipList": [] if empty else ["clip"]})
     pool = Recorder(
         "pool", calls,
-        {"GetRootFolder": root, "AddSubFolder": "folder", "SetCurrentFolder": True, "ImportMedia": ["item"],
+        {"GetRootFolder": root, "AddSubFolder": "folder", "SetCurrentFolder": True,
+        "ImportMedia": ["item"],
          "ImportTimelineFromFile": timeline if imported else None},
     )  # fmt: skip
     others = [Recorder("other", calls, {"GetName": name}) for name in names]
@@ -200,12 +280,17 @@ def fake_resolve(
     )  # fmt: skip
     manager = Recorder("manager", calls, {"GetCurrentProject": project})
     storage = Recorder("storage", calls, {"AddClipMattesToMediaPool": True})
-    return Recorder("resolve", calls, {"GetProjectManager": manager, "GetMediaStorage": storage}), calls
+    return (
+        Recorder("resolve", calls, {"GetProjectManager": manager, "GetMediaStorage": storage}),
+        calls,
+    )
 
 
 def run(made: Edit, folder: Path, resolve: object, *, at: Path | None = None) -> None:
     """Run the script as Resolve's menu does: with `resolve` there, in a file of the package."""
-    script = resolve_script(made, folder=folder, timeline=folder / f"{ODD}.fcpxml", mattes=made.bin[:1])
+    script = resolve_script(
+        made, folder=folder, timeline=folder / f"{ODD}.fcpxml", mattes=made.bin[:1]
+    )
     space = {"resolve": resolve, "__file__": str((at or folder) / "x.py"), "__name__": "__main__"}
     exec(compile(script, "x.py", "exec"), space)
 
@@ -221,11 +306,17 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
-def test_resolve_imports_the_timeline_and_attaches_the_matte(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resolve_imports_the_timeline_and_attaches_the_matte(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = edit(place, objects=2)
     resolve, calls = fake_resolve()
     run(made, place, resolve)
-    named = [call for call in calls if call[0].split(".")[1] in ("SetSetting", "ImportTimelineFromFile", "ImportMedia")]
+    named = [
+        call
+        for call in calls
+        if call[0].split(".")[1] in ("SetSetting", "ImportTimelineFromFile", "ImportMedia")
+    ]
     options = {"timelineName": ODD, "importSourceClips": False, "sourceClipsFolders": ["folder"]}
     assert named == [
         ("project.SetSetting", "timelineFrameRate", "29.97"),
@@ -238,7 +329,9 @@ def test_resolve_imports_the_timeline_and_attaches_the_matte(place: Path, capsys
     assert capsys.readouterr().out == f"made: {FRAMES} frames, 2 video tracks\n"
 
 
-def test_resolve_says_when_a_clip_is_offline(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resolve_says_when_a_clip_is_offline(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     resolve, calls = fake_resolve(online=False)
     run(edit(place, objects=2), place, resolve)
     said = capsys.readouterr().out

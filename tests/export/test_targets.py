@@ -1,4 +1,6 @@
-"""Every record of the table of programs, rendered through the command line and compared with what ffprobe reads."""
+"""Every record of the table of programs, rendered through the command line and compared with what
+ffprobe reads.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support.clips import BT709, HLG, VFR_PTS, number_of, sound
-from support.command_line import LATE, CommandLine, footprint, pictures, planes_of, segment, two_objects
+from support.command_line import (
+    LATE,
+    CommandLine,
+    footprint,
+    pictures,
+    planes_of,
+    segment,
+    two_objects,
+)
 
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
@@ -25,7 +35,8 @@ PQ = ColorTags("bt2020nc", "tv", "bt2020", "smpte2084")
 RECORDS = [(target, kind) for target in targets() for kind in KINDS]
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 DEEP: dict[str, Any] = {
-    "codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG, "pts": VFR_PTS, "options": X265, "sounds": [sound()],
+    "codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG, "pts": VFR_PTS,
+    "options": X265, "sounds": [sound()],
 }  # fmt: skip
 
 # What the records' words are called in a file, by ffprobe.
@@ -34,13 +45,22 @@ CODEC_NAMES = {
     "prores_ks yuv422p10le": ("prores", "apch"), "prores_ks yuv444p10le": ("prores", "ap4h"),
     "prores_ks yuva444p10le": ("prores", "ap4h"),
 }  # fmt: skip
-CONTAINER_NAMES = {".mp4": "mov,mp4,m4a,3gp,3g2,mj2", ".mov": "mov,mp4,m4a,3gp,3g2,mj2", ".webm": "matroska,webm"}
+CONTAINER_NAMES = {
+    ".mp4": "mov,mp4,m4a,3gp,3g2,mj2",
+    ".mov": "mov,mp4,m4a,3gp,3g2,mj2",
+    ".webm": "matroska,webm",
+}
 BRANDS = {".mp4": "isom", ".mov": "qt  "}
-STREAM = "codec_name,codec_tag_string,pix_fmt,color_range,color_space,color_transfer,color_primaries,time_base,start_time"
+STREAM = (
+    "codec_name,codec_tag_string,pix_fmt,color_range,color_space,color_transfer,"
+    "color_primaries,time_base,start_time"
+)
 
 
 @pytest.fixture
-def hdr(cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]) -> Callable[..., Path]:
+def hdr(
+    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
+) -> Callable[..., Path]:
     """Put a segmented 10-bit clip, hdr.mp4, into the working directory."""
 
     def put(color: ColorTags, **options: Any) -> Path:  # noqa: ANN401
@@ -61,11 +81,21 @@ def written(cli: CommandLine, name: Path, target: str, kind: str) -> Path:
     return next(place.glob(f"{kind}.*"))
 
 
-def check_promises(path: Path, promised: tuple[str, str], *, depth: int, color: ColorTags, ffprobe: Callable[..., Any]) -> None:
+def check_promises(
+    path: Path,
+    promised: tuple[str, str],
+    *,
+    depth: int,
+    color: ColorTags,
+    ffprobe: Callable[..., Any],
+) -> None:
     """Everything that a record promises, read by ffprobe. promised: program and kind."""
     target = target_named(promised[0])
     record = target.deliveries[promised[1]]
-    found = ffprobe(path, f"format=format_name:format_tags=major_brand:stream=codec_type,{STREAM}:stream_tags=alpha_mode")
+    found = ffprobe(
+        path,
+        f"format=format_name:format_tags=major_brand:stream=codec_type,{STREAM}:stream_tags=alpha_mode",
+    )
     video = next(stream for stream in found["streams"] if stream["codec_type"] == "video")
     audio = next(stream for stream in found["streams"] if stream["codec_type"] == "audio")
     assert path.suffix == record.suffix
@@ -88,37 +118,55 @@ def check_promises(path: Path, promised: tuple[str, str], *, depth: int, color: 
 
 
 @pytest.mark.parametrize(("target", "kind"), RECORDS)
-def test_a_record_is_what_ffprobe_reads(project: CommandLine, ffprobe: Callable[..., Any], target: str, kind: str) -> None:
+def test_a_record_is_what_ffprobe_reads(
+    project: CommandLine, ffprobe: Callable[..., Any], target: str, kind: str
+) -> None:
     """From 8-bit H.264 of variable rate with AAC sound."""
     path = written(project, Path("clip.mp4"), target, kind)
     check_promises(path, (target, kind), depth=8, color=BT709, ffprobe=ffprobe)
-    base = Fraction(ffprobe(path, "stream=time_base", "-select_streams", "v")["streams"][0]["time_base"])
+    base = Fraction(
+        ffprobe(path, "stream=time_base", "-select_streams", "v")["streams"][0]["time_base"]
+    )
     assert base == (Fraction(1, 1000) if path.suffix == ".webm" else Fraction(1, 30000))
 
 
 @pytest.mark.parametrize("color", [HLG, PQ], ids=["HLG", "PQ"])
-@pytest.mark.parametrize("record", [record for record in RECORDS if record[1] != "overlay"], ids="-".join)
+@pytest.mark.parametrize(
+    "record", [record for record in RECORDS if record[1] != "overlay"], ids="-".join
+)
 def test_ten_bits_and_hdr_tags_arrive(
-    cli: CommandLine, hdr: Callable[..., Path], ffprobe: Callable[..., Any], record: tuple[str, str], color: ColorTags
+    cli: CommandLine,
+    hdr: Callable[..., Path],
+    ffprobe: Callable[..., Any],
+    record: tuple[str, str],
+    color: ColorTags,
 ) -> None:
     path = written(cli, hdr(color), *record)
     check_promises(path, record, depth=10, color=color, ffprobe=ffprobe)
     promised = target_named(record[0]).deliveries[record[1]].pixel_format_for(10)
-    assert "10" in promised or record[1] == "maskvideo" or record == ("web", "alpha"), "ten bits stay ten bits"
+    assert "10" in promised or record[1] == "maskvideo" or record == ("web", "alpha"), (
+        "ten bits stay ten bits"
+    )
 
 
 def test_ten_bits_stay_ten_bits(cli: CommandLine, hdr: Callable[..., Path]) -> None:
     """Inside the subject ProRes keeps the levels between those of 8 bits."""
     name = hdr(HLG)
     cli("greenback", name, "--for", "resolve", "--median", "0")
-    before, after = (next(pictures(path)) for path in (name, Path("workspace/hdr/resolve/greenback.mov")))
+    before, after = (
+        next(pictures(path)) for path in (name, Path("workspace/hdr/resolve/greenback.mov"))
+    )
     full, _ = footprint(two_objects() > 0, planes_of(before)[0])
-    levels = planes_of(after)[0][full].astype(float) / 2 ** (max(c.bits for c in after.format.components) - 10)
+    levels = planes_of(after)[0][full].astype(float) / 2 ** (
+        max(c.bits for c in after.format.components) - 10
+    )
     assert np.abs(levels - planes_of(before)[0][full]).mean() < 4
     assert (np.rint(levels).astype(int) % 4 != 0).mean() > 0.4
 
 
-def test_mastering_metadata_goes_into_hevc(cli: CommandLine, hdr: Callable[..., Path], ffprobe: Callable[..., Any]) -> None:
+def test_mastering_metadata_goes_into_hevc(
+    cli: CommandLine, hdr: Callable[..., Path], ffprobe: Callable[..., Any]
+) -> None:
     display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
     params = f"log-level=none:hdr10=1:master-display={display}:max-cll=1000,400"
     name = hdr(PQ, options={"preset": "ultrafast", "x265-params": params})
@@ -133,11 +181,16 @@ def test_mastering_metadata_goes_into_hevc(cli: CommandLine, hdr: Callable[..., 
     assert found["Mastering display metadata"]["max_luminance"] == "10000000/10000"
     assert found["Content light level metadata"]["max_content"] == 1000
     ran = cli("greenback", name, "--for", "finalcut")
-    assert any("mastering display's HDR metadata is kept by libx265 only" in note for note in ran.notes)
+    assert any(
+        "mastering display's HDR metadata is kept by libx265 only" in note for note in ran.notes
+    )
 
 
 def test_full_range_becomes_limited(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], ffprobe: Callable[..., Any]
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    ffprobe: Callable[..., Any],
 ) -> None:
     """Of a phone's full-range clip: the tag says limited, and the levels are."""
     full = ColorTags("bt709", "pc", "bt709", "bt709")
@@ -145,7 +198,10 @@ def test_full_range_becomes_limited(
     segment(cli, name)
     cli("greenback", name, "--for", "capcut", "--quality", "5", "--median", "0")
     output = Path("workspace/full/capcut/greenback.mp4")
-    assert ffprobe(output, "stream=color_range", "-select_streams", "v")["streams"][0]["color_range"] == "tv"
+    assert (
+        ffprobe(output, "stream=color_range", "-select_streams", "v")["streams"][0]["color_range"]
+        == "tv"
+    )
     before, after = (planes_of(next(pictures(path)))[0].astype(float) for path in (name, output))
     inside = two_objects() > 0
     assert np.abs(after - (16 + before * 219 / 255))[inside].mean() < 2
@@ -153,16 +209,24 @@ def test_full_range_becomes_limited(
 
 
 def test_green_for_a_keyer_has_chroma_at_full_resolution(project: CommandLine) -> None:
-    """Not 4:2:0 blown up: on the edge of the matte the chroma changes from one pixel to the next."""
+    """Not 4:2:0 blown up: on the edge of the matte the chroma changes from one pixel to the
+    next.
+    """
     project("greenback", "--for", "aftereffects", "--median", "0")
-    project("greenback", "-o", "half.mkv", "--codec", "ffv1", "--median", "0")  # mixed in the clip's own 4:2:0
+    # mixed in the clip's own 4:2:0
+    project("greenback", "-o", "half.mkv", "--codec", "ffv1", "--median", "0")
     inside = two_objects() > 0
-    full, half = (list(pictures(Path(path)))[5] for path in ("workspace/clip/aftereffects/greenback.mov", "half.mkv"))
+    full, half = (
+        list(pictures(Path(path)))[5]
+        for path in ("workspace/clip/aftereffects/greenback.mov", "half.mkv")
+    )
     assert full.format.name.startswith("yuv444")
     assert half.format.name == "yuv420p"
 
     def error_of(chroma: npt.NDArray[Any], inside: npt.NDArray[np.bool_]) -> float:
-        """How far alpha, as a keyer sees it in Cb, is from the matte; the subject is nearly grey."""
+        """How far alpha, as a keyer sees it in Cb, is from the matte; the subject is nearly
+        grey.
+        """
         levels = chroma.astype(float)
         key, subject = np.median(levels[~inside]), np.median(levels[inside])
         return float(np.abs(np.clip((levels - key) / (subject - key), 0, 1) - inside).mean())
@@ -173,20 +237,27 @@ def test_green_for_a_keyer_has_chroma_at_full_resolution(project: CommandLine) -
 
 
 def test_the_mattes_for_resolve_are_apart(project: CommandLine) -> None:
-    """R, G and B of one 4:4:4 file: each within a hair of its object, no leak into the others, black and white exact."""
+    """R, G and B of one 4:4:4 file: each within a hair of its object, no leak into the others,
+    black and white exact.
+    """
     project("maskvideo", "--for", "resolve", "--median", "0")
     frame = list(pictures(Path("workspace/clip/resolve/maskvideo.mov")))[5]
     rgb = (
         frame.to_ndarray(format="gbrp16le")[..., :3]
         if frame.format.is_rgb
         else frame.reformat(
-            format="rgb48le", src_color_range="MPEG", dst_color_range="JPEG", src_colorspace="ITU709"
+            format="rgb48le",
+            src_color_range="MPEG",
+            dst_color_range="JPEG",
+            src_colorspace="ITU709",
         ).to_ndarray()
     )
     levels = rgb.astype(float) / 65535
     objects = two_objects()
     for channel, object_id in enumerate((1, 2)):
-        assert np.abs(levels[..., channel] - (objects == object_id)).max() < 0.02, f"object {object_id}"
+        assert np.abs(levels[..., channel] - (objects == object_id)).max() < 0.02, (
+            f"object {object_id}"
+        )
         assert np.abs(levels[..., channel] - (objects == object_id)).mean() < 0.002
     assert levels[..., 2].max() < 0.01, "there is no third object"
 
@@ -228,11 +299,17 @@ def test_variable_rate_is_pointed_to_conform(
     project: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
 ) -> None:
     ran = project("greenback", "clip.mp4", "--for", "premiere")
-    assert [note for note in ran.notes if "better: vfx-matte conform clip.mp4 --for premiere" in note]
+    assert [
+        note for note in ran.notes if "better: vfx-matte conform clip.mp4 --for premiere" in note
+    ]
     assert not [note for note in project("greenback", "--for", "web").notes if "conform" in note]
     steady = take(make_clip("steady.mp4", options={"preset": "ultrafast"}))
     segment(project, steady)
-    assert not [note for note in project("greenback", steady, "--for", "premiere").notes if "conform" in note]
+    assert not [
+        note
+        for note in project("greenback", steady, "--for", "premiere").notes
+        if "conform" in note
+    ]
 
 
 def test_config_ini_names_the_target(project: CommandLine) -> None:
@@ -260,10 +337,17 @@ def test_formats_shows_the_table(project: CommandLine) -> None:
 
 
 def test_a_broken_table_is_noticed() -> None:
-    good = {"kind": "alpha", "suffix": ".mov", "codec": "prores_ks", "pixel_format": "yuva444p10le", "why": "w"}
+    good = {
+        "kind": "alpha",
+        "suffix": ".mov",
+        "codec": "prores_ks",
+        "pixel_format": "yuva444p10le",
+        "why": "w",
+    }
     Delivery(**good)
     for change, message in (
-        ({"kind": "beta"}, "kind 'beta'"), ({"suffix": ".avi"}, "suffix '.avi'"), ({"codec": "divx"}, "codec 'divx'"),
+        ({"kind": "beta"}, "kind 'beta'"), ({"suffix": ".avi"}, "suffix '.avi'"),
+        ({"codec": "divx"}, "codec 'divx'"),
         ({"alpha": "maybe"}, "alpha 'maybe'"), ({"deep": {"depth": "10"}}, "deep has"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
@@ -273,10 +357,19 @@ def test_a_broken_table_is_noticed() -> None:
 
 
 def test_resolve_gets_pcm_that_ends_where_the_sound_ended(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], ffprobe: Callable[..., Any]
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    ffprobe: Callable[..., Any],
 ) -> None:
     """AAC decoded and written as PCM: nothing cut, nothing moved."""
-    name = take(make_clip(pts=VFR_PTS, options={"preset": "ultrafast"}, sounds=[sound(start=LATE, seconds=Fraction(3, 2))]))
+    name = take(
+        make_clip(
+            pts=VFR_PTS,
+            options={"preset": "ultrafast"},
+            sounds=[sound(start=LATE, seconds=Fraction(3, 2))],
+        )
+    )
     segment(cli, name)
     cli("greenback", name, "--for", "resolve")
     output = Path("workspace/clip/resolve/greenback.mov")
@@ -290,13 +383,19 @@ def test_resolve_gets_pcm_that_ends_where_the_sound_ended(
 
 
 def heard(path: Path) -> npt.NDArray[np.float64]:
-    """The first channel of the sound at 48 kHz from the file's time zero, silence where there is none."""
+    """The first channel of the sound at 48 kHz from the file's time zero, silence where there is
+    none.
+    """
     samples = np.zeros(48000 * 4)
     end = 0
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
             values = frame.to_ndarray().astype(float)
-            values = values[0] if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)[:, 0]
+            values = (
+                values[0]
+                if frame.format.is_planar
+                else values.reshape(-1, frame.layout.nb_channels)[:, 0]
+            )
             if not frame.format.name.startswith("flt"):
                 values = values / 2**31
             assert frame.pts is not None
@@ -317,7 +416,9 @@ def test_numbers_survive_every_target(project: CommandLine) -> None:
     for target in targets():
         project("greenback", "--for", target)
         path = next(Path(f"workspace/clip/{target}").glob("greenback.*"))
-        assert [number_of(frame.to_ndarray(format="gray")) for frame in pictures(path)] == list(range(12)), target
+        assert [number_of(frame.to_ndarray(format="gray")) for frame in pictures(path)] == list(
+            range(12)
+        ), target
 
 
 def test_the_documented_table_is_the_table() -> None:

@@ -1,4 +1,7 @@
-"""`mask` through the command line. Where it is about files and objects, a method stands in that paints what it is told."""
+"""`mask` through the command line.
+
+Where it is about files and objects, a method stands in that paints what it is told.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ RADIUS = 6
 
 
 class Painter:
-    """A first mask method: discs where clicks are, lines where strokes are, all of a box; two subjects."""
+    """A first mask method: discs where clicks are, lines where strokes are, all of a box; two
+    subjects.
+    """
 
     def __init__(self, image: Pixels) -> None:
         self.shape = image.shape[:2]
@@ -42,9 +47,17 @@ class Painter:
         for click in marks.clicks:
             cv2.circle(mask, (click.x, click.y), RADIUS, float(click.is_object), cv2.FILLED)
         for stroke in marks.strokes:
-            cv2.polylines(mask, [np.array(stroke.points, np.int32)], isClosed=False, color=float(stroke.is_object), thickness=3)
+            cv2.polylines(
+                mask,
+                [np.array(stroke.points, np.int32)],
+                isClosed=False,
+                color=float(stroke.is_object),
+                thickness=3,
+            )
         unsure = not marks.clicks
-        return Answer(mask, 0.4 if unsure else 0.9, "click on the subject (--fg x,y)" if unsure else "")
+        return Answer(
+            mask, 0.4 if unsure else 0.9, "click on the subject (--fg x,y)" if unsure else ""
+        )
 
     def subjects(self) -> list[Answer]:
         found = []
@@ -57,7 +70,9 @@ class Painter:
 
 @pytest.fixture
 def painter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vfx_matte.pipeline.first_mask.open_first_mask", lambda image, **_: Painter(image))
+    monkeypatch.setattr(
+        "vfx_matte.pipeline.first_mask.open_first_mask", lambda image, **_: Painter(image)
+    )
     monkeypatch.setattr("vfx_matte.pipeline.first_mask.salient_network", lambda *_a, **_k: None)
 
 
@@ -83,7 +98,19 @@ def raw(path: str | Path) -> Pixels:
 
 
 def test_clicks_need_no_box(here: CommandLine) -> None:
-    ran = here("mask", "clip.mp4", "--at", "3", "--fg", "30,20", "--fg=60,40", "--bg", "34,20", "-o", "m.png")
+    ran = here(
+        "mask",
+        "clip.mp4",
+        "--at",
+        "3",
+        "--fg",
+        "30,20",
+        "--fg=60,40",
+        "--bg",
+        "34,20",
+        "-o",
+        "m.png",
+    )
     expected = (disc(30, 20) | disc(60, 40)) & ~disc(34, 20)
     np.testing.assert_array_equal(load_mask(Path("m.png")), expected)
     lines = ran.stdout.splitlines()
@@ -94,12 +121,32 @@ def test_clicks_need_no_box(here: CommandLine) -> None:
         "next: vfx-matte segment clip.mp4 --mask 3=m.png",
     ]
     before = here.files()
-    here("mask", "clip.mp4", "--at", "3", "--fg", "30,20", "--fg=60,40", "--bg", "34,20", "-o", "m.png")
+    here(
+        "mask",
+        "clip.mp4",
+        "--at",
+        "3",
+        "--fg",
+        "30,20",
+        "--fg=60,40",
+        "--bg",
+        "34,20",
+        "-o",
+        "m.png",
+    )
     assert here.files() == before, "the same marks give the same bytes"
 
 
 def test_strokes_boxes_and_an_unsure_answer(here: CommandLine) -> None:
-    ran = here("mask", "clip.mp4", "--fg-stroke", "10,10 50,10  50,30", "--bg-stroke", "20,10 30,10", "--no-preview")
+    ran = here(
+        "mask",
+        "clip.mp4",
+        "--fg-stroke",
+        "10,10 50,10  50,30",
+        "--bg-stroke",
+        "20,10 30,10",
+        "--no-preview",
+    )
     mask = load_mask(Path("clip.mask.0000000.png"))
     assert (mask[10, 12], mask[25, 50], mask[10, 25], mask[40, 40]) == (1, 1, 0, 0)
     assert "unsure: click on the subject (--fg x,y)" in ran.stdout.splitlines()
@@ -112,7 +159,10 @@ def test_what_stands_out_becomes_objects(here: CommandLine) -> None:
     ran = here("mask", "clip.mp4", "--auto", "-o", "m.png")
     mask = load_mask(Path("m.png"))
     assert ((mask == 1).sum(), (mask == 2).sum()) == (32 * 40, 32 * 20)
-    assert [line[:8] for line in ran.stdout.splitlines() if line.startswith("object")] == ["object 1", "object 2"]
+    assert [line[:8] for line in ran.stdout.splitlines() if line.startswith("object")] == [
+        "object 1",
+        "object 2",
+    ]
     assert ran.stdout.count("unsure: mark what is missing\n") == 1
     here("mask", "clip.mp4", "--auto", "--object", "2", "--box", "50,0,46,64", "-o", "two.png")
     np.testing.assert_array_equal(load_mask(Path("two.png")) == 2, mask == 2)
@@ -131,11 +181,17 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
     marks = ("--box", "5,5,60,50", "--fg", "30,30", "--bg", "60,50", "--bg-stroke", "70,10 90,10")
     here("mask", "clip.mp4", *marks, "-o", "m.png")
     here("frame", "clip.mp4", "-o", "still.png")
-    shown, still, mask = raw("m.preview.png").astype(int), raw("still.png").astype(int), load_mask(Path("m.png"))
+    shown, still, mask = (
+        raw("m.preview.png").astype(int),
+        raw("still.png").astype(int),
+        load_mask(Path("m.png")),
+    )
     assert shown.shape == still.shape
     changed = (shown != still).any(axis=2)
     assert changed[(mask == 1)].mean() > 0.95
-    assert (shown[32, 32].argmax(), shown[10, 80].argmax()) == (1, 0), "green is the object, red is not"
+    assert (shown[32, 32].argmax(), shown[10, 80].argmax()) == (1, 0), (
+        "green is the object, red is not"
+    )
     assert not changed[57:, :4].any(), "the rest is the picture"
 
 
@@ -167,7 +223,21 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
         (("--fg", "3,3", "--at", "12"), "frame 12"),
         (("--fg", "3,3", "-o", "m.jpg"), "m.jpg"),
         (("--fg", "3,3", "-o", "m"), "'m'"),
-        (("--bg", "20,32", "--fg", "20,32", "--object", "3", "--from", "mask.png", "--bg-stroke", "0,0 95,63"), "marked both"),
+        (
+            (
+                "--bg",
+                "20,32",
+                "--fg",
+                "20,32",
+                "--object",
+                "3",
+                "--from",
+                "mask.png",
+                "--bg-stroke",
+                "0,0 95,63",
+            ),
+            "marked both",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -178,7 +248,9 @@ def test_misuse_writes_nothing(here: CommandLine, options: tuple[str, ...], says
     ran = here.fails("mask", "clip.mp4", *options, code=2)
     assert says in ran.error
     if says == "nothing is marked":
-        assert all(option in ran.hint for option in ("--fg", "--bg", "--box", "--fg-stroke", "--auto"))
+        assert all(
+            option in ran.hint for option in ("--fg", "--bg", "--box", "--fg-stroke", "--auto")
+        )
     assert here.files() == before
 
 
@@ -190,15 +262,28 @@ def test_a_correction_is_one_click(here: CommandLine) -> None:
     here("mask", "clip.mp4", "--from", "m.png", "--fg", "40,30", "-o", "m.png")
     here("mask", "clip.mp4", "--from", "m.png", "--bg", "26,20", "-o", "n.png")
     np.testing.assert_array_equal(load_mask(Path("m.png")) == 1, disc(30, 20) | disc(40, 30))
-    np.testing.assert_array_equal(load_mask(Path("n.png")) == 1, (disc(30, 20) | disc(40, 30)) & ~disc(26, 20))
+    np.testing.assert_array_equal(
+        load_mask(Path("n.png")) == 1, (disc(30, 20) | disc(40, 30)) & ~disc(26, 20)
+    )
     here("mask", "clip.mp4", "--fg", "40,30", "-o", "m.png")
-    np.testing.assert_array_equal(load_mask(Path("m.png")) == 1, disc(40, 30)), "without --from it is another mask"
+    (
+        np.testing.assert_array_equal(load_mask(Path("m.png")) == 1, disc(40, 30)),
+        "without --from it is another mask",
+    )
     ran = here("mask", "clip.mp4", "--from", "m.png", "--fg", "40,30", "-o", "m.png")
     assert ran.notes == ["object 1 is as it was"]
     assert (
         "nothing is left of object 1"
         in here.fails(
-            "mask", "clip.mp4", "--from", "m.png", "--bg-stroke", "33,28 47,28 47,30 33,30 33,33 47,33", "--bg", "40,30", code=2
+            "mask",
+            "clip.mp4",
+            "--from",
+            "m.png",
+            "--bg-stroke",
+            "33,28 47,28 47,30 33,30 33,33 47,33",
+            "--bg",
+            "40,30",
+            code=2,
         ).error
     )
 
@@ -226,7 +311,9 @@ def test_a_click_in_another_object_takes_it_and_says_so(here: CommandLine) -> No
     paint(Path("mask.png"), two_objects())
     ids, at = two_objects(), (75, 22)
     assert ids[22, 75] == 2
-    ran = here("mask", "clip.mp4", "--from", "mask.png", "--object", "1", "--fg", "75,22", "-o", "m.png")
+    ran = here(
+        "mask", "clip.mp4", "--from", "mask.png", "--object", "1", "--fg", "75,22", "-o", "m.png"
+    )
     assert ran.notes == ["a mark lies in object 2: that piece of it is object 1 now"]
     start, now = raw("mask.png"), raw("m.png")
     changed = disc(*at) & (ids != 1)
@@ -235,41 +322,71 @@ def test_a_click_in_another_object_takes_it_and_says_so(here: CommandLine) -> No
 
 
 def test_a_mode_that_cannot_hold_it_is_said(here: CommandLine) -> None:
-    paint(Path("bw.png"), (two_objects() == 1).astype(np.uint8), colors=((0, 0, 0), (255, 255, 255), (9, 9, 9)))
+    paint(
+        Path("bw.png"),
+        (two_objects() == 1).astype(np.uint8),
+        colors=((0, 0, 0), (255, 255, 255), (9, 9, 9)),
+    )
     Image.open("bw.png").convert("L").save("bw.png")
     ran = here("mask", "clip.mp4", "--object", "2", "--fg", "75,22", "-o", "bw.png")
     assert len(ran.notes) == 1
     assert "palette" in ran.notes[0]
     with Image.open("bw.png") as picture:
         assert picture.mode == "P"
-    np.testing.assert_array_equal(load_mask(Path("bw.png")), np.where(disc(75, 22), 2, two_objects() == 1))
+    np.testing.assert_array_equal(
+        load_mask(Path("bw.png")), np.where(disc(75, 22), 2, two_objects() == 1)
+    )
 
 
 def test_the_mask_may_come_from_the_propagated_one(project: CommandLine, painter: None) -> None:
     masks = project.files("workspace")
     ids = project.mask(5)
-    ran = project("mask", "clip.mp4", "--at", "5", "--from", "propagated", "--object", "1", "--fg", "50,55", "-o", "m.png")
+    ran = project(
+        "mask",
+        "clip.mp4",
+        "--at",
+        "5",
+        "--from",
+        "propagated",
+        "--object",
+        "1",
+        "--fg",
+        "50,55",
+        "-o",
+        "m.png",
+    )
     np.testing.assert_array_equal(load_mask(Path("m.png")), np.where(disc(50, 55), 1, ids))
     assert project.files("workspace") == masks
     with Image.open("m.png") as picture:
-        assert (picture.mode, picture.getpalette()) == ("P", Palette.davis().colors.ravel().tolist())
+        assert (picture.mode, picture.getpalette()) == (
+            "P",
+            Palette.davis().colors.ravel().tolist(),
+        )
     words = shlex.split(ran.stdout.splitlines()[-1].removeprefix("next: "))
     assert {"2=mask.png", "5=m.png", "--update"} <= set(words)
     assert "frames made again" in project(*words[1:], "--propagator", "fake").stderr
     np.testing.assert_array_equal(project.mask(7), load_mask(Path("m.png")))
     ids = project.mask(5)
     project("mask", "clip.mp4", "--at", "5", "--from", "propagated", "--bg", "75,22", "-o", "m.png")
-    np.testing.assert_array_equal(load_mask(Path("m.png")), np.where(disc(75, 22) & (ids == 2), 0, ids))
-    ran = project.fails("mask", "clip.mp4", "--at", "11", "--from", "propagated", "--fg", "50,55", code=2)
+    np.testing.assert_array_equal(
+        load_mask(Path("m.png")), np.where(disc(75, 22) & (ids == 2), 0, ids)
+    )
+    ran = project.fails(
+        "mask", "clip.mp4", "--at", "11", "--from", "propagated", "--fg", "50,55", code=2
+    )
     assert "frame 11 has no propagated mask" in ran.error
     assert "2 to 9" in ran.hint
-    ran = project.fails("mask", "clip.mp4", "--at", "5", "--from", "propagated", "--fg", "50,55", code=2)
+    ran = project.fails(
+        "mask", "clip.mp4", "--at", "5", "--from", "propagated", "--fg", "50,55", code=2
+    )
     assert "the propagated mask shows objects 1, 2" in ran.error
 
 
 def test_a_mask_of_another_size_is_brought_to_the_clips(here: CommandLine) -> None:
     paint(Path("half.png"), two_objects((48, 32)))
-    ran = here("mask", "clip.mp4", "--from", "half.png", "--object", "1", "--fg", "50,55", "-o", "m.png")
+    ran = here(
+        "mask", "clip.mp4", "--from", "half.png", "--object", "1", "--fg", "50,55", "-o", "m.png"
+    )
     assert any("48×32, brought to the clip's 96×64" in line for line in ran.notes)
     assert raw("m.png").shape == (64, 96)
 
@@ -277,7 +394,9 @@ def test_a_mask_of_another_size_is_brought_to_the_clips(here: CommandLine) -> No
 # ---------------------------------------------------------------- places
 
 
-def test_masks_of_other_frames_and_clips_are_not_replaced(here: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_masks_of_other_frames_and_clips_are_not_replaced(
+    here: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     take(clip, "other.mp4")
     here("mask", "clip.mp4", "--at", "3", "--fg", "30,20", "-o", "m.png")
     here("mask", "clip.mp4", "--at", "3", "--box", "5,5,20,20", "-o", "m.png")
@@ -290,8 +409,11 @@ def test_masks_of_other_frames_and_clips_are_not_replaced(here: CommandLine, tak
         ran = here.fails("mask", *arguments, "--fg", "30,20", "-o", "m.png", code=2)
         assert f"would replace {says}" in ran.error
     assert here.files() == before
-    Image.fromarray(two_objects()).save("clip.mask.0000007.png")  # painted by hand, and named as suggest names it
-    ran = here.fails("mask", "clip.mp4", "--at", "6", "--fg", "30,20", "-o", "clip.mask.0000007.png", code=2)
+    # painted by hand, and named as suggest names it
+    Image.fromarray(two_objects()).save("clip.mask.0000007.png")
+    ran = here.fails(
+        "mask", "clip.mp4", "--at", "6", "--fg", "30,20", "-o", "clip.mask.0000007.png", code=2
+    )
     assert "frame 7, by its name" in ran.error
     ran = here("mask", "clip.mp4", "--at", "4", "--from", "m.png", "--fg", "30,20", "-o", "n.png")
     assert ran.notes == ["m.png is the mask of frame 3"]
@@ -305,13 +427,26 @@ def test_a_picture_of_the_users_own_is_not_replaced_but_can_be_corrected(here: C
     assert "was not made by" in ran.error
     assert "--from mine.png" in ran.hint
     assert here.files() == before
-    here("mask", "clip.mp4", "--from", "mine.png", "--object", "1", "--bg", "22,32", "-o", "mine.png")
+    here(
+        "mask", "clip.mp4", "--from", "mine.png", "--object", "1", "--bg", "22,32", "-o", "mine.png"
+    )
     assert raw("mine.png")[32, 22] == 0
 
 
 def test_a_box_begins_an_object_anew_and_leaves_the_others(here: CommandLine) -> None:
     Image.fromarray(two_objects()).save("two.png")
-    ran = here("mask", "clip.mp4", "--from", "two.png", "--object", "1", "--box", "30,8,30,30", "-o", "m.png")
+    ran = here(
+        "mask",
+        "clip.mp4",
+        "--from",
+        "two.png",
+        "--object",
+        "1",
+        "--box",
+        "30,8,30,30",
+        "-o",
+        "m.png",
+    )
     assert any("made anew from the box" in line for line in ran.notes)
     found, before = raw("m.png"), two_objects()
     assert (found == 1).any()
@@ -321,9 +456,15 @@ def test_a_box_begins_an_object_anew_and_leaves_the_others(here: CommandLine) ->
     np.testing.assert_array_equal(found == 2, before == 2)
 
 
-def test_masks_of_a_workspace_and_the_clip_are_not_replaced(project: CommandLine, painter: None) -> None:
+def test_masks_of_a_workspace_and_the_clip_are_not_replaced(
+    project: CommandLine, painter: None
+) -> None:
     before = project.files()
-    for place in ("workspace/clip/masks/0000005.png", "workspace/clip/masks/new.png", "workspace/clip/masks/soft/1/0.png"):
+    for place in (
+        "workspace/clip/masks/0000005.png",
+        "workspace/clip/masks/new.png",
+        "workspace/clip/masks/soft/1/0.png",
+    ):
         ran = project.fails("mask", "clip.mp4", "--at", "5", "--fg", "30,20", "-o", place, code=2)
         assert "the masks" in ran.error
     assert project.files() == before
@@ -360,7 +501,12 @@ def test_a_sequence_has_its_own_numbers(here: CommandLine) -> None:
     assert shlex.split(ran.stdout.splitlines()[-1])[-1] == "1002=plates.mask.0001002.png"
     here.fails("mask", "plates", "--at", "1", "--fg", "30,20", code=2)
     Image.fromarray(two_objects()).save("p.1003.png")
-    assert "by its name" in here.fails("mask", "plates", "--at", "1002", "--fg", "30,20", "-o", "p.1003.png", code=2).error
+    assert (
+        "by its name"
+        in here.fails(
+            "mask", "plates", "--at", "1002", "--fg", "30,20", "-o", "p.1003.png", code=2
+        ).error
+    )
 
 
 def test_the_next_command_works(here: CommandLine) -> None:
@@ -374,16 +520,31 @@ def test_options_go_together_in_any_mix(here: CommandLine) -> None:
     """Each of these is one request; none of them ends in an error that is not meant."""
     paint(Path("mask.png"), two_objects())
     begins = ((), ("--from", "mask.png", "--object", "1"), ("--from", "mask.png", "--object", "3"))
-    marks = ("--box=20,10,40,40", "--fg=30,30", "--bg=34,34", "--fg-stroke=25,25 30,40", "--bg-stroke=50,12 55,12", "--auto")
+    marks = (
+        "--box=20,10,40,40",
+        "--fg=30,30",
+        "--bg=34,34",
+        "--fg-stroke=25,25 30,40",
+        "--bg-stroke=50,12 55,12",
+        "--auto",
+    )
     for begin, (one, two) in itertools.product(begins, itertools.combinations(marks, 2)):
         ran = here.run("mask", "clip.mp4", *begin, one, two, "--no-preview", "-o", "m.png")
-        assert ran.code == 0 or "nothing" in ran.error or "belongs to" in ran.error, (begin, one, two, ran.stderr)
+        assert ran.code == 0 or "nothing" in ran.error or "belongs to" in ran.error, (
+            begin,
+            one,
+            two,
+            ran.stderr,
+        )
 
 
-def test_config_keeps_it_off_the_network(here: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_keeps_it_off_the_network(
+    here: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     monkeypatch.setattr(
-        "vfx_matte.pipeline.first_mask.salient_network", lambda folder, *, fetch, **_: asked.append((folder, fetch))
+        "vfx_matte.pipeline.first_mask.salient_network",
+        lambda folder, *, fetch, **_: asked.append((folder, fetch)),
     )
     here("mask", "clip.mp4", "--fg", "30,20", "--model", "nets")
     Path("config.ini").write_text("[network]\nfetch = never\n", encoding="utf-8")
@@ -408,11 +569,15 @@ def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def overlap(path: str) -> float:
-    return iou(load_mask(Path(path)) > 0, Scene(width=320, height=180, frame_count=3).truth_mask(0) > 0)
+    return iou(
+        load_mask(Path(path)) > 0, Scene(width=320, height=180, frame_count=3).truth_mask(0) > 0
+    )
 
 
 @pytest.mark.skipif(not NETWORK.is_file(), reason="the network is not beside the project")
-def test_the_network_finds_the_subject_of_a_clip(cli: CommandLine, take: Callable[..., Path], meadow: Path) -> None:
+def test_the_network_finds_the_subject_of_a_clip(
+    cli: CommandLine, take: Callable[..., Path], meadow: Path
+) -> None:
     take(meadow)
     take(NETWORK, "model/u2netp.onnx")
     ran = cli("mask", "meadow.mp4", "--auto", "-o", "auto.png")
@@ -423,7 +588,10 @@ def test_the_network_finds_the_subject_of_a_clip(cli: CommandLine, take: Callabl
     cli("mask", "meadow.mp4", "--object", "2", "--fg", "97,112", "-o", "two.png")
     two, one = load_mask(Path("two.png")), load_mask(Path("auto.png"))
     assert two[112, 97] == 2
-    np.testing.assert_array_equal(two == 0, one == 0), "a click in an object makes a part of it another one"
+    (
+        np.testing.assert_array_equal(two == 0, one == 0),
+        "a click in an object makes a part of it another one",
+    )
 
 
 def test_without_the_network_one_line_says_what_would_be_better(

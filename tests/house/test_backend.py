@@ -1,7 +1,9 @@
-"""Device choice, and one suite of array jobs for every device: NumPy gives the expected result, the others must equal it.
+"""Device choice, and one suite of array jobs for every device: NumPy gives the expected result, the
+others must equal it.
 
-Where there is no GPU, `StrictArray` stands in for CuPy's array: it refuses to meet a host array, as CuPy does, so a table left
-on the host or a call into OpenCV is found anywhere. What it cannot show is CuPy's own behaviour; the gpu tests do that.
+Where there is no GPU, `StrictArray` stands in for CuPy's array: it refuses to meet a host array, as
+CuPy does, so a table left on the host or a call into OpenCV is found anywhere. What it cannot show
+is CuPy's own behaviour; the gpu tests do that.
 """
 
 from __future__ import annotations
@@ -38,7 +40,15 @@ from vfx_matte.backend import (
     to_numpy,
     xp,
 )
-from vfx_matte.composite.mix import channel_mattes, luma_matte, over_color, over_picture, overlay, painted, with_alpha
+from vfx_matte.composite.mix import (
+    channel_mattes,
+    luma_matte,
+    over_color,
+    over_picture,
+    overlay,
+    painted,
+    with_alpha,
+)
 from vfx_matte.errors import DeviceError, UsageError
 from vfx_matte.masks import Matte, Palette
 from vfx_matte.matting import (
@@ -53,7 +63,7 @@ from vfx_matte.matting import (
 )
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
-# --- choosing a device ---------------------------------------------------------------------------------------------------
+# --- choosing a device
 
 
 class Driver:
@@ -71,7 +81,9 @@ class Driver:
 
 
 def install_cupy(monkeypatch: pytest.MonkeyPatch, module: ModuleType | None) -> None:
-    """Make `import cupy` give this module, and fail the test when it is imported although it is None."""
+    """Make `import cupy` give this module, and fail the test when it is imported although it is
+    None.
+    """
 
     def find_spec(name: str, package: str | None = None) -> importlib.machinery.ModuleSpec:
         assert name == "cupy"
@@ -81,7 +93,9 @@ def install_cupy(monkeypatch: pytest.MonkeyPatch, module: ModuleType | None) -> 
     monkeypatch.setitem(sys.modules, "cupy", module)
 
 
-def test_without_cupy_the_cpu_is_taken_silently(monkeypatch: pytest.MonkeyPatch, notices: Notices) -> None:
+def test_without_cupy_the_cpu_is_taken_silently(
+    monkeypatch: pytest.MonkeyPatch, notices: Notices
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert choose_device(notify=notices) is Device.CPU
     assert not notices
@@ -125,7 +139,9 @@ def test_cupy_that_fails_is_a_notice(monkeypatch: pytest.MonkeyPatch, notices: N
     assert ["libnvrtc.so.12 is missing" in notice for notice in notices] == [True]
 
 
-def test_a_working_gpu_is_taken_and_the_cpu_when_asked_for(monkeypatch: pytest.MonkeyPatch, notices: Notices) -> None:
+def test_a_working_gpu_is_taken_and_the_cpu_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, notices: Notices
+) -> None:
     working = ModuleType("cupy")
     working.zeros = np.zeros
     install_cupy(monkeypatch, working)
@@ -148,7 +164,8 @@ def test_host_arrays_stay_where_they_are() -> None:
     assert to_device(array, Device.CPU) is array
 
 
-# --- primitives on the host ----------------------------------------------------------------------------------------------
+# --- primitives on the host
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -169,15 +186,22 @@ def test_work_side_by_side_is_done_in_threads_and_given_in_order() -> None:
         return item * item, threading.current_thread() is threading.main_thread()
 
     before = threading.active_count()
-    assert side_by_side(work, range(20), on=np.zeros(1)) == [(item * item, False) for item in range(20)]
+    assert side_by_side(work, range(20), on=np.zeros(1)) == [
+        (item * item, False) for item in range(20)
+    ]
     assert threading.active_count() == before
     meet = threading.Barrier(2, timeout=60)
-    assert both(lambda: meet.wait() >= 0, lambda: (meet.wait(), "other")[1], on=np.zeros(1)) == (True, "other")
+    assert both(lambda: meet.wait() >= 0, lambda: (meet.wait(), "other")[1], on=np.zeros(1)) == (
+        True,
+        "other",
+    )
     assert threading.active_count() == before
 
 
 @pytest.mark.usefixtures("four_threads")
-def test_what_fails_side_by_side_is_raised_and_the_rest_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_side_by_side_is_raised_and_the_rest_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     begun, cancelled = [], threading.Event()
 
     class Watched(ThreadPoolExecutor):
@@ -206,11 +230,15 @@ def test_one_thread_or_another_device_is_a_loop() -> None:
     here = threading.current_thread
     cv2.setNumThreads(1)
     try:
-        assert set(side_by_side(lambda _: here(), range(5), on=np.zeros(1))) == {threading.main_thread()}
+        assert set(side_by_side(lambda _: here(), range(5), on=np.zeros(1))) == {
+            threading.main_thread()
+        }
         assert both(here, here, on=np.zeros(1)) == (threading.main_thread(),) * 2
         cv2.setNumThreads(4)
         not_numpy: Any = object()
-        assert set(side_by_side(lambda _: here(), range(5), on=not_numpy)) == {threading.main_thread()}
+        assert set(side_by_side(lambda _: here(), range(5), on=not_numpy)) == {
+            threading.main_thread()
+        }
         assert both(here, here, on=not_numpy) == (threading.main_thread(),) * 2
     finally:
         cv2.setNumThreads(before)
@@ -238,7 +266,8 @@ def test_squared_distance_is_exact_and_saturates_without_a_zero() -> None:
     assert squared_distance(far)[1, 500] == 250_001
 
 
-# --- the same jobs on every device ---------------------------------------------------------------------------------------
+# --- the same jobs on every device
+# ---------------------------------------------------------------------------------------
 
 
 def mask_of_two() -> np.ndarray:
@@ -256,11 +285,17 @@ def picture_of(model: str, bits: int, shift: tuple[int, int], seed: int) -> Pict
     rng = np.random.default_rng(seed)
     dtype = np.uint8 if bits == 8 else np.uint16
     shapes = [layout.plane_shape(index, 61, 83) for index in range(layout.plane_count)]
-    return Picture(tuple(rng.integers(0, layout.full + 1, shape).astype(dtype) for shape in shapes), layout, ColorTags())
+    return Picture(
+        tuple(rng.integers(0, layout.full + 1, shape).astype(dtype) for shape in shapes),
+        layout,
+        ColorTags(),
+    )
 
 
 Move = Callable[[Any], Any]
-EVERY_STEP = EdgeOptions(median_px=7, grow_px=2, feather_px=5, fill_holes_area_px=4, remove_specks_area_px=4)
+EVERY_STEP = EdgeOptions(
+    median_px=7, grow_px=2, feather_px=5, fill_holes_area_px=4, remove_specks_area_px=4
+)
 
 
 def refined(move: Move) -> Iterator[Any]:
@@ -292,7 +327,12 @@ def moved(picture: Picture, move: Move) -> Picture:
 def composited(move: Move) -> Iterator[Any]:
     mask = move(mask_of_two())
     palette = Palette.davis()
-    for model, bits, shift in (("yuv", 8, (1, 1)), ("yuv", 10, (1, 0)), ("rgb", 16, (0, 0)), ("gray", 8, (0, 0))):
+    for model, bits, shift in (
+        ("yuv", 8, (1, 1)),
+        ("yuv", 10, (1, 0)),
+        ("rgb", 16, (0, 0)),
+        ("gray", 8, (0, 0)),
+    ):
         picture = moved(picture_of(model, bits, shift, 1), move)
         background = moved(picture_of(model, bits, shift, 2), move)
         for options in (EdgeOptions(), EVERY_STEP):
@@ -318,7 +358,8 @@ def primitives(move: Move) -> Iterator[Any]:
     for diagonal in (False, True):
         labels, count = components(binary, diagonal=diagonal)
         areas = xp(labels).bincount(labels.reshape(-1), minlength=count + 1)
-        yield areas[labels]  # the order of labels is the device's own, the area of each pixel's component is not
+        # the order of labels is the device's own, the area of each pixel's component is not
+        yield areas[labels]
 
 
 JOBS = [primitives, refined, softened, composited]
@@ -342,7 +383,10 @@ def from_pictures(move: Move) -> Iterator[Any]:
     noise = cv2.GaussianBlur(rng.random((61, 83, 3)).astype(np.float32), (0, 0), 2) * 200
     sides = np.where((ids != 0)[..., None], np.float32([150, 60, 20]), np.float32([20, 90, 140]))
     image = move(np.clip(cv2.GaussianBlur(sides, (0, 0), 1.5) + noise, 0, 255).astype(np.uint8))
-    mask, soft = move(ids), {at: move(cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5)) for at in (3, 7)}
+    mask, soft = (
+        move(ids),
+        {at: move(cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5)) for at in (3, 7)},
+    )
     for options in (
         EdgeOptions(method="guided"),
         EdgeOptions(method="guided", band_px=20, median_px=7, grow_px=2, feather_px=3),
@@ -364,16 +408,26 @@ def cleaned(move: Move) -> Iterator[Any]:
     ):
         picture = moved(picture_of(model, bits, shift, 1), move)
         for key in ("green", "blue"):
-            for plane in despill(estimate_foreground(picture, matte), matte, Despill(key=key)).planes:
+            for plane in despill(
+                estimate_foreground(picture, matte), matte, Despill(key=key)
+            ).planes:
                 yield plane / picture.layout.full
 
 
-FLOAT_JOBS: list[tuple[Callable[[Move], Iterator[Any]], float]] = [(means, 1e-5), (from_pictures, 0.02), (cleaned, 0.006)]
-"""With the largest difference that devices may have: sums of floats come in another order, and uint8 means round."""
+FLOAT_JOBS: list[tuple[Callable[[Move], Iterator[Any]], float]] = [
+    (means, 1e-5),
+    (from_pictures, 0.02),
+    (cleaned, 0.006),
+]
+"""With the largest difference that devices may have: sums of floats come in another order, and
+uint8 means round.
+"""
 
 
 class StrictArray(np.ndarray):
-    """An array on a device of its own: only its kind, scalars and Python numbers may come near it."""
+    """An array on a device of its own: only its kind, scalars and Python numbers may come
+    near it.
+    """
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         return on_device(getattr(ufunc, method))(*inputs, **kwargs)
@@ -401,7 +455,9 @@ def strict(value: Any) -> Any:  # noqa: ANN401
 
 def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return strict(function(*plain(args), **{name: plain(value) for name, value in kwargs.items()}))
+        return strict(
+            function(*plain(args), **{name: plain(value) for name, value in kwargs.items()})
+        )
 
     return call
 
@@ -440,7 +496,9 @@ def strict_ndimage() -> ModuleType:
         assert len(size) == values.ndim
         assert size[0] == size[1]
         assert size[2:] in ((), (1,))
-        return cv2.boxFilter(values, -1, size[:2], borderType=cv2.BORDER_REPLICATE).reshape(values.shape)
+        return cv2.boxFilter(values, -1, size[:2], borderType=cv2.BORDER_REPLICATE).reshape(
+            values.shape
+        )
 
     def map_coordinates(values: np.ndarray, at: np.ndarray, order: int, mode: str) -> np.ndarray:
         assert (order, mode) == (1, "nearest")
@@ -477,7 +535,9 @@ def gpu(gpu_device: Device) -> Move:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_array_code_never_mixes_devices(job: Callable[[Move], Iterator[Any]], request: pytest.FixtureRequest) -> None:
+def test_array_code_never_mixes_devices(
+    job: Callable[[Move], Iterator[Any]], request: pytest.FixtureRequest
+) -> None:
     expected = list(job(lambda array: array))
     results = list(job(request.getfixturevalue("strict_device")))
     for result, wanted in zip(results, expected, strict=True):
@@ -499,7 +559,11 @@ def test_float_array_code_never_mixes_devices(
 
 def test_the_stand_in_refuses_host_arrays(strict_device: Move) -> None:
     array, host = strict_device(np.arange(4)), np.arange(4)
-    for mix in (lambda: array + host, lambda: array[host], lambda: xp(array).where(array > 1, array, host)):
+    for mix in (
+        lambda: array + host,
+        lambda: array[host],
+        lambda: xp(array).where(array > 1, array, host),
+    ):
         with pytest.raises(TypeError, match="host array meets"):
             mix()
     with pytest.raises(TypeError, match="host array meets"):
@@ -518,7 +582,9 @@ def test_the_gpu_gives_what_the_cpu_gives(job: Callable[[Move], Iterator[Any]], 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("job", "largest"), FLOAT_JOBS)
-def test_the_gpu_gives_nearly_what_the_cpu_gives(job: Callable[[Move], Iterator[Any]], largest: float, gpu: Move) -> None:
+def test_the_gpu_gives_nearly_what_the_cpu_gives(
+    job: Callable[[Move], Iterator[Any]], largest: float, gpu: Move
+) -> None:
     expected = list(job(lambda array: array))
     results = list(job(gpu))
     for result, wanted in zip(results, expected, strict=True):

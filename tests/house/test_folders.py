@@ -1,4 +1,6 @@
-"""How folders and files are cut: no folder with more files than one can see at once, no file names that should be a folder."""
+"""How folders and files are cut: no folder with more files than one can see at once, no file names
+that should be a folder.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.parametrize("folder", folders(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_folder_holds_few_files(folder: Path) -> None:
     most = ROOMIER.get(str(folder.relative_to(PACKAGE)), MOST_MODULES)
-    assert len(names(folder)) <= most, f"{folder.relative_to(PACKAGE)} wants a folder for some of its files"
+    assert len(names(folder)) <= most, (
+        f"{folder.relative_to(PACKAGE)} wants a folder for some of its files"
+    )
 
 
 @pytest.mark.parametrize("folder", folders(), ids=lambda path: str(path.relative_to(PACKAGE)))

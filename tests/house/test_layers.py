@@ -1,4 +1,5 @@
-"""The floors of the house and the table "room | may touch | must never know", checked on every import in vfx_matte.
+"""The floors of the house and the table "room | may touch | must never know", checked on every
+import in vfx_matte.
 
 A new room is one line in ROOMS; a new dependency is one word there.
 """
@@ -22,7 +23,8 @@ NOUNS = "errors printable choices timeline timecode numbering backend masks pict
 class Room:
     """One line of the table.
 
-    below: rooms (or single names of them, as in "masks.Image") that may be imported; "*" is every room on a lower floor.
+    below: rooms (or single names of them, as in "masks.Image") that may be imported; "*" is every
+    room on a lower floor.
     foreign: packages from outside that may be imported; the standard library always may.
     """
 
@@ -31,7 +33,8 @@ class Room:
     foreign: str = ""
 
 
-# The first pattern that fits a module is its room. Nouns (floor 1) may import nouns that stand before them here.
+# The first pattern that fits a module is its room. Nouns (floor 1) may import nouns that stand
+# before them here.
 ROOMS = {
     "_version": Room(0),
     "errors": Room(0),
@@ -48,7 +51,8 @@ ROOMS = {
     "detect": Room(1, "errors masks", "numpy cv2"),
     "media": Room(
         2,
-        "errors printable choices files timeline timecode numbering backend picture masks.Image masks.RGB",
+        "errors printable choices files timeline timecode numbering backend picture masks.Image"
+        " masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
     "references": Room(2, "errors printable files numbering backend masks", "numpy cv2 PIL"),
@@ -59,7 +63,9 @@ ROOMS = {
     "matting.vitmatte": Room(2, "errors printable backend masks", "numpy torch transformers"),
     "matting": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "errors choices backend masks picture", "numpy cv2"),
-    "workspace": Room(2, "_version errors printable files timeline numbering backend masks", "numpy PIL"),
+    "workspace": Room(
+        2, "_version errors printable files timeline numbering backend masks", "numpy PIL"
+    ),
     "measure": Room(2, "errors backend masks", "numpy cv2"),
     "drawing": Room(2, "errors printable backend masks", "numpy PIL"),
     "shots": Room(2, "errors masks", "numpy cv2 scenedetect"),
@@ -80,28 +86,45 @@ FLOORS = {pattern.split(".")[0]: room.floor for pattern, room in ROOMS.items()}
 
 def room_of(module: str) -> Room | None:
     """The room of a module such as "media.probe", or None."""
-    return next((room for pattern, room in ROOMS.items() if fnmatch(module, pattern) or fnmatch(module, f"{pattern}.*")), None)
+    return next(
+        (
+            room
+            for pattern, room in ROOMS.items()
+            if fnmatch(module, pattern) or fnmatch(module, f"{pattern}.*")
+        ),
+        None,
+    )
 
 
 def floor_of(name: str) -> int:
-    """The floor of what is imported, "media.probe.ClipInfo"; above all floors when it is in no room."""
+    """The floor of what is imported, "media.probe.ClipInfo"; above all floors when it is in no
+    room.
+    """
     room = room_of(name)
     return room.floor if room else 99
 
 
 def imports(source: str, module: str) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of every import, wherever it stands; relative ones resolved, `from a import b` as a.b."""
-    package = ["vfx_matte", *module.split(".")][:-1]  # "media.__init__" and "media.probe" both live in vfx_matte.media
+    """(line, dotted name) of every import, wherever it stands; relative ones resolved, `from a
+    import b` as a.b.
+    """
+    # "media.__init__" and "media.probe" both live in vfx_matte.media
+    package = ["vfx_matte", *module.split(".")][:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            yield from ((node.lineno, ".".join([*base, *filter(None, [node.module]), alias.name])) for alias in node.names)
+            yield from (
+                (node.lineno, ".".join([*base, *filter(None, [node.module]), alias.name]))
+                for alias in node.names
+            )
 
 
 def violations(source: str, module: str) -> list[str]:
-    """One line for each forbidden import in the source of a module such as "media.probe" or "media.__init__"."""
+    """One line for each forbidden import in the source of a module such as "media.probe" or
+    "media.__init__".
+    """
     file = f"vfx_matte/{module.replace('.', '/')}.py"
     room = room_of(module)
     if room is None:
@@ -117,14 +140,18 @@ def violations(source: str, module: str) -> list[str]:
         elif room.below == "*":
             allowed = floor_of(inside) < room.floor
         else:
-            allowed = any(inside == entry or inside.startswith(f"{entry}.") for entry in room.below.split())
+            allowed = any(
+                inside == entry or inside.startswith(f"{entry}.") for entry in room.below.split()
+            )
         if not allowed:
             found.append(f"{file}:{line}: must not import {name}")
     return found
 
 
 def modules() -> list[str]:
-    return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
+    return sorted(
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
+    )
 
 
 @pytest.mark.parametrize("module", modules())
@@ -139,16 +166,28 @@ def test_the_table_itself_goes_down_and_has_no_circle() -> None:
         name = pattern.split(".")[0]
         for entry in room.below.replace("*", "").split():
             target = entry.split(".")[0]
-            noun_before = room.floor == FLOORS[target] == 1 and order.index(target) < order.index(name)
-            assert FLOORS[target] < room.floor or noun_before, f"{pattern} may not be allowed {entry}"
+            noun_before = room.floor == FLOORS[target] == 1 and order.index(target) < order.index(
+                name
+            )
+            assert FLOORS[target] < room.floor or noun_before, (
+                f"{pattern} may not be allowed {entry}"
+            )
 
 
 @pytest.mark.parametrize(
     ("module", "source", "forbidden"),
     [
         ("timeline", "from vfx_matte import masks", "vfx_matte.masks"),  # a noun below another
-        ("composite", "from vfx_matte.matting import grow", "vfx_matte.matting.grow"),  # strangers on one floor
-        ("media.probe", "from ..propagate import Propagator", "vfx_matte.propagate.Propagator"),  # relative
+        (
+            "composite",
+            "from vfx_matte.matting import grow",
+            "vfx_matte.matting.grow",
+        ),  # strangers on one floor
+        (
+            "media.probe",
+            "from ..propagate import Propagator",
+            "vfx_matte.propagate.Propagator",
+        ),  # relative
         ("media.__init__", "from ..workspace import Workspace", "vfx_matte.workspace.Workspace"),
         ("media.read", "from vfx_matte.masks import Matte", "vfx_matte.masks.Matte"),  # only Image
         ("matting", "def f() -> None:\n    import cupy", "cupy"),  # lazy imports count
@@ -156,24 +195,46 @@ def test_the_table_itself_goes_down_and_has_no_circle() -> None:
         ("pipeline.render.key", "import vfx_matte.settings.ini", "vfx_matte.settings.ini"),
         ("pipeline.render", "from vfx_matte.cli import main", "vfx_matte.cli.main"),
         ("settings.ini", "from vfx_matte.pipeline import segment", "vfx_matte.pipeline.segment"),
-        ("cli.render", "from vfx_matte.media.readers.video import Reader", "vfx_matte.media.readers.video.Reader"),
+        (
+            "cli.render",
+            "from vfx_matte.media.readers.video import Reader",
+            "vfx_matte.media.readers.video.Reader",
+        ),
         ("cli.render", "import numpy as np", "numpy"),
         ("masks", "if True:\n    from PIL import Image", "PIL.Image"),
     ],
 )
 def test_the_checker_catches(module: str, source: str, forbidden: str) -> None:
     line = source.count("\n") + 1
-    assert violations(source, module) == [f"vfx_matte/{module.replace('.', '/')}.py:{line}: must not import {forbidden}"]
+    assert violations(source, module) == [
+        f"vfx_matte/{module.replace('.', '/')}.py:{line}: must not import {forbidden}"
+    ]
 
 
 def test_the_checker_lets_good_imports_pass() -> None:
-    assert violations("import torch\nfrom vfx_matte.masks import Mask\nfrom . import builtin", "propagate.xmem.network") == []
-    assert violations("from vfx_matte._version import __version__\nimport json\nimport vfx_matte.pipeline", "cli.main") == []
-    assert violations("", "helpers") == ["vfx_matte/helpers.py:1: is in no room; give it a line in ROOMS"]
+    assert (
+        violations(
+            "import torch\nfrom vfx_matte.masks import Mask\nfrom . import builtin",
+            "propagate.xmem.network",
+        )
+        == []
+    )
+    assert (
+        violations(
+            "from vfx_matte._version import __version__\nimport json\nimport vfx_matte.pipeline",
+            "cli.main",
+        )
+        == []
+    )
+    assert violations("", "helpers") == [
+        "vfx_matte/helpers.py:1: is in no room; give it a line in ROOMS"
+    ]
 
 
 def dependencies() -> dict[str, set[str]]:
-    """Module → modules of vfx_matte that it imports, lazily too; imports for type checkers alone do not count."""
+    """Module → modules of vfx_matte that it imports, lazily too; imports for type checkers alone do
+    not count.
+    """
     known = set(modules())
     found: dict[str, set[str]] = {}
     for module in known:
@@ -181,7 +242,12 @@ def dependencies() -> dict[str, set[str]]:
         found[module] = set()
         for _, name in imports(_without_type_checking(source), module):
             inside = name.partition(".")[2]
-            candidates = (inside, f"{inside}.__init__", inside.rpartition(".")[0], f"{inside.rpartition('.')[0]}.__init__")
+            candidates = (
+                inside,
+                f"{inside}.__init__",
+                inside.rpartition(".")[0],
+                f"{inside.rpartition('.')[0]}.__init__",
+            )
             target = next((one for one in candidates if one in known), None)
             if name.startswith("vfx_matte.") and target not in (None, module):
                 found[module].add(str(target))
@@ -191,12 +257,18 @@ def dependencies() -> dict[str, set[str]]:
 def _without_type_checking(source: str) -> str:
     """The source without what stands below `if TYPE_CHECKING:`."""
     tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
     return ast.unparse(tree)
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other in a ring, the first one again at the end; empty where there is none."""
+    """Modules that import each other in a ring, the first one again at the end; empty where there
+    is none.
+    """
     finished: set[str] = set()
 
     def walk(module: str, way: list[str]) -> list[str]:
@@ -204,7 +276,9 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
             return [*way[way.index(module) :], module]
         if module in finished:
             return []
-        ring = next(filter(None, (walk(other, [*way, module]) for other in sorted(graph[module]))), [])
+        ring = next(
+            filter(None, (walk(other, [*way, module]) for other in sorted(graph[module]))), []
+        )
         finished.add(module)
         return ring
 
@@ -218,4 +292,7 @@ def test_no_files_import_each_other_in_a_ring() -> None:
 def test_the_ring_finder_finds_rings() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
-    assert "pipeline.render.renders" in dependencies()["pipeline.demo"] | dependencies()["cli.commands.render"]
+    assert (
+        "pipeline.render.renders"
+        in dependencies()["pipeline.demo"] | dependencies()["cli.commands.render"]
+    )

@@ -1,4 +1,6 @@
-"""Edges from the command line: every render shows the same alpha, own colours leave no fringe, spill goes, noise settles."""
+"""Edges from the command line: every render shows the same alpha, own colours leave no fringe,
+spill goes, noise settles.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,26 @@ def true_alpha(index: int) -> Floats:
     return np.asarray(cv2.GaussianBlur(disc, (0, 0), BLUR), np.float64)
 
 
-def write_soft_clip(path: Path, *, front: tuple[int, int, int] = FRONT, pixel_format: str = "yuv444p10le") -> None:
-    """Frames that are alpha·front + (1 - alpha)·back, without loss but for their own depth and sampling."""
+def write_soft_clip(
+    path: Path, *, front: tuple[int, int, int] = FRONT, pixel_format: str = "yuv444p10le"
+) -> None:
+    """Frames that are alpha·front + (1 - alpha)·back, without loss but for their own depth and
+    sampling.
+    """
     rng = np.random.default_rng(1)
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream("ffv1", rate=Fraction(25))
         stream.width, stream.height, stream.pix_fmt = SHAPE[1], SHAPE[0], pixel_format
         for index in range(FRAMES):
             weight = true_alpha(index)[..., None]
-            mixed = weight * np.array(front) + (1 - weight) * np.array(BACK) + rng.normal(0, 0.7, (*SHAPE, 3))
-            frame = av.VideoFrame.from_ndarray(np.rint(mixed.clip(0, 255)).astype(np.uint8), format="rgb24")
+            mixed = (
+                weight * np.array(front)
+                + (1 - weight) * np.array(BACK)
+                + rng.normal(0, 0.7, (*SHAPE, 3))
+            )
+            frame = av.VideoFrame.from_ndarray(
+                np.rint(mixed.clip(0, 255)).astype(np.uint8), format="rgb24"
+            )
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
 
@@ -54,7 +66,9 @@ def mask_all(cli: CommandLine) -> None:
     """Give every frame the mask alpha >= 0.5."""
     masks = [f"{index:07d}.png" for index in range(FRAMES)]
     for index, name in enumerate(masks):
-        paint(cli.folder / "painted" / name, (true_alpha(index) >= 0.5).astype(np.uint8), (BLACK, RED))
+        paint(
+            cli.folder / "painted" / name, (true_alpha(index) >= 0.5).astype(np.uint8), (BLACK, RED)
+        )
     cli("segment", "clip.mkv", "--first-mask", f"painted/{masks[0]}", "--propagator", "fake")
     for name in masks:
         with (
@@ -68,7 +82,9 @@ def mask_all(cli: CommandLine) -> None:
 
 def luma(path: Path) -> list[Floats]:
     """Alpha of every frame of a gray mask video, 0..1."""
-    return [planes_of(frame)[0] / np.iinfo(planes_of(frame)[0].dtype).max for frame in pictures(path)]
+    return [
+        planes_of(frame)[0] / np.iinfo(planes_of(frame)[0].dtype).max for frame in pictures(path)
+    ]
 
 
 def rgb(path: Path, index: int) -> Floats:
@@ -76,11 +92,18 @@ def rgb(path: Path, index: int) -> Floats:
 
 
 def test_guided_finds_the_alpha_that_the_clip_was_made_with(soft: CommandLine) -> None:
-    """Also: decoded only when the edges ask for the picture, and nearer to the truth than the mask is."""
+    """Also: decoded only when the edges ask for the picture, and nearer to the truth than the mask
+    is.
+    """
     for name in ("guided", "median", "hard", "feather"):
         soft("maskvideo", "-o", f"{name}.mkv", "--edges", name)
     errors = {
-        name: np.mean([np.abs(one - true_alpha(index)).sum() for index, one in enumerate(luma(Path(f"{name}.mkv")))])
+        name: np.mean(
+            [
+                np.abs(one - true_alpha(index)).sum()
+                for index, one in enumerate(luma(Path(f"{name}.mkv")))
+            ]
+        )
         for name in ("guided", "median", "hard", "feather")
     }
     assert errors["guided"] * 3 < min(errors["hard"], errors["median"], errors["feather"]), errors
@@ -92,7 +115,9 @@ def test_every_render_shows_the_same_alpha(soft: CommandLine) -> None:
     soft("alpha", "-o", "cut.mkv", *options)
     soft("maskvideo", "--style", "rgb", "-o", "rgb.mkv", *options)
     soft("greenback", "-o", "green.mkv", "--codec", "ffv1", "--no-foreground", *options)
-    cut, green, source = (list(pictures(Path(name))) for name in ("cut.mkv", "green.mkv", "clip.mkv"))
+    cut, green, source = (
+        list(pictures(Path(name))) for name in ("cut.mkv", "green.mkv", "clip.mkv")
+    )
     for index, alpha in enumerate(luma(Path("luma.mkv"))):
         plane = planes_of(cut[index])[3]
         np.testing.assert_allclose(plane / 1023, alpha, atol=0.002)
@@ -101,9 +126,14 @@ def test_every_render_shows_the_same_alpha(soft: CommandLine) -> None:
         np.testing.assert_allclose(key, key[0, 0] + (before - key[0, 0]) * alpha, atol=1.01)
 
 
-@pytest.mark.parametrize(("pixel_format", "most", "times"), [("yuv444p10le", 8, 2.5), ("yuv420p", 15, 1.3)])
-def test_own_colours_leave_no_fringe(cli: CommandLine, pixel_format: str, most: float, times: float) -> None:
-    """Laid over green, soft pixels are front·α + green·(1 - α) of the true α; where α is 1 they are the source's samples.
+@pytest.mark.parametrize(
+    ("pixel_format", "most", "times"), [("yuv444p10le", 8, 2.5), ("yuv420p", 15, 1.3)]
+)
+def test_own_colours_leave_no_fringe(
+    cli: CommandLine, pixel_format: str, most: float, times: float
+) -> None:
+    """Laid over green, soft pixels are front·α + green·(1 - α) of the true α; where α is 1 they are
+    the source's samples.
 
     With 4:2:0 the key's own chroma runs into the edge, whatever the method.
     """
@@ -117,8 +147,15 @@ def test_own_colours_leave_no_fringe(cli: CommandLine, pixel_format: str, most: 
         alpha = true_alpha(index)
         wanted = alpha[..., None] * np.array(FRONT) + (1 - alpha[..., None]) * np.array((0, 255, 0))
         soft = (alpha > 0.05) & (alpha < 0.95)
-        errors.append([np.abs(rgb(Path(name), index) - wanted)[soft].mean() for name in ("with.mkv", "without.mkv")])
-        samples, before = (planes_of(list(pictures(Path(name)))[index])[0] for name in ("with.mkv", "clip.mkv"))
+        errors.append(
+            [
+                np.abs(rgb(Path(name), index) - wanted)[soft].mean()
+                for name in ("with.mkv", "without.mkv")
+            ]
+        )
+        samples, before = (
+            planes_of(list(pictures(Path(name)))[index])[0] for name in ("with.mkv", "clip.mkv")
+        )
         np.testing.assert_array_equal(samples[found == 1], before[found == 1])
     clean, fringed = np.mean(errors, axis=0)
     assert clean < most
@@ -134,13 +171,19 @@ def test_straight_alpha_carries_the_subjects_colour(soft: CommandLine) -> None:
     for folder in ("stills", "fringed"):
         with Image.open(sorted(Path(folder).glob("*.png"))[1]) as still:
             samples = np.array(still, np.float64)
-        errors.append(np.abs(samples[..., :3] * 255 / max(255, samples.max()) - np.array(FRONT))[soft_pixels].mean())
+        errors.append(
+            np.abs(samples[..., :3] * 255 / max(255, samples.max()) - np.array(FRONT))[
+                soft_pixels
+            ].mean()
+        )
     assert errors[0] < 8
     assert errors[0] * 3 < errors[1]
 
 
 def test_spill_goes_from_the_subject(cli: CommandLine) -> None:
-    """A subject with green light on it; the strength of config.ini halves what the command line takes off whole."""
+    """A subject with green light on it; the strength of config.ini halves what the command line
+    takes off whole.
+    """
     write_soft_clip(cli.folder / "clip.mkv", front=(150, 200, 110))
     mask_all(cli)
     means = {}
@@ -158,7 +201,9 @@ def test_spill_goes_from_the_subject(cli: CommandLine) -> None:
         np.testing.assert_allclose(means[name], (150, green, 110), atol=2, err_msg=name)
     (cli.folder / "config.ini").write_text("[edges]\ndespill = green\ndespill_strength = 0.5\n")
     cli("greenback", "-o", "x.mkv", "--codec", "ffv1", "--key", "magenta")
-    np.testing.assert_allclose(rgb(Path("x.mkv"), 0)[54:74, 70:90].mean(axis=(0, 1)), (150, 165, 110), atol=2)
+    np.testing.assert_allclose(
+        rgb(Path("x.mkv"), 0)[54:74, 70:90].mean(axis=(0, 1)), (150, 165, 110), atol=2
+    )
 
 
 def test_stabilize_settles_edges_that_jump(soft: CommandLine) -> None:
@@ -185,7 +230,9 @@ def test_config_and_command_line(soft: CommandLine) -> None:
     soft("maskvideo", "-o", "line.mkv", "--edges", "guided", "--band", "12")
     soft("maskvideo", "-o", "narrow.mkv", "--band", "2")
     soft("maskvideo", "-o", "hard.mkv", "--edges", "hard")
-    ini, line, narrow, hard = (luma(Path(f"{name}.mkv"))[1] for name in ("ini", "line", "narrow", "hard"))
+    ini, line, narrow, hard = (
+        luma(Path(f"{name}.mkv"))[1] for name in ("ini", "line", "narrow", "hard")
+    )
     np.testing.assert_array_equal(ini, line)
     assert ((narrow > 0) & (narrow < 1)).sum() < ((ini > 0) & (ini < 1)).sum() / 2
     np.testing.assert_array_equal(hard, true_alpha(1) >= 0.5)

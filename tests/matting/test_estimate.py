@@ -1,4 +1,6 @@
-"""Alpha from the picture: its promises outside the band, its accuracy where the truth is known, and what it refuses."""
+"""Alpha from the picture: its promises outside the band, its accuracy where the truth is known, and
+what it refuses.
+"""
 
 from __future__ import annotations
 
@@ -13,44 +15,72 @@ from matting.test_refine import disk
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
-from vfx_matte.matting import PICTURE_METHODS, EdgeOptions, estimate_foreground, make_matte, open_estimator, refine, refine_soft
+from vfx_matte.matting import (
+    PICTURE_METHODS,
+    EdgeOptions,
+    estimate_foreground,
+    make_matte,
+    open_estimator,
+    refine,
+    refine_soft,
+)
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
 from vfx_matte.matting.guided import GuidedAlpha
 from vfx_matte.matting.local_colors import learn_colors
 from vfx_matte.matting.perceptron import judged
 from vfx_matte.matting.picture_edges import find_edge
 from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
-from vfx_matte.matting.trimap import TRUST_SCALE, band_px, hairiness, signed_distance, trimap_of, trust
+from vfx_matte.matting.trimap import (
+    TRUST_SCALE,
+    band_px,
+    hairiness,
+    signed_distance,
+    trimap_of,
+    trust,
+)
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 ONE = 65535
 GUIDED = EdgeOptions(method="guided")
 fast = settings(max_examples=25)
-needs_pymatting = pytest.mark.skipif(importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed")
+needs_pymatting = pytest.mark.skipif(
+    importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed"
+)
 
 
 def scene(
     kind: str, *, seed: int = 0, shape: tuple[int, int] = (360, 480), grain: float = 1.5
 ) -> tuple[Image, np.ndarray, Mask]:
-    """A reddish subject over a bluish background, both textured: uint8 picture, float32 true alpha, the mask alpha >= 0.5."""
+    """A reddish subject over a bluish background, both textured: uint8 picture, float32 true alpha,
+    the mask alpha >= 0.5.
+    """
     rng, (height, width) = np.random.default_rng(seed), shape
     large = np.zeros((height * 2, width * 2), np.uint8)
     cv2.ellipse(large, (width, height), (width // 2, int(height * 0.6)), 15, 0, 360, 255, -1)
     if kind == "hair":
         for angle in rng.uniform(0, 2 * np.pi, 160):
-            start = np.array([width + width / 2.1 * np.cos(angle), height + height * 0.57 * np.sin(angle)])
+            start = np.array(
+                [width + width / 2.1 * np.cos(angle), height + height * 0.57 * np.sin(angle)]
+            )
             bends = np.cumsum(rng.normal(0, 0.15, 8)) + angle
             steps = np.stack([np.cos(bends), np.sin(bends)], axis=-1) * rng.uniform(4, 9)
             strand = np.cumsum(np.vstack([start, steps]), axis=0).astype(np.int32)
             cv2.polylines(large, [strand], False, 255, 2, cv2.LINE_AA)
-    alpha = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    alpha = (
+        cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    )
     if kind == "motion":
         alpha = cv2.blur(alpha, (9, 1))
     if kind == "defocus":
         alpha = cv2.GaussianBlur(alpha, (0, 0), 2)
-    noise = [cv2.GaussianBlur(rng.standard_normal((*shape, 3)).astype(np.float32), (0, 0), 5) * 60 for _ in range(2)]
+    noise = [
+        cv2.GaussianBlur(rng.standard_normal((*shape, 3)).astype(np.float32), (0, 0), 5) * 60
+        for _ in range(2)
+    ]
     front, back = np.float32([190, 90, 60]) + noise[0], np.float32([70, 110, 170]) + noise[1]
-    image = alpha[..., None] * front + (1 - alpha[..., None]) * back + rng.normal(0, grain, (*shape, 3))
+    image = (
+        alpha[..., None] * front + (1 - alpha[..., None]) * back + rng.normal(0, grain, (*shape, 3))
+    )
     return np.clip(np.rint(image), 0, 255).astype(np.uint8), alpha, (alpha >= 0.5).astype(np.uint8)
 
 
@@ -62,7 +92,9 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 # ---------------------------------------------------------------- how good it is
 
 
-@pytest.mark.parametrize(("kind", "times"), [("hair", 8), ("motion", 5), ("defocus", 4), ("plain", 8.4)])
+@pytest.mark.parametrize(
+    ("kind", "times"), [("hair", 8), ("motion", 5), ("defocus", 4), ("plain", 8.4)]
+)
 def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
     image, truth, mask = scene(kind)
     guided = make_matte(mask, image=image, options=GUIDED).alpha
@@ -105,13 +137,20 @@ def test_closed_form_is_nearer_to_the_truth_than_the_median(kind: str) -> None:
 
 
 def test_probabilities_decide_where_colours_say_nothing() -> None:
-    """One grey everywhere: alpha follows the prior, which is the probabilities where there are any."""
+    """One grey everywhere: alpha follows the prior, which is the probabilities where there
+    are any.
+    """
     mask = np.zeros((120, 160), np.uint8)
     mask[:, 80:] = 1
     image = np.full((120, 160, 3), 128, np.uint8)
     shares = [np.clip((np.arange(160) - 80 + shift) / 12 + 0.5, 0, 1) for shift in (4, -4)]
     more, less = (
-        make_matte(mask, image=image, soft={1: np.tile(np.rint(255 * share).astype(np.uint8), (120, 1))}, options=GUIDED).alpha
+        make_matte(
+            mask,
+            image=image,
+            soft={1: np.tile(np.rint(255 * share).astype(np.uint8), (120, 1))},
+            options=GUIDED,
+        ).alpha
         for share in shares
     )
     assert more[60, 70:90].mean() > less[60, 70:90].mean() + ONE / 10
@@ -121,13 +160,21 @@ def test_probabilities_decide_where_colours_say_nothing() -> None:
 
 
 @fast
-@given(st.integers(0, 2**32 - 1), st.sampled_from([2.0, 9.0, 40.0]), st.sampled_from([(40, 60), (90, 37), (1, 30)]))
-def test_alpha_is_exactly_0_and_1_outside_the_band(seed: int, band: float, shape: tuple[int, int]) -> None:
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([2.0, 9.0, 40.0]),
+    st.sampled_from([(40, 60), (90, 37), (1, 30)]),
+)
+def test_alpha_is_exactly_0_and_1_outside_the_band(
+    seed: int, band: float, shape: tuple[int, int]
+) -> None:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 2, (-(-shape[0] // 9), -(-shape[1] // 9)), dtype=np.uint8)
     mask = np.kron(coarse, np.ones((9, 9), np.uint8))[: shape[0], : shape[1]]
     image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    alpha = make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=band, median_px=0)).alpha
+    alpha = make_matte(
+        mask, image=image, options=EdgeOptions(method="guided", band_px=band, median_px=0)
+    ).alpha
     assert alpha.dtype == np.uint16
     far = np.abs(signed_distance(mask)) >= band / 2
     np.testing.assert_array_equal(alpha[far], mask[far] * np.uint16(ONE))
@@ -140,21 +187,34 @@ def test_complements_give_the_complement(kind: str) -> None:
     for corner in (mask[:9, :9], mask[-9:, -9:]):
         corner[:] = np.eye(9, dtype=np.uint8)
     # pieces join at corners and holes do not, so these are left as they are
-    options = EdgeOptions(method="guided", median_px=0, remove_specks_area_px=0, fill_holes_area_px=0)
-    one, other = (make_matte(given_mask, image=image, options=options).alpha for given_mask in (mask, 1 - mask))
+    options = EdgeOptions(
+        method="guided", median_px=0, remove_specks_area_px=0, fill_holes_area_px=0
+    )
+    one, other = (
+        make_matte(given_mask, image=image, options=options).alpha
+        for given_mask in (mask, 1 - mask)
+    )
     np.testing.assert_allclose(one.astype(int), ONE - other.astype(int), atol=ONE * 0.004)
 
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_threads_give_the_bytes_of_one_thread(soft: bool) -> None:
-    """However many threads there are, alpha and the subject's colours are the same to the last bit."""
+    """However many threads there are, alpha and the subject's colours are the same to the
+    last bit.
+    """
     image, _, mask = scene("hair", shape=(540, 720))
     given_soft = {1: cv2.blur(mask * np.uint8(255), (9, 9))} if soft else None
     before, results = cv2.getNumThreads(), []
     try:
         for threads in (1, 2, 4, 4):
             cv2.setNumThreads(threads)
-            matte = make_matte(mask, image=image, soft=given_soft, options=GUIDED, estimator=GuidedAlpha(tile_px=96))
+            matte = make_matte(
+                mask,
+                image=image,
+                soft=given_soft,
+                options=GUIDED,
+                estimator=GuidedAlpha(tile_px=96),
+            )
             planes = tuple(np.ascontiguousarray(image[..., channel]) for channel in range(3))
             picture = Picture(planes, PixelLayout("rgb", 8), ColorTags("gbr", "pc"))
             results.append((matte.alpha, *estimate_foreground(picture, matte).planes))
@@ -166,7 +226,9 @@ def test_threads_give_the_bytes_of_one_thread(soft: bool) -> None:
 
 
 def test_evidence_has_a_counterpart() -> None:
-    """Seen with both sides changed, the numbers are those that `swapped` tells, and what is judged of them is 1 − alpha."""
+    """Seen with both sides changed, the numbers are those that `swapped` tells, and what is judged
+    of them is 1 − alpha.
+    """
     image, _, mask = scene("hair", shape=(180, 240))
     mask[0, 0], mask[-1, -1] = 1, 1  # so that both sides see the same crop: the whole frame
     for corner in (mask[:9, :9], mask[-9:, -9:]):
@@ -200,11 +262,19 @@ def test_the_steps_keep_their_order() -> None:
     """Specks are gone before alpha is estimated, growing and feathering come after it."""
     image, _, mask = scene("defocus")
     mask[5:8, 5:8] = 1
-    plain = make_matte(mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20)).alpha
+    plain = make_matte(
+        mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20)
+    ).alpha
     assert not plain[:20, :20].any()
-    grown = make_matte(mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20, grow_px=3)).alpha
+    grown = make_matte(
+        mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20, grow_px=3)
+    ).alpha
     assert (grown >= cv2.dilate(plain, disk(3)) - ONE * 0.02).all()
-    soft = make_matte(mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20, feather_px=9)).alpha
+    soft = make_matte(
+        mask,
+        image=image,
+        options=EdgeOptions(method="guided", remove_specks_area_px=20, feather_px=9),
+    ).alpha
     assert np.abs(np.diff(soft.astype(int))).max() < np.abs(np.diff(plain.astype(int))).max()
 
 
@@ -213,7 +283,9 @@ def test_chosen_objects_are_one_subject() -> None:
     halves = mask.copy()
     halves[:, 240:] *= 2
     one = make_matte(mask, image=image, options=GUIDED).alpha
-    np.testing.assert_array_equal(make_matte(halves, image=image, objects=(1, 2), options=GUIDED).alpha, one)
+    np.testing.assert_array_equal(
+        make_matte(halves, image=image, objects=(1, 2), options=GUIDED).alpha, one
+    )
     assert not make_matte(halves, image=image, objects=(9,), options=GUIDED).alpha.any()
 
 
@@ -233,7 +305,9 @@ def test_the_band_widens_along_hair_only() -> None:
         distance = signed_distance(mask)
         colors = learn_colors(image, distance, band_px=12, scale=1 / 3)
         fixed = trimap_of(distance, half_px=6)
-        hairy = hairiness(distance, colors, np.ones(mask.shape, np.float32), half_px=6, widest_px=32)
+        hairy = hairiness(
+            distance, colors, np.ones(mask.shape, np.float32), half_px=6, widest_px=32
+        )
         adapted = trimap_of(distance, half_px=6, hairy=hairy, widest_px=32)
         assert (fixed != UNKNOWN)[adapted != UNKNOWN].all(), "it never narrows"
         share = (adapted == UNKNOWN).sum() / (fixed == UNKNOWN).sum()
@@ -241,13 +315,17 @@ def test_the_band_widens_along_hair_only() -> None:
 
 
 def test_colours_that_are_on_both_sides_are_not_believed() -> None:
-    """Where the background has the subject's colour all over, the mask keeps its own edge and nothing is taken from there."""
+    """Where the background has the subject's colour all over, the mask keeps its own edge and
+    nothing is taken from there.
+    """
     image, _, mask = scene("plain", shape=(240, 320))
     distance = signed_distance(mask)
     rim = np.abs(distance) < 6
 
     def trusted() -> np.ndarray:
-        return trust(distance, learn_colors(image, distance, band_px=12, scale=TRUST_SCALE / 3), widest_px=32)
+        return trust(
+            distance, learn_colors(image, distance, band_px=12, scale=TRUST_SCALE / 3), widest_px=32
+        )
 
     assert trusted()[rim].mean() > 0.99
     patches = np.random.default_rng(5).integers(0, 2, (30, 40)).astype(np.uint8)
@@ -261,7 +339,9 @@ def test_colours_that_are_on_both_sides_are_not_believed() -> None:
 
 
 def test_colours_are_tried_far_from_the_edge_too() -> None:
-    """The subject's colour is nowhere near the subject, but farther off it is all over: it may be in the band as well."""
+    """The subject's colour is nowhere near the subject, but farther off it is all over: it may be
+    in the band as well.
+    """
     image, _, mask = scene("plain", shape=(360, 640))
     distance = signed_distance(mask)
     rim = np.abs(distance) < 6
@@ -278,7 +358,9 @@ def test_colours_are_tried_far_from_the_edge_too() -> None:
 
 
 def test_what_does_not_stand_out_from_noise_leaves_no_smudge() -> None:
-    """Two sides whose colours overlap: beside the edge nothing faint is left, where a strand in a clear colour stays."""
+    """Two sides whose colours overlap: beside the edge nothing faint is left, where a strand in a
+    clear colour stays.
+    """
     rng = np.random.default_rng(8)
     mask = np.zeros((240, 320), np.uint8)
     mask[60:, 100:220] = 1
@@ -287,10 +369,14 @@ def test_what_does_not_stand_out_from_noise_leaves_no_smudge() -> None:
     alpha = make_matte(mask, image=image, options=GUIDED).alpha / ONE
     away = np.abs(signed_distance(mask)) > 3
     assert np.abs(alpha - mask)[away].max() < 0.1
-    clear = np.where(mask[..., None] > 0, (200, 40, 40), (40, 40, 200)) + rng.normal(0, 4, (240, 320, 3))
+    clear = np.where(mask[..., None] > 0, (200, 40, 40), (40, 40, 200)) + rng.normal(
+        0, 4, (240, 320, 3)
+    )
     clear[150:154, 80:100] = 200, 40, 40
     image = np.clip(clear, 0, 255).astype(np.uint8)
-    alpha = make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=48)).alpha / ONE
+    alpha = (
+        make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=48)).alpha / ONE
+    )
     assert alpha[151:153, 93:99].mean() > 0.4
 
 
@@ -319,7 +405,9 @@ def test_each_method_is_what_it_says() -> None:
         return make_matte(mask, image=image, soft=soft, options=EdgeOptions(**options)).alpha
 
     np.testing.assert_array_equal(made(method="hard"), mask * np.uint8(255))
-    np.testing.assert_array_equal(made(method="hard", median_px=5), refine(mask, options=EdgeOptions(median_px=5)).alpha)
+    np.testing.assert_array_equal(
+        made(method="hard", median_px=5), refine(mask, options=EdgeOptions(median_px=5)).alpha
+    )
     np.testing.assert_array_equal(made(), refine_soft(mask, soft, options=EdgeOptions()).alpha)
     np.testing.assert_array_equal(made(method="feather", feather_px=7), made(feather_px=7))
     np.testing.assert_array_equal(made(method="feather"), made(feather_px=6 * 120 / 1080))
@@ -355,7 +443,9 @@ def test_wrong_arrays_are_refused() -> None:
 
 
 def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:
-    """What it says counts in the band and nowhere else; it sees the picture, the trimap and the prior of its tile."""
+    """What it says counts in the band and nowhere else; it sees the picture, the trimap and the
+    prior of its tile.
+    """
 
     class Half:
         margin_px, tile_px, in_threads = 5, 100, False
@@ -373,6 +463,8 @@ def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:
 
     image, _, mask = scene("plain")
     half = Half()
-    alpha = make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=10), estimator=half).alpha
+    alpha = make_matte(
+        mask, image=image, options=EdgeOptions(method="guided", band_px=10), estimator=half
+    ).alpha
     assert half.seen >= 2
     assert set(np.unique(alpha)) == {0, ONE // 2 + 1, ONE}

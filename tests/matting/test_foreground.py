@@ -1,4 +1,6 @@
-"""The subject's own colours: exact where they are constant, the source's where alpha is full, as good as PyMatting's."""
+"""The subject's own colours: exact where they are constant, the source's where alpha is full, as
+good as PyMatting's.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +44,17 @@ def soft_disc(shape: tuple[int, int], blur: float = 6) -> np.ndarray:
 def footprints(alpha: np.ndarray, layout: PixelLayout, index: int) -> np.ndarray:
     """Mean alpha, 0..1, over what each sample of a plane covers."""
     x, y = layout.plane_shift(index)
-    padded = np.pad(alpha / ONE, ((0, -alpha.shape[0] % (1 << y)), (0, -alpha.shape[1] % (1 << x))), mode="edge")
-    return padded.reshape(padded.shape[0] >> y, 1 << y, padded.shape[1] >> x, 1 << x).mean(axis=(1, 3))
+    padded = np.pad(
+        alpha / ONE, ((0, -alpha.shape[0] % (1 << y)), (0, -alpha.shape[1] % (1 << x))), mode="edge"
+    )
+    return padded.reshape(padded.shape[0] >> y, 1 << y, padded.shape[1] >> x, 1 << x).mean(
+        axis=(1, 3)
+    )
 
 
-def mixed(layout: PixelLayout, alpha: np.ndarray, fronts: list[float], backs: list[float]) -> Picture:
+def mixed(
+    layout: PixelLayout, alpha: np.ndarray, fronts: list[float], backs: list[float]
+) -> Picture:
     """Constant colours of both sides, mixed by alpha in every plane."""
     planes = []
     for index in range(layout.plane_count):
@@ -67,17 +75,29 @@ def test_constant_colours_are_found(layout: PixelLayout, shape: tuple[int, int])
         weight = footprints(alpha, layout, index)
         error = np.abs(clean.planes[index].astype(float) / layout.full - fronts[index])
         assert error[weight > 0.004].max() < 0.012
-        assert (np.abs(picture.planes[index] / layout.full - fronts[index])[weight > 0.004].max()) > 0.1
+        assert (
+            np.abs(picture.planes[index] / layout.full - fronts[index])[weight > 0.004].max()
+        ) > 0.1
 
 
 @fast
-@given(st.integers(0, 2**32 - 1), st.sampled_from(LAYOUTS), st.sampled_from([(40, 60), (33, 47), (1, 5), (64, 2)]))
-def test_samples_of_full_alpha_stay_as_they_are(seed: int, layout: PixelLayout, shape: tuple[int, int]) -> None:
-    """Bit for bit, and so do those far outside; after laying over a key too. What is given is not changed."""
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(LAYOUTS),
+    st.sampled_from([(40, 60), (33, 47), (1, 5), (64, 2)]),
+)
+def test_samples_of_full_alpha_stay_as_they_are(
+    seed: int, layout: PixelLayout, shape: tuple[int, int]
+) -> None:
+    """Bit for bit, and so do those far outside; after laying over a key too.
+
+    What is given is not changed.
+    """
     rng = np.random.default_rng(seed)
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
     planes = tuple(
-        rng.integers(0, layout.full + 1, layout.plane_shape(index, *shape)).astype(dtype) for index in range(layout.plane_count)
+        rng.integers(0, layout.full + 1, layout.plane_shape(index, *shape)).astype(dtype)
+        for index in range(layout.plane_count)
     )
     picture = Picture(planes, layout, ColorTags())
     noise = cv2.GaussianBlur(rng.random(shape).astype(np.float32), (0, 0), 2)
@@ -95,7 +115,9 @@ def test_samples_of_full_alpha_stay_as_they_are(seed: int, layout: PixelLayout, 
 
 
 def test_texture_under_nearly_full_alpha_is_kept() -> None:
-    """A subject with a pattern finer than any window, seen through 0.9 of alpha: its pattern is there again, whole."""
+    """A subject with a pattern finer than any window, seen through 0.9 of alpha: its pattern is
+    there again, whole.
+    """
     shape = (96, 128)
     y, x = np.mgrid[: shape[0], : shape[1]]
     pattern = 0.5 + 0.2 * ((x // 2 + y // 2) % 2)
@@ -103,7 +125,9 @@ def test_texture_under_nearly_full_alpha_is_kept() -> None:
     alpha[16:80, 16:112], alpha[24:72, 24:104] = 0.9, 1
     plane = np.rint((alpha * pattern + (1 - alpha) * 0.2) * 255).astype(np.uint8)
     picture = Picture((plane,), PixelLayout("gray", 8), ColorTags())
-    clean = estimate_foreground(picture, Matte(np.rint(alpha * ONE).astype(np.uint16))).planes[0] / 255
+    clean = (
+        estimate_foreground(picture, Matte(np.rint(alpha * ONE).astype(np.uint16))).planes[0] / 255
+    )
     rim = alpha == 0.9
     assert np.abs(clean - pattern)[rim].mean() < 0.03
     assert np.abs(plane / 255 - pattern)[rim].mean() > 0.03
@@ -129,10 +153,14 @@ def test_another_size_is_refused() -> None:
         estimate_foreground(picture, Matte(np.zeros((80, 60), np.uint16)))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed"
+)
 @pytest.mark.parametrize("blur", [1.5, 8])
 def test_it_is_as_good_as_the_multi_level_method_of_pymatting(blur: float) -> None:
-    """On textured colours of both sides with known truth; weighed with alpha, as compositing does."""
+    """On textured colours of both sides with known truth; weighed with alpha, as
+    compositing does.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pymatting import estimate_foreground_ml
@@ -140,10 +168,21 @@ def test_it_is_as_good_as_the_multi_level_method_of_pymatting(blur: float) -> No
     alpha = soft_disc(shape, blur)
     weight = (alpha / ONE)[..., None]
     noise = [cv2.GaussianBlur(rng.standard_normal((*shape, 3)), (0, 0), 8) * 90 for _ in range(2)]
-    front, back = (np.clip(base + one, 0, 255) for base, one in zip(([200, 120, 60], [60, 130, 190]), noise, strict=True))
-    image = np.rint(weight * front + (1 - weight) * back + rng.normal(0, 1, (*shape, 3))).clip(0, 255).astype(np.uint8)
+    front, back = (
+        np.clip(base + one, 0, 255)
+        for base, one in zip(([200, 120, 60], [60, 130, 190]), noise, strict=True)
+    )
+    image = (
+        np.rint(weight * front + (1 - weight) * back + rng.normal(0, 1, (*shape, 3)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     planes = tuple(np.ascontiguousarray(image[..., channel]) for channel in range(3))
-    ours = np.dstack(estimate_foreground(Picture(planes, PixelLayout("rgb", 8), ColorTags()), Matte(alpha)).planes)
+    ours = np.dstack(
+        estimate_foreground(
+            Picture(planes, PixelLayout("rgb", 8), ColorTags()), Matte(alpha)
+        ).planes
+    )
     theirs = estimate_foreground_ml(image / 255.0, alpha / ONE) * 255
     soft = (alpha > 0) & (alpha < ONE)
     errors = [np.abs(weight * (one - front))[soft].mean() for one in (ours, theirs, image)]

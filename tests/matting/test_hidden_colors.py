@@ -19,7 +19,10 @@ SHAPES = [(120, 160), (121, 163), (1, 5), (64, 2)]
 def noisy(layout: PixelLayout, shape: tuple[int, int], seed: int = 3) -> Picture:
     rng = np.random.default_rng(seed)
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
-    planes = (rng.integers(0, layout.full + 1, layout.plane_shape(i, *shape)).astype(dtype) for i in range(layout.plane_count))
+    planes = (
+        rng.integers(0, layout.full + 1, layout.plane_shape(i, *shape)).astype(dtype)
+        for i in range(layout.plane_count)
+    )
     return Picture(tuple(planes), layout, ColorTags())
 
 
@@ -46,7 +49,9 @@ def test_what_shows_anything_of_the_subject_stays_bit_for_bit(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_subjects_colour_goes_on_and_nothing_of_the_background_is_left(layout: PixelLayout) -> None:
+def test_the_subjects_colour_goes_on_and_nothing_of_the_background_is_left(
+    layout: PixelLayout,
+) -> None:
     """A subject of one colour: that one is everywhere where alpha is 0, in every plane."""
     alpha = soft_disc((121, 163), 1)
     hard = np.where(alpha > 30000, 65535, 0).astype(np.uint16)
@@ -55,7 +60,8 @@ def test_the_subjects_colour_goes_on_and_nothing_of_the_background_is_left(layou
     for index in range(layout.plane_count - layout.has_alpha):
         covered = footprints(hard, layout, index)
         inside, hidden = picture.planes[index][covered == 1][0], done.planes[index][covered == 0]
-        # a subsampled sample on the border holds background too, by the share that its footprint has; it stays as it is
+        # a subsampled sample on the border holds background too, by the share that its footprint
+        # has; it stays as it is
         assert np.abs(hidden.astype(int) - int(inside)).max() <= (
             0 if layout.plane_shift(index) == (0, 0) else layout.full / 10
         )
@@ -68,7 +74,9 @@ def test_each_sides_colour_goes_on_beside_it_and_runs_out_without_a_step() -> No
     plane = np.full((200, 320), 120, np.uint8)
     plane[:, :100] = plane[:, 220:] = 255
     plane[60:140, 100:160], plane[60:140, 160:220] = 40, 200
-    (done,) = fill_hidden(Picture((plane,), PixelLayout("gray", 8), ColorTags()), Matte(alpha)).planes
+    (done,) = fill_hidden(
+        Picture((plane,), PixelLayout("gray", 8), ColorTags()), Matte(alpha)
+    ).planes
     row = done[100].astype(int)
     assert np.abs(row[97:100] - 40).max() <= 4
     assert np.abs(row[220:223] - 200).max() <= 4

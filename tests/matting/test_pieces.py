@@ -1,4 +1,6 @@
-"""Loose pieces and holes of mattes: what nothing joins to the subject goes, what is joined stays, both sides alike."""
+"""Loose pieces and holes of mattes: what nothing joins to the subject goes, what is joined stays,
+both sides alike.
+"""
 
 from __future__ import annotations
 
@@ -77,17 +79,28 @@ def test_the_halo_of_what_stays_is_kept_and_that_of_a_fleck_goes() -> None:
 @fast
 @given(SEEDS, st.sampled_from([0, 1, 6, 40]), st.booleans())
 def test_holes_are_pieces_of_the_other_side(seed: int, area: int, anchored: bool) -> None:
-    """Away from the border the complement of alpha and mask gives the complement, up to how corners join."""
+    """Away from the border the complement of alpha and mask gives the complement, up to how corners
+    join.
+    """
     rng = np.random.default_rng(seed)
     large = cv2.resize(random_mask(seed, (12, 12)), (48, 48), interpolation=cv2.INTER_NEAREST)
     binary = np.pad(large, 6)
-    alpha = np.pad(np.rint(ONE * cv2.blur(large * rng.random((48, 48)).astype(np.float32), (2, 2))).astype(np.uint16), 6)
+    alpha = np.pad(
+        np.rint(ONE * cv2.blur(large * rng.random((48, 48)).astype(np.float32), (2, 2))).astype(
+            np.uint16
+        ),
+        6,
+    )
     inside = joined(alpha, binary, specks_px=area, holes_px=0, anchored=anchored)
     outside = ONE - joined(ONE - alpha, 1 - binary, specks_px=0, holes_px=area, anchored=anchored)
     assert (inside <= alpha).all()
     assert (outside <= alpha).all()
-    assert set(np.unique(outside - alpha)) <= set(np.unique(0 - alpha)) | {0}, "a value stays or becomes full"
-    np.testing.assert_array_equal(joined(inside, binary, specks_px=area, holes_px=0, anchored=anchored), inside)
+    assert set(np.unique(outside - alpha)) <= set(np.unique(0 - alpha)) | {0}, (
+        "a value stays or becomes full"
+    )
+    np.testing.assert_array_equal(
+        joined(inside, binary, specks_px=area, holes_px=0, anchored=anchored), inside
+    )
 
 
 def test_what_meets_the_border_is_no_hole() -> None:
@@ -103,7 +116,9 @@ def test_what_meets_the_border_is_no_hole() -> None:
 
 
 def picture() -> tuple[np.ndarray, np.ndarray]:
-    """A dark disc with its mask, on a light ground with dark spots beside it that are not in the mask."""
+    """A dark disc with its mask, on a light ground with dark spots beside it that are not in the
+    mask.
+    """
     image, mask = np.full((200, 200, 3), (200, 190, 170), np.uint8), np.zeros((200, 200), np.uint8)
     cv2.circle(image, (100, 100), 50, (40, 50, 70), -1)
     cv2.circle(mask, (100, 100), 50, 1, -1)
@@ -119,7 +134,8 @@ def pieces(alpha: np.ndarray) -> int:
 
 def test_the_default_leaves_no_fleck_beside_the_subject() -> None:
     image, mask = picture()
-    made = {area: make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=20, remove_specks_area_px=area))
+    made = {area: make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=20,
+    remove_specks_area_px=area))
             for area in (0, None)}  # fmt: skip
     assert pieces(made[0].alpha) > 4, "or the scene shows nothing"
     assert pieces(made[None].alpha) == 1
@@ -144,7 +160,9 @@ def test_specks_and_holes_that_the_median_leaves_go_too() -> None:
     left = refine(mask, options=EdgeOptions(median_px=5)).alpha // 255
     assert 0 < left[:15, :15].sum() <= 25
     assert 0 < (1 - left[21:39, 21:39]).sum() <= 25
-    tidy = refine(mask, options=EdgeOptions(median_px=5, remove_specks_area_px=25, fill_holes_area_px=25)).alpha
+    tidy = refine(
+        mask, options=EdgeOptions(median_px=5, remove_specks_area_px=25, fill_holes_area_px=25)
+    ).alpha
     assert not tidy[:15, :15].any()
     assert tidy[21:39, 21:39].all()
 
@@ -157,7 +175,14 @@ def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
     tidy = tidied(Matte(alpha), mask, options=options)
     assert pieces(tidy.alpha) == 1
     assert (tidy.alpha[mask > 0] == ONE).all()
-    assert pieces(tidied(Matte(alpha), mask, options=EdgeOptions(method="guided", remove_specks_area_px=0)).alpha) == 2
+    assert (
+        pieces(
+            tidied(
+                Matte(alpha), mask, options=EdgeOptions(method="guided", remove_specks_area_px=0)
+            ).alpha
+        )
+        == 2
+    )
     assert pieces(tidied(Matte(alpha), mask, options=EdgeOptions(method="feather")).alpha) == 2
     assert not tidied(Matte(alpha * 0), mask * 0, options=options).alpha.any()
     small = Matte((alpha // 257).astype(np.uint8))

@@ -19,7 +19,9 @@ def random_mask(seed: int, shape: tuple[int, int], objects: int = 1) -> np.ndarr
     """Blocky noise with some empty margin now and then, so that borders and crops are both met."""
     rng = np.random.default_rng(seed)
     cell = int(rng.integers(1, 5))
-    coarse = rng.integers(0, objects + 1, (-(-shape[0] // cell), -(-shape[1] // cell)), dtype=np.uint8)
+    coarse = rng.integers(
+        0, objects + 1, (-(-shape[0] // cell), -(-shape[1] // cell)), dtype=np.uint8
+    )
     mask = np.repeat(np.repeat(coarse, cell, 0), cell, 1)[: shape[0], : shape[1]].copy()
     margin = int(rng.integers(0, 4))
     if margin:
@@ -39,7 +41,9 @@ def test_median_is_exact(seed: int, shape: tuple[int, int], window: int) -> None
     mask = random_mask(seed, shape)
     alpha = refine(mask, options=EdgeOptions(median_px=window)).alpha
     padded = np.pad(mask, window // 2, mode="edge")
-    brute = np.median(np.lib.stride_tricks.sliding_window_view(padded, (window, window)), axis=(2, 3))
+    brute = np.median(
+        np.lib.stride_tricks.sliding_window_view(padded, (window, window)), axis=(2, 3)
+    )
     np.testing.assert_array_equal(alpha, brute * 255)
     np.testing.assert_array_equal(alpha, cv2.medianBlur(mask * 255, window))
 
@@ -50,17 +54,28 @@ def test_median_is_that_of_opencv_on_a_real_size(window: int) -> None:
     cv2.ellipse(mask, (20, 100), (90, 60), 20, 0, 360, 1, -1)
     cv2.ellipse(mask, (300, 250), (40, 50), 0, 0, 360, 1, -1)
     mask ^= (np.random.default_rng(0).random(mask.shape) < 0.05).astype(np.uint8)
-    np.testing.assert_array_equal(refine(mask, options=EdgeOptions(median_px=window)).alpha, cv2.medianBlur(mask * 255, window))
+    np.testing.assert_array_equal(
+        refine(mask, options=EdgeOptions(median_px=window)).alpha,
+        cv2.medianBlur(mask * 255, window),
+    )
 
 
 @fast
-@given(SEEDS, SIZES, st.sampled_from([0, 3, 5]), st.integers(-3, 3), st.sampled_from([0.0, 1.0, 2.5, 6.0]))
+@given(
+    SEEDS,
+    SIZES,
+    st.sampled_from([0, 3, 5]),
+    st.integers(-3, 3),
+    st.sampled_from([0.0, 1.0, 2.5, 6.0]),
+)
 def test_the_complement_of_a_mask_gives_the_complement_of_its_matte(
     seed: int, shape: tuple[int, int], window: int, grow: int, feather: float
 ) -> None:
     mask = random_mask(seed, shape)
     one = refine(mask, options=EdgeOptions(median_px=window, grow_px=grow, feather_px=feather))
-    other = refine(1 - mask, options=EdgeOptions(median_px=window, grow_px=-grow, feather_px=feather))
+    other = refine(
+        1 - mask, options=EdgeOptions(median_px=window, grow_px=-grow, feather_px=feather)
+    )
     np.testing.assert_array_equal(one.alpha, one.full - other.alpha)
 
 
@@ -71,7 +86,9 @@ def test_the_automatic_window_is_21_at_1080_lines_and_odd() -> None:
     assert EdgeOptions(median_px=0).window_px((1080, 1920)) == 1
     assert EdgeOptions(median_px=5).window_px((1080, 1920)) == 5
     mask = random_mask(3, (120, 200))
-    np.testing.assert_array_equal(refine(mask, options=EdgeOptions()).alpha, cv2.medianBlur(mask * 255, 3))
+    np.testing.assert_array_equal(
+        refine(mask, options=EdgeOptions()).alpha, cv2.medianBlur(mask * 255, 3)
+    )
 
 
 def test_chosen_objects_are_one_foreground() -> None:
@@ -91,19 +108,28 @@ def test_an_empty_mask_gives_an_empty_matte_of_the_same_type(feather: float, dty
     assert alpha.dtype == dtype
     assert alpha.shape == empty.shape
     assert not alpha.any()
-    assert refine(empty + 1, options=EdgeOptions(feather_px=feather)).alpha.min() == np.iinfo(dtype).max
+    assert (
+        refine(empty + 1, options=EdgeOptions(feather_px=feather)).alpha.min()
+        == np.iinfo(dtype).max
+    )
     assert not refine_objects(empty, options=EdgeOptions()).any()
 
 
 @fast
 @given(SEEDS, SIZES, st.integers(1, 5))
-def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(seed: int, shape: tuple[int, int], radius: int) -> None:
+def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(
+    seed: int, shape: tuple[int, int], radius: int
+) -> None:
     mask = random_mask(seed, shape)
     grown = refine(mask, options=EdgeOptions(median_px=0, grow_px=radius)).alpha // 255
     shrunk = refine(mask, options=EdgeOptions(median_px=0, grow_px=-radius)).alpha // 255
     kernel = disk(radius)
-    np.testing.assert_array_equal(grown, cv2.dilate(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0))
-    np.testing.assert_array_equal(shrunk, cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1))
+    np.testing.assert_array_equal(
+        grown, cv2.dilate(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    )
+    np.testing.assert_array_equal(
+        shrunk, cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    )
     closed = refine(grown, options=EdgeOptions(median_px=0, grow_px=-radius)).alpha // 255
     opened = refine(shrunk, options=EdgeOptions(median_px=0, grow_px=radius)).alpha // 255
     assert (closed >= mask).all()
@@ -112,7 +138,9 @@ def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(seed: int, shape: t
 
 @fast
 @given(SEEDS, SIZES, st.floats(0.1, 12.0))
-def test_a_feathered_edge_is_half_on_the_hard_edge(seed: int, shape: tuple[int, int], feather: float) -> None:
+def test_a_feathered_edge_is_half_on_the_hard_edge(
+    seed: int, shape: tuple[int, int], feather: float
+) -> None:
     mask = random_mask(seed, shape)
     hard = refine(mask, options=OFF).alpha
     soft = refine(mask, options=EdgeOptions(median_px=0, feather_px=feather)).alpha
@@ -149,7 +177,9 @@ def test_specks_and_holes_go_by_area() -> None:
     assert not filled[10:13, 10:13].any()
     assert not cleaned(fill_holes_area_px=3)[6:8, 6:8].any()
     assert cleaned(fill_holes_area_px=9)[4:16, 4:20].all()
-    assert (cleaned(fill_holes_area_px=10_000) == 0).sum() == (mask == 0).sum() - 13, "the outside is not a hole"
+    assert (cleaned(fill_holes_area_px=10_000) == 0).sum() == (mask == 0).sum() - 13, (
+        "the outside is not a hole"
+    )
     assert cleaned(remove_specks_area_px=1).sum() == mask.sum()
     assert cleaned(remove_specks_area_px=2)[2:4, 25:27].sum() == 0
     assert cleaned(remove_specks_area_px=2)[0:3, 0].all()
@@ -167,22 +197,32 @@ def test_background_that_meets_the_frame_is_no_hole() -> None:
 
 def test_a_ring_and_its_diagonal_gap() -> None:
     ring = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0]], np.uint8)
-    assert refine(ring, options=EdgeOptions(median_px=0, fill_holes_area_px=2)).alpha[1].all(), "holes are 4-connected"
-    assert refine(ring, options=EdgeOptions(median_px=0, remove_specks_area_px=5)).alpha.any(), "pieces are 8-connected"
+    assert refine(ring, options=EdgeOptions(median_px=0, fill_holes_area_px=2)).alpha[1].all(), (
+        "holes are 4-connected"
+    )
+    assert refine(ring, options=EdgeOptions(median_px=0, remove_specks_area_px=5)).alpha.any(), (
+        "pieces are 8-connected"
+    )
 
 
 @fast
 @given(SEEDS, SIZES, st.sampled_from([0, 3, 5, 9]), st.integers(-3, 3))
-def test_objects_alone_are_refined_like_a_matte(seed: int, shape: tuple[int, int], window: int, grow: int) -> None:
+def test_objects_alone_are_refined_like_a_matte(
+    seed: int, shape: tuple[int, int], window: int, grow: int
+) -> None:
     mask = random_mask(seed, shape) * np.uint8(7)
-    options = EdgeOptions(median_px=window, grow_px=grow, fill_holes_area_px=5, remove_specks_area_px=4)
+    options = EdgeOptions(
+        median_px=window, grow_px=grow, fill_holes_area_px=5, remove_specks_area_px=4
+    )
     objects = refine_objects(mask, options=options)
     np.testing.assert_array_equal(objects, refine(mask, options=options).alpha // 255 * 7)
 
 
 @fast
 @given(SEEDS, SIZES, st.sampled_from([3, 5]))
-def test_every_pixel_takes_the_most_frequent_id_of_its_window(seed: int, shape: tuple[int, int], window: int) -> None:
+def test_every_pixel_takes_the_most_frequent_id_of_its_window(
+    seed: int, shape: tuple[int, int], window: int
+) -> None:
     mask = random_mask(seed, shape, objects=4)
     padded = np.pad(mask, window // 2, mode="edge")
     result = refine_objects(mask, options=EdgeOptions(median_px=window))
@@ -194,7 +234,9 @@ def test_every_pixel_takes_the_most_frequent_id_of_its_window(seed: int, shape: 
 
 @fast
 @given(SEEDS, SIZES, st.integers(-4, 4))
-def test_growing_objects_takes_background_only(seed: int, shape: tuple[int, int], grow: int) -> None:
+def test_growing_objects_takes_background_only(
+    seed: int, shape: tuple[int, int], grow: int
+) -> None:
     mask = random_mask(seed, shape, objects=3)
     result = refine_objects(mask, options=EdgeOptions(median_px=0, grow_px=grow))
     union = refine(mask, options=EdgeOptions(median_px=0, grow_px=grow)).alpha // 255
@@ -206,7 +248,9 @@ def test_growing_objects_takes_background_only(seed: int, shape: tuple[int, int]
 
 def test_a_grown_pixel_goes_to_the_nearest_object_and_to_the_lower_id_between_two() -> None:
     mask = np.array([[9, 0, 0, 0, 4]], np.uint8)
-    assert refine_objects(mask, options=EdgeOptions(median_px=0, grow_px=2)).tolist() == [[9, 9, 4, 4, 4]]
+    assert refine_objects(mask, options=EdgeOptions(median_px=0, grow_px=2)).tolist() == [
+        [9, 9, 4, 4, 4]
+    ]
 
 
 def test_a_hole_filled_for_one_object_does_not_swallow_another() -> None:
@@ -221,7 +265,9 @@ def test_a_hole_filled_for_one_object_does_not_swallow_another() -> None:
 def test_the_mask_given_is_left_as_it_was() -> None:
     mask = random_mask(1, (20, 20), objects=3)
     before = mask.copy()
-    options = EdgeOptions(median_px=3, grow_px=2, fill_holes_area_px=9, remove_specks_area_px=9, feather_px=2)
+    options = EdgeOptions(
+        median_px=3, grow_px=2, fill_holes_area_px=9, remove_specks_area_px=9, feather_px=2
+    )
     refine(mask, options=options)
     refine_objects(mask, options=options)
     np.testing.assert_array_equal(mask, before)

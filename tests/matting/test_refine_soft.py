@@ -1,4 +1,6 @@
-"""Mattes from masks and probabilities, against the formulas of their docstrings and against OpenCV."""
+"""Mattes from masks and probabilities, against the formulas of their docstrings and against
+OpenCV.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ def random_soft(seed: int, shape: tuple[int, int]) -> np.ndarray:
     """Probabilities with flat and steep parts, and often exactly 0 and 255: uint8 (H, W)."""
     rng = np.random.default_rng(seed)
     noise = cv2.GaussianBlur(rng.random(shape), (0, 0), float(rng.uniform(0.3, 3)))
-    spread = (noise - noise.mean()) / (noise.std() + 1e-9) * rng.uniform(40, 200) + rng.uniform(60, 200)
+    spread = (noise - noise.mean()) / (noise.std() + 1e-9) * rng.uniform(40, 200) + rng.uniform(
+        60, 200
+    )
     return np.clip(np.rint(spread), 0, 255).astype(np.uint8)
 
 
 def distance(binary: np.ndarray) -> np.ndarray:
-    """Distance of every pixel to the edge, which lies half a pixel before the other side; large where there is none."""
+    """Distance of every pixel to the edge, which lies half a pixel before the other side; large
+    where there is none.
+    """
     to_zero, to_one = (
-        cv2.distanceTransform(one, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) if not one.all() else np.full(one.shape, 1e6, np.float32)
+        cv2.distanceTransform(one, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        if not one.all()
+        else np.full(one.shape, 1e6, np.float32)
         for one in (binary, 1 - binary)
     )
     return np.where(binary != 0, to_zero, to_one).astype(np.float64) - 0.5
@@ -37,7 +45,10 @@ def distance(binary: np.ndarray) -> np.ndarray:
 def by_the_formula(mask: np.ndarray, soft: np.ndarray, *, window: int, mean: int) -> np.ndarray:
     """Alpha in 0..1 by what `refine_soft` promises, over the whole frame and in floats."""
     binary = cv2.medianBlur(mask, window) if window > 1 else mask
-    q = cv2.boxFilter(soft.astype(np.float64), -1, (mean, mean), borderType=cv2.BORDER_REPLICATE) / 255
+    q = (
+        cv2.boxFilter(soft.astype(np.float64), -1, (mean, mean), borderType=cv2.BORDER_REPLICATE)
+        / 255
+    )
     low, high = SOFT_LEVELS
     t = np.clip((q - low) / (high - low), 0, 1)
     s = np.where(binary != 0, 1, -1) * distance(binary) / soft_reach_px(mask.shape)
@@ -49,9 +60,14 @@ def by_the_formula(mask: np.ndarray, soft: np.ndarray, *, window: int, mean: int
 
 @fast
 @given(SEEDS, SIZES, st.sampled_from([(0, 1), (3, 1), (5, 3), (9, 5), (21, 11)]))
-def test_alpha_is_what_the_formula_says(seed: int, shape: tuple[int, int], windows: tuple[int, int]) -> None:
+def test_alpha_is_what_the_formula_says(
+    seed: int, shape: tuple[int, int], windows: tuple[int, int]
+) -> None:
     """Cropping to the objects changes nothing, and what is rounded is the result alone."""
-    mask, soft = np.pad(random_mask(seed, shape), 30), np.pad(random_soft(seed, shape), 30, mode="reflect")
+    mask, soft = (
+        np.pad(random_mask(seed, shape), 30),
+        np.pad(random_soft(seed, shape), 30, mode="reflect"),
+    )
     if min(shape) > 12:  # objects that meet the frame's border, too
         mask, soft = mask[30:-9, 30:], soft[30:-9, 30:]
     mask, soft = np.ascontiguousarray(mask), np.ascontiguousarray(soft)
@@ -65,7 +81,9 @@ def test_alpha_is_what_the_formula_says(seed: int, shape: tuple[int, int], windo
 @fast
 @given(SEEDS, st.integers(0, 80), st.integers(175, 255))
 def test_no_haze_outside_and_no_hole_inside(seed: int, haze: int, doubt: int) -> None:
-    """However far low probabilities spread and high ones sag, alpha is exactly 0 and 1 away from the edge."""
+    """However far low probabilities spread and high ones sag, alpha is exactly 0 and 1 away from
+    the edge.
+    """
     mask = np.zeros((96, 120), np.uint8)
     cv2.ellipse(mask, (60, 48), (34, 26), seed % 180, 0, 360, 1, -1)
     soft = np.where(mask != 0, doubt, haze).astype(np.uint8)
@@ -92,30 +110,43 @@ def test_more_probability_never_gives_less_alpha(
     mask, soft = random_mask(seed, shape), random_soft(seed, shape)
     more = np.minimum(soft.astype(int) + random_soft(seed + 1, shape) // 3, 255).astype(np.uint8)
     options = EdgeOptions(median_px=window, grow_px=grow, feather_px=feather)
-    less_alpha, more_alpha = (refine_soft(mask, {1: one}, options=options).alpha for one in (soft, more))
+    less_alpha, more_alpha = (
+        refine_soft(mask, {1: one}, options=options).alpha for one in (soft, more)
+    )
     assert (less_alpha <= more_alpha).all()
 
 
 @fast
 @given(SEEDS, SIZES, st.sampled_from([0, 3, 5]), st.integers(-3, 3))
-def test_complements_give_the_complement(seed: int, shape: tuple[int, int], window: int, grow: int) -> None:
+def test_complements_give_the_complement(
+    seed: int, shape: tuple[int, int], window: int, grow: int
+) -> None:
     mask, soft = random_mask(seed, shape), random_soft(seed, shape)
     if not mask.any() or mask.all():
         return  # a frame of one kind has no edge to shape
     pads = ((9, 9), (9, 9))  # so that both sides see the same crop: the whole frame
     mask, soft = np.pad(mask, pads, mode="edge"), np.pad(soft, pads, mode="edge")
     one = refine_soft(mask, {1: soft}, options=EdgeOptions(median_px=window, grow_px=grow)).alpha
-    other = refine_soft(1 - mask, {1: 255 - soft}, options=EdgeOptions(median_px=window, grow_px=-grow)).alpha
+    other = refine_soft(
+        1 - mask, {1: 255 - soft}, options=EdgeOptions(median_px=window, grow_px=-grow)
+    ).alpha
     np.testing.assert_array_equal(one, ONE - other)
 
 
 @pytest.mark.parametrize("scale", [2.25, 4.5])
 def test_a_smooth_edge_keeps_its_place_its_area_and_its_width(scale: float) -> None:
-    """Probabilities as propagators give them: an edge of two cells of a smaller picture, enlarged."""
+    """Probabilities as propagators give them: an edge of two cells of a smaller picture,
+    enlarged.
+    """
     shape = (540, 720)
     small = np.zeros((round(540 / scale), round(720 / scale)), np.float32)
     y, x = np.mgrid[: small.shape[0], : small.shape[1]]
-    small[:] = 1 / (1 + np.exp(2 * (np.hypot(x - small.shape[1] / 2, y - small.shape[0] / 2) - small.shape[0] / 3)))
+    small[:] = 1 / (
+        1
+        + np.exp(
+            2 * (np.hypot(x - small.shape[1] / 2, y - small.shape[0] / 2) - small.shape[0] / 3)
+        )
+    )
     probability = cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR)
     mask, soft = (probability > 0.5).astype(np.uint8), np.rint(probability * 255).astype(np.uint8)
     alpha = refine_soft(mask, {1: soft}, options=EdgeOptions()).alpha / ONE
@@ -133,7 +164,9 @@ def test_a_smooth_edge_keeps_its_place_its_area_and_its_width(scale: float) -> N
 
 @fast
 @given(SEEDS, SIZES, st.permutations([1, 2, 3]))
-def test_the_numbers_and_the_order_of_objects_mean_nothing(seed: int, shape: tuple[int, int], order: list[int]) -> None:
+def test_the_numbers_and_the_order_of_objects_mean_nothing(
+    seed: int, shape: tuple[int, int], order: list[int]
+) -> None:
     mask = random_mask(seed, shape, objects=3)
     soft = {object_id: random_soft(seed + object_id, shape) // 2 for object_id in (1, 2, 3)}
     new = dict(zip((1, 2, 3), (order[0] * 20, order[1] * 20, order[2] * 20), strict=True))
@@ -142,7 +175,9 @@ def test_the_numbers_and_the_order_of_objects_mean_nothing(seed: int, shape: tup
         one = refine_soft(mask, soft, objects=chosen, options=EdgeOptions(median_px=3)).alpha
         ids = None if chosen is None else tuple(sorted(new[object_id] for object_id in chosen))
         named = {new[object_id]: soft[object_id] for object_id in order}
-        np.testing.assert_array_equal(one, refine_soft(renamed, named, objects=ids, options=EdgeOptions(median_px=3)).alpha)
+        np.testing.assert_array_equal(
+            one, refine_soft(renamed, named, objects=ids, options=EdgeOptions(median_px=3)).alpha
+        )
 
 
 def test_no_gap_between_two_chosen_objects() -> None:
@@ -159,15 +194,21 @@ def test_no_gap_between_two_chosen_objects() -> None:
     assert 0 < left[42] < left[38] < ONE
     assert left[50] == 0
     certain = dict.fromkeys((1, 2), np.full(mask.shape, 200, np.uint8))
-    assert (refine_soft(mask, certain, options=OFF).alpha[mask != 0] == ONE).all(), "a sum above certainty is certainty"
+    assert (refine_soft(mask, certain, options=OFF).alpha[mask != 0] == ONE).all(), (
+        "a sum above certainty is certainty"
+    )
 
 
 def test_an_object_that_is_not_there_adds_nothing() -> None:
     mask = random_mask(4, (30, 40))
     soft, nothing = random_soft(4, (30, 40)), np.zeros((30, 40), np.uint8)
     one = refine_soft(mask, {1: soft}, options=EdgeOptions(median_px=3)).alpha
-    np.testing.assert_array_equal(one, refine_soft(mask, {1: soft, 9: nothing}, options=EdgeOptions(median_px=3)).alpha)
-    assert not refine_soft(mask, {9: nothing + 90}, objects=(9,), options=OFF).alpha.any(), "the mask says where it is"
+    np.testing.assert_array_equal(
+        one, refine_soft(mask, {1: soft, 9: nothing}, options=EdgeOptions(median_px=3)).alpha
+    )
+    assert not refine_soft(mask, {9: nothing + 90}, objects=(9,), options=OFF).alpha.any(), (
+        "the mask says where it is"
+    )
 
 
 # ---------------------------------------------------------------- the other steps
@@ -181,11 +222,15 @@ def test_certain_probabilities_are_the_mask(seed: int, shape: tuple[int, int], g
     options = EdgeOptions(median_px=0, grow_px=grow, fill_holes_area_px=0)
     soft = refine_soft(mask, {1: mask * 255}, options=options)
     assert soft.full == ONE
-    np.testing.assert_array_equal(soft.alpha, refine(mask, options=options).alpha.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(
+        soft.alpha, refine(mask, options=options).alpha.astype(np.uint16) * 257
+    )
 
 
 def test_a_given_mask_gets_an_edge_too() -> None:
-    """With the median on, steps of a few pixels are averaged away: no frame stands out by its hard edge."""
+    """With the median on, steps of a few pixels are averaged away: no frame stands out by its hard
+    edge.
+    """
     mask = np.zeros((400, 400), np.uint8)
     cv2.fillPoly(mask, [np.array([(40, 60), (370, 190), (120, 360)], np.int32)], 1)
     alpha = refine_soft(mask, {1: mask * 255}, options=EdgeOptions(median_px=9)).alpha
@@ -218,12 +263,18 @@ def test_growing_is_grey_dilation_by_a_disk(seed: int, shape: tuple[int, int], r
     grown = refine_soft(mask, {1: soft}, options=EdgeOptions(median_px=0, grow_px=radius)).alpha
     shrunk = refine_soft(mask, {1: soft}, options=EdgeOptions(median_px=0, grow_px=-radius)).alpha
     kernel = disk(radius)
-    np.testing.assert_array_equal(grown, cv2.dilate(before, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0))
-    np.testing.assert_array_equal(shrunk, cv2.erode(before, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=ONE))
+    np.testing.assert_array_equal(
+        grown, cv2.dilate(before, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    )
+    np.testing.assert_array_equal(
+        shrunk, cv2.erode(before, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=ONE)
+    )
 
 
 @pytest.mark.parametrize("feather", [0.4, 1.0, 2.5, 8.0, 31.0])
-def test_the_feather_of_a_straight_edge_is_the_same_as_without_probabilities(feather: float) -> None:
+def test_the_feather_of_a_straight_edge_is_the_same_as_without_probabilities(
+    feather: float,
+) -> None:
     mask = np.zeros((7, 120), np.uint8)
     mask[:, 60:] = 1
     options = EdgeOptions(median_px=0, feather_px=feather)
@@ -234,10 +285,14 @@ def test_the_feather_of_a_straight_edge_is_the_same_as_without_probabilities(fea
 
 
 def test_the_feather_comes_last() -> None:
-    """A line of one pixel is grown to seven, so that its middle stays opaque under a feather of four."""
+    """A line of one pixel is grown to seven, so that its middle stays opaque under a feather of
+    four.
+    """
     mask = np.zeros((40, 60), np.uint8)
     mask[:, 30] = 1
-    alpha = refine_soft(mask, {1: mask * 255}, options=EdgeOptions(median_px=0, grow_px=3, feather_px=4)).alpha
+    alpha = refine_soft(
+        mask, {1: mask * 255}, options=EdgeOptions(median_px=0, grow_px=3, feather_px=4)
+    ).alpha
     assert alpha[20, 30] == ONE
     assert 0 < alpha[20, 33] < ONE
 
@@ -249,8 +304,12 @@ def test_the_feather_keeps_the_area_and_stays_near_the_edge(seed: int, feather: 
     soft[:12], soft[-12:], soft[:, :12], soft[:, -12:] = 0, 0, 0, 0
     mask = (soft > 127).astype(np.uint8)
     plain = refine_soft(mask, {1: soft}, options=OFF).alpha
-    blurred = refine_soft(mask, {1: soft}, options=EdgeOptions(median_px=0, feather_px=feather)).alpha
-    assert blurred.sum(dtype=np.int64) == pytest.approx(plain.sum(dtype=np.int64), rel=1e-3, abs=2 * ONE)
+    blurred = refine_soft(
+        mask, {1: soft}, options=EdgeOptions(median_px=0, feather_px=feather)
+    ).alpha
+    assert blurred.sum(dtype=np.int64) == pytest.approx(
+        plain.sum(dtype=np.int64), rel=1e-3, abs=2 * ONE
+    )
     near = cv2.dilate(plain, np.ones((9, 9), np.uint8))
     assert not blurred[near == 0].any()
 
@@ -270,9 +329,14 @@ def test_the_type_is_always_the_same(grow: int, feather: float) -> None:
 
 
 def test_what_is_given_is_left_as_it_was() -> None:
-    mask, soft = random_mask(1, (40, 50), objects=2), {1: random_soft(1, (40, 50)), 2: random_soft(2, (40, 50))}
+    mask, soft = (
+        random_mask(1, (40, 50), objects=2),
+        {1: random_soft(1, (40, 50)), 2: random_soft(2, (40, 50))},
+    )
     before = mask.copy(), {object_id: one.copy() for object_id, one in soft.items()}
-    options = EdgeOptions(median_px=3, grow_px=2, feather_px=2, fill_holes_area_px=9, remove_specks_area_px=9)
+    options = EdgeOptions(
+        median_px=3, grow_px=2, feather_px=2, fill_holes_area_px=9, remove_specks_area_px=9
+    )
     refine_soft(mask, soft, options=options)
     refine_soft(mask, soft, objects=(1,), options=EdgeOptions(median_px=0))
     np.testing.assert_array_equal(mask, before[0])

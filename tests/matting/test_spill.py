@@ -1,4 +1,6 @@
-"""Screen light on the subject: what the formula says in R'G'B', in every layout of planes, and nothing where there is none."""
+"""Screen light on the subject: what the formula says in R'G'B', in every layout of planes, and
+nothing where there is none.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def flat(rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags = BT70
         color = ColorTags("gbr", "pc")
     codes = code_values(rgb, layout, color, height=8)
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
-    planes = tuple(np.full(layout.plane_shape(index, 8, 12), code, dtype) for index, code in enumerate(codes))
+    planes = tuple(
+        np.full(layout.plane_shape(index, 8, 12), code, dtype) for index, code in enumerate(codes)
+    )
     return Picture(planes, layout, color)
 
 
@@ -45,7 +49,12 @@ def rgb_of(picture: Picture) -> np.ndarray:
 @given(
     st.tuples(CHANNEL, CHANNEL, CHANNEL),
     st.sampled_from(
-        [PixelLayout("rgb", 8), PixelLayout("yuv", 10), PixelLayout("yuv", 12, (1, 1)), PixelLayout("yuv", 10, (1, 0))]
+        [
+            PixelLayout("rgb", 8),
+            PixelLayout("yuv", 10),
+            PixelLayout("yuv", 12, (1, 1)),
+            PixelLayout("yuv", 10, (1, 0)),
+        ]
     ),
     st.sampled_from([BT709, ColorTags("smpte170m", "pc"), ColorTags("bt2020nc", "tv")]),
     st.sampled_from(["green", "blue"]),
@@ -55,7 +64,9 @@ def test_the_key_channel_loses_what_it_has_more(
     rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags, key: str, strength: float
 ) -> None:
     picture = flat(rgb, layout, color)
-    result = despill(picture, Matte(np.full((8, 12), 255, np.uint8)), Despill(key=key, strength=strength))
+    result = despill(
+        picture, Matte(np.full((8, 12), 255, np.uint8)), Despill(key=key, strength=strength)
+    )
     at = 1 if key == "green" else 2
     expected = np.array(rgb, float)
     others = [expected[index] for index in range(3) if index != at]
@@ -64,8 +75,12 @@ def test_the_key_channel_loses_what_it_has_more(
 
 
 @pytest.mark.parametrize("rgb", [(200, 150, 120), (90, 90, 90), (220, 60, 200)])
-@pytest.mark.parametrize("layout", [PixelLayout("yuv", 8, (1, 1)), PixelLayout("yuv", 10), PixelLayout("rgb", 16)])
-def test_colours_without_spill_stay_bit_for_bit(rgb: tuple[int, int, int], layout: PixelLayout) -> None:
+@pytest.mark.parametrize(
+    "layout", [PixelLayout("yuv", 8, (1, 1)), PixelLayout("yuv", 10), PixelLayout("rgb", 16)]
+)
+def test_colours_without_spill_stay_bit_for_bit(
+    rgb: tuple[int, int, int], layout: PixelLayout
+) -> None:
     picture = flat(rgb, layout)
     result = despill(picture, Matte(np.full((8, 12), 255, np.uint8)), Despill(key="green"))
     for before, after in zip(picture.planes, result.planes, strict=True):
@@ -86,7 +101,10 @@ def test_only_the_subject_is_touched() -> None:
 
 def test_there_is_nothing_to_do() -> None:
     full = Matte(np.full((8, 12), 255, np.uint8))
-    gray, green = flat((50, 50, 50), PixelLayout("gray", 8)), flat((0, 255, 0), PixelLayout("rgb", 8))
+    gray, green = (
+        flat((50, 50, 50), PixelLayout("gray", 8)),
+        flat((0, 255, 0), PixelLayout("rgb", 8)),
+    )
     assert despill(gray, full, Despill(key="green")) is gray
     assert despill(green, full, Despill(key="green", strength=0)) is green
     assert despill(green, Matte(full.alpha * 0), Despill(key="green")) is green
@@ -95,7 +113,8 @@ def test_there_is_nothing_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"key": "red"}, "'red' is unknown"), ({"key": "blue", "strength": 1.5}, "is 1.5")]
+    ("options", "message"),
+    [({"key": "red"}, "'red' is unknown"), ({"key": "blue", "strength": 1.5}, "is 1.5")],
 )
 def test_impossible_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -1,4 +1,6 @@
-"""Steadied mattes: edges that stand still flicker less, edges that move do not lag, cuts and lost tracks leave no ghost."""
+"""Steadied mattes: edges that stand still flicker less, edges that move do not lag, cuts and lost
+tracks leave no ghost.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def texture(seed: int, shape: tuple[int, int] = (400, 600)) -> np.ndarray:
 
 
 def frame(x: float, *, subject: int = 1, backdrop: int = 2) -> tuple[Image, np.ndarray]:
-    """A textured square of 120 px whose left edge is at x, carried along with its texture; and its true alpha, 0..1."""
+    """A textured square of 120 px whose left edge is at x, carried along with its texture; and its
+    true alpha, 0..1.
+    """
     height, width = SHAPE
     shift = np.float32([[1, 0, x - 100], [0, 1, 0]])
     front = cv2.warpAffine(texture(subject), shift, (width, height), borderMode=cv2.BORDER_REFLECT)
@@ -40,7 +44,12 @@ def matte(alpha: np.ndarray) -> Matte:
 
 def jittered(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The same edge, displaced by smooth noise of about a pixel."""
-    push = cv2.GaussianBlur(rng.standard_normal((2, *SHAPE)).astype(np.float32).transpose(1, 2, 0), (0, 0), 6) * 18
+    push = (
+        cv2.GaussianBlur(
+            rng.standard_normal((2, *SHAPE)).astype(np.float32).transpose(1, 2, 0), (0, 0), 6
+        )
+        * 18
+    )
     x, y = np.meshgrid(np.arange(SHAPE[1], dtype=np.float32), np.arange(SHAPE[0], dtype=np.float32))
     return cv2.remap(alpha, x + push[..., 0], y + push[..., 1], cv2.INTER_LINEAR)
 
@@ -52,13 +61,21 @@ def test_a_noisy_edge_that_stands_still_flickers_less(strength: float, times: fl
     raw = [jittered(truth, rng) for _ in range(14)]
     noise = rng.normal(0, 1.5, (14, *image.shape))
     pictures = [np.clip(image + one, 0, 255).astype(np.uint8) for one in noise]
-    smooth = [steady(matte(one), picture).alpha / ONE for one, picture in zip(raw, pictures, strict=True)]
+    smooth = [
+        steady(matte(one), picture).alpha / ONE for one, picture in zip(raw, pictures, strict=True)
+    ]
 
     def flicker(mattes: list[np.ndarray]) -> float:
-        return float(np.mean([np.abs(after - before).sum() for before, after in itertools.pairwise(mattes[5:])]))
+        return float(
+            np.mean(
+                [np.abs(after - before).sum() for before, after in itertools.pairwise(mattes[5:])]
+            )
+        )
 
     assert flicker(smooth) * times < flicker(raw)
-    errors = [np.mean([np.abs(one - truth).sum() for one in mattes[5:]]) for mattes in (smooth, raw)]
+    errors = [
+        np.mean([np.abs(one - truth).sum() for one in mattes[5:]]) for mattes in (smooth, raw)
+    ]
     assert errors[0] < errors[1], "and is nearer to the truth"
 
 
@@ -73,7 +90,9 @@ def test_a_moving_edge_does_not_lag(speed: float) -> None:
         centre, wanted = ((one.sum(axis=0) * columns).sum() / one.sum() for one in (result, truth))
         behind.append(float(centre - wanted))
         assert np.abs(result - truth).mean() < 0.002
-    assert np.abs(behind).max() < 0.15, "a lag of one frame at strength 1 would be four times the speed"
+    assert np.abs(behind).max() < 0.15, (
+        "a lag of one frame at strength 1 would be four times the speed"
+    )
 
 
 def test_a_cut_leaves_no_ghost() -> None:

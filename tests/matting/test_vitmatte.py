@@ -1,4 +1,6 @@
-"""refine.vitmatte with a tiny random network, saved and loaded as a user's would be; what the network is given and gives."""
+"""refine.vitmatte with a tiny random network, saved and loaded as a user's would be; what the
+network is given and gives.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ needs_network = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")),
     reason="transformers or torch is not installed",
 )
-quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+quiet = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 pytestmark = quiet
 
 
@@ -36,15 +40,21 @@ def network_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(5)
     backbone = VitDetConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_channels=4, image_size=64, patch_size=16,
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_channels=4, image_size=64,
+        patch_size=16,
         out_features=["stage2"], window_size=0, residual_block_indices=[1], pretrain_image_size=64,
     )  # fmt: skip
     config = VitMatteConfig(
-        backbone_config=backbone, hidden_size=16, convstream_hidden_sizes=[4, 6, 8], fusion_hidden_sizes=[16, 8, 8, 4]
+        backbone_config=backbone,
+        hidden_size=16,
+        convstream_hidden_sizes=[4, 6, 8],
+        fusion_hidden_sizes=[16, 8, 8, 4],
     )
     folder = tmp_path_factory.mktemp("网络") / "vitmatte"
     network = VitMatteForImageMatting(config)
-    for module in network.modules():  # as it is made, these are near 0 and its answer is 0.5 everywhere
+    for (
+        module
+    ) in network.modules():  # as it is made, these are near 0 and its answer is 0.5 everywhere
         if isinstance(module, torch.nn.BatchNorm2d):
             module.weight.data.fill_(1)
         elif isinstance(module, torch.nn.Conv2d):
@@ -66,14 +76,20 @@ class Recorder:
 
 def circle(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.mgrid[:height, :width]
-    mask = ((x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(height, width) / 4) ** 2).astype(np.uint8)
+    mask = ((x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(height, width) / 4) ** 2).astype(
+        np.uint8
+    )
     image = np.random.default_rng(3).integers(0, 256, (height, width, 3)).astype(np.uint8)
     return image, mask
 
 
 @needs_network
-def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(network_folder: Path) -> None:
-    """The same tensors, made here by hand as ViTMatte's paper states them, through the same network by transformers alone."""
+def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(
+    network_folder: Path,
+) -> None:
+    """The same tensors, made here by hand as ViTMatte's paper states them, through the same network
+    by transformers alone.
+    """
     import torch
     from transformers import VitMatteForImageMatting
 
@@ -81,7 +97,9 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(networ
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
     # the answer before loose pieces and holes go: on noise the random network leaves many
-    options = EdgeOptions(method="vitmatte", band_px=24, remove_specks_area_px=0, fill_holes_area_px=0)
+    options = EdgeOptions(
+        method="vitmatte", band_px=24, remove_specks_area_px=0, fill_holes_area_px=0
+    )
     matte = make_matte(mask, image=image, options=options, estimator=estimator)
     (given,) = recorder.inputs
     height, width = given.shape[2:]
@@ -94,7 +112,9 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(networ
     seen = given[0, :3, : part.shape[0], : part.shape[1]].transpose(1, 2, 0)
     filled = np.abs(given[0]).sum(axis=0) > 0
     rows, columns = filled.any(axis=1).sum(), filled.any(axis=0).sum()
-    np.testing.assert_allclose(seen[:rows, :columns], (part[:rows, :columns] - 0.5) / 0.5, atol=1e-6)
+    np.testing.assert_allclose(
+        seen[:rows, :columns], (part[:rows, :columns] - 0.5) / 0.5, atol=1e-6
+    )
     trimap = given[0, 3, :rows, :columns]
     assert set(np.unique(np.rint(trimap * 255))) == {0, 128, 255}
     network = VitMatteForImageMatting.from_pretrained(network_folder, local_files_only=True).eval()
@@ -109,12 +129,16 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(networ
 
 
 @needs_network
-def test_a_part_too_large_for_the_network_is_made_smaller(network_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_too_large_for_the_network_is_made_smaller(
+    network_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vfx_matte.matting.vitmatte.LARGEST_PX", 64 * 64)
     image, mask = circle(160, 160)
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
-    matte = make_matte(mask, image=image, options=EdgeOptions(method="vitmatte"), estimator=estimator)
+    matte = make_matte(
+        mask, image=image, options=EdgeOptions(method="vitmatte"), estimator=estimator
+    )
     assert {max(given.shape) for given in recorder.inputs} <= {32, 64}
     assert matte.alpha.shape == (160, 160)
     assert np.count_nonzero((matte.alpha > 0) & (matte.alpha < 65535)) > 0
@@ -131,7 +155,12 @@ def test_colours_are_scaled_as_the_folder_says(network_folder: Path, tmp_path: P
     image, mask = circle(96, 96)
     estimator = open_estimator("vitmatte", weights=tmp_path)  # the folder around it is enough
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
-    make_matte(mask, image=np.full_like(image, 255), options=EdgeOptions(method="vitmatte"), estimator=estimator)
+    make_matte(
+        mask,
+        image=np.full_like(image, 255),
+        options=EdgeOptions(method="vitmatte"),
+        estimator=estimator,
+    )
     np.testing.assert_allclose(recorder.inputs[0][0, :3, 0, 0], [1.8, 3.2, 0.7], atol=1e-6)
 
 
@@ -142,7 +171,9 @@ def test_a_network_with_a_missing_tensor_is_refused(network_folder: Path, tmp_pa
     tensors = load_file(network_folder / "model.safetensors")
     lost = sorted(tensors)[3]
     save_file(
-        {name: value for name, value in tensors.items() if name != lost}, tmp_path / "model.safetensors", {"format": "pt"}
+        {name: value for name, value in tensors.items() if name != lost},
+        tmp_path / "model.safetensors",
+        {"format": "pt"},
     )
     (tmp_path / "config.json").write_bytes((network_folder / "config.json").read_bytes())
     with pytest.raises(WeightsError, match="1 tensors are missing") as caught:
@@ -180,8 +211,12 @@ def test_without_the_packages_it_says_how_to_get_them(monkeypatch: pytest.Monkey
 
 
 @needs_network
-def test_a_render_takes_its_edges_from_the_network_in_the_model_folder(project: CommandLine, network_folder: Path) -> None:
-    """End to end: the mask video holds what the network says of each frame, exact 0 and 1 away from the edges."""
+def test_a_render_takes_its_edges_from_the_network_in_the_model_folder(
+    project: CommandLine, network_folder: Path
+) -> None:
+    """End to end: the mask video holds what the network says of each frame, exact 0 and 1 away from
+    the edges.
+    """
     (project.folder / "model").mkdir()
     shutil.copytree(network_folder, project.folder / "model" / "vitmatte" / "小")
     project("maskvideo", "-o", "hard.mkv", "--edges", "hard")
@@ -202,7 +237,9 @@ def test_a_render_takes_its_edges_from_the_network_in_the_model_folder(project: 
             assert cv2.distanceTransform((1 - changed).astype(np.uint8), cv2.DIST_L2, 5).max() > 8
 
 
-def test_without_a_network_the_render_says_what_to_do_and_leaves_nothing(project: CommandLine) -> None:
+def test_without_a_network_the_render_says_what_to_do_and_leaves_nothing(
+    project: CommandLine,
+) -> None:
     before = project.files()
     ran = project.fails("greenback", "--edges", "vitmatte", code=2)
     assert "edges 'vitmatte' need" in ran.error

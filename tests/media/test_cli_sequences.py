@@ -43,13 +43,17 @@ def red(path: Path) -> int:
 
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with plate.1001.png to plate.1006.png, segmented from a mask of 1003; copied, never changed."""
+    """A workspace with plate.1001.png to plate.1006.png, segmented from a mask of 1003; copied,
+    never changed.
+    """
     folder = tmp_path_factory.mktemp("shot")
     plates(folder / "s", *range(1001, 1007), name="plate.{:04d}.png")
     paint(folder / "ms" / "plate.1003.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        CommandLine(folder)("segment", "s", "--masks", "ms", "--propagator", "fake", "--stop", "1006")
+        CommandLine(folder)(
+            "segment", "s", "--masks", "ms", "--propagator", "fake", "--stop", "1006"
+        )
     return folder
 
 
@@ -60,7 +64,9 @@ def here(shot: Path, cli: CommandLine) -> CommandLine:
 
 
 def test_masks_named_after_their_plates_lie_on_them(here: CommandLine) -> None:
-    rows = here("segment", "s", "--masks", "ms", "--mask", "1005=ms/plate.1003.png", "--colors").stdout
+    rows = here(
+        "segment", "s", "--masks", "ms", "--mask", "1005=ms/plate.1003.png", "--colors"
+    ).stdout
     assert [line.split()[:2] for line in rows.splitlines() if ".png" in line][::2] == [
         ["1003", "plate.1003.png"], ["1005", "plate.1003.png"]
     ]  # fmt: skip
@@ -68,28 +74,46 @@ def test_masks_named_after_their_plates_lie_on_them(here: CommandLine) -> None:
     ran = here.fails("segment", "s", "--mask", "2=ms/plate.1003.png", "--colors", code=2)
     assert "frame 2, which does not exist: the clip has 6 frames, 1001 to 1006" in ran.error
     assert "counted from 0, 2 is 1003" in ran.hint
-    result = segment_from_python("s", references={1004: "ms/plate.1003.png"}, propagator="fake", start=1002, workspace="other")
+    result = segment_from_python(
+        "s",
+        references={1004: "ms/plate.1003.png"},
+        propagator="fake",
+        start=1002,
+        workspace="other",
+    )
     assert (result.start, result.stop) == (1002, 1007)
     assert result.mask(1004).any()
 
 
 def test_another_rate_is_told_from_another_clip(here: CommandLine) -> None:
-    ran = here.fails("segment", "s", "--masks", "ms", "--propagator", "fake", "--fps", "24", "--resume", code=2)
+    ran = here.fails(
+        "segment", "s", "--masks", "ms", "--propagator", "fake", "--fps", "24", "--resume", code=2
+    )
     assert "holds the work on this clip at 25 frames per second, this is 24" in ran.error
     assert "--fps 25" in ran.hint
 
 
 def test_a_first_mask_that_is_named_after_another_frame_is_said(here: CommandLine) -> None:
     ran = here("segment", "s", "--first-mask", "ms/plate.1003.png", "--colors")
-    assert [note for note in ran.notes if "plate.1003.png is on frame 1001 (--first-mask)" in note and "--mask 1003=" in note]
+    assert [
+        note
+        for note in ran.notes
+        if "plate.1003.png is on frame 1001 (--first-mask)" in note and "--mask 1003=" in note
+    ]
     for fitting in (("ms/plate.1003.png", "--start", "1003"), ("m.1003.png",)):
         shutil.copy("ms/plate.1003.png", "m.1003.png")
-        assert not [note for note in here("segment", "s", "--first-mask", *fitting, "--colors").notes if "named after" in note]
+        assert not [
+            note
+            for note in here("segment", "s", "--first-mask", *fitting, "--colors").notes
+            if "named after" in note
+        ]
 
 
 def test_masks_from_the_workspace_fit_the_same_clip(here: CommandLine) -> None:
     rows = here("segment", "s", "--masks", "workspace/s/masks", "--colors").stdout
-    assert [line.split()[0] for line in rows.splitlines() if ".png" in line][::2] == [str(at) for at in range(1001, 1006)]
+    assert [line.split()[0] for line in rows.splitlines() if ".png" in line][::2] == [
+        str(at) for at in range(1001, 1006)
+    ]
 
 
 def test_positions_are_numbers_and_doubtful_ones_are_said(cli: CommandLine) -> None:
@@ -114,7 +138,9 @@ def test_outputs_have_the_sources_numbers(here: CommandLine) -> None:
     assert red(Path("cut/1004.png")) == 3
     alpha = np.asarray(Image.open("cut/1004.png"))[..., 3]
     assert np.array_equal(alpha > 0, two_objects(SIZE) > 0)
-    assert not np.asarray(Image.open("cut/1006.png"))[..., 3].any(), "beyond --stop nothing is shown"
+    assert not np.asarray(Image.open("cut/1006.png"))[..., 3].any(), (
+        "beyond --stop nothing is shown"
+    )
     here("verify", "cut", "--source", "s")
     here("alpha", "-o", "cut", "--edges", "hard", "--start-number", "5")
     assert names("cut")[0] == "0005.png"
@@ -142,7 +168,10 @@ def test_a_folder_of_plates_is_not_taken_for_an_earlier_result(here: CommandLine
         plates(Path("more") / name[-3:], 0, 1, name=name)
         ran = here.fails("alpha", "-o", f"more/{name[-3:]}/%07d.png", code=1)
         assert "holds other files" in ran.error, name
-        assert "holds other files" in here.fails("maskvideo", "-o", f"more/{name[-3:]}/%04d.png", code=1).error
+        assert (
+            "holds other files"
+            in here.fails("maskvideo", "-o", f"more/{name[-3:]}/%04d.png", code=1).error
+        )
         assert len(names(Path("more") / name[-3:])) == 2
 
 
@@ -158,8 +187,13 @@ def test_exr_plates_are_not_taken_for_an_earlier_result(here: CommandLine) -> No
     here("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr")
     here("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr", "--start-number", "1002")
     shutil.copy("e/plate.1002.exr", "ours/plate.1002.exr")
-    assert "plate.1002.exr" in here.fails("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr", code=1).error
-    assert Path("e/plate.1002.exr").read_bytes() == Path("ours/plate.1002.exr").read_bytes() == before
+    assert (
+        "plate.1002.exr"
+        in here.fails("maskvideo", "--edges", "hard", "-o", "ours/plate.%04d.exr", code=1).error
+    )
+    assert (
+        Path("e/plate.1002.exr").read_bytes() == Path("ours/plate.1002.exr").read_bytes() == before
+    )
 
 
 def test_verify_takes_exr_folders(here: CommandLine) -> None:
@@ -177,7 +211,11 @@ def test_verify_takes_exr_folders(here: CommandLine) -> None:
 
 
 def test_key_tests_and_frame_maps_name_the_sources_numbers(here: CommandLine) -> None:
-    found = json.loads(here("keytest", "s", "--json", "--frames", "2", "--edges", "hard", "--key", "#0a5050").stdout)
+    found = json.loads(
+        here(
+            "keytest", "s", "--json", "--frames", "2", "--edges", "hard", "--key", "#0a5050"
+        ).stdout
+    )
     assert set(found["frames"]) <= set(range(1001, 1006))
     assert {row["worst_frame"] for row in found["rows"]} <= set(found["frames"])
     ran = here("greenback", "s", "--edges", "hard", "-o", "g.mkv", "--key", "#1e5050")
@@ -207,7 +245,9 @@ def test_reports_name_the_sources_numbers(here: CommandLine) -> None:
     assert found["references"] == [1003]
     assert all(1001 <= one["frame"] < one["stop"] <= 1006 for one in found["problems"])
     assert Path("qc.csv").read_text().splitlines()[1].startswith("1001,")
-    suggested = json.loads(here("suggest", "s", "-k", "2", "--json", "--min-mask-percent", "0").stdout)
+    suggested = json.loads(
+        here("suggest", "s", "-k", "2", "--json", "--min-mask-percent", "0").stdout
+    )
     assert suggested["references"] == [1003]
     assert {one["frame"] for one in suggested["suggestions"]} <= {1001, 1002, 1004, 1005}
     for one in suggested["suggestions"]:
@@ -218,7 +258,8 @@ def test_reports_name_the_sources_numbers(here: CommandLine) -> None:
     facts = json.loads(here("probe", "s", "--json").stdout)
     assert facts["first_number"] == 1001
     assert facts["files"] == {
-        "first": "plate.1001.png", "last": "plate.1006.png", "count": 6, "digits": 4, "missing": [], "gaps": "hold"
+        "first": "plate.1001.png", "last": "plate.1006.png", "count": 6, "digits": 4, "missing": [],
+        "gaps": "hold"
     }  # fmt: skip
 
 
@@ -226,11 +267,17 @@ def test_missing_numbers_are_held_or_black_and_said(cli: CommandLine) -> None:
     plates(Path("s"), 1, 2, 3, 7, 8)
     paint(Path("m.png"))
     ran = cli("segment", "s", "--first-mask", "m.png", "--propagator", "fake", "--gaps", "black")
-    assert [line for line in ran.notes if "3 pictures are missing (4 to 6 of 1 to 8); black stands in" in line]
+    assert [
+        line
+        for line in ran.notes
+        if "3 pictures are missing (4 to 6 of 1 to 8); black stands in" in line
+    ]
     cli("alpha", "--edges", "hard", "--no-foreground", "-o", "cut")
     assert [red(Path(f"cut/{number:04d}.png")) for number in (3, 7, 8)] == [2, 3, 4]
     assert not np.asarray(Image.open("cut/0005.png"))[..., :3].any()
-    ran = cli.fails("segment", "s", "--first-mask", "m.png", "--propagator", "fake", "--resume", code=2)
+    ran = cli.fails(
+        "segment", "s", "--first-mask", "m.png", "--propagator", "fake", "--resume", code=2
+    )
     assert "setting gaps" in ran.error
     assert "4 to 6" in cli.fails("probe", "s", "--gaps", "error", code=1).error
     Path("config.ini").write_text("[segment]\ngaps = error\n")
@@ -256,9 +303,15 @@ def test_videos_count_from_zero_unless_told(project: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "first", "last"),
-    [("s/plate.[1002-1004].png", 1002, 1004), ("s/plate.1002-1003@@@@.png", 1002, 1003), ("s/plate.1005.png", 1005, 1005)],
+    [
+        ("s/plate.[1002-1004].png", 1002, 1004),
+        ("s/plate.1002-1003@@@@.png", 1002, 1003),
+        ("s/plate.1005.png", 1005, 1005),
+    ],
 )
-def test_a_part_of_a_sequence_keeps_its_numbers(pattern: str, first: int, last: int, here: CommandLine) -> None:
+def test_a_part_of_a_sequence_keeps_its_numbers(
+    pattern: str, first: int, last: int, here: CommandLine
+) -> None:
     here("frame", pattern, "--at", str(last), "-o", "still.png")
     assert red(Path("still.png")) == last - 1001
     assert f"{first} to {last}" in here.fails("frame", pattern, "--at", str(last + 1), code=2).hint

@@ -1,4 +1,6 @@
-"""Every colour tag with every encoder: what can be written is written and read again, and what cannot is no difference."""
+"""Every colour tag with every encoder: what can be written is written and read again, and what
+cannot is no difference.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,30 @@ def every_tag() -> list[ColorTags]:
     matrices = [name for name in MATRICES.values() if name != "gbr"]
     lists = matrices, list(PRIMARIES.values()), list(TRANSFERS.values())
     count = max(map(len, lists))
-    together = [ColorTags(m, "tv", p, t) for m, p, t in zip(*(names * 2 for names in lists), strict=False)][:count]
-    little = [ColorTags(), ColorTags(range="tv"), ColorTags(range="pc"), ColorTags(primaries="bt709"), ColorTags("bt709")]
-    return [*together, *little, ColorTags(transfer="bt709"), ColorTags(UNSPECIFIED, "pc", "smpte240m", "smpte170m")]
+    together = [
+        ColorTags(m, "tv", p, t) for m, p, t in zip(*(names * 2 for names in lists), strict=False)
+    ][:count]
+    little = [
+        ColorTags(),
+        ColorTags(range="tv"),
+        ColorTags(range="pc"),
+        ColorTags(primaries="bt709"),
+        ColorTags("bt709"),
+    ]
+    return [
+        *together,
+        *little,
+        ColorTags(transfer="bt709"),
+        ColorTags(UNSPECIFIED, "pc", "smpte240m", "smpte170m"),
+    ]
 
 
-def written(path: Path, clip: Path, name: tuple[str, str, str], tags: ColorTags) -> tuple[EncodePlan, VerifyReport]:
-    """Two frames with these tags by one of WRITERS, and what the check that a render ends with says of them."""
+def written(
+    path: Path, clip: Path, name: tuple[str, str, str], tags: ColorTags
+) -> tuple[EncodePlan, VerifyReport]:
+    """Two frames with these tags by one of WRITERS, and what the check that a render ends with says
+    of them.
+    """
     _, codec, pixel_format = name
     source = open_clip(clip, notify=Notices()).info
     layout = layout_of(planar_format(pixel_format))
@@ -53,7 +72,9 @@ def written(path: Path, clip: Path, name: tuple[str, str, str], tags: ColorTags)
     color = tags if layout.model == "yuv" else replace(tags, matrix="gbr", range="pc")
     size = source.width, source.height
     options: dict[str, Any] = {"preset": "ultrafast"} if codec.startswith("libx26") else {}
-    plan = plan_encode(path, layout=layout, color=color, size=size, codec=codec, **options, notify=Notices())
+    plan = plan_encode(
+        path, layout=layout, color=color, size=size, codec=codec, **options, notify=Notices()
+    )
     picture = replace(coded_picture(0, size, pixel_format, tags), color=plan.color)
     with VideoWriter(path, plan, source=source, notify=Notices()) as writer:
         for time in source.timeline:
@@ -71,18 +92,30 @@ def test_tags_that_can_be_written_are_and_others_are_no_difference(
         plan, report = written(path, clip, name, tags)
         found = probe(path, notify=Notices())
         assert report.ok, f"{tags}: {report.first_difference}"
-        said = {one: getattr(found.color, one) for one in ("primaries", "transfer", "matrix", "range")}
+        said = {
+            one: getattr(found.color, one) for one in ("primaries", "transfer", "matrix", "range")
+        }
         kept = writable_tags(plan.color, codec=found.codec)
         for one, have in said.items():
             want = getattr(kept, one)
             if have != want:  # only what says the same, or nothing where nothing was asked
-                assert have != UNSPECIFIED or (one, want) == ("range", "tv"), f"{tags}: {one} is lost"
-                assert want == UNSPECIFIED or not tag_differs(one, have, want, codec=found.codec, suffix=path.suffix)
+                assert have != UNSPECIFIED or (one, want) == ("range", "tv"), (
+                    f"{tags}: {one} is lost"
+                )
+                assert want == UNSPECIFIED or not tag_differs(
+                    one, have, want, codec=found.codec, suffix=path.suffix
+                )
 
 
 def test_a_tag_that_can_be_held_is_missed(tmp_path: Path, make_clip: Make) -> None:
     """The tables do not excuse everything."""
-    for suffix, codec in ((".mp4", "h264"), (".mkv", "hevc"), (".webm", "vp9"), (".mov", "prores"), (".mkv", "ffv1")):
+    for suffix, codec in (
+        (".mp4", "h264"),
+        (".mkv", "hevc"),
+        (".webm", "vp9"),
+        (".mov", "prores"),
+        (".mkv", "ffv1"),
+    ):
         for name in ("matrix", "primaries", "transfer"):
             assert tag_differs(name, UNSPECIFIED, "bt709", codec=codec, suffix=suffix)
         assert tag_differs("range", UNSPECIFIED, "pc", codec=codec, suffix=suffix)
@@ -98,8 +131,12 @@ def test_a_render_whose_full_range_tag_was_lost_is_found(tmp_path: Path, make_cl
     clip = make_clip("full.mp4", color=ColorTags("bt709", "pc", "bt709", "bt709"))
     lost = make_clip("lost.mp4")
     expected = expectation_of(probe(clip, notify=Notices()))
-    assert verify_output(lost, expected, thorough=False, notify=Notices()).ok, "a file made elsewhere may be limited range"
-    strict = verify_output(lost, replace(expected, keeps_range=True), thorough=False, notify=Notices())
+    assert verify_output(lost, expected, thorough=False, notify=Notices()).ok, (
+        "a file made elsewhere may be limited range"
+    )
+    strict = verify_output(
+        lost, replace(expected, keeps_range=True), thorough=False, notify=Notices()
+    )
     assert strict.first_difference == "colour tags: range is tv, the source has pc"
 
 
@@ -110,15 +147,27 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
     "vp8": ("clip.webm", {"codec": "libvpx", "color": UNTAGGED, **WHOLE}),
     "mpeg2": ("clip.mkv", {"codec": "mpeg2video", "color": UNTAGGED, **WHOLE}),
     "mpeg4": ("clip.avi", {"codec": "mpeg4", "color": UNTAGGED, **WHOLE}),
-    "mjpeg": ("clip.avi", {"codec": "mjpeg", "pixel_format": "yuvj420p", "color": ColorTags(range="pc"), **WHOLE}),
-    "huffyuv": ("clip.avi", {"codec": "huffyuv", "pixel_format": "yuv422p", "color": UNTAGGED, **WHOLE}),
+    "mjpeg": (
+        "clip.avi",
+        {"codec": "mjpeg", "pixel_format": "yuvj420p", "color": ColorTags(range="pc"), **WHOLE},
+    ),
+    "huffyuv": (
+        "clip.avi",
+        {"codec": "huffyuv", "pixel_format": "yuv422p", "color": UNTAGGED, **WHOLE},
+    ),
     "ffv1 rgb": ("clip.mkv", {"codec": "ffv1", "pixel_format": "bgr0", **WHOLE}),
-    "ffv1 grey": ("clip.mkv", {"codec": "ffv1", "pixel_format": "gray", "color": UNTAGGED, **WHOLE}),
+    "ffv1 grey": (
+        "clip.mkv",
+        {"codec": "ffv1", "pixel_format": "gray", "color": UNTAGGED, **WHOLE},
+    ),
     "uneven h264": ("clip.mp4", {"color": UNTAGGED, "pts": VFR_PTS[:6]}),
     "only primaries": ("clip.mp4", {"color": ColorTags(primaries="bt709"), **WHOLE}),
     "only matrix": ("clip.mp4", {"color": ColorTags("smpte170m"), **WHOLE}),
     "only full range": ("clip.mp4", {"color": ColorTags(range="pc"), **WHOLE}),
-    "rare matrix": ("clip.mkv", {"codec": "ffv1", "color": ColorTags("ycgco", "tv", "ebu3213", "bt1361e"), **WHOLE}),
+    "rare matrix": (
+        "clip.mkv",
+        {"codec": "ffv1", "color": ColorTags("ycgco", "tv", "ebu3213", "bt1361e"), **WHOLE},
+    ),
 }
 
 
@@ -133,7 +182,18 @@ def test_a_clip_that_says_little_of_its_colour_is_taken_everywhere(
     clip = take(make_clip(name, size=(64, 48), **options))
     segment(cli, clip, size=(64, 48))
     cli("greenback", clip, "-o", "green.webm", "--edges", "hard")
-    cli("conform", clip, "--for", "premiere", "--outputs", "source,greenback", "-o", "conformed", "--edges", "hard")
+    cli(
+        "conform",
+        clip,
+        "--for",
+        "premiere",
+        "--outputs",
+        "source,greenback",
+        "-o",
+        "conformed",
+        "--edges",
+        "hard",
+    )
     if kind in PACKAGED:
         cli("package", clip, "--for", "capcut", "--edges", "hard")
     for made in (cli.folder / "green.webm", *(cli.folder / "conformed").glob("*.m*")):

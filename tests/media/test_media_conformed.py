@@ -1,4 +1,6 @@
-"""A clip read through a frame map, and the checks of a finished file, by clips whose frames say their numbers."""
+"""A clip read through a frame map, and the checks of a finished file, by clips whose frames say
+their numbers.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_every_way_of_reading_gives_the_mapped_frames(reader: ConformedReader) -
     assert [frame.time for frame in forwards] == list(timeline)
     assert tuple(map(shown, forwards)) == wanted
     backwards = list(reader.frames_reversed(3, 12))
-    assert [(frame.index, shown(frame)) for frame in backwards] == [(index, wanted[index]) for index in range(11, 2, -1)]
+    assert [(frame.index, shown(frame)) for frame in backwards] == [
+        (index, wanted[index]) for index in range(11, 2, -1)
+    ]
     assert [shown(frame) for frame in reader.frames(4, 7)] == list(wanted[4:7])
     assert list(reader.frames(5, 5)) == list(reader.frames_reversed(5, 5)) == []
     assert shown(reader.frame(10)) == wanted[10]
@@ -56,7 +60,9 @@ def test_every_way_of_reading_gives_the_mapped_frames(reader: ConformedReader) -
         list(reader.frames(0, count + 1))
 
 
-def test_the_sketches_are_of_source_frames_the_dropped_ones_too(make_clip: Make, notices: Notices) -> None:
+def test_the_sketches_are_of_source_frames_the_dropped_ones_too(
+    make_clip: Make, notices: Notices
+) -> None:
     source = open_clip(make_clip("clip.mp4", pts=VFR_PTS, options=X264), notify=notices)
     frame_map = conform(source.info.timeline, RATE)
     assert frame_map.dropped
@@ -68,7 +74,9 @@ def test_the_sketches_are_of_source_frames_the_dropped_ones_too(make_clip: Make,
 
 
 def test_a_file_that_shows_another_frame_is_found(make_clip: Make, notices: Notices) -> None:
-    steady = make_clip("steady.mp4", pts=tuple(range(0, 12000, 1000)), last_duration=1000, options=X264)
+    steady = make_clip(
+        "steady.mp4", pts=tuple(range(0, 12000, 1000)), last_duration=1000, options=X264
+    )
     source = open_clip(steady, notify=notices)
     right = conform(source.info.timeline, RATE)
     late = conform(source.info.timeline.shifted(1000), RATE)
@@ -90,14 +98,18 @@ def test_a_file_that_shows_another_frame_is_found(make_clip: Make, notices: Noti
             for index in range(12):
                 nowhere.put(index, np.zeros((ROWS, COLUMNS), np.uint8))
                 left.put(index, half)
-            assert check_frames(steady, right, moved, inside=nowhere, notify=notices).detail.startswith("0 of 12")
+            assert check_frames(
+                steady, right, moved, inside=nowhere, notify=notices
+            ).detail.startswith("0 of 12")
             assert not check_frames(steady, right, moved, inside=left, notify=notices).ok
         with Sketches() as no_mask:
             assert check_frames(steady, right, moved, inside=no_mask, notify=notices).ok
 
 
 def test_pictures_that_do_not_move_prove_nothing(make_clip: Make, notices: Notices) -> None:
-    steady = make_clip("steady.mp4", pts=tuple(range(0, 12000, 1000)), last_duration=1000, options=X264)
+    steady = make_clip(
+        "steady.mp4", pts=tuple(range(0, 12000, 1000)), last_duration=1000, options=X264
+    )
     source = open_clip(steady, notify=notices)
     with Sketches() as still:
         first = sketch_of(source.frame(0).picture)
@@ -121,7 +133,12 @@ def test_a_rate_that_is_not_constant_is_found(
     make_clip: Make, notices: Notices, pts: tuple[int, ...], last: int, problem: str
 ) -> None:
     clip = make_clip("clip.mp4", pts=pts, last_duration=last, options=X264, codec="libx264")
-    grid = conform(open_clip(make_clip("s.mp4", pts=tuple(range(0, 12000, 1000))), notify=notices).info.timeline, RATE)
+    grid = conform(
+        open_clip(
+            make_clip("s.mp4", pts=tuple(range(0, 12000, 1000))), notify=notices
+        ).info.timeline,
+        RATE,
+    )
     found = check_constant_rate(clip, grid)
     assert found.ok is not bool(problem)
     assert problem in found.detail

@@ -23,12 +23,21 @@ FULL_RGB = ColorTags("gbr", "pc", "bt709", "bt709")
 
 
 def plan(
-    name: str, layout: PixelLayout = YUV420, color: ColorTags = BT709, *, size: tuple[int, int] = (96, 64),
-    codec: str | None = None, preset: str | None = None, quality: int | None = None, notices: Notices | None = None,
+    name: str, layout: PixelLayout = YUV420, color: ColorTags = BT709, *, size: tuple[int,
+    int] = (96, 64),
+    codec: str | None = None, preset: str | None = None, quality: int | None = None,
+    notices: Notices | None = None,
 ) -> EncodePlan:  # fmt: skip
     listener = notices if notices is not None else Notices()
     return plan_encode(
-        Path(name), layout=layout, color=color, size=size, codec=codec, preset=preset, quality=quality, notify=listener
+        Path(name),
+        layout=layout,
+        color=color,
+        size=size,
+        codec=codec,
+        preset=preset,
+        quality=quality,
+        notify=listener,
     )
 
 
@@ -54,7 +63,9 @@ def plan(
     ("a.mp4", PixelLayout("yuv", 10, (1, 1)), "hevc_nvenc", ("hevc_nvenc", "p010le")),
     ("a.mp4", YUV420, "h264_nvenc", ("h264_nvenc", "yuv420p")),
 ])  # fmt: skip
-def test_what_a_layout_becomes(name: str, layout: PixelLayout, codec: str | None, expected: tuple[str, str]) -> None:
+def test_what_a_layout_becomes(
+    name: str, layout: PixelLayout, codec: str | None, expected: tuple[str, str]
+) -> None:
     color = FULL_RGB if layout.model == "rgb" else BT709
     made = plan(name, layout, color, codec=codec)
     assert (made.codec, made.pixel_format) == expected
@@ -69,7 +80,10 @@ def test_tags_follow_the_conversion() -> None:
     assert plan("a.mp4", color=HLG).color == HLG
     assert plan("a.mp4", RGB, FULL_RGB).color == BT709
     assert plan("a.mkv", RGB, FULL_RGB).color == FULL_RGB
-    assert plan("a.mp4", RGB, ColorTags("gbr", "pc", "bt2020", "smpte2084")).color.transfer == "smpte2084"
+    assert (
+        plan("a.mp4", RGB, ColorTags("gbr", "pc", "bt2020", "smpte2084")).color.transfer
+        == "smpte2084"
+    )
     full = ColorTags("smpte170m", "pc", "bt709", "bt709")
     assert plan("a.mp4", color=full).color == full
     assert plan("a.mov", color=full).color.range == "tv"  # ProRes cannot say that it is full range
@@ -99,7 +113,8 @@ def test_quality_and_preset() -> None:
     ({"name": "a.mkv", "quality": 3}, "lossless and has no quality"),
     ({"name": "a.mp4", "preset": "warp"}, "preset 'warp' is unknown to libx264"),
     ({"name": "a.mov", "preset": "fast"}, "has no presets"),
-    ({"name": "a.mp4", "layout": PixelLayout("yuv", 8, (1, 1), has_alpha=True)}, "cannot hold yuva420p"),
+    ({"name": "a.mp4", "layout": PixelLayout("yuv", 8, (1, 1), has_alpha=True)},
+    "cannot hold yuva420p"),
 ])  # fmt: skip
 def test_what_does_not_go_together(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
@@ -116,9 +131,15 @@ def test_what_does_not_go_together(options: dict[str, object], message: str) -> 
         ("a.webm", "libvpx-vp9", 10, 55),
     ],
 )
-def test_the_quality_number_reaches_the_encoder(name: str, codec: str, good: int, poor: int) -> None:
+def test_the_quality_number_reaches_the_encoder(
+    name: str, codec: str, good: int, poor: int
+) -> None:
     noise = np.random.default_rng(1).integers(16, 236, (64, 64)).astype(np.uint8)
-    picture = Picture((noise, noise[::2, ::2].copy(), noise[1::2, ::2].copy()), PixelLayout("yuv", 8, (1, 1)), ColorTags())
+    picture = Picture(
+        (noise, noise[::2, ::2].copy(), noise[1::2, ::2].copy()),
+        PixelLayout("yuv", 8, (1, 1)),
+        ColorTags(),
+    )
     sizes = []
     for quality in (good, poor):
         made = plan(name, codec=codec, quality=quality, size=(64, 64))
@@ -136,24 +157,59 @@ def test_a_pixel_format_that_is_asked_for() -> None:
     notices = Notices()
     size, listen = (96, 64), notices
     made = plan_encode(
-        Path("a.mov"), layout=YUV420, color=BT709, size=size, codec="prores_ks", pixel_format="yuv444p10le", notify=listen
+        Path("a.mov"),
+        layout=YUV420,
+        color=BT709,
+        size=size,
+        codec="prores_ks",
+        pixel_format="yuv444p10le",
+        notify=listen,
     )
     assert (made.pixel_format, made.options["profile"]) == ("yuv444p10le", "4444")
     assert notices == []
     fine = PixelLayout("yuv", 10, (1, 0))
-    plan_encode(Path("a.mp4"), layout=fine, color=BT709, size=size, codec="libx264", pixel_format="yuv420p", notify=listen)
+    plan_encode(
+        Path("a.mp4"),
+        layout=fine,
+        color=BT709,
+        size=size,
+        codec="libx264",
+        pixel_format="yuv420p",
+        notify=listen,
+    )
     assert notices == ["yuv422p10le becomes yuv420p, which holds less; another --codec keeps more"]
     with pytest.raises(UsageError, match="'libx264' does not take yuva420p here") as error:
-        plan_encode(Path("a.mp4"), layout=YUV420, color=BT709, size=size, pixel_format="yuva420p", notify=listen)
+        plan_encode(
+            Path("a.mp4"),
+            layout=YUV420,
+            color=BT709,
+            size=size,
+            pixel_format="yuva420p",
+            notify=listen,
+        )
     assert "yuv420p" in error.value.hint
 
 
 def test_limited_range_for_programs_that_expect_it() -> None:
     full = ColorTags("bt709", "pc", "bt709", "bt709")
     for limited, expected in ((False, "pc"), (True, "tv")):
-        made = plan_encode(Path("a.mp4"), layout=YUV420, color=full, size=(96, 64), limited_range=limited, notify=Notices())
+        made = plan_encode(
+            Path("a.mp4"),
+            layout=YUV420,
+            color=full,
+            size=(96, 64),
+            limited_range=limited,
+            notify=Notices(),
+        )
         assert made.color.range == expected
-    rgb = plan_encode(Path("a.mkv"), layout=RGB, color=FULL_RGB, size=(96, 64), limited_range=True, notify=Notices())
+    rgb = plan_encode(
+        Path("a.mkv"),
+        layout=RGB,
+        color=FULL_RGB,
+        size=(96, 64),
+        limited_range=True,
+        notify=Notices(),
+    )
     assert rgb.color.range == "pc", "RGB has no limited range here"
 
 

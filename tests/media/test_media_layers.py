@@ -1,4 +1,6 @@
-"""EXR files with a layer an object, read back byte by byte: not through the library that wrote them."""
+"""EXR files with a layer an object, read back byte by byte: not through the library that wrote
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ Levels = npt.NDArray[np.float64]
 
 
 def read_exr(path: Path) -> tuple[dict[str, bytes], dict[str, Levels]]:
-    """Attributes and half-float channels of a scan-line EXR file with ZIP blocks (OpenEXR file layout, openexr.com)."""
+    """Attributes and half-float channels of a scan-line EXR file with ZIP blocks (OpenEXR file
+    layout, openexr.com).
+    """
     data = path.read_bytes()
     assert data[:4] == b"\x76\x2f\x31\x01"
     at, attributes = 8, {}
@@ -68,7 +72,9 @@ def test_every_object_is_a_layer(project: CommandLine) -> None:
     for name in "RGBA":
         np.testing.assert_array_equal(channels[name], objects > 0)
     assert struct.unpack("<f", attributes["pixelAspectRatio"]) == (1.0,)
-    assert not any(values.any() for values in read_exr(files[0])[1].values()), "frames without a mask are empty"
+    assert not any(values.any() for values in read_exr(files[0])[1].values()), (
+        "frames without a mask are empty"
+    )
 
 
 def test_soft_edges_are_soft(project: CommandLine) -> None:
@@ -92,7 +98,9 @@ def test_a_program_without_layers_sees_white_on_black(project: CommandLine) -> N
 
 def test_odd_sizes_and_wide_pixels(tmp_path: Path, notices: Notices) -> None:
     ramp = np.arange(17 * 33, dtype=np.uint16).reshape(17, 33) * 100
-    with LayersWriter(tmp_path / "x", NumberedFiles("", 1, ".exr"), sample_aspect=Fraction(16, 15)) as writer:
+    with LayersWriter(
+        tmp_path / "x", NumberedFiles("", 1, ".exr"), sample_aspect=Fraction(16, 15)
+    ) as writer:
         writer.write(7, {"object3": ramp}, ramp, full=65535)
     attributes, channels = read_exr(tmp_path / "x" / "7.exr")
     np.testing.assert_allclose(channels["object3.A"], ramp / 65535, atol=2**-11)
@@ -118,10 +126,19 @@ def test_only_a_complete_folder_gets_its_name(tmp_path: Path, notices: Notices) 
         write(1, fail=True)
     assert len(list((tmp_path / "mattes").iterdir())) == 3, "the earlier result stays"
     write(2)
-    assert [path.name for path in sorted((tmp_path / "mattes").iterdir())] == ["0000000.exr", "0000001.exr"]
+    assert [path.name for path in sorted((tmp_path / "mattes").iterdir())] == [
+        "0000000.exr",
+        "0000001.exr",
+    ]
     assert verify_layers(place, names, 2, ("object1",)).ok
-    assert verify_layers(place, names, 3, ("object1",)).first_difference == "frame count: 0000002.exr is missing"
-    assert verify_layers(place, names, 2, ("object1", "object2")).first_difference == "layers: layer object2 is missing"
+    assert (
+        verify_layers(place, names, 3, ("object1",)).first_difference
+        == "frame count: 0000002.exr is missing"
+    )
+    assert (
+        verify_layers(place, names, 2, ("object1", "object2")).first_difference
+        == "layers: layer object2 is missing"
+    )
     (tmp_path / "mattes" / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match=r"notes\.txt"):
         write(2)
@@ -135,10 +152,15 @@ def test_a_name_without_a_place_for_the_number(project: CommandLine, output: str
 
 
 def test_styles_are_not_for_layers(project: CommandLine) -> None:
-    assert "'rgb' is not for EXR" in project.fails("maskvideo", "--style", "rgb", "-o", "m/%07d.exr", code=2).error
+    assert (
+        "'rgb' is not for EXR"
+        in project.fails("maskvideo", "--style", "rgb", "-o", "m/%07d.exr", code=2).error
+    )
 
 
-def test_without_the_package_it_says_what_to_install(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_says_what_to_install(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "OpenEXR", None)
     ran = project.fails("maskvideo", "-o", "m/%07d.exr", code=1)
     assert ran.hint == "pip install 'vfx-matte[exr]'"

@@ -1,4 +1,6 @@
-"""The facts of a part of a clip: its own times, the timecode of its first frame, what is heard and told in it."""
+"""The facts of a part of a clip: its own times, the timecode of its first frame, what is heard and
+told in it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def clip(make_clip: Make, notices: Notices) -> Callable[..., ClipInfo]:
     return made
 
 
-def test_times_and_numbers_stay_the_sources(clip: Callable[..., ClipInfo], notices: Notices) -> None:
+def test_times_and_numbers_stay_the_sources(
+    clip: Callable[..., ClipInfo], notices: Notices
+) -> None:
     whole = clip("clip.mp4", pts=VFR_PTS)
     part = part_of(whole, 3, 7, notify=notices)
     assert part.timeline.pts == VFR_PTS[3:7]
@@ -68,16 +72,22 @@ def test_a_timecode_at_a_variable_rate_goes_by_the_time_that_has_passed(
     assert part_of(whole, 10, 16, notify=notices).timecode == "01:00:00:14"
 
 
-def test_a_timecode_that_counts_at_another_rate_is_left_out_and_told(clip: Callable[..., ClipInfo], notices: Notices) -> None:
+def test_a_timecode_that_counts_at_another_rate_is_left_out_and_told(
+    clip: Callable[..., ClipInfo], notices: Notices
+) -> None:
     pts = (*range(0, 9 * 1001, 1001), 12 * 1001, 16 * 1001, 20 * 1001)
     whole = replace(clip("clip.mp4", pts=pts), timecode="01:00:00:00")
     assert part_of(whole, 9, 12, notify=notices).timecode is None
     assert any("01:00:00:00" in notice for notice in notices)
 
 
-def test_chapters_and_tracks_outside_are_left_out(clip: Callable[..., ClipInfo], notices: Notices) -> None:
+def test_chapters_and_tracks_outside_are_left_out(
+    clip: Callable[..., ClipInfo], notices: Notices
+) -> None:
     late = clip("clip.mp4", sounds=[sound(start=Fraction(3, 10), seconds=Fraction(1, 10))])
-    chapters = tuple(Chapter(4 * index * STEP, 4 * (index + 1) * STEP, f"c{index}") for index in range(3))
+    chapters = tuple(
+        Chapter(4 * index * STEP, 4 * (index + 1) * STEP, f"c{index}") for index in range(3)
+    )
     part = part_of(replace(late, chapters=chapters), 4, 6, notify=notices)
     assert part.chapters == (Chapter(4 * STEP, 6 * STEP, "c1"),)
     assert part.audio == ()
@@ -93,7 +103,9 @@ def test_a_note_is_read_back() -> None:
 
 
 def test_a_packet_of_unknown_length_may_reach_into_the_part() -> None:
-    """WavPack in Matroska: what begins long before may still be heard, and is not measured by decoding it twice."""
+    """WavPack in Matroska: what begins long before may still be heard, and is not measured by
+    decoding it twice.
+    """
     packet: Any = av.Packet(b"x")
     packet.time_base = Fraction(1, 1000)
     cut = SoundCut(Fraction(1), None)
@@ -105,7 +117,9 @@ def test_a_packet_of_unknown_length_may_reach_into_the_part() -> None:
     assert not SoundCut().is_long_before(packet, Fraction(-9))
 
 
-@pytest.mark.parametrize(("base", "unit"), [(Fraction(3, 125), FLICK), (Fraction(1, 30000), Fraction(1, 30000))])
+@pytest.mark.parametrize(
+    ("base", "unit"), [(Fraction(3, 125), FLICK), (Fraction(1, 30000), Fraction(1, 30000))]
+)
 def test_a_packet_is_placed_exactly_earlier(base: Fraction, unit: Fraction) -> None:
     packet: Any = av.Packet(b"x")
     packet.time_base, packet.pts, packet.dts, packet.duration = base, 50, 49, 1

@@ -1,4 +1,6 @@
-"""Planes in and out of FFmpeg, and conversions between layouts: exact where the target can hold it."""
+"""Planes in and out of FFmpeg, and conversions between layouts: exact where the target can
+hold it.
+"""
 
 from __future__ import annotations
 
@@ -38,30 +40,42 @@ chroma = st.sampled_from([(0, 0), (1, 0), (1, 1)])
 layouts = st.one_of(
     st.builds(PixelLayout, st.just("yuv"), st.sampled_from([8, 10, 12]), chroma),
     st.builds(PixelLayout, st.just("yuv"), st.sampled_from([8, 10]), chroma, st.just(True)),
-    st.builds(PixelLayout, st.just("rgb"), st.sampled_from([8, 10, 16]), st.just((0, 0)), st.booleans()),
+    st.builds(
+        PixelLayout, st.just("rgb"), st.sampled_from([8, 10, 16]), st.just((0, 0)), st.booleans()
+    ),
     st.builds(PixelLayout, st.just("gray"), st.sampled_from([8, 10, 16])),
 )
 
 
-def noise(layout: PixelLayout, color: ColorTags, shape: tuple[int, int] = (9, 13), seed: int = 1) -> Picture:
+def noise(
+    layout: PixelLayout, color: ColorTags, shape: tuple[int, int] = (9, 13), seed: int = 1
+) -> Picture:
     random = np.random.default_rng(seed)
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
     shapes = [layout.plane_shape(i, *shape) for i in range(layout.plane_count)]
-    return Picture(tuple(random.integers(0, layout.full + 1, one, dtype=dtype) for one in shapes), layout, color)
+    return Picture(
+        tuple(random.integers(0, layout.full + 1, one, dtype=dtype) for one in shapes),
+        layout,
+        color,
+    )
 
 
 def flat(pixel_format: str, codes: tuple[int, ...], color: ColorTags) -> Picture:
     layout = layout_of(pixel_format)
     assert layout is not None
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
-    planes = tuple(np.full(layout.plane_shape(i, 8, 32), code, dtype) for i, code in enumerate(codes))
+    planes = tuple(
+        np.full(layout.plane_shape(i, 8, 32), code, dtype) for i, code in enumerate(codes)
+    )
     return Picture(planes, layout, color)
 
 
 @given(layouts, st.integers(1, 19), st.integers(1, 19))
 @settings(max_examples=60)
 def test_frames_hold_pictures_unharmed(layout: PixelLayout, height: int, width: int) -> None:
-    """Alpha planes included; picture_of leaves alpha out, as the editor's mask decides what is seen."""
+    """Alpha planes included; picture_of leaves alpha out, as the editor's mask decides what is
+    seen.
+    """
     picture = noise(layout, BT709, (height, width))
     frame = frame_from(picture)
     assert frame.format.name == format_name(layout)
@@ -78,14 +92,19 @@ def test_padding_repeats_the_edge() -> None:
     picture = noise(PixelLayout("yuv", 8, (1, 1)), BT709, (7, 5))
     padded = picture_of(frame_from(picture, pad_to_even=True), UPRIGHT, BT709)
     assert padded.shape == (8, 6)
-    assert np.array_equal(padded.planes[0], np.pad(picture.planes[0], ((0, 1), (0, 1)), mode="edge"))
+    assert np.array_equal(
+        padded.planes[0], np.pad(picture.planes[0], ((0, 1), (0, 1)), mode="edge")
+    )
     assert np.array_equal(padded.planes[1], picture.planes[1])
 
 
 @pytest.mark.parametrize(("pixel_format", "planar"), [
-    ("nv12", "yuv420p"), ("p010le", "yuv420p10le"), ("yuyv422", "yuv422p"), ("rgb24", "gbrp"), ("rgba", "gbrp"),
-    ("rgb48be", "gbrp16le"), ("gray16be", "gray16le"), ("yuva444p12le", "yuva444p12le"), ("pal8", "gbrp"), ("ya8", "gray"),
-    ("gbrpf32le", "gbrp16le"), ("yuv420p10be", "yuv420p10le"), ("p210le", "yuv422p10le"), ("x2rgb10le", "gbrp10le"),
+    ("nv12", "yuv420p"), ("p010le", "yuv420p10le"), ("yuyv422", "yuv422p"), ("rgb24", "gbrp"),
+    ("rgba", "gbrp"),
+    ("rgb48be", "gbrp16le"), ("gray16be", "gray16le"), ("yuva444p12le", "yuva444p12le"), ("pal8",
+    "gbrp"), ("ya8", "gray"),
+    ("gbrpf32le", "gbrp16le"), ("yuv420p10be", "yuv420p10le"), ("p210le", "yuv422p10le"),
+    ("x2rgb10le", "gbrp10le"),
 ])  # fmt: skip
 def test_every_format_has_a_planar_form(pixel_format: str, planar: str) -> None:
     assert planar_format(pixel_format) == planar
@@ -115,9 +134,15 @@ def test_display_matrices() -> None:
 
     one = 1 << 16
     assert Orientation.from_display_matrix(matrix(one, 0, 0, one)) == UPRIGHT
-    assert Orientation.from_display_matrix(matrix(-one, 0, 0, -one)) == Orientation(False, True, True)
-    assert Orientation.from_display_matrix(matrix(0, one, -one, 0)) == Orientation(True, True, False)
-    assert Orientation.from_display_matrix(matrix(0, -one, one, 0)) == Orientation(True, False, True)
+    assert Orientation.from_display_matrix(matrix(-one, 0, 0, -one)) == Orientation(
+        False, True, True
+    )
+    assert Orientation.from_display_matrix(matrix(0, one, -one, 0)) == Orientation(
+        True, True, False
+    )
+    assert Orientation.from_display_matrix(matrix(0, -one, one, 0)) == Orientation(
+        True, False, True
+    )
     assert Orientation.from_display_matrix(matrix(one, one, -one, one)) is None
 
 
@@ -130,13 +155,19 @@ def test_limited_range_widens_by_a_shift(layout: PixelLayout, depth: int) -> Non
         return
     wide = as_layout(picture, PixelLayout("yuv", depth, layout.chroma_shift))
     shift = depth - layout.bit_depth
-    assert all(np.array_equal(b, a.astype(int) << shift) for a, b in zip(picture.planes, wide.planes, strict=True))
+    assert all(
+        np.array_equal(b, a.astype(int) << shift)
+        for a, b in zip(picture.planes, wide.planes, strict=True)
+    )
 
 
 WHITE = [
-    ("yuv420p", (235, 128, 128), BT709), ("yuv420p10le", (940, 512, 512), BT709), ("yuv420p", (255, 128, 128), FULL),
-    ("yuv422p10le", (1023, 512, 512), FULL), ("gray", (255,), FULL), ("gray16le", (65535,), FULL), ("gray", (235,), BT709),
-    ("gbrp", (255,) * 3, FULL_RGB), ("gbrp10le", (1023,) * 3, FULL_RGB), ("gbrp16le", (65535,) * 3, FULL_RGB),
+    ("yuv420p", (235, 128, 128), BT709), ("yuv420p10le", (940, 512, 512), BT709), ("yuv420p", (255,
+    128, 128), FULL),
+    ("yuv422p10le", (1023, 512, 512), FULL), ("gray", (255,), FULL), ("gray16le", (65535,), FULL),
+    ("gray", (235,), BT709),
+    ("gbrp", (255,) * 3, FULL_RGB), ("gbrp10le", (1023,) * 3, FULL_RGB), ("gbrp16le", (65535,) * 3,
+    FULL_RGB),
 ]  # fmt: skip
 RANGES = (BT709, FULL, FULL_RGB)
 
@@ -158,15 +189,26 @@ def test_white_stays_white(
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "yuv444p12le"])
 @pytest.mark.parametrize("source", ["gbrp", "gbrp16le"])
 @pytest.mark.parametrize("color", [BT709, BT601, HLG], ids=lambda tags: tags.matrix)
-def test_rgb_becomes_what_h273_says(rgb: tuple[int, int, int], pixel_format: str, source: str, color: ColorTags) -> None:
+def test_rgb_becomes_what_h273_says(
+    rgb: tuple[int, int, int], pixel_format: str, source: str, color: ColorTags
+) -> None:
     layout = layout_of(pixel_format)
     assert layout is not None
     deep = tuple(value * 257 for value in rgb) if source == "gbrp16le" else rgb
     converted = as_layout(flat(source, deep, FULL_RGB), layout, color=color)
     wanted = code_values(rgb, layout, color, height=8)
-    assert max(abs(int(plane[0, 0]) - code) for plane, code in zip(converted.planes, wanted, strict=True)) <= 1
+    assert (
+        max(
+            abs(int(plane[0, 0]) - code)
+            for plane, code in zip(converted.planes, wanted, strict=True)
+        )
+        <= 1
+    )
     back = as_layout(converted, PixelLayout("rgb", 8))
-    assert max(abs(int(plane[0, 0]) - value) for plane, value in zip(back.planes, rgb, strict=True)) <= 2
+    assert (
+        max(abs(int(plane[0, 0]) - value) for plane, value in zip(back.planes, rgb, strict=True))
+        <= 2
+    )
     assert back.color == ColorTags("gbr", "pc", color.primaries, color.transfer)
 
 
@@ -174,7 +216,13 @@ def test_the_matrix_is_converted_too() -> None:
     green = code_values((0, 255, 0), PixelLayout("yuv", 8, (1, 1)), BT709, height=8)
     converted = as_layout(flat("yuv420p", green, BT709), PixelLayout("yuv", 8, (1, 1)), color=BT601)
     wanted = code_values((0, 255, 0), PixelLayout("yuv", 8, (1, 1)), BT601, height=8)
-    assert max(abs(int(plane[0, 0]) - code) for plane, code in zip(converted.planes, wanted, strict=True)) <= 1
+    assert (
+        max(
+            abs(int(plane[0, 0]) - code)
+            for plane, code in zip(converted.planes, wanted, strict=True)
+        )
+        <= 1
+    )
 
 
 def test_nothing_to_do_gives_the_same_object() -> None:
@@ -214,7 +262,9 @@ def test_scaling_keeps_flat_colours_and_tags() -> None:
         small = scaled(flat(pixel_format, codes, color), (10, 6))
         assert small.shape == (6, 10)
         assert small.color == color
-        assert all(np.all(plane == code) for plane, code in zip(small.planes, codes, strict=True)), pixel_format
+        assert all(
+            np.all(plane == code) for plane, code in zip(small.planes, codes, strict=True)
+        ), pixel_format
 
 
 def test_tags_go_to_frames_and_back() -> None:

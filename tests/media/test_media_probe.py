@@ -19,7 +19,12 @@ from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
 
 Make = Callable[..., Path]
-MILLISECONDS = {"time_base": Fraction(1, 1000), "pts": tuple(range(0, 480, 40)), "last_duration": 40, "codec": "ffv1"}
+MILLISECONDS = {
+    "time_base": Fraction(1, 1000),
+    "pts": tuple(range(0, 480, 40)),
+    "last_duration": 40,
+    "codec": "ffv1",
+}
 
 
 def numbers(path: Path, notices: Notices) -> list[int]:
@@ -27,7 +32,9 @@ def numbers(path: Path, notices: Notices) -> list[int]:
 
 
 def retimed(path: Path, changes: dict[int, int]) -> Path:
-    """Change the timestamps (ms) of frames in a Matroska file whose first cluster begins at zero."""
+    """Change the timestamps (ms) of frames in a Matroska file whose first cluster begins at
+    zero.
+    """
     data = path.read_bytes()
     for old, new in changes.items():
         block = b"\x81" + struct.pack(">h", old) + b"\x00"  # track 1, time, no key
@@ -66,25 +73,46 @@ def test_missing_timestamps_are_mended(tmp_path: Path, notices: Notices) -> None
 
 
 def test_an_edit_list_hides_the_start(tmp_path: Path, notices: Notices) -> None:
-    """Frames before zero are cut away by MP4's edit list; the ones after still need the keyframe before it."""
-    path = write_clip(tmp_path / "edit.mp4", pts=tuple(range(-5005, 7 * 1001, 1001)), options={"g": "4", "bf": "2"})
+    """Frames before zero are cut away by MP4's edit list; the ones after still need the keyframe
+    before it.
+    """
+    path = write_clip(
+        tmp_path / "edit.mp4",
+        pts=tuple(range(-5005, 7 * 1001, 1001)),
+        options={"g": "4", "bf": "2"},
+    )
     assert numbers(path, notices) == list(range(5, 12))
     info = probe(path, notify=notices)
     assert info.timeline.pts == tuple(range(0, 7 * 1001, 1001))
     assert info.timeline.durations[-1] == 1001
     reader = open_clip(path, notify=notices)
     assert [number_of(reader.frame(i).image) for i in (0, 6, 3, 1)] == [5, 11, 8, 6]
-    assert [number_of(frame.image) for frame in reader.frames_reversed()] == list(reversed(range(5, 12)))
+    assert [number_of(frame.image) for frame in reader.frames_reversed()] == list(
+        reversed(range(5, 12))
+    )
 
 
 def test_an_edit_list_hides_start_and_end(
-    make_clip: Make, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices, ffprobe: Callable[..., dict[str, Any]]
+    make_clip: Make,
+    ffmpeg: Callable[..., None],
+    tmp_path: Path,
+    notices: Notices,
+    ffprobe: Callable[..., dict[str, Any]],
 ) -> None:
-    source = make_clip("long.mp4", pts=tuple(range(0, 30 * 1001, 1001)), options={"g": "8", "bf": "2"}, sounds=(sound(),))
+    source = make_clip(
+        "long.mp4",
+        pts=tuple(range(0, 30 * 1001, 1001)),
+        options={"g": "8", "bf": "2"},
+        sounds=(sound(),),
+    )
     path = tmp_path / "trimmed.mp4"
     ffmpeg("-ss", "0.4", "-i", source, "-t", "0.3", "-c", "copy", path)
     info = probe(path, notify=notices)
-    shown = [p for p in ffprobe(path, "packet=pts,flags", "-select_streams", "v")["packets"] if "D" not in p["flags"]]
+    shown = [
+        p
+        for p in ffprobe(path, "packet=pts,flags", "-select_streams", "v")["packets"]
+        if "D" not in p["flags"]
+    ]
     assert list(info.timeline.pts) == sorted(int(packet["pts"]) for packet in shown)
     seen = numbers(path, notices)
     assert seen == list(range(seen[0], seen[0] + len(seen)))
@@ -103,17 +131,29 @@ def test_the_last_frames_duration_is_the_containers(make_clip: Make, notices: No
         assert abs(probe(path, notify=notices).timeline.end - Fraction(13013, 30000)) <= tolerance
 
 
-def test_with_b_frames_a_packets_duration_is_not_believed(make_clip: Make, notices: Notices) -> None:
-    """The packet of the last frame shown says 500 ticks, the distance in decoding order; MP4's own end says 1001."""
+def test_with_b_frames_a_packets_duration_is_not_believed(
+    make_clip: Make, notices: Notices
+) -> None:
+    """The packet of the last frame shown says 500 ticks, the distance in decoding order; MP4's own
+    end says 1001.
+    """
     info = probe(make_clip("vfr.mp4", pts=VFR_PTS), notify=notices)
     assert info.timeline.durations[-1] == 1001
 
 
 def test_sound_facts(make_clip: Make, notices: Notices) -> None:
-    tracks = (sound("pcm_s16le", rate=44100, channels=1), sound("aac", start=Fraction(1, 4)), sound("libmp3lame"))
+    tracks = (
+        sound("pcm_s16le", rate=44100, channels=1),
+        sound("aac", start=Fraction(1, 4)),
+        sound("libmp3lame"),
+    )
     audio = probe(make_clip("three.mov", sounds=tracks), notify=notices).audio
     assert [track.codec for track in audio] == ["pcm_s16le", "aac", "mp3"]
-    assert [(track.sample_rate, track.channels) for track in audio] == [(44100, 1), (48000, 2), (48000, 2)]
+    assert [(track.sample_rate, track.channels) for track in audio] == [
+        (44100, 1),
+        (48000, 2),
+        (48000, 2),
+    ]
     starts = [track.start for track in audio]
     assert starts[0] == 0
     assert starts[1] is not None
@@ -123,13 +163,21 @@ def test_sound_facts(make_clip: Make, notices: Notices) -> None:
 def test_a_broadcast_clock_is_taken_off(make_clip: Make, notices: Notices) -> None:
     info = probe(make_clip("clock.ts", sounds=(sound(),)), notify=notices)
     assert info.origin > 0
-    starts = [info.timeline.start, *(track.start for track in info.audio if track.start is not None)]
+    starts = [
+        info.timeline.start,
+        *(track.start for track in info.audio if track.start is not None),
+    ]
     assert info.origin == min(starts)
     assert probe(make_clip("late.mp4", pts=(9000, 10001)), notify=notices).origin == 0
 
 
 def test_timecode_and_fields_are_known(make_clip: Make, notices: Notices) -> None:
-    path = make_clip("tape.mov", metadata={"timecode": "01:00:00:00"}, options={"flags": "+ildct+ilme"}, field_order=2)
+    path = make_clip(
+        "tape.mov",
+        metadata={"timecode": "01:00:00:00"},
+        options={"flags": "+ildct+ilme"},
+        field_order=2,
+    )
     info = probe(path, notify=notices)
     assert info.timecode == "01:00:00:00"
     assert info.field_order == "tt"
@@ -169,7 +217,9 @@ def bad_files() -> list[tuple[str, Callable[[Path, Path], None], str]]:
     def audio_only(path: Path, _: Path) -> None:
         with av.open(str(path), "w") as output:
             stream = output.add_stream("aac", rate=48000)
-            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((2, 1024), np.float32), format="fltp", layout="stereo"
+            )
             frame.sample_rate = 48000
             output.mux(stream.encode(frame))
             output.mux(stream.encode(None))
@@ -181,14 +231,21 @@ def bad_files() -> list[tuple[str, Callable[[Path, Path], None], str]]:
         ("missing.mp4", lambda *_: None, "there is no file"),
         ("empty.mp4", contents(b""), "is an empty file"),
         ("text.mp4", contents(b"not a video at all\n" * 50), "cannot be read"),
-        ("cut.mp4", lambda path, clip: path.write_bytes(clip.read_bytes()[:2000]) and None, "cannot be read"),
+        (
+            "cut.mp4",
+            lambda path, clip: path.write_bytes(clip.read_bytes()[:2000]) and None,
+            "cannot be read",
+        ),
         ("tune.m4a", audio_only, "has no video"),
     ]
 
 
 @pytest.mark.parametrize("bad", bad_files(), ids=lambda bad: bad[0])
 def test_bad_files_are_named_in_one_line(
-    bad: tuple[str, Callable[[Path, Path], None], str], make_clip: Make, tmp_path: Path, notices: Notices
+    bad: tuple[str, Callable[[Path, Path], None], str],
+    make_clip: Make,
+    tmp_path: Path,
+    notices: Notices,
 ) -> None:
     name, make, message = bad
     path = tmp_path / name

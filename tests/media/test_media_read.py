@@ -33,33 +33,44 @@ PHONE = {"pts": VFR_PTS, "sounds": (sound(start=Fraction(3, 10)),)}
 # name, how it is made, and what probe must say beside the size and the twelve frames
 KINDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("vfr.mp4", PHONE, {"pts": VFR_PTS, "layout": YUV420}),
-    ("b-frames.mp4", {"pts": LATE, "options": {"bf": "3", "g": "5"}}, {"pts": LATE, "keyframes": (0, 5, 10)}),
+    ("b-frames.mp4", {"pts": LATE, "options": {"bf": "3", "g": "5"}}, {"pts": LATE, "keyframes": (0,
+    5, 10)}),
     ("b-frames.mkv", {"pts": LATE, "options": {"bf": "3", "g": "5"}}, {"keyframes": (0, 5, 10)}),
-    ("hlg.mp4", {"codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG}, {"color": HLG, "codec": "hevc"}),
+    ("hlg.mp4", {"codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG}, {"color": HLG,
+    "codec": "hevc"}),
     ("odd.mkv", {"codec": "ffv1", "size": (101, 77)}, {"layout": YUV420}),
-    ("odd.webm", {"codec": "libvpx-vp9", "size": (101, 77), "sounds": (sound("libopus"),)}, {"codec": "vp9"}),
+    ("odd.webm", {"codec": "libvpx-vp9", "size": (101, 77), "sounds": (sound("libopus"),)},
+    {"codec": "vp9"}),
     ("anamorphic.mp4", {"sample_aspect": Fraction(4, 3)}, {"sample_aspect": Fraction(4, 3)}),
-    ("anamorphic-turned.mp4", {"sample_aspect": Fraction(4, 3), "rotation": 90}, {"sample_aspect": Fraction(3, 4)}),
+    ("anamorphic-turned.mp4", {"sample_aspect": Fraction(4, 3), "rotation": 90},
+    {"sample_aspect": Fraction(3, 4)}),
     ("turned-90.mp4", {"rotation": 90, "size": (64, 96)}, {"rotation_degrees": 90}),
     ("turned-180.mp4", {"rotation": 180}, {}),
     ("turned-270.mov", {"rotation": 270}, {"rotation_degrees": -90}),
     ("mirrored.mp4", {"mirrored": True}, {}),
     ("mirrored-90.mp4", {"mirrored": True, "rotation": 90}, {}),
     ("turned.mkv", {"rotation": 90}, {}),
-    ("turned-422.mov", {"codec": "prores_ks", "pixel_format": "yuv422p10le", "rotation": 90, "size": (64, 96)},
+    ("turned-422.mov", {"codec": "prores_ks", "pixel_format": "yuv422p10le", "rotation": 90,
+    "size": (64, 96)},
      {"layout": PixelLayout("yuv", 10, (0, 1))}),
     ("broadcast.ts", {"options": {"bf": "2", "g": "5"}, "sounds": (sound(),)}, {}),
     ("old.avi", {"codec": "mpeg4", "options": {"bf": "2", "g": "5"}, **WHOLE}, {"codec": "mpeg4"}),
-    ("tape.mxf", {"codec": "mpeg2video", **WHOLE}, {"codec": "mpeg2video", "pts": tuple(range(12))}),
+    ("tape.mxf", {"codec": "mpeg2video", **WHOLE}, {"codec": "mpeg2video",
+    "pts": tuple(range(12))}),
     ("rgb.mkv", {"codec": "ffv1", "pixel_format": "bgr0"}, {"layout": PixelLayout("rgb", 8)}),
-    ("rgb10.mkv", {"codec": "ffv1", "pixel_format": "gbrp10le"}, {"layout": PixelLayout("rgb", 10)}),
+    ("rgb10.mkv", {"codec": "ffv1", "pixel_format": "gbrp10le"}, {"layout": PixelLayout("rgb",
+    10)}),
     ("gray.mkv", {"codec": "ffv1", "pixel_format": "gray"}, {"layout": PixelLayout("gray", 8)}),
-    ("gray16.mkv", {"codec": "ffv1", "pixel_format": "gray16le"}, {"layout": PixelLayout("gray", 16)}),
-    ("full.mp4", {"pixel_format": "yuvj420p", "color": FULL601}, {"color": FULL601, "layout": YUV420}),
-    ("422.mkv", {"codec": "ffv1", "pixel_format": "yuv422p10le"}, {"layout": PixelLayout("yuv", 10, (1, 0))}),
+    ("gray16.mkv", {"codec": "ffv1", "pixel_format": "gray16le"}, {"layout": PixelLayout("gray",
+    16)}),
+    ("full.mp4", {"pixel_format": "yuvj420p", "color": FULL601}, {"color": FULL601,
+    "layout": YUV420}),
+    ("422.mkv", {"codec": "ffv1", "pixel_format": "yuv422p10le"}, {"layout": PixelLayout("yuv", 10,
+    (1, 0))}),
     ("444.mp4", {"pixel_format": "yuv444p"}, {"layout": PixelLayout("yuv", 8)}),
     ("nv12.mkv", {"codec": "rawvideo", "pixel_format": "nv12"}, {"layout": YUV420}),
-    ("open-gop.mkv", {"codec": "libx265", "options": {"x265-params": "log-level=none:open-gop=1:keyint=5:bframes=3"}}, {}),
+    ("open-gop.mkv", {"codec": "libx265",
+    "options": {"x265-params": "log-level=none:open-gop=1:keyint=5:bframes=3"}}, {}),
     ("open-gop.ts", {"options": {"x264-params": "open-gop=1:keyint=5:bframes=3"}}, {}),
     ("two words, 'quotes' 片.mp4", {}, {}),
     ("-dash.mp4", {}, {}),
@@ -70,12 +81,16 @@ Make = Callable[..., Path]
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind[0])
-def kind(request: pytest.FixtureRequest, make_clip: Make) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+def kind(
+    request: pytest.FixtureRequest, make_clip: Make
+) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     name, made, facts = request.param
     return make_clip(name, **made), made, facts
 
 
-def test_probe_tells_the_facts(kind: tuple[Path, dict[str, Any], dict[str, Any]], notices: Notices) -> None:
+def test_probe_tells_the_facts(
+    kind: tuple[Path, dict[str, Any], dict[str, Any]], notices: Notices
+) -> None:
     path, made, facts = kind
     info = open_clip(path, notify=notices).info
     assert len(info.timeline) == 12
@@ -90,7 +105,9 @@ def test_probe_tells_the_facts(kind: tuple[Path, dict[str, Any], dict[str, Any]]
         assert info.color == BT709
 
 
-def test_frame_i_is_frame_i(kind: tuple[Path, dict[str, Any], dict[str, Any]], notices: Notices) -> None:
+def test_frame_i_is_frame_i(
+    kind: tuple[Path, dict[str, Any], dict[str, Any]], notices: Notices
+) -> None:
     reader = open_clip(kind[0], notify=notices)
     forward = [(frame.index, number_of(frame.image), frame.picture) for frame in reader.frames()]
     assert [(index, number) for index, number, _ in forward] == [(i, i) for i in range(12)]
@@ -103,12 +120,19 @@ def test_frame_i_is_frame_i(kind: tuple[Path, dict[str, Any], dict[str, Any]], n
     for index in (7, 0, 11, 4, 5):
         assert planes_equal(reader.frame(index).picture, forward[index][2])
     part = list(reader.frames(4, 9))
-    assert [(frame.index, number_of(frame.image)) for frame in part] == [(i, i) for i in range(4, 9)]
+    assert [(frame.index, number_of(frame.image)) for frame in part] == [
+        (i, i) for i in range(4, 9)
+    ]
     assert all(frame.time == reader.info.timeline[frame.index] for frame in part)
 
 
 def test_pictures_show_what_was_put_in(make_clip: Make, notices: Notices) -> None:
-    for pixel_format, codec in (("yuv444p", "ffv1"), ("bgr0", "ffv1"), ("gray16le", "ffv1"), ("yuv444p10le", "ffv1")):
+    for pixel_format, codec in (
+        ("yuv444p", "ffv1"),
+        ("bgr0", "ffv1"),
+        ("gray16le", "ffv1"),
+        ("yuv444p10le", "ffv1"),
+    ):
         path = make_clip(f"{pixel_format}.mkv", codec=codec, pixel_format=pixel_format)
         image = open_clip(path, notify=notices).frame(5).image
         assert image.dtype == np.uint8
@@ -118,14 +142,25 @@ def test_pictures_show_what_was_put_in(make_clip: Make, notices: Notices) -> Non
 
 def test_full_and_limited_range_give_the_same_image(make_clip: Make, notices: Notices) -> None:
     limited = make_clip("limited.mkv", codec="ffv1", pixel_format="yuv444p")
-    full = make_clip("full.mkv", codec="ffv1", pixel_format="yuv444p", color=ColorTags("bt709", "pc", "bt709", "bt709"))
-    images = [open_clip(path, notify=notices).frame(3).image.astype(int) for path in (limited, full)]
+    full = make_clip(
+        "full.mkv",
+        codec="ffv1",
+        pixel_format="yuv444p",
+        color=ColorTags("bt709", "pc", "bt709", "bt709"),
+    )
+    images = [
+        open_clip(path, notify=notices).frame(3).image.astype(int) for path in (limited, full)
+    ]
     assert np.abs(images[0] - images[1]).max() <= 3
 
 
 @pytest.mark.parametrize("turn", [(90, False), (180, False), (270, False), (0, True), (90, True)])
 def test_the_ffmpeg_program_turns_the_same_way(
-    turn: tuple[int, bool], make_clip: Make, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices
+    turn: tuple[int, bool],
+    make_clip: Make,
+    ffmpeg: Callable[..., None],
+    tmp_path: Path,
+    notices: Notices,
 ) -> None:
     path = make_clip("turned.mp4", rotation=turn[0], mirrored=turn[1], options={"crf": "1"})
     ffmpeg("-i", path, "-frames:v", "1", tmp_path / "0.png")
@@ -135,8 +170,12 @@ def test_the_ffmpeg_program_turns_the_same_way(
     assert np.abs(ours.astype(int) - theirs).mean() < 6
 
 
-def test_reversed_keeps_to_its_buffer(make_clip: Make, notices: Notices, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_clip("long-gop.mp4", pts=tuple(range(0, 40 * 1001, 1001)), options={"g": "100", "bf": "2"})
+def test_reversed_keeps_to_its_buffer(
+    make_clip: Make, notices: Notices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(
+        "long-gop.mp4", pts=tuple(range(0, 40 * 1001, 1001)), options={"g": "100", "bf": "2"}
+    )
     monkeypatch.setattr(read, "REVERSE_BUFFER_BYTES", 5 * 96 * 64 * 3 // 2)
     alive: weakref.WeakSet[Any] = weakref.WeakSet()
     most = 0
@@ -151,7 +190,9 @@ def test_reversed_keeps_to_its_buffer(make_clip: Make, notices: Notices, monkeyp
         return frame
 
     monkeypatch.setattr(VideoReader, "_frame", counted)
-    numbers = [number_of(frame.image) for frame in open_clip(path, notify=notices).frames_reversed()]
+    numbers = [
+        number_of(frame.image) for frame in open_clip(path, notify=notices).frames_reversed()
+    ]
     assert numbers == list(reversed(range(40)))
     assert most <= 7
 
@@ -177,7 +218,9 @@ def test_going_forward_keeps_no_frames(make_clip: Make, notices: Notices) -> Non
 def test_several_readings_run_side_by_side(make_clip: Make, notices: Notices) -> None:
     reader = open_clip(make_clip("vfr.mp4", **PHONE), notify=notices)
     pairs = zip(reader.frames(), reader.frames_reversed(), strict=True)
-    assert [(number_of(a.image), number_of(b.image)) for a, b in pairs] == [(i, 11 - i) for i in range(12)]
+    assert [(number_of(a.image), number_of(b.image)) for a, b in pairs] == [
+        (i, 11 - i) for i in range(12)
+    ]
 
 
 def test_ranges_outside_the_clip_are_refused(make_clip: Make, notices: Notices) -> None:
@@ -200,11 +243,15 @@ def test_damaged_pictures_keep_the_count(suffix: str, tmp_path: Path, notices: N
 
     def spoil(number: int, packet: Any) -> Any:  # noqa: ANN401
         if number in spoilt:
-            np.frombuffer(packet, np.uint8)[5:] = 255  # the start code stays, or the muxer would drop the packet
+            np.frombuffer(packet, np.uint8)[5:] = (
+                255  # the start code stays, or the muxer would drop the packet
+            )
         return packet
 
     pts = tuple(range(0, 24 * 1001, 1001))
-    path = write_clip(tmp_path / f"damaged.{suffix}", pts=pts, options={"g": "6", "bf": "0"}, spoil=spoil)
+    path = write_clip(
+        tmp_path / f"damaged.{suffix}", pts=pts, options={"g": "6", "bf": "0"}, spoil=spoil
+    )
     reader = open_clip(path, notify=notices)
     frames = list(reader.frames())
     numbers = [number_of(frame.image) for frame in frames]
@@ -219,10 +266,17 @@ def test_damaged_pictures_keep_the_count(suffix: str, tmp_path: Path, notices: N
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
 def test_a_clip_that_begins_in_the_middle(suffix: str, tmp_path: Path, notices: Notices) -> None:
-    """A cut at an open GOP leaves pictures whose references are gone; no decoder shows them, so they do not count."""
-    options = {"x265-params": "log-level=none:open-gop=1:keyint=6:min-keyint=6:bframes=3:b-adapt=0:scenecut=0"}
+    """A cut at an open GOP leaves pictures whose references are gone; no decoder shows them, so
+    they do not count.
+    """
+    options = {
+        "x265-params": (
+            "log-level=none:open-gop=1:keyint=6:min-keyint=6:bframes=3:b-adapt=0:scenecut=0"
+        )
+    }
     path = write_clip(
-        tmp_path / f"middle.{suffix}", codec="libx265", pts=tuple(range(0, 24 * 1001, 1001)), options=options,
+        tmp_path / f"middle.{suffix}", codec="libx265", pts=tuple(range(0, 24 * 1001, 1001)),
+        options=options,
         spoil=lambda number, packet: packet if number >= 4 else None,
     )  # fmt: skip
     with av.open(str(path)) as container:
@@ -235,16 +289,28 @@ def test_a_clip_that_begins_in_the_middle(suffix: str, tmp_path: Path, notices: 
 
 
 def test_rough_seeking_never_starts_between_keyframes(make_clip: Make, notices: Notices) -> None:
-    path = make_clip("rough.ts", codec="mpeg4", pts=tuple(range(0, 40 * 1001, 1001)), options={"g": "8", "bf": "2"})
+    path = make_clip(
+        "rough.ts",
+        codec="mpeg4",
+        pts=tuple(range(0, 40 * 1001, 1001)),
+        options={"g": "8", "bf": "2"},
+    )
     reader = open_clip(path, notify=notices)
     forward = [frame.picture for frame in reader.frames()]
     assert [number_of(picture.planes[0]) for picture in forward] == list(range(40))
-    assert all(planes_equal(reader.frame(index).picture, forward[index]) for index in range(0, 40, 3))
+    assert all(
+        planes_equal(reader.frame(index).picture, forward[index]) for index in range(0, 40, 3)
+    )
 
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.ts"])
 def test_a_file_cut_short_shows_what_is_left(name: str, tmp_path: Path, notices: Notices) -> None:
-    path = write_clip(tmp_path / name, pts=tuple(range(0, 24 * 1001, 1001)), options={"g": "6", "bf": "0"}, size=(160, 96))
+    path = write_clip(
+        tmp_path / name,
+        pts=tuple(range(0, 24 * 1001, 1001)),
+        options={"g": "6", "bf": "0"},
+        size=(160, 96),
+    )
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
     reader = open_clip(path, notify=notices)
@@ -264,15 +330,34 @@ def test_an_unreadable_start_is_an_error(tmp_path: Path, notices: Notices) -> No
 def test_the_rate_is_described() -> None:
     steady = Timeline(tuple(range(0, 10010, 1001)), (1001,) * 10, Fraction(1, 30000))
     assert describe_rate(steady) == "constant 29.97 fps"
-    assert describe_rate(Timeline(VFR_PTS, (1,) * 12, Fraction(1, 30000))) == "variable, 21.98 fps on average"
+    assert (
+        describe_rate(Timeline(VFR_PTS, (1,) * 12, Fraction(1, 30000)))
+        == "variable, 21.98 fps on average"
+    )
 
 
-def test_a_repeated_picture_may_be_coded_as_nothing(tmp_path: Path, notices: Notices, ffmpeg: Callable[..., None]) -> None:
+def test_a_repeated_picture_may_be_coded_as_nothing(
+    tmp_path: Path, notices: Notices, ffmpeg: Callable[..., None]
+) -> None:
     """Theora's packet is empty there, and a decoder that is given one ends with an error."""
     path = tmp_path / "repeated.ogv"
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.24", "-c:v", "libtheora", "-pix_fmt", "yuv420p", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=64x48:r=25:d=0.24",
+        "-c:v",
+        "libtheora",
+        "-pix_fmt",
+        "yuv420p",
+        path,
+    )
     with av.open(str(path)) as container:
-        empty = [packet.pts for packet in container.demux(video=0) if not packet.size and packet.pts is not None]
+        empty = [
+            packet.pts
+            for packet in container.demux(video=0)
+            if not packet.size and packet.pts is not None
+        ]
     assert empty
     frames = list(open_clip(path, notify=notices).frames())
     assert [frame.index for frame in frames] == list(range(6))

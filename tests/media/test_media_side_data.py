@@ -1,6 +1,8 @@
-"""What decoders attach to a frame is read without a crash, whatever the file holds; turned and HDR pictures keep theirs.
+"""What decoders attach to a frame is read without a crash, whatever the file holds; turned and HDR
+pictures keep theirs.
 
-A crash of the library ends the whole process, so every kind of file is read in a process of its own.
+A crash of the library ends the whole process, so every kind of file is read in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def read(path):
     info = reader.info
     for frame in [*reader.frames(), *reader.frames_reversed()]:
         frame.picture, frame.image, frame.alpha
-    behind = open_background(path, size=(32, 24), layout=info.layout, color=info.color, notify=notify)
+    behind = open_background(
+        path, size=(32, 24), layout=info.layout, color=info.color, notify=notify
+    )
     behind.picture_at(info.timeline[0].time_base * 0)
     if not is_sequence(path):
         verify_clip(path, path, notify=notify)
@@ -67,8 +71,13 @@ for path in map(Path, sys.argv[1:]):
 """
 
 
-def png(path: Path, profile: bytes, *, kind: int = 2, deflated: bool = True, name: bytes = b"profile") -> Path:
-    """Write a PNG of 32×24 with an ICC profile. kind: its colour type, 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha."""
+def png(
+    path: Path, profile: bytes, *, kind: int = 2, deflated: bool = True, name: bytes = b"profile"
+) -> Path:
+    """Write a PNG of 32×24 with an ICC profile.
+
+    kind: its colour type, 0 grey, 2 RGB, 3 palette, 4 and 6 with alpha.
+    """
 
     def chunk(tag: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
@@ -87,14 +96,24 @@ def png(path: Path, profile: bytes, *, kind: int = 2, deflated: bool = True, nam
 
 
 def with_profile(clip: Path, output: Path, profile: bytes) -> Path:
-    """A copy of an MP4 or MOV whose picture track has an ICC profile (colr of type prof) in place of its colour tags."""
+    """A copy of an MP4 or MOV whose picture track has an ICC profile (colr of type prof) in place
+    of its colour tags.
+    """
     data = clip.read_bytes()
     place = data.rindex(b"colr") - 4
     assert data.rindex(b"moov") > data.rindex(b"mdat"), "offsets of samples would change"
     old = int.from_bytes(data[place : place + 4], "big")
     box = (12 + len(profile)).to_bytes(4, "big") + b"colrprof" + profile
     changed = bytearray(data[:place] + box + data[place + old :])
-    for outer in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", data[data.rindex(b"stsd", 0, place) + 16 :][:4]):
+    for outer in (
+        b"moov",
+        b"trak",
+        b"mdia",
+        b"minf",
+        b"stbl",
+        b"stsd",
+        data[data.rindex(b"stsd", 0, place) + 16 :][:4],
+    ):
         at = data.rindex(outer, 0, place) - 4
         size = int.from_bytes(data[at : at + 4], "big") + len(box) - old
         changed[at : at + 4] = size.to_bytes(4, "big")
@@ -140,9 +159,14 @@ def make_clips(folder: Path) -> None:
     for number, profile in enumerate((b"", b"\0", PROFILE, LARGE)):
         with_profile(plain, folder / f"profile-{number}.mp4", profile)
         with_profile(quicktime, folder / f"profile-{number}.mov", profile)
-    display = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    display = (
+        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
+        "L(10000000,50):max-cll=1000,400"
+    )
     hevc = {"x265-params": f"log-level=none:hdr10=1:{display}"}
-    write_clip(folder / "hdr.mp4", codec="libx265", pixel_format="yuv420p10le", options=hevc, **usual)
+    write_clip(
+        folder / "hdr.mp4", codec="libx265", pixel_format="yuv420p10le", options=hevc, **usual
+    )
     write_clip(folder / "turned.mp4", rotation=90, mirrored=True, **usual)
     write_clip(
         folder / "gop-timecode.mpg",
@@ -152,16 +176,31 @@ def make_clips(folder: Path) -> None:
         size=(64, 48),
     )
     write_clip(
-        folder / "bottom-up.avi", codec="rawvideo", pixel_format="bgr24", time_base=Fraction(1, 25), pts=range(6), size=(64, 48)
+        folder / "bottom-up.avi",
+        codec="rawvideo",
+        pixel_format="bgr24",
+        time_base=Fraction(1, 25),
+        pts=range(6),
+        size=(64, 48),
     )
     write_clip(folder / "tracks.mov", sounds=(sound("pcm_s16le"), sound("aac")), **usual)
     unknown = plain.read_bytes()
-    (folder / "no-decoder.mp4").write_bytes(unknown.replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
-    (folder / "no-sound-decoder.mov").write_bytes((folder / "tracks.mov").read_bytes().replace(b"sowt", b"zzzz"))
+    (folder / "no-decoder.mp4").write_bytes(
+        unknown.replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC")
+    )
+    (folder / "no-sound-decoder.mov").write_bytes(
+        (folder / "tracks.mov").read_bytes().replace(b"sowt", b"zzzz")
+    )
     (folder / "cut.mp4").write_bytes(unknown[: len(unknown) // 2])
     picture = str(png(folder / "cover.png", PROFILE))
-    with av.open(str(folder / "cover.mp4"), "w") as output, av.open(str(plain)) as source, av.open(picture) as cover:
-        streams = [(output.add_stream_from_template(one.streams.video[0]), one) for one in (source, cover)]
+    with (
+        av.open(str(folder / "cover.mp4"), "w") as output,
+        av.open(str(plain)) as source,
+        av.open(picture) as cover,
+    ):
+        streams = [
+            (output.add_stream_from_template(one.streams.video[0]), one) for one in (source, cover)
+        ]
         streams[1][0].disposition = av.stream.Disposition.attached_pic
         for stream, one in streams:
             for packet in one.demux(video=0):
@@ -180,8 +219,17 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     make_clips(folder)
     paths = sorted(folder.iterdir())
     command = [sys.executable, "-c", READS, *map(str, paths)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2], timeout=240)
-    found = {name: int(code) for code, name in re.findall(r"^(-?\d+) (.+)$", ran.stdout, re.MULTILINE)}
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        timeout=240,
+    )
+    found = {
+        name: int(code) for code, name in re.findall(r"^(-?\d+) (.+)$", ran.stdout, re.MULTILINE)
+    }
     assert sorted(found) == [path.name for path in paths], ran.stderr
     return found
 
@@ -197,7 +245,9 @@ def test_no_file_ends_with_a_traceback(ended: dict[str, int]) -> None:
 
 def test_pictures_that_no_decoder_knows_are_an_error(tmp_path: Path, make_clip: Make) -> None:
     path = tmp_path / "unknown.mp4"
-    path.write_bytes(make_clip("plain.mp4").read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC"))
+    path.write_bytes(
+        make_clip("plain.mp4").read_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC")
+    )
     with pytest.raises(MediaError, match="of a kind that FFmpeg cannot decode"):
         probe(path, notify=Notices())
 
@@ -205,7 +255,9 @@ def test_pictures_that_no_decoder_knows_are_an_error(tmp_path: Path, make_clip: 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_exif_turns_and_mirrors_pictures(orientation: int, suffix: str, tmp_path: Path) -> None:
-    """Compared with Pillow; the file also holds a profile, and PyAV alone cannot list what such a frame holds."""
+    """Compared with Pillow; the file also holds a profile, and PyAV alone cannot list what such a
+    frame holds.
+    """
     path = tmp_path / f"picture.{suffix}"
     blocks = np.zeros((24, 32, 3), np.uint8)
     blocks[:12, :16], blocks[12:, :16] = 250, 120
@@ -218,9 +270,13 @@ def test_exif_turns_and_mirrors_pictures(orientation: int, suffix: str, tmp_path
 
 def test_a_profile_takes_neither_rotation_nor_hdr_metadata(tmp_path: Path) -> None:
     """The profile is a clip's, the metadata in its HEVC stream."""
-    display = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    display = (
+        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
+        "L(10000000,50):max-cll=1000,400"
+    )
     plain = write_clip(
-        tmp_path / "hdr.mp4", codec="libx265", pixel_format="yuv420p10le", pts=range(0, 6 * 1001, 1001), rotation=90,
+        tmp_path / "hdr.mp4", codec="libx265", pixel_format="yuv420p10le", pts=range(0, 6 * 1001,
+        1001), rotation=90,
         mirrored=True, options={"x265-params": f"log-level=none:hdr10=1:{display}"},
     )  # fmt: skip
     found = probe(with_profile(plain, tmp_path / "profile.mp4", PROFILE), notify=Notices())

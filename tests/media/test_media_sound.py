@@ -27,10 +27,14 @@ from vfx_matte.media.writers.video import VideoWriter
 Make = Callable[..., Path]
 
 
-def rewritten(source: Path, path: Path, notices: Notices, *, with_sound: bool = True) -> VideoWriter:
+def rewritten(
+    source: Path, path: Path, notices: Notices, *, with_sound: bool = True
+) -> VideoWriter:
     reader = open_clip(source, notify=notices)
     info = reader.info
-    plan = plan_encode(path, layout=info.layout, color=info.color, size=(info.width, info.height), notify=notices)
+    plan = plan_encode(
+        path, layout=info.layout, color=info.color, size=(info.width, info.height), notify=notices
+    )
     with VideoWriter(path, plan, source=info, sound=with_sound, notify=notices) as writer:
         for frame in reader.frames():
             writer.write(frame.picture, frame.time)
@@ -50,14 +54,22 @@ COPIES: list[tuple[str, str, list[dict[str, Any]], Fraction]] = [
     ("opus.webm", "o.mkv", [sound("libopus")], Fraction(1, 1000)),
     ("mp3.mp4", "o.mp4", [sound("libmp3lame")], Fraction(0)),
     ("clock.ts", "o.mkv", [sound("mp2"), sound("ac3", start=Fraction(1, 5))], Fraction(1, 1000)),
-    ("three.mov", "o.mov", [sound("pcm_s24le", rate=44100, channels=6), sound(), sound("pcm_s16be", channels=1)], Fraction(0)),
+    ("three.mov", "o.mov", [sound("pcm_s24le", rate=44100, channels=6), sound(), sound("pcm_s16be",
+    channels=1)], Fraction(0)),
     ("pcm.mov", "o.mkv", [sound("pcm_s16le", start=Fraction(1, 10))], Fraction(1, 1000)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "output", "tracks", "slack"), COPIES, ids=[f"{c[0]}-to-{c[1]}" for c in COPIES])
+@pytest.mark.parametrize(
+    ("name", "output", "tracks", "slack"), COPIES, ids=[f"{c[0]}-to-{c[1]}" for c in COPIES]
+)
 def test_copied_sound_is_the_sources(  # noqa: PLR0917
-    name: str, output: str, tracks: list[dict[str, Any]], slack: Fraction, make_clip: Make, tmp_path: Path
+    name: str,
+    output: str,
+    tracks: list[dict[str, Any]],
+    slack: Fraction,
+    make_clip: Make,
+    tmp_path: Path,
 ) -> None:
     notices = Notices()
     codec = {"codec": "libvpx-vp9"} if name.endswith("webm") else {}
@@ -66,7 +78,9 @@ def test_copied_sound_is_the_sources(  # noqa: PLR0917
     assert notices == []
     assert [track.copied for track in writer.tracks] == [True] * len(tracks)
     origin = probe(source, notify=notices).origin
-    for want, have in zip(sound_packets(source).values(), sound_packets(tmp_path / output).values(), strict=True):
+    for want, have in zip(
+        sound_packets(source).values(), sound_packets(tmp_path / output).values(), strict=True
+    ):
         assert abs(have[0][0] - (want[0][0] - origin)) <= slack
         if tracks[0]["codec"].startswith("pcm") or name == "clock.ts":
             continue  # cut into other packets, or unpacked: verify compares the contents
@@ -74,8 +88,12 @@ def test_copied_sound_is_the_sources(  # noqa: PLR0917
         assert all(abs(h[0] - (w[0] - origin)) <= slack for h, w in zip(have, want, strict=True))
 
 
-def test_a_recording_that_was_cut_off_in_the_middle_of_a_sample(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
-    """As a camera writes it that lost its power: MOV cannot hold the half sample, and nothing else is lost."""
+def test_a_recording_that_was_cut_off_in_the_middle_of_a_sample(
+    make_clip: Make, tmp_path: Path, notices: Notices
+) -> None:
+    """As a camera writes it that lost its power: MOV cannot hold the half sample, and nothing else
+    is lost.
+    """
     whole = make_clip(
         "whole.avi",
         codec="mjpeg",
@@ -94,7 +112,9 @@ def test_a_recording_that_was_cut_off_in_the_middle_of_a_sample(make_clip: Make,
     assert len(want) - len(have) <= 1
 
 
-def test_adts_headers_are_not_the_payload(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
+def test_adts_headers_are_not_the_payload(
+    make_clip: Make, tmp_path: Path, notices: Notices
+) -> None:
     source = make_clip("adts.ts", pts=VFR_PTS, sounds=(sound(start=Fraction(1, 5)),))
     for name in ("o.mp4", "o.mkv"):
         writer = rewritten(source, tmp_path / name, notices)
@@ -111,7 +131,9 @@ def samples_of(path: Path, index: int = 0) -> tuple[Fraction, np.ndarray[Any, An
         frames += resampler.resample(None)
     assert frames[0].pts is not None
     assert frames[0].time_base is not None
-    return frames[0].pts * frames[0].time_base, np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    return frames[0].pts * frames[0].time_base, np.concatenate(
+        [frame.to_ndarray()[0] for frame in frames]
+    )
 
 
 ENCODED = [
@@ -126,7 +148,14 @@ ENCODED = [
 
 @pytest.mark.parametrize(("name", "output", "codec", "rate", "channels", "becomes"), ENCODED)
 def test_other_sound_is_encoded_in_place_and_whole(  # noqa: PLR0917
-    name: str, output: str, codec: str, rate: int, channels: int, becomes: str, make_clip: Make, tmp_path: Path
+    name: str,
+    output: str,
+    codec: str,
+    rate: int,
+    channels: int,
+    becomes: str,
+    make_clip: Make,
+    tmp_path: Path,
 ) -> None:
     notices = Notices()
     late = Fraction(1, 5)
@@ -168,7 +197,9 @@ def law_clip(path: Path) -> Path:
         assert isinstance(audio, av.AudioStream)
         video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
         for number in range(10):
-            frame = av.VideoFrame.from_ndarray(np.full((96, 96), 20 * number, np.uint8), format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(
+                np.full((96, 96), 20 * number, np.uint8), format="yuv420p"
+            )
             frame.pts, frame.time_base = number, Fraction(1, 25)
             output.mux(video.encode(frame))
             part = tone(number * 320, 320, rate=8000, channels=1)
@@ -183,21 +214,32 @@ def law_clip(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["o.mp4", "o.mkv", "o.mov"])
-def test_a_dash_cams_sound_is_encoded_and_verified(name: str, tmp_path: Path, notices: Notices) -> None:
+def test_a_dash_cams_sound_is_encoded_and_verified(
+    name: str, tmp_path: Path, notices: Notices
+) -> None:
     """Without a channel layout, in a codec whose name does not say how many bits it has."""
     writer = rewritten(law_clip(tmp_path / "dash.avi"), tmp_path / name, notices)
     assert [track.copied for track in writer.tracks] == [False]
-    assert [line for line in notices if "its one channel has no name and is written as mono" in line]
+    assert [
+        line for line in notices if "its one channel has no name and is written as mono" in line
+    ]
 
 
 @pytest.mark.parametrize("codec", ["wavpack", "truehd"])
 def test_sound_whose_packets_have_no_length_is_encoded_and_verified(
     codec: str, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices
 ) -> None:
-    """WavPack's one packet is half a second; TrueHD has more packets than Matroska has milliseconds."""
+    """WavPack's one packet is half a second; TrueHD has more packets than Matroska has
+    milliseconds.
+    """
     clip = tmp_path / "clip.mkv"
     picture = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.12"]
-    tones = ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=0.5,aformat=channel_layouts=stereo"]
+    tones = [
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=sample_rate=48000:duration=0.5,aformat=channel_layouts=stereo",
+    ]
     ffmpeg(*picture, *tones, "-c:v", "mpeg4", "-c:a", codec, "-strict", "-2", clip)
     (track,) = probe(clip, notify=notices).audio
     assert track.end is not None
@@ -212,9 +254,13 @@ def test_times_in_milliseconds_do_not_break_short_packets_and_gaps_stay(tmp_path
     with av.open(tmp_path / "o.mov", "w") as output:
         target: SoundEncoder | None = None
         for start in starts:
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 40), np.int16), format="s16", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 40), np.int16), format="s16", layout="mono"
+            )
             frame.sample_rate, frame.pts, frame.time_base = 48_000, start // 48, Fraction(1, 1000)
-            target = target or SoundEncoder(output, frame, "pcm_s16le", codec="truehd", layout="mono")
+            target = target or SoundEncoder(
+                output, frame, "pcm_s16le", codec="truehd", layout="mono"
+            )
             for packet in target.encode(frame):
                 assert packet.pts is not None
                 found.append(packet.pts)
@@ -224,7 +270,9 @@ def test_times_in_milliseconds_do_not_break_short_packets_and_gaps_stay(tmp_path
     assert all(abs(have - want) < 48 for have, want in zip(found, starts, strict=True))
 
 
-def test_sound_of_an_unknown_kind_is_left_out_and_the_render_goes_on(tmp_path: Path, notices: Notices) -> None:
+def test_sound_of_an_unknown_kind_is_left_out_and_the_render_goes_on(
+    tmp_path: Path, notices: Notices
+) -> None:
     data = bytearray(law_clip(tmp_path / "dash.avi").read_bytes())
     tag = data.find(b"strf", data.find(b"auds")) + 8  # wFormatTag
     data[tag : tag + 2] = b"\x99\x99"
@@ -236,13 +284,17 @@ def test_sound_of_an_unknown_kind_is_left_out_and_the_render_goes_on(tmp_path: P
 
 
 def test_sound_can_be_left_out(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
-    writer = rewritten(make_clip("late.mp4", sounds=(sound(),)), tmp_path / "o.mp4", notices, with_sound=False)
+    writer = rewritten(
+        make_clip("late.mp4", sounds=(sound(),)), tmp_path / "o.mp4", notices, with_sound=False
+    )
     assert writer.tracks == []
     assert probe(tmp_path / "o.mp4", notify=notices).audio == ()
 
 
 @pytest.mark.parametrize("name", ["o.mp4", "o.mov", "o.mkv", "o.webm"])
-def test_a_file_says_what_it_was_made_without(name: str, make_clip: Make, tmp_path: Path, notices: Notices) -> None:
+def test_a_file_says_what_it_was_made_without(
+    name: str, make_clip: Make, tmp_path: Path, notices: Notices
+) -> None:
     """Every kind of file keeps the note, and a file that lost its sound elsewhere has none."""
     source = make_clip("two.mp4", sounds=(sound(), sound(channels=1)))
     rewritten(source, tmp_path / name, notices, with_sound=False)
@@ -252,16 +304,25 @@ def test_a_file_says_what_it_was_made_without(name: str, make_clip: Make, tmp_pa
         assert left_out_of(container) == frozenset()
 
 
-def test_more_channels_than_a_file_holds_are_left_out_and_the_file_is_right(tmp_path: Path, notices: Notices) -> None:
-    """24 channels: MP4 holds 16, and the other track is where it should be; MOV and Matroska hold them."""
+def test_more_channels_than_a_file_holds_are_left_out_and_the_file_is_right(
+    tmp_path: Path, notices: Notices
+) -> None:
+    """24 channels: MP4 holds 16, and the other track is where it should be; MOV and Matroska hold
+    them.
+    """
     source = many_channels(tmp_path / "many.mov", 24)
     writer = rewritten(source, tmp_path / "o.mp4", notices)
     assert [track.source_index for track in writer.tracks] == [2]
     assert "o.mp4: sound stream 1 has 24 channels, aac holds 16 at most; it is left out" in notices
     said = verify_clip(tmp_path / "o.mp4", source, notify=notices).checks[-1]
-    assert (said.name, said.detail) == ("sound left out", "stream 1 (pcm_s16le) of the source: the render was made without")
+    assert (said.name, said.detail) == (
+        "sound left out",
+        "stream 1 (pcm_s16le) of the source: the render was made without",
+    )
     for name in ("o.mov", "o.mkv"):
-        assert [track.source_index for track in rewritten(source, tmp_path / name, notices).tracks] == [1, 2]
+        assert [
+            track.source_index for track in rewritten(source, tmp_path / name, notices).tracks
+        ] == [1, 2]
 
 
 def many_channels(path: Path, count: int) -> Path:
@@ -270,7 +331,8 @@ def many_channels(path: Path, count: int) -> Path:
         video: Any = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         tracks: list[Any] = [
-            output.add_stream("pcm_s16le", rate=48000, layout=name) for name in (f"{count} channels", "stereo")
+            output.add_stream("pcm_s16le", rate=48000, layout=name)
+            for name in (f"{count} channels", "stereo")
         ]
         for index in range(5):
             for packet in video.encode(frame_of(index)):
@@ -278,7 +340,11 @@ def many_channels(path: Path, count: int) -> Path:
             for track, channels in zip(tracks, (count, 2), strict=True):
                 block = np.zeros((1, 1920 * channels), np.int16)
                 heard = av.AudioFrame.from_ndarray(block, format="s16", layout=track.layout.name)
-                heard.sample_rate, heard.pts, heard.time_base = 48000, 1920 * index, Fraction(1, 48000)
+                heard.sample_rate, heard.pts, heard.time_base = (
+                    48000,
+                    1920 * index,
+                    Fraction(1, 48000),
+                )
                 output.mux(track.encode(heard))
         for stream in (video, *tracks):
             output.mux(stream.encode(None))
@@ -306,17 +372,46 @@ def test_an_error_of_the_muxer_names_no_sound_where_there_is_some(
     assert "--no-sound" in error.value.hint
 
 
-def test_languages_are_kept(make_clip: Make, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices) -> None:
+def test_languages_are_kept(
+    make_clip: Make, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices
+) -> None:
     source = tmp_path / "languages.mp4"
     clip = make_clip("two.mp4", sounds=(sound(), sound(channels=1)))
-    ffmpeg("-i", clip, "-map", "0", "-c", "copy", "-metadata:s:a:0", "language=fra", "-metadata:s:a:1", "language=deu", source)
+    ffmpeg(
+        "-i",
+        clip,
+        "-map",
+        "0",
+        "-c",
+        "copy",
+        "-metadata:s:a:0",
+        "language=fra",
+        "-metadata:s:a:1",
+        "language=deu",
+        source,
+    )
     rewritten(source, tmp_path / "o.mkv", notices)
-    assert [track.language for track in probe(tmp_path / "o.mkv", notify=notices).audio] == ["fra", "deu"]
+    assert [track.language for track in probe(tmp_path / "o.mkv", notify=notices).audio] == [
+        "fra",
+        "deu",
+    ]
 
 
-def test_streams_left_behind_are_named(make_clip: Make, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices) -> None:
+def test_streams_left_behind_are_named(
+    make_clip: Make, ffmpeg: Callable[..., None], tmp_path: Path, notices: Notices
+) -> None:
     (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:00,300\nhello\n")
     source = tmp_path / "titled.mkv"
-    ffmpeg("-i", make_clip("two.mp4", sounds=(sound(),)), "-i", tmp_path / "words.srt", "-c", "copy", "-c:s", "srt", source)
+    ffmpeg(
+        "-i",
+        make_clip("two.mp4", sounds=(sound(),)),
+        "-i",
+        tmp_path / "words.srt",
+        "-c",
+        "copy",
+        "-c:s",
+        "srt",
+        source,
+    )
     rewritten(source, tmp_path / "o.mkv", notices)
     assert "o.mkv: subtitle streams are not carried over" in notices

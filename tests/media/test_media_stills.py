@@ -25,10 +25,17 @@ from vfx_matte.timeline import FrameTime
 
 Make = Callable[..., Path]
 NOW = FrameTime(0, 1, Fraction(1))
-FORMATS = {".png": ("png", "rgb24"), ".jpg": ("mjpeg", "yuvj420p"), ".tif": ("tiff", "rgb24"), ".bmp": ("bmp", "bgr24")}
+FORMATS = {
+    ".png": ("png", "rgb24"),
+    ".jpg": ("mjpeg", "yuvj420p"),
+    ".tif": ("tiff", "rgb24"),
+    ".bmp": ("bmp", "bgr24"),
+}
 
 
-def save(path: Path, array: np.ndarray[Any, Any], pixel_format: str, codec: str, to: str | None = None) -> None:
+def save(
+    path: Path, array: np.ndarray[Any, Any], pixel_format: str, codec: str, to: str | None = None
+) -> None:
     """Write one picture file. array: as av.VideoFrame.from_ndarray takes it."""
     frame = av.VideoFrame.from_ndarray(array, format=pixel_format)
     frame = frame.reformat(format=to) if to and to != pixel_format else frame
@@ -36,7 +43,9 @@ def save(path: Path, array: np.ndarray[Any, Any], pixel_format: str, codec: str,
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
     encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
     frame.pts = 0
-    path.write_bytes(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    path.write_bytes(
+        b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    )
 
 
 def rgb(index: int, size: tuple[int, int] = (96, 64)) -> np.ndarray[Any, Any]:
@@ -45,7 +54,9 @@ def rgb(index: int, size: tuple[int, int] = (96, 64)) -> np.ndarray[Any, Any]:
 
 @pytest.fixture
 def plates(tmp_path: Path) -> Path:
-    """Pictures 1001, 1002, 1004, 1010: a gap in the numbers; the picture says its place in the row."""
+    """Pictures 1001, 1002, 1004, 1010: a gap in the numbers; the picture says its place in
+    the row.
+    """
     folder = tmp_path / "plates of day 1"
     folder.mkdir()
     for place, number in enumerate((1001, 1002, 1004, 1010)):
@@ -85,7 +96,9 @@ def test_what_stands_for_missing_pictures_can_be_chosen(plates: Path, notices: N
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_black_pictures_have_the_layout_of_the_others(suffix: str, tmp_path: Path, notices: Notices) -> None:
+def test_black_pictures_have_the_layout_of_the_others(
+    suffix: str, tmp_path: Path, notices: Notices
+) -> None:
     codec, pixel_format = FORMATS[suffix]
     for index in (5, 7):
         save(tmp_path / f"{index}{suffix}", rgb(index), "rgb24", codec, pixel_format)
@@ -97,7 +110,11 @@ def test_black_pictures_have_the_layout_of_the_others(suffix: str, tmp_path: Pat
 def test_numbers_count_not_letters(tmp_path: Path, notices: Notices) -> None:
     for place, name in enumerate(("shot2_9.png", "shot2_10.png", "shot2_11.png")):
         save(tmp_path / name, rgb(place), "rgb24", "png")
-    assert [number_of(frame.image) for frame in open_clip(tmp_path, notify=notices).frames()] == [0, 1, 2]
+    assert [number_of(frame.image) for frame in open_clip(tmp_path, notify=notices).frames()] == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_the_rate_of_a_sequence_is_exact(plates: Path, notices: Notices) -> None:
@@ -134,7 +151,9 @@ def test_exr_is_shown_with_the_srgb_curve(tmp_path: Path, notices: Notices) -> N
     save(tmp_path / "0.exr", linear, "gbrpf32le", "exr")
     frame = open_clip(tmp_path, notify=notices).frame(0)
     assert frame.picture.layout == PixelLayout("rgb", 16)
-    middle, white, bright, black = (int(frame.picture.planes[1][8, column]) for column in (4, 12, 20, 28))
+    middle, white, bright, black = (
+        int(frame.picture.planes[1][8, column]) for column in (4, 12, 20, 28)
+    )
     assert abs(middle - 65535 / 2) < 100  # 0.214 is half the way up the sRGB curve (IEC 61966-2-1)
     assert (white, bright, black) == (65535, 65535, 0)
     assert abs(int(frame.image[8, 4, 0]) - 128) <= 1
@@ -151,20 +170,30 @@ def test_bad_sequences(tmp_path: Path, notices: Notices) -> None:
 
 
 LAYOUTS = [
-    (PixelLayout("rgb", 8), "rgb24"), (PixelLayout("rgb", 8, has_alpha=True), "rgba"), (PixelLayout("gray", 8), "gray"),
+    (PixelLayout("rgb", 8), "rgb24"), (PixelLayout("rgb", 8, has_alpha=True), "rgba"),
+    (PixelLayout("gray", 8), "gray"),
     (PixelLayout("rgb", 16), "rgb48be"), (PixelLayout("rgb", 16, has_alpha=True), "rgba64be"),
     (PixelLayout("gray", 16), "gray16be"), (PixelLayout("rgb", 10, has_alpha=True), "rgba64be"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("layout", "pixel_format"), LAYOUTS, ids=[name for _, name in LAYOUTS[:-1]] + ["10 bit"])
-def test_written_stills_are_exact(layout: PixelLayout, pixel_format: str, tmp_path: Path, notices: Notices) -> None:
+@pytest.mark.parametrize(
+    ("layout", "pixel_format"), LAYOUTS, ids=[name for _, name in LAYOUTS[:-1]] + ["10 bit"]
+)
+def test_written_stills_are_exact(
+    layout: PixelLayout, pixel_format: str, tmp_path: Path, notices: Notices
+) -> None:
     random = np.random.default_rng(3)
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
     color = ColorTags("gbr" if layout.model == "rgb" else "bt709", "pc", "bt709", "bt709")
     pictures = [
         Picture(
-            tuple(random.integers(0, layout.full + 1, (7, 11), dtype=dtype) for _ in range(layout.plane_count)), layout, color
+            tuple(
+                random.integers(0, layout.full + 1, (7, 11), dtype=dtype)
+                for _ in range(layout.plane_count)
+            ),
+            layout,
+            color,
         )
         for _ in range(5)
     ]
@@ -175,7 +204,9 @@ def test_written_stills_are_exact(layout: PixelLayout, pixel_format: str, tmp_pa
         assert not folder.exists()
     assert writer.path == folder
     assert writer.tracks == []
-    assert sorted(path.name for path in folder.iterdir()) == [f"{index:07d}.png" for index in range(5)]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{index:07d}.png" for index in range(5)
+    ]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     for index, picture in enumerate(pictures):
         with av.open(str(folder / f"{index:07d}.png")) as container:
@@ -183,7 +214,10 @@ def test_written_stills_are_exact(layout: PixelLayout, pixel_format: str, tmp_pa
         assert frame.format.name == pixel_format
         samples = frame.to_ndarray().reshape(7, 11, -1)
         full = 255 if layout.bit_depth == 8 else 65535
-        wanted = np.stack([np.floor(plane.astype(float) * full / layout.full + 0.5) for plane in picture.planes], axis=2)
+        wanted = np.stack(
+            [np.floor(plane.astype(float) * full / layout.full + 0.5) for plane in picture.planes],
+            axis=2,
+        )
         assert np.array_equal(samples, wanted)
 
 
@@ -196,7 +230,9 @@ def test_yuv_stills_use_the_clips_matrix(tmp_path: Path, notices: Notices) -> No
     assert number_of(open_clip(tmp_path / "stills", notify=notices).frame(0).image) == 3
 
 
-def stills_of(folder: Path, count: int, notices: Notices, error: BaseException | None = None) -> None:
+def stills_of(
+    folder: Path, count: int, notices: Notices, error: BaseException | None = None
+) -> None:
     with StillsWriter(folder) as writer:
         for _ in range(count):
             writer.write(coded_picture(1, (32, 16), "gbrp", FULL_RGB), NOW)
@@ -228,7 +264,9 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path, notices: Notice
         stills_of(tmp_path / "desk" / "thesis.txt" / "below", 1, notices)
 
 
-def test_a_full_disk_leaves_no_folder(tmp_path: Path, notices: Notices, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_folder(
+    tmp_path: Path, notices: Notices, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -240,12 +278,18 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, notices: Notices, monkeypa
 
 
 def background(path: Path, notices: Notices, **more: Any) -> Any:  # noqa: ANN401
-    wanted: dict[str, Any] = {"size": (96, 64), "layout": PixelLayout("yuv", 8, (1, 1)), "color": BT709} | more
+    wanted: dict[str, Any] = {
+        "size": (96, 64),
+        "layout": PixelLayout("yuv", 8, (1, 1)),
+        "color": BT709,
+    } | more
     return open_background(path, notify=notices, **wanted)
 
 
 def test_a_video_background_follows_the_time(make_clip: Make, notices: Notices) -> None:
-    behind = background(make_clip("behind.mp4", pts=tuple(9000 + ticks for ticks in VFR_PTS)), notices)
+    behind = background(
+        make_clip("behind.mp4", pts=tuple(9000 + ticks for ticks in VFR_PTS)), notices
+    )
     times = [
         Fraction(0),
         Fraction(1, 1000),
@@ -257,7 +301,9 @@ def test_a_video_background_follows_the_time(make_clip: Make, notices: Notices) 
     ]
     seen = [number_of(behind.picture_at(time).planes[0]) for time in times]
     assert seen == [0, 0, 1, 3, 4, 11, 0]
-    assert behind.picture_at(Fraction(1, 2)) is behind.picture_at(Fraction(1, 2) + Fraction(1, 10**6))
+    assert behind.picture_at(Fraction(1, 2)) is behind.picture_at(
+        Fraction(1, 2) + Fraction(1, 10**6)
+    )
 
 
 def test_a_picture_is_cropped_in_the_middle_and_converted(tmp_path: Path, notices: Notices) -> None:
@@ -269,19 +315,29 @@ def test_a_picture_is_cropped_in_the_middle_and_converted(tmp_path: Path, notice
         (PixelLayout("rgb", 8), FULL_RGB),
         (PixelLayout("gray", 8), BT709),
     ):
-        picture = background(tmp_path / "wide.png", notices, size=(101, 77), layout=layout, color=color).picture_at(Fraction(5))
+        picture = background(
+            tmp_path / "wide.png", notices, size=(101, 77), layout=layout, color=color
+        ).picture_at(Fraction(5))
         assert (picture.shape, picture.layout, picture.color) == ((77, 101), layout, color)
         if layout.model != "gray":
             image = np.stack(as_layout(picture, PixelLayout("rgb", 8)).planes, axis=2)
             assert np.abs(image[:, 10:-10].astype(int) - (0, 255, 0)).max() <= 4
     tall = background(
-        tmp_path / "wide.png", notices, size=(10, 10), layout=PixelLayout("rgb", 8), color=FULL_RGB, sample_aspect=Fraction(6)
+        tmp_path / "wide.png",
+        notices,
+        size=(10, 10),
+        layout=PixelLayout("rgb", 8),
+        color=FULL_RGB,
+        sample_aspect=Fraction(6),
     )
-    assert tall.picture_at(Fraction(0)).planes[0][5, 0] > 200  # six times as wide: the whole picture is seen
+    # six times as wide: the whole picture is seen
+    assert tall.picture_at(Fraction(0)).planes[0][5, 0] > 200
 
 
 def test_hdr_against_sdr_is_said(make_clip: Make, notices: Notices) -> None:
-    background(make_clip("behind.mp4"), notices, color=ColorTags("bt2020nc", "tv", "bt2020", "smpte2084"))
+    background(
+        make_clip("behind.mp4"), notices, color=ColorTags("bt2020nc", "tv", "bt2020", "smpte2084")
+    )
     assert any("HDR" in line for line in notices)
     with pytest.raises(MediaError, match="there is no file"):
         background(Path("nowhere.mp4"), notices)

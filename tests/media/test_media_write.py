@@ -1,4 +1,6 @@
-"""Files that VideoWriter makes: every frame, every time, every tag and the sound, or no file at all."""
+"""Files that VideoWriter makes: every frame, every time, every tag and the sound, or no file at
+all.
+"""
 
 from __future__ import annotations
 
@@ -46,19 +48,42 @@ SOURCES: dict[str, dict[str, Any]] = {
     "broadcast.ts": {"options": {"bf": "2"}, "sounds": (sound(start=Fraction(1, 10)),)},
     "rgb.mkv": {"codec": "ffv1", "pixel_format": "bgr0"},
     "gray16.mkv": {"codec": "ffv1", "pixel_format": "gray16le"},
-    "full.mp4": {"pixel_format": "yuvj420p", "color": ColorTags("smpte170m", "pc", "bt709", "bt709")},
-    "turned-422.mov": {"codec": "prores_ks", "pixel_format": "yuv422p10le", "rotation": 90, "sounds": (sound("pcm_s16le"),)},
-    "old.avi": {"codec": "mpeg4", "pts": tuple(range(12)), "time_base": Fraction(1, 25), "last_duration": 1},
+    "full.mp4": {
+        "pixel_format": "yuvj420p",
+        "color": ColorTags("smpte170m", "pc", "bt709", "bt709"),
+    },
+    "turned-422.mov": {
+        "codec": "prores_ks",
+        "pixel_format": "yuv422p10le",
+        "rotation": 90,
+        "sounds": (sound("pcm_s16le"),),
+    },
+    "old.avi": {
+        "codec": "mpeg4",
+        "pts": tuple(range(12)),
+        "time_base": Fraction(1, 25),
+        "last_duration": 1,
+    },
 }
 
 
 def plan_for(path: Path, info: ClipInfo, notices: Notices, codec: str | None = None) -> EncodePlan:
     preset = FAST.get(codec or "libvpx-vp9") if codec in FAST or path.suffix == ".webm" else None
     size = info.width, info.height
-    return plan_encode(path, layout=info.layout, color=info.color, size=size, codec=codec, preset=preset, notify=notices)
+    return plan_encode(
+        path,
+        layout=info.layout,
+        color=info.color,
+        size=size,
+        codec=codec,
+        preset=preset,
+        notify=notices,
+    )
 
 
-def copy(reader: ClipReader, path: Path, notices: Notices, codec: str | None = None) -> tuple[EncodePlan, VideoWriter]:
+def copy(
+    reader: ClipReader, path: Path, notices: Notices, codec: str | None = None
+) -> tuple[EncodePlan, VideoWriter]:
     """Write a clip's own pictures."""
     plan = plan_for(path, reader.info, notices, codec)
     with VideoWriter(path, plan, source=reader.info, notify=notices) as writer:
@@ -69,7 +94,9 @@ def copy(reader: ClipReader, path: Path, notices: Notices, codec: str | None = N
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize(("output", "codec"), OUTPUTS)
-def test_outputs_match_their_source(name: str, output: str, codec: str | None, make_clip: Make, tmp_path: Path) -> None:
+def test_outputs_match_their_source(
+    name: str, output: str, codec: str | None, make_clip: Make, tmp_path: Path
+) -> None:
     notices = Notices()
     reader = open_clip(make_clip(name, **SOURCES[name]), notify=notices)
     path = tmp_path / output
@@ -77,7 +104,10 @@ def test_outputs_match_their_source(name: str, output: str, codec: str | None, m
     assert [file.name for file in tmp_path.iterdir()] == [output]
 
     fast = verify_output(
-        path, replace(expectation_of(reader.info, tracks=writer.tracks), color=plan.color), thorough=False, notify=notices
+        path,
+        replace(expectation_of(reader.info, tracks=writer.tracks), color=plan.color),
+        thorough=False,
+        notify=notices,
     )
     assert fast.ok, fast.first_difference
     thorough = verify_clip(path, reader.info.path, notify=notices)
@@ -94,7 +124,11 @@ def test_outputs_match_their_source(name: str, output: str, codec: str | None, m
 
 @pytest.mark.parametrize(("output", "codec"), OUTPUTS)
 def test_ffprobe_sees_the_same_times(
-    output: str, codec: str | None, make_clip: Make, tmp_path: Path, ffprobe: Callable[..., dict[str, Any]]
+    output: str,
+    codec: str | None,
+    make_clip: Make,
+    tmp_path: Path,
+    ffprobe: Callable[..., dict[str, Any]],
 ) -> None:
     notices = Notices()
     reader = open_clip(make_clip("vfr.mp4", **SOURCES["vfr.mp4"]), notify=notices)
@@ -104,12 +138,19 @@ def test_ffprobe_sees_the_same_times(
     times = sorted(int(packet["pts"]) * base for packet in seen["packets"])
     slack = 0 if plan.container.exact_time else Fraction(1, 2000)
     assert len(times) == len(VFR_PTS)
-    assert max(abs(have - Fraction(want, 30000)) for have, want in zip(times, VFR_PTS, strict=True)) <= slack
+    assert (
+        max(abs(have - Fraction(want, 30000)) for have, want in zip(times, VFR_PTS, strict=True))
+        <= slack
+    )
 
 
 @pytest.mark.parametrize(("output", "codec"), OUTPUTS[:4])
 def test_ffprobe_sees_the_tags(
-    output: str, codec: str | None, make_clip: Make, tmp_path: Path, ffprobe: Callable[..., dict[str, Any]]
+    output: str,
+    codec: str | None,
+    make_clip: Make,
+    tmp_path: Path,
+    ffprobe: Callable[..., dict[str, Any]],
 ) -> None:
     notices = Notices()
     source = make_clip("hlg.mp4", **SOURCES["hlg.mp4"], sample_aspect=Fraction(4, 3))
@@ -128,13 +169,23 @@ def test_ffprobe_sees_the_tags(
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_the_last_frame_lasts_even_with_b_frames(codec: str, make_clip: Make, tmp_path: Path, notices: Notices) -> None:
+def test_the_last_frame_lasts_even_with_b_frames(
+    codec: str, make_clip: Make, tmp_path: Path, notices: Notices
+) -> None:
     pts = tuple(range(0, 30 * 1001, 1001))
-    reader = open_clip(make_clip("held.mp4", pts=pts, last_duration=9009, options={"bf": "0"}), notify=notices)
+    reader = open_clip(
+        make_clip("held.mp4", pts=pts, last_duration=9009, options={"bf": "0"}), notify=notices
+    )
     info = reader.info
     assert info.timeline.end == Fraction(29 * 1001 + 9009, 30000)
     plan = plan_encode(
-        tmp_path / "o.mp4", layout=info.layout, color=info.color, size=(96, 64), codec=codec, preset="medium", notify=notices
+        tmp_path / "o.mp4",
+        layout=info.layout,
+        color=info.color,
+        size=(96, 64),
+        codec=codec,
+        preset="medium",
+        notify=notices,
     )
     with VideoWriter(tmp_path / "o.mp4", plan, source=info, notify=notices) as writer:
         for frame in reader.frames():
@@ -147,9 +198,13 @@ def test_the_last_frame_lasts_even_with_b_frames(codec: str, make_clip: Make, tm
 
 def test_hdr_metadata_is_carried(make_clip: Make, tmp_path: Path) -> None:
     notices = Notices()
-    display = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    display = (
+        "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
+        "L(10000000,50):max-cll=1000,400"
+    )
     source = make_clip(
-        "pq.mp4", codec="libx265", pixel_format="yuv420p10le", color=ColorTags("bt2020nc", "tv", "bt2020", "smpte2084"),
+        "pq.mp4", codec="libx265", pixel_format="yuv420p10le", color=ColorTags("bt2020nc", "tv",
+        "bt2020", "smpte2084"),
         options={"x265-params": f"log-level=none:hdr10=1:{display}"},
     )  # fmt: skip
     reader = open_clip(source, notify=notices)
@@ -169,13 +224,19 @@ def test_fields_stay_fields(
 ) -> None:
     notices = Notices()
     source = make_clip(
-        "fields.mov", codec="prores_ks", pixel_format="yuv422p10le", options={"flags": "+ildct"}, field_order=fields
+        "fields.mov",
+        codec="prores_ks",
+        pixel_format="yuv422p10le",
+        options={"flags": "+ildct"},
+        field_order=fields,
     )
     reader = open_clip(source, notify=notices)
     assert reader.info.field_order == order
     for output, codec in (("a.mp4", "libx264"), ("b.mov", "prores_ks"), ("c.mkv", "ffv1")):
         copy(reader, tmp_path / output, notices, codec)
-        frame = ffprobe(tmp_path / output, "frame=interlaced_frame,top_field_first", "-read_intervals", "%+#1")["frames"][0]
+        frame = ffprobe(
+            tmp_path / output, "frame=interlaced_frame,top_field_first", "-read_intervals", "%+#1"
+        )["frames"][0]
         assert (frame["interlaced_frame"], frame["top_field_first"]) == (1, int(order == "tt"))
     assert notices == []
     copy(reader, tmp_path / "d.mp4", notices, "libx265")
@@ -188,8 +249,12 @@ def test_fields_stay_fields(
     kind=st.tuples(st.sampled_from([90000, 30000, 12800, 600, 1000]), st.booleans()),
 )
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_timeline_survives(steps: list[int], first: int, kind: tuple[int, bool], make_clip: Make, tmp_path: Path) -> None:
-    """Exactly in MP4, to half a millisecond in Matroska, whatever the distances of frames (≥ 1 ms apart for Matroska)."""
+def test_any_timeline_survives(
+    steps: list[int], first: int, kind: tuple[int, bool], make_clip: Make, tmp_path: Path
+) -> None:
+    """Exactly in MP4, to half a millisecond in Matroska, whatever the distances of frames (≥ 1 ms
+    apart for Matroska).
+    """
     notices, (base, odd) = Notices(), kind
     grain = -(-base // 1000)
     pts = tuple(first + grain * sum(steps[:index]) for index in range(len(steps)))
@@ -210,7 +275,10 @@ def test_any_timeline_survives(steps: list[int], first: int, kind: tuple[int, bo
         found = probe(path, notify=notices).timeline
         assert len(found) == len(timeline)
         slack = 0 if name.endswith("mp4") else Fraction(1, 2000)
-        assert max(abs(have.start - want.start) for have, want in zip(found, timeline, strict=True)) <= slack
+        assert (
+            max(abs(have.start - want.start) for have, want in zip(found, timeline, strict=True))
+            <= slack
+        )
         assert abs(found.end - timeline.end) <= 2 * slack
 
 
@@ -238,11 +306,15 @@ def earlier(tmp_path: Path) -> Path:
 
 
 def untouched(path: Path) -> bool:
-    return path.read_bytes() == b"an earlier result" and [file.name for file in path.parent.iterdir()] == [path.name]
+    return path.read_bytes() == b"an earlier result" and [
+        file.name for file in path.parent.iterdir()
+    ] == [path.name]
 
 
 @pytest.mark.parametrize("number", [0, 4])
-def test_a_full_disk_leaves_nothing_behind(number: int, make_clip: Make, earlier: Path, notices: Notices) -> None:
+def test_a_full_disk_leaves_nothing_behind(
+    number: int, make_clip: Make, earlier: Path, notices: Notices
+) -> None:
     reader = open_clip(make_clip("vfr.mp4", **SOURCES["vfr.mp4"]), notify=notices)
     plan = plan_for(earlier, reader.info, notices)
 
@@ -276,7 +348,9 @@ def test_an_error_inside_leaves_nothing_behind(
     assert untouched(earlier)
 
 
-def test_an_earlier_result_is_replaced_at_the_end(make_clip: Make, earlier: Path, notices: Notices) -> None:
+def test_an_earlier_result_is_replaced_at_the_end(
+    make_clip: Make, earlier: Path, notices: Notices
+) -> None:
     reader = open_clip(make_clip("vfr.mp4", **SOURCES["vfr.mp4"]), notify=notices)
     plan = plan_for(earlier, reader.info, notices)
     with VideoWriter(earlier, plan, source=reader.info, notify=notices) as writer:
@@ -287,7 +361,9 @@ def test_an_earlier_result_is_replaced_at_the_end(make_clip: Make, earlier: Path
 
 
 @pytest.mark.parametrize("place", ["folder.mkv", "file/x.mkv", "/proc/x.mkv"])
-def test_places_that_cannot_be_written(place: str, make_clip: Make, tmp_path: Path, notices: Notices) -> None:
+def test_places_that_cannot_be_written(
+    place: str, make_clip: Make, tmp_path: Path, notices: Notices
+) -> None:
     (tmp_path / "folder.mkv").mkdir()
     (tmp_path / "file").write_bytes(b"")
     info = probe(make_clip("any.mp4"), notify=notices)
@@ -298,13 +374,22 @@ def test_places_that_cannot_be_written(place: str, make_clip: Make, tmp_path: Pa
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.mkv"]
 
 
-def test_a_source_that_is_gone_leaves_nothing_behind(make_clip: Make, tmp_path: Path, notices: Notices) -> None:
+def test_a_source_that_is_gone_leaves_nothing_behind(
+    make_clip: Make, tmp_path: Path, notices: Notices
+) -> None:
     reader = open_clip(make_clip("any.mp4"), notify=notices)
     gone = replace(
-        reader.info, path=tmp_path / "gone.mp4", audio=probe(make_clip("vfr.mp4", **SOURCES["vfr.mp4"]), notify=notices).audio
+        reader.info,
+        path=tmp_path / "gone.mp4",
+        audio=probe(make_clip("vfr.mp4", **SOURCES["vfr.mp4"]), notify=notices).audio,
     )
     with pytest.raises(MediaError, match="there is no file"):
-        VideoWriter(tmp_path / "o.mkv", plan_for(tmp_path / "o.mkv", reader.info, notices), source=gone, notify=notices)
+        VideoWriter(
+            tmp_path / "o.mkv",
+            plan_for(tmp_path / "o.mkv", reader.info, notices),
+            source=gone,
+            notify=notices,
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -321,13 +406,19 @@ ALPHA = [
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "layout"), ALPHA, ids=[f"{codec}-{layout.model}{layout.bit_depth}" for _, codec, layout in ALPHA]
+    ("name", "codec", "layout"),
+    ALPHA,
+    ids=[f"{codec}-{layout.model}{layout.bit_depth}" for _, codec, layout in ALPHA],
 )
-def test_alpha_survives(name: str, codec: str, layout: PixelLayout, make_clip: Make, tmp_path: Path) -> None:
+def test_alpha_survives(
+    name: str, codec: str, layout: PixelLayout, make_clip: Make, tmp_path: Path
+) -> None:
     notices = Notices()
     info = probe(make_clip("any.mp4"), notify=notices)
     color = BT709 if layout.model == "yuv" else ColorTags("gbr", "pc", "bt709", "bt709")
-    plan = plan_encode(tmp_path / name, layout=layout, color=color, size=(96, 64), codec=codec, notify=notices)
+    plan = plan_encode(
+        tmp_path / name, layout=layout, color=color, size=(96, 64), codec=codec, notify=notices
+    )
     assert plan.layout == layout
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
     ramp = np.linspace(0, layout.full, 96 * 64).reshape(64, 96).astype(dtype)
@@ -337,31 +428,62 @@ def test_alpha_survives(name: str, codec: str, layout: PixelLayout, make_clip: M
             writer.write(Picture((*planes, ramp), layout, color), time)
     with av.open(str(tmp_path / name)) as container:
         context = (
-            av.CodecContext.create("libvpx-vp9", "r") if codec == "libvpx-vp9" else container.streams.video[0].codec_context
+            av.CodecContext.create("libvpx-vp9", "r")
+            if codec == "libvpx-vp9"
+            else container.streams.video[0].codec_context
         )
-        frames = [frame for packet in container.demux(video=0) if packet.size for frame in context.decode(packet)]
-    frame = frames[0] if layout.model == "yuv" else frames[0].reformat(format="gbrap" if layout.bit_depth == 8 else "gbrap16le")
+        frames = [
+            frame
+            for packet in container.demux(video=0)
+            if packet.size
+            for frame in context.decode(packet)
+        ]
+    frame = (
+        frames[0]
+        if layout.model == "yuv"
+        else frames[0].reformat(format="gbrap" if layout.bit_depth == 8 else "gbrap16le")
+    )
     full = (1 << frame.format.components[3].bits) - 1  # ProRes decodes to 12 bits
-    got = np.frombuffer(frame.planes[3], np.uint8 if full == 255 else np.uint16).reshape(64, -1)[:, :96]
+    got = np.frombuffer(frame.planes[3], np.uint8 if full == 255 else np.uint16).reshape(64, -1)[
+        :, :96
+    ]
     off = np.abs(np.rint(got.astype(float) * layout.full / full) - ramp).max()
     assert off <= (0 if plan.lossless or codec == "prores_ks" else 6)
-    assert verify_output(tmp_path / name, replace(expectation_of(info), color=plan.color), thorough=False, notify=notices).ok
+    assert verify_output(
+        tmp_path / name,
+        replace(expectation_of(info), color=plan.color),
+        thorough=False,
+        notify=notices,
+    ).ok
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_few_frames_of_hevc_have_decoding_times(count: int, tmp_path: Path, make_clip: Callable[..., Path]) -> None:
+def test_a_few_frames_of_hevc_have_decoding_times(
+    count: int, tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
     """Of so few, libx265 gives any: now and then the file could not be written at all."""
-    reader = open_clip(make_clip("few.mp4", pts=range(100, 100 + count * 1001, 1001)), notify=Notices())
+    reader = open_clip(
+        make_clip("few.mp4", pts=range(100, 100 + count * 1001, 1001)), notify=Notices()
+    )
     info = reader.info
     size = info.width, info.height
-    plan = plan_encode(tmp_path / "o.mp4", layout=info.layout, color=info.color, size=size, codec="libx265", notify=Notices())
+    plan = plan_encode(
+        tmp_path / "o.mp4",
+        layout=info.layout,
+        color=info.color,
+        size=size,
+        codec="libx265",
+        notify=Notices(),
+    )
     for number in range(4):
         path = tmp_path / f"{number}.mp4"
         with VideoWriter(path, plan, source=info, notify=Notices()) as writer:
             for frame in reader.frames():
                 writer.write(frame.picture, frame.time)
         with av.open(str(path)) as container:
-            stamps = [(packet.dts, packet.pts) for packet in container.demux(video=0) if packet.size]
+            stamps = [
+                (packet.dts, packet.pts) for packet in container.demux(video=0) if packet.size
+            ]
         decoded, shown = zip(*stamps, strict=True)
         assert sorted(shown) == list(info.timeline.pts)
         assert list(decoded) == sorted(set(decoded))

@@ -19,13 +19,18 @@ from vfx_matte.workspace import clip_name
 @pytest.mark.parametrize(
     ("name", "number", "several"),
     [
-        ("plate.1001.png", 1001, False), ("shot010_v02.1001.png", 1001, True), ("A001C003_201112.0001.exr", 1, True),
-        ("7.jpg", 7, False), ("plate.-0005.png", -5, False), ("-3.png", -3, False), ("a_-7.png", -7, False),
-        ("take-0005.png", 5, False), ("2024-01-05.png", 5, True), ("0042_beauty.TIF", 42, False), ("clip.mp4", None, False),
+        ("plate.1001.png", 1001, False), ("shot010_v02.1001.png", 1001, True),
+        ("A001C003_201112.0001.exr", 1, True),
+        ("7.jpg", 7, False), ("plate.-0005.png", -5, False), ("-3.png", -3, False), ("a_-7.png", -7,
+        False),
+        ("take-0005.png", 5, False), ("2024-01-05.png", 5, True), ("0042_beauty.TIF", 42, False),
+        ("clip.mp4", None, False),
         (f"{'9' * 40}.png", None, False),
     ],
 )  # fmt: skip
-def test_the_last_number_before_the_suffix_counts(name: str, number: int | None, several: bool) -> None:
+def test_the_last_number_before_the_suffix_counts(
+    name: str, number: int | None, several: bool
+) -> None:
     cut = split_name(name)
     assert (None if cut is None else cut.number) == number
     assert cut is None or (cut.several == several and f"{cut.head}{cut.digits}{cut.tail}" == name)
@@ -34,7 +39,8 @@ def test_the_last_number_before_the_suffix_counts(name: str, number: int | None,
 @pytest.mark.parametrize(
     ("text", "fitting", "other"),
     [
-        ("plate.%04d.png", "plate.1001.png plate.0001.png plate.12345.png plate.-001.png", "plate.1.png plate.00001.png"),
+        ("plate.%04d.png", "plate.1001.png plate.0001.png plate.12345.png plate.-001.png",
+        "plate.1.png plate.00001.png"),
         ("plate.%d.png", "plate.1.png plate.0010.png", "plate.png plates.1.png"),
         ("plate.####.png", "plate.1001.png plate.-0005.png", "plate.01001.png"),
         ("plate.@@@.png", "plate.001.png plate.1001.png", "plate.01.png"),
@@ -62,8 +68,10 @@ def test_patterns(text: str, fitting: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("p.%09999999999d.png", "more than 18 digits"), ("p.%0" + "9" * 5000 + "d.png", "more than 18 digits"),
-        ("p." + "#" * 19 + ".png", "more than 18 digits"), ("%04d_%04d.png", "two places"), ("p.[9-3].png", "not a range"),
+        ("p.%09999999999d.png", "more than 18 digits"), ("p.%0" + "9" * 5000 + "d.png",
+        "more than 18 digits"),
+        ("p." + "#" * 19 + ".png", "more than 18 digits"), ("%04d_%04d.png", "two places"),
+        ("p.[9-3].png", "not a range"),
         ("p.[1-9999999999].png", "names 9999999999 pictures"),
     ],
 )  # fmt: skip
@@ -87,12 +95,22 @@ def found(path: Path, notices: Notices) -> tuple[SequenceFiles, list[str]]:
 
 def test_numbers_without_padding_and_other_files(tmp_path: Path, notices: Notices) -> None:
     names = [f"{number}.png" for number in (1, 2, 3, 9, 10, 11)]
-    folder = fill(tmp_path / "50% 片", *names, "._1.png", ".DS_Store", "Thumbs.db", "notes 4.txt", "poster.png")
+    folder = fill(
+        tmp_path / "50% 片",
+        *names,
+        "._1.png",
+        ".DS_Store",
+        "Thumbs.db",
+        "notes 4.txt",
+        "poster.png",
+    )
     (folder / "5.png").mkdir()
     files, shown = found(folder, notices)
     assert shown == names
     assert (files.first, len(files), files.digits, files.missing) == (1, 11, 1, ((4, 9),))
-    assert [one is not None for one in map(files.path, range(11))] == [True] * 3 + [False] * 5 + [True] * 3
+    assert [one is not None for one in map(files.path, range(11))] == [True] * 3 + [False] * 5 + [
+        True
+    ] * 3
     assert files.held(5).name == "3.png"
     assert notices[0].endswith("left out, as the name has no number: poster.png")
     assert "5 pictures are missing (4 to 8 of 1 to 11)" in notices[1]
@@ -110,15 +128,21 @@ def test_mixed_padding_negative_numbers_and_upper_case(tmp_path: Path, notices: 
 
 
 def test_two_sequences_in_a_folder_are_named(tmp_path: Path, notices: Notices) -> None:
-    folder = fill(tmp_path, *(f"{name}.{number:04d}.png" for name in "ab" for number in (1, 2)), "b.0003.png")
-    with pytest.raises(UsageError, match=r"holds 2 sequences: b\.####\.png \(3\), a\.####\.png \(2\)") as caught:
+    folder = fill(
+        tmp_path, *(f"{name}.{number:04d}.png" for name in "ab" for number in (1, 2)), "b.0003.png"
+    )
+    with pytest.raises(
+        UsageError, match=r"holds 2 sequences: b\.####\.png \(3\), a\.####\.png \(2\)"
+    ) as caught:
         find_sequence(folder, notify=notices)
     assert "b.####.png" in caught.value.hint
     assert found(folder / "a.####.png", notices)[1] == ["a.0001.png", "a.0002.png"]
     assert notices == []
 
 
-def test_one_picture_of_a_sequence_and_several_numbers_are_said(tmp_path: Path, notices: Notices) -> None:
+def test_one_picture_of_a_sequence_and_several_numbers_are_said(
+    tmp_path: Path, notices: Notices
+) -> None:
     folder = fill(tmp_path, *(f"shot010_v02.{number}.png" for number in (1001, 1002)))
     files, shown = found(folder / "shot010_v02.1002.png", notices)
     assert (files.first, shown) == (1002, ["shot010_v02.1002.png"])
@@ -154,15 +178,23 @@ def test_names_with_a_pattern_that_are_files(tmp_path: Path, notices: Notices) -
 def test_output_names(tmp_path: Path) -> None:
     names = NumberedFiles("m.", 4, ".png", 1001)
     assert names.name(5) == "m.1006.png"
-    assert [names.index_of(name) for name in ("m.1006.png", "m.01006.png", "m.0999.png", "x.1006.png")] == [5, None, -2, None]
+    assert [
+        names.index_of(name) for name in ("m.1006.png", "m.01006.png", "m.0999.png", "x.1006.png")
+    ] == [5, None, -2, None]
     assert NumberedFiles("", 4, ".png", -2).name(0) == "-0002.png"
-    assert names_in(fill(tmp_path, "m.0007.png", "m.0008.png", "readme.txt")) == NumberedFiles("m.", 4, ".png", 7)
+    assert names_in(fill(tmp_path, "m.0007.png", "m.0008.png", "readme.txt")) == NumberedFiles(
+        "m.", 4, ".png", 7
+    )
     assert names_in(fill(tmp_path / "none", "readme.txt")) is None
 
 
 def test_timelines_know_their_numbers() -> None:
     timeline = Timeline((0, 1, 2, 3), (1,) * 4, Fraction(1, 25), 1001)
-    assert (timeline.number(2), timeline.index_of(1003), timeline.numbers_text) == (1003, 2, "1001 to 1004")
+    assert (timeline.number(2), timeline.index_of(1003), timeline.numbers_text) == (
+        1003,
+        2,
+        "1001 to 1004",
+    )
     assert timeline[1:3].first_number == 1002
     assert Timeline.from_json(timeline.to_json()) == timeline
     assert timeline != Timeline(timeline.pts, timeline.durations, timeline.time_base)
@@ -170,7 +202,12 @@ def test_timelines_know_their_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("x/plate.%04d.png", "plate"), ("x/plate.####.png", "plate"), ("x/a_[1-3]_b.png", "a_b"), ("day/####.png", "day")],
+    [
+        ("x/plate.%04d.png", "plate"),
+        ("x/plate.####.png", "plate"),
+        ("x/a_[1-3]_b.png", "a_b"),
+        ("day/####.png", "day"),
+    ],
 )
 def test_the_folder_of_a_pattern(path: str, name: str) -> None:
     assert clip_name(Path(path)) == name

@@ -1,4 +1,6 @@
-"""A clip that is transparent itself: no output shows what its own alpha hides, in any file that can hold alpha."""
+"""A clip that is transparent itself: no output shows what its own alpha hides, in any file that can
+hold alpha.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,33 @@ LEFT, RIGHT = slice(0, 28), slice(36, 64)
 
 
 def planes(depth: int) -> Picture:
-    """Green of one half level; alpha is a ramp from top to bottom on the left and 0 on the right."""
+    """Green of one half level; alpha is a ramp from top to bottom on the left and 0 on the
+    right.
+    """
     width, height = SIZE
     full = (1 << depth) - 1
     dtype = np.uint8 if depth == 8 else np.uint16
-    green, other = np.full((height, width), full // 2, dtype), np.full((height, width), full // 4, dtype)
+    green, other = (
+        np.full((height, width), full // 2, dtype),
+        np.full((height, width), full // 4, dtype),
+    )
     alpha = np.zeros((height, width), dtype)
     alpha[:, : width // 2] = np.linspace(full // 8, full, height).astype(dtype)[:, None]
-    return Picture((other, green, other, alpha), PixelLayout("rgb", depth, has_alpha=True), ColorTags("gbr", "pc"))
+    return Picture(
+        (other, green, other, alpha),
+        PixelLayout("rgb", depth, has_alpha=True),
+        ColorTags("gbr", "pc"),
+    )
 
 
-def write(path: Path, codec: str, pixel_format: str, *, count: int = 3, options: dict[str, str] | None = None) -> Path:
+def write(
+    path: Path,
+    codec: str,
+    pixel_format: str,
+    *,
+    count: int = 3,
+    options: dict[str, str] | None = None,
+) -> Path:
     """A film with alpha."""
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream(codec, rate=25, options=options or {})
@@ -62,15 +80,23 @@ def ramp() -> np.ndarray[Any, Any]:
     [
         ("p.mov", "prores_ks", "yuva444p10le", 1023), ("f.mkv", "ffv1", "yuva420p", 255),
         ("t.mkv", "ffv1", "yuva422p10le", 1023),
-        ("s.mkv", "ffv1", "gbrap16le", 65535), ("q.mov", "qtrle", "argb", 255), ("g.mov", "png", "rgba", 255),
-        ("h.mov", "png", "rgba64be", 65535), ("y.mov", "png", "ya8", 255), ("8.webm", "libvpx", "yuva420p", 40),
+        ("s.mkv", "ffv1", "gbrap16le", 65535), ("q.mov", "qtrle", "argb", 255), ("g.mov", "png",
+        "rgba", 255),
+        ("h.mov", "png", "rgba64be", 65535), ("y.mov", "png", "ya8", 255), ("8.webm", "libvpx",
+        "yuva420p", 40),
         ("9.webm", "libvpx-vp9", "yuva420p", 40), ("a.apng", "apng", "rgba", 255),
     ],
 )  # fmt: skip
 def test_alpha_of_films(  # noqa: PLR0917
     name: str, codec: str, pixel_format: str, levels: int, tmp_path: Path, notices: Notices
 ) -> None:
-    options = {"auto-alt-ref": "0"} if "vpx" in codec else {"bits_per_mb": "8000"} if codec == "prores_ks" else {}
+    options = (
+        {"auto-alt-ref": "0"}
+        if "vpx" in codec
+        else {"bits_per_mb": "8000"}
+        if codec == "prores_ks"
+        else {}
+    )
     path = write(tmp_path / name, codec, pixel_format, options=options)
     reader = open_clip(path, notify=notices)
     assert reader.info.has_alpha
@@ -83,7 +109,8 @@ def test_alpha_of_films(  # noqa: PLR0917
         assert frame.image[:, RIGHT].max() <= 4  # as a player shows it: black
         assert frame.colors[:, RIGHT, 1].min() > 60  # what lies under it
     assert [line for line in notices if "alpha" in line] == [
-        f"{name} has an alpha channel of its own, and what that hides stays hidden; --ignore-alpha shows it"
+        f"{name} has an alpha channel of its own, and what that hides stays hidden; --ignore-alpha"
+        " shows it"
     ]
     ignored = open_clip(path, notify=notices, ignore_alpha=True)
     assert (ignored.info.has_alpha, ignored.frame(0).alpha) == (False, None)
@@ -113,17 +140,25 @@ def test_exr_holds_colours_times_alpha(tmp_path: Path, notices: Notices) -> None
     alpha[:, :8] = 0
     light = np.full((height, width), 0.214, np.float32)  # half the way up the sRGB curve
     frame = av.VideoFrame(width, height, "gbrapf32le")
-    for plane, values in zip(frame.planes, (light * 0.5, light * 0.5, light * 0.5, alpha), strict=True):
+    for plane, values in zip(
+        frame.planes, (light * 0.5, light * 0.5, light * 0.5, alpha), strict=True
+    ):
         rows = np.frombuffer(plane, np.float32).reshape(height, -1)
         rows[:, :width] = values
     encoder: Any = av.CodecContext.create("exr", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "gbrapf32le", Fraction(1, 25)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = (
+        width,
+        height,
+        "gbrapf32le",
+        Fraction(1, 25),
+    )
     frame.pts = 0
     packets = [*encoder.encode(frame), *encoder.encode(None)]
     (tmp_path / "0.exr").write_bytes(b"".join(map(bytes, packets)))
     read = open_clip(tmp_path, notify=notices).frame(0)
     assert read.picture.layout == PixelLayout("rgb", 16)
-    assert np.abs(read.colors[:, 8:].astype(int) - 128).max() <= 1  # the subject's own colour, not darkened by alpha
+    # the subject's own colour, not darkened by alpha
+    assert np.abs(read.colors[:, 8:].astype(int) - 128).max() <= 1
     assert read.alpha is not None
     assert read.alpha.dtype == np.uint16
     assert np.abs(read.alpha[:, 8:].astype(int) - 32768).max() <= 1
@@ -144,7 +179,9 @@ def test_a_matte_shows_no_more_than_alpha(dtype: type, other: type) -> None:
     assert (shown.alpha == np.floor(matte / full * (alpha / top) * deep + 0.5 + 1e-9)).all()
     assert (shown.alpha[1] == alpha[1].astype(np.int64) * (deep // top)).all()
     assert seen_through(Matte(matte), None).alpha is matte
-    assert seen_ids(np.full((1, 3), 5, np.uint8), np.array([[0, 127, 128]], np.uint8)).tolist() == [[0, 0, 5]]
+    assert seen_ids(np.full((1, 3), 5, np.uint8), np.array([[0, 127, 128]], np.uint8)).tolist() == [
+        [0, 0, 5]
+    ]
     with pytest.raises(ValueError, match="expected"):
         seen_through(Matte(matte), alpha[:2])
 
@@ -167,7 +204,10 @@ def first(path: Path) -> list[np.ndarray[Any, Any]]:
     """Planes of the first picture, uint16 or uint8, without padding."""
     frame = next(iter(pictures(path)))
     kind = np.uint8 if max(part.bits for part in frame.format.components) == 8 else np.uint16
-    return [np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : plane.width].copy() for plane in frame.planes]
+    return [
+        np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : plane.width].copy()
+        for plane in frame.planes
+    ]
 
 
 def test_outputs_show_no_more_than_the_clip(cut: CommandLine) -> None:
@@ -184,7 +224,18 @@ def test_outputs_show_no_more_than_the_clip(cut: CommandLine) -> None:
     assert (matte[:, 8:56].astype(int) * 1023 // 65535 - source[3][:, 8:56]).max() <= 0
     assert np.abs(matte[:, 8:56] / 65535 - source[3][:, 8:56] / 1023).max() < 1e-4
 
-    cut("maskvideo", "c.mkv", "-o", "p.mkv", "--style", "palette", "--edges", "hard", "--median", "0")
+    cut(
+        "maskvideo",
+        "c.mkv",
+        "-o",
+        "p.mkv",
+        "--style",
+        "palette",
+        "--edges",
+        "hard",
+        "--median",
+        "0",
+    )
     ids = next(iter(pictures(folder / "p.mkv"))).to_ndarray(format="rgb24").any(axis=2)
     assert (ids[:, 10:54] == (source[3] > 511)[:, 10:54]).all()
 
@@ -213,7 +264,10 @@ def test_conform_package_and_keytest_show_no_more_than_the_clip(cut: CommandLine
     cut("conform", "c.mkv", "--fps", "50", "--outputs", "source,alpha,greenback,maskvideo", *HARD)
     folder = cut.folder / "workspace" / "c" / "conform"
     assert first(folder / "alpha.mov")[3][:, RIGHT].max() == 0
-    assert next(iter(pictures(folder / "c-conformed.mp4"))).to_ndarray(format="rgb24")[:, 40:].max() < 8
+    assert (
+        next(iter(pictures(folder / "c-conformed.mp4"))).to_ndarray(format="rgb24")[:, 40:].max()
+        < 8
+    )
     cut("package", "c.mkv", "--for", "resolve", *HARD)
     media = cut.folder / "workspace" / "c" / "package-resolve" / "media"
     assert first(media / "c-alpha.mov")[3][:, RIGHT].max() == 0
@@ -228,12 +282,20 @@ def test_what_hides_is_seen_in_stills(cut: CommandLine, take: Callable[..., Path
 
 
 @pytest.mark.parametrize(("level", "told"), [(0, 1), (255, 0)])
-def test_alpha_of_a_background_is_said_to_take_no_part(level: int, told: int, tmp_path: Path, notices: Notices) -> None:
-    """Its colours are seen, and nothing claims that they are hidden; opaque alpha is not mentioned."""
+def test_alpha_of_a_background_is_said_to_take_no_part(
+    level: int, told: int, tmp_path: Path, notices: Notices
+) -> None:
+    """Its colours are seen, and nothing claims that they are hidden; opaque alpha is not
+    mentioned.
+    """
     pixels = np.full((48, 64, 4), (200, 60, 20, 255), np.uint8)
     pixels[:, :20, 3] = level
     Image.fromarray(pixels).save(tmp_path / "wall.png")
     layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc")
-    behind = open_background(tmp_path / "wall.png", size=(64, 48), layout=layout, color=color, notify=notices)
+    behind = open_background(
+        tmp_path / "wall.png", size=(64, 48), layout=layout, color=color, notify=notices
+    )
     assert all(np.unique(plane).size == 1 for plane in behind.picture_at(Fraction(0)).planes)
-    assert len([line for line in notices if "own alpha takes no part" in line]) == len(notices) == told
+    assert (
+        len([line for line in notices if "own alpha takes no part" in line]) == len(notices) == told
+    )

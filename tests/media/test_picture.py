@@ -16,7 +16,10 @@ RGB = st.tuples(*[st.integers(0, 255)] * 3)
 
 def planes(layout: PixelLayout, height: int, width: int) -> tuple[np.ndarray, ...]:
     dtype = np.uint8 if layout.bit_depth == 8 else np.uint16
-    return tuple(np.zeros(layout.plane_shape(index, height, width), dtype) for index in range(layout.plane_count))
+    return tuple(
+        np.zeros(layout.plane_shape(index, height, width), dtype)
+        for index in range(layout.plane_count)
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,9 @@ def planes(layout: PixelLayout, height: int, width: int) -> tuple[np.ndarray, ..
         (GREEN, 10, ColorTags(matrix="bt2020nc"), (658, 189, 100)),
     ],
 )
-def test_code_values_of_known_colors(rgb: tuple[int, int, int], bits: int, tags: ColorTags, expected: tuple[int, ...]) -> None:
+def test_code_values_of_known_colors(
+    rgb: tuple[int, int, int], bits: int, tags: ColorTags, expected: tuple[int, ...]
+) -> None:
     assert code_values(rgb, PixelLayout("yuv", bits, (1, 1)), tags, height=1080) == expected
 
 
@@ -73,19 +78,32 @@ def test_code_values_stay_in_range_and_neutral_colors_have_no_chroma(
     ],
 )
 def test_range_decides_what_white_is(model: str, range_: str, white: int) -> None:
-    assert code_values(WHITE, PixelLayout(model, 8), ColorTags(range=range_), height=1080)[0] == white
+    assert (
+        code_values(WHITE, PixelLayout(model, 8), ColorTags(range=range_), height=1080)[0] == white
+    )
 
 
 def test_plane_shapes_round_up_and_alpha_is_full_size() -> None:
     layout = PixelLayout("yuv", 10, (1, 1), has_alpha=True)
-    assert [layout.plane_shape(index, 5, 7) for index in range(4)] == [(5, 7), (3, 4), (3, 4), (5, 7)]
+    assert [layout.plane_shape(index, 5, 7) for index in range(4)] == [
+        (5, 7),
+        (3, 4),
+        (3, 4),
+        (5, 7),
+    ]
     assert layout.plane_count == 4
-    assert [PixelLayout("yuv", 8, (2, 0)).plane_shape(index, 5, 9) for index in range(3)] == [(5, 9), (5, 3), (5, 3)]
+    assert [PixelLayout("yuv", 8, (2, 0)).plane_shape(index, 5, 9) for index in range(3)] == [
+        (5, 9),
+        (5, 3),
+        (5, 3),
+    ]
     assert PixelLayout("gray", 8, has_alpha=True).plane_count == 2
     assert PixelLayout("gray", 8, has_alpha=True).plane_shape(1, 5, 7) == (5, 7)
 
 
-@pytest.mark.parametrize("arguments", [("yuv", 7), ("yuv", 17), ("rgb", 8, (1, 0)), ("gray", 8, (1, 1))])
+@pytest.mark.parametrize(
+    "arguments", [("yuv", 7), ("yuv", 17), ("rgb", 8, (1, 0)), ("gray", 8, (1, 1))]
+)
 def test_impossible_layouts_are_refused(arguments: tuple) -> None:
     with pytest.raises(ValueError, match=r"outside|cannot be subsampled"):
         PixelLayout(*arguments)

@@ -37,16 +37,25 @@ def test_odd_timecodes_are_read_and_told(text: str, timebase: int, frame: int, s
     assert bool(found.said) == bool(said)
 
 
-@pytest.mark.parametrize("text", ["hello", "99:99:99:99", "00:00:00:25", "-1:00:00:00", "00:00:00", "1e9:00:00:00"])
+@pytest.mark.parametrize(
+    "text", ["hello", "99:99:99:99", "00:00:00:25", "-1:00:00:00", "00:00:00", "1e9:00:00:00"]
+)
 def test_nonsense_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="is not hh:mm:ss:ff"):
         read_timecode(text, 25)
 
 
-@pytest.mark.parametrize(("timebase", "drop"), [(24, False), (25, False), (30, False), (30, True), (60, True), (120, True)])
-def test_every_frame_of_an_hour_comes_back_and_a_day_begins_again(timebase: int, drop: bool) -> None:
+@pytest.mark.parametrize(
+    ("timebase", "drop"),
+    [(24, False), (25, False), (30, False), (30, True), (60, True), (120, True)],
+)
+def test_every_frame_of_an_hour_comes_back_and_a_day_begins_again(
+    timebase: int, drop: bool
+) -> None:
     for frame in range(0, timebase * 3500, 7):
-        assert read_timecode(timecode_text(frame, timebase, drop_frame=drop), timebase).frame == frame
+        assert (
+            read_timecode(timecode_text(frame, timebase, drop_frame=drop), timebase).frame == frame
+        )
     dropped = 24 * 54 * (timebase // 15) if drop else 0
     day = timebase * 86_400 - dropped
     assert timecode_text(day, timebase, drop_frame=drop).startswith("00:00:00")

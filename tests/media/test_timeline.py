@@ -15,9 +15,13 @@ from vfx_matte.timeline import FrameTime, Repairs, Timeline, parse_position, rep
 MS = Fraction(1, 1000)
 T90K = Fraction(1, 90000)
 
-raw_pts = st.lists(st.one_of(st.none(), st.integers(-50, 50), st.integers(-(10**12), 10**12)), max_size=40)
+raw_pts = st.lists(
+    st.one_of(st.none(), st.integers(-50, 50), st.integers(-(10**12), 10**12)), max_size=40
+)
 nominal = st.integers(1, 5000)
-rising_pts = st.sets(st.integers(-(10**12), 10**12), max_size=40).map(lambda values: tuple(sorted(values)))
+rising_pts = st.sets(st.integers(-(10**12), 10**12), max_size=40).map(
+    lambda values: tuple(sorted(values))
+)
 
 
 def timeline_of(pts: Sequence[int], time_base: Fraction = MS) -> Timeline:
@@ -28,14 +32,20 @@ def timeline_of(pts: Sequence[int], time_base: Fraction = MS) -> Timeline:
 def timelines(draw: st.DrawFn) -> Timeline:
     pts = draw(rising_pts)
     durations = draw(st.lists(st.integers(0, 10**9), min_size=len(pts), max_size=len(pts)))
-    return Timeline(pts, tuple(durations), Fraction(draw(st.integers(1, 2000)), draw(st.integers(1, 10**6))))
+    return Timeline(
+        pts, tuple(durations), Fraction(draw(st.integers(1, 2000)), draw(st.integers(1, 10**6)))
+    )
 
 
 def longest_rising(values: Sequence[int | None]) -> int:
     """Length of a longest strictly increasing subsequence, the slow and plain way."""
     best: list[int] = []
     for index, value in enumerate(values):
-        before = [best[i] for i in range(index) if value is not None and values[i] is not None and values[i] < value]
+        before = [
+            best[i]
+            for i in range(index)
+            if value is not None and values[i] is not None and values[i] < value
+        ]
         best.append(0 if value is None else 1 + max(before, default=0))
     return max(best, default=0)
 
@@ -55,7 +65,9 @@ def test_repair_leaves_good_timestamps_alone(pts: tuple[int, ...], ticks: int) -
 @example([5, 5, 5, 6, None, 6], 3)
 @example([None, None], 40)
 @example([0, None, None, None, 2, 10], 1)
-def test_repair_always_gives_rising_timestamps_for_every_frame(pts: list[int | None], ticks: int) -> None:
+def test_repair_always_gives_rising_timestamps_for_every_frame(
+    pts: list[int | None], ticks: int
+) -> None:
     timeline, repairs = repair(pts, time_base=MS, nominal_ticks=ticks)
     assert len(timeline) == len(pts)
     assert all(a < b for a, b in itertools.pairwise(timeline.pts))
@@ -65,7 +77,10 @@ def test_repair_always_gives_rising_timestamps_for_every_frame(pts: list[int | N
     assert bool(repairs) == (good < len(pts))
 
 
-@given(st.lists(st.tuples(st.integers(8, 5000), st.booleans()), min_size=2, max_size=40), st.integers(-(10**6), 10**6))
+@given(
+    st.lists(st.tuples(st.integers(8, 5000), st.booleans()), min_size=2, max_size=40),
+    st.integers(-(10**6), 10**6),
+)
 def test_lost_timestamps_lie_evenly_between_their_neighbours_and_the_others_are_kept(
     steps: list[tuple[int, bool]], first: int
 ) -> None:
@@ -89,23 +104,34 @@ def test_repair_by_example() -> None:
         return timeline.pts, str(repairs)
 
     assert repaired([0, 10, 10, 30]) == ((0, 10, 20, 30), "1 duplicate")
-    assert repaired([0, 10, 5, 30]) == ((0, 2, 5, 30), "1 backwards")  # 0 5 30 and 0 10 30 are equally long
+    # 0 5 30 and 0 10 30 are equally long
+    assert repaired([0, 10, 5, 30]) == (
+        (0, 2, 5, 30),
+        "1 backwards",
+    )
     assert repaired([0, 10, 999999, 30, 40]) == ((0, 10, 20, 30, 40), "1 backwards")
     assert repaired([None, None, 5, None]) == ((-15, -5, 5, 15), "3 missing")
     assert repaired([None, None, None]) == ((0, 10, 20), "3 missing")
-    assert repaired([0, None, None, 2, 20]) == ((0, 1, 2, 3, 20), "2 missing"), "no room: pushed only as far as needed"
+    assert repaired([0, None, None, 2, 20]) == ((0, 1, 2, 3, 20), "2 missing"), (
+        "no room: pushed only as far as needed"
+    )
     assert repaired([]) == ((), "")
     with pytest.raises(ValueError, match="nominal_ticks 0"):
         repair([0], time_base=MS, nominal_ticks=0)
 
 
-RATES = [Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "120", "240")]
+RATES = [
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "120", "240")
+]
 
 
 @pytest.mark.parametrize("rate", RATES, ids=str)
 @pytest.mark.parametrize("rounding", [round, int], ids=["rounded", "cut"])
 @pytest.mark.parametrize("base", [MS, Fraction(1, 600), T90K], ids=str)
-def test_rounding_to_the_time_base_is_still_a_constant_rate(rate: Fraction, rounding: type[int], base: Fraction) -> None:
+def test_rounding_to_the_time_base_is_still_a_constant_rate(
+    rate: Fraction, rounding: type[int], base: Fraction
+) -> None:
     pts = [rounding(Fraction(index) / rate / base) + 77 for index in range(500)]
     timeline = timeline_of(pts, base)
     assert timeline.is_constant_rate
@@ -115,7 +141,9 @@ def test_rounding_to_the_time_base_is_still_a_constant_rate(rate: Fraction, roun
 @pytest.mark.parametrize("rate", RATES, ids=str)
 @pytest.mark.parametrize("base", [MS, T90K, None], ids=["ms", "90k", "one tick a frame"])
 @pytest.mark.parametrize("gone", [1, 40, 98])
-def test_one_missing_frame_is_not_a_constant_rate(rate: Fraction, base: Fraction | None, gone: int) -> None:
+def test_one_missing_frame_is_not_a_constant_rate(
+    rate: Fraction, base: Fraction | None, gone: int
+) -> None:
     base = base or 1 / rate
     pts = [round(Fraction(index) / rate / base) for index in range(100) if index != gone]
     assert not timeline_of(pts, base).is_constant_rate
@@ -125,7 +153,9 @@ def test_constant_rate_by_example() -> None:
     assert timeline_of([]).is_constant_rate
     assert timeline_of([5]).is_constant_rate
     assert timeline_of([0, 33, 67, 100, 133, 167, 200]).is_constant_rate
-    assert not timeline_of([0, 33, 67, 100, 142, 183, 225]).is_constant_rate  # 30 then 24 frames per second
+    assert not timeline_of(
+        [0, 33, 67, 100, 142, 183, 225]
+    ).is_constant_rate  # 30 then 24 frames per second
     assert not timeline_of([0, 30, 67, 97, 134, 164]).is_constant_rate  # jitter
     assert timeline_of([0, 33, 67, 133]).interval_histogram() == {33: 1, 34: 1, 66: 1}
 
@@ -181,7 +211,9 @@ def test_json_round_trip_is_exact(timeline: Timeline) -> None:
         ({"time_base": None}, ValueError),
     ],
 )
-def test_json_of_something_else_is_refused(change: dict[str, object], error: type[Exception]) -> None:
+def test_json_of_something_else_is_refused(
+    change: dict[str, object], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         Timeline.from_json({"pts": [0, 1], "durations": [1, 1], "time_base": "1/25"} | change)
     with pytest.raises(KeyError):
@@ -195,7 +227,10 @@ def test_slices_and_shifts(timeline: Timeline, start: int, stop: int, ticks: int
     assert list(part) == list(timeline)[start:stop]
     moved = timeline.shifted(ticks)
     assert moved.intervals == timeline.intervals
-    assert all(b.start - a.start == ticks * timeline.time_base for a, b in zip(timeline, moved, strict=True))
+    assert all(
+        b.start - a.start == ticks * timeline.time_base
+        for a, b in zip(timeline, moved, strict=True)
+    )
 
 
 def test_what_is_not_a_timeline_is_refused() -> None:
@@ -230,7 +265,9 @@ def test_positions_are_frames_or_exact_seconds(text: str, position: int | Fracti
     assert (found, type(found)) == (position, type(position))
 
 
-@pytest.mark.parametrize("text", ["", "--1", "1.5", "s", "1:60", "1:2:3:4", "12f", "٣", "1/2s", "nan", "infs"])
+@pytest.mark.parametrize(
+    "text", ["", "--1", "1.5", "s", "1:60", "1:2:3:4", "12f", "٣", "1/2s", "nan", "infs"]
+)
 def test_other_positions_are_refused_with_a_hint(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_position(text)

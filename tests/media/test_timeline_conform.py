@@ -1,4 +1,6 @@
-"""The frame map of a constant rate: pure arithmetic, against the rule said in words and computed the slow way."""
+"""The frame map of a constant rate: pure arithmetic, against the rule said in words and computed
+the slow way.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vfx_matte.timeline import STANDARD_RATES, Timeline, conform, constant_ticks, nearest_standard_rate
+from vfx_matte.timeline import (
+    STANDARD_RATES,
+    Timeline,
+    conform,
+    constant_ticks,
+    nearest_standard_rate,
+)
 
-BASES = (Fraction(1, 1000), Fraction(1, 90000), Fraction(1, 30000), Fraction(1, 12288), Fraction(1001, 30000), Fraction(1, 600))
+BASES = (
+    Fraction(1, 1000),
+    Fraction(1, 90000),
+    Fraction(1, 30000),
+    Fraction(1, 12288),
+    Fraction(1001, 30000),
+    Fraction(1, 600),
+)
 rates = st.one_of(st.sampled_from(STANDARD_RATES), st.fractions(5, 250, max_denominator=1001))
 
 
@@ -27,9 +42,15 @@ def clips(draw: st.DrawFn) -> Timeline:
 
 
 def shown_by_the_rule(timeline: Timeline, now: Fraction, rate: Fraction) -> int:
-    """The frame a grid time shows: the nearest timestamp within half a step, the earlier of two; else the one on screen."""
+    """The frame a grid time shows: the nearest timestamp within half a step, the earlier of two;
+    else the one on screen.
+    """
     half = 1 / (2 * rate)
-    near = [(abs(time.start - now), index) for index, time in enumerate(timeline) if -half <= time.start - now < half]
+    near = [
+        (abs(time.start - now), index)
+        for index, time in enumerate(timeline)
+        if -half <= time.start - now < half
+    ]
     if near:
         return min(near)[1]
     return max((index for index, time in enumerate(timeline) if time.start <= now), default=0)
@@ -39,12 +60,16 @@ def shown_by_the_rule(timeline: Timeline, now: Fraction, rate: Fraction) -> int:
 @given(clips(), rates)
 def test_every_grid_time_shows_what_the_rule_says(timeline: Timeline, rate: Fraction) -> None:
     found = conform(timeline, rate)
-    assert list(found.indices) == [shown_by_the_rule(timeline, time.start, rate) for time in found.timeline]
+    assert list(found.indices) == [
+        shown_by_the_rule(timeline, time.start, rate) for time in found.timeline
+    ]
 
 
 @settings(max_examples=200)
 @given(clips(), rates, st.one_of(st.none(), st.fractions(-6, 60, max_denominator=48000)))
-def test_the_map_is_monotone_and_bounded(timeline: Timeline, rate: Fraction, sound_start: Fraction | None) -> None:
+def test_the_map_is_monotone_and_bounded(
+    timeline: Timeline, rate: Fraction, sound_start: Fraction | None
+) -> None:
     found = conform(timeline, rate, sound_start=sound_start)
     grid, step = found.timeline, 1 / rate
     assert len(grid) == len(found.indices) == len(found.errors)
@@ -78,7 +103,9 @@ def test_the_map_is_monotone_and_bounded(timeline: Timeline, rate: Fraction, sou
     st.integers(0, 10**6),
 )
 @example(Fraction(30000, 1001), 60, Fraction(1, 1000), 0)
-def test_a_clip_of_that_very_rate_comes_out_as_it_is(rate: Fraction, count: int, base: Fraction | None, start: int) -> None:
+def test_a_clip_of_that_very_rate_comes_out_as_it_is(
+    rate: Fraction, count: int, base: Fraction | None, start: int
+) -> None:
     """Also where its time base has rounded every timestamp."""
     base = base or Fraction(1, constant_ticks(rate)[0])
     pts = tuple(start + round(index / rate / base) for index in range(count + 1))
@@ -87,14 +114,16 @@ def test_a_clip_of_that_very_rate_comes_out_as_it_is(rate: Fraction, count: int,
     assert found.indices == tuple(range(count))
     assert (found.duplicated, found.dropped, found.lead) == (0, 0, 0)
     guessed = nearest_standard_rate(timeline)
-    ends_known_to = 2 * base / max(timeline.end - timeline.start, base)  # rounding cannot tell 29.97 from 30 in a short clip
+    # rounding cannot tell 29.97 from 30 in a short clip
+    ends_known_to = 2 * base / max(timeline.end - timeline.start, base)
     assert guessed == rate or abs(guessed / rate - 1) <= ends_known_to
 
 
 @settings(max_examples=100)
 @given(clips(), rates)
 def test_frames_at_least_a_step_apart_are_all_shown(timeline: Timeline, rate: Fraction) -> None:
-    slow = min(*timeline.durations, 10**9) * timeline.time_base * rate  # steps of the shortest frame
+    # steps of the shortest frame
+    slow = min(*timeline.durations, 10**9) * timeline.time_base * rate
     faster = rate / min(Fraction(1), slow) if slow else rate
     if faster <= 2000:
         assert conform(timeline, faster).dropped == 0
@@ -107,7 +136,10 @@ def test_halving_and_doubling() -> None:
 
 
 def test_a_long_still_is_held_to_its_end() -> None:
-    """A screen recording: nothing moves for two seconds. The next picture must not come a second early."""
+    """A screen recording: nothing moves for two seconds.
+
+    The next picture must not come a second early.
+    """
     recording = Timeline((0, 2000, 2040), (2000, 40, 40), Fraction(1, 1000))
     found = conform(recording, Fraction(25))
     assert found.indices == (0,) * 50 + (1, 2)
@@ -127,14 +159,20 @@ def test_sound_that_begins_before_the_picture_keeps_its_place() -> None:
 
 
 def test_a_last_frame_of_unknown_length_is_shown() -> None:
-    assert conform(Timeline((0, 40, 80), (40, 40, 0), Fraction(1, 1000)), Fraction(25)).indices == (0, 1, 2)
+    assert conform(Timeline((0, 40, 80), (40, 40, 0), Fraction(1, 1000)), Fraction(25)).indices == (
+        0,
+        1,
+        2,
+    )
 
 
 @pytest.mark.parametrize(
     ("rate", "ticks"),
     [
-        ("24000/1001", (24000, 1001)), ("24", (24000, 1000)), ("25", (25000, 1000)), ("30000/1001", (30000, 1001)),
-        ("30", (30000, 1000)), ("60000/1001", (60000, 1001)), ("60", (60000, 1000)), ("25/2", (25000, 2000)),
+        ("24000/1001", (24000, 1001)), ("24", (24000, 1000)), ("25", (25000, 1000)), ("30000/1001",
+        (30000, 1001)),
+        ("30", (30000, 1000)), ("60000/1001", (60000, 1001)), ("60", (60000, 1000)), ("25/2",
+        (25000, 2000)),
     ],
 )  # fmt: skip
 def test_every_frame_lasts_a_whole_number_of_ticks(rate: str, ticks: tuple[int, int]) -> None:
@@ -145,15 +183,27 @@ def test_every_frame_lasts_a_whole_number_of_ticks(rate: str, ticks: tuple[int, 
     ("pts", "base", "rate"),
     [
         (range(0, 33 * 60, 33), Fraction(1, 1000), "30"),  # 30.3 fps is no standard
-        ([*range(0, 3000 * 50, 3000), *range(3000 * 80, 3000 * 120, 3000)], Fraction(1, 90000), "30"),  # a gap of one second
-        ([index * 3003 + (0, 200, -150)[index % 3] for index in range(91)], Fraction(1, 90000), "30000/1001"),  # jitter
+        (
+            [*range(0, 3000 * 50, 3000), *range(3000 * 80, 3000 * 120, 3000)],
+            Fraction(1, 90000),
+            "30",
+        ),  # a gap of one second
+        (
+            [index * 3003 + (0, 200, -150)[index % 3] for index in range(91)],
+            Fraction(1, 90000),
+            "30000/1001",
+        ),  # jitter
         ([0, 40], Fraction(1, 1000), "25"),
         (range(100 * 40), Fraction(1, 960), "240"),  # faster than any
     ],
 )
-def test_auto_is_the_standard_rate_nearest_to_the_clips_own(pts: list[int], base: Fraction, rate: str) -> None:
+def test_auto_is_the_standard_rate_nearest_to_the_clips_own(
+    pts: list[int], base: Fraction, rate: str
+) -> None:
     durations = tuple(b - a for a, b in itertools.pairwise(pts))
-    assert nearest_standard_rate(Timeline(tuple(pts), (*durations, durations[-1]), base)) == Fraction(rate)
+    assert nearest_standard_rate(
+        Timeline(tuple(pts), (*durations, durations[-1]), base)
+    ) == Fraction(rate)
 
 
 def test_nothing_cannot_be_conformed() -> None:

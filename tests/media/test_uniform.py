@@ -1,4 +1,6 @@
-"""Clips whose pictures change on the way: every frame comes in the first one's size, layout and range, and it is said once."""
+"""Clips whose pictures change on the way: every frame comes in the first one's size, layout and
+range, and it is said once.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,17 @@ def halves(size: tuple[int, int]) -> np.ndarray[Any, Any]:
     return picture
 
 
-def write(path: Path, images: Iterable[np.ndarray[Any, Any]], codec: str, pixel_format: str, **settings: str) -> Path:
-    """A film of these pictures, 25 a second. settings: "aspect" is the pixel shape, others go to the encoder."""
+def write(
+    path: Path,
+    images: Iterable[np.ndarray[Any, Any]],
+    codec: str,
+    pixel_format: str,
+    **settings: str,
+) -> Path:
+    """A film of these pictures, 25 a second.
+
+    settings: "aspect" is the pixel shape, others go to the encoder.
+    """
     aspect = Fraction(settings.pop("aspect", "1"))
     with av.open(str(path), "w") as output:
         stream: Any = None
@@ -43,7 +54,9 @@ def write(path: Path, images: Iterable[np.ndarray[Any, Any]], codec: str, pixel_
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = pixel_format
                 stream.codec_context.sample_aspect_ratio = aspect
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24" if image.shape[2] == 3 else "rgba")
+            frame = av.VideoFrame.from_ndarray(
+                image, format="rgb24" if image.shape[2] == 3 else "rgba"
+            )
             frame.pts, frame.time_base = number, Fraction(1, 25)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -51,7 +64,9 @@ def write(path: Path, images: Iterable[np.ndarray[Any, Any]], codec: str, pixel_
 
 
 def joined(path: Path, parts: list[Path], *, frames: int) -> Path:
-    """The packets of several films one after the other in one stream, as recorders and joining programs write them."""
+    """The packets of several films one after the other in one stream, as recorders and joining
+    programs write them.
+    """
     if path.suffix == ".ts":
         path.write_bytes(b"".join(part.read_bytes() for part in parts))
         return path
@@ -64,7 +79,10 @@ def joined(path: Path, parts: list[Path], *, frames: int) -> Path:
                 step = round(Fraction(frames, 25) / source.time_base)
                 for packet in container.demux(source):
                     if packet.size:
-                        packet.pts, packet.dts = packet.pts + number * step, packet.dts + number * step
+                        packet.pts, packet.dts = (
+                            packet.pts + number * step,
+                            packet.dts + number * step,
+                        )
                         packet.stream = stream
                         output.mux(packet)
     return path
@@ -87,7 +105,11 @@ def test_another_size_is_scaled_to_the_first_one(
         for number, size in enumerate([(64, 48), (128, 96)])
     ]
     reader = open_clip(joined(tmp_path / f"all{suffix}", parts, frames=3), notify=notices)
-    for frames in (list(reader.frames()), list(reader.frames_reversed())[::-1], [reader.frame(n) for n in range(6)]):
+    for frames in (
+        list(reader.frames()),
+        list(reader.frames_reversed())[::-1],
+        [reader.frame(n) for n in range(6)],
+    ):
         assert [frame.index for frame in frames] == list(range(6))
         for frame in frames:
             assert frame.picture.shape == (48, 64)
@@ -96,7 +118,8 @@ def test_another_size_is_scaled_to_the_first_one(
             assert frame.image[:, 38:].max() < 30
     told = [line for line in notices if "change on the way" in line]
     assert told == [
-        f"all{suffix}: pictures change on the way (frame 3 is 128×96 instead of 64×48); all are made like the first one"
+        f"all{suffix}: pictures change on the way (frame 3 is 128×96 instead of 64×48); all are"
+        " made like the first one"
     ]
 
 
@@ -115,7 +138,9 @@ def test_another_size_is_scaled_to_the_first_one(
 def test_headers_say_where_pictures_change(
     codec: str, pixel_format: str, suffix: str, tmp_path: Path, notices: Notices
 ) -> None:
-    """What does not change is not suspected, and the suspected frame is the first that is another."""
+    """What does not change is not suspected, and the suspected frame is the first that is
+    another.
+    """
     settings = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     parts = [
         write(tmp_path / f"{number}{suffix}", [halves(size)] * 3, codec, pixel_format, **settings)
@@ -125,15 +150,26 @@ def test_headers_say_where_pictures_change(
     found = list(suspected_changes(reader.info))
     assert len(found) == 1
     list(reader.frames())
-    assert any(f"(frame {found[0]} is 128×96 instead of 64×48)" in line for line in notices), (found, notices)
+    assert any(f"(frame {found[0]} is 128×96 instead of 64×48)" in line for line in notices), (
+        found,
+        notices,
+    )
 
 
 def test_another_shape_is_fitted_in_with_black_bars(tmp_path: Path, notices: Notices) -> None:
     parts = [
-        write(tmp_path / f"{number}.webm", [np.full((*size, 3), WHITE, np.uint8)] * 2, "libvpx", "yuv420p")
+        write(
+            tmp_path / f"{number}.webm",
+            [np.full((*size, 3), WHITE, np.uint8)] * 2,
+            "libvpx",
+            "yuv420p",
+        )
         for number, size in enumerate([(48, 64), (64, 48)])
     ]
-    first, last = (open_clip(joined(tmp_path / "c.webm", parts, frames=2), notify=notices).frame(n).image for n in (0, 3))
+    first, last = (
+        open_clip(joined(tmp_path / "c.webm", parts, frames=2), notify=notices).frame(n).image
+        for n in (0, 3)
+    )
     assert first.min() > 240
     assert last.shape == first.shape
     assert last[:, 16:48].min() > 225  # 48×64 in 64×48 is 36 wide
@@ -162,7 +198,9 @@ def test_pictures_of_several_sizes_and_modes(tmp_path: Path, notices: Notices) -
     frames = list(open_clip(tmp_path, notify=notices).frames())
     assert {frame.picture.layout for frame in frames} == {PixelLayout("rgb", 8)}
     for frame, wanted in zip(
-        frames, [(200, 0, 0), (90, 90, 90), (200, 0, 0), (90, 90, 90), (200, 0, 0), (200, 0, 0)], strict=True
+        frames,
+        [(200, 0, 0), (90, 90, 90), (200, 0, 0), (90, 90, 90), (200, 0, 0), (200, 0, 0)],
+        strict=True,
     ):
         assert frame.colors.shape == (24, 32, 3)
         assert np.abs(frame.colors.astype(int) - wanted).max() <= 1, frame.index
@@ -180,7 +218,9 @@ def test_a_gray_leader_takes_no_colour_from_what_follows(tmp_path: Path, notices
 
 
 def test_range_and_subsampling_are_converted(tmp_path: Path, notices: Notices) -> None:
-    info = open_clip(write(tmp_path / "c.mkv", [halves((32, 24))], "ffv1", "yuv420p"), notify=notices).info
+    info = open_clip(
+        write(tmp_path / "c.mkv", [halves((32, 24))], "ffv1", "yuv420p"), notify=notices
+    ).info
     tv = ColorTags("bt709", "tv", "bt709", "bt709")
     info = replace(info, color=tv, first_color=tv)
     full = Picture(
@@ -201,7 +241,11 @@ def test_range_and_subsampling_are_converted(tmp_path: Path, notices: Notices) -
 def test_wide_pixels_count_for_the_shape(tmp_path: Path, notices: Notices) -> None:
     white = np.full((48, 64, 3), WHITE, np.uint8)
     info = open_clip(write(tmp_path / "c.mkv", [white], "ffv1", "yuv420p"), notify=notices).info
-    narrow = fitted(av.VideoFrame.from_ndarray(white[:, :32].copy(), format="rgb24"), info, sample_aspect=Fraction(2))
+    narrow = fitted(
+        av.VideoFrame.from_ndarray(white[:, :32].copy(), format="rgb24"),
+        info,
+        sample_aspect=Fraction(2),
+    )
     assert narrow.made_anew
     assert np.frombuffer(narrow.native.planes[0], np.uint8).min() >= 234
 
@@ -216,14 +260,24 @@ def test_every_command_takes_a_clip_whose_size_changes(cli: CommandLine) -> None
     ids[8:40, 8:40] = 1
     paint(cli.folder / "m.png", ids)
     assert "(frame 2 is 96×72 instead of 64×48)" in cli("probe", "c.webm").stderr
-    assert "pictures change on the way" in cli("frame", "c.webm", "--at", "3", "-o", "still.png").stderr
+    assert (
+        "pictures change on the way"
+        in cli("frame", "c.webm", "--at", "3", "-o", "still.png").stderr
+    )
     with Image.open(cli.folder / "still.png") as still:
         assert still.size == (64, 48)
-    assert cli("segment", "c.webm", "--first-mask", "m.png", "--propagator", "builtin").stderr.count("change on the way") == 1
+    assert (
+        cli("segment", "c.webm", "--first-mask", "m.png", "--propagator", "builtin").stderr.count(
+            "change on the way"
+        )
+        == 1
+    )
     for command in ("greenback", "alpha", "overlay", "maskvideo"):
         ran = cli(command, "c.webm", "-o", f"{command}.mkv")
         assert ran.stderr.count("change on the way") == 1, command
-        assert [(frame.width, frame.height) for frame in pictures(cli.folder / f"{command}.mkv")] == [(64, 48)] * 4
+        assert [
+            (frame.width, frame.height) for frame in pictures(cli.folder / f"{command}.mkv")
+        ] == [(64, 48)] * 4
     cli("conform", "c.webm", "--outputs", "source")
     cli("qc", "c.webm")
     cli("verify", "alpha.mkv", "--source", "c.webm")

@@ -1,4 +1,6 @@
-"""How far the network is believed in a clip: as far as it helps on the references, and not beyond."""
+"""How far the network is believed in a clip: as far as it helps on the references, and not
+beyond.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,13 @@ Layer = npt.NDArray[np.float32]
 
 
 def frame(index: int, *, colorful: bool) -> tuple[Image, Layer]:
-    """A square that goes right, in a colour of its own or in those of the ground; its soft mask, float32 (144, 192)."""
+    """A square that goes right, in a colour of its own or in those of the ground; its soft mask,
+    float32 (144, 192).
+    """
     random = np.random.default_rng(index)
-    image = cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 1)).astype(np.uint8), (0, 0), 2)[..., None].repeat(3, axis=2)
+    image = cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 1)).astype(np.uint8), (0, 0), 2)[
+        ..., None
+    ].repeat(3, axis=2)
     layer = np.zeros(SHAPE, np.float32)
     layer[50:95, 60 + 4 * index : 110 + 4 * index] = 1
     if colorful:
@@ -39,7 +45,9 @@ def word(layer: Layer) -> Layer:
 
 
 def share(*, colorful: bool, right: bool) -> float:
-    """What is believed after two references, of a network that sees the object, or what lies beside it, too."""
+    """What is believed after two references, of a network that sees the object, or what lies beside
+    it, too.
+    """
     references = [reference(index, colorful=colorful) for index in (0, 3)]
     views = []
     for one in references:
@@ -68,7 +76,10 @@ def test_what_another_object_holds_does_not_count() -> None:
         image, layer = frame(index, colorful=True)
         other = np.zeros_like(layer)
         other[:, 20:] = np.maximum(layer[:, :-20] - layer[:, 20:], 0)
-        alone, both = (Reference(Look(image), np.stack([layer, second]), (1, 2)) for second in (np.zeros_like(other), other))
+        alone, both = (
+            Reference(Look(image), np.stack([layer, second]), (1, 2))
+            for second in (np.zeros_like(other), other)
+        )
         pairs.append((alone, both, word(np.maximum(layer, other))))
     alone = believed([(one, view) for one, _, view in pairs], 0)
     assert believed([(both, view) for _, both, view in pairs], 0) > alone
@@ -95,7 +106,9 @@ def scene(index: int) -> tuple[Image, Mask]:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_both(count: int) -> None:
+def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_both(
+    count: int,
+) -> None:
     network = TakesMore()
     found = []
     for helper in (network, None):
@@ -114,7 +127,9 @@ def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_bo
 
 
 class Knows:
-    """A network that sees the object, which has the colours of the ground, by a mark that nobody else looks at."""
+    """A network that sees the object, which has the colours of the ground, by a mark that nobody
+    else looks at.
+    """
 
     def __init__(self) -> None:
         self.looks = 0
@@ -122,7 +137,9 @@ class Knows:
     def rough(self, image: Image, *, size: int) -> Layer:
         self.looks += 1
         assert size in (saliency.SIZE_PX, saliency.CLOSE_PX)
-        return np.where(image[..., 0].astype(int) > image[..., 2], np.float32(0.97), np.float32(0.02))
+        return np.where(
+            image[..., 0].astype(int) > image[..., 2], np.float32(0.97), np.float32(0.02)
+        )
 
 
 @pytest.mark.parametrize("count", [1, 2])

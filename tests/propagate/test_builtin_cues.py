@@ -15,7 +15,9 @@ def test_local_ratio_is_zero_where_nothing_was_seen_and_signed_elsewhere() -> No
     inside, outside = np.array([[[0, 9, 0]]], np.float32), np.array([[[0, 0, 9]]], np.float32)
     ratio = cues.local_ratio(inside, outside, 1.5, 64)[0, 0]
     little = 0.02 * 64 / (2 * np.pi * 1.5**2)
-    assert ratio == pytest.approx([0, np.log((9 + little) / little), -np.log((9 + little) / little)], rel=1e-5)
+    assert ratio == pytest.approx(
+        [0, np.log((9 + little) / little), -np.log((9 + little) / little)], rel=1e-5
+    )
 
 
 def test_global_ratio_compares_classes_of_any_size() -> None:
@@ -31,7 +33,9 @@ def test_pose_and_relative_places() -> None:
     assert pose == (11.5, 5.5, 16)
     then = Pose(4.0, 3.0, 4.0)
     # Twice as large now, so one cell here is half a cell there; the centroids fall together.
-    rows, columns = cues.relative_places((np.array([[5.5], [7.5]]), np.array([[11.5, 12.5]])), pose, then, (1.0, 1.0))
+    rows, columns = cues.relative_places(
+        (np.array([[5.5], [7.5]]), np.array([[11.5, 12.5]])), pose, then, (1.0, 1.0)
+    )
     assert rows[:, 0] == pytest.approx([3, 4])
     assert columns[0] == pytest.approx([4, 4.5])
     assert cues.pose_of(np.zeros((3, 3), np.float32)).area == 0
@@ -96,7 +100,9 @@ def test_size_is_kept_near_the_warped_mask(offset: float, spread: float) -> None
     prior = np.zeros((60, 90), np.float32)
     prior[20:40, 30:60] = 1
     near = np.ones(prior.shape, bool)
-    evidence = (np.where(prior > 0, 2, -2) + offset + spread * random.standard_normal(prior.shape)).astype(np.float32)
+    evidence = (
+        np.where(prior > 0, 2, -2) + offset + spread * random.standard_normal(prior.shape)
+    ).astype(np.float32)
     kept = cues.size_kept(evidence, prior, near)
     shift = kept - evidence
     assert float(np.ptp(shift)) < 1e-5
@@ -130,7 +136,9 @@ def test_plate_tells_what_is_new_and_nothing_where_it_is_unknown() -> None:
     other = lab.copy()
     other[4:12, 4:12] = 160
     difference = plate.difference(other)
-    assert difference[8, 8] == pytest.approx(np.log1p(150 / 2) - 0.6 if np.log1p(150 / 2) < 3 else 2.4)
+    assert difference[8, 8] == pytest.approx(
+        np.log1p(150 / 2) - 0.6 if np.log1p(150 / 2) < 3 else 2.4
+    )
     assert difference[20, 4] == pytest.approx(-0.6)
     assert not difference[:, 16:].any()
 
@@ -176,7 +184,13 @@ def test_guided_filter_is_the_window_by_window_regression() -> None:
 
 
 def test_optical_flow_points_to_where_things_were() -> None:
-    before = np.random.default_rng(1).integers(0, 255, (12, 12)).repeat(6, axis=0).repeat(6, axis=1).astype(np.uint8)
+    before = (
+        np.random.default_rng(1)
+        .integers(0, 255, (12, 12))
+        .repeat(6, axis=0)
+        .repeat(6, axis=1)
+        .astype(np.uint8)
+    )
     flow = cues.optical_flow(np.roll(before, 3, axis=1), before)
     assert np.median(flow[10:-10, 10:-10, 0]) == pytest.approx(-3, abs=0.2)
     assert cues.optical_flow(before[:5, :9], before[:5, :9]).shape == (5, 9, 2)

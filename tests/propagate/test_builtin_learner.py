@@ -34,7 +34,9 @@ def test_a_lesson_finds_the_object_elsewhere() -> None:
 
 def test_it_says_nothing_far_from_the_warped_mask() -> None:
     look, layer = scene(0, 10)
-    said = learned_evidence(look.descriptor, lesson(look.descriptor, layer, certain=True).solved(), layer, 8)
+    said = learned_evidence(
+        look.descriptor, lesson(look.descriptor, layer, certain=True).solved(), layer, 8
+    )
     assert not said[:, 60:].any()
     assert said[20:44, 14:38].all()
 
@@ -60,7 +62,10 @@ def test_unsure_pixels_of_a_prediction_teach_nothing() -> None:
 
 
 def test_lessons_fade_and_average() -> None:
-    one, two = Lesson(np.eye(2, dtype=np.float32), np.ones(2, np.float32)), Lesson(np.zeros((2, 2)), np.zeros(2))
+    one, two = (
+        Lesson(np.eye(2, dtype=np.float32), np.ones(2, np.float32)),
+        Lesson(np.zeros((2, 2)), np.zeros(2)),
+    )
     faded = one.mixed(two, 0.25)
     assert faded.gram[0, 0] == pytest.approx(0.75)
     assert faded.answer == pytest.approx([0.75, 0.75])
@@ -70,7 +75,9 @@ def test_lessons_fade_and_average() -> None:
 def test_an_object_that_fills_the_frame_can_be_learned() -> None:
     look, _ = scene(0, 10)
     everywhere = np.ones(look.shape, np.float32)
-    said = learned_evidence(look.descriptor, lesson(look.descriptor, everywhere, certain=True).solved(), everywhere, 8)
+    said = learned_evidence(
+        look.descriptor, lesson(look.descriptor, everywhere, certain=True).solved(), everywhere, 8
+    )
     assert said.min() > 0
 
 

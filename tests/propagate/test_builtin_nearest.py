@@ -15,7 +15,9 @@ HEIGHT, WIDTH = 96, 160
 
 
 def scene(x: int = 70, *, colour: tuple[int, int, int] = (200, 60, 50)) -> tuple[Look, np.ndarray]:
-    """A box on blotches that stay, its upper half of another colour: the look and the true mask, float32 (h, w)."""
+    """A box on blotches that stay, its upper half of another colour: the look and the true mask,
+    float32 (h, w).
+    """
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     blotches = np.random.default_rng(0).integers(70, 110, (12, 20, 3)).astype(np.uint8)
     image = blotches.repeat(8, axis=0).repeat(8, axis=1)
@@ -64,7 +66,9 @@ def test_what_was_never_seen_says_little() -> None:
     known, mask = scene()
     strange = Look(255 - known.rgb)
     lower = (np.mgrid[:HEIGHT, :WIDTH][0] > 56) & (mask > 0)
-    known_says, strange_says = (np.abs(recalled(look.descriptor, memory, mask))[lower] for look in (known, strange))
+    known_says, strange_says = (
+        np.abs(recalled(look.descriptor, memory, mask))[lower] for look in (known, strange)
+    )
     assert strange_says.mean() < 0.25 * known_says.mean()
 
 
@@ -83,11 +87,15 @@ def test_nothing_known_or_nothing_there() -> None:
     assert memorised([]) is None
     assert (recalled(look.descriptor, memory_of((look, mask)), empty) == 0).all()
     both = memory_of((look, empty), (look, mask))
-    assert 0 < both.inside.shape[1] + both.outside.shape[1] <= 1500 + 2 * 128, "references share the room"
+    assert 0 < both.inside.shape[1] + both.outside.shape[1] <= 1500 + 2 * 128, (
+        "references share the room"
+    )
 
 
 def test_old_references_speak_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evidence fades with the distance in frames to the nearest reference that the walk began with or goes towards."""
+    """Evidence fades with the distance in frames to the nearest reference that the walk began with
+    or goes towards.
+    """
     ages: list[int] = []
     segment = builtin._segment
 

@@ -60,11 +60,18 @@ def couple(index: int, *, apart_px: int) -> tuple[Image, Mask, Mask]:
     """Two in the same colours, the left one walks to the left: image, both, and who walks."""
     random = np.random.default_rng(3)
     ground = cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 3)).astype(np.uint8), (0, 0), 2)
-    cloth = cv2.GaussianBlur(random.integers(0, 255, (60, 40, 1)).astype(np.uint8), (0, 0), 1.5).astype(np.float32) / 4
+    cloth = (
+        cv2.GaussianBlur(random.integers(0, 255, (60, 40, 1)).astype(np.uint8), (0, 0), 1.5).astype(
+            np.float32
+        )
+        / 4
+    )
     who = np.zeros(SHAPE, np.uint8)
     for value, left in ((1, 100 - apart_px - 4 * index), (2, 140)):
         ground[40:100, left : left + 40] = (
-            np.clip(np.array((150, 40, 30)) + cloth[..., None], 0, 255).astype(np.uint8).reshape(60, 40, 3)
+            np.clip(np.array((150, 40, 30)) + cloth[..., None], 0, 255)
+            .astype(np.uint8)
+            .reshape(60, 40, 3)
         )
         who[40:100, left : left + 40] = value
     return ground, (who > 0).astype(np.uint8), (who == 1).astype(np.uint8)

@@ -1,8 +1,10 @@
-"""What must hold of the built-in propagator whatever it is made of: symmetries, stillness, and every size of frame and object.
+"""What must hold of the built-in propagator whatever it is made of: symmetries, stillness, and
+every size of frame and object.
 
-The clip is hard on purpose: objects as textured as their ground, some twenty code values away from it, under noise that is new
-on each frame. Thresholds leave room for cues to change: a part of the contour may move by a pixel (of an object of 28 pixels
-across that costs about 0.07), no object may be lost, bleed, or take another's place.
+The clip is hard on purpose: objects as textured as their ground, some twenty code values away from
+it, under noise that is new on each frame. Thresholds leave room for cues to change: a part of the
+contour may move by a pixel (of an object of 28 pixels across that costs about 0.07), no object may
+be lost, bleed, or take another's place.
 """
 
 from __future__ import annotations
@@ -35,16 +37,27 @@ ALIKE = 0.93
 
 def textured(shape: tuple[int, int], seed: int, color: Sequence[int]) -> Image:
     noise = np.random.default_rng(seed).integers(-25, 26, (shape[0] // 4 + 2, shape[1] // 4 + 2, 3))
-    blocks = np.clip(noise + np.array(color), 0, 255).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    blocks = (
+        np.clip(noise + np.array(color), 0, 255)
+        .astype(np.uint8)
+        .repeat(4, axis=0)
+        .repeat(4, axis=1)
+    )
     return np.asarray(cv2.GaussianBlur(blocks[: shape[0], : shape[1]], (0, 0), 0.8), np.uint8)
 
 
-def view(index: int, *, num_objects: int = 2, top: int = 0, left: int = 0, shape: tuple[int, int] = SHAPE) -> Picture:
-    """Frame `index` of a camera at (top, left) of a world in which disks wander, as noisy as a real camera."""
+def view(
+    index: int, *, num_objects: int = 2, top: int = 0, left: int = 0, shape: tuple[int, int] = SHAPE
+) -> Picture:
+    """Frame `index` of a camera at (top, left) of a world in which disks wander, as noisy as a real
+    camera.
+    """
     world, mask = textured((240, 280), 0, (60, 90, 60)), np.zeros((240, 280), np.uint8)
     paths = ((70, 70, 0, 2, 30), (110, 130, 1, -1, 26), (116, 84, -1, 1, 22))
     for object_id, (y, x, down, right, size) in enumerate(paths[:num_objects], start=1):
-        place = np.s_[y + down * index : y + down * index + size, x + right * index : x + right * index + size]
+        place = np.s_[
+            y + down * index : y + down * index + size, x + right * index : x + right * index + size
+        ]
         rows, columns = np.ogrid[:size, :size]
         disk = (rows - (size - 1) / 2) ** 2 + (columns - (size - 1) / 2) ** 2 <= (size / 2) ** 2
         world[place][disk] = textured((size, size), object_id, COLORS[object_id - 1])[disk]
@@ -57,9 +70,9 @@ def view(index: int, *, num_objects: int = 2, top: int = 0, left: int = 0, shape
 def follow(frames: Sequence[Picture], *, num_objects: int = 2) -> list[Probabilities]:
     """Segment frames of which only the first one's mask is shown."""
     propagator = open_propagator("builtin", num_objects=num_objects)
-    with (
-        one_blas_thread()
-    ):  # as every run has it: shared out over threads, products differ in their last bits from time to time
+    # as every run has it: shared out over threads, products differ in their last bits from time to
+    # time
+    with one_blas_thread():
         propagator.remember(*frames[0])
         return [propagator.step(*frames[0]), *(propagator.step(image) for image, _ in frames[1:])]
 
@@ -88,18 +101,26 @@ def test_the_clip_can_be_followed(clip: list[Picture], masks: list[Mask]) -> Non
 @given(down=st.integers(-10, 6), right=st.integers(-20, 8))
 def test_a_shifted_clip_has_shifted_masks(masks: list[Mask], down: int, right: int) -> None:
     shifted = follow([view(index, top=down, left=right) for index in range(5)])
-    back = [np.roll(harden(result), (down, right), axis=(0, 1)) for result in shifted]  # no disk comes to the border
+    # no disk comes to the border
+    back = [np.roll(harden(result), (down, right), axis=(0, 1)) for result in shifted]
     assert least_alike(back, masks[:5]) > ALIKE
 
 
-@pytest.mark.parametrize("axes", [(1, 0), (0, -1), (-1, 0)], ids=["transposed", "left-right", "upside down"])
-def test_a_mirrored_clip_has_mirrored_masks(clip: list[Picture], masks: list[Mask], axes: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "axes", [(1, 0), (0, -1), (-1, 0)], ids=["transposed", "left-right", "upside down"]
+)
+def test_a_mirrored_clip_has_mirrored_masks(
+    clip: list[Picture], masks: list[Mask], axes: tuple[int, int]
+) -> None:
     def mirrored(picture: Image) -> Image:
         if axes == (1, 0):
             return np.ascontiguousarray(picture.swapaxes(0, 1))
         return np.ascontiguousarray(np.flip(picture, 1 if axes == (0, -1) else 0))
 
-    found = [harden(result) for result in follow([(mirrored(image), mirrored(mask)) for image, mask in clip])]
+    found = [
+        harden(result)
+        for result in follow([(mirrored(image), mirrored(mask)) for image, mask in clip])
+    ]
     assert least_alike([mirrored(mask) for mask in found], masks) > ALIKE
 
 
@@ -112,7 +133,10 @@ def test_a_still_clip_keeps_its_masks_for_long(clip: list[Picture]) -> None:
 def test_a_still_scene_under_noise_keeps_its_masks(clip: list[Picture]) -> None:
     image, mask = clip[0]
     random = np.random.default_rng(3)
-    noisy = [np.clip(image + random.normal(0, 5, image.shape), 0, 255).astype(np.uint8) for _ in range(40)]
+    noisy = [
+        np.clip(image + random.normal(0, 5, image.shape), 0, 255).astype(np.uint8)
+        for _ in range(40)
+    ]
     found = [harden(result) for result in follow([(frame, mask) for frame in [image, *noisy]])]
     assert least_alike(found, [mask] * 41) > ALIKE
 
@@ -123,24 +147,32 @@ def test_permuted_ids_permute_the_result(order: tuple[int, ...]) -> None:
     ids = np.array(order, np.uint8)
     permuted = follow([(image, ids[mask]) for image, mask in frames], num_objects=3)
     for one, other in zip(follow(frames, num_objects=3), permuted, strict=True):
-        apart = np.abs(one - other[ids])  # sums of objects are rounded in their order, and an edge may stand near a threshold
+        # sums of objects are rounded in their order, and an edge may stand near a threshold
+        apart = np.abs(one - other[ids])
         assert np.mean(apart > 1e-4) < 0.003
         assert apart.max() < 0.05
 
 
 def test_an_object_that_is_never_shown_changes_nothing(clip: list[Picture]) -> None:
     for one, other in zip(follow(clip), follow(clip, num_objects=4), strict=True):
-        np.testing.assert_allclose(one, other[:3], rtol=0, atol=1e-5)  # products of other shapes may differ in the last bits
+        # products of other shapes may differ in the last bits
+        np.testing.assert_allclose(one, other[:3], rtol=0, atol=1e-5)
         assert np.array_equal(harden(one), harden(other))
         assert not other[3:].any()
 
 
 @pytest.mark.parametrize("offset", [-8, 8])
-def test_a_change_of_light_is_no_change_of_shape(clip: list[Picture], masks: list[Mask], offset: int) -> None:
-    darker = [(np.clip(image.astype(np.int16) + offset, 0, 255).astype(np.uint8), mask) for image, mask in clip]
+def test_a_change_of_light_is_no_change_of_shape(
+    clip: list[Picture], masks: list[Mask], offset: int
+) -> None:
+    darker = [
+        (np.clip(image.astype(np.int16) + offset, 0, 255).astype(np.uint8), mask)
+        for image, mask in clip
+    ]
     assert least_alike([harden(result) for result in follow(darker)], masks) > ALIKE
     suddenly = [harden(result) for result in follow([clip[0], *darker[1:]])]
-    assert least_alike(suddenly, masks) > 0.85  # it is nearly half of what tells the objects from the ground
+    # it is nearly half of what tells the objects from the ground
+    assert least_alike(suddenly, masks) > 0.85
 
 
 def test_the_same_clip_gives_the_same_result(clip: list[Picture]) -> None:
@@ -166,22 +198,30 @@ def test_the_second_thread_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_object_may_leave_through_the_border_and_fill_the_frame() -> None:
-    leaving = [view(index, top=-2 * index) for index in range(12)]  # the camera climbs; the lower disk goes out below
+    # the camera climbs; the lower disk goes out below
+    leaving = [view(index, top=-2 * index) for index in range(12)]
     assert 0 < np.count_nonzero(leaving[-1][1] == 2) < 0.6 * np.count_nonzero(leaving[0][1] == 2)
     found = [harden(result) for result in follow(leaving)]
     assert least_alike(found, [truth for _, truth in leaving]) > 0.85
     close = [view(0, top=22, left=26, shape=(16, 16))[0] for _ in range(5)]
     assert all(
-        harden(result).all() for result in follow([(image, np.ones((16, 16), np.uint8)) for image in close], num_objects=1)
+        harden(result).all()
+        for result in follow(
+            [(image, np.ones((16, 16), np.uint8)) for image in close], num_objects=1
+        )
     )
 
 
 @pytest.mark.parametrize("num_objects", [5, 31])
 def test_many_objects_stay_apart(num_objects: int) -> None:
     image, mask = textured((120, 160), 0, (90, 90, 90)), np.zeros((120, 160), np.uint8)
-    colors = np.random.default_rng(5).permutation(np.stack(np.meshgrid(*[(30, 90, 160, 230)] * 3), axis=-1).reshape(-1, 3))
+    colors = np.random.default_rng(5).permutation(
+        np.stack(np.meshgrid(*[(30, 90, 160, 230)] * 3), axis=-1).reshape(-1, 3)
+    )
     for index in range(num_objects):
-        place = np.s_[index // 8 * 30 + 4 : index // 8 * 30 + 26, index % 8 * 20 + 2 : index % 8 * 20 + 18]
+        place = np.s_[
+            index // 8 * 30 + 4 : index // 8 * 30 + 26, index % 8 * 20 + 2 : index % 8 * 20 + 18
+        ]
         image[place], mask[place] = colors[index], index + 1
     found = [harden(result) for result in follow([(image, mask)] * 4, num_objects=num_objects)]
     assert least_alike(found, [mask] * 4, num_objects=num_objects) > ALIKE
@@ -224,7 +264,10 @@ def test_what_was_seen_once_is_forgotten_and_does_not_fade_for_ever() -> None:
     state = propagator.walk_state()
     assert state is not None
     # four hundred frames later at 0.8 each, all that was not seen again
-    faded = {name: state["walk"][name] * np.float32(0.8**400) for name in ("color_local", "texture_local")}
+    faded = {
+        name: state["walk"][name] * np.float32(0.8**400)
+        for name in ("color_local", "texture_local")
+    }
     propagator.restore_walk({**state, "walk": {**state["walk"], **faded}})
     propagator.step(frames[2][0])
     after = propagator.walk_state()

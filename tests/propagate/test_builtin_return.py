@@ -1,4 +1,6 @@
-"""An object that left is found again, nothing else is taken for it, and what covers it is not followed."""
+"""An object that left is found again, nothing else is taken for it, and what covers it is not
+followed.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,17 @@ DOG, BALL, BAR = (190, 110, 60), (60, 90, 200), (90, 40, 110)
 
 
 def texture(color: tuple[int, int, int], shape: tuple[int, int], seed: int) -> Image:
-    return np.clip(np.array(color) + np.random.default_rng(seed).integers(-25, 25, (*shape, 3)), 0, 255).astype(np.uint8)
+    return np.clip(
+        np.array(color) + np.random.default_rng(seed).integers(-25, 25, (*shape, 3)), 0, 255
+    ).astype(np.uint8)
 
 
-def draw(left: int | None, *, ball: int | None = None, bar: int | None = None) -> tuple[Image, Mask]:
-    """A two-coloured thing at `left` on a striped ground, with perhaps a ball elsewhere and a bar before everything."""
+def draw(
+    left: int | None, *, ball: int | None = None, bar: int | None = None
+) -> tuple[Image, Mask]:
+    """A two-coloured thing at `left` on a striped ground, with perhaps a ball elsewhere and a bar
+    before everything.
+    """
     image = texture((90, 130, 90), SHAPE, 1)
     image[:, ::16] = (120, 150, 110)
     mask = np.zeros(SHAPE, np.uint8)
@@ -33,29 +41,42 @@ def draw(left: int | None, *, ball: int | None = None, bar: int | None = None) -
         mask[50:80, left : left + 24] = 1
     if bar is not None:
         columns = slice(max(bar, 0), max(bar + 40, 0))
-        image[:, columns] = texture(BAR, (SHAPE[0], 40), 5)[:, max(-bar, 0) :][:, : image[:, columns].shape[1]]
+        image[:, columns] = texture(BAR, (SHAPE[0], 40), 5)[:, max(-bar, 0) :][
+            :, : image[:, columns].shape[1]
+        ]
         mask[:, columns] = 0
     return image, mask
 
 
 def overlap(found: Mask, mask: Mask) -> float:
-    return np.count_nonzero((found > 0) & (mask > 0)) / max(np.count_nonzero((found > 0) | (mask > 0)), 1)
+    return np.count_nonzero((found > 0) & (mask > 0)) / max(
+        np.count_nonzero((found > 0) | (mask > 0)), 1
+    )
 
 
 def follow(frames: list[tuple[Image, Mask]]) -> list[Mask]:
     """Masks of all frames, given the first."""
     propagator = BuiltinPropagator(num_objects=1)
     propagator.remember(*frames[0])
-    steps = (propagator.step(image, mask if index == 0 else None) for index, (image, mask) in enumerate(frames))
+    steps = (
+        propagator.step(image, mask if index == 0 else None)
+        for index, (image, mask) in enumerate(frames)
+    )
     return [(probabilities[1] > 0.5).astype(np.uint8) for probabilities in steps]
 
 
 def test_an_object_that_comes_back_elsewhere_is_followed_again() -> None:
-    frames = [draw(60) for _ in range(4)] + [draw(None) for _ in range(6)] + [draw(110 - 2 * i) for i in range(6)]
+    frames = (
+        [draw(60) for _ in range(4)]
+        + [draw(None) for _ in range(6)]
+        + [draw(110 - 2 * i) for i in range(6)]
+    )
     found = follow(frames)
     assert not any(mask.any() for mask in found[5:10])
     assert not found[10].any()  # seen on one frame only
-    assert all(overlap(mask, truth) > 0.8 for mask, (_, truth) in zip(found[11:], frames[11:], strict=True))
+    assert all(
+        overlap(mask, truth) > 0.8 for mask, (_, truth) in zip(found[11:], frames[11:], strict=True)
+    )
 
 
 def test_another_thing_is_not_taken_for_it() -> None:
@@ -66,8 +87,11 @@ def test_another_thing_is_not_taken_for_it() -> None:
 def test_a_bar_that_covers_it_for_a_while_is_let_go() -> None:
     frames = [draw(70, bar=None if i < 3 else -40 + 8 * (i - 3)) for i in range(32)]
     found = follow(frames)
-    assert not any(mask.any() for mask in found[15:18])  # the object is behind the bar, or hardly shows
-    assert all(overlap(mask, truth) > 0.8 for mask, (_, truth) in zip(found[-4:], frames[-4:], strict=True))
+    # the object is behind the bar, or hardly shows
+    assert not any(mask.any() for mask in found[15:18])
+    assert all(
+        overlap(mask, truth) > 0.8 for mask, (_, truth) in zip(found[-4:], frames[-4:], strict=True)
+    )
 
 
 def test_a_walk_that_begins_without_the_object_finds_it() -> None:
@@ -107,10 +131,14 @@ def words(*places: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     return color, color[::2, ::2].copy()
 
 
-@pytest.mark.parametrize(("word", "expected"), [((0, 1), 1.0), ((0, 0), 0.5**0.5), ((2, 3), 0.0), ((0, 2), 0.5)])
+@pytest.mark.parametrize(
+    ("word", "expected"), [((0, 1), 1.0), ((0, 0), 0.5**0.5), ((2, 3), 0.0), ((0, 2), 0.5)]
+)
 def test_likeness_by_hand(word: tuple[int, int], expected: float) -> None:
     color = np.repeat(np.array([word], np.int32), 4, axis=1).repeat(4, axis=0)
-    assert likeness(portrait(), color, color[::2, ::2], np.ones(color.shape, bool)) == pytest.approx(expected, abs=1e-6)
+    assert likeness(
+        portrait(), color, color[::2, ::2], np.ones(color.shape, bool)
+    ) == pytest.approx(expected, abs=1e-6)
 
 
 @given(arrays(np.int32, (8, 8), elements=st.integers(0, 3)), arrays(bool, (8, 8)))
@@ -157,6 +185,9 @@ def test_a_twin_beside_the_object_raises_the_bar() -> None:
 def test_what_turns_into_another_thing_is_doubtful_at_once_and_lost_later() -> None:
     lookout, objects = Lookout([portrait()]), np.zeros((1, 48, 64), np.float32)
     objects[0, 4:14, 4:14] = 1
-    seen = [lookout.look(*words((4, 4, 10)), objects), *(lookout.look(*words(), objects) for _ in range(3))]
+    seen = [
+        lookout.look(*words((4, 4, 10)), objects),
+        *(lookout.look(*words(), objects) for _ in range(3)),
+    ]
     assert [bool(one.doubtful) for one in seen] == [False, True, True, True]
     assert [bool(one.lost) for one in seen] == [False, False, False, True]

@@ -1,4 +1,6 @@
-"""What the built-in propagator makes of a network: it helps where it means the object, and is not heard where it does not."""
+"""What the built-in propagator makes of a network: it helps where it means the object, and is not
+heard where it does not.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ Layer = npt.NDArray[np.float32]
 
 
 class Saying:
-    """A network that says what a function of the picture says. shown: the shapes that it was shown."""
+    """A network that says what a function of the picture says.
+
+    shown: the shapes that it was shown.
+    """
 
     def __init__(self, word: Callable[[Image], npt.NDArray[np.bool_]]) -> None:
         self._word = word
@@ -61,7 +66,9 @@ def box(top: int, bottom: int, left: int, right: int, shape: tuple[int, int] = S
 
 def meadow() -> Image:
     random = np.random.default_rng(3)
-    return cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 1)).astype(np.uint8), (0, 0), 2)[..., None].repeat(3, axis=2)
+    return cv2.GaussianBlur(random.integers(60, 180, (*SHAPE, 1)).astype(np.uint8), (0, 0), 2)[
+        ..., None
+    ].repeat(3, axis=2)
 
 
 def test_it_looks_at_the_object_and_a_quarter_around_it_at_full_size() -> None:
@@ -69,7 +76,9 @@ def test_it_looks_at_the_object_and_a_quarter_around_it_at_full_size() -> None:
     image[80:160, 100:196] = (200, 40, 40)
     network = Saying(colorful)
     seen = looked_at(network, image, box(40, 80, 50, 98))
-    assert network.shown == [(120, 144, 3)], "a box of 80 × 96 pixels and a quarter of it on each side"
+    assert network.shown == [(120, 144, 3)], (
+        "a box of 80 × 96 pixels and a quarter of it on each side"
+    )
     assert (seen[45:75, 55:95] > 2.5).all()
     assert (seen[31:38, 40:108] < -2.5).all()
     assert not seen[:28].any()
@@ -89,7 +98,9 @@ def test_who_means_something_else_or_is_unsure_is_not_heard() -> None:
     prior, nobody = box(40, 80, 50, 100), np.zeros(SHAPE, np.float32)
 
     def seen(layer: Layer, *, odds: float = 2.9) -> Layer:
-        return np.where(box(20, 110, 30, 140) > 0, (2 * layer - 1) * np.float32(odds), np.float32(0))
+        return np.where(
+            box(20, 110, 30, 140) > 0, (2 * layer - 1) * np.float32(odds), np.float32(0)
+        )
 
     same = salient_evidence(seen(prior), prior, nobody)
     assert same.max() > 2.8, "it is heard in full"
@@ -97,19 +108,25 @@ def test_who_means_something_else_or_is_unsure_is_not_heard() -> None:
     grown = salient_evidence(seen(box(40, 100, 50, 100)), prior, nobody)
     assert grown[85:95, 55:95].min() > 2.5, "a new part is taken from it"
     assert not salient_evidence(seen(box(80, 108, 40, 135)), prior, nobody).any(), "a bystander"
-    assert np.abs(salient_evidence(seen(prior, odds=0.4), prior, nobody)).max() < 0.2, "it does not know"
+    assert np.abs(salient_evidence(seen(prior, odds=0.4), prior, nobody)).max() < 0.2, (
+        "it does not know"
+    )
 
 
 def test_nothing_is_said_of_pixels_of_another_object() -> None:
     prior, other = box(40, 80, 50, 75), box(40, 80, 75, 100)
-    seen = np.where(box(20, 110, 30, 140) > 0, (2 * (prior + other) - 1) * np.float32(2.9), np.float32(0))
+    seen = np.where(
+        box(20, 110, 30, 140) > 0, (2 * (prior + other) - 1) * np.float32(2.9), np.float32(0)
+    )
     evidence = salient_evidence(seen, prior, other)
     assert not evidence[other > 0].any()
     assert evidence[prior > 0].min() > 2.5
 
 
 def walker(index: int, *, leg: bool) -> tuple[Image, Mask]:
-    """A red body that goes right, and a leg of the ground's colours but green that comes out of it from frame 2 on."""
+    """A red body that goes right, and a leg of the ground's colours but green that comes out of it
+    from frame 2 on.
+    """
     image, mask = meadow(), np.zeros(SHAPE, np.uint8)
     left = 60 + 3 * index
     image[40:80, left : left + 40], mask[40:80, left : left + 40] = (200, 50, 40), 1
@@ -131,7 +148,9 @@ def overlaps(network: Saying | None, draw: Callable[[int], tuple[Image, Mask]]) 
 
 
 def test_a_part_of_a_new_colour_that_turns_up_is_found() -> None:
-    without, helped = (overlaps(one, lambda index: walker(index, leg=True)) for one in (None, Saying(colorful)))
+    without, helped = (
+        overlaps(one, lambda index: walker(index, leg=True)) for one in (None, Saying(colorful))
+    )
     assert helped[-1] > 0.9
     assert helped[-1] > without[-1] + 0.04, "the leg"
 
@@ -142,7 +161,9 @@ def test_a_network_that_is_wrong_does_no_harm() -> None:
         place[: image.shape[0] // 5] = True
         return place
 
-    without, misled = (overlaps(one, lambda index: walker(index, leg=False)) for one in (None, Saying(elsewhere)))
+    without, misled = (
+        overlaps(one, lambda index: walker(index, leg=False)) for one in (None, Saying(elsewhere))
+    )
     assert min(misled) > min(without) - 0.01
 
 
@@ -161,11 +182,15 @@ def test_two_that_touch_are_seen_as_one_thing_and_stay_two() -> None:
         image, truth = pair(index)
         found = propagator.step(image, truth if index == 0 else None).argmax(axis=0)
         assert all((found[truth == k] == k).mean() > 0.95 for k in (1, 2)), index
-    assert len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, "one look in two frames, in turn"
+    assert len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, (
+        "one look in two frames, in turn"
+    )
 
 
 @pytest.mark.parametrize("objects", [1, 2])
-def test_who_knows_the_next_frame_makes_the_same_masks_and_looks_before_the_step(objects: int) -> None:
+def test_who_knows_the_next_frame_makes_the_same_masks_and_looks_before_the_step(
+    objects: int,
+) -> None:
     def scene(index: int) -> tuple[Image, Mask]:
         image, mask = walker(index, leg=True)
         image[90:120, 20:50] = (40, 60, 210)
@@ -181,14 +206,22 @@ def test_who_knows_the_next_frame_makes_the_same_masks_and_looks_before_the_step
         for index, image in enumerate(images):
             if foresees and index + 1 < LENGTH:
                 propagator.foresee(images[0 if misled and index % 3 == 0 else index + 1])
-            found.append(propagator.step(image, scene(0)[1] if index == 0 else None, last=index + 1 == LENGTH))
+            found.append(
+                propagator.step(
+                    image, scene(0)[1] if index == 0 else None, last=index + 1 == LENGTH
+                )
+            )
         return found, network
 
     blind, _ = masks(foresees=False)
     for misled in (False, True):
         found, network = masks(foresees=True, misled=misled)
-        assert all(np.array_equal(one, other) for one, other in zip(blind, found, strict=True)), misled
-        assert misled or len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, "nothing is looked at twice"
+        assert all(np.array_equal(one, other) for one, other in zip(blind, found, strict=True)), (
+            misled
+        )
+        assert misled or len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, (
+            "nothing is looked at twice"
+        )
 
 
 def test_the_network_looks_at_a_foreseen_frame_while_the_caller_has_the_one_before() -> None:
@@ -221,12 +254,14 @@ def test_the_real_network_gives_the_same_bytes_on_one_core_and_on_two() -> None:
     assert all(np.array_equal(found[0], one) for one in found[1:])
 
 
-def test_agreement_is_the_overlap_of_the_finished_mask_with_what_was_seen_where_nothing_else_is() -> None:
+def test_agreement_is_the_overlap_of_mask_and_sight_where_nothing_else_is() -> None:
     seen = np.where(box(20, 60, 20, 60) > 0, np.float32(2.9), np.float32(-2.9))
     nobody = np.zeros(SHAPE, np.float32)
     assert agreed(seen, box(20, 60, 20, 60), nobody) == 1
     assert agreed(seen, box(20, 40, 20, 60), nobody) == 0.5
-    assert agreed(seen, box(20, 40, 20, 60), box(40, 60, 20, 60)) == 1, "the other half is another object"
+    assert agreed(seen, box(20, 40, 20, 60), box(40, 60, 20, 60)) == 1, (
+        "the other half is another object"
+    )
     assert agreed(np.zeros(SHAPE, np.float32), box(20, 60, 20, 60), nobody) == 1, "it did not look"
 
 
@@ -235,7 +270,11 @@ def test_a_step_tells_how_far_the_network_saw_its_result_and_not_of_a_given_mask
     image = meadow()
     image[mask > 0] = (200, 40, 40)
     words: list[Callable[[Image], npt.NDArray[np.bool_]]] = [colorful]
-    with_network = open_propagator("builtin", num_objects=1, network=Saying(lambda picture: words[0](picture)))  # noqa: PLW0108  what it says changes
+    with_network = open_propagator(
+        "builtin",
+        num_objects=1,
+        network=Saying(lambda picture: words[0](picture)),  # noqa: PLW0108  what it says changes
+    )
     without = open_propagator("builtin", num_objects=1)
     for propagator in (with_network, without):
         assert isinstance(propagator, Witnessed)
@@ -254,7 +293,9 @@ def test_a_step_tells_how_far_the_network_saw_its_result_and_not_of_a_given_mask
     assert with_network.agreement[0].seen < 0.3
 
 
-def test_a_step_tells_how_much_of_the_mask_that_the_flow_brought_it_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_tells_how_much_of_the_mask_that_the_flow_brought_it_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     segment = builtin._segment
 
     def upper_part(*arguments: Any, **options: Any) -> Layer:  # noqa: ANN401
@@ -268,7 +309,9 @@ def test_a_step_tells_how_much_of_the_mask_that_the_flow_brought_it_kept(monkeyp
     propagator.step(*walker(0, leg=False))
     propagator.step(walker(1, leg=False)[0])
     assert propagator.agreement is not None
-    assert propagator.agreement[0].kept == pytest.approx(0.5, abs=0.05), "the rows from 60 on of 40 to 80 are gone"
+    assert propagator.agreement[0].kept == pytest.approx(0.5, abs=0.05), (
+        "the rows from 60 on of 40 to 80 are gone"
+    )
 
 
 def test_witnesses_that_have_something_else_cost_confidence_but_not_all_of_it() -> None:
@@ -278,4 +321,6 @@ def test_witnesses_that_have_something_else_cost_confidence_but_not_all_of_it() 
     assert witnessed_overlap(probabilities, mask, (Agreement(),)) == (1.0,)
     assert witnessed_overlap(probabilities, mask, (Agreement(seen=0.4),)) == (pytest.approx(0.91),)
     assert witnessed_overlap(probabilities, mask, (Agreement(kept=0.5),)) == (pytest.approx(0.85),)
-    assert witnessed_overlap(probabilities, mask, (Agreement(0.5, 0.4),)) == (pytest.approx(0.85 * 0.91),)
+    assert witnessed_overlap(probabilities, mask, (Agreement(0.5, 0.4),)) == (
+        pytest.approx(0.85 * 0.91),
+    )

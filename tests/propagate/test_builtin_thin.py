@@ -1,4 +1,6 @@
-"""Thin parts: which ones are found, that they follow their object at the source's size, and whose way they stay out of."""
+"""Thin parts: which ones are found, that they follow their object at the source's size, and whose
+way they stay out of.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,12 @@ from vfx_matte.propagate.builtin.thin_parts import ThinParts, add_thin, thin_par
 SHAPE, WORKING = (480, 854), (240, 427)
 
 
-def disk_and_rope(x: int = 400, y: int = 240, *, size: float = 1.0, shape: tuple[int, int] = SHAPE) -> np.ndarray:
-    """A disk of radius 70 on a rope, 3 px wide (OpenCV's 2), that leads up and to the right: uint8 (H, W) of 0 and 1."""
+def disk_and_rope(
+    x: int = 400, y: int = 240, *, size: float = 1.0, shape: tuple[int, int] = SHAPE
+) -> np.ndarray:
+    """A disk of radius 70 on a rope, 3 px wide (OpenCV's 2), that leads up and to the right: uint8
+    (H, W) of 0 and 1.
+    """
     mask = np.zeros(shape, np.uint8)
     cv2.circle(mask, (x, y), round(70 * size), 1, -1)
     cv2.line(mask, (x, y), (round(x + 90 * size), round(y - 200 * size)), 1, 2)
@@ -44,8 +50,12 @@ def pixels(parts: ThinParts | None) -> np.ndarray:
     return shown
 
 
-def flow_of(*, x: float = 0, y: float = 0, growth: float = 1.0, middle: tuple[float, float] = (213, 120)) -> np.ndarray:
-    """Where pixels were before all of them moved by (x, y) working pixels and grew around `middle`."""
+def flow_of(
+    *, x: float = 0, y: float = 0, growth: float = 1.0, middle: tuple[float, float] = (213, 120)
+) -> np.ndarray:
+    """Where pixels were before all of them moved by (x, y) working pixels and grew around
+    `middle`.
+    """
     rows, columns = np.mgrid[: WORKING[0], : WORKING[1]].astype(np.float32)
     away = np.dstack([columns - x - middle[0], rows - y - middle[1]])
     return (away / growth + middle - np.dstack([columns, rows])).astype(np.float32)
@@ -77,7 +87,9 @@ def test_what_is_thin_depends_on_the_working_size(scale: float) -> None:
 def test_a_disk_has_no_thin_parts(width: int, height: int, power: float) -> None:
     """Nor has any superellipse, from a box down to a cushion; what is small has none at all."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    inside = (abs(columns - 400) / (width + 20)) ** max(power, 1) + (abs(rows - 240) / (height + 20)) ** max(power, 1) <= 1
+    inside = (abs(columns - 400) / (width + 20)) ** max(power, 1) + (
+        abs(rows - 240) / (height + 20)
+    ) ** max(power, 1) <= 1
     assert thin_parts(inside, WORKING) is None
 
 
@@ -168,7 +180,10 @@ def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
     spots = np.random.default_rng(1).integers(-30, 31, (40, 40)).repeat(4, axis=0).repeat(4, axis=1)
     disk = np.zeros(SHAPE, np.uint8)
     cv2.circle(disk, (x, 240), 70, 1, -1)
-    patch = image[160:320, x - 80 : x + 80].astype(int) + spots[..., None] * disk[160:320, x - 80 : x + 80, None]
+    patch = (
+        image[160:320, x - 80 : x + 80].astype(int)
+        + spots[..., None] * disk[160:320, x - 80 : x + 80, None]
+    )
     image[160:320, x - 80 : x + 80] = np.clip(patch, 0, 255)
     return image, mask
 
@@ -176,7 +191,9 @@ def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
 @settings(max_examples=30)
 @given(st.integers(-9, 9), st.integers(-9, 9), st.sampled_from([1, 2]))
 def test_the_picture_puts_it_right(x: int, y: int, scale: int) -> None:
-    """Two ropes that cross say where both are, at the source's size too; without a line to be seen nothing happens."""
+    """Two ropes that cross say where both are, at the source's size too; without a line to be seen
+    nothing happens.
+    """
     shape = (SHAPE[0] * scale, SHAPE[1] * scale)
     mask = np.zeros(shape, np.uint8)
     for end in (250, 550):

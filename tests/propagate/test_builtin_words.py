@@ -47,7 +47,9 @@ def test_words_are_shared_out_among_objects() -> None:
 
 @settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_counting_and_blurring_keep_what_they_count(height: int, width: int, num_words: int, seed: int) -> None:
+def test_counting_and_blurring_keep_what_they_count(
+    height: int, width: int, num_words: int, seed: int
+) -> None:
     random = np.random.default_rng(seed)
     grid = Grid.over((height, width))
     words = random.integers(0, num_words, height * width).astype(np.int32)
@@ -76,7 +78,9 @@ def test_reading_elsewhere() -> None:
     grid = Grid((16, 16), (2, 2))
     table = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
     rows, columns = np.full((16, 1), 1, np.float32), np.full((1, 16), 0.5, np.float32)
-    assert grid.read(table, np.zeros(256, np.int32), rows, columns) == pytest.approx(np.full((16, 16), 2.5))
+    assert grid.read(table, np.zeros(256, np.int32), rows, columns) == pytest.approx(
+        np.full((16, 16), 2.5)
+    )
 
 
 def test_histograms_move_with_the_flow() -> None:

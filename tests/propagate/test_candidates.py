@@ -25,17 +25,23 @@ SHAPE = (90, 160)
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[list[list[float]], list[int], list[int], int]:
-    """Distances with many ties and zeros, not symmetric; candidates in any order, some of them known; known frames; a count."""
+    """Distances with many ties and zeros, not symmetric; candidates in any order, some of them
+    known; known frames; a count.
+    """
     size = draw(st.integers(1, 9))
     value = st.sampled_from([0.0, 0.0, 0.5, 1.0, 1.5])
-    distances = draw(st.lists(st.lists(value, min_size=size, max_size=size), min_size=size, max_size=size))
+    distances = draw(
+        st.lists(st.lists(value, min_size=size, max_size=size), min_size=size, max_size=size)
+    )
     candidates = draw(st.lists(st.integers(0, size - 1), unique=True))
     known = draw(st.lists(st.integers(0, size - 1), unique=True, min_size=1))
     return distances, candidates, known, draw(st.integers(1, size + 2))
 
 
 @given(problems())
-def test_the_choice_is_that_of_a_naive_double_loop(problem: tuple[list[list[float]], list[int], list[int], int]) -> None:
+def test_the_choice_is_that_of_a_naive_double_loop(
+    problem: tuple[list[list[float]], list[int], list[int], int],
+) -> None:
     distances, candidates, known, count = problem
     taken, expected = list(known), []
     for _ in range(count):
@@ -57,9 +63,18 @@ def test_the_choice_is_that_of_a_naive_double_loop(problem: tuple[list[list[floa
 
     found = choose_next(candidates, known=known, count=count, distance=distance)
     assert [(one.index, one.distance) for one in found] == expected
-    assert len(asked) == len(set(asked)) == count_distances(len(set(candidates) - set(known)), len(known), count)
+    assert (
+        len(asked)
+        == len(set(asked))
+        == count_distances(len(set(candidates) - set(known)), len(known), count)
+    )
     for _, order in zip(range(3), itertools.permutations(candidates), strict=False):
-        assert choose_next(order, known=known[::-1], count=count, distance=lambda a, b: distances[a][b]) == found
+        assert (
+            choose_next(
+                order, known=known[::-1], count=count, distance=lambda a, b: distances[a][b]
+            )
+            == found
+        )
 
 
 def test_all_zero_goes_by_index_and_never_repeats_a_frame() -> None:
@@ -84,12 +99,19 @@ def test_unknown_describers_are_named() -> None:
 
 def lab(light: int, a: int, b: int) -> tuple[int, int, int]:
     """R'G'B' of a colour given as CIE L*a*b* with L in 0..255."""
-    red, green, blue = cv2.cvtColor(np.array([[[light, 128 + a, 128 + b]]], np.uint8), cv2.COLOR_LAB2RGB)[0, 0]
+    red, green, blue = cv2.cvtColor(
+        np.array([[[light, 128 + a, 128 + b]]], np.uint8), cv2.COLOR_LAB2RGB
+    )[0, 0]
     return int(red), int(green), int(blue)
 
 
 def ball(
-    color: tuple[int, int, int], x: float = 80, *, y: float = 45, radius: float = 18, shape: tuple[int, int] = SHAPE
+    color: tuple[int, int, int],
+    x: float = 80,
+    *,
+    y: float = 45,
+    radius: float = 18,
+    shape: tuple[int, int] = SHAPE,
 ) -> tuple[Image, Mask]:
     """A flat disc on flat grey, and its mask."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
@@ -109,7 +131,9 @@ def describer() -> BuiltinDescriber:
 
 
 def mean_rise(frame: Floats, known: Floats, selections: Floats) -> float:
-    """D by loops over all pairs of positions: keys (N, C), and for each query position its selection (Q, C) and key row."""
+    """D by loops over all pairs of positions: keys (N, C), and for each query position its
+    selection (Q, C) and key row.
+    """
     rises = []
     for e, query in zip(selections, itertools.cycle(range(len(frame))), strict=False):
         for memory in range(len(frame)):
@@ -120,24 +144,38 @@ def mean_rise(frame: Floats, known: Floats, selections: Floats) -> float:
 
 
 def one_feature_each(positions: int, features: int) -> Floats:
-    """Every position once for each feature, which alone it selects: (features · positions, features)."""
+    """Every position once for each feature, which alone it selects: (features · positions,
+    features).
+    """
     return np.eye(features).repeat(positions, axis=0)
 
 
-def test_the_distance_is_the_formula_with_one_feature_selected_at_a_time(describer: BuiltinDescriber) -> None:
+def test_the_distance_is_the_formula_with_one_feature_selected_at_a_time(
+    describer: BuiltinDescriber,
+) -> None:
     random = np.random.default_rng(3)
     frame, known = (
-        BuiltinKeys(random.random((5, 3)).astype(np.float32), random.random((4, 3)).astype(np.float32)) for _ in range(2)
+        BuiltinKeys(
+            random.random((5, 3)).astype(np.float32), random.random((4, 3)).astype(np.float32)
+        )
+        for _ in range(2)
     )
     for alpha in (0.0, 0.3, 1.0):
-        rows = [np.concatenate([(1 - alpha) * one.picture, alpha * one.objects]).astype(np.float64) for one in (frame, known)]
+        rows = [
+            np.concatenate([(1 - alpha) * one.picture, alpha * one.objects]).astype(np.float64)
+            for one in (frame, known)
+        ]
         expected = mean_rise(*rows, one_feature_each(9, 3))
         assert describer.distance(frame, known, alpha=alpha) == pytest.approx(expected, rel=1e-4)
         assert describer.distance(known, known, alpha=alpha) == 0
 
 
-def test_a_change_of_hue_shows_that_unit_selection_does_not_see(describer: BuiltinDescriber) -> None:
-    """Why the selection is not simply 1: then only the length of a key would count, and these two are equally long."""
+def test_a_change_of_hue_shows_that_unit_selection_does_not_see(
+    describer: BuiltinDescriber,
+) -> None:
+    """Why the selection is not simply 1: then only the length of a key would count, and these two
+    are equally long.
+    """
     red, yellow = (describer.describe(*ball(color)) for color in (RED, YELLOW))
     darker = describer.describe(*ball(lab(130, 50, 0)))
     rows = [one.composite(0.5).astype(np.float64) for one in (red, yellow, darker)]
@@ -150,21 +188,33 @@ def test_a_change_of_hue_shows_that_unit_selection_does_not_see(describer: Built
 
 
 @pytest.mark.parametrize(
-    "colors", [(RED, YELLOW), (YELLOW, RED), ((60, 60, 60), (160, 110, 90)), (lab(120, 50, 0), lab(120, -50, 0))]
+    "colors",
+    [
+        (RED, YELLOW),
+        (YELLOW, RED),
+        ((60, 60, 60), (160, 110, 90)),
+        (lab(120, 50, 0), lab(120, -50, 0)),
+    ],
 )
 def test_moving_and_growing_count_less_than_another_look(
     describer: BuiltinDescriber, colors: tuple[tuple[int, int, int], tuple[int, int, int]]
 ) -> None:
     usual, other = colors
     reference = describer.describe(*ball(usual, 40))
-    same = [describer.describe(*ball(usual, x, radius=radius)) for x in (40, 60, 90, 120) for radius in (15, 18, 22)]
+    same = [
+        describer.describe(*ball(usual, x, radius=radius))
+        for x in (40, 60, 90, 120)
+        for radius in (15, 18, 22)
+    ]
     changed = [describer.describe(*ball(other, x)) for x in (40, 80, 120)]
     farthest = max(describer.distance(one, reference, alpha=0.5) for one in same)
     assert min(describer.distance(one, reference, alpha=0.5) for one in changed) > farthest
 
 
 def test_alpha_says_what_is_looked_at(describer: BuiltinDescriber) -> None:
-    here, there, another = (describer.describe(*ball(*given)) for given in ((RED, 40.0), (RED, 100.0), (YELLOW, 40.0)))
+    here, there, another = (
+        describer.describe(*ball(*given)) for given in ((RED, 40.0), (RED, 100.0), (YELLOW, 40.0))
+    )
     moved, changed = (
         lambda alpha: describer.distance(there, here, alpha=alpha),
         lambda alpha: describer.distance(another, here, alpha=alpha),
@@ -173,18 +223,25 @@ def test_alpha_says_what_is_looked_at(describer: BuiltinDescriber) -> None:
     assert moved(0.0) > changed(0.0) > 0
 
 
-def test_the_surroundings_alone_are_nothing_when_only_objects_count(describer: BuiltinDescriber) -> None:
+def test_the_surroundings_alone_are_nothing_when_only_objects_count(
+    describer: BuiltinDescriber,
+) -> None:
     image, mask = ball(RED)
     behind = image.copy()
     behind[:20] = (20, 90, 200)
     one, other = describer.describe(image, mask), describer.describe(behind, mask)
     seen = describer.distance(other, one, alpha=0.5)
     assert seen > 0
-    assert describer.distance(other, one, alpha=1.0) < 1e-3 * seen  # a blur reaches a little over the edge
+    # a blur reaches a little over the edge
+    assert describer.distance(other, one, alpha=1.0) < 1e-3 * seen
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 300), (90, 160), (160, 90), (480, 640), (1080, 1920)])
-def test_descriptions_are_small_and_positive_whatever_the_picture(describer: BuiltinDescriber, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 300), (90, 160), (160, 90), (480, 640), (1080, 1920)]
+)
+def test_descriptions_are_small_and_positive_whatever_the_picture(
+    describer: BuiltinDescriber, shape: tuple[int, int]
+) -> None:
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (*shape, 3), np.uint8)
     mask = np.zeros(shape, np.uint8)
@@ -213,7 +270,10 @@ def test_the_deepest_blue_is_positive_too(describer: BuiltinDescriber) -> None:
 @given(st.integers(0, 10**6))
 def test_the_same_frame_is_described_the_same(seed: int) -> None:
     random = np.random.default_rng(seed)
-    image, mask = random.integers(0, 256, (40, 64, 3), np.uint8), random.integers(0, 3, (40, 64), np.uint8)
+    image, mask = (
+        random.integers(0, 256, (40, 64, 3), np.uint8),
+        random.integers(0, 3, (40, 64), np.uint8),
+    )
     one, other = (BuiltinDescriber().describe(image.copy(), mask.copy()) for _ in range(2))
     assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
     assert BuiltinDescriber().distance(one, other, alpha=0.5) == 0

@@ -1,4 +1,6 @@
-"""The expected overlap: arithmetic by hand, its range, and that it falls when a result gets vaguer."""
+"""The expected overlap: arithmetic by hand, its range, and that it falls when a result gets
+vaguer.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def test_large_pictures_give_the_same_as_small_ones() -> None:
     probability = 1 / (1 + np.exp(2 * (x[None] ** 2 + x[:, None] ** 2 - 4)))
     small = with_background(probability)
     large = with_background(np.kron(probability, np.ones((4, 4))))
-    assert expected_overlap(large, harden(large)) == pytest.approx(expected_overlap(small, harden(small)), abs=0.01)
+    assert expected_overlap(large, harden(large)) == pytest.approx(
+        expected_overlap(small, harden(small)), abs=0.01
+    )
 
 
 @given(hnp.arrays(np.float32, (2, 6, 7), elements=st.floats(0, 0.5, width=32)), st.floats(0, 1))

@@ -1,4 +1,6 @@
-"""The driver: every frame once, from any references, over any range, resumable, and never more than a few images alive."""
+"""The driver: every frame once, from any references, over any range, resumable, and never more than
+a few images alive.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,13 @@ def draw(index: int) -> tuple[Image, Mask]:
     random = np.random.default_rng(7)
     image = random.integers(70, 110, (*SHAPE, 3)).astype(np.uint8)
     mask = np.zeros(SHAPE, np.uint8)
-    for object_id, top, left, color in ((1, 6, 8 + index, (200, 60, 50)), (2, 28, 40 - index, (60, 70, 210))):
-        image[top : top + 14, left : left + 14] = np.array(color) + random.integers(-20, 20, (14, 14, 3))
+    for object_id, top, left, color in (
+        (1, 6, 8 + index, (200, 60, 50)),
+        (2, 28, 40 - index, (60, 70, 210)),
+    ):
+        image[top : top + 14, left : left + 14] = np.array(color) + random.integers(
+            -20, 20, (14, 14, 3)
+        )
         mask[top : top + 14, left : left + 14] = object_id
     return image, mask
 
@@ -61,7 +68,9 @@ class Clip:
 
 
 def block(object_id: int, place: int, also: Mask | None = None) -> Mask:
-    """A mask with one small square, to tell by its place which reference a fake result came from."""
+    """A mask with one small square, to tell by its place which reference a fake result came
+    from.
+    """
     mask = np.zeros(SHAPE, np.uint8) if also is None else also.copy()
     mask[:4, 4 * place : 4 * place + 4] = object_id
     return mask
@@ -77,7 +86,15 @@ def run(
     remember: bool = True,
 ) -> list[Segmented]:
     carrier = FakePropagator(num_objects=3)
-    frames = propagate(carrier, Clip(length), references, start=start, stop=stop, completed=completed, remember=remember)
+    frames = propagate(
+        carrier,
+        Clip(length),
+        references,
+        start=start,
+        stop=stop,
+        completed=completed,
+        remember=remember,
+    )
     return list(frames)
 
 
@@ -94,11 +111,15 @@ def test_every_frame_once_whatever_the_references(data: st.DataObject) -> None:
     stop = data.draw(st.integers(start + 1, 50))
     indices = data.draw(st.lists(st.integers(0, 60), min_size=1, max_size=4, unique=True))
     references = {
-        index: np.maximum.reduce([block(i, 5 * i + n % 5) for i in data.draw(st.sets(st.integers(1, 3), min_size=1))])
+        index: np.maximum.reduce(
+            [block(i, 5 * i + n % 5) for i in data.draw(st.sets(st.integers(1, 3), min_size=1))]
+        )
         for n, index in enumerate(indices)
     }
     completed = {index: block(1, 0) for index in data.draw(st.sets(st.integers(start, stop - 1)))}
-    found = masks_of(run(references, start, stop, completed=completed, remember=data.draw(st.booleans())))
+    found = masks_of(
+        run(references, start, stop, completed=completed, remember=data.draw(st.booleans()))
+    )
     assert sorted(found) == [index for index in range(start, stop) if index not in completed]
     for index, mask in references.items():
         if index in found:
@@ -121,8 +142,32 @@ def test_reference_outside_of_the_range(start: int, stop: int) -> None:
 
 def test_a_walk_begins_at_the_nearest_reference_before_the_range() -> None:
     clip = Clip(100)
-    list(propagate(FakePropagator(num_objects=1), clip, {0: block(1, 0), 60: block(1, 1)}, start=70, stop=72))
-    assert clip.decoded == [0, 60, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71]  # first the two references
+    list(
+        propagate(
+            FakePropagator(num_objects=1),
+            clip,
+            {0: block(1, 0), 60: block(1, 1)},
+            start=70,
+            stop=72,
+        )
+    )
+    # first the two references
+    assert clip.decoded == [
+        0,
+        60,
+        60,
+        61,
+        62,
+        63,
+        64,
+        65,
+        66,
+        67,
+        68,
+        69,
+        70,
+        71,
+    ]
 
 
 def test_an_object_shown_only_long_before_is_not_lost() -> None:
@@ -137,15 +182,25 @@ def test_between_references_the_nearer_one_decides() -> None:
 
 
 def test_between_references_probabilities_are_blended_by_distance() -> None:
-    soft = {frame.frame_index: frame.probabilities[1] for frame in run({0: block(1, 0), 4: block(1, 4)}, 0, 5)}
+    soft = {
+        frame.frame_index: frame.probabilities[1]
+        for frame in run({0: block(1, 0), 4: block(1, 4)}, 0, 5)
+    }
     from_first = [float(soft[index][0, 0]) for index in range(5)]
     from_second = [float(soft[index][0, 16]) for index in range(5)]
     assert from_first[::4] == [1, 0]
     assert from_second[::4] == [0, 1]
-    # The forward walk arrives at frame 4 with everything lost; the backward one is taken to lose a fifth.
-    errors = [((0.05 + 1.0 * near) ** 2, (0.05 + 0.2 * (1 - near)) ** 2) for near in (0.25, 0.5, 0.75)]
-    assert from_first[1:4] == pytest.approx([back / (ahead + back) for ahead, back in errors], abs=0.01)
-    assert from_second[1:4] == pytest.approx([ahead / (ahead + back) for ahead, back in errors], abs=0.01)
+    # The forward walk arrives at frame 4 with everything lost; the backward one is taken to lose a
+    # fifth.
+    errors = [
+        ((0.05 + 1.0 * near) ** 2, (0.05 + 0.2 * (1 - near)) ** 2) for near in (0.25, 0.5, 0.75)
+    ]
+    assert from_first[1:4] == pytest.approx(
+        [back / (ahead + back) for ahead, back in errors], abs=0.01
+    )
+    assert from_second[1:4] == pytest.approx(
+        [ahead / (ahead + back) for ahead, back in errors], abs=0.01
+    )
 
 
 def test_a_new_object_lives_from_its_reference_on_and_back_to_the_meeting() -> None:
@@ -167,7 +222,11 @@ def test_a_reference_with_only_the_new_object_keeps_the_old_one() -> None:
 def test_an_empty_reference_is_a_wall_that_no_walk_passes() -> None:
     empty, there, back = np.zeros(SHAPE, np.uint8), block(1, 0), block(1, 8)
     found = masks_of(run({0: empty, 3: there, 6: empty, 20: empty, 24: back}, 0, 30))
-    expected = {**dict.fromkeys(range(30), empty), **dict.fromkeys(range(1, 6), there), **dict.fromkeys(range(21, 30), back)}
+    expected = {
+        **dict.fromkeys(range(30), empty),
+        **dict.fromkeys(range(1, 6), there),
+        **dict.fromkeys(range(21, 30), back),
+    }
     assert all(np.array_equal(found[index], expected[index]) for index in range(30))
 
 
@@ -205,12 +264,16 @@ class Saving(dict[int, Mask]):
 
 
 @pytest.mark.parametrize("references", [(0,), (19,), (7,), (0, 12), (3, 9, 30)])
-def test_resuming_after_any_interruption_finishes_the_same_frames(references: tuple[int, ...]) -> None:
+def test_resuming_after_any_interruption_finishes_the_same_frames(
+    references: tuple[int, ...],
+) -> None:
     shown = {index: block(1 + number, 3 * number) for number, index in enumerate(references)}
     whole = masks_of(run(shown, 0, 20))
     for interrupted_after in range(0, 20, 3):
         saved = Saving()
-        first = propagate(FakePropagator(num_objects=3), Clip(40), shown, start=0, stop=20, completed=saved)
+        first = propagate(
+            FakePropagator(num_objects=3), Clip(40), shown, start=0, stop=20, completed=saved
+        )
         for frame in first:
             if len(saved) == interrupted_after:
                 break
@@ -227,7 +290,16 @@ def test_without_a_saved_state_a_walk_is_gone_through_again_from_its_reference()
     """Never from a finished mask: that would be another walk."""
     clip = Clip(40)
     completed = {index: block(1, 5) for index in range(30)}
-    frames = list(propagate(FakePropagator(num_objects=1), clip, {0: block(1, 0)}, start=0, stop=33, completed=completed))
+    frames = list(
+        propagate(
+            FakePropagator(num_objects=1),
+            clip,
+            {0: block(1, 0)},
+            start=0,
+            stop=33,
+            completed=completed,
+        )
+    )
     assert clip.decoded == [0, *range(33)]
     assert [frame.frame_index for frame in frames] == [30, 31, 32]
     assert all(np.array_equal(frame.mask, block(1, 0)) for frame in frames)
@@ -237,7 +309,11 @@ def test_nothing_is_stepped_when_everything_is_finished() -> None:
     clip = Clip(40)
     completed = {index: block(1, 5) for index in range(20)}
     references = {3: block(1, 0), 15: block(1, 1)}
-    assert not list(propagate(FakePropagator(num_objects=1), clip, references, start=0, stop=20, completed=completed))
+    assert not list(
+        propagate(
+            FakePropagator(num_objects=1), clip, references, start=0, stop=20, completed=completed
+        )
+    )
     assert sorted(clip.decoded) == [3, 15]
 
 
@@ -274,8 +350,17 @@ class Noting(FakePropagator):
 def test_each_walk_starts_afresh_with_a_mask_and_says_when_it_ends() -> None:
     propagator = Noting()
     list(propagate(propagator, Clip(40), {2: block(1, 0), 4: block(1, 1)}, start=0, stop=6))
-    back, meet = ["forget", "step given", "step", "step last"], ["forget", "step given", "step last"]
-    through = ["forget", "step given", "step", "step last"]  # to the later reference, without its mask
+    back, meet = (
+        ["forget", "step given", "step", "step last"],
+        ["forget", "step given", "step last"],
+    )
+    # to the later reference, without its mask
+    through = [
+        "forget",
+        "step given",
+        "step",
+        "step last",
+    ]
     assert propagator.calls == ["remember", "remember", *back, *through, *meet, *meet]
 
 
@@ -283,7 +368,10 @@ def test_without_permanent_memory_one_walk_takes_every_reference_where_it_stands
     propagator = Noting()
     references = {2: block(1, 0), 4: block(1, 5), 5: block(2, 8)}
     frames = list(propagate(propagator, Clip(40), references, start=0, stop=7, remember=False))
-    back, on = ["forget", "step given", "step", "step last"], ["forget", "step given", "step", "step given", "step given"]
+    back, on = (
+        ["forget", "step given", "step", "step last"],
+        ["forget", "step given", "step", "step given", "step given"],
+    )
     assert propagator.calls == [*back, *on, "step last"]
     assert [frame.frame_index for frame in frames] == [1, 0, 2, 3, 4, 5, 6]
     found = masks_of(frames)
@@ -293,13 +381,17 @@ def test_without_permanent_memory_one_walk_takes_every_reference_where_it_stands
 
 
 class Foreseeing(FakePropagator):
-    """A fake that notes which pictures it was shown beforehand, and which it had to step to without."""
+    """A fake that notes which pictures it was shown beforehand, and which it had to step to
+    without.
+    """
 
     def __init__(self) -> None:
         super().__init__(num_objects=1)
         self.foreseen: Image | None = None
         self.expected: Image | None = None
-        self.surprised: list[bool] = []  # for every step: whether just one of "no mask" and "shown beforehand" holds
+        self.surprised: list[
+            bool
+        ] = []  # for every step: whether just one of "no mask" and "shown beforehand" holds
 
     def foresee(self, image: Image) -> None:
         self.foreseen = image
@@ -369,7 +461,7 @@ def test_only_a_selective_memory_has_long_gaps_made_twice() -> None:
     assert twice(Selective()) == driver.BLENDED_FRAMES
 
 
-def test_a_walk_attends_to_the_references_on_both_sides_and_to_the_nearest_of_every_other_object() -> None:
+def test_a_walk_attends_to_both_neighbours_and_the_nearest_of_every_other_object() -> None:
     carrier = Selective()
     references = {0: block(3, 0), 10: block(1, 1), 30: block(1, 4), 40: block(1, 5)}
     list(propagate(carrier, Clip(60), references, start=0, stop=50))
@@ -383,7 +475,9 @@ def test_a_walk_attends_to_the_references_on_both_sides_and_to_the_nearest_of_ev
     ]
 
 
-def test_what_does_not_fit_into_the_spool_is_the_forward_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_into_the_spool_is_the_forward_walks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     references = {0: block(1, 0), 100: block(1, 4)}
 
     def mixed() -> list[int]:
@@ -392,15 +486,24 @@ def test_what_does_not_fit_into_the_spool_is_the_forward_walks(monkeypatch: pyte
 
     assert sorted(mixed()) == list(range(1, 100))
     probabilities = np.stack([block(1, 0) == k for k in range(4)]).astype(np.float32)
-    monkeypatch.setattr(meeting, "SPOOL_BYTES", 20 * meeting.pack(0, probabilities, (1.0, 1.0, 1.0)).size)
+    monkeypatch.setattr(
+        meeting, "SPOOL_BYTES", 20 * meeting.pack(0, probabilities, (1.0, 1.0, 1.0)).size
+    )
     assert sorted(mixed()) == list(range(80, 100))
 
 
-@pytest.mark.parametrize("done", [range(34, 67), range(1, 50), range(50, 100), range(1, 67), range(100)])
+@pytest.mark.parametrize(
+    "done", [range(34, 67), range(1, 50), range(50, 100), range(1, 67), range(100)]
+)
 def test_a_gap_that_is_partly_finished_is_finished(done: range) -> None:
-    references, completed = {0: block(1, 0), 100: block(1, 4)}, {index: block(1, 2) for index in done}
+    references, completed = (
+        {0: block(1, 0), 100: block(1, 4)},
+        {index: block(1, 2) for index in done},
+    )
     for carrier in (FakePropagator(num_objects=1), Selective()):
-        found = masks_of(list(propagate(carrier, Clip(101), references, start=0, stop=101, completed=completed)))
+        found = masks_of(
+            list(propagate(carrier, Clip(101), references, start=0, stop=101, completed=completed))
+        )
         assert sorted(found) == sorted(set(range(101)) - set(done))
 
 
@@ -408,7 +511,9 @@ def test_a_walk_that_lost_the_object_does_not_dim_the_other() -> None:
     class Losing(Selective):
         """Loses everything three frames after a mask, when walking forward from frame 0."""
 
-        def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
+        def step(
+            self, image: Image, mask: Mask | None = None, *, last: bool = False
+        ) -> Probabilities:
             if mask is not None:
                 self.since, self.first = 0, bool(mask[0, 0])
             found = super().step(image, mask, last=last)
@@ -417,7 +522,9 @@ def test_a_walk_that_lost_the_object_does_not_dim_the_other() -> None:
                 found[0], found[1:] = 1, 0
             return found
 
-    found = masks_of(list(propagate(Losing(), Clip(60), {0: block(1, 0), 20: block(1, 4)}, start=0, stop=21)))
+    found = masks_of(
+        list(propagate(Losing(), Clip(60), {0: block(1, 0), 20: block(1, 4)}, start=0, stop=21))
+    )
     assert all(np.array_equal(found[index], block(1, 4)) for index in range(3, 21))
     assert np.array_equal(found[1], block(1, 0))
 
@@ -432,12 +539,24 @@ def test_builtin_follows_two_objects_in_every_direction(indices: tuple[int, ...]
         truth = draw(index)[1]
         for object_id in (1, 2):
             both = np.count_nonzero((mask == object_id) & (truth == object_id))
-            assert both > 0.8 * np.count_nonzero((mask == object_id) | (truth == object_id)), (index, object_id)
+            assert both > 0.8 * np.count_nonzero((mask == object_id) | (truth == object_id)), (
+                index,
+                object_id,
+            )
 
 
 def test_builtin_follows_objects_that_no_reference_shows_together() -> None:
-    references = {0: np.where(draw(0)[1] == 1, np.uint8(1), np.uint8(0)), 11: draw(11)[1] * (draw(11)[1] == 2)}
-    found = masks_of(list(propagate(open_propagator("builtin", num_objects=2), Clip(14), references, start=0, stop=14)))
+    references = {
+        0: np.where(draw(0)[1] == 1, np.uint8(1), np.uint8(0)),
+        11: draw(11)[1] * (draw(11)[1] == 2),
+    }
+    found = masks_of(
+        list(
+            propagate(
+                open_propagator("builtin", num_objects=2), Clip(14), references, start=0, stop=14
+            )
+        )
+    )
     for index, mask in found.items():
         truth = draw(index)[1]
         for object_id in (1, 2):

@@ -27,14 +27,19 @@ from vfx_matte.propagate.influence import influenced
         ([], [4], range(0)),
     ],
 )
-def test_from_neighbour_to_neighbour(changed: list[int], boundaries: list[int], frames: range) -> None:
+def test_from_neighbour_to_neighbour(
+    changed: list[int], boundaries: list[int], frames: range
+) -> None:
     expected = set(frames) - ({5} if changed == [3, 7] else set())
     assert influenced(changed, boundaries, start=0, stop=10) == expected
 
 
 def masks_of(references: dict[int, Mask], start: int, stop: int) -> dict[int, Mask]:
     carrier = FakePropagator(num_objects=2)
-    return {one.frame_index: one.mask for one in propagate(carrier, Clip(60), references, start=start, stop=stop)}
+    return {
+        one.frame_index: one.mask
+        for one in propagate(carrier, Clip(60), references, start=start, stop=stop)
+    }
 
 
 @settings(max_examples=120)
@@ -45,8 +50,12 @@ def test_the_others_do_not_change(data: st.DataObject) -> None:
     shown = st.sampled_from([(1, 2), (1,), (2,), ()])
     indices = data.draw(st.lists(st.integers(0, 45), min_size=2, max_size=5, unique=True))
     references = {
-        index: np.maximum.reduce([np.zeros((48, 64), np.uint8), *(block(i, 5 * i + n % 5) for i in ids)])
-        for n, (index, ids) in enumerate(zip(indices, data.draw(st.lists(shown, min_size=5, max_size=5)), strict=False))
+        index: np.maximum.reduce(
+            [np.zeros((48, 64), np.uint8), *(block(i, 5 * i + n % 5) for i in ids)]
+        )
+        for n, (index, ids) in enumerate(
+            zip(indices, data.draw(st.lists(shown, min_size=5, max_size=5)), strict=False)
+        )
     }
     changed = indices[0]
     before = {index: mask for index, mask in references.items() if index != changed}

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vfx_matte.propagate import blend as meeting
-from vfx_matte.propagate.blend import Spool, backward_share, blended, certainties, drifts, pack, unpack
+from vfx_matte.propagate.blend import (
+    Spool,
+    backward_share,
+    blended,
+    certainties,
+    drifts,
+    pack,
+    unpack,
+)
 from vfx_matte.propagate.driver import harden
 
 SHARES = st.floats(0, 1)
@@ -40,7 +48,11 @@ def test_nothing_is_packed_into_next_to_nothing() -> None:
 def test_a_spool_gives_up_its_earliest(monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool()
     monkeypatch.setattr(meeting, "SPOOL_BYTES", 3 * pack(0, result(0), (1.0,)).size)
-    evicted = [one.frame_index for index in range(5) for one in spool.put(index, result(0), harden(result(0)))]
+    evicted = [
+        one.frame_index
+        for index in range(5)
+        for one in spool.put(index, result(0), harden(result(0)))
+    ]
     assert evicted == [0, 1]
     assert (len(spool), spool.first) == (3, 2)
     assert spool.take(5) is None

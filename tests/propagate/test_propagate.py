@@ -28,13 +28,20 @@ def textured(shape: tuple[int, int], seed: int, base: tuple[int, int, int]) -> I
 
 
 def scene(shape: tuple[int, int], shift: int = 0) -> tuple[Image, Mask]:
-    """Two textured blocks, ids 1 and 2, on a textured ground; the first one moves right by `shift` pixels."""
+    """Two textured blocks, ids 1 and 2, on a textured ground; the first one moves right by `shift`
+    pixels.
+    """
     height, width = shape
     image, mask = textured(shape, 0, (60, 90, 60)), np.zeros(shape, np.uint8)
-    blocks = [(1, height // 8, width // 8 + shift, (190, 60, 50)), (2, height // 2, width // 2, (60, 80, 200))]
+    blocks = [
+        (1, height // 8, width // 8 + shift, (190, 60, 50)),
+        (2, height // 2, width // 2, (60, 80, 200)),
+    ]
     for object_id, top, left, color in blocks:
         side_y, side_x = int(height * 0.35), int(width * 0.3)
-        image[top : top + side_y, left : left + side_x] = textured((side_y, side_x), object_id, color)
+        image[top : top + side_y, left : left + side_x] = textured(
+            (side_y, side_x), object_id, color
+        )
         mask[top : top + side_y, left : left + side_x] = object_id
     return image, mask
 
@@ -43,14 +50,22 @@ HAS_TORCH = all(importlib.util.find_spec(package) for package in ("torch", "torc
 UNTRAINED = "xmem"  # with random weights it keeps every promise, but recognises nothing
 
 
-@pytest.fixture(params=["builtin", "fake", pytest.param("xmem", marks=pytest.mark.skipif(not HAS_TORCH, reason="no PyTorch"))])
+@pytest.fixture(
+    params=[
+        "builtin",
+        "fake",
+        pytest.param("xmem", marks=pytest.mark.skipif(not HAS_TORCH, reason="no PyTorch")),
+    ]
+)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @functools.cache
 def random_weights() -> dict[str, Any]:
-    """XMem weights of few key and value channels; the logits are loud enough to decide something."""
+    """XMem weights of few key and value channels; the logits are loud enough to decide
+    something.
+    """
     import torch
 
     from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork
@@ -136,7 +151,10 @@ def test_objects_that_a_mask_lacks_are_predicted(name: str) -> None:
     only_first = np.where(mask == 1, mask, 0).astype(np.uint8)
     found = harden(propagator.step(image, only_first))
     assert np.array_equal(found == 1, mask == 1)
-    assert np.count_nonzero((found == 2) & (mask == 2)) > 0.9 * np.count_nonzero(mask == 2) or name == UNTRAINED
+    assert (
+        np.count_nonzero((found == 2) & (mask == 2)) > 0.9 * np.count_nonzero(mask == 2)
+        or name == UNTRAINED
+    )
 
 
 def test_a_new_object_may_come_with_a_later_mask(name: str) -> None:
@@ -158,7 +176,8 @@ def test_forget_temporary_ends_the_walk_but_keeps_references(name: str) -> None:
     propagator = opened(name, image, mask)
     first = [propagator.step(image, mask), propagator.step(scene((64, 80), shift=3)[0])]
     propagator.forget_temporary()
-    found = object_ids(harden(propagator.step(image)))  # a propagator may find objects by its references
+    # a propagator may find objects by its references
+    found = object_ids(harden(propagator.step(image)))
     assert found in ((), (1, 2)) or name == UNTRAINED
     propagator.forget_temporary()
     again = [propagator.step(image, mask), propagator.step(scene((64, 80), shift=3)[0])]
@@ -184,7 +203,9 @@ def test_builtin_follows_a_moving_object_and_lets_go_of_one_that_is_covered() ->
     for shift in range(2, 22, 2):
         image, truth = scene((96, 128), shift=shift)
         found = harden(propagator.step(image))
-    assert np.count_nonzero((found == 1) & (truth == 1)) > 0.85 * np.count_nonzero((found == 1) | (truth == 1))
+    assert np.count_nonzero((found == 1) & (truth == 1)) > 0.85 * np.count_nonzero(
+        (found == 1) | (truth == 1)
+    )
     ground = textured((96, 128), 0, (60, 90, 60))
     for _ in range(12):
         found = harden(propagator.step(ground))
@@ -220,7 +241,9 @@ def test_open_propagator_names_what_there_is() -> None:
         open_propagator("magic", num_objects=1)
 
 
-def test_a_propagator_that_this_version_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_propagator_that_this_version_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(PropagatorError, match="no XMem propagator") as caught:
         open_propagator("xmem", num_objects=1)
@@ -238,11 +261,15 @@ def test_a_propagator_that_this_version_lacks(monkeypatch: pytest.MonkeyPatch, t
         ("nothing", "xmem", "--propagator builtin"),
     ],
 )
-def test_choose_propagator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacking: str, chosen: str, says: str) -> None:
+def test_choose_propagator(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacking: str, chosen: str, says: str
+) -> None:
     path = tmp_path / "XMem.pth"
     if lacking != "weights":
         path.touch()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == lacking else object())
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == lacking else object()
+    )
     name, line = choose_propagator(None, weights=path)
     assert name == chosen
     assert says in line
@@ -250,6 +277,11 @@ def test_choose_propagator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lack
 
 
 def test_the_room_opens_without_heavy_imports() -> None:
-    code = "import sys, vfx_matte.propagate; print([m for m in sys.modules if m == 'torch' or 'propagate.' in m])"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    code = (
+        "import sys, vfx_matte.propagate; print([m for m in sys.modules if m == 'torch' or"
+        " 'propagate.' in m])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert answer.strip() == "[]"

@@ -1,4 +1,6 @@
-"""A walk that is saved and gone on with elsewhere gives the same results, bit for bit; a damaged state counts as none."""
+"""A walk that is saved and gone on with elsewhere gives the same results, bit for bit; a damaged
+state counts as none.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ LENGTH = 16
 
 
 def draw(index: int) -> tuple[Image, Mask]:
-    """A disc with a thin rod that leaves the picture for some frames, before a square that stays."""
+    """A disc with a thin rod that leaves the picture for some frames, before a square that
+    stays.
+    """
     random = np.random.default_rng(3)
     image = random.integers(70, 110, (*SHAPE, 3)).astype(np.uint8)
     mask = np.zeros(SHAPE, np.uint8)
@@ -35,7 +39,9 @@ def only(mask: Mask, object_id: int) -> Mask:
 
 
 class Colorful:
-    """Stands for a network: what is no shade of grey stands out, and a little of it does so by chance."""
+    """Stands for a network: what is no shade of grey stands out, and a little of it does so by
+    chance.
+    """
 
     def rough(self, image: Image, *, size: int) -> np.ndarray:
         """See `SalientNetwork.rough`."""
@@ -57,7 +63,9 @@ def opened(*, remembers: bool, sees: bool = False) -> BuiltinPropagator:
     [(True, False), (False, False), (True, True)],
     ids=["remembered", "adopted on the way", "with a network"],
 )
-def test_a_builtin_walk_goes_on_from_any_frame(tmp_path: Path, *, remembers: bool, sees: bool) -> None:
+def test_a_builtin_walk_goes_on_from_any_frame(
+    tmp_path: Path, *, remembers: bool, sees: bool
+) -> None:
     images = [draw(index)[0] for index in range(LENGTH)]
     given = {0: draw(0)[1] if remembers else only(draw(0)[1], 1), 7: only(draw(7)[1], 2)}
     store = WalkStateFolder(tmp_path / "states", digest_of({"clip": 1}))
@@ -85,11 +93,16 @@ def test_a_walk_knows_nothing_of_the_walk_before_it() -> None:
 
     def walked(propagator: BuiltinPropagator) -> list[np.ndarray]:
         propagator.attend({0: 0, 1: 15})
-        return [propagator.step(images[index], draw(0)[1] if index == 0 else None) for index in range(12)]
+        return [
+            propagator.step(images[index], draw(0)[1] if index == 0 else None)
+            for index in range(12)
+        ]
 
     fresh, used = opened(remembers=True), opened(remembers=True)
     walked(used)
-    assert all(np.array_equal(one, two) for one, two in zip(walked(fresh), walked(used), strict=True))
+    assert all(
+        np.array_equal(one, two) for one, two in zip(walked(fresh), walked(used), strict=True)
+    )
 
 
 def test_a_state_of_something_else_is_refused() -> None:

@@ -1,4 +1,6 @@
-"""XMem as a propagator, with a small random network: the walk, references, sizes; and a slow walk to compare with."""
+"""XMem as a propagator, with a small random network: the walk, references, sizes; and a slow walk
+to compare with.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ NEXT = XMemMemory(mem_every=1)
 
 
 def random_weights(hidden: int) -> Weights:
-    """A network that answers to its input: random, with louder mask channels, values and logits than a fresh one has."""
+    """A network that answers to its input: random, with louder mask channels, values and logits
+    than a fresh one has.
+    """
     torch.manual_seed(1)
     weights: Weights = XMemNetwork(Dimensions(key=8, value=32, hidden=hidden)).state_dict()
     weights["value_encoder.conv1.weight"][:, 3:] *= 10
@@ -44,7 +48,9 @@ def stateless_weights() -> Weights:
 
 
 def picture(index: int, shape: tuple[int, int] = SHAPE) -> Image:
-    coarse = np.random.default_rng(index).integers(0, 256, (shape[0] // 8 + 1, shape[1] // 8 + 1, 3), np.uint8)
+    coarse = np.random.default_rng(index).integers(
+        0, 256, (shape[0] // 8 + 1, shape[1] // 8 + 1, 3), np.uint8
+    )
     return np.ascontiguousarray(coarse.repeat(8, axis=0).repeat(8, axis=1)[: shape[0], : shape[1]])
 
 
@@ -52,25 +58,47 @@ def painted(*ids: int, shape: tuple[int, int] = SHAPE, shift: int = 0) -> Mask:
     """One upright bar per object, side by side."""
     mask, width = np.zeros(shape, np.uint8), shape[1] // (max(ids, default=0) + 1)
     for object_id in ids:
-        mask[shape[0] // 4 : -shape[0] // 4, (object_id - 1) * width + shift : object_id * width + shift] = object_id
+        mask[
+            shape[0] // 4 : -shape[0] // 4,
+            (object_id - 1) * width + shift : object_id * width + shift,
+        ] = object_id
     return mask
 
 
-def opened(weights: Weights, num_objects: int = 2, *, size: int = -1, memory: XMemMemory = NEXT) -> XMemPropagator:
-    propagator = open_propagator("xmem", num_objects=num_objects, weights=weights, size=size, memory=memory)
+def opened(
+    weights: Weights, num_objects: int = 2, *, size: int = -1, memory: XMemMemory = NEXT
+) -> XMemPropagator:
+    propagator = open_propagator(
+        "xmem", num_objects=num_objects, weights=weights, size=size, memory=memory
+    )
     assert isinstance(propagator, XMemPropagator)
     return propagator
 
 
-def walk(propagator: XMemPropagator, count: int, masks: Mapping[int, Mask] | None = None) -> np.ndarray:
+def walk(
+    propagator: XMemPropagator, count: int, masks: Mapping[int, Mask] | None = None
+) -> np.ndarray:
     given = masks or {}
-    return np.stack([propagator.step(picture(index), given.get(index), index == count - 1) for index in range(count)])
+    return np.stack(
+        [
+            propagator.step(picture(index), given.get(index), index == count - 1)
+            for index in range(count)
+        ]
+    )
 
 
 def slow_walk(
-    weights: Weights, count: int, masks: Mapping[int, Mask], options: XMemMemory, *, permanent: bool, num_objects: int
+    weights: Weights,
+    count: int,
+    masks: Mapping[int, Mask],
+    options: XMemMemory,
+    *,
+    permanent: bool,
+    num_objects: int,
 ) -> np.ndarray:
-    """One step after the other as the papers have it, for objects known from the start; no long-term memory, no blocks."""
+    """One step after the other as the papers have it, for objects known from the start; no
+    long-term memory, no blocks.
+    """
     network = load_network(weights)
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     bank: list[tuple[Any, Any, Any]] = []
@@ -89,23 +117,35 @@ def slow_walk(
         for index in masks if permanent else ():
             image, keys, features = seen(index)
             bank.append(
-                (keys.key, keys.shrinkage, network.encode_value(image, features.f16, aggregate(onehot(masks[index]))[1:]))
+                (
+                    keys.key,
+                    keys.shrinkage,
+                    network.encode_value(image, features.f16, aggregate(onehot(masks[index]))[1:]),
+                )
             )
         for index in range(count):
             last, mask = index == count - 1, masks.get(index)
             given = object_ids(mask) if mask is not None else ()
             image, keys, features = seen(index)
             remembers = not last and (bool(given) or index - last_memory >= options.mem_every)
-            due = index - last_deep >= options.deep_update_every if options.deep_update_every >= 0 else remembers
+            due = (
+                index - last_deep >= options.deep_update_every
+                if options.deep_update_every >= 0
+                else remembers
+            )
             objects = None
             if (index > 0 or permanent) and len(given) < num_objects:
-                key, shrinkage, values = (torch.cat([entry[part] for entry in bank], 3).flatten(2) for part in range(3))
-                distance = (key[0, :, :, None] - keys.key.flatten(2)[0, :, None]).square() * keys.selection.flatten(2)[
-                    0, :, None
-                ]
+                key, shrinkage, values = (
+                    torch.cat([entry[part] for entry in bank], 3).flatten(2) for part in range(3)
+                )
+                distance = (
+                    key[0, :, :, None] - keys.key.flatten(2)[0, :, None]
+                ).square() * keys.selection.flatten(2)[0, :, None]
                 similarity = -distance.sum(0) * shrinkage[0, 0, :, None] / np.sqrt(8)
                 best = similarity.topk(min(options.top_k, len(similarity)), 0)
-                affinity = torch.zeros_like(similarity).scatter(0, best.indices, torch.softmax(best.values, 0))
+                affinity = torch.zeros_like(similarity).scatter(
+                    0, best.indices, torch.softmax(best.values, 0)
+                )
                 readout = (values @ affinity).reshape(num_objects, -1, *keys.key.shape[2:])
                 ordinary = not last and (options.deep_update_every >= 0 or not (due and remembers))
                 probabilities, state = network.decode(features, readout, state, update=ordinary)
@@ -131,14 +171,28 @@ def slow_walk(
     ("memory", "masks", "num_objects", "permanent"),
     [
         ({"mem_every": 2}, {0: painted(1, 2)}, 2, False),
-        ({"mem_every": 1, "deep_update_every": 2}, {0: painted(1, 2, 3), 3: painted(1, 2, 3, shift=3)}, 3, False),
-        ({"mem_every": 3, "deep_update_every": 1, "top_k": 5}, {0: painted(1, 2, 3), 4: painted(2)}, 3, False),
+        (
+            {"mem_every": 1, "deep_update_every": 2},
+            {0: painted(1, 2, 3), 3: painted(1, 2, 3, shift=3)},
+            3,
+            False,
+        ),
+        (
+            {"mem_every": 3, "deep_update_every": 1, "top_k": 5},
+            {0: painted(1, 2, 3), 4: painted(2)},
+            3,
+            False,
+        ),
         ({"mem_every": 2}, {0: painted(*range(1, 13)), 3: painted(2, 11)}, 12, False),
         ({"mem_every": 2}, {3: painted(1, 2), 5: painted(1, 2, shift=2)}, 2, True),
     ],
 )
 def test_a_walk_is_what_the_papers_say(
-    memory: dict[str, int], masks: dict[int, Mask], num_objects: int, permanent: bool, weights: Weights
+    memory: dict[str, int],
+    masks: dict[int, Mask],
+    num_objects: int,
+    permanent: bool,
+    weights: Weights,
 ) -> None:
     options = XMemMemory(**memory, long_term=False)
     propagator = opened(weights, num_objects, memory=options)
@@ -161,7 +215,9 @@ def test_a_network_without_hidden_state_walks_too(stateless_weights: Weights) ->
 
 @pytest.mark.parametrize("size", [-1, 32])
 @pytest.mark.parametrize("shape", [(17, 40), (50, 75), (96, 128)])
-def test_given_masks_come_back_exactly_at_source_size(shape: tuple[int, int], size: int, weights: Weights) -> None:
+def test_given_masks_come_back_exactly_at_source_size(
+    shape: tuple[int, int], size: int, weights: Weights
+) -> None:
     propagator = opened(weights, size=size)
     assert isinstance(propagator, Propagator)
     mask = painted(1, 2, shape=shape)
@@ -253,7 +309,9 @@ def test_objects_may_come_late_and_be_many(weights: Weights) -> None:
 
 
 def test_a_walk_can_be_started_again_and_memory_stays_bounded(weights: Weights) -> None:
-    small = XMemMemory(1, num_prototypes=8, min_mid_term_frames=1, max_mid_term_frames=2, max_long_term_elements=20)
+    small = XMemMemory(
+        1, num_prototypes=8, min_mid_term_frames=1, max_mid_term_frames=2, max_long_term_elements=20
+    )
     propagator = opened(weights, memory=small)
     first = walk(propagator, 12, {0: painted(1, 2)})
     usage = propagator.memory_usage()
@@ -263,7 +321,12 @@ def test_a_walk_can_be_started_again_and_memory_stays_bounded(weights: Weights) 
     assert propagator.memory_usage().working.elements == 0
     assert np.array_equal(walk(propagator, 12, {0: painted(1, 2)}), first)
     propagator.forget_temporary()
-    assert propagator.step(picture(0, (32, 32)), painted(1, shape=(32, 32))).shape == (3, 32, 32)  # another clip
+    # another clip
+    assert propagator.step(picture(0, (32, 32)), painted(1, shape=(32, 32))).shape == (
+        3,
+        32,
+        32,
+    )
 
 
 def test_half_precision_computes_nearly_the_same(weights: Weights) -> None:
@@ -300,11 +363,16 @@ def test_wrong_input_is_refused(weights: Weights) -> None:
 def test_the_next_reference_is_the_frame_that_is_least_like_the_others(weights: Weights) -> None:
     propagator = opened(weights)
     masks = [painted(1, 2), painted(1, 2), painted(1), painted(), painted(2)]
-    keys = [propagator.frame_keys(picture(max(1, index)), mask) for index, mask in enumerate(masks)]  # 0 and 1 are one image
+    # 0 and 1 are one image
+    keys = [propagator.frame_keys(picture(max(1, index)), mask) for index, mask in enumerate(masks)]
 
     def dissimilarity(index: int, other: int) -> float:
         (k1, s1, e1), (k2, s2, e2) = (
-            (rows.key.double() * (0.5 + 0.5 * one.presence), rows.shrinkage.double(), rows.selection.double())
+            (
+                rows.key.double() * (0.5 + 0.5 * one.presence),
+                rows.shrinkage.double(),
+                rows.selection.double(),
+            )
             for one in (keys[index], keys[other])
             for rows in (one.rows,)
         )
@@ -315,13 +383,21 @@ def test_the_next_reference_is_the_frame_that_is_least_like_the_others(weights: 
 
     distances = {index: dissimilarity(index, 0) for index in (1, 2, 4)}
     first = max(distances, key=lambda index: distances[index])
-    rest = {index: min(distances[index], dissimilarity(index, first)) for index in distances if index != first}
+    rest = {
+        index: min(distances[index], dissimilarity(index, first))
+        for index in distances
+        if index != first
+    }
     second = max(rest, key=lambda index: rest[index])
     assert next_references(keys, previous=[0], count=2) == [first, second]
     chosen = next_references(keys, previous=[0], count=9)
     assert sorted(chosen) == [1, 2, 4]  # the empty frame is no candidate, the chosen one not again
     assert chosen[-1] == 1 or distances[1] > 0
     assert next_references([keys[0]] * 4, previous=[1], count=2) == [0, 2]  # all the same
-    for wrong in ({"previous": [], "count": 1}, {"previous": [9], "count": 1}, {"previous": [0], "count": 0}):
+    for wrong in (
+        {"previous": [], "count": 1},
+        {"previous": [9], "count": 1},
+        {"previous": [0], "count": 0},
+    ):
         with pytest.raises(ValueError, match="expected at least"):
             next_references(keys, **wrong)

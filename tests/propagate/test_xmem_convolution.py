@@ -1,4 +1,6 @@
-"""XMem's convolutions made quick: folded batch normalisation and Winograd's filtering, against plain ones."""
+"""XMem's convolutions made quick: folded batch normalisation and Winograd's filtering, against
+plain ones.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def even_one_tile() -> Iterator[None]:
 
 @settings(max_examples=25)
 @given(st.integers(1, 2), st.integers(1, 19), st.integers(1, 23), st.integers(0, 2**31))
-def test_winograds_convolution_is_a_convolution(count: int, height: int, width: int, seed: int) -> None:
+def test_winograds_convolution_is_a_convolution(
+    count: int, height: int, width: int, seed: int
+) -> None:
     torch.manual_seed(seed)
     plain = torch.nn.Conv2d(8, 6, 3, padding=1)
     quick = WinogradConvolution(plain)
@@ -60,24 +64,33 @@ def test_winograds_matrices_are_exact() -> None:
     output, filters, inputs = transforms()
     d, g = torch.randn(6, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
     expected = torch.stack([d[i : i + 3] @ g for i in range(4)])
-    torch.testing.assert_close(output @ ((filters @ g) * (inputs @ d)), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        output @ ((filters @ g) * (inputs @ d)), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_a_prepared_network_computes_the_same() -> None:
     torch.manual_seed(1)
     weights = XMemNetwork(Dimensions(key=8, value=16, hidden=8)).state_dict()
     varied = {
-        name: torch.rand_like(tensor) + 0.5 if name.endswith(("running_var", "bn1.weight")) else tensor
+        name: torch.rand_like(tensor) + 0.5
+        if name.endswith(("running_var", "bn1.weight"))
+        else tensor
         for name, tensor in weights.items()
     }
-    varied |= {name: torch.randn_like(varied[name]) / 9 for name in varied if name.endswith("running_mean")}
+    varied |= {
+        name: torch.randn_like(varied[name]) / 9 for name in varied if name.endswith("running_mean")
+    }
     plain, quick = load_network(varied), load_network(varied)
     prepare(quick, winograd=True)
-    kinds = [type(module) for part in (quick.value_encoder, quick.decoder) for module in part.modules()]
+    kinds = [
+        type(module) for part in (quick.value_encoder, quick.decoder) for module in part.modules()
+    ]
     assert torch.nn.BatchNorm2d not in kinds
     assert kinds.count(WinogradConvolution) == 12  # all of the decoder's
     assert all(
-        type(one) is type(other) for one, other in zip(plain.key_encoder.modules(), quick.key_encoder.modules(), strict=True)
+        type(one) is type(other)
+        for one, other in zip(plain.key_encoder.modules(), quick.key_encoder.modules(), strict=True)
     )
     image, objects = torch.randn(1, 3, 48, 64), torch.rand(2, 48, 64)
     results = []
@@ -86,7 +99,9 @@ def test_a_prepared_network_computes_the_same() -> None:
             keys, features = network.encode_image(image)
             value = network.encode_value(image, features.f16, objects)
             hidden = network.reinforce(value, torch.ones(2, 8, 3, 4))
-            results.append((*keys, *features, value, *network.decode(features, value, hidden, update=True)))
+            results.append(
+                (*keys, *features, value, *network.decode(features, value, hidden, update=True))
+            )
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
     assert set(load_network(varied).state_dict()) == set(weights)

@@ -1,4 +1,6 @@
-"""XMem's memories against a slow reference: NumPy, float64, one row at a time, straight from the papers' formulas."""
+"""XMem's memories against a slow reference: NumPy, float64, one row at a time, straight from the
+papers' formulas.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ from vfx_matte.propagate.xmem.store import Rows  # noqa: E402
 
 Floats = npt.NDArray[np.float64]
 KEY, VALUE, POSITIONS = 5, 7, 6
-SMALL = {"top_k": 4, "num_prototypes": 5, "min_mid_term_frames": 2, "max_mid_term_frames": 4, "max_long_term_elements": 16}
+SMALL = {
+    "top_k": 4,
+    "num_prototypes": 5,
+    "min_mid_term_frames": 2,
+    "max_mid_term_frames": 4,
+    "max_long_term_elements": 16,
+}
 
 
 @dataclass
@@ -61,8 +69,12 @@ class SlowMemory:
         for number, query in enumerate(queries):
             for place, object_id in enumerate(objects):
                 own = [row for row in everything if object_id in row.values]
-                own = sorted(own, key=lambda row: -self.similarity(row, query))[: self.options.top_k]
-                for row, weight in zip(own, self.softmax([self.similarity(row, query) for row in own]), strict=True):
+                own = sorted(own, key=lambda row: -self.similarity(row, query))[
+                    : self.options.top_k
+                ]
+                for row, weight in zip(
+                    own, self.softmax([self.similarity(row, query) for row in own]), strict=True
+                ):
                     answer[place, number] += weight * row.values[object_id]
                     row.use += weight if place == 0 else 0
         for row in walk:
@@ -78,12 +90,16 @@ class SlowMemory:
         candidates = [row for frame in self.working[first:stop] for row in frame]
         bound = self.options.max_long_term_elements - self.options.num_prototypes
         if len(self.long_term) > bound:
-            least = sorted(self.long_term, key=lambda row: row.use / row.life)[: len(self.long_term) - bound]
+            least = sorted(self.long_term, key=lambda row: row.use / row.life)[
+                : len(self.long_term) - bound
+            ]
             limit = least[-1].use / least[-1].life
             survivors = [row for row in self.long_term if row.use / row.life > limit]
             self.evicted += len(self.long_term) - len(survivors)
             self.long_term = survivors
-        for prototype in sorted(candidates, key=lambda row: -row.use / row.life)[: self.options.num_prototypes]:
+        for prototype in sorted(candidates, key=lambda row: -row.use / row.life)[
+            : self.options.num_prototypes
+        ]:
             self.long_term.append(self.condensed(prototype, candidates))
         self.working[first:stop] = []
 
@@ -92,26 +108,37 @@ class SlowMemory:
         for object_id in prototype.values:
             own = [row for row in candidates if object_id in row.values]
             weights = self.softmax([self.similarity(row, prototype) for row in own])
-            values[object_id] = sum(w * row.values[object_id] for w, row in zip(weights, own, strict=True))
+            values[object_id] = sum(
+                w * row.values[object_id] for w, row in zip(weights, own, strict=True)
+            )
         weights = self.softmax([self.similarity(row, prototype) for row in candidates])
-        shrinkage = float(sum(w * row.shrinkage for w, row in zip(weights, candidates, strict=True)))
+        shrinkage = float(
+            sum(w * row.shrinkage for w, row in zip(weights, candidates, strict=True))
+        )
         return Row(prototype.key, shrinkage, np.zeros(KEY), values)
 
 
-def random_frame(rng: np.random.Generator, objects: list[int], positions: int = POSITIONS) -> list[Row]:
+def random_frame(
+    rng: np.random.Generator, objects: list[int], positions: int = POSITIONS
+) -> list[Row]:
     return [
         Row(
             rng.standard_normal(KEY).astype(np.float32).astype(np.float64),
             float(np.float32(1 + rng.random())),
             rng.random(KEY).astype(np.float32).astype(np.float64),
-            {object_id: rng.standard_normal(VALUE).astype(np.float32).astype(np.float64) for object_id in objects},
+            {
+                object_id: rng.standard_normal(VALUE).astype(np.float32).astype(np.float64)
+                for object_id in objects
+            },
         )
         for _ in range(positions)
     ]
 
 
 def as_rows(frame: list[Row]) -> Rows:
-    key, selection = (np.array([getattr(row, name) for row in frame], np.float32) for name in ("key", "selection"))
+    key, selection = (
+        np.array([getattr(row, name) for row in frame], np.float32) for name in ("key", "selection")
+    )
     shrinkage = np.array([[row.shrinkage] for row in frame], np.float32)
     return Rows(torch.from_numpy(key), torch.from_numpy(shrinkage), torch.from_numpy(selection))
 
@@ -124,27 +151,42 @@ def new_memory(options: XMemMemory) -> Memory:
     return Memory(options, Dimensions(KEY, VALUE, 0), torch.zeros(()))
 
 
-def compare(fast: Memory, slow: SlowMemory, objects_at: dict[int, list[int]], rng: np.random.Generator, frames: int) -> None:
-    """Walk both memories through the same random frames. objects_at: time → objects that are new then."""
+def compare(
+    fast: Memory,
+    slow: SlowMemory,
+    objects_at: dict[int, list[int]],
+    rng: np.random.Generator,
+    frames: int,
+) -> None:
+    """Walk both memories through the same random frames.
+
+    objects_at: time → objects that are new then.
+    """
     objects: list[int] = []
     for time in range(frames):
         if objects:
-            query = random_frame(rng, [], 20)  # many, so that hardly a row is never read: equal use would be a coin toss
+            # many, so that hardly a row is never read: equal use would be a coin toss
+            query = random_frame(rng, [], 20)
             found = fast.read(as_rows(query), objects).numpy()
-            np.testing.assert_allclose(found, slow.read(query, objects), atol=2e-5, err_msg=f"at time {time}")
+            np.testing.assert_allclose(
+                found, slow.read(query, objects), atol=2e-5, err_msg=f"at time {time}"
+            )
         new = objects_at.get(time, [])
         fast.introduce(new, time)
         objects += new
         frame = random_frame(rng, objects)
         slow.add(frame)
-        fast.add(as_rows(frame), {object_id: values_of(frame, object_id) for object_id in objects}, time)
+        fast.add(
+            as_rows(frame), {object_id: values_of(frame, object_id) for object_id in objects}, time
+        )
         assert fast.usage()[0].elements == sum(len(frame) for frame in slow.working)
         assert fast.usage()[1].elements == len(slow.long_term)
 
 
 @pytest.mark.parametrize("block", [2**24, 1, 40])
 def test_consolidation_and_eviction(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xmem_store, "BLOCK_ELEMENTS", block)  # one block, row by row, and in between
+    # one block, row by row, and in between
+    monkeypatch.setattr(xmem_store, "BLOCK_ELEMENTS", block)
     options = XMemMemory(**SMALL)
     slow = SlowMemory(options)
     compare(new_memory(options), slow, {0: [1, 2]}, np.random.default_rng(0), 16)
@@ -166,44 +208,70 @@ def test_more_than_ten_objects_in_three_groups() -> None:
 
 def test_without_long_term_memory_every_frame_stays() -> None:
     options = XMemMemory(top_k=4, long_term=False)
-    compare(new_memory(options), SlowMemory(options), {0: [1], 2: [2]}, np.random.default_rng(1), 14)
+    compare(
+        new_memory(options), SlowMemory(options), {0: [1], 2: [2]}, np.random.default_rng(1), 14
+    )
 
 
 def test_fewer_elements_than_are_to_be_read_or_condensed() -> None:
-    options = XMemMemory(top_k=1000, num_prototypes=1000, min_mid_term_frames=1, max_mid_term_frames=2)
+    options = XMemMemory(
+        top_k=1000, num_prototypes=1000, min_mid_term_frames=1, max_mid_term_frames=2
+    )
     compare(new_memory(options), SlowMemory(options), {0: [1], 1: [2]}, np.random.default_rng(2), 8)
 
 
-def remember(fast: Memory, slow: SlowMemory, digest: str, frame: list[Row], everyone: list[int]) -> None:
-    """Put a reference into both; in the slow one, "nothing here" has values for everyone from the start."""
+def remember(
+    fast: Memory, slow: SlowMemory, digest: str, frame: list[Row], everyone: list[int]
+) -> None:
+    """Put a reference into both; in the slow one, "nothing here" has values for everyone from the
+    start.
+    """
     shown = sorted(frame[0].values)
     empty = None if shown != [0] else values_of(frame, 0)
     values = {} if shown == [0] else {object_id: values_of(frame, object_id) for object_id in shown}
     fast.remember(digest, as_rows(frame), values, empty)
     if shown == [0]:
-        frame = [Row(row.key, row.shrinkage, row.selection, dict.fromkeys(everyone, row.values[0])) for row in frame]
+        frame = [
+            Row(row.key, row.shrinkage, row.selection, dict.fromkeys(everyone, row.values[0]))
+            for row in frame
+        ]
     slow.permanent[digest] = frame
 
 
 @pytest.mark.parametrize("order", ["abc", "cab", "bca"])
 def test_permanent_memory_with_partial_and_empty_references(order: str) -> None:
     rng = np.random.default_rng(3)
-    frames = {"a": random_frame(rng, [1, 2]), "b": random_frame(rng, [2, 3]), "c": random_frame(rng, [0])}
+    frames = {
+        "a": random_frame(rng, [1, 2]),
+        "b": random_frame(rng, [2, 3]),
+        "c": random_frame(rng, [0]),
+    }
     options = XMemMemory(**SMALL)
     fast, slow = new_memory(options), SlowMemory(options)
     for digest in order:
         remember(fast, slow, digest, frames[digest], [1, 2, 3, 4])
     assert fast.permanent_objects == (1, 2, 3)
     assert [reference.digest for reference in fast.references] == list(order)
-    compare(fast, slow, {0: [1, 2, 3], 5: [4]}, rng, 16)  # nobody but the walk and "nothing here" knows object 4
+    # nobody but the walk and "nothing here" knows object 4
+    compare(fast, slow, {0: [1, 2, 3], 5: [4]}, rng, 16)
 
 
 def test_forgetting_and_replacing_references_leaves_no_trace() -> None:
     rng = np.random.default_rng(4)
-    first, second, third = random_frame(rng, [1, 2]), random_frame(rng, [3]), random_frame(rng, [1, 3])
+    first, second, third = (
+        random_frame(rng, [1, 2]),
+        random_frame(rng, [3]),
+        random_frame(rng, [1, 3]),
+    )
     options = XMemMemory(**SMALL)
     fast, slow = new_memory(options), SlowMemory(options)
-    for digest, frame in (("b", first), ("a", second), ("c", second), ("d", random_frame(rng, [9])), ("e", third)):
+    for digest, frame in (
+        ("b", first),
+        ("a", second),
+        ("c", second),
+        ("d", random_frame(rng, [9])),
+        ("e", third),
+    ):
         remember(fast, SlowMemory(options), digest, frame, [])
     fast.forget("a")
     fast.forget("d")
@@ -219,7 +287,9 @@ SHOWN = ((1, 2), (2, 3), (3,), (), (1, 2, 3), (4, *range(5, 15)))
 """What references show; () is "nothing here"."""
 
 
-def one_reference(digest: str, shown: tuple[int, ...]) -> tuple[str, Rows, dict[int, object], object]:
+def one_reference(
+    digest: str, shown: tuple[int, ...]
+) -> tuple[str, Rows, dict[int, object], object]:
     """What `Memory.remember` takes; the same digest, the same image, has the same keys."""
     keys = random_frame(np.random.default_rng(ord(digest)), [])
     contents = random_frame(np.random.default_rng(sum(1 << k for k in shown)), list(shown) or [0])
@@ -228,7 +298,10 @@ def one_reference(digest: str, shown: tuple[int, ...]) -> tuple[str, Rows, dict[
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([*SHOWN, None])), max_size=12), st.randoms())
+@given(
+    st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([*SHOWN, None])), max_size=12),
+    st.randoms(),
+)
 def test_references_are_what_is_left_whatever_came_before(
     history: list[tuple[str, tuple[int, ...] | None]], random: random.Random
 ) -> None:
@@ -248,13 +321,21 @@ def test_references_are_what_is_left_whatever_came_before(
     assert lived.usage()[2].elements == new.usage()[2].elements == len(left) * POSITIONS
     answers = []
     for memory in (lived, new):
-        rng, objects = np.random.default_rng(9), [*memory.permanent_objects, 200]  # 200 is new in this walk
+        # 200 is new in this walk
+        rng, objects = (
+            np.random.default_rng(9),
+            [*memory.permanent_objects, 200],
+        )
         memory.introduce(objects, 0)
         found = []
         for time in range(5):
             query, frame = random_frame(rng, [], 20), random_frame(rng, objects)
             found.append(memory.read(as_rows(query), objects).numpy())
-            memory.add(as_rows(frame), {object_id: values_of(frame, object_id) for object_id in objects}, time)
+            memory.add(
+                as_rows(frame),
+                {object_id: values_of(frame, object_id) for object_id in objects},
+                time,
+            )
         answers.append(np.stack(found))
     assert np.array_equal(*answers)  # to the last bit
 

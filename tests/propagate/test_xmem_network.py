@@ -1,4 +1,7 @@
-"""XMem's network: names, loading, and the blocks against plain formulas. No published weights are needed."""
+"""XMem's network: names, loading, and the blocks against plain formulas.
+
+No published weights are needed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,13 @@ pytest.importorskip("torchvision")
 
 from vfx_matte.errors import PropagatorError  # noqa: E402
 from vfx_matte.propagate.xmem import network as xmem_network  # noqa: E402
-from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork, aggregate, load_network, with_others  # noqa: E402
+from vfx_matte.propagate.xmem.network import (  # noqa: E402
+    Dimensions,
+    XMemNetwork,
+    aggregate,
+    load_network,
+    with_others,
+)
 
 Tensors = dict[str, Any]
 
@@ -24,7 +33,10 @@ def tensors() -> Tensors:
     """A state dict of small dimensions; what is in it does not matter here."""
     with torch.device("meta"):
         network = XMemNetwork(Dimensions(key=16, value=32, hidden=8))
-    return {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in network.state_dict().items()}
+    return {
+        name: torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in network.state_dict().items()
+    }
 
 
 def test_the_published_network_has_412_tensors_and_62_million_parameters() -> None:
@@ -38,7 +50,10 @@ def test_dimensions_are_read_from_the_weights(tensors: Tensors) -> None:
     assert load_network(tensors).dimensions == Dimensions(key=16, value=32, hidden=8)
     with torch.device("meta"):
         plain = XMemNetwork(Dimensions(key=8, value=16, hidden=0))
-    stateless = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in plain.state_dict().items()}
+    stateless = {
+        name: torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in plain.state_dict().items()
+    }
     assert not any("hidden" in name for name in stateless)
     assert load_network(stateless).dimensions == Dimensions(key=8, value=16, hidden=0)
 
@@ -46,7 +61,9 @@ def test_dimensions_are_read_from_the_weights(tensors: Tensors) -> None:
 def test_weights_of_single_object_training_are_extended_with_zeros(tensors: Tensors) -> None:
     four = torch.randn(64, 4, 7, 7)
     network = load_network({**tensors, "value_encoder.conv1.weight": four})
-    assert torch.equal(network.value_encoder.conv1.weight, torch.cat([four, torch.zeros(64, 1, 7, 7)], 1))
+    assert torch.equal(
+        network.value_encoder.conv1.weight, torch.cat([four, torch.zeros(64, 1, 7, 7)], 1)
+    )
 
 
 def without(name: str) -> Callable[[Tensors], Tensors]:
@@ -60,16 +77,30 @@ def replaced(name: str, *shape: int) -> Callable[[Tensors], Tensors]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without("key_encoder.layer3.5.bn3.running_var"), r"'key_encoder.layer3.5.bn3.running_var' \(1024,\) is missing"),
-        (without("decoder.hidden_update.transform.weight"), r"'decoder.hidden_update.transform.weight' .* is missing"),
+        (
+            without("key_encoder.layer3.5.bn3.running_var"),
+            r"'key_encoder.layer3.5.bn3.running_var' \(1024,\) is missing",
+        ),
+        (
+            without("decoder.hidden_update.transform.weight"),
+            r"'decoder.hidden_update.transform.weight' .* is missing",
+        ),
         (without("key_proj.key_proj.weight"), r"'key_proj.key_proj.weight' .* is missing"),
-        (replaced("key_encoder.conv1.weight", 64, 3, 3, 3), r"'key_encoder.conv1.weight' is \(64, 3, 3, 3\), expected"),
-        (replaced("value_encoder.conv1.weight", 64, 6, 7, 7), r"'value_encoder.conv1.weight' is \(64, 6, 7, 7\), expected"),
+        (
+            replaced("key_encoder.conv1.weight", 64, 3, 3, 3),
+            r"'key_encoder.conv1.weight' is \(64, 3, 3, 3\), expected",
+        ),
+        (
+            replaced("value_encoder.conv1.weight", 64, 6, 7, 7),
+            r"'value_encoder.conv1.weight' is \(64, 6, 7, 7\), expected",
+        ),
         (replaced("fc.weight", 10), r"'fc.weight' is not part of XMem"),
         (lambda _: {"epoch": 3}, r"'key_encoder.conv1.weight' \(64, 3, 7, 7\) is missing"),
     ],
 )
-def test_the_first_tensor_that_differs_is_named(change: Callable[[Tensors], Tensors], message: str, tensors: Tensors) -> None:
+def test_the_first_tensor_that_differs_is_named(
+    change: Callable[[Tensors], Tensors], message: str, tensors: Tensors
+) -> None:
     with pytest.raises(PropagatorError, match=message):
         load_network(change(tensors))
 
@@ -90,7 +121,9 @@ def test_files_that_are_not_weights_are_refused(tmp_path: Path, tensors: Tensors
         load_network(path)
     for content in (b"", b"no weights", pickle.dumps({"a": 1}, protocol=2)):
         path.write_bytes(content)
-        with pytest.raises(PropagatorError, match=r"weights\.pth is not a file of PyTorch weights|is missing"):
+        with pytest.raises(
+            PropagatorError, match=r"weights\.pth is not a file of PyTorch weights|is missing"
+        ):
             load_network(path)
     torch.save(tensors["key_proj.d_proj.weight"], path, _use_new_zipfile_serialization=False)
     path.write_bytes(path.read_bytes()[:100])
@@ -108,7 +141,9 @@ def test_files_that_are_not_weights_are_refused(tmp_path: Path, tensors: Tensors
 
 
 def test_aggregation_is_the_softmax_of_the_logits() -> None:
-    objects = torch.tensor([[0.0, 1.0, 0.3, 0.9], [0.0, 0.0, 0.3, 0.8]], dtype=torch.float64)[:, None]
+    objects = torch.tensor([[0.0, 1.0, 0.3, 0.9], [0.0, 0.0, 0.3, 0.8]], dtype=torch.float64)[
+        :, None
+    ]
     everything = torch.cat([(1 - objects[0:1]) * (1 - objects[1:2]), objects]).clamp(1e-7, 1 - 1e-7)
     expected = torch.softmax(torch.logit(everything), 0)
     torch.testing.assert_close(aggregate(objects), expected, rtol=1e-9, atol=1e-12)
@@ -120,7 +155,9 @@ def test_every_object_is_seen_beside_the_sum_of_the_others(count: int) -> None:
     pairs = with_others(objects)
     for index in range(count):
         assert torch.equal(pairs[index, 0], objects[index])
-        others = sum((objects[other] for other in range(count) if other != index), torch.zeros(4, 6))
+        others = sum(
+            (objects[other] for other in range(count) if other != index), torch.zeros(4, 6)
+        )
         torch.testing.assert_close(pairs[index, 1], others)
 
 
@@ -129,7 +166,9 @@ def test_a_residual_block_shares_the_frames_part_of_its_convolutions() -> None:
     frame, g = torch.randn(1, 5, 6, 7), torch.randn(2, 3, 6, 7)
     together = torch.cat([frame.expand(2, -1, -1, -1), g], 1)
     with torch.no_grad():
-        expected = block.downsample(together) + block.conv2(torch.relu(block.conv1(torch.relu(together))))
+        expected = block.downsample(together) + block.conv2(
+            torch.relu(block.conv1(torch.relu(together)))
+        )
         torch.testing.assert_close(block(g, frame), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -152,7 +191,9 @@ def test_objects_in_several_batches_are_the_same_objects() -> None:
         for pixels in (2**23, 1, 32 * 48 * 2):
             network.pixels_at_once = pixels
             value = network.encode_value(image, features.f16, objects)
-            hidden = network.reinforce(value, torch.randn(3, 4, 2, 3, generator=torch.Generator().manual_seed(1)))
+            hidden = network.reinforce(
+                value, torch.randn(3, 4, 2, 3, generator=torch.Generator().manual_seed(1))
+            )
             results.append((value, *network.decode(features, value, hidden, update=True)))
     for other in results[1:]:
         torch.testing.assert_close(other, results[0], rtol=1e-4, atol=1e-5)

@@ -24,9 +24,10 @@ pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden files at
 KNOWN_TIE = {"xmem_default_1obj": (11, 1e-2)}
 """A frame that float32 does not decide, and how far off it may then be.
 
-There the 30th and 31st most similar elements differ by 2e-7, less than float32 errs by: the sums behind each are about 6, with
-a last bit of 5e-7. The stored answer took the other one than float64 does; the public implementation itself, run on an x86
-processor with 1 or 2 threads, takes float64's and so is off by 7e-3. Ours takes the stored one there, by luck of rounding.
+There the 30th and 31st most similar elements differ by 2e-7, less than float32 errs by: the sums
+behind each are about 6, with a last bit of 5e-7. The stored answer took the other one than float64
+does; the public implementation itself, run on an x86 processor with 1 or 2 threads, takes float64's
+and so is off by 7e-3. Ours takes the stored one there, by luck of rounding.
 """
 
 
@@ -48,7 +49,10 @@ def weights() -> dict[str, object]:
     finally:
         sys.path.remove(str(GOLDEN))
     shapes = json.loads((GOLDEN / "xmem_state_dict.json").read_text(encoding="utf-8"))
-    return {name: torch.from_numpy(np.asarray(golden_tensor(name, tuple(shape)))) for name, shape in shapes.items()}
+    return {
+        name: torch.from_numpy(np.asarray(golden_tensor(name, tuple(shape))))
+        for name, shape in shapes.items()
+    }
 
 
 def test_names_and_shapes_are_the_published_ones() -> None:
@@ -58,19 +62,30 @@ def test_names_and_shapes_are_the_published_ones() -> None:
     assert {name: list(tensor.shape) for name, tensor in network.state_dict().items()} == shapes
 
 
-@pytest.mark.parametrize("name", ["xmem_default_1obj", "xmem_longterm_2obj", "xmempp_permanent_2obj"])
+@pytest.mark.parametrize(
+    "name", ["xmem_default_1obj", "xmem_longterm_2obj", "xmempp_permanent_2obj"]
+)
 def test_probabilities_are_those_of_the_reference(name: str, weights: dict[str, object]) -> None:
     golden = np.load(GOLDEN / f"{name}.npz")
     config = json.loads(str(golden["config"]))
     options = XMemMemory(
         long_term=config["enable_long_term"],
         count_usage=config["enable_long_term_count_usage"],
-        **{key: value for key, value in config.items() if not key.startswith("enable") and not key.endswith("_dim")},
+        **{
+            key: value
+            for key, value in config.items()
+            if not key.startswith("enable") and not key.endswith("_dim")
+        },
     )
-    frames, expected = golden["frames"], dict(zip(golden["kept"].tolist(), golden["probs"], strict=True))
+    frames, expected = (
+        golden["frames"],
+        dict(zip(golden["kept"].tolist(), golden["probs"], strict=True)),
+    )
     masks = dict(zip(golden["mask_frames"].tolist(), golden["masks"], strict=True))
     num_objects = int(golden["masks"].max())
-    propagator = open_propagator("xmem", weights=weights, device="cpu", size=-1, memory=options, num_objects=num_objects)
+    propagator = open_propagator(
+        "xmem", weights=weights, device="cpu", size=-1, memory=options, num_objects=num_objects
+    )
     if name.startswith("xmempp"):
         for index, mask in masks.items():
             propagator.remember(frames[index], mask)
@@ -90,7 +105,10 @@ def test_probabilities_are_those_of_the_reference(name: str, weights: dict[str, 
 def test_next_references_are_those_of_the_reference(weights: dict[str, object]) -> None:
     golden = np.load(GOLDEN / "xmempp_candidates.npz")
     propagator = XMemPropagator(num_objects=int(golden["masks"].max()), weights=weights, size=-1)
-    keys = [propagator.frame_keys(image, mask) for image, mask in zip(golden["frames"], golden["masks"], strict=True)]
+    keys = [
+        propagator.frame_keys(image, mask)
+        for image, mask in zip(golden["frames"], golden["masks"], strict=True)
+    ]
     chosen = next_references(
         keys,
         previous=golden["previous"].tolist(),

@@ -60,10 +60,16 @@ def mask(index: int, *ids: int) -> NDArray[np.uint8]:
     ],
 )
 def test_a_walk_goes_on_from_any_frame(
-    tmp_path: Path, network: dict[str, torch.Tensor], remembered: bool, options: dict[str, int], flip: bool
+    tmp_path: Path,
+    network: dict[str, torch.Tensor],
+    remembered: bool,
+    options: dict[str, int],
+    flip: bool,
 ) -> None:
     def opened() -> XMemPropagator:
-        propagator = XMemPropagator(num_objects=2, weights=network, size=32, memory=XMemMemory(**options), flip=flip)
+        propagator = XMemPropagator(
+            num_objects=2, weights=network, size=32, memory=XMemMemory(**options), flip=flip
+        )
         if remembered:
             propagator.remember(picture(0), mask(0, 1))
             propagator.remember(picture(11), np.zeros(SHAPE, np.uint8))
@@ -82,7 +88,9 @@ def test_a_walk_goes_on_from_any_frame(
         another = opened()
         another.restore_walk(saved[1])
         for later in range(index + 1, length):
-            assert np.array_equal(another.step(picture(later), given.get(later)), expected[later]), (index, later)
+            assert np.array_equal(
+                another.step(picture(later), given.get(later)), expected[later]
+            ), (index, later)
 
 
 def test_a_state_of_another_size_or_way_is_refused(network: dict[str, torch.Tensor]) -> None:
@@ -152,12 +160,21 @@ def test_a_run_that_was_killed(
         else:
             with pytest.raises(Killed):
                 cli(*command, *way, "--workspace", "again")
-    masks = {path.relative_to("whole"): path.read_bytes() for path in sorted(Path("whole/clip/masks").rglob("*.png"))}
-    assert masks == {path.relative_to("again"): path.read_bytes() for path in sorted(Path("again/clip/masks").rglob("*.png"))}
+    masks = {
+        path.relative_to("whole"): path.read_bytes()
+        for path in sorted(Path("whole/clip/masks").rglob("*.png"))
+    }
+    assert masks == {
+        path.relative_to("again"): path.read_bytes()
+        for path in sorted(Path("again/clip/masks").rglob("*.png"))
+    }
 
 
 def test_a_size_that_was_chosen_by_free_memory_is_taken_again(
-    cli: CommandLine, make_clip: Callable[..., Path], network: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    network: dict[str, torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clip = make_clip("clip.mp4", pts=tuple(range(0, 4 * 512, 512)), time_base=Fraction(1, 15360))
     torch.save(network, "XMem.pth")
@@ -166,7 +183,16 @@ def test_a_size_that_was_chosen_by_free_memory_is_taken_again(
     paint(Path("m.png"), shown)
     sizes = iter((32, 48))
     monkeypatch.setattr(xmem, "choose_size", lambda *_, **__: (next(sizes), "chosen"))
-    command = ("segment", clip, "--first-mask", "m.png", "--propagator", "xmem", "--weights", "XMem.pth")
+    command = (
+        "segment",
+        clip,
+        "--first-mask",
+        "m.png",
+        "--propagator",
+        "xmem",
+        "--weights",
+        "XMem.pth",
+    )
     cli(*command)
     first = Path("workspace/clip/masks/0000003.png").read_bytes()
     assert '"working_size":32' in Path("workspace/clip/manifest.json").read_text()

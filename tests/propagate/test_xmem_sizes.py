@@ -1,4 +1,6 @@
-"""XMem where memory is short, and mirrored: sizes, what is done when memory runs out in the middle of a walk, flips."""
+"""XMem where memory is short, and mirrored: sizes, what is done when memory runs out in the middle
+of a walk, flips.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,24 @@ from vfx_matte.propagate.xmem import sizes as xmem_sizes  # noqa: E402
 from vfx_matte.propagate.xmem.memory import Memory  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork, load_network  # noqa: E402
 from vfx_matte.propagate.xmem.propagator import XMemMemory, XMemPropagator  # noqa: E402
-from vfx_matte.propagate.xmem.sizes import Fit, choose_size, free_bytes, is_out_of_memory, needed_bytes, smaller  # noqa: E402
+from vfx_matte.propagate.xmem.sizes import (  # noqa: E402
+    Fit,
+    choose_size,
+    free_bytes,
+    is_out_of_memory,
+    needed_bytes,
+    smaller,
+)
 from vfx_matte.propagate.xmem.walk import FRUGAL_ELEMENTS, Walker  # noqa: E402
 
 Weights = dict[str, Any]
 SHAPE = (80, 112)
 CPU = torch.device("cpu")
 GPU_ERROR = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-CPU_ERROR = RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried")
+CPU_ERROR = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you"
+    " tried"
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +73,18 @@ def opens_at_once(network: XMemNetwork, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def picture(index: int, shape: tuple[int, int] = SHAPE) -> Image:
-    coarse = np.random.default_rng(index).integers(0, 256, (shape[0] // 8, shape[1] // 8, 3), np.uint8)
+    coarse = np.random.default_rng(index).integers(
+        0, 256, (shape[0] // 8, shape[1] // 8, 3), np.uint8
+    )
     return np.ascontiguousarray(coarse.repeat(8, axis=0).repeat(8, axis=1))
 
 
 def painted(*ids: int, shape: tuple[int, int] = SHAPE) -> Mask:
     mask, width = np.zeros(shape, np.uint8), shape[1] // (max(ids) + 1)
     for object_id in ids:
-        mask[shape[0] // 4 : -shape[0] // 4, (object_id - 1) * width : object_id * width] = object_id
+        mask[shape[0] // 4 : -shape[0] // 4, (object_id - 1) * width : object_id * width] = (
+            object_id
+        )
     return mask
 
 
@@ -80,7 +96,9 @@ def opened(weights: Weights, **options: object) -> tuple[XMemPropagator, list[st
 
 @pytest.fixture
 def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make a method raise an out-of-memory error: for `times` calls after the first `after`, or whenever `too_much` says so."""
+    """Make a method raise an out-of-memory error: for `times` calls after the first `after`, or
+    whenever `too_much` says so.
+    """
 
     def install(
         owner: type,
@@ -95,7 +113,9 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         method, calls = getattr(owner, name), itertools.count()
 
         def limited(*arguments: object, **named: object) -> object:
-            strikes = after <= next(calls) < after + times if too_much is None else too_much(*arguments)
+            strikes = (
+                after <= next(calls) < after + times if too_much is None else too_much(*arguments)
+            )
             if strikes and not late:
                 raise type(error)(*error.args)
             result = method(*arguments, **named)
@@ -113,7 +133,9 @@ def taller_than(height: int) -> Callable[..., bool]:
     return lambda _network, image: image.shape[2] > height
 
 
-def checked(probabilities: np.ndarray, shape: tuple[int, int] = SHAPE, num_objects: int = 2) -> np.ndarray:
+def checked(
+    probabilities: np.ndarray, shape: tuple[int, int] = SHAPE, num_objects: int = 2
+) -> np.ndarray:
     assert probabilities.shape == (num_objects + 1, *shape)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
@@ -126,7 +148,8 @@ def test_smaller_pieces_come_first_and_change_nothing(
     method: str, error: Exception, weights: Weights, limit: Callable[..., None]
 ) -> None:
     masks = {0: painted(1), 3: painted(2)}
-    memory = XMemMemory(mem_every=2, deep_update_every=1)  # the hidden state is updated before and after the error
+    # the hidden state is updated before and after the error
+    memory = XMemMemory(mem_every=2, deep_update_every=1)
     plenty, _ = opened(weights, memory=memory)
     expected = [plenty.step(picture(index), masks.get(index)) for index in range(7)]
     propagator, lines = opened(weights, memory=memory)
@@ -143,7 +166,11 @@ def test_smaller_pieces_come_first_and_change_nothing(
 @pytest.mark.parametrize("size", [-1, 64, "auto"])
 @pytest.mark.parametrize("with_references", [False, True])
 def test_a_walk_goes_on_at_a_smaller_size(
-    with_references: bool, size: int | str, weights: Weights, limit: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    with_references: bool,
+    size: int | str,
+    weights: Weights,
+    limit: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(xmem_sizes, "free_bytes", lambda _device: None)
     monkeypatch.setattr(xmem_sizes, "USUAL_SIZE", 80)
@@ -159,10 +186,16 @@ def test_a_walk_goes_on_at_a_smaller_size(
     assert len(results) == 10
     first = 64 if size == 64 else 80
     if size == "auto":
-        assert re.fullmatch("XMem works at a short side of 80 pixels: needs about .* GiB, .* free on cpu", lines.pop(0))
+        assert re.fullmatch(
+            "XMem works at a short side of 80 pixels: needs about .* GiB, .* free on cpu",
+            lines.pop(0),
+        )
     assert lines == [
         "no memory left on cpu: going on in smaller pieces",
-        f"no memory left on cpu for a short side of {first} pixels: going on with 48, from the last masks",
+        (
+            f"no memory left on cpu for a short side of {first} pixels: going on with 48, from the"
+            " last masks"
+        ),
     ]
     after = propagator.memory_usage()
     assert after.working.elements > 0
@@ -171,11 +204,16 @@ def test_a_walk_goes_on_at_a_smaller_size(
     if with_references:
         assert 0 < after.permanent.elements < before.permanent.elements
     mask = painted(2)
-    assert np.array_equal(harden(checked(propagator.step(picture(1), mask))) == 2, mask == 2)  # exact at the source's size
+    # exact at the source's size
+    assert np.array_equal(harden(checked(propagator.step(picture(1), mask))) == 2, mask == 2)
 
 
-def test_what_is_made_again_is_what_a_new_walk_would_make(weights: Weights, limit: Callable[..., None]) -> None:
-    """At the smaller size: references, the masks that brought objects in, the last result; then the frame itself."""
+def test_what_is_made_again_is_what_a_new_walk_would_make(
+    weights: Weights, limit: Callable[..., None]
+) -> None:
+    """At the smaller size: references, the masks that brought objects in, the last result; then the
+    frame itself.
+    """
     propagator, lines = opened(weights, memory=XMemMemory(mem_every=1))
     reference, beginning = (picture(9), painted(1)), (picture(0), painted(2))
     propagator.remember(*reference)
@@ -189,7 +227,8 @@ def test_what_is_made_again_is_what_a_new_walk_would_make(weights: Weights, limi
     again.step(*beginning)
     assert object_ids(last)
     again.step(picture(1), last)
-    np.testing.assert_allclose(found, again.step(picture(2)), atol=1e-4)  # without any of the three it is off by 1e-3
+    # without any of the three it is off by 1e-3
+    np.testing.assert_allclose(found, again.step(picture(2)), atol=1e-4)
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -212,7 +251,9 @@ def test_a_memory_that_was_half_written_is_made_again(
     assert propagator._walkers[0].intact
 
 
-def test_an_error_after_the_step_does_not_step_twice(weights: Weights, limit: Callable[..., None]) -> None:
+def test_an_error_after_the_step_does_not_step_twice(
+    weights: Weights, limit: Callable[..., None]
+) -> None:
     propagator, lines = opened(weights, flip=True)
     propagator.step(picture(0), painted(1, 2))
     ahead = list(propagator._walkers)
@@ -220,11 +261,14 @@ def test_an_error_after_the_step_does_not_step_twice(weights: Weights, limit: Ca
     checked(propagator.step(picture(1)))
     assert len(lines) == 1
     assert not set(ahead) & set(propagator._walkers)
-    assert {walker.time for walker in propagator._walkers} == {3}  # the first frame, the last one made again, and this one
+    # the first frame, the last one made again, and this one
+    assert {walker.time for walker in propagator._walkers} == {3}
     assert propagator._time == 3
 
 
-def test_when_nothing_is_left_to_try_it_says_so(weights: Weights, limit: Callable[..., None]) -> None:
+def test_when_nothing_is_left_to_try_it_says_so(
+    weights: Weights, limit: Callable[..., None]
+) -> None:
     propagator, lines = opened(weights)
     limit(XMemNetwork, "encode_image", GPU_ERROR)
     with pytest.raises(DeviceError, match="not even for the smallest size") as caught:
@@ -235,7 +279,9 @@ def test_when_nothing_is_left_to_try_it_says_so(weights: Weights, limit: Callabl
     assert [re.findall(r"with (\d+),", line) for line in lines[1:]] == [["48"], ["32"], ["16"]]
 
 
-def test_a_walk_that_failed_can_be_started_again(weights: Weights, limit: Callable[..., None]) -> None:
+def test_a_walk_that_failed_can_be_started_again(
+    weights: Weights, limit: Callable[..., None]
+) -> None:
     propagator, _ = opened(weights)
     propagator.remember(picture(9), painted(1))
     full = [True]
@@ -280,7 +326,9 @@ def test_a_real_allocation_that_fails_is_known() -> None:
     assert is_out_of_memory(caught.value)
 
 
-def test_a_network_that_does_not_fit_is_a_device_error(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_does_not_fit_is_a_device_error(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
     to = XMemNetwork.to
 
     def full(network: XMemNetwork, *arguments: object, **named: object) -> XMemNetwork:
@@ -294,8 +342,12 @@ def test_a_network_that_does_not_fit_is_a_device_error(weights: Weights, monkeyp
         opened(weights)
 
 
-@pytest.mark.parametrize(("free_gib", "size"), [(100.0, 480), (None, 480), (3.0, None), (0.001, 16)])
-def test_auto_takes_what_fits(free_gib: float | None, size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("free_gib", "size"), [(100.0, 480), (None, 480), (3.0, None), (0.001, 16)]
+)
+def test_auto_takes_what_fits(
+    free_gib: float | None, size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = None if free_gib is None else int(free_gib * 2**30)
     monkeypatch.setattr(xmem_sizes, "free_bytes", lambda _device: free)
     memory = XMemMemory()
@@ -313,13 +365,21 @@ def test_auto_takes_what_fits(free_gib: float | None, size: int | None, monkeypa
 
 
 def test_the_need_is_at_least_what_memory_takes(weights: Weights) -> None:
-    small = XMemMemory(mem_every=1, max_mid_term_frames=4, min_mid_term_frames=2, num_prototypes=16, max_long_term_elements=64)
+    small = XMemMemory(
+        mem_every=1,
+        max_mid_term_frames=4,
+        min_mid_term_frames=2,
+        num_prototypes=16,
+        max_long_term_elements=64,
+    )
     propagator, _ = opened(weights, memory=small)
     for index in range(12):
         propagator.step(picture(index), painted(1, 2) if index == 0 else None)
     held = sum(usage.bytes for usage in propagator.memory_usage())
-    more, less = (needed_bytes(Fit.of(SHAPE, -1), num_objects=2, memory=each, device=CPU) for each in (small, XMemMemory(
-        mem_every=1, max_mid_term_frames=2, min_mid_term_frames=1, num_prototypes=1, max_long_term_elements=1)))  # fmt: skip
+    more, less = (needed_bytes(Fit.of(SHAPE, -1), num_objects=2, memory=each,
+    device=CPU) for each in (small, XMemMemory(
+        mem_every=1, max_mid_term_frames=2, min_mid_term_frames=1, num_prototypes=1,
+        max_long_term_elements=1)))  # fmt: skip
     assert held < more
     assert less < more
 
@@ -368,7 +428,8 @@ def test_a_fit_pads_evenly_and_finds_its_way_back(height: int, width: int, size:
 @pytest.mark.parametrize("size", [-1, 48])
 def test_flipping_makes_the_answer_symmetric(size: int, weights: Weights) -> None:
     def symmetric(index: int) -> Image:
-        half = picture(index)[:, : SHAPE[1] // 2 - 3]  # an odd width in 16ths: padding is not symmetric
+        # an odd width in 16ths: padding is not symmetric
+        half = picture(index)[:, : SHAPE[1] // 2 - 3]
         return np.concatenate([half, half[:, ::-1]], 1)
 
     def band(object_id: int) -> Mask:
@@ -382,7 +443,10 @@ def test_flipping_makes_the_answer_symmetric(size: int, weights: Weights) -> Non
     for propagator in (plain, flipped):
         propagator.remember(symmetric(7), band(2))
         for index in range(5):
-            result = checked(propagator.step(symmetric(index), band(1) if index == 0 else None), symmetric(0).shape[:2])
+            result = checked(
+                propagator.step(symmetric(index), band(1) if index == 0 else None),
+                symmetric(0).shape[:2],
+            )
             if propagator is flipped:
                 assert np.array_equal(result, result[:, :, ::-1])
             else:
@@ -398,8 +462,13 @@ def test_flipping_is_the_mean_of_two_walks(weights: Weights) -> None:
     for index in range(4):
         mask = painted(1) if index == 2 else None
         mirrored = None if mask is None else mask[:, ::-1]
-        results = one.step(picture(index), mask), other.step(picture(index)[:, ::-1], mirrored)[:, :, ::-1]
-        np.testing.assert_allclose(both.step(picture(index), mask), (results[0] + results[1]) / 2, atol=1e-6)
+        results = (
+            one.step(picture(index), mask),
+            other.step(picture(index)[:, ::-1], mirrored)[:, :, ::-1],
+        )
+        np.testing.assert_allclose(
+            both.step(picture(index), mask), (results[0] + results[1]) / 2, atol=1e-6
+        )
     usage, single = both.memory_usage(), one.memory_usage()
     assert usage.working.elements == 2 * single.working.elements
     assert usage.permanent.bytes == 2 * single.permanent.bytes

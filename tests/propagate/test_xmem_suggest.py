@@ -34,8 +34,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def masked(cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]) -> CommandLine:
-    """clip.mp4 with a mask in the workspace for each of its 12 frames, of different places and sizes; 2 is the reference."""
+def masked(
+    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
+) -> CommandLine:
+    """clip.mp4 with a mask in the workspace for each of its 12 frames, of different places and
+    sizes; 2 is the reference.
+    """
     take(make_clip("clip.mp4", pts=tuple(range(0, 12 * 512, 512)), time_base=Fraction(1, 15360)))
     mask = np.zeros((64, 96), np.uint8)
     mask[16:48, 8:32] = 1
@@ -53,25 +57,56 @@ def masked(cli: CommandLine, make_clip: Callable[..., Path], take: Callable[...,
 def test_the_ranking_is_that_of_the_algorithm_on_every_frame(
     masked: CommandLine, weights: Path, size: int, alpha: float
 ) -> None:
-    arguments = ("--propagator", "xmem", "--weights", weights, "--size", str(size), "--alpha", str(alpha), "--device", "cpu")
+    arguments = (
+        "--propagator",
+        "xmem",
+        "--weights",
+        weights,
+        "--size",
+        str(size),
+        "--alpha",
+        str(alpha),
+        "--device",
+        "cpu",
+    )
     found = json.loads(masked("suggest", "clip.mp4", "--json", "-k", "4", *arguments).stdout)
     network = XMemPropagator(num_objects=2, weights=weights, size=size)
     keys = [
-        network.frame_keys(frame.to_ndarray(format="rgb24"), load_mask(Path(f"workspace/clip/masks/{index:07d}.png")))
+        network.frame_keys(
+            frame.to_ndarray(format="rgb24"),
+            load_mask(Path(f"workspace/clip/masks/{index:07d}.png")),
+        )
         for index, frame in enumerate(pictures(Path("clip.mp4")))
     ]
     expected = next_references(keys, previous=[2], count=4, alpha=alpha)
     assert [one["frame"] for one in found["suggestions"]] == expected
     first = found["suggestions"][0]
     known = keys[2].composite(alpha)
-    assert first["distance"] == pytest.approx(dissimilarity(keys[first["frame"]].composite(alpha), known), rel=0.05)
+    assert first["distance"] == pytest.approx(
+        dissimilarity(keys[first["frame"]].composite(alpha), known), rel=0.05
+    )
     assert found["propagator"] == "xmem"
     assert Path("workspace/clip/suggest.png").is_file()
 
 
 def test_auto_is_the_one_that_made_the_masks(masked: CommandLine, weights: Path) -> None:
-    assert json.loads(masked("suggest", "clip.mp4", "--json", "--weights", weights).stdout)["propagator"] == "builtin"
-    arguments = ("--propagator", "xmem", "--weights", weights, "--size", "32", "--stop", "4", "--fresh")
+    assert (
+        json.loads(masked("suggest", "clip.mp4", "--json", "--weights", weights).stdout)[
+            "propagator"
+        ]
+        == "builtin"
+    )
+    arguments = (
+        "--propagator",
+        "xmem",
+        "--weights",
+        weights,
+        "--size",
+        "32",
+        "--stop",
+        "4",
+        "--fresh",
+    )
     masked("segment", "clip.mp4", "--mask", "2=m.png", *arguments)
     ran = masked("suggest", "clip.mp4", "--json", "--weights", weights, "-k", "1")
     found = json.loads(ran.stdout)
@@ -82,13 +117,40 @@ def test_auto_is_the_one_that_made_the_masks(masked: CommandLine, weights: Path)
     assert any("the masks are XMem's" in note and "gone.pth" in note for note in gone.notes)
 
 
-def test_the_segment_command_repeats_how_the_masks_were_made(masked: CommandLine, weights: Path) -> None:
+def test_the_segment_command_repeats_how_the_masks_were_made(
+    masked: CommandLine, weights: Path
+) -> None:
     """Pasted, it makes a run with the same settings, soft results included."""
-    choices = ("--size", "32", "--memory", "xmem", "--mem-every", "3", "--no-long-term", "--flip", "--soft", "--stop", "4")
-    masked("segment", "clip.mp4", "--mask", "2=m.png", "--propagator", "xmem", "--weights", weights, *choices, "--fresh")
+    choices = (
+        "--size",
+        "32",
+        "--memory",
+        "xmem",
+        "--mem-every",
+        "3",
+        "--no-long-term",
+        "--flip",
+        "--soft",
+        "--stop",
+        "4",
+    )
+    masked(
+        "segment",
+        "clip.mp4",
+        "--mask",
+        "2=m.png",
+        "--propagator",
+        "xmem",
+        "--weights",
+        weights,
+        *choices,
+        "--fresh",
+    )
     manifest = Path("workspace/clip/manifest.json")
     earlier = json.loads(manifest.read_text(encoding="utf-8"))
-    found = json.loads(masked("suggest", "clip.mp4", "--json", "--weights", weights, "-k", "1").stdout)
+    found = json.loads(
+        masked("suggest", "clip.mp4", "--json", "--weights", weights, "-k", "1").stdout
+    )
     Path(found["suggestions"][0]["mask"]).write_bytes(Path("m.png").read_bytes())
     masked(*shlex.split(found["segment_command"])[1:])
     again = json.loads(manifest.read_text(encoding="utf-8"))
@@ -97,18 +159,26 @@ def test_the_segment_command_repeats_how_the_masks_were_made(masked: CommandLine
 
 
 def test_weights_that_are_not_there_are_named(masked: CommandLine) -> None:
-    ran = masked.fails("suggest", "clip.mp4", "--propagator", "xmem", "--weights", "gone.pth", code=1)
+    ran = masked.fails(
+        "suggest", "clip.mp4", "--propagator", "xmem", "--weights", "gone.pth", code=1
+    )
     assert "gone.pth" in ran.error
 
 
 def test_the_builtin_distance_is_the_same_formula_with_one_feature_selected_at_a_time() -> None:
-    """Each position listed once per feature, with shrinkage 1 and a selection of that feature alone."""
+    """Each position listed once per feature, with shrinkage 1 and a selection of that feature
+    alone.
+    """
     random = np.random.default_rng(1)
     describer, alpha = BuiltinDescriber(), 0.4
     frames = []
     for _ in range(2):
         image = random.integers(0, 256, (6, 10, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-        frames.append(describer.describe(image, random.integers(0, 2, (6, 10), np.uint8).repeat(8, 0).repeat(8, 1)))
+        frames.append(
+            describer.describe(
+                image, random.integers(0, 2, (6, 10), np.uint8).repeat(8, 0).repeat(8, 1)
+            )
+        )
 
     def rows(keys: BuiltinKeys) -> Rows:
         key = torch.from_numpy(keys.composite(alpha))
@@ -116,5 +186,6 @@ def test_the_builtin_distance_is_the_same_formula_with_one_feature_selected_at_a
         selection = torch.eye(features).repeat_interleave(len(key), 0)
         return Rows(key.repeat(features, 1), torch.ones(features * len(key), 1), selection)
 
-    expected = dissimilarity(rows(frames[0]), rows(frames[1])) * math.sqrt(5)  # similarities are divided by √CK
+    # similarities are divided by √CK
+    expected = dissimilarity(rows(frames[0]), rows(frames[1])) * math.sqrt(5)
     assert describer.distance(*frames, alpha=alpha) == pytest.approx(expected, rel=1e-3)

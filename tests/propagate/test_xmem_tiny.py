@@ -1,10 +1,13 @@
-"""XMem's numbers against those of the public implementation: a small golden file that is always there.
+"""XMem's numbers against those of the public implementation: a small golden file that is always
+there.
 
-`data/xmem_tiny.npz` was made by hkchengrex/XMem (MIT, commit of its main branch, float32 on a CPU), stepped as its `eval.py`
-does it, with the weights and clips that are computed below from the raw bits of PCG64, which NumPy keeps the same for ever. It
-holds probabilities times 65535 (uint16) on a few frames of each walk. The clips were chosen so that nothing is nearly a tie:
-the top_k-th and next most similar elements differ by 4e-3 or more, usages at the edge of being kept by 1 %. What float32
-rounds away on one machine or another therefore changes no choice; against float64 the file is off by 1e-5 at most.
+`data/xmem_tiny.npz` was made by hkchengrex/XMem (MIT, commit of its main branch, float32 on a CPU),
+stepped as its `eval.py` does it, with the weights and clips that are computed below from the raw
+bits of PCG64, which NumPy keeps the same for ever. It holds probabilities times 65535 (uint16) on a
+few frames of each walk. The clips were chosen so that nothing is nearly a tie: the top_k-th and
+next most similar elements differ by 4e-3 or more, usages at the edge of being kept by 1 %. What
+float32 rounds away on one machine or another therefore changes no choice; against float64 the file
+is off by 1e-5 at most.
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ GAIN = {
 
 @dataclass(frozen=True)
 class Walk:
-    """A walk of the golden file. shown: at which frames which objects have a mask; kept: frames that the file holds."""
+    """A walk of the golden file.
+
+    shown: at which frames which objects have a mask; kept: frames that the file holds.
+    """
 
     seed: int
     length: int
@@ -53,7 +59,8 @@ class Walk:
 
 
 WALKS = {
-    # 24 frames, every other one remembered: five consolidations and three evictions, and a mask that corrects one object.
+    # 24 frames, every other one remembered: five consolidations and three evictions, and a mask
+    # that corrects one object.
     "long_term": Walk(
         seed=2,
         length=24,
@@ -68,7 +75,8 @@ WALKS = {
             "max_long_term_elements": 14,
         },
     ),
-    # No long-term memory, deep updates in a rhythm of their own, an object that comes later, and a mask to correct all.
+    # No long-term memory, deep updates in a rhythm of their own, an object that comes later, and a
+    # mask to correct all.
     "rhythm": Walk(
         seed=2,
         length=12,
@@ -77,7 +85,12 @@ WALKS = {
         options={"mem_every": 3, "top_k": 6, "deep_update_every": 2, "long_term": False},
     ),
     "stateless": Walk(
-        seed=1, length=6, shown={0: (1, 2, 3)}, kept=(2, 5), options={"mem_every": 2, "top_k": 6, "long_term": False}, hidden=0
+        seed=1,
+        length=6,
+        shown={0: (1, 2, 3)},
+        kept=(2, 5),
+        options={"mem_every": 2, "top_k": 6, "long_term": False},
+        hidden=0,
     ),
 }
 
@@ -104,7 +117,9 @@ def tiny_tensor(name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         return np.float32(0.8) + np.float32(0.2) * uniform(name, shape)
     if len(shape) == 1:
         return np.float32(0.05) * uniform(name, shape)
-    weight = uniform(name, shape) * np.float32(GAIN.get(name, 1.0) * (3 / np.prod(shape[1:])) ** 0.5)
+    weight = uniform(name, shape) * np.float32(
+        GAIN.get(name, 1.0) * (3 / np.prod(shape[1:])) ** 0.5
+    )
     if name == "value_encoder.conv1.weight":
         weight[:, 3:] *= 20  # the mask channels
     return weight
@@ -114,7 +129,10 @@ def tiny_weights(hidden: int) -> dict[str, Any]:
     """A state dict of the published names, with few channels of keys, values and hidden state."""
     with torch.device("meta"):
         shapes = XMemNetwork(Dimensions(key=16, value=32, hidden=hidden)).state_dict()
-    return {name: torch.from_numpy(tiny_tensor(name, tuple(tensor.shape))) for name, tensor in shapes.items()}
+    return {
+        name: torch.from_numpy(tiny_tensor(name, tuple(tensor.shape)))
+        for name, tensor in shapes.items()
+    }
 
 
 def clip(walk: Walk) -> tuple[list[Image], dict[int, Mask]]:
@@ -122,10 +140,16 @@ def clip(walk: Walk) -> tuple[list[Image], dict[int, Mask]]:
     height, width = SHAPE
     row, column = np.mgrid[:height, :width]
     behind, *patterns = (
-        (raw(f"clip {walk.seed} {k}", 12 * 12 * 3) & np.uint64(255)).astype(np.uint8).reshape(12, 12, 3)
+        (raw(f"clip {walk.seed} {k}", 12 * 12 * 3) & np.uint64(255))
+        .astype(np.uint8)
+        .reshape(12, 12, 3)
         for k in range(walk.objects + 1)
     )
-    starts = (raw(f"places {walk.seed}", 4 * walk.objects) % np.uint64(1000)).astype(np.int64).reshape(-1, 4)
+    starts = (
+        (raw(f"places {walk.seed}", 4 * walk.objects) % np.uint64(1000))
+        .astype(np.int64)
+        .reshape(-1, 4)
+    )
     frames, masks = [], {}
     for time in range(walk.length):
         frame = behind[(row // 6) % 12, ((column + time) // 6) % 12]
@@ -133,7 +157,9 @@ def clip(walk: Walk) -> tuple[list[Image], dict[int, Mask]]:
         for k, (y, x, down, across) in enumerate(starts):
             top, left = (y + down % 5 * time) % height, (x + across % 5 * time) % width
             inside = (row - top) ** 2 + (column - left) ** 2 < 150
-            frame[inside] = patterns[k][((row - top) // 4) % 12, ((column - left) // 4) % 12][inside]
+            frame[inside] = patterns[k][((row - top) // 4) % 12, ((column - left) // 4) % 12][
+                inside
+            ]
             mask[inside] = k + 1
         frames.append(frame)
         if time in walk.shown:
@@ -160,14 +186,19 @@ def worst(name: str, weights: Callable[[int], dict[str, Any]]) -> float:
         size=-1,
         memory=XMemMemory(**walk.options),
     )
-    found = [propagator.step(image, masks.get(time), last=time == walk.length - 1) for time, image in enumerate(frames)]
+    found = [
+        propagator.step(image, masks.get(time), last=time == walk.length - 1)
+        for time, image in enumerate(frames)
+    ]
     with np.load(GOLDEN) as golden:
         expected = golden[name] / 65535
     return float(np.abs(np.stack([found[time] for time in walk.kept]) - expected).max())
 
 
 @pytest.mark.parametrize("name", list(WALKS))
-def test_probabilities_are_those_of_the_public_implementation(name: str, weights: Callable[[int], dict[str, Any]]) -> None:
+def test_probabilities_are_those_of_the_public_implementation(
+    name: str, weights: Callable[[int], dict[str, Any]]
+) -> None:
     assert worst(name, weights) < 1e-4
 
 

@@ -39,7 +39,10 @@ def test_other_numbers_of_objects_fit_no_channels(objects: tuple[int, ...]) -> N
 
 
 def test_channels_in_words() -> None:
-    assert describe_channels({1: 0, 5: 1, 9: 2}) == "object 1 is red, object 5 is green, object 9 is blue"
+    assert (
+        describe_channels({1: 0, 5: 1, 9: 2})
+        == "object 1 is red, object 5 is green, object 9 is blue"
+    )
 
 
 def ids_of(objects: tuple[int, ...]) -> np.ndarray:
@@ -52,7 +55,9 @@ def ids_of(objects: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.fixture
-def soft(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Callable[[tuple[int, ...]], None]:
+def soft(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> Callable[[tuple[int, ...]], None]:
     """Makes the soft results of these objects for clip.mp4."""
 
     def segmented(objects: tuple[int, ...]) -> None:
@@ -79,7 +84,9 @@ def inside(ids: np.ndarray, object_id: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("objects", SETS)
-def test_every_style_shows_every_object(cli: CommandLine, soft: Callable[..., None], objects: tuple[int, ...]) -> None:
+def test_every_style_shows_every_object(
+    cli: CommandLine, soft: Callable[..., None], objects: tuple[int, ...]
+) -> None:
     soft(objects)
     ids = ids_of(objects)
     cli("maskvideo", "--style", "luma", "-o", "luma.mkv")
@@ -104,11 +111,24 @@ def test_every_style_shows_every_object(cli: CommandLine, soft: Callable[..., No
 
 
 @pytest.mark.parametrize("objects", [(1, 2), (1, 5), (1, 2, 3, 4)])
-def test_resolve_gets_its_matte_by_every_door(cli: CommandLine, soft: Callable[..., None], objects: tuple[int, ...]) -> None:
+def test_resolve_gets_its_matte_by_every_door(
+    cli: CommandLine, soft: Callable[..., None], objects: tuple[int, ...]
+) -> None:
     soft(objects)
     ids, fits = ids_of(objects), len(objects) < 4
     cli("maskvideo", "--for", "resolve", "-o", "matte.mov")
-    cli("conform", "clip.mp4", "--for", "resolve", "--outputs", "maskvideo", "--fps", "25", "-o", "conformed")
+    cli(
+        "conform",
+        "clip.mp4",
+        "--for",
+        "resolve",
+        "--outputs",
+        "maskvideo",
+        "--fps",
+        "25",
+        "-o",
+        "conformed",
+    )
     cli("package", "--for", "resolve", "--outputs", "maskvideo", "-o", "package")
     note = Path("package/README.txt").read_text(encoding="utf-8")
     assert (f"object {objects[-1]} is green" in " ".join(note.split())) == fits
@@ -120,7 +140,9 @@ def test_resolve_gets_its_matte_by_every_door(cli: CommandLine, soft: Callable[.
             assert np.abs(np.median(picture[inside(ids, one)], axis=0) - expected).max() < 40, path
 
 
-def test_an_object_that_is_not_there_is_said_as_chosen(cli: CommandLine, soft: Callable[..., None]) -> None:
+def test_an_object_that_is_not_there_is_said_as_chosen(
+    cli: CommandLine, soft: Callable[..., None]
+) -> None:
     soft((1, 5))
     ran = cli.fails("maskvideo", "--style", "rgb", "--object", "3", "-o", "rgb.mkv", code=2)
     assert ran.error == "there is no object 3"

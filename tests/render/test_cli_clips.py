@@ -1,4 +1,6 @@
-"""Clips as cameras make them, each through segment and every render, verified, and their frames recognised one by one."""
+"""Clips as cameras make them, each through segment and every render, verified, and their frames
+recognised one by one.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,25 @@ STEADY = tuple(range(0, 10 * 1001, 1001))
 CLIPS: dict[str, dict[str, Any]] = {
     "variable rate, late sound": {"pts": VFR_PTS, "sounds": [sound(start=LATE)]},
     "early sound": {"pts": tuple(1001 * 6 + ticks for ticks in STEADY), "sounds": [sound()]},
-    "upright phone": {"name": "phone.mov", "pts": VFR_PTS, "size": (64, 96), "rotation": 90, "sounds": [sound()]},
+    "upright phone": {"name": "phone.mov", "pts": VFR_PTS, "size": (64, 96), "rotation": 90,
+    "sounds": [sound()]},
     "10-bit HLG HEVC": {
         "codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG, "pts": STEADY,
         "options": {"preset": "ultrafast", "x265-params": "log-level=none"}, "sounds": [sound()],
     },
     "odd size": {"size": (97, 65), "pixel_format": "yuv444p", "pts": STEADY},
-    "odd size, subsampled": {"name": "odd.mkv", "codec": "ffv1", "size": (97, 65), "pts": STEADY, "options": {}},
+    "odd size, subsampled": {"name": "odd.mkv", "codec": "ffv1", "size": (97, 65), "pts": STEADY,
+    "options": {}},
     "anamorphic": {"sample_aspect": Fraction(16, 15), "pts": STEADY},
-    "B-frames, late start": {"pts": tuple(ticks + 9009 for ticks in STEADY), "options": {"bf": "3", "preset": "veryfast"}},
+    "B-frames, late start": {"pts": tuple(ticks + 9009 for ticks in STEADY), "options": {"bf": "3",
+    "preset": "veryfast"}},
     "broadcast": {
-        "name": "air.ts", "pts": tuple(90000 * 100 + 3003 * i for i in range(10)), "time_base": Fraction(1, 90000),
+        "name": "air.ts", "pts": tuple(90000 * 100 + 3003 * i for i in range(10)),
+        "time_base": Fraction(1, 90000),
         "last_duration": 3003, "sounds": [sound(start=Fraction(100))],
     },
-    "matroska, two languages": {"name": "two.mkv", "pts": STEADY, "sounds": [sound(), sound("flac", channels=1)]},
+    "matroska, two languages": {"name": "two.mkv", "pts": STEADY, "sounds": [sound(), sound("flac",
+    channels=1)]},
 }  # fmt: skip
 
 RENDERS = {
@@ -47,7 +54,11 @@ RENDERS = {
 
 @pytest.mark.parametrize("kind", CLIPS)
 def test_every_output_is_true_to_its_clip(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], ffprobe: Callable[..., Any], kind: str
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    ffprobe: Callable[..., Any],
+    kind: str,
 ) -> None:
     facts = {"name": "clip.mp4", "options": X264} | CLIPS[kind]
     name = take(make_clip(**facts))
@@ -58,12 +69,22 @@ def test_every_output_is_true_to_its_clip(
     paint(Path("all.png"), np.ones((height, width), np.uint8))
     for arguments in RENDERS.values():
         cli(arguments[0], name, *arguments[1:])
-    outputs = [place / "greenback.mp4", place / "maskvideo.mkv", place / "alpha.mov", place / f"out-{name.stem}.mp4"]
+    outputs = [
+        place / "greenback.mp4",
+        place / "maskvideo.mkv",
+        place / "alpha.mov",
+        place / f"out-{name.stem}.mp4",
+    ]
     for output in (*outputs, Path("web.webm"), Path("green.mkv")):
         shown = cli("verify", output, "--source", name).stdout
         assert "DIFFERS" not in shown
-        stream = ffprobe(output, "stream=width,height,nb_read_packets", "-count_packets", "-select_streams", "v")["streams"][0]
-        assert (stream["width"] - width, stream["height"] - height) in ((0, 0), (width % 2, height % 2)), output
+        stream = ffprobe(
+            output, "stream=width,height,nb_read_packets", "-count_packets", "-select_streams", "v"
+        )["streams"][0]
+        assert (stream["width"] - width, stream["height"] - height) in (
+            (0, 0),
+            (width % 2, height % 2),
+        ), output
         assert int(stream["nb_read_packets"]) == count
     with av.open(str(place / "greenback.mp4")) as green, av.open(str(name)) as source:
         assert len(green.streams.audio) == len(source.streams.audio) == len(facts.get("sounds", ()))
@@ -83,7 +104,9 @@ def test_sound_that_is_encoded_anew_is_not_cut(
     cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
 ) -> None:
     """Sound longer than the picture, into WebM, which cannot take AAC: it ends where it ended."""
-    name = take(make_clip(pts=STEADY, options=X264, sounds=[sound(start=LATE, seconds=Fraction(3, 2))]))
+    name = take(
+        make_clip(pts=STEADY, options=X264, sounds=[sound(start=LATE, seconds=Fraction(3, 2))])
+    )
     segment(cli, name)
     cli("alpha", name, "-o", "a.webm")
     cli("greenback", name, "-o", "a.mp4")
@@ -97,4 +120,9 @@ def sound_end(path: Path) -> float:
     """When the last decoded sample ends, in seconds."""
     with av.open(str(path)) as container:
         frames = [frame for frame in container.decode(audio=0) if frame.pts is not None]
-    return float(max(frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate) for frame in frames))
+    return float(
+        max(
+            frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate)
+            for frame in frames
+        )
+    )

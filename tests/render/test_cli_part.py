@@ -1,4 +1,6 @@
-"""One frame, or a range, of a render: the same pixels as in the whole, at the source's times, with the sound of that time."""
+"""One frame, or a range, of a render: the same pixels as in the whole, at the source's times, with
+the sound of that time.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,17 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from support.clips import VFR_PTS, sound, sound_packets, write_clip
-from support.command_line import BLACK, LIME, RED, CommandLine, paint, pictures, segment, times_of, two_objects
+from support.command_line import (
+    BLACK,
+    LIME,
+    RED,
+    CommandLine,
+    paint,
+    pictures,
+    segment,
+    times_of,
+    two_objects,
+)
 
 from vfx_matte.composite.mix import with_alpha
 from vfx_matte.masks import Matte
@@ -25,18 +37,25 @@ from vfx_matte.media.readers.stills import save_still
 FAST = ("--preset", "ultrafast")
 BASE = Fraction(1, 30000)
 COUNT = 40
-SOURCE = [ticks * BASE for ticks in (*range(0, 20 * 1001, 1001), *range(20 * 1001, 20 * 1001 + 20 * 1500, 1500))]
+SOURCE = [
+    ticks * BASE
+    for ticks in (*range(0, 20 * 1001, 1001), *range(20 * 1001, 20 * 1001 + 20 * 1500, 1500))
+]
 """Times of long.mp4: the second half is slower."""
 LATE = Fraction(1, 20)
 RATE = 48000
 MILLISECOND = RATE // 1000
 FRAME = 1024
-"""Samples of a packet of AAC; the first one of a file needs the one before it to be decoded well."""
+"""Samples of a packet of AAC; the first one of a file needs the one before it to be decoded
+well.
+"""
 
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """A working directory with long.mp4, 40 frames with sound, whose mask moves, and masks for all but the first three."""
+    """A working directory with long.mp4, 40 frames with sound, whose mask moves, and masks for all
+    but the first three.
+    """
     with pytest.MonkeyPatch.context() as patch:
         cli = CommandLine(tmp_path_factory.mktemp("long"))
         patch.chdir(cli.folder)
@@ -45,7 +64,11 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
         options = {"preset": "ultrafast", "g": "8", "bf": "2"}
         write_clip(Path("long.mp4"), pts=pts, last_duration=1500, options=options, sounds=[track])
         for index in range(3, COUNT):
-            paint(cli.folder / "masks" / f"{index:04d}.png", np.roll(two_objects(), index // 4, axis=1), (BLACK, RED, LIME))
+            paint(
+                cli.folder / "masks" / f"{index:04d}.png",
+                np.roll(two_objects(), index // 4, axis=1),
+                (BLACK, RED, LIME),
+            )
         cli("segment", "long.mp4", "--masks", "masks", "--propagator", "fake", "--start", "3")
         yield cli
 
@@ -60,7 +83,10 @@ def whole(cli: CommandLine, name: str, *command: str) -> Path:
 
 def png_of(frame: av.VideoFrame, path: Path) -> bytes:
     """What a frame of a lossless video is as the PNG file that stills are written as."""
-    picture, alpha = picture_of(frame, Orientation(), color_of(frame)), alpha_of(frame, Orientation())
+    picture, alpha = (
+        picture_of(frame, Orientation(), color_of(frame)),
+        alpha_of(frame, Orientation()),
+    )
     save_still(path, picture if alpha is None else with_alpha(picture, Matte(alpha)))
     return path.read_bytes()
 
@@ -81,12 +107,24 @@ def png_of(frame: av.VideoFrame, path: Path) -> bytes:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
 )
-def test_a_frame_is_what_the_whole_render_shows_there(long: CommandLine, index: int, command: tuple[str, ...]) -> None:
+def test_a_frame_is_what_the_whole_render_shows_there(
+    long: CommandLine, index: int, command: tuple[str, ...]
+) -> None:
     """To the bit: against FFV1, which loses nothing, and against PNG files, byte by byte."""
     name = "-".join(command).replace("--", "")
     video = whole(long, f"{name}.mkv", *command, "--codec", "ffv1")
     stills = whole(long, f"{name}/%07d.png", *command).parent
-    long(command[0], "long.mp4", *command[1:], "--codec", "ffv1", "-o", f"{name}.mkv", "--frame", str(index))
+    long(
+        command[0],
+        "long.mp4",
+        *command[1:],
+        "--codec",
+        "ffv1",
+        "-o",
+        f"{name}.mkv",
+        "--frame",
+        str(index),
+    )
     frame = Path(f"{name}.{index:07d}.png")
     assert frame.read_bytes() == png_of(list(pictures(video))[index], Path("again.png"))
     long(command[0], "long.mp4", *command[1:], "-o", f"{name}/%07d.png", "--frame", str(index))
@@ -109,12 +147,17 @@ def test_the_memory_of_stabilizing_is_long_enough_and_needed(long: CommandLine) 
     wild = whole(long, "wild/%07d.png", "alpha").parent
     for index in (38, 39):
         long(*command[:1], "long.mp4", *command[1:], "--frame", str(index), "-o", "steady/%07d.png")
-        assert Path(f"steady.{index:07d}.png").read_bytes() == (stills / f"{index:07d}.png").read_bytes()
+        assert (
+            Path(f"steady.{index:07d}.png").read_bytes()
+            == (stills / f"{index:07d}.png").read_bytes()
+        )
     assert (wild / "0000039.png").read_bytes() != (stills / "0000039.png").read_bytes()
 
 
 def test_names_and_positions_of_a_frame(long: CommandLine) -> None:
-    """Numbers and times as `segment` and `frame` take them; pictures lie beside what the whole render would be."""
+    """Numbers and times as `segment` and `frame` take them; pictures lie beside what the whole
+    render would be.
+    """
     folder = long.folder / "workspace" / "long"
     assert "greenback.0000020.png" in long("greenback", "long.mp4", "--frame", "20").stdout
     at = (folder / "greenback.0000020.png").read_bytes()
@@ -129,7 +172,9 @@ def test_names_and_positions_of_a_frame(long: CommandLine) -> None:
     long("maskvideo", "--frame", "4", "--each-object", "-o", "m.png")
     for number in (1, 2):
         single = Path(f"m.object-{number}.png")
-        assert single.read_bytes() == (folder / f"maskvideo.object-{number}.0000004.png").read_bytes()
+        assert (
+            single.read_bytes() == (folder / f"maskvideo.object-{number}.0000004.png").read_bytes()
+        )
         with Image.open(single) as picture:
             assert np.array(picture).any()
     ran = long("alpha", "--frame", "1")
@@ -160,7 +205,9 @@ def test_a_frame_of_layers_shows_all_objects_together(long: CommandLine) -> None
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_is_no_part_of_the_clip_is_told(long: CommandLine, arguments: tuple[str, ...], told: str) -> None:
+def test_what_is_no_part_of_the_clip_is_told(
+    long: CommandLine, arguments: tuple[str, ...], told: str
+) -> None:
     before = long.files()
     assert told in long.fails("alpha", "long.mp4", *arguments, code=2).error
     assert long.files() == before
@@ -187,19 +234,28 @@ def samples(path: Path) -> tuple[Fraction, npt.NDArray[np.float32]]:
             values = frame.to_ndarray()
             if values.dtype != np.float32:
                 values = values.astype(np.float32) / np.iinfo(values.dtype).max
-            parts.append(values[0] if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)[:, 0])
+            parts.append(
+                values[0]
+                if frame.format.is_planar
+                else values.reshape(-1, frame.layout.nb_channels)[:, 0]
+            )
     assert start is not None
     return start, np.concatenate(parts)
 
 
-def heard_error(path: Path, *, begin: Fraction, length: Fraction, slack: Fraction = Fraction(0)) -> float:
-    """How far a file's sound is, on average, from what is heard in long.mp4 at `begin`; it may lack `slack` at its ends."""
+def heard_error(
+    path: Path, *, begin: Fraction, length: Fraction, slack: Fraction = Fraction(0)
+) -> float:
+    """How far a file's sound is, on average, from what is heard in long.mp4 at `begin`; it may lack
+    `slack` at its ends.
+    """
     (late, source), (start, found) = samples(Path("long.mp4")), samples(path)
     first, usable = round((start + begin - late) * RATE), round((length - start) * RATE)
     assert start <= slack
     assert len(found) >= usable - slack * RATE
     count = min(len(found), usable) - 2 * FRAME
-    shifts = range(-MILLISECOND, MILLISECOND + 1) if slack else (0,)  # what Matroska's times leave open
+    # what Matroska's times leave open
+    shifts = range(-MILLISECOND, MILLISECOND + 1) if slack else (0,)
     wanted = (source[first + FRAME + shift :][:count] for shift in shifts)
     return min(float(np.abs(found[FRAME : FRAME + count] - one).mean()) for one in wanted)
 
@@ -215,16 +271,26 @@ def heard_error(path: Path, *, begin: Fraction, length: Fraction, slack: Fractio
     ],
 )
 def test_a_range_has_the_sources_times_and_its_sound(
-    long: CommandLine, name: str, command: tuple[str, ...], slack: Fraction, ffprobe: Callable[..., dict[str, Any]]
+    long: CommandLine,
+    name: str,
+    command: tuple[str, ...],
+    slack: Fraction,
+    ffprobe: Callable[..., dict[str, Any]],
 ) -> None:
-    """Time 0 is the first frame's; every frame keeps its distance from it, and so does the sound."""
+    """Time 0 is the first frame's; every frame keeps its distance from it, and so does the
+    sound.
+    """
     start, stop = 11, 31
-    ran = long(command[0], "long.mp4", *command[1:], "--start", str(start), "--stop", str(stop), "-o", name)
+    ran = long(
+        command[0], "long.mp4", *command[1:], "--start", str(start), "--stop", str(stop), "-o", name
+    )
     assert any("frames 11 to 30" in note and "at frame 11 (0.367 s)" in note for note in ran.notes)
     wanted = [time - SOURCE[start] for time in SOURCE[start:stop]]
     allowed = Fraction(0) if name.endswith(("mp4", "mov")) else Fraction(1, 2000)
     assert max(abs(a - b) for a, b in zip(times_of(Path(name)), wanted, strict=True)) <= allowed
-    error = heard_error(Path(name), begin=SOURCE[start], length=SOURCE[stop] - SOURCE[start], slack=slack)
+    error = heard_error(
+        Path(name), begin=SOURCE[start], length=SOURCE[stop] - SOURCE[start], slack=slack
+    )
     assert error < 0.01, "a sample more or less is 0.02"
     packets = ffprobe(Path(name), "packet=pts_time,flags", "-select_streams", "v:0")["packets"]
     seen = sorted(float(packet["pts_time"]) for packet in packets if "D" not in packet["flags"])
@@ -236,9 +302,14 @@ def test_a_range_has_the_sources_times_and_its_sound(
 def test_copied_sound_is_the_sources_packets_of_the_range(long: CommandLine) -> None:
     long("greenback", "long.mp4", *FAST, "--start", "11", "--stop", "31", "-o", "p.mp4")
     begin, end = SOURCE[11], SOURCE[31]
-    (source,), (made,) = sound_packets(Path("long.mp4")).values(), sound_packets(Path("p.mp4")).values()
+    (source,), (made,) = (
+        sound_packets(Path("long.mp4")).values(),
+        sound_packets(Path("p.mp4")).values(),
+    )
     length = Fraction(1024, RATE)
-    wanted = [(time - begin, check) for time, check in source if time + length > begin and time < end]
+    wanted = [
+        (time - begin, check) for time, check in source if time + length > begin and time < end
+    ]
     assert [check for _, check in made] == [check for _, check in wanted]
     assert max(abs(a - b) for (a, _), (b, _) in zip(made, wanted, strict=True)) < Fraction(1, 10000)
 
@@ -268,10 +339,20 @@ def test_sound_in_a_coarse_unit_is_in_its_place(
     facts = {"codec": "mpeg4", "pts": range(12), "last_duration": 1, "time_base": Fraction(1, 30)}
     take(make_clip("coarse.avi", sounds=[track], **facts))
     segment(cli, "coarse.avi")
-    cli("alpha" if name.endswith("webm") else "greenback", "coarse.avi", "--start", "4", "--stop", "9", "-o", name)
+    cli(
+        "alpha" if name.endswith("webm") else "greenback",
+        "coarse.avi",
+        "--start",
+        "4",
+        "--stop",
+        "9",
+        "-o",
+        name,
+    )
     (late, source), (start, found) = samples(Path("coarse.avi")), samples(Path(name))
     first = round((times_of(Path("coarse.avi"))[4] + start - late) * RATE)
-    heard = {"x.mp4": 0, "x.mkv": 4 * 1152, "x.webm": 1000}[name]  # Matroska cannot hide packets that the first ones need
+    # Matroska cannot hide packets that the first ones need
+    heard = {"x.mp4": 0, "x.mkv": 4 * 1152, "x.webm": 1000}[name]
     shifts = (0,) if name.endswith("mp4") else range(-MILLISECOND, MILLISECOND + 1)
     count = len(found) - heard - (1000 if name.endswith("webm") else 0)
     wanted = (source[first + heard + shift :][:count] for shift in shifts)
@@ -280,19 +361,25 @@ def test_sound_in_a_coarse_unit_is_in_its_place(
 
 
 def test_a_range_from_the_beginning_begins_as_the_clip_does(project: CommandLine) -> None:
-    """With what comes before its sound; and one that ends with the clip keeps the sound that goes on after it."""
+    """With what comes before its sound; and one that ends with the clip keeps the sound that goes
+    on after it.
+    """
     project("greenback", *FAST, "--stop", "8", "-o", "head.mp4")
     assert times_of(Path("head.mp4")) == [ticks * BASE for ticks in VFR_PTS[:8]]
     project("greenback", *FAST, "--start", "4", "-o", "tail.mp4")
     assert times_of(Path("tail.mp4")) == [(ticks - VFR_PTS[4]) * BASE for ticks in VFR_PTS[4:]]
-    (source,), (tail,), (head,) = (sound_packets(Path(name)).values() for name in ("clip.mp4", "tail.mp4", "head.mp4"))
+    (source,), (tail,), (head,) = (
+        sound_packets(Path(name)).values() for name in ("clip.mp4", "tail.mp4", "head.mp4")
+    )
     assert tail[-1][1] == source[-1][1]
     assert head == source[: len(head)]
     assert head[-1][0] < VFR_PTS[8] * BASE <= head[-1][0] + Fraction(1024, RATE)
     for name in ("head.mp4", "tail.mp4"):
         project("verify", name, "--source", "clip.mp4")
     project("greenback", *FAST, "--start", "0", "--stop", "12")
-    assert project.folder.joinpath("workspace/clip/greenback.mp4").exists(), "all of it is the whole render"
+    assert project.folder.joinpath("workspace/clip/greenback.mp4").exists(), (
+        "all of it is the whole render"
+    )
 
 
 def test_a_range_before_the_sound_has_none(project: CommandLine) -> None:
@@ -309,15 +396,29 @@ def test_a_range_replaces_no_whole_render(project: CommandLine) -> None:
     assert "alpha.0000004-0000007.mov" in ran.stdout
     assert project.files()["workspace/clip/alpha.mov"] == before
     outputs = json.loads(project.files()["workspace/clip/manifest.json"])["outputs"]
-    assert outputs["alpha.0000004-0000007.mov"]["settings"]["frames"] == "frames 4 to 7 of the source"
+    assert (
+        outputs["alpha.0000004-0000007.mov"]["settings"]["frames"] == "frames 4 to 7 of the source"
+    )
 
 
 def test_the_pictures_of_a_range_are_the_whole_renders(long: CommandLine) -> None:
     """With stabilizing too, whose memory reaches back before the range."""
     command = ("alpha", "--stabilize", "0.2")
     stills = whole(long, "steady/%07d.png", *command).parent
-    long(*command[:1], "long.mp4", *command[1:], "--start", "33", "--stop", "37", "-o", "some/%07d.png")
-    assert sorted(path.name for path in Path("some").iterdir()) == [f"{index:07d}.png" for index in range(33, 37)]
+    long(
+        *command[:1],
+        "long.mp4",
+        *command[1:],
+        "--start",
+        "33",
+        "--stop",
+        "37",
+        "-o",
+        "some/%07d.png",
+    )
+    assert sorted(path.name for path in Path("some").iterdir()) == [
+        f"{index:07d}.png" for index in range(33, 37)
+    ]
     for path in Path("some").iterdir():
         with Image.open(path) as one, Image.open(stills / path.name) as same:
             np.testing.assert_array_equal(np.array(one), np.array(same))
@@ -325,13 +426,35 @@ def test_the_pictures_of_a_range_are_the_whole_renders(long: CommandLine) -> Non
     assert "frames 33 to 36" in long("verify", "some", "--source", "long.mp4").stdout
     Path("some/0000036.png").unlink()
     assert long.run("verify", "some", "--source", "long.mp4").code == 1
-    long("alpha", "long.mp4", "--start", "33", "--stop", "35", "--start-number", "1001", "-o", "from/%04d.png")
+    long(
+        "alpha",
+        "long.mp4",
+        "--start",
+        "33",
+        "--stop",
+        "35",
+        "--start-number",
+        "1001",
+        "-o",
+        "from/%04d.png",
+    )
     assert sorted(path.name for path in Path("from").iterdir()) == ["1001.png", "1002.png"]
 
 
 def test_layers_of_a_range(long: CommandLine) -> None:
     openexr = pytest.importorskip("OpenEXR")
-    long("maskvideo", "long.mp4", "--edges", "hard", "--start", "8", "--stop", "10", "-o", "exr/%07d.exr")
+    long(
+        "maskvideo",
+        "long.mp4",
+        "--edges",
+        "hard",
+        "--start",
+        "8",
+        "--stop",
+        "10",
+        "-o",
+        "exr/%07d.exr",
+    )
     assert sorted(path.name for path in Path("exr").iterdir()) == ["0000008.exr", "0000009.exr"]
     with openexr.File("exr/0000009.exr", separate_channels=True) as file:
         together = file.channels()["A"].pixels
@@ -365,7 +488,11 @@ def test_a_sequence_has_its_own_numbers(cli: CommandLine) -> None:
     segment(cli, "plate/p.####.png", start=1001)
     cli("greenback", "plate/p.####.png", "--frame", "1003", "-o", "one.png")
     cli("alpha", "plate/p.####.png", "--start", "1003", "--stop", "1006", "-o", "cut/")
-    assert sorted(path.name for path in Path("cut").iterdir()) == ["1003.png", "1004.png", "1005.png"]
+    assert sorted(path.name for path in Path("cut").iterdir()) == [
+        "1003.png",
+        "1004.png",
+        "1005.png",
+    ]
     cli("maskvideo", "plate/p.####.png", "--start", "1003", "--stop", "1006")
     (made,) = (cli.folder / "workspace").glob("*/maskvideo.1003-1005.mkv")
     assert "frames 1003 to 1005" in cli("verify", made, "--source", "plate/p.####.png").stdout

@@ -1,4 +1,6 @@
-"""greenback, maskvideo, alpha and overlay through the command line, read back with PyAV alone and with ffprobe."""
+"""greenback, maskvideo, alpha and overlay through the command line, read back with PyAV alone and
+with ffprobe.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,17 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from support.clips import HLG, VFR_PTS, sound_packets, write_clip
-from support.command_line import SIZE, CommandLine, footprint, paint, pictures, planes_of, segment, times_of, two_objects
+from support.command_line import (
+    SIZE,
+    CommandLine,
+    footprint,
+    paint,
+    pictures,
+    planes_of,
+    segment,
+    times_of,
+    two_objects,
+)
 
 from vfx_matte.masks import Palette
 from vfx_matte.media.frames import Frame
@@ -35,7 +47,9 @@ def rgb(path: Path, index: int) -> npt.NDArray[np.int16]:
     return np.asarray(frame.to_ndarray(format="rgb24"), np.int16)
 
 
-def is_near(image: npt.NDArray[np.int16], color: tuple[int, int, int], *, by: int) -> npt.NDArray[np.bool_]:
+def is_near(
+    image: npt.NDArray[np.int16], color: tuple[int, int, int], *, by: int
+) -> npt.NDArray[np.bool_]:
     close: npt.NDArray[np.bool_] = np.abs(image - np.array(color)).max(axis=2) <= by
     return close
 
@@ -53,7 +67,8 @@ def no_part_left(cli: CommandLine) -> bool:
     return not [path for path in cli.folder.rglob("*") if ".part" in path.name]
 
 
-# ---------------------------------------------------------------- time, sound and tags of every output
+# ---------------------------------------------------------------- time, sound and tags of every
+# output
 
 
 @pytest.mark.parametrize(
@@ -75,7 +90,10 @@ def no_part_left(cli: CommandLine) -> bool:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
 )
 def test_time_and_sound_are_the_sources(
-    project: CommandLine, command: tuple[str, ...], output: str, ffprobe: Callable[..., dict[str, Any]]
+    project: CommandLine,
+    command: tuple[str, ...],
+    output: str,
+    ffprobe: Callable[..., dict[str, Any]],
 ) -> None:
     ran = project(command[0], "clip.mp4", *command[1:])
     assert "verified" in ran.stdout
@@ -91,23 +109,40 @@ def test_time_and_sound_are_the_sources(
     packets = ffprobe(path, "packet=pts_time,flags", "-select_streams", "v:0")["packets"]
     seen = sorted(float(packet["pts_time"]) for packet in packets if "D" not in packet["flags"])
     assert seen == pytest.approx([float(time) for time in source], abs=0.00051 if slack else 2e-6)
-    streams = [ffprobe(one, "stream=codec_name,start_time", "-select_streams", "a")["streams"][0] for one in ("clip.mp4", path)]
+    streams = [
+        ffprobe(one, "stream=codec_name,start_time", "-select_streams", "a")["streams"][0]
+        for one in ("clip.mp4", path)
+    ]
     assert streams[0]["codec_name"] == streams[1]["codec_name"]
-    assert float(streams[1]["start_time"]) == pytest.approx(float(streams[0]["start_time"]), abs=0.0011 if slack else 2e-5)
+    assert float(streams[1]["start_time"]) == pytest.approx(
+        float(streams[0]["start_time"]), abs=0.0011 if slack else 2e-5
+    )
     assert no_part_left(project)
 
 
-def test_colour_tags_and_size_are_carried(project: CommandLine, ffprobe: Callable[..., dict[str, Any]]) -> None:
+def test_colour_tags_and_size_are_carried(
+    project: CommandLine, ffprobe: Callable[..., dict[str, Any]]
+) -> None:
     project("greenback", *FAST)
     project("alpha")
-    entries = "stream=width,height,pix_fmt,codec_name,codec_tag_string,color_space,color_range,color_primaries,color_transfer"
+    entries = (
+        "stream=width,height,pix_fmt,codec_name,codec_tag_string,"
+        "color_space,color_range,color_primaries,color_transfer"
+    )
     green, alpha = (
-        ffprobe(placed(project, name), entries, "-select_streams", "v")["streams"][0] for name in ("greenback.mp4", "alpha.mov")
+        ffprobe(placed(project, name), entries, "-select_streams", "v")["streams"][0]
+        for name in ("greenback.mp4", "alpha.mov")
     )
     for stream in (green, alpha):
         assert (stream["width"], stream["height"]) == SIZE
-        assert (stream["color_space"], stream["color_primaries"], stream["color_transfer"]) == ("bt709",) * 3
-    assert (green["codec_name"], green["pix_fmt"], green["color_range"]) == ("h264", "yuv420p", "tv")
+        assert (stream["color_space"], stream["color_primaries"], stream["color_transfer"]) == (
+            "bt709",
+        ) * 3
+    assert (green["codec_name"], green["pix_fmt"], green["color_range"]) == (
+        "h264",
+        "yuv420p",
+        "tv",
+    )
     assert (alpha["codec_name"], alpha["codec_tag_string"]) == ("prores", "ap4h")
     assert alpha["pix_fmt"].startswith("yuva444p")
 
@@ -140,7 +175,10 @@ H264, H265 = {"preset": "ultrafast"}, {"preset": "ultrafast", "x265-params": "lo
     ids=lambda facts: " ".join([facts["pixel_format"], facts.get("codec", "libx264")]),
 )
 def test_inside_the_matte_pixels_are_the_sources(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], facts: dict[str, Any]
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    facts: dict[str, Any],
 ) -> None:
     clip = make_clip(**({"name": "clip.mp4", "pts": range(0, 5 * 1001, 1001)} | facts))
     size = facts.get("size", SIZE)
@@ -154,7 +192,9 @@ def test_inside_the_matte_pixels_are_the_sources(
     for source, result in zip(sources, results, strict=True):
         assert result.format.name == source.format.name == facts["pixel_format"]
         assert (result.colorspace, result.color_range) == (source.colorspace, source.color_range)
-        for number, (before, after) in enumerate(zip(planes_of(source), planes_of(result), strict=True)):
+        for number, (before, after) in enumerate(
+            zip(planes_of(source), planes_of(result), strict=True)
+        ):
             full, empty = footprint(inside, before)
             assert full.any()
             assert empty.any()
@@ -187,14 +227,18 @@ def test_frames_without_a_mask_are_all_key(project: CommandLine) -> None:
         (("--background", "#204080"), (0x20, 0x40, 0x80)),
     ],
 )
-def test_key_colours(project: CommandLine, arguments: tuple[str, str], color: tuple[int, int, int]) -> None:
+def test_key_colours(
+    project: CommandLine, arguments: tuple[str, str], color: tuple[int, int, int]
+) -> None:
     project("greenback", *HARD, *arguments, "--codec", "ffv1", "-o", "x.mkv")
     image = rgb(Path("x.mkv"), 5)
     assert is_near(image, color, by=3)[-8:, :10].all()
     assert not is_near(image, color, by=3)[28:36, 26:32].any()
 
 
-def test_the_automatic_key_is_far_from_the_subject(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_the_automatic_key_is_far_from_the_subject(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     """The subject is an all green area, so green is the one key that is not chosen."""
     from vfx_matte.media.writers.synthetic import make_clip
     from vfx_matte.timeline import Timeline
@@ -202,13 +246,17 @@ def test_the_automatic_key_is_far_from_the_subject(cli: CommandLine, take: Calla
     image = np.full((64, 96, 3), 90, np.uint8)
     image[two_objects() > 0] = (10, 200, 20)
     timeline = Timeline(tuple(range(4)), (1,) * 4, Fraction(1, 25))
-    make_clip(cli.folder / "clip.mp4", [image] * 4, timeline, np.zeros((1, 48000 // 25 * 4), np.float32))
+    make_clip(
+        cli.folder / "clip.mp4", [image] * 4, timeline, np.zeros((1, 48000 // 25 * 4), np.float32)
+    )
     segment(cli, "clip.mp4")
     ran = cli("greenback", "--key", "auto", *HARD, "--codec", "ffv1", "-o", "x.mkv")
     (note,) = (note for note in ran.notes if note.startswith("key colour: "))
     chosen = note.removeprefix("key colour: ").partition(",")[0]
     assert chosen in ("blue", "magenta")
-    assert is_near(rgb(Path("x.mkv"), 0), {"blue": (0, 0, 255), "magenta": (255, 0, 255)}[chosen], by=3)[-8:, :8].all()
+    assert is_near(
+        rgb(Path("x.mkv"), 0), {"blue": (0, 0, 255), "magenta": (255, 0, 255)}[chosen], by=3
+    )[-8:, :8].all()
 
 
 def test_only_the_chosen_object_is_shown(project: CommandLine) -> None:
@@ -217,11 +265,15 @@ def test_only_the_chosen_object_is_shown(project: CommandLine) -> None:
     source, result = list(pictures(Path("clip.mp4")))[5], list(pictures(Path("x.mkv")))[5]
     np.testing.assert_array_equal(planes_of(result)[0][ids == 2], planes_of(source)[0][ids == 2])
     image = np.asarray(result.to_ndarray(format="rgb24"), np.int16)
-    assert is_near(image, GREEN, by=3)[footprint(ids == 1, np.empty((64, 96)))[0] & (np.indices(ids.shape)[1] < 40)].all()
+    assert is_near(image, GREEN, by=3)[
+        footprint(ids == 1, np.empty((64, 96)))[0] & (np.indices(ids.shape)[1] < 40)
+    ].all()
 
 
 def test_a_picture_behind(project: CommandLine) -> None:
-    """Left half red, right half blue, too tall: what lies outside shows its middle, scaled to the clip."""
+    """Left half red, right half blue, too tall: what lies outside shows its middle, scaled to the
+    clip.
+    """
     behind = np.full((64, 48, 3), 255, np.uint8)
     behind[16:48, :24], behind[16:48, 24:] = (220, 30, 30), (30, 30, 220)
     Image.fromarray(behind).save(project.folder / "behind.png")
@@ -235,7 +287,9 @@ def test_a_picture_behind(project: CommandLine) -> None:
 
 
 def test_a_video_behind_runs_in_the_clips_time(project: CommandLine) -> None:
-    """The background is another rate: what is on screen at a frame's time is behind it, and after its end the last picture."""
+    """The background is another rate: what is on screen at a frame's time is behind it, and after
+    its end the last picture.
+    """
     from vfx_matte.media.writers.synthetic import make_clip
     from vfx_matte.timeline import Timeline
 
@@ -247,7 +301,9 @@ def test_a_video_behind_runs_in_the_clips_time(project: CommandLine) -> None:
     for index, ticks in enumerate(VFR_PTS):
         shade = shades[min(3, ticks * 10 // 30000)]
         corner = rgb(Path("x.mkv"), index)[-8:, :10]
-        assert is_near(corner, (shade,) * 3, by=4).all(), f"frame {index}: {corner.mean()} is not {shade}"
+        assert is_near(corner, (shade,) * 3, by=4).all(), (
+            f"frame {index}: {corner.mean()} is not {shade}"
+        )
 
 
 def test_edges_are_treated(project: CommandLine) -> None:
@@ -281,7 +337,9 @@ def test_the_lossless_matte_is_the_mask(project: CommandLine) -> None:
 
 
 def test_white_is_235_where_the_range_is_limited(project: CommandLine) -> None:
-    """A file says limited range: then white is 235 and black 16, so that an editing program shows white and black."""
+    """A file says limited range: then white is 235 and black 16, so that an editing program shows
+    white and black.
+    """
     project("maskvideo", *HARD, *FAST, "--quality", "0", "-o", "m.mp4")
     frame = list(pictures(Path("m.mp4")))[5]
     luma = planes_of(frame)[0]
@@ -329,9 +387,14 @@ def test_one_file_an_object(project: CommandLine) -> None:
 
 
 def test_prores_alpha_is_straight(project: CommandLine) -> None:
-    """Alpha is the matte; the colour stays the source's, under and, where that is asked for, around the subject."""
+    """Alpha is the matte; the colour stays the source's, under and, where that is asked for, around
+    the subject.
+    """
     project("alpha", *HARD, "--keep-background")
-    source, result = list(pictures(Path("clip.mp4")))[5], list(pictures(placed(project, "alpha.mov")))[5]
+    source, result = (
+        list(pictures(Path("clip.mp4")))[5],
+        list(pictures(placed(project, "alpha.mov")))[5],
+    )
     assert result.format.name.startswith("yuva444p")
     planes = planes_of(result)
     full = 2 ** max(component.bits for component in result.format.components) - 1
@@ -339,7 +402,9 @@ def test_prores_alpha_is_straight(project: CommandLine) -> None:
     before = planes_of(source)[0].astype(float) * (full + 1) / 256
     for chosen in (two_objects() > 0, two_objects() == 0):
         assert np.abs(planes[0] - before)[chosen].mean() < (full + 1) / 256 * 2
-    assert not planes_of(next(pictures(placed(project, "alpha.mov"))))[3].any(), "frames without a mask are transparent"
+    assert not planes_of(next(pictures(placed(project, "alpha.mov"))))[3].any(), (
+        "frames without a mask are transparent"
+    )
 
 
 def test_prores_alpha_is_finer_than_eight_bits(project: CommandLine) -> None:
@@ -347,7 +412,9 @@ def test_prores_alpha_is_finer_than_eight_bits(project: CommandLine) -> None:
     alpha = planes_of(list(pictures(placed(project, "alpha.mov")))[5])[3]
     full = 2**10 - 1 if alpha.max() < 1024 else 2**12 - 1
     levels = np.unique(alpha) * 255 / full
-    assert (np.abs(levels - np.rint(levels)) > 0.15).sum() > 20, "levels between those of eight bits"
+    assert (np.abs(levels - np.rint(levels)) > 0.15).sum() > 20, (
+        "levels between those of eight bits"
+    )
 
 
 def test_ffv1_alpha_keeps_luma_bits(project: CommandLine) -> None:
@@ -383,7 +450,9 @@ def test_png_files_with_alpha(project: CommandLine) -> None:
         with Image.open(files[index]) as picture:
             assert picture.mode == "RGBA"
             samples = np.array(picture)
-        np.testing.assert_array_equal(samples[..., 3], np.where(inside, 255, 0) if index in MASKED else np.zeros((64, 96)))
+        np.testing.assert_array_equal(
+            samples[..., 3], np.where(inside, 255, 0) if index in MASKED else np.zeros((64, 96))
+        )
     source = rgb(Path("clip.mp4"), 5)
     assert np.abs(samples[..., :3].astype(int) - source)[inside].mean() < 3
     assert no_part_left(project)
@@ -401,7 +470,9 @@ def test_premultiplied_colour_is_black_outside(project: CommandLine) -> None:
 
 @pytest.mark.parametrize("name", ["a.mkv", "frames", "a.webm"])
 def test_the_old_background_is_not_kept_under_alpha_0(project: CommandLine, name: str) -> None:
-    """Beyond the subject's edge nothing of the source is left; where anything shows, files are the same to the bit."""
+    """Beyond the subject's edge nothing of the source is left; where anything shows, files are the
+    same to the bit.
+    """
     shown = two_objects() > 0
     flat = {}
     for options in ((), ("--keep-background",)):
@@ -410,7 +481,9 @@ def test_the_old_background_is_not_kept_under_alpha_0(project: CommandLine, name
             with Image.open("frames/0000005.png") as picture:
                 planes = list(np.moveaxis(np.array(picture), 2, 0))
         else:
-            planes = planes_of(list(pictures(Path(name), decoder="libvpx-vp9" if name.endswith("webm") else ""))[5])
+            planes = planes_of(
+                list(pictures(Path(name), decoder="libvpx-vp9" if name.endswith("webm") else ""))[5]
+            )
         flat[options] = planes
     filled, kept = flat.values()
     np.testing.assert_array_equal(filled[3] > 127, kept[3] > 127)
@@ -440,7 +513,9 @@ def test_overlay_tints_the_objects(project: CommandLine) -> None:
     assert (ids[heart] == 1).all()
     assert np.abs(result[heart] - (source[heart] + tint) / 2).mean() < 12
     assert np.abs(result - source)[-6:, :8].mean() < 6
-    assert np.abs(rgb(Path("x.mp4"), 0) - rgb(Path("clip.mp4"), 0)).mean() < 6, "a frame without a mask is untinted"
+    assert np.abs(rgb(Path("x.mp4"), 0) - rgb(Path("clip.mp4"), 0)).mean() < 6, (
+        "a frame without a mask is untinted"
+    )
     project("overlay", *HARD, *FAST, "--alpha", "0", "--quality", "1", "-o", "y.mp4")
     assert np.abs(rgb(Path("y.mp4"), 5)[30:34, 26:30] - source[30:34, 26:30]).mean() < 6
 
@@ -448,17 +523,23 @@ def test_overlay_tints_the_objects(project: CommandLine) -> None:
 # ---------------------------------------------------------------- which clip, which settings
 
 
-def test_no_argument_takes_the_clip_segmented_last(project: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_no_argument_takes_the_clip_segmented_last(
+    project: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     take(clip, "later.mp4")
     segment(project, "later.mp4")
     project("maskvideo")
     assert (project.folder / "workspace/later/maskvideo.mkv").exists()
-    (project.folder / "config.ini").write_text("[paths]\nsource = .\n[config]\nsrc_file_name = clip\nsrc_file_ext = mp4\n")
+    (project.folder / "config.ini").write_text(
+        "[paths]\nsource = .\n[config]\nsrc_file_name = clip\nsrc_file_ext = mp4\n"
+    )
     project("maskvideo")
     assert (project.folder / "workspace/clip/maskvideo.mkv").exists()
 
 
-def test_a_clip_is_looked_for_in_the_source_folder(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+def test_a_clip_is_looked_for_in_the_source_folder(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
     take(clip, "source/clip.mp4")
     segment(cli, "clip.mp4")
     cli("maskvideo", "clip.mp4")
@@ -479,7 +560,9 @@ def test_a_project_that_was_moved_still_knows_its_clip(
 
 
 def test_command_line_beats_config_beats_default(project: CommandLine) -> None:
-    (project.folder / "config.ini").write_text("[greenback]\nkey = blue\n[edges]\nmedian = 0\n[render]\nsound = no\n")
+    (project.folder / "config.ini").write_text(
+        "[greenback]\nkey = blue\n[edges]\nmedian = 0\n[render]\nsound = no\n"
+    )
     project("greenback", "--codec", "ffv1", "-o", "by-config.mkv")
     project("greenback", "--codec", "ffv1", "-o", "by-hand.mkv", "--key", "magenta", "--sound")
     assert is_near(rgb(Path("by-config.mkv"), 5), (0, 0, 255), by=3)[-8:, :10].all()
@@ -489,8 +572,12 @@ def test_command_line_beats_config_beats_default(project: CommandLine) -> None:
     (project.folder / "other.ini").write_text("[greenback]\nbackground = #ff0000\n")
     project("greenback", "--config", "other.ini", "--codec", "ffv1", "-o", "other.mkv")
     assert is_near(rgb(Path("other.mkv"), 5), (255, 0, 0), by=3)[-8:, :10].all()
-    project("greenback", "--config", "other.ini", "--key", "blue", "--codec", "ffv1", "-o", "keyed.mkv")
-    assert is_near(rgb(Path("keyed.mkv"), 5), (0, 0, 255), by=3)[-8:, :10].all(), "--key beats config.ini's background"
+    project(
+        "greenback", "--config", "other.ini", "--key", "blue", "--codec", "ffv1", "-o", "keyed.mkv"
+    )
+    assert is_near(rgb(Path("keyed.mkv"), 5), (0, 0, 255), by=3)[-8:, :10].all(), (
+        "--key beats config.ini's background"
+    )
 
 
 def test_outputs_are_noted_in_the_manifest(project: CommandLine) -> None:
@@ -506,7 +593,16 @@ def test_a_picture_sequence_as_a_clip(cli: CommandLine) -> None:
         image = np.full((64, 96, 3), 60 + 20 * index, np.uint8)
         Image.fromarray(image).save(paint(cli.folder / f"plates/{index:05d}.png", two_objects()))
     paint(cli.folder / "mask.png", two_objects())
-    cli("segment", "plates", "--fps", "24000/1001", "--first-mask", "mask.png", "--propagator", "fake")
+    cli(
+        "segment",
+        "plates",
+        "--fps",
+        "24000/1001",
+        "--first-mask",
+        "mask.png",
+        "--propagator",
+        "fake",
+    )
     cli("greenback", "plates", *HARD, *FAST, "-o", "x.mp4")
     assert times_of(Path("x.mp4")) == [Fraction(1001 * index, 24000) for index in range(5)]
 
@@ -514,7 +610,9 @@ def test_a_picture_sequence_as_a_clip(cli: CommandLine) -> None:
 # ---------------------------------------------------------------- memory
 
 
-@pytest.mark.parametrize("command", [("greenback", *FAST), ("alpha",), ("alpha", "-o", "frames"), ("overlay", *FAST)])
+@pytest.mark.parametrize(
+    "command", [("greenback", *FAST), ("alpha",), ("alpha", "-o", "frames"), ("overlay", *FAST)]
+)
 @pytest.mark.parametrize("count", [20, 80])
 def test_a_render_holds_a_few_frames_only(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], count: int

@@ -37,7 +37,9 @@ def test_colors_are_read(text: str, rgb: tuple[int, int, int]) -> None:
     assert parse_color(text) == rgb
 
 
-@pytest.mark.parametrize("text", ["", "grün", "#fff", "#00ff0g", "00ff00", "#00ff00ff", "0,255,0", "#00ff00\n#"])
+@pytest.mark.parametrize(
+    "text", ["", "grün", "#fff", "#00ff0g", "00ff00", "#00ff00ff", "0,255,0", "#00ff00\n#"]
+)
 def test_nonsense_is_refused_with_the_bad_value(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_color(text)
@@ -57,11 +59,19 @@ def seen(image: np.ndarray, mask: np.ndarray = EVERYWHERE) -> np.ndarray:
 
 def test_chroma_is_that_of_the_tables() -> None:
     # OKLab of sRGB red, green and blue: CSS Color Module Level 4, sample code, to four digits
-    for name, expected in {"red": (0.2249, 0.1258), "green": (-0.2339, 0.1795), "blue": (-0.0325, -0.3115)}.items():
+    for name, expected in {
+        "red": (0.2249, 0.1258),
+        "green": (-0.2339, 0.1795),
+        "blue": (-0.0325, -0.3115),
+    }.items():
         np.testing.assert_allclose(seen(flat(KEY_COLORS[name]))[0], expected, atol=1e-4)
     np.testing.assert_allclose(seen(flat((119, 119, 119))), 0, atol=1e-4)
-    assert key_distance(seen(flat((40, 40, 40))), KEY_COLORS["green"]) == pytest.approx(0.2948, abs=1e-3)
-    assert key_distance(seen(flat(KEY_COLORS["blue"])), KEY_COLORS["blue"]) == pytest.approx(0, abs=1e-6)
+    assert key_distance(seen(flat((40, 40, 40))), KEY_COLORS["green"]) == pytest.approx(
+        0.2948, abs=1e-3
+    )
+    assert key_distance(seen(flat(KEY_COLORS["blue"])), KEY_COLORS["blue"]) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_lightness_does_not_count() -> None:

@@ -1,4 +1,6 @@
-"""The chroma keyer: what it recovers, where subsampled chroma lies, and how its errors are counted."""
+"""The chroma keyer: what it recovers, where subsampled chroma lies, and how its errors are
+counted.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,15 @@ def yuv(depth: int, shift: tuple[int, int] = (0, 0)) -> PixelLayout:
     return PixelLayout("yuv", depth, shift)
 
 
-def mixed(alpha: np.ndarray, subject: RGB, key: RGB, layout: PixelLayout, color: ColorTags) -> Picture:
+def mixed(
+    alpha: np.ndarray, subject: RGB, key: RGB, layout: PixelLayout, color: ColorTags
+) -> Picture:
     """alpha · subject + (1 − alpha) · key in full chroma, by code values."""
     over, under = (code_values(rgb, layout, color, height=len(alpha)) for rgb in (subject, key))
     kind = np.uint8 if layout.bit_depth == 8 else np.uint16
-    planes = tuple(np.rint(b + (a - b) * alpha).astype(kind) for a, b in zip(over, under, strict=True))
+    planes = tuple(
+        np.rint(b + (a - b) * alpha).astype(kind) for a, b in zip(over, under, strict=True)
+    )
     return Picture(planes, layout, color)
 
 
@@ -38,10 +44,18 @@ SLOPE = np.tile(np.linspace(0, 1, 256), (720, 1))
 @pytest.mark.parametrize("key", [GREEN, BLUE, MAGENTA, (0, 177, 64)])
 @pytest.mark.parametrize(
     ("layout", "color"),
-    [(yuv(16), TV), (yuv(10), PC), (yuv(12), HLG), (yuv(10), ColorTags("smpte170m", "tv")), (PixelLayout("rgb", 16), TV)],
+    [
+        (yuv(16), TV),
+        (yuv(10), PC),
+        (yuv(12), HLG),
+        (yuv(10), ColorTags("smpte170m", "tv")),
+        (PixelLayout("rgb", 16), TV),
+    ],
 )
 @pytest.mark.parametrize("gray", [0, 128, 255])
-def test_neutral_subjects_come_out_exactly(key: RGB, layout: PixelLayout, color: ColorTags, gray: int) -> None:
+def test_neutral_subjects_come_out_exactly(
+    key: RGB, layout: PixelLayout, color: ColorTags, gray: int
+) -> None:
     keyed = Keyer(key=key).alpha(mixed(SLOPE, (gray, gray, gray), key, layout, color))
     assert keyed.dtype == np.float32
     assert np.abs(keyed - SLOPE).max() <= 1 / 255
@@ -54,8 +68,12 @@ def test_eight_bits_of_full_chroma_cost_one_level() -> None:
 
 @given(st.tuples(*[st.integers(0, 255)] * 3), st.floats(0, 1))
 @settings(max_examples=60)
-def test_no_colour_is_taken_for_more_key_than_the_colour_difference_says(subject: RGB, part: float) -> None:
-    """Red, blue and skin are opaque; only what is greener than red and blue lets the screen through."""
+def test_no_colour_is_taken_for_more_key_than_the_colour_difference_says(
+    subject: RGB, part: float
+) -> None:
+    """Red, blue and skin are opaque; only what is greener than red and blue lets the screen
+    through.
+    """
     alpha = np.full((720, 2), part)
     keyed = Keyer(key=GREEN).alpha(mixed(alpha, subject, GREEN, yuv(16), TV))
     assert ((keyed >= 0) & (keyed <= 1)).all()
@@ -66,9 +84,12 @@ def test_no_colour_is_taken_for_more_key_than_the_colour_difference_says(subject
 
 
 @pytest.mark.parametrize(
-    ("subject", "low", "high"), [((220, 170, 140), 1, 1), ((30, 160, 40), 0, 0.55), ((200, 40, 190), 1, 1)]
+    ("subject", "low", "high"),
+    [((220, 170, 140), 1, 1), ((30, 160, 40), 0, 0.55), ((200, 40, 190), 1, 1)],
 )
-def test_green_clothing_is_keyed_away_and_skin_is_not(subject: RGB, low: float, high: float) -> None:
+def test_green_clothing_is_keyed_away_and_skin_is_not(
+    subject: RGB, low: float, high: float
+) -> None:
     keyed = Keyer(key=GREEN).alpha(mixed(np.ones((720, 2)), subject, GREEN, yuv(16), TV))
     assert low - 1e-3 <= keyed.min() <= keyed.max() <= high + 1e-3
 
@@ -108,13 +129,17 @@ def test_samples_between_pixels_are_interpolated_as_opencv_does(shape: tuple[int
     plane = np.random.default_rng(1).integers(16, 240, small).astype(np.uint8)
     got, _ = full_chroma(chroma(plane, shape, (1, 1)), siting="center")
     even = (2 * small[1], 2 * small[0])
-    expected = cv2.resize((plane.astype(np.float32) - 128) / 224, even, interpolation=cv2.INTER_LINEAR)
+    expected = cv2.resize(
+        (plane.astype(np.float32) - 128) / 224, even, interpolation=cv2.INTER_LINEAR
+    )
     np.testing.assert_allclose(got, expected[: shape[0], : shape[1]], atol=1e-6)
 
 
 @pytest.mark.parametrize("shift", [(1, 1), (1, 0), (2, 0), (0, 1)])
 def test_samples_lie_on_the_left_pixel_and_between_two_rows(shift: tuple[int, int]) -> None:
-    """A slope stays a slope: sample i of a row stands at pixel i · 2^x, of a column half a pixel further."""
+    """A slope stays a slope: sample i of a row stands at pixel i · 2^x, of a column half a pixel
+    further.
+    """
     step_x, step_y = 1 << shift[0], 1 << shift[1]
     rows, columns = np.mgrid[: 32 // step_y, : 32 // step_x]
     plane = (100 + 2 * step_x * columns + 2 * step_y * rows).astype(np.uint8)
@@ -172,7 +197,9 @@ def test_errors_are_counted_over_frames() -> None:
     keyed[0, 90] = 0.5
     keyed[:2, 3] = 0.2
     errors = KeyErrors(1)
-    assert errors.edge_mean == errors.edge_95 == errors.mean == errors.keyed_out == errors.left_in == 0
+    assert (
+        errors.edge_mean == errors.edge_95 == errors.mean == errors.keyed_out == errors.left_in == 0
+    )
     assert errors.add(true, keyed) == pytest.approx(0.2)
     assert errors.add(true, true) == 0
     assert errors.edge_mean == pytest.approx(0.1)

@@ -1,4 +1,6 @@
-"""Outputs that are made together: the same files as one by one, from one decode and one matte a frame, all of them or none."""
+"""Outputs that are made together: the same files as one by one, from one decode and one matte a
+frame, all of them or none.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ def decoded(path: Path) -> list[list[np.ndarray]]:
 def test_together_they_are_as_they_are_alone(segmented: SegmentedClip, tmp_path: Path) -> None:
     together = write_outputs(segmented, planned(segmented, tmp_path / "together"), SILENT)
     alone = [
-        write_outputs(segmented, [planned(segmented, tmp_path / "alone")[number]], SILENT)[0] for number in range(len(together))
+        write_outputs(segmented, [planned(segmented, tmp_path / "alone")[number]], SILENT)[0]
+        for number in range(len(together))
     ]
     for one, other in zip(together, alone, strict=True):
         assert one.output.name == other.output.name
@@ -86,11 +89,14 @@ def test_frames_are_decoded_once_and_mattes_made_once(
 def test_another_look_has_its_own_mattes(segmented: SegmentedClip, tmp_path: Path) -> None:
     planner = Planner(segmented, SILENT)
     first, second = (
-        planner.maskvideo(tmp_path / f"{ids[0]}.mkv", look=Look(objects=ids), encode=EXACT) for ids in ((1,), (2,))
+        planner.maskvideo(tmp_path / f"{ids[0]}.mkv", look=Look(objects=ids), encode=EXACT)
+        for ids in ((1,), (2,))
     )
     write_outputs(segmented, [first, second], SILENT)
     shown = [[planes[0] > 0 for planes in decoded(one.path)] for one in (first, second)]
-    assert all(a.any() and b.any() and not (a & b).any() for a, b in list(zip(*shown, strict=True))[2:10])
+    assert all(
+        a.any() and b.any() and not (a & b).any() for a, b in list(zip(*shown, strict=True))[2:10]
+    )
 
 
 def test_pictures_are_not_decoded_for_masks_alone(segmented: SegmentedClip) -> None:
@@ -102,7 +108,9 @@ def test_pictures_are_not_decoded_for_masks_alone(segmented: SegmentedClip) -> N
         _ = every[3].picture
 
 
-def test_a_failure_on_the_way_leaves_every_earlier_file(segmented: SegmentedClip, tmp_path: Path) -> None:
+def test_a_failure_on_the_way_leaves_every_earlier_file(
+    segmented: SegmentedClip, tmp_path: Path
+) -> None:
     outputs = planned(segmented, tmp_path)
     for one in outputs:
         one.path.write_bytes(b"earlier")
@@ -113,10 +121,14 @@ def test_a_failure_on_the_way_leaves_every_earlier_file(segmented: SegmentedClip
             raise ZeroDivisionError
         return last(shot)
 
-    broken = PlannedOutput(path=outputs[-1].path, plan=outputs[-1].plan, label="overlay", compose=breaking)
+    broken = PlannedOutput(
+        path=outputs[-1].path, plan=outputs[-1].plan, label="overlay", compose=breaking
+    )
     with pytest.raises(ZeroDivisionError):
         write_outputs(segmented, [*outputs[:-1], broken], SILENT)
-    assert sorted(path.name for path in tmp_path.glob("*.mkv*")) == sorted(one.path.name for one in outputs)
+    assert sorted(path.name for path in tmp_path.glob("*.mkv*")) == sorted(
+        one.path.name for one in outputs
+    )
     assert all(one.path.read_bytes() == b"earlier" for one in outputs)
 
 
@@ -137,10 +149,14 @@ def conformed(clip: SegmentedClip, fps: int) -> ConformedClip:
     frame_map = conform(clip.info.timeline, Fraction(fps))
     assert (frame_map.dropped, frame_map.duplicated > 12) == (0, True)
     reader = ConformedReader(clip.reader, frame_map, notify=SILENT.notify)
-    return ConformedClip(reader, clip.workspace, clip.store, clip.palette, indices=frame_map.indices)
+    return ConformedClip(
+        reader, clip.workspace, clip.store, clip.palette, indices=frame_map.indices
+    )
 
 
-def test_a_held_frame_is_made_once(segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_frame_is_made_once(
+    segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = conformed(segmented, 100)
     write_outputs(segmented, planned(segmented, tmp_path / "once"), SILENT)
     counted = {
@@ -160,7 +176,10 @@ def test_a_held_frame_is_made_once(segmented: SegmentedClip, tmp_path: Path, mon
         once, many = decoded(tmp_path / "once" / name), decoded(tmp_path / "held" / name)
         assert len(many) == len(held.indices)
         for index, planes in zip(held.indices, many, strict=True):
-            assert all((a == b).all() for a, b in zip(planes, once[index], strict=True)), (name, index)
+            assert all((a == b).all() for a, b in zip(planes, once[index], strict=True)), (
+                name,
+                index,
+            )
 
 
 def test_a_background_goes_on_behind_a_held_frame(
@@ -168,7 +187,13 @@ def test_a_background_goes_on_behind_a_held_frame(
 ) -> None:
     held = conformed(segmented, 100)
     planner = Planner(held, SILENT)
-    fast = make_clip("fast.mkv", codec="ffv1", pts=tuple(range(0, 400, 10)), last_duration=10, time_base=Fraction(1, 1000))
+    fast = make_clip(
+        "fast.mkv",
+        codec="ffv1",
+        pts=tuple(range(0, 400, 10)),
+        last_duration=10,
+        time_base=Fraction(1, 1000),
+    )
     film = planner.greenback(tmp_path / "film.mkv", background=str(fast), look=LOOK, encode=EXACT)
     assert film.moves
     write_outputs(held, [film], SILENT)
@@ -177,5 +202,7 @@ def test_a_background_goes_on_behind_a_held_frame(
     first = held.indices.index(longest)
     assert shown[first] != shown[first + 1]
     next(iter(pictures(film.path))).to_image().save(tmp_path / "still.png")
-    still = planner.greenback(tmp_path / "still.mkv", background=str(tmp_path / "still.png"), look=LOOK, encode=EXACT)
+    still = planner.greenback(
+        tmp_path / "still.mkv", background=str(tmp_path / "still.png"), look=LOOK, encode=EXACT
+    )
     assert not still.moves

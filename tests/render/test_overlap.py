@@ -70,7 +70,9 @@ def test_items_are_made_in_another_thread() -> None:
 
 
 def test_ctrl_c_while_the_thread_starts_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread may run before `start` returns; then it has to be stopped all the same, or it is using what is closed next."""
+    """The thread may run before `start` returns; then it has to be stopped all the same, or it is
+    using what is closed next.
+    """
 
     def items() -> Iterator[int]:
         while True:

@@ -1,4 +1,6 @@
-"""The key colour and `keytest` through the command line, on clips of a subject whose colours are known."""
+"""The key colour and `keytest` through the command line, on clips of a subject whose colours are
+known.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,11 @@ def masked(cli: CommandLine, name: str = "clip.mp4") -> None:
     """Segment, with true masks in the workspace."""
     segment(cli, name, size=SIZE)
     for index in range(FRAMES):
-        save_mask(Path(f"workspace/{Path(name).stem}/masks/{index:07d}.png"), disc(index).astype(np.uint8), Palette.davis())
+        save_mask(
+            Path(f"workspace/{Path(name).stem}/masks/{index:07d}.png"),
+            disc(index).astype(np.uint8),
+            Palette.davis(),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +101,12 @@ def test_a_subject_in_green_is_warned_of_and_auto_goes_elsewhere(shirt: CommandL
 
 def test_a_subject_that_is_clear_of_the_key_gives_no_warning(clear: CommandLine) -> None:
     assert not warnings(clear("greenback", *FAST))
-    assert any("key colour: green" in note for note in clear("greenback", "--key", "auto", *FAST).notes)
-    assert not warnings(clear("greenback", "--background", "#dcaa8c", *FAST)), "a background is no key"
+    assert any(
+        "key colour: green" in note for note in clear("greenback", "--key", "auto", *FAST).notes
+    )
+    assert not warnings(clear("greenback", "--background", "#dcaa8c", *FAST)), (
+        "a background is no key"
+    )
 
 
 def test_behind_a_picture_no_key_is_checked(shirt: CommandLine) -> None:
@@ -113,11 +123,17 @@ def test_a_given_colour_is_checked_too(clear: CommandLine) -> None:
 def test_only_the_chosen_object_counts(shirt: CommandLine) -> None:
     both = disc(0).astype(np.uint8) + (disc(0) & (np.indices(disc(0).shape)[0] > 48))
     segment_two = Path("two.png")
-    Pillow.fromarray(np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)[both]).save(segment_two)
+    Pillow.fromarray(np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)[both]).save(
+        segment_two
+    )
     shirt("segment", "clip.mp4", "--first-mask", segment_two, "--propagator", "fake", "--fresh")
     for index in range(FRAMES):
         lower = disc(index) & (np.indices(both.shape)[0] > 48)
-        save_mask(Path(f"workspace/clip/masks/{index:07d}.png"), (disc(index) + 0 + lower).astype(np.uint8), Palette.davis())
+        save_mask(
+            Path(f"workspace/clip/masks/{index:07d}.png"),
+            (disc(index) + 0 + lower).astype(np.uint8),
+            Palette.davis(),
+        )
     assert warnings(shirt("greenback", "--object", "2", *FAST))
     assert not warnings(shirt("greenback", "--object", "1", *FAST))
 
@@ -153,7 +169,9 @@ def test_the_key_test_ranks_encodings_and_leaves_only_its_picture(
     assert h264["edge_mean"] > prores422["edge_mean"] > 3 * prores4444["edge_mean"]
     assert bare["edge_mean"] <= prores4444["edge_mean"]
     assert bare["keyed_out"] == bare["left_in"] == 0
-    assert all(0 < row["mean"] < row["edge_mean"] <= row["edge_95"] <= 1 for row in (h264, prores422))
+    assert all(
+        0 < row["mean"] < row["edge_mean"] <= row["edge_95"] <= 1 for row in (h264, prores422)
+    )
     assert len(found["frames"]) == 12
     assert h264["worst_frame"] in found["frames"]
     assert 0 < h264["megabytes_per_minute"] < prores4444["megabytes_per_minute"]
@@ -165,7 +183,9 @@ def test_the_key_test_ranks_encodings_and_leaves_only_its_picture(
 
 def test_what_it_says_of_h264_is_what_another_keyer_finds_in_the_file(clear: CommandLine) -> None:
     """Rendered by greenback, decoded to RGB by FFmpeg alone, keyed by G − max(R, B)."""
-    row = json.loads(clear("keytest", "--json", "--frames", "30", "--median", "0").stdout)["rows"][0]
+    row = json.loads(clear("keytest", "--json", "--frames", "30", "--median", "0").stdout)["rows"][
+        0
+    ]
     clear("greenback", "--median", "0", "-o", "x.mp4")
     off = []
     for index, frame in enumerate(pictures(Path("x.mp4"))):
@@ -177,14 +197,24 @@ def test_what_it_says_of_h264_is_what_another_keyer_finds_in_the_file(clear: Com
 
 def test_people_get_a_table_and_a_sentence(clear: CommandLine) -> None:
     shown = clear("keytest", "--frames", "6", "--median", "0", "--sheet", "k.png").stdout
-    for word in ("H.264", "ProRes 422 HQ", "ProRes 4444", "H.265 4:4:4", "edge off by", "the keyed edge is off by", "k.png"):
+    for word in (
+        "H.264",
+        "ProRes 422 HQ",
+        "ProRes 4444",
+        "H.265 4:4:4",
+        "edge off by",
+        "the keyed edge is off by",
+        "k.png",
+    ):
         assert word in shown
     assert Path("k.png").is_file()
 
 
 def test_options_of_greenback_are_followed(clear: CommandLine) -> None:
     def first(*options: str) -> dict[str, Any]:
-        rows: list[dict[str, Any]] = json.loads(clear("keytest", "--json", "--frames", "4", *options).stdout)["rows"]
+        rows: list[dict[str, Any]] = json.loads(
+            clear("keytest", "--json", "--frames", "4", *options).stdout
+        )["rows"]
         assert len(rows) == (5 if rows[0]["name"] != "as asked for" else 6)
         return rows[0]
 
@@ -192,7 +222,10 @@ def test_options_of_greenback_are_followed(clear: CommandLine) -> None:
     assert first("-o", "green.mov")["name"] == "ProRes 422 HQ"
     assert not Path("green.mov").exists()
     assert first("--for", "premiere")["encoding"].startswith("prores_ks yuv422p10le")
-    assert first("--key", "blue", "--feather", "6")["edge_mean"] < first("--key", "blue", "--median", "0")["edge_mean"]
+    assert (
+        first("--key", "blue", "--feather", "6")["edge_mean"]
+        < first("--key", "blue", "--median", "0")["edge_mean"]
+    )
 
 
 def test_a_subject_with_the_key_in_it_is_told(shirt: CommandLine) -> None:
@@ -213,7 +246,9 @@ def test_a_subject_with_the_key_in_it_is_told(shirt: CommandLine) -> None:
         (("--codec", "vhs"), "does not take codec"),
     ],
 )
-def test_misuse_is_told_before_work_begins(clear: CommandLine, arguments: tuple[str, str], said: str) -> None:
+def test_misuse_is_told_before_work_begins(
+    clear: CommandLine, arguments: tuple[str, str], said: str
+) -> None:
     before = clear.files()
     assert said in clear.fails("keytest", *arguments, code=2).error
     assert clear.files() == before
@@ -221,26 +256,53 @@ def test_misuse_is_told_before_work_begins(clear: CommandLine, arguments: tuple[
 
 def test_without_a_subject_there_is_nothing_to_key(clear: CommandLine) -> None:
     for index in range(FRAMES):
-        save_mask(Path(f"workspace/clip/masks/{index:07d}.png"), np.zeros(SIZE[::-1], np.uint8), Palette.davis())
+        save_mask(
+            Path(f"workspace/clip/masks/{index:07d}.png"),
+            np.zeros(SIZE[::-1], np.uint8),
+            Palette.davis(),
+        )
     assert "no mask shows a subject" in clear.fails("keytest", code=2).error
 
 
 @pytest.mark.parametrize(
     "facts",
     [
-        {"pixel_format": "yuv420p10le", "codec": "libx265", "options": {"preset": "ultrafast"}, "color": HLG},
+        {
+            "pixel_format": "yuv420p10le",
+            "codec": "libx265",
+            "options": {"preset": "ultrafast"},
+            "color": HLG,
+        },
         {"pixel_format": "bgr0", "codec": "ffv1", "name": "clip.mkv"},
         {"pixel_format": "gray", "codec": "ffv1", "name": "clip.mkv"},
         {"pixel_format": "yuv444p", "size": (97, 65), "options": {"preset": "ultrafast"}},
-        {"pts": VFR_PTS, "name": "夏天.mov", "size": (64, 96), "rotation": 90, "options": {"preset": "ultrafast", "bf": "0"}},
+        {
+            "pts": VFR_PTS,
+            "name": "夏天.mov",
+            "size": (64, 96),
+            "rotation": 90,
+            "options": {"preset": "ultrafast", "bf": "0"},
+        },
     ],
     ids=lambda facts: f"{facts.get('pixel_format', 'phone')}",
 )
-def test_clips_of_all_kinds(cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], facts: Any) -> None:  # noqa: ANN401
-    """Their colours are slightly warm greys, which the keyer separates exactly: what is off is the encoding's."""
+def test_clips_of_all_kinds(
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    facts: Any,  # noqa: ANN401
+) -> None:
+    """Their colours are slightly warm greys, which the keyer separates exactly: what is off is the
+    encoding's.
+    """
     name = take(make_clip(**({"name": "clip.mp4"} | facts)))
     segment(cli, name, size=facts.get("size", (96, 64)))
-    *coded, bare = json.loads(cli("keytest", name, "--json", "--frames", "12", "--median", "0").stdout)["rows"]
+    *coded, bare = json.loads(
+        cli("keytest", name, "--json", "--frames", "12", "--median", "0").stdout
+    )["rows"]
     assert bare["edge_mean"] < 0.01
     assert all(row["keyed_out"] < 0.2 for row in coded)
-    assert min(coded, key=lambda row: row["edge_mean"])["name"] == "ProRes 4444" or coded[0]["name"] == "as asked for"
+    assert (
+        min(coded, key=lambda row: row["edge_mean"])["name"] == "ProRes 4444"
+        or coded[0]["name"] == "as asked for"
+    )

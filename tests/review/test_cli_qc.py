@@ -1,4 +1,6 @@
-"""`qc` through the command line: masks that are right, and then damaged on known frames in known ways."""
+"""`qc` through the command line: masks that are right, and then damaged on known frames in known
+ways.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,15 @@ HEIGHT, WIDTH = 144, 240
 
 
 def scene(index: int) -> tuple[Image, Mask]:
-    """A red ball that rolls to and fro over a soft pattern, now faster and now slower; its mask has id 1."""
+    """A red ball that rolls to and fro over a soft pattern, now faster and now slower; its mask has
+    id 1.
+    """
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     mask = (columns - 120 + 60 * math.cos(index / 6)) ** 2 + (rows - 70) ** 2 < 30**2
     coarse = np.random.default_rng(0).integers(60, 180, (9, 15, 3)).astype(np.uint8)
-    image: Image = np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
+    image: Image = np.asarray(
+        cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8
+    )
     image[mask] = (200, 50, 60)
     return image, mask.astype(np.uint8)
 
@@ -49,7 +55,9 @@ def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def rolled(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> CommandLine:
-    """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame; frame 0 is the reference."""
+    """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame;
+    frame 0 is the reference.
+    """
     take(rolling)
     segment_truly(cli, scene, FRAMES)
     return cli
@@ -93,7 +101,9 @@ def empty(index: int) -> Mask:
 # ---------------------------------------------------------------- what is found
 
 
-def test_right_masks_do_not_stand_out_although_the_ball_speeds_up_and_slows_down(rolled: CommandLine) -> None:
+def test_right_masks_do_not_stand_out_although_the_ball_speeds_up_and_slows_down(
+    rolled: CommandLine,
+) -> None:
     found = check(rolled)
     assert found["problems"] == []
     assert found["flagged"] == []
@@ -106,13 +116,43 @@ def test_right_masks_do_not_stand_out_although_the_ball_speeds_up_and_slows_down
 @pytest.mark.parametrize(
     ("damage", "kind", "words", "what_to_do"),
     [
-        (halved, "area", r"lost 4\d % of its area against the frames before", "paint a mask on frame 25"),
-        (holed, "holes", r"has 1 hole, 6\.0 % of its area \(usually 0\.0 %\)", r"--fill-holes 200, or paint"),
-        (specked, "specks", r"has 7 specks beside it, 5\.8 % of its area", r"--remove-specks 200, or paint"),
-        (shifted, "overlap", r"covers only \d\d % of where its motion should take it", "paint a mask on frame 25"),
-        (shifted, "edge_agreement", r"its edge does not lie on an edge of the picture", "paint a mask on frame 25"),
+        (
+            halved,
+            "area",
+            r"lost 4\d % of its area against the frames before",
+            "paint a mask on frame 25",
+        ),
+        (
+            holed,
+            "holes",
+            r"has 1 hole, 6\.0 % of its area \(usually 0\.0 %\)",
+            r"--fill-holes 200, or paint",
+        ),
+        (
+            specked,
+            "specks",
+            r"has 7 specks beside it, 5\.8 % of its area",
+            r"--remove-specks 200, or paint",
+        ),
+        (
+            shifted,
+            "overlap",
+            r"covers only \d\d % of where its motion should take it",
+            "paint a mask on frame 25",
+        ),
+        (
+            shifted,
+            "edge_agreement",
+            r"its edge does not lie on an edge of the picture",
+            "paint a mask on frame 25",
+        ),
         (halved, "flicker", r"flickers: \d\d % of its area", "paint a mask on frame 25"),
-        (empty, "gone", r"is gone for 1 frame, 25 to 25, though it did not leave", "if it is there, paint a mask on frame 25"),
+        (
+            empty,
+            "gone",
+            r"is gone for 1 frame, 25 to 25, though it did not leave",
+            "if it is there, paint a mask on frame 25",
+        ),
     ],
 )
 def test_a_damaged_frame_is_named_with_what_is_wrong_and_what_to_do(
@@ -166,7 +206,9 @@ def test_what_leaves_the_picture_is_no_fault(cli: CommandLine) -> None:
     for index in range(40):
         rows, columns = np.mgrid[:HEIGHT, :WIDTH]
         mask = ((columns - 100 - 6 * index) ** 2 + (rows - 70) ** 2 < 30**2).astype(np.uint8)
-        image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8) + (rows // 3 % 40).astype(np.uint8)[..., None]
+        image = (
+            np.full((HEIGHT, WIDTH, 3), 90, np.uint8) + (rows // 3 % 40).astype(np.uint8)[..., None]
+        )
         image[mask > 0] = (200, 50, 60)
         Pillow.fromarray(image).save(folder / f"{index:04d}.png")
         masks.append(mask)
@@ -195,16 +237,22 @@ def test_several_objects_are_judged_each_by_itself(rolled: CommandLine) -> None:
 
 
 def test_soft_results_are_checked_too(rolled: CommandLine) -> None:
-    rolled("segment", "ball.mp4", "--first-mask", "m.png", "--propagator", "fake", "--soft", "--fresh")
+    rolled(
+        "segment", "ball.mp4", "--first-mask", "m.png", "--propagator", "fake", "--soft", "--fresh"
+    )
     for index in range(FRAMES):
         mask = scene(index)[1]
         put(index, mask)
         blurred = cv2.GaussianBlur(mask * 255, (0, 0), 9 if index == 30 else 1.5)
-        Pillow.fromarray(np.asarray(blurred, np.uint8)).save(f"workspace/ball/masks/soft/1/{index:07d}.png")
+        Pillow.fromarray(np.asarray(blurred, np.uint8)).save(
+            f"workspace/ball/masks/soft/1/{index:07d}.png"
+        )
     (one,) = check(rolled)["problems"]
     assert one["kinds"] == ["edge_width"]
     assert one["frame"] == 30
-    assert "Width of the soft edge" in Path("workspace/ball/qc/report.html").read_text(encoding="utf-8")
+    assert "Width of the soft edge" in Path("workspace/ball/qc/report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 # ---------------------------------------------------------------- cuts
@@ -218,8 +266,12 @@ def cut_film(index: int) -> Image:
 @pytest.fixture
 def cut(cli: CommandLine) -> CommandLine:
     """ball.mp4 with a cut at frame 30."""
-    timeline = Timeline(tuple(index * TICKS for index in range(FRAMES)), (TICKS,) * FRAMES, Fraction(1, 30000))
-    make_film(Path("ball.mp4"), map(cut_film, range(FRAMES)), timeline, np.zeros((1, 1024), np.float32))
+    timeline = Timeline(
+        tuple(index * TICKS for index in range(FRAMES)), (TICKS,) * FRAMES, Fraction(1, 30000)
+    )
+    make_film(
+        Path("ball.mp4"), map(cut_film, range(FRAMES)), timeline, np.zeros((1, 1024), np.float32)
+    )
     paint(Path("m.png"), scene(0)[1])
     return cli
 
@@ -242,7 +294,11 @@ def test_masks_that_ran_over_a_cut_are_named(cut: CommandLine) -> None:
 def test_a_shot_without_a_mask_is_no_fault_but_said(cut: CommandLine) -> None:
     cut("segment", "ball.mp4", "--first-mask", "m.png", "--propagator", "fake")
     found = check(cut)
-    assert (found["problems"], found["cuts"], found["shots_without_mask"]) == ([], [30], [[30, FRAMES]])
+    assert (found["problems"], found["cuts"], found["shots_without_mask"]) == (
+        [],
+        [30],
+        [[30, FRAMES]],
+    )
     assert "frames 30 to 59 are a shot without a painted mask" in cut("qc").stdout
     page = Path("workspace/ball/qc/report.html").read_text(encoding="utf-8")
     assert "30 to 59" in page
@@ -252,7 +308,9 @@ def test_a_jump_from_shot_to_shot_is_none(cut: CommandLine) -> None:
     small = np.zeros((HEIGHT, WIDTH), np.uint8)
     small[100:130, 20:50] = 1
     paint(Path("small.png"), small)
-    cut("segment", "ball.mp4", "--mask", "0=m.png", "--mask", "30=small.png", "--propagator", "fake")
+    cut(
+        "segment", "ball.mp4", "--mask", "0=m.png", "--mask", "30=small.png", "--propagator", "fake"
+    )
     assert check(cut)["problems"] == []
 
 
@@ -262,11 +320,18 @@ def test_a_jump_from_shot_to_shot_is_none(cut: CommandLine) -> None:
 def test_the_table_says_it_all_and_the_commands_run(rolled: CommandLine) -> None:
     put(25, halved(25))
     ran = rolled("qc", "ball.mp4")
-    assert "1 of 60 frames stand out" in ran.stdout or re.search(r"[2-4] of 60 frames stand out", ran.stdout)
+    assert "1 of 60 frames stand out" in ran.stdout or re.search(
+        r"[2-4] of 60 frames stand out", ran.stdout
+    )
     assert re.search(r"25 +0:00\.834", ran.stdout)
     assert "paint a mask on frame 25" in ran.stdout
-    frame, segment = (shlex.split(line)[1:] for line in ran.stdout.splitlines() if line.startswith("  vfx-matte "))
-    assert "vfx-matte mask ball.mp4 --at 25 --from propagated -o ball.mask.0000025.png --fg x,y\n" in ran.stdout
+    frame, segment = (
+        shlex.split(line)[1:] for line in ran.stdout.splitlines() if line.startswith("  vfx-matte ")
+    )
+    assert (
+        "vfx-matte mask ball.mp4 --at 25 --from propagated -o ball.mask.0000025.png --fg x,y\n"
+        in ran.stdout
+    )
     rolled(*frame)
     assert Path("ball.0000025.png").exists()
     assert segment[-1] == "--update"
@@ -282,7 +347,13 @@ def test_the_exit_code_for_scripts(rolled: CommandLine) -> None:
     put(45, holed(45))
     flagged = len(check(rolled)["flagged"])
     assert flagged >= 2
-    for allowed, code in (("0", 1), (str(flagged - 1), 1), (str(flagged), 0), ("1%", 1), ("50%", 0)):
+    for allowed, code in (
+        ("0", 1),
+        (str(flagged - 1), 1),
+        (str(flagged), 0),
+        ("1%", 1),
+        ("50%", 0),
+    ):
         ran = rolled.run("qc", "--fail-over", allowed)
         assert ran.code == code, ran.stderr
         assert bool(ran.error) == bool(code)
@@ -329,7 +400,9 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
         self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag not in self.VOID or (tag in ("path", "rect") and not self.get_starttag_text().endswith("/>")):  # type: ignore[union-attr]
+        if tag not in self.VOID or (
+            tag in ("path", "rect") and not self.get_starttag_text().endswith("/>")
+        ):  # type: ignore[union-attr]
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
@@ -346,7 +419,11 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(
     rolled("segment", "<b>猫 & dog.mp4", "--first-mask", "m.png", "--propagator", "fake")
     masks = next(Path("workspace").glob("*dog")) / "masks"
     for index in range(FRAMES):
-        save_mask(masks / f"{index:07d}.png", halved(index) if index in (20, 40) else scene(index)[1], Palette.davis())
+        save_mask(
+            masks / f"{index:07d}.png",
+            halved(index) if index in (20, 40) else scene(index)[1],
+            Palette.davis(),
+        )
     ran = rolled("qc", "<b>猫 & dog.mp4", "-k", "1")
     text = (masks.parent / "qc/report.html").read_text(encoding="utf-8")
     page = Page(text)
@@ -395,10 +472,23 @@ def test_the_clip_is_decoded_once_apart_from_the_pictures_of_the_worst(
     assert set(seen[FRAMES:]) == {24, 25, 26}
 
 
-def test_only_the_range_that_was_segmented_counts(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> None:
+def test_only_the_range_that_was_segmented_counts(
+    cli: CommandLine, take: Callable[..., Path], rolling: Path
+) -> None:
     take(rolling)
     paint(Path("m.png"), scene(10)[1])
-    cli("segment", "ball.mp4", "--mask", "10=m.png", "--start", "5", "--stop", "40", "--propagator", "fake")
+    cli(
+        "segment",
+        "ball.mp4",
+        "--mask",
+        "10=m.png",
+        "--start",
+        "5",
+        "--stop",
+        "40",
+        "--propagator",
+        "fake",
+    )
     for index in range(5, 40):
         put(index, halved(index) if index == 30 else scene(index)[1])
     found = check(cli)
@@ -411,7 +501,17 @@ def test_only_the_range_that_was_segmented_counts(cli: CommandLine, take: Callab
 
 def test_a_reference_that_does_not_fit_points_beside_it(rolled: CommandLine) -> None:
     paint(Path("m30.png"), halved(30))
-    rolled("segment", "ball.mp4", "--mask", "0=m.png", "--mask", "30=m30.png", "--propagator", "fake", "--fresh")
+    rolled(
+        "segment",
+        "ball.mp4",
+        "--mask",
+        "0=m.png",
+        "--mask",
+        "30=m30.png",
+        "--propagator",
+        "fake",
+        "--fresh",
+    )
     for index in range(FRAMES):
         put(index, halved(index) if index == 30 else scene(index)[1])
     (jump,) = (one for one in check(rolled)["problems"] if "area" in one["kinds"])
@@ -431,7 +531,9 @@ def test_misuse(rolled: CommandLine) -> None:
     assert [path.name for path in Path("elsewhere").iterdir()] == ["report.html"]
 
 
-def test_a_clip_without_masks_says_what_to_do(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> None:
+def test_a_clip_without_masks_says_what_to_do(
+    cli: CommandLine, take: Callable[..., Path], rolling: Path
+) -> None:
     take(rolling)
     ran = cli.fails("qc", "ball.mp4", code=2)
     assert "segment" in ran.hint

@@ -1,4 +1,6 @@
-"""`suggest` through the command line, on a clip whose object moves all the time and looks another way for a known stretch."""
+"""`suggest` through the command line, on a clip whose object moves all the time and looks another
+way for a known stretch.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from support.rolling import TICKS, film, put, segment_truly
 from vfx_matte.masks import Image, Mask
 from vfx_matte.media.frames import ClipReader
 from vfx_matte.media.open import open_clip
-from vfx_matte.pipeline.sampling import pictures_at  # what is decoded is nowhere to be seen from outside
+from vfx_matte.pipeline.sampling import (
+    pictures_at,
+)  # what is decoded is nowhere to be seen from outside
 from vfx_matte.pipeline.sampling import spans as spans_of
 
 FRAMES = 48
@@ -32,11 +36,16 @@ HEIGHT, WIDTH = 96, 160
 
 
 def scene(index: int) -> tuple[Image, Mask]:
-    """A ball that rolls from side to side over coarse noise; red, but yellow on some frames. Its mask has id 1."""
+    """A ball that rolls from side to side over coarse noise; red, but yellow on some frames.
+
+    Its mask has id 1.
+    """
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     mask = (columns - 80 + 45 * math.cos(index / 4)) ** 2 + (rows - 50) ** 2 < 20**2
     noise = np.random.default_rng(0).integers(60, 180, (6, 10, 3)).astype(np.uint8)
-    image: Image = np.asarray(cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
+    image: Image = np.asarray(
+        cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8
+    )
     image[mask] = (190, 170, 40) if index in OTHER_LOOK else (200, 50, 60)
     return image, mask.astype(np.uint8)
 
@@ -49,7 +58,9 @@ def rolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def rolled(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> CommandLine:
-    """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame; frame 0 is the reference."""
+    """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame;
+    frame 0 is the reference.
+    """
     take(rolling)
     segment_truly(cli, scene, FRAMES)
     return cli
@@ -67,11 +78,15 @@ def ask(cli: CommandLine, *arguments: str | Path) -> dict[str, Any]:
 # ---------------------------------------------------------------- what is suggested
 
 
-def test_another_look_is_suggested_first_although_the_ball_is_elsewhere_all_the_time(rolled: CommandLine) -> None:
+def test_another_look_is_suggested_first_although_the_ball_is_elsewhere_all_the_time(
+    rolled: CommandLine,
+) -> None:
     found = ask(rolled, "-k", "3")
     first, *others = frames(found)
     assert first in OTHER_LOOK
-    assert not set(others) & set(OTHER_LOOK), "what was chosen is known, so its like is not chosen next"
+    assert not set(others) & set(OTHER_LOOK), (
+        "what was chosen is known, so its like is not chosen next"
+    )
     distances = [one["distance"] for one in found["suggestions"]]
     assert distances == sorted(distances, reverse=True)
     assert distances[0] > 1.5 * distances[1]
@@ -79,7 +94,17 @@ def test_another_look_is_suggested_first_although_the_ball_is_elsewhere_all_the_
 
 def test_a_reference_with_that_look_makes_it_known(rolled: CommandLine) -> None:
     paint(Path("m23.png"), scene(23)[1])
-    rolled("segment", "ball.mp4", "--mask", "0=m.png", "--mask", "23=m23.png", "--propagator", "fake", "--fresh")
+    rolled(
+        "segment",
+        "ball.mp4",
+        "--mask",
+        "0=m.png",
+        "--mask",
+        "23=m23.png",
+        "--propagator",
+        "fake",
+        "--fresh",
+    )
     for index in range(FRAMES):
         put(index, scene(index)[1])
     found = ask(rolled, "-k", "2")
@@ -87,7 +112,9 @@ def test_a_reference_with_that_look_makes_it_known(rolled: CommandLine) -> None:
     assert not set(frames(found)) & set(OTHER_LOOK)
 
 
-def test_the_ranking_is_the_same_every_time_and_begins_alike_for_every_k(rolled: CommandLine) -> None:
+def test_the_ranking_is_the_same_every_time_and_begins_alike_for_every_k(
+    rolled: CommandLine,
+) -> None:
     longest = frames(ask(rolled, "-k", "8"))
     assert len(set(longest)) == 8
     assert 0 not in longest
@@ -120,27 +147,40 @@ def test_json_has_everything_the_table_shows(rolled: CommandLine) -> None:
         "clip", "propagator", "alpha", "min_mask_percent", "references", "considered",
         "suggestions", "segment_command", "sheet",
     }  # fmt: skip
-    assert (found["clip"], found["propagator"], found["alpha"], found["min_mask_percent"]) == ("ball.mp4", "builtin", 0.5, 0.25)
+    assert (found["clip"], found["propagator"], found["alpha"], found["min_mask_percent"]) == (
+        "ball.mp4",
+        "builtin",
+        0.5,
+        0.25,
+    )
     assert (found["references"], found["considered"]) == ([0], FRAMES - 1)
     for rank, one in enumerate(found["suggestions"], start=1):
         index = one["frame"]
         assert set(one) == {
-            "rank", "frame", "time", "seconds", "coverage_percent", "distance", "frame_command", "mask",
+            "rank", "frame", "time", "seconds", "coverage_percent", "distance", "frame_command",
+            "mask",
         }  # fmt: skip
         assert one["rank"] == rank
         seconds = Fraction(index * TICKS, 30000)
         assert one["seconds"] == pytest.approx(float(seconds), abs=1e-9)
         assert one["time"] == f"0:{float(seconds):06.3f}"
         assert one["coverage_percent"] == pytest.approx(100 * scene(index)[1].mean())
-        assert re.search(rf"^ +{rank} +{index} +{one['time']} +\d+\.\d\d % ", ran.stdout, re.MULTILINE)
+        assert re.search(
+            rf"^ +{rank} +{index} +{one['time']} +\d+\.\d\d % ", ran.stdout, re.MULTILINE
+        )
         assert f"  {one['frame_command']}\n" in ran.stdout
-        assert f"  vfx-matte mask ball.mp4 --at {index} --from propagated -o {one['mask']} --fg x,y\n" in ran.stdout
+        assert (
+            f"  vfx-matte mask ball.mp4 --at {index} --from propagated -o {one['mask']} --fg x,y\n"
+            in ran.stdout
+        )
     assert f"  {found['segment_command']}\n" in ran.stdout
     assert f"picture: {found['sheet']}\n" in ran.stdout
 
 
 def test_the_commands_do_what_they_say(rolled: CommandLine) -> None:
-    """Paste them: stills to paint on come out, and with the painted masks everything is segmented again."""
+    """Paste them: stills to paint on come out, and with the painted masks everything is segmented
+    again.
+    """
     found = ask(rolled, "-k", "2")
     for one in found["suggestions"]:
         ran = rolled(*shlex.split(one["frame_command"])[1:])
@@ -166,14 +206,23 @@ def test_the_segment_command_keeps_range_propagator_and_workspace(
         "--propagator", "builtin", "--workspace", "my work",
     )  # fmt: skip
     words = shlex.split(ask(cli, "-k", "1", "--workspace", "my work")["segment_command"])
-    for option, value in (("--start", "3"), ("--stop", "9"), ("--propagator", "builtin"), ("--workspace", "my work")):
+    for option, value in (
+        ("--start", "3"),
+        ("--stop", "9"),
+        ("--propagator", "builtin"),
+        ("--workspace", "my work"),
+    ):
         assert words[words.index(option) + 1] == value
     assert "3=m.png" in words
     assert words[-1] == "--update"
 
 
-def test_a_reference_that_shows_fewer_objects_than_were_found_is_named_by_its_own_file(rolled: CommandLine) -> None:
-    """The workspace's mask of that frame holds what was predicted besides, so it is not what the user painted."""
+def test_a_reference_that_shows_fewer_objects_than_were_found_is_named_by_its_own_file(
+    rolled: CommandLine,
+) -> None:
+    """The workspace's mask of that frame holds what was predicted besides, so it is not what the
+    user painted.
+    """
     found_too = scene(0)[1]
     found_too[:5, :5] = 2
     put(0, found_too)
@@ -195,7 +244,9 @@ def test_the_sheet_shows_references_and_suggestions_with_the_outline(rolled: Com
     tile_width, caption = right - left + 1, bottom - top + 1
     tile_height = round(tile_width * HEIGHT / WIDTH)
     assert tile_width * tile_height == pytest.approx(320 * 180, rel=0.02)
-    assert amber[top : bottom + 1, left : right + 1].mean() > 0.6, "one mark, under the one reference"
+    assert amber[top : bottom + 1, left : right + 1].mean() > 0.6, (
+        "one mark, under the one reference"
+    )
     assert not amber[top : bottom + 1, left : right + 1].all(), "with text on it"
     expected = [0, *frames(found)]
     for number, index in enumerate(expected):
@@ -204,11 +255,15 @@ def test_the_sheet_shows_references_and_suggestions_with_the_outline(rolled: Com
         x = left + column * (tile_width + gap(sheet, bottom, left))
         tile = sheet[y : y + tile_height, x : x + tile_width]
         image, mask = scene(index)
-        expected_tile = cv2.resize(image, (tile_width, tile_height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        expected_tile = cv2.resize(
+            image, (tile_width, tile_height), interpolation=cv2.INTER_AREA
+        ).astype(np.float32)
         small = cv2.resize(mask, (tile_width, tile_height), interpolation=cv2.INTER_NEAREST)
         core, near = cv2.erode(small, np.ones((9, 9))), cv2.dilate(small, np.ones((9, 9)))
         away = (core > 0) | (near == 0)
-        assert np.abs(tile.astype(np.float32) - expected_tile)[away].mean() < 10, f"frame {index} is in the {number}. tile"
+        assert np.abs(tile.astype(np.float32) - expected_tile)[away].mean() < 10, (
+            f"frame {index} is in the {number}. tile"
+        )
         outline = (tile == (255, 0, 0)).all(axis=2)
         assert outline.sum() > 2 * math.pi * 20
         assert not outline[away].any()
@@ -222,7 +277,9 @@ def gap(sheet: Image, bottom: int, left: int) -> int:
     return int(np.argmin(ground))
 
 
-def test_the_sheet_goes_where_it_is_asked_to_and_never_over_something_of_value(rolled: CommandLine) -> None:
+def test_the_sheet_goes_where_it_is_asked_to_and_never_over_something_of_value(
+    rolled: CommandLine,
+) -> None:
     before = rolled.files()
     assert ask(rolled, "-o", "here/sheet.png", "-k", "1")["sheet"] == "here/sheet.png"
     after = rolled.files()
@@ -239,16 +296,33 @@ def test_the_sheet_goes_where_it_is_asked_to_and_never_over_something_of_value(r
 # ---------------------------------------------------------------- fewer frames
 
 
-def test_only_frames_with_a_mask_are_candidates(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> None:
+def test_only_frames_with_a_mask_are_candidates(
+    cli: CommandLine, take: Callable[..., Path], rolling: Path
+) -> None:
     take(rolling)
     paint(Path("m.png"), scene(30)[1])
-    cli("segment", "ball.mp4", "--first-mask", "m.png", "--start", "30", "--stop", "40", "--propagator", "fake")
+    cli(
+        "segment",
+        "ball.mp4",
+        "--first-mask",
+        "m.png",
+        "--start",
+        "30",
+        "--stop",
+        "40",
+        "--propagator",
+        "fake",
+    )
     ran = cli("suggest", "ball.mp4", "--json", "-k", "99")
     assert sorted(frames(json.loads(ran.stdout))) == list(range(31, 40))
     assert "10 of 48 frames have a mask; only those can be suggested" in ran.notes
-    assert any(note.startswith("99 frames were asked for, 9 can be suggested") for note in ran.notes)
+    assert any(
+        note.startswith("99 frames were asked for, 9 can be suggested") for note in ran.notes
+    )
     Path("workspace/ball/masks/0000034.png").unlink()
-    assert "0000034.png is missing" in cli.fails("suggest", "ball.mp4", code=2).error, "a mask that is gone is an error"
+    assert "0000034.png is missing" in cli.fails("suggest", "ball.mp4", code=2).error, (
+        "a mask that is gone is an error"
+    )
 
 
 def test_an_unfinished_run_is_noticed(rolled: CommandLine) -> None:
@@ -261,7 +335,9 @@ def test_an_unfinished_run_is_noticed(rolled: CommandLine) -> None:
     assert "12 of 48 frames have a mask; only those can be suggested" in ran.notes
 
 
-def test_references_without_a_mask_are_left_out_and_none_at_all_is_an_error(rolled: CommandLine) -> None:
+def test_references_without_a_mask_are_left_out_and_none_at_all_is_an_error(
+    rolled: CommandLine,
+) -> None:
     path = Path("workspace/ball/manifest.json")
     facts = json.loads(path.read_text(encoding="utf-8"))
     both = {"0": facts["references"]["0"], "40": facts["references"]["0"]}
@@ -293,13 +369,18 @@ def test_long_clips_are_compared_at_evenly_spaced_frames(rolled: CommandLine) ->
     assert found["considered"] == 6
     chosen = sorted(frames(found))
     assert all(6 <= later - earlier <= 10 for earlier, later in itertools.pairwise(chosen))
-    assert any("compared 6 evenly spaced frames of 47; --candidates N compares more" in note for note in ran.notes)
+    assert any(
+        "compared 6 evenly spaced frames of 47; --candidates N compares more" in note
+        for note in ran.notes
+    )
     whole = rolled("suggest", "ball.mp4", "--json", "--candidates", "47")
     assert json.loads(whole.stdout)["considered"] == 47
     assert not any("evenly" in note for note in whole.notes)
 
 
-def test_a_long_clip_is_decoded_once_and_jumps_where_that_saves_work(rolling: Path, make_clip: Callable[..., Path]) -> None:
+def test_a_long_clip_is_decoded_once_and_jumps_where_that_saves_work(
+    rolling: Path, make_clip: Callable[..., Path]
+) -> None:
     def checked(path: Path, indices: list[int]) -> list[tuple[int, int]]:
         reader = open_clip(path, notify=print)
         spans: list[tuple[int, int]] = []
@@ -311,7 +392,9 @@ def test_a_long_clip_is_decoded_once_and_jumps_where_that_saves_work(rolling: Pa
         return spans
 
     assert checked(rolling, [0, 7, 40]) == [(0, 41)], "one keyframe: one run through the clip"
-    intra = make_clip("intra.mp4", pts=tuple(range(0, 40 * 512, 512)), options={"g": "1", "preset": "ultrafast"})
+    intra = make_clip(
+        "intra.mp4", pts=tuple(range(0, 40 * 512, 512)), options={"g": "1", "preset": "ultrafast"}
+    )
     assert checked(intra, [2, 3, 6, 30]) == [(2, 7), (30, 31)]
 
 
@@ -340,7 +423,8 @@ def test_every_frame_is_in_one_span() -> None:
     ("option", "value"),
     [
         ("-k", "0"), ("-k", "-3"), ("--alpha", "1.01"), ("--alpha", "-0.1"), ("--alpha", "nan"),
-        ("--min-mask-percent", "-1"), ("--min-mask-percent", "100.5"), ("--min-mask-percent", "nan"),
+        ("--min-mask-percent", "-1"), ("--min-mask-percent", "100.5"), ("--min-mask-percent",
+        "nan"),
         ("--candidates", "0"), ("--size", "0"), ("--propagator", "fake"), ("--propagator", "sam"),
     ],
 )  # fmt: skip
@@ -358,14 +442,18 @@ def test_xmem_without_pytorch_says_what_to_install(rolled: CommandLine) -> None:
     assert "pip install -e '.[xmem]'" in ran.hint
 
 
-def test_a_clip_without_masks_says_what_to_do(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> None:
+def test_a_clip_without_masks_says_what_to_do(
+    cli: CommandLine, take: Callable[..., Path], rolling: Path
+) -> None:
     take(rolling)
     assert "segment" in cli.fails("suggest", "ball.mp4", code=2).hint
     assert not Path("workspace").exists()
 
 
 def test_settings_come_from_config_ini_and_the_last_clip_is_taken(rolled: CommandLine) -> None:
-    Path("config.ini").write_text("[suggest]\ncount = 2\nalpha = 1\ncandidates = 10\n", encoding="utf-8")
+    Path("config.ini").write_text(
+        "[suggest]\ncount = 2\nalpha = 1\ncandidates = 10\n", encoding="utf-8"
+    )
     found = json.loads(rolled("suggest", "--json").stdout)
     assert (len(found["suggestions"]), found["alpha"], found["considered"]) == (2, 1.0, 10)
     assert len(ask(rolled, "-k", "3")["suggestions"]) == 3

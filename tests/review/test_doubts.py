@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from support.command_line import CommandLine, paint
 
 from vfx_matte.masks import Image, Mask, Probabilities
-from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, Stretch, carried_confidence, doubts, uncertain_stretches
+from vfx_matte.pipeline.confidence import (
+    LOW_CONFIDENCE,
+    Stretch,
+    carried_confidence,
+    doubts,
+    uncertain_stretches,
+)
 from vfx_matte.propagate.fake import FakePropagator
 from vfx_matte.workspace import UNKNOWN
 
@@ -43,7 +49,16 @@ def test_stretches_are_apart_in_order_and_worst_where_they_say(values: list[int]
 
 def test_what_went_wrong_on_the_way_is_carried_on_and_fades() -> None:
     values = [100, 90, 60, 90, 90, 100, 95, 95]
-    assert carried_confidence(values, [100, 105], first_frame=100) == [100, 90, 60, 90, 90, 100, 95, 95]
+    assert carried_confidence(values, [100, 105], first_frame=100) == [
+        100,
+        90,
+        60,
+        90,
+        90,
+        100,
+        95,
+        95,
+    ]
     carried = carried_confidence(values, [100], first_frame=100)
     assert carried[:3] == [100, 90, 60]
     assert carried[3:5] == pytest.approx([61.2, 62.364])
@@ -52,8 +67,13 @@ def test_what_went_wrong_on_the_way_is_carried_on_and_fades() -> None:
     assert backwards[1] == pytest.approx(61.2)
 
 
-@given(st.lists(st.integers(UNKNOWN, 100), min_size=1, max_size=40), st.sets(st.integers(0, 60), max_size=3))
-def test_a_frame_is_never_surer_than_by_itself_and_the_unknown_stays(values: list[int], references: set[int]) -> None:
+@given(
+    st.lists(st.integers(UNKNOWN, 100), min_size=1, max_size=40),
+    st.sets(st.integers(0, 60), max_size=3),
+)
+def test_a_frame_is_never_surer_than_by_itself_and_the_unknown_stays(
+    values: list[int], references: set[int]
+) -> None:
     carried = carried_confidence(values, references, first_frame=10)
     for at, (value, own) in enumerate(zip(carried, values, strict=True)):
         assert value <= own
@@ -69,14 +89,18 @@ def test_a_frame_is_never_surer_than_by_itself_and_the_unknown_stays(values: lis
     st.sets(st.integers(1, 45), max_size=3),
     st.integers(0, 8),
 )
-def test_nothing_is_carried_over_a_cut(values: list[int], references: set[int], cuts: set[int], first: int) -> None:
+def test_nothing_is_carried_over_a_cut(
+    values: list[int], references: set[int], cuts: set[int], first: int
+) -> None:
     """Each shot is as sure as if there were no other."""
     found = carried_confidence(values, references, first_frame=first, cuts=cuts)
     for low, high in itertools.pairwise([0, *sorted(cuts), 1000]):
         start, stop = max(low, first), min(high, first + len(values))
         if start < stop:
             inside = {one for one in references if low <= one < high}
-            alone = carried_confidence(values[start - first : stop - first], inside, first_frame=start)
+            alone = carried_confidence(
+                values[start - first : stop - first], inside, first_frame=start
+            )
             assert found[start - first : stop - first] == alone
 
 
@@ -89,7 +113,10 @@ def test_lines_name_at_most_three_stretches_an_object() -> None:
 
 
 def test_a_run_keeps_confidence_and_names_the_doubtful_frames(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine,
+    make_clip: Callable[..., Path],
+    take: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     take(make_clip("clip.mp4", pts=tuple(range(0, 20 * 512, 512)), time_base=Fraction(1, 15360)))
     mask = np.zeros((64, 96), np.uint8)
@@ -97,14 +124,19 @@ def test_a_run_keeps_confidence_and_names_the_doubtful_frames(
     paint(Path("m.png"), mask)
     plain, count = FakePropagator.step, iter(range(100))
 
-    def doubtful(self: FakePropagator, image: Image, given: Mask | None = None, *, last: bool = False) -> Probabilities:
+    def doubtful(
+        self: FakePropagator, image: Image, given: Mask | None = None, *, last: bool = False
+    ) -> Probabilities:
         result = plain(self, image, given, last=last)
         return result * np.float32(0.6) + np.float32(0.2) if 8 <= next(count) < 14 else result
 
     monkeypatch.setattr(FakePropagator, "step", doubtful)
     ran = cli("segment", "clip.mp4", "--first-mask", "m.png", "--propagator", "fake")
-    assert "object 1 is uncertain on frames 8 to 19" in ran.stderr  # what was carried on from 13 stays doubtful
-    kept = json.loads(Path("workspace/clip/manifest.json").read_text(encoding="utf-8"))["confidence"]["1"]
+    # what was carried on from 13 stays doubtful
+    assert "object 1 is uncertain on frames 8 to 19" in ran.stderr
+    kept = json.loads(Path("workspace/clip/manifest.json").read_text(encoding="utf-8"))[
+        "confidence"
+    ]["1"]
     assert kept[:2] == [100, 8]
     assert kept[3] == 6
     assert kept[4:] == [100, 6]

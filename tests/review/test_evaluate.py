@@ -113,7 +113,8 @@ def test_scores_are_symmetric_and_bounded(masks: tuple[Bools, Bools]) -> None:
     assert (iou(a, b) == 1) == np.array_equal(a, b)
 
 
-# ---------------------------------------------------------------- the boundary measure, told once more in another way
+# ---------------------------------------------------------------- the boundary measure, told once
+# more in another way
 
 
 def pixels(mask: npt.NDArray[np.bool_]) -> Pixels:
@@ -130,10 +131,18 @@ def edge_pixels(mask: Bools) -> Pixels:
 
 
 def f_by_disks(mask: Bools, truth: Bools, radius: int) -> float:
-    """The DAVIS measure with its structuring element, the disk x² + y² ≤ r², laid around every boundary pixel."""
-    disk = [(y, x) for y, x in itertools.product(range(-radius, radius + 1), repeat=2) if y * y + x * x <= radius * radius]
+    """The DAVIS measure with its structuring element, the disk x² + y² ≤ r², laid around every
+    boundary pixel.
+    """
+    disk = [
+        (y, x)
+        for y, x in itertools.product(range(-radius, radius + 1), repeat=2)
+        if y * y + x * x <= radius * radius
+    ]
     mine, true = edge_pixels(mask), edge_pixels(truth)
-    grown_mine, grown_true = ({(y + v, x + u) for y, x in edges for v, u in disk} for edges in (mine, true))
+    grown_mine, grown_true = (
+        {(y + v, x + u) for y, x in edges for v, u in disk} for edges in (mine, true)
+    )
     # where only one side has a boundary one ratio is 1 and the other 0, where none has both are 1
     precision = len(mine & grown_true) / len(mine) if mine else 1.0
     recall = len(true & grown_mine) / len(true) if true else 1.0
@@ -150,7 +159,9 @@ def test_boundary_f_is_that_of_davis(masks: tuple[Bools, Bools], tolerance: floa
 
 @pytest.mark.parametrize("shape", [(120, 160), (300, 400), (33, 170)])
 def test_boundary_f_of_blobs_at_real_tolerances(shape: tuple[int, int]) -> None:
-    """Radii of 2, 4 and 2 pixels; blobs in the middle, over the edge of the picture and in its corner."""
+    """Radii of 2, 4 and 2 pixels; blobs in the middle, over the edge of the picture and in its
+    corner.
+    """
     y, x = np.mgrid[: shape[0], : shape[1]]
     truth = (x / shape[1] - 0.4) ** 2 + (y / shape[0] - 0.5) ** 2 < 0.09
     radius = math.ceil(0.008 * math.hypot(*shape))
@@ -175,7 +186,8 @@ def test_the_farther_a_square_is_the_smaller_j_and_f(side: int, shift: int) -> N
     truth = square(shape, 10, 10, side)
     near, far = (score(square(shape, 10, 10 + moved, side), truth) for moved in (shift, shift + 1))
     assert near.region >= far.region
-    if 2 * shift + 4 < side:  # farther away the left edge of one comes near the right edge of the other
+    if 2 * shift + 4 < side:
+        # farther away the left edge of one comes near the right edge of the other
         assert near.boundary >= far.boundary
     assert near.region == pytest.approx(max(side - shift, 0) / (side + min(shift, side)))
 
@@ -195,7 +207,9 @@ def test_void_pixels_are_in_neither_mask() -> None:
 
 
 @given(two_masks(), st.integers(0, 99))
-def test_void_is_the_same_as_background_on_both_sides(masks: tuple[Bools, Bools], seed: int) -> None:
+def test_void_is_the_same_as_background_on_both_sides(
+    masks: tuple[Bools, Bools], seed: int
+) -> None:
     a, b = masks
     void = np.random.default_rng(seed).random(a.shape) < 0.3
     assert score(a, b, void=void) == score(a & ~void, b & ~void)
@@ -205,7 +219,8 @@ def test_void_is_the_same_as_background_on_both_sides(masks: tuple[Bools, Bools]
 
 
 def test_statistics_by_hand() -> None:
-    # Nine values: the quarters' edges are values 0, 2, 4, 6 and 8, so that the first three count against the last three.
+    # Nine values: the quarters' edges are values 0, 2, 4, 6 and 8, so that the first three count
+    # against the last three.
     found = Statistics.of([0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.4, 0.3, 0.2])
     assert found.mean == pytest.approx(4.9 / 9)
     assert found.recall == pytest.approx(4 / 9), "0.5 itself is not above 0.5"
@@ -215,7 +230,9 @@ def test_statistics_by_hand() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=600))
 def test_decay_is_that_of_davis(values: list[float]) -> None:
-    """Its quarters, counted from 1: linspace(1, n, 5) rounded to the nearest, halves up; both edges belong to a quarter."""
+    """Its quarters, counted from 1: linspace(1, n, 5) rounded to the nearest, halves up; both edges
+    belong to a quarter.
+    """
     edges = [int(edge + 0.5 + 1e-10) for edge in np.linspace(1, len(values), 5)]
     first, last = values[edges[0] - 1 : edges[1]], values[edges[3] - 1 : edges[4]]
     found = Statistics.of(values)
@@ -243,13 +260,22 @@ def ids(*columns: int, shape: tuple[int, int] = (12, 12)) -> Mask:
 
 
 def test_a_sequence_by_hand() -> None:
-    """Object 1 is found, half found and lost; object 2 is to be seen on frame 7 alone, where it is not found."""
+    """Object 1 is found, half found and lost; object 2 is to be seen on frame 7 alone, where it is
+    not found.
+    """
     truths = {5: ids(1), 6: ids(1), 7: ids(1, 6), 8: ids(1)}
     guesses = {5: ids(1), 6: ids(2), 7: ids(1), 8: ids()}
     pairs = [MaskPair(index, guesses[index], truths[index]) for index in (8, 5, 7, 6)]
     found = score_sequence(pairs, name="dog", unscored={5, 77})
-    assert (found.name, found.scored_frames, found.only_predicted, found.only_true) == ("dog", 3, (), (2,))
-    assert [(one.frame_index, one.object_id) for one in found.frames] == list(itertools.product((5, 6, 7, 8), (1, 2)))
+    assert (found.name, found.scored_frames, found.only_predicted, found.only_true) == (
+        "dog",
+        3,
+        (),
+        (2,),
+    )
+    assert [(one.frame_index, one.object_id) for one in found.frames] == list(
+        itertools.product((5, 6, 7, 8), (1, 2))
+    )
     assert [one.score.region if one.score else None for one in found.frames] == [
         None,
         None,
@@ -262,7 +288,9 @@ def test_a_sequence_by_hand() -> None:
     ]
     assert found.frames[0] == FrameScore(5, 1, None)
     first, second = (one.summary for one in found.objects)
-    assert first.region == Statistics(pytest.approx(4 / 9), pytest.approx(1 / 3), pytest.approx((1 / 3 + 1) / 2 - 0))
+    assert first.region == Statistics(
+        pytest.approx(4 / 9), pytest.approx(1 / 3), pytest.approx((1 / 3 + 1) / 2 - 0)
+    )
     assert second.region.mean == second.boundary.mean == pytest.approx(2 / 3)
     assert found.summary.region.mean == pytest.approx((4 / 9 + 2 / 3) / 2)
     assert found.summary.mean == pytest.approx((first.mean + second.mean) / 2)

@@ -25,7 +25,14 @@ from vfx_matte.measure.judge import (
     passing_the_border,
     spots,
 )
-from vfx_matte.measure.measures import carried_along, edge_agreement, edge_width, flickering, motion, pieces
+from vfx_matte.measure.measures import (
+    carried_along,
+    edge_agreement,
+    edge_width,
+    flickering,
+    motion,
+    pieces,
+)
 from vfx_matte.measure.meter import Meter, ObjectMeasures
 
 SHAPE = (90, 160)
@@ -97,14 +104,22 @@ def test_flicker_counts_what_differs_from_both_sides_only() -> None:
 def test_a_mask_is_carried_where_the_flow_says() -> None:
     mask = disc(50, 40, 15)
     flow = np.zeros((*SHAPE, 2), np.float32)
-    flow[..., 0], flow[..., 1] = -12, 5  # each pixel was 12 to the left of and 5 below where it is now
+    # each pixel was 12 to the left of and 5 below where it is now
+    flow[..., 0], flow[..., 1] = (
+        -12,
+        5,
+    )
     assert np.array_equal(carried_along(mask, flow), np.roll(mask, (-5, 12), axis=(0, 1)))
     flow[..., 0] = -200
     assert not carried_along(mask, flow).any(), "what was outside of the picture is background"
 
 
 def texture(seed: int, shape: tuple[int, int] = (270, 480)) -> Image:
-    coarse = np.random.default_rng(seed).integers(30, 220, (shape[0] // 6, shape[1] // 6, 3)).astype(np.uint8)
+    coarse = (
+        np.random.default_rng(seed)
+        .integers(30, 220, (shape[0] // 6, shape[1] // 6, 3))
+        .astype(np.uint8)
+    )
     return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
@@ -131,7 +146,9 @@ def test_an_edge_on_the_pictures_edge_agrees_and_one_beside_it_does_not() -> Non
 
 @pytest.mark.parametrize("width", [3.0, 9.0, 18.0])
 def test_the_width_of_a_soft_edge(width: float) -> None:
-    """A disc whose edge falls evenly over `width` pixels: two thirds of it, as the docstring says."""
+    """A disc whose edge falls evenly over `width` pixels: two thirds of it, as the
+    docstring says.
+    """
     rows, columns = np.mgrid[:200, :300]
     distance = np.hypot(columns - 150, rows - 100)
     soft = np.rint(np.clip(0.5 - (distance - 60) / width, 0, 1) * 255).astype(np.uint8)
@@ -144,7 +161,9 @@ def test_the_width_of_a_soft_edge(width: float) -> None:
 
 
 def measured(masks: list[Mask | None], *, moving: bool = False) -> ObjectMeasures:
-    """A textured clip of masks of object 1; moving: the whole picture goes 4 pixels to the right each frame."""
+    """A textured clip of masks of object 1; moving: the whole picture goes 4 pixels to the right
+    each frame.
+    """
     meter = Meter(object_ids=(1,), frame_count=len(masks))
     for index, mask in enumerate(masks):
         meter.add(index, np.roll(texture(3), 4 * index if moving else 0, axis=1), mask)
@@ -155,7 +174,9 @@ def big(x: float, radius: float = 50) -> Mask:
     return disc(x, 130, radius, (270, 480))
 
 
-def test_overlap_is_high_for_a_mask_that_moves_with_the_picture_and_low_for_one_that_does_not() -> None:
+def test_overlap_is_high_for_a_mask_that_moves_with_the_picture_and_low_for_one_that_does_not() -> (
+    None
+):
     moving = [big(100 + 4 * index) for index in range(8)]
     along = measured(list(moving), moving=True).overlap
     assert math.isnan(along[0])
@@ -195,7 +216,10 @@ def test_the_limit_is_the_clips_own_habit() -> None:
     assert not (wild.severity > 1).any()
 
 
-@given(st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), min_size=1, max_size=60), st.sampled_from(RULES))
+@given(
+    st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), min_size=1, max_size=60),
+    st.sampled_from(RULES),
+)
 def test_never_more_than_half_of_the_frames_stand_out(values: list[float], rule: Rule) -> None:
     """The median absolute deviation is what half of the values keep within, whatever they are."""
     judged = judge(np.array(values, np.float32), rule)
@@ -219,7 +243,9 @@ def test_what_vanishes_inside_is_gone_and_what_leaves_the_picture_is_not() -> No
     vanished = list(gone(inside, [range(15)]))
     assert [one.frame for one in vanished] == [6, 7, 8]
     assert {(one.value, one.usual) for one in vanished} == {(6, 9)}
-    leaving = measured([big(520 - 15 * abs(index - 7)) if index != 7 else big(0, 0) for index in range(15)])
+    leaving = measured(
+        [big(520 - 15 * abs(index - 7)) if index != 7 else big(0, 0) for index in range(15)]
+    )
     assert not list(gone(leaving, [range(15)]))
     never = measured([big(0, 0)] * 5)
     assert not list(gone(never, [range(5)]))
@@ -237,13 +263,18 @@ def test_a_cropped_object_that_shrinks_or_vanishes_for_a_moment_does_not_pass() 
     masks[12] = big(0, 12)
     found = measured(list(masks))
     assert not passing_the_border(found).any()
-    assert 12 in [one.frame for one in spots(judge_object(found, [range(30)])) if one.kind == "area"]
+    assert 12 in [
+        one.frame for one in spots(judge_object(found, [range(30)])) if one.kind == "area"
+    ]
     masks[12] = big(0, 0)
     assert [one.frame for one in gone(measured(list(masks)), [range(30)])] == [12]
 
 
 def test_spots_near_each_other_are_one_finding_and_a_painted_frame_is_not_named() -> None:
-    found = [Spot(at, "holes", severity, 0.1, 0.0) for at, severity in ((4, 2.0), (6, 5.0), (8, 3.0), (30, 2.0))]
+    found = [
+        Spot(at, "holes", severity, 0.1, 0.0)
+        for at, severity in ((4, 2.0), (6, 5.0), (8, 3.0), (30, 2.0))
+    ]
     one, other = findings(1, found, shots=[range(40)], avoid=frozenset({6}))
     assert (one.start, one.stop, one.frame, one.severity) == (4, 9, 8, 5.0)
     assert one.weight == pytest.approx(5 * math.sqrt(3))
@@ -255,7 +286,12 @@ def test_spots_near_each_other_are_one_finding_and_a_painted_frame_is_not_named(
 
 
 def test_findings_that_name_one_frame_are_merged() -> None:
-    uncertain = findings(1, [Spot(at, "confidence", 1.5, 60, 75) for at in range(3, 9)], shots=[range(20)], avoid=frozenset())
+    uncertain = findings(
+        1,
+        [Spot(at, "confidence", 1.5, 60, 75) for at in range(3, 9)],
+        shots=[range(20)],
+        avoid=frozenset(),
+    )
     holes = findings(1, [Spot(3, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], avoid=frozenset())
     far = findings(1, [Spot(15, "holes", 4.0, 0.1, 0.0)], shots=[range(20)], avoid=frozenset())
     both, other = merged([*uncertain, *holes, *far])

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfx_matte.drawing.sheet import captioned, checkerboard, close_up, contact_sheet, outlined, thumbnail, tinted
+from vfx_matte.drawing.sheet import (
+    captioned,
+    checkerboard,
+    close_up,
+    contact_sheet,
+    outlined,
+    thumbnail,
+    tinted,
+)
 from vfx_matte.masks import Image, Palette
 
 
@@ -31,7 +39,10 @@ def test_labels_and_title_are_drawn_beside_the_images_not_over_them() -> None:
     images = [flat(60, 90, (255, 0, 255))]
     bare = contact_sheet([("", images)], thumb_width_px=90)
     full = contact_sheet(
-        [("row", images)], column_labels=["column"], thumb_width_px=90, title="A title that is longer than wide"
+        [("row", images)],
+        column_labels=["column"],
+        thumb_width_px=90,
+        title="A title that is longer than wide",
     )
     assert full.shape[0] > bare.shape[0]
     assert full.shape[1] > bare.shape[1]
@@ -51,7 +62,9 @@ def test_rows_of_different_length_and_images_of_different_shape() -> None:
     tall_rows = np.nonzero((sheet == (255, 0, 255)).all(axis=2))[0]
     wide_rows = np.nonzero((sheet == (0, 255, 255)).all(axis=2))[0]
     beside = wide_rows[wide_rows <= tall_rows.max()]
-    assert abs((beside.min() + beside.max()) - (tall_rows.min() + tall_rows.max())) <= 1, "not centred in its row"
+    assert abs((beside.min() + beside.max()) - (tall_rows.min() + tall_rows.max())) <= 1, (
+        "not centred in its row"
+    )
 
 
 @settings(max_examples=25)
@@ -66,7 +79,10 @@ def test_no_label_crashes(label: str) -> None:
 def test_scripts_and_broken_file_names() -> None:
     for label in ("蓬松的球", "пушистый", "كرة", "🙂", "name\udcff.mov", "\0"):
         contact_sheet([(label, [flat(18, 32, (9, 9, 9))])], column_labels=[label], title=label)
-    two, one = (contact_sheet([(label, [flat(18, 32, (9, 9, 9))])]) for label in ("two\n lines", "two lines"))
+    two, one = (
+        contact_sheet([(label, [flat(18, 32, (9, 9, 9))])])
+        for label in ("two\n lines", "two lines")
+    )
     assert np.array_equal(two, one)
 
 
@@ -130,7 +146,9 @@ def test_an_outline_follows_a_mask_of_another_size() -> None:
 
 def test_a_caption_stands_below_its_image_and_marks_stand_out() -> None:
     image = flat(90, 160, (255, 0, 255))
-    quiet, marked = (captioned(image, "frame 12, 0:00.400", marked=marked) for marked in (False, True))
+    quiet, marked = (
+        captioned(image, "frame 12, 0:00.400", marked=marked) for marked in (False, True)
+    )
     for shown in (quiet, marked):
         assert shown.shape[1] == 160
         assert np.array_equal(shown[:90], image)
@@ -142,7 +160,9 @@ def test_a_caption_stands_below_its_image_and_marks_stand_out() -> None:
 
 
 def test_a_thumbnail_keeps_the_shape() -> None:
-    assert np.array_equal(thumbnail(flat(900, 1600, (1, 2, 3)), width_px=160), flat(90, 160, (1, 2, 3)))
+    assert np.array_equal(
+        thumbnail(flat(900, 1600, (1, 2, 3)), width_px=160), flat(90, 160, (1, 2, 3))
+    )
     with pytest.raises(ValueError, match=r"uint8 \(4, 4\)"):
         thumbnail(np.zeros((4, 4), np.uint8), width_px=20)
 
@@ -159,7 +179,9 @@ def test_a_tint_colours_the_inside_and_leaves_the_rest_but_for_the_outline() -> 
 
 
 @given(st.integers(0, 59), st.integers(0, 89), st.integers(1, 60), st.integers(1, 90))
-def test_a_close_up_holds_the_objects_in_the_pictures_shape(top: int, left: int, tall: int, wide: int) -> None:
+def test_a_close_up_holds_the_objects_in_the_pictures_shape(
+    top: int, left: int, tall: int, wide: int
+) -> None:
     mask = np.zeros((60, 90), np.uint8)
     mask[top : top + tall, left : left + wide] = 3
     rows, columns = close_up([mask, np.zeros_like(mask)])

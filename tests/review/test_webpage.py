@@ -1,4 +1,6 @@
-"""Parts of pages: curves that show every peak, whatever their length, and pictures that are inside of the page."""
+"""Parts of pages: curves that show every peak, whatever their length, and pictures that are inside
+of the page.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from vfx_matte.drawing.page import Curve, Marks, command, curve, escaped, facts, page, picture, strip
+from vfx_matte.drawing.page import (
+    Curve,
+    Marks,
+    command,
+    curve,
+    escaped,
+    facts,
+    page,
+    picture,
+    strip,
+)
 
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 
@@ -23,7 +35,10 @@ def line_of(drawn: str) -> list[tuple[str, float, float]]:
     """The points of the curve's path: M or L, x, y."""
     path = re.search(r'class="line" d="([^"]*)"', drawn)
     assert path is not None
-    return [(word, float(x), float(y)) for word, x, y in re.findall(rf"([ML]){NUMBER} {NUMBER}", path[1])]
+    return [
+        (word, float(x), float(y))
+        for word, x, y in re.findall(rf"([ML]){NUMBER} {NUMBER}", path[1])
+    ]
 
 
 def of(values: list[float], **options: object) -> Curve:
@@ -59,8 +74,18 @@ def test_a_long_clip_takes_a_short_path_and_loses_no_peak(count: int, data: st.D
 
 
 def test_limits_dots_and_marks_are_drawn_where_they_belong() -> None:
-    marks = Marks(lines=[0.25], points=[0.5], gaps=[(0.75, 1.0)], ticks=[(0.0, "0:00.000"), (1.0, "0:09.000")])
-    one = of([0, 8, 2, 1], limits=[5, math.nan], dots=[1], notes=["frame 1 <odd>"], span=(0, 10), shown="{:.0f} %", marks=marks)
+    marks = Marks(
+        lines=[0.25], points=[0.5], gaps=[(0.75, 1.0)], ticks=[(0.0, "0:00.000"), (1.0, "0:09.000")]
+    )
+    one = of(
+        [0, 8, 2, 1],
+        limits=[5, math.nan],
+        dots=[1],
+        notes=["frame 1 <odd>"],
+        span=(0, 10),
+        shown="{:.0f} %",
+        marks=marks,
+    )
     drawn = curve(one)
     assert '<path class="cut" d="M250.0 0V100"/>' in drawn
     assert '<path class="point" d="M500.0 0V18"/>' in drawn
@@ -74,7 +99,9 @@ def test_limits_dots_and_marks_are_drawn_where_they_belong() -> None:
 
 
 def test_the_strip_leads_to_the_places_and_shows_the_shortest_too() -> None:
-    drawn = strip(Marks(), [(0.5, 0.5001, 1.0, "frame 7: <gone>", "p1"), (0.9999, 1.0, 0.0, "frame 9", "p2")])
+    drawn = strip(
+        Marks(), [(0.5, 0.5001, 1.0, "frame 7: <gone>", "p1"), (0.9999, 1.0, 0.0, "frame 9", "p2")]
+    )
     assert '<a href="#p1">' in drawn
     assert "frame 7: &lt;gone&gt;" in drawn
     for left, width in re.findall(rf'x="{NUMBER}" y="0" width="{NUMBER}"', drawn):

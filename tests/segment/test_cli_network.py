@@ -1,4 +1,6 @@
-"""`segment` with U²-Netp in the model folder and without: what is used, what is said, and that no run is half of each."""
+"""`segment` with U²-Netp in the model folder and without: what is used, what is said, and that no
+run is half of each.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MODEL = Path("model/u2netp.onnx")
 
 
 def picture(index: int) -> Image:
-    """A red square before darkness, out of which a bright leg comes: the tiny network takes brightness for an object."""
+    """A red square before darkness, out of which a bright leg comes: the tiny network takes
+    brightness for an object.
+    """
     image = np.random.default_rng(1).integers(10, 30, (72, 128, 3)).astype(np.uint8)
     left = 40 + 3 * index
     image[20:45, left : left + 25] = (220, 120, 120)
@@ -43,11 +47,17 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(
-    film: Path, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    film: Path,
+    cli: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> CommandLine:
-    """The clip and its mask, and a program that knows a tiny network by the name of U²-Netp; it is not in the model folder."""
+    """The clip and its mask, and a program that knows a tiny network by the name of U²-Netp; it is
+    not in the model folder.
+    """
     own = tmp_path_factory.mktemp("own")
-    table = {"name": "u2netp.onnx", "url": "http://127.0.0.1:1/x", "sha256": hashlib.sha256(NETWORK).hexdigest(),
+    table = {"name": "u2netp.onnx", "url": "http://127.0.0.1:1/x",
+    "sha256": hashlib.sha256(NETWORK).hexdigest(),
              "licence": "MIT", "purpose": "p"}  # fmt: skip
     lines = [f'{key} = "{value}"' for key, value in table.items()]
     lines += ["about_megabytes = 1", f"size_bytes = {len(NETWORK)}"]
@@ -60,7 +70,9 @@ def place(
 
 
 def settings() -> dict[str, object]:
-    found: dict[str, object] = json.loads(Path("workspace/scene/manifest.json").read_text())["settings"]
+    found: dict[str, object] = json.loads(Path("workspace/scene/manifest.json").read_text())[
+        "settings"
+    ]
     return found
 
 
@@ -70,12 +82,18 @@ def masks() -> list[bytes]:
 
 def test_it_helps_where_it_is_and_the_run_says_so(place: CommandLine) -> None:
     ran = place(*SEGMENT)
-    assert any("vfx-matte weights fetch u2netp gets a network that makes its masks better" in note for note in ran.notes)
+    assert any(
+        "vfx-matte weights fetch u2netp gets a network that makes its masks better" in note
+        for note in ran.notes
+    )
     assert "network" not in settings()
     without = masks()
     MODEL.write_bytes(NETWORK)
     ran = place(*SEGMENT, "--fresh")
-    assert any("built-in propagator" in note and "with U²-Netp (--no-network does without)" in note for note in ran.notes)
+    assert any(
+        "built-in propagator" in note and "with U²-Netp (--no-network does without)" in note
+        for note in ran.notes
+    )
     assert settings()["network"] == "u2netp.onnx"
     assert masks() != without
     ran = place(*SEGMENT, "--fresh", "--no-network")
@@ -90,14 +108,24 @@ def test_config_ini_and_the_library_switch_it_off_too(place: CommandLine) -> Non
     place(*SEGMENT)
     assert "network" not in settings()
     for network in (None, "elsewhere/u2netp.onnx"):
-        api.segment("scene.mp4", references={0: "first.png"}, propagator="builtin", fresh=True, network=network)
+        api.segment(
+            "scene.mp4",
+            references={0: "first.png"},
+            propagator="builtin",
+            fresh=True,
+            network=network,
+        )
         assert "network" not in settings()
     api.segment("scene.mp4", references={0: "first.png"}, propagator="builtin", fresh=True)
     assert settings()["network"] == "u2netp.onnx"
 
 
-@pytest.mark.parametrize("content", [b"<html>", NETWORK[:-9], NETWORK[:-1] + b"x"], ids=["a page", "cut off", "changed"])
-def test_a_damaged_one_is_a_line_and_the_masks_are_those_without(place: CommandLine, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"<html>", NETWORK[:-9], NETWORK[:-1] + b"x"], ids=["a page", "cut off", "changed"]
+)
+def test_a_damaged_one_is_a_line_and_the_masks_are_those_without(
+    place: CommandLine, content: bytes
+) -> None:
     place(*SEGMENT)
     without = masks()
     MODEL.write_bytes(content)
@@ -129,7 +157,10 @@ def test_a_run_goes_on_in_the_way_that_it_was_begun(place: CommandLine) -> None:
     assert ran.code == 2
     assert "setting network" in ran.error
     whole = stopped(place)
-    for more, hint in ((("--no-network",), "leave out --no-network"), ((), "vfx-matte weights fetch u2netp gets it")):
+    for more, hint in (
+        (("--no-network",), "leave out --no-network"),
+        ((), "vfx-matte weights fetch u2netp gets it"),
+    ):
         if not more:
             MODEL.unlink()
         ran = place.run(*SEGMENT, "--resume", *more)

@@ -1,4 +1,6 @@
-"""`segment` through the command line: every way to give masks, ranges, and going on or starting again."""
+"""`segment` through the command line: every way to give masks, ranges, and going on or starting
+again.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def on_screen(seconds: str) -> int:
 
 
 def manifest(cli: CommandLine) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((cli.folder / "workspace/clip/manifest.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(
+        (cli.folder / "workspace/clip/manifest.json").read_text(encoding="utf-8")
+    )
     return found
 
 
@@ -69,7 +73,9 @@ def test_a_first_mask_gives_a_mask_for_every_frame(film: CommandLine) -> None:
 
 
 def test_masks_by_frame_number(film: CommandLine) -> None:
-    """Two references: each frame belongs to the nearer one, and both come out exactly as they were painted."""
+    """Two references: each frame belongs to the nearer one, and both come out exactly as they were
+    painted.
+    """
     paint(Path("a.png"), ONE)
     paint(Path("b.png"), OTHER)
     film("segment", "clip.mp4", "--mask", "2=a.png", "--mask", "9=b.png", *FAKE)
@@ -92,7 +98,9 @@ def test_without_permanent_memory_a_mask_counts_from_its_frame_on(film: CommandL
     film(*both, "--resume")
 
 
-@pytest.mark.parametrize(("option", "value"), [("--memory", "long"), ("--mem-every", "0"), ("--mem-every", "-3")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--memory", "long"), ("--mem-every", "0"), ("--mem-every", "-3")]
+)
 def test_wrong_memory_options_are_misuse(film: CommandLine, option: str, value: str) -> None:
     paint(Path("a.png"), ONE)
     ran = film.fails("segment", "clip.mp4", "--first-mask", "a.png", option, value, code=2)
@@ -194,8 +202,12 @@ def test_colours_shows_and_makes_nothing(film: CommandLine) -> None:
         ("0.4s", "99s", range(on_screen("0.4"), 12)),
     ],
 )
-def test_ranges_by_frame_and_by_time(film: CommandLine, start: str, stop: str | None, frames: range) -> None:
-    """A time means the frame that is on screen then; the clip's rate varies, so counting by rate would miss."""
+def test_ranges_by_frame_and_by_time(
+    film: CommandLine, start: str, stop: str | None, frames: range
+) -> None:
+    """A time means the frame that is on screen then; the clip's rate varies, so counting by rate
+    would miss.
+    """
     paint(Path("m.png"), ONE)
     last = [] if stop is None else ["--stop", stop]
     film("segment", "clip.mp4", "--first-mask", "m.png", "--start", start, *last, *FAKE)
@@ -203,7 +215,8 @@ def test_ranges_by_frame_and_by_time(film: CommandLine, start: str, stop: str | 
     assert manifest(film)["references"].keys() == {str(frames[0])}
 
 
-# ---------------------------------------------------------------- going on, starting again, never mixing
+# ---------------------------------------------------------------- going on, starting again, never
+# mixing
 
 
 class Breaks:
@@ -214,7 +227,9 @@ class Breaks:
         self.at: int | None = None
         step = FakePropagator.step
 
-        def counted(fake: FakePropagator, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
+        def counted(
+            fake: FakePropagator, image: Image, mask: Mask | None = None, *, last: bool = False
+        ) -> Probabilities:
             self.steps += 1
             if self.steps == self.at:
                 raise MemoryError("the machine gave up")
@@ -248,11 +263,15 @@ def test_resume_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) -> N
     breaks.at, breaks.steps = None, 0
     resumed = film(*command, "--resume")
     assert "7 computed now" in resumed.stdout
-    assert breaks.steps == 12, "too short a run to have saved its state: the walk begins again at its reference"
+    assert breaks.steps == 12, (
+        "too short a run to have saved its state: the walk begins again at its reference"
+    )
     assert film.mask_numbers() == list(range(12))
     after = film.files("workspace/clip/masks")
     assert {name: after[name] for name in before} == before
-    assert {name: (Path("workspace/clip/masks") / name).stat().st_mtime_ns for name in times} == times
+    assert {
+        name: (Path("workspace/clip/masks") / name).stat().st_mtime_ns for name in times
+    } == times
     nothing = film(*command, "--resume")
     assert "0 computed now" in nothing.stdout
 
@@ -289,7 +308,9 @@ def test_resume_without_earlier_work_just_starts(film: CommandLine) -> None:
     ],
 )
 @pytest.mark.parametrize("resume", [(), ("--resume",)])
-def test_a_second_run_never_mixes(film: CommandLine, change: tuple[str, ...], named: str, resume: tuple[str, ...]) -> None:
+def test_a_second_run_never_mixes(
+    film: CommandLine, change: tuple[str, ...], named: str, resume: tuple[str, ...]
+) -> None:
     segment(film, "clip.mp4")
     paint(Path("other.png"), OTHER)
     before = film.files()
@@ -319,7 +340,10 @@ def test_update_makes_only_the_frames_again_that_a_mask_changes(film: CommandLin
         assert after[name] == before[name]
     kept = film.files("workspace/clip/masks.previous")
     assert sorted(Path(name).name for name in kept) == [f"{index:07d}.png" for index in range(1, 8)]
-    assert kept["workspace/clip/masks.previous/0000004.png"] == before["workspace/clip/masks/0000004.png"]
+    assert (
+        kept["workspace/clip/masks.previous/0000004.png"]
+        == before["workspace/clip/masks/0000004.png"]
+    )
     assert list(manifest(film)["references"]) == ["0", "4", "8"]
     assert "maskvideo.mkv" in manifest(film)["outputs"]
     # the same as made in one go
@@ -360,7 +384,9 @@ def test_update_with_a_new_object_makes_everything_again(film: CommandLine) -> N
 def test_update_does_not_take_other_settings(film: CommandLine) -> None:
     segment(film, "clip.mp4")
     before = film.files()
-    ran = film.fails("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--update", "--stop", "6", code=2)
+    ran = film.fails(
+        "segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--update", "--stop", "6", code=2
+    )
     assert "frame range" in ran.error
     assert film.files() == before
 
@@ -374,11 +400,15 @@ def test_fresh_keeps_the_earlier_masks(film: CommandLine) -> None:
     assert film.mask_numbers() == list(range(6))
     np.testing.assert_array_equal(film.mask(3), OTHER)
     kept = film.files("workspace/clip/masks.previous")
-    assert {Path(name).name: data for name, data in kept.items()} == {Path(name).name: data for name, data in earlier.items()}
+    assert {Path(name).name: data for name, data in kept.items()} == {
+        Path(name).name: data for name, data in earlier.items()
+    }
     assert Path("workspace/clip/maskvideo.mkv").exists()
 
 
-def test_fresh_that_fails_before_its_first_mask_changes_nothing(film: CommandLine, breaks: Breaks) -> None:
+def test_fresh_that_fails_before_its_first_mask_changes_nothing(
+    film: CommandLine, breaks: Breaks
+) -> None:
     segment(film, "clip.mp4")
     paint(Path("other.png"), OTHER)
     before = film.files()
@@ -388,16 +418,24 @@ def test_fresh_that_fails_before_its_first_mask_changes_nothing(film: CommandLin
     assert film.files() == before
 
 
-# ---------------------------------------------------------------- the built-in propagator, on a scene whose truth is known
+# ---------------------------------------------------------------- the built-in propagator, on a
+# scene whose truth is known
 
 
 def test_the_builtin_propagator_follows_the_truth(cli: CommandLine) -> None:
     scene = Scene(width=160, height=90, frame_count=8)
     cli.folder.joinpath("source").mkdir()
-    make_film(Path("source/scene.mp4"), (scene.frame(index)[0] for index in range(8)), scene.timeline, scene.sound())
+    make_film(
+        Path("source/scene.mp4"),
+        (scene.frame(index)[0] for index in range(8)),
+        scene.timeline,
+        scene.sound(),
+    )
     save_mask(Path("m.png"), scene.truth_mask(2), Palette.davis())
     ran = cli("segment", "scene.mp4", "--mask", "2=m.png")
-    assert any("built-in propagator" in note and "XMem" in note for note in ran.notes), "which one, and how to get the other"
+    assert any("built-in propagator" in note and "XMem" in note for note in ran.notes), (
+        "which one, and how to get the other"
+    )
     for index in range(8):
         mask = load_mask(Path(f"workspace/scene/masks/{index:07d}.png"))
         assert iou(mask > 0, scene.truth_mask(index) > 0) > 0.8, index
@@ -410,5 +448,7 @@ def test_quiet_says_nothing_and_data_goes_to_stdout(film: CommandLine) -> None:
     assert "workspace/clip/masks" in ran.stdout
     shutil.rmtree("workspace")
     ran = film("segment", "clip.mp4", "--first-mask", "m.png", *FAKE)
-    assert [line for line in ran.stderr.splitlines() if not line.startswith("note: ")] == [], "no progress bar in a pipe"
+    assert [line for line in ran.stderr.splitlines() if not line.startswith("note: ")] == [], (
+        "no progress bar in a pipe"
+    )
     assert "note: " not in ran.stdout

@@ -1,4 +1,6 @@
-"""`segment --cuts` through the command line, on a film of three shots with a flash and a fast pan; and its arithmetic."""
+"""`segment --cuts` through the command line, on a film of three shots with a flash and a fast pan;
+and its arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def clock_of(index: int) -> str:
 
 
 def manifest() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path("workspace/film/manifest.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(
+        Path("workspace/film/manifest.json").read_text(encoding="utf-8")
+    )
     return found
 
 
@@ -94,7 +98,11 @@ def runs(names: list[str]) -> list[tuple[str, int]]:
 
 def test_masks_stop_at_a_cut_and_go_through_a_flash_and_a_pan(film: CommandLine) -> None:
     ran = film("segment", "film.mp4", "--mask", "20=one.png", *FAKE)
-    assert runs(shown(film)) == [("none", FIRST_CUT), ("one", SECOND_CUT - FIRST_CUT), ("none", FRAMES - SECOND_CUT)]
+    assert runs(shown(film)) == [
+        ("none", FIRST_CUT),
+        ("one", SECOND_CUT - FIRST_CUT),
+        ("none", FRAMES - SECOND_CUT),
+    ]
     assert manifest()["cuts"] == [FIRST_CUT, SECOND_CUT]
     first, second = (line for line in ran.notes if "has no mask" in line)
     assert "frames 0 to 15, from 0:00.000" in first
@@ -117,7 +125,9 @@ def test_masks_bleed_over_cuts_that_are_ignored(film: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("memory", ["permanent", "xmem"])
-def test_a_mask_in_another_shot_is_carried_through_that_shot_alone(film: CommandLine, memory: str) -> None:
+def test_a_mask_in_another_shot_is_carried_through_that_shot_alone(
+    film: CommandLine, memory: str
+) -> None:
     masks = ("--mask", "3=one.png", "--mask", f"{SECOND_CUT + 5}=other.png", "--memory", memory)
     film("segment", "film.mp4", *masks, *FAKE)
     kept = [("one", FIRST_CUT), ("none", SECOND_CUT - FIRST_CUT), ("other", FRAMES - SECOND_CUT)]
@@ -138,7 +148,9 @@ def test_cuts_can_be_named_by_frame_and_by_time(film: CommandLine) -> None:
     film("segment", "film.mp4", "--first-mask", "one.png", *FAKE, "--cuts", "10,1.669s")
     assert manifest()["cuts"] == [10, SECOND_CUT]
     assert runs(shown(film)) == [("one", 10), ("none", FRAMES - 10)]
-    beyond = film.fails("segment", "film.mp4", "--first-mask", "one.png", *FAKE, "--cuts", "999", "--fresh", code=2)
+    beyond = film.fails(
+        "segment", "film.mp4", "--first-mask", "one.png", *FAKE, "--cuts", "999", "--fresh", code=2
+    )
     assert "999" in beyond.error
 
 
@@ -148,7 +160,17 @@ def test_the_config_file_says_what_cuts_do(film: CommandLine) -> None:
     assert runs(shown(film)) == [("one", FRAMES)]
     film("segment", "film.mp4", "--first-mask", "one.png", *FAKE, "--cuts", "stop", "--fresh")
     assert shown(film)[FIRST_CUT] == "none"
-    wrong = film.fails("segment", "film.mp4", "--first-mask", "one.png", *FAKE, "--cuts", "perhaps", "--fresh", code=2)
+    wrong = film.fails(
+        "segment",
+        "film.mp4",
+        "--first-mask",
+        "one.png",
+        *FAKE,
+        "--cuts",
+        "perhaps",
+        "--fresh",
+        code=2,
+    )
     assert "'perhaps'" in wrong.error
 
 
@@ -158,7 +180,9 @@ def test_ask_without_a_terminal_stops_and_says_so(film: CommandLine) -> None:
     assert any("no terminal" in line for line in ran.notes)
 
 
-def test_ask_on_a_terminal_asks_for_each_cut(film: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ask_on_a_terminal_asks_for_each_cut(
+    film: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     def answer(question: str, **options: object) -> bool:
@@ -172,30 +196,61 @@ def test_ask_on_a_terminal_asks_for_each_cut(film: CommandLine, monkeypatch: pyt
     assert f"frame 16 ({clock_of(16)})" in asked[0]
     assert manifest()["cuts"] == [SECOND_CUT]
     assert runs(shown(film)) == [("one", SECOND_CUT), ("none", FRAMES - SECOND_CUT)]
-    film("segment", "film.mp4", "--mask", "0=one.png", "--mask", "40=other.png", *FAKE, "--cuts", "ask", "--update")
+    film(
+        "segment",
+        "film.mp4",
+        "--mask",
+        "0=one.png",
+        "--mask",
+        "40=other.png",
+        *FAKE,
+        "--cuts",
+        "ask",
+        "--update",
+    )
     assert len(asked) == 2, "what was answered is not asked again"
     assert runs(shown(film)) == [("one", SECOND_CUT), ("other", FRAMES - SECOND_CUT)]
 
 
 def test_only_a_range_is_looked_at(film: CommandLine) -> None:
-    ran = film("segment", "film.mp4", "--first-mask", "one.png", "--start", "18", "--stop", "30", *FAKE)
+    ran = film(
+        "segment", "film.mp4", "--first-mask", "one.png", "--start", "18", "--stop", "30", *FAKE
+    )
     assert manifest()["cuts"] == []
     assert not any("cut" in line for line in ran.notes)
-    film("segment", "film.mp4", "--mask", "20=one.png", "--start", "30", "--stop", "40", *FAKE, "--fresh")
+    film(
+        "segment",
+        "film.mp4",
+        "--mask",
+        "20=one.png",
+        "--start",
+        "30",
+        "--stop",
+        "40",
+        *FAKE,
+        "--fresh",
+    )
     assert manifest()["cuts"] == [SECOND_CUT]
-    assert [np.count_nonzero(film.mask(index, clip="film")) > 0 for index in range(30, 40)] == [True] * 4 + [False] * 6
+    assert [np.count_nonzero(film.mask(index, clip="film")) > 0 for index in range(30, 40)] == [
+        True
+    ] * 4 + [False] * 6
 
 
 def test_suggest_names_the_shots_without_a_mask_and_repeats_the_cuts(film: CommandLine) -> None:
     film("segment", "film.mp4", "--first-mask", "one.png", *FAKE)
     ran = film("suggest", "film.mp4", "-k", "2", "--json")
-    assert any(f"frames {SECOND_CUT} to {FRAMES - 1}" in line and "has no mask" in line for line in ran.notes)
+    assert any(
+        f"frames {SECOND_CUT} to {FRAMES - 1}" in line and "has no mask" in line
+        for line in ran.notes
+    )
     found = json.loads(ran.stdout)
     assert {one["frame"] for one in found["suggestions"]} <= set(range(FIRST_CUT))
     words = shlex.split(found["segment_command"])
     assert words[words.index("--cuts") + 1] == f"{FIRST_CUT},{SECOND_CUT}"
     film("segment", "film.mp4", "--first-mask", "one.png", *FAKE, "--cuts", "ignore", "--fresh")
-    words = shlex.split(json.loads(film("suggest", "film.mp4", "-k", "2", "--json").stdout)["segment_command"])
+    words = shlex.split(
+        json.loads(film("suggest", "film.mp4", "-k", "2", "--json").stdout)["segment_command"]
+    )
     assert words[words.index("--cuts") + 1] == "ignore"
 
 
@@ -204,12 +259,24 @@ def test_suggest_names_the_shots_without_a_mask_and_repeats_the_cuts(film: Comma
 
 def test_update_paints_one_more_shot_and_leaves_the_others(film: CommandLine) -> None:
     film("segment", "film.mp4", "--first-mask", "one.png", *FAKE)
-    before = {index: Path(f"workspace/film/masks/{index:07d}.png").stat().st_mtime_ns for index in range(SECOND_CUT)}
-    ran = film("segment", "film.mp4", "--mask", "0=one.png", "--mask", "40=other.png", *FAKE, "--update")
+    before = {
+        index: Path(f"workspace/film/masks/{index:07d}.png").stat().st_mtime_ns
+        for index in range(SECOND_CUT)
+    }
+    ran = film(
+        "segment", "film.mp4", "--mask", "0=one.png", "--mask", "40=other.png", *FAKE, "--update"
+    )
     assert f"{FRAMES - SECOND_CUT} computed now" in ran.stdout
-    after = {index: Path(f"workspace/film/masks/{index:07d}.png").stat().st_mtime_ns for index in range(SECOND_CUT)}
+    after = {
+        index: Path(f"workspace/film/masks/{index:07d}.png").stat().st_mtime_ns
+        for index in range(SECOND_CUT)
+    }
     assert before == after
-    assert runs(shown(film)) == [("one", FIRST_CUT), ("none", SECOND_CUT - FIRST_CUT), ("other", FRAMES - SECOND_CUT)]
+    assert runs(shown(film)) == [
+        ("one", FIRST_CUT),
+        ("none", SECOND_CUT - FIRST_CUT),
+        ("other", FRAMES - SECOND_CUT),
+    ]
 
 
 def test_resume_takes_the_cuts_over_without_reading_the_clip_for_them(
@@ -250,25 +317,45 @@ def test_work_from_before_there_were_cuts_goes_on_where_there_is_none(
     assert facts.pop("cuts") == []
     path.write_text(json.dumps(facts), encoding="utf-8")
     Path("workspace/clip/masks/0000005.png").unlink()
-    again = ("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--start", "2", "--stop", "10", "--resume")
+    again = (
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "mask.png",
+        *FAKE,
+        "--start",
+        "2",
+        "--stop",
+        "10",
+        "--resume",
+    )
     assert "1 computed now" in project(*again).stdout
 
 
 # ---------------------------------------------------------------- arithmetic
 
 
-@given(st.sets(st.integers(1, 60), max_size=6), st.integers(0, 40), st.integers(1, 30), st.sets(st.integers(0, 70), max_size=4))
+@given(
+    st.sets(st.integers(1, 60), max_size=6),
+    st.integers(0, 40),
+    st.integers(1, 30),
+    st.sets(st.integers(0, 70), max_size=4),
+)
 def test_shots_cover_the_range_once_and_empty_ones_have_no_reference(
     cuts: set[int], start: int, count: int, references: set[int]
 ) -> None:
     span, ordered = range(start, start + count), sorted(cuts)
     parts = list(shots(ordered, span))
     assert [index for part in parts for index in part] == list(span)
-    assert {part.start for part in parts} == {start} | {cut for cut in cuts if start < cut < span.stop}
+    assert {part.start for part in parts} == {start} | {
+        cut for cut in cuts if start < cut < span.stop
+    }
     whole = [range(low, high) for low, high in itertools.pairwise([0, *ordered, 100])]
     for part in parts:
         shot = next(one for one in whole if part.start in one)
-        assert (part in shots_without_mask(ordered, span, references)) == (not any(at in shot for at in references))
+        assert (part in shots_without_mask(ordered, span, references)) == (
+            not any(at in shot for at in references)
+        )
 
 
 @pytest.mark.parametrize("text", ["perhaps", "", "12,", "12;13", "-x"])
@@ -282,21 +369,29 @@ def test_cuts_as_typed() -> None:
     assert CutOptions.parse("120, 4.5s,1:02.5").at == (120, Fraction(9, 2), Fraction(125, 2))
 
 
-def carried(references: dict[int, Mask], cuts: list[int], start: int, stop: int, *, remember: bool) -> dict[int, Mask]:
+def carried(
+    references: dict[int, Mask], cuts: list[int], start: int, stop: int, *, remember: bool
+) -> dict[int, Mask]:
     carrier = FakePropagator(num_objects=3)
-    frames = propagate(carrier, Clip(60), references, start=start, stop=stop, cuts=cuts, remember=remember)
+    frames = propagate(
+        carrier, Clip(60), references, start=start, stop=stop, cuts=cuts, remember=remember
+    )
     return masks_of(list(frames))
 
 
 @given(st.data())
 def test_nothing_crosses_a_cut(data: st.DataObject) -> None:
-    """Each shot comes out as if there were no other, and without a reference as nothing; every frame comes once."""
+    """Each shot comes out as if there were no other, and without a reference as nothing; every
+    frame comes once.
+    """
     start = data.draw(st.integers(0, 10))
     stop = data.draw(st.integers(start + 1, 40))
     cuts = sorted(data.draw(st.sets(st.integers(1, 44), max_size=3)))
     indices = data.draw(st.lists(st.integers(0, 45), min_size=1, max_size=4, unique=True))
     references = {
-        index: np.maximum.reduce([block(i, 4 * i + n) for i in data.draw(st.sets(st.integers(1, 3), min_size=1))])
+        index: np.maximum.reduce(
+            [block(i, 4 * i + n) for i in data.draw(st.sets(st.integers(1, 3), min_size=1))]
+        )
         for n, index in enumerate(indices)
     }
     remember = data.draw(st.booleans())
@@ -317,6 +412,10 @@ def test_a_reference_influences_its_own_shot_at_most(data: st.DataObject) -> Non
     cuts = sorted(data.draw(st.sets(st.integers(1, 39), max_size=4)))
     changed = data.draw(st.integers(0, 39))
     boundaries = data.draw(st.sets(st.integers(0, 39), max_size=3)) - {changed}
-    shot = next(range(low, high) for low, high in itertools.pairwise([0, *cuts, 40]) if low <= changed < high)
+    shot = next(
+        range(low, high)
+        for low, high in itertools.pairwise([0, *cuts, 40])
+        if low <= changed < high
+    )
     without = influenced([changed], boundaries, start=0, stop=40)
     assert influenced([changed], boundaries, start=0, stop=40, cuts=cuts) == without & set(shot)

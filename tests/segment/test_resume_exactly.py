@@ -1,4 +1,6 @@
-"""A run that was stopped, at whatever moment and however often, ends with the bytes of a run that nobody disturbed."""
+"""A run that was stopped, at whatever moment and however often, ends with the bytes of a run that
+nobody disturbed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "scene.mp4"
-    make_film(path, (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound())
+    make_film(
+        path, (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound()
+    )
     return path
 
 
@@ -46,7 +50,10 @@ PLANS: dict[str, tuple[dict[int, tuple[int, ...]], tuple[str, ...]]] = {
     "one mask, forward": ({0: (1, 2)}, ()),
     "one mask, both ways, soft": ({9: (1, 2)}, ("--soft",)),
     "two masks that meet": ({2: (1, 2), 12: (1, 2)}, ("--soft",)),
-    "a later object, a part of the clip": ({0: (1,), 7: (2,), 11: (1, 2)}, ("--start", "3", "--stop", "13")),
+    "a later object, a part of the clip": (
+        {0: (1,), 7: (2,), 11: (1, 2)},
+        ("--start", "3", "--stop", "13"),
+    ),
     "cuts": ({1: (1, 2), 12: (1, 2)}, ("--cuts", "8")),
     "one walk": ({3: (1, 2), 10: (1,)}, ("--memory", "xmem")),
 }
@@ -60,7 +67,11 @@ def told(folder: Path) -> Mapping[str, Any]:
 
 def result(folder: Path) -> dict[str, bytes]:
     masks = folder / "masks"
-    return {path.relative_to(masks).as_posix(): path.read_bytes() for path in sorted(masks.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(masks).as_posix(): path.read_bytes()
+        for path in sorted(masks.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -88,7 +99,11 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_stopped_again_and_again(
-    cli: CommandLine, film: Path, plan: str, killed_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine,
+    film: Path,
+    plan: str,
+    killed_at: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     masks, options = PLANS[plan]
     for index, ids in masks.items():

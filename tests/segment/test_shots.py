@@ -24,7 +24,9 @@ def find_cuts(images: Iterable[Image]) -> list[int]:
 
 
 def view(scene: int, shift_px: float = 0.0) -> Image:
-    """A picture of soft shapes, another one for each number, seen `shift_px` farther to the right; with sensor noise."""
+    """A picture of soft shapes, another one for each number, seen `shift_px` farther to the right;
+    with sensor noise.
+    """
     rng = np.random.default_rng(scene)
     coarse = rng.integers(20, 236, (7, 60, 3)).astype(np.uint8)
     wide = cv2.resize(coarse, (WIDTH * 8, HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -43,9 +45,17 @@ def pan(scene: int, count: int, px_per_frame: float) -> list[Image]:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(st.integers(AROUND_FRAMES + 1, 24), st.sampled_from([0.0, 0.5, 2.0])), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.integers(AROUND_FRAMES + 1, 24), st.sampled_from([0.0, 0.5, 2.0])),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_every_cut_is_found_to_the_frame(lengths: list[tuple[int, float]]) -> None:
-    images = [image for scene, (count, speed) in enumerate(lengths) for image in pan(scene, count, speed)]
+    images = [
+        image for scene, (count, speed) in enumerate(lengths) for image in pan(scene, count, speed)
+    ]
     assert find_cuts(images) == np.cumsum([count for count, _ in lengths])[:-1].tolist()
 
 
@@ -62,14 +72,21 @@ def test_a_flash_is_no_cut(frames: int, kind: str) -> None:
         "bright": np.clip(view(1).astype(int) + 120, 0, 255).astype(np.uint8),
         "another picture": view(9),
     }[kind]
-    images = [*pan(1, 20, 1), *[flash] * frames, *[view(1, 40 + at) for at in range(20 + frames, 40)]]
+    images = [
+        *pan(1, 20, 1),
+        *[flash] * frames,
+        *[view(1, 40 + at) for at in range(20 + frames, 40)],
+    ]
     assert find_cuts(images) == []
 
 
 @pytest.mark.parametrize("speed", [4, 10, 18, 30])
 def test_a_fast_pan_is_no_cut_and_one_that_sets_in_suddenly_neither(speed: int) -> None:
     assert find_cuts(pan(3, 40, speed)) == []
-    assert find_cuts([*still(3, 1), *[view(3, 0)] * 15, *[view(3, at * speed) for at in range(1, 25)]]) == []
+    assert (
+        find_cuts([*still(3, 1), *[view(3, 0)] * 15, *[view(3, at * speed) for at in range(1, 25)]])
+        == []
+    )
 
 
 def test_animation_that_stands_still_and_jumps_in_turns_has_no_cuts() -> None:
@@ -104,5 +121,6 @@ def test_cuts_are_told_soon_and_little_is_kept() -> None:
     for at, image in enumerate([*still(1, 30), *still(2, 30)]):
         found = detector.add(image)
         assert found == ([30] if at == 30 + AROUND_FRAMES - 1 else [])
-        assert len(detector._tiny) <= 2 * AROUND_FRAMES + 1  # the one thing that could grow with the clip
+        # the one thing that could grow with the clip
+        assert len(detector._tiny) <= 2 * AROUND_FRAMES + 1
     assert detector.finish() == []

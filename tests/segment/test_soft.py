@@ -1,4 +1,6 @@
-"""Soft results: kept beside the masks by `segment --soft`, used by renders; on disk, through stops, and at the edge."""
+"""Soft results: kept beside the masks by `segment --soft`, used by renders; on disk, through stops,
+and at the edge.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,12 @@ SEGMENT = ("segment", "clip.mp4", "--first-mask", "m.png", *FAKE)
 
 
 @settings(max_examples=30)
-@given(height=st.integers(1, 40), width=st.integers(1, 40), top=st.integers(0, 255), seed=st.integers(0, 9999))
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    top=st.integers(0, 255),
+    seed=st.integers(0, 9999),
+)
 def test_saved_probabilities_come_back(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, top: int, seed: int
 ) -> None:
@@ -67,7 +74,9 @@ def test_only_probabilities_are_saved_and_loaded(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="expected uint8"):
             save_soft(tmp_path / "s.png", wrong)
     save_mask(tmp_path / "palette.png", MASK, PALETTE)
-    save_soft(tmp_path / "whole.png", np.random.default_rng(0).integers(0, 255, (90, 90)).astype(np.uint8))
+    save_soft(
+        tmp_path / "whole.png", np.random.default_rng(0).integers(0, 255, (90, 90)).astype(np.uint8)
+    )
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:3000])
     for name in ("palette.png", "cut.png", "missing.png"):
         with pytest.raises(WorkspaceError, match=name) as caught:
@@ -120,7 +129,12 @@ def test_what_is_saved_is_what_the_run_is_for(tmp_path: Path, source: Path) -> N
 
 @pytest.mark.parametrize("was_soft", [True, False])
 @pytest.mark.parametrize("resume", [True, False])
-def test_soft_and_plain_work_never_mix(tmp_path: Path, source: Path, was_soft: bool, resume: bool) -> None:  # noqa: F811
+def test_soft_and_plain_work_never_mix(
+    tmp_path: Path,
+    source: Path,  # noqa: F811
+    was_soft: bool,
+    resume: bool,
+) -> None:
     clip = Workspace(tmp_path).clip(source)
     plans = [plan_for(source, settings={}, objects=BOTH), soft_plan(source)]
     save(clip, plans[was_soft], 0, 1)
@@ -140,12 +154,15 @@ def test_a_frame_is_done_only_with_all_its_files(tmp_path: Path, source: Path, l
     if lost.startswith("empty"):
         path.touch()
     elif lost != "mask":
-        with pytest.raises(WorkspaceError, match=r"1 soft results are missing, the first is .*0000004\.png") as caught:
+        with pytest.raises(
+            WorkspaceError, match=r"1 soft results are missing, the first is .*0000004\.png"
+        ) as caught:
             clip.mask_store().check_soft([1, 2])
         assert "--resume" in caught.value.hint
     else:
         clip.soft_path(2, 4).unlink()
-        clip.mask_store().check_soft([1, 2])  # a frame without a mask shows nothing and needs nothing
+        # a frame without a mask shows nothing and needs nothing
+        clip.mask_store().check_soft([1, 2])
     with clip.start_run(soft_plan(source), palette=PALETTE, resume=True) as run:
         assert run.missing == ((4, 5),)
         run.save_mask(4, MASK, SOFT)
@@ -175,7 +192,9 @@ def test_fresh_keeps_both_together(tmp_path: Path, source: Path) -> None:  # noq
     previous = clip.folder / "masks.previous"
     save(clip, soft_plan(source), *range(10))
     save(clip, plan_for(source), 4, fresh=True)
-    assert not clip.soft_folder(1).exists(), "no soft result of another run is left beside these masks"
+    assert not clip.soft_folder(1).exists(), (
+        "no soft result of another run is left beside these masks"
+    )
     assert not clip.mask_store().is_soft
     assert len(list(previous.glob("soft/*/*.png"))) == 20
     np.testing.assert_array_equal(load_soft(previous / "soft" / "1" / "0000009.png"), SOFT[1])
@@ -190,7 +209,8 @@ from pathlib import Path
 from tests.test_soft import MASK, PALETTE, SOFT, soft_plan
 from vfx_matte.workspace import Workspace
 source, root = map(Path, sys.argv[1:])
-with Workspace(root).clip(source).start_run(soft_plan(source, frames=100000), palette=PALETTE) as run:
+plan = soft_plan(source, frames=100000)
+with Workspace(root).clip(source).start_run(plan, palette=PALETTE) as run:
     for frame_index in range(100000):
         run.save_mask(frame_index, MASK, SOFT)
 """
@@ -199,7 +219,9 @@ with Workspace(root).clip(source).start_run(soft_plan(source, frames=100000), pa
 def test_a_killed_soft_run_goes_on(tmp_path: Path, source: Path) -> None:  # noqa: F811
     tests = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(source), str(tmp_path / "w")], env=environment)
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(source), str(tmp_path / "w")], env=environment
+    )
     clip = Workspace(tmp_path / "w").clip(source)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and child.poll() is None:
@@ -230,12 +252,20 @@ def softs(cli: CommandLine, object_id: int) -> list[Path]:
     return sorted((cli.folder / "workspace/clip/masks/soft" / str(object_id)).glob("*.png"))
 
 
-def test_probabilities_are_kept_by_the_users_numbers(film: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    """Objects 3 and 7, whose probability is 1/3 and 0.9 inside: round(255 p), in the folder of the number they have."""
+def test_probabilities_are_kept_by_the_users_numbers(
+    film: CommandLine,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Objects 3 and 7, whose probability is 1/3 and 0.9 inside: round(255 p), in the folder of the
+    number they have.
+    """
     step = FakePropagator.step
 
     def unsure(fake: FakePropagator, *given: Gray, last: bool = False) -> Probabilities:
-        return np.asarray(step(fake, *given, last=last) * np.array([1, 1 / 3, 0.9], np.float32)[:, None, None], np.float32)
+        return np.asarray(
+            step(fake, *given, last=last) * np.array([1, 1 / 3, 0.9], np.float32)[:, None, None],
+            np.float32,
+        )
 
     monkeypatch.setattr(FakePropagator, "step", unsure)
     ids = np.array([0, 7, 3], np.uint8)[two_objects()]
@@ -294,8 +324,14 @@ def test_a_soft_run_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) 
     assert film.files("workspace/clip/masks") == whole
 
 
-@pytest.mark.parametrize("command", [("greenback",), ("alpha",), ("alpha", "-o", "frames"), ("maskvideo", "--each-object")])
-def test_a_lost_or_damaged_soft_result_stops_the_render(film: CommandLine, command: tuple[str, ...]) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    "command",
+    [("greenback",), ("alpha",), ("alpha", "-o", "frames"), ("maskvideo", "--each-object")],
+)
+def test_a_lost_or_damaged_soft_result_stops_the_render(
+    film: CommandLine,  # noqa: F811
+    command: tuple[str, ...],
+) -> None:
     paint(Path("m.png"), two_objects())
     film(*SEGMENT, "--soft")
     whole = softs(film, 1)[7].read_bytes()
@@ -338,7 +374,8 @@ def test_the_notice_is_given_once(film: CommandLine) -> None:  # noqa: F811
         assert len(notes) == times, command
 
 
-# ---------------------------------------------------------------- edges, against a matte that is known
+# ---------------------------------------------------------------- edges, against a matte that is
+# known
 
 
 FRAMES = 8
@@ -348,7 +385,9 @@ Plane = npt.NDArray[np.float64]
 
 @pytest.fixture
 def scene(cli: CommandLine, scene_work: Path) -> CommandLine:
-    """A working directory with scene.mp4 and its masks and soft results from the built-in propagator."""
+    """A working directory with scene.mp4 and its masks and soft results from the built-in
+    propagator.
+    """
     shutil.copytree(scene_work, cli.folder, dirs_exist_ok=True)
     return cli
 
@@ -358,15 +397,24 @@ def scene_work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("scene")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        make_film(Path("scene.mp4"), (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound())
+        make_film(
+            Path("scene.mp4"),
+            (SCENE.frame(index)[0] for index in range(FRAMES)),
+            SCENE.timeline,
+            SCENE.sound(),
+        )
         save_mask(Path("m.png"), SCENE.truth_mask(0), Palette.davis())
-        CommandLine(folder)("segment", "scene.mp4", "--first-mask", "m.png", "--propagator", "builtin", "--soft")
+        CommandLine(folder)(
+            "segment", "scene.mp4", "--first-mask", "m.png", "--propagator", "builtin", "--soft"
+        )
         yield folder
 
 
 def alphas(path: Path) -> list[Plane]:
     """The alpha plane of every frame in 0..1, read by PyAV alone."""
-    return [planes_of(frame)[3] / np.iinfo(planes_of(frame)[3].dtype).max for frame in pictures(path)]
+    return [
+        planes_of(frame)[3] / np.iinfo(planes_of(frame)[3].dtype).max for frame in pictures(path)
+    ]
 
 
 def near_edge(mask: Gray, distance_px: float) -> npt.NDArray[np.bool_]:
@@ -377,7 +425,10 @@ def near_edge(mask: Gray, distance_px: float) -> npt.NDArray[np.bool_]:
 
 
 def test_soft_edges_are_nearer_to_the_truth_than_hard_ones(scene: CommandLine) -> None:
-    """The scene's own antialiased matte, motion blur and fur included, decides. The first mask was given, so it is left out."""
+    """The scene's own antialiased matte, motion blur and fur included, decides.
+
+    The first mask was given, so it is left out.
+    """
     scene("alpha", "-o", "soft.mkv", "--soft-edges")
     scene("alpha", "-o", "hard.mkv", "--no-soft-edges")
     soft, hard = alphas(Path("soft.mkv")), alphas(Path("hard.mkv"))
@@ -387,7 +438,8 @@ def test_soft_edges_are_nearer_to_the_truth_than_hard_ones(scene: CommandLine) -
         truth, mask = SCENE.frame(index)[1], scene.mask(index, clip="scene")
         errors.append([np.abs(one[index] - truth).mean() for one in (soft, hard)])
         assert set(np.unique(hard[index])) == {0, 1}
-        band = near_edge(mask, 8)  # the median may move the edge by a pixel or two, soft ones reach 4 px from it
+        # the median may move the edge by a pixel or two, soft ones reach 4 px from it
+        band = near_edge(mask, 8)
         np.testing.assert_array_equal(soft[index][~band], mask[~band])
         between = (soft[index] > 0) & (soft[index] < 1)
         assert between.any()
@@ -400,23 +452,40 @@ def test_the_luma_matte_and_the_stills_are_the_alpha(scene: CommandLine) -> None
     scene("alpha", "-o", "cut.mkv")
     scene("alpha", "-o", "stills")
     scene("maskvideo", "-o", "luma.mkv")
-    for index, (alpha, luma) in enumerate(zip(pictures(Path("cut.mkv")), pictures(Path("luma.mkv")), strict=True)):
+    for index, (alpha, luma) in enumerate(
+        zip(pictures(Path("cut.mkv")), pictures(Path("luma.mkv")), strict=True)
+    ):
         plane = planes_of(alpha)[3]
         np.testing.assert_array_equal(planes_of(luma)[0], plane)
         with Image.open(sorted(Path("stills").glob("*.png"))[index]) as still:
             np.testing.assert_array_equal(np.array(still)[..., 3], plane)
 
 
-def test_the_green_screen_mixes_along_the_edge(scene: CommandLine, ffmpeg: Callable[..., None]) -> None:
+def test_the_green_screen_mixes_along_the_edge(
+    scene: CommandLine, ffmpeg: Callable[..., None]
+) -> None:
     """out = key + (source - key)·α in every sample of luma; read by the ffmpeg program."""
     scene("greenback", "-o", "green.mkv", "--codec", "ffv1", "--no-foreground")
     scene("alpha", "-o", "cut.mkv")
     for name in ("green.mkv", "scene.mp4"):
         ffmpeg(
-            "-i", name, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-vf", "extractplanes=y", f"{name}.y"
+            "-i",
+            name,
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "gray",
+            "-vf",
+            "extractplanes=y",
+            f"{name}.y",
         )
     shape = (FRAMES, SCENE.height, SCENE.width)
-    green, before = (np.fromfile(f"{name}.y", np.uint8).reshape(shape).astype(float) for name in ("green.mkv", "scene.mp4"))
+    green, before = (
+        np.fromfile(f"{name}.y", np.uint8).reshape(shape).astype(float)
+        for name in ("green.mkv", "scene.mp4")
+    )
     key = green[0, 0, 0]
     for index, alpha in enumerate(alphas(Path("cut.mkv"))):
         np.testing.assert_allclose(green[index], key + (before[index] - key) * alpha, atol=1.01)

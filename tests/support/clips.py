@@ -1,7 +1,9 @@
-"""Clips made by PyAV whose every frame says its own number, so that a test can prove that frame i is frame i.
+"""Clips made by PyAV whose every frame says its own number, so that a test can prove that frame i
+is frame i.
 
-The number is a bar code in the top half of the displayed picture: ten blocks, bright for a one, the lowest bit first, and
-their complements below. The bottom half is a slope that moves, so that encoders have something to predict.
+The number is a bar code in the top half of the displayed picture: ten blocks, bright for a one, the
+lowest bit first, and their complements below. The bottom half is a slope that moves, so that
+encoders have something to predict.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.media.pixels import FULL_RGB, as_layout, frame_from, layout_of, packed, planar_format, put_tags
+from vfx_matte.media.pixels import (
+    FULL_RGB,
+    as_layout,
+    frame_from,
+    layout_of,
+    packed,
+    planar_format,
+    put_tags,
+)
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 BITS = 10
@@ -44,20 +54,30 @@ def coded(index: int, size: tuple[int, int] = (96, 64)) -> Gray:
 
 
 def number_of(image: npt.NDArray[Any]) -> int:
-    """Read the frame number from a displayed picture: (H, W) or (H, W, 3), any depth. Raises when it is not readable."""
+    """Read the frame number from a displayed picture: (H, W) or (H, W, 3), any depth.
+
+    Raises when it is not readable.
+    """
     plane = image.astype(np.float64) if image.ndim == 2 else image.astype(np.float64).mean(axis=2)
     height, width = plane.shape
     quarter, edges = height // 4, np.linspace(0, width, BITS + 1).astype(int)
     number = 0
     for bit in range(BITS):
         columns = slice(edges[bit] + 1, max(edges[bit] + 2, edges[bit + 1] - 1))
-        upper, lower = plane[1 : quarter - 1, columns].mean(), plane[quarter + 1 : 2 * quarter - 1, columns].mean()
-        assert abs(upper - lower) > 0.1 * plane.max(), f"bit {bit} cannot be read: {upper} against {lower}"
+        upper, lower = (
+            plane[1 : quarter - 1, columns].mean(),
+            plane[quarter + 1 : 2 * quarter - 1, columns].mean(),
+        )
+        assert abs(upper - lower) > 0.1 * plane.max(), (
+            f"bit {bit} cannot be read: {upper} against {lower}"
+        )
         number |= int(upper > lower) << bit
     return number
 
 
-def coded_picture(index: int, size: tuple[int, int], pixel_format: str, color: ColorTags) -> Picture:
+def coded_picture(
+    index: int, size: tuple[int, int], pixel_format: str, color: ColorTags
+) -> Picture:
     """Frame `index` in the planar layout that holds `pixel_format`, slightly coloured."""
     gray = coded(index, size)
     rgb = Picture((gray, gray, (gray // 8 * 7).astype(np.uint8)), PixelLayout("rgb", 8), FULL_RGB)
@@ -69,7 +89,9 @@ def coded_picture(index: int, size: tuple[int, int], pixel_format: str, color: C
 def tone(start: int, samples: int, *, rate: int, channels: int) -> npt.NDArray[np.float32]:
     """float32 (channels, samples) of a sweep that is nowhere the same, from sample `start`."""
     time = np.arange(start, start + samples) / rate
-    return np.stack([0.4 * np.sin(2 * np.pi * (300 + 80 * time + 50 * c) * time) for c in range(channels)]).astype(np.float32)
+    return np.stack(
+        [0.4 * np.sin(2 * np.pi * (300 + 80 * time + 50 * c) * time) for c in range(channels)]
+    ).astype(np.float32)
 
 
 def sound(
@@ -107,13 +129,22 @@ def write_clip(
 ) -> Path:
     """Write a clip. pts: one for each frame, in ticks of `time_base`.
 
-    size: as displayed; the pictures are stored turned back by `rotation` (degrees counter-clockwise, as PyAV counts) and
-    `mirrored`. spoil: gets (number, packet) of every picture packet and returns what is muxed, or None to drop it.
+    size: as displayed; the pictures are stored turned back by `rotation` (degrees
+    counter-clockwise, as PyAV counts) and `mirrored`. spoil: gets (number, packet) of every picture
+    packet and returns what is muxed, or None to drop it.
     """
-    scale = {"video_track_timescale": str(time_base.denominator)} if path.suffix in (".mp4", ".mov") else {}
-    with av.open(f"file:{path}", "w", format=muxer, options=scale | (muxer_options or {})) as output:
+    scale = (
+        {"video_track_timescale": str(time_base.denominator)}
+        if path.suffix in (".mp4", ".mov")
+        else {}
+    )
+    with av.open(
+        f"file:{path}", "w", format=muxer, options=scale | (muxer_options or {})
+    ) as output:
         rate = Fraction(max(1, len(pts) - 1)) / ((max(p or 0 for p in pts) or 1) * time_base)
-        video: Any = output.add_stream(codec, rate=rate.limit_denominator(1001), options=options or {})
+        video: Any = output.add_stream(
+            codec, rate=rate.limit_denominator(1001), options=options or {}
+        )
         stored = size if rotation % 180 == 0 else size[::-1]
         video.width, video.height, video.pix_fmt = *stored, pixel_format
         video.codec_context.time_base = video.time_base = time_base
@@ -123,7 +154,11 @@ def write_clip(
             video.codec_context.field_order = field_order
         layout = layout_of(planar_format(pixel_format))
         assert layout is not None
-        written = color if layout.model != "rgb" else ColorTags("gbr", "pc", color.primaries, color.transfer)
+        written = (
+            color
+            if layout.model != "rgb"
+            else ColorTags("gbr", "pc", color.primaries, color.transfer)
+        )
         put_tags(video.codec_context, written)
         video.metadata.update(metadata or {})
         if rotation or mirrored:
@@ -147,7 +182,11 @@ def write_clip(
             picture = coded_picture(index, size, pixel_format, color)
             planes = tuple(_stored(plane, rotation, mirrored) for plane in picture.planes)
             shift = picture.layout.chroma_shift
-            layout = PixelLayout(picture.layout.model, picture.layout.bit_depth, shift if rotation % 180 == 0 else shift[::-1])
+            layout = PixelLayout(
+                picture.layout.model,
+                picture.layout.bit_depth,
+                shift if rotation % 180 == 0 else shift[::-1],
+            )
             frame = packed(frame_from(Picture(planes, layout, picture.color)), pixel_format)
             put_tags(frame, written)
             frame.pts, frame.time_base = ticks, time_base
@@ -161,7 +200,9 @@ def write_clip(
 
 
 def _stored(plane: npt.NDArray[Any], rotation: int, mirrored: bool) -> npt.NDArray[Any]:
-    """What is stored so that turning it counter-clockwise by `rotation`, then mirroring, shows `plane`."""
+    """What is stored so that turning it counter-clockwise by `rotation`, then mirroring, shows
+    `plane`.
+    """
     return np.ascontiguousarray(np.rot90(plane[:, ::-1] if mirrored else plane, -rotation // 90))
 
 
@@ -175,11 +216,15 @@ class _Track:
     def until(self, time: Fraction | None) -> None:
         """Write sound up to a time, or to its end and flush."""
         facts, rate = self.facts, self.facts["rate"]
-        while self.done < self.total and (time is None or facts["start"] + Fraction(self.done, rate) <= time):
+        while self.done < self.total and (
+            time is None or facts["start"] + Fraction(self.done, rate) <= time
+        ):
             samples = min(960, self.total - self.done)
             values = tone(self.done, samples, rate=rate, channels=facts["channels"])
             layout = {1: "mono", 2: "stereo", 6: "5.1"}[facts["channels"]]
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(values), format="fltp", layout=layout)
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(values), format="fltp", layout=layout
+            )
             frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
             frame.pts = round(facts["start"] * rate) + self.done
             self.output.mux(self.stream.encode(frame))
@@ -189,17 +234,23 @@ class _Track:
 
 
 def sound_packets(path: Path) -> dict[int, list[tuple[Fraction, int]]]:
-    """(exact time, checksum) of every sound packet, by stream: an independent reading of a file's sound."""
+    """(exact time, checksum) of every sound packet, by stream: an independent reading of a file's
+    sound.
+    """
     found: dict[int, list[tuple[Fraction, int]]] = {}
     with av.open(f"file:{path}") as container:
         for stream in container.streams.audio:
             found[stream.index] = []
         for packet in container.demux(*container.streams.audio):
             if packet.pts is not None and packet.size and not packet.is_discard:
-                found[packet.stream.index].append((packet.pts * packet.time_base, zlib.crc32(bytes(packet))))
+                found[packet.stream.index].append(
+                    (packet.pts * packet.time_base, zlib.crc32(bytes(packet)))
+                )
     return found
 
 
 def planes_equal(one: Picture, other: Picture) -> bool:
     """Whether two pictures are bit-identical, layout included."""
-    return one.layout == other.layout and all(np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+    return one.layout == other.layout and all(
+        np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True)
+    )

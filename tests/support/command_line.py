@@ -1,4 +1,5 @@
-"""The program as a user runs it: in this process for speed, or as a process of its own that can be stopped and killed.
+"""The program as a user runs it: in this process for speed, or as a process of its own that can be
+stopped and killed.
 
 The fixtures are passed on by conftest.py.
 """
@@ -54,10 +55,16 @@ class Ran:
 
     @property
     def notes(self) -> list[str]:
-        return [line.removeprefix("note: ") for line in self.stderr.splitlines() if line.startswith("note: ")]
+        return [
+            line.removeprefix("note: ")
+            for line in self.stderr.splitlines()
+            if line.startswith("note: ")
+        ]
 
     def _line(self, start: str) -> str:
-        found = [line.removeprefix(start) for line in self.stderr.splitlines() if line.startswith(start)]
+        found = [
+            line.removeprefix(start) for line in self.stderr.splitlines() if line.startswith(start)
+        ]
         assert len(found) <= 1, f"more than one {start!r} line:\n{self.stderr}"
         return found[0] if found else ""
 
@@ -77,13 +84,19 @@ class CommandLine:
 
     def run(self, *arguments: str | Path) -> Ran:
         """Run a command that may fail."""
-        result = CliRunner().invoke(program(), [str(argument) for argument in arguments], catch_exceptions=False)
+        result = CliRunner().invoke(
+            program(), [str(argument) for argument in arguments], catch_exceptions=False
+        )
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     def fails(self, *arguments: str | Path, code: int) -> Ran:
-        """Run a command that has to fail: with this exit code, a line for what, one for what to do, and no result."""
+        """Run a command that has to fail: with this exit code, a line for what, one for what to do,
+        and no result.
+        """
         ran = self.run(*arguments)
-        assert ran.code == code, f"{arguments} ended with {ran.code}, expected {code}\n{ran.stdout}\n{ran.stderr}"
+        assert ran.code == code, (
+            f"{arguments} ended with {ran.code}, expected {code}\n{ran.stdout}\n{ran.stderr}"
+        )
         assert ran.error, f"no error line in:\n{ran.stderr}"
         assert ran.hint or "expected" in ran.error, f"no hint line in:\n{ran.stderr}"
         assert "Traceback" not in ran.stderr
@@ -94,12 +107,23 @@ class CommandLine:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start a command as a process of its own."""
         command = [sys.executable, "-m", "vfx_matte", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONWARNINGS": "error"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONWARNINGS": "error",
+        }
         return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
-    def stop(self, child: subprocess.Popen[str], how: signal.Signals, *, when: Callable[[], bool]) -> Ran:
+    def stop(
+        self, child: subprocess.Popen[str], how: signal.Signals, *, when: Callable[[], bool]
+    ) -> Ran:
         """Send a signal to a process as soon as something is so, and wait for its end."""
         deadline = time.monotonic() + 60
         while not when():
@@ -111,8 +135,14 @@ class CommandLine:
         return Ran(child.returncode, stdout, stderr)
 
     def files(self, under: str = ".") -> dict[str, bytes]:
-        """Every file below a folder with its content, to see that nothing was lost or left; the lock file does not count."""
-        paths = (path for path in (self.folder / under).rglob("*") if path.is_file() and path.name != ".segment.lock")
+        """Every file below a folder with its content, to see that nothing was lost or left; the
+        lock file does not count.
+        """
+        paths = (
+            path
+            for path in (self.folder / under).rglob("*")
+            if path.is_file() and path.name != ".segment.lock"
+        )
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
 
     def mask(self, frame_index: int, *, clip: str = "clip") -> Gray:
@@ -121,7 +151,10 @@ class CommandLine:
 
     def mask_numbers(self, *, clip: str = "clip", folder: str = "masks") -> list[int]:
         """Which frames have a mask."""
-        return sorted(int(path.stem) for path in (self.folder / "workspace" / clip / folder).glob("[0-9]*.png"))
+        return sorted(
+            int(path.stem)
+            for path in (self.folder / "workspace" / clip / folder).glob("[0-9]*.png")
+        )
 
 
 @pytest.fixture
@@ -135,7 +168,9 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 def clip(make_clip: Callable[..., Path]) -> Path:
     """12 frames of variable rate in H.264, with AAC sound that starts late."""
     tracks = [sound(start=LATE, seconds=Fraction(1, 2))]
-    return make_clip("clip.mp4", pts=VFR_PTS, options={"preset": "ultrafast", "bf": "0"}, sounds=tracks)
+    return make_clip(
+        "clip.mp4", pts=VFR_PTS, options={"preset": "ultrafast", "bf": "0"}, sounds=tracks
+    )
 
 
 @pytest.fixture
@@ -153,23 +188,42 @@ def take(cli: CommandLine) -> Callable[..., Path]:
 
 @pytest.fixture
 def project(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine:
-    """A working directory with clip.mp4, mask.png of two objects and finished masks for frames 2 to 9."""
+    """A working directory with clip.mp4, mask.png of two objects and finished masks for frames 2 to
+    9.
+    """
     take(clip)
     segment(cli, "clip.mp4", start=2, stop=10)
     return cli
 
 
 def segment(
-    cli: CommandLine, clip: str | Path, *, start: int = 0, stop: int | None = None, size: tuple[int, int] = SIZE
+    cli: CommandLine,
+    clip: str | Path,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    size: tuple[int, int] = SIZE,
 ) -> None:
     """Paint mask.png with two objects and carry it on with the propagator that repeats it."""
     paint(cli.folder / "mask.png", two_objects(size))
     last = [] if stop is None else ["--stop", str(stop)]
-    cli("segment", clip, "--first-mask", "mask.png", "--propagator", "fake", "--start", str(start), *last)
+    cli(
+        "segment",
+        clip,
+        "--first-mask",
+        "mask.png",
+        "--propagator",
+        "fake",
+        "--start",
+        str(start),
+        *last,
+    )
 
 
 def two_objects(size: tuple[int, int] = SIZE) -> Gray:
-    """A disc of object 1 and a box of object 2, uint8 (H, W) of ids; neither lies on the chroma grid."""
+    """A disc of object 1 and a box of object 2, uint8 (H, W) of ids; neither lies on the chroma
+    grid.
+    """
     width, height = size
     y, x = np.mgrid[:height, :width]
     ids = np.zeros((height, width), np.uint8)
@@ -178,7 +232,9 @@ def two_objects(size: tuple[int, int] = SIZE) -> Gray:
     return ids
 
 
-def paint(path: Path, ids: Gray, colors: tuple[tuple[int, int, int], ...] = (BLACK, RED, LIME)) -> Path:
+def paint(
+    path: Path, ids: Gray, colors: tuple[tuple[int, int, int], ...] = (BLACK, RED, LIME)
+) -> Path:
     """Save ids as a picture of one colour an object, as painting programs do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.array(colors, np.uint8)[ids]).save(path)
@@ -202,7 +258,9 @@ def planes_of(frame: av.VideoFrame) -> list[npt.NDArray[Any]]:
     depth = max(component.bits for component in frame.format.components)
     kind = np.dtype("u1" if depth == 8 else "<u2")
     return [
-        np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)[:, : plane.width]
+        np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)[
+            :, : plane.width
+        ]
         for plane in frame.planes
     ]
 
@@ -212,10 +270,18 @@ def times_of(path: Path) -> list[Fraction]:
     return [frame.pts * frame.time_base for frame in pictures(path)]
 
 
-def footprint(chosen: npt.NDArray[np.bool_], plane: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which samples of a plane lie wholly inside, and which wholly outside, of the chosen pixels of the whole picture."""
+def footprint(
+    chosen: npt.NDArray[np.bool_], plane: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which samples of a plane lie wholly inside, and which wholly outside, of the chosen pixels of
+    the whole picture.
+    """
     height, width = plane.shape
     rows, columns = -(-chosen.shape[0] // height), -(-chosen.shape[1] // width)
-    padded = np.pad(chosen, ((0, height * rows - chosen.shape[0]), (0, width * columns - chosen.shape[1])), mode="edge")
+    padded = np.pad(
+        chosen,
+        ((0, height * rows - chosen.shape[0]), (0, width * columns - chosen.shape[1])),
+        mode="edge",
+    )
     blocks = padded.reshape(height, rows, width, columns)
     return blocks.all(axis=(1, 3)), ~blocks.any(axis=(1, 3))

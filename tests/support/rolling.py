@@ -1,4 +1,5 @@
-"""A film of a ball, with the true masks in its workspace: for commands that judge the masks of a whole clip.
+"""A film of a ball, with the true masks in its workspace: for commands that judge the masks of a
+whole clip.
 
 A test brings its own scene: a function from a frame's number to its image and mask.
 """
@@ -24,14 +25,27 @@ Scene = Callable[[int], tuple[Image, Mask]]
 
 
 def film(path: Path, scene: Scene, frames: int) -> Path:
-    """Write the clip, at 29.97 frames per second; its first frame is shown half a second after zero."""
-    timeline = Timeline(tuple(15015 + index * TICKS for index in range(frames)), (TICKS,) * frames, Fraction(1, 30000))
-    make_clip(path, (scene(index)[0] for index in range(frames)), timeline, np.zeros((1, 1024), np.float32))
+    """Write the clip, at 29.97 frames per second; its first frame is shown half a second after
+    zero.
+    """
+    timeline = Timeline(
+        tuple(15015 + index * TICKS for index in range(frames)),
+        (TICKS,) * frames,
+        Fraction(1, 30000),
+    )
+    make_clip(
+        path,
+        (scene(index)[0] for index in range(frames)),
+        timeline,
+        np.zeros((1, 1024), np.float32),
+    )
     return path
 
 
 def segment_truly(cli: CommandLine, scene: Scene, frames: int) -> None:
-    """Segment ball.mp4 from m.png, the mask of frame 0, and put every frame's true mask into the workspace."""
+    """Segment ball.mp4 from m.png, the mask of frame 0, and put every frame's true mask into the
+    workspace.
+    """
     paint(Path("m.png"), scene(0)[1])
     cli("segment", "ball.mp4", "--first-mask", "m.png", "--propagator", "fake")
     for index in range(frames):

@@ -1,6 +1,8 @@
-"""Readers of timelines written for the tests alone: exact, strict, and without a line of the program's writers.
+"""Readers of timelines written for the tests alone: exact, strict, and without a line of the
+program's writers.
 
-Each gives placed clips: on which track a piece of which file lies, from when to when, in exact seconds.
+Each gives placed clips: on which track a piece of which file lies, from when to when, in exact
+seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ DATA = Path(__file__).parents[1] / "data"
 
 @dataclass(frozen=True, order=True)
 class Placed:
-    """A piece of a file on a picture track (V1 = 1) or, with a channel or "sound", on a sound track. Exact seconds."""
+    """A piece of a file on a picture track (V1 = 1) or, with a channel or "sound", on a sound
+    track. Exact seconds.
+    """
 
     kind: str
     track: int
@@ -74,14 +78,25 @@ def read_fcpxml(content: bytes) -> tuple[Fraction, Fraction, list[Placed]]:
         assert fcpxml_time(formats[asset.get("format")].get("frameDuration")) == frame
         source_start, start = fcpxml_time(asset.get("start")), fcpxml_time(clip.get("start"))
         duration = fcpxml_time(clip.get("duration"))
-        common = (path, at, at + duration, start - source_start, source_start, fcpxml_time(asset.get("duration")))
+        common = (
+            path,
+            at,
+            at + duration,
+            start - source_start,
+            source_start,
+            fcpxml_time(asset.get("duration")),
+        )
         for exact in common[1:]:
             assert (exact / frame).denominator == 1, "off the frame grid"
         found.append(Placed("video", track, *common, clip.get("enabled", "1") == "1"))
         if asset.get("hasAudio") == "1" and clip.get("srcEnable", "all") == "all":
             found.append(Placed("sound", track, *common, clip.get("enabled", "1") == "1"))
         for child in clip:
-            take(child, at + fcpxml_time(child.get("offset")) - start, track + int(child.get("lane", "0")))
+            take(
+                child,
+                at + fcpxml_time(child.get("offset")) - start,
+                track + int(child.get("lane", "0")),
+            )
 
     for clip in sequence.findall("spine/asset-clip"):
         take(clip, fcpxml_time(clip.get("offset")), 1)
@@ -98,7 +113,10 @@ def xmeml_rate(parent: ET.Element) -> Fraction:
 
 
 def read_xmeml(content: bytes) -> tuple[Fraction, Fraction, list[Placed]]:
-    """The same of the one sequence; sound is of the kind "channel N". Links have to name items that agree."""
+    """The same of the one sequence; sound is of the kind "channel N".
+
+    Links have to name items that agree.
+    """
     root = ET.fromstring(content)
     files = {file.get("id"): file for file in root.iter("file") if len(file)}
     (sequence,) = root.iter("sequence")
@@ -117,13 +135,17 @@ def _number(element: ET.Element, tag: str) -> int:
     return int(str(element.findtext(tag)))
 
 
-def _xmeml_item(item: ET.Element, files: dict[str | None, ET.Element], kind: str, track: int, frame: Fraction) -> Placed:
+def _xmeml_item(
+    item: ET.Element, files: dict[str | None, ET.Element], kind: str, track: int, frame: Fraction
+) -> Placed:
     mention = item.find("file")
     assert mention is not None
     file = files[mention.get("id")]
     assert 1 / xmeml_rate(item) == 1 / xmeml_rate(file) == frame
     assert _number(item, "duration") == _number(file, "duration")
-    start, end, source_in, source_out = (_number(item, tag) for tag in ("start", "end", "in", "out"))
+    start, end, source_in, source_out = (
+        _number(item, tag) for tag in ("start", "end", "in", "out")
+    )
     assert end - start == source_out - source_in
     timecode = file.find("timecode")
     assert timecode is not None
@@ -141,16 +163,19 @@ def _xmeml_item(item: ET.Element, files: dict[str | None, ET.Element], kind: str
     )
 
 
-def _check_links(item: ET.Element, items: dict[str | None, ET.Element], kind: str, track: int, place: int) -> None:
+def _check_links(
+    item: ET.Element, items: dict[str | None, ET.Element], kind: str, track: int, place: int
+) -> None:
     links = item.findall("link")
     if kind == "audio":
         assert links, "sound is linked to its picture"
     if not links:
         return
     mine = [link for link in links if link.findtext("linkclipref") == item.get("id")]
-    assert [(one.findtext("mediatype"), _number(one, "trackindex"), _number(one, "clipindex")) for one in mine] == [
-        (kind, track, place)
-    ]
+    assert [
+        (one.findtext("mediatype"), _number(one, "trackindex"), _number(one, "clipindex"))
+        for one in mine
+    ] == [(kind, track, place)]
     for link in links:
         other = items[link.findtext("linkclipref")]
         assert [other.findtext(tag) for tag in ("start", "end", "in", "out")] == [
@@ -163,12 +188,16 @@ def _check_links(item: ET.Element, items: dict[str | None, ET.Element], kind: st
 
 
 def read_otio(content: bytes) -> tuple[Fraction, list[Placed]]:
-    """(frame duration, clips) straight from the JSON; rates are the doubles nearest to an NTSC or whole rate."""
+    """(frame duration, clips) straight from the JSON; rates are the doubles nearest to an NTSC or
+    whole rate.
+    """
     timeline = json.loads(content)
     frame = 1 / exact_rate(timeline["global_start_time"]["rate"])
     found: list[Placed] = []
     for kind in ("Video", "Audio"):
-        for number, track in enumerate((one for one in timeline["tracks"]["children"] if one["kind"] == kind), start=1):
+        for number, track in enumerate(
+            (one for one in timeline["tracks"]["children"] if one["kind"] == kind), start=1
+        ):
             at = Fraction(0)
             for item in track["children"]:
                 start, duration = _span(item["source_range"], frame)
@@ -176,9 +205,18 @@ def read_otio(content: bytes) -> tuple[Fraction, list[Placed]]:
                     reference = item["media_references"][item["active_media_reference_key"]]
                     source_start, source_duration = _span(reference["available_range"], frame)
                     target = reference["target_url"]
-                    path = target if target.startswith("/") else path_of(target, host="")  # Resolve's are plain paths
+                    # Resolve's are plain paths
+                    path = target if target.startswith("/") else path_of(target, host="")
                     placed = at, at + duration, start - source_start, source_start, source_duration
-                    found.append(Placed(kind.lower().replace("audio", "sound"), number, path, *placed, item["enabled"]))
+                    found.append(
+                        Placed(
+                            kind.lower().replace("audio", "sound"),
+                            number,
+                            path,
+                            *placed,
+                            item["enabled"],
+                        )
+                    )
                 at += duration
     return frame, found
 

@@ -1,4 +1,7 @@
-"""A network as small as can be, written as ONNX by hand: brightness in, brightness out. Read as U²-Netp is."""
+"""A network as small as can be, written as ONNX by hand: brightness in, brightness out.
+
+Read as U²-Netp is.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,26 @@ import struct
 
 
 def tiny_network(*, gain: float = 2.0) -> bytes:
-    """ONNX bytes of sigmoid(gain · (r + g + b)), input `input.1` (1, 3, H, W), output (1, 1, H, W)."""
-    weights = _number(1, 1) + _number(1, 3) + _number(1, 1) + _number(1, 1) + _number(2, 1) + _text(8, b"w")
+    """ONNX bytes of sigmoid(gain · (r + g + b)), input `input.1` (1, 3, H, W), output (1,
+    1, H, W).
+    """
+    weights = (
+        _number(1, 1)
+        + _number(1, 3)
+        + _number(1, 1)
+        + _number(1, 1)
+        + _number(2, 1)
+        + _text(8, b"w")
+    )
     weights += _text(9, struct.pack("<3f", gain, gain, gain))
     graph = _text(1, _text(1, b"input.1") + _text(1, b"w") + _text(2, b"c") + _text(4, b"Conv"))
     graph += _text(1, _text(1, b"c") + _text(2, b"out") + _text(4, b"Sigmoid"))
-    graph += _text(2, b"tiny") + _text(5, weights) + _text(11, _value(b"input.1", 3)) + _text(12, _value(b"out", 1))
+    graph += (
+        _text(2, b"tiny")
+        + _text(5, weights)
+        + _text(11, _value(b"input.1", 3))
+        + _text(12, _value(b"out", 1))
+    )
     return _number(1, 7) + _text(7, graph) + _text(8, _number(2, 11))
 
 

@@ -1,4 +1,7 @@
-"""A file server on this machine that behaves as badly as it is told, and weights files to serve. Fixtures at the end."""
+"""A file server on this machine that behaves as badly as it is told, and weights files to serve.
+
+Fixtures at the end.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ def archive(seed: int = 0, *, payload_bytes: int = 3 * MIB) -> bytes:
             "version": b"3\n",
         }
         for name, content in members.items():
-            file.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # without the time of day: the same bytes always
+            # without the time of day: the same bytes always
+            file.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
     return made.getvalue()
 
 
@@ -39,9 +43,10 @@ def archive(seed: int = 0, *, payload_bytes: int = 3 * MIB) -> bytes:
 class Served:
     """What a server sends, and what it was asked.
 
-    ranges: whether it knows Range; heeds_if_range: whether it looks at If-Range. drops: after how many bytes it hangs up, for
-    one response after the other. length: whether it tells it. held: the event it waits for before it answers, or after held_at
-    bytes. moved_to: where it redirects to. requests: method, path and headers of each.
+    ranges: whether it knows Range; heeds_if_range: whether it looks at If-Range. drops: after how
+    many bytes it hangs up, for one response after the other. length: whether it tells it. held: the
+    event it waits for before it answers, or after held_at bytes. moved_to: where it redirects to.
+    requests: method, path and headers of each.
     """
 
     content: bytes
@@ -95,7 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
         if served.length:
             self.send_header("Content-Length", str(len(body)))
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(served.content) - 1}/{len(served.content)}")
+            self.send_header(
+                "Content-Range", f"bytes {start}-{len(served.content) - 1}/{len(served.content)}"
+            )
         for name, value in (("ETag", served.etag), ("Last-Modified", served.modified)):
             if value:
                 self.send_header(name, value)
@@ -118,7 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _start(self, asked: dict[str, str]) -> int:
         """The first byte to send."""
         wanted = re.fullmatch(r"bytes=(\d+)-", asked.get("range", ""))
-        same = asked.get("if-range") in (None, self.served.etag, self.served.modified) or not self.served.heeds_if_range
+        same = (
+            asked.get("if-range") in (None, self.served.etag, self.served.modified)
+            or not self.served.heeds_if_range
+        )
         return int(wanted[1]) if wanted and self.served.ranges and same else 0
 
     def _wait(self, event: threading.Event) -> bool:
@@ -178,8 +188,13 @@ def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_table(folder: Path, url: str, **more: object) -> Path:
     """A table that lets XMem.pth come from another address; more: its other keys."""
-    lines = [f'url = "{url}" # our mirror'] + [f"{key} = {value!r}".replace("'", '"') for key, value in more.items()]
+    lines = [f'url = "{url}" # our mirror'] + [
+        f"{key} = {value!r}".replace("'", '"') for key, value in more.items()
+    ]
     table = folder / "weights.toml"
     table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text("\n".join(["# ours", "", "[[weights]]", 'name = "XMem.pth"', *lines]) + "\n", encoding="utf-8")
+    table.write_text(
+        "\n".join(["# ours", "", "[[weights]]", 'name = "XMem.pth"', *lines]) + "\n",
+        encoding="utf-8",
+    )
     return table

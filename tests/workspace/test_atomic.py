@@ -1,4 +1,6 @@
-"""Files and folders that are whole or not there: what killed runs leave, what is not ours, two runs at once, a full disk."""
+"""Files and folders that are whole or not there: what killed runs leave, what is not ours, two runs
+at once, a full disk.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def killed(folder: Path, body: str) -> Path:
     """Begin something in another process and kill it there; the folder it leaves."""
     imports = "from pathlib import Path\nimport os, signal\nfrom vfx_matte.files.atomic import *\n"
     code = f"{imports}here = Path({str(folder)!r})\n{body}"
-    ran = subprocess.run([sys.executable, "-c", f"{code}\nos.kill(os.getpid(), signal.SIGKILL)"], check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\nos.kill(os.getpid(), signal.SIGKILL)"], check=False
+    )
     assert ran.returncode == -signal.SIGKILL
     (left,) = (path for path in folder.iterdir() if path.name.startswith(atomic.PREFIX))
     return left
@@ -105,7 +109,10 @@ def test_a_folder_in_the_way_and_a_file_in_the_path_are_told(tmp_path: Path) -> 
     with pytest.raises(OutputError, match="is a folder"), atomic_path(tmp_path / "x.mp4"):
         pass
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="cannot be written"), atomic_path(tmp_path / "file" / "x.png"):
+    with (
+        pytest.raises(OutputError, match="cannot be written"),
+        atomic_path(tmp_path / "file" / "x.png"),
+    ):
         pass
 
 
@@ -135,14 +142,20 @@ def test_an_earlier_folder_gives_way_to_a_whole_one_only(
 
 def test_a_folder_with_other_files_and_a_file_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="is a file"), atomic_folder(tmp_path / "file", stranger=nothing):
+    with (
+        pytest.raises(OutputError, match="is a file"),
+        atomic_folder(tmp_path / "file", stranger=nothing),
+    ):
         pass
     (tmp_path / "p").mkdir()
 
     def late(folder: Path) -> str:
         return next((path.name for path in folder.iterdir()), "")
 
-    with pytest.raises(OutputError, match=r"holds other files \(thesis\)"), atomic_folder(tmp_path / "p", stranger=late):
+    with (
+        pytest.raises(OutputError, match=r"holds other files \(thesis\)"),
+        atomic_folder(tmp_path / "p", stranger=late),
+    ):
         (tmp_path / "p" / "thesis").touch()
     assert names(tmp_path) == ["file", "p", "p/thesis"]
 
@@ -157,9 +170,14 @@ def test_a_link_to_a_folder_stands_for_it(tmp_path: Path) -> None:
 
 
 def test_errors_name_the_place_and_not_where_it_is_made(tmp_path: Path) -> None:
-    with pytest.raises(OutputError) as caught, atomic_folder(tmp_path / "p", stranger=nothing) as part:
+    with (
+        pytest.raises(OutputError) as caught,
+        atomic_folder(tmp_path / "p", stranger=nothing) as part,
+    ):
         raise output_error(part / "a.png", FULL_DISK)
-    assert caught.value.message == f"the disk is full: cannot write {str(tmp_path / 'p' / 'a.png')!r}"
+    assert (
+        caught.value.message == f"the disk is full: cannot write {str(tmp_path / 'p' / 'a.png')!r}"
+    )
     assert "free some space" in caught.value.hint
 
 
@@ -191,7 +209,9 @@ def test_files_that_belong_together(tmp_path: Path) -> None:
     assert names(tmp_path) == ["conform", *(f"conform/{name}" for name in names(folder))]
 
 
-def test_the_file_that_says_that_all_are_there_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_that_says_that_all_are_there_comes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "conform"
     folder.mkdir()
     for name in ("a", "b", "map"):
@@ -225,7 +245,10 @@ def test_what_fails_is_kept_beside_the_earlier_result(tmp_path: Path) -> None:
     assert final.read_text() == "good"
     assert len(names(tmp_path)) == 3
 
-    with pytest.raises(VerifyError) as caught, atomic_folder(tmp_path / "p.q", stranger=nothing) as part:  # noqa: PT012
+    with (  # noqa: PT012
+        pytest.raises(VerifyError) as caught,
+        atomic_folder(tmp_path / "p.q", stranger=nothing) as part,
+    ):
         (part / "x").touch()
         raise VerifyError("x differs")
     assert (tmp_path / "p.q.failed-verification" / "x").exists()
@@ -244,8 +267,12 @@ def test_what_fails_is_kept_beside_the_earlier_result(tmp_path: Path) -> None:
 # what is not ours
 
 
-@pytest.mark.parametrize("left", [(), ("lock.new",)], ids=["nothing in it", "a lock without its name"])
-def test_what_a_run_left_that_was_killed_before_it_had_a_lock_is_swept(tmp_path: Path, left: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "left", [(), ("lock.new",)], ids=["nothing in it", "a lock without its name"]
+)
+def test_what_a_run_left_that_was_killed_before_it_had_a_lock_is_swept(
+    tmp_path: Path, left: tuple[str, ...]
+) -> None:
     dead = tmp_path / ".vfx-matte-0a1b2c3d.part"
     dead.mkdir()
     for name in left:
@@ -264,7 +291,9 @@ def test_what_is_just_being_made_is_not_swept(tmp_path: Path) -> None:
         assert (alive / "lock.new").exists()
 
 
-def test_a_place_whose_folder_was_swept_too_early_makes_itself_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_whose_folder_was_swept_too_early_makes_itself_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     locked, swept = atomic._lock_folder, []
 
     def too_late(folder: Path) -> IO[bytes]:
@@ -288,7 +317,9 @@ def test_a_place_that_is_never_entered_goes_with_its_last_reference(tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
-def test_files_that_belong_in_what_is_a_file_are_refused_before_they_are_made(tmp_path: Path) -> None:
+def test_files_that_belong_in_what_is_a_file_are_refused_before_they_are_made(
+    tmp_path: Path,
+) -> None:
     place = tmp_path / "m.png"
     place.write_bytes(b"mask")
     with pytest.raises(OutputError, match="Not a directory"), atomic_files(place, stale=()):
@@ -298,7 +329,9 @@ def test_files_that_belong_in_what_is_a_file_are_refused_before_they_are_made(tm
 
 
 def test_names_that_look_like_temporary_ones_are_left_alone(tmp_path: Path) -> None:
-    """Also with what our own folders hold, made by hand: nobody holds a lock there, but nobody of ours has let one go."""
+    """Also with what our own folders hold, made by hand: nobody holds a lock there, but nobody of
+    ours has let one go.
+    """
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "precious").touch()
@@ -345,7 +378,9 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     assert names(tmp_path) == ["other"]
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root gives files to others")
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.getuid() != 0, reason="only root gives files to others"
+)
 def test_what_somebody_else_left_stays(tmp_path: Path) -> None:
     left = killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.write_text('half')")
     os.chown(left, 12345, 12345)
@@ -378,7 +413,9 @@ def test_a_folder_that_was_killed_between_its_two_renames_is_put_back(tmp_path: 
 
 
 @pytest.mark.parametrize("swaps", [True, False])
-def test_folders_that_end_at_once(tmp_path: Path, swaps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_end_at_once(
+    tmp_path: Path, swaps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not swaps:
         monkeypatch.setattr(atomic, "_swap", lambda _one, _two: False)
     final, problems = tmp_path / "p", list[Exception]()

@@ -39,7 +39,11 @@ def nothing_temporary(folder: Path) -> bool:
 
 
 def test_two_renders_of_one_output_at_once(project: CommandLine) -> None:
-    commands = (("greenback", *FAST), ("alpha", "-o", "frames"), ("conform", "-o", "c", "--outputs", "source,greenback"))
+    commands = (
+        ("greenback", *FAST),
+        ("alpha", "-o", "frames"),
+        ("conform", "-o", "c", "--outputs", "source,greenback"),
+    )
     for command in commands:
         children = [project.start(*command) for _ in range(2)]
         for child in children:
@@ -48,7 +52,9 @@ def test_two_renders_of_one_output_at_once(project: CommandLine) -> None:
     assert frame_count(GREEN) == 12
     assert len(list(Path("frames").iterdir())) == 12
     facts = json.loads(Path("c/frame_map.json").read_text())
-    assert {frame_count(Path("c") / name) for name in facts["files"].values()} == {len(facts["map"])}
+    assert {frame_count(Path("c") / name) for name in facts["files"].values()} == {
+        len(facts["map"])
+    }
     assert nothing_temporary(project.folder)
 
 
@@ -80,14 +86,20 @@ def test_names_of_the_user_are_no_temporary_names(project: CommandLine) -> None:
 # verification
 
 
-def test_what_differs_from_its_source_replaces_nothing(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_differs_from_its_source_replaces_nothing(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project("greenback", *FAST)
     project("alpha", "-o", "frames")
     project("conform", "--outputs", "greenback", "-o", "c")
     before = project.files()
     honest = VideoWriter.write
-    monkeypatch.setattr(VideoWriter, "write", lambda self, picture, time: time.pts and honest(self, picture, time))
-    monkeypatch.setattr(outputs, "verify_stills", lambda folder, _, names: verify.verify_stills(folder, 13, names))
+    monkeypatch.setattr(
+        VideoWriter, "write", lambda self, picture, time: time.pts and honest(self, picture, time)
+    )
+    monkeypatch.setattr(
+        outputs, "verify_stills", lambda folder, _, names: verify.verify_stills(folder, 13, names)
+    )
     for command, kept in {
         ("greenback", *FAST): "workspace/clip/greenback.failed-verification.mp4",
         ("alpha", "-o", "frames"): "frames.failed-verification/0000000.png",
@@ -106,7 +118,9 @@ def test_what_differs_from_its_source_replaces_nothing(project: CommandLine, mon
 # what is read changes
 
 
-@pytest.mark.parametrize("command", [("greenback", *FAST), ("maskvideo",), ("conform",), ("alpha", "-o", "frames")])
+@pytest.mark.parametrize(
+    "command", [("greenback", *FAST), ("maskvideo",), ("conform",), ("alpha", "-o", "frames")]
+)
 def test_a_source_that_is_replaced_meanwhile_is_an_error(
     project: CommandLine, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
@@ -134,10 +148,16 @@ def test_a_source_that_is_replaced_meanwhile_is_an_error(
     ran = project.fails(*command, code=1)
     assert "clip.mp4" in ran.error
     assert "while it was read" in ran.error
-    assert not [path for path in project.folder.rglob("*") if path.name in ("greenback.mp4", "maskvideo.mkv", "frames")]
+    assert not [
+        path
+        for path in project.folder.rglob("*")
+        if path.name in ("greenback.mp4", "maskvideo.mkv", "frames")
+    ]
 
 
-def test_a_date_that_changes_meanwhile_is_none(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_date_that_changes_meanwhile_is_none(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = VideoWriter.__init__
 
     def touching(*arguments: object, **named: object) -> None:
@@ -149,7 +169,9 @@ def test_a_date_that_changes_meanwhile_is_none(project: CommandLine, monkeypatch
 
 
 @pytest.mark.parametrize("how", ["replaced", "deleted"])
-def test_masks_that_change_meanwhile_are_an_error(project: CommandLine, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_masks_that_change_meanwhile_are_an_error(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     opened = VideoWriter.__init__
     mask = Path("workspace/clip/masks/0000004.png")
 
@@ -168,11 +190,28 @@ def test_masks_that_change_meanwhile_are_an_error(project: CommandLine, monkeypa
 
 def test_masks_that_count_as_done_but_are_gone(project: CommandLine) -> None:
     Path("workspace/clip/masks/0000007.png").unlink()
-    for command in (("greenback", *FAST), ("maskvideo",), ("alpha", "-o", "frames"), ("package", "--for", "web"), ("qc",)):
+    for command in (
+        ("greenback", *FAST),
+        ("maskvideo",),
+        ("alpha", "-o", "frames"),
+        ("package", "--for", "web"),
+        ("qc",),
+    ):
         ran = project.fails(*command, code=2)
         assert "0000007.png" in ran.error
         assert "--resume" in ran.hint
-    project("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--start", "2", "--stop", "10", "--resume")
+    project(
+        "segment",
+        "clip.mp4",
+        "--first-mask",
+        "mask.png",
+        *FAKE,
+        "--start",
+        "2",
+        "--stop",
+        "10",
+        "--resume",
+    )
     project("greenback", *FAST)
 
 
@@ -243,7 +282,9 @@ def test_the_clip_segmented_last_is_never_guessed(project: CommandLine, clip: Pa
 # places that cannot be written
 
 
-def test_a_workspace_that_cannot_be_noted_in(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_that_cannot_be_noted_in(
+    project: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(path: Path, _: object) -> None:
         raise output_error(path, OSError(errno.EROFS, "Read-only file system"))
 
@@ -258,7 +299,8 @@ def test_a_workspace_that_cannot_be_noted_in(project: CommandLine, monkeypatch: 
 def test_a_full_disk_leaves_the_earlier_masks(
     project: CommandLine, monkeypatch: pytest.MonkeyPatch, room: int, again: str
 ) -> None:
-    project("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--fresh")  # so that there is a generation before
+    # so that there is a generation before
+    project("segment", "clip.mp4", "--first-mask", "mask.png", *FAKE, "--fresh")
     before = project.files("workspace")
     paint(Path("new.png"), two_objects()[:, ::-1].copy())
     replace, left = Path.replace, [room]

@@ -41,7 +41,9 @@ def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
         WriterLock(tmp_path / "file" / "lock")
 
 
-def test_a_file_system_without_locks_is_worked_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_worked_on_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(file: IO[bytes]) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -58,7 +60,14 @@ def test_a_run_holds_the_lock_until_it_is_closed(tmp_path: Path) -> None:
     source = tmp_path / "clip.mp4"
     source.write_bytes(b"film")
     timeline = Timeline((0, 1), (1, 1), Fraction(1, 25))
-    facts = {"references": {}, "propagator": "fake", "settings": {}, "start": 0, "stop": 2, "objects": {}}
+    facts = {
+        "references": {},
+        "propagator": "fake",
+        "settings": {},
+        "start": 0,
+        "stop": 2,
+        "objects": {},
+    }
     plan = Manifest(source=SourceStamp.of(source), timeline=timeline, **facts)
     clip, palette = Workspace(tmp_path / "w").clip(source), Palette.davis()
     with clip.start_run(plan, palette=palette) as run:

@@ -1,4 +1,6 @@
-"""Correcting one object of a mask: the other objects, and the way in which the file is painted, stay as they are."""
+"""Correcting one object of a mask: the other objects, and the way in which the file is painted,
+stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from PIL import Image
 from vfx_matte.first_mask import Click, Marks, Stroke
 from vfx_matte.first_mask.objects import marked_points, place_object
 from vfx_matte.masks import Palette
-from vfx_matte.references.painting import load_painted, read_note, repainted, save_noted_mask, save_noted_picture
+from vfx_matte.references.painting import (
+    load_painted,
+    read_note,
+    repainted,
+    save_noted_mask,
+    save_noted_picture,
+)
 from vfx_matte.references.reading import understand_references
 
 Pixels = npt.NDArray[Any]
@@ -59,13 +67,20 @@ def test_a_mark_in_another_object_takes_its_piece() -> None:
 
 
 def test_a_part_of_another_object_is_the_marked_piece_alone() -> None:
-    """What was found has a far piece on background: not where a part is marked, but where the object is there, or boxed."""
+    """What was found has a far piece on background: not where a part is marked, but where the
+    object is there, or boxed.
+    """
     found = square(4, 28, 12) | square(2, 50, 5) | square(12, 20, 9)
     placed = place_object(blocks(), found, 3, Marks(clicks=(Click(30, 12),)))
     np.testing.assert_array_equal(placed.mask == 3, found & (blocks() == 2))
     assert placed.taken_from == (2,)
     over = Marks(strokes=(Stroke(((28, 7), (28, 30))),))
-    np.testing.assert_array_equal(place_object(blocks(), found, 3, over).mask == 3, found & (blocks() == 2)), "a little beside"
+    (
+        np.testing.assert_array_equal(
+            place_object(blocks(), found, 3, over).mask == 3, found & (blocks() == 2)
+        ),
+        "a little beside",
+    )
     boxed = place_object(blocks(), found, 3, Marks(box=(20, 0, 40, 30), clicks=(Click(30, 12),)))
     np.testing.assert_array_equal(boxed.mask == 3, found & (blocks() != 1))
 
@@ -77,7 +92,10 @@ def test_an_object_that_has_no_other_pixels_is_left_out() -> None:
 
 
 def test_a_stroke_is_all_of_its_line() -> None:
-    marks = Marks(clicks=(Click(9, 9, is_object=False),), strokes=(Stroke(((0, 0), (4, 2), (4, 2))), Stroke(((7, 7),))))
+    marks = Marks(
+        clicks=(Click(9, 9, is_object=False),),
+        strokes=(Stroke(((0, 0), (4, 2), (4, 2))), Stroke(((7, 7),))),
+    )
     assert set(marked_points(marks)) == {(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (7, 7)}
     assert marked_points(marks, is_object=False) == [(9, 9)]
 
@@ -108,7 +126,9 @@ def painted(path: Path, mode: str, ids: Pixels) -> Path:
     elif mode == "1":
         Image.fromarray(ids > 0).save(path)
     elif mode == "RGBA":
-        Image.fromarray(np.dstack([np.full_like(colors, 90), np.where(ids > 0, 255, 0).astype(np.uint8)])).save(path)
+        Image.fromarray(
+            np.dstack([np.full_like(colors, 90), np.where(ids > 0, 255, 0).astype(np.uint8)])
+        ).save(path)
     elif mode == "LA":
         alpha = np.where(ids > 0, 255, 0).astype(np.uint8)
         Image.fromarray(np.dstack([np.full_like(alpha, 200), alpha])).save(path)
@@ -144,7 +164,9 @@ def test_a_corrected_file_keeps_its_mode_and_every_other_pixel(tmp_path: Path, m
         assert picture.getpalette() == palette
         now = np.array(picture)
     np.testing.assert_array_equal(now[after == mask], before[after == mask])
-    np.testing.assert_array_equal(read(load_painted(tmp_path / "n.png", shape=SHAPE).content), after)
+    np.testing.assert_array_equal(
+        read(load_painted(tmp_path / "n.png", shape=SHAPE).content), after
+    )
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "I;16"])
@@ -157,7 +179,9 @@ def test_a_new_object_is_painted_beside_the_others(tmp_path: Path, mode: str) ->
     made = repainted(start, ids, after)
     assert made is not None
     save_noted_mask(tmp_path / "n.png", made, {})
-    np.testing.assert_array_equal(read(load_painted(tmp_path / "n.png", shape=SHAPE).content), after)
+    np.testing.assert_array_equal(
+        read(load_painted(tmp_path / "n.png", shape=SHAPE).content), after
+    )
     with Image.open(path) as before, Image.open(tmp_path / "n.png") as now:
         np.testing.assert_array_equal(np.array(now)[after == ids], np.array(before)[after == ids])
 
@@ -167,7 +191,10 @@ def test_what_a_mode_cannot_say_is_none(tmp_path: Path) -> None:
     after = ids.copy()
     after[42:47, 30:60] = 2
     for mode in ("L", "1", "RGBA", "LA"):
-        assert repainted(load_painted(painted(tmp_path / "m.png", mode, ids), shape=SHAPE), ids, after) is None
+        assert (
+            repainted(load_painted(painted(tmp_path / "m.png", mode, ids), shape=SHAPE), ids, after)
+            is None
+        )
     Image.fromarray(np.zeros((24, 32), np.uint8)).save(tmp_path / "small.png")
     assert repainted(load_painted(tmp_path / "small.png", shape=SHAPE), ids, after) is None
 

@@ -15,30 +15,57 @@ from PIL import Image, ImageDraw
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Matte, Palette, check_mask, object_ids
-from vfx_matte.references.reading import KnownColors, MaskPicture, MaskReading, read_mask_colors, understand_references
+from vfx_matte.references.reading import (
+    KnownColors,
+    MaskPicture,
+    MaskReading,
+    read_mask_colors,
+    understand_references,
+)
 
 SHAPE = (180, 240)
-PAINTS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), (255, 0, 255), (255, 255, 255), (255, 128, 0)]
+PAINTS = [
+    (255, 0, 0),
+    (0, 255, 0),
+    (0, 0, 255),
+    (255, 255, 0),
+    (0, 255, 255),
+    (255, 0, 255),
+    (255, 255, 255),
+    (255, 128, 0),
+]
 Pixels = npt.NDArray[Any]
 Color = tuple[int, int, int] | int
 Shapes = list[tuple[str, tuple[int, int, int, int]]]
 
 
-def draw(kind: str, box: tuple[int, int, int, int], color: Color, canvas: ImageDraw.ImageDraw) -> None:
+def draw(
+    kind: str, box: tuple[int, int, int, int], color: Color, canvas: ImageDraw.ImageDraw
+) -> None:
     x0, y0, x1, y1 = box
     if kind == "ellipse":
         canvas.ellipse(box, fill=color)
     elif kind == "triangle":
         canvas.polygon([(x0, y1), ((x0 + x1) // 2, y0), (x1, y1)], fill=color)
     elif kind == "diamond":
-        canvas.polygon([(x0, (y0 + y1) // 2), ((x0 + x1) // 2, y0), (x1, (y0 + y1) // 2), ((x0 + x1) // 2, y1)], fill=color)
+        canvas.polygon(
+            [
+                (x0, (y0 + y1) // 2),
+                ((x0 + x1) // 2, y0),
+                (x1, (y0 + y1) // 2),
+                ((x0 + x1) // 2, y1),
+            ],
+            fill=color,
+        )
     else:
         canvas.rectangle(box, fill=color)
 
 
 @st.composite
 def shapes(draw_from: st.DrawFn, most: int = 5) -> Shapes:
-    """Shapes in their own cells of a 3×2 grid or overlapping their right neighbour, at 4× the size of SHAPE."""
+    """Shapes in their own cells of a 3×2 grid or overlapping their right neighbour, at 4× the size
+    of SHAPE.
+    """
     count = draw_from(st.integers(1, most))
     cells = draw_from(st.permutations(range(6)))[:count]
     found = []
@@ -52,13 +79,20 @@ def shapes(draw_from: st.DrawFn, most: int = 5) -> Shapes:
 
 
 def paint(found: Shapes, colors: list[Color], mode: str) -> tuple[Pixels, Pixels]:
-    """The anti-aliased picture, and which shape (1-based) is most of each pixel: uint8, 255 where two hold half each."""
+    """The anti-aliased picture, and which shape (1-based) is most of each pixel: uint8, 255 where
+    two hold half each.
+    """
     big = Image.new(mode, (SHAPE[1] * 4, SHAPE[0] * 4))
     labels = Image.new("L", big.size)
     for index, ((kind, box), color) in enumerate(zip(found, colors, strict=True)):
         draw(kind, box, color, ImageDraw.Draw(big))
         draw(kind, box, index + 1, ImageDraw.Draw(labels))
-    blocks = np.asarray(labels).reshape(SHAPE[0], 4, SHAPE[1], 4).transpose(0, 2, 1, 3).reshape(*SHAPE, 16)
+    blocks = (
+        np.asarray(labels)
+        .reshape(SHAPE[0], 4, SHAPE[1], 4)
+        .transpose(0, 2, 1, 3)
+        .reshape(*SHAPE, 16)
+    )
     counts = np.stack([(blocks == index).sum(axis=2) for index in range(len(found) + 1)])
     truth = np.where(counts.max(axis=0) > 8, counts.argmax(axis=0), 255).astype(np.uint8)
     return np.asarray(big.resize((SHAPE[1], SHAPE[0]), Image.Resampling.BOX)), truth
@@ -74,15 +108,23 @@ def iou(first: Pixels, second: Pixels) -> float:
     return float((first & second).sum() / max(1, (first | second).sum()))
 
 
-def read(pixels: Pixels, shape: tuple[int, int] | None = None, *, allow_empty: bool = False) -> MaskReading:
-    return read_mask_colors(MaskPicture(pixels), shape=shape or pixels.shape[:2], allow_empty=allow_empty)
+def read(
+    pixels: Pixels, shape: tuple[int, int] | None = None, *, allow_empty: bool = False
+) -> MaskReading:
+    return read_mask_colors(
+        MaskPicture(pixels), shape=shape or pixels.shape[:2], allow_empty=allow_empty
+    )
 
 
-def assert_same_objects(reading: MaskReading, truth: Pixels, colors: list[Color], least: float) -> None:
+def assert_same_objects(
+    reading: MaskReading, truth: Pixels, colors: list[Color], least: float
+) -> None:
     assert len(reading.colors) == len(colors), (reading.colors, colors)
     by_color = {color: object_id for object_id, color in reading.colors.items()}
     for index, color in enumerate(colors):
-        nearest = min(by_color, key=lambda known: max(abs(a - b) for a, b in zip(known, color, strict=True)))
+        nearest = min(
+            by_color, key=lambda known: max(abs(a - b) for a, b in zip(known, color, strict=True))
+        )
         assert iou((reading.mask == by_color[nearest]) & (truth < 255), truth == index + 1) > least
 
 
@@ -110,7 +152,9 @@ def test_jpeg_noise_makes_no_objects(found: Shapes, order: list[Color], quality:
 
 
 @settings(max_examples=40)
-@given(found=shapes(), level=st.integers(100, 255), quality=st.one_of(st.none(), st.integers(50, 95)))
+@given(
+    found=shapes(), level=st.integers(100, 255), quality=st.one_of(st.none(), st.integers(50, 95))
+)
 def test_soft_grey_is_one_object(found: Shapes, level: int, quality: int | None) -> None:
     pixels, truth = paint(found, [level] * len(found), "L")
     reading = read(pixels if quality is None else through_jpeg(pixels, quality))
@@ -125,7 +169,9 @@ def test_palette_indices_are_ids(seed: int, count: int, davis: bool) -> None:
     random = np.random.default_rng(seed)
     indices = random.integers(0, count + 1, (12, 9)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
     indices[0, 0] = 1
-    palette = Palette.davis().colors if davis else random.integers(32, 256, (256, 3)).astype(np.uint8)
+    palette = (
+        Palette.davis().colors if davis else random.integers(32, 256, (256, 3)).astype(np.uint8)
+    )
     reading = read_mask_colors(MaskPicture(indices, palette), shape=indices.shape)
     assert reading.kind == "palette"
     np.testing.assert_array_equal(reading.mask, indices)
@@ -136,7 +182,13 @@ def test_palette_indices_are_ids(seed: int, count: int, davis: bool) -> None:
 @settings(max_examples=30)
 @given(count=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
 def test_davis_colours_keep_their_ids(count: int, seed: int) -> None:
-    labels = np.random.default_rng(seed).integers(0, count + 1, (6, 8)).repeat(12, 0).repeat(12, 1).astype(np.uint8)
+    labels = (
+        np.random.default_rng(seed)
+        .integers(0, count + 1, (6, 8))
+        .repeat(12, 0)
+        .repeat(12, 1)
+        .astype(np.uint8)
+    )
     labels[:12, :12] = 1
     labels[12:24, :12] = 0
     np.testing.assert_array_equal(read(Palette.davis().paint(labels)).mask, labels)
@@ -218,7 +270,9 @@ def test_blend_of_two_objects_is_not_a_third_one() -> None:
     pixels[60:80, 40] = (70, 0, 70)
     reading = read(pixels)
     assert len(reading.colors) == 3
-    purple = next(object_id for object_id, color in reading.colors.items() if color == (127, 0, 127))
+    purple = next(
+        object_id for object_id, color in reading.colors.items() if color == (127, 0, 127)
+    )
     assert not (reading.mask[:55] == purple).any()
     assert (reading.mask[60:80, 10:40] == purple).all()
 
@@ -241,7 +295,9 @@ def test_alpha_over_flat_colours_is_several_objects() -> None:
 
 
 def test_opaque_alpha_is_ignored() -> None:
-    pixels = np.dstack([np.repeat(disc()[..., None] * np.uint8(255), 3, axis=2), np.full((80, 100), 255, np.uint8)])
+    pixels = np.dstack(
+        [np.repeat(disc()[..., None] * np.uint8(255), 3, axis=2), np.full((80, 100), 255, np.uint8)]
+    )
     np.testing.assert_array_equal(read(pixels).mask, disc())
 
 
@@ -267,7 +323,9 @@ def test_a_soft_palette_picture_is_read_by_its_colours() -> None:
 
 @pytest.mark.parametrize(("scale", "least"), [(0.5, 0.97), (2.0, 0.97), (0.37, 0.95)])
 def test_other_sizes_of_the_same_aspect(scale: float, least: float) -> None:
-    pixels, truth = paint([("ellipse", (100, 100, 700, 600)), ("rectangle", (640, 300, 900, 600))], [255, 255], "L")
+    pixels, truth = paint(
+        [("ellipse", (100, 100, 700, 600)), ("rectangle", (640, 300, 900, 600))], [255, 255], "L"
+    )
     size = (round(SHAPE[1] * scale), round(SHAPE[0] * scale))
     resized = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
     assert iou(read(resized, SHAPE).mask == 1, truth > 0) > least
@@ -276,12 +334,17 @@ def test_other_sizes_of_the_same_aspect(scale: float, least: float) -> None:
     assert iou(reading.mask == 2, truth == 2) > 0.9
 
 
-@pytest.mark.parametrize(("shape", "clip"), [((480, 853), (1080, 1920)), ((540, 960), (1080, 1920)), ((75, 100), (480, 640))])
+@pytest.mark.parametrize(
+    ("shape", "clip"),
+    [((480, 853), (1080, 1920)), ((540, 960), (1080, 1920)), ((75, 100), (480, 640))],
+)
 def test_rounded_sizes_fit(shape: tuple[int, int], clip: tuple[int, int]) -> None:
     assert read(np.ones(shape, bool), clip).mask.shape == clip
 
 
-@pytest.mark.parametrize(("shape", "hint"), [((480, 640), "still"), ((1920, 1080), "turn"), ((1080, 1880), "still")])
+@pytest.mark.parametrize(
+    ("shape", "hint"), [((480, 640), "still"), ((1920, 1080), "turn"), ((1080, 1880), "still")]
+)
 def test_another_aspect_shows_both_sizes(shape: tuple[int, int], hint: str) -> None:
     with pytest.raises(MaskError, match=rf"{shape[1]}×{shape[0]}.*1920×1080") as caught:
         read(np.ones(shape, bool), (1080, 1920))
@@ -289,7 +352,11 @@ def test_another_aspect_shows_both_sizes(shape: tuple[int, int], hint: str) -> N
 
 
 def test_an_empty_mask_is_an_error_unless_allowed() -> None:
-    for pixels in (np.zeros((20, 30), np.uint8), np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30, 4), np.uint8)):
+    for pixels in (
+        np.zeros((20, 30), np.uint8),
+        np.zeros((20, 30, 3), np.uint8),
+        np.zeros((20, 30, 4), np.uint8),
+    ):
         with pytest.raises(MaskError, match="empty"):
             read(pixels)
         assert read(pixels, allow_empty=True).coverage == {}
@@ -311,9 +378,21 @@ def stripes(*colors: tuple[int, int, int]) -> MaskPicture:
 def test_references_agree_on_colours() -> None:
     red, green, blue = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     jpeg = MaskPicture(through_jpeg(stripes(blue, red).pixels, 95))
-    pictures = [(0, stripes(blue)), (7, stripes(red, blue)), (9, stripes()), (20, stripes(green)), (30, jpeg)]
+    pictures = [
+        (0, stripes(blue)),
+        (7, stripes(red, blue)),
+        (9, stripes()),
+        (20, stripes(green)),
+        (30, jpeg),
+    ]
     found = dict(understand_references(pictures, shape=(40, 100)))
-    assert [sorted(reading.coverage) for reading in found.values()] == [[1], [1, 2], [], [3], [1, 2]]
+    assert [sorted(reading.coverage) for reading in found.values()] == [
+        [1],
+        [1, 2],
+        [],
+        [3],
+        [1, 2],
+    ]
     assert found[7].colors == {1: blue, 2: red}
     with pytest.raises(MaskError, match="frame 4: mask is empty"):
         list(understand_references([(4, stripes())], shape=(40, 100)))
@@ -323,7 +402,9 @@ def test_palette_references_say_when_an_id_changes_its_colour() -> None:
     indices = disc().astype(np.uint8)
     known = KnownColors()
     read_mask_colors(stripes((255, 0, 0)), shape=(40, 100), known=known)
-    reading = read_mask_colors(MaskPicture(indices, Palette.davis().colors), shape=indices.shape, known=known)
+    reading = read_mask_colors(
+        MaskPicture(indices, Palette.davis().colors), shape=indices.shape, known=known
+    )
     assert reading.notices == ("object 1 is #800000 here and was #ff0000 on an earlier mask",)
 
 
@@ -333,7 +414,9 @@ def test_more_than_255_objects_is_an_error() -> None:
         known.identify([(0, 250, 250)])
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8)]
+)
 def test_mask_picture_checks_its_array(pixels: Pixels) -> None:
     with pytest.raises(ValueError, match="mask picture is"):
         MaskPicture(pixels)
@@ -341,7 +424,13 @@ def test_mask_picture_checks_its_array(pixels: Pixels) -> None:
 
 def test_davis_palette_and_ids() -> None:
     palette = Palette.davis()
-    assert palette.colors[:5].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]]
+    assert palette.colors[:5].tolist() == [
+        [0, 0, 0],
+        [128, 0, 0],
+        [0, 128, 0],
+        [128, 128, 0],
+        [0, 0, 128],
+    ]
     assert palette.colors[8].tolist() == [64, 0, 0]
     assert palette.colors[255].tolist() == [224, 224, 192]
     mask = np.array([[0, 3], [1, 3]], np.uint8)
@@ -378,9 +467,15 @@ def test_thin_soft_strokes_are_objects(width: int) -> None:
 @pytest.mark.parametrize("codec", ["PNG", "JPEG", "WEBP"])
 def test_feathered_colour_is_one_object(codec: str) -> None:
     y, x = np.mgrid[:240, :427]
-    amount = np.clip((110 + 20 * np.sin(5 * np.arctan2(y - 120, x - 210)) - np.hypot(y - 120, x - 210)) / 16, 0, 1)
+    amount = np.clip(
+        (110 + 20 * np.sin(5 * np.arctan2(y - 120, x - 210)) - np.hypot(y - 120, x - 210)) / 16,
+        0,
+        1,
+    )
     buffer = io.BytesIO()
-    Image.fromarray(np.rint(amount[..., None] * (0, 120, 255)).astype(np.uint8)).save(buffer, codec, quality=50)
+    Image.fromarray(np.rint(amount[..., None] * (0, 120, 255)).astype(np.uint8)).save(
+        buffer, codec, quality=50
+    )
     reading = read(np.asarray(Image.open(buffer).convert("RGB")))
     assert list(reading.coverage) == [1]
     assert iou(reading.mask == 1, amount >= 0.5) > 0.97

@@ -55,7 +55,9 @@ def source(tmp_path: Path) -> Path:
 def plan_for(source: Path, *, frames: int = 10, **changes: object) -> Manifest:
     fields: dict[str, Any] = {
         "source": SourceStamp.of(source),
-        "timeline": Timeline(tuple(range(0, 512 * frames, 512)), (512,) * frames, Fraction(1, 12800)),
+        "timeline": Timeline(
+            tuple(range(0, 512 * frames, 512)), (512,) * frames, Fraction(1, 12800)
+        ),
         "references": {0: ReferenceRecord("m.png", "ab" * 32, {1: (255, 0, 0)})},
         "propagator": "builtin",
         "settings": {"window": 5, "wide": True, "sigma": 0.1, "mode": "fine"},
@@ -66,7 +68,14 @@ def plan_for(source: Path, *, frames: int = 10, **changes: object) -> Manifest:
     return Manifest(**{**fields, **changes})
 
 
-def segment(clip: ClipWorkspace, plan: Manifest, frames: Iterable[int], *, resume: bool = False, fresh: bool = False) -> None:
+def segment(
+    clip: ClipWorkspace,
+    plan: Manifest,
+    frames: Iterable[int],
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+) -> None:
     with clip.start_run(plan, palette=PALETTE, resume=resume, fresh=fresh) as run:
         for frame_index in frames:
             run.save_mask(frame_index, MASK)
@@ -83,13 +92,19 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(("mode", "suffix"), [(mode, suffix) for suffix, modes in KINDS.items() for mode in modes])
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [(mode, suffix) for suffix, modes in KINDS.items() for mode in modes]
+)
 def test_pictures_of_every_kind_are_read(tmp_path: Path, mode: str, suffix: str) -> None:
     disc = MASK == 1
     if mode == "RGBA":
-        picture = Image.fromarray(np.dstack([np.full((24, 32, 3), 90, np.uint8), disc * np.uint8(255)]))
+        picture = Image.fromarray(
+            np.dstack([np.full((24, 32, 3), 90, np.uint8), disc * np.uint8(255)])
+        )
     elif mode == "LA":
-        picture = Image.merge("LA", (Image.new("L", (32, 24), 90), Image.fromarray(disc * np.uint8(255))))
+        picture = Image.merge(
+            "LA", (Image.new("L", (32, 24), 90), Image.fromarray(disc * np.uint8(255)))
+        )
     elif mode == "I;16":
         picture = Image.fromarray(disc.astype(np.uint16) * 65535)
     elif mode == "P":
@@ -114,10 +129,14 @@ def test_pictures_of_every_kind_are_read(tmp_path: Path, mode: str, suffix: str)
         ("folder", "folder"),
     ],
 )
-def test_a_mask_that_cannot_be_read(tmp_path: Path, content: bytes | str | None, message: str) -> None:
+def test_a_mask_that_cannot_be_read(
+    tmp_path: Path, content: bytes | str | None, message: str
+) -> None:
     path = tmp_path / "mask 蒙版.png"
     if content == "cut":
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90)).astype(np.uint8)).save(path)
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90)).astype(np.uint8)).save(
+            path
+        )
         path.write_bytes(path.read_bytes()[:2000])
     elif content == "folder":
         path.mkdir()
@@ -152,10 +171,16 @@ def fill(folder: Path, *names: str) -> Path:
 
 
 def test_references_from_all_three_options(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "m", "00012.png", "frame_3.JPG", ".00099.png", "notes 5.txt", "v2 mask0100.tiff")
+    folder = fill(
+        tmp_path / "m", "00012.png", "frame_3.JPG", ".00099.png", "notes 5.txt", "v2 mask0100.tiff"
+    )
     told: list[str] = []
     found = collect_references(
-        first_mask=Path("f.png"), masks=[(7, Path("s.png"))], folder=folder, frame_count=101, notify=told.append
+        first_mask=Path("f.png"),
+        masks=[(7, Path("s.png"))],
+        folder=folder,
+        frame_count=101,
+        notify=told.append,
     )
     assert {at: path.name for at, path in found.items()} == {
         0: "f.png",
@@ -170,11 +195,18 @@ def test_references_from_all_three_options(tmp_path: Path) -> None:
 
 def test_references_of_a_sequence_have_its_numbers(tmp_path: Path) -> None:
     folder = fill(tmp_path / "m", "plate.1006.png", "shot010_v02.1008.png")
-    found = collect_references(first_mask=Path("f.png"), first_frame=1001, folder=folder, frame_count=10, first_number=1001)
+    found = collect_references(
+        first_mask=Path("f.png"), first_frame=1001, folder=folder, frame_count=10, first_number=1001
+    )
     assert list(found) == [1001, 1006, 1008]
-    with pytest.raises(MaskError, match="frame 5, which does not exist: the clip has 10 frames, 1001 to 1010") as caught:
+    with pytest.raises(
+        MaskError, match="frame 5, which does not exist: the clip has 10 frames, 1001 to 1010"
+    ) as caught:
         collect_references(
-            masks=[(5, Path("a.png"))], frame_count=10, first_number=1001, outside_hint=lambda number: f"not {number}"
+            masks=[(5, Path("a.png"))],
+            frame_count=10,
+            first_number=1001,
+            outside_hint=lambda number: f"not {number}",
         )
     assert caught.value.hint == "not 5"
 
@@ -199,7 +231,9 @@ def test_references_that_cannot_be_followed(tmp_path: Path) -> None:
         collect_references(folder=fill(tmp_path / "two", "a3.png", "b3.png"))
     with pytest.raises(MaskError, match=r"frame 0 has two masks: a\.png and b\.png"):
         collect_references(first_mask=Path("a.png"), masks=[(0, Path("b.png"))])
-    with pytest.raises(MaskError, match="frame 10, which does not exist: the clip has 10 frames, 0 to 9"):
+    with pytest.raises(
+        MaskError, match="frame 10, which does not exist: the clip has 10 frames, 0 to 9"
+    ):
         collect_references(masks=[(10, Path("a.png"))], frame_count=10)
     with pytest.raises(MaskError, match="no frame number"):
         collect_references(folder=fill(tmp_path / "none", "dog.png"))
@@ -213,8 +247,15 @@ def test_references_that_cannot_be_followed(tmp_path: Path) -> None:
 
 
 @settings(max_examples=30)
-@given(height=st.integers(1, 40), width=st.integers(1, 40), top=st.integers(0, 255), seed=st.integers(0, 9999))
-def test_saved_masks_come_back(tmp_path_factory: pytest.TempPathFactory, height: int, width: int, top: int, seed: int) -> None:
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    top=st.integers(0, 255),
+    seed=st.integers(0, 9999),
+)
+def test_saved_masks_come_back(
+    tmp_path_factory: pytest.TempPathFactory, height: int, width: int, top: int, seed: int
+) -> None:
     path = tmp_path_factory.mktemp("m") / "new" / "0000001.png"
     mask = np.random.default_rng(seed).integers(0, top + 1, (height, width)).astype(np.uint8)
     save_mask(path, mask, PALETTE)
@@ -293,7 +334,11 @@ def test_a_folder_is_named_whole(tmp_path: Path) -> None:
 
 
 @settings(max_examples=200)
-@given(stem=st.text(min_size=1, max_size=90).filter(lambda text: "/" not in text and "\x00" not in text))
+@given(
+    stem=st.text(min_size=1, max_size=90).filter(
+        lambda text: "/" not in text and "\x00" not in text
+    )
+)
 def test_any_name_is_safe(stem: str) -> None:
     try:
         name = clip_name(Path(f"{stem}.mp4"))
@@ -318,8 +363,12 @@ def test_ranges_hold_the_frames(frames: set[int]) -> None:
 
 
 @settings(max_examples=50)
-@given(steps=st.lists(st.integers(1, 5), max_size=40), first=st.integers(-9, 9), last=st.integers(0, 9))
-def test_manifest_round_trip(tmp_path_factory: pytest.TempPathFactory, steps: list[int], first: int, last: int) -> None:
+@given(
+    steps=st.lists(st.integers(1, 5), max_size=40), first=st.integers(-9, 9), last=st.integers(0, 9)
+)
+def test_manifest_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int], first: int, last: int
+) -> None:
     path = tmp_path_factory.mktemp("w") / "manifest.json"
     pts = tuple(np.cumsum([first, *steps]).tolist())
     timeline = Timeline(pts, (*steps, last), Fraction(1001, 30000))
@@ -364,7 +413,9 @@ def test_a_damaged_manifest_is_an_error_and_stays(tmp_path: Path, source: Path, 
 def test_a_manifest_of_another_generation_names_its_program(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text('{"schema_version": 9, "program_version": "7.1"}')
-    with pytest.raises(WorkspaceError, match=r"written by vfx-matte 7\.1 \(schema 9, this program reads 1\)"):
+    with pytest.raises(
+        WorkspaceError, match=r"written by vfx-matte 7\.1 \(schema 9, this program reads 1\)"
+    ):
         load_manifest(path)
 
 
@@ -430,13 +481,21 @@ def test_a_partial_run_needs_resume(tmp_path: Path, source: Path) -> None:
     [
         ({"propagator": "xmem"}, "propagator"),
         ({"settings": {"window": 6}}, "setting window"),
-        ({"references": {1: ReferenceRecord("m.png", "ab" * 32, {1: (255, 0, 0)})}}, "reference masks"),
-        ({"references": {0: ReferenceRecord("m.png", "cd" * 32, {1: (255, 0, 0)})}}, "reference masks"),
+        (
+            {"references": {1: ReferenceRecord("m.png", "ab" * 32, {1: (255, 0, 0)})}},
+            "reference masks",
+        ),
+        (
+            {"references": {0: ReferenceRecord("m.png", "cd" * 32, {1: (255, 0, 0)})}},
+            "reference masks",
+        ),
         ({"stop": 9}, "frame range"),
     ],
 )
 @pytest.mark.parametrize("resume", [True, False])
-def test_other_work_is_never_mixed(tmp_path: Path, source: Path, changes: dict[str, object], named: str, resume: bool) -> None:
+def test_other_work_is_never_mixed(
+    tmp_path: Path, source: Path, changes: dict[str, object], named: str, resume: bool
+) -> None:
     clip = Workspace(tmp_path).clip(source)
     segment(clip, plan_for(source), [0])
     before = clip.manifest_path.read_bytes()
@@ -452,7 +511,10 @@ def test_two_clips_of_one_name_do_not_mix(tmp_path: Path, source: Path) -> None:
     other = tmp_path / "elsewhere" / source.name
     other.parent.mkdir()
     other.write_bytes(b"other frames")
-    for act in (lambda: workspace.find(other), lambda: workspace.clip(other).start_run(plan_for(other), palette=PALETTE)):
+    for act in (
+        lambda: workspace.find(other),
+        lambda: workspace.clip(other).start_run(plan_for(other), palette=PALETTE),
+    ):
         with pytest.raises(WorkspaceError, match="another clip") as caught:
             act()
         assert str(source) in caught.value.message
@@ -484,7 +546,9 @@ def test_work_begun_by_another_version_is_not_continued(tmp_path: Path, source: 
         clip.start_run(plan_for(source), palette=PALETTE, resume=True)
 
 
-def test_fresh_keeps_the_earlier_work_until_the_first_mask_and_then_beside(tmp_path: Path, source: Path) -> None:
+def test_fresh_keeps_the_earlier_work_until_the_first_mask_and_then_beside(
+    tmp_path: Path, source: Path
+) -> None:
     clip = Workspace(tmp_path).clip(source)
     segment(clip, plan_for(source), range(10))
     before = clip.manifest_path.read_bytes()
@@ -506,7 +570,10 @@ def test_progress_is_saved_about_once_a_second_and_at_the_end(tmp_path: Path, so
     clip = Workspace(tmp_path).clip(source)
     plan = plan_for(source)
     now = [0.0]
-    with pytest.raises(KeyboardInterrupt), clip.start_run(plan, palette=PALETTE, clock=lambda: now[0]) as run:  # noqa: PT012
+    with (  # noqa: PT012
+        pytest.raises(KeyboardInterrupt),
+        clip.start_run(plan, palette=PALETTE, clock=lambda: now[0]) as run,
+    ):
         seen = []
         for frame_index in range(8):
             run.save_mask(frame_index, MASK)
@@ -521,17 +588,25 @@ def test_progress_is_saved_about_once_a_second_and_at_the_end(tmp_path: Path, so
     assert manifest.done == ((0, 8),)
 
 
-def test_a_full_disk_does_not_hide_what_stopped_the_run(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_hide_what_stopped_the_run(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clip = Workspace(tmp_path).clip(source)
 
     def fail(path: Path, text: str) -> None:
         raise OutputError(f"the disk is full: {path}")
 
-    with pytest.raises(KeyboardInterrupt), clip.start_run(plan_for(source), palette=PALETTE) as run:  # noqa: PT012
+    with (  # noqa: PT012
+        pytest.raises(KeyboardInterrupt),
+        clip.start_run(plan_for(source), palette=PALETTE) as run,
+    ):
         run.save_mask(0, MASK)
         monkeypatch.setattr("vfx_matte.workspace.manifest.write_text", fail)
         raise KeyboardInterrupt
-    with pytest.raises(OutputError), clip.start_run(plan_for(source), palette=PALETTE, resume=True) as run:
+    with (
+        pytest.raises(OutputError),
+        clip.start_run(plan_for(source), palette=PALETTE, resume=True) as run,
+    ):
         run.save_mask(1, MASK)
 
 
@@ -541,7 +616,8 @@ from pathlib import Path
 from tests.test_workspace import MASK, PALETTE, plan_for
 from vfx_matte.workspace import Workspace
 source, root = map(Path, sys.argv[1:])
-with Workspace(root).clip(source).start_run(plan_for(source, frames=100000), palette=PALETTE) as run:
+plan = plan_for(source, frames=100000)
+with Workspace(root).clip(source).start_run(plan, palette=PALETTE) as run:
     for frame_index in range(100000):
         run.save_mask(frame_index, MASK)
 """
@@ -549,7 +625,9 @@ with Workspace(root).clip(source).start_run(plan_for(source, frames=100000), pal
 
 def test_a_killed_run_goes_on(tmp_path: Path, source: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(source), str(tmp_path / "w")], env=environment)
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(source), str(tmp_path / "w")], env=environment
+    )
     clip = Workspace(tmp_path / "w").clip(source)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and child.poll() is None:
@@ -578,7 +656,9 @@ def test_the_latest_clip_is_by_the_time_inside(tmp_path: Path, source: Path) -> 
     other.write_bytes(b"2")
     segment(workspace.clip(source), plan_for(source), [0])
     segment(workspace.clip(other), plan_for(other), [0])
-    workspace.clip(source).record_output("greenback.mp4", OutputRecord("green", {"feather_px": 1.5}))
+    workspace.clip(source).record_output(
+        "greenback.mp4", OutputRecord("green", {"feather_px": 1.5})
+    )
     manifest = workspace.clip(source).manifest()
     assert manifest is not None
     assert manifest.outputs["greenback.mp4"].settings == {"feather_px": 1.5}

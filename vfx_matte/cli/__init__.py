@@ -1,6 +1,9 @@
-"""The command line: a door. Takes arguments, calls one pipeline function, prints its result; knows no pixel and no codec.
+"""The command line: a door.
 
-Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C.
+Takes arguments, calls one pipeline function, prints its result; knows no pixel and no codec.
+
+Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 1 failed, 2 misused,
+130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     import typer
 
 COMMAND_MODULES = (
-    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate", "mask", "probe", "weights",
+    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate",
+    "mask", "probe", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 
@@ -30,7 +34,8 @@ def program() -> typer.Typer:
 
 def main() -> None:
     """Run `vfx-matte` and exit."""
-    # NumPy's matrix products are small here: shared out over cores they take twice the time, and the stages lose their core.
+    # NumPy's matrix products are small here: shared out over cores they take twice the time, and
+    # the stages lose their core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         program()(prog_name="vfx-matte")

@@ -1,4 +1,7 @@
-"""How a command is made. Takes a function with typed options, gives a Typer command with one error boundary."""
+"""How a command is made.
+
+Takes a function with typed options, gives a Typer command with one error boundary.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import inspect
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +37,9 @@ _BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 
 class Program(TyperGroup):
-    """The program: a request that cannot be understood is told as every other error is, in one line with a hint."""
+    """The program: a request that cannot be understood is told as every other error is, in one line
+    with a hint.
+    """
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # noqa: ANN401  as Typer has it
         """Run and exit; with `standalone_mode` off, return."""
@@ -51,7 +56,9 @@ class Program(TyperGroup):
 
 
 def _is_near(given: str, meant: str) -> bool:
-    """Whether one of the options in `meant` resembles the given one without their dashes, which click counts as likeness."""
+    """Whether one of the options in `meant` resembles the given one without their dashes, which
+    click counts as likeness.
+    """
     import difflib
     import re
 
@@ -69,7 +76,9 @@ def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
     message, _, meant = message.partition(" Did you mean ")
     message, _, options = message.partition(" (Possible options: ")
     meant = meant or f"{options.removesuffix(')')}?"
-    if type(error).__name__ == "NoSuchOption" and not _is_near(getattr(error, "option_name", ""), meant):
+    if type(error).__name__ == "NoSuchOption" and not _is_near(
+        getattr(error, "option_name", ""), meant
+    ):
         meant = "?"
     hint = f"{f'did you mean {meant}' if meant != '?' else ''} see {command_path} --help".strip()
     typer.echo(f"error: {printable(message[:1].lower() + message[1:])}", err=True)
@@ -79,7 +88,10 @@ def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
 
 app = typer.Typer(
     cls=Program,
-    help="Cut anything out of a video: one painted mask in, frame-exact green screen, alpha matte and mask video out.",
+    help=(
+        "Cut anything out of a video: one painted mask in, frame-exact green screen, alpha matte"
+        " and mask video out."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -121,7 +133,13 @@ def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], 
         yield lambda: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     speed = TextColumn("{task.fields[fps]} fps")
     columns = (_label(), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
@@ -147,9 +165,21 @@ def _transfer(label: str, *, hidden: bool) -> Iterator[Callable[[int, int | None
         yield lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = (_label(), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        _label(),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(printable(label), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -158,25 +188,47 @@ def _transfer(label: str, *, hidden: bool) -> Iterator[Callable[[int, int | None
 def open_session(
     *,
     config_file: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Read this instead of ./config.ini.", rich_help_panel=SHARED)
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Read this instead of ./config.ini.",
+            rich_help_panel=SHARED,
+        ),
     ] = None,
     workspace: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for results (workspace).", rich_help_panel=SHARED)
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for results (workspace).", rich_help_panel=SHARED),
     ] = None,
     source: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder where clips are looked for (source).", rich_help_panel=SHARED)
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder where clips are looked for (source).",
+            rich_help_panel=SHARED,
+        ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of network weights (model).", rich_help_panel=SHARED)
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of network weights (model).", rich_help_panel=SHARED
+        ),
     ] = None,
     ignore_alpha: Annotated[
         bool | None,
-        typer.Option("--ignore-alpha/--no-ignore-alpha", help="Read the clip as opaque.", rich_help_panel=SHARED),
+        typer.Option(
+            "--ignore-alpha/--no-ignore-alpha",
+            help="Read the clip as opaque.",
+            rich_help_panel=SHARED,
+        ),
     ] = None,
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", "-q", help="Print only errors, and paths of what was made; --json too.", rich_help_panel=SHARED
+            "--quiet",
+            "-q",
+            help="Print only errors, and paths of what was made; --json too.",
+            rich_help_panel=SHARED,
         ),
     ] = False,
 ) -> Session:
@@ -190,19 +242,20 @@ def open_session(
 def command(
     *groups: Callable[..., Any], name: str | None = None, within: typer.Typer = app
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command. Its first parameter is the Session; each group adds its options and is passed as one value.
+    """Register a command.
 
-    A group is a function of (session, options…); its result becomes the command's parameter of the group's name. An option
-    that the command has too is the command's, and the group is given it.
+    Its first parameter is the Session; each group adds its options and is passed as one value.
+
+    A group is a function of (session, options…); its result becomes the command's parameter of the
+    group's name. An option that the command has too is the command's, and the group is given it.
     within: the commands it belongs to, such as those of `vfx-matte weights`.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         own = _options(function, skip={"session", *(group.__name__ for group in groups)})
         parts = {group: _options(group, skip={"session"}) for group in groups}
-        shared = {
-            key: option for key, option in _options(open_session).items() if key not in own
-        }  # verify has its own --source
+        # verify has its own --source
+        shared = {key: option for key, option in _options(open_session).items() if key not in own}
 
         def run(**values: object) -> None:
             def chosen(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
@@ -211,29 +264,45 @@ def command(
             session: Session | None = None
             try:
                 session = open_session(**chosen(shared))
-                bundles = {group.__name__: group(session, **chosen(options)) for group, options in parts.items()}
+                bundles = {
+                    group.__name__: group(session, **chosen(options))
+                    for group, options in parts.items()
+                }
                 function(session, **chosen(own), **bundles)
             except VfxMatteError as error:
                 _fail(error.message, error.hint, error.exit_code)
             except KeyboardInterrupt:
                 _fail("stopped", session.interrupt_hint if session else "", 130)
             except BrokenPipeError:
-                # The reader of our output went away (vfx-matte … | head): that is its right, not an error.
+                # The reader of our output went away (vfx-matte … | head): that is its right, not an
+                # error.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except (typer.Exit, typer.Abort):
                 raise
             except _BAD_REQUEST:
                 raise
             except PermissionError as error:
-                _fail(f"{str(error.filename)!r}: {error.strerror}", "check the permissions of the file and of its folders", 1)
+                _fail(
+                    f"{str(error.filename)!r}: {error.strerror}",
+                    "check the permissions of the file and of its folders",
+                    1,
+                )
             except Exception as error:
                 if os.environ.get("VFX_MATTE_DEBUG"):
                     raise
                 if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
                     name = shortened(error.filename or "")
-                    _fail(f"the name {name!r} is too long for this disk", "choose a shorter name, or another --workspace", 2)
+                    _fail(
+                        f"the name {name!r} is too long for this disk",
+                        "choose a shorter name, or another --workspace",
+                        2,
+                    )
                 detail = f"{type(error).__name__}: {error}"
-                _fail(f"unexpected {detail}", "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints", 1)
+                _fail(
+                    f"unexpected {detail}",
+                    "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints",
+                    1,
+                )
 
         merged: dict[str, inspect.Parameter] = {**own}
         for options in (*parts.values(), shared):
@@ -249,7 +318,9 @@ def command(
 
 
 def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
-    """The parameter with its text read as `ini.number` reads config.ini's; an empty one is refused."""
+    """The parameter with its text read as `ini.number` reads config.ini's; an empty one is
+    refused.
+    """
     annotation = parameter.annotation
     if get_origin(annotation) is not Annotated:
         return parameter
@@ -263,7 +334,10 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
         return parameter
     info = copy.copy(info)
     info.metavar = info.metavar or (_METAVARS[read] if isinstance(info, OptionInfo) else None)
-    within = (-math.inf if info.min is None else info.min, math.inf if info.max is None else info.max)
+    within = (
+        -math.inf if info.min is None else info.min,
+        math.inf if info.max is None else info.max,
+    )
 
     def parse(text: object) -> object:
         return _parsed(str(text), read, within)
@@ -275,7 +349,9 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
 _METAVARS: dict[type, str] = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
-def _parsed(text: str, kind: type[int] | type[float] | type[Path] | type[str], within: tuple[float, float]) -> object:
+def _parsed(
+    text: str, kind: type[int] | type[float] | type[Path] | type[str], within: tuple[float, float]
+) -> object:
     if not text.strip():
         raise typer.BadParameter("it is empty; leave the option out for its usual value")
     if kind is int or kind is float:
@@ -286,7 +362,9 @@ def _parsed(text: str, kind: type[int] | type[float] | type[Path] | type[str], w
     return kind(text)
 
 
-def _options(function: Callable[..., Any], *, skip: set[str] = frozenset()) -> dict[str, inspect.Parameter]:  # type: ignore[assignment]
+def _options(
+    function: Callable[..., Any], *, skip: Collection[str] = ()
+) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(function, eval_str=True).parameters
     return {key: _strict(parameter) for key, parameter in parameters.items() if key not in skip}
 
@@ -307,7 +385,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _program(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass

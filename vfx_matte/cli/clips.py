@@ -1,4 +1,7 @@
-"""What commands on a clip share: its argument, and opening it. Takes what a user typed, gives what the pipeline opens."""
+"""What commands on a clip share: its argument, and opening it.
+
+Takes what a user typed, gives what the pipeline opens.
+"""
 
 from __future__ import annotations
 
@@ -23,31 +26,54 @@ LOWEST_RATE, HIGHEST_RATE = Fraction(1, 1000), Fraction(1000)
 _RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", re.ASCII)
 
 Clip = Annotated[
-    Path | None, typer.Argument(help="Video, folder of pictures, or plate.####.png; without it, the clip segmented last.")
+    Path | None,
+    typer.Argument(
+        help="Video, folder of pictures, or plate.####.png; without it, the clip segmented last."
+    ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="PATH", help="Where to write; the suffix decides the format.")
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="PATH", help="Where to write; the suffix decides the format."
+    ),
 ]
 
 Gaps = Annotated[
-    str | None, typer.Option(metavar="hold|black|error", help="What stands for missing numbers of a sequence (hold).")
+    str | None,
+    typer.Option(
+        metavar="hold|black|error", help="What stands for missing numbers of a sequence (hold)."
+    ),
 ]
 At = Annotated[
     str | None,
-    typer.Option(metavar="FRAME|TIME", help="Which frame, e.g. 12 or 0.5s; of a sequence its picture's number (the first)."),
+    typer.Option(
+        metavar="FRAME|TIME",
+        help="Which frame, e.g. 12 or 0.5s; of a sequence its picture's number (the first).",
+    ),
 ]
 
 
 def clip_path(session: Session, clip: Path | None) -> Path:
-    """The clip that is meant: as typed, in the source folder, config.ini's, or the one segmented last."""
+    """The clip that is meant: as typed, in the source folder, config.ini's, or the one segmented
+    last.
+    """
     from vfx_matte.pipeline.clip import find_clip
 
     settings = session.settings
-    return find_clip(clip, source=settings.paths.source, workspace=settings.paths.workspace, default=settings.default_clip)
+    return find_clip(
+        clip,
+        source=settings.paths.source,
+        workspace=settings.paths.workspace,
+        default=settings.default_clip,
+    )
 
 
-def opened_clip(session: Session, path: Path, *, fps: str | None = None, gaps: str | None = None) -> SourceClip:
-    """Open a clip; fps is the rate of an image sequence, as typed, gaps what stands for its missing numbers."""
+def opened_clip(
+    session: Session, path: Path, *, fps: str | None = None, gaps: str | None = None
+) -> SourceClip:
+    """Open a clip; fps is the rate of an image sequence, as typed, gaps what stands for its missing
+    numbers.
+    """
     from vfx_matte.pipeline.clip import open_source
 
     rate = None if fps is None else rate_of(fps)
@@ -68,7 +94,12 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
     from vfx_matte.pipeline.clip import open_segmented
 
     path, settings = clip_path(session, clip), session.settings
-    return open_segmented(path, workspace=settings.paths.workspace, ignore_alpha=settings.clip.ignore_alpha, reporter=session)
+    return open_segmented(
+        path,
+        workspace=settings.paths.workspace,
+        ignore_alpha=settings.clip.ignore_alpha,
+        reporter=session,
+    )
 
 
 def rate_of(text: str) -> Fraction:
@@ -78,6 +109,9 @@ def rate_of(text: str) -> Fraction:
     except ZeroDivisionError:
         rate = Fraction(0)
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        hint = f"give a number or a fraction from 1/{LOWEST_RATE.denominator} to {HIGHEST_RATE}, e.g. 25 or 30000/1001"
+        hint = (
+            f"give a number or a fraction from 1/{LOWEST_RATE.denominator} to {HIGHEST_RATE}, e.g."
+            " 25 or 30000/1001"
+        )
         raise UsageError(f"fps {shortened(text)!r} is not a rate", hint=hint)
     return rate

@@ -1,4 +1,7 @@
-"""The options that take a part of a clip. Takes what was typed, gives what the pipeline is asked for."""
+"""The options that take a part of a clip.
+
+Takes what was typed, gives what the pipeline is asked for.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +42,31 @@ def part(
     *,
     frame: Annotated[
         str | None,
-        typer.Option(metavar="FRAME|TIME", help="Only this frame, at once, as NAME.0000120.png.", rich_help_panel=PART),
+        typer.Option(
+            metavar="FRAME|TIME",
+            help="Only this frame, at once, as NAME.0000120.png.",
+            rich_help_panel=PART,
+        ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5.", rich_help_panel=PART)
+        str | None,
+        typer.Option(
+            metavar="FRAME|TIME",
+            help="First frame, e.g. 120, 4.5s or 1:02.5.",
+            rich_help_panel=PART,
+        ),
     ] = None,
     stop: Annotated[
-        str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.", rich_help_panel=PART)
+        str | None,
+        typer.Option(metavar="FRAME|TIME", help="Frame after the last one.", rich_help_panel=PART),
     ] = None,
 ) -> PartChoice:
     """Options of the renders that can make a part of a clip."""
     from vfx_matte.timeline import parse_position
 
-    at, first, after = (None if text is None else parse_position(text) for text in (frame, start, stop))
+    at, first, after = (
+        None if text is None else parse_position(text) for text in (frame, start, stop)
+    )
     return PartChoice(at, first, after)
 
 
@@ -62,10 +77,23 @@ def whole_clip(
     start: Annotated[str | None, typer.Option(hidden=True)] = None,
     stop: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Refuse these options where files and a timeline have to be of the whole clip. Raises UsageError."""
-    given = next((name for name, text in (("frame", frame), ("start", start), ("stop", stop)) if text is not None), None)
+    """Refuse these options where files and a timeline have to be of the whole clip.
+
+    Raises UsageError.
+    """
+    given = next(
+        (
+            name
+            for name, text in (("frame", frame), ("start", start), ("stop", stop))
+            if text is not None
+        ),
+        None,
+    )
     if given:
         raise UsageError(
             f"--{given} is not for this command, whose files are all of the whole clip",
-            hint="alpha, greenback, maskvideo and overlay render a part; or cut the clip first and segment that",
+            hint=(
+                "alpha, greenback, maskvideo and overlay render a part; or cut the clip first and"
+                " segment that"
+            ),
         )

@@ -1,4 +1,7 @@
-"""Results for people, on stdout. Takes rows, prints a table that reads well without colour; wide enough for paths in a pipe."""
+"""Results for people, on stdout.
+
+Takes rows, prints a table that reads well without colour; wide enough for paths in a pipe.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,15 @@ PIPE_WIDTH = 200
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table with a title; cells are printed as they are, without markup, on one line each."""
+    """Print a table with a title; cells are printed as they are, without markup, on one
+    line each.
+    """
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    shown = Table(title=printable(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
+    shown = Table(
+        title=printable(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns)
+    )
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:

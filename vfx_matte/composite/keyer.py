@@ -1,9 +1,12 @@
-"""What an editing program's keyer makes of a green screen. Takes decoded pictures, gives alpha and how far it is off.
+"""What an editing program's keyer makes of a green screen.
 
-The keyer is the plain one of the textbooks, so that its result can be foretold: linear chroma keying with an acceptance angle,
-K. Jack, "Video Demystified", chapter "Digital video processing", section "Chroma keying". With an angle of 120° it takes nearly
-what the colour-difference keyer G − max(R, B) of P. Vlahos (US patent 3 595 987) takes. Arrays are NumPy or CuPy; knows no
-file, no time, no codec.
+Takes decoded pictures, gives alpha and how far it is off.
+
+The keyer is the plain one of the textbooks, so that its result can be foretold: linear chroma
+keying with an acceptance angle, K. Jack, "Video Demystified", chapter "Digital video processing",
+section "Chroma keying". With an angle of 120° it takes nearly what the colour-difference keyer G −
+max(R, B) of P. Vlahos (US patent 3 595 987) takes. Arrays are NumPy or CuPy; knows no file, no
+time, no codec.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, cod
 Siting = Literal["left", "center"]
 
 HOLE = 0.9
-"""A pixel that is all subject and is keyed to less than this has been keyed out: what is behind it shows through."""
+"""A pixel that is all subject and is keyed to less than this has been keyed out: what is behind it
+shows through.
+"""
 
 REST = 0.1
 """A pixel that is all background and is keyed to more than this has been left in."""
@@ -36,11 +41,13 @@ _LEVELS = 256
 class Keyer:
     """A chroma keyer's settings.
 
-    key: the screen's colour. acceptance_degrees: hues within half of this on either side of the key's are taken for mixtures
-    with it, 0 to 180 (exclusive). clip_black, clip_white: alpha at and beyond these becomes 0 and 1 (0 to 1). siting: where the
-    samples of subsampled chroma lie in a row, "left" on a luma sample as H.264, H.265 and ProRes have it (ITU-T H.273, chroma
-    sample location type 0) or "center" between two; in a column they always lie between two.
-    Raises UsageError for values out of range, and for a key without colour, which no chroma keyer can key.
+    key: the screen's colour. acceptance_degrees: hues within half of this on either side of the
+    key's are taken for mixtures with it, 0 to 180 (exclusive). clip_black, clip_white: alpha at and
+    beyond these becomes 0 and 1 (0 to 1). siting: where the samples of subsampled chroma lie in a
+    row, "left" on a luma sample as H.264, H.265 and ProRes have it (ITU-T H.273, chroma sample
+    location type 0) or "center" between two; in a column they always lie between two.
+    Raises UsageError for values out of range, and for a key without colour, which no chroma keyer
+    can key.
     """
 
     key: RGB
@@ -52,22 +59,30 @@ class Keyer:
     def __post_init__(self) -> None:
         if not 0 < self.acceptance_degrees < 180:
             hint = "120 suits most pictures"
-            raise UsageError(f"acceptance angle is {self.acceptance_degrees}, expected between 0 and 180", hint=hint)
+            raise UsageError(
+                f"acceptance angle is {self.acceptance_degrees}, expected between 0 and 180",
+                hint=hint,
+            )
         if not 0 <= self.clip_black < self.clip_white <= 1:
             clips = f"{self.clip_black} and {self.clip_white}"
             raise UsageError(
-                f"clip black and white are {clips}, expected 0 to 1, black below white", hint="0 and 1 clip nothing"
+                f"clip black and white are {clips}, expected 0 to 1, black below white",
+                hint="0 and 1 clip nothing",
             )
         if math.hypot(*_key_chroma(self.key, "bt709")) < _NEUTRAL:
             name = "#{:02x}{:02x}{:02x}".format(*self.key)
-            raise UsageError(f"key {name} has no colour that a keyer could tell", hint="use green, blue or magenta")
+            raise UsageError(
+                f"key {name} has no colour that a keyer could tell",
+                hint="use green, blue or magenta",
+            )
 
     def alpha(self, picture: Picture) -> Array:
         """Key a decoded picture: float32 (H, W) in [0, 1], 1 = subject, on the picture's device.
 
-        With the chroma (Cb, Cr) turned so that X lies along the key's and Z across it, and |K| the key's own:
-        α = 1 − max(0, X − |Z| / tan(θ / 2)) / |K|, then α' = (α − black) / (white − black), clipped.
-        Neutral colours mixed with the key in any part come out exactly. A gray picture has no chroma: all of it is subject.
+        With the chroma (Cb, Cr) turned so that X lies along the key's and Z across it, and |K| the
+        key's own: α = 1 − max(0, X − |Z| / tan(θ / 2)) / |K|, then α' = (α − black) / (white −
+        black), clipped. Neutral colours mixed with the key in any part come out exactly. A gray
+        picture has no chroma: all of it is subject.
         """
         module = xp(picture.planes[0])
         if picture.layout.model == "gray":
@@ -78,24 +93,36 @@ class Keyer:
         key_blue, key_red = _key_chroma(self.key, matrix)
         length = math.hypot(key_blue, key_red)
         along = (blue * np.float32(key_blue) + red * np.float32(key_red)) / np.float32(length)
-        across = module.abs(blue * np.float32(key_red) - red * np.float32(key_blue)) / np.float32(length)
+        across = module.abs(blue * np.float32(key_red) - red * np.float32(key_blue)) / np.float32(
+            length
+        )
         screen = along - across / np.float32(math.tan(math.radians(self.acceptance_degrees / 2)))
         alpha = 1 - module.maximum(screen, 0) / np.float32(length)
-        clipped: Array = module.clip((alpha - self.clip_black) / (self.clip_white - self.clip_black), 0, 1).astype(np.float32)
+        clipped: Array = module.clip(
+            (alpha - self.clip_black) / (self.clip_white - self.clip_black), 0, 1
+        ).astype(np.float32)
         return clipped
 
 
 def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Array]:
-    """Cb and Cr of every pixel, float32 (H, W) in about [−0.5, 0.5], by linear interpolation as editing programs do it.
+    """Cb and Cr of every pixel, float32 (H, W) in about [−0.5, 0.5], by linear interpolation as
+    editing programs do it.
 
-    RGB pictures are converted with the matrix that their size suggests. Raises ValueError for a gray picture.
+    RGB pictures are converted with the matrix that their size suggests. Raises ValueError for a
+    gray picture.
     """
     layout, color = picture.layout, picture.color
     if layout.model == "gray":
         raise ValueError("a gray picture has no chroma")
     if layout.model == "rgb":
-        low, high = _codes((0, 0, 0), layout, color, picture)[0], _codes((255, 255, 255), layout, color, picture)[0]
-        red, green, blue = ((plane.astype(np.float32) - low) / np.float32(high - low) for plane in picture.planes[:3])
+        low, high = (
+            _codes((0, 0, 0), layout, color, picture)[0],
+            _codes((255, 255, 255), layout, color, picture)[0],
+        )
+        red, green, blue = (
+            (plane.astype(np.float32) - low) / np.float32(high - low)
+            for plane in picture.planes[:3]
+        )
         kr, kb = LUMA_WEIGHTS[_matrix(color, picture.shape[0])]
         luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
         return (blue - luma) / np.float32(2 * (1 - kb)), (red - luma) / np.float32(2 * (1 - kr))
@@ -112,7 +139,8 @@ def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Ar
 
 
 def edge_band(alpha: Array, *, width_px: int) -> Array:
-    """Where a matte's edge is: bool (H, W), its soft pixels and all within `width_px` rows and columns of where it passes ½.
+    """Where a matte's edge is: bool (H, W), its soft pixels and all within `width_px` rows and
+    columns of where it passes ½.
 
     alpha: float (H, W) in [0, 1].
     """
@@ -127,7 +155,8 @@ def edge_band(alpha: Array, *, width_px: int) -> Array:
 class KeyErrors:
     """How far keyed alpha is from the true one, over any number of frames in fixed memory.
 
-    Errors are |keyed − true| in 0 to 1, counted in steps of 1/255. width_px: of the edge band to either side (edge_band).
+    Errors are |keyed − true| in 0 to 1, counted in steps of 1/255. width_px: of the edge band to
+    either side (edge_band).
     """
 
     width_px: int
@@ -139,7 +168,10 @@ class KeyErrors:
     _rests: int = 0
 
     def add(self, true: Array, keyed: Array) -> float:
-        """Count one frame: both float (H, W) in [0, 1]. Returns the frame's mean error in the edge band, 0 without an edge."""
+        """Count one frame: both float (H, W) in [0, 1].
+
+        Returns the frame's mean error in the edge band, 0 without an edge.
+        """
         module = xp(true)
         steps = module.rint(module.abs(keyed - true) * (_LEVELS - 1)).astype(np.int64)
         at_edge = steps[edge_band(true, width_px=self.width_px)]
@@ -188,7 +220,9 @@ def _mean(counts: npt.NDArray[np.int64]) -> float:
 
 
 def _interpolated(plane: Array, axis: int, size: int, shift: int, *, between: bool) -> Array:
-    """Stretch float32 (h, w) to `size` along an axis; between: samples lie midway in their pixels, not on the first."""
+    """Stretch float32 (h, w) to `size` along an axis; between: samples lie midway in their pixels,
+    not on the first.
+    """
     if not shift:
         return plane
     module, step = xp(plane), 1 << shift

@@ -1,9 +1,12 @@
-"""Mix pixels where they are: in a picture's own planes and bit depth. Takes pictures, mattes and masks, gives pictures.
+"""Mix pixels where they are: in a picture's own planes and bit depth.
 
-Where alpha is full the samples are the source's, bit for bit; where it is zero they are the background's. In between
-out = background + (source − background)·α, in integers, rounded half up. A subsampled plane takes the mean of alpha over
-the luma samples that its sample covers (beyond an odd edge the last one repeats). Picture, matte and mask live on the same
-device and have the same (H, W); ValueError otherwise. Inputs are never changed. Knows no file, no time, no codec.
+Takes pictures, mattes and masks, gives pictures.
+
+Where alpha is full the samples are the source's, bit for bit; where it is zero they are the
+background's. In between out = background + (source − background)·α, in integers, rounded half up. A
+subsampled plane takes the mean of alpha over the luma samples that its sample covers (beyond an odd
+edge the last one repeats). Picture, matte and mask live on the same device and have the same (H,
+W); ValueError otherwise. Inputs are never changed. Knows no file, no time, no codec.
 """
 
 from __future__ import annotations
@@ -29,23 +32,27 @@ OVERLAY_FULL = 256
 def over_color(picture: Picture, matte: Matte, rgb: RGB) -> Picture:
     """Lay the subject over one colour (green screen).
 
-    The colour becomes code values by the picture's own tags (picture.code_values). The result has the layout of `picture`
-    without its alpha plane; a gray picture under a coloured key becomes YUV 4:2:0 of the same depth, which every editing
-    program decodes, and stays gray under a neutral one.
+    The colour becomes code values by the picture's own tags (picture.code_values). The result has
+    the layout of `picture` without its alpha plane; a gray picture under a coloured key becomes YUV
+    4:2:0 of the same depth, which every editing program decodes, and stays gray under a neutral
+    one.
     """
     _check_size(picture, matte.alpha)
     return _laid_over(_for_color(picture, rgb), matte, empty_color(picture, rgb))
 
 
 def over_picture(picture: Picture, matte: Matte, background: Picture) -> Picture:
-    """Lay the subject over another picture of the same layout, size and colour tags (the caller has converted it).
+    """Lay the subject over another picture of the same layout, size and colour tags (the caller has
+    converted it).
 
     Alpha planes of both are dropped. Raises ValueError when layout or size differ.
     """
     _check_size(picture, matte.alpha)
     source, behind = picture.opaque(), background.opaque()
     if behind.layout != source.layout or behind.shape != source.shape:
-        raise ValueError(f"background is {behind.layout} {behind.shape}, expected {source.layout} {source.shape}")
+        raise ValueError(
+            f"background is {behind.layout} {behind.shape}, expected {source.layout} {source.shape}"
+        )
     copies = tuple(plane.copy() for plane in behind.planes)
     return _laid_over(source, matte, source.with_planes(copies))
 
@@ -58,10 +65,12 @@ def empty_color(like: Picture, rgb: RGB) -> Picture:
 
 
 def luma_matte(matte: Matte, layout: PixelLayout, color: ColorTags) -> Picture:
-    """Show alpha as a gray picture: black 0, white 1, steps between them equal in code values and exactly rounded.
+    """Show alpha as a gray picture: black 0, white 1, steps between them equal in code values and
+    exactly rounded.
 
-    layout and color: as the file will have them, e.g. gray 16-bit full range, or limited 4:2:0 (white = 235, neutral
-    chroma). Full-range gray of alpha's own depth is alpha itself, unchanged. An alpha plane, if asked for, is opaque.
+    layout and color: as the file will have them, e.g. gray 16-bit full range, or limited 4:2:0
+    (white = 235, neutral chroma). Full-range gray of alpha's own depth is alpha itself, unchanged.
+    An alpha plane, if asked for, is opaque.
     """
     height = matte.alpha.shape[0]
     low = code_values(BLACK, layout, color, height=height)
@@ -69,19 +78,32 @@ def luma_matte(matte: Matte, layout: PixelLayout, color: ColorTags) -> Picture:
     planes = []
     for index, (black, white) in enumerate(zip(low, high, strict=True)):
         if black == white:  # chroma, or an opaque alpha plane
-            planes.append(_filled(matte.alpha, layout.plane_shape(index, *matte.alpha.shape), black, layout))
+            planes.append(
+                _filled(matte.alpha, layout.plane_shape(index, *matte.alpha.shape), black, layout)
+            )
         else:
-            planes.append(planes[0] if layout.model == "rgb" and index else _scaled_alpha(matte, black, white, layout))
+            planes.append(
+                planes[0]
+                if layout.model == "rgb" and index
+                else _scaled_alpha(matte, black, white, layout)
+            )
     return Picture(tuple(planes), layout, color)
 
 
 def channel_mattes(
-    red: Matte | None, green: Matte | None, blue: Matte | None, *, shape: tuple[int, int], layout: PixelLayout = RGB8
+    red: Matte | None,
+    green: Matte | None,
+    blue: Matte | None,
+    *,
+    shape: tuple[int, int],
+    layout: PixelLayout = RGB8,
 ) -> Picture:
-    """Carry up to three mattes in the channels of one full-range RGB picture, for programs that read mattes by channel.
+    """Carry up to three mattes in the channels of one full-range RGB picture, for programs that
+    read mattes by channel.
 
-    shape: (H, W) of every matte; None leaves its channel at 0. Alpha is scaled to the layout's depth as in luma_matte.
-    Raises ValueError when a matte has another shape, or the layout is not plain RGB.
+    shape: (H, W) of every matte; None leaves its channel at 0. Alpha is scaled to the layout's
+    depth as in luma_matte. Raises ValueError when a matte has another shape, or the layout is not
+    plain RGB.
     """
     mattes = (red, green, blue)
     if layout.model != "rgb" or layout.has_alpha:
@@ -91,16 +113,21 @@ def channel_mattes(
             raise ValueError(f"matte is {matte.alpha.shape}, expected {shape}")
     like = next((matte.alpha for matte in mattes if matte is not None), np.zeros(shape, np.uint8))
     planes = (
-        _filled(like, shape, 0, layout) if matte is None else _scaled_alpha(matte, 0, layout.full, layout) for matte in mattes
+        _filled(like, shape, 0, layout)
+        if matte is None
+        else _scaled_alpha(matte, 0, layout.full, layout)
+        for matte in mattes
     )
     return Picture(tuple(planes), layout, FULL_RGB)
 
 
 def with_alpha(picture: Picture, matte: Matte, *, premultiplied: bool = False) -> Picture:
-    """Add alpha as a last plane, scaled to the picture's own bit depth, for formats with transparency.
+    """Add alpha as a last plane, scaled to the picture's own bit depth, for formats with
+    transparency.
 
-    Straight by default: the colour planes are then the very same arrays. premultiplied: each sample becomes
-    black + (sample − black)·α in code values. An alpha plane that `picture` has is replaced.
+    Straight by default: the colour planes are then the very same arrays. premultiplied: each sample
+    becomes black + (sample − black)·α in code values. An alpha plane that `picture` has is
+    replaced.
     """
     _check_size(picture, matte.alpha)
     colors = over_color(picture, matte, BLACK) if premultiplied else picture.opaque()
@@ -111,8 +138,9 @@ def with_alpha(picture: Picture, matte: Matte, *, premultiplied: bool = False) -
 def seen_through(matte: Matte, alpha: Array | None) -> Matte:
     """What a matte shows of a picture that is itself transparent: matte · alpha, rounded half up.
 
-    alpha: (H, W) uint8 or uint16 at full scale, None = opaque, which gives the matte itself. The result has the deeper of the
-    two types; where one of them is full it is the other, bit for bit. Raises ValueError when (H, W) differ.
+    alpha: (H, W) uint8 or uint16 at full scale, None = opaque, which gives the matte itself. The
+    result has the deeper of the two types; where one of them is full it is the other, bit for bit.
+    Raises ValueError when (H, W) differ.
     """
     if alpha is None:
         return matte
@@ -120,12 +148,18 @@ def seen_through(matte: Matte, alpha: Array | None) -> Matte:
         raise ValueError(f"alpha is {alpha.shape}, expected {matte.alpha.shape} as the matte")
     deep = max(matte.alpha.dtype, alpha.dtype)
     full = int(np.iinfo(deep).max)
-    wide = [plane.astype(np.uint32) * (full // int(np.iinfo(plane.dtype).max)) for plane in (matte.alpha, alpha)]
+    wide = [
+        plane.astype(np.uint32) * (full // int(np.iinfo(plane.dtype).max))
+        for plane in (matte.alpha, alpha)
+    ]
     return Matte(((wide[0] * wide[1] + full // 2) // full).astype(deep))
 
 
 def seen_ids(mask: Mask, alpha: Array | None) -> Mask:
-    """A mask without what its picture hides: ids stay where alpha is at least a half. alpha: as for `seen_through`."""
+    """A mask without what its picture hides: ids stay where alpha is at least a half.
+
+    alpha: as for `seen_through`.
+    """
     if alpha is None:
         return mask
     kept: Mask = xp(mask).where(alpha > np.iinfo(alpha.dtype).max // 2, mask, 0).astype(np.uint8)
@@ -133,17 +167,26 @@ def seen_ids(mask: Mask, alpha: Array | None) -> Mask:
 
 
 def over_black(picture: Picture, alpha: Array | None) -> Picture:
-    """The picture as a player shows it that knows no alpha: without what alpha hides, black instead."""
+    """The picture as a player shows it that knows no alpha: without what alpha hides, black
+    instead.
+    """
     return picture if alpha is None else over_color(picture, Matte(alpha), BLACK)
 
 
 def painted(
-    mask: Mask, palette: Palette, *, layout: PixelLayout = RGB8, color: ColorTags = FULL_RGB, background: RGB | None = None
+    mask: Mask,
+    palette: Palette,
+    *,
+    layout: PixelLayout = RGB8,
+    color: ColorTags = FULL_RGB,
+    background: RGB | None = None,
 ) -> Picture:
-    """Show ids as flat colours: every sample is exactly one colour of the palette, none is ever between two.
+    """Show ids as flat colours: every sample is exactly one colour of the palette, none is ever
+    between two.
 
     mask: uint8 (H, W). background: the colour of id 0, None = the palette's own.
-    Raises ValueError for a layout that could not keep colours apart (subsampled chroma, gray, alpha).
+    Raises ValueError for a layout that could not keep colours apart (subsampled chroma, gray,
+    alpha).
     """
     if layout.model == "gray" or layout.chroma_shift != (0, 0) or layout.has_alpha:
         raise ValueError(f"layout is {layout}, expected RGB or YUV 4:4:4 without alpha")
@@ -157,15 +200,20 @@ def painted(
     return flat
 
 
-def overlay(picture: Picture, mask: Mask, palette: Palette, *, alpha: float = 0.5, contour_px: int = 0) -> Picture:
+def overlay(
+    picture: Picture, mask: Mask, palette: Palette, *, alpha: float = 0.5, contour_px: int = 0
+) -> Picture:
     """Tint every object with its colour, for looking at.
 
-    alpha: weight of the tint, 0 to 1, rounded to 1/256; contour_px: width of a line in the object's full colour along the
-    inside of its edge, 0 = none. Gray pictures become YUV 4:2:0; an alpha plane is dropped; outside objects nothing changes.
-    Raises ValueError for values outside these ranges.
+    alpha: weight of the tint, 0 to 1, rounded to 1/256; contour_px: width of a line in the object's
+    full colour along the inside of its edge, 0 = none. Gray pictures become YUV 4:2:0; an alpha
+    plane is dropped; outside objects nothing changes. Raises ValueError for values outside these
+    ranges.
     """
     if not 0 <= alpha <= 1 or contour_px < 0:
-        raise ValueError(f"alpha is {alpha}, contour {contour_px} px, expected 0 to 1 and 0 or more")
+        raise ValueError(
+            f"alpha is {alpha}, contour {contour_px} px, expected 0 to 1 and 0 or more"
+        )
     _check_size(picture, mask)
     source = _as_yuv(picture.opaque())
     x, y = source.layout.chroma_shift
@@ -180,7 +228,9 @@ def overlay(picture: Picture, mask: Mask, palette: Palette, *, alpha: float = 0.
     planes = []
     for index, plane in enumerate(source.planes):
         shift = source.layout.plane_shift(index)
-        tint = _footprint_sums(weight * module.asarray(table[:, index].astype(np.uint32))[ids], shift)
+        tint = _footprint_sums(
+            weight * module.asarray(table[:, index].astype(np.uint32))[ids], shift
+        )
         tinted, part = plane.copy(), _subsampled(region, shift)
         full = OVERLAY_FULL << sum(shift)
         mixed = plane[part] * (full - _footprint_sums(weight, shift)) + tint
@@ -195,9 +245,11 @@ def _check_size(picture: Picture, array: Array) -> None:
 
 
 def layout_for_color(layout: PixelLayout, rgb: RGB) -> PixelLayout:
-    """The layout that `over_color` and `overlay` give for pictures of `layout`: gray holds neutral colours only.
+    """The layout that `over_color` and `overlay` give for pictures of `layout`: gray holds neutral
+    colours only.
 
-    rgb: the colour that is laid in. Gray under another one becomes YUV 4:2:0 of the same depth; alpha is dropped.
+    rgb: the colour that is laid in. Gray under another one becomes YUV 4:2:0 of the same depth;
+    alpha is dropped.
     """
     if layout.model == "gray" and len(set(rgb)) > 1:
         return PixelLayout("yuv", layout.bit_depth, (1, 1))
@@ -216,7 +268,10 @@ def _as_yuv(picture: Picture) -> Picture:
     layout = PixelLayout("yuv", picture.layout.bit_depth, (1, 1))
     neutral = 1 << (layout.bit_depth - 1)
     luma = picture.planes[0]
-    chroma = tuple(_filled(luma, layout.plane_shape(index, *picture.shape), neutral, layout) for index in (1, 2))
+    chroma = tuple(
+        _filled(luma, layout.plane_shape(index, *picture.shape), neutral, layout)
+        for index in (1, 2)
+    )
     return Picture((luma, *chroma), layout, picture.color)
 
 
@@ -225,9 +280,18 @@ def _filled(like: Array, shape: tuple[int, int], code: int, layout: PixelLayout)
     return plane
 
 
-def _flat(like: Array, shape: tuple[int, ...], codes: tuple[int, ...], layout: PixelLayout, color: ColorTags) -> Picture:
+def _flat(
+    like: Array,
+    shape: tuple[int, ...],
+    codes: tuple[int, ...],
+    layout: PixelLayout,
+    color: ColorTags,
+) -> Picture:
     height, width = shape
-    planes = (_filled(like, layout.plane_shape(i, height, width), code, layout) for i, code in enumerate(codes))
+    planes = (
+        _filled(like, layout.plane_shape(i, height, width), code, layout)
+        for i, code in enumerate(codes)
+    )
     return Picture(tuple(planes), layout, color)
 
 
@@ -244,14 +308,18 @@ def _laid_over(source: Picture, matte: Matte, below: Picture) -> Picture:
         if shift not in weights:
             weights[shift] = _footprint_sums(alpha, shift)
         part = _subsampled(region, shift)
-        _blend_into(under[part], over[part], weights[shift], matte.full << sum(shift), source.layout.full)
+        _blend_into(
+            under[part], over[part], weights[shift], matte.full << sum(shift), source.layout.full
+        )
     return below
 
 
 def _blend_into(under: Array, over: Array, weight: Array, full: int, peak: int) -> None:
-    """Blend in place: under += (over − under)·weight / full, rounded half up; only the soft band is computed.
+    """Blend in place: under += (over − under)·weight / full, rounded half up; only the soft band is
+    computed.
 
-    weight: unsigned (h, w), 0 to `full`; peak: the largest code value, which decides how wide the products are.
+    weight: unsigned (h, w), 0 to `full`; peak: the largest code value, which decides how wide the
+    products are.
     """
     module = xp(under)
     inside = weight == full
@@ -270,13 +338,17 @@ def _subsampled(region: Region, shift: tuple[int, int]) -> Region:
     """A region of the full plane as a region of a plane that is smaller by `shift` (x, y)."""
     x, y = shift
     rows, columns = region
-    return slice(rows.start >> y, -(-rows.stop >> y)), slice(columns.start >> x, -(-columns.stop >> x))
+    return slice(rows.start >> y, -(-rows.stop >> y)), slice(
+        columns.start >> x, -(-columns.stop >> x)
+    )
 
 
 def _footprint_sums(values: Array, shift: tuple[int, int]) -> Array:
-    """Sum the full-plane samples that each subsampled sample covers: (h, w) → uint32 (⌈h / 2^y⌉, ⌈w / 2^x⌉).
+    """Sum the full-plane samples that each subsampled sample covers: (h, w) → uint32 (⌈h / 2^y⌉, ⌈w
+    / 2^x⌉).
 
-    (0, 0) gives `values` itself. Beyond an odd edge the last row or column repeats, so every footprint counts 2^(x+y).
+    (0, 0) gives `values` itself. Beyond an odd edge the last row or column repeats, so every
+    footprint counts 2^(x+y).
     """
     if shift == (0, 0):
         return values
@@ -294,7 +366,9 @@ def _footprint_sums(values: Array, shift: tuple[int, int]) -> Array:
 
 
 def _scaled_alpha(matte: Matte, black: int, white: int, layout: PixelLayout) -> Array:
-    """Alpha as code values from `black` to `white`, rounded half up: (H, W) of the layout's dtype."""
+    """Alpha as code values from `black` to `white`, rounded half up: (H, W) of the layout's
+    dtype.
+    """
     if (black, white) == (0, matte.full):
         return matte.alpha
     steps = np.arange(matte.full + 1, dtype=np.int64) * (white - black)
@@ -306,16 +380,26 @@ def _scaled_alpha(matte: Matte, black: int, white: int, layout: PixelLayout) -> 
     return plane
 
 
-def _palette_codes(mask: Mask, palette: Palette, layout: PixelLayout, color: ColorTags, background: RGB | None) -> Array:
+def _palette_codes(
+    mask: Mask, palette: Palette, layout: PixelLayout, color: ColorTags, background: RGB | None
+) -> Array:
     """Code values of the ids up to the largest in `mask`: int64 (ids, planes) in host memory."""
     colors = [tuple(int(value) for value in row) for row in palette.colors[: int(mask.max()) + 1]]
     if background is not None:
         colors[0] = background
-    return np.array([code_values((red, green, blue), layout, color, height=mask.shape[0]) for red, green, blue in colors])
+    return np.array(
+        [
+            code_values((red, green, blue), layout, color, height=mask.shape[0])
+            for red, green, blue in colors
+        ]
+    )
 
 
 def _contour(ids: Array, width_px: int) -> Array:
-    """Where another id lies within `width_px` rows and columns: bool (h, w). The array's border is no contour."""
+    """Where another id lies within `width_px` rows and columns: bool (h, w).
+
+    The array's border is no contour.
+    """
     module = xp(ids)
     padded = module.pad(ids, width_px, mode="edge")
     height, width = ids.shape

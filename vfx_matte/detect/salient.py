@@ -1,8 +1,11 @@
-"""A network that finds what stands out in a picture. Takes a picture, gives a probability for every pixel.
+"""A network that finds what stands out in a picture.
 
-U²-Netp (Qin, Zhang, Huang, Dehghan, Zaiane, Jagersand: "U²-Net: Going deeper with nested U-structure for salient object
-detection", Pattern Recognition 106, 2020), trained on DUTS-TR, read by OpenCV's `dnn`. It finds all that is salient, whatever
-that is: a car and its smoke. It is a witness beside others, never the judge.
+Takes a picture, gives a probability for every pixel.
+
+U²-Netp (Qin, Zhang, Huang, Dehghan, Zaiane, Jagersand: "U²-Net: Going deeper with nested
+U-structure for salient object detection", Pattern Recognition 106, 2020), trained on DUTS-TR, read
+by OpenCV's `dnn`. It finds all that is salient, whatever that is: a car and its smoke. It is a
+witness beside others, never the judge.
 """
 
 from __future__ import annotations
@@ -22,13 +25,16 @@ NETWORK_FILE = "u2netp.onnx"
 """Its name in the model folder and in the table of weights."""
 
 TRAINED_SIZE_PX = 320
-"""Side of the square that the network was trained at; it takes others, 192 to 256 cost a half to two thirds of the time."""
+"""Side of the square that the network was trained at; it takes others, 192 to 256 cost a half to
+two thirds of the time.
+"""
 
 Features = npt.NDArray[np.float32]
 """float32 (channels, H, W)."""
 
 _INPUT = "input.1"
-# the last layers of the decoder's stages, from the second-finest on, and the side output of the first of them
+# the last layers of the decoder's stages, from the second-finest on, and the side output of the
+# first of them
 _FEATURE_LAYERS = ("onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
 _SIDE_OUTPUT = "onnx_node!Conv_946"
 _MOST_ODDS = 30.0  # beyond, float32 has no other probability than 0 and 1
@@ -48,7 +54,9 @@ class SalientNetwork:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise WeightsError(f"there is no network at {path}", hint="fetch it, or work without it")
+            raise WeightsError(
+                f"there is no network at {path}", hint="fetch it, or work without it"
+            )
         try:
             self._net = _read(path)
             names = self._net.getUnconnectedOutLayersNames()
@@ -67,7 +75,8 @@ class SalientNetwork:
             size: side of the square that the picture is scaled to, a multiple of 32, px.
 
         Returns:
-            float32 (H, W), 0 … 1, as the network says it; its largest value is below 1 where nothing stands out.
+            float32 (H, W), 0 … 1, as the network says it; its largest value is below 1 where
+            nothing stands out.
 
         Raises:
             WeightsError: the network does not give such a map.
@@ -76,10 +85,11 @@ class SalientNetwork:
         return _fitted(_map(found), image)
 
     def rough(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
-        """Nearly the same map, in two fifths of the time: the side output of the decoder's second-finest stage.
+        """Nearly the same map, in two fifths of the time: the side output of the decoder's
+        second-finest stage.
 
-        Each decoder stage was trained with a side output of its own. The finest stage, half of the network's work, is not
-        computed. A network without such a stage gives its `probability`.
+        Each decoder stage was trained with a side output of its own. The finest stage, half of the
+        network's work, is not computed. A network without such a stage gives its `probability`.
 
         Args:
             image: as for `probability`.
@@ -96,7 +106,9 @@ class SalientNetwork:
         (stage,) = self._forward(image, size, [_FEATURE_LAYERS[0]])
         return _fitted(self._side_output(stage, size), image)
 
-    def describe(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> tuple[npt.NDArray[np.float32], list[Features]]:
+    def describe(
+        self, image: Image, *, size: int = TRAINED_SIZE_PX
+    ) -> tuple[npt.NDArray[np.float32], list[Features]]:
         """The rough map, and what the network sees at every place on the way to it.
 
         Args:
@@ -104,9 +116,9 @@ class SalientNetwork:
             size: as for `probability`.
 
         Returns:
-            The map as `rough` gives it, float32 (H, W), and the last layers of three stages of the decoder, finest first:
-            float32 (64, S, S) with S = size/2, size/4, size/8. Places that look alike to the network have vectors that are near
-            each other.
+            The map as `rough` gives it, float32 (H, W), and the last layers of three stages of the
+            decoder, finest first: float32 (64, S, S) with S = size/2, size/4, size/8. Places that
+            look alike to the network have vectors that are near each other.
 
         Raises:
             WeightsError: the file is another network, without such layers.
@@ -116,17 +128,21 @@ class SalientNetwork:
 
     def _side_output(self, stage: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
         """What the second-finest stage, (1, 64, S/2, S/2), says by itself: (S, S), 0 … 1."""
-        weights, offset = (self._net.getParam(_SIDE_OUTPUT, which) for which in (0, 1))  # (1, 64, 3, 3), (1,)
+        weights, offset = (self._net.getParam(_SIDE_OUTPUT, which) for which in (0, 1))
         small = np.full(stage.shape[2:], float(offset.ravel()[0]), np.float32)
         for channel, kernel in zip(stage[0], weights[0], strict=True):
             small += cv2.filter2D(channel, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-        odds = np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), -_MOST_ODDS, _MOST_ODDS)
+        odds = np.clip(
+            cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), -_MOST_ODDS, _MOST_ODDS
+        )
         return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
     def _forward(self, image: Image, size: int, names: list[str]) -> list[npt.NDArray[np.float32]]:
         """The named layers' outputs, (1, C, …, …)."""
         shrinks = image.shape[0] * image.shape[1] > size * size
-        scaled = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        scaled = cv2.resize(
+            image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
         tensor = scaled.astype(np.float32)
         tensor = (tensor / max(float(tensor.max()), 1.0) - _MEAN) / _DEVIATION
         try:
@@ -134,21 +150,23 @@ class SalientNetwork:
             outputs = [np.asarray(one, np.float32) for one in self._net.forward(names)]
         except cv2.error as error:
             raise WeightsError(
-                f"the network cannot be run: {error.err}", hint=f"is it {NETWORK_FILE}? Fetch it again"
+                f"the network cannot be run: {error.err}",
+                hint=f"is it {NETWORK_FILE}? Fetch it again",
             ) from error
         return outputs
 
 
 def _read(path: Path) -> cv2.dnn.Net:
     """The network of a file. Raises OSError or cv2.error."""
-    # OpenCV 5 has a second engine, which does not give the layers inside, and its reader of bytes takes that one always;
-    # OpenCV 4 has only the first
+    # OpenCV 5 has a second engine, which does not give the layers inside, and its reader of bytes
+    # takes that one always; OpenCV 4 has only the first
     engine = getattr(cv2.dnn, "ENGINE_CLASSIC", None)
     if engine is None:
         return cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
     if str(path).isascii():
         return cv2.dnn.readNetFromONNX(str(path), engine)
-    with tempfile.TemporaryDirectory() as folder:  # OpenCV does not open every path with letters beyond ASCII
+    with tempfile.TemporaryDirectory() as folder:
+        # OpenCV does not open every path with letters beyond ASCII
         copy = Path(folder) / NETWORK_FILE
         shutil.copyfile(path, copy)
         return cv2.dnn.readNetFromONNX(str(copy), engine)
@@ -157,17 +175,25 @@ def _read(path: Path) -> cv2.dnn.Net:
 def _map(output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The map (S, S) that an output holds."""
     if output.ndim != 4 or output.shape[:2] != (1, 1):
-        raise WeightsError(f"the network gives an array of shape {output.shape}, expected 1×1×H×W", hint="fetch it again")
+        raise WeightsError(
+            f"the network gives an array of shape {output.shape}, expected 1×1×H×W",
+            hint="fetch it again",
+        )
     return np.asarray(output[0, 0], np.float32)
 
 
 def _fitted(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.float32]:
     """A map of the network, (S, S), stretched back over the picture."""
     height, width = image.shape[:2]
-    return np.asarray(np.clip(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1), np.float32)
+    return np.asarray(
+        np.clip(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1),
+        np.float32,
+    )
 
 
 def stretched(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The same map with its least value at 0 and its largest at 1, as the authors show it; a flat one becomes 0."""
+    """The same map with its least value at 0 and its largest at 1, as the authors show it; a flat
+    one becomes 0.
+    """
     low, high = float(probability.min()), float(probability.max())
     return np.asarray((probability - low) / max(high - low, 1e-6), np.float32)

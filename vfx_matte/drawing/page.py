@@ -1,7 +1,10 @@
-"""Pages for a browser. Takes texts, numbers and pictures, gives parts of one self-contained HTML page; reads and saves no file.
+"""Pages for a browser.
 
-A page needs nothing from outside: pictures and curves are inside of it, its style follows the reader's light or dark setting,
-it fits a phone, and it runs no script. Every text is escaped.
+Takes texts, numbers and pictures, gives parts of one self-contained HTML page; reads and saves no
+file.
+
+A page needs nothing from outside: pictures and curves are inside of it, its style follows the
+reader's light or dark setting, it fits a phone, and it runs no script. Every text is escaped.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import io
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +35,8 @@ _JPEG_QUALITY = 82
 class Marks:
     """What is drawn on every curve. All positions are in [0, 1] from left to right.
 
-    lines: dashed (cuts). points: small triangles on the upper border (references). gaps: grey stretches (start, stop).
+    lines: dashed (cuts). points: small triangles on the upper border (references). gaps: grey
+    stretches (start, stop).
     ticks: (position, text) below.
     """
 
@@ -44,9 +50,10 @@ class Marks:
 class Curve:
     """One number over time.
 
-    places: float (n,), in [0, 1], ascending; values: float (n,), NaN = none. limits: levels drawn dashed. dots: indices that
-    stand out; notes: their texts, shown by the browser when the pointer rests there. span: lowest and highest value, None = of
-    the values. shown: how a value reads, e.g. "{:.0f} %".
+    places: float (n,), in [0, 1], ascending; values: float (n,), NaN = none. limits: levels drawn
+    dashed. dots: indices that stand out; notes: their texts, shown by the browser when the pointer
+    rests there. span: lowest and highest value, None = of the values. shown: how a value reads,
+    e.g. "{:.0f} %".
     """
 
     label: str
@@ -71,7 +78,7 @@ def page(title: str, parts: Iterable[str]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escaped(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n"
+        f"<title>{escaped(title)}</title><style>{_style()}</style></head>\n<body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )
@@ -84,15 +91,19 @@ def picture(image: Image, caption: str, *, strong: bool = False) -> str:
     source = base64.b64encode(data.getvalue()).decode()
     height, width = image.shape[:2]
     return (
-        f'<figure{" class=strong" if strong else ""}><img loading="lazy" width="{width}" height="{height}"'
-        f' alt="{escaped(caption)}" src="data:image/jpeg;base64,{source}"><figcaption>{escaped(caption)}</figcaption></figure>'
+        f'<figure{" class=strong" if strong else ""}><img loading="lazy" width="{width}"'
+        f' height="{height}"'
+        f' alt="{escaped(caption)}"'
+        f' src="data:image/jpeg;base64,{source}">'
+        f"<figcaption>{escaped(caption)}</figcaption></figure>"
     )
 
 
 def facts(rows: Iterable[tuple[str, str, str]]) -> str:
     """Big numbers side by side. rows: (number, what it is, "bad", "good" or "")."""
     cells = (
-        f'<div class="fact {kind}"><b>{escaped(number)}</b><span>{escaped(what)}</span></div>' for number, what, kind in rows
+        f'<div class="fact {kind}"><b>{escaped(number)}</b><span>{escaped(what)}</span></div>'
+        for number, what, kind in rows
     )
     return f'<div class="facts">{"".join(cells)}</div>'
 
@@ -103,17 +114,24 @@ def command(lines: Sequence[str]) -> str:
 
 
 def strip(marks: Marks, stretches: Iterable[tuple[float, float, float, str, str]]) -> str:
-    """The clip as one bar. stretches: (start, stop, strength in [0, 1], text, address on the page)."""
+    """The clip as one bar.
+
+    stretches: (start, stop, strength in [0, 1], text, address on the page).
+    """
     drawn = [_gaps(marks)]
     for start, stop, strength, text, address in stretches:
         wide = max(stop - start, 0.004) * _WIDTH
         left = min(start * _WIDTH, _WIDTH - wide)
         drawn.append(
-            f'<a href="#{escaped(address)}"><rect class="stretch" x="{left:.1f}" y="0" width="{wide:.1f}"'
-            f' height="{_HEIGHT}" opacity="{0.45 + 0.55 * strength:.2f}"><title>{escaped(text)}</title></rect></a>'
+            f'<a href="#{escaped(address)}"><rect class="stretch" x="{left:.1f}" y="0"'
+            f' width="{wide:.1f}" height="{_HEIGHT}"'
+            f' opacity="{0.45 + 0.55 * strength:.2f}"><title>{escaped(text)}</title></rect></a>'
         )
     drawn.append(_marks(marks))
-    return f'<div class="strip">{_drawing("".join(drawn), "the clip from start to end")}{_ticks(marks)}</div>'
+    return (
+        '<div class="strip">'
+        f"{_drawing(''.join(drawn), 'the clip from start to end')}{_ticks(marks)}</div>"
+    )
 
 
 def curve(one: Curve) -> str:
@@ -121,32 +139,48 @@ def curve(one: Curve) -> str:
     known = one.values[np.isfinite(one.values)]
     head = f"<h3>{escaped(one.label)}</h3><p>{escaped(one.explanation)}</p>"
     if not len(known):
-        return f'<section class="curve">{head}<p class="quiet">not known for this clip</p></section>'
+        return (
+            f'<section class="curve">{head}<p class="quiet">not known for this clip</p></section>'
+        )
     levels = [float(limit) for limit in one.limits if np.isfinite(limit)]
-    low, high = one.span or (min([0.0, float(known.min()), *levels]), max([float(known.max()), *levels]))
+    low, high = one.span or (
+        min([0.0, float(known.min()), *levels]),
+        max([float(known.max()), *levels]),
+    )
     high = high if high > low else low + 1
 
     def y(value: float) -> float:
         return _HEIGHT * (1 - min(max((value - low) / (high - low), 0.0), 1.0) * 0.92 - 0.04)
 
     drawn = [_gaps(one.marks), _marks(one.marks)]
-    drawn += [f'<path class="limit" d="M0 {y(level):.1f}H{_WIDTH}"/>' for level in levels if low <= level <= high]
-    drawn.append(f'<path class="line" d="{_line(one.places, np.array([y(float(v)) for v in one.values]))}"/>')
+    drawn += [
+        f'<path class="limit" d="M0 {y(level):.1f}H{_WIDTH}"/>'
+        for level in levels
+        if low <= level <= high
+    ]
+    drawn.append(
+        f'<path class="line" d="{_line(one.places, np.array([y(float(v)) for v in one.values]))}"/>'
+    )
     for at, note in list(zip(one.dots, one.notes, strict=True))[:_MOST_DOTS]:
         if np.isfinite(one.values[at]):
             place = f"M{one.places[at] * _WIDTH:.1f} {y(float(one.values[at])):.1f}h0"
             drawn.append(f'<path class="dot" d="{place}"><title>{escaped(note)}</title></path>')
     scale = (
-        f'<span class="high">{escaped(one.shown.format(high))}</span><span class="low">{escaped(one.shown.format(low))}</span>'
+        f'<span class="high">{escaped(one.shown.format(high))}</span><span'
+        f' class="low">{escaped(one.shown.format(low))}</span>'
     )
     return (
-        f'<section class="curve">{head}<div class="plot">{_drawing("".join(drawn), one.label)}{scale}</div>'
+        f'<section class="curve">{head}<div'
+        f' class="plot">{_drawing("".join(drawn), one.label)}{scale}</div>'
         f"{_ticks(one.marks)}</section>"
     )
 
 
 def _line(places: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> str:
-    """A path through all values; of many in one column, their lowest and highest. It breaks where a value is missing."""
+    """A path through all values; of many in one column, their lowest and highest.
+
+    It breaks where a value is missing.
+    """
     columns = np.minimum((places * _WIDTH).astype(int), _WIDTH - 1)
     words, pen = list[str](), False
     for begin, end in _runs(columns):
@@ -156,7 +190,9 @@ def _line(places: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> 
             pen = False
             continue
         x = places[begin] * _WIDTH
-        ends = (float(inside[0]),) if len(inside) == 1 else (float(inside.min()), float(inside.max()))
+        ends = (
+            (float(inside[0]),) if len(inside) == 1 else (float(inside.min()), float(inside.max()))
+        )
         for height in ends:
             words.append(f"{'L' if pen else 'M'}{x:.1f} {height:.1f}")
             pen = True
@@ -172,67 +208,39 @@ def _runs(columns: npt.NDArray[np.int_]) -> list[tuple[int, int]]:
 
 def _gaps(marks: Marks) -> str:
     return "".join(
-        f'<rect class="gap" x="{start * _WIDTH:.1f}" y="0" width="{(stop - start) * _WIDTH:.1f}" height="{_HEIGHT}"/>'
+        f'<rect class="gap" x="{start * _WIDTH:.1f}" y="0" width="{(stop - start) * _WIDTH:.1f}"'
+        f' height="{_HEIGHT}"/>'
         for start, stop in marks.gaps
     )
 
 
 def _marks(marks: Marks) -> str:
     cuts = "".join(f'<path class="cut" d="M{at * _WIDTH:.1f} 0V{_HEIGHT}"/>' for at in marks.lines)
-    points = "".join(f'<path class="point" d="M{min(max(at * _WIDTH, 2), _WIDTH - 2):.1f} 0V18"/>' for at in marks.points)
+    points = "".join(
+        f'<path class="point" d="M{min(max(at * _WIDTH, 2), _WIDTH - 2):.1f} 0V18"/>'
+        for at in marks.points
+    )
     return cuts + points
 
 
 def _ticks(marks: Marks) -> str:
     if not marks.ticks:
         return ""
-    texts = "".join(f'<span style="left:{100 * at:.2f}%">{escaped(text)}</span>' for at, text in marks.ticks)
+    texts = "".join(
+        f'<span style="left:{100 * at:.2f}%">{escaped(text)}</span>' for at, text in marks.ticks
+    )
     return f'<div class="ticks">{texts}</div>'
 
 
 def _drawing(inside: str, label: str) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{escaped(label)}">'
-        f"{inside}</svg>"
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img"'
+        f' aria-label="{escaped(label)}">{inside}</svg>'
     )
 
 
-_STYLE = """
-:root{color-scheme:light dark;--ground:#f6f6f4;--card:#fff;--text:#1d1f22;--quiet:#676c73;--line:#dcdcd8;--curve:#2f6fb3;
---bad:#c8371f;--good:#2b8a4b;--mark:#b07a00;--gap:#e4e4e0;--code:#f0f0ec}@media(prefers-color-scheme:dark){:root{
---ground:#17181b;--card:#202226;--text:#e6e6e2;--quiet:#9aa0a8;--line:#34373d;--curve:#6aa8ea;--bad:#ff7a5c;--good:#63c786;
---mark:#e9b34a;--gap:#2b2e34;--code:#191b1f}}*{box-sizing:border-box}body{margin:0;background:var(--ground);
-color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI","Noto Sans","PingFang SC","Microsoft YaHei",sans-serif}
-main{max-width:1120px;margin:0 auto;padding:20px 16px 60px}h1{font-size:1.5rem;margin:.2em 0 .1em;overflow-wrap:anywhere}h2{
-font-size:1.15rem;margin:2.2em 0 .6em}h3{font-size:.95rem;margin:0}p{margin:.3em 0}.quiet,.curve>p{color:var(--quiet)}
-.curve>p{font-size:.85rem;margin:0 0 .4em}a{color:inherit}.facts{display:grid;
-grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px;margin:16px 0}.fact{background:var(--card);
-border:1px solid var(--line);border-radius:8px;padding:10px 12px}.fact b{display:block;font-size:1.45rem;line-height:1.2;
-font-variant-numeric:tabular-nums}.fact span{color:var(--quiet);font-size:.85rem}.fact.bad b{color:var(--bad)}.fact.good b{
-color:var(--good)}.card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px;
-margin:12px 0;scroll-margin-top:10px}.card:target{border-color:var(--mark);box-shadow:0 0 0 2px var(--mark)}.card h3{
-font-size:1rem}.card ul{margin:.3em 0;padding-left:1.2em}.next{border-left:4px solid var(--mark)}.do{font-weight:600}
-.pictures{display:grid;grid-template-columns:repeat(3,1fr);gap:8px;margin-top:10px}figure{margin:0}img{display:block;
-width:100%;height:auto;border-radius:4px}figcaption{font-size:.8rem;color:var(--quiet);padding-top:3px}figure.strong img{
-outline:3px solid var(--mark);outline-offset:-1px}figure.strong figcaption{color:var(--text);font-weight:600}pre{
-background:var(--code);border:1px solid var(--line);border-radius:6px;padding:10px 12px;margin:.5em 0;white-space:pre-wrap;
-overflow-wrap:anywhere;font:.85rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}svg{display:block;width:100%;
-background:var(--card);border:1px solid var(--line);border-radius:6px}.plot{position:relative;padding-left:50px}
-.curve .ticks{margin-left:50px}.plot svg{height:92px}.strip svg{height:40px}.curves{display:grid;
-grid-template-columns:1fr 1fr;gap:22px 24px}.plot span{position:absolute;left:0;width:44px;text-align:right;font-size:.7rem;
-color:var(--quiet);font-variant-numeric:tabular-nums;white-space:nowrap}.plot .high{top:-2px}.plot .low{bottom:-2px}.ticks{
-position:relative;height:1.3em;font-size:.72rem;color:var(--quiet);font-variant-numeric:tabular-nums}.ticks span{
-position:absolute;transform:translateX(-50%);white-space:nowrap}.ticks span:first-child{transform:none}
-.ticks span:last-child{transform:translateX(-100%)}path{fill:none;vector-effect:non-scaling-stroke}.line{
-stroke:var(--curve);stroke-width:1.5}.limit{stroke:var(--bad);stroke-width:1;stroke-dasharray:2 4;opacity:.8}.dot{
-stroke:var(--bad);stroke-width:7;stroke-linecap:round}.cut{stroke:var(--quiet);stroke-width:1.5;stroke-dasharray:5 4}.point{
-stroke:var(--mark);stroke-width:4}.gap{fill:var(--gap)}.stretch{fill:var(--bad)}.key{display:flex;flex-wrap:wrap;
-gap:4px 18px;font-size:.8rem;color:var(--quiet);margin:.5em 0}.key i{display:inline-block;width:16px;height:10px;
-margin-right:6px;border-radius:2px;vertical-align:baseline}.key i.cut-key{width:2px;height:15px;
-border-left:2px dashed var(--quiet);border-radius:0;margin-bottom:-3px}table{border-collapse:collapse;width:100%;
-font-size:.88rem}td,th{text-align:left;padding:5px 8px;border-bottom:1px solid var(--line);vertical-align:top}th{
-color:var(--quiet);font-weight:600}.scroll{overflow-x:auto}details{margin-top:2em}summary{cursor:pointer}
-@media(max-width:640px){.curves{grid-template-columns:1fr}.pictures{grid-template-columns:1fr 1fr}figure.strong{
-grid-column:1/3;order:-1}main{padding:12px 10px 40px}.card{padding:12px}.plot svg{height:76px}.ticks span:nth-child(even){
-display:none}}
-""".replace("\n", "")
+@cache
+def _style() -> str:
+    """The pages' style sheet, on one line."""
+    text = resources.files("vfx_matte.drawing").joinpath("page.css").read_text(encoding="utf-8")
+    return "".join(line.strip() for line in text.splitlines())

@@ -1,6 +1,9 @@
-"""Pictures for people: contact sheets. Takes images and labels, gives one labelled picture; never opens or saves a file.
+"""Pictures for people: contact sheets.
 
-The only font is the one inside Pillow, so a sheet looks the same on every machine; a character it lacks becomes a box.
+Takes images and labels, gives one labelled picture; never opens or saves a file.
+
+The only font is the one inside Pillow, so a sheet looks the same on every machine; a character it
+lacks becomes a box.
 """
 
 from __future__ import annotations
@@ -38,10 +41,12 @@ def contact_sheet(
 ) -> Image:
     """Arrange images in a labelled grid on a dark, neutral ground.
 
-    rows: (label, images) from top to bottom; images are uint8 (H, W, 3) R'G'B' of any sizes, and rows may differ in length.
-    column_labels: above the columns, left to right; none, or as many as there should be names. thumb_width_px: each image is
-    scaled to this width and keeps its shape. Labels may be in any script and are shortened with "…" where they do not fit.
-    Returns uint8 (H, W, 3). Raises ValueError when there is no image at all, or one is not an image.
+    rows: (label, images) from top to bottom; images are uint8 (H, W, 3) R'G'B' of any sizes, and
+    rows may differ in length.
+    column_labels: above the columns, left to right; none, or as many as there should be names.
+    thumb_width_px: each image is scaled to this width and keeps its shape. Labels may be in any
+    script and are shortened with "…" where they do not fit. Returns uint8 (H, W, 3). Raises
+    ValueError when there is no image at all, or one is not an image.
     """
     if thumb_width_px < 16:
         raise ValueError(f"thumb_width_px {thumb_width_px} is below 16")
@@ -58,12 +63,20 @@ def contact_sheet(
     left = margin + (gutter + margin if gutter else 0)
     top = margin + (round(2.6 * text_px) if title else 0) + (line if any(column_labels) else 0)
     width = left + columns * (thumb_width_px + gap) - gap + margin
-    sheet = Pillow.new("RGB", (width, top + sum(heights) + gap * (len(rows) - 1) + margin), _BACKGROUND)
+    sheet = Pillow.new(
+        "RGB", (width, top + sum(heights) + gap * (len(rows) - 1) + margin), _BACKGROUND
+    )
     draw = ImageDraw.Draw(sheet)
     draw.text((margin, margin), _fitted(title, title_font, width - 2 * margin), _TEXT, title_font)
     for column, name in enumerate(column_labels[:columns]):
         middle = left + column * (thumb_width_px + gap) + thumb_width_px / 2
-        draw.text((middle, top - line / 2), _fitted(name, font, thumb_width_px), _QUIET_TEXT, font, anchor="mm")
+        draw.text(
+            (middle, top - line / 2),
+            _fitted(name, font, thumb_width_px),
+            _QUIET_TEXT,
+            font,
+            anchor="mm",
+        )
     for label, images, height in zip(labels, thumbs, heights, strict=True):
         draw.text((left - margin, top + height / 2), label, _TEXT, font, anchor="rm")
         for column, thumb in enumerate(images):
@@ -80,14 +93,16 @@ def thumbnail(image: Image, *, width_px: int) -> Image:
 
 
 def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) -> Image:
-    """Draw the outline of every object of a mask, inside its edge and in its colour made bright, with a black line around.
+    """Draw the outline of every object of a mask, inside its edge and in its colour made bright,
+    with a black line around.
 
-    image: uint8 (h, w, 3). mask: uint8 (H, W), ids, of any size, brought to the image's by nearest pixel.
-    Returns uint8 (h, w, 3); pixels farther than `line_px` from an edge stay as they are.
+    image: uint8 (h, w, 3). mask: uint8 (H, W), ids, of any size, brought to the image's by nearest
+    pixel. Returns uint8 (h, w, 3); pixels farther than `line_px` from an edge stay as they are.
     """
     height, width = image.shape[:2]
     rows, columns = (
-        (2 * np.arange(now) + 1) * then // (2 * now) for now, then in zip((height, width), mask.shape, strict=True)
+        (2 * np.arange(now) + 1) * then // (2 * now)
+        for now, then in zip((height, width), mask.shape, strict=True)
     )
     small = mask[np.ix_(rows, columns)]
     edge, around = np.zeros((height, width), bool), np.zeros((height, width), bool)
@@ -100,20 +115,25 @@ def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) ->
                 around |= (small == 0) & (neighbour > 0)
     drawn = image.copy()
     drawn[around] = _BLACK
-    drawn[edge] = np.minimum(palette.colors.astype(np.uint16) * 2, 255).astype(np.uint8)[small[edge]]
+    drawn[edge] = np.minimum(palette.colors.astype(np.uint16) * 2, 255).astype(np.uint8)[
+        small[edge]
+    ]
     return drawn
 
 
 def tinted(image: Image, mask: Mask, palette: Palette, *, strength: float = 0.35) -> Image:
     """Colour every object of a mask, and outline it.
 
-    image: uint8 (h, w, 3). mask: uint8 (h, w), ids. strength: of the colour, in [0, 1]. Returns uint8 (h, w, 3).
+    image: uint8 (h, w, 3). mask: uint8 (h, w), ids. strength: of the colour, in [0, 1]. Returns
+    uint8 (h, w, 3).
     """
     if mask.shape != image.shape[:2]:
         raise ValueError(f"mask is {mask.shape}, expected {image.shape[:2]}")
     bright = np.minimum(palette.colors.astype(np.uint16) * 2, 255).astype(np.float32)
     drawn, inside = image.copy(), mask > 0
-    drawn[inside] = np.rint(image[inside] * (1 - strength) + bright[mask[inside]] * strength).astype(np.uint8)
+    drawn[inside] = np.rint(
+        image[inside] * (1 - strength) + bright[mask[inside]] * strength
+    ).astype(np.uint8)
     return outlined(drawn, mask, palette)
 
 
@@ -124,10 +144,11 @@ def with_marks(
     lines: Sequence[tuple[Sequence[tuple[int, int]], bool]] = (),
     points: Sequence[tuple[tuple[int, int], bool]] = (),
 ) -> Image:
-    """Draw what was marked in a picture: a box, lines and points, each a plus for the object or a minus for the background.
+    """Draw what was marked in a picture: a box, lines and points, each a plus for the object or a
+    minus for the background.
 
-    image: uint8 (H, W, 3). box: (x, y, width, height). lines, points: with whether they are the object; coordinates (x, y).
-    Returns uint8 (H, W, 3).
+    image: uint8 (H, W, 3). box: (x, y, width, height). lines, points: with whether they are the
+    object; coordinates (x, y). Returns uint8 (H, W, 3).
     """
     sheet = Pillow.fromarray(np.ascontiguousarray(image))
     draw = ImageDraw.Draw(sheet)
@@ -155,11 +176,14 @@ def with_marks(
     return np.array(sheet)
 
 
-def close_up(masks: Sequence[Mask], *, margin: float = 0.3, least: float = 0.35) -> tuple[slice, slice]:
+def close_up(
+    masks: Sequence[Mask], *, margin: float = 0.3, least: float = 0.35
+) -> tuple[slice, slice]:
     """The part of a picture in which all objects of some masks are seen, in the picture's shape.
 
-    masks: at least one, uint8 (H, W) of one shape. margin: on each side, as a part of the objects' box. least: the smallest
-    part, as a part of the picture's width. Returns (rows, columns); the whole picture when no mask shows an object.
+    masks: at least one, uint8 (H, W) of one shape. margin: on each side, as a part of the objects'
+    box. least: the smallest part, as a part of the picture's width. Returns (rows, columns); the
+    whole picture when no mask shows an object.
     """
     height, width = masks[0].shape
     shown = np.logical_or.reduce([mask > 0 for mask in masks])
@@ -177,7 +201,10 @@ def close_up(masks: Sequence[Mask], *, margin: float = 0.3, least: float = 0.35)
 
 
 def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
-    """Put a line of text under an image, uint8 (H, W, 3): (H + one line, W, 3). marked: on a bright ground, to stand out."""
+    """Put a line of text under an image, uint8 (H, W, 3): (H + one line, W, 3).
+
+    marked: on a bright ground, to stand out.
+    """
     height, width = image.shape[:2]
     text_px = max(11, width // 20)
     font = ImageFont.load_default(text_px)
@@ -185,15 +212,18 @@ def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
     sheet = Pillow.new("RGB", (width, height + below), _MARK if marked else _CELL)
     sheet.paste(Pillow.fromarray(np.ascontiguousarray(image)), (0, 0))
     text = _fitted(caption, font, width - 6)
-    ImageDraw.Draw(sheet).text((width / 2, height + below / 2), text, _BACKGROUND if marked else _TEXT, font, anchor="mm")
+    ImageDraw.Draw(sheet).text(
+        (width / 2, height + below / 2), text, _BACKGROUND if marked else _TEXT, font, anchor="mm"
+    )
     return np.array(sheet)
 
 
 def checkerboard(image: Image, alpha: Array, *, square_px: int = 12) -> Image:
     """Show transparency: the image over grey squares, as editors draw it.
 
-    image: uint8 (H, W, 3), straight (not premultiplied). alpha: (H, W), float in [0, 1], or an integer type whose largest
-    value is 1.0. Returns uint8 (H, W, 3). Raises ValueError when the shapes do not fit each other.
+    image: uint8 (H, W, 3), straight (not premultiplied). alpha: (H, W), float in [0, 1], or an
+    integer type whose largest value is 1.0. Returns uint8 (H, W, 3). Raises ValueError when the
+    shapes do not fit each other.
     """
     if alpha.shape != image.shape[:2]:
         raise ValueError(f"alpha is {alpha.shape}, expected {image.shape[:2]}")
@@ -210,7 +240,9 @@ def _thumbnail(image: Image, width: int) -> Pillow.Image:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    return Pillow.fromarray(np.ascontiguousarray(image)).resize((width, height), Pillow.Resampling.LANCZOS)
+    return Pillow.fromarray(np.ascontiguousarray(image)).resize(
+        (width, height), Pillow.Resampling.LANCZOS
+    )
 
 
 def _width(text: str, font: _Font) -> int:

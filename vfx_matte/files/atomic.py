@@ -1,9 +1,10 @@
 """Files and folders that are whole or not there.
 
-What is being made lies in a folder of its own beside its place until it is complete: `.vfx-matte-`, eight random characters,
-`.part`. mkdtemp makes it, so nothing that was there before is opened, followed or removed, and two runs never share one. A run
-holds a lock in its folder for as long as it lives; the next run that writes beside it removes what a killed one has left, and
-only that: its own user's, made on this machine, with the lock let go.
+What is being made lies in a folder of its own beside its place until it is complete: `.vfx-matte-`,
+eight random characters, `.part`. mkdtemp makes it, so nothing that was there before is opened,
+followed or removed, and two runs never share one. A run holds a lock in its folder for as long as
+it lives; the next run that writes beside it removes what a killed one has left, and only that: its
+own user's, made on this machine, with the lock let go.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from vfx_matte.errors import OutputError, VerifyError, VfxMatteError
 
 PREFIX, SUFFIX = ".vfx-matte-", ".part"
 FAILED = ".failed-verification"
-"""Stands before the ending of a file that differs from its source, and after the name of a folder."""
+"""Stands before the ending of a file that differs from its source, and after the name of a
+folder.
+"""
 
 _OURS = re.compile(rf"{re.escape(PREFIX)}[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
 _NEW, _EARLIER, _UNLOCKED = "new", "earlier", "lock.new"
@@ -51,7 +54,8 @@ _HINTS = {
 def output_error(path: Path, error: Exception, *, other: str = "") -> OutputError:
     """Say in one line why `path` could not be written, with what to do about it.
 
-    error: a system error, or one of a library that has an errno (FFmpeg's do) or none (a format that an encoder refuses).
+    error: a system error, or one of a library that has an errno (FFmpeg's do) or none (a format
+    that an encoder refuses).
     other: the hint where the number of the error has none of its own; "" = the usual one.
     """
     number = getattr(error, "errno", None)
@@ -59,15 +63,22 @@ def output_error(path: Path, error: Exception, *, other: str = "") -> OutputErro
     if number in _FULL:
         hint = "free some space, or choose another disk with -o or --workspace"
         return OutputError(f"the disk is full: cannot write {str(path)!r}", hint=hint)
-    other = other or ("try another place with -o, or another --codec" if isinstance(number, int) else "")
-    return OutputError(f"{str(path)!r} cannot be written: {reason}", hint=_HINTS.get(number or 0, other))
+    other = other or (
+        "try another place with -o, or another --codec" if isinstance(number, int) else ""
+    )
+    return OutputError(
+        f"{str(path)!r} cannot be written: {reason}", hint=_HINTS.get(number or 0, other)
+    )
 
 
 class AtomicPlace:
     """A file or folder that is being made. `part` is where; `final` is where it belongs."""
 
     def __init__(self, final: Path, *, shown: Path | None = None, sweeps: bool = True) -> None:
-        """Make the folders that lead to `final`, and the one for `part`. shown: `final` as users know it. Raises OSError."""
+        """Make the folders that lead to `final`, and the one for `part`.
+
+        shown: `final` as users know it. Raises OSError.
+        """
         self._lock: IO[bytes] | None = None
         self._folder: Path | None = None
         self._made: list[Path] = []
@@ -86,14 +97,16 @@ class AtomicPlace:
     def _make_own_folder(self, place: Path) -> Path:
         """Make a folder that is ours as long as we live, and hold its lock."""
         for attempt in itertools.count(1):
-            # known before it exists: Ctrl-C between any two steps, even before a `with` is entered, leaves nothing
+            # known before it exists: Ctrl-C between any two steps, even before a `with` is entered,
+            # leaves nothing
             folder = self._folder = place / f"{PREFIX}{secrets.token_hex(4)}{SUFFIX}"
             try:
                 folder.mkdir(mode=0o700)
                 self._lock = _lock_folder(folder)
                 break
             except (FileNotFoundError, FileExistsError, BlockingIOError):
-                # a sweep of another run took it for one that a killed run had left: it had no lock yet
+                # a sweep of another run took it for one that a killed run had left: it had no lock
+                # yet
                 self._folder = None
                 if attempt == _TRIES or not place.is_dir():
                     raise
@@ -104,7 +117,8 @@ class AtomicPlace:
             self.discard()
 
     def keep_failed(self) -> Path:
-        """Put what was made beside `final`, under a name that says that it failed; what has that name stays. Its path.
+        """Put what was made beside `final`, under a name that says that it failed; what has that
+        name stays. Its path.
 
         Raises OutputError.
         """
@@ -118,7 +132,10 @@ class AtomicPlace:
         return place
 
     def discard(self) -> None:
-        """Remove what was not kept, and the folders that were made for it. A second call does nothing."""
+        """Remove what was not kept, and the folders that were made for it.
+
+        A second call does nothing.
+        """
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -148,13 +165,17 @@ class AtomicPlace:
 
 
 class AtomicFile(AtomicPlace):
-    """One file that is being made. Use as a context manager; leaving it removes what was not kept."""
+    """One file that is being made.
+
+    Use as a context manager; leaving it removes what was not kept.
+    """
 
     def __init__(self, final: Path, *, sweeps: bool = True) -> None:
         """Lend `part`, which does not exist yet; missing folders are made.
 
-        sweeps: look for what killed runs have left beside `final`; False where many files are written into one folder.
-        Raises OutputError, also for a `final` that is a folder, pipe, socket or device.
+        sweeps: look for what killed runs have left beside `final`; False where many files are
+        written into one folder. Raises OutputError, also for a `final` that is a folder, pipe,
+        socket or device.
         """
         try:
             _refuse_other_than_file(final)
@@ -163,7 +184,9 @@ class AtomicFile(AtomicPlace):
             raise output_error(final, error) from error
 
     def keep(self, *, durable: bool = True) -> None:
-        """Give the file its name, in place of an earlier one. durable: on the disk before this returns.
+        """Give the file its name, in place of an earlier one.
+
+        durable: on the disk before this returns.
 
         Raises OutputError; an earlier file then stays.
         """
@@ -180,18 +203,24 @@ class AtomicFile(AtomicPlace):
 def _refuse_other_than_file(final: Path) -> None:
     if final.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder", str(final))
-    if final.exists() and not final.is_file():  # a file in its place would take /dev/null from the whole system
+    if final.exists() and not final.is_file():
+        # a file in its place would take /dev/null from the whole system
         raise OSError(errno.EINVAL, "is a pipe, socket or device, expected a file", str(final))
 
 
 class AtomicFolder(AtomicPlace):
-    """One folder that is being made. Use as a context manager; leaving it removes what was not kept."""
+    """One folder that is being made.
+
+    Use as a context manager; leaving it removes what was not kept.
+    """
 
     def __init__(self, final: Path, *, stranger: Callable[[Path], str]) -> None:
-        """Lend `part`, an empty folder. stranger: names something in a folder that is not of an earlier result, "" = nothing.
+        """Lend `part`, an empty folder.
 
-        A link to a folder stands for that folder. Raises OutputError, also for a `final` that holds anything else than an
-        earlier result.
+        stranger: names something in a folder that is not of an earlier result, "" = nothing.
+
+        A link to a folder stands for that folder. Raises OutputError, also for a `final` that holds
+        anything else than an earlier result.
         """
         self._stranger = stranger
         try:
@@ -206,7 +235,10 @@ class AtomicFolder(AtomicPlace):
             raise output_error(final, error) from error
 
     def keep(self) -> None:
-        """Give the folder its name, in place of an earlier result. Raises OutputError; an earlier result then stays."""
+        """Give the folder its name, in place of an earlier result.
+
+        Raises OutputError; an earlier result then stays.
+        """
         try:
             self._replace()
         except OSError as error:
@@ -215,7 +247,9 @@ class AtomicFolder(AtomicPlace):
         self.discard()
 
     def _replace(self) -> None:
-        """Of two runs that end at once the last one wins; each looks again after the other was faster."""
+        """Of two runs that end at once the last one wins; each looks again after the other was
+        faster.
+        """
         for attempt in range(_TRIES):
             self._refuse_other_work()
             try:
@@ -225,7 +259,10 @@ class AtomicFolder(AtomicPlace):
                     self.part.rename(self.final)
                 return
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY) or attempt == _TRIES - 1:
+                if (
+                    error.errno not in (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
+                    or attempt == _TRIES - 1
+                ):
                     raise
 
     def _exchange(self) -> None:
@@ -233,7 +270,8 @@ class AtomicFolder(AtomicPlace):
             return
         assert self._folder is not None
         earlier = self._folder / _EARLIER / self.final.name
-        shutil.rmtree(earlier.parent, ignore_errors=True)  # of an attempt that another run outran, with a newer result
+        # of an attempt that another run outran, with a newer result
+        shutil.rmtree(earlier.parent, ignore_errors=True)
         earlier.parent.mkdir()
         self.final.rename(earlier)
         try:
@@ -250,19 +288,24 @@ class AtomicFolder(AtomicPlace):
         except FileNotFoundError:
             return
         if not is_folder:
-            raise OutputError(f"{str(self._shown)!r} is a file, expected a folder", hint="choose another name with -o")
+            raise OutputError(
+                f"{str(self._shown)!r} is a file, expected a folder",
+                hint="choose another name with -o",
+            )
         if other:
             raise OutputError(
-                f"{str(self._shown)!r} holds other files ({other}) and is left alone", hint="choose a new folder with -o"
+                f"{str(self._shown)!r} holds other files ({other}) and is left alone",
+                hint="choose a new folder with -o",
             )
 
 
 @contextlib.contextmanager
 def atomic_path(final: Path, *, durable: bool = False, sweeps: bool = True) -> Iterator[Path]:
-    """Lend a temporary path beside `final`; it becomes `final` when the block ends well and is removed when it does not.
+    """Lend a temporary path beside `final`; it becomes `final` when the block ends well and is
+    removed when it does not.
 
-    Missing folders are made. durable, sweeps: as in `AtomicFile`. Raises OutputError for every OSError, in the block too; an
-    earlier `final` then stays.
+    Missing folders are made. durable, sweeps: as in `AtomicFile`. Raises OutputError for every
+    OSError, in the block too; an earlier `final` then stays.
     """
     with AtomicFile(final, sweeps=sweeps) as place, place.named():
         try:
@@ -274,11 +317,13 @@ def atomic_path(final: Path, *, durable: bool = False, sweeps: bool = True) -> I
 
 @contextlib.contextmanager
 def atomic_folder(final: Path, *, stranger: Callable[[Path], str]) -> Iterator[Path]:
-    """Lend an empty folder beside `final`; it becomes `final` when the block ends well and is removed when it does not.
+    """Lend an empty folder beside `final`; it becomes `final` when the block ends well and is
+    removed when it does not.
 
-    An earlier `final` stays until then, and gives way only when all it holds is an earlier result: when `stranger` names
-    nothing in it ("") that is not. After a VerifyError the new folder is kept beside it, as NAME.failed-verification.
-    Raises OutputError for every OSError, in the block too, and for a `final` that holds something else.
+    An earlier `final` stays until then, and gives way only when all it holds is an earlier result:
+    when `stranger` names nothing in it ("") that is not. After a VerifyError the new folder is kept
+    beside it, as NAME.failed-verification. Raises OutputError for every OSError, in the block too,
+    and for a `final` that holds something else.
     """
     with AtomicFolder(final, stranger=stranger) as place, place.named():
         try:
@@ -286,21 +331,27 @@ def atomic_folder(final: Path, *, stranger: Callable[[Path], str]) -> Iterator[P
         except OSError as error:
             raise output_error(final, error) from error
         except VerifyError as error:
-            error.hint = f"{str(place.keep_failed())!r} is kept for inspection, no earlier result was replaced"
+            error.hint = (
+                f"{str(place.keep_failed())!r} is kept for inspection, no earlier result was"
+                " replaced"
+            )
             raise
         place.keep()
 
 
 @contextlib.contextmanager
 def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
-    """Lend an empty folder for files that belong together; they move to `folder` when the block ends well.
+    """Lend an empty folder for files that belong together; they move to `folder` when the block
+    ends well.
 
-    A `folder` that is not there yet gets its name with all of them in it. One that is there keeps its other files; the files
-    named `stale`, which say that the rest is complete, are removed first and come last. After a VerifyError the files that
-    failed are kept in `folder`. Raises OutputError for every OSError, in the block too.
+    A `folder` that is not there yet gets its name with all of them in it. One that is there keeps
+    its other files; the files named `stale`, which say that the rest is complete, are removed first
+    and come last. After a VerifyError the files that failed are kept in `folder`. Raises
+    OutputError for every OSError, in the block too.
     """
     target = folder.resolve()  # "sub/.." is a place too
-    if target.exists() and not target.is_dir():  # now, not after the work: nothing may be noted of files that never get there
+    if target.exists() and not target.is_dir():
+        # now, not after the work: nothing may be noted of files that never get there
         raise output_error(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     place = target / "files" if target.is_dir() else target
     with _Files(place, folder=folder, target=target, stale=stale) as files, files.named():
@@ -335,14 +386,18 @@ class _Files(AtomicPlace):
         with _one_at_a_time(self._target):
             for name in self._stale:
                 (self._target / name).unlink(missing_ok=True)
-            for path in sorted(self.part.iterdir(), key=lambda path: (path.name in self._stale, path.name)):
+            for path in sorted(
+                self.part.iterdir(), key=lambda path: (path.name in self._stale, path.name)
+            ):
                 path.replace(self._target / path.name)
         self._made = []
 
     def keep_failures(self, error: VerifyError) -> None:
         for path in sorted(self.part.glob(f"*{FAILED}*")):
             self._target.mkdir(exist_ok=True)
-            place = _free_name(self._target / path.name.replace(FAILED, ""), is_folder=path.is_dir())
+            place = _free_name(
+                self._target / path.name.replace(FAILED, ""), is_folder=path.is_dir()
+            )
             path.rename(place)
             error.hint = error.hint.replace(str(path), str(place))
             self._made = []
@@ -352,13 +407,18 @@ def _free_name(final: Path, *, is_folder: bool) -> Path:
     """NAME.failed-verification.SUFFIX, or with a number where something has that name."""
     suffix = "" if is_folder else final.suffix
     stem = final.name.removesuffix(suffix)
-    names = (f"{stem}{FAILED}{'' if number == 1 else f'-{number}'}{suffix}" for number in itertools.count(1))
+    names = (
+        f"{stem}{FAILED}{'' if number == 1 else f'-{number}'}{suffix}"
+        for number in itertools.count(1)
+    )
     return next(place for name in names if not os.path.lexists(place := final.with_name(name)))
 
 
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other run moves files into a folder, where the system lets folders be locked."""
+    """Wait until no other run moves files into a folder, where the system lets folders be
+    locked.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -374,13 +434,18 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed runs have left in `folder`, where it is certain that they are ours and dead; leave all else.
+    """Remove what killed runs have left in `folder`, where it is certain that they are ours and
+    dead; leave all else.
 
     A folder that was killed between the two renames of its exchange is put back.
     """
     try:
         with os.scandir(folder) as entries:
-            left = [Path(entry.path) for entry in entries if _OURS.fullmatch(entry.name) and _is_own_folder(entry)]
+            left = [
+                Path(entry.path)
+                for entry in entries
+                if _OURS.fullmatch(entry.name) and _is_own_folder(entry)
+            ]
     except OSError:
         return
     for one in left:
@@ -419,12 +484,17 @@ def _remove_dead(folder: Path) -> None:
 
 
 def _lock_name() -> str:
-    """Differs by machine: where locks do not reach other machines, nobody can know whether their runs are alive."""
+    """Differs by machine: where locks do not reach other machines, nobody can know whether their
+    runs are alive.
+    """
     return f"{hashlib.sha256(platform.node().encode()).hexdigest()[:12]}.lock"
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:
-    """Hold the lock of a folder. It gets its name only once it is held, so that nobody takes a new folder for a dead one."""
+    """Hold the lock of a folder.
+
+    It gets its name only once it is held, so that nobody takes a new folder for a dead one.
+    """
     named_at_once = sys.platform == "win32"  # which renames no open file
     file = (folder / (_lock_name() if named_at_once else _UNLOCKED)).open("xb")
     try:
@@ -437,7 +507,9 @@ def _lock_folder(folder: Path) -> IO[bytes]:
 
 
 def try_lock(file: IO[bytes]) -> bool:
-    """Lock an open file without waiting, until it is closed or the process ends. False where the system knows no locks.
+    """Lock an open file without waiting, until it is closed or the process ends.
+
+    False where the system knows no locks.
 
     Raises BlockingIOError when another holds it.
     """
@@ -467,7 +539,12 @@ def _flush(path: Path) -> None:
         try:
             os.fsync(file.fileno())
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # a file system that knows no such thing
+            if error.errno not in (
+                errno.EINVAL,
+                errno.ENOSYS,
+                errno.ENOTSUP,
+            ):
+                # a file system that knows no such thing
                 raise
 
 

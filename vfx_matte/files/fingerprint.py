@@ -1,4 +1,6 @@
-"""Which clip a file is: by its bytes, never by its name or its date, which copies and clouds change."""
+"""Which clip a file is: by its bytes, never by its name or its date, which copies and clouds
+change.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 WHOLE_BYTES = 16 * 2**20
-"""Files up to this size are read whole; of longer ones the two ends and BLOCKS places between are."""
+"""Files up to this size are read whole; of longer ones the two ends and BLOCKS places
+between are.
+"""
 
 BLOCKS, BLOCK_BYTES = 64, 2**16
 SAMPLED_FILES = 256
@@ -43,7 +47,10 @@ class Watch:
         self._facts, self._print = self._now(), fingerprint(self._files)
 
     def has_changed(self) -> bool:
-        """True when a file is gone or holds other bytes. A date alone, or the same bytes in another file, is no change."""
+        """True when a file is gone or holds other bytes.
+
+        A date alone, or the same bytes in another file, is no change.
+        """
         try:
             facts = self._now()
             if facts == self._facts:

@@ -1,6 +1,9 @@
-"""Files that are read: whether a path is a file at all, and small ones whole. Never waits and never reads without a bound.
+"""Files that are read: whether a path is a file at all, and small ones whole.
 
-Opening a named pipe waits for a writer, and a device such as /dev/zero never ends; neither is a file that anybody means.
+Never waits and never reads without a bound.
+
+Opening a named pipe waits for a writer, and a device such as /dev/zero never ends; neither is a
+file that anybody means.
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ _KINDS = (
 
 
 def other_than_file(path: Path) -> str:
-    """What is at `path` when it is no file: "a named pipe", "a folder" …; "" for a file, a link to one, and for nothing.
+    """What is at `path` when it is no file: "a named pipe", "a folder" …; "" for a file, a link to
+    one, and for nothing.
 
-    Raises OSError when the system cannot tell, as for a name that is too long; ValueError for a name with a NUL.
+    Raises OSError when the system cannot tell, as for a name that is too long; ValueError for a
+    name with a NUL.
     """
     try:
         mode = path.stat().st_mode
@@ -33,23 +38,36 @@ def other_than_file(path: Path) -> str:
 
 
 def require_file(path: Path, *, what: str, error: type[UsageError] = UsageError) -> None:
-    """Raise `error` when there is something other than a file at `path`, or the system cannot tell. what: e.g. "mask"."""
+    """Raise `error` when there is something other than a file at `path`, or the system cannot tell.
+
+    what: e.g. "mask".
+    """
     try:
         other = other_than_file(path)
     except (OSError, ValueError) as found:
         reason = getattr(found, "strerror", None) or str(found)
-        raise error(f"{what} {str(path)!r} cannot be used: {reason}", hint="check the path") from found
+        raise error(
+            f"{what} {str(path)!r} cannot be used: {reason}", hint="check the path"
+        ) from found
     if other:
         raise error(f"{what} {str(path)!r} is {other}, expected a file", hint="give a file")
 
 
-def read_small_file(path: Path, *, what: str, most_bytes: int, error: type[UsageError] = UsageError) -> bytes:
-    """All bytes of a file of at most `most_bytes`. Raises `error` for a larger one and for what is no file; OSError."""
+def read_small_file(
+    path: Path, *, what: str, most_bytes: int, error: type[UsageError] = UsageError
+) -> bytes:
+    """All bytes of a file of at most `most_bytes`.
+
+    Raises `error` for a larger one and for what is no file; OSError.
+    """
     require_file(path, what=what, error=error)
     with open(path, "rb", opener=_without_waiting) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise error(f"{what} {str(path)!r} has more than {most_bytes} bytes", hint="this is not the file that is meant")
+        raise error(
+            f"{what} {str(path)!r} has more than {most_bytes} bytes",
+            hint="this is not the file that is meant",
+        )
     return content
 
 

@@ -1,8 +1,10 @@
-"""What kind of picture file a still is, and how large, from its first bytes. Opens files; decodes nothing.
+"""What kind of picture file a still is, and how large, from its first bytes.
 
-The one list of formats that are taken as masks, backgrounds and image sequences, by content and not by name. Whatever is not
-in it is refused before a decoder sees it: PostScript would be run by another program, and a small file may claim a picture
-that no memory holds.
+Opens files; decodes nothing.
+
+The one list of formats that are taken as masks, backgrounds and image sequences, by content and not
+by name. Whatever is not in it is refused before a decoder sees it: PostScript would be run by
+another program, and a small file may claim a picture that no memory holds.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from vfx_matte.errors import InputError, MediaError, UsageError
 StillKind = Literal["png", "jpeg", "tiff", "bmp", "gif", "webp", "pnm", "tga", "psd", "exr", "dpx"]
 
 MOST_PIXELS = 1 << 26
-"""Pixels of the largest still that is decoded without a clip to compare it with: 8192 × 8192, more than 8K."""
+"""Pixels of the largest still that is decoded without a clip to compare it with: 8192 × 8192, more
+than 8K.
+"""
 
-_MOST_UNPACKED = 16 << 20  # bytes of the compressed ICC profile and texts of a PNG; real profiles have at most 2 MB
+# bytes of the compressed ICC profile and texts of a PNG; real profiles have at most 2 MB
+_MOST_UNPACKED = 16 << 20
 _MOST_BYTES = 2 << 30
 _MOST_CHUNKS = 1 << 18  # of a PNG; one of 8K has 65,000 of libpng's usual 8 KB
-_MOST_MARKERS = 1 << 16  # of a JPEG before its first scan, filling bytes too; real ones have some hundred
+# of a JPEG before its first scan, filling bytes too; real ones have some hundred
+_MOST_MARKERS = 1 << 16
 _HINT = "save it as PNG"
 
 # What people (or worse) give that is no still; shown in the message.
@@ -52,7 +58,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class StillHeader:
-    """What the first bytes of a still say. kind: its format; width, height: in stored pixels, before any turning."""
+    """What the first bytes of a still say.
+
+    kind: its format; width, height: in stored pixels, before any turning.
+    """
 
     kind: StillKind
     width: int
@@ -71,8 +80,9 @@ class _HeaderError(Exception):
 def read_still_header(path: Path) -> StillHeader:
     """Say what still a file is, reading little of it.
 
-    Raises MediaError when it cannot be read or its header is damaged, UsageError when it is no still of a known format, or
-    holds a compressed ICC profile or text that unpacks to more than 16 MB.
+    Raises MediaError when it cannot be read or its header is damaged, UsageError when it is no
+    still of a known format, or holds a compressed ICC profile or text that unpacks to more than 16
+    MB.
     """
     name = repr(str(path))
     try:
@@ -83,25 +93,40 @@ def read_still_header(path: Path) -> StillHeader:
             if not size:
                 raise MediaError(f"{name} is an empty file", hint="copy or export it again")
             if size > _MOST_BYTES:
-                raise UsageError(f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT)
+                raise UsageError(
+                    f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT
+                )
             header = _parsed(file, path.suffix.lower())
     except FileNotFoundError as error:
-        raise InputError(f"there is no file {name}", hint="check the path; quote names with spaces") from error
+        raise InputError(
+            f"there is no file {name}", hint="check the path; quote names with spaces"
+        ) from error
     except OSError as error:
-        raise MediaError(f"{name} cannot be read: {error.strerror}", hint="check its permissions") from error
+        raise MediaError(
+            f"{name} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
     except (_HeaderError, struct.error, ValueError) as error:
-        reason = str(error) if isinstance(error, _HeaderError) else "its header is damaged or cut short"
-        raise MediaError(f"{name} cannot be read: {reason}", hint="export it again, as PNG") from error
+        reason = (
+            str(error) if isinstance(error, _HeaderError) else "its header is damaged or cut short"
+        )
+        raise MediaError(
+            f"{name} cannot be read: {reason}", hint="export it again, as PNG"
+        ) from error
     if isinstance(header, str):
         what = f"{header}, not a picture that is read here" if header else "not a picture"
         raise UsageError(f"{name} is {what}", hint=_HINT)
     if header.width < 1 or header.height < 1:
-        raise MediaError(f"{name} is {header.width}×{header.height}, which is no picture", hint="export it again, as PNG")
+        raise MediaError(
+            f"{name} is {header.width}×{header.height}, which is no picture",
+            hint="export it again, as PNG",
+        )
     return header
 
 
 def require_still(path: Path, *, most_pixels: int = MOST_PIXELS, limit: str = "") -> StillHeader:
-    """The header of a still that may be decoded. Raises as `read_still_header`, and UsageError for more than `most_pixels`.
+    """The header of a still that may be decoded.
+
+    Raises as `read_still_header`, and UsageError for more than `most_pixels`.
 
     limit: what the bound comes from, for people; e.g. "the clip is 1920×1080".
     """
@@ -109,7 +134,8 @@ def require_still(path: Path, *, most_pixels: int = MOST_PIXELS, limit: str = ""
     if header.pixels > most_pixels:
         because = limit or f"the most is {most_pixels / 1e6:.0f} million pixels"
         raise UsageError(
-            f"{str(path)!r} is {header.width}×{header.height}, which is too large: {because}", hint="save it at the clip's size"
+            f"{str(path)!r} is {header.width}×{header.height}, which is too large: {because}",
+            hint="save it at the clip's size",
         )
     return header
 
@@ -120,12 +146,28 @@ def _parsed(file: BinaryIO, suffix: str) -> StillHeader | str:
     for kind, fits, parse in _FORMATS:
         if fits(head):
             return StillHeader(kind, *parse(file))
-    if suffix == ".tga" and len(head) >= 18 and head[1] in (0, 1) and head[2] in (1, 2, 3, 9, 10, 11):
+    if (
+        suffix == ".tga"
+        and len(head) >= 18
+        and head[1] in (0, 1)
+        and head[2] in (1, 2, 3, 9, 10, 11)
+    ):
         return StillHeader("tga", *struct.unpack_from("<HH", head, 12))  # TGA has no magic number
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    found = next((what for magic, what in _OTHERS if head.startswith(magic) or text.lower().startswith(magic.lower())), "")
+    found = next(
+        (
+            what
+            for magic, what in _OTHERS
+            if head.startswith(magic) or text.lower().startswith(magic.lower())
+        ),
+        "",
+    )
     if not found and head[4:8] == b"ftyp":
-        found = "AVIF or HEIF" if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1") else "a video"
+        found = (
+            "AVIF or HEIF"
+            if head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1")
+            else "a video"
+        )
     if not found and head[:4] == b"RIFF":
         found = "a video or sound"
     return found
@@ -139,7 +181,7 @@ def _at(file: BinaryIO, offset: int, size: int) -> bytes:
     return found
 
 
-# ---------------------------------------------------------------- one reader for each format: (width, height)
+# One reader for each format. Each returns width and height.
 
 
 def _png(file: BinaryIO) -> tuple[int, int]:
@@ -154,12 +196,18 @@ def _png(file: BinaryIO) -> tuple[int, int]:
             if unpacked > _MOST_UNPACKED:
                 what = "its ICC profile" if kind == b"iCCP" else "the text in it"
                 reason = f"{what} unpacks to more than {_MOST_UNPACKED >> 20} MB"
-                raise UsageError(f"{file.name!r} is refused: {reason}", hint="save it again without metadata, as PNG")
+                raise UsageError(
+                    f"{file.name!r} is refused: {reason}",
+                    hint="save it again without metadata, as PNG",
+                )
     return width, height
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """(type, where its data begins, their length) of every chunk. A file that is cut short just ends."""
+    """(type, where its data begins, their length) of every chunk.
+
+    A file that is cut short just ends.
+    """
     at = 8
     for _ in range(_MOST_CHUNKS):
         head = _at_most(file, at, 8)
@@ -177,7 +225,9 @@ def _at_most(file: BinaryIO, offset: int, size: int) -> bytes:
 
 
 def _unpacked_size(file: BinaryIO, kind: bytes, at: int, length: int) -> int:
-    """Bytes of a chunk's content when it is unpacked; unpacks no more than is needed to know that it is too much."""
+    """Bytes of a chunk's content when it is unpacked; unpacks no more than is needed to know that
+    it is too much.
+    """
     if length > _MOST_UNPACKED:
         return length
     rest = _at_most(file, at, length).partition(b"\0")[2]
@@ -233,7 +283,9 @@ def _tiff(file: BinaryIO) -> tuple[int, int]:
         tag, kind = struct.unpack_from(f"{order}HH", entry)
         if tag in (256, 257):
             form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind, long)
-            found[tag] = max(struct.unpack_from(f"{order}{form}", entry, value_at)[0], found.get(tag, 0))
+            found[tag] = max(
+                struct.unpack_from(f"{order}{form}", entry, value_at)[0], found.get(tag, 0)
+            )
     return found.get(256, 0), found.get(257, 0)
 
 
@@ -276,7 +328,11 @@ def _webp(file: BinaryIO) -> tuple[int, int]:
 def _pnm(file: BinaryIO) -> tuple[int, int]:
     lines = _at_most(file, 2, 4096).split(b"\n")
     words = b" ".join(line.split(b"#")[0] for line in lines).split()
-    if len(words) < 2 or not (words[0].isdigit() and words[1].isdigit()) or max(len(word) for word in words[:2]) > 9:
+    if (
+        len(words) < 2
+        or not (words[0].isdigit() and words[1].isdigit())
+        or max(len(word) for word in words[:2]) > 9
+    ):
         raise _HeaderError("its header is damaged")
     return int(words[0]), int(words[1])
 
@@ -308,14 +364,20 @@ def _exr(file: BinaryIO) -> tuple[int, int]:
     return width, height
 
 
-_FORMATS: tuple[tuple[StillKind, Callable[[bytes], bool], Callable[[BinaryIO], tuple[int, int]]], ...] = (
+_FORMATS: tuple[
+    tuple[StillKind, Callable[[bytes], bool], Callable[[BinaryIO], tuple[int, int]]], ...
+] = (
     ("png", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), _png),
     ("jpeg", lambda head: head.startswith(b"\xff\xd8\xff"), _jpeg),
     ("tiff", lambda head: head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
     ("bmp", lambda head: head.startswith(b"BM"), _bmp),
     ("gif", lambda head: head[:6] in (b"GIF87a", b"GIF89a"), _gif),
     ("webp", lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP", _webp),
-    ("pnm", lambda head: head[:1] == b"P" and head[1:2] in b"123456fF" and head[2:3].isspace(), _pnm),
+    (
+        "pnm",
+        lambda head: head[:1] == b"P" and head[1:2] in b"123456fF" and head[2:3].isspace(),
+        _pnm,
+    ),
     ("psd", lambda head: head.startswith(b"8BPS"), _psd),
     ("exr", lambda head: head.startswith(b"\x76\x2f\x31\x01"), _exr),
     ("dpx", lambda head: head[:4] in (b"SDPX", b"XPDS"), _dpx),

@@ -1,10 +1,11 @@
 """Minimum barrier distance of every pixel from seeds.
 
-The barrier of a path is the range of values on it, its largest less its smallest; the distance of a pixel is the least barrier
-of the paths that lead to it from a seed (Strand, Ciesielski, Malmberg, Saha: "The minimum barrier distance", Computer Vision
-and Image Understanding 117, 2013). Where the surroundings of an object are seeds, what they reach without crossing an edge is
-near. Scans in four directions come close to it (Zhang, Sclaroff, Lin, Shen, Price, Mech: "Minimum barrier salient object
-detection at 80 FPS", ICCV 2015); here each goes a row or column at a time.
+The barrier of a path is the range of values on it, its largest less its smallest; the distance of a
+pixel is the least barrier of the paths that lead to it from a seed (Strand, Ciesielski, Malmberg,
+Saha: "The minimum barrier distance", Computer Vision and Image Understanding 117, 2013). Where the
+surroundings of an object are seeds, what they reach without crossing an edge is near. Scans in four
+directions come close to it (Zhang, Sclaroff, Lin, Shen, Price, Mech: "Minimum barrier salient
+object detection at 80 FPS", ICCV 2015); here each goes a row or column at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def barrier_distance(values: Values, seeds: npt.NDArray[np.bool_]) -> Values:
         seeds: bool (H, W).
 
     Returns:
-        float32 (H, W), the sum over the channels, in their unit; 0 at the seeds, infinite without any.
+        float32 (H, W), the sum over the channels, in their unit; 0 at the seeds, infinite without
+        any.
     """
     total = np.zeros(seeds.shape, np.float32)
     for channel in range(values.shape[2]):
@@ -39,15 +41,25 @@ def _of_channel(values: Values, seeds: npt.NDArray[np.bool_]) -> Values:
     arrays = (values, distance, high, low)
     transposed = tuple(array.T for array in arrays)
     for _ in range(_ROUNDS):
-        for way in (arrays, transposed, tuple(array[::-1] for array in arrays), tuple(array[::-1] for array in transposed)):
+        for way in (
+            arrays,
+            transposed,
+            tuple(array[::-1] for array in arrays),
+            tuple(array[::-1] for array in transposed),
+        ):
             _scan(*way)
     return distance
 
 
 def _scan(values: Values, distance: Values, high: Values, low: Values) -> None:
-    """From each row to the next one: paths that come from there, where they are better than the known ones; in place."""
+    """From each row to the next one: paths that come from there, where they are better than the
+    known ones; in place.
+    """
     for row in range(1, len(values)):
-        highest, lowest = np.maximum(high[row - 1], values[row]), np.minimum(low[row - 1], values[row])
+        highest, lowest = (
+            np.maximum(high[row - 1], values[row]),
+            np.minimum(low[row - 1], values[row]),
+        )
         barrier = np.where(np.isinf(distance[row - 1]), np.float32(np.inf), highest - lowest)
         is_better = barrier < distance[row]
         distance[row][is_better] = barrier[is_better]

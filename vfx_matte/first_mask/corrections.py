@@ -1,9 +1,12 @@
-"""What a click changes: its own place, and what looks like it near by. Takes log odds and marks, gives corrected log odds.
+"""What a click changes: its own place, and what looks like it near by.
 
-A Gaussian process over the picture (Rasmussen, Williams: "Gaussian Processes for Machine Learning", 2006, chapter 2): the
-correction is a sum of bumps round the marks, just high enough that the log odds at each mark say what it says. A bump falls off
-with the distance and with the difference between what the network sees at two places (its decoder's features), so that it ends
-where the thing that was clicked ends.
+Takes log odds and marks, gives corrected log odds.
+
+A Gaussian process over the picture (Rasmussen, Williams: "Gaussian Processes for Machine Learning",
+2006, chapter 2): the correction is a sum of bumps round the marks, just high enough that the log
+odds at each mark say what it says. A bump falls off with the distance and with the difference
+between what the network sees at two places (its decoder's features), so that it ends where the
+thing that was clicked ends.
 """
 
 from __future__ import annotations
@@ -30,15 +33,22 @@ MOST_ODDS = 3.9
 
 _GRID_PX = 128
 _COLOUR_BLUR_PX = 1.0
-# Fitted on the development sequences' first and middle frames, looked at again on their quarter frames: bench/first_mask.py.
-_ALIKE = 1.8  # standard deviation of the bump over features, each stage of which has a total variance of 1
+# Fitted on the development sequences' first and middle frames, looked at again on their quarter
+# frames: bench/first_mask.py.
+# standard deviation of the bump over features, each stage of which has a total variance of 1
+_ALIKE = 1.8
 _REACH = 0.35  # standard deviation of the bump over places, in √area of the mask
-_NARROWING, _LEAST_REACH = 0.8, 0.2  # each further mark reaches less far: what is left to correct gets smaller
+# each further mark reaches less far: what is left to correct gets smaller
+_NARROWING, _LEAST_REACH = (
+    0.8,
+    0.2,
+)
 _NOISE = 0.05
 
 
 class FeatureMap:
-    """What places of a crop look like: the network's features and the colours, each stage scaled to a total variance of 1.
+    """What places of a crop look like: the network's features and the colours, each stage scaled to
+    a total variance of 1.
 
     Args:
         crop: the crop.
@@ -48,15 +58,24 @@ class FeatureMap:
 
     def __init__(self, crop: Crop, features: Sequence[Features], image: Image) -> None:
         self.crop = crop
-        # Y'CbCr, not L*a*b*: as good here, and OpenCV builds a table for a tenth of a second before its first L*a*b*
-        luma_chroma = cv2.cvtColor(np.ascontiguousarray(image[crop.slices]), cv2.COLOR_RGB2YCrCb).astype(np.float32)
+        # Y'CbCr, not L*a*b*: as good here, and OpenCV builds a table for a tenth of a second before
+        # its first L*a*b*
+        luma_chroma = cv2.cvtColor(
+            np.ascontiguousarray(image[crop.slices]), cv2.COLOR_RGB2YCrCb
+        ).astype(np.float32)
         blurred = cv2.GaussianBlur(luma_chroma, (0, 0), _COLOUR_BLUR_PX)
-        colors = cv2.resize(blurred, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
+        colors = cv2.resize(blurred, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
         stages = [_on_grid(stage) for stage in features]
-        self._vectors = np.concatenate([_scaled(one) for one in (*stages, colors)], axis=-1).reshape(_GRID_PX**2, -1)
+        self._vectors = np.concatenate(
+            [_scaled(one) for one in (*stages, colors)], axis=-1
+        ).reshape(_GRID_PX**2, -1)
         self._lengths = np.square(self._vectors).sum(-1)
 
-    def correction(self, marks: Sequence[Click], wanted: npt.NDArray[np.float64], *, scale_px: float) -> LogOdds:
+    def correction(
+        self, marks: Sequence[Click], wanted: npt.NDArray[np.float64], *, scale_px: float
+    ) -> LogOdds:
         """Log odds to be added within the crop.
 
         Args:
@@ -69,17 +88,30 @@ class FeatureMap:
         """
         rows, columns = np.array([self._place(mark) for mark in marks]).T
         at = rows * _GRID_PX + columns
-        unlike = self._lengths[:, None] + self._lengths[at] - 2 * (self._vectors @ self._vectors[at].T)
+        unlike = (
+            self._lengths[:, None] + self._lengths[at] - 2 * (self._vectors @ self._vectors[at].T)
+        )
         across, down = self.crop.width / _GRID_PX, self.crop.height / _GRID_PX
         grid = np.arange(_GRID_PX, dtype=np.float32)
         far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, G, N)
         far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (G, 1, N)
         far = (far_across + far_down).reshape(_GRID_PX**2, -1)
-        reach = _REACH * scale_px * np.maximum(_LEAST_REACH, _NARROWING ** np.arange(len(marks))).astype(np.float32)
-        bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * reach**2)).astype(np.float32)
-        heights = np.linalg.solve(bumps[at].astype(np.float64) + _NOISE * np.eye(len(marks)), wanted)
+        reach = (
+            _REACH
+            * scale_px
+            * np.maximum(_LEAST_REACH, _NARROWING ** np.arange(len(marks))).astype(np.float32)
+        )
+        bumps = np.exp(-np.maximum(unlike, 0) / (2 * _ALIKE**2) - far / (2 * reach**2)).astype(
+            np.float32
+        )
+        heights = np.linalg.solve(
+            bumps[at].astype(np.float64) + _NOISE * np.eye(len(marks)), wanted
+        )
         found = (bumps @ heights.astype(np.float32)).reshape(_GRID_PX, _GRID_PX)
-        return np.asarray(cv2.resize(found, (self.crop.width, self.crop.height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return np.asarray(
+            cv2.resize(found, (self.crop.width, self.crop.height), interpolation=cv2.INTER_LINEAR),
+            np.float32,
+        )
 
     def _place(self, mark: Click) -> tuple[int, int]:
         """(row, column) of the grid."""
@@ -88,7 +120,9 @@ class FeatureMap:
         return min(_GRID_PX - 1, max(0, down)), min(_GRID_PX - 1, max(0, across))
 
 
-def corrected(odds: LogOdds, marks: Sequence[Click], features: FeatureMap, *, scale_px: float) -> LogOdds:
+def corrected(
+    odds: LogOdds, marks: Sequence[Click], features: FeatureMap, *, scale_px: float
+) -> LogOdds:
     """Log odds that say at every mark what the mark says.
 
     Args:
@@ -102,7 +136,8 @@ def corrected(odds: LogOdds, marks: Sequence[Click], features: FeatureMap, *, sc
     """
     signs = np.array([1.0 if mark.is_object else -1.0 for mark in marks])
     said = np.array([odds[mark.y, mark.x] for mark in marks], np.float64)
-    # a place that is right already is only held where it is, so that its neighbours' corrections do not turn it
+    # a place that is right already is only held where it is, so that its neighbours' corrections do
+    # not turn it
     wanted = signs * np.maximum(MARGIN, signs * said) - said
     changed = odds.copy()
     changed[features.crop.slices] += features.correction(marks, wanted, scale_px=scale_px)
@@ -122,7 +157,8 @@ def probability_of(odds: LogOdds) -> npt.NDArray[np.float32]:
 
 
 def color_odds(image: Image, probability: npt.NDArray[np.float32]) -> LogOdds:
-    """How much likelier the object's colours are than its surroundings', by the histograms of a soft mask.
+    """How much likelier the object's colours are than its surroundings', by the histograms of a
+    soft mask.
 
     Args:
         image: uint8 (H, W, 3) R'G'B', the object and its surroundings.
@@ -144,12 +180,18 @@ _LEVELS = 16
 _SMOOTHING = 1e-5
 
 
-def _histogram(bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _histogram(
+    bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
     """Shares of the colours, each spread over its neighbours (¼, ½, ¼ along each channel)."""
-    counts = np.bincount(bins.ravel(), weights.ravel(), _LEVELS**3).reshape(_LEVELS, _LEVELS, _LEVELS)
+    counts = np.bincount(bins.ravel(), weights.ravel(), _LEVELS**3).reshape(
+        _LEVELS, _LEVELS, _LEVELS
+    )
     for axis in range(3):
         padded = np.pad(counts, [(1, 1) if one == axis else (0, 0) for one in range(3)])
-        low, middle, high = (np.take(padded, range(start, start + _LEVELS), axis) for start in range(3))
+        low, middle, high = (
+            np.take(padded, range(start, start + _LEVELS), axis) for start in range(3)
+        )
         counts = 0.25 * low + 0.5 * middle + 0.25 * high
     flat = counts.ravel()
     return np.asarray(flat / max(float(flat.sum()), 1e-9), np.float64)
@@ -160,7 +202,9 @@ def _on_grid(stage: Features) -> npt.NDArray[np.float32]:
     channels_last = np.ascontiguousarray(stage.transpose(1, 2, 0))
     if stage.shape[1] == _GRID_PX:
         return channels_last
-    return np.asarray(cv2.resize(channels_last, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(
+        cv2.resize(channels_last, (_GRID_PX, _GRID_PX), interpolation=cv2.INTER_LINEAR), np.float32
+    )
 
 
 def _scaled(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

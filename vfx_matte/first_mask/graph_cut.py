@@ -1,8 +1,9 @@
 """Segments the object in a box, or at a point, by colour alone.
 
-Of a box: its surroundings are background, and so is what they reach without crossing an edge (`barrier`). From that GrabCut
-begins (Rother, Kolmogorov, Blake: "GrabCut", ACM SIGGRAPH 2004), with surroundings of several widths: what most of the cuts
-show counts. The same input gives the same answer.
+Of a box: its surroundings are background, and so is what they reach without crossing an edge
+(`barrier`). From that GrabCut begins (Rother, Kolmogorov, Blake: "GrabCut", ACM SIGGRAPH 2004),
+with surroundings of several widths: what most of the cuts show counts. The same input gives the
+same answer.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from vfx_matte.first_mask.upscale import upscaled
 from vfx_matte.first_mask.witnesses import Crop, box_of, piece_at
 from vfx_matte.masks import Image, Mask
 
-_SIDE_PX = 112  # √area that a box is scaled to: GrabCut shrinks small things to nothing, and is slow with large ones
+# √area that a box is scaled to: GrabCut shrinks small things to nothing, and is slow with large
+# ones
+_SIDE_PX = 112
 _GROWTHS = (0.3, 1.0, 2.0)  # the surroundings of each cut, as shares of the box
 _LEAST_MARGIN_PX = 10
 _BLUR_PX = 0.8
-_FENCED = 0.75  # where a cut begins: this share of the distance that splits a box best (Otsu) is object
+_FENCED = (
+    0.75  # where a cut begins: this share of the distance that splits a box best (Otsu) is object
+)
 _NOISE = 2.0  # distance in L*a*b* that says nothing
 _LEAST_COVER = 0.05
 _BARRIER_WEIGHT = 0.3  # beside the cuts' vote, −1 … 1
@@ -52,7 +57,8 @@ def object_in_box(image: Image, box: Box) -> Probability:
         box: round the whole object and close to it, inside the picture.
 
     Returns:
-        float32 (H, W), 0 … 1; 0 outside the box, and everywhere where nothing differs from the surroundings.
+        float32 (H, W), 0 … 1; 0 outside the box, and everywhere where nothing differs from the
+        surroundings.
 
     Raises:
         UsageError: the box covers the whole picture.
@@ -61,22 +67,32 @@ def object_in_box(image: Image, box: Box) -> Probability:
     x, y, box_width, box_height = box
     if box_width * box_height > _MOST_COVERED * width * height:
         shown = f"box {x},{y},{box_width},{box_height} covers the whole picture, {width}×{height}"
-        raise UsageError(f"{shown}: no background is left to learn from", hint="draw the box closer to the object")
+        raise UsageError(
+            f"{shown}: no background is left to learn from",
+            hint="draw the box closer to the object",
+        )
     scale = _SIDE_PX / math.sqrt(box_width * box_height)
     wide = _surroundings(box, max(_GROWTHS), scale, width=width, height=height)
     full = np.ascontiguousarray(image[wide.slices])
     size = max(1, round(wide.width * scale)), max(1, round(wide.height * scale))
-    small = np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8)
+    small = np.asarray(
+        cv2.resize(full, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
+        np.uint8,
+    )
     inside = _inside(Crop(x, y, x + box_width, y + box_height), wide, small.shape)
     fenced = _fenced(small, inside)
     votes = np.zeros(small.shape[:2], np.float32)
     weights = 0.0
     for growth in _GROWTHS:
-        near = _inside(_surroundings(box, growth, scale, width=width, height=height), wide, small.shape)
+        near = _inside(
+            _surroundings(box, growth, scale, width=width, height=height), wide, small.shape
+        )
         hints = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
         hints[inside.slices] = np.where(fenced > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
         cut = np.zeros(small.shape[:2], bool)
-        cut[near.slices] = _grab(np.ascontiguousarray(small[near.slices]), hints[near.slices].copy(), _ROUNDS) > 0
+        cut[near.slices] = (
+            _grab(np.ascontiguousarray(small[near.slices]), hints[near.slices].copy(), _ROUNDS) > 0
+        )
         # a box is drawn close: what fills less of it misses a part
         cover = math.prod(box_of(cut)[2:]) / (inside.width * inside.height) if cut.any() else 0.0
         weight = max(cover, _LEAST_COVER) ** 2
@@ -86,7 +102,9 @@ def object_in_box(image: Image, box: Box) -> Probability:
     said[inside.slices] = votes[inside.slices] / weights + _BARRIER_WEIGHT / 2 * np.tanh(fenced / 2)
     said = np.clip(said, 0, 1)
     whole = np.zeros((height, width), np.float32)
-    whole[wide.slices] = upscaled(said, small, full) if scale < 1 else cv2.resize(said, (wide.width, wide.height))
+    whole[wide.slices] = (
+        upscaled(said, small, full) if scale < 1 else cv2.resize(said, (wide.width, wide.height))
+    )
     outside = np.ones((height, width), bool)
     outside[y : y + box_height, x : x + box_width] = False
     whole[outside] = 0
@@ -96,7 +114,8 @@ def object_in_box(image: Image, box: Box) -> Probability:
 def object_at(image: Image, x: int, y: int) -> Probability:
     """How surely each pixel is the object that a point lies on.
 
-    What is fenced off from the edges of the picture more than from the point is a rough object, and a box round it holds it.
+    What is fenced off from the edges of the picture more than from the point is a rough object, and
+    a box round it holds it.
 
     Args:
         image: uint8 (H, W, 3) R'G'B'.
@@ -115,7 +134,11 @@ def object_at(image: Image, x: int, y: int) -> Probability:
     point = np.zeros(lab.shape[:2], np.uint8)
     cv2.circle(point, (x * size[0] // width, y * size[1] // height), _POINT_PX, 1, cv2.FILLED)
     from_edges, from_point = barrier_distance(lab, edges), barrier_distance(lab, point > 0)
-    share = cv2.resize(from_edges / (from_edges + from_point + 1e-3), (width, height), interpolation=cv2.INTER_LINEAR)
+    share = cv2.resize(
+        from_edges / (from_edges + from_point + 1e-3),
+        (width, height),
+        interpolation=cv2.INTER_LINEAR,
+    )
     spot = np.zeros((height, width), np.uint8)
     cv2.circle(spot, (x, y), mark_radius_px(image.shape), 1, cv2.FILLED)
     rough = piece_at((share > 0.5) | (spot > 0), x, y)
@@ -130,7 +153,8 @@ def object_at(image: Image, x: int, y: int) -> Probability:
 def cut_near(image: Image, x: int, y: int) -> Mask:
     """Cut out what is at a point, from its colours: a part of something, too.
 
-    image: uint8 (H, W, 3) R'G'B'. Returns uint8 (H, W): 1 = object, 0 = background; only a window round the point is looked at.
+    image: uint8 (H, W, 3) R'G'B'. Returns uint8 (H, W): 1 = object, 0 = background; only a window
+    round the point is looked at.
     """
     height, width = image.shape[:2]
     reach = max(16, round(_WINDOW_SHARE * min(height, width) / 2))
@@ -157,12 +181,22 @@ def _surroundings(box: Box, growth: float, scale: float, *, width: int, height: 
     """A box and its surroundings, at least some pixels of them after scaling."""
     x, y, box_width, box_height = box
     least = math.ceil(_LEAST_MARGIN_PX / scale)
-    across, down = max(least, round(box_width * growth / 2)), max(least, round(box_height * growth / 2))
-    return Crop(max(0, x - across), max(0, y - down), min(width, x + box_width + across), min(height, y + box_height + down))
+    across, down = (
+        max(least, round(box_width * growth / 2)),
+        max(least, round(box_height * growth / 2)),
+    )
+    return Crop(
+        max(0, x - across),
+        max(0, y - down),
+        min(width, x + box_width + across),
+        min(height, y + box_height + down),
+    )
 
 
 def _inside(crop: Crop, wide: Crop, shape: tuple[int, ...]) -> Crop:
-    """A crop's place in the scaled picture of a wider one, of shape (h, w, …); pixels that it cuts are in it."""
+    """A crop's place in the scaled picture of a wider one, of shape (h, w, …); pixels that it cuts
+    are in it.
+    """
     down, across = shape[0] / wide.height, shape[1] / wide.width
     return Crop(
         math.floor((crop.left - wide.left) * across),
@@ -173,7 +207,9 @@ def _inside(crop: Crop, wide: Crop, shape: tuple[int, ...]) -> Crop:
 
 
 def _fenced(small: Image, inside: Crop) -> npt.NDArray[np.float32]:
-    """Log odds of the object in a box: what its surroundings do not reach without crossing an edge; of the box's shape."""
+    """Log odds of the object in a box: what its surroundings do not reach without crossing an edge;
+    of the box's shape.
+    """
     margin = Crop(
         max(0, inside.left - 1),
         max(0, inside.top - 1),
@@ -186,7 +222,9 @@ def _fenced(small: Image, inside: Crop) -> npt.NDArray[np.float32]:
     top, left = inside.top - margin.top, inside.left - margin.left
     distance = barrier_distance(lab[margin.slices], seeds[margin.slices])
     distance = distance[top : top + inside.height, left : left + inside.width]
-    return np.asarray(2 * np.log((distance + _NOISE) / (_FENCED * _split(distance) + _NOISE)), np.float32)
+    return np.asarray(
+        2 * np.log((distance + _NOISE) / (_FENCED * _split(distance) + _NOISE)), np.float32
+    )
 
 
 def _smooth_lab(image: Image) -> npt.NDArray[np.float32]:
@@ -196,7 +234,9 @@ def _smooth_lab(image: Image) -> npt.NDArray[np.float32]:
 
 
 def _split(distance: npt.NDArray[np.float32]) -> float:
-    """The value that splits distances into two groups best (Otsu 1979); the last per cent counts as its least value."""
+    """The value that splits distances into two groups best (Otsu 1979); the last per cent counts as
+    its least value.
+    """
     most = max(float(np.percentile(distance, 99)), 1e-6)
     levels = np.clip(distance / most * 255, 0, 255).astype(np.uint8)
     threshold, _ = cv2.threshold(levels.reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
@@ -206,7 +246,16 @@ def _split(distance: npt.NDArray[np.float32]) -> float:
 def _grab(image: npt.NDArray[np.uint8], hints: npt.NDArray[np.uint8], rounds: int) -> Mask:
     """GrabCut of a picture (H, W, 3) from hints of GC_* values (H, W): uint8 0 or 1."""
     is_object = hints & 1 > 0  # GC_FGD = 1 and GC_PR_FGD = 3
-    if is_object.any() and not is_object.all():  # else there is nothing to learn from, and OpenCV refuses
+    if is_object.any() and not is_object.all():
+        # else there is nothing to learn from, and OpenCV refuses
         cv2.setRNGSeed(_SEED)
-        cv2.grabCut(image, hints, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(
+            image,
+            hints,
+            (0, 0, 1, 1),
+            np.zeros((1, 65)),
+            np.zeros((1, 65)),
+            rounds,
+            cv2.GC_INIT_WITH_MASK,
+        )
     return (hints & 1).astype(np.uint8)

@@ -1,4 +1,6 @@
-"""The steps that every first mask takes. Takes one picture and marks, gives a mask; subclasses say where a mask begins.
+"""The steps that every first mask takes.
+
+Takes one picture and marks, gives a mask; subclasses say where a mask begins.
 
 Steps:
     1. a mask begins from the box, the first object mark, or a mask that was there
@@ -18,14 +20,30 @@ import numpy as np
 
 from vfx_matte.detect.salient import Features
 from vfx_matte.errors import UsageError
-from vfx_matte.first_mask.corrections import FeatureMap, LogOdds, corrected, log_odds, probability_of
-from vfx_matte.first_mask.marks import Answer, Box, Click, Marks, Probability, Stroke, mark_radius_px
+from vfx_matte.first_mask.corrections import (
+    FeatureMap,
+    LogOdds,
+    corrected,
+    log_odds,
+    probability_of,
+)
+from vfx_matte.first_mask.marks import (
+    Answer,
+    Box,
+    Click,
+    Marks,
+    Probability,
+    Stroke,
+    mark_radius_px,
+)
 from vfx_matte.first_mask.upscale import shrunk, upscaled
 from vfx_matte.first_mask.witnesses import Crop, Region, Witness, box_of, piece_at
 from vfx_matte.masks import Image
 
 WORKING_PIXELS = 420_000
-"""The picture is looked at with at most so many, 854×480; marks and edges are put right at its own size afterwards."""
+"""The picture is looked at with at most so many, 854×480; marks and edges are put right at its own
+size afterwards.
+"""
 
 UNSURE = 0.5
 """Confidence below which an answer says what would help."""
@@ -115,7 +133,9 @@ class Maker(abc.ABC):
         marks.require_inside(width=self._full.shape[1], height=self._full.shape[0])
         clicks = self._clicks(marks)
         if previous is None and marks.box is None and not any(click.is_object for click in clicks):
-            raise UsageError("nothing says where the object is", hint="mark the object, or draw a box around it")
+            raise UsageError(
+                "nothing says where the object is", hint="mark the object, or draw a box around it"
+            )
         state, left = self._begun(marks.box, clicks, previous)
         for click in left:
             state = self._after(state, click)
@@ -126,7 +146,9 @@ class Maker(abc.ABC):
         self._impress(full, marks, previous)
         return Answer(full, *self._judged(state))
 
-    def _begun(self, box: Box | None, clicks: Sequence[Click], previous: Probability | None) -> tuple[State, Sequence[Click]]:
+    def _begun(
+        self, box: Box | None, clicks: Sequence[Click], previous: Probability | None
+    ) -> tuple[State, Sequence[Click]]:
         """The state before the first mark that corrects it, and the marks that do."""
         if previous is not None:
             return self._from_previous(self._shrunk(previous), clicks), clicks
@@ -148,19 +170,30 @@ class Maker(abc.ABC):
         if not mask.any():
             first = next((click for click in clicks if click.is_object), None)
             if first is None:
-                raise UsageError("the mask to start from is empty", hint="mark the object, or draw a box around it")
+                raise UsageError(
+                    "the mask to start from is empty",
+                    hint="mark the object, or draw a box around it",
+                )
             return self._settled(log_odds(previous), [], at=first)
-        return replace(self._settled(log_odds(previous), []), mask=mask)  # small pieces too: somebody wanted them
+        # small pieces too: somebody wanted them
+        return replace(self._settled(log_odds(previous), []), mask=mask)
 
     def _shrunk(self, previous: Probability) -> Probability:
         """A mask of the full picture, at the working size."""
-        return np.asarray(cv2.resize(previous, (self._width, self._height), interpolation=cv2.INTER_AREA), np.float32)
+        return np.asarray(
+            cv2.resize(previous, (self._width, self._height), interpolation=cv2.INTER_AREA),
+            np.float32,
+        )
 
     def _only_changed(self, full: Probability, previous: Probability, mask: Region) -> Probability:
-        """The new probabilities where the mask has changed at the working size, and next to it; the previous ones elsewhere."""
+        """The new probabilities where the mask has changed at the working size, and next to it; the
+        previous ones elsewhere.
+        """
         changed = (mask != (self._shrunk(previous) > 0.5)).astype(np.uint8)
         near = cv2.dilate(changed, np.ones((3, 3), np.uint8))
-        is_changed = cv2.resize(near, (full.shape[1], full.shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+        is_changed = (
+            cv2.resize(near, (full.shape[1], full.shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+        )
         return np.where(is_changed, full, previous).astype(np.float32)
 
     def _after(self, state: State, click: Click) -> State:
@@ -172,7 +205,9 @@ class Maker(abc.ABC):
         return self._corrected(state, click)
 
     def _corrected(self, state: State, click: Click) -> State:
-        """The state after a mark's correction: only the connected change at the mark is taken over, and only in its sense."""
+        """The state after a mark's correction: only the connected change at the mark is taken over,
+        and only in its sense.
+        """
         marks = (*state.marks, click)
         crop = state.features
         if not crop.holds(click.x, click.y, margin=3):
@@ -193,7 +228,13 @@ class Maker(abc.ABC):
         mask[np.isin(labels, np.unique(labels[spot & changed]))] = click.is_object
         marked = Marks(clicks=marks).said((self._height, self._width))
         mask[marked > 0], mask[marked < 0] = True, False
-        return replace(state, corrected=odds, mask=self._limited(mask, state.within), features=crop, marks=marks)
+        return replace(
+            state,
+            corrected=odds,
+            mask=self._limited(mask, state.within),
+            features=crop,
+            marks=marks,
+        )
 
     def _settled(
         self,
@@ -206,7 +247,8 @@ class Maker(abc.ABC):
     ) -> State:
         """A state from the witnesses' word.
 
-        at: the piece that is meant; None keeps all of some size. crop: one whose features are known already.
+        at: the piece that is meant; None keeps all of some size. crop: one whose features are known
+        already.
         """
         mask = self._limited(odds > 0, within)
         mask = large_pieces(mask) if at is None else piece_at(mask, at.x, at.y)
@@ -252,10 +294,11 @@ class Maker(abc.ABC):
         return spot.astype(bool)
 
     def _shown(self, state: State) -> Probability:
-        """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of ½ where they are not.
+        """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of
+        ½ where they are not.
 
-        Away from the mask's edge they are moved well to its side: a picture's own edges, put back at full size, would turn
-        what is just at ½ into flecks.
+        Away from the mask's edge they are moved well to its side: a picture's own edges, put back
+        at full size, would turn what is just at ½ into flecks.
         """
         probability = probability_of(state.corrected)
         inside, rim = state.mask.astype(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)
@@ -267,7 +310,10 @@ class Maker(abc.ABC):
         """Strokes as points along them, then clicks, at the working size."""
         points: list[Click] = []
         for stroke in marks.strokes:
-            points += [self._scaled(point) for point in _along(stroke, min(self._full.shape[:2]) / _STROKE_STEP_SHARE)]
+            points += [
+                self._scaled(point)
+                for point in _along(stroke, min(self._full.shape[:2]) / _STROKE_STEP_SHARE)
+            ]
         return points + [self._scaled(click) for click in marks.clicks]
 
     def _scaled(self, click: Click) -> Click:
@@ -280,8 +326,12 @@ class Maker(abc.ABC):
         right, bottom = math.ceil((box[0] + box[2]) * across), math.ceil((box[1] + box[3]) * down)
         return left, top, right - left, bottom - top
 
-    def _impress(self, probability: Probability, marks: Marks, previous: Probability | None) -> None:
-        """Marks are exactly what they say, and so is the outside of the box; in place, at the picture's own size."""
+    def _impress(
+        self, probability: Probability, marks: Marks, previous: Probability | None
+    ) -> None:
+        """Marks are exactly what they say, and so is the outside of the box; in place, at the
+        picture's own size.
+        """
         if marks.box is not None and previous is None:
             x, y, width, height = marks.box
             inside = probability[y : y + height, x : x + width].copy()

@@ -1,4 +1,7 @@
-"""What a user marks in a picture, and the answer to it. Takes numbers, checks them; never looks at a picture's pixels."""
+"""What a user marks in a picture, and the answer to it.
+
+Takes numbers, checks them; never looks at a picture's pixels.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,9 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Everything that was marked for one object in one picture, in the order in which it was marked."""
+    """Everything that was marked for one object in one picture, in the order in which it was
+    marked.
+    """
 
     box: Box | None = None
     """Everything outside it is background."""
@@ -67,34 +72,52 @@ class Marks:
             height: of the picture, px.
 
         Raises:
-            UsageError: a box or point lies outside, a stroke has no points, an object mark lies outside the box, a point is
-                marked as both, or background is all that is marked.
+            UsageError: a box or point lies outside, a stroke has no points, an object mark lies
+                outside the box, a point is marked as both, or background is all that is marked.
         """
         if self.box is not None:
             x, y, box_width, box_height = self.box
-            if x < 0 or y < 0 or box_width < 2 or box_height < 2 or x + box_width > width or y + box_height > height:
+            if (
+                x < 0
+                or y < 0
+                or box_width < 2
+                or box_height < 2
+                or x + box_width > width
+                or y + box_height > height
+            ):
                 shown = f"box {x},{y},{box_width},{box_height}"
                 raise UsageError(
-                    f"{shown} does not lie inside the picture, {width}×{height}", hint="give --box x,y,width,height"
+                    f"{shown} does not lie inside the picture, {width}×{height}",
+                    hint="give --box x,y,width,height",
                 )
         for what, (x, y), is_object in self._points():
             if not (0 <= x < width and 0 <= y < height):
                 hint = "points are x,y in pixels"
-                raise UsageError(f"{what} {x},{y} does not lie inside the picture, {width}×{height}", hint=hint)
+                raise UsageError(
+                    f"{what} {x},{y} does not lie inside the picture, {width}×{height}", hint=hint
+                )
             if is_object and self.box is not None and not _is_in(self.box, x, y):
                 shown = ",".join(map(str, self.box))
-                raise UsageError(f"foreground {what} {x},{y} lies outside the box {shown}", hint="make the box larger")
+                raise UsageError(
+                    f"foreground {what} {x},{y} lies outside the box {shown}",
+                    hint="make the box larger",
+                )
 
         kinds: dict[Point, bool] = {}
         for click in self.clicks:
             if kinds.setdefault((click.x, click.y), click.is_object) != click.is_object:
                 shown = f"point {click.x},{click.y}"
-                raise UsageError(f"{shown} is marked both as the object and as background", hint="leave one of them out")
+                raise UsageError(
+                    f"{shown} is marked both as the object and as background",
+                    hint="leave one of them out",
+                )
 
     def said(self, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
-        """What the marks say of every pixel: clicks and strokes as discs and lines of `mark_radius_px`.
+        """What the marks say of every pixel: clicks and strokes as discs and lines of
+        `mark_radius_px`.
 
-        Where marks of both kinds are near, each pixel is what the nearest one says, and a click counts on a stroke.
+        Where marks of both kinds are near, each pixel is what the nearest one says, and a click
+        counts on a stroke.
 
         Args:
             shape: (H, W) of the picture.
@@ -152,13 +175,17 @@ def mark_radius_px(shape: tuple[int, ...]) -> int:
 
 
 def _distance(drawn: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.float32]:
-    """How far each pixel is from what is drawn, px; more than a mark reaches where it is not near or nothing is drawn."""
+    """How far each pixel is from what is drawn, px; more than a mark reaches where it is not near
+    or nothing is drawn.
+    """
     left, top, width, height = cv2.boundingRect(drawn)
     distance = np.full(drawn.shape, 2 * radius + 1, np.float32)
     if width:
         rows = slice(max(0, top - 2 * radius), top + height + 2 * radius)
         columns = slice(max(0, left - 2 * radius), left + width + 2 * radius)
-        distance[rows, columns] = cv2.distanceTransform(1 - drawn[rows, columns], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance[rows, columns] = cv2.distanceTransform(
+            1 - drawn[rows, columns], cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
     return distance
 
 

@@ -1,4 +1,7 @@
-"""One object of a mask beside others. Takes a mask of several objects and an answer about one, gives the mask that results."""
+"""One object of a mask beside others.
+
+Takes a mask of several objects and an answer about one, gives the mask that results.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ _MOSTLY = 0.9
 class Placed(NamedTuple):
     """A mask with an object in it.
 
-    mask: uint8 (H, W), ids. taken_from: the objects that gave pixels, because the user marked them; left_to: those that kept
-    pixels that the answer has too.
+    mask: uint8 (H, W), ids. taken_from: the objects that gave pixels, because the user marked them;
+    left_to: those that kept pixels that the answer has too.
     """
 
     mask: Mask
@@ -26,11 +29,14 @@ class Placed(NamedTuple):
     left_to: tuple[int, ...]
 
 
-def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, marks: Marks) -> Placed:
+def place_object(
+    before: Mask, found: npt.NDArray[np.bool_], object_id: int, marks: Marks
+) -> Placed:
     """Make an object be what was found.
 
-    It gets what was background or its own. Another object keeps its pixels, but for the piece of what was found that an object
-    mark of the user lies in. A part of other objects is the marked piece, and nothing beside them.
+    It gets what was background or its own. Another object keeps its pixels, but for the piece of
+    what was found that an object mark of the user lies in. A part of other objects is the marked
+    piece, and nothing beside them.
 
     Args:
         before: uint8 (H, W), ids.
@@ -41,14 +47,18 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
     after = np.where(before == object_id, 0, before).astype(np.uint8)
     if is_part(before, object_id, marks):
         points = marked_points(marks)
-        found = _marked_pieces(found & np.isin(before, [before[y, x] or object_id for x, y in points]), points)
+        found = _marked_pieces(
+            found & np.isin(before, [before[y, x] or object_id for x, y in points]), points
+        )
     after[found & (after == 0)] = object_id
     contested = found & (after != object_id)
     others = tuple(int(other) for other in np.unique(after[contested]))
     points = [(x, y) for x, y in marked_points(marks) if contested[y, x]]
     taken: list[int] = []
     for other in others if points else ():
-        _, pieces = cv2.connectedComponents((contested & (before == other)).astype(np.uint8), connectivity=8)
+        _, pieces = cv2.connectedComponents(
+            (contested & (before == other)).astype(np.uint8), connectivity=8
+        )
         marked = {int(pieces[y, x]) for x, y in points} - {0}
         if marked:
             after[np.isin(pieces, list(marked))] = object_id
@@ -58,7 +68,8 @@ def place_object(before: Mask, found: npt.NDArray[np.bool_], object_id: int, mar
 
 
 def is_part(before: Mask, object_id: int, marks: Marks) -> bool:
-    """Whether a part of other objects becomes an object: one that is not there, marked by clicks or strokes within others.
+    """Whether a part of other objects becomes an object: one that is not there, marked by clicks or
+    strokes within others.
 
     A stroke may leave them a little, as hands and masks are not exact.
     """
@@ -75,7 +86,9 @@ def _marked_pieces(found: npt.NDArray[np.bool_], points: list[Point]) -> npt.NDA
 
 
 def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:
-    """Every pixel that the user says is the object, or that it is not: clicks, and all along strokes."""
+    """Every pixel that the user says is the object, or that it is not: clicks, and all along
+    strokes.
+    """
     points = [(click.x, click.y) for click in marks.clicks if click.is_object == is_object]
     for stroke in marks.strokes:
         if stroke.is_object == is_object:
@@ -83,6 +96,7 @@ def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:
             for (x, y), (to_x, to_y) in zip(stroke.points, stroke.points[1:], strict=False):
                 steps = max(abs(to_x - x), abs(to_y - y), 1)
                 points += [
-                    (x + round((to_x - x) * step / steps), y + round((to_y - y) * step / steps)) for step in range(1, steps + 1)
+                    (x + round((to_x - x) * step / steps), y + round((to_y - y) * step / steps))
+                    for step in range(1, steps + 1)
                 ]
     return points

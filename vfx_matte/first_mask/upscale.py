@@ -1,4 +1,7 @@
-"""Between a picture and a smaller one that is worked on. Takes a map of the small one, gives it with the large one's edges."""
+"""Between a picture and a smaller one that is worked on.
+
+Takes a map of the small one, gives it with the large one's edges.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,11 @@ def shrunk(image: Image, most_pixels: int) -> Image:
 
 
 def upscaled(probability: Probability, small: Image, full: Image) -> Probability:
-    """A map of the small picture for the full one, its edges moved onto those that the full picture shows.
+    """A map of the small picture for the full one, its edges moved onto those that the full picture
+    shows.
 
-    A guided filter whose linear models are fitted in the small picture and used in the full one (He, Sun: "Fast guided
-    filter", 2015).
+    A guided filter whose linear models are fitted in the small picture and used in the full one
+    (He, Sun: "Fast guided filter", 2015).
 
     Args:
         probability: float32 (h, w), 0 … 1.
@@ -45,10 +49,14 @@ def upscaled(probability: Probability, small: Image, full: Image) -> Probability
     slopes, offset = _linear_models(probability, (small / np.float32(255)).astype(np.float32))
     found = _enlarged(offset, width, height)
     for channel in range(3):
-        found += _enlarged(slopes[..., channel], width, height) * (full[..., channel].astype(np.float32) / 255)
+        found += _enlarged(slopes[..., channel], width, height) * (
+            full[..., channel].astype(np.float32) / 255
+        )
     # far from an edge the models are flat, and what they give strays a little from 0 and 1
     plain = _enlarged(probability, width, height)
-    is_edge = cv2.dilate(np.asarray(np.abs(plain - 0.5) < 0.49, np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    is_edge = cv2.dilate(
+        np.asarray(np.abs(plain - 0.5) < 0.49, np.uint8), np.ones((3, 3), np.uint8)
+    ).astype(bool)
     return np.where(is_edge, np.clip(found, 0, 1), plain).astype(np.float32)
 
 
@@ -58,8 +66,14 @@ def _linear_models(
     """Slopes (h, w, 3) and offset (h, w), averaged over the windows that hold a pixel."""
     mean_guide, mean = _box(guide), _box(probability)
     covariance = _box(guide * probability[..., None]) - mean_guide * mean[..., None]
-    products = _box((guide[..., :, None] * guide[..., None, :]).reshape(*mean.shape, 9)).reshape(*mean.shape, 3, 3)
-    variance = products - mean_guide[..., :, None] * mean_guide[..., None, :] + _SMOOTHNESS * np.eye(3, dtype=np.float32)
+    products = _box((guide[..., :, None] * guide[..., None, :]).reshape(*mean.shape, 9)).reshape(
+        *mean.shape, 3, 3
+    )
+    variance = (
+        products
+        - mean_guide[..., :, None] * mean_guide[..., None, :]
+        + _SMOOTHNESS * np.eye(3, dtype=np.float32)
+    )
     slopes = np.linalg.solve(variance, covariance[..., None])[..., 0].astype(np.float32)
     offset = mean - (slopes * mean_guide).sum(-1)
     return _box(slopes), _box(offset)
@@ -70,8 +84,13 @@ def _box(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     side = (2 * _RADIUS_PX + 1, 2 * _RADIUS_PX + 1)
     if array.ndim == 2:
         return np.asarray(cv2.blur(array, side), np.float32)
-    return np.stack([cv2.blur(np.ascontiguousarray(array[..., at]), side) for at in range(array.shape[-1])], -1)
+    return np.stack(
+        [cv2.blur(np.ascontiguousarray(array[..., at]), side) for at in range(array.shape[-1])], -1
+    )
 
 
 def _enlarged(array: npt.NDArray[np.float32], width: int, height: int) -> npt.NDArray[np.float32]:
-    return np.asarray(cv2.resize(np.ascontiguousarray(array), (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(array), (width, height), interpolation=cv2.INTER_LINEAR),
+        np.float32,
+    )

@@ -1,4 +1,7 @@
-"""First masks without trained weights. Takes one picture and marks, gives masks by colours and a graph cut."""
+"""First masks without trained weights.
+
+Takes one picture and marks, gives masks by colours and a graph cut.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ _SURE = 0.9  # how far a cut is believed: a mark near by may turn it
 
 
 class WeightFreeFirstMask(Maker):
-    """First masks of one picture by GrabCut; marks change them as they change learned ones, by colours and distance alone.
+    """First masks of one picture by GrabCut; marks change them as they change learned ones, by
+    colours and distance alone.
 
     Args:
         image: uint8 (H, W, 3) R'G'B'.
@@ -43,7 +47,11 @@ class WeightFreeFirstMask(Maker):
         return self._corrected(self._settled(self._believed(found), [], at=first), first)
 
     def _judged(self, state: State) -> tuple[float, str]:
-        made = "a part is told from the rest by its colours alone" if self._is_part else "colours alone made this mask"
+        made = (
+            "a part is told from the rest by its colours alone"
+            if self._is_part
+            else "colours alone made this mask"
+        )
         advice = f"{made}: look at it, and mark what is missing and what is too much"
         return (_CONFIDENCE if state.mask.any() else 0.0), advice
 

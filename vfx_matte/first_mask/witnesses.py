@@ -1,7 +1,10 @@
-"""What the salient network says of one picture, asked through several crops. Takes crops, gives candidates and their fusion.
+"""What the salient network says of one picture, asked through several crops.
 
-The network outlines whatever stands out in the crop that it is shown, so each crop is a witness of its own: the object that is
-meant is what several of them agree on, and what does not run over a crop's edge.
+Takes crops, gives candidates and their fusion.
+
+The network outlines whatever stands out in the crop that it is shown, so each crop is a witness of
+its own: the object that is meant is what several of them agree on, and what does not run over a
+crop's edge.
 """
 
 from __future__ import annotations
@@ -22,10 +25,14 @@ Region = npt.NDArray[np.bool_]
 """bool (H, W)."""
 
 WITNESS_SIZE_PX = 256
-"""Side of the square that crops are shown to the network at: as good as 320 here, for half to two thirds of the time."""
+"""Side of the square that crops are shown to the network at: as good as 320 here, for half to two
+thirds of the time.
+"""
 
 _LEAST_CROP_PX = 8
-_SAME_CROP = 0.04  # crops whose edges are nearer than this share of their longer side are asked once
+_SAME_CROP = (
+    0.04  # crops whose edges are nearer than this share of their longer side are asked once
+)
 _LEAST_REGION_PX = 20
 _LEAST_LIFTED, _INSIDE = 0.1, 0.6
 _LEAST_AGREEMENT = 0.05
@@ -47,7 +54,9 @@ class Crop:
     bottom: int
 
     @classmethod
-    def around(cls, box: Box | tuple[float, float, float, float], grow: float, *, width: int, height: int) -> Crop:
+    def around(
+        cls, box: Box | tuple[float, float, float, float], grow: float, *, width: int, height: int
+    ) -> Crop:
         """A box, larger by the share `grow` of its sides, cut to the picture."""
         x, y, box_width, box_height = box
         left, top = int(x - box_width * grow / 2), int(y - box_height * grow / 2)
@@ -58,7 +67,10 @@ class Crop:
     def square(cls, x: int, y: int, side: int, *, width: int, height: int) -> Crop:
         """A square round a point, moved into the picture and cut to it."""
         across, down = min(side, width), min(side, height)
-        left, top = int(min(max(0, x - across / 2), width - across)), int(min(max(0, y - down / 2), height - down))
+        left, top = (
+            int(min(max(0, x - across / 2), width - across)),
+            int(min(max(0, y - down / 2), height - down)),
+        )
         return cls(left, top, left + across, top + down)
 
     @property
@@ -103,7 +115,9 @@ class Witness:
         return cls(crop, stretched(found), float(found.max()))
 
     def lifted(self, x: int, y: int) -> Witness:
-        """The same, raised so far that a point is just inside, where it is not and the network sees anything at it at all."""
+        """The same, raised so far that a point is just inside, where it is not and the network sees
+        anything at it at all.
+        """
         if not self.crop.holds(x, y):
             return self
         said = float(self.probability[y - self.crop.top, x - self.crop.left])
@@ -120,7 +134,9 @@ class Candidate:
     region: Region
     """bool, of the whole picture's shape."""
     score: float
-    """0 … 1: whether other witnesses agree, the point is well inside, and the region keeps off the crop's edge."""
+    """0 … 1: whether other witnesses agree, the point is well inside, and the region keeps off the
+    crop's edge.
+    """
 
 
 class Witnesses:
@@ -137,8 +153,11 @@ class Witnesses:
         self._asked: dict[tuple[Crop, int, bool], Witness] = {}
         self._described: dict[Crop, list[Features]] = {}
 
-    def ask(self, crop: Crop, *, size: int = WITNESS_SIZE_PX, rough: bool = False) -> Witness | None:
-        """What the network says of a crop; asked once for each, None where the crop is too small to be looked at.
+    def ask(
+        self, crop: Crop, *, size: int = WITNESS_SIZE_PX, rough: bool = False
+    ) -> Witness | None:
+        """What the network says of a crop; asked once for each, None where the crop is too small to
+        be looked at.
 
         Args:
             crop: of the picture.
@@ -166,14 +185,18 @@ class Witnesses:
         return known
 
     def add(self, witnesses: list[Witness], crop: Crop, *, rough: bool = False) -> None:
-        """Append what the network says of a crop, unless one of the witnesses shows the same already."""
+        """Append what the network says of a crop, unless one of the witnesses shows the same
+        already.
+        """
         if any(crop.is_near(one.crop) for one in witnesses):
             return
         found = self.ask(crop, rough=rough)
         if found is not None:
             witnesses.append(found)
 
-    def candidates(self, witnesses: Sequence[Witness], x: int, y: int, others: Sequence[Click] = ()) -> list[Candidate | None]:
+    def candidates(
+        self, witnesses: Sequence[Witness], x: int, y: int, others: Sequence[Click] = ()
+    ) -> list[Candidate | None]:
         """What each witness takes for the object at a point.
 
         Args:
@@ -192,17 +215,28 @@ class Witnesses:
                 scored.append(None)
                 continue
             score = _agreement(witness, region, [*zip(witnesses, regions, strict=True)], x, y)
-            score *= float(witness.probability[y - witness.crop.top, x - witness.crop.left]) * witness.strength
-            score *= math.exp(-_CONTACT_COST * max(0.0, self._contact(witness.crop, region) - _FREE_CONTACT))
+            score *= (
+                float(witness.probability[y - witness.crop.top, x - witness.crop.left])
+                * witness.strength
+            )
+            score *= math.exp(
+                -_CONTACT_COST * max(0.0, self._contact(witness.crop, region) - _FREE_CONTACT)
+            )
             for click in others:
                 if witness.crop.holds(click.x, click.y):
-                    said = float(witness.probability[click.y - witness.crop.top, click.x - witness.crop.left])
+                    said = float(
+                        witness.probability[click.y - witness.crop.top, click.x - witness.crop.left]
+                    )
                     score *= max(said if click.is_object else 1 - said, _LEAST_DOUBT)
             scored.append(Candidate(region, score))
         return scored
 
-    def fuse(self, witnesses: Sequence[Witness], candidates: Sequence[Candidate | None]) -> Probability:
-        """The witnesses' word on what their candidates show, weighed by score: float32 (H, W), 0 … 1."""
+    def fuse(
+        self, witnesses: Sequence[Witness], candidates: Sequence[Candidate | None]
+    ) -> Probability:
+        """The witnesses' word on what their candidates show, weighed by score: float32 (H, W), 0 …
+        1.
+        """
         total = np.zeros((self._height, self._width), np.float32)
         weights = 0.0
         for witness, candidate in zip(witnesses, candidates, strict=True):
@@ -210,9 +244,13 @@ class Witnesses:
                 continue
             weight = candidate.score**_SHARPNESS
             place = witness.crop.slices
-            near = cv2.dilate(candidate.region[place].astype(np.uint8), np.ones((_TOUCH_PX, _TOUCH_PX), np.uint8))
+            near = cv2.dilate(
+                candidate.region[place].astype(np.uint8), np.ones((_TOUCH_PX, _TOUCH_PX), np.uint8)
+            )
             total[place] += weight * witness.probability * near
-            weights += weight  # outside its crop a witness says background: its region keeps off the edge
+            weights += (
+                weight  # outside its crop a witness says background: its region keeps off the edge
+            )
         return total / weights if weights > 0 else total
 
     def _region_at(self, witness: Witness, x: int, y: int) -> Region | None:
@@ -228,7 +266,9 @@ class Witnesses:
         return region
 
     def _contact(self, crop: Crop, region: Region) -> float:
-        """How much of a region lies along the edges of a crop that are not the picture's own, in √area."""
+        """How much of a region lies along the edges of a crop that are not the picture's own, in
+        √area.
+        """
         inside = region[crop.slices]
         edges = (
             (crop.left > 0, inside[:, 0]),
@@ -242,13 +282,16 @@ class Witnesses:
 
 def best_of(candidates: Sequence[Candidate | None]) -> Candidate | None:
     """The candidate with the highest score, the first of equals; None where there is none."""
-    return max((one for one in candidates if one is not None), key=lambda one: one.score, default=None)
+    return max(
+        (one for one in candidates if one is not None), key=lambda one: one.score, default=None
+    )
 
 
 def of_one_mind(candidates: Sequence[Candidate | None]) -> list[Candidate | None]:
     """The candidates that mean the same thing, that for which most is said; None for the others.
 
-    Half of the witnesses may mean a dog and half the dog and its owner: between the two lies no mask that anybody wants.
+    Half of the witnesses may mean a dog and half the dog and its owner: between the two lies no
+    mask that anybody wants.
 
     Args:
         candidates: what each witness takes for the object at a point.
@@ -265,13 +308,19 @@ def of_one_mind(candidates: Sequence[Candidate | None]) -> list[Candidate | None
 
     best = max(heard, key=support)
     return [
-        one if one is not None and one.score > 0 and overlap(one.region, best.region) >= _SAME_THING else None
+        (
+            one
+            if one is not None and one.score > 0 and overlap(one.region, best.region) >= _SAME_THING
+            else None
+        )
         for one in candidates
     ]
 
 
 def piece_at(region: Region, x: int, y: int) -> Region:
-    """The connected piece of a region (8 neighbours) at a point of it; nothing where the point is outside."""
+    """The connected piece of a region (8 neighbours) at a point of it; nothing where the point is
+    outside.
+    """
     if not region[y, x]:
         return np.zeros_like(region)
     _, labels = cv2.connectedComponents(region.astype(np.uint8))
@@ -285,8 +334,12 @@ def box_of(region: Region) -> Box:
     return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
 
 
-def _agreement(witness: Witness, region: Region, heard: Sequence[tuple[Witness, Region | None]], x: int, y: int) -> float:
-    """How far other witnesses that see the point say the same within their crops; nearer sizes count more. 0.5 if none does."""
+def _agreement(
+    witness: Witness, region: Region, heard: Sequence[tuple[Witness, Region | None]], x: int, y: int
+) -> float:
+    """How far other witnesses that see the point say the same within their crops; nearer sizes
+    count more. 0.5 if none does.
+    """
     total = weights = 0.0
     for other, theirs in heard:
         if other is witness or not other.crop.holds(x, y):
@@ -296,7 +349,8 @@ def _agreement(witness: Witness, region: Region, heard: Sequence[tuple[Witness, 
         weight = 1 / (1 + abs(_size(witness.crop) - _size(other.crop)))
         total += weight * overlap(region[place], said)
         weights += weight
-    # one that nobody confirms is still better than nothing: a shirt that fills every crop but the whole picture
+    # one that nobody confirms is still better than nothing: a shirt that fills every crop but the
+    # whole picture
     return max(total / weights, _LEAST_AGREEMENT) if weights else 0.5
 
 

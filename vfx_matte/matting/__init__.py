@@ -1,13 +1,22 @@
-"""Masks to mattes: the edges an editor needs. Takes object ids, probabilities and pictures, gives alpha and clean colours.
+"""Masks to mattes: the edges an editor needs.
 
-`make_matte` is the one way from a mask to a matte; `refine`, `refine_soft` and `refine_picture` are its three kinds.
+Takes object ids, probabilities and pictures, gives alpha and clean colours.
+
+`make_matte` is the one way from a mask to a matte; `refine`, `refine_soft` and `refine_picture` are
+its three kinds.
 """
 
 from vfx_matte.matting.despill import Despill, despill
 from vfx_matte.matting.estimators import ESTIMATORS, open_estimator
 from vfx_matte.matting.foreground import estimate_foreground
 from vfx_matte.matting.hidden_colors import fill_hidden
-from vfx_matte.matting.mask_edges import SOFT_LEVELS, refine, refine_objects, refine_soft, soft_reach_px
+from vfx_matte.matting.mask_edges import (
+    SOFT_LEVELS,
+    refine,
+    refine_objects,
+    refine_soft,
+    soft_reach_px,
+)
 from vfx_matte.matting.options import MASK_METHODS, PICTURE_METHODS, EdgeOptions
 from vfx_matte.matting.picture_edges import make_matte, refine_picture, tidied
 from vfx_matte.matting.problem import AlphaEstimator, AlphaProblem

@@ -1,4 +1,7 @@
-"""Closed-form matting through PyMatting. Takes a picture and a trimap, gives alpha; runs on the CPU wherever the arrays are."""
+"""Closed-form matting through PyMatting.
+
+Takes a picture and a trimap, gives alpha; runs on the CPU wherever the arrays are.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaProblem
 
 @dataclass(frozen=True, slots=True)
 class ClosedFormAlpha:
-    """Alpha by Levin, Lischinski and Weiss, "A closed-form solution to natural image matting", TPAMI 2008.
+    """Alpha by Levin, Lischinski and Weiss, "A closed-form solution to natural image matting",
+    TPAMI 2008.
 
     Raises UsageError when PyMatting is not installed.
     """
@@ -32,9 +36,16 @@ class ClosedFormAlpha:
             )
 
     def __call__(self, problem: AlphaProblem) -> Array:
-        """Alpha as float32 (h, w). Without known subject or known background the prior is all there is, and is given back."""
+        """Alpha as float32 (h, w).
+
+        Without known subject or known background the prior is all there is, and is given back.
+        """
         trimap = to_numpy(problem.trimap)
-        if not (trimap == SUBJECT).any() or not (trimap == 0).any() or not (trimap == UNKNOWN).any():
+        if (
+            not (trimap == SUBJECT).any()
+            or not (trimap == 0).any()
+            or not (trimap == UNKNOWN).any()
+        ):
             return problem.prior
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Numba and PyMatting warn of their own affairs

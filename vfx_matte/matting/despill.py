@@ -1,9 +1,12 @@
-"""Take the light of a green or blue screen off the subject. Takes a picture in its planes and a matte, gives the picture.
+"""Take the light of a green or blue screen off the subject.
 
-Spill is what the key's channel has more than the other two would let it (Vlahos, US patent 3 595 987, 1971; Smith and Blinn,
-"Blue Screen Matting", SIGGRAPH 1996, section 3): for green s = max(0, G − (R + B)/2), for blue s = max(0, B − (R + G)/2). The
-channel loses strength·s. In Y'CbCr that is a step along one fixed direction, so planes keep their size and depth and samples
-without spill stay as they are, bit for bit.
+Takes a picture in its planes and a matte, gives the picture.
+
+Spill is what the key's channel has more than the other two would let it (Vlahos, US patent 3 595
+987, 1971; Smith and Blinn, "Blue Screen Matting", SIGGRAPH 1996, section 3): for green s = max(0, G
+− (R + B)/2), for blue s = max(0, B − (R + G)/2). The channel loses strength·s. In Y'CbCr that is a
+step along one fixed direction, so planes keep their size and depth and samples without spill stay
+as they are, bit for bit.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ KEYS = ("green", "blue")
 class Despill:
     """Which screen's light is taken off, and how much of it.
 
-    key: green or blue. strength: 0 (nothing) to 1 (all that counts as spill). Raises UsageError for other values.
+    key: green or blue. strength: 0 (nothing) to 1 (all that counts as spill). Raises UsageError for
+    other values.
     """
 
     key: str
@@ -33,16 +37,20 @@ class Despill:
 
     def __post_init__(self) -> None:
         if self.key not in KEYS:
-            raise UsageError(f"despill {self.key!r} is unknown", hint="use --despill green, blue or off")
+            raise UsageError(
+                f"despill {self.key!r} is unknown", hint="use --despill green, blue or off"
+            )
         if not 0 <= self.strength <= 1:
-            raise UsageError(f"despill strength is {self.strength}, expected 0 (nothing) to 1 (all)")
+            raise UsageError(
+                f"despill strength is {self.strength}, expected 0 (nothing) to 1 (all)"
+            )
 
 
 def despill(picture: Picture, matte: Matte, options: Despill) -> Picture:
     """Take spill off wherever alpha is not zero.
 
-    picture: any layout; gray ones are given back as they are. matte: of the picture's (H, W), on its device.
-    Raises ValueError when their sizes differ.
+    picture: any layout; gray ones are given back as they are. matte: of the picture's (H, W), on
+    its device. Raises ValueError when their sizes differ.
     """
     if matte.alpha.shape != picture.shape:
         raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
@@ -52,16 +60,28 @@ def despill(picture: Picture, matte: Matte, options: Despill) -> Picture:
         return picture
     planes = list(picture.planes)
     parts = [subsampled(region, picture.layout.plane_shift(index)) for index in range(3)]
-    samples = [plane[part].astype(np.float32) for plane, part in zip(planes[:3], parts, strict=True)]
+    samples = [
+        plane[part].astype(np.float32) for plane, part in zip(planes[:3], parts, strict=True)
+    ]
     shown = matte.alpha[region] != 0
-    steps = _rgb_steps(samples, options) if picture.layout.model == "rgb" else _yuv_steps(samples, picture, options)
+    steps = (
+        _rgb_steps(samples, options)
+        if picture.layout.model == "rgb"
+        else _yuv_steps(samples, picture, options)
+    )
     for index, (step, part) in enumerate(zip(steps, parts, strict=True)):
         if step is None:
             continue
-        seen = shown if step.shape == shown.shape else footprint_means(shown.astype(np.float32), (x, y)) > 0
+        seen = (
+            shown
+            if step.shape == shown.shape
+            else footprint_means(shown.astype(np.float32), (x, y)) > 0
+        )
         plane = planes[index].copy()
         module = xp(plane)
-        codes = module.clip(module.rint(samples[index] + step * seen), 0, picture.layout.full).astype(plane.dtype)
+        codes = module.clip(
+            module.rint(samples[index] + step * seen), 0, picture.layout.full
+        ).astype(plane.dtype)
         plane[part] = codes
         planes[index] = plane
     return picture.with_planes(tuple(planes))
@@ -75,7 +95,9 @@ def _rgb_steps(samples: list[Array], options: Despill) -> list[Array | None]:
 
 
 def _yuv_steps(samples: list[Array], picture: Picture, options: Despill) -> list[Array | None]:
-    """What Y, U and V change by, in code values: the RGB step through the matrix of H.273, each plane at its own size."""
+    """What Y, U and V change by, in code values: the RGB step through the matrix of H.273, each
+    plane at its own size.
+    """
     height, full_range = picture.shape[0], picture.color.range == "pc"
     kr, kb = LUMA_WEIGHTS.get(picture.color.assumed_matrix(height), LUMA_WEIGHTS["bt709"])
     kg = 1 - kr - kb
@@ -83,13 +105,17 @@ def _yuv_steps(samples: list[Array], picture: Picture, options: Despill) -> list
     chroma_scale = picture.layout.full if full_range else 224 * unit
     middle = float(1 << (picture.layout.bit_depth - 1))
     cb, cr = (samples[1] - middle) / chroma_scale, (samples[2] - middle) / chroma_scale
-    # Spill needs only the differences of the channels, which are chroma alone: R − Y, B − Y and G − Y.
+    # Spill needs only the differences of the channels, which are chroma alone: R − Y, B − Y and G −
+    # Y.
     red, blue = 2 * (1 - kr) * cr, 2 * (1 - kb) * cb
     green = -(kr * red + kb * blue) / kg
-    weight, excess = (kg, green - (red + blue) / 2) if options.key == "green" else (kb, blue - (red + green) / 2)
+    weight, excess = (
+        (kg, green - (red + blue) / 2) if options.key == "green" else (kb, blue - (red + green) / 2)
+    )
     spill = options.strength * xp(cb).maximum(excess, 0)
     luma_scale = picture.layout.full if full_range else 219 * unit
-    # The key's channel loses `spill`: Y' loses its weight of it, Cb and Cr follow from their definitions.
+    # The key's channel loses `spill`: Y' loses its weight of it, Cb and Cr follow from their
+    # definitions.
     of_blue = (1 if options.key == "blue" else 0) - weight
     of_red = -weight
     wide = _like_luma(spill, samples[0].shape, picture.layout.chroma_shift)

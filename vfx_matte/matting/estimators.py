@@ -1,6 +1,9 @@
-"""Alpha estimators by name. Takes a name, gives what turns a picture and a trimap into alpha; optional packages load late.
+"""Alpha estimators by name.
 
-A new estimator is one line in ESTIMATORS, its name in options.PICTURE_METHODS and its explanation in config.
+Takes a name, gives what turns a picture and a trimap into alpha; optional packages load late.
+
+A new estimator is one line in ESTIMATORS, its name in options.PICTURE_METHODS and its explanation
+in config.
 """
 
 from __future__ import annotations
@@ -38,11 +41,15 @@ ESTIMATORS: dict[str, Callable[[Path | None], AlphaEstimator]] = {
 
 
 def open_estimator(name: str, *, weights: Path | None = None) -> AlphaEstimator:
-    """The estimator of a name in PICTURE_METHODS. weights: the folder of a learned one, None = its usual one.
+    """The estimator of a name in PICTURE_METHODS.
 
-    Raises UsageError when there is none of this name, or a package or file it needs is not there; WeightsError when the
-    weights are not what they should be.
+    weights: the folder of a learned one, None = its usual one.
+
+    Raises UsageError when there is none of this name, or a package or file it needs is not there;
+    WeightsError when the weights are not what they should be.
     """
     if name not in ESTIMATORS:
-        raise UsageError(f"edges {name!r} are unknown", hint=f"known from the picture: {', '.join(ESTIMATORS)}")
+        raise UsageError(
+            f"edges {name!r} are unknown", hint=f"known from the picture: {', '.join(ESTIMATORS)}"
+        )
     return ESTIMATORS[name](weights)

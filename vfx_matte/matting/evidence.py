@@ -1,7 +1,10 @@
-"""What is seen of a pixel before its alpha is judged. Takes a part of a picture, gives rows of numbers, one column a pixel.
+"""What is seen of a pixel before its alpha is judged.
 
-Every number has a counterpart when subject and background change places: the numbers of ODD change their sign, those of
-PAIRS their places, those of EVEN stay. So whatever is made of them can treat both sides alike.
+Takes a part of a picture, gives rows of numbers, one column a pixel.
+
+Every number has a counterpart when subject and background change places: the numbers of ODD change
+their sign, those of PAIRS their places, those of EVEN stay. So whatever is made of them can treat
+both sides alike.
 """
 
 from __future__ import annotations
@@ -28,15 +31,21 @@ ODD = (
     "luma",
     "detail",
 )
-"""Alpha as the colours nearby say it (also clipped to 0..1), and those farther away; the mask's own edge; signed distance to it
-in units of half a band, and of three bands; means of alpha around, in windows of 5, 15 and 45 px at 1080 lines; alpha as luma
-alone says it, which is sharp where colours were subsampled, and how far that is from its mean in the small window."""
+"""Alpha as the colours nearby say it (also clipped to 0..1), and those farther away; the mask's own
+edge; signed distance to it in units of half a band, and of three bands; means of alpha around, in
+windows of 5, 15 and 45 px at 1080 lines; alpha as luma alone says it, which is sharp where colours
+were subsampled, and how far that is from its mean in the small window.
+"""
 
 PAIRS = ("front", "back", "rough front", "rough back")
-"""Logarithms of the variances that alpha has where it is 1 and where it is 0, nearby and from farther away."""
+"""Logarithms of the variances that alpha has where it is 1 and where it is 0, nearby and from
+farther away.
+"""
 
 EVEN = ("trust", "sure", "spread")
-"""How far colours are trusted, how sure the model is, and the standard deviation of alpha around."""
+"""How far colours are trusted, how sure the model is, and the standard deviation of alpha
+around.
+"""
 
 NAMES = (*ODD, *PAIRS, *EVEN)
 
@@ -51,7 +60,9 @@ FAINT = 1e-3
 
 
 def swapped(rows: Array) -> Array:
-    """The same numbers as seen when subject and background change places: (len(NAMES), …) to the same."""
+    """The same numbers as seen when subject and background change places: (len(NAMES), …) to the
+    same.
+    """
     odd, pairs = len(ODD), len(PAIRS)
     order = [*range(odd), odd + 1, odd, odd + 3, odd + 2, *range(odd + pairs, len(NAMES))]
     result: Array = rows[order].copy()
@@ -61,7 +72,9 @@ def swapped(rows: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the colours nearby alone say: alpha, float32 (h, w), not limited to 0..1, and the model it was read with."""
+    """What the colours nearby alone say: alpha, float32 (h, w), not limited to 0..1, and the model
+    it was read with.
+    """
 
     alpha: Array
     model: Array
@@ -85,10 +98,14 @@ def evidence(problem: AlphaProblem, reading: Reading) -> Array:
 
     unit = np.float32(2 / max(LEAST_BAND_PX, BAND_PX * problem.scale))
     distance = problem.distance * unit
-    shown = module.where(module.abs(distance) < 2 * FAR, module.clip(alpha, 0, 1), distance > 0).astype(np.float32)
+    shown = module.where(
+        module.abs(distance) < 2 * FAR, module.clip(alpha, 0, 1), distance > 0
+    ).astype(np.float32)
     small, large = (max(3, round(window * problem.scale)) | 1 for window in WINDOWS_PX)
     contrast, level = near[..., 8], near[..., 9]
-    of_luma = module.clip((luma(problem.image) - level) * contrast / (contrast * contrast + np.float32(FAINT)), -1, 1)
+    of_luma = module.clip(
+        (luma(problem.image) - level) * contrast / (contrast * contrast + np.float32(FAINT)), -1, 1
+    )
     mean = box_mean(shown, large)
     spread = box_mean(shown * shown, large) - mean * mean
     rows: Array = module.empty((len(NAMES), len(unknown)), np.float32)

@@ -1,7 +1,10 @@
-"""The subject's own colours along its edge. Takes a picture in its planes and a matte, gives the picture without background.
+"""The subject's own colours along its edge.
 
-Where a sample's alpha is full it stays as it is, bit for bit. Where it is soft it becomes the estimated foreground, and so do
-samples just outside, so that a program which scales or blurs straight alpha meets no background there.
+Takes a picture in its planes and a matte, gives the picture without background.
+
+Where a sample's alpha is full it stays as it is, bit for bit. Where it is soft it becomes the
+estimated foreground, and so do samples just outside, so that a program which scales or blurs
+straight alpha meets no background there.
 """
 
 from __future__ import annotations
@@ -22,13 +25,17 @@ OUTWARDS_PX = 4
 """How far outside the soft edge samples are replaced, at 1080 lines."""
 
 TIGHTNESS = 1e-2
-"""How strongly the colours of a window keep to those of the next coarser level, against one opaque pixel of evidence."""
+"""How strongly the colours of a window keep to those of the next coarser level, against one opaque
+pixel of evidence.
+"""
 
 WINDOW = 5
 """Side of the windows, in samples of their level."""
 
 DAMPING = 2.0
-"""How little of what the windows' colours do not explain is given to a soft sample; it is noise as often as texture."""
+"""How little of what the windows' colours do not explain is given to a soft sample; it is noise as
+often as texture.
+"""
 
 LEVELS = 8
 """Each level is half the size of the one before."""
@@ -37,12 +44,13 @@ LEVELS = 8
 def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     """Take the background out of the pixels of a soft edge.
 
-    picture: any layout; an alpha plane stays. matte: of the picture's (H, W), on its device; ValueError otherwise.
-    With α the mean of alpha over the pixels a sample covers, colours F and B are sought with I = αF + (1 − α)B. In windows
-    around every sample F and B are taken as constant and found by least squares, each level leaning on the next coarser one
-    (the multi-level idea of Germer et al., ICPR 2020, with windows instead of neighbours); then the remainder e is given to
-    both: F += α·e / (α² + (1 − α)² + DAMPING·(1 − α)), where without DAMPING the equation would hold exactly.
-    Returns a picture of the same layout; the arrays given are not changed.
+    picture: any layout; an alpha plane stays. matte: of the picture's (H, W), on its device;
+    ValueError otherwise. With α the mean of alpha over the pixels a sample covers, colours F and B
+    are sought with I = αF + (1 − α)B. In windows around every sample F and B are taken as constant
+    and found by least squares, each level leaning on the next coarser one (the multi-level idea of
+    Germer et al., ICPR 2020, with windows instead of neighbours); then the remainder e is given to
+    both: F += α·e / (α² + (1 − α)² + DAMPING·(1 − α)), where without DAMPING the equation would
+    hold exactly. Returns a picture of the same layout; the arrays given are not changed.
     """
     if matte.alpha.shape != picture.shape:
         raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
@@ -54,7 +62,13 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         return picture
     alpha = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
     levels = _levels(shrunk(alpha, block_px))
-    near = box_mean(shrunk(soft[region].astype(np.float32), block_px), 2 * (OUTWARDS_PX * scale // block_px) + 1) > 0
+    near = (
+        box_mean(
+            shrunk(soft[region].astype(np.float32), block_px),
+            2 * (OUTWARDS_PX * scale // block_px) + 1,
+        )
+        > 0
+    )
 
     def cleaned(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
@@ -62,7 +76,9 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         image, weight = _unit(plane[part], picture.layout.full), footprint_means(alpha, shift)
         sides = _colors(_to_blocks(image, shift, block_px, levels[0].alpha.shape), levels)
         colors = [_at_samples(side, shift, block_px, weight.shape) for side in sides]
-        wanted = (_at_samples(near.astype(np.float32), shift, block_px, weight.shape) > 0) & (weight < 1)
+        wanted = (_at_samples(near.astype(np.float32), shift, block_px, weight.shape) > 0) & (
+            weight < 1
+        )
         at = xp(image).nonzero(wanted)
         found = _remainder_added(image[at], weight[at], *(side[at] for side in colors))
         result: Array = plane.copy()
@@ -80,7 +96,9 @@ def _unit(plane: Array, peak: int) -> Array:
     return scaled
 
 
-def _to_blocks(image: Array, shift: tuple[int, int], block_px: int, shape: tuple[int, ...]) -> Array:
+def _to_blocks(
+    image: Array, shift: tuple[int, int], block_px: int, shape: tuple[int, ...]
+) -> Array:
     """A plane's means over blocks of `block_px` of the full plane: `shape` (h, w)."""
     x, y = shift
     factor = min(block_px >> x, block_px >> y)
@@ -91,7 +109,9 @@ def _to_blocks(image: Array, shift: tuple[int, int], block_px: int, shape: tuple
     return small[: shape[0], : shape[1]]
 
 
-def _at_samples(values: Array, shift: tuple[int, int], block_px: int, shape: tuple[int, ...]) -> Array:
+def _at_samples(
+    values: Array, shift: tuple[int, int], block_px: int, shape: tuple[int, ...]
+) -> Array:
     """Block values at every sample of a plane of `shape` (h, w)."""
     x, y = shift
     factor = max(1, min(block_px >> x, block_px >> y))
@@ -104,14 +124,18 @@ def _at_samples(values: Array, shift: tuple[int, int], block_px: int, shape: tup
 def _remainder_added(image: Array, alpha: Array, front: Array, back: Array) -> Array:
     """F with its share of what the windows' colours do not explain; exactly I where alpha is 1."""
     error = image - alpha * front - (1 - alpha) * back
-    result: Array = front + alpha * error / (alpha * alpha + (1 - alpha) ** 2 + DAMPING * (1 - alpha))
+    result: Array = front + alpha * error / (
+        alpha * alpha + (1 - alpha) ** 2 + DAMPING * (1 - alpha)
+    )
     return result
 
 
 def _codes(values: Array, picture: Picture) -> Array:
     """0..1 as code values of the picture's planes."""
     module = xp(values)
-    codes: Array = module.rint(module.clip(values, 0, 1) * picture.layout.full).astype(picture.planes[0].dtype)
+    codes: Array = module.rint(module.clip(values, 0, 1) * picture.layout.full).astype(
+        picture.planes[0].dtype
+    )
     return codes
 
 
@@ -128,7 +152,9 @@ def _levels(alpha: Array) -> list[_Level]:
     moments = [(alpha, alpha * alpha)]
     while max(moments[-1][0].shape) > 2 and len(moments) < LEVELS:
         moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
-    return [_Level(one, box_mean(one, WINDOW), box_mean(squared, WINDOW)) for one, squared in moments]
+    return [
+        _Level(one, box_mean(one, WINDOW), box_mean(squared, WINDOW)) for one, squared in moments
+    ]
 
 
 def _colors(image: Array, levels: list[_Level]) -> tuple[Array, Array]:
@@ -137,18 +163,28 @@ def _colors(image: Array, levels: list[_Level]) -> tuple[Array, Array]:
     for _ in levels[1:]:
         moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
     front = back = xp(image).full(moments[-1][0].shape, 0.5, np.float32)
-    for number, (level, (colors, weighted)) in enumerate(zip(reversed(levels), reversed(moments), strict=True)):
+    for number, (level, (colors, weighted)) in enumerate(
+        zip(reversed(levels), reversed(moments), strict=True)
+    ):
         if number:
             front, back = (enlarged(side, 2, colors.shape) for side in (front, back))
-        front, back = _windows(level, box_mean(colors, WINDOW), box_mean(weighted, WINDOW), front, back)
+        front, back = _windows(
+            level, box_mean(colors, WINDOW), box_mean(weighted, WINDOW), front, back
+        )
     return front, back
 
 
-def _windows(level: _Level, image: Array, weighted: Array, front: Array, back: Array) -> tuple[Array, Array]:
-    """F and B of every window by least squares, leaning on coarser ones: the 2 × 2 normal equations, by Cramer's rule."""
+def _windows(
+    level: _Level, image: Array, weighted: Array, front: Array, back: Array
+) -> tuple[Array, Array]:
+    """F and B of every window by least squares, leaning on coarser ones: the 2 × 2 normal
+    equations, by Cramer's rule.
+    """
     both, tight = level.mean - level.squared, np.float32(TIGHTNESS)
     a = level.squared + tight
     d = 1 + tight - level.mean - both
     right_front, right_back = weighted + tight * front, image - weighted + tight * back
     factor = 1 / (a * d - both * both)
-    return (d * right_front - both * right_back) * factor, (a * right_back - both * right_front) * factor
+    return (d * right_front - both * right_back) * factor, (
+        a * right_back - both * right_front
+    ) * factor

@@ -1,10 +1,13 @@
-"""Alpha by the colours of both sides nearby. Takes a picture and a trimap, gives alpha; box filters and arithmetic only.
+"""Alpha by the colours of both sides nearby.
 
-What is seen of a pixel (evidence) is judged by a small fitted function (judgement). Where the colours leave little doubt,
-pixels that are all but certain, by their own colour and by those around, become exactly 0 or 1. Where the colours fail on
-pixels whose side is known, the mask keeps its own edge: what they say of the others is worth no more. And what differs from
-that edge counts as far as it stands out from the noise of the colours, which weighs more the farther from the edge a pixel is,
-but little along hair.
+Takes a picture and a trimap, gives alpha; box filters and arithmetic only.
+
+What is seen of a pixel (evidence) is judged by a small fitted function (judgement). Where the
+colours leave little doubt, pixels that are all but certain, by their own colour and by those
+around, become exactly 0 or 1. Where the colours fail on pixels whose side is known, the mask keeps
+its own edge: what they say of the others is worth no more. And what differs from that edge counts
+as far as it stands out from the noise of the colours, which weighs more the farther from the edge a
+pixel is, but little along hair.
 """
 
 from __future__ import annotations
@@ -28,10 +31,14 @@ COMMON = 0.01
 """How common each belief is at least."""
 
 DECAY_PX = 20.0
-"""Distance from the edge at which pixels of the other side and mixed ones have become rare, at 1080 lines."""
+"""Distance from the edge at which pixels of the other side and mixed ones have become rare, at 1080
+lines.
+"""
 
 NEAR_PX = 12.0
-"""Distance from the mask's edge at which noise counts as it is, at 1080 lines; its variance grows as the distance squared."""
+"""Distance from the mask's edge at which noise counts as it is, at 1080 lines; its variance grows
+as the distance squared.
+"""
 
 FARTHEST = 2.0
 """How many times that distance it grows up to."""
@@ -61,19 +68,26 @@ class GuidedAlpha:
         alpha += (settled - alpha) / (1 + (variance * np.float32(1 / DOUBT)) ** 2)
         believed = module.minimum(problem.trusted * np.float32(1 / FULL_TRUST), 1)
         difference = alpha - problem.own_edge
-        result: Array = problem.own_edge + believed * _wiener_gain(problem, reading, difference) * difference
+        result: Array = (
+            problem.own_edge + believed * _wiener_gain(problem, reading, difference) * difference
+        )
         return result
 
 
 def _wiener_gain(problem: AlphaProblem, reading: Reading, difference: Array) -> Array:
-    """How much of a difference from the mask's own edge is no noise: Wiener's gain, float32 (h, w) in 0..1.
+    """How much of a difference from the mask's own edge is no noise: Wiener's gain, float32 (h, w)
+    in 0..1.
 
-    (E − n) / E, with E the mean square of the differences around, and n the variance that a reading has on the side where the
-    mask has the pixel.
+    (E − n) / E, with E the mean square of the differences around, and n the variance that a reading
+    has on the side where the mask has the pixel.
     """
     module, size = xp(difference), max(3, round(GAIN_WINDOW_PX * problem.scale)) | 1
-    away = module.clip(problem.distance * np.float32(1 / (NEAR_PX * problem.scale)), -FARTHEST, FARTHEST)
-    variance = module.where(away > 0, reading.model[..., 4], reading.model[..., 5]) + np.float32(VARIANCE)
+    away = module.clip(
+        problem.distance * np.float32(1 / (NEAR_PX * problem.scale)), -FARTHEST, FARTHEST
+    )
+    variance = module.where(away > 0, reading.model[..., 4], reading.model[..., 5]) + np.float32(
+        VARIANCE
+    )
     noise = variance * away * away * (1 - module.minimum(problem.hairy * np.float32(1 / HAIR), 1))
     power = box_mean(difference * difference, size) + np.float32(1e-6)
     gain: Array = module.maximum(1 - noise / power, 0)
@@ -81,12 +95,15 @@ def _wiener_gain(problem: AlphaProblem, reading: Reading, difference: Array) -> 
 
 
 def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Array, Array]:
-    """The mean of three beliefs, background, subject and mixed, each by its likelihood and by how common it is nearby.
+    """The mean of three beliefs, background, subject and mixed, each by its likelihood and by how
+    common it is nearby.
 
     And the variance of a reading, whichever side the pixel may be on.
     """
     module, size = xp(mixed), max(3, round(WINDOWS_PX[-1] * problem.scale)) | 1
-    far = module.minimum(module.abs(problem.distance) * np.float32(1 / (DECAY_PX * problem.scale)), 1)
+    far = module.minimum(
+        module.abs(problem.distance) * np.float32(1 / (DECAY_PX * problem.scale)), 1
+    )
     own, other = 0.35 + 0.6 * far, 0.36 - 0.35 * far
     inside = problem.distance > 0
     front, back = module.where(inside, own, other), module.where(inside, other, own)
@@ -99,7 +116,11 @@ def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Arr
     asked = problem.trimap == UNKNOWN
     is_front = is_front / total * asked + (problem.trimap == SUBJECT)
     is_back = is_back / total * asked + (problem.trimap == BACKGROUND)
-    near_front, near_back, floor = box_mean(is_front, size), box_mean(is_back, size), np.float32(COMMON)
+    near_front, near_back, floor = (
+        box_mean(is_front, size),
+        box_mean(is_back, size),
+        np.float32(COMMON),
+    )
     rest = (rest + floor) * (1 - near_front - near_back + floor)
     is_front = (front + floor) * (near_front + floor) * like_front
     is_back = (back + floor) * (near_back + floor) * like_back

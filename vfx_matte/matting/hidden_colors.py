@@ -1,7 +1,9 @@
-"""Colours under alpha 0, in files with straight alpha: the subject's own a few pixels outwards, one flat colour beyond.
+"""Colours under alpha 0, in files with straight alpha: the subject's own a few pixels outwards, one
+flat colour beyond.
 
-A program that scales, blurs or moves such a file by parts of a pixel mixes these colours into the subject's edge. The old
-background would show there, and costs most of the file. Samples that show anything of the subject stay as they are.
+A program that scales, blurs or moves such a file by parts of a pixel mixes these colours into the
+subject's edge. The old background would show there, and costs most of the file. Samples that show
+anything of the subject stay as they are.
 """
 
 from __future__ import annotations
@@ -14,22 +16,28 @@ from vfx_matte.matting.planes import footprint_means, subsampled
 from vfx_matte.picture import Picture, code_values
 
 WINDOWS_PX = (4, 1)
-"""Half the reach of each window, at 1080 lines, scaled with the frame: first far, then near, where it has something to say."""
+"""Half the reach of each window, at 1080 lines, scaled with the frame: first far, then near, where
+it has something to say.
+"""
 
 LEANING = 1e-2
-"""How strongly a window leans on the coarser colour before it, against a window that is all subject."""
+"""How strongly a window leans on the coarser colour before it, against a window that is all
+subject.
+"""
 
 _BLACK: RGB = (0, 0, 0)
 
 
 def fill_hidden(picture: Picture, matte: Matte) -> Picture:
-    """Replace what alpha 0 hides by a smooth continuation of the subject's colours, flat from 8 px on (at 1080 lines).
+    """Replace what alpha 0 hides by a smooth continuation of the subject's colours, flat from 8 px
+    on (at 1080 lines).
 
-    picture: any layout; an alpha plane stays. matte: of the picture's (H, W), on its device; ValueError otherwise.
-    A sample is replaced when alpha is 0 on every pixel that it covers. With w = α⁴, α the mean over these pixels, its colour is
-    Σ w·c / Σ w over a triangular window (a box twice), which leans by LEANING on that of the wider window, and that one on the
-    mean of the whole subject, so that it runs out into it without a step (normalized convolution: Knutsson and Westin,
-    CVPR 1993). A picture without any subject becomes black.
+    picture: any layout; an alpha plane stays. matte: of the picture's (H, W), on its device;
+    ValueError otherwise. A sample is replaced when alpha is 0 on every pixel that it covers. With w
+    = α⁴, α the mean over these pixels, its colour is Σ w·c / Σ w over a triangular window (a box
+    twice), which leans by LEANING on that of the wider window, and that one on the mean of the
+    whole subject, so that it runs out into it without a step (normalized convolution: Knutsson and
+    Westin, CVPR 1993). A picture without any subject becomes black.
     Returns a picture of the same layout; the arrays given are not changed.
     """
     if matte.alpha.shape != picture.shape:
@@ -41,7 +49,10 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
     count = picture.layout.plane_count - picture.layout.has_alpha
     if region is None:
         codes = code_values(_BLACK, picture.layout, picture.color, height=picture.shape[0])
-        blank = (xp(plane).full_like(plane, code) for plane, code in zip(picture.planes[:count], codes, strict=False))
+        blank = (
+            xp(plane).full_like(plane, code)
+            for plane, code in zip(picture.planes[:count], codes, strict=False)
+        )
         return picture.with_planes((*blank, *picture.planes[count:]))
     alpha = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
 
@@ -49,15 +60,20 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
         part, shown = subsampled(region, shift), footprint_means(alpha, shift)
         weight = shown * shown
-        weight *= weight  # samples across a hard edge hold background too, by the share that they do not show
+        # samples across a hard edge hold background too, by the share that they do not show
+        weight *= weight
         weighted = plane[part].astype(np.float32) * weight
         flat = np.rint(float(weighted.sum(dtype=np.float64)) / float(weight.sum(dtype=np.float64)))
         color: Array | np.float32 = np.float32(flat)
         for half_px in WINDOWS_PX:
             size = 2 * max(1, half_px * scale >> max(shift)) + 1
-            color = (_near(weighted, size) + np.float32(LEANING) * color) / (_near(weight, size) + np.float32(LEANING))
+            color = (_near(weighted, size) + np.float32(LEANING) * color) / (
+                _near(weight, size) + np.float32(LEANING)
+            )
         result: Array = xp(plane).full_like(plane, int(flat))
-        result[part] = xp(plane).where(shown > 0, plane[part], xp(plane).rint(color).astype(plane.dtype))
+        result[part] = xp(plane).where(
+            shown > 0, plane[part], xp(plane).rint(color).astype(plane.dtype)
+        )
         return result
 
     planes = side_by_side(filled, range(count), on=matte.alpha)

@@ -1,12 +1,17 @@
-"""What subject and background look like around every point of an edge. Takes a picture and distances, gives a linear model.
+"""What subject and background look like around every point of an edge.
 
-Near every pixel the colours of both sides are taken as two clouds with means F, B and covariances. Alpha of a colour I is
-read along the direction that tells the clouds apart best, Fisher's linear discriminant (Annals of Eugenics 7, 1936):
+Takes a picture and distances, gives a linear model.
 
-    alpha(I) = d·(I − B),  d = C⁻¹(F − B) / ((F − B)·C⁻¹(F − B)),  C = half of both covariances together
+Near every pixel the colours of both sides are taken as two clouds with means F, B and covariances.
+Alpha of a colour I is read along the direction that tells the clouds apart best, Fisher's linear
+discriminant (Annals of Eugenics 7, 1936):
 
-so alpha is locally linear in the colours, as in the guided filter (He, Sun and Tang, TPAMI 35, 2013, equation 19) and in
-closed-form matting, but its coefficients come from pixels whose side is known. They vary slowly: blocks of pixels share them.
+    alpha(I) = d·(I − B),  d = C⁻¹(F − B) / ((F − B)·C⁻¹(F − B)),  C = half of both covariances
+    together
+
+so alpha is locally linear in the colours, as in the guided filter (He, Sun and Tang, TPAMI 35,
+2013, equation 19) and in closed-form matting, but its coefficients come from pixels whose side is
+known. They vary slowly: blocks of pixels share them.
 """
 
 from __future__ import annotations
@@ -22,22 +27,34 @@ BLOCK_PX = 6
 """Side of the blocks at 1080 lines; scaled with the frame."""
 
 WINDOWS = ((5, 1.0), (11, 0.1), (31, 0.005))
-"""Windows in blocks (odd sides) and their weights: near pixels count most, far ones where there are no others."""
+"""Windows in blocks (odd sides) and their weights: near pixels count most, far ones where there are
+no others.
+"""
 
 NOISE = 1.5e-4
-"""Variance that every colour has at least, in units of full scale squared: noise and compression."""
+"""Variance that every colour has at least, in units of full scale squared: noise and
+compression.
+"""
 
 SAMPLES = 3
-"""Pixels across a block, at least, of which the spread of colours in it is taken; fewer in smaller blocks."""
+"""Pixels across a block, at least, of which the spread of colours in it is taken; fewer in smaller
+blocks.
+"""
 
 PASSES = 3
-"""How often the model is found; every pass takes more pixels for known that the one before is sure of."""
+"""How often the model is found; every pass takes more pixels for known that the one before is sure
+of.
+"""
 
 SURE = 30.0
-"""Squared distance of the means, in deviations, from which on the model may say which side a pixel is on."""
+"""Squared distance of the means, in deviations, from which on the model may say which side a pixel
+is on.
+"""
 
 AROUND, FAR = 7, 3.0
-"""Side in blocks of the window in which the mean of alpha is taken, and the bands beyond which pixels count as known there."""
+"""Side in blocks of the window in which the mean of alpha is taken, and the bands beyond which
+pixels count as known there.
+"""
 
 PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 """The six different entries of a symmetric 3 × 3 matrix."""
@@ -47,9 +64,10 @@ PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 class LocalColors:
     """The linear model of a region, on blocks.
 
-    model: float32 (h, w, 10) of blocks: d (3), its constant −d·B, the variances of alpha(I) that the subject's and the
-    background's own texture cause, the mean of alpha around, how sure all that is, 0..1, and the luma of F − B and of
-    (F + B) / 2. alpha: float32 (h, w), what the model says of the blocks, 0..1. sure: float32 (h, w), 0..1.
+    model: float32 (h, w, 10) of blocks: d (3), its constant −d·B, the variances of alpha(I) that
+    the subject's and the background's own texture cause, the mean of alpha around, how sure all
+    that is, 0..1, and the luma of F − B and of (F + B) / 2. alpha: float32 (h, w), what the model
+    says of the blocks, 0..1. sure: float32 (h, w), 0..1.
     block_px: side of a block. shape: (H, W) of the region.
     """
 
@@ -60,15 +78,21 @@ class LocalColors:
     shape: tuple[int, int]
 
     def at(self, place: Region, *, numbers: int = 10) -> Array:
-        """The first numbers of the model for every pixel of a place in the region: float32 (h, w, numbers), bilinear."""
+        """The first numbers of the model for every pixel of a place in the region: float32 (h, w,
+        numbers), bilinear.
+        """
         blocks, inner = [], []
         for part, count in zip(place, self.model.shape[:2], strict=True):
             first = max(0, part.start // self.block_px - 1)
             last = min(count, (part.stop - 1) // self.block_px + 2)
             blocks.append(slice(first, last))
-            inner.append(slice(part.start - first * self.block_px, part.stop - first * self.block_px))
+            inner.append(
+                slice(part.start - first * self.block_px, part.stop - first * self.block_px)
+            )
         rows, columns = inner
-        large = enlarged(self.model[tuple(blocks)][..., :numbers], self.block_px, (rows.stop, columns.stop))
+        large = enlarged(
+            self.model[tuple(blocks)][..., :numbers], self.block_px, (rows.stop, columns.stop)
+        )
         return large[rows.start :, columns.start :]
 
 
@@ -80,7 +104,8 @@ def block_size(scale: float) -> int:
 def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float) -> LocalColors:
     """Learn the model from the pixels outside the band, then from those inside that it is sure of.
 
-    image: uint8 (H, W, 3); distance: float32 (H, W), signed distance to the edge in px, positive inside the subject.
+    image: uint8 (H, W, 3); distance: float32 (H, W), signed distance to the edge in px, positive
+    inside the subject.
     band_px: width of the band; scale: of the frame against 1080 lines.
     """
     block_px = block_size(scale)
@@ -96,7 +121,10 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
         alpha = module.clip(dot(slope, colors) + constant, 0, 1)
         sure = module.minimum(apart / SURE, 1)
         if number < PASSES - 1:
-            front, back = module.clip(2 * alpha - 1, 0, 1) ** 2, module.clip(1 - 2 * alpha, 0, 1) ** 2
+            front, back = (
+                module.clip(2 * alpha - 1, 0, 1) ** 2,
+                module.clip(1 - 2 * alpha, 0, 1) ** 2,
+            )
             weights = (
                 (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
                 (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
@@ -108,13 +136,21 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
 
 
 def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
-    """Mean colour of every block, float32 (h, w, 3) in 0..1, and the covariance of the pixels in it (as PAIRS).
+    """Mean colour of every block, float32 (h, w, 3) in 0..1, and the covariance of the pixels in it
+    (as PAIRS).
 
-    A pixel is read by its own colour, so the clouds have to be as wide as those of pixels: grass has one colour on the whole.
-    The covariance is that of an even sample, SAMPLES × SAMPLES pixels or more.
+    A pixel is read by its own colour, so the clouds have to be as wide as those of pixels: grass
+    has one colour on the whole. The covariance is that of an even sample, SAMPLES × SAMPLES pixels
+    or more.
     """
-    step = max((divisor for divisor in range(1, block_px // SAMPLES + 1) if block_px % divisor == 0), default=1)
-    sample, factor = image[::step, ::step].astype(np.float32) * np.float32(1 / 255), block_px // step
+    step = max(
+        (divisor for divisor in range(1, block_px // SAMPLES + 1) if block_px % divisor == 0),
+        default=1,
+    )
+    sample, factor = (
+        image[::step, ::step].astype(np.float32) * np.float32(1 / 255),
+        block_px // step,
+    )
     channels = [sample[..., channel] for channel in range(3)]
     means = [shrunk(channel, factor) for channel in channels]
     grain = [shrunk(channels[i] * channels[j], factor) - means[i] * means[j] for i, j in PAIRS]
@@ -124,10 +160,16 @@ def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
 def _model(
     colors: Array, grain: list[Array], front: Array, back: Array
 ) -> tuple[Array, Array, Array, tuple[Array, Array], tuple[Array, Array]]:
-    """d, −d·B, the squared distance of the means in deviations, both variances along d, and luma of F − B and (F + B) / 2."""
-    (front_mean, front_cloud), (back_mean, back_cloud) = side_by_side(partial(_cloud, colors, grain), (front, back), on=colors)
+    """d, −d·B, the squared distance of the means in deviations, both variances along d, and luma of
+    F − B and (F + B) / 2.
+    """
+    (front_mean, front_cloud), (back_mean, back_cloud) = side_by_side(
+        partial(_cloud, colors, grain), (front, back), on=colors
+    )
     apart = front_mean - back_mean
-    slope = solve_symmetric([(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart)
+    slope = solve_symmetric(
+        [(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart
+    )
     squared = dot(slope, apart) + np.float32(1e-6)
     slope = slope / squared[..., None]
     spreads = _along(slope, front_cloud), _along(slope, back_cloud)
@@ -136,11 +178,18 @@ def _model(
 
 
 def _cloud(colors: Array, grain: list[Array], weight: Array) -> tuple[Array, list[Array]]:
-    """Weighted mean (h, w, 3) and covariance (as PAIRS) of the pixels' colours around every block."""
+    """Weighted mean (h, w, 3) and covariance (as PAIRS) of the pixels' colours around every
+    block.
+    """
     module = xp(colors)
     weighted = colors * weight[..., None]
-    products = [weighted[..., i] * colors[..., j] + weight * own for (i, j), own in zip(PAIRS, grain, strict=True)]
-    moments = module.stack([weight, *(weighted[..., i] for i in range(3)), *products], axis=-1).astype(np.float32)
+    products = [
+        weighted[..., i] * colors[..., j] + weight * own
+        for (i, j), own in zip(PAIRS, grain, strict=True)
+    ]
+    moments = module.stack(
+        [weight, *(weighted[..., i] for i in range(3)), *products], axis=-1
+    ).astype(np.float32)
     total: Array = module.zeros_like(moments)
     for size, share in WINDOWS:
         total += box_mean(moments, size) * np.float32(share)
@@ -169,18 +218,28 @@ def luma(colors: Array) -> Array:
 
 def dot(one: Array, other: Array) -> Array:
     """Scalar products of (…, 3) and (…, 3 or more): (…)."""
-    product: Array = one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1] + one[..., 2] * other[..., 2]
+    product: Array = (
+        one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1] + one[..., 2] * other[..., 2]
+    )
     return product
 
 
 def solve_symmetric(matrix: list[Array], right: Array) -> Array:
-    """Solve 3 × 3 symmetric systems by cofactors. matrix: its entries as PAIRS, (h, w) each; right: (h, w, 3)."""
+    """Solve 3 × 3 symmetric systems by cofactors.
+
+    matrix: its entries as PAIRS, (h, w) each; right: (h, w, 3).
+    """
     a, b, c, d, e, f = matrix
     aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
     dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
     factor = 1 / (a * aa + b * bb + c * cc)
     x, y, z = right[..., 0], right[..., 1], right[..., 2]
     solved: Array = xp(right).stack(
-        [(aa * x + bb * y + cc * z) * factor, (bb * x + dd * y + ee * z) * factor, (cc * x + ee * y + ff * z) * factor], axis=-1
+        [
+            (aa * x + bb * y + cc * z) * factor,
+            (bb * x + dd * y + ee * z) * factor,
+            (cc * x + ee * y + ff * z) * factor,
+        ],
+        axis=-1,
     )
     return solved

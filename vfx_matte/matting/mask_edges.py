@@ -1,9 +1,13 @@
-"""Edges from masks and probabilities alone: smooth, clean, grow, feather. Takes object ids, gives alpha or ids again.
+"""Edges from masks and probabilities alone: smooth, clean, grow, feather.
 
-Every step works inside the bounding box of the objects only, because whole frames are what costs at 1080p and above.
+Takes object ids, gives alpha or ids again.
 
-Edges come from the mask alone (`refine`), or from the propagator's probabilities as well (`refine_soft`). In both the mask
-says where the subject is; probabilities only shape its edge, so no haze is left over the background and no hole inside.
+Every step works inside the bounding box of the objects only, because whole frames are what costs at
+1080p and above.
+
+Edges come from the mask alone (`refine`), or from the propagator's probabilities as well
+(`refine_soft`). In both the mask says where the subject is; probabilities only shape its edge, so
+no haze is left over the background and no hole inside.
 """
 
 from __future__ import annotations
@@ -21,10 +25,15 @@ from vfx_matte.matting.options import EdgeOptions
 from vfx_matte.matting.pieces import joined, without_holes, without_specks
 
 SOFT_REACH_PX, LEAST_SOFT_REACH_PX = 16, 4
-"""How far a soft edge reaches to each side of the hard one: at 1080 lines, scaled with the frame; and at least."""
+"""How far a soft edge reaches to each side of the hard one: at 1080 lines, scaled with the frame;
+and at least.
+"""
 
 SOFT_LEVELS = (0.1, 0.9)
-"""Probabilities up to the first are background, from the second on the subject. They lie evenly around 0.5."""
+"""Probabilities up to the first are background, from the second on the subject.
+
+They lie evenly around 0.5.
+"""
 
 _ONE = 65535  # alpha 1.0 in 16 bits
 _TAPS_SHIFT = 15  # weights of the feather are multiples of 2^-15
@@ -33,9 +42,10 @@ _TAPS_SHIFT = 15  # weights of the feather are multiples of 2^-15
 def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions) -> Matte:
     """Make one matte of the chosen objects taken together.
 
-    mask: uint8 (H, W) of object ids, NumPy or CuPy; objects: the ids to keep, None = every id. Ids that are not in this
-    mask are simply not there. Returns a Matte on the same device: uint8 with 0 and 255 only when `feather_px` is 0, else
-    uint16 0..65535, whatever the mask holds, so that the type never changes within a clip.
+    mask: uint8 (H, W) of object ids, NumPy or CuPy; objects: the ids to keep, None = every id. Ids
+    that are not in this mask are simply not there. Returns a Matte on the same device: uint8 with 0
+    and 255 only when `feather_px` is 0, else uint16 0..65535, whatever the mask holds, so that the
+    type never changes within a clip.
     Raises ValueError when the mask is not uint8 (H, W).
     """
     feather_px = options.blur_px(frame_shape(mask))
@@ -50,33 +60,44 @@ def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeO
 
 
 def refine_soft(
-    mask: Mask, soft: Mapping[int, Array], *, objects: tuple[int, ...] | None = None, options: EdgeOptions
+    mask: Mask,
+    soft: Mapping[int, Array],
+    *,
+    objects: tuple[int, ...] | None = None,
+    options: EdgeOptions,
 ) -> Matte:
-    """Make one matte of the chosen objects taken together, with the edges that their probabilities have.
+    """Make one matte of the chosen objects taken together, with the edges that their probabilities
+    have.
 
-    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. soft: uint8 (H, W) by object id, 255 =
-    certain; of the chosen objects at least, others are not looked at. NumPy or CuPy, all on one device.
+    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. soft: uint8 (H, W)
+    by object id, 255 = certain; of the chosen objects at least, others are not looked at. NumPy or
+    CuPy, all on one device.
 
-    The order is that of EdgeOptions. Specks, holes and median treat the mask, as in `refine`. Then, with b the mask's edge,
-    s the signed distance to it (positive inside, 0 half a pixel before the nearest pixel of the other side), W the reach of
-    soft edges (`soft_reach_px`) and q the objects' probabilities added up and averaged over `mean_px`:
+    The order is that of EdgeOptions. Specks, holes and median treat the mask, as in `refine`. Then,
+    with b the mask's edge, s the signed distance to it (positive inside, 0 half a pixel before the
+    nearest pixel of the other side), W the reach of soft edges (`soft_reach_px`) and q the objects'
+    probabilities added up and averaged over `mean_px`:
 
-        r = S((q - low) / (high - low)), with S(t) = 3t² - 2t³ of t clipped to [0, 1] and low, high = SOFT_LEVELS
-        alpha = r, but at most 1 + s/W and at least s/W
+        r = S((q - low) / (high - low)), with S(t) = 3t² - 2t³ of t clipped to [0, 1] and low, high
+        = SOFT_LEVELS alpha = r, but at most 1 + s/W and at least s/W
 
-    So alpha is ½ where the probability is, exactly 0 and 1 from W px on, and never jumps. Averaging turns the steps of a
-    mask that was given (its probabilities are 0 and 1) into an edge about as wide as those around it.
-    Growing and shrinking then dilate and erode alpha by the same round brush, and the feather is a weighted mean that makes
-    of a straight hard edge what it makes of it in `refine`.
+    So alpha is ½ where the probability is, exactly 0 and 1 from W px on, and never jumps. Averaging
+    turns the steps of a mask that was given (its probabilities are 0 and 1) into an edge about as
+    wide as those around it. Growing and shrinking then dilate and erode alpha by the same round
+    brush, and the feather is a weighted mean that makes of a straight hard edge what it makes of it
+    in `refine`.
 
     Returns a Matte on the same device, uint16 0..65535, whatever the arguments hold.
-    Raises ValueError when an array is not uint8 of the mask's (H, W) or an object's probabilities are not there.
+    Raises ValueError when an array is not uint8 of the mask's (H, W) or an object's probabilities
+    are not there.
     """
     shape = frame_shape(mask)
     check_soft(mask, soft, objects)
     alpha = xp(mask).zeros(shape, np.uint16)
     feather_px = options.blur_px(shape)
-    margin_px = options.reach_px + math.ceil(soft_reach_px(shape) + feather_px / 2) + options.mean_px(shape)
+    margin_px = (
+        options.reach_px + math.ceil(soft_reach_px(shape) + feather_px / 2) + options.mean_px(shape)
+    )
     region = bounding_box(mask, margin_px=margin_px)
     if region is None:
         return Matte(alpha)
@@ -94,14 +115,25 @@ def frame_shape(mask: Mask) -> tuple[int, int]:
 
 
 def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] | None) -> None:
-    """Raise ValueError when probabilities of a chosen object are not there, or not uint8 of the mask's (H, W)."""
+    """Raise ValueError when probabilities of a chosen object are not there, or not uint8 of the
+    mask's (H, W).
+    """
     for object_id in soft if objects is None else objects:
-        if object_id not in soft or soft[object_id].shape != mask.shape or soft[object_id].dtype != np.uint8:
-            raise ValueError(f"soft result of object {object_id} is not there, or not uint8 {mask.shape}")
+        if (
+            object_id not in soft
+            or soft[object_id].shape != mask.shape
+            or soft[object_id].dtype != np.uint8
+        ):
+            raise ValueError(
+                f"soft result of object {object_id} is not there, or not uint8 {mask.shape}"
+            )
 
 
-def cleaned(mask: Mask, region: Region, objects: tuple[int, ...] | None, options: EdgeOptions) -> Array:
-    """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8 0 and 1.
+def cleaned(
+    mask: Mask, region: Region, objects: tuple[int, ...] | None, options: EdgeOptions
+) -> Array:
+    """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8
+    0 and 1.
 
     The median may leave smaller pieces and holes than it was given; these go too.
     """
@@ -122,22 +154,31 @@ def softened(
     shape: tuple[int, int],
     options: EdgeOptions,
 ) -> Array:
-    """Alpha of what `cleaned` gave, with the edges of the objects' probabilities (see `refine_soft`): uint16 0..65535.
+    """Alpha of what `cleaned` gave, with the edges of the objects' probabilities (see
+    `refine_soft`): uint16 0..65535.
 
     shape: (H, W) of the frame that `region` lies in.
     """
     chosen = tuple(soft) if objects is None else objects
     probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
-    return _edged(binary, probability, reach_px=soft_reach_px(shape), mean_px=options.mean_px(shape))
+    return _edged(
+        binary, probability, reach_px=soft_reach_px(shape), mean_px=options.mean_px(shape)
+    )
 
 
-def finished(alpha: Array, binary: Array, options: EdgeOptions, feather_px: float, *, shape: tuple[int, int]) -> Array:
+def finished(
+    alpha: Array, binary: Array, options: EdgeOptions, feather_px: float, *, shape: tuple[int, int]
+) -> Array:
     """Drop loose pieces and fill holes, grow or shrink, then feather: uint16 0..65535 to the same.
 
     binary: what `cleaned` gave. shape: (H, W) of the frame.
     """
     tidy = joined(
-        alpha, binary, specks_px=options.specks_px(shape), holes_px=options.holes_px(shape), anchored=options.needs_picture
+        alpha,
+        binary,
+        specks_px=options.specks_px(shape),
+        holes_px=options.holes_px(shape),
+        anchored=options.needs_picture,
     )
     return _weighted_mean(_moved(tidy, options.grow_px), feather_px)
 
@@ -150,11 +191,13 @@ def soft_reach_px(shape: tuple[int, int]) -> float:
 def refine_objects(mask: Mask, *, options: EdgeOptions) -> Mask:
     """Smooth the edges of every object and give ids again; ids are voted for, never mixed.
 
-    mask: uint8 (H, W), NumPy or CuPy. Each pixel takes the id (background included) that fills most of its median window;
-    among equals its own id wins, then the lowest. With one object this is the median. Only background pixels are taken by
-    filled holes and by growing (towards the nearest object; the lowest id among equals), and shrinking moves only edges
-    against the background. `feather_px` has no meaning for ids and is not used.
-    Returns uint8 (H, W) with ids from `mask` only. Raises ValueError when the mask is not uint8 (H, W).
+    mask: uint8 (H, W), NumPy or CuPy. Each pixel takes the id (background included) that fills most
+    of its median window; among equals its own id wins, then the lowest. With one object this is the
+    median. Only background pixels are taken by filled holes and by growing (towards the nearest
+    object; the lowest id among equals), and shrinking moves only edges against the background.
+    `feather_px` has no meaning for ids and is not used.
+    Returns uint8 (H, W) with ids from `mask` only. Raises ValueError when the mask is not uint8 (H,
+    W).
     """
     _check(mask)
     result: Mask = xp(mask).zeros(mask.shape, np.uint8)
@@ -203,7 +246,9 @@ def _tidied(ids: Array, present: tuple[int, ...], options: EdgeOptions) -> Array
 
 
 def _median(binary: Array, window_px: int) -> Array:
-    """Exact median with repeated borders: the median of zeros and ones is 1 where ones fill more than half the window."""
+    """Exact median with repeated borders: the median of zeros and ones is 1 where ones fill more
+    than half the window.
+    """
     if window_px == 1:
         return binary
     return _ones(box_sum(binary, window_px) > window_px * window_px // 2)
@@ -219,10 +264,12 @@ def _resized(binary: Array, grow_px: int) -> Array:
 
 
 def _feathered(binary: Array, feather_px: float) -> Array:
-    """Soften a hard edge: uint8 0/1 → uint16 0..65535, the complement of the mask giving the complement of alpha.
+    """Soften a hard edge: uint8 0/1 → uint16 0..65535, the complement of the mask giving the
+    complement of alpha.
 
-    With s the signed distance to the edge, which lies half a pixel before the nearest pixel of the other side,
-    t = ½ + s / feather clipped to [0, 1] and alpha = 3t² − 2t³, whose slope is zero at both ends (no visible line there).
+    With s the signed distance to the edge, which lies half a pixel before the nearest pixel of the
+    other side, t = ½ + s / feather clipped to [0, 1] and alpha = 3t² − 2t³, whose slope is zero at
+    both ends (no visible line there).
     """
     reach = math.ceil(feather_px / 2 + 0.5)
     distance = np.sqrt(np.arange(reach * reach + 1, dtype=np.float64))
@@ -236,7 +283,10 @@ def _feathered(binary: Array, feather_px: float) -> Array:
 
 
 def _voted(ids: Array, present: tuple[int, ...], window_px: int) -> Array:
-    """Give every pixel the id with the most pixels in its window. Doubled counts leave room for the tie rule."""
+    """Give every pixel the id with the most pixels in its window.
+
+    Doubled counts leave room for the tie rule.
+    """
     if window_px == 1:
         return ids
     module = xp(ids)
@@ -261,13 +311,17 @@ def _resized_objects(ids: Array, present: tuple[int, ...], grow_px: int) -> Arra
     nearest = module.full(ids.shape, grow_px * grow_px + 1, np.int32)
     for object_id in present:
         distance = squared_distance(_ones(ids != object_id))
-        grown[distance < nearest] = object_id  # its own pixels are at distance 0, so no other object takes them
+        grown[distance < nearest] = (
+            object_id  # its own pixels are at distance 0, so no other object takes them
+        )
         nearest = module.minimum(nearest, distance)
     return grown
 
 
 def _added(probabilities: list[Array], *, like: Array) -> Array:
-    """Add up objects' probabilities: uint8 (H, W) each → uint8 (H, W), at most 255; 0 when there is none."""
+    """Add up objects' probabilities: uint8 (H, W) each → uint8 (H, W), at most 255; 0 when there is
+    none.
+    """
     if len(probabilities) == 1:
         return probabilities[0]
     module = xp(like)
@@ -279,26 +333,35 @@ def _added(probabilities: list[Array], *, like: Array) -> Array:
 
 
 def _edged(binary: Array, probability: Array, *, reach_px: float, mean_px: int) -> Array:
-    """Give a hard edge the softness of its probabilities, as `refine_soft` says: uint8 0/1 and 0..255 → uint16 0..65535.
+    """Give a hard edge the softness of its probabilities, as `refine_soft` says: uint8 0/1 and
+    0..255 → uint16 0..65535.
 
     Everything is rounded so that the complements of both arguments give the complement of alpha.
     """
     module = xp(binary)
     area = mean_px * mean_px
-    mean = (box_sum(probability, mean_px) * 257 + area // 2) // area if mean_px > 1 else probability.astype(np.int32) * 257
+    mean = (
+        (box_sum(probability, mean_px) * 257 + area // 2) // area
+        if mean_px > 1
+        else probability.astype(np.int32) * 257
+    )
     wanted = module.asarray(_remap_table())[mean]
     reach = math.ceil(reach_px + 0.5)
     outwards = np.sqrt(np.arange(reach * reach + 1, dtype=np.float64)) - 0.5
     room = np.rint(_ONE * np.clip(1 - outwards / reach_px, 0, 1)).astype(np.uint16)
     nearest = module.where(binary != 0, squared_distance(binary), squared_distance(1 - binary))
     allowed = module.asarray(room)[module.minimum(nearest, reach * reach)]
-    edged: Array = module.where(binary != 0, module.maximum(wanted, _ONE - allowed), module.minimum(wanted, allowed))
+    edged: Array = module.where(
+        binary != 0, module.maximum(wanted, _ONE - allowed), module.minimum(wanted, allowed)
+    )
     return edged
 
 
 @functools.cache
 def _remap_table() -> npt.NDArray[np.uint16]:
-    """Alpha of every probability in 16 bits: smoothstep between SOFT_LEVELS, its upper half mirrored into the lower."""
+    """Alpha of every probability in 16 bits: smoothstep between SOFT_LEVELS, its upper half
+    mirrored into the lower.
+    """
     low, high = SOFT_LEVELS
     t = np.clip((np.arange(_ONE // 2 + 1, _ONE + 1) / _ONE - low) / (high - low), 0, 1)
     upper = np.rint(_ONE * (3 * t**2 - 2 * t**3)).astype(np.uint16)
@@ -306,7 +369,9 @@ def _remap_table() -> npt.NDArray[np.uint16]:
 
 
 def _moved(alpha: Array, grow_px: int) -> Array:
-    """Dilate alpha by a disk of this radius, or erode by one when it is negative: what `_resized` is at every threshold."""
+    """Dilate alpha by a disk of this radius, or erode by one when it is negative: what `_resized`
+    is at every threshold.
+    """
     if grow_px < 0:
         return _ONE - _dilated(_ONE - alpha, -grow_px)
     return _dilated(alpha, grow_px) if grow_px else alpha
@@ -315,8 +380,9 @@ def _moved(alpha: Array, grow_px: int) -> Array:
 def _dilated(alpha: Array, radius_px: int) -> Array:
     """The largest value within a disk; beyond the border there is nothing.
 
-    The disk is taken row by row. The maximum of a row's run comes from two overlapping ones whose length is a power of two
-    (van Herk's idea in its doubling form), so a row costs the same whatever its length.
+    The disk is taken row by row. The maximum of a row's run comes from two overlapping ones whose
+    length is a power of two (van Herk's idea in its doubling form), so a row costs the same
+    whatever its length.
     """
     module = xp(alpha)
     height, width = alpha.shape
@@ -337,9 +403,11 @@ def _dilated(alpha: Array, radius_px: int) -> Array:
 
 
 def _weighted_mean(alpha: Array, feather_px: float) -> Array:
-    """Average uint16 alpha so that a straight edge of 0 and 65535 becomes the feather of `_feathered`; borders repeat.
+    """Average uint16 alpha so that a straight edge of 0 and 65535 becomes the feather of
+    `_feathered`; borders repeat.
 
-    A weight is the rise of the feather's smoothstep across one pixel; both axes, one after the other.
+    A weight is the rise of the feather's smoothstep across one pixel; both axes, one after the
+    other.
     """
     if feather_px == 0:
         return alpha
@@ -347,7 +415,9 @@ def _weighted_mean(alpha: Array, feather_px: float) -> Array:
     reach = math.ceil(feather_px / 2 + 0.5)
     t = np.clip(0.5 + (np.arange(reach + 1) + 0.5) / feather_px, 0.5, 1)
     upper = np.rint((3 * t**2 - 2 * t**3) * (1 << _TAPS_SHIFT)).astype(np.int64)
-    weights = np.diff(np.concatenate([(1 << _TAPS_SHIFT) - upper[::-1], upper])).tolist()  # of -reach … reach
+    weights = np.diff(
+        np.concatenate([(1 << _TAPS_SHIFT) - upper[::-1], upper])
+    ).tolist()  # of -reach … reach
     for axis in (0, 1):
         size = alpha.shape[axis]
         sides = ((reach, reach), (0, 0)) if axis == 0 else ((0, 0), (reach, reach))
@@ -355,7 +425,11 @@ def _weighted_mean(alpha: Array, feather_px: float) -> Array:
         total = module.full(alpha.shape, 1 << (_TAPS_SHIFT - 1), np.uint32)
         for offset, weight in enumerate(weights):
             if weight:
-                part = padded[offset : offset + size] if axis == 0 else padded[:, offset : offset + size]
+                part = (
+                    padded[offset : offset + size]
+                    if axis == 0
+                    else padded[:, offset : offset + size]
+                )
                 total += part * np.uint32(weight)
         alpha = (total >> np.uint32(_TAPS_SHIFT)).astype(np.uint16)
     return alpha

@@ -1,10 +1,13 @@
-"""Alpha from evidence. Takes what is seen of pixels, gives alpha; the constants were fitted to pictures with known alpha.
+"""Alpha from evidence.
+
+Takes what is seen of pixels, gives alpha; the constants were fitted to pictures with known alpha.
 
     alpha = ½ + r + g(x) − g(x′),  g(x) = v · max(W x + b, 0)
 
-with x the evidence, r the reading of the colours that is part of it ("clipped"), and x′ the evidence as seen when subject and
-background change places: then alpha becomes 1 − alpha, exactly. g is a perceptron with one layer of UNITS hidden units.
-`bench/fit_guided.py` finds its constants and writes them here.
+with x the evidence, r the reading of the colours that is part of it ("clipped"), and x′ the
+evidence as seen when subject and background change places: then alpha becomes 1 − alpha, exactly. g
+is a perceptron with one layer of UNITS hidden units. `bench/fit_guided.py` finds its constants and
+writes them here.
 """
 
 from __future__ import annotations
@@ -21,14 +24,18 @@ from vfx_matte.matting.evidence import NAMES, swapped
 UNITS = 24
 
 AT_ONCE = 256
-"""Pixels in one product; so small that no library shares it out among threads, which would change the last bits."""
+"""Pixels in one product; so small that no library shares it out among threads, which would change
+the last bits.
+"""
 
 IN_CACHE = 32
 """Products that are made before their results are used: these lie in the processor's cache then."""
 
 
 class _Weights(NamedTuple):
-    """Of g and of its counterpart, one below the other: W (2·UNITS, evidence), b (2·UNITS, 1), v and −v (1, 2·UNITS)."""
+    """Of g and of its counterpart, one below the other: W (2·UNITS, evidence), b (2·UNITS, 1), v
+    and −v (1, 2·UNITS).
+    """
 
     slopes: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.float32]
@@ -48,7 +55,9 @@ def _weights() -> _Weights:
 
 
 def judged(rows: Array) -> Array:
-    """Alpha of every column of the evidence: float32 (len(NAMES), n) to float32 (n,), about 0..1 but not limited to it."""
+    """Alpha of every column of the evidence: float32 (len(NAMES), n) to float32 (n,), about 0..1
+    but not limited to it.
+    """
     module, count = xp(rows), rows.shape[1]
     slopes, offsets, votes = (module.asarray(one) for one in _weights())
     parts = -(-count // AT_ONCE)

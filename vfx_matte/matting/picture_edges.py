@@ -1,4 +1,7 @@
-"""Alpha from the picture, in the band along a mask's edge. Takes ids, a picture and an estimator, gives a Matte."""
+"""Alpha from the picture, in the band along a mask's edge.
+
+Takes ids, a picture and an estimator, gives a Matte.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +17,51 @@ from vfx_matte.backend import Array, Region, both, bounding_box, box_mean, side_
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.local_colors import LocalColors, block_size, learn_colors
-from vfx_matte.matting.mask_edges import check_soft, cleaned, finished, frame_shape, refine, refine_soft, softened
+from vfx_matte.matting.mask_edges import (
+    check_soft,
+    cleaned,
+    finished,
+    frame_shape,
+    refine,
+    refine_soft,
+    softened,
+)
 from vfx_matte.matting.options import EdgeOptions
 from vfx_matte.matting.pieces import joined
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem
-from vfx_matte.matting.trimap import TRUST_SCALE, band_px, hairiness, signed_distance, trimap_of, trust, widest_px
+from vfx_matte.matting.trimap import (
+    TRUST_SCALE,
+    band_px,
+    hairiness,
+    signed_distance,
+    trimap_of,
+    trust,
+    widest_px,
+)
 
 FAR_PX = 48
 """How far beyond the widest band the picture is looked at, at 1080 lines."""
 
 RAMP_PX = 4.0
-"""Width of the edge that is taken for likely where the colours of the picture tell nothing, at 1080 lines."""
+"""Width of the edge that is taken for likely where the colours of the picture tell nothing, at 1080
+lines.
+"""
 
 SMOOTHING_PX, STEEPNESS = 21, 5.0
-"""Side of the window in which a mask's own edge is smoothed, at 1080 lines, and how steep it is made again."""
+"""Side of the window in which a mask's own edge is smoothed, at 1080 lines, and how steep it is
+made again.
+"""
 
 _ONE = 65535
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """All that is known of an edge before alpha is estimated: arrays of one region of the frame, on one device.
+    """All that is known of an edge before alpha is estimated: arrays of one region of the frame, on
+    one device.
 
-    region: the region. binary: the mask as it is treated, uint8 (h, w) of 0 and 1. picture: uint8 (h, w, 3). The others are
-    those of AlphaProblem, for the whole region.
+    region: the region. binary: the mask as it is treated, uint8 (h, w) of 0 and 1. picture: uint8
+    (h, w, 3). The others are those of AlphaProblem, for the whole region.
     """
 
     region: Region
@@ -89,26 +113,34 @@ def make_matte(
 ) -> Matte:
     """One matte of the chosen objects taken together, by the method that the options name.
 
-    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. image: uint8 (H, W, 3) R'G'B', needed by
-    the methods that look at the picture (`options.needs_picture`). soft: probabilities as in `refine_soft`; not used by
-    "hard". estimator: opened before, for speed; None opens the one of the options. All arrays on one device.
-    Returns a Matte on the same device as `refine`, `refine_soft` or `refine_picture` does.
-    Raises ValueError for arrays of other shapes or types, UsageError when the estimator cannot be opened.
+    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. image: uint8 (H, W,
+    3) R'G'B', needed by the methods that look at the picture (`options.needs_picture`). soft:
+    probabilities as in `refine_soft`; not used by "hard". estimator: opened before, for speed; None
+    opens the one of the options. All arrays on one device. Returns a Matte on the same device as
+    `refine`, `refine_soft` or `refine_picture` does.
+    Raises ValueError for arrays of other shapes or types, UsageError when the estimator cannot be
+    opened.
     """
     if options.needs_picture:
         if image is None:
             raise ValueError(f"edges {options.method!r} need the picture")
         chosen = estimator or open_estimator(options.method)
-        return refine_picture(mask, image, soft=soft, objects=objects, options=options, estimator=chosen)
+        return refine_picture(
+            mask, image, soft=soft, objects=objects, options=options, estimator=chosen
+        )
     if soft is None or options.method == "hard":
         return refine(mask, objects=objects, options=options)
     return refine_soft(mask, soft, objects=objects, options=options)
 
 
-def tidied(matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions) -> Matte:
-    """A matte without loose pieces and holes, as `make_matte` leaves it: for what was changed after that (`Stabilizer`).
+def tidied(
+    matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions
+) -> Matte:
+    """A matte without loose pieces and holes, as `make_matte` leaves it: for what was changed after
+    that (`Stabilizer`).
 
-    Arguments are those of `make_matte`, whose matte it is; a matte of uint8 or uint16 gives one of the same dtype.
+    Arguments are those of `make_matte`, whose matte it is; a matte of uint8 or uint16 gives one of
+    the same dtype.
     """
     shape = frame_shape(mask)
     specks_px, holes_px = options.specks_px(shape), options.holes_px(shape)
@@ -117,7 +149,9 @@ def tidied(matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, 
         return matte
     binary, step = cleaned(mask, region, objects, options), _ONE // matte.full
     alpha = matte.alpha[region].astype(np.uint16) * np.uint16(step)
-    part = joined(alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=options.needs_picture)
+    part = joined(
+        alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=options.needs_picture
+    )
     tidy = matte.alpha.copy()
     tidy[region] = (part // step).astype(matte.alpha.dtype)
     return Matte(tidy)
@@ -134,7 +168,8 @@ def refine_picture(
 ) -> Matte:
     """Make one matte whose edge is estimated from the picture, as `make_matte` says.
 
-    Alpha is exactly 0 and 1 outside the band (before growing and feathering). Returns uint16 0..65535.
+    Alpha is exactly 0 and 1 outside the band (before growing and feathering). Returns uint16
+    0..65535.
     """
     shape = frame_shape(mask)
     if image.shape != (*shape, 3) or image.dtype != np.uint8:
@@ -153,9 +188,12 @@ def refine_picture(
         codes = module.rint(values * _ONE).astype(np.uint16)
         found[part.tile] = module.where(trimap[part.tile] == UNKNOWN, codes, found[part.tile])
 
-    tiles = list(_tiles(trimap, math.ceil(estimator.margin_px * max(1.0, edge.scale)), estimator.tile_px))
+    tiles = list(
+        _tiles(trimap, math.ceil(estimator.margin_px * max(1.0, edge.scale)), estimator.tile_px)
+    )
     if estimator.in_threads:
-        largest_first = sorted(tiles, key=lambda part: found[part.place].size, reverse=True)  # so that all threads end together
+        # so that all threads end together
+        largest_first = sorted(tiles, key=lambda part: found[part.place].size, reverse=True)
         side_by_side(fill, largest_first, on=mask)
     else:
         for part in tiles:
@@ -172,11 +210,23 @@ def find_edge(
     objects: tuple[int, ...] | None = None,
     options: EdgeOptions,
 ) -> Edge | None:
-    """What is known of a mask's edge before alpha is estimated; None when nothing is there. Arguments are `make_matte`'s."""
+    """What is known of a mask's edge before alpha is estimated; None when nothing is there.
+
+    Arguments are `make_matte`'s.
+    """
     shape = frame_shape(mask)
-    width_px, scale, reach_px = band_px(options, shape), min(shape) / 1080, widest_px(options, shape)
-    block_px = math.lcm(block_size(scale), block_size(TRUST_SCALE * scale))  # the same blocks on every frame, wherever it is
-    margin_px = options.reach_px + math.ceil(reach_px + width_px + FAR_PX * scale) + options.window_px(shape)
+    width_px, scale, reach_px = (
+        band_px(options, shape),
+        min(shape) / 1080,
+        widest_px(options, shape),
+    )
+    # the same blocks on every frame, wherever it is
+    block_px = math.lcm(block_size(scale), block_size(TRUST_SCALE * scale))
+    margin_px = (
+        options.reach_px
+        + math.ceil(reach_px + width_px + FAR_PX * scale)
+        + options.window_px(shape)
+    )
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
         return None
@@ -187,7 +237,9 @@ def find_edge(
         rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
         trusted = trust(distance, rough, widest_px=reach_px)
         if soft is not None:
-            edged = softened(binary, region, soft, objects, shape=shape, options=options).astype(np.float32)
+            edged = softened(binary, region, soft, objects, shape=shape, options=options).astype(
+                np.float32
+            )
             edged *= np.float32(1 / _ONE)
             return rough, trusted, edged, edged
         ramp = xp(mask).clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
@@ -196,13 +248,39 @@ def find_edge(
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
     colors, (rough, trusted, prior, own_edge) = both(learn, rest, on=mask)
     usual = EdgeOptions(method=options.method)  # hair is hair, whatever band was chosen
-    hairy = hairiness(distance, colors, trusted, half_px=band_px(usual, shape) / 2, widest_px=widest_px(usual, shape))
-    trimap = trimap_of(distance, half_px=width_px / 2, hairy=hairy if options.band_px is None else None, widest_px=reach_px)
-    return Edge(region, binary, picture, trimap, prior, own_edge, distance, colors, rough, trusted, hairy, scale)
+    hairy = hairiness(
+        distance,
+        colors,
+        trusted,
+        half_px=band_px(usual, shape) / 2,
+        widest_px=widest_px(usual, shape),
+    )
+    trimap = trimap_of(
+        distance,
+        half_px=width_px / 2,
+        hairy=hairy if options.band_px is None else None,
+        widest_px=reach_px,
+    )
+    return Edge(
+        region,
+        binary,
+        picture,
+        trimap,
+        prior,
+        own_edge,
+        distance,
+        colors,
+        rough,
+        trusted,
+        hairy,
+        scale,
+    )
 
 
 def _smoothed(binary: Array, window_px: int) -> Array:
-    """A mask's own edge without its steps, soft over a fifth of the window: uint8 0 and 1 to float32 in 0..1."""
+    """A mask's own edge without its steps, soft over a fifth of the window: uint8 0 and 1 to
+    float32 in 0..1.
+    """
     module = xp(binary)
     share = box_mean(binary.astype(np.float32), window_px)
     smoothed: Array = module.clip(0.5 + np.float32(STEEPNESS) * (share - 0.5), 0, 1)
@@ -218,9 +296,14 @@ def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[_Tile]:
             box = bounding_box(unknown)
             if box is None:
                 continue
-            rows, columns = (slice(part.start + at, part.stop + at) for part, at in zip(box, (top, left), strict=True))
+            rows, columns = (
+                slice(part.start + at, part.stop + at)
+                for part, at in zip(box, (top, left), strict=True)
+            )
             outer_rows = slice(max(0, rows.start - margin_px), min(height, rows.stop + margin_px))
-            outer_columns = slice(max(0, columns.start - margin_px), min(width, columns.stop + margin_px))
+            outer_columns = slice(
+                max(0, columns.start - margin_px), min(width, columns.stop + margin_px)
+            )
             inner = (
                 slice(rows.start - outer_rows.start, rows.stop - outer_rows.start),
                 slice(columns.start - outer_columns.start, columns.stop - outer_columns.start),

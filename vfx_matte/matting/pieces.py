@@ -1,7 +1,9 @@
-"""Loose pieces and holes of masks and mattes. Takes alpha and the mask that it was made from, gives it without them.
+"""Loose pieces and holes of masks and mattes.
 
-Both sides are treated alike: a hole is a loose piece of the background. Pieces are joined at corners too (8-connected), holes
-are not (4-connected).
+Takes alpha and the mask that it was made from, gives it without them.
+
+Both sides are treated alike: a hole is a loose piece of the background. Pieces are joined at
+corners too (8-connected), holes are not (4-connected).
 """
 
 from __future__ import annotations
@@ -50,20 +52,32 @@ def without_holes(binary: Array, area_px: int) -> Array:
 def joined(alpha: Array, binary: Array, *, specks_px: int, holes_px: int, anchored: bool) -> Array:
     """Drop the loose pieces of a matte, and fill its holes.
 
-    alpha: uint16 (H, W), 0..65535; binary: the mask that it was made from, uint8 (H, W) of 0 and 1. specks_px, holes_px: the
-    area up to which a piece is dropped or a hole filled; 0 = off. anchored: the same for every piece, whatever its area, that
-    holds no more of the mask than that (and holes of its background): alpha that no path of seen alpha joins to the subject.
-    What meets the border is no hole. Returns uint16 (H, W); alpha is not changed.
+    alpha: uint16 (H, W), 0..65535; binary: the mask that it was made from, uint8 (H, W) of 0 and 1.
+    specks_px, holes_px: the area up to which a piece is dropped or a hole filled; 0 = off.
+    anchored: the same for every piece, whatever its area, that holds no more of the mask than that
+    (and holes of its background): alpha that no path of seen alpha joins to the subject. What meets
+    the border is no hole. Returns uint16 (H, W); alpha is not changed.
     """
-    inside = _kept(alpha, binary, specks_px, anchored=anchored, diagonal=True, border=False) if specks_px else None
+    inside = (
+        _kept(alpha, binary, specks_px, anchored=anchored, diagonal=True, border=False)
+        if specks_px
+        else None
+    )
     if inside is not None:
         alpha = alpha * inside
-    outside = _kept(ONE - alpha, 1 - binary, holes_px, anchored=anchored, diagonal=False, border=True) if holes_px else None
+    outside = (
+        _kept(ONE - alpha, 1 - binary, holes_px, anchored=anchored, diagonal=False, border=True)
+        if holes_px
+        else None
+    )
     return alpha if outside is None else ONE - (ONE - alpha) * outside
 
 
-def _kept(alpha: Array, binary: Array, area_px: int, *, anchored: bool, diagonal: bool, border: bool) -> Array | None:
-    """1 where alpha belongs to a piece that is kept, uint8 (H, W); None when there is nothing to drop.
+def _kept(
+    alpha: Array, binary: Array, area_px: int, *, anchored: bool, diagonal: bool, border: bool
+) -> Array | None:
+    """1 where alpha belongs to a piece that is kept, uint8 (H, W); None when there is nothing to
+    drop.
 
     border: keep what meets the border.
     """

@@ -1,4 +1,7 @@
-"""Planes of different size. Takes regions and arrays of the full plane, gives what they are on a subsampled one."""
+"""Planes of different size.
+
+Takes regions and arrays of the full plane, gives what they are on a subsampled one.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from vfx_matte.backend import Array, Region, xp
 
 
 def subsampled(region: Region, shift: tuple[int, int]) -> Region:
-    """A region of the full plane as a region of a plane that is smaller by `shift` (x, y), powers of two."""
+    """A region of the full plane as a region of a plane that is smaller by `shift` (x, y), powers
+    of two.
+    """
     x, y = shift
     rows, columns = region
-    return slice(rows.start >> y, -(-rows.stop >> y)), slice(columns.start >> x, -(-columns.stop >> x))
+    return slice(rows.start >> y, -(-rows.stop >> y)), slice(
+        columns.start >> x, -(-columns.stop >> x)
+    )
 
 
 def footprint_means(values: Array, shift: tuple[int, int]) -> Array:

@@ -16,12 +16,14 @@ BACKGROUND, UNKNOWN, SUBJECT = 0, 128, 255
 class AlphaProblem:
     """A part of a picture in which alpha is to be found; all arrays on one device.
 
-    image: float32 (h, w, 3), R'G'B' in 0..1. trimap: uint8 (h, w) of BACKGROUND, UNKNOWN and SUBJECT.
+    image: float32 (h, w, 3), R'G'B' in 0..1. trimap: uint8 (h, w) of BACKGROUND, UNKNOWN and
+    SUBJECT.
     prior: float32 (h, w) in 0..1, alpha as the probabilities say it, or without them a narrow ramp.
-    own_edge: float32 (h, w) in 0..1, the mask's own edge: smoothed, or as the probabilities have it.
+    own_edge: float32 (h, w) in 0..1, the mask's own edge: smoothed, or as the probabilities have
+    it.
     distance: float32 (h, w), signed distance to the hard edge in px, positive inside.
-    colors, rough, place: what both sides look like, nearby and from farther away, and where in its region this part lies:
-    colors.at(place).
+    colors, rough, place: what both sides look like, nearby and from farther away, and where in its
+    region this part lies: colors.at(place).
     trusted: float32 (h, w) in 0..1, how far colours tell the sides apart.
     hairy: float32 (h, w) in 0..1, how hair-like the edge is.
     scale: size of the whole frame against 1080 lines.
@@ -53,7 +55,11 @@ class AlphaEstimator(Protocol):
 
     @property
     def in_threads(self) -> bool:
-        """Whether it may be called in several threads at once: small in memory, without state, and no threads of its own."""
+        """Whether it may be called in several threads at once: small in memory, without state, and
+        no threads of its own.
+        """
 
     def __call__(self, problem: AlphaProblem) -> Array:
-        """Alpha as float32 (h, w) in 0..1 on the problem's device; what it says outside UNKNOWN is not used."""
+        """Alpha as float32 (h, w) in 0..1 on the problem's device; what it says outside UNKNOWN is
+        not used.
+        """

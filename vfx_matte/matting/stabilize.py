@@ -1,4 +1,6 @@
-"""Mattes that hold still. Takes mattes and pictures in order, gives mattes whose edges flicker less and do not lag.
+"""Mattes that hold still.
+
+Takes mattes and pictures in order, gives mattes whose edges flicker less and do not lag.
 
 State is one frame: its result, and its picture at the size the motion is measured at.
 """
@@ -23,7 +25,9 @@ LARGEST_SHARE = 0.75
 """Share of the frame before at strength 1; a still edge then flickers by a third of what it did."""
 
 DOUBT_PX = 0.25
-"""Error of the motion, in px of the size it is measured at, at which the frame before is believed by half."""
+"""Error of the motion, in px of the size it is measured at, at which the frame before is believed
+by half.
+"""
 
 NOISE = 2.0
 """Difference of brightness, in codes of 255, that is noise and no error of the motion."""
@@ -37,7 +41,14 @@ FAINT = 0.05
 _FORGOTTEN_BITS = 40
 """A share of 2^-40 is none: alpha is computed with 24 bits."""
 
-_EDGE_PX, _FILL_PX, _LOOK_PX, _AROUND_PX, _LEAST_PX = 9, 31, 7, 40, 16  # at the size the motion is measured at
+# at the size the motion is measured at
+_EDGE_PX, _FILL_PX, _LOOK_PX, _AROUND_PX, _LEAST_PX = (
+    9,
+    31,
+    7,
+    40,
+    16,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,10 +59,11 @@ class Stabilizer:
 
     strength: 0 = off … 1. Raises UsageError outside that.
 
-    Alpha is mixed with the result of the frame before, moved to where the subject is now: alpha' = alpha + w·(moved - alpha).
-    Motion is dense inverse search flow (Kroeger et al., ECCV 2016) of the pictures, carried from inside the subject to its
-    edge, because an edge moves with its subject. w falls with what that motion leaves unexplained (DOUBT_PX) and with what
-    is new (SURPRISE), so a lost track, a cut or an uncovered edge keeps its own alpha and none lags.
+    Alpha is mixed with the result of the frame before, moved to where the subject is now: alpha' =
+    alpha + w·(moved - alpha). Motion is dense inverse search flow (Kroeger et al., ECCV 2016) of
+    the pictures, carried from inside the subject to its edge, because an edge moves with its
+    subject. w falls with what that motion leaves unexplained (DOUBT_PX) and with what is new
+    (SURPRISE), so a lost track, a cut or an uncovered edge keeps its own alpha and none lags.
     """
 
     strength: float
@@ -64,8 +76,14 @@ class Stabilizer:
 
     @property
     def memory(self) -> int:
-        """How many frames before one can still be seen in its result; of an earlier one less than float32 can tell is left."""
-        return math.ceil(_FORGOTTEN_BITS / -math.log2(self.strength * LARGEST_SHARE)) if self.strength else 0
+        """How many frames before one can still be seen in its result; of an earlier one less than
+        float32 can tell is left.
+        """
+        return (
+            math.ceil(_FORGOTTEN_BITS / -math.log2(self.strength * LARGEST_SHARE))
+            if self.strength
+            else 0
+        )
 
     def reset(self) -> None:
         """Forget the frame before: the next one stands for itself."""
@@ -74,7 +92,8 @@ class Stabilizer:
     def __call__(self, matte: Matte, image: Image) -> Matte:
         """The steadied matte of the next frame, of the same dtype and on the same device.
 
-        matte: of the frame; image: its picture, uint8 (H, W, 3). Raises ValueError when their (H, W) differ.
+        matte: of the frame; image: its picture, uint8 (H, W, 3). Raises ValueError when their (H,
+        W) differ.
         """
         if image.shape[:2] != matte.alpha.shape:
             raise ValueError(f"image is {image.shape}, expected {matte.alpha.shape}")
@@ -82,7 +101,11 @@ class Stabilizer:
             return matte
         alpha = to_numpy(matte.alpha).astype(np.float32) * np.float32(1 / matte.full)
         gray = _measured(to_numpy(image))
-        if self._before is not None and self._gray is not None and self._before.shape == alpha.shape:
+        if (
+            self._before is not None
+            and self._gray is not None
+            and self._before.shape == alpha.shape
+        ):
             self._mix(alpha, self._before, self._gray, gray)
         self._before, self._gray = alpha, gray
         codes = np.rint(alpha * matte.full).astype(matte.alpha.dtype)
@@ -95,11 +118,17 @@ class Stabilizer:
         if region is None:
             return
         motion, trust = _motion(gray_before, gray, alpha)
-        part, flow, weight = alpha[region], _at(motion, region, alpha.shape), _at(trust, region, alpha.shape)
+        part, flow, weight = (
+            alpha[region],
+            _at(motion, region, alpha.shape),
+            _at(trust, region, alpha.shape),
+        )
         rows, columns = (np.arange(side.start, side.stop, dtype=np.float32) for side in region)
         flow[..., 0] += columns[None, :]
         flow[..., 1] += rows[:, None]
-        moved = cv2.remap(before, flow[..., 0], flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        moved = cv2.remap(
+            before, flow[..., 0], flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         change = moved - part
         weight /= 1 + (change / np.float32(SURPRISE)) ** 2
         part += np.float32(self.strength * LARGEST_SHARE) * weight * change
@@ -116,12 +145,15 @@ def _measured(image: Image) -> npt.NDArray[np.uint8]:
 
 
 def _motion(before: Array, now: Array, alpha: Floats) -> tuple[Floats, Floats]:
-    """Where the subject was a frame ago: float32 (h, w, 2) in px of `now`, and how far that can be believed, 0..1.
+    """Where the subject was a frame ago: float32 (h, w, 2) in px of `now`, and how far that can be
+    believed, 0..1.
 
     Measured around the subject only; elsewhere nothing is believed.
     """
     height, width = now.shape
-    inside = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    inside = np.asarray(
+        cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA), np.float32
+    )
     carried, trust = np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.float32)
     region = bounding_box((inside > 0).view(np.uint8), margin_px=_AROUND_PX)
     if region is None or min(side.stop - side.start for side in region) < _LEAST_PX:
@@ -132,24 +164,39 @@ def _motion(before: Array, now: Array, alpha: Floats) -> tuple[Floats, Floats]:
 
 
 def _flow_of(before: Array, now: Array, inside: Floats) -> Floats:
-    """The motion of what is well inside the subject, carried to its edge, where the motions of both sides are mixed."""
+    """The motion of what is well inside the subject, carried to its edge, where the motions of both
+    sides are mixed.
+    """
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     estimator.setFinestScale(0)
     target, origin = np.ascontiguousarray(now), np.ascontiguousarray(before)
     flow = estimator.calc(target, origin, np.zeros((*now.shape, 2), np.float32))
-    weight = _mean(inside, _EDGE_PX) ** 16 + np.float32(1e-3) * inside * inside + np.float32(1e-6)  # thin things have no inside
-    return np.asarray(_mean(flow * weight[..., None], _FILL_PX) / _mean(weight, _FILL_PX)[..., None], np.float32)
+    # thin things have no inside
+    weight = _mean(inside, _EDGE_PX) ** 16 + np.float32(1e-3) * inside * inside + np.float32(1e-6)
+    return np.asarray(
+        _mean(flow * weight[..., None], _FILL_PX) / _mean(weight, _FILL_PX)[..., None], np.float32
+    )
 
 
 def _trust(before: Array, now: Array, inside: Floats, flow: Floats) -> Floats:
-    """How far a motion explains the subject's brightness, 0..1; what it leaves is taken as an error of the motion in px."""
+    """How far a motion explains the subject's brightness, 0..1; what it leaves is taken as an error
+    of the motion in px.
+    """
     height, width = now.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    moved = cv2.remap(before, flow[..., 0] + x, flow[..., 1] + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.remap(
+        before,
+        flow[..., 0] + x,
+        flow[..., 1] + y,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     seen = inside + np.float32(FAINT)
     near = _mean(seen, _LOOK_PX)
     miss = _mean(cv2.absdiff(moved, now) * seen, _LOOK_PX) / near
-    across, down = (cv2.Scharr(now, cv2.CV_32F, dx, dy, scale=1 / 32) for dx, dy in ((1, 0), (0, 1)))
+    across, down = (
+        cv2.Scharr(now, cv2.CV_32F, dx, dy, scale=1 / 32) for dx, dy in ((1, 0), (0, 1))
+    )
     slope = _mean(cv2.magnitude(across, down) * seen, _LOOK_PX) / near
     error_px = np.maximum(miss - np.float32(NOISE), 0) / (slope + np.float32(NOISE))
     return np.asarray(1 / (1 + (error_px / np.float32(DOUBT_PX)) ** 2), np.float32)
@@ -161,11 +208,18 @@ def _mean(values: Array, size_px: int) -> Floats:
 
 
 def _at(field_: Floats, region: Region, shape: tuple[int, ...]) -> Floats:
-    """A field of the small picture at every pixel of a region of the frame; motion becomes px of the frame."""
+    """A field of the small picture at every pixel of a region of the frame; motion becomes px of
+    the frame.
+    """
     height, width = shape
     across, down = field_.shape[1] / width, field_.shape[0] / height
     rows, columns = region
-    matrix = np.array([[across, 0, (columns.start + 0.5) * across - 0.5], [0, down, (rows.start + 0.5) * down - 0.5]])
+    matrix = np.array(
+        [
+            [across, 0, (columns.start + 0.5) * across - 0.5],
+            [0, down, (rows.start + 0.5) * down - 0.5],
+        ]
+    )
     size = columns.stop - columns.start, rows.stop - rows.start
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     large = cv2.warpAffine(field_, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -1,6 +1,9 @@
-"""Where alpha is unknown. Takes a hard edge, gives a trimap: a band along the edge, known subject inside, background outside.
+"""Where alpha is unknown.
 
-The band is wider where the subject is like hair: where, outside its usual width, there still are colours of the other side.
+Takes a hard edge, gives a trimap: a band along the edge, known subject inside, background outside.
+
+The band is wider where the subject is like hair: where, outside its usual width, there still are
+colours of the other side.
 """
 
 from __future__ import annotations
@@ -15,29 +18,40 @@ from vfx_matte.matting.options import BAND_PX, LEAST_BAND_PX, EdgeOptions
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN
 
 HAIR_PX = 96
-"""How far the band may reach to each side of the edge along hair, at 1080 lines; scaled with the frame."""
+"""How far the band may reach to each side of the edge along hair, at 1080 lines; scaled with the
+frame.
+"""
 
 HAIR_WINDOW_PX = 48
 """Side of the window in which hair is looked for, at 1080 lines."""
 
 CLUTTER_WINDOW_PX, CLUTTER = 240, 1.0
-"""Side of the window in which clutter is looked for, at 1080 lines, and how much of it is expected at the edge."""
+"""Side of the window in which clutter is looked for, at 1080 lines, and how much of it is expected
+at the edge.
+"""
 
 TRUST_SCALE = 3
-"""How many times larger than usual the blocks are in which it is seen whether colours can be trusted."""
+"""How many times larger than usual the blocks are in which it is seen whether colours can be
+trusted.
+"""
 
 TRUST_WINDOW_PX = 720
-"""Side of the window in which that is seen, at 1080 lines: known pixels lie farther off than hair may reach, and there must be
-enough of them on both sides of every edge."""
+"""Side of the window in which that is seen, at 1080 lines: known pixels lie farther off than hair
+may reach, and there must be enough of them on both sides of every edge.
+"""
 
 MISREAD = (0.03, 0.08)
-"""Share of known pixels read as the other side, up to which colours are trusted, and from which on they are not."""
+"""Share of known pixels read as the other side, up to which colours are trusted, and from which on
+they are not.
+"""
 
 SURE_ENOUGH = 2
 """How many times less sure than usual a model may be to tell hair."""
 
 HAIR_SHARES = (0.012, 0.04)
-"""Share of the other side's colours in that window up to which the band is as usual, and from which on it is widest."""
+"""Share of the other side's colours in that window up to which the band is as usual, and from which
+on it is widest.
+"""
 
 
 def band_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
@@ -48,19 +62,34 @@ def band_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
 
 
 def widest_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
-    """How far the band reaches outwards at most: half of `band_px` when the user chose it, else as far as hair may."""
-    return options.band_px / 2 if options.band_px is not None else max(LEAST_BAND_PX, HAIR_PX * min(shape) / 1080)
+    """How far the band reaches outwards at most: half of `band_px` when the user chose it, else as
+    far as hair may.
+    """
+    return (
+        options.band_px / 2
+        if options.band_px is not None
+        else max(LEAST_BAND_PX, HAIR_PX * min(shape) / 1080)
+    )
 
 
 def signed_distance(binary: Array) -> Array:
     """Distance of every pixel to the edge of uint8 0 and 1 in px, positive inside: float32 (h, w).
 
-    Measured to the nearest pixel that touches the other side, half a pixel before the edge; far away where there is none.
+    Measured to the nearest pixel that touches the other side, half a pixel before the edge; far
+    away where there is none.
     """
     module = xp(binary)
     apart = module.ones_like(binary)
-    beside, below = (binary[:, 1:] == binary[:, :-1]).view(np.uint8), (binary[1:] == binary[:-1]).view(np.uint8)
-    for part, alike in ((apart[:, 1:], beside), (apart[:, :-1], beside), (apart[1:], below), (apart[:-1], below)):
+    beside, below = (
+        (binary[:, 1:] == binary[:, :-1]).view(np.uint8),
+        (binary[1:] == binary[:-1]).view(np.uint8),
+    )
+    for part, alike in (
+        (apart[:, 1:], beside),
+        (apart[:, :-1], beside),
+        (apart[1:], below),
+        (apart[:-1], below),
+    ):
         module.multiply(part, alike, out=part)
     distance = distance_to_zero(apart)
     distance += np.float32(0.5)
@@ -68,11 +97,13 @@ def signed_distance(binary: Array) -> Array:
     return distance
 
 
-def trimap_of(distance: Array, *, half_px: float, hairy: Array | None = None, widest_px: float = 0.0) -> Array:
+def trimap_of(
+    distance: Array, *, half_px: float, hairy: Array | None = None, widest_px: float = 0.0
+) -> Array:
     """A band along the edge: uint8 (h, w) of a trimap's values.
 
-    distance: from `signed_distance`. half_px: how far the band reaches to each side. hairy: float32 (h, w) in 0..1 from
-    `hairiness`; the more of it, the wider the band, up to `widest_px`.
+    distance: from `signed_distance`. half_px: how far the band reaches to each side. hairy: float32
+    (h, w) in 0..1 from `hairiness`; the more of it, the wider the band, up to `widest_px`.
     """
     reach: Array | float = half_px if hairy is None else half_px + (widest_px - half_px) * hairy
     trimap: Array = (distance > 0) * np.uint8(SUBJECT)
@@ -80,52 +111,73 @@ def trimap_of(distance: Array, *, half_px: float, hairy: Array | None = None, wi
     return trimap
 
 
-def hairiness(distance: Array, colors: LocalColors, trusted: Array, *, half_px: float, widest_px: float) -> Array:
-    """How hair-like the edge is around every pixel, as far as colours are trusted there (`trust`): float32 (h, w) in 0..1."""
-    likely: Array = enlarged(hair(distance, colors, half_px, widest_px), colors.block_px, distance.shape) * trusted
+def hairiness(
+    distance: Array, colors: LocalColors, trusted: Array, *, half_px: float, widest_px: float
+) -> Array:
+    """How hair-like the edge is around every pixel, as far as colours are trusted there (`trust`):
+    float32 (h, w) in 0..1.
+    """
+    likely: Array = (
+        enlarged(hair(distance, colors, half_px, widest_px), colors.block_px, distance.shape)
+        * trusted
+    )
     return likely
 
 
 def trust(distance: Array, colors: LocalColors, *, widest_px: float) -> Array:
     """How far colours tell the sides apart around every pixel: float32 (h, w) in 0..1.
 
-    They are tried where the side is known, farther away than hair may reach: full trust where hardly anything there is read
-    as the other side, none where the subject's colours are all over the background, or the other way round.
-    That is looked at from farther away than an edge: colors is a model of blocks TRUST_SCALE times larger than usual.
+    They are tried where the side is known, farther away than hair may reach: full trust where
+    hardly anything there is read as the other side, none where the subject's colours are all over
+    the background, or the other way round. That is looked at from farther away than an edge: colors
+    is a model of blocks TRUST_SCALE times larger than usual.
     """
     module = xp(distance)
     side = _sides(distance, colors)
     strange = module.where(side > 0, 1 - colors.alpha, colors.alpha)
-    seen_px = WINDOWS[-1][0] // 2 * colors.block_px  # farther away the other side's colours are not known
+    # farther away the other side's colours are not known
+    seen_px = WINDOWS[-1][0] // 2 * colors.block_px
     window_px = TRUST_WINDOW_PX / TRUST_SCALE  # as the blocks are larger
     misread = module.zeros_like(strange)
     for known in ((side > widest_px) & (side < seen_px), (side < -widest_px) & (side > -seen_px)):
-        share = _window_sum(strange * known, window_px) / (_window_sum(known, window_px) + np.float32(1e-3))
+        share = _window_sum(strange * known, window_px) / (
+            _window_sum(known, window_px) + np.float32(1e-3)
+        )
         misread = module.maximum(misread, share)
     low, high = MISREAD
-    return enlarged(module.clip((high - misread) / (high - low), 0, 1).astype(np.float32), colors.block_px, distance.shape)
+    return enlarged(
+        module.clip((high - misread) / (high - low), 0, 1).astype(np.float32),
+        colors.block_px,
+        distance.shape,
+    )
 
 
 def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float) -> Array:
     """How hair-like the edge is around every block: float32 (blocks down, across) in 0..1.
 
-    The share of the other side's colours among the pixels between `half_px` and `widest_px` from the edge, less what is to be
-    expected there: such colours are part of a side's own clutter when they are as common still farther away.
+    The share of the other side's colours among the pixels between `half_px` and `widest_px` from
+    the edge, less what is to be expected there: such colours are part of a side's own clutter when
+    they are as common still farther away.
     """
     module, side = xp(distance), _sides(distance, colors)
-    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(colors.sure * np.float32(SURE_ENOUGH), 1)
+    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(
+        colors.sure * np.float32(SURE_ENOUGH), 1
+    )
     away = module.abs(side)
     strange = module.maximum(strange - 0.15, 0)
-    near, far = ((away > start) & (away < stop) for start, stop in ((half_px, widest_px), (widest_px, math.inf)))
+    near, far = (
+        (away > start) & (away < stop)
+        for start, stop in ((half_px, widest_px), (widest_px, math.inf))
+    )
     sides = (side > 0, side <= 0)
     excess = module.zeros_like(strange)
     for inside in sides:
         clutter = _window_sum(strange * (far & inside), CLUTTER_WINDOW_PX) / (
             _window_sum(far & inside, CLUTTER_WINDOW_PX) + 1e-3
         )
-        excess += _window_sum(strange * (near & inside), HAIR_WINDOW_PX) - CLUTTER * clutter * _window_sum(
-            near & inside, HAIR_WINDOW_PX
-        )
+        excess += _window_sum(
+            strange * (near & inside), HAIR_WINDOW_PX
+        ) - CLUTTER * clutter * _window_sum(near & inside, HAIR_WINDOW_PX)
     low, high = HAIR_SHARES
     likely: Array = module.clip((excess - low) / (high - low), 0, 1).astype(np.float32)
     return likely
@@ -136,7 +188,9 @@ def _sides(distance: Array, colors: LocalColors) -> Array:
     block = colors.block_px
     side: Array = distance[block // 2 :: block, block // 2 :: block]
     missing = [(0, want - have) for want, have in zip(colors.alpha.shape, side.shape, strict=True)]
-    return xp(distance).pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
+    return (
+        xp(distance).pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
+    )
 
 
 def _window_sum(values: Array, window_px: float) -> Array:

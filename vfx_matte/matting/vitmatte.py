@@ -1,8 +1,11 @@
-"""Alpha by ViTMatte, a network that was trained for it. Takes a picture and a trimap, gives alpha; weights are the user's.
+"""Alpha by ViTMatte, a network that was trained for it.
 
-Yao, Wang, Yang and Wang, "ViTMatte: Boosting image matting with pretrained plain vision transformers", Information Fusion
-2024, as the `transformers` package runs it. The network is read from a folder in the form that `save_pretrained` leaves
-(config.json, model.safetensors, and preprocessor_config.json when colours are not scaled to -1..1); nothing is downloaded.
+Takes a picture and a trimap, gives alpha; weights are the user's.
+
+Yao, Wang, Yang and Wang, "ViTMatte: Boosting image matting with pretrained plain vision
+transformers", Information Fusion 2024, as the `transformers` package runs it. The network is read
+from a folder in the form that `save_pretrained` leaves (config.json, model.safetensors, and
+preprocessor_config.json when colours are not scaled to -1..1); nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -26,10 +29,15 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("model/vitmatte")
 
 SIDE_MULTIPLE_PX = 32
-"""Sides are padded to multiples of this: patches of 16 px, and two halvings of the detail branch less."""
+"""Sides are padded to multiples of this: patches of 16 px, and two halvings of the detail branch
+less.
+"""
 
 LARGEST_PX = 1280 * 1280
-"""Pixels that the network sees at once; attention grows with their square. A larger part is halved until it fits."""
+"""Pixels that the network sees at once; attention grows with their square.
+
+A larger part is halved until it fits.
+"""
 
 SMALLEST_SIDE_PX = 128
 """Where memory does not suffice for a part of this side, the device is given up."""
@@ -40,8 +48,9 @@ class VitMatteAlpha:
     """The network of a folder, or of its only subfolder that holds a config.json.
 
     weights: that folder. device: "auto" (a GPU where PyTorch finds one), "cpu" or "cuda".
-    Raises UsageError when transformers, PyTorch or the folder is not there, WeightsError when the folder is not a ViTMatte
-    network or lacks a part of one, DeviceError when "cuda" was asked for and is not usable, or memory is too small.
+    Raises UsageError when transformers, PyTorch or the folder is not there, WeightsError when the
+    folder is not a ViTMatte network or lacks a part of one, DeviceError when "cuda" was asked for
+    and is not usable, or memory is too small.
     """
 
     weights: Path = DEFAULT_FOLDER
@@ -55,7 +64,9 @@ class VitMatteAlpha:
     _deviation: list[float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+        missing = [
+            name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None
+        ]
         if missing:
             raise UsageError(
                 f"edges 'vitmatte' need {' and '.join(missing)}, which is not installed",
@@ -70,16 +81,25 @@ class VitMatteAlpha:
         """Alpha as float32 (h, w) in 0..1; the prior where nothing is unknown."""
         if not bool((problem.trimap == UNKNOWN).any()):
             return problem.prior
-        image, trimap = to_numpy(problem.image), to_numpy(problem.trimap).astype(np.float32) * np.float32(1 / 255)
+        image, trimap = (
+            to_numpy(problem.image),
+            to_numpy(problem.trimap).astype(np.float32) * np.float32(1 / 255),
+        )
         factor, alpha = 1, None
         while image.shape[0] * image.shape[1] > LARGEST_PX * factor * factor:
             factor *= 2
         while alpha is None:
             alpha = self._run(shrunk(image, factor), shrunk(trimap, factor))
             if alpha is None and min(image.shape[:2]) // (2 * factor) < SMALLEST_SIDE_PX:
-                raise DeviceError(f"memory of {self._device} is too small for ViTMatte", hint="use --edges guided")
+                raise DeviceError(
+                    f"memory of {self._device} is too small for ViTMatte", hint="use --edges guided"
+                )
             factor = factor if alpha is not None else 2 * factor
-        whole = enlarged(alpha, factor, (int(image.shape[0]), int(image.shape[1]))) if factor > 1 else alpha
+        whole = (
+            enlarged(alpha, factor, (int(image.shape[0]), int(image.shape[1])))
+            if factor > 1
+            else alpha
+        )
         found: Array = xp(problem.image).asarray(np.clip(whole, 0, 1).astype(np.float32))
         return found
 
@@ -90,18 +110,30 @@ class VitMatteAlpha:
         height, width = trimap.shape
         try:
             with torch.inference_mode():
-                alphas: Array = self._network(self._input(image, trimap)).alphas[0, 0, :height, :width].float().cpu().numpy()
+                alphas: Array = (
+                    self._network(self._input(image, trimap))
+                    .alphas[0, 0, :height, :width]
+                    .float()
+                    .cpu()
+                    .numpy()
+                )
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
             return None
         return alphas
 
     def _input(self, image: Array, trimap: Array) -> torch.Tensor:
-        """Normalised colours and the trimap as a tensor (1, 4, H, W), zeros below and to the right up to the multiple."""
+        """Normalised colours and the trimap as a tensor (1, 4, H, W), zeros below and to the right
+        up to the multiple.
+        """
         import torch
 
-        colors = (image - np.asarray(self._mean, np.float32)) / np.asarray(self._deviation, np.float32)
-        stacked = torch.from_numpy(np.ascontiguousarray(np.dstack([colors, trimap]).transpose(2, 0, 1), np.float32))
+        colors = (image - np.asarray(self._mean, np.float32)) / np.asarray(
+            self._deviation, np.float32
+        )
+        stacked = torch.from_numpy(
+            np.ascontiguousarray(np.dstack([colors, trimap]).transpose(2, 0, 1), np.float32)
+        )
         below, right = (-side % SIDE_MULTIPLE_PX for side in trimap.shape)
         return torch.nn.functional.pad(stacked, (0, right, 0, below))[None].to(self._device)
 
@@ -113,8 +145,14 @@ def _network_folder(weights: Path) -> Path:
     inside = sorted(path.parent for path in weights.glob("*/config.json"))
     if len(inside) == 1:
         return inside[0]
-    found = f"holds several: {', '.join(path.name for path in inside)}" if inside else "has no config.json"
-    fetch = shell_command(["hf", "download", "hustvl/vitmatte-small-composition-1k", "--local-dir", weights])
+    found = (
+        f"holds several: {', '.join(path.name for path in inside)}"
+        if inside
+        else "has no config.json"
+    )
+    fetch = shell_command(
+        ["hf", "download", "hustvl/vitmatte-small-composition-1k", "--local-dir", weights]
+    )
     raise UsageError(
         f"edges 'vitmatte' need a network, but {str(weights)!r} {found}",
         hint=f"fetch one, e.g. {fetch}",
@@ -140,30 +178,50 @@ def _loaded(folder: Path) -> Any:  # noqa: ANN401  a class of an optional packag
     logging.disable_progress_bar()
     try:
         network, report = VitMatteForImageMatting.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, weights_only=True, ignore_mismatched_sizes=False
+            folder,
+            local_files_only=True,
+            output_loading_info=True,
+            weights_only=True,
+            ignore_mismatched_sizes=False,
         )
-    except Exception as error:  # transformers, safetensors and torch raise many unrelated types for a bad file
-        raise WeightsError(f"{told}: {' '.join(str(error).split())[:300]}", hint="fetch the folder again") from error
+    except (
+        Exception
+    ) as error:  # transformers, safetensors and torch raise many unrelated types for a bad file
+        raise WeightsError(
+            f"{told}: {' '.join(str(error).split())[:300]}", hint="fetch the folder again"
+        ) from error
     finally:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
     lacking = sorted(report["missing_keys"])
     if lacking:
-        raise WeightsError(f"{told}: {len(lacking)} tensors are missing, the first is {lacking[0]}", hint="fetch it again")
+        raise WeightsError(
+            f"{told}: {len(lacking)} tensors are missing, the first is {lacking[0]}",
+            hint="fetch it again",
+        )
     return network.eval()
 
 
 def _normalisation(folder: Path) -> tuple[list[float], list[float]]:
-    """Mean and deviation of the colours the network was trained with; 0.5 each unless preprocessor_config.json differs."""
+    """Mean and deviation of the colours the network was trained with; 0.5 each unless
+    preprocessor_config.json differs.
+    """
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return [0.5] * 3, [0.5] * 3
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        mean, deviation = ([float(value) for value in told.get(key, [0.5] * 3)] for key in ("image_mean", "image_std"))
+        mean, deviation = (
+            [float(value) for value in told.get(key, [0.5] * 3)]
+            for key in ("image_mean", "image_std")
+        )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{str(path)!r} cannot be read: {error}", hint="fetch the folder again") from error
+        raise WeightsError(
+            f"{str(path)!r} cannot be read: {error}", hint="fetch the folder again"
+        ) from error
     if len(mean) != 3 or len(deviation) != 3 or min(deviation) <= 0:
-        raise WeightsError(f"{str(path)!r} has mean {mean} and deviation {deviation}, expected three colours each")
+        raise WeightsError(
+            f"{str(path)!r} has mean {mean} and deviation {deviation}, expected three colours each"
+        )
     return mean, deviation

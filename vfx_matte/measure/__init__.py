@@ -1,1 +1,4 @@
-"""How masks look to somebody who checks them. Takes masks and pictures, gives measures and what stands out; reads no file."""
+"""How masks look to somebody who checks them.
+
+Takes masks and pictures, gives measures and what stands out; reads no file.
+"""

@@ -1,9 +1,12 @@
-"""How good masks are. Takes pairs of masks, gives plain records of numbers; never reads files, holds no mask.
+"""How good masks are.
 
-The measures of DAVIS (Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation, CVPR
-2016, section 4; for several objects Pont-Tuset et al., The 2017 DAVIS Challenge, arXiv:1704.00675, section 3): region
-similarity J, which is the intersection over union, and boundary accuracy F. Of each the mean, the recall (share of frames
-above 0.5) and the decay (mean of the first quarter of the frames minus that of the last).
+Takes pairs of masks, gives plain records of numbers; never reads files, holds no mask.
+
+The measures of DAVIS (Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video
+Object Segmentation, CVPR 2016, section 4; for several objects Pont-Tuset et al., The 2017 DAVIS
+Challenge, arXiv:1704.00675, section 3): region similarity J, which is the intersection over union,
+and boundary accuracy F. Of each the mean, the recall (share of frames above 0.5) and the decay
+(mean of the first quarter of the frames minus that of the last).
 """
 
 from __future__ import annotations
@@ -27,17 +30,24 @@ AnyMask = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 
 ProtocolName = Literal["all", "davis"]
-"""Which frames are scored: all but the references, or, as DAVIS does, not the first and the last one either."""
+"""Which frames are scored: all but the references, or, as DAVIS does, not the first and the last
+one either.
+"""
 
 BOUNDARY_TOLERANCE = 0.008
-"""How far apart matching boundary pixels may be, as a part of the picture's diagonal (DAVIS 2016)."""
+"""How far apart matching boundary pixels may be, as a part of the picture's diagonal (DAVIS
+2016).
+"""
 
 RECALL_ABOVE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class MaskScore:
-    """Agreement of one mask with the truth. region: J; boundary: F; both in [0, 1], 1 is perfect."""
+    """Agreement of one mask with the truth.
+
+    region: J; boundary: F; both in [0, 1], 1 is perfect.
+    """
 
     region: float
     boundary: float
@@ -50,7 +60,9 @@ class MaskScore:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """One measure over the frames of an object: mean and recall in [0, 1]; decay in [-1, 1], above 0 when it gets worse."""
+    """One measure over the frames of an object: mean and recall in [0, 1]; decay in [-1, 1], above
+    0 when it gets worse.
+    """
 
     mean: float
     recall: float
@@ -60,8 +72,8 @@ class Statistics:
     def of(cls, values: Sequence[float]) -> Statistics:
         """Sum up at least one value, in the order of the frames.
 
-        The quarters of the decay are those of DAVIS: their edges are five evenly spaced frames, rounded, and a frame on an
-        edge belongs to both sides.
+        The quarters of the decay are those of DAVIS: their edges are five evenly spaced frames,
+        rounded, and a frame on an edge belongs to both sides.
         """
         edges = [math.floor(edge + 0.5 + 1e-10) for edge in np.linspace(0, len(values) - 1, 5)]
         first, last = values[: edges[1] + 1], values[edges[3] :]
@@ -90,15 +102,18 @@ class Summary:
     @classmethod
     def mean_of(cls, many: Collection[Summary]) -> Summary:
         """The mean of each number over at least one summary."""
-        return cls(Statistics.mean_of([one.region for one in many]), Statistics.mean_of([one.boundary for one in many]))
+        return cls(
+            Statistics.mean_of([one.region for one in many]),
+            Statistics.mean_of([one.boundary for one in many]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class MaskPair:
     """One frame to score.
 
-    predicted, truth: uint8 (H, W), object ids. void: bool (H, W), pixels that do not count; None when all count.
-    Raises ValueError when shapes differ.
+    predicted, truth: uint8 (H, W), object ids. void: bool (H, W), pixels that do not count; None
+    when all count. Raises ValueError when shapes differ.
     """
 
     frame_index: int
@@ -114,7 +129,10 @@ class MaskPair:
 
 @dataclass(frozen=True, slots=True)
 class FrameScore:
-    """One object on one frame. score: None where the frame does not count, see `unscored_frames`."""
+    """One object on one frame.
+
+    score: None where the frame does not count, see `unscored_frames`.
+    """
 
     frame_index: int
     object_id: int
@@ -133,8 +151,9 @@ class ObjectScore:
 class SequenceScore:
     """Everything about one sequence.
 
-    objects: those of the truth, ascending. frames: one for each frame and object, ascending. scored_frames: how many frames
-    count. only_predicted: ids that the truth never shows; they have no score. only_true: ids that the prediction never shows.
+    objects: those of the truth, ascending. frames: one for each frame and object, ascending.
+    scored_frames: how many frames count. only_predicted: ids that the truth never shows; they have
+    no score. only_true: ids that the prediction never shows.
     """
 
     name: str
@@ -150,8 +169,11 @@ class SequenceScore:
         return Summary.mean_of([one.summary for one in self.objects])
 
 
-def unscored_frames(frames: Collection[int], *, references: Collection[int], protocol: ProtocolName) -> frozenset[int]:
-    """The frames that do not count: those whose mask was given, and by the DAVIS protocol the first and the last.
+def unscored_frames(
+    frames: Collection[int], *, references: Collection[int], protocol: ProtocolName
+) -> frozenset[int]:
+    """The frames that do not count: those whose mask was given, and by the DAVIS protocol the first
+    and the last.
 
     frames: at least one frame index. Raises ValueError for an unknown protocol.
     """
@@ -161,12 +183,15 @@ def unscored_frames(frames: Collection[int], *, references: Collection[int], pro
     return frozenset(ends.union(references))
 
 
-def score_sequence(pairs: Iterable[MaskPair], *, name: str = "", unscored: Collection[int] = ()) -> SequenceScore:
+def score_sequence(
+    pairs: Iterable[MaskPair], *, name: str = "", unscored: Collection[int] = ()
+) -> SequenceScore:
     """Score one sequence.
 
-    pairs: its frames in any order, taken one at a time; each is let go before the next. unscored: frame indices that do not
-    count, see `unscored_frames`. Every object that the truth shows anywhere is scored on every frame: where neither side
-    shows it J and F are 1, where the prediction lacks it J is 0.
+    pairs: its frames in any order, taken one at a time; each is let go before the next. unscored:
+    frame indices that do not count, see `unscored_frames`. Every object that the truth shows
+    anywhere is scored on every frame: where neither side shows it J and F are 1, where the
+    prediction lacks it J is 0.
     Raises UsageError when no frame is left to score or the truth shows no object.
     """
     found: dict[int, dict[int, MaskScore]] = {}
@@ -176,19 +201,30 @@ def score_sequence(pairs: Iterable[MaskPair], *, name: str = "", unscored: Colle
         true_ids.update(here[0])
         predicted_ids.update(here[1])
         wanted = () if pair.frame_index in unscored else {*here[0], *here[1]}
-        found[pair.frame_index] = {one: score(pair.predicted == one, pair.truth == one, void=pair.void) for one in wanted}
+        found[pair.frame_index] = {
+            one: score(pair.predicted == one, pair.truth == one, void=pair.void) for one in wanted
+        }
         del pair  # not beside the next one
     counted = [index for index in sorted(found) if index not in unscored]
     where = f" of {name}" if name else ""
     if not counted:
-        raise UsageError(f"no frame{where} is left to score: {len(found)} given", hint="give frames that are not references")
+        raise UsageError(
+            f"no frame{where} is left to score: {len(found)} given",
+            hint="give frames that are not references",
+        )
     if not true_ids:
-        raise UsageError(f"the ground truth{where} shows no object", hint="check that its masks are the right ones")
+        raise UsageError(
+            f"the ground truth{where} shows no object",
+            hint="check that its masks are the right ones",
+        )
     absent = MaskScore(1.0, 1.0)
     frames, objects = [], []
     for index in sorted(found):
         scores = found[index]
-        frames += [FrameScore(index, one, None if index in unscored else scores.get(one, absent)) for one in sorted(true_ids)]
+        frames += [
+            FrameScore(index, one, None if index in unscored else scores.get(one, absent))
+            for one in sorted(true_ids)
+        ]
     for one in sorted(true_ids):
         over = [found[index].get(one, absent) for index in counted]
         region, boundary_ = [at.region for at in over], [at.boundary for at in over]
@@ -214,11 +250,18 @@ def iou(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> float:
     return int(np.count_nonzero(a & b)) / union if union else 1.0
 
 
-def boundary_f(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None, tolerance: float = BOUNDARY_TOLERANCE) -> float:
+def boundary_f(
+    mask: AnyMask,
+    truth: AnyMask,
+    *,
+    void: Bools | None = None,
+    tolerance: float = BOUNDARY_TOLERANCE,
+) -> float:
     """F-measure of boundary precision and recall, in [0, 1].
 
-    A boundary pixel counts as found when the other boundary passes within `tolerance` × the diagonal, rounded up to whole
-    pixels (morphological matching, Perazzi et al. 2016). 1 when both masks have no boundary, 0 when only one has.
+    A boundary pixel counts as found when the other boundary passes within `tolerance` × the
+    diagonal, rounded up to whole pixels (morphological matching, Perazzi et al. 2016). 1 when both
+    masks have no boundary, 0 when only one has.
     void: bool (H, W), taken out of both foregrounds first. Raises ValueError when shapes differ.
     """
     a, b = _foregrounds(mask, truth, void)
@@ -239,19 +282,24 @@ def score(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> MaskSc
 
 
 def boundary(mask: AnyMask) -> Bools:
-    """Boundary pixels: those whose right, lower or lower-right neighbour is of the other kind. bool (H, W).
+    """Boundary pixels: those whose right, lower or lower-right neighbour is of the other kind. bool
+    (H, W).
 
     The edge of the picture is no boundary. (The one-pixel contour of the DAVIS 2016 evaluation.)
     """
     inside = mask.astype(bool)
     padded = np.pad(inside, ((0, 1), (0, 1)), mode="edge")
-    edges: Bools = (inside ^ padded[:-1, 1:]) | (inside ^ padded[1:, :-1]) | (inside ^ padded[1:, 1:])
+    edges: Bools = (
+        (inside ^ padded[:-1, 1:]) | (inside ^ padded[1:, :-1]) | (inside ^ padded[1:, 1:])
+    )
     return edges
 
 
 def _check_shapes(mask: AnyMask, truth: AnyMask) -> None:
     if mask.shape != truth.shape or mask.ndim != 2:
-        raise ValueError(f"masks are {mask.shape} and {truth.shape}, expected two of one shape (H, W)")
+        raise ValueError(
+            f"masks are {mask.shape} and {truth.shape}, expected two of one shape (H, W)"
+        )
 
 
 def _foregrounds(mask: AnyMask, truth: AnyMask, void: Bools | None) -> tuple[Bools, Bools]:
@@ -270,7 +318,9 @@ def _window(foreground: Bools) -> tuple[slice, slice]:
 
 
 def _grown(edges: Bools, radius_px: int) -> Bools:
-    """Pixels within `radius_px` of a set one: dilation by the disk x² + y² ≤ r², at a cost that r does not change."""
+    """Pixels within `radius_px` of a set one: dilation by the disk x² + y² ≤ r², at a cost that r
+    does not change.
+    """
     distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     near: Bools = distance <= radius_px
     return near

@@ -1,12 +1,16 @@
-"""What stands out of a clip's own habit. Takes a number a frame, gives how far each is beyond its limit; never looks at a mask.
+"""What stands out of a clip's own habit.
 
-The limit of a measure is the clip's own: with the median m and the spread s = 1.4826 · MAD (the median absolute deviation,
-scaled to a standard deviation; Rousseeuw and Croux, JASA 1993) of all frames of an object, a frame stands out beyond
+Takes a number a frame, gives how far each is beyond its limit; never looks at a mask.
+
+The limit of a measure is the clip's own: with the median m and the spread s = 1.4826 · MAD (the
+median absolute deviation, scaled to a standard deviation; Rousseeuw and Croux, JASA 1993) of all
+frames of an object, a frame stands out beyond
 
     m ± max(6 s, least),
 
-so that a clip of fast motion is not bad everywhere, and one that stands still is not bad for nothing. The severity of a value
-x is (x - m) / (limit - m): above 1 it stands out, 2 is twice as far.
+so that a clip of fast motion is not bad everywhere, and one that stands still is not bad for
+nothing. The severity of a value x is (x - m) / (limit - m): above 1 it stands out, 2 is twice as
+far.
 """
 
 from __future__ import annotations
@@ -32,13 +36,25 @@ PASSING_SHARE = 0.6
 """See `passing_the_border`."""
 
 Kind = Literal[
-    "area", "overlap", "holes", "specks", "flicker", "edge_agreement", "edge_width", "gone", "confidence", "crossing"
+    "area",
+    "overlap",
+    "holes",
+    "specks",
+    "flicker",
+    "edge_agreement",
+    "edge_width",
+    "gone",
+    "confidence",
+    "crossing",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one measure is judged. worse: 1 = high values are bad, -1 = low ones, 0 = both. least: see the module."""
+    """How one measure is judged.
+
+    worse: 1 = high values are bad, -1 = low ones, 0 = both. least: see the module.
+    """
 
     kind: Kind
     worse: Literal[-1, 0, 1]
@@ -54,12 +70,15 @@ RULES = (
     Rule("edge_agreement", -1, 0.12),
     Rule("edge_width", 1, 3.0),
 )
-"""Areas are natural logarithms of ratios; holes, specks and flicker parts of the object's area; widths pixels of the source."""
+"""Areas are natural logarithms of ratios; holes, specks and flicker parts of the object's area;
+widths pixels of the source.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One measure of one object over the clip: values, their median and limits (NaN where there is none), severities.
+    """One measure of one object over the clip: values, their median and limits (NaN where there is
+    none), severities.
 
     values, severity: float32 (frames,), NaN where the frame does not count; severity ≤ MOST_SEVERE.
     """
@@ -74,7 +93,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One reason on one frame. severity > 1. value, usual: of the measure; for "gone" the first and the last frame + 1."""
+    """One reason on one frame. severity > 1.
+
+    value, usual: of the measure; for "gone" the first and the last frame + 1.
+    """
 
     frame: int
     kind: Kind
@@ -85,9 +107,11 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Frames [start, stop) of one object that stand out, and why; spots: the worst of each kind, the worst first.
+    """Frames [start, stop) of one object that stand out, and why; spots: the worst of each kind,
+    the worst first.
 
-    frame: the one to look at. weight: its worst severity times the square root of how many frames stand out; frames: those.
+    frame: the one to look at. weight: its worst severity times the square root of how many frames
+    stand out; frames: those.
     """
 
     object_id: int
@@ -105,7 +129,10 @@ class Finding:
 
 
 def judge(values: Series, rule: Rule) -> Judged:
-    """Compare a measure with the clip's own habit. values: float32 (frames,), NaN where a frame does not count."""
+    """Compare a measure with the clip's own habit.
+
+    values: float32 (frames,), NaN where a frame does not count.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         nothing = np.full(len(values), np.nan, np.float32)
@@ -116,11 +143,16 @@ def judge(values: Series, rule: Rule) -> Judged:
     severity = np.abs(above) if rule.worse == 0 else rule.worse * above
     low = usual - reach if rule.worse <= 0 else math.nan
     high = usual + reach if rule.worse >= 0 else math.nan
-    return Judged(rule, values, usual, low, high, np.minimum(severity, MOST_SEVERE).astype(np.float32))
+    return Judged(
+        rule, values, usual, low, high, np.minimum(severity, MOST_SEVERE).astype(np.float32)
+    )
 
 
 def judge_object(measures: ObjectMeasures, shots: Sequence[range]) -> dict[Kind, Judged]:
-    """Judge every measure of an object. shots: those that have a reference mask; other frames do not count."""
+    """Judge every measure of an object.
+
+    shots: those that have a reference mask; other frames do not count.
+    """
     counts = np.zeros(len(measures.area_px), bool)
     for shot in shots:
         counts[shot.start : shot.stop] = True
@@ -139,15 +171,19 @@ def judge_object(measures: ObjectMeasures, shots: Sequence[range]) -> dict[Kind,
     judged = {}
     for rule in RULES:
         counted = here & ~passing if rule.kind in ("area", "overlap") else here
-        judged[rule.kind] = judge(np.where(counted, series[rule.kind], np.nan).astype(np.float32), rule)
+        judged[rule.kind] = judge(
+            np.where(counted, series[rule.kind], np.nan).astype(np.float32), rule
+        )
     return judged
 
 
 def passing_the_border(measures: ObjectMeasures) -> Bools:
-    """Frames on which an object comes into the picture or leaves it, so that its area has to jump: bool (frames,).
+    """Frames on which an object comes into the picture or leaves it, so that its area has to jump:
+    bool (frames,).
 
-    It touches the border, has less than PASSING_SHARE of its usual area, and is not there at all just before or after; and it
-    goes on growing away from there while it touches. One that always touches, a cropped person, does not pass.
+    It touches the border, has less than PASSING_SHARE of its usual area, and is not there at all
+    just before or after; and it goes on growing away from there while it touches. One that always
+    touches, a cropped person, does not pass.
     """
     area = np.nan_to_num(measures.area_px)
     if not area.any():
@@ -170,11 +206,16 @@ def passing_the_border(measures: ObjectMeasures) -> Bools:
 def runs_of(chosen: Bools) -> Iterator[range]:
     """The stretches of frames that are True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
-    yield from (range(start, stop) for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    yield from (
+        range(start, stop)
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    )
 
 
 def area_changes(area_px: Series, shots: Sequence[range]) -> Series:
-    """Logarithm of each frame's area over the median of the BEFORE_FRAMES frames before in its shot; NaN without both."""
+    """Logarithm of each frame's area over the median of the BEFORE_FRAMES frames before in its
+    shot; NaN without both.
+    """
     changes = np.full(len(area_px), np.nan, np.float32)
     for shot in shots:
         for at in shot:
@@ -186,7 +227,8 @@ def area_changes(area_px: Series, shots: Sequence[range]) -> Series:
 
 
 def gone(measures: ObjectMeasures, shots: Sequence[range]) -> Iterator[Spot]:
-    """Where an object vanishes although it was not about to leave the picture before, nor came into it after.
+    """Where an object vanishes although it was not about to leave the picture before, nor came into
+    it after.
 
     An object that was never there in a shot did not vanish from it.
     """
@@ -195,9 +237,14 @@ def gone(measures: ObjectMeasures, shots: Sequence[range]) -> Iterator[Spot]:
         counts = np.zeros(len(passing), bool)
         counts[shot.start : shot.stop] = True
         for run in runs_of(counts & (measures.area_px == 0)):
-            sides = [at for at in (run.start - 1, run.stop) if at in shot and measures.area_px[at] > 0]
+            sides = [
+                at for at in (run.start - 1, run.stop) if at in shot and measures.area_px[at] > 0
+            ]
             if sides and not any(passing[at] and measures.at_border[at] for at in sides):
-                yield from (Spot(at, "gone", _GONE_SEVERITY, float(run.start), float(run.stop)) for at in run)
+                yield from (
+                    Spot(at, "gone", _GONE_SEVERITY, float(run.start), float(run.stop))
+                    for at in run
+                )
 
 
 def spots(judged: Mapping[Kind, Judged]) -> Iterator[Spot]:
@@ -207,10 +254,14 @@ def spots(judged: Mapping[Kind, Judged]) -> Iterator[Spot]:
             yield Spot(frame, kind, float(one.severity[frame]), float(one.values[frame]), one.usual)
 
 
-def findings(object_id: int, found: Sequence[Spot], *, shots: Sequence[range], avoid: frozenset[int]) -> list[Finding]:
-    """Gather spots that are near each other (BRIDGED_FRAMES) and in one shot, the ones that matter most first.
+def findings(
+    object_id: int, found: Sequence[Spot], *, shots: Sequence[range], avoid: frozenset[int]
+) -> list[Finding]:
+    """Gather spots that are near each other (BRIDGED_FRAMES) and in one shot, the ones that matter
+    most first.
 
-    avoid: frames whose mask was painted, so that another one of the finding is named where there is one.
+    avoid: frames whose mask was painted, so that another one of the finding is named where there is
+    one.
     """
     gathered = []
     for shot in shots:

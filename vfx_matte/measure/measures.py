@@ -1,4 +1,6 @@
-"""What is odd about one mask. Takes the mask of one object and its picture, gives numbers; never knows whether they are bad.
+"""What is odd about one mask.
+
+Takes the mask of one object and its picture, gives numbers; never knows whether they are bad.
 
 Masks of one object are bool (H, W). Areas and widths are in pixels of what is given.
 """
@@ -38,8 +40,9 @@ class Pieces(NamedTuple):
 def pieces(mask: Mask, object_id: int) -> Pieces:
     """Count the holes and the specks of an object. mask: uint8 (H, W), object ids.
 
-    A hole is background that the object encloses on all sides (4-connected; the picture's border encloses nothing, and what
-    is mostly another object is none). A speck is an 8-connected piece of less than SPECK_SHARE of the largest one.
+    A hole is background that the object encloses on all sides (4-connected; the picture's border
+    encloses nothing, and what is mostly another object is none). A speck is an 8-connected piece of
+    less than SPECK_SHARE of the largest one.
     """
     inside = (mask == object_id).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
@@ -63,19 +66,27 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
 
 
 def flickering(before: Bools, now: Bools, after: Bools) -> int:
-    """How many pixels are otherwise on this frame alone: A-B-A. Three masks of one shape, carried along to one frame."""
+    """How many pixels are otherwise on this frame alone: A-B-A.
+
+    Three masks of one shape, carried along to one frame.
+    """
     return int(np.count_nonzero((now != before) & (before == after)))
 
 
 def motion(now: Gray, before: Gray) -> Floats:
-    """Where each pixel was on the frame before: float32 (H, W, 2), to the right and down, in pixels.
+    """Where each pixel was on the frame before: float32 (H, W, 2), to the right and down, in
+    pixels.
 
-    Dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016), its fastest preset.
+    Dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016),
+    its fastest preset.
     """
     height, width = now.shape
     missing = (0, max(0, _LEAST_FLOW_PX - height), 0, max(0, _LEAST_FLOW_PX - width))
-    first, second = (cv2.copyMakeBorder(gray, *missing, cv2.BORDER_REPLICATE) for gray in (now, before))
-    # A new estimator each time: one that was used keeps buffers, and the same clip would then measure slightly differently.
+    first, second = (
+        cv2.copyMakeBorder(gray, *missing, cv2.BORDER_REPLICATE) for gray in (now, before)
+    )
+    # A new estimator each time: one that was used keeps buffers, and the same clip would then
+    # measure slightly differently.
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     flow = estimator.calc(first, second, np.zeros((*first.shape, 2), np.float32))
     return np.asarray(flow[:height, :width], np.float32)
@@ -84,28 +95,35 @@ def motion(now: Gray, before: Gray) -> Floats:
 def carried_along(mask: Mask, flow: Floats) -> Mask:
     """Where a mask of the frame before is to be expected now.
 
-    mask: uint8 (H, W), ids. flow: float32 (H, W, 2), for each pixel of this frame how far to the right and down its place on
-    the frame before lies. Returns uint8 (H, W); what comes from outside of the picture is background.
+    mask: uint8 (H, W), ids. flow: float32 (H, W, 2), for each pixel of this frame how far to the
+    right and down its place on the frame before lies. Returns uint8 (H, W); what comes from outside
+    of the picture is background.
     """
     height, width = mask.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    moved = cv2.remap(mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    moved = cv2.remap(
+        mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
+    )
     return np.asarray(moved, np.uint8)
 
 
 def slopes(gray: Gray) -> Floats:
-    """How steep the picture is: float32 (H, W), the gradient's length after a slight blur, the largest of each 3 × 3 pixels."""
+    """How steep the picture is: float32 (H, W), the gradient's length after a slight blur, the
+    largest of each 3 × 3 pixels.
+    """
     soft = cv2.GaussianBlur(gray, (0, 0), 1.0)
     right, down = (cv2.Sobel(soft, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     return np.asarray(cv2.dilate(cv2.magnitude(right, down), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def edge_agreement(inside: Bools, gray: Gray) -> float:
-    """How well an object's edge lies on edges of the picture, in [0, 1]; NaN for an edge too short to say.
+    """How well an object's edge lies on edges of the picture, in [0, 1]; NaN for an edge too short
+    to say.
 
     inside, gray: the object and the picture, of one shape.
-    e / (e + n), where e is the mean of `slopes` on the mask's edge, the picture's border left out, and n the mean 5 to 8
-    pixels away from it on both sides: 0.5 when the picture is no steeper there than around it.
+    e / (e + n), where e is the mean of `slopes` on the mask's edge, the picture's border left out,
+    and n the mean 5 to 8 pixels away from it on both sides: 0.5 when the picture is no steeper
+    there than around it.
     """
     own = inside.astype(np.uint8)
     x, y, width, height = cv2.boundingRect(own)
@@ -127,18 +145,22 @@ def edge_agreement(inside: Bools, gray: Gray) -> float:
 def edge_width(soft: Gray) -> float:
     """How wide an object's soft edge is, in pixels; NaN where it has none.
 
-    soft: uint8 (H, W), 255 = certain. Σ 4 p (1 - p) over the length of the line p = ½: for an edge that falls evenly over w
-    pixels it is ⅔ w.
+    soft: uint8 (H, W), 255 = certain. Σ 4 p (1 - p) over the length of the line p = ½: for an edge
+    that falls evenly over w pixels it is ⅔ w.
     """
     x, y, width, height = cv2.boundingRect(soft)
     if not width:
         return float("nan")
     window = soft[max(0, y - 1) : y + height + 1, max(0, x - 1) : x + width + 1]
     inside = (window > 127).astype(np.uint8)
-    length = int(np.count_nonzero(inside[:, 1:] != inside[:, :-1]) + np.count_nonzero(inside[1:] != inside[:-1]))
+    length = int(
+        np.count_nonzero(inside[:, 1:] != inside[:, :-1])
+        + np.count_nonzero(inside[1:] != inside[:-1])
+    )
     if not length:
         return float("nan")
     counts = cv2.calcHist([np.ascontiguousarray(window)], [0], None, [256], [0, 256]).ravel()
     chance = np.arange(256) / 255
-    # A slanted line of length l crosses |l cos| + |l sin| pixel borders, 4 / π times its length on average.
+    # A slanted line of length l crosses |l cos| + |l sin| pixel borders, 4 / π times its length on
+    # average.
     return float((counts * 4 * chance * (1 - chance)).sum() / (length * np.pi / 4))

@@ -1,7 +1,9 @@
-"""Measures of every frame of a clip. Takes frames in order, gives a number a frame, object and measure; holds one small frame.
+"""Measures of every frame of a clip.
 
-Pictures are looked at reduced: motion, and what depends on it, at no more than 270 lines, edges at 540. Areas, holes and specks
-are counted on the masks as they are.
+Takes frames in order, gives a number a frame, object and measure; holds one small frame.
+
+Pictures are looked at reduced: motion, and what depends on it, at no more than 270 lines, edges at
+540. Areas, holes and specks are counted on the masks as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.masks import Image, Mask
-from vfx_matte.measure.measures import Bools, Gray, carried_along, edge_agreement, edge_width, flickering, motion, pieces
+from vfx_matte.measure.measures import (
+    Bools,
+    Gray,
+    carried_along,
+    edge_agreement,
+    edge_width,
+    flickering,
+    motion,
+    pieces,
+)
 
 MOTION_LINES, EDGE_LINES = 270, 540
 LEAST_OVERLAP_PX = 48
@@ -30,10 +41,11 @@ Series = npt.NDArray[np.float32]
 class ObjectMeasures:
     """One object on every frame of a clip; each float32 (frames,), NaN where it is not known.
 
-    area_px: 0 = not on the frame; NaN = the frame has no mask. overlap: intersection over union, in [0, 1], with the mask of
-    the frame before carried along by optical flow (DIS; Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV
-    2016). holes, holes_px, specks, specks_px: see `measures.pieces`. flicker_px: pixels that are otherwise on this frame alone
-    (A-B-A), the masks of both neighbours carried along to it by optical flow. edge_agreement, edge_width_px: see
+    area_px: 0 = not on the frame; NaN = the frame has no mask. overlap: intersection over union, in
+    [0, 1], with the mask of the frame before carried along by optical flow (DIS; Kroeger et al.,
+    Fast Optical Flow using Dense Inverse Search, ECCV 2016). holes, holes_px, specks, specks_px:
+    see `measures.pieces`. flicker_px: pixels that are otherwise on this frame alone (A-B-A), the
+    masks of both neighbours carried along to it by optical flow. edge_agreement, edge_width_px: see
     `measures`. at_border: 1 = it touches the picture's border, else 0.
     """
 
@@ -64,7 +76,8 @@ class ObjectMeasures:
 class _Before:
     """A frame that has passed, at MOTION_LINES.
 
-    expected: the mask of the frame before it, carried along to here; None when there is no such frame.
+    expected: the mask of the frame before it, carried along to here; None when there is no such
+    frame.
     """
 
     index: int
@@ -74,14 +87,22 @@ class _Before:
 
 
 class Meter:
-    """Measures frames as they pass by: `add` each in ascending order; the numbers are in `objects`."""
+    """Measures frames as they pass by: `add` each in ascending order; the numbers are in
+    `objects`.
+    """
 
     def __init__(self, *, object_ids: Collection[int], frame_count: int) -> None:
-        self.objects: Mapping[int, ObjectMeasures] = {one: ObjectMeasures.unknown(frame_count) for one in object_ids}
+        self.objects: Mapping[int, ObjectMeasures] = {
+            one: ObjectMeasures.unknown(frame_count) for one in object_ids
+        }
         self._past: _Before | None = None
 
-    def add(self, index: int, image: Image, mask: Mask | None, soft: Mapping[int, Gray] | None = None) -> None:
-        """Measure a frame. image: uint8 (H, W, 3) R'G'B'; mask: uint8 (H, W), ids, None = it has none.
+    def add(
+        self, index: int, image: Image, mask: Mask | None, soft: Mapping[int, Gray] | None = None
+    ) -> None:
+        """Measure a frame.
+
+        image: uint8 (H, W, 3) R'G'B'; mask: uint8 (H, W), ids, None = it has none.
 
         soft: uint8 (H, W) by object id, 255 = certain, where these are kept.
         """
@@ -96,7 +117,12 @@ class Meter:
             found.area_px[index] = area = np.count_nonzero(mask == object_id)
             if not area:
                 continue
-            found.holes[index], found.holes_px[index], found.specks[index], found.specks_px[index] = pieces(mask, object_id)
+            (
+                found.holes[index],
+                found.holes_px[index],
+                found.specks[index],
+                found.specks_px[index],
+            ) = pieces(mask, object_id)
             found.edge_agreement[index] = edge_agreement(lines == object_id, edges)
             found.at_border[index] = _touches_border(lines == object_id)
             if soft is not None:
@@ -109,7 +135,11 @@ class Meter:
         before = self._past
         if before is None or before.index != index - 1:
             return None
-        return carried_along(before.mask, motion(picture, before.picture)) if before.mask.any() else before.mask
+        return (
+            carried_along(before.mask, motion(picture, before.picture))
+            if before.mask.any()
+            else before.mask
+        )
 
     def _measure_overlap(self, now: _Before) -> None:
         if now.expected is None or not now.expected.any() or not now.mask.any():
@@ -121,7 +151,10 @@ class Meter:
                 found.overlap[now.index] = np.count_nonzero(there & here) / union
 
     def _measure_flicker(self, after: _Before, scale: float) -> None:
-        """Of the frame before, now that the one after it is known. scale: pixels of the source for one of the reduced."""
+        """Of the frame before, now that the one after it is known.
+
+        scale: pixels of the source for one of the reduced.
+        """
         now = self._past
         if now is None or now.expected is None or now.index != after.index - 1:
             return
@@ -138,7 +171,12 @@ class Meter:
 def _gray(image: Image, lines: int) -> Gray:
     """Brightness at no more than `lines` lines: uint8 (h, w)."""
     step = max(1, image.shape[0] // (2 * lines))
-    return _shrunk(np.asarray(cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY), np.uint8), lines)
+    return _shrunk(
+        np.asarray(
+            cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY), np.uint8
+        ),
+        lines,
+    )
 
 
 def _shrunk(gray: Gray, lines: int) -> Gray:
@@ -150,7 +188,9 @@ def _shrunk(gray: Gray, lines: int) -> Gray:
 
 
 def _nearest(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    return np.asarray(
+        cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+    )
 
 
 def _touches_border(inside: Bools) -> bool:

@@ -1,4 +1,7 @@
-"""What is put behind the subject. Takes a picture or a video file, gives what is on screen at a time, fitted to the clip."""
+"""What is put behind the subject.
+
+Takes a picture or a video file, gives what is on screen at a time, fitted to the clip.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,28 @@ _HDR = ("smpte2084", "arib-std-b67")
 
 
 class Background:
-    """Pictures of one size, layout and colour, by time. Made for times that rise; going back opens the file again."""
+    """Pictures of one size, layout and colour, by time.
+
+    Made for times that rise; going back opens the file again.
+    """
 
     def __init__(
-        self, reader: ClipReader, *, size: tuple[int, int], sample_aspect: Fraction, layout: PixelLayout, color: ColorTags
+        self,
+        reader: ClipReader,
+        *,
+        size: tuple[int, int],
+        sample_aspect: Fraction,
+        layout: PixelLayout,
+        color: ColorTags,
     ) -> None:
         """See `open_background`."""
         self._reader = reader
-        self._size, self._sample_aspect, self._layout, self._color = size, sample_aspect, layout, color
+        self._size, self._sample_aspect, self._layout, self._color = (
+            size,
+            sample_aspect,
+            layout,
+            color,
+        )
         self._frames: Iterator[Frame] = iter(())
         self._index = -1
         self._picture: Picture | None = None
@@ -35,7 +52,9 @@ class Background:
         return len(self._reader.info.timeline) > 1
 
     def picture_at(self, seconds: Fraction) -> Picture:
-        """The picture on screen `seconds` after the background's first frame; after its end the last one stays."""
+        """The picture on screen `seconds` after the background's first frame; after its end the
+        last one stays.
+        """
         timeline = self._reader.info.timeline
         index = timeline.index_at(timeline.start + seconds)
         if self._picture is None or index != self._index:
@@ -56,7 +75,9 @@ class Background:
         """Crop to the clip's shape, centred, scale, and convert layout, matrix and range."""
         width, height = self._size
         shape = Fraction(width, height) * self._sample_aspect / self._reader.info.sample_aspect
-        return as_layout(scaled(_cropped(picture.opaque(), shape), self._size), self._layout, color=self._color)
+        return as_layout(
+            scaled(_cropped(picture.opaque(), shape), self._size), self._layout, color=self._color
+        )
 
 
 def open_background(
@@ -70,16 +91,28 @@ def open_background(
 ) -> Background:
     """Open a picture, a video or an image sequence as a background.
 
-    size: (width, height) of the pictures wanted, which the background covers (its aspect kept, cropped in the middle).
-    layout, color: what they are converted to; matrix and range are converted, brightness (HDR against SDR) is not.
-    sample_aspect: pixel shape of the pictures wanted. Raises MediaError when the file cannot be read.
+    size: (width, height) of the pictures wanted, which the background covers (its aspect kept,
+    cropped in the middle).
+    layout, color: what they are converted to; matrix and range are converted, brightness (HDR
+    against SDR) is not.
+    sample_aspect: pixel shape of the pictures wanted. Raises MediaError when the file cannot be
+    read.
     """
     reader = open_clip(path, notify=notify, ignore_alpha=True)
     info = reader.info
-    if carries_alpha(info.pixel_format) and open_clip(path, notify=lambda _: None).frame(0).alpha is not None:
-        notify(f"{path.name}: the background's own alpha takes no part, its colours are seen everywhere")
+    if (
+        carries_alpha(info.pixel_format)
+        and open_clip(path, notify=lambda _: None).frame(0).alpha is not None
+    ):
+        notify(
+            f"{path.name}: the background's own alpha takes no part, its colours are seen"
+            " everywhere"
+        )
     if (info.color.transfer in _HDR) != (color.transfer in _HDR):
-        notify(f"{path.name}: one of background and clip is HDR, the other is not; brightness is left as it is")
+        notify(
+            f"{path.name}: one of background and clip is HDR, the other is not; brightness is left"
+            " as it is"
+        )
     opaque = replace(layout, has_alpha=False)
     return Background(reader, size=size, sample_aspect=sample_aspect, layout=opaque, color=color)
 

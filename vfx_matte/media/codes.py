@@ -1,7 +1,9 @@
-"""Code values from one quantisation or colour model to another. Takes and gives planes; exact wherever the target can hold it.
+"""Code values from one quantisation or colour model to another.
 
-swscale is not used for this: above 8 bits it maps white to 1020 of 1023, or to 943 instead of 940, and it takes every grey
-picture for full range. Equations: ITU-T H.273 (2021), 8.3.
+Takes and gives planes; exact wherever the target can hold it.
+
+swscale is not used for this: above 8 bits it maps white to 1020 of 1023, or to 943 instead of 940,
+and it takes every grey picture for full range. Equations: ITU-T H.273 (2021), 8.3.
 """
 
 from __future__ import annotations
@@ -24,11 +26,17 @@ class Quantisation:
 
     @classmethod
     def of(cls, layout: PixelLayout, color: ColorTags) -> Quantisation:
-        """The quantisation of a picture's colour planes; without a tag YUV and grey are limited, RGB is full."""
-        return cls(layout.bit_depth, color.range == "pc" or (layout.model == "rgb" and color.range != "tv"))
+        """The quantisation of a picture's colour planes; without a tag YUV and grey are limited,
+        RGB is full.
+        """
+        return cls(
+            layout.bit_depth, color.range == "pc" or (layout.model == "rgb" and color.range != "tv")
+        )
 
     def line(self, *, chroma: bool) -> tuple[float, float]:
-        """(scale, offset) of code = level · scale + offset; luma levels are 0..1, chroma levels −0.5..0.5."""
+        """(scale, offset) of code = level · scale + offset; luma levels are 0..1, chroma levels
+        −0.5..0.5.
+        """
         unit = 1 << (self.bit_depth - 8)
         if self.full:
             return float(self.maximum), float(128 * unit if chroma else 0)
@@ -47,7 +55,9 @@ class Quantisation:
     def codes(self, levels: Array, *, chroma: bool) -> Array:
         """Float levels to code values, rounded and clipped."""
         scale, offset = self.line(chroma=chroma)
-        rounded: Array = np.clip(np.rint(levels * np.float32(scale) + np.float32(offset)), 0, self.maximum).astype(self.dtype)
+        rounded: Array = np.clip(
+            np.rint(levels * np.float32(scale) + np.float32(offset)), 0, self.maximum
+        ).astype(self.dtype)
         return rounded
 
     def levels(self, plane: Array, *, chroma: bool) -> Array:
@@ -62,11 +72,15 @@ def _table(have: Quantisation, want: Quantisation, chroma: bool) -> Array:
     scale, offset = have.line(chroma=chroma)
     new_scale, new_offset = want.line(chroma=chroma)
     levels = (np.arange(have.maximum + 1) - offset) / scale
-    table: Array = np.clip(np.floor(levels * new_scale + new_offset + 0.5), 0, want.maximum).astype(want.dtype)
+    table: Array = np.clip(np.floor(levels * new_scale + new_offset + 0.5), 0, want.maximum).astype(
+        want.dtype
+    )
     return table
 
 
-def requantised(plane: Array, have: Quantisation, want: Quantisation, *, chroma: bool = False) -> Array:
+def requantised(
+    plane: Array, have: Quantisation, want: Quantisation, *, chroma: bool = False
+) -> Array:
     """The same levels in another bit depth or range, rounded; `plane` itself when nothing changes.
 
     Limited range widens by an exact shift (235 → 940), full range by its maximum (255 → 1023).
@@ -77,7 +91,9 @@ def requantised(plane: Array, have: Quantisation, want: Quantisation, *, chroma:
     return taken
 
 
-def rgb_from_yuv(planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str) -> tuple[Array, ...]:
+def rgb_from_yuv(
+    planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str
+) -> tuple[Array, ...]:
     """R'G'B' planes of full-resolution Y, Cb, Cr planes. matrix: a key of LUMA_WEIGHTS."""
     kr, kb = LUMA_WEIGHTS[matrix]
     luma = have.levels(planes[0], chroma=False)
@@ -87,7 +103,9 @@ def rgb_from_yuv(planes: tuple[Array, ...], have: Quantisation, want: Quantisati
     return tuple(want.codes(levels, chroma=False) for levels in (red, green, blue))
 
 
-def yuv_from_rgb(planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str) -> tuple[Array, ...]:
+def yuv_from_rgb(
+    planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str
+) -> tuple[Array, ...]:
     """Full-resolution Y, Cb, Cr planes of R'G'B' planes. matrix: a key of LUMA_WEIGHTS."""
     kr, kb = LUMA_WEIGHTS[matrix]
     red, green, blue = (have.levels(plane, chroma=False) for plane in planes)

@@ -1,4 +1,6 @@
-"""What containers and codecs can hold. Takes a wish (codec, layout, colour), gives an `EncodePlan`; knows no pixels.
+"""What containers and codecs can hold.
+
+Takes a wish (codec, layout, colour), gives an `EncodePlan`; knows no pixels.
 
 The tables are data. Source: FFmpeg 8.1, documentation of its muxers and encoders.
 """
@@ -20,7 +22,9 @@ from vfx_matte.picture import ColorTags, PixelLayout
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file format. exact_time: keeps any time base; otherwise timestamps are rounded to milliseconds.
+    """A file format.
+
+    exact_time: keeps any time base; otherwise timestamps are rounded to milliseconds.
 
     copies: sound codecs it takes as they are; other sound is encoded with `encoder`.
     """
@@ -34,7 +38,17 @@ class Container:
 
 _COMPRESSED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 PCM = frozenset(
-    {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f64le", "pcm_u8"}
+    {
+        "pcm_s16le",
+        "pcm_s16be",
+        "pcm_s24le",
+        "pcm_s24be",
+        "pcm_s32le",
+        "pcm_s32be",
+        "pcm_f32le",
+        "pcm_f64le",
+        "pcm_u8",
+    }
 )
 _X26X = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
 
@@ -57,7 +71,8 @@ class Codec:
     """A video encoder. quality_option: its constant-quality setting and default;
     preset_option likewise ("" = it has none).
 
-    limited_range: it cannot say that its YUV is full range. alpha_formats: those with alpha that players read; () = all it has.
+    limited_range: it cannot say that its YUV is full range. alpha_formats: those with alpha that
+    players read; () = all it has.
     interlaced: options that make it code fields as fields.
     """
 
@@ -82,30 +97,45 @@ _PACKED = frozenset({"rgb24", "rgba", "argb", "bgr0", "bgra", "rgb48be", "rgba64
 LAMBDA_PER_QSCALE = 118
 """FFmpeg's FF_QP2LAMBDA: `global_quality` counts in these."""
 
-_X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+_X_PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
 _NV_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
 
 CODECS: dict[str, Codec] = {
-    "libx264": Codec("crf", 18, (0, 51), "preset", "medium", _X_PRESETS, even_sizes=True, interlaced={"flags": "+ildct+ilme"}),
+    "libx264": Codec("crf", 18, (0, 51), "preset", "medium", _X_PRESETS, even_sizes=True,
+    interlaced={"flags": "+ildct+ilme"}),
     "libx265": Codec(
         "crf", 20, (0, 51), "preset", "medium", _X_PRESETS,
         {"x265-params": "log-level=none"}, {".mp4": "hvc1", ".mov": "hvc1"}, even_sizes=True,
     ),
-    "h264_nvenc": Codec("cq", 19, (0, 51), "preset", "p5", _NV_PRESETS, {"rc": "vbr", "b": "0"}, even_sizes=True),
+    "h264_nvenc": Codec("cq", 19, (0, 51), "preset", "p5", _NV_PRESETS, {"rc": "vbr", "b": "0"},
+    even_sizes=True),
     "hevc_nvenc": Codec(
         "cq", 21, (0, 51), "preset", "p5", _NV_PRESETS,
         {"rc": "vbr", "b": "0"}, {".mp4": "hvc1", ".mov": "hvc1"}, even_sizes=True,
     ),
     "libvpx-vp9": Codec(
         "crf", 24, (0, 63), "deadline", "good", ("best", "good", "realtime"),
-        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"}, alpha_formats=("yuva420p",),
+        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"}, alpha_formats=("yuva420p",
+        ),
     ),
     "prores_ks": Codec(
         "qscale", 4, (1, 31), options={"vendor": "apl0", "alpha_bits": "16"},
         limited_range=True, interlaced={"flags": "+qscale+ildct"},
     ),
     "ffv1": Codec(
-        options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}, lossless=True, interlaced={"flags": "+ildct"}
+        options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}, lossless=True,
+        interlaced={"flags": "+ildct"}
     ),
     "png": Codec(lossless=True),
     "qtrle": Codec(lossless=True),
@@ -114,7 +144,9 @@ CODECS: dict[str, Codec] = {
 
 @dataclass(frozen=True, slots=True)
 class SoundChoice:
-    """Sound codecs that go into a file as they are, where its container takes them, and the encoder for all others."""
+    """Sound codecs that go into a file as they are, where its container takes them, and the encoder
+    for all others.
+    """
 
     copies: frozenset[str]
     encoder: str
@@ -124,9 +156,10 @@ class SoundChoice:
 class EncodePlan:
     """How pictures of one layout become one file.
 
-    quality: the constant-quality number, None for lossless encoders. pixel_format: what the encoder is fed; color: tags
-    written to the file (matrix and range may differ from the source when the source is RGB). pad_to_even: one column and/or
-    row is added on the right and bottom, for encoders that need it. sound: what becomes of it; None = as the container allows.
+    quality: the constant-quality number, None for lossless encoders. pixel_format: what the encoder
+    is fed; color: tags written to the file (matrix and range may differ from the source when the
+    source is RGB). pad_to_even: one column and/or row is added on the right and bottom, for
+    encoders that need it. sound: what becomes of it; None = as the container allows.
     """
 
     suffix: str
@@ -156,13 +189,19 @@ class EncodePlan:
         container = CONTAINERS[self.suffix]
         if self.sound is None:
             return container
-        return replace(container, copies=container.copies & self.sound.copies, encoder=self.sound.encoder)
+        return replace(
+            container, copies=container.copies & self.sound.copies, encoder=self.sound.encoder
+        )
 
     def describe(self) -> str:
         """'libx264 yuv420p crf 18, preset medium', for people."""
         codec = CODECS.get(self.codec, Codec())
         quality = f" {codec.quality_option} {self.quality}" if self.quality is not None else ""
-        preset = f", preset {self.options[codec.preset_option]}" if codec.preset_option in self.options else ""
+        preset = (
+            f", preset {self.options[codec.preset_option]}"
+            if codec.preset_option in self.options
+            else ""
+        )
         return f"{self.codec} {self.pixel_format}{quality}{preset}"
 
 
@@ -171,9 +210,14 @@ def container_of(path: Path) -> Container:
     try:
         return CONTAINERS[path.suffix.lower()]
     except KeyError:
-        others = "; mattes as EXR files: maskvideo -o FOLDER/%07d.exr" if path.suffix.lower() == ".exr" else ""
+        others = (
+            "; mattes as EXR files: maskvideo -o FOLDER/%07d.exr"
+            if path.suffix.lower() == ".exr"
+            else ""
+        )
         raise UsageError(
-            f"output {path.name!r} has an unknown kind {path.suffix!r}", hint=f"use one of {', '.join(CONTAINERS)}{others}"
+            f"output {path.name!r} has an unknown kind {path.suffix!r}",
+            hint=f"use one of {', '.join(CONTAINERS)}{others}",
         ) from None
 
 
@@ -193,10 +237,12 @@ def plan_encode(
 ) -> EncodePlan:
     """Choose encoder, pixel format and options for pictures of `layout`.
 
-    size: (width, height). codec None: the container's usual one, H.265 instead of H.264 for more than 8 bits.
+    size: (width, height). codec None: the container's usual one, H.265 instead of H.264 for more
+    than 8 bits.
     quality: the encoder's constant-quality number (crf, cq or qscale), smaller is better.
-    pixel_format: what the encoder is fed; None = the nearest to `layout`. limited_range: Y'CbCr is made limited range.
-    Raises UsageError when the container, codec, preset or quality do not go together.
+    pixel_format: what the encoder is fed; None = the nearest to `layout`. limited_range: Y'CbCr is
+    made limited range. Raises UsageError when the container, codec, preset or quality do not go
+    together.
     """
     container = container_of(path)
     name = codec or _usual_codec(container, layout)
@@ -208,7 +254,9 @@ def plan_encode(
     facts = CODECS[name]
     options = dict(facts.options) | _quality(name, facts, quality) | _preset(name, facts, preset)
     pixel_format = (
-        _demanded(name, layout, pixel_format, notify=notify) if pixel_format else _pixel_format(name, layout, notify=notify)
+        _demanded(name, layout, pixel_format, notify=notify)
+        if pixel_format
+        else _pixel_format(name, layout, notify=notify)
     )
     chosen = packed_layout(pixel_format)
     written = converted_tags(color, layout, chosen)
@@ -216,14 +264,21 @@ def plan_encode(
         options["profile"] = "4444" if "444" in pixel_format else "hq"
     padded = facts.even_sizes and _needs_padding(chosen, size)
     if padded:
-        notify(f"{name} needs even sizes: one repeated pixel is added at the right or bottom of {size[0]}×{size[1]}")
+        notify(
+            f"{name} needs even sizes: one repeated pixel is added at the right or bottom of"
+            f" {size[0]}×{size[1]}"
+        )
     return EncodePlan(
         suffix=path.suffix.lower(),
         codec=name,
         quality=facts.quality if quality is None else quality,
         options=options,
         pixel_format=pixel_format,
-        color=replace(written, range="tv") if (facts.limited_range or limited_range) and chosen.model == "yuv" else written,
+        color=(
+            replace(written, range="tv")
+            if (facts.limited_range or limited_range) and chosen.model == "yuv"
+            else written
+        ),
         codec_tag=facts.tags.get(path.suffix.lower(), ""),
         pad_to_even=padded,
         lossless=facts.lossless,
@@ -239,12 +294,17 @@ def _usual_codec(container: Container, layout: PixelLayout) -> str:
 def _quality(name: str, facts: Codec, quality: int | None) -> dict[str, str]:
     if not facts.quality_option:
         if quality is not None:
-            raise UsageError(f"codec {name!r} is lossless and has no quality setting", hint="leave --quality out")
+            raise UsageError(
+                f"codec {name!r} is lossless and has no quality setting", hint="leave --quality out"
+            )
         return {}
     low, high = facts.quality_range
     value = facts.quality if quality is None else quality
     if value is None or not low <= value <= high:
-        raise UsageError(f"quality {value} is outside {low}..{high} of {name}", hint="smaller is better and larger")
+        raise UsageError(
+            f"quality {value} is outside {low}..{high} of {name}",
+            hint="smaller is better and larger",
+        )
     if facts.quality_option == "qscale":
         return {"flags": "+qscale", "global_quality": str(value * LAMBDA_PER_QSCALE)}
     return {facts.quality_option: str(value)}
@@ -263,7 +323,9 @@ def _preset(name: str, facts: Codec, preset: str | None) -> dict[str, str]:
 
 
 def _pixel_format(name: str, layout: PixelLayout, *, notify: Notify) -> str:
-    """The encoder's format that loses least: first model, then depth, then chroma; the smallest of equals."""
+    """The encoder's format that loses least: first model, then depth, then chroma; the smallest of
+    equals.
+    """
     wanted = _deliverable(name, layout)
     best: tuple[tuple[int, ...], str] | None = None
     for candidate in _formats(name):
@@ -272,13 +334,20 @@ def _pixel_format(name: str, layout: PixelLayout, *, notify: Notify) -> str:
             continue
         if not planar and candidate.name not in _PACKED:
             continue
-        if layout.has_alpha and CODECS[name].alpha_formats and candidate.name not in CODECS[name].alpha_formats:
+        if (
+            layout.has_alpha
+            and CODECS[name].alpha_formats
+            and candidate.name not in CODECS[name].alpha_formats
+        ):
             continue
         cost = *_cost(packed_layout(candidate.name), wanted), int(not planar)
         if best is None or cost < best[0]:
             best = cost, candidate.name
     if best is None:
-        raise UsageError(f"codec {name!r} cannot hold {format_name(layout)}", hint="use ProRes (.mov) or FFV1 (.mkv)")
+        raise UsageError(
+            f"codec {name!r} cannot hold {format_name(layout)}",
+            hint="use ProRes (.mov) or FFV1 (.mkv)",
+        )
     lost_depth, lost_chroma = best[0][1], best[0][2]
     if lost_depth or lost_chroma:
         notify(f"{name} cannot hold {format_name(wanted)}; written as {best[1]}")
@@ -290,7 +359,9 @@ def _formats(name: str) -> list[av.VideoFormat]:
     try:
         return av.Codec(name, "w").video_formats or []
     except av.codec.codec.UnknownCodecError as error:
-        raise OutputError(f"this machine has no encoder {name!r}", hint="choose another --codec") from error
+        raise OutputError(
+            f"this machine has no encoder {name!r}", hint="choose another --codec"
+        ) from error
 
 
 def _demanded(name: str, layout: PixelLayout, pixel_format: str, *, notify: Notify) -> str:
@@ -304,19 +375,26 @@ def _demanded(name: str, layout: PixelLayout, pixel_format: str, *, notify: Noti
     chosen = packed_layout(pixel_format)
     _, lost_depth, lost_chroma, *_ = _cost(chosen, layout)
     if layout.model == "yuv" and (lost_depth or lost_chroma):
-        notify(f"{format_name(layout)} becomes {pixel_format}, which holds less; another --codec keeps more")
+        notify(
+            f"{format_name(layout)} becomes {pixel_format}, which holds less; another --codec keeps"
+            " more"
+        )
     return pixel_format
 
 
 def packed_layout(pixel_format: str) -> PixelLayout:
-    """The layout that holds what `pixel_format` holds, alpha included: rgba → planar RGB with alpha."""
+    """The layout that holds what `pixel_format` holds, alpha included: rgba → planar RGB with
+    alpha.
+    """
     layout = layout_of(planar_format(pixel_format))
     assert layout is not None
     return replace(layout, has_alpha=has_alpha(pixel_format))
 
 
 def _deliverable(name: str, layout: PixelLayout) -> PixelLayout:
-    """The layout to aim at: RGB and grey become 4:2:0 in H.264, H.265 and VP9, as editing programs read nothing else there."""
+    """The layout to aim at: RGB and grey become 4:2:0 in H.264, H.265 and VP9, as editing programs
+    read nothing else there.
+    """
     plain = replace(layout, has_alpha=False)
     if layout.model == "yuv" or CODECS[name].lossless:
         return plain
@@ -327,11 +405,18 @@ def _deliverable(name: str, layout: PixelLayout) -> PixelLayout:
 
 def _cost(candidate: PixelLayout, wanted: PixelLayout) -> tuple[int, ...]:
     lost_depth = max(0, wanted.bit_depth - candidate.bit_depth)
-    lost_chroma = sum(max(0, c - w) for c, w in zip(candidate.chroma_shift, wanted.chroma_shift, strict=True))
+    lost_chroma = sum(
+        max(0, c - w) for c, w in zip(candidate.chroma_shift, wanted.chroma_shift, strict=True)
+    )
     excess = (candidate.bit_depth - wanted.bit_depth, -sum(candidate.chroma_shift))
-    wrong_model = int(candidate.model != wanted.model) + int(candidate.model == "gray" and wanted.model != "gray") * 10
+    wrong_model = (
+        int(candidate.model != wanted.model)
+        + int(candidate.model == "gray" and wanted.model != "gray") * 10
+    )
     return (wrong_model, lost_depth, lost_chroma, *excess)
 
 
 def _needs_padding(layout: PixelLayout, size: tuple[int, int]) -> bool:
-    return any(extent % (1 << shift) for extent, shift in zip(size, layout.chroma_shift, strict=True))
+    return any(
+        extent % (1 << shift) for extent, shift in zip(size, layout.chroma_shift, strict=True)
+    )

@@ -23,7 +23,8 @@ from vfx_matte.timeline import FrameTime, Timeline
 class Frame:
     """A decoded picture with its exact time; rotation applied, so (H, W) is as displayed.
 
-    given_alpha: alpha that is not in `native`. uses_alpha: False when the clip's own alpha takes no part.
+    given_alpha: alpha that is not in `native`. uses_alpha: False when the clip's own alpha takes no
+    part.
     """
 
     index: int
@@ -36,12 +37,16 @@ class Frame:
 
     @cached_property
     def image(self) -> Image:
-        """R'G'B' as a player shows it, uint8 (H, W, 3): what alpha hides is black, whatever its pixels hold."""
+        """R'G'B' as a player shows it, uint8 (H, W, 3): what alpha hides is black, whatever its
+        pixels hold.
+        """
         return self.colors if self.alpha is None else over_black(self.colors, self.alpha)
 
     @cached_property
     def colors(self) -> Image:
-        """R'G'B' without regard to alpha, uint8 (H, W, 3), made with the clip's matrix and range."""
+        """R'G'B' without regard to alpha, uint8 (H, W, 3), made with the clip's matrix and
+        range.
+        """
         return image_of(self.native, self.orientation, self.color)
 
     @cached_property
@@ -51,10 +56,16 @@ class Frame:
 
     @cached_property
     def alpha(self) -> Array | None:
-        """The clip's own alpha, (H, W) uint8 or uint16 at full scale; None when it has none or all of it is opaque."""
+        """The clip's own alpha, (H, W) uint8 or uint16 at full scale; None when it has none or all
+        of it is opaque.
+        """
         if not self.uses_alpha:
             return None
-        alpha = alpha_of(self.native, self.orientation) if self.given_alpha is None else self.given_alpha
+        alpha = (
+            alpha_of(self.native, self.orientation)
+            if self.given_alpha is None
+            else self.given_alpha
+        )
         return None if alpha is None or alpha.min() == np.iinfo(alpha.dtype).max else alpha
 
 
@@ -83,11 +94,15 @@ class ClipReader(Protocol):
         """One frame. Raises UsageError when the clip does not have it."""
 
     def check_unchanged(self) -> None:
-        """Raise MediaError when the clip's files hold other bytes than when it was opened; `frames` does at its end."""
+        """Raise MediaError when the clip's files hold other bytes than when it was opened; `frames`
+        does at its end.
+        """
 
 
 def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, int]:
-    """Resolve a half-open range of frame indices; raise UsageError when it is not inside the clip."""
+    """Resolve a half-open range of frame indices; raise UsageError when it is not inside
+    the clip.
+    """
     end = len(timeline) if stop is None else stop
     if not 0 <= start <= end <= len(timeline):
         raise UsageError(
@@ -101,5 +116,6 @@ def check_frame(index: int, timeline: Timeline) -> None:
     """Raise UsageError when the clip does not have the frame `index`."""
     if not 0 <= index < len(timeline):
         raise UsageError(
-            f"frame {timeline.number(index)} is not in the clip", hint=f"the clip has frames {timeline.numbers_text}"
+            f"frame {timeline.number(index)} is not in the clip",
+            hint=f"the clip has frames {timeline.numbers_text}",
         )

@@ -1,4 +1,7 @@
-"""Mastering display and content light level of HDR clips. Takes a decoded frame, gives the numbers and x265's words."""
+"""Mastering display and content light level of HDR clips.
+
+Takes a decoded frame, gives the numbers and x265's words.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ _LUMINANCE = 10000
 class HdrMetadata:
     """Static HDR metadata (SMPTE ST 2086, CTA-861.3); empty tuples when a clip has none.
 
-    chromaticities: (x, y) of red, green, blue and white, in 1/50000. luminance: (least, greatest) of the mastering display,
-    in 1/10000 cd/m². light_level: (MaxCLL, MaxFALL) in cd/m².
+    chromaticities: (x, y) of red, green, blue and white, in 1/50000. luminance: (least, greatest)
+    of the mastering display, in 1/10000 cd/m². light_level: (MaxCLL, MaxFALL) in cd/m².
     """
 
     chromaticities: tuple[int, ...] = ()
@@ -31,12 +34,19 @@ class HdrMetadata:
 
     @property
     def x265_params(self) -> str:
-        """The same as x265 parameters, in the order green, blue, red, white (x265 documentation, --master-display)."""
+        """The same as x265 parameters, in the order green, blue, red, white (x265 documentation,
+        --master-display).
+        """
         parts = []
         if self.chromaticities and self.luminance:
-            red, green, blue, white = zip(self.chromaticities[::2], self.chromaticities[1::2], strict=True)
+            red, green, blue, white = zip(
+                self.chromaticities[::2], self.chromaticities[1::2], strict=True
+            )
             points = zip("GBR", (green, blue, red), strict=True)
-            display = "".join(f"{name}({x},{y})" for name, (x, y) in points) + f"WP({white[0]},{white[1]})"
+            display = (
+                "".join(f"{name}({x},{y})" for name, (x, y) in points)
+                + f"WP({white[0]},{white[1]})"
+            )
             parts.append(f"master-display={display}L({self.luminance[1]},{self.luminance[0]})")
         if self.light_level:
             parts.append(f"max-cll={self.light_level[0]},{self.light_level[1]}")
@@ -44,15 +54,26 @@ class HdrMetadata:
 
 
 def hdr_of(frame: av.VideoFrame) -> HdrMetadata:
-    """Read a frame's side data (libavutil/mastering_display_metadata.h: rationals, then two flags; two unsigned ints)."""
+    """Read a frame's side data (libavutil/mastering_display_metadata.h: rationals, then two flags;
+    two unsigned ints).
+    """
     attached = side_data_of(frame)
     display, light = attached.mastering_display, attached.light_level
     chromaticities: tuple[int, ...] = ()
     luminance: tuple[int, ...] = ()
     if display is not None:
         *numbers, has_chromaticities, has_luminance = np.frombuffer(display, np.int32, 22).tolist()
-        ratios = [Fraction(*pair) if pair[1] else Fraction(0) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
-        chromaticities = tuple(round(ratio * _CHROMATICITY) for ratio in ratios[:8]) if has_chromaticities else ()
-        luminance = tuple(round(ratio * _LUMINANCE) for ratio in ratios[8:]) if has_luminance else ()
+        ratios = [
+            Fraction(*pair) if pair[1] else Fraction(0)
+            for pair in zip(numbers[::2], numbers[1::2], strict=True)
+        ]
+        chromaticities = (
+            tuple(round(ratio * _CHROMATICITY) for ratio in ratios[:8])
+            if has_chromaticities
+            else ()
+        )
+        luminance = (
+            tuple(round(ratio * _LUMINANCE) for ratio in ratios[8:]) if has_luminance else ()
+        )
     levels = tuple(np.frombuffer(light, np.uint32, 2).tolist()) if light is not None else ()
     return HdrMetadata(chromaticities, luminance, levels)

@@ -15,12 +15,19 @@ from vfx_matte.timeline import Timeline
 
 
 def open_clip(
-    path: Path, *, notify: Notify, fps: Fraction | None = None, gaps: str = "hold", ignore_alpha: bool = False
+    path: Path,
+    *,
+    notify: Notify,
+    fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
 ) -> ClipReader:
     """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
 
-    fps: frames per second of an image sequence (25 when None); for a video file it must be None, as its own time is kept.
-    gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without meaning for a video.
+    fps: frames per second of an image sequence (25 when None); for a video file it must be None, as
+    its own time is kept.
+    gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without meaning
+    for a video.
     ignore_alpha: the clip's own alpha takes no part; frames are opaque.
     """
     if is_sequence(path):
@@ -34,4 +41,8 @@ def open_clip(
 def describe_rate(timeline: Timeline) -> str:
     """'constant 29.97 fps' or 'variable, 24.31 fps on average', for people."""
     fps = float(timeline.average_fps)
-    return f"constant {fps:.5g} fps" if timeline.is_constant_rate else f"variable, {fps:.4g} fps on average"
+    return (
+        f"constant {fps:.5g} fps"
+        if timeline.is_constant_rate
+        else f"variable, {fps:.4g} fps on average"
+    )

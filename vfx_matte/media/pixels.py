@@ -1,6 +1,7 @@
 """Between FFmpeg's frames and our pictures. Takes an av.VideoFrame, gives its planes (and back).
 
-Reading converts only what has no planar form, and only without loss; `as_layout` converts when an output asks for it.
+Reading converts only what has no planar form, and only without loss; `as_layout` converts when an
+output asks for it.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ from vfx_matte.picture import LUMA_WEIGHTS, UNSPECIFIED, ColorTags, Picture, Pix
 
 # Code points of ITU-T H.273 (2021) tables 2, 3 and 4, under the names that ffprobe prints.
 PRIMARIES = {
-    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428",
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
+    10: "smpte428",
     11: "smpte431", 12: "smpte432", 22: "ebu3213",
 }  # fmt: skip
 TRANSFERS = {
-    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100", 10: "log316",
-    11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100",
+    10: "log316",
+    11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
+    16: "smpte2084",
     17: "smpte428", 18: "arib-std-b67",
 }  # fmt: skip
 MATRICES = {
-    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
+    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco",
+    9: "bt2020nc",
     10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
 }  # fmt: skip
 RANGES = {1: "tv", 2: "pc"}
@@ -39,16 +44,35 @@ RANGES = {1: "tv", 2: "pc"}
 FULL_RGB = ColorTags("gbr", "pc")
 
 # swscale has its own numbers for the matrices it computes with (swscale.h, SWS_CS_*).
-_SWSCALE_MATRICES = {"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 5, "smpte240m": 7, "bt2020nc": 9, "bt2020c": 9}
+_SWSCALE_MATRICES = {
+    "bt709": 1,
+    "fcc": 4,
+    "bt470bg": 5,
+    "smpte170m": 5,
+    "smpte240m": 7,
+    "bt2020nc": 9,
+    "bt2020c": 9,
+}
 
 _ACCURATE_BICUBIC = int(
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP | Interpolation.FULL_CHR_H_INT
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.FULL_CHR_H_INT
 )
 
-# With slice threads swscale (FFmpeg 8.1) now and then leaves chroma rows of nv12 and its relatives unwritten.
+# With slice threads swscale (FFmpeg 8.1) now and then leaves chroma rows of nv12 and its relatives
+# unwritten.
 _ONE_THREAD = 1
 
-_CHROMA_SHIFTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
+_CHROMA_SHIFTS = {
+    "420": (1, 1),
+    "422": (1, 0),
+    "444": (0, 0),
+    "440": (0, 1),
+    "411": (2, 0),
+    "410": (2, 2),
+}
 _SHIFT_NAMES = {shift: name for name, shift in _CHROMA_SHIFTS.items()}
 _PLANAR_YUV = re.compile(r"yuv([aj]?)(420|422|444|440|411|410)p(9|10|12|14|16)?(?:le)?$")
 _PLANAR_RGB = re.compile(r"gbr(a?)p(9|10|12|14|16)?(?:le)?$")
@@ -57,7 +81,9 @@ _GRAY = re.compile(r"gray(9|10|12|14|16)?(?:le)?$")
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How decoded planes must be turned for display: first transpose, then flip columns, then flip rows."""
+    """How decoded planes must be turned for display: first transpose, then flip columns, then flip
+    rows.
+    """
 
     transpose: bool = False
     flip_columns: bool = False
@@ -80,7 +106,8 @@ class Orientation:
 
     @classmethod
     def from_display_matrix(cls, matrix: bytes) -> Orientation | None:
-        """Read a QuickTime display matrix (nine native int32, 16.16 fixed point); None when it is no right-angle turn.
+        """Read a QuickTime display matrix (nine native int32, 16.16 fixed point); None when it is
+        no right-angle turn.
 
         A point moves to x' = a·x + c·y, y' = b·x + d·y (QuickTime File Format, matrix structure).
         """
@@ -93,7 +120,9 @@ class Orientation:
 
 
 def layout_of(pixel_format: str) -> PixelLayout | None:
-    """The PixelLayout of a planar little-endian pixel format without its alpha plane; None for any other format."""
+    """The PixelLayout of a planar little-endian pixel format without its alpha plane; None for any
+    other format.
+    """
     if match := _PLANAR_YUV.match(pixel_format):
         return PixelLayout("yuv", int(match[3] or 8), _CHROMA_SHIFTS[match[2]])
     if match := _PLANAR_RGB.match(pixel_format):
@@ -109,7 +138,10 @@ def has_alpha(pixel_format: str) -> bool:
 
 
 def format_name(layout: PixelLayout) -> str:
-    """FFmpeg's name of a planar layout, e.g. yuv420p10le. Its byte order is little-endian, as on every host we run on."""
+    """FFmpeg's name of a planar layout, e.g. yuv420p10le.
+
+    Its byte order is little-endian, as on every host we run on.
+    """
     depth = "" if layout.bit_depth == 8 else f"{layout.bit_depth}le"
     if layout.model == "gray":
         return f"gray{depth}"
@@ -120,7 +152,8 @@ def format_name(layout: PixelLayout) -> str:
 
 
 def planar_format(pixel_format: str) -> str:
-    """The planar format that holds `pixel_format` without loss: nv12 → yuv420p, rgba → gbrp, p010le → yuv420p10le.
+    """The planar format that holds `pixel_format` without loss: nv12 → yuv420p, rgba → gbrp, p010le
+    → yuv420p10le.
 
     Alpha is not carried: `alpha_of` has it.
     """
@@ -137,12 +170,17 @@ def planar_format(pixel_format: str) -> str:
         return format_name(PixelLayout("gray", depth))
     shift = (_shift(description.chroma_width(64), 64), _shift(description.chroma_height(64), 64))
     if shift not in _SHIFT_NAMES:
-        raise MediaError(f"pixel format {pixel_format} is not supported", hint="convert the clip to yuv420p first")
+        raise MediaError(
+            f"pixel format {pixel_format} is not supported",
+            hint="convert the clip to yuv420p first",
+        )
     return format_name(PixelLayout("yuv", depth, shift))
 
 
 def picture_format(pixel_format: str, orientation: Orientation) -> str:
-    """The planar format pictures are made in; where its turned form has no name (4:1:1 on its side), full chroma."""
+    """The planar format pictures are made in; where its turned form has no name (4:1:1 on its
+    side), full chroma.
+    """
     name = planar_format(pixel_format)
     layout = layout_of(name)
     assert layout is not None
@@ -155,7 +193,9 @@ def picture_format(pixel_format: str, orientation: Orientation) -> str:
 
 def turned(layout: PixelLayout, orientation: Orientation) -> PixelLayout:
     """The layout after turning: 4:2:2 on its side is 4:4:0."""
-    return replace(layout, chroma_shift=layout.chroma_shift[::-1]) if orientation.transpose else layout
+    return (
+        replace(layout, chroma_shift=layout.chroma_shift[::-1]) if orientation.transpose else layout
+    )
 
 
 def _shift(part: int, whole: int) -> int:
@@ -163,7 +203,9 @@ def _shift(part: int, whole: int) -> int:
 
 
 def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Picture:
-    """The planes of a decoded frame as displayed; views into the frame's memory wherever the format is planar."""
+    """The planes of a decoded frame as displayed; views into the frame's memory wherever the format
+    is planar.
+    """
     wanted = picture_format(frame.format.name, orientation)
     if "f32" in frame.format.name or "f16" in frame.format.name:
         return _picture_of_floats(frame, orientation, color)
@@ -171,19 +213,27 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags)
         frame = frame.reformat(format=wanted, threads=_ONE_THREAD)
     layout = layout_of(wanted)
     assert layout is not None
-    planes = [_plane_view(frame, number, layout) for number in range(3 if layout.model != "gray" else 1)]
+    planes = [
+        _plane_view(frame, number, layout) for number in range(3 if layout.model != "gray" else 1)
+    ]
     if layout.model == "rgb":
         planes = [planes[2], planes[0], planes[1]]
-    return Picture(tuple(orientation.apply(plane) for plane in planes), turned(layout, orientation), color)
+    return Picture(
+        tuple(orientation.apply(plane) for plane in planes), turned(layout, orientation), color
+    )
 
 
 def carries_alpha(pixel_format: str) -> bool:
-    """True when decoded frames of a format may be transparent: has_alpha, or colours from a table, which may be."""
+    """True when decoded frames of a format may be transparent: has_alpha, or colours from a table,
+    which may be.
+    """
     return has_alpha(pixel_format) or av.VideoFormat(pixel_format).has_palette
 
 
 def alpha_of(frame: av.VideoFrame, orientation: Orientation) -> Array | None:
-    """The alpha plane of a decoded frame as displayed, (H, W), uint8 or uint16 at full scale; None when it has none."""
+    """The alpha plane of a decoded frame as displayed, (H, W), uint8 or uint16 at full scale; None
+    when it has none.
+    """
     name = frame.format.name
     if not carries_alpha(name):
         return None
@@ -198,11 +248,15 @@ def alpha_of(frame: av.VideoFrame, orientation: Orientation) -> Array | None:
     plane = orientation.apply(_plane_view(frame, 3, layout))
     if layout.bit_depth in (8, 16):
         return plane
-    return requantised(plane, Quantisation(layout.bit_depth, full=True), Quantisation(16, full=True))
+    return requantised(
+        plane, Quantisation(layout.bit_depth, full=True), Quantisation(16, full=True)
+    )
 
 
 def _picture_of_floats(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Picture:
-    """Float samples, 0..1, as 16 bits; what is brighter than 1 is clipped. swscale would be off by up to 63 of 65535."""
+    """Float samples, 0..1, as 16 bits; what is brighter than 1 is clipped. swscale would be off by
+    up to 63 of 65535.
+    """
     layout = PixelLayout("gray" if frame.format.name.startswith("gray") else "rgb", 16)
     order = (2, 0, 1) if layout.model == "rgb" else (0,)
     planes = tuple(orientation.apply(_plane_of_floats(frame, number)) for number in order)
@@ -213,7 +267,9 @@ def _plane_of_floats(frame: av.VideoFrame, number: int) -> Array:
     """One plane of float samples as uint16 (H, W) at full scale."""
     dtype = np.dtype(np.float16 if "f16" in frame.format.name else np.float32)
     plane = frame.planes[number]
-    rows = np.frombuffer(cast("Any", plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+    rows = np.frombuffer(cast("Any", plane), dtype).reshape(
+        plane.height, plane.line_size // dtype.itemsize
+    )
     levels = np.nan_to_num(rows[:, : plane.width].astype(np.float32), nan=0.0)
     codes: Array = np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)
     return codes
@@ -222,14 +278,22 @@ def _plane_of_floats(frame: av.VideoFrame, number: int) -> Array:
 def _plane_view(frame: av.VideoFrame, number: int, layout: PixelLayout) -> Array:
     plane = frame.planes[number]
     dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16)
-    rows = np.frombuffer(cast("Any", plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+    rows = np.frombuffer(cast("Any", plane), dtype).reshape(
+        plane.height, plane.line_size // dtype.itemsize
+    )
     return rows[:, : plane.width]
 
 
 def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Image:
-    """R'G'B' of a decoded frame as displayed: uint8 (H, W, 3), contiguous, with the clip's own matrix and range."""
+    """R'G'B' of a decoded frame as displayed: uint8 (H, W, 3), contiguous, with the clip's own
+    matrix and range.
+    """
     if planar_format(frame.format.name).startswith("gray"):
-        luma = as_layout(picture_of(frame, orientation, color), PixelLayout("gray", 8), color=replace(color, range="pc"))
+        luma = as_layout(
+            picture_of(frame, orientation, color),
+            PixelLayout("gray", 8),
+            color=replace(color, range="pc"),
+        )
         return np.repeat(luma.planes[0][..., None], 3, axis=2)
     height = frame.width if orientation.transpose else frame.height
     matrix = _SWSCALE_MATRICES.get(color.assumed_matrix(height), 1)
@@ -249,8 +313,8 @@ def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -
 def converted_tags(color: ColorTags, layout: PixelLayout, wanted: PixelLayout) -> ColorTags:
     """Tags of a picture of `layout` once it is in `wanted`.
 
-    RGB is full range; RGB and grey that become YUV are limited range, BT.709 unless the tags say otherwise; BT.2020 primaries
-    want its matrix.
+    RGB is full range; RGB and grey that become YUV are limited range, BT.709 unless the tags say
+    otherwise; BT.2020 primaries want its matrix.
     """
     if wanted.model in (layout.model, "gray"):
         return color
@@ -266,8 +330,9 @@ def converted_tags(color: ColorTags, layout: PixelLayout, wanted: PixelLayout) -
 def as_layout(picture: Picture, layout: PixelLayout, *, color: ColorTags | None = None) -> Picture:
     """The same picture in another planar layout; the same object when nothing changes.
 
-    color: the tags of the result, `converted_tags` by default; matrix and range are converted, primaries and transfer are
-    only labelled. An alpha plane is dropped, or kept (in the new depth) when `layout` has one.
+    color: the tags of the result, `converted_tags` by default; matrix and range are converted,
+    primaries and transfer are only labelled. An alpha plane is dropped, or kept (in the new depth)
+    when `layout` has one.
     Raises ValueError when `layout` has an alpha plane and the picture has none.
     """
     color = color or converted_tags(picture.color, picture.layout, layout)
@@ -277,18 +342,29 @@ def as_layout(picture: Picture, layout: PixelLayout, *, color: ColorTags | None 
         raise ValueError(f"picture has no alpha plane, expected one for {layout}")
     planes = tuple(to_numpy(plane) for plane in picture.planes)
     alpha = planes[-1:] if layout.has_alpha else ()
-    depths = (Quantisation(depth, full=True) for depth in (picture.layout.bit_depth, layout.bit_depth))
+    depths = (
+        Quantisation(depth, full=True) for depth in (picture.layout.bit_depth, layout.bit_depth)
+    )
     alpha = tuple(requantised(plane, *depths) for plane in alpha)
     opaque = picture.with_planes(planes).opaque()
-    return Picture((*_converted(opaque, replace(layout, has_alpha=False), color), *alpha), layout, color)
+    return Picture(
+        (*_converted(opaque, replace(layout, has_alpha=False), color), *alpha), layout, color
+    )
 
 
 def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple[Array, ...]:
     """Planes of an opaque picture in another opaque layout with other tags."""
     have, want = Quantisation.of(picture.layout, picture.color), Quantisation.of(layout, color)
     models = picture.layout.model, layout.model
-    height, matrices = picture.shape[0], [_matrix(tags, picture.shape[0]) for tags in (picture.color, color)]
-    if models in (("rgb", "yuv"), ("yuv", "rgb")) and have.bit_depth == 8 and (want.bit_depth == 8 or not want.full):
+    height, matrices = (
+        picture.shape[0],
+        [_matrix(tags, picture.shape[0]) for tags in (picture.color, color)],
+    )
+    if (
+        models in (("rgb", "yuv"), ("yuv", "rgb"))
+        and have.bit_depth == 8
+        and (want.bit_depth == 8 or not want.full)
+    ):
         frame = convert(frame_from(picture), format_name(layout), picture.color, to=color)
         return picture_of(frame, Orientation(), color).planes
     if models == ("yuv", "yuv") and matrices[0] != matrices[1]:
@@ -297,14 +373,24 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
         return _converted(rgb, layout, color)
     if models[0] == "rgb" and models[1] != "rgb":
         planes = yuv_from_rgb(picture.planes, have, want, _matrix(color, height))
-        return planes[:1] if models[1] == "gray" else _resampled(planes, layout.bit_depth, (0, 0), layout.chroma_shift)
+        return (
+            planes[:1]
+            if models[1] == "gray"
+            else _resampled(planes, layout.bit_depth, (0, 0), layout.chroma_shift)
+        )
     if models == ("yuv", "rgb"):
         planes = _resampled(picture.planes, have.bit_depth, picture.layout.chroma_shift, (0, 0))
         return rgb_from_yuv(planes, have, want, matrices[0])
     if models == ("yuv", "yuv"):
-        planes = _resampled(picture.planes, have.bit_depth, picture.layout.chroma_shift, layout.chroma_shift)
-        return tuple(requantised(plane, have, want, chroma=number > 0) for number, plane in enumerate(planes))
-    first, *rest = (requantised(plane, have, want) for plane in picture.planes[: 3 if models[0] == "rgb" else 1])
+        planes = _resampled(
+            picture.planes, have.bit_depth, picture.layout.chroma_shift, layout.chroma_shift
+        )
+        return tuple(
+            requantised(plane, have, want, chroma=number > 0) for number, plane in enumerate(planes)
+        )
+    first, *rest = (
+        requantised(plane, have, want) for plane in picture.planes[: 3 if models[0] == "rgb" else 1]
+    )
     if models == ("gray", "rgb"):
         rest = [first, first]
     if models == ("gray", "yuv"):
@@ -314,12 +400,18 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
 
 
 def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
-    """An opaque picture at another (width, height), by swscale's bicubic filter; the same object when it has that size."""
+    """An opaque picture at another (width, height), by swscale's bicubic filter; the same object
+    when it has that size.
+    """
     if picture.shape == (size[1], size[0]):
         return picture
-    if picture.layout.model == "rgb":  # plane by plane, as swscale is not exact for RGB above 8 bits
+    if picture.layout.model == "rgb":
+        # plane by plane, as swscale is not exact for RGB above 8 bits
         gray = PixelLayout("gray", picture.layout.bit_depth)
-        one_by_one = (scaled(Picture((plane,), gray, picture.color), size).planes[0] for plane in picture.planes)
+        one_by_one = (
+            scaled(Picture((plane,), gray, picture.color), size).planes[0]
+            for plane in picture.planes
+        )
         return picture.with_planes(tuple(one_by_one))
     range_number = _range_number(picture.color, format_name(picture.layout))
     frame = frame_from(picture).reformat(
@@ -338,7 +430,9 @@ def _matrix(color: ColorTags, height: int) -> str:
     return matrix if matrix in LUMA_WEIGHTS else "bt709"
 
 
-def _resampled(planes: tuple[Array, ...], bit_depth: int, have: tuple[int, int], want: tuple[int, int]) -> tuple[Array, ...]:
+def _resampled(
+    planes: tuple[Array, ...], bit_depth: int, have: tuple[int, int], want: tuple[int, int]
+) -> tuple[Array, ...]:
     """Y, Cb, Cr planes with another chroma subsampling, luma untouched."""
     if have == want:
         return planes
@@ -349,7 +443,10 @@ def _resampled(planes: tuple[Array, ...], bit_depth: int, have: tuple[int, int],
 
 
 def frame_from(picture: Picture, *, pad_to_even: bool = False) -> av.VideoFrame:
-    """Copy a picture into a new frame for an encoder. Width and height grow by one repeated pixel where `pad_to_even` asks."""
+    """Copy a picture into a new frame for an encoder.
+
+    Width and height grow by one repeated pixel where `pad_to_even` asks.
+    """
     height, width = picture.shape
     padded = (height + height % 2, width + width % 2) if pad_to_even else (height, width)
     frame = av.VideoFrame(padded[1], padded[0], format_name(picture.layout))
@@ -360,8 +457,14 @@ def frame_from(picture: Picture, *, pad_to_even: bool = False) -> av.VideoFrame:
 
 
 def packed(frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
-    """The same samples in a format of the same depth, such as gbrp → rgb24; the same object when it has that format."""
-    return frame if frame.format.name == pixel_format else frame.reformat(format=pixel_format, threads=_ONE_THREAD)
+    """The same samples in a format of the same depth, such as gbrp → rgb24; the same object when it
+    has that format.
+    """
+    return (
+        frame
+        if frame.format.name == pixel_format
+        else frame.reformat(format=pixel_format, threads=_ONE_THREAD)
+    )
 
 
 def _ffmpeg_plane_order(layout: PixelLayout) -> tuple[int, ...]:
@@ -372,7 +475,9 @@ def _ffmpeg_plane_order(layout: PixelLayout) -> tuple[int, ...]:
 
 
 def _copy_plane(values: npt.NDArray[Any], plane: av.video.plane.VideoPlane) -> None:
-    rows = np.frombuffer(cast("Any", plane), values.dtype).reshape(plane.height, plane.line_size // values.dtype.itemsize)
+    rows = np.frombuffer(cast("Any", plane), values.dtype).reshape(
+        plane.height, plane.line_size // values.dtype.itemsize
+    )
     height, width = values.shape
     rows[:height, :width] = values
     if plane.width > width:
@@ -392,7 +497,9 @@ def tags_of(tagged: av.VideoFrame | av.VideoCodecContext) -> ColorTags:
 
 
 def put_tags(target: av.VideoFrame | av.VideoCodecContext, color: ColorTags) -> None:
-    """Write colour tags onto an av.VideoFrame or an encoder's codec context; unspecified ones are left alone."""
+    """Write colour tags onto an av.VideoFrame or an encoder's codec context; unspecified ones are
+    left alone.
+    """
     for attribute, table, name in (
         ("colorspace", MATRICES, color.matrix),
         ("color_range", RANGES, color.range),
@@ -404,11 +511,14 @@ def put_tags(target: av.VideoFrame | av.VideoCodecContext, color: ColorTags) -> 
             setattr(target, attribute, number)
 
 
-def convert(frame: av.VideoFrame, pixel_format: str, color: ColorTags, *, to: ColorTags | None = None) -> av.VideoFrame:
+def convert(
+    frame: av.VideoFrame, pixel_format: str, color: ColorTags, *, to: ColorTags | None = None
+) -> av.VideoFrame:
     """Convert a frame to another pixel format with swscale; the same object when it has it already.
 
-    color: tags of `frame`. to: tags wanted (matrix and range), the same by default. Chroma is interpolated bicubically,
-    with accurate rounding. Exact for 8-bit white and black; `as_layout` says what swscale must not be used for.
+    color: tags of `frame`. to: tags wanted (matrix and range), the same by default. Chroma is
+    interpolated bicubically, with accurate rounding. Exact for 8-bit white and black; `as_layout`
+    says what swscale must not be used for.
     """
     if frame.format.name == pixel_format:
         return frame
@@ -425,4 +535,8 @@ def convert(frame: av.VideoFrame, pixel_format: str, color: ColorTags, *, to: Co
 
 
 def _range_number(color: ColorTags, pixel_format: str) -> Literal[1, 2]:
-    return 2 if color.range == "pc" or (av.VideoFormat(pixel_format).is_rgb and color.range != "tv") else 1
+    return (
+        2
+        if color.range == "pc" or (av.VideoFormat(pixel_format).is_rgb and color.range != "tv")
+        else 1
+    )

@@ -1,7 +1,9 @@
-"""What a clip is. Takes a path, gives `ClipInfo` with the exact timeline by counting; never decodes more than it must.
+"""What a clip is.
 
-A timeline is read from packets (fast). Only where packets have no trustworthy timestamps is the whole clip decoded and its
-timestamps mended by `timeline.repair`, the one place where that happens.
+Takes a path, gives `ClipInfo` with the exact timeline by counting; never decodes more than it must.
+
+A timeline is read from packets (fast). Only where packets have no trustworthy timestamps is the
+whole clip decoded and its timestamps mended by `timeline.repair`, the one place where that happens.
 """
 
 from __future__ import annotations
@@ -19,14 +21,27 @@ import av
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError
 from vfx_matte.media.hdr import HdrMetadata, hdr_of
-from vfx_matte.media.pixels import Orientation, carries_alpha, layout_of, picture_format, tags_of, turned
+from vfx_matte.media.pixels import (
+    Orientation,
+    carries_alpha,
+    layout_of,
+    picture_format,
+    tags_of,
+    turned,
+)
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.media.readers.fields import LOOKED_AT, needs_a_look, settled_field_order
 from vfx_matte.media.readers.film import decoder_of, film_of
 from vfx_matte.media.readers.side_data import side_data_of
 from vfx_matte.media.sequence import SequenceFiles
 from vfx_matte.media.sound.channels import layout_name
-from vfx_matte.media.stated import Chapter, chapters_of, other_streams, settled_timecode, stated_timecode
+from vfx_matte.media.stated import (
+    Chapter,
+    chapters_of,
+    other_streams,
+    settled_timecode,
+    stated_timecode,
+)
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
 
@@ -41,7 +56,10 @@ _MILLISECOND = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """One sound track. start, end: exact seconds of its audible packets on the clip's clock; None when it is empty."""
+    """One sound track.
+
+    start, end: exact seconds of its audible packets on the clip's clock; None when it is empty.
+    """
 
     index: int
     codec: str
@@ -55,9 +73,12 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What of a clip is rendered, when that is not all of it. first, last: numbers of its first and last frame.
+    """What of a clip is rendered, when that is not all of it.
 
-    begin, end: exact seconds on the clip's clock between which sound is heard; None = it is not cut there.
+    first, last: numbers of its first and last frame.
+
+    begin, end: exact seconds on the clip's clock between which sound is heard; None = it is not cut
+    there.
     """
 
     first: int
@@ -75,12 +96,14 @@ class Part:
 class ClipInfo:
     """Everything about a clip that outputs must respect.
 
-    width, height: pixels as displayed (rotation applied, pixel shape not). sample_aspect: width of a pixel ÷ its height as
-    displayed, 1 for square pixels. origin: seconds to take off every timestamp (not zero only for broadcast clocks).
+    width, height: pixels as displayed (rotation applied, pixel shape not). sample_aspect: width of
+    a pixel ÷ its height as displayed, 1 for square pixels. origin: seconds to take off every
+    timestamp (not zero only for broadcast clocks).
     keyframes: frame indices where decoding can start. files: of an image sequence.
     reliable: False when timestamps had to be mended by decoding.
-    has_alpha: its first picture has an alpha channel, which takes part. first_color, first_aspect: tags and pixel shape of
-    the first picture as decoded, whatever the container says; a picture that has others differs from it.
+    has_alpha: its first picture has an alpha channel, which takes part. first_color, first_aspect:
+    tags and pixel shape of the first picture as decoded, whatever the container says; a picture
+    that has others differs from it.
     part: None for a whole clip; otherwise see media.part.
     """
 
@@ -124,13 +147,18 @@ class ClipInfo:
         return self.height, self.width
 
 
-def video_stream_of(container: av.container.InputContainer, path: Path, index: int | None = None) -> av.VideoStream:
-    """The video stream `index` of the file, None = the first real one (cover pictures do not count).
+def video_stream_of(
+    container: av.container.InputContainer, path: Path, index: int | None = None
+) -> av.VideoStream:
+    """The video stream `index` of the file, None = the first real one (cover pictures do not
+    count).
 
     Raises MediaError when nothing can decode it.
     """
     for stream in container.streams.video:
-        if index == stream.index or (index is None and not stream.disposition & av.stream.Disposition.attached_pic):
+        if index == stream.index or (
+            index is None and not stream.disposition & av.stream.Disposition.attached_pic
+        ):
             if stream.codec_context is None:
                 raise MediaError(
                     f"{str(path)!r} has pictures of a kind that FFmpeg cannot decode",
@@ -141,7 +169,9 @@ def video_stream_of(container: av.container.InputContainer, path: Path, index: i
 
 
 def film_stream(path: Path, *, notify: Notify) -> int:
-    """The number of the stream that is the film: the first real one, unless that is one picture only and another is not."""
+    """The number of the stream that is the film: the first real one, unless that is one picture
+    only and another is not.
+    """
     with open_input(path) as container:
         chosen = film_of(container, path, notify=notify)
         if chosen is not None:
@@ -160,7 +190,9 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         stream = video_stream_of(container, path, film)
         packets = _scan(container, stream)
         audio = tuple(
-            _audio_info(track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index))
+            _audio_info(
+                track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index)
+            )
             for track in container.streams.audio
         )
         left_out = other_streams(container, stream.index)
@@ -170,15 +202,24 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
     first, first_aspect, decoded, field_order = _decode_facts(path, packets)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
-        timeline, repairs = repair(decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks)
+        timeline, repairs = repair(
+            decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks
+        )
         keyframes = (0,)
         if packets.audio_starts and all(stamp is None for stamp in decoded):
             # Only the sound has times, on the file's own clock: the picture begins with it.
-            timeline = timeline.shifted(round(min(packets.audio_starts.values()) / packets.time_base))
-        notify(f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended, every frame kept")
+            timeline = timeline.shifted(
+                round(min(packets.audio_starts.values()) / packets.time_base)
+            )
+        notify(
+            f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended,"
+            " every frame kept"
+        )
     orientation = orientation_of(first)
     if orientation is None:
-        notify(f"{path.name}: rotated by {first.rotation}°, which is no right angle; shown unrotated")
+        notify(
+            f"{path.name}: rotated by {first.rotation}°, which is no right angle; shown unrotated"
+        )
         orientation = Orientation()
     layout = layout_of(picture_format(first.format.name, orientation))
     assert layout is not None
@@ -233,8 +274,8 @@ def _audio_info(track: av.AudioStream, start: Fraction | None, end: Fraction | N
 def color_of(frame: av.VideoFrame) -> ColorTags:
     """Colour tags of a decoded frame, as far as its pixels can have them.
 
-    The old full-range yuvj formats say their range by name; RGB is full range without a tag and has no other matrix than "gbr",
-    which nothing else has (grey PNG files say so).
+    The old full-range yuvj formats say their range by name; RGB is full range without a tag and has
+    no other matrix than "gbr", which nothing else has (grey PNG files say so).
     """
     tags = tags_of(frame)
     if frame.format.is_rgb or frame.format.has_palette:
@@ -275,7 +316,9 @@ class _Packets:
         return Timeline(self.pts, (*steps, self.last_duration) if self.pts else (), self.time_base)
 
     def origin(self, timeline: Timeline) -> Fraction:
-        """Where a broadcast clock stood at the clip's start: the earliest picture (of the timeline, mended) or sound."""
+        """Where a broadcast clock stood at the clip's start: the earliest picture (of the timeline,
+        mended) or sound.
+        """
         if self.container not in CLOCK_FORMATS:
             return Fraction(0)
         first_picture = [timeline.start] if timeline.pts else []
@@ -292,7 +335,11 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
         if packet.dts is None and packet.pts is None and packet.size == 0:
             continue
         if packet.stream_index == stream.index:
-            video.append(_VideoPacket(packet.pts, packet.is_keyframe, packet.duration or 0, not packet.is_discard))
+            video.append(
+                _VideoPacket(
+                    packet.pts, packet.is_keyframe, packet.duration or 0, not packet.is_discard
+                )
+            )
         elif packet.pts is not None and not packet.is_discard:
             audio_starts.setdefault(packet.stream_index, packet.pts * packet.time_base)
             audio_ends[packet.stream_index] = packet.pts * packet.time_base + length_of(packet)
@@ -302,7 +349,8 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
     nominal = max(1, round(1 / (rate * base)))
     pts, keys, last_duration, reliable = _order(video, nominal)
     if pts and (end := _stated_end(stream)) is not None and end > pts[-1]:
-        # MP4 may state ends in milliseconds; a packet that says nearly the same in a finer unit is believed.
+        # MP4 may state ends in milliseconds; a packet that says nearly the same in a finer unit is
+        # believed.
         nearly = abs(end - pts[-1] - last_duration) * base <= _MILLISECOND
         last_duration = last_duration if nearly and base < _MILLISECOND else end - pts[-1]
     return _Packets(
@@ -325,7 +373,8 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
 def _stated_end(stream: av.VideoStream) -> int | None:
     """End of the last frame as the container states it, in ticks; None when it does not.
 
-    With B-frames an MP4 packet's duration is the distance in decoding order, which says nothing about the last frame shown.
+    With B-frames an MP4 packet's duration is the distance in decoding order, which says nothing
+    about the last frame shown.
     """
     base = stream.time_base
     assert base is not None
@@ -338,12 +387,16 @@ def _stated_end(stream: av.VideoStream) -> int | None:
 
 
 def codec_name(stream: av.VideoStream | av.AudioStream) -> str:
-    """The name of the format, not of the decoder: mp3 rather than mp3float, av1 rather than libdav1d."""
+    """The name of the format, not of the decoder: mp3 rather than mp3float, av1 rather than
+    libdav1d.
+    """
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
 def length_of(packet: av.Packet[Any]) -> Fraction:
-    """How long a packet of sound lasts, in exact seconds; where its file does not say, its samples are decoded and counted."""
+    """How long a packet of sound lasts, in exact seconds; where its file does not say, its samples
+    are decoded and counted.
+    """
     if packet.duration or not packet.size or not packet.stream.codec_context:
         return (packet.duration or 0) * packet.time_base
     try:
@@ -362,18 +415,23 @@ class _VideoPacket(NamedTuple):
     shown: bool
 
 
-def _order(video: list[_VideoPacket], nominal: int) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
+def _order(
+    video: list[_VideoPacket], nominal: int
+) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
     """Display order, keyframe indices, last duration, and whether timestamps can be trusted.
 
-    Packets that no decoder can show are left out: those before the first keyframe, and its leading pictures. A frame that is
-    shown may depend on a keyframe that an edit list cut away.
+    Packets that no decoder can show are left out: those before the first keyframe, and its leading
+    pictures. A frame that is shown may depend on a keyframe that an edit list cut away.
     """
     start = next((place for place, packet in enumerate(video) if packet.is_key), 0)
     if any(packet.pts is None for packet in video):
         return (), (), nominal, False
     first_key_pts = (video[start].pts if video else None) or 0
     stamped = ((packet.pts or 0, packet) for packet in video[start:] if packet.shown)
-    shown = sorted(((pts, packet) for pts, packet in stamped if pts >= first_key_pts), key=lambda entry: entry[0])
+    shown = sorted(
+        ((pts, packet) for pts, packet in stamped if pts >= first_key_pts),
+        key=lambda entry: entry[0],
+    )
     pts = tuple(entry[0] for entry in shown)
     if len(set(pts)) != len(pts):
         return (), (), nominal, False
@@ -382,7 +440,9 @@ def _order(video: list[_VideoPacket], nominal: int) -> tuple[tuple[int, ...], tu
     return pts, keys or (0,), last or (pts[-1] - pts[-2] if len(pts) > 1 else nominal), True
 
 
-def _decode_facts(path: Path, packets: _Packets) -> tuple[av.VideoFrame, Fraction | None, list[int | None], str]:
+def _decode_facts(
+    path: Path, packets: _Packets
+) -> tuple[av.VideoFrame, Fraction | None, list[int | None], str]:
     """The first decoded frame, its pixel shape, raw timestamps and the field order.
 
     Timestamps are those of every frame where packets have none to trust.
@@ -399,18 +459,22 @@ def _decode_facts(path: Path, packets: _Packets) -> tuple[av.VideoFrame, Fractio
         if packets.reliable and (len(looked_at) == wanted or frame.interlaced_frame):
             break
     if not looked_at:
-        raise MediaError(f"{str(path)!r} has no picture that can be decoded", hint="the file is damaged or cut short")
+        raise MediaError(
+            f"{str(path)!r} has no picture that can be decoded",
+            hint="the file is damaged or cut short",
+        )
     return looked_at[0], shape, stamps, settled_field_order(packets.field_order, looked_at)
 
 
 def decode(
     path: Path, *, stream: int | None = None, from_key: int | None = None, threads: int = 0
 ) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
-    """Decode the video stream in display order: frames, and the shape of their pixels (None = it is not said).
+    """Decode the video stream in display order: frames, and the shape of their pixels (None = it is
+    not said).
 
     Damaged packets are passed over. stream: its number in the file, None = the first real one.
-    from_key: timestamp of a keyframe to start from; None starts at the beginning. A container that seeks roughly may
-    start at an earlier or later keyframe, never between two.
+    from_key: timestamp of a keyframe to start from; None starts at the beginning. A container that
+    seeks roughly may start at an earlier or later keyframe, never between two.
     """
     with open_input(path) as container:
         video = video_stream_of(container, path, stream)
@@ -420,7 +484,8 @@ def decode(
         waiting = from_key is not None
         for packet in container.demux(video):
             waiting = waiting and not packet.is_keyframe
-            if waiting or (packet.size == 0 and packet.pts is not None):  # nothing is coded where a picture repeats (Theora)
+            if waiting or (packet.size == 0 and packet.pts is not None):
+                # nothing is coded where a picture repeats (Theora)
                 continue
             try:
                 frames = decoder.decode(packet)

@@ -1,6 +1,8 @@
-"""The files of an image sequence, by their own numbers: finds them, and says what is missing or doubtful.
+"""The files of an image sequence, by their own numbers: finds them, and says what is missing or
+doubtful.
 
-Frame i of a sequence is the picture with the number first + i, so that a number that is missing keeps its place in time.
+Frame i of a sequence is the picture with the number first + i, so that a number that is missing
+keeps its place in time.
 """
 
 from __future__ import annotations
@@ -13,12 +15,21 @@ from pathlib import Path, PurePath
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import InputError, MediaError, UsageError
-from vfx_matte.numbering import MOST_NUMBERS, NumberedName, Pattern, parse_pattern, ranges_text, split_name
+from vfx_matte.numbering import (
+    MOST_NUMBERS,
+    NumberedName,
+    Pattern,
+    parse_pattern,
+    ranges_text,
+    split_name,
+)
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"})
 
 GAPS = ("hold", "black", "error")
-"""What stands for a missing number: the picture before it, a black one, or nothing: the sequence is refused."""
+"""What stands for a missing number: the picture before it, a black one, or nothing: the sequence is
+refused.
+"""
 
 MOST_MISSING = 100
 """More missing numbers than this for each picture are a stray number, not gaps."""
@@ -33,9 +44,10 @@ _WEBP_FLAGS = 20
 class SequenceFiles:
     """The pictures of one sequence.
 
-    numbers, paths: of the pictures that are there, ascending. first, stop: the half-open range of numbers that are frames.
-    digits: with how many a number is written at least. missing: half-open ranges of numbers without a picture; gaps: what
-    stands for them, one of GAPS.
+    numbers, paths: of the pictures that are there, ascending. first, stop: the half-open range of
+    numbers that are frames.
+    digits: with how many a number is written at least. missing: half-open ranges of numbers without
+    a picture; gaps: what stands for them, one of GAPS.
     """
 
     numbers: tuple[int, ...]
@@ -61,7 +73,8 @@ class SequenceFiles:
 
 
 def is_sequence(path: Path) -> bool:
-    """True for a folder, for a still picture (a sequence of one) and for a name with a place for a number.
+    """True for a folder, for a still picture (a sequence of one) and for a name with a place for a
+    number.
 
     An animated PNG is a video with a time of its own.
     """
@@ -70,7 +83,9 @@ def is_sequence(path: Path) -> bool:
 
 
 def is_animated(path: Path, suffix: str) -> bool:
-    """Whether a PNG or WebP file says that it moves: by a chunk acTL before the picture, or by the flag in VP8X."""
+    """Whether a PNG or WebP file says that it moves: by a chunk acTL before the picture, or by the
+    flag in VP8X.
+    """
     if path.suffix.lower() != suffix or not path.is_file():
         return False
     try:
@@ -94,8 +109,8 @@ def find_sequence(path: Path, *, notify: Notify, gaps: str = "hold") -> Sequence
     """The pictures of a folder, of a pattern (see `parse_pattern`), or one picture.
 
     notify: told what a user may not expect. gaps: one of GAPS.
-    Raises MediaError when there are none, or with gaps "error" when numbers are missing; UsageError for several sequences in
-    one folder, a number that two pictures have, and an unknown `gaps`.
+    Raises MediaError when there are none, or with gaps "error" when numbers are missing; UsageError
+    for several sequences in one folder, a number that two pictures have, and an unknown `gaps`.
     """
     if gaps not in GAPS:
         raise UsageError(f"gaps {gaps!r} are unknown", hint=f"use --gaps {', '.join(GAPS)}")
@@ -126,7 +141,11 @@ def _pattern(path: Path) -> Pattern | None:
         if path.is_file():
             return None
         raise
-    is_one = pattern is not None and Path(f"x{pattern.tail}").suffix.lower() in SUFFIXES and not path.is_file()
+    is_one = (
+        pattern is not None
+        and Path(f"x{pattern.tail}").suffix.lower() in SUFFIXES
+        and not path.is_file()
+    )
     return pattern if is_one else None
 
 
@@ -140,7 +159,9 @@ def _pictures(folder: Path) -> list[str]:
 def _of_folder(folder: Path, notify: Notify) -> SequenceFiles:
     names = _pictures(folder)
     if not names:
-        raise MediaError(f"{str(folder)!r} holds no pictures", hint=f"known kinds: {', '.join(sorted(SUFFIXES))}")
+        raise MediaError(
+            f"{str(folder)!r} holds no pictures", hint=f"known kinds: {', '.join(sorted(SUFFIXES))}"
+        )
     rows: dict[tuple[str, str], list[NumberedName]] = {}
     bare = []
     for name in names:
@@ -151,7 +172,10 @@ def _of_folder(folder: Path, notify: Notify) -> SequenceFiles:
             rows.setdefault(cut.row, []).append(cut)
     if not rows:
         if len(bare) > 1:
-            notify(f"{folder.name}: no picture has a number in its name; they are taken by name and numbered from 0")
+            notify(
+                f"{folder.name}: no picture has a number in its name; they are taken by name and"
+                " numbered from 0"
+            )
         return _unnumbered(folder, bare)
     if len(rows) > 1:
         raise _several(folder, rows)
@@ -169,7 +193,10 @@ def _of_pattern(path: Path, pattern: Pattern) -> SequenceFiles:
     if not found:
         raise InputError(f"{str(path)!r} holds no pictures", hint=_nearby(path, names))
     start, end = len(pattern.head), len(pattern.tail)
-    cut = [NumberedName(pattern.head, name[start : len(name) - end], pattern.tail, False) for _, name in found]
+    cut = [
+        NumberedName(pattern.head, name[start : len(name) - end], pattern.tail, False)
+        for _, name in found
+    ]
     return _sequence(path.parent, cut, pattern.span)
 
 
@@ -177,16 +204,25 @@ def _of_picture(path: Path, notify: Notify) -> SequenceFiles:
     cut = split_name(path.name)
     if cut is None or not path.is_file():
         return _unnumbered(path.parent, [path.name])
-    row = [other for name in _pictures(path.parent) if (other := split_name(name)) is not None and other.row == cut.row]
+    row = [
+        other
+        for name in _pictures(path.parent)
+        if (other := split_name(name)) is not None and other.row == cut.row
+    ]
     if len(row) > 1:
         whole = path.parent / _shown(row)
-        notify(f"{path.name} is one picture of a sequence of {len(row)} and is taken alone; all of them: {str(whole)!r}")
+        notify(
+            f"{path.name} is one picture of a sequence of {len(row)} and is taken alone; all of"
+            f" them: {str(whole)!r}"
+        )
     _about_numbers(cut, notify)
     return _sequence(path.parent, [cut])
 
 
 def _unnumbered(folder: Path, names: list[str]) -> SequenceFiles:
-    return SequenceFiles(tuple(range(len(names))), tuple(folder / name for name in names), 0, len(names), 7, ())
+    return SequenceFiles(
+        tuple(range(len(names))), tuple(folder / name for name in names), 0, len(names), 7, ()
+    )
 
 
 def _sequence(folder: Path, row: list[NumberedName], span: range | None = None) -> SequenceFiles:
@@ -195,7 +231,8 @@ def _sequence(folder: Path, row: list[NumberedName], span: range | None = None) 
         name = f"{one.head}{one.digits}{one.tail}"
         if one.number in files:
             raise UsageError(
-                f"number {one.number} has two pictures in {str(folder)!r}: {files[one.number]} and {name}",
+                f"number {one.number} has two pictures in {str(folder)!r}: {files[one.number]} and"
+                f" {name}",
                 hint="give one sequence as a pattern, for example plate.%04d.png",
             )
         files[one.number] = name
@@ -203,31 +240,45 @@ def _sequence(folder: Path, row: list[NumberedName], span: range | None = None) 
     first, stop = (numbers[0], numbers[-1] + 1) if span is None else (span.start, span.stop)
     if stop - first > MOST_NUMBERS:
         raise UsageError(
-            f"{str(folder)!r}: the numbers {numbers[0]} to {numbers[-1]} of {len(numbers)} pictures are no sequence",
+            f"{str(folder)!r}: the numbers {numbers[0]} to {numbers[-1]} of {len(numbers)} pictures"
+            " are no sequence",
             hint="number the files one after the other, for example plate.1001.png, plate.1002.png",
         )
     edges = [first - 1, *numbers, stop]
     missing = tuple((one + 1, two) for one, two in itertools.pairwise(edges) if two > one + 1)
     digits = min(len(one.digits.removeprefix("-")) for one in row)
-    return SequenceFiles(numbers, tuple(folder / name for name in files.values()), first, stop, digits, missing)
+    return SequenceFiles(
+        numbers, tuple(folder / name for name in files.values()), first, stop, digits, missing
+    )
 
 
 def _about_numbers(one: NumberedName, notify: Notify) -> None:
     if one.several:
-        notify(f"{one.head}{one.digits}{one.tail}: the last number in a name is the frame's, {one.number}")
+        notify(
+            f"{one.head}{one.digits}{one.tail}: the last number in a name is the frame's,"
+            f" {one.number}"
+        )
 
 
 def _about_missing(path: Path, found: SequenceFiles, gaps: str, notify: Notify) -> None:
     count = sum(stop - start for start, stop in found.missing)
     what = f"{count} pictures are missing" if count > 1 else "a picture is missing"
-    line = f"{path.name}: {what} ({ranges_text(found.missing)} of {found.first} to {found.stop - 1})"
+    line = (
+        f"{path.name}: {what} ({ranges_text(found.missing)} of {found.first} to {found.stop - 1})"
+    )
     if count > MOST_MISSING * len(found.paths):
         raise MediaError(
-            f"{path.name}: of the numbers {found.first} to {found.stop - 1} only {len(found.paths)} have a picture",
-            hint="a picture with a number of another sequence? move it elsewhere, or give a pattern with a range of numbers",
+            f"{path.name}: of the numbers {found.first} to {found.stop - 1} only {len(found.paths)}"
+            " have a picture",
+            hint=(
+                "a picture with a number of another sequence? move it elsewhere, or give a pattern"
+                " with a range of numbers"
+            ),
         )
     if gaps == "error":
-        raise MediaError(line, hint="render them, or give --gaps hold (the picture before) or black")
+        raise MediaError(
+            line, hint="render them, or give --gaps hold (the picture before) or black"
+        )
     instead = "the picture before is held" if gaps == "hold" else "black stands in"
     notify(f"{line}; {instead}, so that the others keep their time (--gaps {'|'.join(GAPS)})")
 
@@ -239,7 +290,10 @@ def _several(folder: Path, rows: dict[tuple[str, str], list[NumberedName]]) -> U
     more = f" and {len(ordered) - _NAMED_ROWS} more" if len(ordered) > _NAMED_ROWS else ""
     return UsageError(
         f"{str(folder)!r} holds {len(ordered)} sequences: {named}{more}",
-        hint=f"give one of them, for example {str(folder / _shown(ordered[0]))!r} (the last number in a name counts)",
+        hint=(
+            f"give one of them, for example {str(folder / _shown(ordered[0]))!r} (the last number"
+            " in a name counts)"
+        ),
     )
 
 
@@ -252,4 +306,8 @@ def _shown(row: list[NumberedName]) -> str:
 def _nearby(path: Path, names: list[str]) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {str(path.parent)!r}"
-    return f"the folder holds {names[0]}, for example" if names else f"known kinds: {', '.join(sorted(SUFFIXES))}"
+    return (
+        f"the folder holds {names[0]}, for example"
+        if names
+        else f"known kinds: {', '.join(sorted(SUFFIXES))}"
+    )

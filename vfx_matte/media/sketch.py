@@ -1,6 +1,9 @@
-"""Very small pictures by which frames are recognised. Takes pictures, gives sketches of 64×36 cells, kept in a file by index.
+"""Very small pictures by which frames are recognised.
 
-A sketch is enough to tell a frame from its neighbours wherever something visible moves, and costs next to nothing to make.
+Takes pictures, gives sketches of 64×36 cells, kept in a file by index.
+
+A sketch is enough to tell a frame from its neighbours wherever something visible moves, and costs
+next to nothing to make.
 """
 
 from __future__ import annotations
@@ -30,9 +33,16 @@ def sketch_of(picture: Picture, alpha: Array | None = None) -> Sketch:
     alpha: of the clip itself, (H, W) uint8 or uint16 at full scale; what it hides is black.
     """
     plane = picture.planes[1 if picture.layout.model == "rgb" else 0]
-    levels = Quantisation.of(picture.layout, picture.color).levels(to_numpy(_points(plane)), chroma=False) * 255
+    levels = (
+        Quantisation.of(picture.layout, picture.color).levels(
+            to_numpy(_points(plane)), chroma=False
+        )
+        * 255
+    )
     if alpha is not None:
-        levels = levels * (to_numpy(_points(alpha)).astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max))
+        levels = levels * (
+            to_numpy(_points(alpha)).astype(np.float32) / np.float32(np.iinfo(alpha.dtype).max)
+        )
     return _cells(levels)
 
 
@@ -81,5 +91,10 @@ class Sketches:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()

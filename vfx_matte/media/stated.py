@@ -1,4 +1,6 @@
-"""What a file states beside pictures and sound: its timecode, chapters, and streams that nothing here carries on."""
+"""What a file states beside pictures and sound: its timecode, chapters, and streams that nothing
+here carries on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ _FRAME_NUMBER_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A named range of a clip. start, end: exact seconds on the file's clock. title: "" when it has none."""
+    """A named range of a clip.
+
+    start, end: exact seconds on the file's clock. title: "" when it has none.
+    """
 
     start: Fraction
     end: Fraction
@@ -36,8 +41,11 @@ def chapters_of(container: av.container.InputContainer) -> tuple[Chapter, ...]:
     return tuple(sorted(found, key=lambda chapter: (chapter.start, chapter.end)))
 
 
-def put_chapters(output: av.container.OutputContainer, chapters: Sequence[Chapter], *, shift: Fraction) -> None:
-    """Give an output the chapters of its source, every time earlier by `shift`; what lies before time zero is cut off.
+def put_chapters(
+    output: av.container.OutputContainer, chapters: Sequence[Chapter], *, shift: Fraction
+) -> None:
+    """Give an output the chapters of its source, every time earlier by `shift`; what lies before
+    time zero is cut off.
 
     Times are exact in thousandths of a second at least. Call before the first packet is muxed.
     """
@@ -60,22 +68,28 @@ def put_chapters(output: av.container.OutputContainer, chapters: Sequence[Chapte
 
 
 def other_streams(container: av.container.InputContainer, video: int) -> tuple[str, ...]:
-    """Kinds of the streams that are neither the picture, sound, a timecode nor the titles of chapters."""
+    """Kinds of the streams that are neither the picture, sound, a timecode nor the titles of
+    chapters.
+    """
     kinds = []
     for stream in container.streams:
         if stream.index == video or stream.type == "audio":
             continue
-        if stream.type == "data" and (_is_timecode(stream) or stream.discard == av.stream.Discard.all):
+        if stream.type == "data" and (
+            _is_timecode(stream) or stream.discard == av.stream.Discard.all
+        ):
             continue
         kinds.append(str(stream.type))
     return tuple(kinds)
 
 
 def stated_timecode(container: av.container.InputContainer) -> str | int | None:
-    """The timecode of a file's first frame as it is written somewhere, in a stream or the file itself.
+    """The timecode of a file's first frame as it is written somewhere, in a stream or the file
+    itself.
 
-    An int is the frame number of a QuickTime track that FFmpeg reads no text from, because it is marked drop frame at a rate
-    that has none, as iPhones write at 24. Demuxes that track; call before any other demuxing, and seek after it.
+    An int is the frame number of a QuickTime track that FFmpeg reads no text from, because it is
+    marked drop frame at a rate that has none, as iPhones write at 24. Demuxes that track; call
+    before any other demuxing, and seek after it.
     """
     for metadata in (*(stream.metadata for stream in container.streams), container.metadata):
         for key, value in metadata.items():
@@ -90,9 +104,11 @@ def stated_timecode(container: av.container.InputContainer) -> str | int | None:
 
 
 def settled_timecode(stated: str | int | None, timeline: Timeline) -> tuple[str | None, str]:
-    """(timecode in its usual form, what to tell people about it, "" for nothing) of what stands in a file.
+    """(timecode in its usual form, what to tell people about it, "" for nothing) of what stands in
+    a file.
 
-    Frames are counted at the whole rate nearest to the clip's own: 30 for 29.97, also where frames are missing.
+    Frames are counted at the whole rate nearest to the clip's own: 30 for 29.97, also where frames
+    are missing.
     """
     if stated is None:
         return None, ""
@@ -117,7 +133,9 @@ def timebase_of(timeline: Timeline) -> int:
 
 def _is_timecode(stream: Any) -> bool:  # noqa: ANN401 - PyAV's data streams have no type of their own
     metadata = {key.lower(): value.lower() for key, value in stream.metadata.items()}
-    return "timecode" in metadata or any(name in metadata.get("handler_name", "") for name in _HANDLERS)
+    return "timecode" in metadata or any(
+        name in metadata.get("handler_name", "") for name in _HANDLERS
+    )
 
 
 def _packets(container: av.container.InputContainer, stream: Any) -> Iterator[Any]:  # noqa: ANN401

@@ -1,4 +1,6 @@
-"""Is an output in sync with its source? Takes two files, gives the differences by name; changes nothing.
+"""Is an output in sync with its source?
+
+Takes two files, gives the differences by name; changes nothing.
 
 The output is read by ffprobe, an independent program, where it is on PATH, and by PyAV otherwise.
 """
@@ -31,7 +33,8 @@ from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
 MILLISECOND = Fraction(1, 1000)
 
-# An encoder's priming may lie before the first sound, and its padding after the last, by a packet: 1024 samples at 8 kHz.
+# An encoder's priming may lie before the first sound, and its padding after the last, by a packet:
+# 1024 samples at 8 kHz.
 _ENCODED_SLACK = Fraction(1024, 8000)
 
 
@@ -39,7 +42,8 @@ _ENCODED_SLACK = Fraction(1024, 8000)
 class Expectation:
     """What an output must show. times: exact seconds of every frame; tracks: its sound.
 
-    keeps_range: full range must be full range; otherwise it may have become limited, as some formats ask for it.
+    keeps_range: full range must be full range; otherwise it may have become limited, as some
+    formats ask for it.
     """
 
     times: tuple[Fraction, ...]
@@ -80,7 +84,10 @@ class VerifyReport:
 
 @dataclass(slots=True)
 class _Found:
-    """What a reader saw in the output. left_out: sound streams of the source that the file says it was made without."""
+    """What a reader saw in the output.
+
+    left_out: sound streams of the source that the file says it was made without.
+    """
 
     times: list[Fraction]
     tracks: list[SoundTrack]
@@ -96,21 +103,26 @@ class _Found:
 def expectation_of(source: ClipInfo, *, tracks: Sequence[SoundTrack] | None = None) -> Expectation:
     """What an output of `source` must show.
 
-    source: of a part of a clip where only that was rendered. tracks: the sound that was written; None reads the source's sound
-    packets from its file.
+    source: of a part of a clip where only that was rendered. tracks: the sound that was written;
+    None reads the source's sound packets from its file.
     """
     times = tuple(time.start - source.origin for time in source.timeline)
     if tracks is None:
         part = SoundCut.of(source.part, source.origin)
         tracks = _sound_of(source.path, origin=source.origin, part=part) if source.audio else ()
-    return Expectation(times, tuple(tracks), source.color, source.sample_aspect, (source.width, source.height))
+    return Expectation(
+        times, tuple(tracks), source.color, source.sample_aspect, (source.width, source.height)
+    )
 
 
-def verify_output(output: Path, expected: Expectation, *, thorough: bool = True, notify: Notify) -> VerifyReport:
+def verify_output(
+    output: Path, expected: Expectation, *, thorough: bool = True, notify: Notify
+) -> VerifyReport:
     """Compare an output with what its source demands.
 
-    thorough: False is the fast form that every render ends with: it reads packets with PyAV only. True uses ffprobe through
-    ffmpeg-python where the program is on PATH, an independent second reader.
+    thorough: False is the fast form that every render ends with: it reads packets with PyAV only.
+    True uses ffprobe through ffmpeg-python where the program is on PATH, an independent second
+    reader.
     Raises MediaError when the output cannot be read at all.
     """
     found = _read_with_pyav(output, notify=notify)
@@ -133,7 +145,8 @@ def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
     """Compare an output with its source, or with the part of it that it says it holds, thoroughly.
 
     Raises MediaError when either cannot be read.
-    An image sequence has no rate of its own and is taken at the output's, so that only its frame count is compared.
+    An image sequence has no rate of its own and is taken at the output's, so that only its frame
+    count is compared.
     """
     info, checks = open_clip(source, notify=notify).info, list[Check]()
     with open_input(output) as container:
@@ -145,13 +158,16 @@ def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
     if is_sequence(source):
         shown = probe(output, notify=notify)
         times = tuple(time.start - shown.origin for time in shown.timeline)
-        expected = replace(expected, times=(*times, *expected.times[len(times) :])[: len(expected.times)])
+        expected = replace(
+            expected, times=(*times, *expected.times[len(times) :])[: len(expected.times)]
+        )
     report = verify_output(output, expected, notify=notify)
     return replace(report, checks=(*checks, *report.checks))
 
 
 def noted_part(info: ClipInfo, noted: tuple[int, int]) -> tuple[ClipInfo, Check]:
-    """The part of a clip that an output says it holds, and whether the clip has it; the whole clip when it has not.
+    """The part of a clip that an output says it holds, and whether the clip has it; the whole clip
+    when it has not.
 
     noted: numbers of the first and the last frame.
     """
@@ -165,7 +181,8 @@ def noted_part(info: ClipInfo, noted: tuple[int, int]) -> tuple[ClipInfo, Check]
 def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) -> VerifyReport:
     """Whether `folder` holds one complete PNG file for each of `count` frames.
 
-    names: how they are called and numbered; None: as the first of them is. Raises MediaError when the folder is not there.
+    names: how they are called and numbered; None: as the first of them is. Raises MediaError when
+    the folder is not there.
     """
     if not folder.is_dir():
         raise MediaError(f"there is no folder {str(folder)!r}")
@@ -174,10 +191,15 @@ def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) 
     missing = min(set(range(count)) - set(found), default=None)
     detail = f"{len(found)} pictures"
     if missing is not None or len(found) != count:
-        detail += f", the source has {count} frames" + ("" if missing is None else f"; {names.name(missing)} is missing")
+        detail += f", the source has {count} frames" + (
+            "" if missing is None else f"; {names.name(missing)} is missing"
+        )
     cut = next((index for index in found if not _is_complete_png(folder / names.name(index))), None)
     complete = "every file is complete" if cut is None else f"{names.name(cut)} is cut short"
-    checks = Check("frame count", missing is None and len(found) == count, detail), Check("files", cut is None, complete)
+    checks = (
+        Check("frame count", missing is None and len(found) == count, detail),
+        Check("files", cut is None, complete),
+    )
     return VerifyReport(folder, "file names", checks)
 
 
@@ -193,14 +215,29 @@ def _read_with_pyav(path: Path, *, notify: Notify) -> _Found:
     tracks = _sound_of(path, origin=info.origin) if info.audio else []
     with open_input(path) as container:
         left_out = left_out_of(container)
-    return _Found(times, tracks, info.color, info.sample_aspect, (info.width, info.height), layout, info.codec, left_out)
+    return _Found(
+        times,
+        tracks,
+        info.color,
+        info.sample_aspect,
+        (info.width, info.height),
+        layout,
+        info.codec,
+        left_out,
+    )
 
 
 def _sound_of(path: Path, *, origin: Fraction, part: SoundCut = UNCUT) -> list[SoundTrack]:
-    """Times and checksums of the audible packets of every sound track of a file. part: what of it counts."""
+    """Times and checksums of the audible packets of every sound track of a file.
+
+    part: what of it counts.
+    """
     with open_input(path) as container:
         streams = list(container.streams.audio)
-        tracks = {stream.index: SoundTrack(stream.index, copied=True, codec=codec_name(stream)) for stream in streams}
+        tracks = {
+            stream.index: SoundTrack(stream.index, copied=True, codec=codec_name(stream))
+            for stream in streams
+        }
         begins: dict[int, Fraction] = {}
         longest: dict[int, Fraction] = {}
         for packet in container.demux(streams):
@@ -236,40 +273,67 @@ def _reread_with_ffprobe(path: Path, found: _Found) -> None:
         seen: dict[str, Any] = ffmpeg.probe(
             f"file:{path}",
             select_streams="v:0",
-            show_entries="stream=time_base,width,height,sample_aspect_ratio,color_space,color_range,color_primaries,"
-            "color_transfer:stream_side_data=rotation:packet=pts,flags",
+            show_entries=(
+                "stream=time_base,width,height,sample_aspect_ratio,color_space,color_range,color_primaries,"
+                "color_transfer:stream_side_data=rotation:packet=pts,flags"
+            ),
         )
     except ffmpeg.Error as error:
-        reason = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        reason = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or [
+            "no reason given"
+        ]
         raise MediaError(f"ffprobe cannot read {str(path)!r}: {reason[0]}") from error
     stream = seen["streams"][0]
     base = Fraction(stream["time_base"])
-    shown = [packet for packet in seen["packets"] if "D" not in packet.get("flags", "") and "pts" in packet]
+    shown = [
+        packet
+        for packet in seen["packets"]
+        if "D" not in packet.get("flags", "") and "pts" in packet
+    ]
     found.times = sorted(int(packet["pts"]) * base for packet in shown)
     found.size = int(stream["width"]), int(stream["height"])
     found.color = _tags_seen(stream, found.color)
     aspect = stream.get("sample_aspect_ratio", "1:1").replace(":", "/")
-    found.sample_aspect = Fraction(aspect) if not aspect.startswith("0/") and aspect != "N/A" else Fraction(1)
+    found.sample_aspect = (
+        Fraction(aspect) if not aspect.startswith("0/") and aspect != "N/A" else Fraction(1)
+    )
     found.reader = "ffprobe"
 
 
 def _tags_seen(stream: Mapping[str, str], color: ColorTags) -> ColorTags:
-    """The tags that ffprobe tells; where it tells none, as older ones do of PNG and RGB, those that PyAV saw."""
-    names = {"matrix": "color_space", "range": "color_range", "primaries": "color_primaries", "transfer": "color_transfer"}
+    """The tags that ffprobe tells; where it tells none, as older ones do of PNG and RGB, those that
+    PyAV saw.
+    """
+    names = {
+        "matrix": "color_space",
+        "range": "color_range",
+        "primaries": "color_primaries",
+        "transfer": "color_transfer",
+    }
     seen = {name: stream.get(key, "unknown") for name, key in names.items()}
-    return replace(color, **{name: tag for name, tag in seen.items() if tag not in ("unknown", "reserved", "N/A")})
+    return replace(
+        color,
+        **{name: tag for name, tag in seen.items() if tag not in ("unknown", "reserved", "N/A")},
+    )
 
 
 def _check_count(found: _Found, expected: Expectation) -> Check:
     have, want = len(found.times), len(expected.times)
-    return Check("frame count", have == want, f"{have} frames" if have == want else f"{have} frames, the source has {want}")
+    return Check(
+        "frame count",
+        have == want,
+        f"{have} frames" if have == want else f"{have} frames, the source has {want}",
+    )
 
 
 def _check_times(found: _Found, expected: Expectation, tolerance: Fraction) -> Check:
     for index, (have, want) in enumerate(zip(found.times, expected.times, strict=False)):
         if abs(have - want) > tolerance:
             return Check(
-                "timestamps", False, f"frame {index} is at {float(have):.6f} s, the source has it at {float(want):.6f} s"
+                "timestamps",
+                False,
+                f"frame {index} is at {float(have):.6f} s, the source has it at"
+                f" {float(want):.6f} s",
             )
     manner = "exact" if tolerance == 0 else "within 0.5 ms, Matroska's resolution"
     return Check("timestamps", True, f"every frame {manner}")
@@ -277,9 +341,14 @@ def _check_times(found: _Found, expected: Expectation, tolerance: Fraction) -> C
 
 def _check_size(found: _Found, expected: Expectation) -> Check:
     (width, height), (want_width, want_height) = found.size, expected.size
-    padded = width - want_width in (0, want_width % 2) and height - want_height in (0, want_height % 2)
+    padded = width - want_width in (0, want_width % 2) and height - want_height in (
+        0,
+        want_height % 2,
+    )
     if not padded:
-        return Check("picture size", False, f"{width}×{height}, the source shows {want_width}×{want_height}")
+        return Check(
+            "picture size", False, f"{width}×{height}, the source shows {want_width}×{want_height}"
+        )
     if found.sample_aspect != expected.sample_aspect:
         detail = f"pixel shape {found.sample_aspect}, the source has {expected.sample_aspect}"
         return Check("picture size", False, detail)
@@ -287,58 +356,92 @@ def _check_size(found: _Found, expected: Expectation) -> Check:
 
 
 def _check_color(found: _Found, expected: Expectation, suffix: str) -> Check:
-    """Compare the tags that the output's pixels and its kind of file can have: only Y'CbCr has a matrix and a range to tell."""
+    """Compare the tags that the output's pixels and its kind of file can have: only Y'CbCr has a
+    matrix and a range to tell.
+    """
     names = ["primaries", "transfer"]
     if found.layout is not None and found.layout.model == "yuv":
         names += ["matrix", "range"]
     wanted = writable_tags(expected.color, codec=found.codec)
-    if wanted.matrix == "gbr" or (wanted.range == "pc" and found.color.range != "pc" and not expected.keeps_range):
+    if wanted.matrix == "gbr" or (
+        wanted.range == "pc" and found.color.range != "pc" and not expected.keeps_range
+    ):
         wanted = replace(wanted, range=UNSPECIFIED)
     for name in names:
         have, want = getattr(found.color, name), getattr(wanted, name)
         if want != "gbr" and tag_differs(name, have, want, codec=found.codec, suffix=suffix):
             return Check("colour tags", False, f"{name} is {have}, the source has {want}")
-    return Check("colour tags", True, ", ".join(f"{name} {getattr(found.color, name)}" for name in names))
+    return Check(
+        "colour tags", True, ", ".join(f"{name} {getattr(found.color, name)}" for name in names)
+    )
 
 
 def _check_sound(found: _Found, expected: Expectation, tolerance: Fraction) -> list[Check]:
     wanted = [track for track in expected.tracks if track.source_index not in found.left_out]
     if len(found.tracks) != len(wanted):
-        meant = f", of which {len(wanted)} should be here" if len(wanted) != len(expected.tracks) else ""
-        return [Check("sound", False, f"{len(found.tracks)} tracks, the source has {len(expected.tracks)}{meant}")]
+        meant = (
+            f", of which {len(wanted)} should be here"
+            if len(wanted) != len(expected.tracks)
+            else ""
+        )
+        return [
+            Check(
+                "sound",
+                False,
+                f"{len(found.tracks)} tracks, the source has {len(expected.tracks)}{meant}",
+            )
+        ]
     checks = []
     for number, (have, want) in enumerate(zip(found.tracks, wanted, strict=True)):
         name = "sound" if len(wanted) == 1 else f"sound {number}"
         checks.append(Check(name, *_compare_track(have, want, tolerance)))
     if missing := [track for track in expected.tracks if track.source_index in found.left_out]:
         named = ", ".join(f"stream {track.source_index} ({track.codec})" for track in missing)
-        checks.append(Check("sound left out", True, f"{named} of the source: the render was made without"))
+        checks.append(
+            Check("sound left out", True, f"{named} of the source: the render was made without")
+        )
     return checks
 
 
 def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> tuple[bool, str]:
-    """Packets and their times for copied sound; only start and end for encoded sound, whose packets are others."""
+    """Packets and their times for copied sound; only start and end for encoded sound, whose packets
+    are others.
+    """
     if have.start is None or want.start is None:
         return have.start == want.start, "without any time of its own"
     if have.codec != want.codec or not want.copied:
-        (begun, ended), (wanted_begin, wanted_end) = have.heard or have.span, want.heard or want.span
+        (begun, ended), (wanted_begin, wanted_end) = (
+            have.heard or have.span,
+            want.heard or want.span,
+        )
         late, longer = begun - wanted_begin, ended - wanted_end
         ok = abs(late) <= _ENCODED_SLACK and -_ENCODED_SLACK <= longer <= 2 * _ENCODED_SLACK
         return (
             ok,
-            f"encoded anew, starts {float(late) * 1000:+.1f} ms and ends {float(longer) * 1000:+.1f} ms from the source's",
+            (
+                f"encoded anew, starts {float(late) * 1000:+.1f} ms and ends"
+                f" {float(longer) * 1000:+.1f} ms from the source's"
+            ),
         )
     found, expected = _packets(have), _packets(want)
     if len(found) != len(expected):
         # Priming: Matroska shows the packets before time zero, MP4 hides them behind an edit list.
-        found, expected = ([packet for packet in packets if packet[0] >= 0] for packets in (found, expected))
+        found, expected = (
+            [packet for packet in packets if packet[0] >= 0] for packets in (found, expected)
+        )
     if len(found) != len(expected):
         return False, f"{len(found)} packets, the source has {len(expected)}"
     for index, (seen, source) in enumerate(zip(found, expected, strict=True)):
         if seen[1] != source[1]:
             return False, f"packet {index} differs from the source's"
         if abs(seen[0] - source[0]) > tolerance:
-            return False, f"packet {index} is {float(seen[0] - source[0]) * 1000:+.3f} ms from where the source has it"
+            return (
+                False,
+                (
+                    f"packet {index} is {float(seen[0] - source[0]) * 1000:+.3f} ms from where the"
+                    " source has it"
+                ),
+            )
     return True, f"{len(found)} packets identical, in place"
 
 

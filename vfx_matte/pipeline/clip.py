@@ -1,4 +1,7 @@
-"""Which clip, and what is known about it. Takes what a user typed, gives an opened clip and its finished masks."""
+"""Which clip, and what is known about it.
+
+Takes what a user typed, gives an opened clip and its finished masks.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,9 @@ class SourceClip:
         return self.reader.info
 
     def frame_index(self, position: int | Fraction) -> int:
-        """The frame at a position: a frame's number, or seconds from the clip's start. Raises UsageError when there is none.
+        """The frame at a position: a frame's number, or seconds from the clip's start.
+
+        Raises UsageError when there is none.
 
         A notice says which picture of a sequence a number is, where it could be another one's.
         """
@@ -61,26 +66,36 @@ class SourceClip:
         ended = isinstance(position, Fraction) and position >= timeline.end - timeline.start
         if ended or not 0 <= index < len(timeline):
             if isinstance(position, int):
-                raise UsageError(f"frame {position} is not in the clip", hint=outside_hint(self.info, position))
+                raise UsageError(
+                    f"frame {position} is not in the clip", hint=outside_hint(self.info, position)
+                )
             length = f"frames {timeline.numbers_text}, {float(timeline.end - timeline.start):.3f} s"
-            raise UsageError(f"{float(position):g} s is not in the clip", hint=f"the clip has {length}")
+            raise UsageError(
+                f"{float(position):g} s is not in the clip", hint=f"the clip has {length}"
+            )
         if isinstance(position, int) and (line := laid_on(self.info, [position], "frame")):
             self.notify(line)
         return index
 
-    def frame_range(self, start: int | Fraction | None, stop: int | Fraction | None) -> tuple[int, int]:
-        """The half-open range of frames between two positions as of `frame_index`; None is the clip's own begin or end.
+    def frame_range(
+        self, start: int | Fraction | None, stop: int | Fraction | None
+    ) -> tuple[int, int]:
+        """The half-open range of frames between two positions as of `frame_index`; None is the
+        clip's own begin or end.
 
         Raises UsageError when there is no frame between them.
         """
         timeline = self.info.timeline
         first = 0 if start is None else self.frame_index(start)
         last_number = timeline.number(len(timeline))
-        at_end = stop in (None, last_number) or (isinstance(stop, Fraction) and stop >= timeline.end - timeline.start)
+        at_end = stop in (None, last_number) or (
+            isinstance(stop, Fraction) and stop >= timeline.end - timeline.start
+        )
         last = len(timeline) if stop is None or at_end else self.frame_index(stop)
         if first >= last:
             raise UsageError(
-                f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this clip",
+                f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this"
+                " clip",
                 hint=f"it has frames {timeline.numbers_text}",
             )
         return first, last
@@ -121,7 +136,9 @@ class SegmentedClip:
         return sorted(self.store.manifest.done_frames())
 
     def shows(self, frame_index: int) -> int:
-        """Which frame of the clip's own file a frame shows: itself, unless frames are held or left out."""
+        """Which frame of the clip's own file a frame shows: itself, unless frames are held or left
+        out.
+        """
         return frame_index
 
     def note_matte(self, frame_index: int, matte: Matte) -> None:
@@ -135,36 +152,52 @@ class SegmentedClip:
         return mask
 
     def soft(self, object_id: int, frame_index: int) -> Soft:
-        """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain. Raises WorkspaceError."""
+        """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain.
+
+        Raises WorkspaceError.
+        """
         soft = self.store.soft(object_id, frame_index)
-        self._check_size(soft, f"soft result of object {object_id} on frame {self.info.timeline.number(frame_index)}")
+        self._check_size(
+            soft,
+            f"soft result of object {object_id} on frame {self.info.timeline.number(frame_index)}",
+        )
         return soft
 
     def _check_size(self, array: Mask | Soft, what: str) -> None:
         if array.shape != self.info.shape:
             raise WorkspaceError(
-                f"{what} is {array.shape[1]}×{array.shape[0]}, the clip is {self.info.width}×{self.info.height}",
+                f"{what} is {array.shape[1]}×{array.shape[0]}, the clip is"
+                f" {self.info.width}×{self.info.height}",
                 hint="segment the clip again with --fresh",
             )
 
     def check_unchanged(self) -> None:
-        """Raise MediaError or WorkspaceError when the clip or its masks are others than when they were opened."""
+        """Raise MediaError or WorkspaceError when the clip or its masks are others than when they
+        were opened.
+        """
         self.reader.check_unchanged()
         self.store.check_unchanged()
 
-    def record(self, output: Path, kind: str, settings: Mapping[str, Scalar], reporter: Reporter) -> None:
-        """Note in the manifest that an output was written; where that cannot be, say so, as the output itself is there."""
+    def record(
+        self, output: Path, kind: str, settings: Mapping[str, Scalar], reporter: Reporter
+    ) -> None:
+        """Note in the manifest that an output was written; where that cannot be, say so, as the
+        output itself is there.
+        """
         try:
             self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
         except OutputError as error:
-            reporter.notify(f"{output.name} is finished, but not noted in the workspace: {error.message}")
+            reporter.notify(
+                f"{output.name} is finished, but not noted in the workspace: {error.message}"
+            )
 
 
 def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path | None) -> Path:
     """Find the clip that a user means.
 
-    clip: as typed: a path, or a name inside the `source` folder. None takes `default` (config.ini's clip), or else the clip
-    segmented last. Raises InputError when it is not there, UsageError when there is none to take.
+    clip: as typed: a path, or a name inside the `source` folder. None takes `default` (config.ini's
+    clip), or else the clip segmented last. Raises InputError when it is not there, UsageError when
+    there is none to take.
     """
     if clip is None:
         if default is not None:
@@ -172,17 +205,24 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
         latest = Workspace(workspace).latest()
         manifest = latest.manifest() if latest is not None else None
         if manifest is None:
-            raise UsageError("no clip is given and none has been segmented yet", hint="name a clip: vfx-matte COMMAND CLIP")
+            raise UsageError(
+                "no clip is given and none has been segmented yet",
+                hint="name a clip: vfx-matte COMMAND CLIP",
+            )
         known = manifest.source.path
         places = (known, Path(known.name), source / known.name)
-        if not any(place.exists() or is_sequence(place) for place in places) and (found := _renamed(manifest.source, source)):
+        if not any(place.exists() or is_sequence(place) for place in places) and (
+            found := _renamed(manifest.source, source)
+        ):
             return found
         return _existing(known, source, *places[1:])
     return _existing(clip, source)
 
 
 def _renamed(known: SourceStamp, source: Path) -> Path | None:
-    """A file with the bytes of a clip whose own name is gone, in its folder, the working directory or `source`."""
+    """A file with the bytes of a clip whose own name is gone, in its folder, the working directory
+    or `source`.
+    """
     for folder in (known.path.parent, Path(), source):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if (
@@ -195,13 +235,19 @@ def _renamed(known: SourceStamp, source: Path) -> Path | None:
 
 
 def _existing(clip: Path, source: Path, *moved: Path) -> Path:
-    """The first of the places that is there. moved: where it may be now, when its whole project was moved."""
+    """The first of the places that is there.
+
+    moved: where it may be now, when its whole project was moved.
+    """
     for candidate in (clip, source / clip, *moved):
         if candidate.exists() or has_pictures(candidate):
             return candidate
     if is_sequence(clip):
         return clip  # reading it says what is wrong
-    raise InputError(f"there is no clip {str(clip)!r}", hint=f"check the path (also looked for in {str(source)!r})")
+    raise InputError(
+        f"there is no clip {str(clip)!r}",
+        hint=f"check the path (also looked for in {str(source)!r})",
+    )
 
 
 def open_source(
@@ -215,8 +261,9 @@ def open_source(
 ) -> SourceClip:
     """Open a clip.
 
-    fps: rate of an image sequence; UsageError when it is given for a video, which has its own time. usual_fps: the rate of
-    sequences when `fps` is None, without meaning for videos. gaps: what stands for missing numbers of a sequence.
+    fps: rate of an image sequence; UsageError when it is given for a video, which has its own time.
+    usual_fps: the rate of sequences when `fps` is None, without meaning for videos. gaps: what
+    stands for missing numbers of a sequence.
     ignore_alpha: read it as opaque.
     """
     rate = fps or (usual_fps if is_sequence(path) else None)
@@ -224,20 +271,31 @@ def open_source(
     return SourceClip(path, reader, reporter.notify)
 
 
-def open_segmented(path: Path, *, workspace: Path, ignore_alpha: bool = False, reporter: Reporter) -> SegmentedClip:
-    """Open a clip together with its masks. Raises WorkspaceError when it has not been segmented, or has changed since."""
+def open_segmented(
+    path: Path, *, workspace: Path, ignore_alpha: bool = False, reporter: Reporter
+) -> SegmentedClip:
+    """Open a clip together with its masks.
+
+    Raises WorkspaceError when it has not been segmented, or has changed since.
+    """
     place = Workspace(workspace).find(path)
     if place is None:
         raise WorkspaceError(
             f"{str(path)!r} has no masks yet",
-            hint=f"first run: {shell_command(['vfx-matte', 'segment', path, '--first-mask', 'mask.png'])}",
+            hint=(
+                "first run:"
+                f" {shell_command(['vfx-matte', 'segment', path, '--first-mask', 'mask.png'])}"
+            ),
         )
     store = place.mask_store()
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
     gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
     clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
     if clip.info.timeline != store.manifest.timeline:
-        raise WorkspaceError(f"{str(path)!r} is not the clip its masks were made for", hint="segment it again with --fresh")
+        raise WorkspaceError(
+            f"{str(path)!r} is not the clip its masks were made for",
+            hint="segment it again with --fresh",
+        )
     if not store.manifest.is_complete:
         reporter.notify(f"{place.folder} is not complete; run segment with --resume to finish it")
     return SegmentedClip(clip.reader, place, store)
@@ -252,16 +310,22 @@ def open_segmented_or_source(
     ignore_alpha: bool = False,
     reporter: Reporter,
 ) -> SegmentedClip | SourceClip:
-    """Open a clip with its masks where it has some, otherwise the clip alone. Raises as `open_segmented` does."""
+    """Open a clip with its masks where it has some, otherwise the clip alone.
+
+    Raises as `open_segmented` does.
+    """
     if Workspace(workspace).find(path) is None:
-        return open_source(path, usual_fps=usual_fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+        return open_source(
+            path, usual_fps=usual_fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter
+        )
     return open_segmented(path, workspace=workspace, ignore_alpha=ignore_alpha, reporter=reporter)
 
 
 def refuse_to_replace(place: Path, output: Path, what: str) -> None:
     """Raise UsageError when writing `output` would replace `place`, or something in it.
 
-    place: a file, a folder (all of whose files count) or a numbered pattern. what: its name in the message.
+    place: a file, a folder (all of whose files count) or a numbered pattern. what: its name in the
+    message.
     """
     kept, target = place.resolve(), output.resolve()
     if kept.is_dir():
@@ -271,23 +335,35 @@ def refuse_to_replace(place: Path, output: Path, what: str) -> None:
     else:
         replaces = target == kept or (target.exists() and kept.exists() and target.samefile(kept))
     if replaces:
-        raise UsageError(f"output {str(output)!r} would replace {what}", hint="choose another place with -o")
+        raise UsageError(
+            f"output {str(output)!r} would replace {what}", hint="choose another place with -o"
+        )
 
 
 def require_table_place(path: Path) -> None:
-    """Raise UsageError when a table would replace a file that is none, such as a clip or a painted mask."""
+    """Raise UsageError when a table would replace a file that is none, such as a clip or a painted
+    mask.
+    """
     if path.is_file() and path.suffix.lower() not in TABLE_ENDINGS:
-        raise UsageError(f"table {str(path)!r} would replace a file of another kind", hint="choose a name that ends in .csv")
+        raise UsageError(
+            f"table {str(path)!r} would replace a file of another kind",
+            hint="choose a name that ends in .csv",
+        )
 
 
 def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: str) -> Path:
-    """Where a contact sheet of a clip goes: `output`, or the file `usual` in the clip's folder of results.
+    """Where a contact sheet of a clip goes: `output`, or the file `usual` in the clip's folder of
+    results.
 
-    option: what users name the place with. Raises UsageError for a place that holds something else of value.
+    option: what users name the place with. Raises UsageError for a place that holds something else
+    of value.
     """
     path = clip.folder / usual if output is None else output
     if path.suffix.lower() != ".png":
-        raise UsageError(f"contact sheet {str(path)!r} is not a PNG", hint=f"give a name that ends in .png with {option}")
+        raise UsageError(
+            f"contact sheet {str(path)!r} is not a PNG",
+            hint=f"give a name that ends in .png with {option}",
+        )
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
     refuse_reference(clip, path, option=option)
@@ -295,8 +371,13 @@ def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: 
 
 
 def refuse_reference(clip: SegmentedClip, path: Path, *, option: str = "-o") -> None:
-    """Raise UsageError when a picture at `path` would replace a mask that the clip was segmented by. option: what names it."""
+    """Raise UsageError when a picture at `path` would replace a mask that the clip was segmented
+    by. option: what names it.
+    """
     if path.is_file():
         digest = ReferenceRecord.of(path, {}).sha256
         if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
-            raise UsageError(f"output {str(path)!r} would replace a reference mask", hint=f"choose another place with {option}")
+            raise UsageError(
+                f"output {str(path)!r} would replace a reference mask",
+                hint=f"choose another place with {option}",
+            )

@@ -1,4 +1,7 @@
-"""The whole program on a clip whose truth is known. Takes a folder, gives every output there, measured against the truth."""
+"""The whole program on a clip whose truth is known.
+
+Takes a folder, gives every output there, measured against the truth.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ SHEET_THUMB_PX = 320
 
 @dataclass(frozen=True, slots=True)
 class DemoRow:
-    """One output. timing: what verify found; iou: mean overlap with the truth over all frames, for people."""
+    """One output.
+
+    timing: what verify found; iou: mean overlap with the truth over all frames, for people.
+    """
 
     output: Path
     what: str
@@ -51,13 +57,19 @@ class DemoResult:
 
 
 def run_demo(
-    folder: Path, *, frame_count: int = 72, model: Path = Path("model"), fetch: bool = True, reporter: Reporter
+    folder: Path,
+    *,
+    frame_count: int = 72,
+    model: Path = Path("model"),
+    fetch: bool = True,
+    reporter: Reporter,
 ) -> DemoResult:
     """Make the clip and its first mask, segment, render everything, and measure.
 
-    folder: a workspace; all files go to its folder "demo". model, fetch: see `open_marking`; the first mask is what stands out,
-    and without the network for that the truth, as if it had been painted. Raises VerifyError when an output differs from its
-    source, and whatever the steps raise.
+    folder: a workspace; all files go to its folder "demo". model, fetch: see `open_marking`; the
+    first mask is what stands out, and without the network for that the truth, as if it had been
+    painted. Raises VerifyError when an output differs from its source, and whatever the steps
+    raise.
     """
     scene = Scene(frame_count=frame_count)
     place = folder / "demo"
@@ -79,7 +91,11 @@ def run_demo(
     segmented = open_segmented(clip, workspace=folder, reporter=reporter)
     overlap = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
     rows = [DemoRow(first_mask, what, "frame 0", "–")]
-    rows += [DemoRow(done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap)]
+    rows += [
+        DemoRow(
+            done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap
+        )
+    ]
     look = Look(edges=EdgeOptions(method="guided"))  # what the commands do by themselves
     planner, encode = Planner(segmented, reporter), EncodeOptions()
     planned = [
@@ -90,7 +106,10 @@ def run_demo(
     ]
     results = write_outputs(segmented, planned, reporter)
     ways = (_seen_on_green, _seen_as_white, _seen_as_alpha, None)
-    rows += [_checked_row(scene, clip, result, see, reporter) for result, see in zip(results, ways, strict=True)]
+    rows += [
+        _checked_row(scene, clip, result, see, reporter)
+        for result, see in zip(results, ways, strict=True)
+    ]
     sheet = segmented.folder / "contact-sheet.png"
     save_picture(sheet, _contact_sheet(segmented, [result.output for result in results]))
     return DemoResult(clip, tuple(rows), sheet)
@@ -102,7 +121,10 @@ def _first_mask(marking: Marking, scene: Scene) -> tuple[Mask, str]:
     if not marking.has_network:
         return truth, "first mask, painted"
     mask, _, _ = marking.placed(np.zeros_like(truth), Marks(), auto=True, object_id=1)
-    return mask, f"first mask, what stands out: {iou(mask > 0, truth > 0):.1%} overlap with the truth"
+    return (
+        mask,
+        f"first mask, what stands out: {iou(mask > 0, truth > 0):.1%} overlap with the truth",
+    )
 
 
 def _images(scene: Scene, step: Callable[[], None]) -> Iterator[Image]:
@@ -119,16 +141,26 @@ def _mean_iou(scene: Scene, masks: Iterable[Mask | None]) -> str:
 
 
 def _checked_row(
-    scene: Scene, clip: Path, result: RenderResult, see: Callable[[Frame], Mask] | None, reporter: Reporter
+    scene: Scene,
+    clip: Path,
+    result: RenderResult,
+    see: Callable[[Frame], Mask] | None,
+    reporter: Reporter,
 ) -> DemoRow:
-    """Read an output back: is every frame at its time, and does it show the subject where the truth has it?"""
+    """Read an output back: is every frame at its time, and does it show the subject where the truth
+    has it?
+    """
     report = verify_clip(result.output, clip, notify=reporter.notify)
     if not report.ok:
-        raise VerifyError(f"{result.output.name} differs from its source: {report.first_difference}")
+        raise VerifyError(
+            f"{result.output.name} differs from its source: {report.first_difference}"
+        )
     timing = next(check.detail for check in report.checks if check.name == "timestamps")
     overlap = "–"
     if see is not None:
-        overlap = _mean_iou(scene, (see(frame) for frame in open_clip(result.output, notify=_silent).frames()))
+        overlap = _mean_iou(
+            scene, (see(frame) for frame in open_clip(result.output, notify=_silent).frames())
+        )
     return DemoRow(result.output, result.encoding, f"{timing} (read by {report.reader})", overlap)
 
 
@@ -137,7 +169,9 @@ def _silent(line: str) -> None:
 
 
 def _seen_on_green(frame: Frame) -> Mask:
-    """What an editor's chroma key would keep: pixels that are not clearly greener than red and blue."""
+    """What an editor's chroma key would keep: pixels that are not clearly greener than red and
+    blue.
+    """
     red, green, blue = (frame.colors[..., channel].astype(np.int16) for channel in range(3))
     return np.asarray(green - np.maximum(red, blue) < 100, np.uint8)
 
@@ -160,7 +194,14 @@ def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path]) -> Image:
     for output in outputs:
         reader = open_clip(output, notify=_silent)
         frames = [reader.frame(index) for index in indices]
-        shown = [frame.colors if frame.alpha is None else checkerboard(frame.colors, frame.alpha) for frame in frames]
+        shown = [
+            frame.colors if frame.alpha is None else checkerboard(frame.colors, frame.alpha)
+            for frame in frames
+        ]
         rows.append((output.name, shown))
-    labels = [f"frame {timeline.number(index)}, {timeline[index].seconds:.3f} s" for index in indices]
-    return contact_sheet(rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="vfx-matte demo")
+    labels = [
+        f"frame {timeline.number(index)}, {timeline[index].seconds:.3f} s" for index in indices
+    ]
+    return contact_sheet(
+        rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="vfx-matte demo"
+    )

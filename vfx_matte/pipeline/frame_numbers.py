@@ -1,6 +1,8 @@
-"""What people call frames: a video's count from 0, those of a sequence have the numbers of its pictures.
+"""What people call frames: a video's count from 0, those of a sequence have the numbers of its
+pictures.
 
-Everything that is typed and printed is such a number (`Timeline.number`); the pipeline computes with indices from 0.
+Everything that is typed and printed is such a number (`Timeline.number`); the pipeline computes
+with indices from 0.
 """
 
 from __future__ import annotations
@@ -15,29 +17,45 @@ _NAMED = 3
 
 
 def picture_name(info: ClipInfo, index: int) -> str:
-    """The picture of a frame of a sequence; of a missing number the one that it has instead; empty for a video."""
+    """The picture of a frame of a sequence; of a missing number the one that it has instead; empty
+    for a video.
+    """
     return "" if info.files is None else info.files.held(index).name
 
 
 def is_ambiguous(info: ClipInfo, number: int) -> bool:
-    """Whether a number is that of one picture, and another one's when pictures are counted from 0."""
+    """Whether a number is that of one picture, and another one's when pictures are counted
+    from 0.
+    """
     timeline = info.timeline
     here, counted = timeline.index_of(number), number
-    return info.files is not None and here != counted and all(0 <= at < len(timeline) for at in (here, counted))
+    return (
+        info.files is not None
+        and here != counted
+        and all(0 <= at < len(timeline) for at in (here, counted))
+    )
 
 
 def laid_on(info: ClipInfo, numbers: Iterable[int], what: str) -> str:
-    """Which pictures ambiguous numbers are: a notice, empty when there is nothing to say. what: "frame", "mask" …"""
+    """Which pictures ambiguous numbers are: a notice, empty when there is nothing to say.
+
+    what: "frame", "mask" …
+    """
     doubtful = sorted(number for number in numbers if is_ambiguous(info, number))
     if not doubtful:
         return ""
-    named = ", ".join(f"{what} {at} is {picture_name(info, info.timeline.index_of(at))}" for at in doubtful[:_NAMED])
+    named = ", ".join(
+        f"{what} {at} is {picture_name(info, info.timeline.index_of(at))}"
+        for at in doubtful[:_NAMED]
+    )
     more = f" and {len(doubtful) - _NAMED} more likewise" if len(doubtful) > _NAMED else ""
     return f"frames of a sequence have the numbers of its pictures: {named}{more}"
 
 
 def named_after(info: ClipInfo, mask: str) -> int | None:
-    """The number of the picture of a sequence whose name, without suffix, a mask file has; None when it has none's."""
+    """The number of the picture of a sequence whose name, without suffix, a mask file has; None
+    when it has none's.
+    """
     name = split_name(mask)
     if info.files is None or name is None:
         return None

@@ -1,4 +1,7 @@
-"""Looking at clips and outputs. Takes opened clips and files, gives rows, JSON and stills; never propagates."""
+"""Looking at clips and outputs.
+
+Takes opened clips and files, gives rows, JSON and stills; never propagates.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ MOST_LOOKED_AT = 8
 
 
 def look_for_changes(clip: SourceClip) -> None:
-    """Let the clip's reader say, with its notice, that pictures change on the way; only suspected frames are decoded.
+    """Let the clip's reader say, with its notice, that pictures change on the way; only suspected
+    frames are decoded.
 
     A frame that cannot be decoded is passed over, as whoever reads the clip says so.
     """
@@ -51,19 +55,32 @@ def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
         ("video", f"{info.codec}, {info.pixel_format}, {info.layout.bit_depth} bit, {scan}"),
         (
             "size as displayed",
-            f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated {info.rotation_degrees}°",
+            (
+                f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated"
+                f" {info.rotation_degrees}°"
+            ),
         ),
         ("frames", f"{len(timeline)}, counted"),
         *_number_rows(info),
         ("rate", f"{describe_rate(timeline)}, time base {timeline.time_base}"),
         ("start", f"{float(timeline.start - info.origin):.6f} s"),
         ("duration", f"{float(timeline.end - timeline.start):.6f} s"),
-        ("colour", f"matrix {color.matrix}, range {color.range}, primaries {color.primaries}, transfer {color.transfer}"),
+        (
+            "colour",
+            (
+                f"matrix {color.matrix}, range {color.range}, primaries {color.primaries}, transfer"
+                f" {color.transfer}"
+            ),
+        ),
     ]
     if info.timecode:
         rows.append(("timecode", info.timecode))
     for track in info.audio:
-        offset = "empty" if track.start is None else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
+        offset = (
+            "empty"
+            if track.start is None
+            else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
+        )
         layout = "1 channel" if track.layout == "1 channels" else track.layout
         language = [track.language] if track.language != "und" else []
         facts = [track.codec, f"{track.sample_rate} Hz", layout, *language, offset]
@@ -81,14 +98,18 @@ def _number_rows(info: ClipInfo) -> list[tuple[str, str]]:
     if files is None:
         return []
     missing = f", missing: {ranges_text(files.missing)} ({files.gaps})" if files.missing else ""
-    return [("frame numbers", f"{info.timeline.numbers_text}, {files.paths[0].name} first{missing}")]
+    return [
+        ("frame numbers", f"{info.timeline.numbers_text}, {files.paths[0].name} first{missing}")
+    ]
 
 
 def interval_rows(info: ClipInfo) -> list[tuple[str, int]]:
     """How often frames follow each other at which distance, most frequent first."""
     counted = info.timeline.interval_histogram().most_common()
     base = info.timeline.time_base
-    rows = [(f"{float(ticks * base * 1000):.3f} ms", count) for ticks, count in counted[:MOST_INTERVALS]]
+    rows = [
+        (f"{float(ticks * base * 1000):.3f} ms", count) for ticks, count in counted[:MOST_INTERVALS]
+    ]
     rest = sum(count for _, count in counted[MOST_INTERVALS:])
     return [*rows, (f"{len(counted) - MOST_INTERVALS} others", rest)] if rest else rows
 
@@ -117,7 +138,9 @@ def clip_json(info: ClipInfo) -> str:
     facts["average_fps"] = info.timeline.average_fps
     facts["start_seconds"] = info.timeline.start - info.origin
     facts["duration_seconds"] = info.timeline.end - info.timeline.start
-    facts["interval_histogram"] = {str(ticks): count for ticks, count in info.timeline.interval_histogram().items()}
+    facts["interval_histogram"] = {
+        str(ticks): count for ticks, count in info.timeline.interval_histogram().items()
+    }
     return json_text(facts, default=_json_value, indent=2)
 
 
@@ -126,14 +149,22 @@ def _json_value(value: object) -> Any:  # noqa: ANN401  what json.dumps takes
 
 
 def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyReport:
-    """Compare an output with its source, thoroughly; of a folder of PNG or EXR files their number, and that each is whole.
+    """Compare an output with its source, thoroughly; of a folder of PNG or EXR files their number,
+    and that each is whole.
 
-    output: also FOLDER/%07d.png as a render was given. Raises MediaError when either cannot be read.
+    output: also FOLDER/%07d.png as a render was given. Raises MediaError when either cannot be
+    read.
     """
-    folder = output.parent if is_numbered(output) and not output.exists() and output.parent.is_dir() else output
+    folder = (
+        output.parent
+        if is_numbered(output) and not output.exists() and output.parent.is_dir()
+        else output
+    )
     if folder.is_dir():
         info, checks = open_clip(source, notify=reporter.notify).info, list[Check]()
-        is_exr = is_layers(output) or (names_in(folder) is None and names_in(folder, EXR) is not None)
+        is_exr = is_layers(output) or (
+            names_in(folder) is None and names_in(folder, EXR) is not None
+        )
         if noted := part_noted_in_layers(folder) if is_exr else part_noted_on(folder):
             info, check = noted_part(info, noted)
             checks.append(check)
@@ -151,25 +182,37 @@ def report_json(report: VerifyReport) -> str:
 def require_same(report: VerifyReport) -> None:
     """Raise VerifyError with the first difference, if there is one."""
     if not report.ok:
-        raise VerifyError(f"{report.output} differs: {report.first_difference}", hint="render it again from this source")
+        raise VerifyError(
+            f"{report.output} differs: {report.first_difference}",
+            hint="render it again from this source",
+        )
 
 
-def save_frame(clip: SourceClip, *, at: int | Fraction | None, output: Path | None, workspace: Path) -> Path:
+def save_frame(
+    clip: SourceClip, *, at: int | Fraction | None, output: Path | None, workspace: Path
+) -> Path:
     """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is.
 
-    workspace: where the clip's masks are noted. Raises UsageError for a place that holds the clip or a reference mask.
+    workspace: where the clip's masks are noted. Raises UsageError for a place that holds the clip
+    or a reference mask.
     """
     frame = _frame_at(clip, at)
-    path = output or Path(f"{clip_name(clip.path)}.{clip.info.timeline.number(frame.index):07d}.png")
+    path = output or Path(
+        f"{clip_name(clip.path)}.{clip.info.timeline.number(frame.index):07d}.png"
+    )
     refuse_to_replace(clip.path, path, "the clip")
     if replaced := _mask_at(path, clip.path, workspace):
-        raise UsageError(f"output {str(path)!r} would replace {replaced}", hint="choose another place with -o")
+        raise UsageError(
+            f"output {str(path)!r} would replace {replaced}", hint="choose another place with -o"
+        )
     save_picture(path, frame.image)
     return path
 
 
 def _mask_at(path: Path, clip: Path, workspace: Path) -> str:
-    """What a picture at `path` would be written over or among: a mask that the clip was segmented by, its masks; "" = none."""
+    """What a picture at `path` would be written over or among: a mask that the clip was segmented
+    by, its masks; "" = none.
+    """
     try:
         place = Workspace(workspace).find(clip)
         manifest = place.manifest() if place is not None else None
@@ -179,7 +222,11 @@ def _mask_at(path: Path, clip: Path, workspace: Path) -> str:
         return "the masks"
     if not path.is_file():
         return ""
-    known = {record.sha256 for record in manifest.references.values()} if manifest is not None else set()
+    known = (
+        {record.sha256 for record in manifest.references.values()}
+        if manifest is not None
+        else set()
+    )
     return "a reference mask" if known and ReferenceRecord.of(path, {}).sha256 in known else ""
 
 

@@ -1,4 +1,7 @@
-"""What users can type next. Takes a clip and frame numbers, gives times and commands that are ready to paste; runs none."""
+"""What users can type next.
+
+Takes a clip and frame numbers, gives times and commands that are ready to paste; runs none.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,17 @@ def tile_caption(timeline: Timeline, index: int) -> str:
 
 def frame_command(clip: Path, number: int) -> str:
     """The command that saves the picture of the frame with this number, to paint on."""
-    return shell_command(["vfx-matte", "frame", clip, "--at", str(number), "-o", f"{clip_name(clip)}.{number:07d}.png"])
+    return shell_command(
+        [
+            "vfx-matte",
+            "frame",
+            clip,
+            "--at",
+            str(number),
+            "-o",
+            f"{clip_name(clip)}.{number:07d}.png",
+        ]
+    )
 
 
 def mask_name(clip: Path, number: int) -> str:
@@ -54,16 +67,32 @@ def mask_name(clip: Path, number: int) -> str:
     return f"{clip_name(clip)}.mask.{number:07d}.png"
 
 
-def use_mask_command(clip: Path, mask: Path, number: int, timeline: Timeline, *, workspace: Path) -> str:
+def use_mask_command(
+    clip: Path, mask: Path, number: int, timeline: Timeline, *, workspace: Path
+) -> str:
     """The command that carries the mask of the frame with this number through a clip."""
-    reference: list[str | Path] = ["--first-mask", mask] if number == timeline.first_number else ["--mask", f"{number}={mask}"]
+    reference: list[str | Path] = (
+        ["--first-mask", mask]
+        if number == timeline.first_number
+        else ["--mask", f"{number}={mask}"]
+    )
     return shell_command(["vfx-matte", "segment", clip, *reference, *_workspace(workspace)])
 
 
 def correct_command(clip: Path, number: int, *, workspace: Path) -> str:
-    """The command that corrects the propagated mask of the frame with this number; where to click is still to be typed."""
+    """The command that corrects the propagated mask of the frame with this number; where to click
+    is still to be typed.
+    """
     place: list[str | Path] = ["-o", mask_name(clip, number), *_workspace(workspace)]
-    begin: list[str | Path] = ["vfx-matte", "mask", clip, "--at", str(number), "--from", "propagated"]
+    begin: list[str | Path] = [
+        "vfx-matte",
+        "mask",
+        clip,
+        "--at",
+        str(number),
+        "--from",
+        "propagated",
+    ]
     return shell_command([*begin, *place, "--fg", "x,y"])
 
 
@@ -73,20 +102,29 @@ def _workspace(folder: Path) -> list[str | Path]:
 
 
 def segment_command(
-    clip: SegmentedClip, masks: Mapping[int, str], *, weights: Path, how: str = "--fresh", cuts: str | None = None
+    clip: SegmentedClip,
+    masks: Mapping[int, str],
+    *,
+    weights: Path,
+    how: str = "--fresh",
+    cuts: str | None = None,
 ) -> str:
     """The command that segments again as the last run did, with more masks.
 
-    masks: file by frame number. weights: the file of xmem, named when its name is that of the run's. how: "--fresh" keeps the
-    earlier masks aside, "--update" makes only the frames again that the masks change (masks of another version of the program
-    are all made again). cuts: what --cuts is given, None = what gives the cuts of the last run.
+    masks: file by frame number. weights: the file of xmem, named when its name is that of the
+    run's. how: "--fresh" keeps the earlier masks aside, "--update" makes only the frames again that
+    the masks change (masks of another version of the program are all made again). cuts: what --cuts
+    is given, None = what gives the cuts of the last run.
     """
     manifest = clip.store.manifest
     number = manifest.timeline.number
     if manifest.program_version != __version__:
         how = "--fresh"
     same = how == "--update"
-    known = {number(at): _reference_file(clip, at, record, same=same) for at, record in manifest.references.items()}
+    known = {
+        number(at): _reference_file(clip, at, record, same=same)
+        for at, record in manifest.references.items()
+    }
     files = known | dict(masks)
     words: list[str | Path] = ["vfx-matte", "segment", clip.info.path]
     for at, file in sorted(files.items()):
@@ -99,9 +137,17 @@ def segment_command(
         words += ["--stop", str(number(manifest.stop))]
     if is_sequence(clip.info.path):
         words += ["--fps", str(manifest.timeline.average_fps)]
-        words += ["--gaps", str(manifest.settings[GAPS_SETTING])] if GAPS_SETTING in manifest.settings else []
+        words += (
+            ["--gaps", str(manifest.settings[GAPS_SETTING])]
+            if GAPS_SETTING in manifest.settings
+            else []
+        )
     if manifest.propagator in ("builtin", "xmem"):
-        words += ["--propagator", manifest.propagator, *repeated_settings(manifest.settings, weights=weights)]
+        words += [
+            "--propagator",
+            manifest.propagator,
+            *repeated_settings(manifest.settings, weights=weights),
+        ]
     if manifest.is_soft:
         words.append("--soft")
     wanted = _same_cuts(manifest) if cuts is None else cuts
@@ -114,7 +160,9 @@ def _map_colors(manifest: Manifest) -> list[str]:
     """What --map-color was given, but for the colours that the workspace's own masks have."""
     own = Palette.davis().colors[list(manifest.objects)].astype(int)
     return [
-        text for text in manifest.map_colors if np.abs(own - parse_color_argument(text)[0]).max(axis=1).min(initial=255) > SAME
+        text
+        for text in manifest.map_colors
+        if np.abs(own - parse_color_argument(text)[0]).max(axis=1).min(initial=255) > SAME
     ]
 
 
@@ -123,13 +171,20 @@ def _same_cuts(manifest: Manifest) -> str:
     cuts = manifest.cuts
     if cuts is None:
         return "ignore"
-    return ",".join(str(manifest.timeline.number(cut)) for cut in cuts) if len(cuts) <= MOST_NAMED_CUTS else ""
+    return (
+        ",".join(str(manifest.timeline.number(cut)) for cut in cuts)
+        if len(cuts) <= MOST_NAMED_CUTS
+        else ""
+    )
 
 
 def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord, *, same: bool) -> str:
-    """A file with a reference's mask. The workspace's own is as painted, unless objects were found besides those painted.
+    """A file with a reference's mask.
 
-    same: rather the file that was given, where it is still found, so that its mask counts as unchanged.
+    The workspace's own is as painted, unless objects were found besides those painted.
+
+    same: rather the file that was given, where it is still found, so that its mask counts as
+    unchanged.
     """
     for folder in (Path(), clip.info.path.parent, clip.folder) if same else ():
         file = folder / record.file
@@ -137,4 +192,8 @@ def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord, *, sa
             return str(file)
     mask = clip.mask(at)
     as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
-    return str(clip.workspace.mask_path(clip.info.timeline.number(at))) if as_painted or not record.file else record.file
+    return (
+        str(clip.workspace.mask_path(clip.info.timeline.number(at)))
+        if as_painted or not record.file
+        else record.file
+    )

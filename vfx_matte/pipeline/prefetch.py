@@ -1,6 +1,9 @@
-"""Stages that run side by side. Takes an iterator, gives the same items made ahead in a thread; the queue between is bounded.
+"""Stages that run side by side.
 
-FFmpeg, OpenCV and NumPy release the interpreter while they compute, so decode, composite and encode really overlap.
+Takes an iterator, gives the same items made ahead in a thread; the queue between is bounded.
+
+FFmpeg, OpenCV and NumPy release the interpreter while they compute, so decode, composite and encode
+really overlap.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ _POLL_SECONDS = 0.1
 def ahead(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
     """Yield `items` in order while a thread makes up to `depth` of them ahead.
 
-    An error in the thread is raised here. Closing this generator stops the thread and closes `items` too.
+    An error in the thread is raised here. Closing this generator stops the thread and closes
+    `items` too.
     """
     made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=depth)
     begun, stopped = threading.Event(), threading.Event()

@@ -1,4 +1,7 @@
-"""What a pipeline function tells its door while it works. Takes lines and steps; the door decides how they look."""
+"""What a pipeline function tells its door while it works.
+
+Takes lines and steps; the door decides how they look.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ class Reporter(Protocol):
         """Begin `total` steps of work; the context's value is called once a step."""
 
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
-        """Begin to move bytes; the context's value is told how many are there, and of how many (None: not known)."""
+        """Begin to move bytes; the context's value is told how many are there, and of how many
+        (None: not known).
+        """
 
 
 class SilentReporter:

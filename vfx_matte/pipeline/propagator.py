@@ -1,4 +1,7 @@
-"""Which propagator a run uses and how it works. Takes what a user chose, opens a propagator; never sees a frame."""
+"""Which propagator a run uses and how it works.
+
+Takes what a user chose, opens a propagator; never sees a frame.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,14 @@ NETWORK_SETTING = "network"
 class PropagatorOptions:
     """What a user can choose about propagation.
 
-    name: "auto" (xmem where PyTorch and the weights are there, else builtin), "builtin" or "xmem". memory: "permanent"
-    remembers every reference for the whole clip (XMem++), "xmem" uses a reference only from its frame on, in one walk.
-    Of builtin alone: network: the file of U²-Netp, which helps it where it is there (`salient_network`); None does without.
-    Of xmem alone: weights: its file; size: the short side it works at in pixels, -1 = the clip's own, 0 = 480, or as much as
-    free memory is enough for; device: "auto", "cpu" or "cuda"; mem_every: every how many frames one is put into working
-    memory; long_term: whether older ones are condensed (without, memory grows with the clip); flip: average with the mirrored
-    clip, at twice the cost.
+    name: "auto" (xmem where PyTorch and the weights are there, else builtin), "builtin" or "xmem".
+    memory: "permanent" remembers every reference for the whole clip (XMem++), "xmem" uses a
+    reference only from its frame on, in one walk. Of builtin alone: network: the file of U²-Netp,
+    which helps it where it is there (`salient_network`); None does without. Of xmem alone: weights:
+    its file; size: the short side it works at in pixels, -1 = the clip's own, 0 = 480, or as much
+    as free memory is enough for; device: "auto", "cpu" or "cuda"; mem_every: every how many frames
+    one is put into working memory; long_term: whether older ones are condensed (without, memory
+    grows with the clip); flip: average with the mirrored clip, at twice the cost.
     Raises UsageError for values out of range.
     """
 
@@ -45,9 +49,13 @@ class PropagatorOptions:
 
     def __post_init__(self) -> None:
         if self.memory not in MEMORIES:
-            raise UsageError(f"memory {self.memory!r} is unknown", hint=f"use --memory {' or '.join(MEMORIES)}")
+            raise UsageError(
+                f"memory {self.memory!r} is unknown", hint=f"use --memory {' or '.join(MEMORIES)}"
+            )
         if self.mem_every < 1:
-            raise UsageError(f"mem-every is {self.mem_every}, expected at least 1", hint="5 suits most clips")
+            raise UsageError(
+                f"mem-every is {self.mem_every}, expected at least 1", hint="5 suits most clips"
+            )
 
     @property
     def remembers(self) -> bool:
@@ -58,7 +66,10 @@ class PropagatorOptions:
     def settings(self) -> Mapping[str, str | int | bool]:
         """What masks depend on, for the manifest."""
         if self.name != "xmem":
-            return {"memory": self.memory, **({} if self.network is None else {NETWORK_SETTING: self.network.name})}
+            return {
+                "memory": self.memory,
+                **({} if self.network is None else {NETWORK_SETTING: self.network.name}),
+            }
         return {
             "memory": self.memory,
             "weights": self.weights.name,
@@ -68,13 +79,18 @@ class PropagatorOptions:
             "flip": self.flip,
         }
 
-    def decided(self, notify: Callable[[str], None], *, earlier: Manifest | None = None) -> PropagatorOptions:
-        """With the propagator's name instead of "auto", and a network only where it can be used; says which and why.
+    def decided(
+        self, notify: Callable[[str], None], *, earlier: Manifest | None = None
+    ) -> PropagatorOptions:
+        """With the propagator's name instead of "auto", and a network only where it can be used;
+        says which and why.
 
         earlier: work that is to be gone on with, in the way that it was begun.
         Raises WorkspaceError where that is not possible any more.
         """
-        name, reason = choose_propagator(None if self.name == "auto" else self.name, weights=self.weights)
+        name, reason = choose_propagator(
+            None if self.name == "auto" else self.name, weights=self.weights
+        )
         if name != "builtin":
             notify(reason)
             return replace(self, name=name, network=None)
@@ -83,8 +99,12 @@ class PropagatorOptions:
         notify("; ".join([what + told, *why]))
         return replace(self, name=name, network=network)
 
-    def _usable_network(self, notify: Callable[[str], None], earlier: Manifest | None) -> tuple[Path | None, str]:
-        """The network's file where it helps, and what is said about it behind the propagator's name."""
+    def _usable_network(
+        self, notify: Callable[[str], None], earlier: Manifest | None
+    ) -> tuple[Path | None, str]:
+        """The network's file where it helps, and what is said about it behind the propagator's
+        name.
+        """
         begun = earlier is not None and earlier.propagator == "builtin"
         begun_with = earlier is not None and NETWORK_SETTING in earlier.settings
         if begun and not begun_with:
@@ -95,15 +115,26 @@ class PropagatorOptions:
                 return self.network, f", with {TITLE} (--no-network does without)"
             return None, ""
         if begun_with:
-            found = "it is switched off" if self.network is None else f"there is none in {self.network.parent}"
+            found = (
+                "it is switched off"
+                if self.network is None
+                else f"there is none in {self.network.parent}"
+            )
             hint = "leave out --no-network" if self.network is None else f"{FETCH_COMMAND} gets it"
             raise WorkspaceError(
                 f"this work was begun with {TITLE}, and {found}: masks would differ",
                 hint=f"{hint}, or add --fresh to start again",
             )
-        return None, "" if self.network is None else f"; {FETCH_COMMAND} gets a network that makes its masks better"
+        return (
+            None,
+            ""
+            if self.network is None
+            else f"; {FETCH_COMMAND} gets a network that makes its masks better",
+        )
 
-    def open(self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None) -> Propagator:
+    def open(
+        self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None
+    ) -> Propagator:
         """Open the decided propagator; notify is told about its size and a lack of memory.
 
         size: what an earlier run of the same work chose, where the choice was left to it.
@@ -114,7 +145,9 @@ class PropagatorOptions:
             if self.name != "builtin" or self.network is None:
                 return open_propagator(self.name, num_objects=num_objects)
             require_known_checksum(self.network)
-            return open_propagator(self.name, num_objects=num_objects, network=SalientNetwork(self.network))
+            return open_propagator(
+                self.name, num_objects=num_objects, network=SalientNetwork(self.network)
+            )
         require_known_checksum(self.weights)
         memory = XMemMemory(mem_every=self.mem_every, long_term=self.long_term)
         return open_propagator(
@@ -129,10 +162,14 @@ class PropagatorOptions:
         )
 
 
-def repeated_settings(settings: Mapping[str, str | int | float | bool], *, weights: Path) -> list[str]:
-    """The options of `segment` that give these settings (`PropagatorOptions.settings`, from a manifest) again.
+def repeated_settings(
+    settings: Mapping[str, str | int | float | bool], *, weights: Path
+) -> list[str]:
+    """The options of `segment` that give these settings (`PropagatorOptions.settings`, from a
+    manifest) again.
 
-    What is at its default is left out. weights: where the weights file is; named when it is the one of the settings.
+    What is at its default is left out. weights: where the weights file is; named when it is the one
+    of the settings.
     """
     usual = PropagatorOptions(name="xmem").settings
     words: list[str] = []

@@ -1,8 +1,11 @@
-"""The network that finds what stands out, for whoever can use it. Takes the model folder, gives the network or None.
+"""The network that finds what stands out, for whoever can use it.
 
-It is fetched the first time that it is needed, unless that is switched off (config.ini: [network] fetch = never; environment:
-VFX_MATTE_FETCH=never). Where it cannot be had one line says so and what would be better, and a day goes by until it is tried
-again, so that commands do not wait for a network that is not there.
+Takes the model folder, gives the network or None.
+
+It is fetched the first time that it is needed, unless that is switched off (config.ini: [network]
+fetch = never; environment: VFX_MATTE_FETCH=never). Where it cannot be had one line says so and what
+would be better, and a day goes by until it is tried again, so that commands do not wait for a
+network that is not there.
 """
 
 from __future__ import annotations
@@ -31,41 +34,56 @@ TITLE = "U²-Netp"
 FETCH_COMMAND = shell_command(["vfx-matte", "weights", "fetch", Path(NETWORK_FILE).stem])
 
 
-def salient_network(folder: Path, *, reporter: Reporter, fetch: bool = True) -> SalientNetwork | None:
-    """The network in the model folder, fetched there first where it is missing; None where it cannot be had.
+def salient_network(
+    folder: Path, *, reporter: Reporter, fetch: bool = True
+) -> SalientNetwork | None:
+    """The network in the model folder, fetched there first where it is missing; None where it
+    cannot be had.
 
-    folder: of network weights. fetch: False never uses the network (VFX_MATTE_FETCH=never does the same, whatever this says).
+    folder: of network weights. fetch: False never uses the network (VFX_MATTE_FETCH=never does the
+    same, whatever this says).
     reporter: gets one line when the network was fetched, or when it cannot be used and why.
-    Raises UsageError for another value of the variable, ConfigError for a weights.toml of the folder that cannot be read.
+    Raises UsageError for another value of the variable, ConfigError for a weights.toml of the
+    folder that cannot be read.
     """
     path = folder / NETWORK_FILE
     allowed = fetch_allowed() and fetch
     if not path.is_file():
         if not allowed:
             reporter.notify(
-                f"without {TITLE}, which is not in {folder}, and fetching is off; {FETCH_COMMAND} gets it, for better masks"
+                f"without {TITLE}, which is not in {folder}, and fetching is off; {FETCH_COMMAND}"
+                " gets it, for better masks"
             )
             return None
         if not _is_fetched(folder, reporter):
             reporter.notify(
-                f"without {TITLE}, which could not be fetched; {FETCH_COMMAND} tries again and says why, for better masks"
+                f"without {TITLE}, which could not be fetched; {FETCH_COMMAND} tries again and says"
+                " why, for better masks"
             )
             return None
     return opened_network(path, reporter.notify)
 
 
 def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork | None:
-    """The network of a file that is there; None, and a line that says why, where it cannot be used."""
+    """The network of a file that is there; None, and a line that says why, where it cannot
+    be used.
+    """
     try:
         require_known_checksum(path)
         return SalientNetwork(path)
     except WeightsError as error:
-        notify(f"without {TITLE}: {error.message}; {FETCH_COMMAND} --force replaces it, for better masks")
+        notify(
+            f"without {TITLE}: {error.message}; {FETCH_COMMAND} --force replaces it, for better"
+            " masks"
+        )
         return None
 
 
 def fetch_allowed() -> bool:
-    """Whether the environment lets weights be fetched on first use. Raises UsageError for a value that says neither."""
+    """Whether the environment lets weights be fetched on first use.
+
+    Raises UsageError for a value that says neither.
+    """
     value = os.environ.get(FETCH_VARIABLE, "").strip().lower() or "auto"
     if value not in FETCH_CHOICES:
         raise unknown_choice(FETCH_VARIABLE, value, FETCH_CHOICES)
@@ -78,7 +96,9 @@ def _is_fetched(folder: Path, reporter: Reporter) -> bool:
     if _is_recent(failed):
         return False
     try:
-        done = fetch_weights(NETWORK_FILE, folder=folder, reporter=_TransferOnly(reporter), patience=_IMPATIENT)
+        done = fetch_weights(
+            NETWORK_FILE, folder=folder, reporter=_TransferOnly(reporter), patience=_IMPATIENT
+        )
     except ConfigError:
         raise
     except VfxMatteError as error:
@@ -90,7 +110,8 @@ def _is_fetched(folder: Path, reporter: Reporter) -> bool:
     with contextlib.suppress(OSError):
         failed.unlink(missing_ok=True)
     reporter.notify(
-        f"fetched {TITLE}, {megabytes(done.size_bytes)}, from {done.source} into {folder}, once ({done.entry.licence})"
+        f"fetched {TITLE}, {megabytes(done.size_bytes)}, from {done.source} into {folder}, once"
+        f" ({done.entry.licence})"
     )
     return True
 
@@ -103,7 +124,9 @@ def _is_recent(failed: Path) -> bool:
 
 
 class _TransferOnly(SilentReporter):
-    """Shows the bytes come in, as that takes a moment, and keeps what the fetch says to itself: one line tells it all."""
+    """Shows the bytes come in, as that takes a moment, and keeps what the fetch says to itself: one
+    line tells it all.
+    """
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""Some frames of a clip, cheaply. Takes a reader and frame indices, gives those frames in order; never seeks in vain."""
+"""Some frames of a clip, cheaply.
+
+Takes a reader and frame indices, gives those frames in order; never seeks in vain.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ def evenly(items: Sequence[int], count: int) -> list[int]:
 
 
 def frames_at(reader: ClipReader, indices: Sequence[int]) -> Generator[Frame, None, None]:
-    """The frames at `indices`, ascending. Those between are decoded, not converted, where seeking would cost more."""
+    """The frames at `indices`, ascending.
+
+    Those between are decoded, not converted, where seeking would cost more.
+    """
     wanted = set(indices)
     for first, last in spans(indices, seekable(reader.info)):
         for frame in reader.frames(first, last + 1):
@@ -29,8 +35,12 @@ def frames_at(reader: ClipReader, indices: Sequence[int]) -> Generator[Frame, No
                 yield frame
 
 
-def pictures_at(reader: ClipReader, indices: Sequence[int]) -> Generator[tuple[int, Image], None, None]:
-    """(index, R'G'B' uint8 (H, W, 3)) of the frames at `indices`; as `frames_at`, converted by whoever asks for the next."""
+def pictures_at(
+    reader: ClipReader, indices: Sequence[int]
+) -> Generator[tuple[int, Image], None, None]:
+    """(index, R'G'B' uint8 (H, W, 3)) of the frames at `indices`; as `frames_at`, converted by
+    whoever asks for the next.
+    """
     for frame in frames_at(reader, indices):
         yield frame.index, frame.image
 
@@ -41,7 +51,9 @@ def seekable(info: ClipInfo) -> Sequence[int]:
 
 
 def spans(indices: Sequence[int], keyframes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Split ascending indices into (first, last) where jumping to a keyframe saves decoding some frames."""
+    """Split ascending indices into (first, last) where jumping to a keyframe saves decoding some
+    frames.
+    """
     if not indices:
         return
     first = before = indices[0]
@@ -55,7 +67,9 @@ def spans(indices: Sequence[int], keyframes: Sequence[int]) -> Iterator[tuple[in
 
 
 def snapped(indices: Sequence[int], keyframes: Sequence[int]) -> list[int]:
-    """Ascending indices, each moved to a keyframe when one lies nearer to it than half the way to its neighbour; none twice."""
+    """Ascending indices, each moved to a keyframe when one lies nearer to it than half the way to
+    its neighbour; none twice.
+    """
     if not keyframes or len(indices) < 2:
         return list(indices)
     reach = min(after - before for before, after in itertools.pairwise(indices)) / 2

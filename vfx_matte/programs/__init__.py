@@ -1,1 +1,4 @@
-"""Timelines as editing programs exchange them. Takes a simple edit, gives the text of files they open; decodes nothing."""
+"""Timelines as editing programs exchange them.
+
+Takes a simple edit, gives the text of files they open; decodes nothing.
+"""

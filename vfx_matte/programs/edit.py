@@ -1,6 +1,9 @@
-"""A simple edit: tracks of clips of media files. Takes plain facts, gives them checked and counted in whole frames.
+"""A simple edit: tracks of clips of media files.
 
-Every time is a whole number of frames at the edit's rate, and so exact; `VideoRate.seconds` gives it as a fraction.
+Takes plain facts, gives them checked and counted in whole frames.
+
+Every time is a whole number of frames at the edit's rate, and so exact; `VideoRate.seconds` gives
+it as a fraction.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ _NTSC = Fraction(1000, 1001)
 
 @dataclass(frozen=True, slots=True)
 class VideoRate:
-    """A constant rate as editing programs write it: `timebase` frames a second, slowed by 1000/1001 when `ntsc`."""
+    """A constant rate as editing programs write it: `timebase` frames a second, slowed by 1000/1001
+    when `ntsc`.
+    """
 
     timebase: int
     ntsc: bool = False
@@ -33,12 +38,16 @@ class VideoRate:
 
     @classmethod
     def of(cls, fps: Fraction) -> VideoRate:
-        """The rate of exactly so many frames a second. Raises UsageError when it is neither whole nor an NTSC rate."""
+        """The rate of exactly so many frames a second.
+
+        Raises UsageError when it is neither whole nor an NTSC rate.
+        """
         for ntsc, nominal in ((False, fps), (True, fps / _NTSC)):
             if nominal.denominator == 1 and nominal > 0:
                 return cls(int(nominal), ntsc)
         raise UsageError(
-            f"editing programs have no rate of {fps} frames a second", hint="give one they have, e.g. --fps 25 or 30000/1001"
+            f"editing programs have no rate of {fps} frames a second",
+            hint="give one they have, e.g. --fps 25 or 30000/1001",
         )
 
     @property
@@ -62,14 +71,19 @@ class VideoRate:
 
 @dataclass(frozen=True, slots=True)
 class Timecode:
-    """The SMPTE timecode of a file's first frame as a frame count; drop_frame: numbers were left out to follow the clock."""
+    """The SMPTE timecode of a file's first frame as a frame count; drop_frame: numbers were left
+    out to follow the clock.
+    """
 
     frame: int = 0
     drop_frame: bool = False
 
     @classmethod
     def parse(cls, text: str, rate: VideoRate) -> Timecode:
-        """Read "01:00:00:00" or "01:00:00;02" (drop frame) at `rate`; see `read_timecode`. Raises ValueError."""
+        """Read "01:00:00:00" or "01:00:00;02" (drop frame) at `rate`; see `read_timecode`.
+
+        Raises ValueError.
+        """
         found = read_timecode(text, rate.timebase)
         return cls(found.frame, found.drop_frame)
 
@@ -94,8 +108,10 @@ class Sound:
 class Media:
     """A file with pictures at a constant rate, and perhaps sound.
 
-    name: for people. path: absolute. width, height: pixels; sample_aspect: width of a pixel ÷ its height.
-    timecode: of the first frame. alpha: how colours go with its alpha channel, "none" when it has none.
+    name: for people. path: absolute. width, height: pixels; sample_aspect: width of a pixel ÷ its
+    height.
+    timecode: of the first frame. alpha: how colours go with its alpha channel, "none" when it has
+    none.
     """
 
     name: str
@@ -115,7 +131,9 @@ class Media:
         if not self.path.is_absolute():
             raise ValueError(f"path {str(self.path)!r} of {self.name!r} is not absolute")
         if self.frame_count < 1 or self.width < 1 or self.height < 1:
-            raise ValueError(f"{self.name!r} is {self.frame_count} frames of {self.width}×{self.height}")
+            raise ValueError(
+                f"{self.name!r} is {self.frame_count} frames of {self.width}×{self.height}"
+            )
 
     @property
     def channels(self) -> int:
@@ -125,9 +143,11 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A piece of a file on a track: `duration` frames from frame `source_in` of it, at frame `start` of the edit.
+    """A piece of a file on a track: `duration` frames from frame `source_in` of it, at frame
+    `start` of the edit.
 
-    enabled: whether it is shown. with_sound: whether the file's sound lies on the sound tracks too, linked to the picture.
+    enabled: whether it is shown. with_sound: whether the file's sound lies on the sound tracks too,
+    linked to the picture.
     """
 
     media: Media
@@ -138,9 +158,16 @@ class Clip:
     with_sound: bool = False
 
     def __post_init__(self) -> None:
-        if self.start < 0 or self.duration < 1 or not 0 <= self.source_in <= self.media.frame_count - self.duration:
+        if (
+            self.start < 0
+            or self.duration < 1
+            or not 0 <= self.source_in <= self.media.frame_count - self.duration
+        ):
             length = f"{self.duration} frames from {self.source_in}"
-            raise ValueError(f"clip at {self.start} takes {length} of {self.media.name!r}, which has {self.media.frame_count}")
+            raise ValueError(
+                f"clip at {self.start} takes {length} of {self.media.name!r}, which has"
+                f" {self.media.frame_count}"
+            )
         if self.with_sound and not self.media.sound:
             raise ValueError(f"{self.media.name!r} has no sound")
 
@@ -152,10 +179,11 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Tracks of clips, the lowest first, and files that lie ready in the bin without being on a track.
+    """Tracks of clips, the lowest first, and files that lie ready in the bin without being on a
+    track.
 
-    All files have the edit's rate. The lowest track is filled from frame 0 without a gap; the others begin and end
-    within it. Raises ValueError otherwise.
+    All files have the edit's rate. The lowest track is filled from frame 0 without a gap; the
+    others begin and end within it. Raises ValueError otherwise.
     """
 
     name: str
@@ -173,15 +201,22 @@ class Edit:
             raise ValueError(f"edit {self.name!r} has no clip")
         for media in self.media:
             if media.rate != self.rate:
-                raise ValueError(f"{media.name!r} has {media.rate} frames a second, the edit {self.rate}")
+                raise ValueError(
+                    f"{media.name!r} has {media.rate} frames a second, the edit {self.rate}"
+                )
         for number, track in enumerate(self.tracks):
             at = 0
             for clip in track:
                 if clip.start < at or (number == 0 and clip.start != at):
-                    raise ValueError(f"clip at frame {clip.start} of track {number + 1} does not follow frame {at}")
+                    raise ValueError(
+                        f"clip at frame {clip.start} of track {number + 1} does not follow frame"
+                        f" {at}"
+                    )
                 at = clip.end
             if at > self.duration:
-                raise ValueError(f"track {number + 1} ends at frame {at}, the lowest at {self.duration}")
+                raise ValueError(
+                    f"track {number + 1} ends at frame {at}, the lowest at {self.duration}"
+                )
 
     @property
     def duration(self) -> int:
@@ -197,5 +232,10 @@ class Edit:
     @property
     def sample_rate(self) -> int:
         """Of the sound on the tracks, in hertz; 48000 when there is none."""
-        heard = (clip.media.sound[0].sample_rate for track in self.tracks for clip in track if clip.with_sound)
+        heard = (
+            clip.media.sound[0].sample_rate
+            for track in self.tracks
+            for clip in track
+            if clip.with_sound
+        )
         return next(heard, 48000)

@@ -1,7 +1,10 @@
-"""FCPXML 1.9 for Final Cut Pro and DaVinci Resolve. Takes an edit, gives the file's bytes; times are exact fractions.
+"""FCPXML 1.9 for Final Cut Pro and DaVinci Resolve.
 
-Every time is a whole number of frames, written over the rate's own time scale ("300300/30000s"). Source: Apple, "Final Cut
-Pro XML Reference" (elements fcpxml, format, asset, media-rep, asset-clip, sequence), version 1.9.
+Takes an edit, gives the file's bytes; times are exact fractions.
+
+Every time is a whole number of frames, written over the rate's own time scale ("300300/30000s").
+Source: Apple, "Final Cut Pro XML Reference" (elements fcpxml, format, asset, media-rep, asset-clip,
+sequence), version 1.9.
 """
 
 from __future__ import annotations
@@ -26,11 +29,21 @@ _COLOR_SPACES = {
     ("bt2020", "bt709"): "9-1-9 (Rec. 2020)",
 }
 _FIELD_ORDERS = {"upper": "upper first", "lower": "lower first"}
-_AUDIO_RATES = {32000: "32k", 44100: "44.1k", 48000: "48k", 88200: "88.2k", 96000: "96k", 176400: "176.4k", 192000: "192k"}
+_AUDIO_RATES = {
+    32000: "32k",
+    44100: "44.1k",
+    48000: "48k",
+    88200: "88.2k",
+    96000: "96k",
+    176400: "176.4k",
+    192000: "192k",
+}
 
 
 def fcpxml(edit: Edit) -> bytes:
-    """The whole file: an event of the edit's name with a clip for each file, and the edit as a project."""
+    """The whole file: an event of the edit's name with a clip for each file, and the edit as a
+    project.
+    """
     root = Element("fcpxml", version=VERSION)
     resources = SubElement(root, "resources")
     formats = _Formats(resources)
@@ -58,7 +71,9 @@ def fcpxml(edit: Edit) -> bytes:
 
 
 def seconds(rate: VideoRate, frames: int) -> str:
-    """So many frames as FCPXML writes time: a multiple of the frame's duration over the rate's time scale, "0s" for none."""
+    """So many frames as FCPXML writes time: a multiple of the frame's duration over the rate's time
+    scale, "0s" for none.
+    """
     if frames == 0:
         return "0s"
     scale, ticks = (rate.timebase * 1000, 1001) if rate.ntsc else (rate.timebase * 100, 100)
@@ -66,13 +81,20 @@ def seconds(rate: VideoRate, frames: int) -> str:
 
 
 def _spine(spine: Element, edit: Edit, refs: dict[Media, str]) -> None:
-    """The lowest track as the primary storyline; clips above are connected to the one that they begin over."""
+    """The lowest track as the primary storyline; clips above are connected to the one that they
+    begin over.
+    """
     parents = [(clip, _asset_clip(spine, clip, refs[clip.media])) for clip in edit.tracks[0]]
     for lane, track in enumerate(edit.tracks[1:], start=1):
         for clip in track:
-            below, parent = next((under, element) for under, element in parents if under.start <= clip.start < under.end)
+            below, parent = next(
+                (under, element)
+                for under, element in parents
+                if under.start <= clip.start < under.end
+            )
             child = _asset_clip(parent, clip, refs[clip.media], lane=lane)
-            # A connected clip's offset counts on the clock of the clip that it hangs on, which begins at that one's start.
+            # A connected clip's offset counts on the clock of the clip that it hangs on, which
+            # begins at that one's start.
             child.set("offset", seconds(edit.rate, _start(below) + clip.start - below.start))
 
 
@@ -140,7 +162,10 @@ class _Formats:
         if what.fields != "none":
             facts["fieldOrder"] = _FIELD_ORDERS[what.fields]
         if what.sample_aspect != 1:
-            facts["paspH"], facts["paspV"] = str(what.sample_aspect.numerator), str(what.sample_aspect.denominator)
+            facts["paspH"], facts["paspV"] = (
+                str(what.sample_aspect.numerator),
+                str(what.sample_aspect.denominator),
+            )
         if space := color_space(what.color):
             facts["colorSpace"] = space
         key = tuple(facts.items())

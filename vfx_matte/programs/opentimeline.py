@@ -1,6 +1,9 @@
-"""OpenTimelineIO for everything that reads it. Takes an edit, gives the text of an .otio file written by its own library.
+"""OpenTimelineIO for everything that reads it.
 
-Times are RationalTime: whole frames at the rate's nearest double, which is how OpenTimelineIO holds 30000/1001.
+Takes an edit, gives the text of an .otio file written by its own library.
+
+Times are RationalTime: whole frames at the rate's nearest double, which is how OpenTimelineIO holds
+30000/1001.
 """
 
 from __future__ import annotations
@@ -30,11 +33,13 @@ def is_available() -> bool:
 def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> bytes:
     """The whole file.
 
-    address: how a file is named; URLs by default, `str` for plain paths, which is what Resolve itself writes.
-    Raises UsageError when the library is not installed.
+    address: how a file is named; URLs by default, `str` for plain paths, which is what Resolve
+    itself writes. Raises UsageError when the library is not installed.
     """
     if not is_available():
-        raise UsageError("OpenTimelineIO is not installed", hint="pip install 'vfx-matte[timelines]'")
+        raise UsageError(
+            "OpenTimelineIO is not installed", hint="pip install 'vfx-matte[timelines]'"
+        )
     import opentimelineio as otio
 
     timeline = otio.schema.Timeline(printable(edit.name))
@@ -52,19 +57,28 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         if len(sound):
             sounds.append(sound)
     timeline.tracks.extend(sounds)
-    unused = [{"name": printable(media.name), "target_url": address(media.path)} for media in edit.bin]
+    unused = [
+        {"name": printable(media.name), "target_url": address(media.path)} for media in edit.bin
+    ]
     timeline.metadata["vfx_matte"] = {"bin": unused}
     text: str = otio.adapters.write_to_string(timeline, "otio_json")
     return text.encode() + b"\n"
 
 
-def _place(track: otio.schema.Track, clip: Clip, group: int, address: Callable[[Path], str]) -> None:
-    """Put a clip on a track, behind a gap where nothing lies before it. group: number of the items it is linked with."""
+def _place(
+    track: otio.schema.Track, clip: Clip, group: int, address: Callable[[Path], str]
+) -> None:
+    """Put a clip on a track, behind a gap where nothing lies before it.
+
+    group: number of the items it is linked with.
+    """
     import opentimelineio as otio
 
     def span(start: int, duration: int) -> otio.opentime.TimeRange:
         fps = float(clip.media.rate.fps)
-        return otio.opentime.TimeRange(otio.opentime.RationalTime(start, fps), otio.opentime.RationalTime(duration, fps))
+        return otio.opentime.TimeRange(
+            otio.opentime.RationalTime(start, fps), otio.opentime.RationalTime(duration, fps)
+        )
 
     filled = round(track.duration().to_frames()) if len(track) else 0
     if clip.start > filled:
@@ -87,4 +101,9 @@ def _place(track: otio.schema.Track, clip: Clip, group: int, address: Callable[[
 
 
 def _facts(media: Media) -> dict[str, object]:
-    return {"width": media.width, "height": media.height, "rate": str(media.rate.fps), "alpha": media.alpha}
+    return {
+        "width": media.width,
+        "height": media.height,
+        "rate": str(media.rate.fps),
+        "alpha": media.alpha,
+    }

@@ -1,7 +1,9 @@
-"""Scripts that build an edit inside an editing program. Takes an edit, gives the text of a script; runs none.
+"""Scripts that build an edit inside an editing program.
 
-The scripts' own code lies in the folder templates/; the facts of the edit are put in as one literal of ASCII alone, so that no
-program reads a name in the wrong encoding.
+Takes an edit, gives the text of a script; runs none.
+
+The scripts' own code lies in the folder templates/; the facts of the edit are put in as one literal
+of ASCII alone, so that no program reads a name in the wrong encoding.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ class CutOut:
 
 
 def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) -> bytes:
-    """A .jsx that imports every file of the edit into `folder`'s composition and cuts layers out by their luma track mattes.
+    """A .jsx that imports every file of the edit into `folder`'s composition and cuts layers out by
+    their luma track mattes.
 
-    folder: where the script will lie, absolute; files are looked for from there first. layers: over the background, which is
-    the lowest track's first clip; the lowest layer first.
+    folder: where the script will lie, absolute; files are looked for from there first. layers: over
+    the background, which is the lowest track's first clip; the lowest layer first.
     """
     media = edit.media
     facts = {
@@ -47,7 +50,9 @@ def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) 
             {
                 "name": one.name,
                 "file": one.path.name,
-                "relative": _encoded(PurePath(beside)) if (beside := relative_path(one.path, folder)) else "",
+                "relative": _encoded(PurePath(beside))
+                if (beside := relative_path(one.path, folder))
+                else "",
                 "path": _extendscript_path(one.path),
                 "frames": one.frame_count,
                 "alpha": one.alpha,
@@ -55,7 +60,11 @@ def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) 
             for one in media
         ],
         "layers": [
-            {"name": one.name, "fill": media.index(one.fill), "matte": media.index(one.matte) if one.matte else None}
+            {
+                "name": one.name,
+                "fill": media.index(one.fill),
+                "matte": media.index(one.matte) if one.matte else None,
+            }
             for one in layers
         ],
     }
@@ -63,7 +72,8 @@ def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) 
 
 
 def resolve_script(edit: Edit, *, folder: Path, timeline: Path, mattes: Sequence[Media]) -> bytes:
-    """A Python script that imports every file and the timeline `timeline` into Resolve and attaches mattes to the source.
+    """A Python script that imports every file and the timeline `timeline` into Resolve and attaches
+    mattes to the source.
 
     folder: where the script will lie, absolute. mattes: files for the External Matte node.
     """
@@ -81,7 +91,9 @@ def resolve_script(edit: Edit, *, folder: Path, timeline: Path, mattes: Sequence
 
 
 def relative_path(path: Path, folder: Path) -> str:
-    """The way from a folder to a file, with slashes; "" when there is none (another Windows drive)."""
+    """The way from a folder to a file, with slashes; "" when there is none (another Windows
+    drive).
+    """
     try:
         return PurePath(os.path.relpath(path, folder)).as_posix()
     except ValueError:
@@ -93,11 +105,17 @@ def _place(path: Path, folder: Path) -> dict[str, str]:
 
 
 def _encoded(path: PurePath) -> str:
-    return quote(path.as_posix()) if isinstance(path, PureWindowsPath) else quote_from_bytes(os.fsencode(path))
+    return (
+        quote(path.as_posix())
+        if isinstance(path, PureWindowsPath)
+        else quote_from_bytes(os.fsencode(path))
+    )
 
 
 def _extendscript_path(path: PurePath) -> str:
-    """An absolute path as ExtendScript's File takes it on every system: /home/a%20b.mov, /c/a.mov."""
+    """An absolute path as ExtendScript's File takes it on every system: /home/a%20b.mov,
+    /c/a.mov.
+    """
     if isinstance(path, PureWindowsPath) and path.drive.endswith(":"):
         return f"/{path.drive[0].lower()}{quote(path.as_posix()[2:])}"
     return _encoded(path)

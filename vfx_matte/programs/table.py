@@ -1,4 +1,7 @@
-"""What a package for each editing program holds. Takes a program's name, gives its record; encoders are media's table."""
+"""What a package for each editing program holds.
+
+Takes a program's name, gives its record; encoders are media's table.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,9 @@ _ANY = f"10 12 15 {_FILM} 100 120000/1001 120 240000/1001 240"
 class Program:
     """One program's package.
 
-    timelines: files that open as a timeline. outputs: what is rendered, in the names of media's table; stacked: which of them
-    lies over the source. rates: frames a second that its timelines have; suffixes: containers it imports; () = no matter.
+    timelines: files that open as a timeline. outputs: what is rendered, in the names of media's
+    table; stacked: which of them lies over the source. rates: frames a second that its timelines
+    have; suffixes: containers it imports; () = no matter.
     """
 
     timelines: tuple[TimelineKind, ...] = ()
@@ -44,15 +48,21 @@ class Program:
     def rate_for(self, fps: Fraction) -> Fraction:
         """The rate nearest to a clip's that a timeline here can have.
 
-        The clip's own; else the least whole multiple of it, which shows every frame equally often; else the nearest in ratio.
+        The clip's own; else the least whole multiple of it, which shows every frame equally often;
+        else the nearest in ratio.
         """
         if fps in self.rates or not self.rates:
             return fps
         multiples = [rate for rate in self.rates if rate > fps and (rate / fps).denominator == 1]
-        return min(multiples) if multiples else min(self.rates, key=lambda rate: max(rate / fps, fps / rate))
+        return (
+            min(multiples)
+            if multiples
+            else min(self.rates, key=lambda rate: max(rate / fps, fps / rate))
+        )
 
 
-# Sources: the makers' lists of formats and sequence settings. Premiere, Resolve and Final Cut do not read Matroska.
+# Sources: the makers' lists of formats and sequence settings. Premiere, Resolve and Final Cut do
+# not read Matroska.
 PROGRAMS: dict[str, Program] = {
     "premiere": Program(
         timelines=("xmeml", "otio"),
@@ -78,7 +88,9 @@ PROGRAMS: dict[str, Program] = {
         rates=_rates(_FILM),
         suffixes=(".mp4", ".mov", ".m4v", ".mxf"),
     ),
-    "capcut": Program(outputs=("alpha", "greenback"), rates=_rates(_FILM), suffixes=(".mp4", ".mov", ".m4v")),
+    "capcut": Program(
+        outputs=("alpha", "greenback"), rates=_rates(_FILM), suffixes=(".mp4", ".mov", ".m4v")
+    ),
     "web": Program(outputs=("alpha",), stacked=""),
 }
 
@@ -87,5 +99,7 @@ def program_named(name: str) -> Program:
     """One program. Raises UsageError when there is no package for it."""
     found = PROGRAMS.get(name.strip().lower())
     if found is None:
-        raise UsageError(f"there is no package for program {name!r}", hint=f"known: {', '.join(PROGRAMS)}")
+        raise UsageError(
+            f"there is no package for program {name!r}", hint=f"known: {', '.join(PROGRAMS)}"
+        )
     return found

@@ -1,7 +1,9 @@
-"""Addresses of files as timelines write them. Takes an absolute path, gives a URL; never looks at the disk.
+"""Addresses of files as timelines write them.
 
-Everything but letters, digits and `-._~/` is percent-encoded as UTF-8, so that spaces, &, #, % and Chinese names survive
-both XML and the program that reads it.
+Takes an absolute path, gives a URL; never looks at the disk.
+
+Everything but letters, digits and `-._~/` is percent-encoded as UTF-8, so that spaces, &, #, % and
+Chinese names survive both XML and the program that reads it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from urllib.parse import quote, quote_from_bytes
 
 
 def file_url(path: PurePath) -> str:
-    """file:///home/a%20b.mov, file:///C:/a.mov, or file://server/share/a.mov for a path on a Windows network."""
+    """file:///home/a%20b.mov, file:///C:/a.mov, or file://server/share/a.mov for a path on a
+    Windows network.
+    """
     host, way = _parts(path)
     return f"file://{host}{way}"
 

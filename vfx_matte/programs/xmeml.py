@@ -1,11 +1,16 @@
-"""Final Cut Pro 7 XML (xmeml 5) for Premiere Pro and DaVinci Resolve. Takes an edit, gives the file's bytes.
+"""Final Cut Pro 7 XML (xmeml 5) for Premiere Pro and DaVinci Resolve.
 
-A project with one bin of master clips and one sequence. Times are whole frames; a rate is a timebase with its NTSC flag.
-Sources: Apple, "Final Cut Pro XML Interchange Format", elements catalog, version 5. `explodedTracks`, `premiereTrackType` and
-their kin are attributes of Premiere's own exports: they make two mono tracks one stereo track there, others ignore them.
+Takes an edit, gives the file's bytes.
 
-The library OpenTimelineIO can write this format too (otio-fcp-adapter 1.0), but leaves out alpha types, links between
-picture and sound, sound channels and the bin; it reads these files back in the tests.
+A project with one bin of master clips and one sequence. Times are whole frames; a rate is a
+timebase with its NTSC flag.
+Sources: Apple, "Final Cut Pro XML Interchange Format", elements catalog, version 5.
+`explodedTracks`, `premiereTrackType` and their kin are attributes of Premiere's own exports: they
+make two mono tracks one stereo track there, others ignore them.
+
+The library OpenTimelineIO can write this format too (otio-fcp-adapter 1.0), but leaves out alpha
+types, links between picture and sound, sound channels and the bin; it reads these files back in the
+tests.
 """
 
 from __future__ import annotations
@@ -22,7 +27,12 @@ VERSION = "5"
 SOUND_BITS = 16
 
 _FIELDS = {"none": "none", "upper": "upper", "lower": "lower"}
-_PIXEL_ASPECTS = {"10/11": "NTSC-601", "59/54": "PAL-601", "4/3": "HD-(1440x1080)", "3/2": "HD-(1280x1080)"}
+_PIXEL_ASPECTS = {
+    "10/11": "NTSC-601",
+    "59/54": "PAL-601",
+    "4/3": "HD-(1440x1080)",
+    "3/2": "HD-(1280x1080)",
+}
 
 
 def xmeml(edit: Edit) -> bytes:
@@ -32,7 +42,9 @@ def xmeml(edit: Edit) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One clip item: the picture of a clip (channel 0), or one of its file's sound channels (from 1)."""
+    """One clip item: the picture of a clip (channel 0), or one of its file's sound channels (from
+    1).
+    """
 
     item_id: str
     clip: Clip
@@ -42,7 +54,9 @@ class _Item:
 
 
 class _Writer:
-    """Writes one document; a file's facts stand where it is named first, later mentions are its id alone."""
+    """Writes one document; a file's facts stand where it is named first, later mentions are its id
+    alone.
+    """
 
     def __init__(self, edit: Edit) -> None:
         self._edit = edit
@@ -54,7 +68,10 @@ class _Writer:
         """Picture tracks, and sound tracks of one channel each, with numbered items."""
         counter = iter(range(1, 1 << 30))
         pictures = [
-            [_Item(f"clipitem-{next(counter)}", clip, 0, track, place) for place, clip in enumerate(clips, start=1)]
+            [
+                _Item(f"clipitem-{next(counter)}", clip, 0, track, place)
+                for place, clip in enumerate(clips, start=1)
+            ]
             for track, clips in enumerate(self._edit.tracks, start=1)
         ]
         sounds: list[list[_Item]] = []
@@ -76,7 +93,8 @@ class _Writer:
         project = SubElement(root, "project")
         _text(project, "name", self._edit.name)
         children = SubElement(project, "children")
-        self._sequence(children)  # first, so that files are described where readers of sequences alone find them
+        # first, so that files are described where readers of sequences alone find them
+        self._sequence(children)
         folder = SubElement(children, "bin")
         _text(folder, "name", self._edit.name)
         masters = SubElement(folder, "children")
@@ -163,10 +181,18 @@ class _Writer:
     def _linked(self, clip: Clip) -> Iterator[_Item]:
         """The items of a clip when it has sound: its picture and every channel."""
         if clip.with_sound:
-            yield from (item for items in (*self._pictures, *self._sounds) for item in items if item.clip is clip)
+            yield from (
+                item
+                for items in (*self._pictures, *self._sounds)
+                for item in items
+                if item.clip is clip
+            )
 
     def _facts(self, item: Element, clip: Clip, channel: int, *, timed: bool = False) -> None:
-        """What every clip item says of itself. timed: it lies in the sequence; otherwise it belongs to a master clip."""
+        """What every clip item says of itself.
+
+        timed: it lies in the sequence; otherwise it belongs to a master clip.
+        """
         media = clip.media
         _text(item, "masterclipid", f"masterclip-{self._files[media]}")
         _text(item, "name", media.name)
@@ -210,7 +236,11 @@ class _Writer:
 def _premiere_track(channel: int, *, stereo: bool) -> dict[str, str]:
     if not stereo:
         return {"premiereTrackType": "Mono"}
-    return {"currentExplodedTrackIndex": str(channel - 1), "totalExplodedTrackCount": "2", "premiereTrackType": "Stereo"}
+    return {
+        "currentExplodedTrackIndex": str(channel - 1),
+        "totalExplodedTrackCount": "2",
+        "premiereTrackType": "Stereo",
+    }
 
 
 def _picture_characteristics(parent: Element, what: Edit | Media) -> None:

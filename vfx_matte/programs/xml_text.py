@@ -1,7 +1,9 @@
-"""XML as text. Takes an element tree, gives the bytes of a document with its declaration; never escapes by hand.
+"""XML as text.
 
-Characters that XML 1.0 cannot hold, and others that a reader would obey, are shown as escapes: a name is for people, the
-file is found by its percent-encoded address.
+Takes an element tree, gives the bytes of a document with its declaration; never escapes by hand.
+
+Characters that XML 1.0 cannot hold, and others that a reader would obey, are shown as escapes: a
+name is for people, the file is found by its percent-encoded address.
 """
 
 from __future__ import annotations

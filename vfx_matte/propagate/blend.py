@@ -1,7 +1,10 @@
-"""Where a forward and a backward walk meet. Takes both walks' results for the same frames, gives their blend; never steps.
+"""Where a forward and a backward walk meet.
 
-Each walk starts on a reference and drifts away from the truth, so a result is trusted the more, the nearer its reference, the
-better the forward walk arrived at the next reference, and the surer the result is of itself.
+Takes both walks' results for the same frames, gives their blend; never steps.
+
+Each walk starts on a reference and drifts away from the truth, so a result is trusted the more, the
+nearer its reference, the better the forward walk arrived at the next reference, and the surer the
+result is of itself.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from vfx_matte.propagate.confidence import expected_overlap
 
 SPOOL_BYTES = 128 * 2**20
 USUAL_DRIFT = 0.2
-"""How much of an object a walk has lost at the next reference, 1 - IoU, when it was not measured."""
+"""How much of an object a walk has lost at the next reference, 1 - IoU, when it was not
+measured.
+"""
 
 _LEAST_ERROR, _LEAST_DOUBT = 0.05, 0.02
 
@@ -77,7 +82,9 @@ class Spool:
 
 
 def pack(frame_index: int, probabilities: Probabilities, certainty: tuple[float, ...]) -> Waiting:
-    """Compress a result: each object's probabilities in 8 bits, cut to its bounding box, deflated."""
+    """Compress a result: each object's probabilities in 8 bits, cut to its bounding box,
+    deflated.
+    """
     layers = []
     for layer in probabilities[1:]:
         coarse = np.rint(layer * 255).astype(np.uint8)
@@ -92,14 +99,20 @@ def pack(frame_index: int, probabilities: Probabilities, certainty: tuple[float,
 def unpack(waiting: Waiting) -> Probabilities:
     """The result again, to 1/255: float32 (K+1, H, W), background first."""
     probabilities = np.zeros(waiting.shape, np.float32)
-    for target, (top, bottom, left, right, data) in zip(probabilities[1:], waiting.layers, strict=True):
-        coarse: npt.NDArray[np.uint8] = np.frombuffer(zlib.decompress(data), np.uint8).reshape(bottom - top, right - left)
+    for target, (top, bottom, left, right, data) in zip(
+        probabilities[1:], waiting.layers, strict=True
+    ):
+        coarse: npt.NDArray[np.uint8] = np.frombuffer(zlib.decompress(data), np.uint8).reshape(
+            bottom - top, right - left
+        )
         target[top:bottom, left:right] = coarse * np.float32(1 / 255)
     return _completed(probabilities)
 
 
 def certainties(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
-    """How far each object of a result can be trusted: its expected overlap, and 0 where it has no pixel."""
+    """How far each object of a result can be trusted: its expected overlap, and 0 where it has no
+    pixel.
+    """
     overlaps = expected_overlap(probabilities, mask)
     return tuple(value if (mask == k).any() else 0.0 for k, value in enumerate(overlaps, start=1))
 
@@ -116,17 +129,25 @@ def drifts(arrived: Mask, reference: Mask) -> dict[int, float]:
 def backward_share(nearness: float, certainty: tuple[float, float], drift: float | None) -> float:
     """How much the backward walk counts, in [0, 1].
 
-    nearness: how far the frame is from the earlier reference, 0, to the later one, 1. certainty: of the forward and the
-    backward result. drift: how much the forward walk had lost at the later reference, None when that was not measured.
-    A result's error is modelled as growing evenly from its reference on, times its own doubt; shares go with 1/error².
+    nearness: how far the frame is from the earlier reference, 0, to the later one, 1. certainty: of
+    the forward and the backward result. drift: how much the forward walk had lost at the later
+    reference, None when that was not measured. A result's error is modelled as growing evenly from
+    its reference on, times its own doubt; shares go with 1/error².
     """
-    forward = (_LEAST_ERROR + (USUAL_DRIFT if drift is None else drift) * nearness) * (1 + _LEAST_DOUBT - certainty[0])
+    forward = (_LEAST_ERROR + (USUAL_DRIFT if drift is None else drift) * nearness) * (
+        1 + _LEAST_DOUBT - certainty[0]
+    )
     backward = (_LEAST_ERROR + USUAL_DRIFT * (1 - nearness)) * (1 + _LEAST_DOUBT - certainty[1])
     return forward**2 / (forward**2 + backward**2)
 
 
-def blended(forward: Probabilities, backward: Probabilities, shares: Mapping[int, float]) -> Probabilities:
-    """Mix two results, both float32 (K+1, H, W). shares: for each id, 0 = forward alone, 1 = backward alone."""
+def blended(
+    forward: Probabilities, backward: Probabilities, shares: Mapping[int, float]
+) -> Probabilities:
+    """Mix two results, both float32 (K+1, H, W).
+
+    shares: for each id, 0 = forward alone, 1 = backward alone.
+    """
     mixed = np.zeros_like(backward)
     for index, share in shares.items():
         mixed[index] = forward[index] * np.float32(1 - share) + backward[index] * np.float32(share)
@@ -134,7 +155,10 @@ def blended(forward: Probabilities, backward: Probabilities, shares: Mapping[int
 
 
 def _completed(probabilities: Probabilities) -> Probabilities:
-    """Fill in the background, and bring the objects down where they sum to more than 1. In place."""
+    """Fill in the background, and bring the objects down where they sum to more than 1.
+
+    In place.
+    """
     total = probabilities[1:].sum(axis=0)
     probabilities[0] = np.maximum(1 - total, 0)
     probabilities[1:] /= np.maximum(total, 1)

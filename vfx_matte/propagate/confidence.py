@@ -1,4 +1,7 @@
-"""How sure a result is of itself. Takes probabilities, gives one number an object; never knows the truth."""
+"""How sure a result is of itself.
+
+Takes probabilities, gives one number an object; never knows the truth.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,18 @@ from vfx_matte.masks import Mask, Probabilities
 
 _SAMPLED_SIDE_PX = 270
 _SEEN, _KEPT = 0.15, 0.3
-"""What it costs when a witness has something else altogether; it may be the one that is wrong. Chosen so that about a quarter
-of the frames of ten hard sequences is named (docs/builtin.md)."""
+"""What it costs when a witness has something else altogether; it may be the one that is wrong.
+
+Chosen so that about a quarter of the frames of ten hard sequences is named (docs/builtin.md).
+"""
 
 
 class Agreement(NamedTuple):
-    """How far witnesses have one object as a result has it: overlaps (IoU), 0 … 1, and 1 where a witness says nothing.
+    """How far witnesses have one object as a result has it: overlaps (IoU), 0 … 1, and 1 where a
+    witness says nothing.
 
-    kept: the mask of the frame before, where the flow moved it: what a frame has to correct much, it may get wrong. seen: what
-    a network sees.
+    kept: the mask of the frame before, where the flow moved it: what a frame has to correct much,
+    it may get wrong. seen: what a network sees.
     """
 
     kept: float = 1.0
@@ -27,21 +33,29 @@ class Agreement(NamedTuple):
 
 
 def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
-    """The intersection over union that each object's mask would have, were the probabilities true; in [0, 1].
+    """The intersection over union that each object's mask would have, were the probabilities true;
+    in [0, 1].
 
-    probabilities: float32 (K+1, H, W), background first; mask: uint8 (H, W), the ids made of them. For an object with the
-    pixels h that is Σ_h p / (|h| + Σ_not-h p), the ratio of the expected intersection to the expected union. An object that
-    is nowhere, and not even possible anywhere, is certain: 1. Large pictures are sampled on a grid of about 270 lines.
+    probabilities: float32 (K+1, H, W), background first; mask: uint8 (H, W), the ids made of them.
+    For an object with the pixels h that is Σ_h p / (|h| + Σ_not-h p), the ratio of the expected
+    intersection to the expected union. An object that is nowhere, and not even possible anywhere,
+    is certain: 1. Large pictures are sampled on a grid of about 270 lines.
     """
     step = max(1, min(mask.shape) // _SAMPLED_SIDE_PX)
     sampled = mask[::step, ::step]
-    return tuple(_overlap(layer[::step, ::step], sampled == k) for k, layer in enumerate(probabilities[1:], start=1))
+    return tuple(
+        _overlap(layer[::step, ::step], sampled == k)
+        for k, layer in enumerate(probabilities[1:], start=1)
+    )
 
 
-def witnessed_overlap(probabilities: Probabilities, mask: Mask, agreement: tuple[Agreement, ...] | None) -> tuple[float, ...]:
+def witnessed_overlap(
+    probabilities: Probabilities, mask: Mask, agreement: tuple[Agreement, ...] | None
+) -> tuple[float, ...]:
     """The expected overlap of each object, less where witnesses do not have it so; in [0, 1].
 
-    probabilities, mask: as for `expected_overlap`. agreement: one for each object; None: there are no witnesses.
+    probabilities, mask: as for `expected_overlap`. agreement: one for each object; None: there are
+    no witnesses.
     """
     expected = expected_overlap(probabilities, mask)
     if agreement is None:

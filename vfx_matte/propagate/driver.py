@@ -1,37 +1,45 @@
-"""The order in which a propagator sees frames. Takes images by index and reference masks, gives masks; never holds a clip.
+"""The order in which a propagator sees frames.
 
-At any time one image is alive (for a `Foresighted` propagator the next one, too), plus a spool of compressed soft masks where
-two walks meet, which has a fixed bound. Everything else is plain integers, so memory does not grow with the clip. Closing the
-generator stops the work.
+Takes images by index and reference masks, gives masks; never holds a clip.
+
+At any time one image is alive (for a `Foresighted` propagator the next one, too), plus a spool of
+compressed soft masks where two walks meet, which has a fixed bound. Everything else is plain
+integers, so memory does not grow with the clip. Closing the generator stops the work.
 
 The plan, from reference to reference:
 
 - Frames before the first reference: one backward walk.
-- Between two references: a forward walk from the earlier and a backward walk from the later one, each over the whole gap, are
-  blended (`meeting`); the forward one goes on to the later reference, to learn how much it drifted. Of a gap of more than
-  `BLENDED_FRAMES` only so many around the middle are made twice, and of a propagator without `SelectiveMemory`, whose walks
-  know every reference, `MEETING_FRAMES`. Every object is blended between the walks that know it.
-- When the later reference does not show every object known so far (it adds one, or corrects one), the forward walk goes
-  through to it, so that the others are carried on; the walks then meet just before the later reference.
+- Between two references: a forward walk from the earlier and a backward walk from the later one,
+  each over the whole gap, are blended (`meeting`); the forward one goes on to the later reference,
+  to learn how much it drifted. Of a gap of more than `BLENDED_FRAMES` only so many around the
+  middle are made twice, and of a propagator without `SelectiveMemory`, whose walks know every
+  reference, `MEETING_FRAMES`. Every object is blended between the walks that know it.
+- When the later reference does not show every object known so far (it adds one, or corrects one),
+  the forward walk goes through to it, so that the others are carried on; the walks then meet just
+  before the later reference.
 - Frames after the last reference: one forward walk.
-- An empty reference says "nothing here": its frame is empty, no walk passes it, and the frames beyond it are empty too
-  until a reference on that side shows something.
-- No walk passes a cut, and a shot without a reference is empty. References of other shots stay in permanent memory.
+- An empty reference says "nothing here": its frame is empty, no walk passes it, and the frames
+  beyond it are empty too until a reference on that side shows something.
+- No walk passes a cut, and a shot without a reference is empty. References of other shots stay in
+  permanent memory.
 
-A run that goes on after a stop makes the same frames, bit for bit: a walk is never begun on a saved mask. It goes on from its
-saved state (`propagate_resumable`), or else from its reference, through finished frames, which are not given again. Pieces
-(before the first reference, from reference to reference, after the last) know nothing of each other but the mask of a reference
-that a forward walk went through, so a piece that is done is left alone. Within a gap both walks belong together: no state is
-kept of the forward one while it makes frames that wait for the backward one.
+A run that goes on after a stop makes the same frames, bit for bit: a walk is never begun on a saved
+mask. It goes on from its saved state (`propagate_resumable`), or else from its reference, through
+finished frames, which are not given again. Pieces (before the first reference, from reference to
+reference, after the last) know nothing of each other but the mask of a reference that a forward
+walk went through, so a piece that is done is left alone. Within a gap both walks belong together:
+no state is kept of the forward one while it makes frames that wait for the backward one.
 
-So an object that first appears on a later reference exists from there on, and before it as far back as both walks go.
+So an object that first appears on a later reference exists from there on, and before it as far back
+as both walks go.
 
-Every walk of a propagator with `SelectiveMemory` attends to the references on both sides of it (before the first and after the
-last reference: to the two nearest), and to the nearest one that shows an object that those do not: what lies farther away was
-measured to mislead.
+Every walk of a propagator with `SelectiveMemory` attends to the references on both sides of it
+(before the first and after the last reference: to the two nearest), and to the nearest one that
+shows an object that those do not: what lies farther away was measured to mislead.
 
-Without permanent memory (`remember=False`, the way of the original XMem) nothing is remembered and no walks meet: one forward
-walk from the first reference takes in every later one where it stands, and one backward walk makes the frames before it.
+Without permanent memory (`remember=False`, the way of the original XMem) nothing is remembered and
+no walks meet: one forward walk from the first reference takes in every later one where it stands,
+and one backward walk makes the frames before it.
 """
 
 from __future__ import annotations
@@ -68,7 +76,9 @@ class ImageSource(Protocol):
 
 
 class Segmented(NamedTuple):
-    """One finished frame. mask: uint8 (H, W), ids 0..K; probabilities: float32 (K+1, H, W), background first.
+    """One finished frame.
+
+    mask: uint8 (H, W), ids 0..K; probabilities: float32 (K+1, H, W), background first.
 
     agreement: see `Witnessed`; of a blended frame that of the later walk.
     """
@@ -92,17 +102,20 @@ def propagate(
 ) -> Generator[Segmented, None, None]:
     """Segment every frame of [start, stop) that is not completed, each exactly once.
 
-    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a reference frame the objects that
-    it shows come out exactly as given; an empty one is a wall, see the module's plan.
-    cuts: frames that begin a shot; nothing is carried from the frame before such a one to it, or back.
-    completed: frames that are finished already, with their masks. They are not yielded. It may be filled by the caller while
-    masks arrive: only `in` and item access are used, so it can read from disk.
-    remember: whether references go into permanent memory before the first frame; False follows the original XMem, see the
-    module's plan.
+    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a
+    reference frame the objects that it shows come out exactly as given; an empty one is a wall, see
+    the module's plan.
+    cuts: frames that begin a shot; nothing is carried from the frame before such a one to it, or
+    back.
+    completed: frames that are finished already, with their masks. They are not yielded. It may be
+    filled by the caller while masks arrive: only `in` and item access are used, so it can read from
+    disk.
+    remember: whether references go into permanent memory before the first frame; False follows the
+    original XMem, see the module's plan.
 
-    Order: frames reached by a backward walk come in descending order, all others ascending; see the module's plan.
-    Raises, when the first frame is asked for, MaskError when no reference shows an object, and ValueError for an empty
-    range or what the propagator refuses.
+    Order: frames reached by a backward walk come in descending order, all others ascending; see the
+    module's plan. Raises, when the first frame is asked for, MaskError when no reference shows an
+    object, and ValueError for an empty range or what the propagator refuses.
     """
     made = propagate_resumable(
         propagator,
@@ -132,14 +145,18 @@ def propagate_resumable(
     remember: bool = True,
     states: WalkStates,
 ) -> Generator[Segmented | Checkpoint, None, None]:
-    """As `propagate`, with the states of walks between the frames, whenever `states.due()`, to go on from after a stop.
+    """As `propagate`, with the states of walks between the frames, whenever `states.due()`, to go
+    on from after a stop.
 
-    A `Checkpoint` counts once every frame that came before it is saved. `states.load` gives it back in a later run with the
-    same arguments; `completed` then has to hold those frames. What is loaded and cannot be gone on from is passed over.
+    A `Checkpoint` counts once every frame that came before it is saved. `states.load` gives it back
+    in a later run with the same arguments; `completed` then has to hold those frames. What is
+    loaded and cannot be gone on from is passed over.
     """
     shown = {index: mask for index, mask in sorted(references.items()) if mask.any()}
     if not shown:
-        raise MaskError("no reference mask shows an object", hint="paint at least one object on one frame")
+        raise MaskError(
+            "no reference mask shows an object", hint="paint at least one object on one frame"
+        )
     if not 0 <= start < stop:
         raise ValueError(f"range [{start}, {stop}) is empty or negative")
     for index, mask in shown.items() if remember else ():
@@ -153,7 +170,9 @@ def propagate_resumable(
         first, end = max(start, low), min(stop, high)
         if between and first < end:
             numbers = {index: number for number, index in enumerate(shown)} if remember else {}
-            yield from _Run(propagator, images, between, first, end, finished, numbers, states).frames()
+            yield from _Run(
+                propagator, images, between, first, end, finished, numbers, states
+            ).frames()
         for index in range(first, end) if not between else ():
             if index not in finished:
                 yield Segmented(index, harden(empty), empty)
@@ -175,11 +194,15 @@ class _Unsaved:
 
 
 def harden(probabilities: Probabilities) -> Mask:
-    """The most probable id of every pixel: float32 (K+1, H, W) → uint8 (H, W). Equal ones go to the lower id."""
+    """The most probable id of every pixel: float32 (K+1, H, W) → uint8 (H, W).
+
+    Equal ones go to the lower id.
+    """
     mask = np.zeros(probabilities.shape[1:], np.uint8)
     for top in range(0, len(mask), _BAND_ROWS):
         band = probabilities[:, top : top + _BAND_ROWS]
-        unclear = np.flatnonzero(band[0].min(axis=0) < 0.51)  # elsewhere the background has more than all others together
+        # elsewhere the background has more than all others together
+        unclear = np.flatnonzero(band[0].min(axis=0) < 0.51)
         if len(unclear):
             columns = slice(unclear[0], unclear[-1] + 1)
             best, ids = band[0, :, columns].copy(), mask[top : top + _BAND_ROWS, columns]
@@ -200,7 +223,8 @@ def _nothing(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
 class _Run:
     """The frames between two walls.
 
-    references: not empty ones, ascending; numbers: in which order each was remembered, empty when none was, and no walks meet.
+    references: not empty ones, ascending; numbers: in which order each was remembered, empty when
+    none was, and no walks meet.
     """
 
     propagator: Propagator
@@ -232,7 +256,9 @@ class _Run:
         yield Checkpoint(WalkKey(last, 1), self.stop, None)
 
     def _origins(self) -> list[int]:
-        """The references to walk from: the last one up to `start` that shows every object known by then, and all after it."""
+        """The references to walk from: the last one up to `start` that shows every object known by
+        then, and all after it.
+        """
         known: set[int] = set()
         first = next(iter(self.references))
         for index, mask in self.references.items():
@@ -248,11 +274,13 @@ class _Run:
     def _between(
         self, earlier: int, later: int, seed: Mask, *, known: Collection[int], begin: int
     ) -> Generator[Segmented | Checkpoint, None, Mask | None]:
-        """Frames [begin, later): forward from `earlier`, then backward from `later`, blended where both walks go.
+        """Frames [begin, later): forward from `earlier`, then backward from `later`, blended where
+        both walks go.
 
-        Returns the mask of `later` when the forward walk had to go through it, else None. Where a frame of the meeting is
-        missing, the forward walk makes all of them, and goes on to `later` if it is tested there: what comes of the two walks
-        does not depend on which frames were finished before.
+        Returns the mask of `later` when the forward walk had to go through it, else None. Where a
+        frame of the meeting is missing, the forward walk makes all of them, and goes on to `later`
+        if it is tested there: what comes of the two walks does not depend on which frames were
+        finished before.
         """
         shown = object_ids(self.references[later])
         through = not set(known).issubset(shown)
@@ -260,7 +288,11 @@ class _Run:
         ends = later + 1 if through else meet.stop
         tested = self._tests(range(earlier + 1, later), meet) and not through
         blends = any(map(self._wants, meet))
-        carries = through and later not in self.completed and any(map(self._wants, range(later, self.stop)))
+        carries = (
+            through
+            and later not in self.completed
+            and any(map(self._wants, range(later, self.stop)))
+        )
 
         def ahead(index: int) -> bool:
             if index in meet:
@@ -271,7 +303,9 @@ class _Run:
         spool, drift, merged = Spool(), dict[int, float](), None
         order = range(earlier, later + 1 if tested else ends)
         blind, waiting = later if tested else None, range(meet.start, later)
-        for frame in self._walk(order, seed, ahead, blind=blind, unsaved=waiting if meet else range(0)):
+        for frame in self._walk(
+            order, seed, ahead, blind=blind, unsaved=waiting if meet else range(0)
+        ):
             if isinstance(frame, Checkpoint):
                 yield frame
                 continue
@@ -294,20 +328,31 @@ class _Run:
         return merged
 
     def _meeting(self, earlier: int, later: int, *, through: bool) -> range:
-        """The frames between two references that both walks segment: around the middle, or next to the later reference."""
+        """The frames between two references that both walks segment: around the middle, or next to
+        the later reference.
+        """
         most = BLENDED_FRAMES if isinstance(self.propagator, SelectiveMemory) else MEETING_FRAMES
         length = min(most, later - earlier - 1)
         start = later - length if through else (earlier + later + 1 - length) // 2
         return range(start, start + length)
 
     def _tests(self, gap: range, meet: range) -> bool:
-        """Whether the forward walk over a gap goes on to the later reference, to be compared with it."""
+        """Whether the forward walk over a gap goes on to the later reference, to be compared with
+        it.
+        """
         return len(meet) > 0 and meet.stop == gap.stop <= self.stop
 
     def _behind(
-        self, earlier: int, order: range, spool: Spool, known: Collection[int], drift: Mapping[int, float]
+        self,
+        earlier: int,
+        order: range,
+        spool: Spool,
+        known: Collection[int],
+        drift: Mapping[int, float],
     ) -> Iterator[Segmented | Checkpoint]:
-        """Frames before the later reference by a backward walk, blended with the spooled ones of the walk from `earlier`."""
+        """Frames before the later reference by a backward walk, blended with the spooled ones of
+        the walk from `earlier`.
+        """
         later = order[0]
         seed = self.references[later]
         shown = object_ids(seed)
@@ -322,7 +367,11 @@ class _Run:
             for k, both in enumerate(sure, start=1):
                 if k in known and k in shown:
                     shares[k] = backward_share(nearness, both, drift.get(k))
-            yield _segmented(frame.frame_index, blended(unpack(waiting), frame.probabilities, shares), frame.agreement)
+            yield _segmented(
+                frame.frame_index,
+                blended(unpack(waiting), frame.probabilities, shares),
+                frame.agreement,
+            )
 
     def _walk(
         self,
@@ -335,8 +384,9 @@ class _Run:
     ) -> Iterator[Segmented | Checkpoint]:
         """Step through as much of `order` as it takes to yield the frames that `needs` names.
 
-        order: from the walk's origin on, up or down. seed: the origin's mask. On the way references are used to correct by,
-        but the one at `blind`. unsaved: frames after which the walk's state is not kept.
+        order: from the walk's origin on, up or down. seed: the origin's mask. On the way references
+        are used to correct by, but the one at `blind`. unsaved: frames after which the walk's state
+        is not kept.
         """
         needed = [index for index in order if needs(index)]
         if not needed:
@@ -345,12 +395,24 @@ class _Run:
         first = self._begin(walk, order, seed, before=needed[0])
         repeated = range(first, needed[0], order.step)
         if any(index in self.completed for index in repeated):
-            self.states.repeat(min(first, needed[0] - order.step), max(first, needed[0] - order.step))
-        frames = self.images.forward(first, final + 1) if order.step > 0 else self.images.backward(final, first + 1)
-        given = {index: mask for index, mask in self.references.items() if index != blind} | {order[0]: seed}
+            self.states.repeat(
+                min(first, needed[0] - order.step), max(first, needed[0] - order.step)
+            )
+        frames = (
+            self.images.forward(first, final + 1)
+            if order.step > 0
+            else self.images.backward(final, first + 1)
+        )
+        given = {index: mask for index, mask in self.references.items() if index != blind} | {
+            order[0]: seed
+        }
         for (index, image), coming in self._with_next(frames):
             mask = given.get(index)
-            if isinstance(self.propagator, Foresighted) and coming is not None and coming[0] not in given:
+            if (
+                isinstance(self.propagator, Foresighted)
+                and coming is not None
+                and coming[0] not in given
+            ):
                 self.propagator.foresee(coming[1])
             probabilities = self.propagator.step(image, mask, last=index == final)
             if needs(index):
@@ -359,7 +421,9 @@ class _Run:
             if index != final and index not in unsaved and self.states.due():
                 yield from self._state(walk, index)
 
-    def _with_next(self, frames: Iterator[tuple[int, Image]]) -> Iterator[tuple[tuple[int, Image], tuple[int, Image] | None]]:
+    def _with_next(
+        self, frames: Iterator[tuple[int, Image]]
+    ) -> Iterator[tuple[tuple[int, Image], tuple[int, Image] | None]]:
         """Every frame with the one after it, where that helps the propagator; else with None."""
         if not isinstance(self.propagator, Foresighted):
             yield from ((frame, None) for frame in frames)
@@ -381,11 +445,17 @@ class _Run:
             yield Checkpoint(walk, index, state)
 
     def _begin(self, walk: WalkKey, order: range, seed: Mask, *, before: int) -> int:
-        """Begin a walk, or go on with a saved one that has not passed the frame `before`; returns the frame to step next."""
+        """Begin a walk, or go on with a saved one that has not passed the frame `before`; returns
+        the frame to step next.
+        """
         self._attend(order, seed)
         self.propagator.forget_temporary()
         saved = self.states.load(walk) if isinstance(self.propagator, ResumableWalk) else None
-        if saved is None or saved.state is None or saved.frame_index not in range(order[0], before, order.step):
+        if (
+            saved is None
+            or saved.state is None
+            or saved.frame_index not in range(order[0], before, order.step)
+        ):
             return order[0]
         try:
             assert isinstance(self.propagator, ResumableWalk)
@@ -397,7 +467,8 @@ class _Run:
         return saved.frame_index + order.step
 
     def _attend(self, order: range, mask: Mask) -> None:
-        """Point the propagator at the references on both sides of a walk, or at the two nearest where one side has none.
+        """Point the propagator at the references on both sides of a walk, or at the two nearest
+        where one side has none.
 
         Also at the nearest one of every other object.
         """
@@ -409,9 +480,13 @@ class _Run:
         chosen = sides if len(sides) == 2 else nearest[:2]
         known = {k for index in chosen for k in object_ids(self.references[index])}
         for object_id in set(object_ids(mask)) - known:
-            chosen += [index for index in nearest if object_id in object_ids(self.references[index])][:1]
+            chosen += [
+                index for index in nearest if object_id in object_ids(self.references[index])
+            ][:1]
         self.propagator.attend({self.numbers[index]: ahead[index] for index in chosen})
 
 
-def _segmented(index: int, probabilities: Probabilities, agreement: tuple[Agreement, ...] | None = None) -> Segmented:
+def _segmented(
+    index: int, probabilities: Probabilities, agreement: tuple[Agreement, ...] | None = None
+) -> Segmented:
     return Segmented(index, harden(probabilities), probabilities, agreement)

@@ -1,4 +1,7 @@
-"""A propagator for tests of everything around propagators. Takes and gives what `Propagator` says; never looks at pixels."""
+"""A propagator for tests of everything around propagators.
+
+Takes and gives what `Propagator` says; never looks at pixels.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,16 @@ class FakePropagator:
         """Repeat the last mask, under the objects that `mask` shows."""
         self._check(image, mask)
         if self._last is None and not self._remembers and (mask is None or not mask.any()):
-            raise ValueError("no object has been shown yet: give the first frame a mask, or remember one")
+            raise ValueError(
+                "no object has been shown yet: give the first frame a mask, or remember one"
+            )
         before = np.zeros(image.shape[:2], np.uint8) if self._last is None else self._last
         given = np.zeros_like(before) if mask is None else mask
         kept = np.where(np.isin(before, np.unique(given)), np.uint8(0), before)
         self._last = np.where(given > 0, given, kept)
-        return np.stack([self._last == index for index in range(self.num_objects + 1)]).astype(np.float32)
+        return np.stack([self._last == index for index in range(self.num_objects + 1)]).astype(
+            np.float32
+        )
 
     def forget_temporary(self) -> None:
         """Forget the last mask."""
@@ -47,5 +54,10 @@ class FakePropagator:
         self._last = np.asarray(state["last"], np.uint8)
 
     def _check(self, image: Image, mask: Mask | None) -> None:
-        if mask is not None and (mask.dtype != np.uint8 or mask.shape != image.shape[:2] or mask.max() > self.num_objects):
-            raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 {image.shape[:2]} up to {self.num_objects}")
+        if mask is not None and (
+            mask.dtype != np.uint8 or mask.shape != image.shape[:2] or mask.max() > self.num_objects
+        ):
+            raise ValueError(
+                f"mask is {mask.dtype} {mask.shape}, expected uint8 {image.shape[:2]} up to"
+                f" {self.num_objects}"
+            )

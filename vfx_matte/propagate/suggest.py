@@ -1,8 +1,11 @@
-"""Which frames to annotate next (XMem++). Takes distances between frames, gives frame numbers; never segments.
+"""Which frames to annotate next (XMem++).
 
-Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotated Frames", ICCV 2023, section 3.3: the best
-next reference is the frame that is least like all frames chosen so far, looking mostly at the objects. How a frame is
-described, and how unlike two of them are, is a describer's business; the choice is the same for all.
+Takes distances between frames, gives frame numbers; never segments.
+
+Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotated Frames", ICCV
+2023, section 3.3: the best next reference is the frame that is least like all frames chosen so far,
+looking mostly at the objects. How a frame is described, and how unlike two of them are, is a
+describer's business; the choice is the same for all.
 """
 
 from __future__ import annotations
@@ -27,45 +30,64 @@ Description = TypeVar("Description")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A chosen frame. distance: to the most alike of the frames that were known or chosen before it; at least 0."""
+    """A chosen frame.
+
+    distance: to the most alike of the frames that were known or chosen before it; at least 0.
+    """
 
     index: int
     distance: float
 
 
 class Describer(Protocol[Description]):
-    """Sees frames as its propagator does, and says how unlike two of them are. All frames have one size."""
+    """Sees frames as its propagator does, and says how unlike two of them are.
+
+    All frames have one size.
+    """
 
     @property
     def usual_candidates(self) -> int:
-        """How many frames are worth describing here, at most, when nobody says: 200 on a CPU, 1000 on a GPU."""
+        """How many frames are worth describing here, at most, when nobody says: 200 on a CPU, 1000
+        on a GPU.
+        """
 
     def describe(self, image: Image, mask: Mask) -> Description:
-        """Describe a frame, in far less memory than its picture. image: uint8 (H, W, 3); mask: uint8 (H, W), any object counts.
+        """Describe a frame, in far less memory than its picture.
+
+        image: uint8 (H, W, 3); mask: uint8 (H, W), any object counts.
 
         Raises ValueError for other shapes or dtypes.
         """
 
     def distance(self, frame: Description, known: Description, *, alpha: float) -> float:
-        """How much a frame shows that a known one does not: at least 0, and 0 for a frame and itself.
+        """How much a frame shows that a known one does not: at least 0, and 0 for a frame and
+        itself.
 
         alpha: 0 looks at the whole picture, 1 only at objects.
         """
 
 
 def choose_next(
-    candidates: Iterable[int], *, known: Collection[int], count: int, distance: Callable[[int, int], float]
+    candidates: Iterable[int],
+    *,
+    known: Collection[int],
+    count: int,
+    distance: Callable[[int, int], float],
 ) -> list[Choice]:
-    """Choose frames to annotate, the most useful one first: k times the frame whose nearest known frame is farthest.
+    """Choose frames to annotate, the most useful one first: k times the frame whose nearest known
+    frame is farthest.
 
-    candidates: frames to choose from, in any order, those that are known left out. known: frames that have a reference, at
-    least one. count: how many to choose, at least 1; fewer come back when there are not enough candidates.
-    distance: of a candidate to a known or chosen frame, asked once for each such pair, `count_distances` in all. Equally far
-    frames go by their index; a frame is never chosen twice, even when all distances are 0. One number is kept per candidate.
-    Raises ValueError.
+    candidates: frames to choose from, in any order, those that are known left out. known: frames
+    that have a reference, at least one. count: how many to choose, at least 1; fewer come back when
+    there are not enough candidates.
+    distance: of a candidate to a known or chosen frame, asked once for each such pair,
+    `count_distances` in all. Equally far frames go by their index; a frame is never chosen twice,
+    even when all distances are 0. One number is kept per candidate. Raises ValueError.
     """
     if not known or count < 1:
-        raise ValueError(f"count is {count} and {len(known)} frames are known, expected at least 1 of each")
+        raise ValueError(
+            f"count is {count} and {len(known)} frames are known, expected at least 1 of each"
+        )
     nearest = dict.fromkeys(sorted(set(candidates).difference(known)), float("inf"))
     chosen: list[Choice] = []
     newest = sorted(set(known))
@@ -89,16 +111,21 @@ def open_describer(name: str, **options: object) -> Describer[Any]:
     """Make a describer that sees as a propagator does.
 
     name: "builtin", or "xmem" with its weights, size and device as options.
-    Raises UsageError for another name, PropagatorError when a package is missing, and what the implementation raises.
+    Raises UsageError for another name, PropagatorError when a package is missing, and what the
+    implementation raises.
     """
     if name not in _IMPLEMENTATIONS:
         hint = f"{meant(name, _IMPLEMENTATIONS)}use --propagator builtin"
-        raise UsageError(f"propagator {name!r} is unknown, expected {' or '.join(_IMPLEMENTATIONS)}", hint=hint)
+        raise UsageError(
+            f"propagator {name!r} is unknown, expected {' or '.join(_IMPLEMENTATIONS)}", hint=hint
+        )
     module_name, class_name = _IMPLEMENTATIONS[name]
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         hint = f"in the vfx-matte folder: pip install -e '.[{name}]'; or use --propagator builtin"
-        raise PropagatorError(f"{name} needs {error.name}, which is not installed", hint=hint) from error
+        raise PropagatorError(
+            f"{name} needs {error.name}, which is not installed", hint=hint
+        ) from error
     describer: Describer[Any] = getattr(module, class_name)(**options)
     return describer

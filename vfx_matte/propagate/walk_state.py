@@ -1,8 +1,9 @@
 """What a propagator's walk can be saved as, and what the driver asks of whoever saves it.
 
-A saved walk goes on exactly as the walk that it was saved from: every later result is the same, bit for bit. A state is plain
-data (dictionaries with text keys, lists, None, bool, int, float, str and NumPy arrays), so that it can be written without
-pickle. What follows from the references alone is not part of it.
+A saved walk goes on exactly as the walk that it was saved from: every later result is the same, bit
+for bit. A state is plain data (dictionaries with text keys, lists, None, bool, int, float, str and
+NumPy arrays), so that it can be written without pickle. What follows from the references alone is
+not part of it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ class ResumableWalk(Protocol):
     """A propagator whose walk can be saved and gone on with in another process."""
 
     def walk_state(self) -> State | None:
-        """The walk after its last `step`; None when nothing was begun. Arrays may be the walk's own: do not change them."""
+        """The walk after its last `step`; None when nothing was begun.
+
+        Arrays may be the walk's own: do not change them.
+        """
 
     def restore_walk(self, state: State) -> None:
-        """Go on where `walk_state` was taken, on the same references (and, for a `SelectiveMemory`, the same attention).
+        """Go on where `walk_state` was taken, on the same references (and, for a `SelectiveMemory`,
+        the same attention).
 
-        Call it where the first `step` of a walk would be called. Raises ValueError, KeyError, TypeError or IndexError for
-        something that is no state of such a walk; `forget_temporary` then makes the propagator usable again.
+        Call it where the first `step` of a walk would be called. Raises ValueError, KeyError,
+        TypeError or IndexError for something that is no state of such a walk; `forget_temporary`
+        then makes the propagator usable again.
         """
 
 
@@ -57,4 +63,6 @@ class WalkStates(Protocol):
         """The state of a walk that was kept last, or None."""
 
     def repeat(self, first: int, last: int) -> None:
-        """Told before finished frames are computed again, on the way to missing ones: from `first` to `last`, of one walk."""
+        """Told before finished frames are computed again, on the way to missing ones: from `first`
+        to `last`, of one walk.
+        """

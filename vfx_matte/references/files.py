@@ -1,4 +1,7 @@
-"""The masks a user gives. Takes paths, gives mask pictures and the frame each belongs to; never decides what colours mean."""
+"""The masks a user gives.
+
+Takes paths, gives mask pictures and the frame each belongs to; never decides what colours mean.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,24 @@ from vfx_matte.printable import shell_command
 from vfx_matte.references.picture_modes import as_mask_picture, has_min_white
 from vfx_matte.references.reading import MaskPicture, check_aspect, has_aspect
 
-# No .psd: it is what a painting program works on, and stands beside the mask that was saved from it.
+# No .psd: it is what a painting program works on, and stands beside the mask that was saved from
+# it.
 PICTURE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".tga", ".pbm", ".pgm", ".ppm", ".pnm"}
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".webp",
+        ".gif",
+        ".tga",
+        ".pbm",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+    }
 )
 
 MOST_MASK_PIXELS = 8192 * 4320
@@ -31,7 +49,8 @@ MOST_MASK_PIXELS = 8192 * 4320
 _PREVIEW = ".preview.png"
 
 _PILLOW_NAMES: Mapping[StillKind, str] = {
-    "png": "PNG", "jpeg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "gif": "GIF", "webp": "WEBP", "pnm": "PPM", "tga": "TGA",
+    "png": "PNG", "jpeg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "gif": "GIF", "webp": "WEBP",
+    "pnm": "PPM", "tga": "TGA",
     "psd": "PSD",
 }  # fmt: skip
 
@@ -42,32 +61,47 @@ def parse_mask_argument(text: str) -> tuple[int, Path]:
     if not equals or not path or not re.fullmatch(r"\s*-?[0-9]{1,18}\s*", number):
         raise MaskError(
             f"mask {text!r} is not FRAME=path",
-            hint="for example --mask 12=masks/dog.png (frames count from 0; those of a sequence have their pictures' numbers)",
+            hint=(
+                "for example --mask 12=masks/dog.png (frames count from 0; those of a sequence have"
+                " their pictures' numbers)"
+            ),
         )
     return int(number), Path(path)
 
 
 def parse_color_argument(text: str) -> tuple[RGB, int]:
-    """Split "#ff0000=2" or "ff0000=2" into the colour and the object id, 0 = background. Raises MaskError for anything else."""
+    """Split "#ff0000=2" or "ff0000=2" into the colour and the object id, 0 = background.
+
+    Raises MaskError for anything else.
+    """
     found = re.fullmatch(r"\s*#?([0-9a-fA-F]{6})\s*=\s*([0-9]{1,3})\s*", text, re.ASCII)
     if found is None or int(found[2]) > 255:
-        hint = "for example --map-color ffffff=1; ids go to 255, 0 is the background; --colors shows the colours"
+        hint = (
+            "for example --map-color ffffff=1; ids go to 255, 0 is the background; --colors shows"
+            " the colours"
+        )
         raise MaskError(f"colour {text!r} is not COLOUR=ID", hint=hint)
     red, green, blue = bytes.fromhex(found[1])
     return (red, green, blue), int(found[2])
 
 
 def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> MaskPicture:
-    """Read a painted mask: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM, TGA or PSD of any depth, told by content.
+    """Read a painted mask: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM, TGA or PSD of any depth, told by
+    content.
 
-    shape: (H, W) of the clip. A picture of another aspect, or far larger than the clip, is refused before it is decoded.
-    Raises MaskError when it cannot be read.
+    shape: (H, W) of the clip. A picture of another aspect, or far larger than the clip, is refused
+    before it is decoded. Raises MaskError when it cannot be read.
     """
     return open_mask(path, shape=shape)[1]
 
 
-def open_mask(path: Path, *, shape: tuple[int, int] | None = None) -> tuple[Image.Image, MaskPicture]:
-    """A mask as Pillow has it, turned as displayed, and as `load_mask_picture` gives it. Raises MaskError as that does."""
+def open_mask(
+    path: Path, *, shape: tuple[int, int] | None = None
+) -> tuple[Image.Image, MaskPicture]:
+    """A mask as Pillow has it, turned as displayed, and as `load_mask_picture` gives it.
+
+    Raises MaskError as that does.
+    """
     if not path.exists():
         raise MaskError(f"there is no mask {path}", hint="check the path")
     if path.is_dir():
@@ -82,18 +116,38 @@ def open_mask(path: Path, *, shape: tuple[int, int] | None = None) -> tuple[Imag
     except (MediaError, UsageError) as error:
         raise MaskError(f"mask {error.message}", hint=error.hint) from error
     except UnidentifiedImageError as error:
-        raise MaskError(f"mask {path} is damaged: its header cannot be read", hint="save it as PNG") from error
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise MaskError(f"cannot read mask {path}: {error}", hint="open it in a painting program and save it as PNG") from error
+        raise MaskError(
+            f"mask {path} is damaged: its header cannot be read", hint="save it as PNG"
+        ) from error
+    except (
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+    ) as error:
+        raise MaskError(
+            f"cannot read mask {path}: {error}",
+            hint="open it in a painting program and save it as PNG",
+        ) from error
 
 
 def _decoded(path: Path, header: StillHeader) -> tuple[Image.Image, MaskPicture]:
     with Image.open(path, formats=[_PILLOW_NAMES[header.kind]]) as opened:
         if opened.width * opened.height > header.pixels:
-            raise ValueError(f"it is {header.width}×{header.height} and says {opened.width}×{opened.height} too")
-        notices = ("it has more than one picture; the first one is the mask",) if _has_more(opened) else ()
+            raise ValueError(
+                f"it is {header.width}×{header.height} and says {opened.width}×{opened.height} too"
+            )
+        notices = (
+            ("it has more than one picture; the first one is the mask",)
+            if _has_more(opened)
+            else ()
+        )
         picture = ImageOps.exif_transpose(opened)
-        return picture, replace(as_mask_picture(picture, is_min_white=has_min_white(opened)), notices=notices)
+        return picture, replace(
+            as_mask_picture(picture, is_min_white=has_min_white(opened)), notices=notices
+        )
 
 
 def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
@@ -103,14 +157,23 @@ def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
     else:
         header = read_still_header(path)
         height, width = shape
-        sizes = ((header.height, header.width), (header.width, header.height))  # the second when it is turned by a tag
+        # the second when it is turned by a tag
+        sizes = (
+            (header.height, header.width),
+            (header.width, header.height),
+        )
         if not any(has_aspect(size, shape) for size in sizes):
             check_aspect(sizes[0], shape)
         header = require_still(
-            path, most_pixels=max(MOST_MASK_PIXELS, 4 * height * width), limit=f"the clip is {width}×{height}"
+            path,
+            most_pixels=max(MOST_MASK_PIXELS, 4 * height * width),
+            limit=f"the clip is {width}×{height}",
         )
     if header.kind not in _PILLOW_NAMES:
-        raise UsageError(f"{str(path)!r} is {header.kind.upper()}, which is not read as a mask", hint="save it as PNG")
+        raise UsageError(
+            f"{str(path)!r} is {header.kind.upper()}, which is not read as a mask",
+            hint="save it as PNG",
+        )
     return header
 
 
@@ -135,12 +198,14 @@ def collect_references(
 ) -> dict[int, Path]:
     """Say which mask file belongs to which frame: {frame number: path}, ascending.
 
-    A frame's number is that of its picture in a sequence, and counts from 0 in every other clip. first_number: of the clip.
-    first_mask: the mask of `first_frame`. masks: (frame number, path) pairs. folder: pictures whose last number in the
-    file name is the frame's, gaps allowed; when it holds `Annotations` (XMem++ layout), that folder or its subfolder
-    `clip_name` is read. frame_count: frames of the clip, None when not known yet. outside_hint: says
-    more about a number that the clip does not have. notify: is told when a name holds several numbers.
-    Raises MaskError for two masks of one frame, a frame the clip does not have, and when there is no mask at all.
+    A frame's number is that of its picture in a sequence, and counts from 0 in every other clip.
+    first_number: of the clip.
+    first_mask: the mask of `first_frame`. masks: (frame number, path) pairs. folder: pictures whose
+    last number in the file name is the frame's, gaps allowed; when it holds `Annotations` (XMem++
+    layout), that folder or its subfolder `clip_name` is read. frame_count: frames of the clip, None
+    when not known yet. outside_hint: says more about a number that the clip does not have. notify:
+    is told when a name holds several numbers. Raises MaskError for two masks of one frame, a frame
+    the clip does not have, and when there is no mask at all.
     """
     given = [(first_frame, first_mask)] if first_mask is not None else []
     given.extend(masks)
@@ -149,7 +214,10 @@ def collect_references(
     if not given:
         raise MaskError(
             "no mask was given",
-            hint="make one: vfx-matte mask CLIP --fg x,y -o mask.png (or --auto), then --first-mask mask.png",
+            hint=(
+                "make one: vfx-matte mask CLIP --fg x,y -o mask.png (or --auto), then --first-mask"
+                " mask.png"
+            ),
         )
     found: dict[int, Path] = {}
     for frame_index, path in given:
@@ -159,9 +227,13 @@ def collect_references(
                 hint="the last number in a file name is its frame; keep one mask for each frame",
             )
         if frame_count is not None and not 0 <= frame_index - first_number < frame_count:
-            last = f"the clip has {frame_count} frames, {first_number} to {first_number + frame_count - 1}"
+            last = (
+                f"the clip has {frame_count} frames, {first_number} to"
+                f" {first_number + frame_count - 1}"
+            )
             raise MaskError(
-                f"mask {path} is for frame {frame_index}, which does not exist: {last}", hint=outside_hint(frame_index)
+                f"mask {path} is for frame {frame_index}, which does not exist: {last}",
+                hint=outside_hint(frame_index),
             )
         found[frame_index] = path
     return dict(sorted(found.items()))
@@ -170,7 +242,8 @@ def collect_references(
 def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[int, Path]]:
     if not folder.is_dir():
         raise MaskError(
-            f"there is no folder of masks {folder}", hint="--masks takes a folder; for one file use --mask FRAME=path"
+            f"there is no folder of masks {folder}",
+            hint="--masks takes a folder; for one file use --mask FRAME=path",
         )
     folder = _annotations(folder, clip_name)
     pairs = []
@@ -179,7 +252,8 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
         cut = split_name(path.name)
         if cut is None:
             raise MaskError(
-                f"mask {path} has no frame number in its name", hint="name it after its frame, for example 00012.png"
+                f"mask {path} has no frame number in its name",
+                hint="name it after its frame, for example 00012.png",
             )
         if cut.several and not told:
             told = True
@@ -187,16 +261,23 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
         pairs.append((cut.number, path))
     if not pairs:
         kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
-        raise MaskError(f"folder {folder} holds no mask", hint=f"masks are pictures ({kinds}) named after their frame")
+        raise MaskError(
+            f"folder {folder} holds no mask",
+            hint=f"masks are pictures ({kinds}) named after their frame",
+        )
     return pairs
 
 
 def _annotations(folder: Path, clip_name: str) -> Path:
-    """The folder that holds the pictures: `folder`, its `Annotations`, or the clip's or only folder in there."""
+    """The folder that holds the pictures: `folder`, its `Annotations`, or the clip's or only folder
+    in there.
+    """
     annotations = folder / "Annotations"
     if not annotations.is_dir():
         return folder
-    below = sorted(path for path in annotations.iterdir() if path.is_dir() and not path.name.startswith("."))
+    below = sorted(
+        path for path in annotations.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
     if any(True for _ in _pictures(annotations)) or not below:
         return annotations
     named = [path for path in below if path.name == clip_name] or below
@@ -214,7 +295,10 @@ def _pictures(folder: Path) -> Iterable[Path]:
     return (
         path
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file() and not is_preview(path)
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and not is_preview(path)
     )
 
 
@@ -225,4 +309,7 @@ def preview_path(mask: Path) -> Path:
 
 def is_preview(path: Path) -> bool:
     """Whether a picture is the preview of a mask that lies beside it."""
-    return path.name.endswith(_PREVIEW) and path.with_name(f"{path.name.removesuffix(_PREVIEW)}.png").is_file()
+    return (
+        path.name.endswith(_PREVIEW)
+        and path.with_name(f"{path.name.removesuffix(_PREVIEW)}.png").is_file()
+    )

@@ -1,7 +1,10 @@
-"""Which flat colours a painted picture is made of. Takes 8-bit arrays, gives colours and labels; knows no object and no file.
+"""Which flat colours a painted picture is made of.
 
-A mask is painted with a few flat colours. Anti-aliasing adds blends along the edges, JPEG adds noise on top. Evidence for a
-flat colour is a spot of it, evidence for a blend is lying between two others, in colour and in place.
+Takes 8-bit arrays, gives colours and labels; knows no object and no file.
+
+A mask is painted with a few flat colours. Anti-aliasing adds blends along the edges, JPEG adds
+noise on top. Evidence for a flat colour is a spot of it, evidence for a blend is lying between two
+others, in colour and in place.
 """
 
 from __future__ import annotations
@@ -19,12 +22,20 @@ SAME = 24
 """Colours that differ by at most this in every channel may be one colour seen through JPEG."""
 
 _SPIKE = 14  # a flat colour keeps most of its pixels this close, as JPEG does at quality 60 …
-_SPIKE_SHARE = 0.72  # … while a wide soft ramp, spread evenly, has 29/49 = 0.59 of those within ±SAME here
-_ON_LINE = 6.0  # distance (in code values) from the line between two colours below which a colour counts as their blend
-_BLEND_SPOT_RADIUS_PX = 4  # a colour that could be a blend needs 9×9 spots: most soft edges are thinner …
+_SPIKE_SHARE = (
+    0.72  # … while a wide soft ramp, spread evenly, has 29/49 = 0.59 of those within ±SAME here
+)
+# distance (in code values) from the line between two colours below which a colour counts as their
+# blend
+_ON_LINE = 6.0
+_BLEND_SPOT_RADIUS_PX = (
+    4  # a colour that could be a blend needs 9×9 spots: most soft edges are thinner …
+)
 _BLEND_SPOT_SHARE = 0.12  # … and of a wide soft edge only little lies inside such spots
 _CLEAN_SHARE = 0.99  # flat pixels that are exactly flat: JPEG and wide feathers have fewer
-_THIN_SHARE = 0.9  # strokes without a spot are thin, so nearly everything else is explained without them
+_THIN_SHARE = (
+    0.9  # strokes without a spot are thin, so nearly everything else is explained without them
+)
 _MOST_THIN_COLORS = 16
 _FEWEST_STROKE_PIXELS = 16
 _SPOT_RADIUS_PX = 2  # any other colour of a noisy picture needs a 5×5 spot
@@ -36,7 +47,8 @@ _NEAR_RADII_PX = (2, 4, 8)  # how far a blend looks for the colours it is made o
 class FlatColors:
     """The flat colours of one picture.
 
-    colors: uint8 (K, C), most frequent first. hard: True when the picture holds these colours and nothing else.
+    colors: uint8 (K, C), most frequent first. hard: True when the picture holds these colours and
+    nothing else.
     explained: share of pixels, 0..1, that have one of these colours (up to JPEG noise).
     """
 
@@ -62,7 +74,8 @@ def find_flat_colors(samples: Samples) -> FlatColors:
 
 
 def share_of_dots(samples: Samples) -> float:
-    """The share of pixels, 0..1, that stand out from all four neighbours by more than SAME: what dithering is made of.
+    """The share of pixels, 0..1, that stand out from all four neighbours by more than SAME: what
+    dithering is made of.
 
     Flat colours, soft edges and JPEG have next to none. samples: uint8 (H, W, C), any C.
     """
@@ -79,10 +92,12 @@ def share_of_dots(samples: Samples) -> float:
 
 
 def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
-    """Say for each pixel which colour it belongs to: uint8 (H, W), indices into `flat.colors` (K ≥ 1).
+    """Say for each pixel which colour it belongs to: uint8 (H, W), indices into `flat.colors` (K ≥
+    1).
 
-    Pixels close to a colour take it; the others (blends, noise) take the nearest among the colours found in their
-    neighbourhood, so that the edge between red and blue does not become the purple that is used elsewhere.
+    Pixels close to a colour take it; the others (blends, noise) take the nearest among the colours
+    found in their neighbourhood, so that the edge between red and blue does not become the purple
+    that is used elsewhere.
     """
     colors = flat.colors
     labels = np.zeros(samples.shape[:2], np.uint8)
@@ -106,7 +121,9 @@ def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
         near = np.stack([_dilate(pixels, radius)[rows, columns] for pixels in sure], axis=1)
         decided = near.sum(axis=1) >= (2 if radius < _NEAR_RADII_PX[-1] else 1)
         rows, columns, near = rows[decided], columns[decided], near[decided]
-        labels[rows, columns] = np.argmin(np.where(near, _distances(samples[rows, columns], colors), np.inf), axis=1)
+        labels[rows, columns] = np.argmin(
+            np.where(near, _distances(samples[rows, columns], colors), np.inf), axis=1
+        )
         open_pixels[rows, columns] = False
     rows, columns = np.nonzero(open_pixels)
     labels[rows, columns] = np.argmin(_distances(samples[rows, columns], colors), axis=1)
@@ -116,7 +133,9 @@ def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
 def _with_spots(
     samples: Samples, candidates: list[npt.NDArray[np.uint8]], radius_px: int
 ) -> tuple[npt.NDArray[np.uint8], float]:
-    """The candidates that fill a square somewhere, (K, C), and the share of pixels that have one of these colours."""
+    """The candidates that fill a square somewhere, (K, C), and the share of pixels that have one of
+    these colours.
+    """
     accepted: list[npt.NDArray[np.uint8]] = []
     members = np.zeros(samples.shape[:2], bool)
     for color in candidates:
@@ -133,7 +152,9 @@ def _with_spots(
 
 
 def _with_thin_strokes(samples: Samples, colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Add colours that have no spot anywhere, but pixels that no blend of the known colours explains."""
+    """Add colours that have no spot anywhere, but pixels that no blend of the known colours
+    explains.
+    """
     points = samples.reshape(-1, samples.shape[2])
     for _ in range(_MOST_THIN_COLORS):
         points = points[_distances(points, colors).min(axis=1) > SAME**2]
@@ -141,13 +162,21 @@ def _with_thin_strokes(samples: Samples, colors: npt.NDArray[np.uint8]) -> npt.N
         if (off_px > 2 * SAME).sum() < _FEWEST_STROKE_PIXELS:
             break
         farthest = points[int(off_px.argmax())]
-        color = _mode(points[(np.maximum(points, farthest) - np.minimum(points, farthest)).max(axis=1) <= SAME])
+        color = _mode(
+            points[
+                (np.maximum(points, farthest) - np.minimum(points, farthest)).max(axis=1) <= SAME
+            ]
+        )
         colors = np.concatenate([colors, color[None]])
     return colors
 
 
-def _hard_edged_colors(samples: Samples, spread: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
-    """The picture's colours, most frequent first, when they are at most 256 and none looks like a blend; else None."""
+def _hard_edged_colors(
+    samples: Samples, spread: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8] | None:
+    """The picture's colours, most frequent first, when they are at most 256 and none looks like a
+    blend; else None.
+    """
     channels = samples.shape[2]
     codes = _codes(samples)
     seen = np.zeros(1 << (8 * channels), bool)
@@ -162,8 +191,14 @@ def _hard_edged_colors(samples: Samples, spread: npt.NDArray[np.uint8]) -> npt.N
     if not has_spot.all() and len(present) > 64:
         return None
     for index, code in enumerate(present):
-        others = [other for at, other in enumerate(colors) if at != index and (has_spot[at] or not has_spot[index])]
-        if _is_blend(colors[index], others) and not (has_spot[index] and _has_spot(codes == code, _BLEND_SPOT_RADIUS_PX)):
+        others = [
+            other
+            for at, other in enumerate(colors)
+            if at != index and (has_spot[at] or not has_spot[index])
+        ]
+        if _is_blend(colors[index], others) and not (
+            has_spot[index] and _has_spot(codes == code, _BLEND_SPOT_RADIUS_PX)
+        ):
             return None
     counts = np.bincount(np.searchsorted(present, codes.reshape(-1)), minlength=len(present))
     return colors[np.argsort(-counts, kind="stable")]
@@ -176,7 +211,10 @@ def _spikes(flat: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
     counts = np.bincount(bins, minlength=1 << (5 * channels))
     used = np.flatnonzero(counts)
     weights = counts[used].astype(np.float64)
-    sums = np.stack([np.bincount(bins, flat[:, c], minlength=len(counts))[used] for c in range(channels)], axis=1)
+    sums = np.stack(
+        [np.bincount(bins, flat[:, c], minlength=len(counts))[used] for c in range(channels)],
+        axis=1,
+    )
     means = sums / weights[:, None]
     found: list[npt.NDArray[np.uint8]] = []
     left = weights.copy()
@@ -195,14 +233,20 @@ def _spikes(flat: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
 
 
 def _is_blend(color: npt.NDArray[np.uint8], others: list[npt.NDArray[np.uint8]]) -> bool:
-    """True when `color` lies on the straight line between two of `others`, where anti-aliasing could make it."""
+    """True when `color` lies on the straight line between two of `others`, where anti-aliasing
+    could make it.
+    """
     if len(others) < 2:
         return False
     return bool(_distance_to_lines(color[None], np.array(others))[0] <= _ON_LINE)
 
 
-def _distance_to_lines(points: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """How far each point (N, C) is from the nearest straight line between two of the colours (K, C), or from the only one."""
+def _distance_to_lines(
+    points: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float32]:
+    """How far each point (N, C) is from the nearest straight line between two of the colours (K,
+    C), or from the only one.
+    """
     ends, spots = colors.astype(np.float32), points.astype(np.float32)
     nearest: npt.NDArray[np.float32] = np.linalg.norm(spots - ends[0], axis=1)
     starts, stops = np.triu_indices(len(ends), 1)
@@ -237,11 +281,15 @@ def _codes(samples: npt.NDArray[np.integer[Any]], *, bits: int = 8) -> npt.NDArr
 
 def _difference(samples: Samples, color: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Largest difference of any channel to `color`: uint8 (H, W)."""
-    largest: npt.NDArray[np.uint8] = (np.maximum(samples, color) - np.minimum(samples, color)).max(axis=2)
+    largest: npt.NDArray[np.uint8] = (np.maximum(samples, color) - np.minimum(samples, color)).max(
+        axis=2
+    )
     return largest
 
 
-def _distances(points: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _distances(
+    points: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float32]:
     """Squared distances (N, K) of points (N, C) to colors (K, C)."""
     offsets = points[:, None, :].astype(np.float32) - colors[None].astype(np.float32)
     squared: npt.NDArray[np.float32] = (offsets**2).sum(axis=2)
@@ -249,7 +297,9 @@ def _distances(points: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]) -> 
 
 
 def _spread(samples: Samples) -> npt.NDArray[np.uint8]:
-    """Largest minus smallest value in each 3×3 neighbourhood, of the worst channel: uint8 (H, W)."""
+    """Largest minus smallest value in each 3×3 neighbourhood, of the worst channel: uint8
+    (H, W).
+    """
     high = low = np.pad(samples, ((1, 1), (1, 1), (0, 0)), mode="edge")
     high = np.maximum(np.maximum(high[:-2], high[1:-1]), high[2:])
     high = np.maximum(np.maximum(high[:, :-2], high[:, 1:-1]), high[:, 2:])
@@ -274,7 +324,9 @@ def _dilate(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]
 
 
 def erode(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
-    """Shrink a set of pixels by a square of `radius`; beyond the picture's border it is taken to go on."""
+    """Shrink a set of pixels by a square of `radius`; beyond the picture's border it is taken to go
+    on.
+    """
     return ~_dilate(~pixels, radius)
 
 

@@ -1,6 +1,9 @@
-"""A mask file that is corrected. Takes a painted picture and what its objects become, gives it back in the way it was painted.
+"""A mask file that is corrected.
 
-Only the pixels that change are painted: the mode, the palette and the value of every other pixel stay as they are.
+Takes a painted picture and what its objects become, gives it back in the way it was painted.
+
+Only the pixels that change are painted: the mode, the palette and the value of every other pixel
+stay as they are.
 """
 
 from __future__ import annotations
@@ -44,25 +47,36 @@ Note = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class PaintedMask:
-    """A mask as its file has it. picture: as Pillow has it, turned as displayed; content: the same as arrays."""
+    """A mask as its file has it.
+
+    picture: as Pillow has it, turned as displayed; content: the same as arrays.
+    """
 
     picture: Image.Image
     content: MaskPicture
 
 
 def load_painted(path: Path, *, shape: tuple[int, int]) -> PaintedMask:
-    """Read a mask file that is going to be corrected. Raises MaskError as `load_mask_picture` does."""
+    """Read a mask file that is going to be corrected.
+
+    Raises MaskError as `load_mask_picture` does.
+    """
     return PaintedMask(*open_mask(path, shape=shape))
 
 
 def repainted(painted: PaintedMask, before: Mask, after: Mask) -> PaintedMask | None:
-    """Paint the pixels of a mask that are another object now; None where its mode has no way to say so.
+    """Paint the pixels of a mask that are another object now; None where its mode has no way to say
+    so.
 
-    before, after: uint8 (H, W), the ids that it was read as and those that it should be. What is returned is read as `after`
-    when it is a clip's only mask.
+    before, after: uint8 (H, W), the ids that it was read as and those that it should be. What is
+    returned is read as `after` when it is a clip's only mask.
     """
     new = set(object_ids(after)) - set(object_ids(before))
-    if painted.picture.size != before.shape[::-1] or painted.picture.mode not in _MODES or len(new) > 1:
+    if (
+        painted.picture.size != before.shape[::-1]
+        or painted.picture.mode not in _MODES
+        or len(new) > 1
+    ):
         return None
     for color in _colors_to_try(max(new)) if new else (None,):
         edited = _edited(painted.picture, before, after, color)
@@ -73,7 +87,11 @@ def repainted(painted: PaintedMask, before: Mask, after: Mask) -> PaintedMask | 
 
 
 def _colors_to_try(object_id: int) -> Iterator[RGB]:
-    """For a new object. Objects are numbered by their colours, so that not every colour makes it the one that it should be."""
+    """For a new object.
+
+    Objects are numbered by their colours, so that not every colour makes it the one that it should
+    be.
+    """
     red, green, blue = (int(part) for part in Palette.davis().colors[object_id])
     yield red, green, blue
     yield from _LATE_COLORS
@@ -81,13 +99,17 @@ def _colors_to_try(object_id: int) -> Iterator[RGB]:
 
 def _is_read_as(content: MaskPicture, mask: Mask) -> bool:
     try:
-        ((_, reading),) = understand_references([(0, content)], shape=(mask.shape[0], mask.shape[1]))
+        ((_, reading),) = understand_references(
+            [(0, content)], shape=(mask.shape[0], mask.shape[1])
+        )
     except MaskError:
         return False
     return np.array_equal(reading.mask, mask)
 
 
-def _edited(picture: Image.Image, before: Mask, after: Mask, color: RGB | None) -> Image.Image | None:
+def _edited(
+    picture: Image.Image, before: Mask, after: Mask, color: RGB | None
+) -> Image.Image | None:
     """color: of the object that is new."""
     pixels, changed = np.array(picture), before != after
     edited = picture.copy()
@@ -97,11 +119,15 @@ def _edited(picture: Image.Image, before: Mask, after: Mask, color: RGB | None) 
         if not where.any():
             continue
         if hides:  # alpha says what the object is, whatever colours lie under it
-            alpha = np.where(where, 255 if object_id else 0, np.asarray(edited.getchannel("A"))).astype(np.uint8)
+            alpha = np.where(
+                where, 255 if object_id else 0, np.asarray(edited.getchannel("A"))
+            ).astype(np.uint8)
             edited.putalpha(Image.fromarray(alpha))
             continue
         shown = before == object_id
-        value = _usual(pixels[shown]) if shown.any() else _new_value(edited, pixels, object_id, color)
+        value = (
+            _usual(pixels[shown]) if shown.any() else _new_value(edited, pixels, object_id, color)
+        )
         if value is None:
             return None
         edited.paste(value, (0, 0), Image.fromarray(where.astype(np.uint8) * np.uint8(255)))
@@ -109,8 +135,12 @@ def _edited(picture: Image.Image, before: Mask, after: Mask, color: RGB | None) 
 
 
 def _usual(values: npt.NDArray[np.generic]) -> int | tuple[int, ...]:
-    """The most frequent of some pixels' values, (N,) or (N, C); of very many pixels, of those at equal distances."""
-    found, counts = np.unique(values[:: 1 + len(values) // _MOST_COUNTED], axis=0, return_counts=True)
+    """The most frequent of some pixels' values, (N,) or (N, C); of very many pixels, of those at
+    equal distances.
+    """
+    found, counts = np.unique(
+        values[:: 1 + len(values) // _MOST_COUNTED], axis=0, return_counts=True
+    )
     usual = found[int(counts.argmax())]
     return int(usual) if usual.ndim == 0 else tuple(int(part) for part in usual)
 
@@ -118,7 +148,9 @@ def _usual(values: npt.NDArray[np.generic]) -> int | tuple[int, ...]:
 def _new_value(
     picture: Image.Image, pixels: npt.NDArray[Any], object_id: int, color: RGB | None
 ) -> int | tuple[int, ...] | None:
-    """How an object that the picture does not show yet is painted in it; its palette may get a colour for that."""
+    """How an object that the picture does not show yet is painted in it; its palette may get a
+    colour for that.
+    """
     if object_id == 0 or color is None:
         return {"RGB": (0, 0, 0), "RGBA": (0, 0, 0, 255), "LA": (0, 255)}.get(picture.mode, 0)
     if picture.mode in ("RGB", "RGBA"):
@@ -137,7 +169,8 @@ def _new_value(
 
 
 def save_noted_mask(path: Path, mask: Mask | PaintedMask, note: Note) -> None:
-    """Write a mask as PNG, atomically, with a note: ids with the palette of DAVIS, or a painted picture as it is.
+    """Write a mask as PNG, atomically, with a note: ids with the palette of DAVIS, or a painted
+    picture as it is.
 
     Raises OutputError when the file cannot be written.
     """

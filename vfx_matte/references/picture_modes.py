@@ -1,4 +1,7 @@
-"""A picture of any mode of Pillow as a mask picture. Takes opened pictures; decides nothing about objects."""
+"""A picture of any mode of Pillow as a mask picture.
+
+Takes opened pictures; decides nothing about objects.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,13 @@ _MOST_ID = 2**32 - 1
 
 
 def as_mask_picture(picture: Image.Image, *, is_min_white: bool = False) -> MaskPicture:
-    """Grey, colours, alpha or palette indices as arrays, whatever Pillow calls the mode. is_min_white: see `has_min_white`.
+    """Grey, colours, alpha or palette indices as arrays, whatever Pillow calls the mode.
 
-    Transparency by a palette index or by one colour becomes alpha; premultiplied alpha becomes straight; 16- and 32-bit
-    numbers and whole floats stay as they are, since they may be object ids.
+    is_min_white: see `has_min_white`.
+
+    Transparency by a palette index or by one colour becomes alpha; premultiplied alpha becomes
+    straight; 16- and 32-bit numbers and whole floats stay as they are, since they may be object
+    ids.
     """
     mode = picture.mode
     if mode == "P":
@@ -77,7 +83,9 @@ def _from_float(values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
 
 
 def _from_whole(values: npt.NDArray[Any], *, is_inverted: bool) -> npt.NDArray[Any]:
-    """Negative numbers, which some programs write for "not labelled", become 0: uint16 where that holds them, else uint32."""
+    """Negative numbers, which some programs write for "not labelled", become 0: uint16 where that
+    holds them, else uint32.
+    """
     if is_inverted:
         values = 65535 - values.astype(np.int64)
     if values.dtype != np.uint16:
@@ -88,6 +96,12 @@ def _from_whole(values: npt.NDArray[Any], *, is_inverted: bool) -> npt.NDArray[A
 
 def _straight_gray(picture: Image.Image) -> Image.Image:
     """Grey with premultiplied alpha, which Pillow cannot convert by itself."""
-    gray, alpha = np.split(np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, -1), 2, axis=2)
-    straight = np.minimum(gray.astype(np.uint16) * 255 // np.maximum(alpha, 1), 255).astype(np.uint8)
+    gray, alpha = np.split(
+        np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, -1),
+        2,
+        axis=2,
+    )
+    straight = np.minimum(gray.astype(np.uint16) * 255 // np.maximum(alpha, 1), 255).astype(
+        np.uint8
+    )
     return Image.fromarray(np.concatenate([straight, alpha], axis=2), "LA")

@@ -1,7 +1,10 @@
-"""What a painted picture means. Takes the arrays of mask pictures, gives object ids at the clip's shape; knows no file.
+"""What a painted picture means.
 
-Editors paint masks in any program: black and white, one colour an object, with anti-aliasing or JPEG noise, as a palette
-picture, or as a cut-out with alpha. `read_mask_colors` understands one, `understand_references` those of one clip.
+Takes the arrays of mask pictures, gives object ids at the clip's shape; knows no file.
+
+Editors paint masks in any program: black and white, one colour an object, with anti-aliasing or
+JPEG noise, as a palette picture, or as a cut-out with alpha. `read_mask_colors` understands one,
+`understand_references` those of one clip.
 """
 
 from __future__ import annotations
@@ -15,18 +18,30 @@ import numpy.typing as npt
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import RGB, Mask, Palette, object_ids
-from vfx_matte.references.flat_colors import SAME, FlatColors, Samples, assign_colors, erode, find_flat_colors, share_of_dots
+from vfx_matte.references.flat_colors import (
+    SAME,
+    FlatColors,
+    Samples,
+    assign_colors,
+    erode,
+    find_flat_colors,
+    share_of_dots,
+)
 
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
 VOID = 255
-"""The label that PASCAL VOC, DAVIS 2017 and YouTube-VOS give pixels of which nobody knows what they are."""
+"""The label that PASCAL VOC, DAVIS 2017 and YouTube-VOS give pixels of which nobody knows what they
+are.
+"""
 
 Kind = Literal["palette", "binary", "gray", "rgb", "alpha"]
 
 _MOSTLY = 0.95  # objects that cover more than this may well be an inverted mask
 _LARGE = 4096 * 2304  # pixels; larger pictures are thinned out where the clip is much smaller
-_FEWEST_EQUAL_NEIGHBOURS = 3.5  # of 8: inside an object all are equal, along a straight soft edge two are
+_FEWEST_EQUAL_NEIGHBOURS = (
+    3.5  # of 8: inside an object all are equal, along a straight soft edge two are
+)
 _FEWEST_SEEN = 9  # pixels of a colour that was painted on purpose
 _NEARLY_WHITE = 240  # index 255 of a fixed colour cube is white paint, not the cream of void labels
 _MOST_DOTS = 0.04  # dithered areas have 5 to 20 % in single dots, dithered edges alone up to 3 %
@@ -37,8 +52,8 @@ _NEARLY_BLACK = 32  # the brightest channel that JPEG or a careless brush may le
 class MaskPicture:
     """A mask as it was painted, before anybody knows what its colours mean.
 
-    pixels: bool, uint8, uint16 or uint32; (H, W) grey, (H, W, 3) R'G'B' or (H, W, 4) R'G'B' and straight alpha. uint32 is
-    for (H, W) object ids only.
+    pixels: bool, uint8, uint16 or uint32; (H, W) grey, (H, W, 3) R'G'B' or (H, W, 4) R'G'B' and
+    straight alpha. uint32 is for (H, W) object ids only.
     palette: uint8 (N, 3) when pixels are uint8 (H, W) palette indices, else None.
     notices: lines for people about how the file was read.
     """
@@ -49,18 +64,26 @@ class MaskPicture:
 
     def __post_init__(self) -> None:
         pixels, kinds = self.pixels, (np.bool_, np.uint8, np.uint16, np.uint32)
-        fits = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.dtype != np.uint32)
+        fits = pixels.ndim == 2 or (
+            pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.dtype != np.uint32
+        )
         if pixels.dtype not in kinds or not fits:
-            raise ValueError(f"mask picture is {pixels.dtype} {pixels.shape}, expected bool, uint8 or uint16 (H, W[, 3 or 4])")
+            raise ValueError(
+                f"mask picture is {pixels.dtype} {pixels.shape}, expected bool, uint8 or uint16 (H,"
+                " W[, 3 or 4])"
+            )
         if self.palette is not None and (pixels.ndim != 2 or pixels.dtype != np.uint8):
-            raise ValueError(f"palette indices are {pixels.dtype} {pixels.shape}, expected uint8 (H, W)")
+            raise ValueError(
+                f"palette indices are {pixels.dtype} {pixels.shape}, expected uint8 (H, W)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class MaskReading:
     """What a mask picture was understood to be.
 
-    mask: uint8 (H, W) at the clip's shape. kind: what the picture was. colors: the painted colour of each object in it.
+    mask: uint8 (H, W) at the clip's shape. kind: what the picture was. colors: the painted colour
+    of each object in it.
     coverage: pixels of each object in `mask`. notices: lines for people about what was assumed.
     """
 
@@ -73,10 +96,12 @@ class MaskReading:
 
 @dataclass(slots=True)
 class KnownColors:
-    """What colours have meant so far, so that several references of one clip agree: the same colour is the same object.
+    """What colours have meant so far, so that several references of one clip agree: the same colour
+    is the same object.
 
-    ids: object id of each colour. background: the colour that was background, None before the first picture. values: object
-    id of each number of 16- or 32-bit masks. given: what colours mean because the user says so, 0 = background.
+    ids: object id of each colour. background: the colour that was background, None before the first
+    picture. values: object id of each number of 16- or 32-bit masks. given: what colours mean
+    because the user says so, 0 = background.
     """
 
     ids: dict[RGB, int] = field(default_factory=dict)
@@ -87,19 +112,25 @@ class KnownColors:
     def identify(self, colors: list[RGB]) -> dict[RGB, int]:
         """Give each colour its object id, new ids for unknown ones, and remember them.
 
-        A colour that the user gave a meaning has that one, also 0. A colour within JPEG noise of a known one is that one;
-        no two of `colors` are the same one. When all the unknown ones are in the DAVIS palette and those
-        ids are free, they get them; otherwise they get the lowest free ids in the order of their values (R, then G, then
-        B, ascending for grey, descending otherwise: red before green before blue), which does not depend on their areas.
+        A colour that the user gave a meaning has that one, also 0. A colour within JPEG noise of a
+        known one is that one; no two of `colors` are the same one. When all the unknown ones are in
+        the DAVIS palette and those ids are free, they get them; otherwise they get the lowest free
+        ids in the order of their values (R, then G, then B, ascending for grey, descending
+        otherwise: red before green before blue), which does not depend on their areas.
         """
-        found = {color: object_id for color in colors if (object_id := self.meant(color)) is not None}
+        found = {
+            color: object_id for color in colors if (object_id := self.meant(color)) is not None
+        }
         given = set(found.values())
         found.update(self._known([color for color in colors if color not in found]))
         new = sorted((color for color in colors if color not in found), key=_color_order)
         taken = {*self.ids.values(), *self.values.values(), *given}
         davis = [_davis_id(color) for color in new]
-        # greys alone are levels, not DAVIS colours, although 64, 128 and 192 are in that palette too
-        use_davis = all(value is not None and value not in taken for value in davis) and not all(map(_is_gray, new))
+        # greys alone are levels, not DAVIS colours, although 64, 128 and 192 are in that palette
+        # too
+        use_davis = all(value is not None and value not in taken for value in davis) and not all(
+            map(_is_gray, new)
+        )
         for color, davis_id in zip(new, davis, strict=True):
             chosen = davis_id if use_davis and davis_id else _free_id(taken, what=_hex(color))
             taken.add(chosen)
@@ -107,7 +138,9 @@ class KnownColors:
         return {color: found[color] for color in colors}
 
     def number(self, values: list[int]) -> dict[int, int]:
-        """Give each number of a deep mask its object id, the lowest free ones in ascending order, and remember them."""
+        """Give each number of a deep mask its object id, the lowest free ones in ascending order,
+        and remember them.
+        """
         taken = {*self.ids.values(), *self.values.values()}
         for value in sorted(set(values) - set(self.values)):
             self.values[value] = _free_id(taken, what=str(value))
@@ -115,23 +148,34 @@ class KnownColors:
         return {value: self.values[value] for value in values}
 
     def insist(self, colors: Mapping[int, RGB]) -> list[str]:
-        """Remember colours whose ids are given (palette indices); return a notice for each that meant something else."""
+        """Remember colours whose ids are given (palette indices); return a notice for each that
+        meant something else.
+        """
         notices = []
         for object_id, color in colors.items():
-            earlier = next((known for known, value in self.ids.items() if value == object_id), color)
+            earlier = next(
+                (known for known, value in self.ids.items() if value == object_id), color
+            )
             if earlier != color:
-                notices.append(f"object {object_id} is {_hex(color)} here and was {_hex(earlier)} on an earlier mask")
+                notices.append(
+                    f"object {object_id} is {_hex(color)} here and was {_hex(earlier)} on an"
+                    " earlier mask"
+                )
             self.ids.setdefault(color, object_id)
         return notices
 
     def meant(self, color: RGB) -> int | None:
         """What the user says that a colour is, up to JPEG noise; None when nothing is said."""
-        distance, nearest = min(((_apart(color, one), one) for one in self.given), default=(256, BLACK))
+        distance, nearest = min(
+            ((_apart(color, one), one) for one in self.given), default=(256, BLACK)
+        )
         return self.given[nearest] if distance <= SAME // 2 else None
 
     def _known(self, colors: list[RGB]) -> dict[RGB, int]:
         """The ids of those that are known, nearest first, each known colour once."""
-        pairs = sorted((_apart(color, known), color, known) for color in colors for known in self.ids)
+        pairs = sorted(
+            (_apart(color, known), color, known) for color in colors for known in self.ids
+        )
         found: dict[RGB, int] = {}
         used: set[RGB] = set()
         for distance, color, known in pairs:
@@ -144,19 +188,26 @@ class KnownColors:
 def _free_id(taken: set[int], *, what: str) -> int:
     free = next((value for value in range(1, 256) if value not in taken), None)
     if free is None:
-        raise MaskError(f"masks hold more than 255 objects, the last one is {what}", hint="paint only the objects to be kept")
+        raise MaskError(
+            f"masks hold more than 255 objects, the last one is {what}",
+            hint="paint only the objects to be kept",
+        )
     return free
 
 
 def understand_references(
-    pictures: Iterable[tuple[int, MaskPicture]], *, shape: tuple[int, int], given: Mapping[RGB, int] | None = None
+    pictures: Iterable[tuple[int, MaskPicture]],
+    *,
+    shape: tuple[int, int],
+    given: Mapping[RGB, int] | None = None,
 ) -> Iterator[tuple[int, MaskReading]]:
-    """Read the references of one clip, in frame order, so that one colour is one object on all of them.
+    """Read the references of one clip, in frame order, so that one colour is one object on all of
+    them.
 
-    pictures: (frame_index, picture) pairs, read one at a time. shape: (H, W) of the clip. given: the object id that a colour
-    means, 0 = background. A colour that an earlier frame does not have is a new object, with a notice.
-    The first picture must show something; later ones may be empty: "nothing here", with a notice.
-    Raises MaskError as `read_mask_colors` does, naming the frame.
+    pictures: (frame_index, picture) pairs, read one at a time. shape: (H, W) of the clip. given:
+    the object id that a colour means, 0 = background. A colour that an earlier frame does not have
+    is a new object, with a notice. The first picture must show something; later ones may be empty:
+    "nothing here", with a notice. Raises MaskError as `read_mask_colors` does, naming the frame.
     """
     known = KnownColors(given=given or {})
     seen: set[int] = set()
@@ -165,8 +216,16 @@ def understand_references(
             _require_undithered(picture)
             reading = read_mask_colors(picture, shape=shape, known=known, allow_empty=position > 0)
         except MaskError as error:
-            raise MaskError(f"mask of frame {frame_index}: {error.message}", hint=error.hint) from error
-        yield frame_index, replace(reading, notices=(*reading.notices, *_remarks(picture, reading, seen if position else None)))
+            raise MaskError(
+                f"mask of frame {frame_index}: {error.message}", hint=error.hint
+            ) from error
+        yield (
+            frame_index,
+            replace(
+                reading,
+                notices=(*reading.notices, *_remarks(picture, reading, seen if position else None)),
+            ),
+        )
         seen |= set(reading.colors)
 
 
@@ -192,13 +251,19 @@ def _require_undithered(picture: MaskPicture) -> None:
 
 
 def _remarks(picture: MaskPicture, reading: MaskReading, earlier: set[int] | None) -> Iterator[str]:
-    """What people may want to know of a reference that was read. earlier: the objects on earlier ones, None for the first."""
+    """What people may want to know of a reference that was read.
+
+    earlier: the objects on earlier ones, None for the first.
+    """
     size, shape = picture.pixels.shape[:2], reading.mask.shape
     if size != shape:
         yield f"it is {size[1]}×{size[0]}, brought to the clip's {shape[1]}×{shape[0]}"
     share = sum(reading.coverage.values()) / (shape[0] * shape[1])
     if share > _MOSTLY and not any("whole" in line for line in reading.notices):
-        yield f"objects cover {share:.1%} of the picture: if it is inverted, swap black and white in it"
+        yield (
+            f"objects cover {share:.1%} of the picture: if it is inverted, swap black and white"
+            " in it"
+        )
     if earlier is None:
         return
     if not reading.coverage:
@@ -226,32 +291,42 @@ def read_mask_colors(
 ) -> MaskReading:
     """Understand a mask picture: which pixels belong to which object, at the clip's shape.
 
-    shape: (H, W) of the clip; a picture of another size and the same aspect is resized. known: meanings of earlier masks
-    of this clip, extended in place. allow_empty: a picture without any object is "nothing here" instead of a MaskError.
+    shape: (H, W) of the clip; a picture of another size and the same aspect is resized. known:
+    meanings of earlier masks of this clip, extended in place. allow_empty: a picture without any
+    object is "nothing here" instead of a MaskError.
     void: the index or label that means "unknown" beside other ones, None = there is none.
 
     The rules, first fit:
-    - palette indices: index = object id, whatever the palette, when index 0 is black, transparent, or along the border; else
-      by colours. A palette picture with soft edges is read by its colours.
-    - alpha that hides something is the mask. It is one object, unless the visible pixels are several flat colours. Where
-      these are a painted mask in themselves (black or another colour along the border), the colours are read.
+    - palette indices: index = object id, whatever the palette, when index 0 is black, transparent,
+      or along the border; else by colours. A palette picture with soft edges is read by its
+      colours.
+    - alpha that hides something is the mask. It is one object, unless the visible pixels are
+      several flat colours. Where these are a painted mask in themselves (black or another colour
+      along the border), the colours are read.
     - 16- and 32-bit numbers that fill flat areas are object ids: each number is one object.
-    - grey with no value above 31: values = object ids, as DAVIS tools write them; 255 beside them is void.
-    - grey: one object, cut at half of its level. Several objects only where each level fills a flat 9×9 spot, since
-      anti-aliased edges are thinner than that.
-    - colours: one object for each flat colour; blends at edges go to the nearest colour around them.
-    Background is black; without black it is the colour that holds most of the picture's border (with a notice).
-    Raises MaskError for another aspect, an empty mask, and pictures that are no flat colours (photographs).
+    - grey with no value above 31: values = object ids, as DAVIS tools write them; 255 beside them
+      is void.
+    - grey: one object, cut at half of its level. Several objects only where each level fills a flat
+      9×9 spot, since anti-aliased edges are thinner than that.
+    - colours: one object for each flat colour; blends at edges go to the nearest colour around
+      them. Background is black; without black it is the colour that holds most of the picture's
+      border (with a notice). Raises MaskError for another aspect, an empty mask, and pictures that
+      are no flat colours (photographs).
     """
     known = KnownColors() if known is None else known
     check_aspect(picture.pixels.shape[:2], shape)
     reading = _read(_thinned_out(picture, shape), shape, known, void)
     if not reading.coverage and not allow_empty:
-        raise MaskError("mask is empty: nothing in it is painted", hint="paint the object in white or in a colour on black")
+        raise MaskError(
+            "mask is empty: nothing in it is painted",
+            hint="paint the object in white or in a colour on black",
+        )
     return replace(reading, notices=(*picture.notices, *reading.notices))
 
 
-def _read(picture: MaskPicture, shape: tuple[int, int], known: KnownColors, void: int | None) -> MaskReading:
+def _read(
+    picture: MaskPicture, shape: tuple[int, int], known: KnownColors, void: int | None
+) -> MaskReading:
     pixels = picture.pixels
     if pixels.ndim == 2 and pixels.dtype in (np.uint16, np.uint32) and _are_numbers(pixels):
         return _read_numbers(pixels, shape, known, void)
@@ -266,19 +341,27 @@ def _read(picture: MaskPicture, shape: tuple[int, int], known: KnownColors, void
 
 
 def _thinned_out(picture: MaskPicture, shape: tuple[int, int]) -> MaskPicture:
-    """Every n-th pixel of a picture that is far larger than the clip and than 4K, so that reading it stays small."""
+    """Every n-th pixel of a picture that is far larger than the clip and than 4K, so that reading
+    it stays small.
+    """
     height, width = picture.pixels.shape[:2]
     step = min(height // shape[0], width // shape[1])
     if height * width <= _LARGE or step < 2:
         return picture
-    return replace(picture, pixels=np.ascontiguousarray(picture.pixels[step // 2 :: step, step // 2 :: step]))
+    return replace(
+        picture, pixels=np.ascontiguousarray(picture.pixels[step // 2 :: step, step // 2 :: step])
+    )
 
 
 # ---------------------------------------------------------------- palettes
 
 
 def _read_palette(
-    indices: Mask, palette: npt.NDArray[np.uint8], shape: tuple[int, int], known: KnownColors, void: int | None
+    indices: Mask,
+    palette: npt.NDArray[np.uint8],
+    shape: tuple[int, int],
+    known: KnownColors,
+    void: int | None,
 ) -> MaskReading:
     table = np.zeros((256, 3), np.uint8)
     table[: min(len(palette), 256)] = palette[:256]
@@ -288,8 +371,13 @@ def _read_palette(
     painted = table[indices]
     if _is_soft_palette_picture(painted, used):
         reading = _read_colors(_drop_equal_channels(painted), shape, known, void)
-        notice = f"palette picture with soft edges ({len(used)} indices): read by its colours, not by its indices"
-        return MaskReading(reading.mask, "palette", reading.colors, reading.coverage, (notice, *reading.notices))
+        notice = (
+            f"palette picture with soft edges ({len(used)} indices): read by its colours, not by"
+            " its indices"
+        )
+        return MaskReading(
+            reading.mask, "palette", reading.colors, reading.coverage, (notice, *reading.notices)
+        )
     del painted
     notices: list[str] = []
     if void in used and set(used) - {0, void} and int(table[void].min()) < _NEARLY_WHITE:
@@ -299,18 +387,28 @@ def _read_palette(
     background = _palette_background(indices, table, used)
     colors = {index: _rgb(table[index]) for index in used if index != background}
     meant = [known.ids.get(color) for color in colors.values()]
-    is_reordered = None not in meant and len(set(meant)) == len(meant) and meant != list(colors) and len(set(known.ids)) > 1
+    is_reordered = (
+        None not in meant
+        and len(set(meant)) == len(meant)
+        and meant != list(colors)
+        and len(set(known.ids)) > 1
+    )
     if not background and not is_reordered:
         return _numbered(indices, "palette", colors, shape=shape, known=known, notices=notices)
     if background:
-        notices.append(f"index {background} ({_hex(_rgb(table[background]))}) is the background, not index 0: read by colours")
+        notices.append(
+            f"index {background} ({_hex(_rgb(table[background]))}) is the background, not index 0:"
+            " read by colours"
+        )
     else:
         notices.append("the palette is in another order than on an earlier mask: read by colours")
     return _by_color(indices, "palette", colors, shape=shape, known=known, notices=notices)
 
 
 def _palette_background(indices: Mask, table: npt.NDArray[np.uint8], used: list[int]) -> int:
-    """Which index is the background: 0 when it is black; else black; else 0, unless another index alone is along the border."""
+    """Which index is the background: 0 when it is black; else black; else 0, unless another index
+    alone is along the border.
+    """
     black = [index for index in used if int(table[index].max()) < _NEARLY_BLACK // 2]
     if 0 not in used or 0 in black:
         return 0
@@ -322,12 +420,16 @@ def _palette_background(indices: Mask, table: npt.NDArray[np.uint8], used: list[
 
 
 def _is_gray_ramp(table: npt.NDArray[np.uint8], used: list[int]) -> bool:
-    """True when a palette is no more than a grey picture in another wrapping, with levels and not ids."""
+    """True when a palette is no more than a grey picture in another wrapping, with levels and not
+    ids.
+    """
     return max(used, default=0) >= 32 and all(_rgb(table[index]) == (index,) * 3 for index in used)
 
 
 def _is_soft_palette_picture(painted: npt.NDArray[np.uint8], used: list[int]) -> bool:
-    """True when most of the indices can only be anti-aliasing, as painting programs write when they save few colours."""
+    """True when most of the indices can only be anti-aliasing, as painting programs write when they
+    save few colours.
+    """
     if len(used) < 8:
         return False
     flat = find_flat_colors(_drop_equal_channels(painted))
@@ -338,7 +440,8 @@ def _is_soft_palette_picture(painted: npt.NDArray[np.uint8], used: list[int]) ->
 
 
 def _are_numbers(pixels: npt.NDArray[Any]) -> bool:
-    """True for deep grey whose values are object ids, False for levels: black and white alone, or soft edges between them.
+    """True for deep grey whose values are object ids, False for levels: black and white alone, or
+    soft edges between them.
 
     Ids fill areas, so most neighbours of a pixel are equal to it; along a soft edge few are.
     """
@@ -355,22 +458,34 @@ def _are_numbers(pixels: npt.NDArray[Any]) -> bool:
     return float(same[between].mean()) >= _FEWEST_EQUAL_NEIGHBOURS
 
 
-def _shifted(shape: tuple[int, ...], rows: int, columns: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where pixels have a neighbour `rows` below and `columns` to the right, and where these are."""
+def _shifted(
+    shape: tuple[int, ...], rows: int, columns: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where pixels have a neighbour `rows` below and `columns` to the right, and where
+    these are.
+    """
     height, width = shape
     here = slice(0, height - rows), slice(max(0, -columns), width - max(0, columns))
     there = slice(rows, height), slice(max(0, columns), width - max(0, -columns))
     return here, there
 
 
-def _read_numbers(pixels: npt.NDArray[Any], shape: tuple[int, int], known: KnownColors, void: int | None) -> MaskReading:
-    """Each number is one object: below 256 the number is the id, else the ids are counted from 1, as on earlier masks."""
+def _read_numbers(
+    pixels: npt.NDArray[Any], shape: tuple[int, int], known: KnownColors, void: int | None
+) -> MaskReading:
+    """Each number is one object: below 256 the number is the id, else the ids are counted from 1,
+    as on earlier masks.
+    """
     values, places = np.unique(pixels, return_inverse=True)
     notices: list[str] = []
-    border = np.bincount(np.concatenate(_edges(places.reshape(pixels.shape))), minlength=len(values))
+    border = np.bincount(
+        np.concatenate(_edges(places.reshape(pixels.shape))), minlength=len(values)
+    )
     background = 0 if int(values[0]) == 0 else int(values[int(border.argmax())])
     if background:
-        notices.append(f"no 0 in the mask: {background}, which holds most of the border, is the background")
+        notices.append(
+            f"no 0 in the mask: {background}, which holds most of the border, is the background"
+        )
     found = [int(value) for value in values if int(value) != background]
     deepest = max(found, default=0)
     if void in found and len(found) > 1 and deepest == void:
@@ -378,23 +493,43 @@ def _read_numbers(pixels: npt.NDArray[Any], shape: tuple[int, int], known: Known
         found.remove(void)
     if len(found) > 255:
         raise MaskError(
-            f"mask holds {len(found)} different numbers, more than 255 objects", hint="keep the objects to be cut out"
+            f"mask holds {len(found)} different numbers, more than 255 objects",
+            hint="keep the objects to be cut out",
         )
     direct = deepest <= 255 and not known.values
     ids = {value: value for value in found} if direct else known.number(found)
     if not direct:
-        shown = ", ".join(f"{value} is object {object_id}" for value, object_id in list(ids.items())[:6])
+        shown = ", ".join(
+            f"{value} is object {object_id}" for value, object_id in list(ids.items())[:6]
+        )
         notices.append(f"its numbers are object ids: {shown}{', …' if len(ids) > 6 else ''}")
     table = np.array([ids.get(int(value), 0) for value in values], np.uint8)
     colors = {object_id: _rgb(Palette.davis().colors[object_id]) for object_id in ids.values()}
-    return _numbered(table[places].reshape(pixels.shape), "gray", colors, shape=shape, known=known, notices=notices)
+    return _numbered(
+        table[places].reshape(pixels.shape),
+        "gray",
+        colors,
+        shape=shape,
+        known=known,
+        notices=notices,
+    )
 
 
 def _numbered(
-    ids: Mask, kind: Kind, colors: dict[int, RGB], *, shape: tuple[int, int], known: KnownColors, notices: list[str]
+    ids: Mask,
+    kind: Kind,
+    colors: dict[int, RGB],
+    *,
+    shape: tuple[int, int],
+    known: KnownColors,
+    notices: list[str],
 ) -> MaskReading:
     """A picture of object ids as it is, but for colours that the user gave a meaning."""
-    meant = {object_id: other for object_id, color in colors.items() if (other := known.meant(color)) is not None}
+    meant = {
+        object_id: other
+        for object_id, color in colors.items()
+        if (other := known.meant(color)) is not None
+    }
     if meant:
         table = np.arange(256, dtype=np.uint8)
         table[list(meant)] = list(meant.values())
@@ -404,7 +539,13 @@ def _numbered(
 
 
 def _by_color(
-    indices: Mask, kind: Kind, colors: dict[int, RGB], *, shape: tuple[int, int], known: KnownColors, notices: list[str]
+    indices: Mask,
+    kind: Kind,
+    colors: dict[int, RGB],
+    *,
+    shape: tuple[int, int],
+    known: KnownColors,
+    notices: list[str],
 ) -> MaskReading:
     """Indices whose colours say what they are; those that `colors` lacks are background."""
     ids = known.identify(list(dict.fromkeys(colors.values())))
@@ -418,17 +559,22 @@ def _by_color(
 # ---------------------------------------------------------------- alpha, grey and colours
 
 
-def _read_alpha(samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None) -> MaskReading:
+def _read_alpha(
+    samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None
+) -> MaskReading:
     alpha = samples[..., 3]
     opaque = max(int(alpha.max()), 1)
     visible = alpha >= _half(alpha)
     painted = np.where(visible[..., None], samples[..., :3], 0).astype(np.uint8)
     if (beside := _border_color(samples[..., :3], visible)) is not None:
-        colors = np.where(visible[..., None], samples[..., :3], np.array(beside, np.uint8)).astype(np.uint8)
+        colors = np.where(visible[..., None], samples[..., :3], np.array(beside, np.uint8)).astype(
+            np.uint8
+        )
         if _is_painted(colors, visible):
             reading = _read_colors(_drop_equal_channels(colors), shape, known, void)
             notice = (
-                f"{1 - float(visible.mean()):.1%} of it is transparent, which counts as background; the rest is read by colours"
+                f"{1 - float(visible.mean()):.1%} of it is transparent, which counts as background;"
+                " the rest is read by colours"
             )
             return replace(reading, notices=(notice, *reading.notices))
     flat = find_flat_colors(painted)
@@ -439,7 +585,9 @@ def _read_alpha(samples: Samples, shape: tuple[int, int], known: KnownColors, vo
         return MaskReading(reading.mask, "alpha", reading.colors, reading.coverage, reading.notices)
     shown = [_rgb(color) for color in flat.colors if color.any()]
     color = shown[0] if is_flat and len(shown) == 1 else WHITE
-    return _read_soft(alpha.astype(np.float32) / np.float32(opaque), "alpha", color, shape=shape, known=known)
+    return _read_soft(
+        alpha.astype(np.float32) / np.float32(opaque), "alpha", color, shape=shape, known=known
+    )
 
 
 def _half(alpha: npt.NDArray[np.uint8]) -> int:
@@ -447,7 +595,8 @@ def _half(alpha: npt.NDArray[np.uint8]) -> int:
 
 
 def _border_color(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -> RGB | None:
-    """The colour that holds the border of what is visible, None where transparency is the background.
+    """The colour that holds the border of what is visible, None where transparency is the
+    background.
 
     Transparency is the background when it holds a quarter of the picture and half of its border.
     """
@@ -455,7 +604,9 @@ def _border_color(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_])
     if along.mean() <= 0.5 and visible.mean() <= 0.75:
         return None
     if along.any():
-        ring = np.concatenate([edge[seen] for edge, seen in zip(_edges(colors), _edges(visible), strict=True)])
+        ring = np.concatenate(
+            [edge[seen] for edge, seen in zip(_edges(colors), _edges(visible), strict=True)]
+        )
     else:  # a transparent margin all around
         ring = colors[visible & ~erode(visible, 1)]
     if not len(ring):
@@ -465,7 +616,9 @@ def _border_color(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_])
 
 
 def _is_painted(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -> bool:
-    """True when the visible pixels are a painted mask in themselves: two or more flat colours, of which two are seen well."""
+    """True when the visible pixels are a painted mask in themselves: two or more flat colours, of
+    which two are seen well.
+    """
     flat = find_flat_colors(colors)
     if len(flat.colors) < 2 or flat.explained < 0.9:
         return False
@@ -474,12 +627,17 @@ def _is_painted(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -
     return int((counts >= _FEWEST_SEEN).sum()) >= 2
 
 
-def _read_colors(samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None = None) -> MaskReading:
+def _read_colors(
+    samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None = None
+) -> MaskReading:
     """Read grey (H, W, 1) or colours (H, W, 3) without alpha."""
     is_gray = samples.shape[2] == 1
     if is_gray and (labels := _labels_of(samples[..., 0], void)) is not None:
         has_void = labels is not samples[..., 0] and bool((samples[..., 0] == void).any())
-        colors = {level: _rgb(Palette.davis().colors[level]) for level in object_ids(np.ascontiguousarray(labels))}
+        colors = {
+            level: _rgb(Palette.davis().colors[level])
+            for level in object_ids(np.ascontiguousarray(labels))
+        }
         kind: Kind = "binary" if list(colors) == [1] else "gray"
         notices = [f"{void} is the void label and taken as background"] if has_void else []
         return _numbered(labels, kind, colors, shape=shape, known=known, notices=notices)
@@ -489,25 +647,43 @@ def _read_colors(samples: Samples, shape: tuple[int, int], known: KnownColors, v
             return _read_one_gray(samples, flat, shape, known)
     elif len(flat.colors) == 0 or flat.explained < 0.5:
         raise MaskError(
-            f"mask holds no flat colours: only {flat.explained:.0%} of its pixels are, so it looks like a photograph",
-            hint="paint each object in one colour on black, or give a picture whose alpha is the mask",
+            f"mask holds no flat colours: only {flat.explained:.0%} of its pixels are, so it looks"
+            " like a photograph",
+            hint=(
+                "paint each object in one colour on black, or give a picture whose alpha is the"
+                " mask"
+            ),
         )
     return _read_labels(samples, flat, shape, known)
 
 
 def _labels_of(values: Mask, void: int | None) -> Mask | None:
-    """Grey values that are object ids: none is above 31, or only void (taken out) beside flat areas of ids and 0; else None."""
+    """Grey values that are object ids: none is above 31, or only void (taken out) beside flat areas
+    of ids and 0; else None.
+    """
     counts = np.bincount(values.reshape(-1), minlength=256)
     if not counts[32:].any():
         return values
-    if void is None or void < 32 or not counts[0] or not counts[1:32].any() or counts[32:].sum() != counts[void]:
+    if (
+        void is None
+        or void < 32
+        or not counts[0]
+        or not counts[1:32].any()
+        or counts[32:].sum() != counts[void]
+    ):
         return None
     small = (values > 0) & (values < 32)
     same = (values[:, 1:] == values[:, :-1]) & small[:, 1:]
-    return np.where(values == void, 0, values).astype(np.uint8) if same.sum() >= 0.75 * small.sum() else None
+    return (
+        np.where(values == void, 0, values).astype(np.uint8)
+        if same.sum() >= 0.75 * small.sum()
+        else None
+    )
 
 
-def _read_one_gray(samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors) -> MaskReading:
+def _read_one_gray(
+    samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors
+) -> MaskReading:
     """One object in grey, cut at half of its level."""
     notices: list[str] = []
     levels = sorted(int(level) for level in flat.colors[:, 0])
@@ -523,7 +699,14 @@ def _read_one_gray(samples: Samples, flat: FlatColors, shape: tuple[int, int], k
     level = levels[0] if levels else background + 255
     amount = (samples[..., 0].astype(np.float32) - background) / (level - background)
     kind: Kind = "binary" if flat.hard else "gray"
-    return _read_soft(np.clip(amount, 0, 1).astype(np.float32), kind, WHITE, shape=shape, known=known, notices=notices)
+    return _read_soft(
+        np.clip(amount, 0, 1).astype(np.float32),
+        kind,
+        WHITE,
+        shape=shape,
+        known=known,
+        notices=notices,
+    )
 
 
 def _read_soft(
@@ -535,44 +718,65 @@ def _read_soft(
     known: KnownColors,
     notices: Iterable[str] = (),
 ) -> MaskReading:
-    """One object from how much of it each pixel holds: float32 (h, w) in [0, 1], cut at one half."""
+    """One object from how much of it each pixel holds: float32 (h, w) in [0, 1], cut at one
+    half.
+    """
     inside = _resize_area(amount, shape) >= 0.5
     if not inside.any():
         return _finish(inside.astype(np.uint8), kind, {}, list(notices))
     object_id = known.identify([color])[color]
     if not object_id:
         return _finish(np.zeros(inside.shape, np.uint8), kind, {}, list(notices))
-    return _finish(np.where(inside, object_id, 0).astype(np.uint8), kind, {object_id: color}, list(notices))
+    return _finish(
+        np.where(inside, object_id, 0).astype(np.uint8), kind, {object_id: color}, list(notices)
+    )
 
 
-def _read_labels(samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors) -> MaskReading:
+def _read_labels(
+    samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors
+) -> MaskReading:
     """One object for each flat colour but the background."""
     notices: list[str] = []
     colors = [_rgb(np.broadcast_to(color, 3)) for color in flat.colors]
     background = _background_index(samples, flat, known, notices)
     ids = known.identify([color for index, color in enumerate(colors) if index != background])
-    table = np.array([0 if index == background else ids[color] for index, color in enumerate(colors)], np.uint8)
+    table = np.array(
+        [0 if index == background else ids[color] for index, color in enumerate(colors)], np.uint8
+    )
     mask = _resize_nearest(table[assign_colors(samples, flat)], shape)
     kind: Kind = "gray" if samples.shape[2] == 1 else "rgb"
-    return _finish(mask, kind, {object_id: color for color, object_id in ids.items() if object_id}, notices)
+    return _finish(
+        mask, kind, {object_id: color for color, object_id in ids.items() if object_id}, notices
+    )
 
 
-def _background_index(samples: Samples, flat: FlatColors, known: KnownColors, notices: list[str]) -> int | None:
-    """Which flat colour is the background: black, else what it was before, else the one along the picture's border."""
+def _background_index(
+    samples: Samples, flat: FlatColors, known: KnownColors, notices: list[str]
+) -> int | None:
+    """Which flat colour is the background: black, else what it was before, else the one along the
+    picture's border.
+    """
     colors = [_rgb(np.broadcast_to(color, 3)) for color in flat.colors]
     for wanted, tolerance in ((BLACK, _NEARLY_BLACK), (known.background, SAME)):
         if wanted is not None:
-            distance, index = min((_apart(color, wanted), index) for index, color in enumerate(colors))
+            distance, index = min(
+                (_apart(color, wanted), index) for index, color in enumerate(colors)
+            )
             if distance <= tolerance:
                 known.background = known.background or colors[index]
                 return index
     if len(colors) == 1:
         notices.append(f"the whole picture is {_hex(colors[0])}: one object covers the whole frame")
         return None
-    border = assign_colors(np.concatenate(_edges(samples))[None], FlatColors(flat.colors, hard=True, explained=1.0))
+    border = assign_colors(
+        np.concatenate(_edges(samples))[None], FlatColors(flat.colors, hard=True, explained=1.0)
+    )
     index = int(np.bincount(border.reshape(-1)).argmax())
     known.background = known.background or colors[index]
-    notices.append(f"no black in the mask: {_hex(colors[index])}, which holds most of the border, is the background")
+    notices.append(
+        f"no black in the mask: {_hex(colors[index])}, which holds most of the border, is the"
+        " background"
+    )
     return index
 
 
@@ -583,14 +787,21 @@ def _edges(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
 
 def _finish(mask: Mask, kind: Kind, colors: dict[int, RGB], notices: list[str]) -> MaskReading:
     counts = np.bincount(mask.reshape(-1), minlength=256)
-    coverage = {int(object_id): int(counts[object_id]) for object_id in np.flatnonzero(counts) if object_id}
+    coverage = {
+        int(object_id): int(counts[object_id]) for object_id in np.flatnonzero(counts) if object_id
+    }
     lost = sorted(set(colors) - set(coverage))
-    notices.extend(f"object {object_id} ({_hex(colors[object_id])}) is too small at the clip's size" for object_id in lost)
+    notices.extend(
+        f"object {object_id} ({_hex(colors[object_id])}) is too small at the clip's size"
+        for object_id in lost
+    )
     return MaskReading(mask, kind, dict(sorted(colors.items())), coverage, tuple(notices))
 
 
 def has_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
-    """Whether a picture (H, W) has the aspect of a clip (H, W): within 1 %, or 1.5 px at the smaller of both sizes."""
+    """Whether a picture (H, W) has the aspect of a clip (H, W): within 1 %, or 1.5 px at the
+    smaller of both sizes.
+    """
     (height, width), (clip_height, clip_width) = size, shape
     across = width * clip_height - height * clip_width
     off_px = abs(across) / max(height, width, clip_height, clip_width)
@@ -604,14 +815,19 @@ def check_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> None:
     turned = has_aspect(size[::-1], shape)
     raise MaskError(
         f"mask is {size[1]}×{size[0]}, which is not the aspect of the clip, {shape[1]}×{shape[0]}",
-        hint="turn the mask: the clip is taken as it is displayed"
-        if turned
-        else "paint on a still of this clip: vfx-matte frame CLIP --at 0 -o still.png",
+        hint=(
+            "turn the mask: the clip is taken as it is displayed"
+            if turned
+            else "paint on a still of this clip: vfx-matte frame CLIP --at 0 -o still.png"
+        ),
     )
 
 
 def _to_8bit(pixels: npt.NDArray[Any]) -> Samples:
-    """bool, uint8 or uint16 (H, W[, C]) → uint8 (H, W, C). 16-bit values up to 255 are kept: they are object ids."""
+    """bool, uint8 or uint16 (H, W[, C]) → uint8 (H, W, C).
+
+    16-bit values up to 255 are kept: they are object ids.
+    """
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
     elif pixels.dtype == np.uint16:
@@ -621,7 +837,9 @@ def _to_8bit(pixels: npt.NDArray[Any]) -> Samples:
 
 
 def _drop_equal_channels(samples: Samples) -> Samples:
-    """Grey that is stored as R'G'B' becomes (H, W, 1); lossy codecs may leave a trace of colour in it."""
+    """Grey that is stored as R'G'B' becomes (H, W, 1); lossy codecs may leave a trace of colour in
+    it.
+    """
     is_gray = int((samples.max(axis=2) - samples.min(axis=2)).max(initial=0)) <= 8
     return samples[..., :1] if is_gray else samples
 
@@ -629,13 +847,20 @@ def _drop_equal_channels(samples: Samples) -> Samples:
 def _resize_nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
     if mask.shape == shape:
         return mask
-    rows, columns = ((np.arange(new) * 2 + 1) * old // (2 * new) for new, old in zip(shape, mask.shape, strict=True))
+    rows, columns = (
+        (np.arange(new) * 2 + 1) * old // (2 * new)
+        for new, old in zip(shape, mask.shape, strict=True)
+    )
     resized: Mask = np.ascontiguousarray(mask[rows[:, None], columns[None]])
     return resized
 
 
-def _resize_area(amount: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Average over the area of each new pixel, at least one old pixel wide: area when smaller, linear when larger."""
+def _resize_area(
+    amount: npt.NDArray[np.float32], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Average over the area of each new pixel, at least one old pixel wide: area when smaller,
+    linear when larger.
+    """
     for axis in (0, 1):
         old, new = amount.shape[axis], shape[axis]
         if old == new:
@@ -649,11 +874,15 @@ def _resize_area(amount: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt
     return amount
 
 
-def _sums_at(sums: npt.NDArray[np.float64], places: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+def _sums_at(
+    sums: npt.NDArray[np.float64], places: npt.NDArray[np.float64], axis: int
+) -> npt.NDArray[np.float64]:
     """Cumulative sums between the samples, linearly."""
     whole = np.minimum(places.astype(int), sums.shape[axis] - 2)
     part = np.expand_dims(places - whole, 1 - axis)
-    between: npt.NDArray[np.float64] = np.take(sums, whole, axis) * (1 - part) + np.take(sums, whole + 1, axis) * part
+    between: npt.NDArray[np.float64] = (
+        np.take(sums, whole, axis) * (1 - part) + np.take(sums, whole + 1, axis) * part
+    )
     return between
 
 
@@ -674,7 +903,9 @@ def _is_gray(color: RGB) -> bool:
 
 
 def _color_order(color: RGB) -> tuple[int, ...]:
-    """A sort key that JPEG noise does not change: greys from dark to bright, then colours by descending R, G, B."""
+    """A sort key that JPEG noise does not change: greys from dark to bright, then colours by
+    descending R, G, B.
+    """
     coarse = tuple((value + 16) // 32 for value in color)
     return (0, *coarse) if _is_gray(color) else (1, *(-value for value in coarse))
 

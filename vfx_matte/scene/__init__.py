@@ -1,10 +1,14 @@
-"""A clip made by program whose truth is known. Takes a size, a length and a seed, gives frames, alpha, times and sound.
+"""A clip made by program whose truth is known.
 
-A furry creature hops over a sunny meadow while the camera pans; the times are a phone's (variable rate). It serves the demo
-and the tests. It never touches a file, and any frame can be asked for at any time: nothing depends on the frames before it.
+Takes a size, a length and a seed, gives frames, alpha, times and sound.
 
-Pictures are composed in R'G'B' as displayed, so frame = alpha · creature + (1 - alpha) · landscape holds in code values,
-which is the arithmetic of every later render. Lengths inside are in pixels, times in seconds from the first frame.
+A furry creature hops over a sunny meadow while the camera pans; the times are a phone's (variable
+rate). It serves the demo and the tests. It never touches a file, and any frame can be asked for at
+any time: nothing depends on the frames before it.
+
+Pictures are composed in R'G'B' as displayed, so frame = alpha · creature + (1 - alpha) · landscape
+holds in code values, which is the arithmetic of every later render. Lengths inside are in pixels,
+times in seconds from the first frame.
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ _NOTES_HZ = (523.25, 659.26, 783.99, 880.0, 1046.5)
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip of `frame_count` frames of `width` × `height` pixels; equal arguments give equal clips.
+    """A clip of `frame_count` frames of `width` × `height` pixels; equal arguments give equal
+    clips.
 
     width, height: at least 64. frame_count: at least 1. seed: at least 0. ValueError otherwise.
     """
@@ -50,7 +55,9 @@ class Scene:
 
     def __post_init__(self) -> None:
         if self.width < 64 or self.height < 64:
-            raise ValueError(f"scene of {self.width} × {self.height} pixels, expected at least 64 × 64")
+            raise ValueError(
+                f"scene of {self.width} × {self.height} pixels, expected at least 64 × 64"
+            )
         if self.frame_count < 1:
             raise ValueError(f"frame_count {self.frame_count} is below 1")
         if self.seed < 0:
@@ -58,7 +65,9 @@ class Scene:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """Exact times, 1/90000 s: mostly 1/30 s apart with jitter, a stretch near 1/24 s, and some frames missed (1/15 s)."""
+        """Exact times, 1/90000 s: mostly 1/30 s apart with jitter, a stretch near 1/24 s, and some
+        frames missed (1/15 s).
+        """
         rng = self._rng(1)
         ticks = np.full(self.frame_count, 3000)
         ticks[int(self.frame_count * 0.6) : int(self.frame_count * 0.75)] = 3750
@@ -71,7 +80,9 @@ class Scene:
 
     @cached_property
     def landings(self) -> tuple[int, ...]:
-        """Frame indices, ascending: the creature touches the ground exactly when these frames begin, and a note sounds."""
+        """Frame indices, ascending: the creature touches the ground exactly when these frames
+        begin, and a note sounds.
+        """
         rng = self._rng(2)
         frames, frame = [], int(rng.integers(17, 20))
         while frame < self.frame_count:
@@ -83,7 +94,8 @@ class Scene:
         """One picture and its truth.
 
         index: 0-based, in [0, frame_count); IndexError otherwise.
-        Returns the image, uint8 (H, W, 3) R'G'B' with sensor noise, and the creature's alpha, float32 (H, W) in [0, 1].
+        Returns the image, uint8 (H, W, 3) R'G'B' with sensor noise, and the creature's alpha,
+        float32 (H, W) in [0, 1].
         """
         times = self._exposures(index)
         picture = self._landscape_at(times)
@@ -103,9 +115,11 @@ class Scene:
         return mask
 
     def sound(self, rate: int = 48000) -> npt.NDArray[np.float32]:
-        """The clip's sound: float32 (2, samples) in [-1, 1], from the start of the first frame to the end of the last.
+        """The clip's sound: float32 (2, samples) in [-1, 1], from the start of the first frame to
+        the end of the last.
 
-        Soft wind, and a plucked note whose first sample is the one nearest to the start of each frame of `landings`.
+        Soft wind, and a plucked note whose first sample is the one nearest to the start of each
+        frame of `landings`.
         """
         count = round(self.timeline.end * rate)
         wind = self._rng(3).standard_normal((2, count // 64 + 2)).astype(np.float32)
@@ -140,7 +154,9 @@ class Scene:
         return 0.845 * self.height
 
     def _drift(self, seconds: float) -> float:
-        """Screen x that the creature keeps to on average: it swings between 30 % and 70 % of the width."""
+        """Screen x that the creature keeps to on average: it swings between 30 % and 70 % of the
+        width.
+        """
         return self.width * (0.5 - 0.2 * math.cos(seconds * math.tau / 6))
 
     def _camera(self, seconds: float) -> float:
@@ -154,7 +170,9 @@ class Scene:
         return np.array([*known, max(float(self.timeline.end), known[-1] + 0.45) + 0.1])
 
     def _hop(self, seconds: float) -> tuple[float, float, float]:
-        """World x, height over the ground in radii, and vertical stretch (1 is a ball) at a time."""
+        """World x, height over the ground in radii, and vertical stretch (1 is a ball) at a
+        time.
+        """
         starts = self._landing_seconds
         hop = int(np.searchsorted(starts, seconds, side="right").clip(1, len(starts) - 1)) - 1
         begin, length = float(starts[hop]), float(starts[hop + 1] - starts[hop])
@@ -175,33 +193,51 @@ class Scene:
         return Pose(world - self._camera(seconds), rise, stretch, trail)
 
     def _landscape_at(self, times: _Times) -> Floats:
-        """The landscape and the creature's soft shadow, blurred by the pan: float32 (H, W, 3), 0..255."""
+        """The landscape and the creature's soft shadow, blurred by the pan: float32 (H, W, 3),
+        0..255.
+        """
         picture = np.zeros((self.height, self.width, 3), np.float32)
         for layer in self._layers:
-            strip = layer.seen([layer.nearness * self._camera(float(time)) for time in times], self.width)
+            strip = layer.seen(
+                [layer.nearness * self._camera(float(time)) for time in times], self.width
+            )
             rows = slice(layer.top, layer.top + len(strip))
             picture[rows] *= 1 - strip[..., 3:] * (1 / 255)
             picture[rows] += strip[..., :3]
         pose, radius = self._pose(float(times.mean())), self._radius
         y, x = np.ogrid[: self.height, : self.width]
         top = int(self._ground - radius)
-        across = (x - pose.x - 0.45 * radius * pose.rise - 0.25 * radius) / (radius * (1.15 + 0.2 * pose.rise))
+        across = (x - pose.x - 0.45 * radius * pose.rise - 0.25 * radius) / (
+            radius * (1.15 + 0.2 * pose.rise)
+        )
         along = (y[top:] - self._ground - 0.02 * radius) / (radius * (0.24 + 0.05 * pose.rise))
         shade = (0.62 / (1 + 0.7 * pose.rise)) * np.exp(-((across**2 + along**2) ** 1.3))
-        picture[top:] *= 1 - shade[..., None].astype(np.float32) * np.array([0.95, 0.9, 0.75], np.float32)
+        picture[top:] *= 1 - shade[..., None].astype(np.float32) * np.array(
+            [0.95, 0.9, 0.75], np.float32
+        )
         return picture
 
     def _creature_at(self, times: _Times) -> tuple[tuple[slice, slice], Floats]:
-        """The mean of the creature over an exposure: its box in the picture, and premultiplied float32 (h, w, 4)."""
+        """The mean of the creature over an exposure: its box in the picture, and premultiplied
+        float32 (h, w, 4).
+        """
         poses = [self._pose(float(time)) for time in times]
         radius, blink = self._radius, float(times[0] + 0.9) % 1.9 < 0.1
         xs, ys = [pose.x for pose in poses], [self._ground - radius * pose.rise for pose in poses]
-        left, right = max(0, int(min(xs) - 2.4 * radius)), min(self.width, int(max(xs) + 2.4 * radius) + 1)
-        top, bottom = max(0, int(min(ys) - 3.9 * radius)), min(self.height, int(max(ys) + radius) + 1)
+        left, right = (
+            max(0, int(min(xs) - 2.4 * radius)),
+            min(self.width, int(max(xs) + 2.4 * radius) + 1),
+        )
+        top, bottom = (
+            max(0, int(min(ys) - 3.9 * radius)),
+            min(self.height, int(max(ys) + radius) + 1),
+        )
         total = np.zeros((bottom - top, right - left, 4), np.float32)
         y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
         for pose in poses:
-            total += self._sprites[blink].posed(pose, (x - pose.x) / radius, (y - self._ground) / radius + pose.rise)
+            total += self._sprites[blink].posed(
+                pose, (x - pose.x) / radius, (y - self._ground) / radius + pose.rise
+            )
         return (slice(top, bottom), slice(left, right)), np.asarray(total / len(poses), np.float32)
 
     def _noise_at(self, index: int, picture: Floats) -> Floats:
@@ -213,7 +249,9 @@ class Scene:
     @cached_property
     def _grain(self) -> Floats:
         grain = self._rng(5).standard_normal((self.height + 64, self.width + 64, 3), np.float32)
-        return np.asarray(0.55 * grain + 1.1 * np.asarray(cv2.GaussianBlur(grain, (0, 0), 0.8)), np.float32)
+        return np.asarray(
+            0.55 * grain + 1.1 * np.asarray(cv2.GaussianBlur(grain, (0, 0), 0.8)), np.float32
+        )
 
     @cached_property
     def _layers(self) -> tuple[Layer, ...]:
@@ -222,4 +260,6 @@ class Scene:
     @cached_property
     def _sprites(self) -> tuple[Sprite, Sprite]:
         """The creature with its eyes open, and with its eyes shut."""
-        return Sprite.draw(self._rng(7), self._radius, shut=False), Sprite.draw(self._rng(7), self._radius, shut=True)
+        return Sprite.draw(self._rng(7), self._radius, shut=False), Sprite.draw(
+            self._rng(7), self._radius, shut=True
+        )

@@ -1,4 +1,7 @@
-"""The creature of a scene. Takes random numbers and a size, gives its picture with true alpha in any pose; knows no time."""
+"""The creature of a scene.
+
+Takes random numbers and a size, gives its picture with true alpha in any pose; knows no time.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ _INK_SCALE = 3  # pixels of the drawing to a sprite pixel
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """x: screen x of the feet. rise, trail: in radii; the hair's ends are drawn out towards `trail`. stretch: 1 is a ball."""
+    """x: screen x of the feet.
+
+    rise, trail: in radii; the hair's ends are drawn out towards `trail`. stretch: 1 is a ball.
+    """
 
     x: float
     rise: float
@@ -27,14 +33,18 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """The creature at rest: premultiplied float32 (S, S, 4), colours 0..255, alpha 0..1; `unit` pixels to a radius."""
+    """The creature at rest: premultiplied float32 (S, S, 4), colours 0..255, alpha 0..1; `unit`
+    pixels to a radius.
+    """
 
     pixels: Floats
     unit: float
 
     @classmethod
     def draw(cls, rng: Rng, radius: float, *, shut: bool) -> Sprite:
-        """Draw the creature for pictures in which its body has this radius in pixels, its eyes open or shut."""
+        """Draw the creature for pictures in which its body has this radius in pixels, its eyes open
+        or shut.
+        """
         unit = radius * _SPRITE_SCALE
         size = math.ceil(4.6 * unit)
         pen = _Pen(np.zeros((size * _INK_SCALE, size * _INK_SCALE, 4), np.uint8), unit * _INK_SCALE)
@@ -44,7 +54,9 @@ class Sprite:
         pen.ellipse((0, 0), (0.93, 0.93), (176, 78, 40))
         _fur(rng, pen)
         _face(pen, shut=shut)
-        pixels = np.asarray(cv2.resize(pen.canvas, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+        pixels = np.asarray(
+            cv2.resize(pen.canvas, (size, size), interpolation=cv2.INTER_AREA), np.float32
+        )
         pixels[..., 3] /= 255
         pixels[..., :3] = np.minimum(pixels[..., :3] * _light(size, unit), pixels[..., 3:] * 255)
         return cls(pixels, unit)
@@ -68,30 +80,54 @@ class Sprite:
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """A square RGBA canvas on which positions are given in radii from the creature's middle, x right and y down."""
+    """A square RGBA canvas on which positions are given in radii from the creature's middle, x
+    right and y down.
+    """
 
     canvas: npt.NDArray[np.uint8]
     unit: float
 
     def place(self, points: npt.ArrayLike) -> Floats:
         """Canvas pixels of points in radii."""
-        return np.asarray(np.asarray(points) * self.unit + self.canvas.shape[0] / 2 - 0.5, np.float32)
+        return np.asarray(
+            np.asarray(points) * self.unit + self.canvas.shape[0] / 2 - 0.5, np.float32
+        )
 
-    def ellipse(self, center: tuple[float, float], axes: tuple[float, float], color: tuple[int, int, int]) -> None:
+    def ellipse(
+        self, center: tuple[float, float], axes: tuple[float, float], color: tuple[int, int, int]
+    ) -> None:
         x, y = self.place(center).round().astype(int).tolist()
         size = max(1, round(axes[0] * self.unit)), max(1, round(axes[1] * self.unit))
         cv2.ellipse(self.canvas, (x, y), size, 0, 0, 360, (*color, 255), -1)
 
-    def arc(self, center: tuple[float, float], axes: tuple[float, float], angles: tuple[int, int], width: float) -> None:
+    def arc(
+        self,
+        center: tuple[float, float],
+        axes: tuple[float, float],
+        angles: tuple[int, int],
+        width: float,
+    ) -> None:
         x, y = self.place(center).round().astype(int).tolist()
         size = max(1, round(axes[0] * self.unit)), max(1, round(axes[1] * self.unit))
-        cv2.ellipse(self.canvas, (x, y), size, 0, *angles, (58, 26, 24, 255), max(1, round(width * self.unit)))
+        cv2.ellipse(
+            self.canvas,
+            (x, y),
+            size,
+            0,
+            *angles,
+            (58, 26, 24, 255),
+            max(1, round(width * self.unit)),
+        )
 
 
 def _fur(rng: Rng, pen: _Pen) -> None:
-    """Hair on a ball, painted from the rim to the front, with a cream belly, a darker back and long wisps at the rim."""
+    """Hair on a ball, painted from the rim to the front, with a cream belly, a darker back and long
+    wisps at the rim.
+    """
     count = 5200
-    z = np.concatenate([rng.uniform(-0.3, 0.2, count // 4), rng.uniform(-0.2, 1, count - count // 4)])
+    z = np.concatenate(
+        [rng.uniform(-0.3, 0.2, count // 4), rng.uniform(-0.2, 1, count - count // 4)]
+    )
     z.sort()
     turn = rng.uniform(0, math.tau, count)
     normal = np.sqrt(1 - z**2)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
@@ -103,14 +139,28 @@ def _fur(rng: Rng, pen: _Pen) -> None:
     comb = np.array([0.12, 0.34]) + rng.normal(0, 0.17, (count, 2)) - crown[:, None] * [0, 0.3]
     roots, ends = 0.84 * normal, 0.84 * normal + length[:, None] * (0.9 * normal + comb)
     bends = length[:, None] * rng.normal([0, -0.06], 0.08, (count, 2))
-    belly = ramp(np.exp(-(((normal[:, 0] - 0.1) / 0.5) ** 2) - ((normal[:, 1] - 0.55) / 0.42) ** 2) * (z > 0), 0.3, 0.7)
-    stripe = ramp(np.cos(7 * np.arctan2(normal[:, 0] - 0.1, z + 0.3) + 0.6), 0.3, 0.9) * ramp(-normal[:, 1], 0.25, 0.6)
-    coat = mix(mix((222, 116, 56), (150, 62, 38), 0.8 * stripe), (244, 216, 178), belly) * rng.uniform(0.84, 1.08, (count, 1))
+    belly = ramp(
+        np.exp(-(((normal[:, 0] - 0.1) / 0.5) ** 2) - ((normal[:, 1] - 0.55) / 0.42) ** 2)
+        * (z > 0),
+        0.3,
+        0.7,
+    )
+    stripe = ramp(np.cos(7 * np.arctan2(normal[:, 0] - 0.1, z + 0.3) + 0.6), 0.3, 0.9) * ramp(
+        -normal[:, 1], 0.25, 0.6
+    )
+    coat = mix(
+        mix((222, 116, 56), (150, 62, 38), 0.8 * stripe), (244, 216, 178), belly
+    ) * rng.uniform(0.84, 1.08, (count, 1))
     tips = mix(coat, (255, 214, 150), rng.uniform(0.2, 0.55, count))
     colors = np.stack([coat, tips], axis=1).clip(0, 255).astype(np.float32)
     widths = np.where(wisp, 0.022, 0.038) * rng.uniform(0.7, 1.2, count) * pen.unit
     paint_strands(
-        pen.canvas, roots=pen.place(roots), ends=pen.place(ends), bends=bends * pen.unit, widths=widths, colors=colors
+        pen.canvas,
+        roots=pen.place(roots),
+        ends=pen.place(ends),
+        bends=bends * pen.unit,
+        widths=widths,
+        colors=colors,
     )
 
 
@@ -132,7 +182,9 @@ def _face(pen: _Pen, *, shut: bool) -> None:
 
 
 def _light(size: int, unit: float) -> Floats:
-    """Sunlight from the upper left over a ball, as a factor (S, S, 3): warm where lit, cooler in the shade."""
+    """Sunlight from the upper left over a ball, as a factor (S, S, 3): warm where lit, cooler in
+    the shade.
+    """
     y, x = (np.mgrid[:size, :size].astype(np.float32) - size / 2 + 0.5) / unit
     facing = np.sqrt((1.3 - x**2 - y**2).clip(0.05, None)) * 0.5 - 0.5 * x - 0.62 * y
     lit = ramp(facing, -0.75, 1.0)

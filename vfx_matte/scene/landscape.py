@@ -1,4 +1,6 @@
-"""The landscape of a scene. Takes random numbers and a size, gives layers of several depths, repeating sideways; knows no time.
+"""The landscape of a scene.
+
+Takes random numbers and a size, gives layers of several depths, repeating sideways; knows no time.
 
 Colours are R'G'B' in 0..255, lengths pixels of the finished picture.
 """
@@ -17,7 +19,9 @@ from vfx_matte.scene.paint import Floats, Rng, cloud_noise, mix, paint_strands, 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One depth of the landscape: premultiplied float32 (h, period + margin, 4), 0..255, repeating every `period` columns."""
+    """One depth of the landscape: premultiplied float32 (h, period + margin, 4), 0..255, repeating
+    every `period` columns.
+    """
 
     strip: Floats
     top: int
@@ -26,12 +30,18 @@ class Layer:
 
     @classmethod
     def wrap(cls, painted: Floats, top: int, nearness: float, width: int) -> Layer:
-        """Make a layer of one painted period, for pictures of `width` columns; nearness: its share of the camera's movement."""
+        """Make a layer of one painted period, for pictures of `width` columns; nearness: its share
+        of the camera's movement.
+        """
         margin = width + width // 8
-        return cls(np.concatenate([painted, painted[:, :margin]], axis=1), top, nearness, painted.shape[1])
+        return cls(
+            np.concatenate([painted, painted[:, :margin]], axis=1), top, nearness, painted.shape[1]
+        )
 
     def seen(self, offsets: list[float], width: int) -> Floats:
-        """The mean of `width` columns starting at each of `offsets` (linear between columns): float32 (h, width, 4)."""
+        """The mean of `width` columns starting at each of `offsets` (linear between columns):
+        float32 (h, width, 4).
+        """
         first = math.floor(min(offsets))
         taps = np.zeros(math.floor(max(offsets)) - first + 2, np.float32)
         for offset in offsets:
@@ -40,18 +50,25 @@ class Layer:
             taps[whole + 1] += (offset % 1) / len(offsets)
         start = first % self.period
         columns = self.strip[:, start : start + width + len(taps)]
-        return np.asarray(cv2.filter2D(columns, -1, taps[None], anchor=(0, 0)), np.float32)[:, :width]
+        return np.asarray(cv2.filter2D(columns, -1, taps[None], anchor=(0, 0)), np.float32)[
+            :, :width
+        ]
 
 
 def paint_layers(rng: Rng, width: int, height: int) -> tuple[Layer, ...]:
-    """Paint sky, hills and meadow, far to near, for pictures of `width` × `height`; the first layer is opaque."""
+    """Paint sky, hills and meadow, far to near, for pictures of `width` × `height`; the first layer
+    is opaque.
+    """
     horizon = int(0.6 * height)
     parts = (
         (_sky, 0, 0.7 * height, 0.12),
         (_hills, int(0.28 * height), 0.42 * height, 0.4),
         (_meadow, horizon, height - horizon, 1.0),
     )
-    return tuple(Layer.wrap(paint(rng, 2 * width, int(rows)), top, near, width) for paint, top, rows, near in parts)
+    return tuple(
+        Layer.wrap(paint(rng, 2 * width, int(rows)), top, near, width)
+        for paint, top, rows, near in parts
+    )
 
 
 def _opaque(colors: Floats, cover: Floats | None = None) -> Floats:
@@ -71,7 +88,13 @@ def _sky(rng: Rng, width: int, height: int) -> Floats:
     colors = mix(colors, mix((226, 214, 222), (255, 250, 240), ramp(lit, 0.35, 0.6)), cover)
     half = width / height / 2
     sun = ((x - 0.62 + half) % (2 * half) - half) ** 2 + (y - 0.2) ** 2
-    return _opaque(mix(colors, (255, 248, 222), 0.45 * np.exp(-sun / 0.3) + 0.55 * np.exp(-((sun / 0.009) ** 0.8))))
+    return _opaque(
+        mix(
+            colors,
+            (255, 248, 222),
+            0.45 * np.exp(-sun / 0.3) + 0.55 * np.exp(-((sun / 0.009) ** 0.8)),
+        )
+    )
 
 
 def _ridge(rng: Rng, width: int, waves: tuple[int, ...]) -> Floats:
@@ -102,25 +125,41 @@ def _hills(rng: Rng, width: int, height: int) -> Floats:
 
 
 def _meadow(rng: Rng, width: int, height: int) -> Floats:
-    """Grass blades from the far edge to the near one, in patches of green and gold, with small flowers."""
+    """Grass blades from the far edge to the near one, in patches of green and gold, with small
+    flowers.
+    """
     ink = 2
     headroom = round(0.1 * height)
     canvas = np.zeros((ink * height, ink * width, 4), np.uint8)
     patches = cloud_noise(rng, (height, width), (height * 0.3, height * 1.1), 4)
     y = np.arange(height, dtype=np.float32)[:, None] / height
-    soil = mix(mix((92, 112, 46), (168, 158, 70), ramp(patches, 0.35, 0.65)), (60, 92, 36), ramp(y, 0.2, 1.2))
-    canvas[ink * headroom :] = np.repeat(np.repeat(_opaque(soil)[headroom:], ink, axis=0), ink, axis=1)
+    soil = mix(
+        mix((92, 112, 46), (168, 158, 70), ramp(patches, 0.35, 0.65)),
+        (60, 92, 36),
+        ramp(y, 0.2, 1.2),
+    )
+    canvas[ink * headroom :] = np.repeat(
+        np.repeat(_opaque(soil)[headroom:], ink, axis=0), ink, axis=1
+    )
     count = round(2300 * width / height)
     depth = np.sort(rng.random(count).astype(np.float32) ** 1.25)
-    roots = np.stack([rng.random(count) * width, headroom + depth * (height - headroom) * 1.06], axis=1)
+    roots = np.stack(
+        [rng.random(count) * width, headroom + depth * (height - headroom) * 1.06], axis=1
+    )
     tall = height * (0.035 + 0.11 * depth) * rng.uniform(0.6, 1.25, count)
     lean = rng.normal(0.16, 0.3, count) * tall
     ends = roots + np.stack([lean, -tall], axis=1)
     bends = np.stack([-0.25 * lean, np.zeros(count)], axis=1)
     patch = patches[roots[:, 1].astype(int).clip(0, height - 1), roots[:, 0].astype(int)]
     gold = ramp(patch + rng.normal(0, 0.08, count), 0.38, 0.66)
-    colors = mix((66, 118, 38), (186, 168, 72), gold) * rng.uniform(0.72, 1.12, (count, 1)) * (1.06 - 0.22 * depth[:, None])
-    colors = np.stack([colors, mix(colors, (246, 236, 138), rng.uniform(0.1, 0.45, count))], axis=1).clip(0, 255)
+    colors = (
+        mix((66, 118, 38), (186, 168, 72), gold)
+        * rng.uniform(0.72, 1.12, (count, 1))
+        * (1.06 - 0.22 * depth[:, None])
+    )
+    colors = np.stack(
+        [colors, mix(colors, (246, 236, 138), rng.uniform(0.1, 0.45, count))], axis=1
+    ).clip(0, 255)
     widths = height * (0.007 + 0.022 * depth)
     for shift in (-width, 0, width):
         near = np.abs(roots[:, 0] + shift - width / 2) < width / 2 + 0.2 * height
@@ -143,9 +182,23 @@ def _flowers(rng: Rng, canvas: npt.NDArray[np.uint8], top: int) -> None:
     for _ in range(width // 14):
         depth = float(rng.random()) ** 0.8
         size = height * (0.006 + 0.018 * depth)
-        x, y = int(rng.integers(width // 40, width - width // 40)), int(top + depth * (height - top) * 0.96)
-        petal = ((250, 246, 236), (250, 246, 236), (236, 112, 60), (240, 186, 62))[int(rng.integers(4))]
+        x, y = (
+            int(rng.integers(width // 40, width - width // 40)),
+            int(top + depth * (height - top) * 0.96),
+        )
+        petal = ((250, 246, 236), (250, 246, 236), (236, 112, 60), (240, 186, 62))[
+            int(rng.integers(4))
+        ]
         for turn in np.arange(5) * (math.tau / 5) + rng.random():
             place = round(x + size * math.cos(turn)), round(y + 0.6 * size * math.sin(turn))
-            cv2.ellipse(canvas, place, (max(1, round(size * 0.62)), max(1, round(size * 0.42))), 0, 0, 360, (*petal, 255), -1)
+            cv2.ellipse(
+                canvas,
+                place,
+                (max(1, round(size * 0.62)), max(1, round(size * 0.42))),
+                0,
+                0,
+                360,
+                (*petal, 255),
+                -1,
+            )
         cv2.circle(canvas, (x, y), max(1, round(size * 0.42)), (236, 176, 44, 255), -1)

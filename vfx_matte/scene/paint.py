@@ -1,4 +1,7 @@
-"""What landscape and creature are painted with. Takes numbers and colours, gives arrays; knows neither of the two, nor time."""
+"""What landscape and creature are painted with.
+
+Takes numbers and colours, gives arrays; knows neither of the two, nor time.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,20 @@ def ramp(value: npt.NDArray[np.floating], low: float, high: float) -> Floats:
 
 
 def mix(a: npt.ArrayLike, b: npt.ArrayLike, share: npt.NDArray[np.floating]) -> Floats:
-    """Colours between `a` and `b`, each (3,) or (H, W, 3) in 0..255: share 0 is `a`, 1 is `b`; share is (H, W) or (N,)."""
+    """Colours between `a` and `b`, each (3,) or (H, W, 3) in 0..255: share 0 is `a`, 1 is `b`;
+    share is (H, W) or (N,).
+    """
     weight = share[..., None].astype(np.float32)
     return np.asarray(a, np.float32) * (1 - weight) + np.asarray(b, np.float32) * weight
 
 
-def cloud_noise(rng: Rng, shape: tuple[int, int], cell: tuple[float, float], octaves: int) -> Floats:
+def cloud_noise(
+    rng: Rng, shape: tuple[int, int], cell: tuple[float, float], octaves: int
+) -> Floats:
     """Value noise, float32 of `shape` (H, W) in about 0..1, that repeats sideways.
 
-    cell: (height, width) px of the coarsest octave's cells; each further octave has half the cell and half the weight.
+    cell: (height, width) px of the coarsest octave's cells; each further octave has half the cell
+    and half the weight.
     """
     total, weight = np.zeros(shape, np.float32), 0.0
     for octave in range(octaves):
@@ -38,7 +46,9 @@ def cloud_noise(rng: Rng, shape: tuple[int, int], cell: tuple[float, float], oct
         x = np.arange(shape[1], dtype=np.float32) * (columns / shape[1]) + 2
         y = np.arange(shape[0], dtype=np.float32) * ((rows - 1) / shape[0])
         map_x, map_y = np.meshgrid(x, y)
-        total += 0.5**octave * np.asarray(cv2.remap(grid, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+        total += 0.5**octave * np.asarray(
+            cv2.remap(grid, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        )
         weight += 0.5**octave
     return np.asarray(total / weight, np.float32)
 
@@ -54,15 +64,21 @@ def paint_strands(
 ) -> None:
     """Paint tapering strands in order, opaque, onto an RGBA canvas, uint8 (H, W, 4).
 
-    roots, ends: (N, 2) px, x first. bends: (N, 2) px, how far the middle leaves the straight line. widths: (N,) px at the
-    root. colors: (N, 2, 3) in 0..255, the colour of the strand and of its outer half.
+    roots, ends: (N, 2) px, x first. bends: (N, 2) px, how far the middle leaves the straight line.
+    widths: (N,) px at the root. colors: (N, 2, 3) in 0..255, the colour of the strand and of its
+    outer half.
     """
     s = np.linspace(0, 1, 6)[None, :, None]
     middle = roots[:, None] * (1 - s) + ends[:, None] * s + bends[:, None] * (4 * s * (1 - s))
     along = ends - roots
-    normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.hypot(*along.T), 1e-3)[:, None]
+    normal = (
+        np.stack([-along[:, 1], along[:, 0]], axis=1)
+        / np.maximum(np.hypot(*along.T), 1e-3)[:, None]
+    )
     side = normal[:, None] * (widths[:, None, None] / 2) * (1 - s**1.5)
-    outline = np.round(np.concatenate([middle + side, (middle - side)[:, ::-1]], axis=1) * 16).astype(np.int32)
+    outline = np.round(
+        np.concatenate([middle + side, (middle - side)[:, ::-1]], axis=1) * 16
+    ).astype(np.int32)
     for points, (color, tip) in zip(outline, colors.tolist(), strict=True):
         cv2.fillPoly(canvas, [points], (*color, 255), shift=4)
         cv2.fillPoly(canvas, [points[3:9]], (*tip, 255), shift=4)

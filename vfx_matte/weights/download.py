@@ -1,6 +1,10 @@
-"""One file over HTTP. Takes an address and a path, gives the whole file there, or what came of it so that a next call goes on.
+"""One file over HTTP.
 
-Proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) and certificates (SSL_CERT_FILE) come from the environment.
+Takes an address and a path, gives the whole file there, or what came of it so that a next call goes
+on.
+
+Proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) and certificates (SSL_CERT_FILE) come from
+the environment.
 """
 
 from __future__ import annotations
@@ -43,7 +47,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class _Origin:
     """What the bytes of a part file are the start of; kept beside it.
 
-    validator: what the server calls this version of the file, for If-Range; "" means that a part cannot be gone on with.
+    validator: what the server calls this version of the file, for If-Range; "" means that a part
+    cannot be gone on with.
     total_bytes: its whole length, None when the server does not say.
     """
 
@@ -53,9 +58,14 @@ class _Origin:
 
     @classmethod
     def of(cls, url: str, response: httpx.Response) -> _Origin:
-        """What a response with the whole file says. Weak entity tags do not promise the same bytes (RFC 9110, 13.1.5)."""
+        """What a response with the whole file says.
+
+        Weak entity tags do not promise the same bytes (RFC 9110, 13.1.5).
+        """
         tag = response.headers.get("ETag", "")
-        validator = response.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
+        validator = (
+            response.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
+        )
         length = response.headers.get("Content-Length", "")
         return cls(url, validator, int(length) if length.isdecimal() else None)
 
@@ -86,14 +96,16 @@ def download(
     timeout_seconds: float = 30.0,
     connect_seconds: float = 30.0,
 ) -> None:
-    """Make `part` the whole file at `url`, going on from what an earlier call left there of the same version of it.
+    """Make `part` the whole file at `url`, going on from what an earlier call left there of the
+    same version of it.
 
-    A connection that breaks is made again while that gets on. by_hand: the hint of errors, what to do without this function.
-    most_bytes: what the file can have; a server that sends more is left at once, and nothing of it is kept. timeout_seconds:
-    for each wait for more bytes, connect_seconds for connecting (at most timeout_seconds); a server that sends next to nothing
-    for SLOW_SECONDS is left too.
-    Raises FetchError when the server does not give the file, WeightsError for a disk that does not take it; what came stays in
-    `part` then.
+    A connection that breaks is made again while that gets on. by_hand: the hint of errors, what to
+    do without this function.
+    most_bytes: what the file can have; a server that sends more is left at once, and nothing of it
+    is kept. timeout_seconds: for each wait for more bytes, connect_seconds for connecting (at most
+    timeout_seconds); a server that sends next to nothing for SLOW_SECONDS is left too.
+    Raises FetchError when the server does not give the file, WeightsError for a disk that does not
+    take it; what came stays in `part` then.
     """
     import httpx
 
@@ -101,14 +113,21 @@ def download(
     try:
         timeout = httpx.Timeout(timeout_seconds, connect=min(connect_seconds, timeout_seconds))
         client = httpx.Client(timeout=timeout, follow_redirects=True, headers=headers)
-    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:  # certificates or a proxy that cannot be used
+    except (
+        OSError,
+        ValueError,
+        ImportError,
+        httpx.InvalidURL,
+    ) as error:  # certificates or a proxy that cannot be used
         raise FetchError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
     with client:
         try:
             _go_on(client, url, part, by_hand, progress, most_bytes=most_bytes)
         except _TooLarge as error:
             discard(part)
-            raise FetchError(f"cannot fetch {url}: {error}; nothing of it is kept", hint=by_hand) from error
+            raise FetchError(
+                f"cannot fetch {url}: {error}; nothing of it is kept", hint=by_hand
+            ) from error
         except OSError as error:  # httpx has errors of its own, so this is the disk
             raise _disk_error(part, error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -116,14 +135,19 @@ def download(
 
 
 def copy_stream(source: IO[bytes], part: Path, *, most_bytes: int) -> None:
-    """Make `part` what can be read from `source`. Raises FetchError when that is more than most_bytes, WeightsError."""
+    """Make `part` what can be read from `source`.
+
+    Raises FetchError when that is more than most_bytes, WeightsError.
+    """
     try:
         discard(part)
         part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             while chunk := source.read(2**20):
                 if file.tell() + len(chunk) > most_bytes:
-                    raise FetchError(f"{part.name} would have more than the {most_bytes} bytes expected")
+                    raise FetchError(
+                        f"{part.name} would have more than the {most_bytes} bytes expected"
+                    )
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
@@ -146,7 +170,10 @@ def put_in_place(part: Path, final: Path) -> None:
 
 
 def reject(part: Path) -> Path:
-    """Rename a file that is not what it should be, replacing an earlier such one; its path now. Raises WeightsError."""
+    """Rename a file that is not what it should be, replacing an earlier such one; its path now.
+
+    Raises WeightsError.
+    """
     rejected = part.with_name(part.name.removesuffix(PART_SUFFIX) + REJECTED_SUFFIX)
     put_in_place(part, rejected)
     return rejected
@@ -158,7 +185,9 @@ def discard(part: Path) -> None:
     part.unlink(missing_ok=True)
 
 
-def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int) -> None:
+def _go_on(
+    client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int
+) -> None:
     """Attempts, as long as they get on."""
     import httpx
 
@@ -177,12 +206,23 @@ def _go_on(client: httpx.Client, url: str, part: Path, by_hand: str, progress: P
             now = kept_bytes(part)
             can_go_on = bool(_origin(part, url).validator)
             if now - before < WORTHWHILE_BYTES or not can_go_on:
-                kept = f"; {now / 1e6:.1f} MB are kept, the same command goes on from there" if now and can_go_on else ""
-                raise FetchError(f"cannot fetch {url}: {_reason(error)}{kept}", hint=by_hand) from error
+                kept = (
+                    f"; {now / 1e6:.1f} MB are kept, the same command goes on from there"
+                    if now and can_go_on
+                    else ""
+                )
+                raise FetchError(
+                    f"cannot fetch {url}: {_reason(error)}{kept}", hint=by_hand
+                ) from error
 
 
-def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int) -> None:
-    """One request, answered to its end. Raises _Lost, WeightsError, OSError, or what httpx raises."""
+def _attempt(
+    client: httpx.Client, url: str, part: Path, by_hand: str, progress: Progress, *, most_bytes: int
+) -> None:
+    """One request, answered to its end.
+
+    Raises _Lost, WeightsError, OSError, or what httpx raises.
+    """
     origin, start = _origin(part, url), kept_bytes(part)
     if not origin.validator:
         discard(part)
@@ -207,7 +247,10 @@ def _attempt(client: httpx.Client, url: str, part: Path, by_hand: str, progress:
 
 
 def _continues(response: httpx.Response, origin: _Origin, start: int) -> bool:
-    """Whether a response to a request for the rest fits. A server that heeds no If-Range is caught by its own words."""
+    """Whether a response to a request for the rest fits.
+
+    A server that heeds no If-Range is caught by its own words.
+    """
     if response.status_code != HTTPStatus.PARTIAL_CONTENT:
         return response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
     told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
@@ -215,10 +258,21 @@ def _continues(response: httpx.Response, origin: _Origin, start: int) -> bool:
         return False
     if origin.total_bytes is not None and told[2] not in ("*", str(origin.total_bytes)):
         return False
-    return not origin.validator.startswith('"') or response.headers.get("ETag", origin.validator) == origin.validator
+    return (
+        not origin.validator.startswith('"')
+        or response.headers.get("ETag", origin.validator) == origin.validator
+    )
 
 
-def _receive(response: httpx.Response, part: Path, origin: _Origin, start: int, progress: Progress, *, most_bytes: int) -> None:
+def _receive(
+    response: httpx.Response,
+    part: Path,
+    origin: _Origin,
+    start: int,
+    progress: Progress,
+    *,
+    most_bytes: int,
+) -> None:
     """Append the body to what is there."""
     total = origin.total_bytes
     if total is not None and total > most_bytes:
@@ -253,9 +307,13 @@ def _sidecar(part: Path) -> Path:
 
 
 def _origin(part: Path, url: str) -> _Origin:
-    """What the part file is the start of, with no validator when that is not known or something else."""
+    """What the part file is the start of, with no validator when that is not known or something
+    else.
+    """
     try:
-        origin = _Origin(**json.loads(read_small_file(_sidecar(part), what="record", most_bytes=2**16)))
+        origin = _Origin(
+            **json.loads(read_small_file(_sidecar(part), what="record", most_bytes=2**16))
+        )
     except (UsageError, OSError, RecursionError, ValueError, TypeError):
         return _Origin(url, "", None)
     fits = isinstance(origin.validator, str) and isinstance(origin.total_bytes, int | None)
@@ -271,6 +329,12 @@ def _disk_error(part: Path, error: OSError) -> WeightsError:
     if error.errno in _FULL:
         return WeightsError(
             f"the disk is full: cannot write {part}: {error.strerror}",
-            hint="free some space and run it again, it goes on from what came; or use --model on another disk",
+            hint=(
+                "free some space and run it again, it goes on from what came; or use --model on"
+                " another disk"
+            ),
         )
-    return WeightsError(f"cannot write {part}: {error.strerror or error}", hint="choose a folder you may write to with --model")
+    return WeightsError(
+        f"cannot write {part}: {error.strerror or error}",
+        hint="choose a folder you may write to with --model",
+    )

@@ -1,4 +1,7 @@
-"""Weights files on disk. Takes a path, gives its checksum or what is wrong with it; never runs code that is in a file."""
+"""Weights files on disk.
+
+Takes a path, gives its checksum or what is wrong with it; never runs code that is in a file.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from vfx_matte.files.inputs import other_than_file
 _TOLERANCE = 0.1
 """How far a size may be from the rounded one of the table."""
 _OLD_PICKLES = 5
-"""Files of PyTorch before 1.6 begin with: magic number, protocol, machine, names with shapes, storage keys."""
+"""Files of PyTorch before 1.6 begin with: magic number, protocol, machine, names with shapes,
+storage keys.
+"""
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 _OLD_MAGIC = bytes.fromhex("8002 8a0a 6cfc9c46f9206aa85019")
 
@@ -39,7 +44,8 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
-    """See whether a file is built as `torch.save` builds files, without PyTorch; say in a few words what was checked.
+    """See whether a file is built as `torch.save` builds files, without PyTorch; say in a few words
+    what was checked.
 
     about_megabytes: the size it should have within 10 %; None takes any. Raises WeightsError.
     """
@@ -52,13 +58,22 @@ def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
             file.seek(0)
             problem = _problem_of_old(file) if old else _problem_of_zip(file)
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}", hint="check that it is a file") from error
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror or error}", hint="check that it is a file"
+        ) from error
     if start.lstrip().lower().startswith(_WEB_PAGE):
         problem = "it is a web page, as sign-in pages of networks send"
-    elif not problem and about_megabytes is not None and abs(size / 1e6 - about_megabytes) > _TOLERANCE * about_megabytes:
+    elif (
+        not problem
+        and about_megabytes is not None
+        and abs(size / 1e6 - about_megabytes) > _TOLERANCE * about_megabytes
+    ):
         problem = f"it has {size / 1e6:.1f} MB, expected about {about_megabytes:g} MB"
     if problem:
-        raise WeightsError(f"{path} is not a file of PyTorch weights: {problem}", hint="take it away and fetch it again")
+        raise WeightsError(
+            f"{path} is not a file of PyTorch weights: {problem}",
+            hint="take it away and fetch it again",
+        )
     form = "built as PyTorch's files before 1.6 are" if old else "a whole archive of PyTorch's"
     return f"{form}, {size / 1e6:.1f} MB; names and shapes unseen, for that takes PyTorch"
 
@@ -68,13 +83,20 @@ def _require_file(path: Path) -> None:
     try:
         other = other_than_file(path)
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}", hint="check that it is a file") from error
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror or error}", hint="check that it is a file"
+        ) from error
     if other:
-        raise WeightsError(f"cannot read {path}: it is {other}, expected a file", hint="take it away")
+        raise WeightsError(
+            f"cannot read {path}: it is {other}, expected a file", hint="take it away"
+        )
 
 
 def _problem_of_zip(file: IO[bytes]) -> str:
-    """What is wrong with an archive of tensors; "" when nothing is. Every member's checksum is compared."""
+    """What is wrong with an archive of tensors; "" when nothing is.
+
+    Every member's checksum is compared.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
@@ -86,7 +108,14 @@ def _problem_of_zip(file: IO[bytes]) -> str:
                 return f"{damaged} in it is damaged"
             with archive.open(index) as pickled:
                 return _problem_of_pickle(pickled)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+    ) as error:
         return str(error)[:1].lower() + str(error)[1:]
 
 

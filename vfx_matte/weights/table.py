@@ -1,4 +1,7 @@
-"""The table of known weights. Takes the program's own weights.toml and that of a model folder, gives entries and new text."""
+"""The table of known weights.
+
+Takes the program's own weights.toml and that of a model folder, gives entries and new text.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ _PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = (
-    f"# What `vfx-matte weights fetch` verified. Whatever is not said here stands in the {TABLE_NAME} inside the program.\n"
+    "# What `vfx-matte weights fetch` verified. Whatever is not said here stands in the"
+    f" {TABLE_NAME} inside the program.\n"
 )
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -37,10 +41,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One weights file. about_megabytes: millions of bytes, rounded; size_bytes 0 and sha256 "" mean not known yet.
+    """One weights file.
 
-    package: NAME==VERSION of a package whose wheel holds a file of this name, for machines that reach only a package index;
-    "" = none.
+    about_megabytes: millions of bytes, rounded; size_bytes 0 and sha256 "" mean not known yet.
+
+    package: NAME==VERSION of a package whose wheel holds a file of this name, for machines that
+    reach only a package index; "" = none.
     """
 
     name: str
@@ -54,35 +60,49 @@ class Entry:
 
     @property
     def most_bytes(self) -> int:
-        """What a download of it may have: its size, or where that is not known yet half as much again as it is said to have."""
+        """What a download of it may have: its size, or where that is not known yet half as much
+        again as it is said to have.
+        """
         return self.size_bytes or int(self.about_megabytes * 1.5e6)
 
     def __post_init__(self) -> None:
         for key, kinds in _KINDS.items():
             if type(getattr(self, key)) not in kinds:
-                raise ValueError(f"{key} is {getattr(self, key)!r}, expected a {'text' if str in kinds else 'number'}")
+                raise ValueError(
+                    f"{key} is {getattr(self, key)!r}, expected a"
+                    f" {'text' if str in kinds else 'number'}"
+                )
         if not _PLAIN_NAME.fullmatch(self.name) or len(self.name.encode()) > _LONGEST_NAME_BYTES:
-            raise ValueError(f"name is {shortened(self.name)!r}, expected a file name such as XMem.pth")
+            raise ValueError(
+                f"name is {shortened(self.name)!r}, expected a file name such as XMem.pth"
+            )
         if not self.url.startswith(("https://", "http://")):
             raise ValueError(f"url is {self.url!r}, expected https://…")
         if not 0 < self.about_megabytes <= _MOST_MEGABYTES:
             raise ValueError(
-                f"about_megabytes is {shortened(self.about_megabytes)}, expected more than 0, at most {_MOST_MEGABYTES}"
+                f"about_megabytes is {shortened(self.about_megabytes)}, expected more than 0, at"
+                f" most {_MOST_MEGABYTES}"
             )
         if not 0 <= self.size_bytes <= _MOST_MEGABYTES * 10**6:
             expected = f"expected 0 (not known) to {_MOST_MEGABYTES * 10**6}"
             raise ValueError(f"size_bytes is {shortened(self.size_bytes)}, {expected}")
         if self.sha256 and not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case")
+            raise ValueError(
+                f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case"
+            )
         if self.package and not (_PACKAGE.fullmatch(self.package) and self.sha256):
-            raise ValueError(f"package is {shortened(self.package)!r}, expected NAME==VERSION, and a sha256 beside it")
+            raise ValueError(
+                f"package is {shortened(self.package)!r}, expected NAME==VERSION, and a sha256"
+                " beside it"
+            )
 
 
 def read_table(folder: Path) -> dict[str, Entry]:
-    """Every known entry by its name: those of the program, changed and added to by weights.toml in the folder, if it is there.
+    """Every known entry by its name: those of the program, changed and added to by weights.toml in
+    the folder, if it is there.
 
-    Raises ConfigError for a file that cannot be read, an entry that says something impossible, and a checksum that
-    contradicts the program's own.
+    Raises ConfigError for a file that cannot be read, an entry that says something impossible, and
+    a checksum that contradicts the program's own.
     """
     own = resources.files(__package__).joinpath(TABLE_NAME).read_text(encoding="utf-8")
     merged = _entries(own, TABLE_NAME)
@@ -92,8 +112,12 @@ def read_table(folder: Path) -> dict[str, Entry]:
         for key in ("sha256", "size_bytes"):
             if known.get(key) and values.get(key) and known[key] != values[key]:
                 raise ConfigError(
-                    f"{path} gives {name} the {key} {values[key]!r}, but the program itself knows it as {known[key]!r}",
-                    hint=f"if the file was trained by yourself, give it a name of its own; otherwise delete {key} there",
+                    f"{path} gives {name} the {key} {values[key]!r}, but the program itself knows"
+                    f" it as {known[key]!r}",
+                    hint=(
+                        "if the file was trained by yourself, give it a name of its own; otherwise"
+                        f" delete {key} there"
+                    ),
                 )
             if not values.get(key):
                 values.pop(key, None)
@@ -102,17 +126,21 @@ def read_table(folder: Path) -> dict[str, Entry]:
 
 
 def full_name(name: str, table: Iterable[str]) -> str:
-    """The name in a table that is meant: itself, or the one file that has this name without its suffix ("XMem" is XMem.pth).
+    """The name in a table that is meant: itself, or the one file that has this name without its
+    suffix ("XMem" is XMem.pth).
 
     A name that means none, or several, stays as it is.
     """
     known = list(table)
-    meant = [one for one in known if name == one] or [one for one in known if one.rpartition(".")[0] == name]
+    meant = [one for one in known if name == one] or [
+        one for one in known if one.rpartition(".")[0] == name
+    ]
     return meant[0] if len(meant) == 1 else name
 
 
 def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
-    """The text that weights.toml of the folder should have, so that it knows this size and checksum; all else stays as it is.
+    """The text that weights.toml of the folder should have, so that it knows this size and
+    checksum; all else stays as it is.
 
     Raises ConfigError when the file that is there cannot be read.
     """
@@ -129,7 +157,9 @@ def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
             entry.update(verified)
             break
     else:
-        entry = tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
+        entry = (
+            tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
+        )
         entry.update({"name": name, **verified})
         entries.append(entry)
     return tomlkit.dumps(document)
@@ -138,12 +168,16 @@ def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
 def _text(path: Path) -> str:
     """The text of a table; "" when there is none."""
     try:
-        return read_small_file(path, what="table", most_bytes=MOST_BYTES, error=ConfigError).decode("utf-8-sig")
+        return read_small_file(path, what="table", most_bytes=MOST_BYTES, error=ConfigError).decode(
+            "utf-8-sig"
+        )
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"{path} cannot be read: {reason}", hint=f"repair it, or move it away: {_SPARE}") from error
+        raise ConfigError(
+            f"{path} cannot be read: {reason}", hint=f"repair it, or move it away: {_SPARE}"
+        ) from error
 
 
 _SPARE = "the program knows the usual weights without it"
@@ -153,33 +187,62 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
     """What is said of every name, unknown keys refused."""
     try:
         content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: not TOML, or a number of thousands of digits
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(error, 120)
-        raise ConfigError(f"{place} is not TOML: {reason}", hint=f"repair it, or move it away: {_SPARE}") from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: not TOML, or a number of thousands of digits
+        reason = (
+            "it is nested too deeply"
+            if isinstance(error, RecursionError)
+            else shortened(error, 120)
+        )
+        raise ConfigError(
+            f"{place} is not TOML: {reason}", hint=f"repair it, or move it away: {_SPARE}"
+        ) from error
     entries = content.pop("weights", [])
     known = [item.name for item in dataclasses.fields(Entry)]
     if content or not isinstance(entries, list):
         found = next(iter(content), "weights")
-        raise ConfigError(f"{place} has {found!r}, expected [[weights]] entries only", hint=f"their keys: {', '.join(known)}")
+        raise ConfigError(
+            f"{place} has {found!r}, expected [[weights]] entries only",
+            hint=f"their keys: {', '.join(known)}",
+        )
     named: dict[str, dict[str, Any]] = {}
     for values in entries:
         name = values.get("name") if isinstance(values, dict) else None
         if not isinstance(name, str) or name in named:
-            what = "an entry without a name" if name is None else f"the name {name!r} twice or not as a text"
-            raise ConfigError(f"{place} has {what}", hint='every [[weights]] entry needs its own name = "FILE.pth"')
+            what = (
+                "an entry without a name"
+                if name is None
+                else f"the name {name!r} twice or not as a text"
+            )
+            raise ConfigError(
+                f"{place} has {what}",
+                hint='every [[weights]] entry needs its own name = "FILE.pth"',
+            )
         for key in values:
             if key not in known:
-                raise ConfigError(f"{place} gives {name} an unknown key {key!r}", hint=f"known: {', '.join(known)}")
+                raise ConfigError(
+                    f"{place} gives {name} an unknown key {key!r}",
+                    hint=f"known: {', '.join(known)}",
+                )
         named[name] = values
     return named
 
 
 def _entry(values: dict[str, Any], place: str) -> Entry:
-    needed = [item.name for item in dataclasses.fields(Entry) if item.default is dataclasses.MISSING]
+    needed = [
+        item.name for item in dataclasses.fields(Entry) if item.default is dataclasses.MISSING
+    ]
     lacking = [key for key in needed if key not in values]
     if lacking:
-        raise ConfigError(f"{place} does not say the {lacking[0]} of {values['name']}", hint=f"needed: {', '.join(needed)}")
+        raise ConfigError(
+            f"{place} does not say the {lacking[0]} of {values['name']}",
+            hint=f"needed: {', '.join(needed)}",
+        )
     try:
         return Entry(**values)
     except ValueError as error:
-        raise ConfigError(f"{place}, {values['name']!r}: {error}", hint=f"correct {place}") from error
+        raise ConfigError(
+            f"{place}, {values['name']!r}: {error}", hint=f"correct {place}"
+        ) from error

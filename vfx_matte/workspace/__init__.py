@@ -1,9 +1,20 @@
-"""Masks, references and manifests on disk. Takes paths and masks, gives whole files and typed records; never decodes video."""
+"""Masks, references and manifests on disk.
+
+Takes paths and masks, gives whole files and typed records; never decodes video.
+"""
 
 from __future__ import annotations
 
 from vfx_matte.workspace.clip import ClipWorkspace, MaskStore, Workspace, clip_name
-from vfx_matte.workspace.files import Soft, load_mask, load_soft, save_mask, save_picture, save_soft, write_text
+from vfx_matte.workspace.files import (
+    Soft,
+    load_mask,
+    load_soft,
+    save_mask,
+    save_picture,
+    save_soft,
+    write_text,
+)
 from vfx_matte.workspace.manifest import (
     SOFT,
     UNKNOWN,

@@ -1,4 +1,7 @@
-"""One folder for each clip: masks, manifest, outputs. Takes a source, gives paths and runs; never mixes two works."""
+"""One folder for each clip: masks, manifest, outputs.
+
+Takes a source, gives paths and runs; never mixes two works.
+"""
 
 from __future__ import annotations
 
@@ -36,25 +39,45 @@ LOCK_NAME = ".segment.lock"
 
 LATEST_NAME = ".latest.json"
 LATEST_BYTES = 2**16
-"""In a workspace: which clip was segmented last. Clocks go backwards, so times alone do not tell."""
+"""In a workspace: which clip was segmented last.
 
-_RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))})
+Clocks go backwards, so times alone do not tell.
+"""
+
+_RESERVED = frozenset(
+    {
+        "CON",
+        "PRN",
+        "AUX",
+        "NUL",
+        *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10)),
+    }
+)
 _BESIDE_NUMBERS = "._- "
-_LONGEST_NAME_BYTES = 120  # leaves room for file names below Windows' 260 characters and Linux's 255 bytes
+_LONGEST_NAME_BYTES = (
+    120  # leaves room for file names below Windows' 260 characters and Linux's 255 bytes
+)
 
 
 def clip_name(source: Path) -> str:
-    """The folder name of a clip: its stem, safe on every system. plate.%04d.png, plate.####.png → "plate"; a folder → its name.
+    """The folder name of a clip: its stem, safe on every system. plate.%04d.png, plate.####.png →
+    "plate"; a folder → its name.
 
-    Unicode is kept (NFC). Characters that Windows forbids or a terminal obeys, bytes that are not UTF-8, leading dots and
-    dashes and trailing dots and spaces become "_" or go; reserved device names get a "_" in front.
+    Unicode is kept (NFC). Characters that Windows forbids or a terminal obeys, bytes that are not
+    UTF-8, leading dots and dashes and trailing dots and spaces become "_" or go; reserved device
+    names get a "_" in front.
     """
     stem = source.resolve().name if source.is_dir() else source.stem
     pattern = None if source.exists() else parse_pattern(source.name)
     if pattern is not None:
-        parts = pattern.head.strip(_BESIDE_NUMBERS), Path(f"x{pattern.tail}").stem[1:].strip(_BESIDE_NUMBERS)
+        parts = (
+            pattern.head.strip(_BESIDE_NUMBERS),
+            Path(f"x{pattern.tail}").stem[1:].strip(_BESIDE_NUMBERS),
+        )
         stem = "_".join(filter(None, parts)) or source.absolute().parent.name
-    name = re.sub(r'[<>:"/\\|?*]', "_", without_unprintable(unicodedata.normalize("NFC", stem))).lstrip(". ")
+    name = re.sub(
+        r'[<>:"/\\|?*]', "_", without_unprintable(unicodedata.normalize("NFC", stem))
+    ).lstrip(". ")
     name = name.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ")
     if name.startswith("-") or name.partition(".")[0].upper() in _RESERVED:
         name = f"_{name}"
@@ -65,11 +88,13 @@ def clip_name(source: Path) -> str:
 class ClipWorkspace:
     """The folder of one clip; nothing in it is made before it is needed.
 
-    masks/%07d.png: palette PNG, index = object id, the number is the frame's (`Timeline.number`: of a sequence the picture's
-    own, of another clip the frame index). masks/soft/ID/%07d.png: with --soft, the
-    probability of one object as 8-bit gray PNG, 255 = certain (1-bit black: nowhere on this frame); inside of masks, so that
-    both are replaced by one rename. masks.previous/ and manifest.previous.json: the one earlier generation that --fresh
-    keeps. .segment.lock: held while a run is going on. .walks/: what the walks of a run that was stopped knew (`walk_states`).
+    masks/%07d.png: palette PNG, index = object id, the number is the frame's (`Timeline.number`: of
+    a sequence the picture's own, of another clip the frame index). masks/soft/ID/%07d.png: with
+    --soft, the
+    probability of one object as 8-bit gray PNG, 255 = certain (1-bit black: nowhere on this frame);
+    inside of masks, so that both are replaced by one rename. masks.previous/ and
+    manifest.previous.json: the one earlier generation that --fresh keeps. .segment.lock: held while
+    a run is going on. .walks/: what the walks of a run that was stopped knew (`walk_states`).
     """
 
     folder: Path
@@ -98,7 +123,11 @@ class ClipWorkspace:
 
     def note_latest(self, source: SourceStamp) -> None:
         """Note that this clip is the one segmented last. Raises OutputError."""
-        facts = {"folder": self.folder.name, "source": str(source.path), "fingerprint": source.fingerprint}
+        facts = {
+            "folder": self.folder.name,
+            "source": str(source.path),
+            "fingerprint": source.fingerprint,
+        }
         write_text(self.folder.parent / LATEST_NAME, json.dumps(facts, ensure_ascii=False) + "\n")
 
     @property
@@ -119,12 +148,15 @@ class ClipWorkspace:
         manifest = self.manifest()
         if manifest is None:
             raise WorkspaceError(
-                f"{self.folder} holds no masks", hint="make them first: vfx-matte segment CLIP --first-mask mask.png"
+                f"{self.folder} holds no masks",
+                hint="make them first: vfx-matte segment CLIP --first-mask mask.png",
             )
         return MaskStore(self, manifest)
 
     def record_output(self, name: str, record: OutputRecord) -> None:
-        """Note in the manifest that an output was written, when there is a manifest and no run is writing it just now."""
+        """Note in the manifest that an output was written, when there is a manifest and no run is
+        writing it just now.
+        """
         with contextlib.suppress(WorkspaceError), WriterLock(self.folder / LOCK_NAME):
             manifest = self.manifest()
             if manifest is not None:
@@ -143,25 +175,41 @@ class ClipWorkspace:
         """Begin to segment, or go on.
 
         plan: what is going to be done (`done` and `outputs` empty). The rules:
-        no earlier work: start. Earlier work from the same clip, references, propagator, settings and range: go on with
-        `resume`, otherwise WorkspaceError. Any other earlier work, damaged work, or masks without a manifest:
-        WorkspaceError. With `fresh`, start anyway; the earlier masks and manifest stay in place until the first new mask
-        is about to be saved and become masks.previous and manifest.previous.json (one generation is kept).
-        With `influenced`, go on as with `resume`, also when the references are others: of (earlier, plan) it says which
-        frames have to be made again. Their masks, and the earlier manifest, are kept in the same places.
-        Until the run is closed, a second one on this folder, in whatever process, is a WorkspaceError too.
+        no earlier work: start. Earlier work from the same clip, references, propagator, settings
+        and range: go on with `resume`, otherwise WorkspaceError. Any other earlier work, damaged
+        work, or masks without a manifest: WorkspaceError. With `fresh`, start anyway; the earlier
+        masks and manifest stay in place until the first new mask is about to be saved and become
+        masks.previous and manifest.previous.json (one generation is kept). With `influenced`, go on
+        as with `resume`, also when the references are others: of (earlier, plan) it says which
+        frames have to be made again. Their masks, and the earlier manifest, are kept in the same
+        places. Until the run is closed, a second one on this folder, in whatever process, is a
+        WorkspaceError too.
         """
         with contextlib.ExitStack() as held:
             held.enter_context(WriterLock(self.folder / LOCK_NAME))
             manifest, again = plan, frozenset[int]()
             if not fresh:
                 manifest, again = self._begin_with(plan, resume=resume, influenced=influenced)
-            return SegmentRun(self, manifest, palette=palette, replaces=fresh, again=again, clock=clock, held=held.pop_all())
+            return SegmentRun(
+                self,
+                manifest,
+                palette=palette,
+                replaces=fresh,
+                again=again,
+                clock=clock,
+                held=held.pop_all(),
+            )
 
     def _begin_with(
-        self, plan: Manifest, *, resume: bool, influenced: Callable[[Manifest, Manifest], Collection[int]] | None
+        self,
+        plan: Manifest,
+        *,
+        resume: bool,
+        influenced: Callable[[Manifest, Manifest], Collection[int]] | None,
     ) -> tuple[Manifest, frozenset[int]]:
-        """The manifest to go on with, and the frames of it to make again, by the rules of `start_run`."""
+        """The manifest to go on with, and the frames of it to make again, by the rules of
+        `start_run`.
+        """
         earlier = self.manifest()
         if earlier is None:
             if self.masks_folder.is_dir() and any(self.masks_folder.glob("*.png")):
@@ -173,7 +221,11 @@ class ClipWorkspace:
         differences = plan.differences(earlier)
         if influenced is None or differences not in ((), ("reference masks",)):
             self._check_same_work(plan, earlier, differences)
-        done = {frame_index for frame_index in earlier.done_frames() if self._is_whole(earlier, frame_index)}
+        done = {
+            frame_index
+            for frame_index in earlier.done_frames()
+            if self._is_whole(earlier, frame_index)
+        }
         complete = len(done) == plan.stop - plan.start
         again = (
             frozenset[int]()
@@ -181,14 +233,19 @@ class ClipWorkspace:
             else frozenset(done.intersection(influenced(earlier, plan)))
         )
         if not resume and influenced is None:
-            state = "is complete" if complete else f"stopped after {len(done)} of {plan.stop - plan.start} frames"
+            state = (
+                "is complete"
+                if complete
+                else f"stopped after {len(done)} of {plan.stop - plan.start} frames"
+            )
             hint = "add --resume to go on where it stopped, or --fresh to start again"
             if complete:
                 hint = "render it (vfx-matte greenback), or add --fresh to segment again"
             raise WorkspaceError(f"{self.folder} already holds this work, which {state}", hint=hint)
         if (again or not complete) and earlier.program_version != __version__:
             raise WorkspaceError(
-                f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is {__version__}: masks may differ",
+                f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is"
+                f" {__version__}: masks may differ",
                 hint="add --fresh to start again",
             )
         going_on = replace(
@@ -203,32 +260,53 @@ class ClipWorkspace:
     def _is_whole(self, manifest: Manifest, frame_index: int) -> bool:
         """Whether the mask of a frame is on disk and, in a soft run, every object's probability."""
         number = manifest.timeline.number(frame_index)
-        softs = (self.soft_path(object_id, number) for object_id in (manifest.objects if manifest.is_soft else ()))
+        softs = (
+            self.soft_path(object_id, number)
+            for object_id in (manifest.objects if manifest.is_soft else ())
+        )
         return all(map(_is_there, (self.mask_path(number), *softs)))
 
-    def _check_same_work(self, plan: Manifest, earlier: Manifest, differences: tuple[str, ...]) -> None:
+    def _check_same_work(
+        self, plan: Manifest, earlier: Manifest, differences: tuple[str, ...]
+    ) -> None:
         rate, earlier_rate = plan.timeline.average_fps, earlier.timeline.average_fps
-        if not plan.source.path.is_file() and plan.source.is_same_clip(earlier.source) and rate != earlier_rate:
+        if (
+            not plan.source.path.is_file()
+            and plan.source.is_same_clip(earlier.source)
+            and rate != earlier_rate
+        ):
             raise WorkspaceError(
-                f"{self.folder} holds the work on this clip at {earlier_rate} frames per second, this is {rate}",
+                f"{self.folder} holds the work on this clip at {earlier_rate} frames per second,"
+                f" this is {rate}",
                 hint=f"add --fps {earlier_rate} to go on with that work, or --fresh to replace it",
             )
         if "clip" in differences:
             raise WorkspaceError(
-                f"{self.folder} holds the work on another clip, or another version of it: {earlier.source.path}",
+                f"{self.folder} holds the work on another clip, or another version of it:"
+                f" {earlier.source.path}",
                 hint="use another --workspace for this one, or add --fresh to replace that work",
             )
         if differences:
-            update = "add --update to redo only what the masks change, " if differences == ("reference masks",) else ""
+            update = (
+                "add --update to redo only what the masks change, "
+                if differences == ("reference masks",)
+                else ""
+            )
             raise WorkspaceError(
-                f"{self.folder} holds work with other settings; different are: {', '.join(differences)}",
-                hint=f"{update}add --fresh to start again (the earlier masks are kept in masks.previous),"
-                " or use another --workspace",
+                f"{self.folder} holds work with other settings; different are:"
+                f" {', '.join(differences)}",
+                hint=(
+                    f"{update}add --fresh to start again (the earlier masks are kept in"
+                    " masks.previous), or use another --workspace"
+                ),
             )
 
 
 class MaskStore:
-    """The finished masks of one clip, for renders. Holds no picture: memory does not grow with the clip."""
+    """The finished masks of one clip, for renders.
+
+    Holds no picture: memory does not grow with the clip.
+    """
 
     def __init__(self, clip: ClipWorkspace, manifest: Manifest) -> None:
         self.clip = clip
@@ -237,19 +315,29 @@ class MaskStore:
         self._opened = self._state()
 
     def get(self, frame_index: int) -> Mask | None:
-        """The mask of one frame, uint8 (H, W), or None when it has none: outside the range, or not done.
+        """The mask of one frame, uint8 (H, W), or None when it has none: outside the range, or not
+        done.
 
-        Renders show such a frame as background only. Raises MaskError when the file is lost or damaged.
+        Renders show such a frame as background only. Raises MaskError when the file is lost or
+        damaged.
         """
-        return load_mask(self.clip.mask_path(self.manifest.timeline.number(frame_index))) if frame_index in self._done else None
+        return (
+            load_mask(self.clip.mask_path(self.manifest.timeline.number(frame_index)))
+            if frame_index in self._done
+            else None
+        )
 
     def check_masks(self) -> None:
-        """See, without reading any, that every frame that is done has its file. Raises WorkspaceError when one has not."""
+        """See, without reading any, that every frame that is done has its file.
+
+        Raises WorkspaceError when one has not.
+        """
         lost = sorted(self._done_numbers() - _numbers(self.clip.masks_folder))
         if lost:
             first = self.clip.mask_path(lost[0])
             raise WorkspaceError(
-                f"masks that were made are missing, {len(lost)} of {len(self._done)}: the first is {first}",
+                f"masks that were made are missing, {len(lost)} of {len(self._done)}: the first is"
+                f" {first}",
                 hint="run segment --resume to make them again",
             )
 
@@ -264,13 +352,24 @@ class MaskStore:
     def _state(self) -> int:
         """A number that is another one when the file of a frame that is done is another."""
         state, done = 0, self._done_numbers()
-        for folder in (self.clip.masks_folder, *(map(self.clip.soft_folder, self.manifest.objects) if self.is_soft else ())):
+        for folder in (
+            self.clip.masks_folder,
+            *(map(self.clip.soft_folder, self.manifest.objects) if self.is_soft else ()),
+        ):
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     number = entry.name.removesuffix(".png")
                     if number.isdecimal() and int(number) in done:
                         found = entry.stat()
-                        state ^= hash((str(folder), int(number), found.st_ino, found.st_size, found.st_mtime_ns))
+                        state ^= hash(
+                            (
+                                str(folder),
+                                int(number),
+                                found.st_ino,
+                                found.st_size,
+                                found.st_mtime_ns,
+                            )
+                        )
         return state
 
     def _done_numbers(self) -> set[int]:
@@ -290,21 +389,29 @@ class MaskStore:
         return load_soft(self.clip.soft_path(object_id, self.manifest.timeline.number(frame_index)))
 
     def check_soft(self, object_ids: Iterable[int]) -> None:
-        """See, without reading any, that these objects' files are there for every frame that has a mask.
+        """See, without reading any, that these objects' files are there for every frame that has a
+        mask.
 
         Raises WorkspaceError when one is not, or when the masks were made without probabilities.
         """
         if not self.is_soft:
             raise WorkspaceError(
-                f"{self.clip.folder} holds no soft results", hint="make them: vfx-matte segment --soft (with --fresh)"
+                f"{self.clip.folder} holds no soft results",
+                hint="make them: vfx-matte segment --soft (with --fresh)",
             )
-        wanted = set(map(self.manifest.timeline.number, self._done)) & _numbers(self.clip.masks_folder)
+        wanted = set(map(self.manifest.timeline.number, self._done)) & _numbers(
+            self.clip.masks_folder
+        )
         for object_id in object_ids:
             lost = sorted(wanted - _numbers(self.clip.soft_folder(object_id)))
             if lost:
                 raise WorkspaceError(
-                    f"{len(lost)} soft results are missing, the first is {self.clip.soft_path(object_id, lost[0])}",
-                    hint="run segment --soft --resume to make them again, or render with --no-soft-edges",
+                    f"{len(lost)} soft results are missing, the first is"
+                    f" {self.clip.soft_path(object_id, lost[0])}",
+                    hint=(
+                        "run segment --soft --resume to make them again, or render with"
+                        " --no-soft-edges"
+                    ),
                 )
 
 
@@ -322,7 +429,8 @@ class Workspace:
         """The work on this clip, or None when there is none.
 
         A clip that was renamed, so that its old name is gone, is known by its bytes.
-        Raises WorkspaceError when its folder holds work on another clip of that name, or a damaged manifest.
+        Raises WorkspaceError when its folder holds work on another clip of that name, or a damaged
+        manifest.
         """
         clip = self.clip(source)
         manifest = clip.manifest()
@@ -331,45 +439,71 @@ class Workspace:
             return self._renamed(stamp) if stamp.fingerprint else None
         if not manifest.source.is_same_clip(stamp):
             raise WorkspaceError(
-                f"{clip.folder} holds the work on another clip, or another version of it: {manifest.source.path}",
+                f"{clip.folder} holds the work on another clip, or another version of it:"
+                f" {manifest.source.path}",
                 hint="segment this clip first, with another --workspace or with --fresh",
             )
         return clip
 
     def latest(self) -> ClipWorkspace | None:
-        """The clip segmented last, by the record of that; in workspaces that have none, by the times in the manifests.
+        """The clip segmented last, by the record of that; in workspaces that have none, by the
+        times in the manifests.
 
-        Raises WorkspaceError when what is known of that clip is damaged or gone, rather than to take another one.
+        Raises WorkspaceError when what is known of that clip is damaged or gone, rather than to
+        take another one.
         """
         hint = "name the clip: vfx-matte COMMAND CLIP"
         try:
             record = json.loads(
-                read_small_file(self.root / LATEST_NAME, what="record", most_bytes=LATEST_BYTES, error=WorkspaceError)
+                read_small_file(
+                    self.root / LATEST_NAME,
+                    what="record",
+                    most_bytes=LATEST_BYTES,
+                    error=WorkspaceError,
+                )
             )
-            name, known = file_name(record["folder"]), (str(record["source"]), str(record["fingerprint"]))
+            name, known = (
+                file_name(record["folder"]),
+                (str(record["source"]), str(record["fingerprint"])),
+            )
         except FileNotFoundError:
             return self._latest_by_time(hint)
         except (OSError, RecursionError, ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(f"{self.root / LATEST_NAME} cannot be read: {shortened(error, 120)}", hint=hint) from error
+            raise WorkspaceError(
+                f"{self.root / LATEST_NAME} cannot be read: {shortened(error, 120)}", hint=hint
+            ) from error
         clip = ClipWorkspace(self.root / name)
         try:
             if clip.manifest() is not None:
                 return clip
         except WorkspaceError as error:
-            raise WorkspaceError(f"the clip segmented last is {name!r}, but {error.message}", hint=hint) from error
+            raise WorkspaceError(
+                f"the clip segmented last is {name!r}, but {error.message}", hint=hint
+            ) from error
         for other, manifest in self._manifests():
-            if (str(manifest.source.path), manifest.source.fingerprint) == known:  # its folder was renamed
+            if (
+                str(manifest.source.path),
+                manifest.source.fingerprint,
+            ) == known:  # its folder was renamed
                 return other
         if next(self.root.glob("*/manifest.json"), None) is None:
             return None
-        raise WorkspaceError(f"the clip segmented last, {name!r}, is no longer in {self.root}", hint=hint)
+        raise WorkspaceError(
+            f"the clip segmented last, {name!r}, is no longer in {self.root}", hint=hint
+        )
 
     def _latest_by_time(self, hint: str) -> ClipWorkspace | None:
-        found = [(manifest.segmented_at, str(clip.folder), clip) for clip, manifest in self._manifests()]
-        damaged = sorted({path.parent for path in self.root.glob("*/manifest.json")} - {clip.folder for *_, clip in found})
+        found = [
+            (manifest.segmented_at, str(clip.folder), clip) for clip, manifest in self._manifests()
+        ]
+        damaged = sorted(
+            {path.parent for path in self.root.glob("*/manifest.json")}
+            - {clip.folder for *_, clip in found}
+        )
         if damaged:
             raise WorkspaceError(
-                f"{damaged[0] / 'manifest.json'} is damaged or cannot be read, so the clip segmented last is not known",
+                f"{damaged[0] / 'manifest.json'} is damaged or cannot be read, so the clip"
+                " segmented last is not known",
                 hint=hint,
             )
         return max(found)[2] if found else None
@@ -379,9 +513,17 @@ class Workspace:
         fitting = (
             (clip, manifest.source)
             for clip, manifest in self._manifests()
-            if manifest.source.fingerprint == stamp.fingerprint and manifest.source.is_same_clip(stamp)
+            if manifest.source.fingerprint == stamp.fingerprint
+            and manifest.source.is_same_clip(stamp)
         )
-        return next((clip for clip, known in fitting if not known.path.exists() and "%" not in known.path.name), None)
+        return next(
+            (
+                clip
+                for clip, known in fitting
+                if not known.path.exists() and "%" not in known.path.name
+            ),
+            None,
+        )
 
     def _manifests(self) -> Iterator[tuple[ClipWorkspace, Manifest]]:
         """Every manifest that can be read, with its clip."""
@@ -396,7 +538,11 @@ class Workspace:
 def _numbers(folder: Path) -> set[int]:
     """The numbers of the frames that a folder has files for."""
     try:
-        return {int(path.stem) for path in folder.glob("*.png") if path.stem.removeprefix("-").isdecimal()}
+        return {
+            int(path.stem)
+            for path in folder.glob("*.png")
+            if path.stem.removeprefix("-").isdecimal()
+        }
     except OSError:
         return set()
 

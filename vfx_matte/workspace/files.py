@@ -1,4 +1,7 @@
-"""Files that are whole or not there. Takes masks and bytes, gives finished files; never leaves half a file under its name."""
+"""Files that are whole or not there.
+
+Takes masks and bytes, gives finished files; never leaves half a file under its name.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ def write_text(path: Path, text: str) -> None:
 def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
     """Write a mask as 8-bit palette PNG (index = object id), atomically.
 
-    mask: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be written.
+    mask: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be
+    written.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
@@ -41,7 +45,10 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
 
 
 def _open_png(path: Path) -> Image.Image:
-    """Open a picture of the workspace; whatever is not a PNG is not handed to any other decoder. Raises as Image.open."""
+    """Open a picture of the workspace; whatever is not a PNG is not handed to any other decoder.
+
+    Raises as Image.open.
+    """
     if other := other_than_file(path):
         raise ValueError(f"it is {other}")
     if (size := _png_size(path)) is not None and size[0] * size[1] > _MOST_PIXELS:
@@ -52,7 +59,11 @@ def _open_png(path: Path) -> Image.Image:
 def _png_size(path: Path) -> tuple[int, int] | None:
     with path.open("rb") as file:
         head = file.read(24)
-    return (int.from_bytes(head[16:20]), int.from_bytes(head[20:24])) if head[12:16] == b"IHDR" else None
+    return (
+        (int.from_bytes(head[16:20]), int.from_bytes(head[20:24]))
+        if head[12:16] == b"IHDR"
+        else None
+    )
 
 
 def load_mask(path: Path) -> Mask:
@@ -60,35 +71,52 @@ def load_mask(path: Path) -> Mask:
     try:
         with _open_png(path) as picture:
             if picture.mode not in ("P", "L"):
-                raise MaskError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit palette PNG")
+                raise MaskError(
+                    f"{path} is {picture.format} {picture.mode}, expected an 8-bit palette PNG"
+                )
             return np.array(picture)
     except FileNotFoundError as error:
-        raise MaskError(f"mask {path} is missing", hint="run segment --resume to make it again") from error
+        raise MaskError(
+            f"mask {path} is missing", hint="run segment --resume to make it again"
+        ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         hint = "delete it and run segment --resume to make it again"
         raise MaskError(f"cannot read mask {path}: {error}", hint=hint) from error
 
 
 def save_soft(path: Path, soft: Soft) -> None:
-    """Write one object's probabilities as PNG, atomically: 8-bit gray, or 1-bit black where they are 0 everywhere.
+    """Write one object's probabilities as PNG, atomically: 8-bit gray, or 1-bit black where they
+    are 0 everywhere.
 
-    The second says "not on this frame" in a file of a kilobyte, so that no file at all can only mean that it was lost.
-    soft: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be written.
+    The second says "not on this frame" in a file of a kilobyte, so that no file at all can only
+    mean that it was lost.
+    soft: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be
+    written.
     """
     if soft.dtype != np.uint8 or soft.ndim != 2:
         raise ValueError(f"soft result is {soft.dtype} {soft.shape}, expected uint8 (H, W)")
-    picture = Image.fromarray(soft) if soft.any() else Image.new("1", (soft.shape[1], soft.shape[0]))
+    picture = (
+        Image.fromarray(soft) if soft.any() else Image.new("1", (soft.shape[1], soft.shape[0]))
+    )
     with atomic_path(path, sweeps=False) as part:
         picture.save(part, format="PNG", compress_level=1)
 
 
 def load_soft(path: Path) -> Soft:
-    """Read what `save_soft` wrote: uint8 (H, W), 255 = certain. Raises WorkspaceError for anything else."""
-    hint = "delete it and run segment --soft --resume to make it again, or render with --no-soft-edges"
+    """Read what `save_soft` wrote: uint8 (H, W), 255 = certain.
+
+    Raises WorkspaceError for anything else.
+    """
+    hint = (
+        "delete it and run segment --soft --resume to make it again, or render with --no-soft-edges"
+    )
     try:
         with _open_png(path) as picture:
             if picture.mode not in ("L", "1"):
-                raise WorkspaceError(f"{path} is {picture.format} {picture.mode}, expected an 8-bit gray PNG", hint=hint)
+                raise WorkspaceError(
+                    f"{path} is {picture.format} {picture.mode}, expected an 8-bit gray PNG",
+                    hint=hint,
+                )
             return np.array(picture.convert("L"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise WorkspaceError(f"cannot read soft result {path}: {error}", hint=hint) from error
@@ -97,11 +125,16 @@ def load_soft(path: Path) -> Soft:
 def save_picture(path: Path, image: RGBImage) -> None:
     """Write a picture atomically; the name's ending decides the format (PNG, JPEG, TIFF, …).
 
-    image: uint8 (H, W, 3) R'G'B'. Raises UsageError for an unknown ending, OutputError when it cannot be written.
+    image: uint8 (H, W, 3) R'G'B'. Raises UsageError for an unknown ending, OutputError when it
+    cannot be written.
     """
     formats = Image.registered_extensions()
     kind = formats.get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
-        raise UsageError(f"picture {str(path)!r} has an unknown ending", hint="use .png, .jpg or .tif")
+        raise UsageError(
+            f"picture {str(path)!r} has an unknown ending", hint="use .png, .jpg or .tif"
+        )
     with atomic_path(path) as part:
-        Image.fromarray(image).save(part, format=kind, **({"quality": 95} if kind == "JPEG" else {}))
+        Image.fromarray(image).save(
+            part, format=kind, **({"quality": 95} if kind == "JPEG" else {})
+        )

@@ -1,4 +1,7 @@
-"""One writer at a time. Takes the path of a lock file, gives a lock that the system drops when its process ends."""
+"""One writer at a time.
+
+Takes the path of a lock file, gives a lock that the system drops when its process ends.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,16 @@ from vfx_matte.files.atomic import output_error, try_lock
 
 
 class WriterLock:
-    """Held from construction to `release`. The empty file stays: removing it would let a third process lock another one."""
+    """Held from construction to `release`.
+
+    The empty file stays: removing it would let a third process lock another one.
+    """
 
     def __init__(self, path: Path, *, busy: str = "", hint: str = "") -> None:
-        """Lock. Raises WorkspaceError when another run holds the lock, OutputError when the file cannot be made.
+        """Lock.
+
+        Raises WorkspaceError when another run holds the lock, OutputError when the file cannot be
+        made.
 
         busy, hint: what that WorkspaceError says; without them it speaks of `segment`.
         """
@@ -27,7 +36,8 @@ class WriterLock:
         except OSError as error:
             raise output_error(path, error) from error
         try:
-            try_lock(self._file)  # on a network file system without locks, work as before there were any
+            # on a network file system without locks, work as before there were any
+            try_lock(self._file)
         except BlockingIOError as error:
             self._file.close()
             raise WorkspaceError(
@@ -42,5 +52,10 @@ class WriterLock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.release()

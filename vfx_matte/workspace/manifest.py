@@ -1,4 +1,7 @@
-"""What a workspace holds, in one JSON file. Takes and gives a typed `Manifest`; never guesses at a file it cannot read."""
+"""What a workspace holds, in one JSON file.
+
+Takes and gives a typed `Manifest`; never guesses at a file it cannot read.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ SOFT = "soft"
 """The setting of runs that keep probabilities; others do not have it."""
 
 MOST_FRAMES = 50_000_000
-"""More than a day at 240 frames a second: a manifest that says more is damaged, and would fill the memory."""
+"""More than a day at 240 frames a second: a manifest that says more is damaged, and would fill the
+memory.
+"""
 MOST_BYTES = 2**28
 _DESKTOP = frozenset({"thumbs.db", "desktop.ini"})
 _FAT_NS = 2 * 10**9
@@ -54,7 +59,8 @@ def to_ranges(frames: Iterable[int]) -> Ranges:
 
 @dataclass(frozen=True, slots=True)
 class SourceStamp:
-    """Which clip it was: absolute path, total bytes and latest change of its files, and the fingerprint of what they hold.
+    """Which clip it was: absolute path, total bytes and latest change of its files, and the
+    fingerprint of what they hold.
 
     fingerprint: "" in manifests of programs that knew none.
     """
@@ -66,7 +72,10 @@ class SourceStamp:
 
     @classmethod
     def of(cls, source: Path) -> Self:
-        """Stamp a video file, a folder of pictures or a numbered pattern (plate.%04d.png). Missing files count as nothing."""
+        """Stamp a video file, a folder of pictures or a numbered pattern (plate.%04d.png).
+
+        Missing files count as nothing.
+        """
         path = source.absolute()
         if path.is_file():
             files = [path]
@@ -74,23 +83,38 @@ class SourceStamp:
             files = [
                 file
                 for file in path.iterdir()
-                if file.is_file() and not file.name.startswith(".") and file.name.lower() not in _DESKTOP
+                if file.is_file()
+                and not file.name.startswith(".")
+                and file.name.lower() not in _DESKTOP
             ]
         else:
             pattern = parse_pattern(path.name)
             names = path.parent.iterdir() if pattern is not None and path.parent.is_dir() else ()
-            files = [file for file in names if pattern and pattern.number_of(file.name) is not None and file.is_file()]
+            files = [
+                file
+                for file in names
+                if pattern and pattern.number_of(file.name) is not None and file.is_file()
+            ]
         try:
             stats = [file.stat() for file in files]
             latest = max((stat.st_mtime_ns for stat in stats), default=0)
-            return cls(path, sum(stat.st_size for stat in stats), latest, fingerprint(sorted(files)) if files else "")
+            return cls(
+                path,
+                sum(stat.st_size for stat in stats),
+                latest,
+                fingerprint(sorted(files)) if files else "",
+            )
         except OSError as error:
-            raise MediaError(f"{str(source)!r} cannot be read: {error.strerror}", hint="check its permissions") from error
+            raise MediaError(
+                f"{str(source)!r} cannot be read: {error.strerror}", hint="check its permissions"
+            ) from error
 
     def is_same_clip(self, other: SourceStamp) -> bool:
-        """True for the same bytes, whatever their name, folder and date: projects are moved, and copies have other dates.
+        """True for the same bytes, whatever their name, folder and date: projects are moved, and
+        copies have other dates.
 
-        Where one has no fingerprint, the name, the size and the date decide; FAT keeps dates to two seconds.
+        Where one has no fingerprint, the name, the size and the date decide; FAT keeps dates to two
+        seconds.
         """
         if self.size_bytes != other.size_bytes:
             return False
@@ -101,7 +125,9 @@ class SourceStamp:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRecord:
-    """One reference mask: its file name, the SHA-256 of the file, and the painted colour of each object in it."""
+    """One reference mask: its file name, the SHA-256 of the file, and the painted colour of each
+    object in it.
+    """
 
     file: str
     sha256: str
@@ -109,7 +135,9 @@ class ReferenceRecord:
 
     @property
     def meaning(self) -> tuple[str, tuple[tuple[int, RGB], ...]]:
-        """What decides which mask it is: the file, and which object each of its colours was taken for."""
+        """What decides which mask it is: the file, and which object each of its colours was taken
+        for.
+        """
         return self.sha256, tuple(sorted(self.objects.items()))
 
     @classmethod
@@ -135,14 +163,18 @@ class OutputRecord:
 class Manifest:
     """Everything known about the masks of one clip.
 
-    references: by frame index. start, stop: half-open range of frames that the run covers; done: those that have a mask.
-    objects: the colour of each object id. outputs: by file name. segmented_at: UTC, ISO 8601, when masks last changed.
-    confidence: for each object id one number a frame of [start, stop): the overlap that the mask is expected to have with the
-    truth, in per cent; UNKNOWN where there is no mask yet.
-    cuts: frames that begin a shot and that masks do not cross; () = none were found, None = nobody looked, so they may cross.
-    working_size: the short side in pixels that the propagator chose to work at, None where there was nothing to choose.
-    map_colors: the "COLOUR=ID" texts that said which object a painted colour is; what came of them is in `references`.
-    Raises ValueError when ranges leave the timeline.
+    references: by frame index. start, stop: half-open range of frames that the run covers; done:
+    those that have a mask.
+    objects: the colour of each object id. outputs: by file name. segmented_at: UTC, ISO 8601, when
+    masks last changed.
+    confidence: for each object id one number a frame of [start, stop): the overlap that the mask is
+    expected to have with the truth, in per cent; UNKNOWN where there is no mask yet.
+    cuts: frames that begin a shot and that masks do not cross; () = none were found, None = nobody
+    looked, so they may cross.
+    working_size: the short side in pixels that the propagator chose to work at, None where there
+    was nothing to choose.
+    map_colors: the "COLOUR=ID" texts that said which object a painted colour is; what came of them
+    is in `references`. Raises ValueError when ranges leave the timeline.
     """
 
     source: SourceStamp
@@ -164,16 +196,26 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= len(self.timeline):
-            raise ValueError(f"range [{self.start}, {self.stop}) leaves the clip's {len(self.timeline)} frames")
+            raise ValueError(
+                f"range [{self.start}, {self.stop}) leaves the clip's {len(self.timeline)} frames"
+            )
         edges = [self.start, *itertools.chain.from_iterable(self.done), self.stop]
         if edges != sorted(edges):
-            raise ValueError(f"done ranges {self.done} are not ascending inside [{self.start}, {self.stop})")
+            raise ValueError(
+                f"done ranges {self.done} are not ascending inside [{self.start}, {self.stop})"
+            )
         shots = [0, *(self.cuts or ()), len(self.timeline)]
         if self.cuts and any(two <= one for one, two in itertools.pairwise(shots)):
-            raise ValueError(f"cuts {self.cuts} are not ascending inside of the clip's {len(self.timeline)} frames")
+            raise ValueError(
+                f"cuts {self.cuts} are not ascending inside of the clip's {len(self.timeline)}"
+                " frames"
+            )
         for object_id, values in self.confidence.items():
             if len(values) != self.stop - self.start:
-                raise ValueError(f"object {object_id} has {len(values)} confidences, expected {self.stop - self.start}")
+                raise ValueError(
+                    f"object {object_id} has {len(values)} confidences, expected"
+                    f" {self.stop - self.start}"
+                )
 
     @property
     def is_soft(self) -> bool:
@@ -187,8 +229,18 @@ class Manifest:
 
     @property
     def work_digest(self) -> str:
-        """Stands for everything that a walk over the clip depends on, but for the clip's pixels; see `differences`."""
-        work = replace(self, done=(), outputs={}, segmented_at="", confidence={}, working_size=None, map_colors=()).to_json()
+        """Stands for everything that a walk over the clip depends on, but for the clip's pixels;
+        see `differences`.
+        """
+        work = replace(
+            self,
+            done=(),
+            outputs={},
+            segmented_at="",
+            confidence={},
+            working_size=None,
+            map_colors=(),
+        ).to_json()
         del work["source"]
         return digest_of(work)
 
@@ -197,17 +249,23 @@ class Manifest:
         return set(itertools.chain.from_iterable(range(start, stop) for start, stop in self.done))
 
     def differences(self, other: Manifest) -> tuple[str, ...]:
-        """What makes the masks of `other` other masks than these, in words for people; empty when nothing does."""
+        """What makes the masks of `other` other masks than these, in words for people; empty when
+        nothing does.
+        """
         found = []
         if not self.source.is_same_clip(other.source) or self.timeline != other.timeline:
             found.append("clip")
-        mine, theirs = ({at: record.meaning for at, record in one.references.items()} for one in (self, other))
+        mine, theirs = (
+            {at: record.meaning for at, record in one.references.items()} for one in (self, other)
+        )
         if mine != theirs or self.objects != other.objects:
             found.append("reference masks")
         if self.propagator != other.propagator:
             found.append("propagator")
         keys = sorted({*self.settings, *other.settings})
-        found.extend(f"setting {key}" for key in keys if self.settings.get(key) != other.settings.get(key))
+        found.extend(
+            f"setting {key}" for key in keys if self.settings.get(key) != other.settings.get(key)
+        )
         if (self.start, self.stop) != (other.start, other.stop):
             found.append("frame range")
         if (self.cuts or ()) != (other.cuts or ()):
@@ -236,13 +294,21 @@ class Manifest:
             "done": [list(pair) for pair in self.done],
             "objects": _colors_to_json(self.objects),
             "references": {
-                str(at): {"file": record.file, "sha256": record.sha256, "objects": _colors_to_json(record.objects)}
+                str(at): {
+                    "file": record.file,
+                    "sha256": record.sha256,
+                    "objects": _colors_to_json(record.objects),
+                }
                 for at, record in self.references.items()
             },
             "outputs": {
-                name: {"kind": record.kind, "settings": dict(record.settings)} for name, record in self.outputs.items()
+                name: {"kind": record.kind, "settings": dict(record.settings)}
+                for name, record in self.outputs.items()
             },
-            "confidence": {str(object_id): _run_lengths(values) for object_id, values in self.confidence.items()},
+            "confidence": {
+                str(object_id): _run_lengths(values)
+                for object_id, values in self.confidence.items()
+            },
             "timeline": _timeline_to_json(self.timeline),
         }
 
@@ -252,11 +318,18 @@ class Manifest:
         source = data["source"]
         return cls(
             source=SourceStamp(
-                Path(source["path"]), int(source["size_bytes"]), int(source["mtime_ns"]), str(source.get("fingerprint", ""))
+                Path(source["path"]),
+                int(source["size_bytes"]),
+                int(source["mtime_ns"]),
+                str(source.get("fingerprint", "")),
             ),
             timeline=_timeline_from_json(data["timeline"]),
             references={
-                int(at): ReferenceRecord(file_name(record["file"]), str(record["sha256"]), _colors_from_json(record["objects"]))
+                int(at): ReferenceRecord(
+                    file_name(record["file"]),
+                    str(record["sha256"]),
+                    _colors_from_json(record["objects"]),
+                )
                 for at, record in data["references"].items()
             },
             propagator=str(data["propagator"]),
@@ -266,10 +339,14 @@ class Manifest:
             objects=_colors_from_json(data["objects"]),
             done=tuple((int(start), int(stop)) for start, stop in data["done"]),
             outputs={
-                file_name(name): OutputRecord(str(one["kind"]), dict(one["settings"])) for name, one in data["outputs"].items()
+                file_name(name): OutputRecord(str(one["kind"]), dict(one["settings"]))
+                for name, one in data["outputs"].items()
             },
             segmented_at=str(data["segmented_at"]),
-            confidence={int(object_id): _from_run_lengths(runs) for object_id, runs in data.get("confidence", {}).items()},
+            confidence={
+                int(object_id): _from_run_lengths(runs)
+                for object_id, runs in data.get("confidence", {}).items()
+            },
             cuts=tuple(int(cut) for cut in data["cuts"]) if "cuts" in data else None,
             program_version=str(data["program_version"]),
             working_size=None if data.get("working_size") is None else int(data["working_size"]),
@@ -280,22 +357,42 @@ class Manifest:
 def load_manifest(path: Path) -> Manifest | None:
     """Read manifest.json, or None when there is none.
 
-    Raises WorkspaceError when it is damaged or was written by another generation of the program; it is left as it is.
+    Raises WorkspaceError when it is damaged or was written by another generation of the program; it
+    is left as it is.
     """
-    hint = "add --fresh to start again (the old masks are kept in masks.previous), or use another --workspace"
+    hint = (
+        "add --fresh to start again (the old masks are kept in masks.previous), or use another"
+        " --workspace"
+    )
     try:
-        data = json.loads(read_small_file(path, what="manifest", most_bytes=MOST_BYTES, error=WorkspaceError))
+        data = json.loads(
+            read_small_file(path, what="manifest", most_bytes=MOST_BYTES, error=WorkspaceError)
+        )
         schema = data["schema_version"]
         if schema == SCHEMA_VERSION:
             return Manifest.from_json(data)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise WorkspaceError(f"cannot read {path}: {error.strerror}", hint="check the permissions of the folder") from error
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise WorkspaceError(f"{path} is damaged: {type(error).__name__} {shortened(error, 120)}", hint=hint) from error
+        raise WorkspaceError(
+            f"cannot read {path}: {error.strerror}", hint="check the permissions of the folder"
+        ) from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise WorkspaceError(
+            f"{path} is damaged: {type(error).__name__} {shortened(error, 120)}", hint=hint
+        ) from error
     program = f"vfx-matte {data.get('program_version', 'of unknown version')}"
-    raise WorkspaceError(f"{path} was written by {program} (schema {schema}, this program reads {SCHEMA_VERSION})", hint=hint)
+    raise WorkspaceError(
+        f"{path} was written by {program} (schema {schema}, this program reads {SCHEMA_VERSION})",
+        hint=hint,
+    )
 
 
 def save_manifest(path: Path, manifest: Manifest) -> None:
@@ -309,7 +406,10 @@ def with_output(manifest: Manifest, name: str, record: OutputRecord) -> Manifest
 
 
 def file_name(name: object) -> str:
-    """A file's name without a folder, so that no manifest leads out of its place. Raises ValueError."""
+    """A file's name without a folder, so that no manifest leads out of its place.
+
+    Raises ValueError.
+    """
     text = str(name)
     if text in (".", "..") or re.search(r"[/\\\0]", text):
         raise ValueError(f"{shortened(text)!r} is not a file's name")
@@ -327,7 +427,10 @@ def _colors_to_json(colors: Mapping[int, RGB]) -> dict[str, list[int]]:
 
 
 def _colors_from_json(data: Mapping[str, Any]) -> dict[int, RGB]:
-    colors = {int(object_id): (int(red), int(green), int(blue)) for object_id, (red, green, blue) in data.items()}
+    colors = {
+        int(object_id): (int(red), int(green), int(blue))
+        for object_id, (red, green, blue) in data.items()
+    }
     for object_id, color in colors.items():
         if not (1 <= object_id <= 255 and all(0 <= value <= 255 for value in color)):
             raise ValueError(f"object {object_id} has the colour {color}")
@@ -349,7 +452,9 @@ def _timeline_from_json(data: Mapping[str, Any]) -> Timeline:
     durations = _from_run_lengths(data["durations"])
     pts = itertools.accumulate(_from_run_lengths(data["intervals"]), initial=int(data["first_pts"]))
     first_number = int(data.get("first_number", 0))
-    return Timeline(tuple(pts) if durations else (), durations, _time_base(str(data["time_base"])), first_number)
+    return Timeline(
+        tuple(pts) if durations else (), durations, _time_base(str(data["time_base"])), first_number
+    )
 
 
 def _run_lengths(values: Iterable[int]) -> list[int]:
@@ -362,6 +467,13 @@ def _run_lengths(values: Iterable[int]) -> list[int]:
 
 def _from_run_lengths(runs: list[int]) -> tuple[int, ...]:
     pairs = list(zip(runs[::2], runs[1::2], strict=True))
-    if any(int(count) < 0 for _, count in pairs) or sum(int(count) for _, count in pairs) > MOST_FRAMES:
+    if (
+        any(int(count) < 0 for _, count in pairs)
+        or sum(int(count) for _, count in pairs) > MOST_FRAMES
+    ):
         raise ValueError("its run lengths are not those of a clip")
-    return tuple(itertools.chain.from_iterable(itertools.repeat(int(value), int(count)) for value, count in pairs))
+    return tuple(
+        itertools.chain.from_iterable(
+            itertools.repeat(int(value), int(count)) for value, count in pairs
+        )
+    )

@@ -1,4 +1,7 @@
-"""A run of segment while it goes on. Takes masks as they come, gives files and a manifest that agree at every moment."""
+"""A run of segment while it goes on.
+
+Takes masks as they come, gives files and a manifest that agree at every moment.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,14 @@ SAVE_INTERVAL_SECONDS = 1.0
 
 
 class SegmentRun:
-    """One run of segment that saves masks as they come; a context manager that saves its progress on every way out.
+    """One run of segment that saves masks as they come; a context manager that saves its progress
+    on every way out.
 
-    The manifest is written with the first mask, about once a second, and at the end: after a kill at most about a second
-    of work is repeated. Safe to use from several threads. Made by `ClipWorkspace.start_run`.
-    manifest: with the frames that are done. replaces: whether all earlier work gives way; again: single frames of it that do.
+    The manifest is written with the first mask, about once a second, and at the end: after a kill
+    at most about a second of work is repeated. Safe to use from several threads. Made by
+    `ClipWorkspace.start_run`.
+    manifest: with the frames that are done. replaces: whether all earlier work gives way; again:
+    single frames of it that do.
     held: what is let go when the run is closed.
     """
 
@@ -50,7 +56,10 @@ class SegmentRun:
         self._palette = palette
         self._done = manifest.done_frames()
         unknown = (UNKNOWN,) * (manifest.stop - manifest.start)
-        self._confidence = {object_id: list(manifest.confidence.get(object_id, unknown)) for object_id in manifest.objects}
+        self._confidence = {
+            object_id: list(manifest.confidence.get(object_id, unknown))
+            for object_id in manifest.objects
+        }
         self._replaces, self._again = replaces, again
         self._clock = clock
         self._held = held
@@ -85,7 +94,9 @@ class SegmentRun:
         return self._manifest.is_soft
 
     def note_confidence(self, frame_index: int, confidence: Mapping[int, float]) -> None:
-        """Keep how sure the masks of one frame are, by object id, in [0, 1]; it is saved with the manifest."""
+        """Keep how sure the masks of one frame are, by object id, in [0, 1]; it is saved with the
+        manifest.
+        """
         with self._lock:
             for object_id, value in confidence.items():
                 self._confidence[object_id][frame_index - self._manifest.start] = round(100 * value)
@@ -95,18 +106,25 @@ class SegmentRun:
         with self._lock:
             self._manifest = replace(self._manifest, working_size=size)
 
-    def save_mask(self, frame_index: int, mask: Mask, soft: Mapping[int, Soft] | None = None) -> None:
+    def save_mask(
+        self, frame_index: int, mask: Mask, soft: Mapping[int, Soft] | None = None
+    ) -> None:
         """Save what is known about one frame, the mask last, and count it as done.
 
-        mask: uint8 (H, W), object ids. soft: uint8 (H, W) by object id, 255 = certain; of every object of the run when it is
-        a soft one, and None otherwise. Raises OutputError; ValueError for a frame outside the range and other objects.
+        mask: uint8 (H, W), object ids. soft: uint8 (H, W) by object id, 255 = certain; of every
+        object of the run when it is a soft one, and None otherwise. Raises OutputError; ValueError
+        for a frame outside the range and other objects.
         """
         if not self._manifest.start <= frame_index < self._manifest.stop:
-            raise ValueError(f"frame {frame_index} is outside [{self._manifest.start}, {self._manifest.stop})")
+            raise ValueError(
+                f"frame {frame_index} is outside [{self._manifest.start}, {self._manifest.stop})"
+            )
         kept = {} if soft is None else soft
         expected = self._manifest.objects if self.is_soft else {}
         if kept.keys() != expected.keys():
-            raise ValueError(f"soft results of objects {sorted(kept)}, expected those of {sorted(expected)}")
+            raise ValueError(
+                f"soft results of objects {sorted(kept)}, expected those of {sorted(expected)}"
+            )
         with self._lock:
             if not self._begun:
                 self._begin()
@@ -125,10 +143,12 @@ class SegmentRun:
                 self._save()
 
     def save_state(self, walk: str, frame_index: int, state: State | None) -> None:
-        """Keep what a walk has become after `frame_index`, to go on from after a stop; None: it is not needed any more.
+        """Keep what a walk has become after `frame_index`, to go on from after a stop; None: it is
+        not needed any more.
 
-        walk: its name, letters and digits. Call it when every frame that the walk gave so far is saved: they are counted as
-        done first, so that a state never knows more than the manifest. Raises OutputError.
+        walk: its name, letters and digits. Call it when every frame that the walk gave so far is
+        saved: they are counted as done first, so that a state never knows more than the manifest.
+        Raises OutputError.
         """
         with self._lock:
             if state is None:
@@ -141,7 +161,9 @@ class SegmentRun:
             self._states.save(walk, frame_index, state)
 
     def load_state(self, walk: str) -> tuple[int, State] | None:
-        """What `save_state` kept last of a walk of the same work: (frame index, state); None when there is nothing of use."""
+        """What `save_state` kept last of a walk of the same work: (frame index, state); None when
+        there is nothing of use.
+        """
         return None if self._replaces else self._states.load(walk)
 
     def close(self) -> None:
@@ -158,12 +180,19 @@ class SegmentRun:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._aside is not None and isinstance(error, OutputError):
-            with self._lock:  # the disk is full, say: the earlier work is worth more than a part of the new
+            with self._lock:
+                # the disk is full, say: the earlier work is worth more than a part of the new
                 self._aside.put_back()
                 self._dirty = False
-        # what stopped the run is the news; that its progress could not be saved as well (disk full) is not
+        # what stopped the run is the news; that its progress could not be saved as well (disk full)
+        # is not
         with contextlib.suppress(*((OutputError,) if error is not None else ())):
             self.close()
 
@@ -178,7 +207,9 @@ class SegmentRun:
         self._saved_at = self._clock()
 
     def _begin(self) -> None:
-        """Just before the first mask: put earlier work aside if this run replaces it, and claim the folder."""
+        """Just before the first mask: put earlier work aside if this run replaces it, and claim the
+        folder.
+        """
         for place in (self.clip.masks_folder, *map(self.clip.soft_folder, self._manifest.objects)):
             sweep(place)
         if self._replaces or self._again:
@@ -191,19 +222,28 @@ class SegmentRun:
 
 
 class _Aside:
-    """Earlier work that gives way: masks.previous and manifest.previous.json, until the run that replaces it has succeeded.
+    """Earlier work that gives way: masks.previous and manifest.previous.json, until the run that
+    replaces it has succeeded.
 
     What had these names is kept too until then, in a temporary folder.
     """
 
-    def __init__(self, clip: ClipWorkspace, *, numbers: Iterable[int] | None, object_ids: Iterable[int]) -> None:
-        """Put aside all masks, or with `numbers` of frames only theirs and a copy of the manifest. Raises OutputError.
+    def __init__(
+        self, clip: ClipWorkspace, *, numbers: Iterable[int] | None, object_ids: Iterable[int]
+    ) -> None:
+        """Put aside all masks, or with `numbers` of frames only theirs and a copy of the manifest.
 
-        Killed halfway, nothing is lost: the manifest still counts frames without a mask as done, and --resume makes them again.
+        Raises OutputError.
+
+        Killed halfway, nothing is lost: the manifest still counts frames without a mask as done,
+        and --resume makes them again.
         """
         self._clip, self._whole = clip, numbers is None
         self._has_masks = self._has_manifest = False
-        self._masks, self._manifest = clip.folder / "masks.previous", clip.folder / "manifest.previous.json"
+        self._masks, self._manifest = (
+            clip.folder / "masks.previous",
+            clip.folder / "manifest.previous.json",
+        )
         try:
             self._older = AtomicPlace(clip.folder / "previous")
         except OSError as error:
@@ -234,7 +274,9 @@ class _Aside:
     def _put_some(self, numbers: Iterable[int], object_ids: Iterable[int]) -> None:
         clip = self._clip
         paths = [clip.mask_path(number) for number in numbers]
-        paths += [clip.soft_path(object_id, int(path.stem)) for object_id in object_ids for path in paths]
+        paths += [
+            clip.soft_path(object_id, int(path.stem)) for object_id in object_ids for path in paths
+        ]
         self._make_room(self._masks)
         self._make_room(self._manifest)
         self._has_masks = True

@@ -1,7 +1,8 @@
 """Saves and loads the states of walks, from which a run of segment goes on exactly.
 
-A file holds plain data: a JSON header that names every array, then the arrays' bytes, then a digest of all of it. What is cut
-off, changed, of another run or of another version of this format counts as absent.
+A file holds plain data: a JSON header that names every array, then the arrays' bytes, then a digest
+of all of it. What is cut off, changed, of another run or of another version of this format counts
+as absent.
 """
 
 from __future__ import annotations
@@ -34,13 +35,19 @@ State = Mapping[str, Any]
 
 
 class WalkStateFolder:
-    """The states of one run. name: of a walk, letters and digits. work: a digest of everything that a walk depends on."""
+    """The states of one run.
+
+    name: of a walk, letters and digits. work: a digest of everything that a walk depends on.
+    """
 
     def __init__(self, folder: Path, work: str) -> None:
         self._folder, self._work = folder, work
 
     def save(self, name: str, frame_index: int, state: State) -> None:
-        """Keep a state in place of an earlier one of this walk, atomically. Raises OutputError, ValueError for other data."""
+        """Keep a state in place of an earlier one of this walk, atomically.
+
+        Raises OutputError, ValueError for other data.
+        """
         arrays: list[npt.NDArray[Any]] = []
         tree = _to_tree(state, arrays)
         header = json.dumps(
@@ -56,7 +63,12 @@ class WalkStateFolder:
         if sum(array.nbytes for array in arrays) > MOST_STATE_BYTES or len(header) > _HEADER_BYTES:
             return
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        pieces: list[bytes | memoryview] = [_MAGIC, len(header).to_bytes(8, "little"), header, *_bytes(arrays)]
+        pieces: list[bytes | memoryview] = [
+            _MAGIC,
+            len(header).to_bytes(8, "little"),
+            header,
+            *_bytes(arrays),
+        ]
         with atomic_path(self._path(name)) as part, part.open("wb") as file:
             for piece in pieces:
                 digest.update(piece)
@@ -64,7 +76,9 @@ class WalkStateFolder:
             file.write(digest.digest())
 
     def load(self, name: str) -> tuple[int, State] | None:
-        """What was saved last: (frame index, state); None when there is nothing, or nothing of this run that is whole."""
+        """What was saved last: (frame index, state); None when there is nothing, or nothing of this
+        run that is whole.
+        """
         path = self._path(name)
         try:
             if not path.is_file() or path.stat().st_size > MOST_STATE_BYTES + _HEADER_BYTES:
@@ -87,9 +101,14 @@ class WalkStateFolder:
         return self._folder / f"{name}.state"
 
     def _parsed(self, data: memoryview) -> tuple[int, State]:
-        """Raises ValueError, KeyError, TypeError or IndexError for anything that `save` of this run did not write."""
+        """Raises ValueError, KeyError, TypeError or IndexError for anything that `save` of this run
+        did not write.
+        """
         body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
-        if body[: len(_MAGIC)] != _MAGIC or hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
+        if (
+            body[: len(_MAGIC)] != _MAGIC
+            or hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest
+        ):
             raise ValueError("damaged")
         begin = len(_MAGIC) + 8
         end = begin + int.from_bytes(body[len(_MAGIC) : begin], "little")
@@ -115,11 +134,17 @@ def digest_of(facts: Mapping[str, object]) -> str:
 
 def _bytes(arrays: list[npt.NDArray[Any]]) -> Iterator[memoryview]:
     """What arrays hold, in C order."""
-    return (np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays if array.nbytes)
+    return (
+        np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        for array in arrays
+        if array.nbytes
+    )
 
 
 def _to_tree(value: object, arrays: list[npt.NDArray[Any]]) -> object:
-    """JSON data for a value, with its arrays taken out: dictionaries become [0, {…}], lists [1, […]], arrays [2, number]."""
+    """JSON data for a value, with its arrays taken out: dictionaries become [0, {…}], lists [1,
+    […]], arrays [2, number].
+    """
     if isinstance(value, Mapping):
         return [0, {str(key): _to_tree(one, arrays) for key, one in value.items()}]
     if isinstance(value, list | tuple):

@@ -1,4 +1,7 @@
-"""The command that gives a clip one constant rate. Takes options, calls the pipeline, shows the files and the frame map."""
+"""The command that gives a clip one constant rate.
+
+Takes options, calls the pipeline, shows the files and the frame map.
+"""
 
 from __future__ import annotations
 
@@ -23,26 +26,46 @@ def conform(
     *,
     clip: Clip = None,
     fps: Annotated[
-        str | None, typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the nearest usual one.")
+        str | None,
+        typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the nearest usual one."),
     ] = None,
     outputs: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Of source,greenback,alpha,maskvideo,overlay; without masks only source."),
+        typer.Option(
+            metavar="LIST",
+            help="Of source,greenback,alpha,maskvideo,overlay; without masks only source.",
+        ),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="Of the green screen: green, blue, magenta, #rrggbb or auto.")] = None,
-    style: Annotated[str | None, typer.Option(help="Of the mask video: auto, luma, palette or rgb.")] = None,
-    premultiplied: Annotated[bool | None, typer.Option("--premultiplied/--straight", help="Of alpha.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Of the green screen: green, blue, magenta, #rrggbb or auto.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="Of the mask video: auto, luma, palette or rgb.")
+    ] = None,
+    premultiplied: Annotated[
+        bool | None, typer.Option("--premultiplied/--straight", help="Of alpha.")
+    ] = None,
     keep_background: Annotated[
         bool | None,
-        typer.Option("--keep-background/--no-keep-background", help="Leave the old background under alpha 0."),
+        typer.Option(
+            "--keep-background/--no-keep-background", help="Leave the old background under alpha 0."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/conform).")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="The folder that is made (workspace/CLIP/conform).",
+        ),
     ] = None,
     whole_clip: None,  # noqa: ARG001  it only refuses
     rendering: RenderChoice,
 ) -> None:
-    """Give a clip, and what was cut out of it, one constant rate: for editing programs that count frames. -o names a FOLDER."""
+    """Give a clip, and what was cut out of it, one constant rate: for editing programs that count
+    frames. -o names a FOLDER.
+    """
     from vfx_matte.cli.show import paths, table
     from vfx_matte.pipeline.clip import open_segmented_or_source
     from vfx_matte.pipeline.export import conform as pipeline
@@ -64,12 +87,17 @@ def conform(
             key=key or settings.greenback.key,
             background="" if key else settings.greenback.background,
             premultiplied=settings.alpha.premultiplied if premultiplied is None else premultiplied,
-            keep_background=settings.alpha.keep_background if keep_background is None else keep_background,
+            keep_background=(
+                settings.alpha.keep_background if keep_background is None else keep_background
+            ),
             style=style or settings.maskvideo.style,
             tint=settings.overlay.alpha,
         ),
         encode=rendering.plain_encode(),
-        folder=output or pipeline.usual_folder(opened, workspace=settings.paths.workspace, target=rendering.target),
+        folder=output
+        or pipeline.usual_folder(
+            opened, workspace=settings.paths.workspace, target=rendering.target
+        ),
         reporter=session,
     )
     show_results(session, list(result.results))
@@ -84,11 +112,20 @@ def _map_rows(result: ConformResult) -> list[tuple[str, object]]:
     return [
         (
             "rate",
-            f"{float(result.rate):.6g} fps ({result.rate}), {step.duration} ticks of 1/{step.time_base.denominator} s a frame",
+            (
+                f"{float(result.rate):.6g} fps ({result.rate}), {step.duration} ticks of"
+                f" 1/{step.time_base.denominator} s a frame"
+            ),
         ),
         ("frames", f"{result.source_count} in the source, {len(result.frame_map)} here"),
         ("shown again", result.duplicated),
         ("left out", result.dropped),
-        ("largest error", f"{float(result.largest_error) * 1000:.2f} ms early, of at most {float(500 / result.rate):.2f} ms"),
+        (
+            "largest error",
+            (
+                f"{float(result.largest_error) * 1000:.2f} ms early, of at most"
+                f" {float(500 / result.rate):.2f} ms"
+            ),
+        ),
         ("frame map", " ".join(str(path) for path in result.map_files)),
     ]

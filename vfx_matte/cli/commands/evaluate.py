@@ -1,4 +1,7 @@
-"""The command that measures masks. Takes two places with masks, calls the pipeline, prints tables or JSON."""
+"""The command that measures masks.
+
+Takes two places with masks, calls the pipeline, prints tables or JSON.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +21,67 @@ def evaluate(
     *,
     predicted: Annotated[
         Path,
-        typer.Argument(metavar="PREDICTED", help="Masks: a folder, a clip's workspace, a mask video, or sequences of these."),
+        typer.Argument(
+            metavar="PREDICTED",
+            help="Masks: a folder, a clip's workspace, a mask video, or sequences of these.",
+        ),
     ],
-    ground_truth: Annotated[Path, typer.Argument(metavar="GROUND_TRUTH", help="The true masks, in any of these forms.")],
+    ground_truth: Annotated[
+        Path, typer.Argument(metavar="GROUND_TRUTH", help="The true masks, in any of these forms.")
+    ],
     protocol: Annotated[
-        str, typer.Option(metavar="all|davis", help="davis leaves out the first and last frame too.", rich_help_panel=PANEL)
+        str,
+        typer.Option(
+            metavar="all|davis",
+            help="davis leaves out the first and last frame too.",
+            rich_help_panel=PANEL,
+        ),
     ] = "all",
     reference: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", help="A frame whose mask was given, not scored; repeat (manifest).", rich_help_panel=PANEL),
+        typer.Option(
+            metavar="N",
+            help="A frame whose mask was given, not scored; repeat (manifest).",
+            rich_help_panel=PANEL,
+        ),
     ] = None,
     sequence: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this sequence; repeat for more.", rich_help_panel=PANEL)
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Only this sequence; repeat for more.", rich_help_panel=PANEL
+        ),
     ] = None,
     void: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, max=65535, help="Value of the truth that marks pixels to leave out.", rich_help_panel=PANEL
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Value of the truth that marks pixels to leave out.",
+            rich_help_panel=PANEL,
         ),
     ] = None,
-    merge: Annotated[bool, typer.Option("--merge", help="Compare all objects as one.", rich_help_panel=PANEL)] = False,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Compare all objects as one.", rich_help_panel=PANEL)
+    ] = False,
     resize: Annotated[
-        bool, typer.Option("--resize", help="Bring PREDICTED to the size of the truth.", rich_help_panel=PANEL)
+        bool,
+        typer.Option(
+            "--resize", help="Bring PREDICTED to the size of the truth.", rich_help_panel=PANEL
+        ),
     ] = False,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Frames that PREDICTED lacks count as empty.", rich_help_panel=PANEL)
+        bool,
+        typer.Option(
+            "--allow-missing",
+            help="Frames that PREDICTED lacks count as empty.",
+            rich_help_panel=PANEL,
+        ),
     ] = False,
     frames: Annotated[bool, typer.Option("--frames", help="Show every frame too.")] = False,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every frame as CSV.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every frame as CSV.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Measure masks against the truth: J (IoU), boundary F and J&F, as DAVIS does."""
@@ -60,7 +96,9 @@ def evaluate(
         merge=merge,
         resize=resize,
     )
-    found = pipeline.evaluate_masks(predicted, ground_truth, comparison, sequences=sequence or (), reporter=session)
+    found = pipeline.evaluate_masks(
+        predicted, ground_truth, comparison, sequences=sequence or (), reporter=session
+    )
     if csv is not None:
         pipeline.save_frame_csv(csv, found.sequences)
     if json:

@@ -1,4 +1,7 @@
-"""The command that shows what each editing program is given. Takes a program's name, prints the table or JSON."""
+"""The command that shows what each editing program is given.
+
+Takes a program's name, prints the table or JSON.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,15 @@ from vfx_matte.printable import json_text
 def formats(
     session: Session,
     *,
-    target: Annotated[str | None, typer.Argument(metavar="[PROGRAM]", help="One program; without it, all of them.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROGRAM]", help="One program; without it, all of them."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Show what --for PROGRAM gives each editing program: container, codec, pixels, alpha, sound, and why."""
+    """Show what --for PROGRAM gives each editing program: container, codec, pixels, alpha, sound,
+    and why.
+    """
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline.render import encoding
 
@@ -27,6 +35,15 @@ def formats(
     rows = encoding.delivery_rows(target)
     if session.quiet:
         return
-    columns = ("program", "output", "encoding", "above 8 bits", "alpha or style", "sound", "rate", "why")
+    columns = (
+        "program",
+        "output",
+        "encoding",
+        "above 8 bits",
+        "alpha or style",
+        "sound",
+        "rate",
+        "why",
+    )
     table("What --for gives each program", columns, rows)
     table("For all of them", ("", ""), encoding.common_rows())

@@ -1,4 +1,7 @@
-"""`vfx-matte mask`: a first mask, or a correction. Takes what was typed, calls one pipeline function, prints its result."""
+"""`vfx-matte mask`: a first mask, or a correction.
+
+Takes what was typed, calls one pipeline function, prints its result.
+"""
 
 from __future__ import annotations
 
@@ -24,27 +27,51 @@ def mask(
     *,
     clip: Annotated[Path, typer.Argument(help="The clip.")],
     at: At = None,
-    box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels.")] = None,
-    fg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A click on the subject; repeat for more.")] = None,
-    bg: Annotated[list[str] | None, typer.Option(metavar="X,Y", help="A click beside the subject; repeat for more.")] = None,
+    box: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels.")
+    ] = None,
+    fg: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y", help="A click on the subject; repeat for more."),
+    ] = None,
+    bg: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y", help="A click beside the subject; repeat for more."),
+    ] = None,
     fg_stroke: Annotated[
-        list[str] | None, typer.Option(metavar='"X,Y X,Y …"', help="A line over the subject; repeat for more.")
+        list[str] | None,
+        typer.Option(metavar='"X,Y X,Y …"', help="A line over the subject; repeat for more."),
     ] = None,
     bg_stroke: Annotated[
-        list[str] | None, typer.Option(metavar='"X,Y X,Y …"', help="A line beside the subject; repeat for more.")
+        list[str] | None,
+        typer.Option(metavar='"X,Y X,Y …"', help="A line beside the subject; repeat for more."),
     ] = None,
-    auto: Annotated[bool, typer.Option("--auto", help="What stands out, each subject an object, largest first.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="What stands out, each subject an object, largest first.")
+    ] = False,
     object_id: Annotated[
         int | None,
-        typer.Option("--object", metavar="N", help="The object that is marked; others stay as they are in -o or --from."),
+        typer.Option(
+            "--object",
+            metavar="N",
+            help="The object that is marked; others stay as they are in -o or --from.",
+        ),
     ] = None,
     begin: Annotated[
         str | None,
-        typer.Option("--from", metavar="MASK|propagated", help="Begin with this mask file, or the frame's propagated mask."),
+        typer.Option(
+            "--from",
+            metavar="MASK|propagated",
+            help="Begin with this mask file, or the frame's propagated mask.",
+        ),
     ] = None,
     output: Output = None,
     preview: Annotated[
-        bool, typer.Option("--preview/--no-preview", help="Save the mask over the picture beside it, as NAME.preview.png.")
+        bool,
+        typer.Option(
+            "--preview/--no-preview",
+            help="Save the mask over the picture beside it, as NAME.preview.png.",
+        ),
     ] = True,
 ) -> None:
     """Make a first mask, or correct one, by clicks, strokes, a box, or what stands out."""
@@ -85,9 +112,14 @@ def mask(
     if session.quiet:
         return
     for one in made.objects:
-        say(f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence {one.confidence:.0%}")
+        say(
+            f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence"
+            f" {one.confidence:.0%}"
+        )
     unsure = {
-        one.advice or "look at it, and mark what is missing and what is too much" for one in made.objects if one.is_unsure
+        one.advice or "look at it, and mark what is missing and what is too much"
+        for one in made.objects
+        if one.is_unsure
     }
     for advice in sorted(unsure):
         say(f"unsure: {advice}")
@@ -102,17 +134,29 @@ def _box(text: str) -> tuple[int, int, int, int]:
 
 
 def _points(text: str, form: str, *, most: int = 0) -> Points:
-    """Points as typed: "x,y" once, or several with spaces between. most: how many there may be, 0 = any number."""
+    """Points as typed: "x,y" once, or several with spaces between.
+
+    most: how many there may be, 0 = any number.
+    """
     parts = text.split()
     if not parts or (most and len(parts) > most):
-        raise UsageError(f"{shortened(text)!r} is not of the form {form}", hint="whole pixels, separated by commas")
+        raise UsageError(
+            f"{shortened(text)!r} is not of the form {form}",
+            hint="whole pixels, separated by commas",
+        )
     return tuple((x, y) for x, y in (_integers(part, form, count=2) for part in parts))
 
 
 def _integers(text: str, form: str, *, count: int) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != count or not all(part.removeprefix("-").isdecimal() for part in parts):
-        raise UsageError(f"{shortened(text)!r} is not of the form {form}", hint="whole pixels, separated by commas")
+        raise UsageError(
+            f"{shortened(text)!r} is not of the form {form}",
+            hint="whole pixels, separated by commas",
+        )
     if any(len(part) > LONGEST_COORDINATE + 1 for part in parts):
-        raise UsageError(f"{shortened(text)!r} is far outside of every picture", hint="whole pixels, separated by commas")
+        raise UsageError(
+            f"{shortened(text)!r} is far outside of every picture",
+            hint="whole pixels, separated by commas",
+        )
     return [int(part) for part in parts]

@@ -1,4 +1,7 @@
-"""The command that hands a clip over to an editing program. Takes options, calls the pipeline, shows the folder's files."""
+"""The command that hands a clip over to an editing program.
+
+Takes options, calls the pipeline, shows the folder's files.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,47 @@ def package(
     clip: Clip = None,
     media: Annotated[
         str | None,
-        typer.Option(metavar="HOW", help="The source: reference (where it is), copy, link, or convert (encode anew)."),
+        typer.Option(
+            metavar="HOW",
+            help="The source: reference (where it is), copy, link, or convert (encode anew).",
+        ),
     ] = None,
     outputs: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Of alpha,maskvideo,greenback; without it, what the program is given.")
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Of alpha,maskvideo,greenback; without it, what the program is given.",
+        ),
     ] = None,
-    each_object: Annotated[bool, typer.Option("--each-object", help="Put each object on its own track.")] = False,
-    fps: Annotated[str, typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the program's nearest.")] = "auto",
+    each_object: Annotated[
+        bool, typer.Option("--each-object", help="Put each object on its own track.")
+    ] = False,
+    fps: Annotated[
+        str,
+        typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the program's nearest."),
+    ] = "auto",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="The folder that is made (workspace/CLIP/package-PROGRAM)."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="The folder that is made (workspace/CLIP/package-PROGRAM).",
+        ),
     ] = None,
     whole_clip: None,  # noqa: ARG001  it only refuses
     rendering: RenderChoice,
 ) -> None:
-    """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note. -o names a FOLDER."""
+    """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note.
+    -o names a FOLDER.
+    """
     from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline.export import package as pipeline
 
     if rendering.target is None:
         raise UsageError(
-            "a package is made for one program, and none is named", hint="vfx-matte package CLIP --for premiere; see formats"
+            "a package is made for one program, and none is named",
+            hint="vfx-matte package CLIP --for premiere; see formats",
         )
     settings = session.settings
     chosen = ini.with_overrides(settings.package, media=media, outputs=outputs)
@@ -50,7 +73,9 @@ def package(
         segmented_clip(session, clip),
         program=rendering.target,
         options=pipeline.PackageOptions(
-            outputs=tuple(name.strip() for name in chosen.outputs.split(",")) if chosen.outputs else None,
+            outputs=tuple(name.strip() for name in chosen.outputs.split(","))
+            if chosen.outputs
+            else None,
             media=chosen.media,
             each_object=each_object,
             key=settings.greenback.key,
@@ -67,5 +92,9 @@ def package(
         paths([result.folder / result.open_first])
         return
     rate = f", {result.rate} frames a second" if result.rate else ""
-    table(f"Package for {result.title}: {result.frame_count} frames{rate}", ("file", "", "made"), result.rows)
+    table(
+        f"Package for {result.title}: {result.frame_count} frames{rate}",
+        ("file", "", "made"),
+        result.rows,
+    )
     say(f"open first: {result.folder / result.open_first}")

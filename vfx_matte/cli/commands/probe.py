@@ -1,4 +1,7 @@
-"""The smaller commands. Each takes its options, calls one pipeline function and prints what it returns."""
+"""The smaller commands.
+
+Each takes its options, calls one pipeline function and prints what it returns.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ def probe(
     if session.quiet:
         return
     table(str(clip), ("", ""), inspect.clip_rows(opened.info))
-    table("Distance of frames", ("duration", "", "frames"), bars(inspect.interval_rows(opened.info)))
+    table(
+        "Distance of frames", ("duration", "", "frames"), bars(inspect.interval_rows(opened.info))
+    )
 
 
 @command()
@@ -46,17 +51,25 @@ def verify(
         typer.Option("--source", metavar="CLIP", help="The clip it was rendered from."),
     ] = None,
     frame_map: Annotated[
-        Path | None, typer.Option("--map", metavar="JSON", help="Of a conformed file: its frame map (the one beside it).")
+        Path | None,
+        typer.Option(
+            "--map", metavar="JSON", help="Of a conformed file: its frame map (the one beside it)."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
-    """Compare a rendered file with its source: every timestamp, the sound, the colour tags. Exit code 1 when they differ."""
+    """Compare a rendered file with its source: every timestamp, the sound, the colour tags.
+
+    Exit code 1 when they differ.
+    """
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline import inspect
     from vfx_matte.pipeline.export.frame_map_check import map_beside, verify_conformed
 
     if source is None:
-        raise UsageError("verify needs the source clip", hint="vfx-matte verify OUTPUT --source CLIP")
+        raise UsageError(
+            "verify needs the source clip", hint="vfx-matte verify OUTPUT --source CLIP"
+        )
     path = clip_path(session, source)
     if found := frame_map or map_beside(output):
         report = verify_conformed(output, path, found, reporter=session)
@@ -65,7 +78,9 @@ def verify(
     if json:
         typer.echo(inspect.report_json(report))
     elif not session.quiet:
-        rows = [(check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks]
+        rows = [
+            (check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks
+        ]
         table(f"{output} against {source}, read by {report.reader}", ("", "", ""), rows)
     inspect.require_same(report)
 
@@ -85,7 +100,11 @@ def frame(
 
     opened = opened_clip(session, clip_path(session, clip))
     position = None if at is None else parse_position(at)
-    say(inspect.save_frame(opened, at=position, output=output, workspace=session.settings.paths.workspace))
+    say(
+        inspect.save_frame(
+            opened, at=position, output=output, workspace=session.settings.paths.workspace
+        )
+    )
 
 
 @command(name="config")
@@ -107,7 +126,9 @@ def demo(
 
     settings = session.settings
     fetch = settings.network.fetch == "auto"
-    result = run_demo(folder, frame_count=frames, model=settings.paths.model, fetch=fetch, reporter=session)
+    result = run_demo(
+        folder, frame_count=frames, model=settings.paths.model, fetch=fetch, reporter=session
+    )
     if session.quiet:
         paths([result.sheet])
         return

@@ -25,7 +25,8 @@ ENCODING = "Encoding"
 class RenderChoice:
     """What the options of a render add up to.
 
-    codec, preset, quality, pixel_format: as typed; None leaves them to the command's section. target: the program it is for.
+    codec, preset, quality, pixel_format: as typed; None leaves them to the command's section.
+    target: the program it is for.
     """
 
     output: Path | None
@@ -43,15 +44,22 @@ class RenderChoice:
         from vfx_matte.pipeline.render.renders import EncodeOptions
 
         chosen = ini.with_overrides(
-            section, codec=self.codec, preset=self.preset, quality=self.quality, pixel_format=self.pixel_format
+            section,
+            codec=self.codec,
+            preset=self.preset,
+            quality=self.quality,
+            pixel_format=self.pixel_format,
         )
         return EncodeOptions(
-            codec=chosen.codec, preset=chosen.preset, quality=chosen.quality, pixel_format=chosen.pixel_format,
+            codec=chosen.codec, preset=chosen.preset, quality=chosen.quality,
+            pixel_format=chosen.pixel_format,
             sound=self.sound, target=self.target, start_number=self.start_number,
         )  # fmt: skip
 
     def plain_encode(self) -> EncodeOptions:
-        """The encoding of the command line alone, for commands that write several kinds of output."""
+        """The encoding of the command line alone, for commands that write several kinds of
+        output.
+        """
         return self.encode(ini.Encoding())
 
 
@@ -60,63 +68,122 @@ def rendering(
     *,
     output: Output = None,
     target: Annotated[
-        str | None, typer.Option("--for", metavar="PROGRAM", help="As this program takes it; see vfx-matte formats.")
+        str | None,
+        typer.Option(
+            "--for", metavar="PROGRAM", help="As this program takes it; see vfx-matte formats."
+        ),
     ] = None,
     objects: Annotated[
-        list[int] | None, typer.Option("--object", metavar="N", help="Only this object; repeat for more.")
+        list[int] | None,
+        typer.Option("--object", metavar="N", help="Only this object; repeat for more."),
     ] = None,
     edges: Annotated[
         str | None,
         typer.Option(
-            metavar="METHOD", help="auto, hard, median, feather, guided, closed-form or vitmatte.", rich_help_panel=EDGES
+            metavar="METHOD",
+            help="auto, hard, median, feather, guided, closed-form or vitmatte.",
+            rich_help_panel=EDGES,
         ),
     ] = None,
     band: Annotated[
-        float | None, typer.Option(metavar="PX", help="Width of the edge band, in pixels.", rich_help_panel=EDGES)
+        float | None,
+        typer.Option(
+            metavar="PX", help="Width of the edge band, in pixels.", rich_help_panel=EDGES
+        ),
     ] = None,
     median: Annotated[
-        int | None, typer.Option(metavar="PX", help="Median window, odd; 0 = off (21 at 1080 lines).", rich_help_panel=EDGES)
+        int | None,
+        typer.Option(
+            metavar="PX",
+            help="Median window, odd; 0 = off (21 at 1080 lines).",
+            rich_help_panel=EDGES,
+        ),
     ] = None,
-    feather: Annotated[float | None, typer.Option(metavar="PX", help="Width of the soft edge.", rich_help_panel=EDGES)] = None,
-    grow: Annotated[int | None, typer.Option(metavar="PX", help="Move the edge outwards.", rich_help_panel=EDGES)] = None,
-    shrink: Annotated[int | None, typer.Option(metavar="PX", help="Move the edge inwards.", rich_help_panel=EDGES)] = None,
+    feather: Annotated[
+        float | None,
+        typer.Option(metavar="PX", help="Width of the soft edge.", rich_help_panel=EDGES),
+    ] = None,
+    grow: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Move the edge outwards.", rich_help_panel=EDGES),
+    ] = None,
+    shrink: Annotated[
+        int | None, typer.Option(metavar="PX", help="Move the edge inwards.", rich_help_panel=EDGES)
+    ] = None,
     soft_edges: Annotated[
         bool | None,
-        typer.Option("--soft-edges/--no-soft-edges", help="Edges from segment --soft, if made.", rich_help_panel=EDGES),
+        typer.Option(
+            "--soft-edges/--no-soft-edges",
+            help="Edges from segment --soft, if made.",
+            rich_help_panel=EDGES,
+        ),
     ] = None,
     fill_holes: Annotated[
-        int | None, typer.Option(metavar="AREA", help="Fill holes up to this many pixels.", rich_help_panel=EDGES)
+        int | None,
+        typer.Option(
+            metavar="AREA", help="Fill holes up to this many pixels.", rich_help_panel=EDGES
+        ),
     ] = None,
     remove_specks: Annotated[
-        int | None, typer.Option(metavar="AREA", help="Drop pieces up to this many pixels.", rich_help_panel=EDGES)
+        int | None,
+        typer.Option(
+            metavar="AREA", help="Drop pieces up to this many pixels.", rich_help_panel=EDGES
+        ),
     ] = None,
     foreground: Annotated[
         bool | None,
-        typer.Option("--foreground/--no-foreground", help="Remove background colour from soft edges.", rich_help_panel=EDGES),
+        typer.Option(
+            "--foreground/--no-foreground",
+            help="Remove background colour from soft edges.",
+            rich_help_panel=EDGES,
+        ),
     ] = None,
     despill: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Remove spill: green, blue or off.", rich_help_panel=EDGES)
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Remove spill: green, blue or off.", rich_help_panel=EDGES
+        ),
     ] = None,
     despill_strength: Annotated[
-        float | None, typer.Option(metavar="0..1", help="How much of that light.", rich_help_panel=EDGES)
+        float | None,
+        typer.Option(metavar="0..1", help="How much of that light.", rich_help_panel=EDGES),
     ] = None,
     stabilize: Annotated[
-        float | None, typer.Option(metavar="0..1", help="Keep edges from flickering.", rich_help_panel=EDGES)
+        float | None,
+        typer.Option(metavar="0..1", help="Keep edges from flickering.", rich_help_panel=EDGES),
     ] = None,
-    codec: Annotated[str | None, typer.Option(help="Video encoder, e.g. libx264.", rich_help_panel=ENCODING)] = None,
-    preset: Annotated[str | None, typer.Option(help="Encoder preset, e.g. medium.", rich_help_panel=ENCODING)] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="Video encoder, e.g. libx264.", rich_help_panel=ENCODING)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Encoder preset, e.g. medium.", rich_help_panel=ENCODING)
+    ] = None,
     quality: Annotated[
-        int | None, typer.Option(help="Constant-quality number (crf, cq, qscale); smaller is better.", rich_help_panel=ENCODING)
+        int | None,
+        typer.Option(
+            help="Constant-quality number (crf, cq, qscale); smaller is better.",
+            rich_help_panel=ENCODING,
+        ),
     ] = None,
     pixel_format: Annotated[
-        str | None, typer.Option(help="What the encoder is fed, e.g. yuv422p10le.", rich_help_panel=ENCODING)
+        str | None,
+        typer.Option(help="What the encoder is fed, e.g. yuv422p10le.", rich_help_panel=ENCODING),
     ] = None,
-    sound: Annotated[bool | None, typer.Option("--sound/--no-sound", help="Carry the sound.", rich_help_panel=ENCODING)] = None,
+    sound: Annotated[
+        bool | None,
+        typer.Option("--sound/--no-sound", help="Carry the sound.", rich_help_panel=ENCODING),
+    ] = None,
     start_number: Annotated[
         int | None,
-        typer.Option(metavar="N", help="First number of numbered files (the source's).", rich_help_panel=ENCODING),
+        typer.Option(
+            metavar="N",
+            help="First number of numbered files (the source's).",
+            rich_help_panel=ENCODING,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=ENCODING)] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=ENCODING)
+    ] = None,
 ) -> RenderChoice:
     """Options of every render."""
     from vfx_matte.backend import choose_device
@@ -125,7 +192,9 @@ def rendering(
     if grow is not None and shrink is not None:
         raise UsageError("--grow and --shrink exclude each other", hint="give one of them")
     if edges == "hard" and soft_edges:
-        raise UsageError("--edges hard and --soft-edges exclude each other", hint="give one of them")
+        raise UsageError(
+            "--edges hard and --soft-edges exclude each other", hint="give one of them"
+        )
     moved = -shrink if shrink is not None else grow
     chosen = ini.with_overrides(
         session.settings.edges,
@@ -135,7 +204,9 @@ def rendering(
     )  # fmt: skip
     method = _edge_method(chosen)
     if band is not None and method in ("hard", "median", "feather"):
-        raise UsageError(f"--band has no meaning with edges {method!r}", hint="use --edges guided or closed-form")
+        raise UsageError(
+            f"--band has no meaning with edges {method!r}", hint="use --edges guided or closed-form"
+        )
     render = ini.with_overrides(session.settings.render, sound=sound, device=device, target=target)
     look = Look(
         objects=tuple(objects) if objects else None,
@@ -150,16 +221,32 @@ def rendering(
         ),
         soft=chosen.soft,
         foreground=chosen.foreground,
-        despill=None if chosen.despill == "off" else Despill(key=chosen.despill, strength=chosen.despill_strength),
+        despill=(
+            None
+            if chosen.despill == "off"
+            else Despill(key=chosen.despill, strength=chosen.despill_strength)
+        ),
         stabilize=chosen.stabilize,
         weights=session.settings.paths.model / "vitmatte",
         device=choose_device(render.device, notify=session.notify),
     )
-    return RenderChoice(output, look, render.sound, codec, preset, quality, pixel_format, render.target or None, start_number)
+    return RenderChoice(
+        output,
+        look,
+        render.sound,
+        codec,
+        preset,
+        quality,
+        pixel_format,
+        render.target or None,
+        start_number,
+    )
 
 
 def _edge_method(chosen: ini.Edges) -> str:
-    """What "auto" stands for: whoever shapes the mask's own edge wants that one, everybody else the picture's."""
+    """What "auto" stands for: whoever shapes the mask's own edge wants that one, everybody else the
+    picture's.
+    """
     if chosen.method != "auto":
         return chosen.method
     shaped = chosen.median is not None or chosen.feather > 0 or chosen.soft is not None
@@ -172,7 +259,9 @@ def greenback(
     *,
     clip: Clip = None,
     key: Annotated[str | None, typer.Option(help="green, blue, magenta, #rrggbb or auto.")] = None,
-    background: Annotated[str | None, typer.Option(metavar="FILE|#rrggbb", help="Put this behind instead of the key.")] = None,
+    background: Annotated[
+        str | None, typer.Option(metavar="FILE|#rrggbb", help="Put this behind instead of the key.")
+    ] = None,
     part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
@@ -185,8 +274,10 @@ def greenback(
         background = ""  # a key that was asked for beats the background of config.ini
     chosen = ini.with_overrides(session.settings.greenback, key=key, background=background)
     result = render_greenback(
-        segmented_clip(session, clip), output=rendering.output, key=chosen.key, background=chosen.background,
-        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection, reporter=session,
+        segmented_clip(session, clip), output=rendering.output, key=chosen.key,
+        background=chosen.background,
+        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection,
+        reporter=session,
     )  # fmt: skip
     show_results(session, [result])
 
@@ -201,13 +292,17 @@ def maskvideo(
     part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
-    """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or %07d.exr for layers."""
+    """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or
+    %07d.exr for layers.
+    """
     from vfx_matte.pipeline.render.renders import render_maskvideos
 
     chosen = ini.with_overrides(session.settings.maskvideo, style=style)
     results = render_maskvideos(
-        segmented_clip(session, clip), output=rendering.output, style=chosen.style, each_object=each_object,
-        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection, reporter=session,
+        segmented_clip(session, clip), output=rendering.output, style=chosen.style,
+        each_object=each_object,
+        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection,
+        reporter=session,
     )  # fmt: skip
     show_results(session, results)
 
@@ -217,26 +312,36 @@ def alpha(
     session: Session,
     *,
     clip: Clip = None,
-    premultiplied: Annotated[bool | None, typer.Option("--premultiplied/--straight", help="Colours times alpha.")] = None,
+    premultiplied: Annotated[
+        bool | None, typer.Option("--premultiplied/--straight", help="Colours times alpha.")
+    ] = None,
     keep_background: Annotated[
         bool | None,
-        typer.Option("--keep-background/--no-keep-background", help="Leave the old background under alpha 0."),
+        typer.Option(
+            "--keep-background/--no-keep-background", help="Leave the old background under alpha 0."
+        ),
     ] = None,
     part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
-    """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG files."""
+    """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG
+    files.
+    """
     from vfx_matte.pipeline.render.renders import render_alpha
 
-    chosen = ini.with_overrides(session.settings.alpha, premultiplied=premultiplied, keep_background=keep_background)
+    chosen = ini.with_overrides(
+        session.settings.alpha, premultiplied=premultiplied, keep_background=keep_background
+    )
     if keep_background and chosen.premultiplied:
         raise UsageError(
-            "--keep-background has no meaning with --premultiplied, which makes black of what alpha 0 hides",
+            "--keep-background has no meaning with --premultiplied, which makes black of what alpha"
+            " 0 hides",
             hint="leave one of them out",
         )
     result = render_alpha(
         segmented_clip(session, clip), output=rendering.output, premultiplied=chosen.premultiplied,
-        keep_background=chosen.keep_background, look=rendering.look, encode=rendering.encode(chosen),
+        keep_background=chosen.keep_background, look=rendering.look,
+        encode=rendering.encode(chosen),
         selection=part.selection, reporter=session,
     )  # fmt: skip
     show_results(session, [result])
@@ -247,7 +352,9 @@ def overlay(
     session: Session,
     *,
     clip: Clip = None,
-    tint: Annotated[float | None, typer.Option("--alpha", help="Weight of the tint, 0 to 1.")] = None,
+    tint: Annotated[
+        float | None, typer.Option("--alpha", help="Weight of the tint, 0 to 1.")
+    ] = None,
     part: PartChoice,
     rendering: RenderChoice,
 ) -> None:
@@ -257,7 +364,8 @@ def overlay(
     chosen = ini.with_overrides(session.settings.overlay, alpha=tint)
     result = render_overlay(
         segmented_clip(session, clip), output=rendering.output, alpha=chosen.alpha,
-        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection, reporter=session,
+        look=rendering.look, encode=rendering.encode(chosen), selection=part.selection,
+        reporter=session,
     )  # fmt: skip
     show_results(session, [result])
 
@@ -274,8 +382,14 @@ def show_results(session: Session, results: list[RenderResult]) -> None:
         (
             result.output,
             result.encoding,
-            f"{result.frame_count} frame{'s' if result.frame_count != 1 else ''} in {result.seconds:.1f} s",
-            "verified: " + "; ".join(check.detail for check in result.verified.checks if check.name not in plain),
+            (
+                f"{result.frame_count} frame{'s' if result.frame_count != 1 else ''} in"
+                f" {result.seconds:.1f} s"
+            ),
+            "verified: "
+            + "; ".join(
+                check.detail for check in result.verified.checks if check.name not in plain
+            ),
         )
         for result in results
     ]

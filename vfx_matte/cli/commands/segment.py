@@ -47,27 +47,54 @@ class PropagationChoice:
 def propagation(
     session: Session,
     *,
-    propagator: Annotated[str | None, typer.Option(help="auto, builtin or xmem.", rich_help_panel=PROPAGATION)] = None,
-    weights: Annotated[Path | None, typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=PROPAGATION)] = None,
+    propagator: Annotated[
+        str | None, typer.Option(help="auto, builtin or xmem.", rich_help_panel=PROPAGATION)
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=PROPAGATION),
+    ] = None,
     size: Annotated[
         int | None,
-        typer.Option(metavar="PX", help="Short side xmem works at; -1 = own, 0 = fits memory.", rich_help_panel=PROPAGATION),
+        typer.Option(
+            metavar="PX",
+            help="Short side xmem works at; -1 = own, 0 = fits memory.",
+            rich_help_panel=PROPAGATION,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=PROPAGATION)] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=PROPAGATION),
+    ] = None,
     memory: Annotated[
-        str | None, typer.Option(help="permanent, or xmem: masks count from their frame on.", rich_help_panel=PROPAGATION)
+        str | None,
+        typer.Option(
+            help="permanent, or xmem: masks count from their frame on.", rich_help_panel=PROPAGATION
+        ),
     ] = None,
     mem_every: Annotated[
-        int | None, typer.Option(metavar="N", help="XMem: memorize every N-th frame.", rich_help_panel=PROPAGATION)
+        int | None,
+        typer.Option(
+            metavar="N", help="XMem: memorize every N-th frame.", rich_help_panel=PROPAGATION
+        ),
     ] = None,
     long_term: Annotated[
-        bool | None, typer.Option("--long-term/--no-long-term", help="Condense old memory.", rich_help_panel=PROPAGATION)
+        bool | None,
+        typer.Option(
+            "--long-term/--no-long-term", help="Condense old memory.", rich_help_panel=PROPAGATION
+        ),
     ] = None,
     flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored clip.", rich_help_panel=PROPAGATION)
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip", help="Average with the mirrored clip.", rich_help_panel=PROPAGATION
+        ),
     ] = None,
     network: Annotated[
-        bool | None, typer.Option("--network/--no-network", help="Let U²-Netp help builtin.", rich_help_panel=PROPAGATION)
+        bool | None,
+        typer.Option(
+            "--network/--no-network", help="Let U²-Netp help builtin.", rich_help_panel=PROPAGATION
+        ),
     ] = None,
 ) -> PropagationChoice:
     """Options of every command that opens a propagator."""
@@ -94,28 +121,59 @@ def segment(
     session: Session,
     *,
     clip: Clip = None,
-    first_mask: Annotated[Path | None, typer.Option(metavar="PNG", help="Mask of the first frame (or of --start).")] = None,
-    mask: Annotated[list[str] | None, typer.Option(metavar="FRAME=PNG", help="Mask of a frame; repeat for more.")] = None,
-    masks: Annotated[Path | None, typer.Option(metavar="DIR", help="Masks whose names end in their frame number.")] = None,
-    start: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5.")] = None,
-    stop: Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")] = None,
+    first_mask: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Mask of the first frame (or of --start).")
+    ] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FRAME=PNG", help="Mask of a frame; repeat for more."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Masks whose names end in their frame number."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")
+    ] = None,
+    fps: Annotated[
+        str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
+    ] = None,
     gaps: Gaps = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous.")] = False,
-    update: Annotated[bool, typer.Option("--update", help="Masks have changed: redo only the frames they affect.")] = False,
-    soft: Annotated[bool | None, typer.Option("--soft/--no-soft", help="Keep probabilities too, for soft edges.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous."),
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Masks have changed: redo only the frames they affect.")
+    ] = False,
+    soft: Annotated[
+        bool | None,
+        typer.Option("--soft/--no-soft", help="Keep probabilities too, for soft edges."),
+    ] = None,
     cuts: Annotated[
         str | None,
         typer.Option(
-            metavar="stop|ask|ignore|FRAMES", help="What to do at shot changes: stop, ask, ignore, or a list of frames."
+            metavar="stop|ask|ignore|FRAMES",
+            help="What to do at shot changes: stop, ask, ignore, or a list of frames.",
         ),
     ] = None,
     map_color: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLOUR=ID", help="Which object a painted colour is, e.g. ffffff=1; 0 = background."),
+        typer.Option(
+            metavar="COLOUR=ID",
+            help="Which object a painted colour is, e.g. ffffff=1; 0 = background.",
+        ),
     ] = None,
-    colors: Annotated[bool, typer.Option("--colors", help="Only show how the masks are understood.")] = False,
+    colors: Annotated[
+        bool, typer.Option("--colors", help="Only show how the masks are understood.")
+    ] = False,
     propagation: PropagationChoice,
 ) -> None:
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
@@ -125,10 +183,17 @@ def segment(
     from vfx_matte.timeline import parse_position
 
     path = clip_path(session, clip)
-    files = ReferenceFiles(first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ()))
+    files = ReferenceFiles(
+        first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
+    )
     opened = opened_clip(session, path, fps=fps, gaps=gaps)
-    at_cuts = CutOptions.parse(cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None)
-    span = parse_position(start) if start is not None else None, parse_position(stop) if stop is not None else None
+    at_cuts = CutOptions.parse(
+        cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None
+    )
+    span = (
+        parse_position(start) if start is not None else None,
+        parse_position(stop) if stop is not None else None,
+    )
     if colors:
         rows = understand(opened, files, start=span[0], reporter=session)
         if session.quiet:
@@ -156,7 +221,13 @@ def segment(
         return
     summary = [
         ("masks", str(done.masks)),
-        ("frames", f"{done.start} to {done.stop - 1}, {done.computed} computed now in {done.seconds:.1f} s"),
+        (
+            "frames",
+            (
+                f"{done.start} to {done.stop - 1}, {done.computed} computed now in"
+                f" {done.seconds:.1f} s"
+            ),
+        ),
         ("objects", ", ".join(f"{number} ({color})" for number, color in done.objects.items())),
         ("propagator", done.propagator),
         ("next", "vfx-matte greenback | maskvideo | alpha | overlay"),

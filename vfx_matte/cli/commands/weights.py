@@ -1,4 +1,7 @@
-"""`vfx-matte weights …`: the commands about network weights. Each calls one pipeline function and prints what it returns."""
+"""`vfx-matte weights …`: the commands about network weights.
+
+Each calls one pipeline function and prints what it returns.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,19 @@ import typer
 
 from vfx_matte.cli.app import Session, app, command
 
-weights = typer.Typer(help="Network weights: which there are, getting them, and whether they are right.", no_args_is_help=True)
+weights = typer.Typer(
+    help="Network weights: which there are, getting them, and whether they are right.",
+    no_args_is_help=True,
+)
 app.add_typer(weights, name="weights")
 
 
 @command(name="list", within=weights)
-def list_(session: Session, *, json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False) -> None:
+def list_(
+    session: Session,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
     """Show the known weights: size, licence, whether they are there and verified, and where."""
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline import weights as work
@@ -24,7 +34,10 @@ def list_(session: Session, *, json: Annotated[bool, typer.Option("--json", help
         return
     if session.quiet:
         return
-    rows = [(one.entry.name, one.size, one.entry.licence, one.state, one.path, one.entry.purpose) for one in found]
+    rows = [
+        (one.entry.name, one.size, one.entry.licence, one.state, one.path, one.entry.purpose)
+        for one in found
+    ]
     table("Weights", ("name", "size", "licence", "state", "where", "what for"), rows)
 
 
@@ -32,10 +45,16 @@ def list_(session: Session, *, json: Annotated[bool, typer.Option("--json", help
 def fetch(
     session: Session,
     *,
-    name: Annotated[str, typer.Argument(help="A name that `weights list` shows, its suffix may be left out.")] = "XMem.pth",
-    force: Annotated[bool, typer.Option("--force", help="Download again and replace the file that is there.")] = False,
+    name: Annotated[
+        str, typer.Argument(help="A name that `weights list` shows, its suffix may be left out.")
+    ] = "XMem.pth",
+    force: Annotated[
+        bool, typer.Option("--force", help="Download again and replace the file that is there.")
+    ] = False,
 ) -> None:
-    """Download weights into the model folder and verify them; goes on where an earlier download stopped."""
+    """Download weights into the model folder and verify them; goes on where an earlier download
+    stopped.
+    """
     from vfx_matte.cli.show import paths, table
     from vfx_matte.pipeline.weights import fetch_weights, megabytes
 
@@ -46,7 +65,14 @@ def fetch(
         return
     rows = [
         ("where", done.path),
-        ("", f"downloaded from {done.source}" if done.downloaded else "was there already, nothing downloaded"),
+        (
+            "",
+            (
+                f"downloaded from {done.source}"
+                if done.downloaded
+                else "was there already, nothing downloaded"
+            ),
+        ),
         ("size", f"{megabytes(done.size_bytes)} ({done.size_bytes} bytes)"),
         ("sha256", done.sha256),
         ("verified", done.verified),
@@ -61,10 +87,16 @@ def check(
     *,
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE|NAME]", help="A weights file or a known name; without it, all that are there."),
+        typer.Argument(
+            metavar="[FILE|NAME]",
+            help="A weights file or a known name; without it, all that are there.",
+        ),
     ] = None,
 ) -> None:
-    """Read weights again: checksum, names and shapes of the tensors, dimensions. Exit code 1 when something is wrong."""
+    """Read weights again: checksum, names and shapes of the tensors, dimensions.
+
+    Exit code 1 when something is wrong.
+    """
     from vfx_matte.cli.show import table
     from vfx_matte.pipeline.weights import check_weights, megabytes, require_sound
 

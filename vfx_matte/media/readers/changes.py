@@ -1,6 +1,7 @@
 """Where the pictures of a clip may become others, by what headers say: nothing is decoded.
 
-What headers say is a suspicion: two headers may differ in what no picture shows. Whoever wants to be sure decodes the frame.
+What headers say is a suspicion: two headers may differ in what no picture shows. Whoever wants to
+be sure decodes the frame.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ _HEAD_BYTES = 4096
 
 
 def suspected_changes(info: ClipInfo) -> Iterator[int]:
-    """Frame indices, ascending, whose header is another than the one before: of keyframes, or of the pictures of a sequence.
+    """Frame indices, ascending, whose header is another than the one before: of keyframes, or of
+    the pictures of a sequence.
 
-    Codecs that have no header that is known here say nothing. Raises MediaError when the file cannot be read.
+    Codecs that have no header that is known here say nothing. Raises MediaError when the file
+    cannot be read.
     """
     before: bytes | None = None
-    for index, header in _headers_of_pictures(info) if info.files is not None else _headers_of_keyframes(info):
+    for index, header in (
+        _headers_of_pictures(info) if info.files is not None else _headers_of_keyframes(info)
+    ):
         if before is not None and header != before:
             yield index
         before = header
@@ -40,7 +45,9 @@ def _headers_of_pictures(info: ClipInfo) -> Iterator[tuple[int, bytes]]:
 
 
 def _headers_of_keyframes(info: ClipInfo) -> Iterator[tuple[int, bytes]]:
-    """What containers and codecs say of a keyframe: new parameters beside the packet, or a header inside."""
+    """What containers and codecs say of a keyframe: new parameters beside the packet, or a header
+    inside.
+    """
     read, parameters, count = _HEADERS.get(info.codec), b"", 0
     with open_input(info.path) as container:
         stream = container.streams[info.video_stream]
@@ -49,7 +56,8 @@ def _headers_of_keyframes(info: ClipInfo) -> Iterator[tuple[int, bytes]]:
                 parameters = bytes(packet.get_sidedata("new_extradata"))
             if not packet.size:
                 continue
-            # Times that had to be mended are not those of packets; their order nearly is that of frames.
+            # Times that had to be mended are not those of packets; their order nearly is that of
+            # frames.
             index, count = count, count + 1
             if info.reliable:
                 index = -1 if packet.pts is None else info.timeline.index_of_pts(packet.pts) or 0
@@ -66,13 +74,16 @@ def _vp8(data: bytes) -> bytes | None:
 
 
 def _vp9(data: bytes) -> bytes | None:
-    """The uncompressed header up to the size (VP9 bitstream specification, 6.2); profile 0, else all of the first bytes."""
+    """The uncompressed header up to the size (VP9 bitstream specification, 6.2); profile 0, else
+    all of the first bytes.
+    """
     at = data.find(b"\x49\x83\x42", 0, 5)
     return data[at + 3 : at + 8] if at > 0 else None
 
 
 def _nal_units(wanted: Callable[[int], bool]) -> Callable[[bytes], bytes | None]:
-    """Parameter sets in front of a picture, with start codes or with lengths of four bytes; None where there are none.
+    """Parameter sets in front of a picture, with start codes or with lengths of four bytes; None
+    where there are none.
 
     wanted: whether the first byte of a unit is that of a sequence parameter set.
     """

@@ -1,7 +1,10 @@
-"""A clip as if it had been filmed at a constant rate. Takes a reader and a frame map, gives a reader of the mapped frames, and
-says of a finished file whether it keeps the rate and shows on each frame the source frame that it should.
+"""A clip as if it had been filmed at a constant rate.
 
-Frame n is source frame map[n] at the time of grid frame n; the sound that an output copies keeps its place against both.
+Takes a reader and a frame map, gives a reader of the mapped frames, and says of a finished file
+whether it keeps the rate and shows on each frame the source frame that it should.
+
+Frame n is source frame map[n] at the time of grid frame n; the sound that an output copies keeps
+its place against both.
 """
 
 from __future__ import annotations
@@ -34,18 +37,24 @@ _LEAST_CELLS = 16
 """How many such cells a judgement needs; a single one may be the encoder's doing."""
 
 _NEARER = 2
-"""A frame is told apart when it is this many times nearer to its own source frame than to any other, …"""
+"""A frame is told apart when it is this many times nearer to its own source frame than to any
+other, …
+"""
 
 _CLEARLY = 4
-"""… and taken for another when it is this many times nearer to that; coarse encoding holds still what hardly moves. In both
-cases the further one has to be further than …"""
+"""… and taken for another when it is this many times nearer to that; coarse encoding holds still
+what hardly moves. In both cases the further one has to be further than …
+"""
 
 _VISIBLE = 2.0
 """… this many levels of 255, on average over those cells."""
 
 
 class ConformedReader:
-    """Reads a clip through a frame map. The source is decoded in order, each frame once an iteration."""
+    """Reads a clip through a frame map.
+
+    The source is decoded in order, each frame once an iteration.
+    """
 
     def __init__(
         self,
@@ -56,7 +65,9 @@ class ConformedReader:
         alphas: Sketches | None = None,
         notify: Notify,
     ) -> None:
-        """reader: of the source that `frame_map` was made for. sketches: gets one of every source frame that is decoded.
+        """reader: of the source that `frame_map` was made for.
+
+        sketches: gets one of every source frame that is decoded.
 
         alphas: gets one of the alpha of every such frame that has some.
         """
@@ -76,7 +87,9 @@ class ConformedReader:
 
     @property
     def info(self) -> ClipInfo:
-        """Facts about the source, with the constant timeline; its origin is the first grid frame."""
+        """Facts about the source, with the constant timeline; its origin is the first grid
+        frame.
+        """
         return self._info
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
@@ -90,7 +103,10 @@ class ConformedReader:
             if self._sketches is not None and frame.index not in self._sketches:
                 self._sketches.put(frame.index, sketch_of(frame.picture, frame.alpha))
                 if self._alphas is not None and frame.alpha is not None:
-                    self._alphas.put(frame.index, sketch_of_alpha(frame.alpha, full=int(np.iinfo(frame.alpha.dtype).max)))
+                    self._alphas.put(
+                        frame.index,
+                        sketch_of_alpha(frame.alpha, full=int(np.iinfo(frame.alpha.dtype).max)),
+                    )
             while number < stop and wanted[number] == frame.index:
                 yield self._placed(frame, number)
                 number += 1
@@ -111,7 +127,9 @@ class ConformedReader:
         """One grid frame. Raises UsageError when there is none."""
         count = len(self._map.indices)
         if not 0 <= index < count:
-            raise UsageError(f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}")
+            raise UsageError(
+                f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}"
+            )
         return self._placed(self._reader.frame(self._map.indices[index]), index)
 
     def check_unchanged(self) -> None:
@@ -123,25 +141,42 @@ class ConformedReader:
 
 
 def check_constant_rate(output: Path, frame_map: ConformMap) -> Check:
-    """Whether every frame of a file lasts equally long, in whole ticks, from time zero; to the millisecond in Matroska."""
+    """Whether every frame of a file lasts equally long, in whole ticks, from time zero; to the
+    millisecond in Matroska.
+    """
     step = frame_map.timeline.durations[0] * frame_map.timeline.time_base
     container = CONTAINERS.get(output.suffix.lower())
     slack = Fraction(0) if container is not None and container.exact_time else Fraction(1, 1000)
     with open_input(output) as opened:
         stream = video_stream_of(opened, output)
         base, stated = stream.time_base or Fraction(0), stream.average_rate or Fraction(0)
-        shown = [(packet.pts, packet.duration) for packet in opened.demux(stream) if not packet.is_discard]
+        shown = [
+            (packet.pts, packet.duration)
+            for packet in opened.demux(stream)
+            if not packet.is_discard
+        ]
     times = sorted(pts * base for pts, _ in shown if pts is not None)
     lasting = {(duration or 0) * base for pts, duration in shown if pts is not None}
-    wrong = next((index for index, time in enumerate(times) if abs(time - index * step) > slack), None)
+    wrong = next(
+        (index for index, time in enumerate(times) if abs(time - index * step) > slack), None
+    )
     if wrong is not None:
         return Check(
-            "constant rate", False, f"frame {wrong} is at {float(times[wrong]):.6f} s, expected {float(wrong * step):.6f} s"
+            "constant rate",
+            False,
+            f"frame {wrong} is at {float(times[wrong]):.6f} s, expected"
+            f" {float(wrong * step):.6f} s",
         )
     if any(abs(duration - step) > slack for duration in lasting):
-        return Check("constant rate", False, f"frames last {len(lasting)} different times, expected {float(step):.6f} s each")
+        return Check(
+            "constant rate",
+            False,
+            f"frames last {len(lasting)} different times, expected {float(step):.6f} s each",
+        )
     if abs(stated / frame_map.rate - 1) > Fraction(1, 1000):
-        return Check("constant rate", False, f"the file says {stated} fps, expected {frame_map.rate}")
+        return Check(
+            "constant rate", False, f"the file says {stated} fps, expected {frame_map.rate}"
+        )
     ticks = f"{step / base} ticks of {base} s" if not slack else "to the millisecond"
     return Check("constant rate", True, f"{frame_map.rate} fps, every frame {ticks}")
 
@@ -157,9 +192,10 @@ def check_frames(
 ) -> Check:
     """Whether frame n of a file shows source frame map[n], and not one of its neighbours.
 
-    source: sketches of what each source frame should look like. inside: compare only the cells that are white in these, and no
-    frame that has none. alphas: of source frames with alpha of their own; their cells count where that is opaque.
-    Frames that look like their neighbours prove nothing; how many did is in the report.
+    source: sketches of what each source frame should look like. inside: compare only the cells that
+    are white in these, and no frame that has none. alphas: of source frames with alpha of their
+    own; their cells count where that is opaque. Frames that look like their neighbours prove
+    nothing; how many did is in the report.
     """
     proven = count = 0
     for frame in VideoReader(output, notify=notify, ignore_alpha=True).frames():
@@ -178,15 +214,28 @@ def check_frames(
         other = min(distances, key=lambda candidate: distances[candidate])
         if own > _VISIBLE and own > _CLEARLY * distances[other]:
             shown, right = frame_map.source_number(other), frame_map.source_number(index)
-            return Check("pictures", False, f"frame {frame.index} shows source frame {shown}, expected {right}")
+            return Check(
+                "pictures",
+                False,
+                f"frame {frame.index} shows source frame {shown}, expected {right}",
+            )
         proven += distances[other] > _VISIBLE and distances[other] > _NEARER * own
-    detail = f"{proven} of {count} frames told apart from their neighbours, each shows its source frame"
+    detail = (
+        f"{proven} of {count} frames told apart from their neighbours, each shows its source frame"
+    )
     return Check("pictures", True, detail)
 
 
-def _distances(sketch: Sketch, index: int, source: Sketches, cells: Array | None) -> dict[int, float]:
-    """Mean difference in levels from the source frames around `index`, by their index, where these differ among themselves."""
-    nearby = {other: source.get(other) for other in range(max(0, index - NEIGHBOURS), index + NEIGHBOURS + 1)}
+def _distances(
+    sketch: Sketch, index: int, source: Sketches, cells: Array | None
+) -> dict[int, float]:
+    """Mean difference in levels from the source frames around `index`, by their index, where these
+    differ among themselves.
+    """
+    nearby = {
+        other: source.get(other)
+        for other in range(max(0, index - NEIGHBOURS), index + NEIGHBOURS + 1)
+    }
     known = {other: seen.astype(np.int16) for other, seen in nearby.items() if seen is not None}
     if not known:
         return {}
@@ -194,13 +243,22 @@ def _distances(sketch: Sketch, index: int, source: Sketches, cells: Array | None
     where = moving if cells is None else moving & cells
     if where.sum() < _LEAST_CELLS:
         return {}
-    return {other: float(np.abs(sketch.astype(np.int16) - seen)[where].mean()) for other, seen in known.items()}
+    return {
+        other: float(np.abs(sketch.astype(np.int16) - seen)[where].mean())
+        for other, seen in known.items()
+    }
 
 
 def _first_shown(keyframes: tuple[int, ...], indices: tuple[int, ...]) -> tuple[int, ...]:
-    """Grid frames from which decoding can start: those that are the first to show a keyframe of the source."""
+    """Grid frames from which decoding can start: those that are the first to show a keyframe of the
+    source.
+    """
     keys = set(keyframes)
-    shown = (number for number, index in enumerate(indices) if index in keys and (not number or indices[number - 1] != index))
+    shown = (
+        number
+        for number, index in enumerate(indices)
+        if index in keys and (not number or indices[number - 1] != index)
+    )
     return tuple(shown) or (0,)
 
 
@@ -208,5 +266,8 @@ def _kept_timecode(source: ClipInfo, frame_map: ConformMap, notify: Notify) -> s
     """The timecode counts frames, so it stays only where frames stay the same."""
     same = frame_map.indices == tuple(range(frame_map.source_count))
     if source.timecode and not same:
-        notify(f"{source.path.name}: its timecode {source.timecode} counts other frames and is left out")
+        notify(
+            f"{source.path.name}: its timecode {source.timecode} counts other frames and is"
+            " left out"
+        )
     return source.timecode if same else None

@@ -1,4 +1,6 @@
-"""Whether frames hold two fields, and which comes first: as the frames say, where the stream does not."""
+"""Whether frames hold two fields, and which comes first: as the frames say, where the stream does
+not.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,14 @@ import av.filter
 
 UNKNOWN = "unknown"
 LOOKED_AT = 5
-"""How many frames are looked at for fields where the stream says nothing; not every frame of such a clip has two."""
+"""How many frames are looked at for fields where the stream says nothing; not every frame of such a
+clip has two.
+"""
 
 _PROGRESSIVE = "progressive"
-_HAVE_FIELDS = frozenset({"h264", "mpeg2video", "vc1", "dvvideo", "mjpeg", "prores", "ffv1", "rawvideo", "hevc"})
+_HAVE_FIELDS = frozenset(
+    {"h264", "mpeg2video", "vc1", "dvvideo", "mjpeg", "prores", "ffv1", "rawvideo", "hevc"}
+)
 
 
 def needs_a_look(codec: str, stated: str) -> bool:
@@ -21,10 +27,12 @@ def needs_a_look(codec: str, stated: str) -> bool:
 
 
 def settled_field_order(stated: str, frames: list[av.VideoFrame]) -> str:
-    """The field order of a clip, as in probe.FIELD_ORDERS. stated: by its stream; frames: its first ones, as decoded.
+    """The field order of a clip, as in probe.FIELD_ORDERS.
 
-    DV and some H.264 and MPEG-2 say it on their frames alone. What a stream says of fields is believed: it is what players and
-    editing programs go by.
+    stated: by its stream; frames: its first ones, as decoded.
+
+    DV and some H.264 and MPEG-2 say it on their frames alone. What a stream says of fields is
+    believed: it is what players and editing programs go by.
     """
     interlaced = next((frame for frame in frames if frame.interlaced_frame), None)
     if stated not in (UNKNOWN, _PROGRESSIVE) or interlaced is None:
@@ -36,7 +44,8 @@ def _is_top_first(frame: av.VideoFrame) -> bool:
     """Which field of an interlaced frame is shown first; PyAV tells it only through a filter."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 25)
+        width=frame.width, height=frame.height, format=frame.format,
+        time_base=frame.time_base or Fraction(1, 25)
     )  # fmt: skip
     chosen, sink = graph.add("select", "eq(interlace_type\\,TOPFIRST)"), graph.add("buffersink")
     source.link_to(chosen)

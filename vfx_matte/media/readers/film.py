@@ -19,12 +19,18 @@ _PICTURE_BRANDS = frozenset({"heic", "heix", "heim", "heis", "mif1"})
 
 
 def film_of(container: av.container.InputContainer, path: Path, *, notify: Notify) -> int | None:
-    """The number of the stream that is the film, when the file has more than one real video stream; else None.
+    """The number of the stream that is the film, when the file has more than one real video stream;
+    else None.
 
-    The first one, unless it is a single picture (a cover, a thumbnail) and a later one is not: a notice says which is read.
-    Reads packets of the container. Raises MediaError for a picture file that is made of several.
+    The first one, unless it is a single picture (a cover, a thumbnail) and a later one is not: a
+    notice says which is read. Reads packets of the container. Raises MediaError for a picture file
+    that is made of several.
     """
-    real = [each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic]
+    real = [
+        each
+        for each in container.streams.video
+        if not each.disposition & av.stream.Disposition.attached_pic
+    ]
     if len(real) < 2:
         return None
     counts = Counter({each.index: each.frames for each in real if each.frames})
@@ -36,20 +42,29 @@ def film_of(container: av.container.InputContainer, path: Path, *, notify: Notif
     film = next((each for each in real if counts[each.index] > 1), real[0])
     brand = container.metadata.get("major_brand", "").strip().lower()
     if counts[film.index] <= 1 and brand in _PICTURE_BRANDS:
-        raise MediaError(f"{str(path)!r} is a HEIC picture of {len(real)} parts, not a video", hint="export it as PNG or JPEG")
+        raise MediaError(
+            f"{str(path)!r} is a HEIC picture of {len(real)} parts, not a video",
+            hint="export it as PNG or JPEG",
+        )
     if film is not real[0]:
         still = real[0]
         notify(
-            f"{path.name}: video stream {still.index} is a single picture ({still.width}×{still.height}); "
-            f"the film is stream {film.index} ({film.width}×{film.height})"
+            f"{path.name}: video stream {still.index} is a single picture"
+            f" ({still.width}×{still.height}); the film is stream {film.index}"
+            f" ({film.width}×{film.height})"
         )
     return film.index
 
 
 def decoder_of(stream: av.VideoStream, *, threads: int) -> av.VideoCodecContext:
-    """What decodes a stream: its own decoder, or that of libvpx where a WebM track has alpha. threads: 0 = by cores."""
+    """What decodes a stream: its own decoder, or that of libvpx where a WebM track has alpha.
+
+    threads: 0 = by cores.
+    """
     own = stream.codec_context
-    has_alpha = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    has_alpha = any(
+        key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()
+    )
     name = _WITH_ALPHA.get(own.codec.canonical_name) if has_alpha else None
     if name is None:
         stream.thread_type = "AUTO"

@@ -1,7 +1,9 @@
-"""A part of a clip as a clip of its own: frames [start, stop) with their own times, and the sound that is heard with them.
+"""A part of a clip as a clip of its own: frames [start, stop) with their own times, and the sound
+that is heard with them.
 
-Its time zero is the first of these frames, so that a file of it can be laid on a timeline at that frame, in any program. A part
-that begins with the clip begins as the clip does, with sound before the picture and all.
+Its time zero is the first of these frames, so that a file of it can be laid on a timeline at that
+frame, in any program. A part that begins with the clip begins as the clip does, with sound before
+the picture and all.
 """
 
 from __future__ import annotations
@@ -24,20 +26,30 @@ NOTE = re.compile(r"vfx-matte: (?:.*; )?frames (-?\d+) to (-?\d+) of the source(
 def part_of(info: ClipInfo, start: int, stop: int, *, notify: Notify) -> ClipInfo:
     """The facts of frames [start, stop); those of the whole clip itself when that is all of it.
 
-    Times stay the source's, and so do frame numbers; `origin` is taken off of them. Tells of a timecode that is left out.
+    Times stay the source's, and so do frame numbers; `origin` is taken off of them. Tells of a
+    timecode that is left out.
     """
     timeline = info.timeline
     if (start, stop) == (0, len(timeline)):
         return info
     begin = None if start == 0 else timeline[start].start
     end = None if stop == len(timeline) else timeline[stop].start
-    frames = Timeline(timeline.pts[start:stop], timeline.durations[start:stop], timeline.time_base, timeline.number(start))
+    frames = Timeline(
+        timeline.pts[start:stop],
+        timeline.durations[start:stop],
+        timeline.time_base,
+        timeline.number(start),
+    )
     return replace(
         info,
         timeline=frames,
         origin=info.origin if begin is None else begin,
         audio=tuple(track for track in info.audio if _is_heard(track, begin, end)),
-        chapters=tuple(_cut(chapter, end) for chapter in info.chapters if _reaches(chapter.start, chapter.end, begin, end)),
+        chapters=tuple(
+            _cut(chapter, end)
+            for chapter in info.chapters
+            if _reaches(chapter.start, chapter.end, begin, end)
+        ),
         timecode=_timecode_at(info, start, frames, notify),
         keyframes=tuple(key - start for key in info.keyframes if start <= key < stop) or (0,),
         part=Part(frames.number(0), frames.number(len(frames) - 1), begin, end),
@@ -45,7 +57,9 @@ def part_of(info: ClipInfo, start: int, stop: int, *, notify: Notify) -> ClipInf
 
 
 def part_noted_in(container: av.container.InputContainer) -> tuple[int, int] | None:
-    """The numbers of the first and the last frame of its source that a file says it holds; None when it says nothing."""
+    """The numbers of the first and the last frame of its source that a file says it holds; None
+    when it says nothing.
+    """
     texts = (text for key, text in container.metadata.items() if key.lower() == "comment")
     return next((found for text in texts if (found := numbers_in(text)) is not None), None)
 
@@ -62,7 +76,9 @@ def _reaches(start: Fraction, stop: Fraction, begin: Fraction | None, end: Fract
 
 def _is_heard(track: AudioInfo, begin: Fraction | None, end: Fraction | None) -> bool:
     """Whether a track may be heard between two times; an empty one is left for others to judge."""
-    return track.start is None or _reaches(track.start, track.start if track.end is None else track.end, begin, end)
+    return track.start is None or _reaches(
+        track.start, track.start if track.end is None else track.end, begin, end
+    )
 
 
 def _cut(chapter: Chapter, end: Fraction | None) -> Chapter:
@@ -76,7 +92,10 @@ def _timecode_at(info: ClipInfo, start: int, frames: Timeline, notify: Notify) -
         return text
     timebase = timebase_of(timeline)
     if timebase_of(frames) != timebase:
-        notify(f"{info.path.name}: its timecode {text} counts at another rate than these frames have, and is left out")
+        notify(
+            f"{info.path.name}: its timecode {text} counts at another rate than these frames have,"
+            " and is left out"
+        )
         return None
     passed = start
     if not timeline.is_constant_rate:

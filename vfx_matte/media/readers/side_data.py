@@ -1,8 +1,11 @@
-"""What decoders attach to a frame: how it is turned, and an HDR clip's metadata. Read in a way that cannot crash.
+"""What decoders attach to a frame: how it is turned, and an HDR clip's metadata.
 
-Reading `frame.side_data` of a PyAV 18.1 frame that holds an ICC profile with a name (a PNG's) is a segmentation fault: PyAV
-frees the name, and so does FFmpeg. It also raises ValueError for kinds that PyAV does not know, such as EXIF. So every kind
-but the three that are wanted is taken off first, by FFmpeg's sidedata filter, on a frame that shares the picture's memory.
+Read in a way that cannot crash.
+
+Reading `frame.side_data` of a PyAV 18.1 frame that holds an ICC profile with a name (a PNG's) is a
+segmentation fault: PyAV frees the name, and so does FFmpeg. It also raises ValueError for kinds
+that PyAV does not know, such as EXIF. So every kind but the three that are wanted is taken off
+first, by FFmpeg's sidedata filter, on a frame that shares the picture's memory.
 """
 
 from __future__ import annotations
@@ -18,14 +21,17 @@ from av.sidedata.sidedata import Type
 _WANTED = (Type.DISPLAYMATRIX, Type.MASTERING_DISPLAY_METADATA, Type.CONTENT_LIGHT_LEVEL)
 
 _KINDS = 64
-"""More than the kinds that FFmpeg has (31 in FFmpeg 8; AVFrameSideDataType in libavutil/frame.h): those of later ones too."""
+"""More than the kinds that FFmpeg has (31 in FFmpeg 8; AVFrameSideDataType in libavutil/frame.h):
+those of later ones too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SideData:
     """The bytes of FFmpeg's structures, in the host's byte order; None when a frame has none.
 
-    display_matrix: nine int32 (libavutil/display.h). mastering_display, light_level: see `hdr.hdr_of`.
+    display_matrix: nine int32 (libavutil/display.h). mastering_display, light_level: see
+    `hdr.hdr_of`.
     """
 
     display_matrix: bytes | None = None
@@ -38,10 +44,17 @@ def side_data_of(frame: av.VideoFrame) -> SideData:
     graph = av.filter.Graph()
     graph.threads = 1
     last = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 1000)
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or Fraction(1, 1000),
     )
     wanted: set[int] = {cast("Any", kind).value for kind in _WANTED}
-    names = [("sidedata", f"mode=delete:type={number}") for number in range(_KINDS) if number not in wanted]
+    names = [
+        ("sidedata", f"mode=delete:type={number}")
+        for number in range(_KINDS)
+        if number not in wanted
+    ]
     for name, options in [*names, ("buffersink", "")]:
         following = graph.add(name, options)
         last.link_to(following)
@@ -49,4 +62,6 @@ def side_data_of(frame: av.VideoFrame) -> SideData:
     graph.configure()
     graph.push(frame)
     attached = cast("Any", graph.pull()).side_data
-    return SideData(*(None if (data := attached.get(kind)) is None else bytes(data) for kind in _WANTED))
+    return SideData(
+        *(None if (data := attached.get(kind)) is None else bytes(data) for kind in _WANTED)
+    )

@@ -1,5 +1,8 @@
-"""Image sequences. Takes a folder, one picture or a numbered pattern such as plate.%04d.png (PNG, JPEG, TIFF, EXR, …), gives
-the same `Frame`s as a video; writes pictures to a folder of PNG files. Never needs them all in memory.
+"""Image sequences.
+
+Takes a folder, one picture or a numbered pattern such as plate.%04d.png (PNG, JPEG, TIFF, EXR, …),
+gives the same `Frame`s as a video; writes pictures to a folder of PNG files. Never needs them all
+in memory.
 """
 
 from __future__ import annotations
@@ -48,17 +51,31 @@ from vfx_matte.timeline import FrameTime, Repairs, Timeline
 
 _HEADER_BYTES = 8 + 25  # the signature and IHDR
 _MARK = b"Software\0vfx-matte"
-"""In every PNG file that is written here, so that a folder of them is told from one of somebody else's pictures."""
+"""In every PNG file that is written here, so that a folder of them is told from one of somebody
+else's pictures.
+"""
 
 _NOTE_CHUNK = re.compile(rb"tEXtComment\0(vfx-matte: frames -?\d+ to -?\d+ of the source)")
 _NOTE_WITHIN = 512
 
 
 class StillsReader:
-    """Reads an image sequence at a constant rate; frame i is the picture with the number first + i (`Timeline.number`)."""
+    """Reads an image sequence at a constant rate; frame i is the picture with the number first + i
+    (`Timeline.number`).
+    """
 
-    def __init__(self, path: Path, *, notify: Notify, fps: Fraction, gaps: str = "hold", ignore_alpha: bool = False) -> None:
-        """Open a sequence. fps: frames per second, > 0. gaps: what stands for missing numbers, see `find_sequence`.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        notify: Notify,
+        fps: Fraction,
+        gaps: str = "hold",
+        ignore_alpha: bool = False,
+    ) -> None:
+        """Open a sequence.
+
+        fps: frames per second, > 0. gaps: what stands for missing numbers, see `find_sequence`.
 
         ignore_alpha: alpha of the pictures takes no part.
         """
@@ -74,12 +91,15 @@ class StillsReader:
         timeline = Timeline(ticks, (step,) * count, Fraction(1, fps.numerator), self._files.first)
         first, codec = _decode_picture(self._files.paths[0])
         orientation = orientation_of(first) or Orientation()
-        width, height = (first.height, first.width) if orientation.transpose else (first.width, first.height)
+        width, height = (
+            (first.height, first.width) if orientation.transpose else (first.width, first.height)
+        )
         layout = layout_of(picture_format(first.format.name, orientation))
         assert layout is not None
         color = color_of(first)
         if layout.model == "gray" and (colored := next(self._colored(), None)) is not None:
-            # A black leader is often saved as gray; what follows must not lose its colours for that.
+            # A black leader is often saved as gray; what follows must not lose its colours for
+            # that.
             layout, color = colored
         self._info = ClipInfo(
             path=path,
@@ -148,28 +168,41 @@ class StillsReader:
     def _load(self, index: int) -> Frame:
         path = self._files.path(index)
         if path is None and self._files.gaps == "black":
-            return self._maker.frame(index, self._black_picture(), orientation=self._info.orientation)
+            return self._maker.frame(
+                index, self._black_picture(), orientation=self._info.orientation
+            )
         native, _ = _decode_picture(path or self._files.held(index))
         return self._maker.frame(index, native, orientation=orientation_of(native) or Orientation())
 
     def _black_picture(self) -> av.VideoFrame:
-        """What stands for a missing picture: black, opaque, as the pictures are before they are turned."""
+        """What stands for a missing picture: black, opaque, as the pictures are before they are
+        turned.
+        """
         width, height = self._info.width, self._info.height
         size = (width, height) if self._info.orientation.transpose else (height, width)
         black = av.VideoFrame.from_ndarray(np.zeros((*size, 3), np.uint8), format="rgb24")
-        return black.reformat(format=picture_format(self._info.pixel_format, self._info.orientation))
+        return black.reformat(
+            format=picture_format(self._info.pixel_format, self._info.orientation)
+        )
 
 
 def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
-    """Decode one picture. EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated."""
+    """Decode one picture.
+
+    EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated.
+    """
     require_still(path)  # by content, before FFmpeg sees it
     if is_animated(path, ".webp"):
         if (picture := single_picture(path)) is not None:
-            with contextlib.suppress(av.FFmpegError), av.open(io.BytesIO(picture), "r", format="webp_pipe") as plain:
+            with (
+                contextlib.suppress(av.FFmpegError),
+                av.open(io.BytesIO(picture), "r", format="webp_pipe") as plain,
+            ):
                 for frame in plain.decode(video=0):
                     return frame, "webp"
         raise MediaError(
-            f"{str(path)!r} is an animated WebP, which cannot be decoded", hint="export it as APNG or GIF, or as PNG pictures"
+            f"{str(path)!r} is an animated WebP, which cannot be decoded",
+            hint="export it as APNG or GIF, or as PNG pictures",
         )
     with open_input(path) as container:
         context = container.streams.video[0].codec_context
@@ -179,42 +212,60 @@ def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
             context.options = {"apply_trc": "iec61966_2_1"}
         for frame in container.decode(video=0):
             return _straight(frame) if associated else frame, context.name
-    raise MediaError(f"{str(path)!r} is not a picture that can be decoded", hint="export it again as PNG")
+    raise MediaError(
+        f"{str(path)!r} is not a picture that can be decoded", hint="export it again as PNG"
+    )
 
 
 def _straight(frame: av.VideoFrame) -> av.VideoFrame:
-    """A picture of linear floats times their alpha, as EXR has it, as 16-bit R'G'B' with straight alpha.
+    """A picture of linear floats times their alpha, as EXR has it, as 16-bit R'G'B' with straight
+    alpha.
 
-    Colours are divided by alpha first and encoded with the sRGB curve (IEC 61966-2-1) then: the other way round soft edges
-    become dark. Where alpha is 0 they stay as they are, which is light without a body.
+    Colours are divided by alpha first and encoded with the sRGB curve (IEC 61966-2-1) then: the
+    other way round soft edges become dark. Where alpha is 0 they stay as they are, which is light
+    without a body.
     """
     planes = [
-        np.frombuffer(cast("Any", plane), np.float32).reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes
+        np.frombuffer(cast("Any", plane), np.float32).reshape(plane.height, -1)[:, : plane.width]
+        for plane in frame.planes
     ]
-    green, blue, red, alpha = (np.nan_to_num(plane, nan=0.0, posinf=1e30, neginf=0.0) for plane in planes)
+    green, blue, red, alpha = (
+        np.nan_to_num(plane, nan=0.0, posinf=1e30, neginf=0.0) for plane in planes
+    )
     alpha = np.clip(alpha, 0, 1)
     body = np.where(alpha > 0, alpha, 1)
     codes = []
     for plane in (red, green, blue):
         light = np.clip(plane / body, 0, 1)
-        curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
+        curve = np.where(
+            light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055
+        )
         codes.append(np.rint(curve * 65535).astype(np.uint16))
     codes.append(np.rint(alpha * 65535).astype(np.uint16))
-    straight = frame_from(Picture(tuple(codes), PixelLayout("rgb", 16, has_alpha=True), ColorTags("gbr", "pc")))
+    straight = frame_from(
+        Picture(tuple(codes), PixelLayout("rgb", 16, has_alpha=True), ColorTags("gbr", "pc"))
+    )
     straight.pts, straight.time_base = frame.pts, frame.time_base
     put_tags(straight, color_of(frame))
     return straight
 
 
 class StillsWriter:
-    """Writes pictures as a folder of PNG files, 0000000.png first or as `names` says. Use as a context manager.
+    """Writes pictures as a folder of PNG files, 0000000.png first or as `names` says.
 
-    8-bit pictures become rgb24, rgba or gray files, deeper ones 16-bit files; YUV is converted with the picture's own matrix
-    and range. Only a complete folder gets its name, in place of an earlier result.
+    Use as a context manager.
+
+    8-bit pictures become rgb24, rgba or gray files, deeper ones 16-bit files; YUV is converted with
+    the picture's own matrix and range. Only a complete folder gets its name, in place of an earlier
+    result.
     """
 
-    def __init__(self, folder: Path, names: NumberedFiles = USUAL_NAMES, *, part: Part | None = None) -> None:
-        """Begin the folder. part: of the clip that the pictures show, which they then say themselves; None = all of it.
+    def __init__(
+        self, folder: Path, names: NumberedFiles = USUAL_NAMES, *, part: Part | None = None
+    ) -> None:
+        """Begin the folder.
+
+        part: of the clip that the pictures show, which they then say themselves; None = all of it.
 
         Raises OutputError when the place cannot be written or holds other files.
         """
@@ -231,7 +282,9 @@ class StillsWriter:
         return []
 
     def write(self, picture: Picture, time: FrameTime, *, index: int | None = None) -> None:  # noqa: ARG002
-        """Write one picture. index: its frame index, one more than the last by default; time is not kept in PNG files.
+        """Write one picture.
+
+        index: its frame index, one more than the last by default; time is not kept in PNG files.
 
         Raises OutputError when writing fails.
         """
@@ -249,7 +302,9 @@ class StillsWriter:
     def _save(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         for packet in packets:
             assert packet.pts is not None
-            (self._folder.part / self._names.name(packet.pts)).write_bytes(_marked(bytes(packet), self._note))
+            (self._folder.part / self._names.name(packet.pts)).write_bytes(
+                _marked(bytes(packet), self._note)
+            )
 
     def _finish(self) -> None:
         try:
@@ -262,7 +317,12 @@ class StillsWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             if error is None:
                 self._finish()
@@ -277,11 +337,16 @@ def stranger(folder: Path) -> str:
 
 def written_stills(folder: Path, names: NumberedFiles = USUAL_NAMES) -> list[int]:
     """Frame indices of the pictures that StillsWriter put into `folder`, ascending."""
-    return sorted(index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None)
+    return sorted(
+        index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None
+    )
 
 
 def save_still(path: Path, picture: Picture) -> None:
-    """Write one picture as a PNG file, as StillsWriter does. path: an open temporary place. Raises OutputError."""
+    """Write one picture as a PNG file, as StillsWriter does.
+
+    path: an open temporary place. Raises OutputError.
+    """
     try:
         frame = _png_frame(picture)
         frame.pts, frame.time_base = 0, Fraction(1)
@@ -301,7 +366,9 @@ def is_same_still(path: Path, picture: Picture) -> bool:
 
 
 def part_noted_on(folder: Path) -> tuple[int, int] | None:
-    """The numbers of the first and the last frame of the source that a folder of PNG files says it holds; None = all."""
+    """The numbers of the first and the last frame of the source that a folder of PNG files says it
+    holds; None = all.
+    """
     for path in sorted(folder.iterdir()):
         if path.suffix == ".png" and _is_marked(path):
             with path.open("rb") as file:
@@ -312,7 +379,9 @@ def part_noted_on(folder: Path) -> tuple[int, int] | None:
 
 
 def _marked(png: bytes, note: str = "") -> bytes:
-    """A PNG file with a tEXt chunk that says what wrote it, after the header (PNG specification, 11.3.3.2), and a note's."""
+    """A PNG file with a tEXt chunk that says what wrote it, after the header (PNG specification,
+    11.3.3.2), and a note's.
+    """
     texts = [_MARK, *([b"Comment\0" + note.encode("latin-1")] if note else [])]
     chunks = b""
     for chunk in (b"tEXt" + text for text in texts):
@@ -335,7 +404,12 @@ def _png_frame(picture: Picture) -> av.VideoFrame:
     if model == "gray" and layout.has_alpha:
         model = "rgb"
     wanted = PixelLayout("gray" if model == "gray" else "rgb", depth, has_alpha=layout.has_alpha)
-    full = ColorTags(picture.color.matrix if model == "gray" else "gbr", "pc", picture.color.primaries, picture.color.transfer)
+    full = ColorTags(
+        picture.color.matrix if model == "gray" else "gbr",
+        "pc",
+        picture.color.primaries,
+        picture.color.transfer,
+    )
     planes = tuple(to_numpy(plane) for plane in as_layout(picture, wanted, color=full).planes)
     name = {1: "gray", 3: "rgb24", 4: "rgba"}[len(planes)]
     if depth == 16:

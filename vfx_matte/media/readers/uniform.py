@@ -1,7 +1,8 @@
 """Makes every picture of a clip like its first one: the same size, planes, colour tags and turn.
 
-Recorders in browsers, broadcasts, joined files and folders of pictures change these on the way. Everything behind the reader
-meets one size and one layout only. Pictures of another shape are fitted in with black bars, so that nothing is distorted.
+Recorders in browsers, broadcasts, joined files and folders of pictures change these on the way.
+Everything behind the reader meets one size and one layout only. Pictures of another shape are
+fitted in with black bars, so that nothing is distorted.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ from vfx_matte.media.probe import ClipInfo, color_of, orientation_of
 from vfx_matte.picture import UNSPECIFIED, ColorTags, Picture, PixelLayout, code_values
 
 SAME_SHAPE = 0.025
-"""Shapes (width ÷ height as displayed) that differ by no more than this part are stretched onto each other, without bars."""
+"""Shapes (width ÷ height as displayed) that differ by no more than this part are stretched onto
+each other, without bars.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A decoded picture as the rest of the program reads it.
 
-    native: without alpha when it was made anew. orientation: how `native` is turned for display. alpha: of a picture that was
-    made anew, (H, W) uint8 or uint16 at full scale, None = opaque. made_anew: whether anything had to be converted.
+    native: without alpha when it was made anew. orientation: how `native` is turned for display.
+    alpha: of a picture that was made anew, (H, W) uint8 or uint16 at full scale, None = opaque.
+    made_anew: whether anything had to be converted.
     difference: how the picture differs from the first, for people; "" when it does not.
     """
 
@@ -49,29 +53,44 @@ class Fitted:
 
 
 def fitted(
-    frame: av.VideoFrame, info: ClipInfo, *, sample_aspect: Fraction | None = None, orientation: Orientation | None = None
+    frame: av.VideoFrame,
+    info: ClipInfo,
+    *,
+    sample_aspect: Fraction | None = None,
+    orientation: Orientation | None = None,
 ) -> Fitted:
-    """A picture in the size, layout and colour of the clip's first one; the frame itself where it has them.
+    """A picture in the size, layout and colour of the clip's first one; the frame itself where it
+    has them.
 
-    sample_aspect: the pixel shape of the decoded frame, None = the clip's. orientation: how it is turned, None = the clip's
-    way unless its angle is another. Tags that a picture lacks are taken from the clip.
+    sample_aspect: the pixel shape of the decoded frame, None = the clip's. orientation: how it is
+    turned, None = the clip's way unless its angle is another. Tags that a picture lacks are taken
+    from the clip.
     Primaries and transfer are not converted: the difference says so.
     """
-    if orientation is None:  # reading all side data of every frame would take longer than decoding it
+    if orientation is None:
+        # reading all side data of every frame would take longer than decoding it
         is_same = frame.rotation == info.rotation_degrees
         orientation = info.orientation if is_same else orientation_of(frame) or Orientation()
     decoded = layout_of(picture_format(frame.format.name, orientation))
     assert decoded is not None
     layout, color = turned(decoded, orientation), _tags(frame, info)
-    width, height = (frame.height, frame.width) if orientation.transpose else (frame.width, frame.height)
+    width, height = (
+        (frame.height, frame.width) if orientation.transpose else (frame.width, frame.height)
+    )
     aspect = info.sample_aspect
     if sample_aspect:
         aspect = 1 / sample_aspect if orientation.transpose else sample_aspect
     difference = "; ".join(_differences(info, (width, height), aspect, layout, color))
     same_codes = (color.matrix, color.range) == (info.color.matrix, info.color.range)
-    if (height, width) == info.shape and aspect == info.sample_aspect and layout == info.layout and same_codes:
+    if (
+        (height, width) == info.shape
+        and aspect == info.sample_aspect
+        and layout == info.layout
+        and same_codes
+    ):
         return Fitted(frame, orientation, difference=difference)
-    # What is not tagged is understood as in the first picture, whatever the two heights would suggest.
+    # What is not tagged is understood as in the first picture, whatever the two heights would
+    # suggest.
     color = replace(color, matrix=_computed(color, info)) if layout.model != "rgb" else color
     target = info.color
     if info.layout.model != "rgb":
@@ -89,11 +108,17 @@ def fitted(
 
 
 def _computed(color: ColorTags, info: ClipInfo) -> str:
-    return color.matrix if color.matrix not in (UNSPECIFIED, "gbr") else info.color.assumed_matrix(info.height)
+    return (
+        color.matrix
+        if color.matrix not in (UNSPECIFIED, "gbr")
+        else info.color.assumed_matrix(info.height)
+    )
 
 
 def _tags(frame: av.VideoFrame, info: ClipInfo) -> ColorTags:
-    """The picture's tags; the clip's where it has none, or the same as the first picture had as it was decoded."""
+    """The picture's tags; the clip's where it has none, or the same as the first picture had as it
+    was decoded.
+    """
     own = color_of(frame)
 
     def kept(name: str) -> str:
@@ -104,10 +129,13 @@ def _tags(frame: av.VideoFrame, info: ClipInfo) -> ColorTags:
     tags = ColorTags(kept("matrix"), kept("range"), kept("primaries"), kept("transfer"))
     if own.matrix == "gbr" or info.color.matrix != "gbr":
         return tags
-    return replace(tags, matrix=own.matrix, range=own.range)  # an untagged picture of an RGB clip is not RGB for that
+    # an untagged picture of an RGB clip is not RGB for that
+    return replace(tags, matrix=own.matrix, range=own.range)
 
 
-def _differences(info: ClipInfo, size: tuple[int, int], aspect: Fraction, layout: PixelLayout, color: ColorTags) -> list[str]:
+def _differences(
+    info: ClipInfo, size: tuple[int, int], aspect: Fraction, layout: PixelLayout, color: ColorTags
+) -> list[str]:
     have = [
         (f"{size[0]}×{size[1]}", f"{info.width}×{info.height}"),
         (format_name(layout), format_name(info.layout)),
@@ -116,13 +144,24 @@ def _differences(info: ClipInfo, size: tuple[int, int], aspect: Fraction, layout
     if layout.model == info.layout.model:
         have.append((f"matrix {color.matrix}", f"matrix {info.color.matrix}"))
         have.append((f"range {color.range}", f"range {info.color.range}"))
-    kept = [(name, getattr(color, name), getattr(info.color, name)) for name in ("primaries", "transfer")]
+    kept = [
+        (name, getattr(color, name), getattr(info.color, name))
+        for name in ("primaries", "transfer")
+    ]
     changed = [f"{own} instead of {first}" for own, first in have if own != first]
-    return changed + [f"{name} {own} instead of {first}, which is kept as it is" for name, own, first in kept if own != first]
+    return changed + [
+        f"{name} {own} instead of {first}, which is kept as it is"
+        for name, own, first in kept
+        if own != first
+    ]
 
 
-def _place(info: ClipInfo, size: tuple[int, int], aspect: Fraction) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(width, height) of a picture inside the clip's frame, and its corner (x, y) on the chroma grid."""
+def _place(
+    info: ClipInfo, size: tuple[int, int], aspect: Fraction
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(width, height) of a picture inside the clip's frame, and its corner (x, y) on the chroma
+    grid.
+    """
     shape = Fraction(*size) * aspect / (Fraction(info.width, info.height) * info.sample_aspect)
     width, height = info.width, info.height
     if abs(shape - 1) <= SAME_SHAPE:
@@ -132,7 +171,10 @@ def _place(info: ClipInfo, size: tuple[int, int], aspect: Fraction) -> tuple[tup
         height = min(height, max(y_step, round(height / shape / y_step) * y_step))
     else:
         width = min(width, max(x_step, round(width * shape / x_step) * x_step))
-    x, y = (info.width - width) // 2 // x_step * x_step, (info.height - height) // 2 // y_step * y_step
+    x, y = (
+        (info.width - width) // 2 // x_step * x_step,
+        (info.height - height) // 2 // y_step * y_step,
+    )
     return (width, height), (x, y)
 
 
@@ -144,13 +186,18 @@ def _framed(picture: Picture, info: ClipInfo, corner: tuple[int, int]) -> Pictur
     planes = []
     for number, (plane, code) in enumerate(zip(picture.planes, black, strict=True)):
         whole = np.full(picture.layout.plane_shape(number, *info.shape), code, plane.dtype)
-        x, y = (at >> shift for at, shift in zip(corner, picture.layout.plane_shift(number), strict=True))
+        x, y = (
+            at >> shift
+            for at, shift in zip(corner, picture.layout.plane_shift(number), strict=True)
+        )
         whole[y : y + plane.shape[0], x : x + plane.shape[1]] = plane
         planes.append(whole)
     return picture.with_planes(tuple(planes))
 
 
-def _framed_alpha(alpha: Array, info: ClipInfo, size: tuple[int, int], corner: tuple[int, int]) -> Array:
+def _framed_alpha(
+    alpha: Array, info: ClipInfo, size: tuple[int, int], corner: tuple[int, int]
+) -> Array:
     """Alpha scaled as its picture was; bars are transparent."""
     depth = 8 * alpha.dtype.itemsize
     gray = Picture((alpha,), PixelLayout("gray", depth), ColorTags(range="pc"))

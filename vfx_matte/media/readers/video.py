@@ -1,7 +1,10 @@
-"""Frames of a clip in any order. Takes a path, gives `Frame`s with exact time; memory stays bounded whatever the length.
+"""Frames of a clip in any order.
 
-Frame i is the i-th frame of the timeline, always. Where a picture is missing or damaged the one before stands in, with a
-notice, so that a mask never slips by a frame. Every picture has the first one's size and layout (media.uniform).
+Takes a path, gives `Frame`s with exact time; memory stays bounded whatever the length.
+
+Frame i is the i-th frame of the timeline, always. Where a picture is missing or damaged the one
+before stands in, with a notice, so that a mask never slips by a frame. Every picture has the first
+one's size and layout (media.uniform).
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ REVERSE_BUFFER_BYTES = 384 * 2**20
 
 
 class FrameMaker:
-    """Makes the frames of one clip of what was decoded: all like the first one. Says once each what is out of the ordinary."""
+    """Makes the frames of one clip of what was decoded: all like the first one.
+
+    Says once each what is out of the ordinary.
+    """
 
     def __init__(self, info: ClipInfo, *, ignore_alpha: bool, notify: Notify) -> None:
         self._info, self._notify = info, notify
@@ -54,11 +60,20 @@ class FrameMaker:
                 f"{info.path.name}: pictures change on the way "
                 f"(frame {info.timeline.number(index)} is {found.difference}){kept}"
             )
-        frame = Frame(index, info.timeline[index], found.native, found.orientation, info.color, found.alpha, self._uses_alpha)
+        frame = Frame(
+            index,
+            info.timeline[index],
+            found.native,
+            found.orientation,
+            info.color,
+            found.alpha,
+            self._uses_alpha,
+        )
         if not self._told_alpha and frame.alpha is not None:
             self._told_alpha = True
             self._notify(
-                f"{info.path.name} has an alpha channel of its own, and what that hides stays hidden; --ignore-alpha shows it"
+                f"{info.path.name} has an alpha channel of its own, and what that hides stays"
+                " hidden; --ignore-alpha shows it"
             )
         return frame
 
@@ -68,10 +83,13 @@ def watched(path: Path, files: Sequence[Path]) -> Watch:
     try:
         return Watch(files)
     except FileNotFoundError as error:
-        raise InputError(f"there is no file {str(path)!r}", hint="check the path; quote names with spaces") from error
+        raise InputError(
+            f"there is no file {str(path)!r}", hint="check the path; quote names with spaces"
+        ) from error
     except OSError as error:
         raise MediaError(
-            f"{str(path)!r} cannot be read: {error.strerror}", hint="check the path and its permissions"
+            f"{str(path)!r} cannot be read: {error.strerror}",
+            hint="check the path and its permissions",
         ) from error
 
 
@@ -79,17 +97,29 @@ def require_unchanged(path: Path, watch: Watch) -> None:
     """Raise MediaError when the files of the clip `path` hold other bytes now."""
     if watch.has_changed():
         raise MediaError(
-            f"{str(path)!r} was replaced, changed or removed while it was read", hint="run it again once the file is complete"
+            f"{str(path)!r} was replaced, changed or removed while it was read",
+            hint="run it again once the file is complete",
         )
 
 
 class VideoReader:
-    """Reads a video file. Each iteration opens the file anew, so several can run side by side; closing one frees it."""
+    """Reads a video file.
+
+    Each iteration opens the file anew, so several can run side by side; closing one frees it.
+    """
 
     def __init__(
-        self, path: Path, *, notify: Notify, info: ClipInfo | None = None, threads: int = 0, ignore_alpha: bool = False
+        self,
+        path: Path,
+        *,
+        notify: Notify,
+        info: ClipInfo | None = None,
+        threads: int = 0,
+        ignore_alpha: bool = False,
     ) -> None:
-        """Open a clip. info: a known probe result, to save counting again. threads: decoder threads, 0 = by cores.
+        """Open a clip.
+
+        info: a known probe result, to save counting again. threads: decoder threads, 0 = by cores.
 
         ignore_alpha: the clip's own alpha takes no part.
         """
@@ -109,7 +139,10 @@ class VideoReader:
         return self._info
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Frames [start, stop) in display order. Raises MediaError when the file is replaced or changed meanwhile."""
+        """Frames [start, stop) in display order.
+
+        Raises MediaError when the file is replaced or changed meanwhile.
+        """
         start, stop = check_range(start, stop, self._info.timeline)
         if start == stop:
             return
@@ -140,14 +173,20 @@ class VideoReader:
             if expected >= stop:
                 return
         if previous is None:
-            raise MediaError(f"{str(self._info.path)!r}: frame {start} cannot be decoded", hint="the file is damaged there")
+            raise MediaError(
+                f"{str(self._info.path)!r}: frame {start} cannot be decoded",
+                hint="the file is damaged there",
+            )
         while expected < stop:
             self._notice_missing(expected)
             yield self._frame(expected, previous)
             expected += 1
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Frames stop − 1 down to start. Decodes by group of pictures; long groups are decoded several times, in windows."""
+        """Frames stop − 1 down to start.
+
+        Decodes by group of pictures; long groups are decoded several times, in windows.
+        """
         start, stop = check_range(start, stop, self._info.timeline)
         high = stop
         while high > start:
@@ -175,13 +214,18 @@ class VideoReader:
 
     def _frame(self, index: int, decoded: Decoded) -> Frame:
         native, aspect = decoded
-        return self._maker.frame(index, native, sample_aspect=None if aspect == self._info.first_aspect else aspect)
+        return self._maker.frame(
+            index, native, sample_aspect=None if aspect == self._info.first_aspect else aspect
+        )
 
     def _notice_missing(self, index: int) -> None:
         self.check_unchanged()
         if not self._noticed:
             self._noticed = True
-            self._notify(f"{self._info.path.name}: frame {index} cannot be decoded; a neighbouring picture stands in")
+            self._notify(
+                f"{self._info.path.name}: frame {index} cannot be decoded; a neighbouring picture"
+                " stands in"
+            )
 
     def _decoded_from(self, index: int) -> Iterator[tuple[int, Decoded]]:
         """Pairs (frame index, decoded frame) that begin at or before `index`."""
@@ -192,8 +236,13 @@ class VideoReader:
         for key in [k for k in reversed(info.keyframes) if k <= index][:3]:
             if key == 0:
                 break
-            # Frames before the keyframe are its leading pictures, whose references were not decoded.
-            frames = (pair for pair in self._indexed(self._decode(info.timeline.pts[key])) if pair[0] >= key)
+            # Frames before the keyframe are its leading pictures, whose references were not
+            # decoded.
+            frames = (
+                pair
+                for pair in self._indexed(self._decode(info.timeline.pts[key]))
+                if pair[0] >= key
+            )
             first = next(frames, None)
             if first is not None and first[0] <= index and not first[1][0].is_corrupt:
                 yield first

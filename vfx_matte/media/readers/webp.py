@@ -1,4 +1,6 @@
-"""WebP files that call themselves animated and hold one picture, as ffmpeg and browsers write them: taken as that picture."""
+"""WebP files that call themselves animated and hold one picture, as ffmpeg and browsers write them:
+taken as that picture.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ _FRAME_HEADER_BYTES = 16
 
 
 def single_picture(path: Path) -> bytes | None:
-    """The plain WebP file that is inside of an animated one; None where there are more pictures, or it is only a part.
+    """The plain WebP file that is inside of an animated one; None where there are more pictures, or
+    it is only a part.
 
-    Source: WebP container specification: a chunk ANMF holds the place of a picture, 16 bytes, then its own chunks.
+    Source: WebP container specification: a chunk ANMF holds the place of a picture, 16 bytes, then
+    its own chunks.
     """
     data = path.read_bytes()
     chunks = list(_chunks(data, 12))

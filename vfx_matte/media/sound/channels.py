@@ -1,8 +1,10 @@
-"""Sound channels for encoders: which layout an encoder is given for a source's channels, and in which order.
+"""Sound channels for encoders: which layout an encoder is given for a source's channels, and in
+which order.
 
-Encoders take few layouts by name, and none without one. A layout that an encoder does not have is written as another one with
-as many channels, in the same order, so that no channel is mixed into another or lost. Channels without names never go
-where an encoder filters: AAC keeps nothing above some hundred hertz of a low-frequency channel.
+Encoders take few layouts by name, and none without one. A layout that an encoder does not have is
+written as another one with as many channels, in the same order, so that no channel is mixed into
+another or lost. Channels without names never go where an encoder filters: AAC keeps nothing above
+some hundred hertz of a low-frequency channel.
 """
 
 from __future__ import annotations
@@ -17,15 +19,21 @@ import av
 SILENT = -1
 
 _BY_NAME: Mapping[str, frozenset[str]] = {
-    "aac": frozenset({"mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "5.0", "5.1", "7.1"}),
+    "aac": frozenset({"mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "5.0", "5.1",
+    "7.1"}),
     "libopus": frozenset({"mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"}),
     "flac": frozenset({
-        "mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "quad(side)", "3.1", "4.1", "5.0", "5.0(side)", "5.1",
-        "5.1(side)", "6.0", "6.0(front)", "hexagonal", "6.1", "6.1(back)", "6.1(front)", "7.0", "7.0(front)", "7.1",
+        "mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "quad(side)", "3.1", "4.1",
+        "5.0", "5.0(side)", "5.1",
+        "5.1(side)", "6.0", "6.0(front)", "hexagonal", "6.1", "6.1(back)", "6.1(front)", "7.0",
+        "7.0(front)", "7.1",
         "7.1(wide)", "7.1(wide-side)", "octagonal",
     }),
 }  # fmt: skip
-"""Layouts that come out of a file under their own name. Found by encoding and reading back with FFmpeg 8."""
+"""Layouts that come out of a file under their own name.
+
+Found by encoding and reading back with FFmpeg 8.
+"""
 
 _SAME_PLACES = {
     "downmix": "stereo",
@@ -39,9 +47,11 @@ _SAME_PLACES = {
 
 _BY_COUNT: Mapping[str, Mapping[int, str]] = {
     "aac": {
-        1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "6.0", 7: "7.0", 8: "octagonal", 16: "hexadecagonal",
+        1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "6.0", 7: "7.0", 8: "octagonal",
+        16: "hexadecagonal",
     },
-    "libopus": {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
+    "libopus": {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1",
+    8: "7.1"},
     "flac": {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
 }  # fmt: skip
 
@@ -54,15 +64,18 @@ _MIXED_UP: Mapping[tuple[str, str], tuple[int, ...]] = {
     ("libopus", "5.0"): (0, 1, 4, 2, 3),
     ("libopus", "6.1"): (0, 1, 4, 3, 5, 2, 6),
 }
-"""FFmpeg 8 gives libopus these layouts in a wrong order; fed like this, every channel comes out in its own place."""
+"""FFmpeg 8 gives libopus these layouts in a wrong order; fed like this, every channel comes out in
+its own place.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlan:
     """What an encoder is given.
 
-    layout: the name that it is opened with. order: for each of its channels the source's channel that goes there, SILENT for
-    none; () = as they stand, under that name already. options: of the encoder. said: what to tell people, "" for nothing.
+    layout: the name that it is opened with. order: for each of its channels the source's channel
+    that goes there, SILENT for none; () = as they stand, under that name already. options: of the
+    encoder. said: what to tell people, "" for nothing.
     """
 
     layout: str
@@ -72,24 +85,33 @@ class ChannelPlan:
 
     @property
     def filters(self) -> tuple[tuple[str, str], ...]:
-        """FFmpeg's filters, with their arguments, that put a source's channels in `order` and call them `layout`.
+        """FFmpeg's filters, with their arguments, that put a source's channels in `order` and call
+        them `layout`.
 
-        Filter pan mixes channels where a source's layout has a name, so that it only adds silence to some without.
+        Filter pan mixes channels where a source's layout has a name, so that it only adds silence
+        to some without.
         """
         if not self.order:
             return ()
         count = max(self.order) + 1
         if SILENT not in self.order:
-            return (("channelmap", f"map={'|'.join(map(str, self.order))}:channel_layout={self.layout}"),)
+            return (
+                (
+                    "channelmap",
+                    f"map={'|'.join(map(str, self.order))}:channel_layout={self.layout}",
+                ),
+            )
         bare = f"map={'|'.join(map(str, range(count)))}:channel_layout={count} channels"
         placed = [f"c{to}=c{source}" for to, source in enumerate(self.order) if source != SILENT]
         return (("channelmap", bare), ("pan", "|".join([self.layout, *placed])))
 
 
 def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
-    """What an encoder is given for sound of the layout `name` (see layout_name); None when it cannot hold so many channels.
+    """What an encoder is given for sound of the layout `name` (see layout_name); None when it
+    cannot hold so many channels.
 
-    An encoder that is not listed here (PCM) takes any, channels in an order of their own in the usual one.
+    An encoder that is not listed here (PCM) takes any, channels in an order of their own in the
+    usual one.
     """
     count, speakers = av.AudioLayout(name).nb_channels, _speakers(name)
     known = _BY_NAME.get(encoder, _BY_NAME["flac"] if "+" in name else frozenset())
@@ -98,7 +120,11 @@ def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
         order = tuple(order[place] for place in _MIXED_UP.get((encoder, same), range(count)))
         return ChannelPlan(same, () if (name, order) == (same, tuple(range(count))) else order)
     if encoder not in _BY_NAME:
-        return ChannelPlan(f"{count} channels", tuple(range(count))) if "+" in name else ChannelPlan(name)
+        return (
+            ChannelPlan(f"{count} channels", tuple(range(count)))
+            if "+" in name
+            else ChannelPlan(name)
+        )
     usual = _SAME_PLACES.get(name, "")
     if usual in known:
         said = f"its {name} channels are written as {usual}"
@@ -111,18 +137,24 @@ def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
         said = f"{_subject(name, count)} written {called}, in the same order{silent}"
         return ChannelPlan(layout, _ordered(encoder, layout, count), said=said)
     if count <= _MOST_BY_COUNT.get(encoder, 0):
-        said = "" if _UNNAMED.fullmatch(name) else f"{_subject(name, count)} written without names, in the same order"
+        said = (
+            ""
+            if _UNNAMED.fullmatch(name)
+            else f"{_subject(name, count)} written without names, in the same order"
+        )
         return ChannelPlan(f"{count} channels", tuple(range(count)), _WITHOUT_NAMES, said)
     return None
 
 
 def layout_name(layout: av.AudioLayout) -> str:
-    """The name of a layout in the form that FFmpeg reads again: of channels in an order of their own, "FL+FR+LFE".
+    """The name of a layout in the form that FFmpeg reads again: of channels in an order of their
+    own, "FL+FR+LFE".
 
     Of a track that is said to have no channel (a damaged one) it is "".
 
-    PyAV 18.1 frees the list of such channels with every object that names it, though a decoder or frame still has it, and the
-    process ends there. An object that was asked here therefore stays for ever.
+    PyAV 18.1 frees the list of such channels with every object that names it, though a decoder or
+    frame still has it, and the process ends there. An object that was asked here therefore stays
+    for ever.
     """
     own_order = re.fullmatch(r"\d+ channels \((.+)\)", layout.name)
     if not own_order:
@@ -132,10 +164,11 @@ def layout_name(layout: av.AudioLayout) -> str:
 
 
 def forget_own_order(context: av.AudioCodecContext | None) -> None:
-    """Let a decoder that is not open yet give frames without channel names where `layout_name` would be an order of its own.
+    """Let a decoder that is not open yet give frames without channel names where `layout_name`
+    would be an order of its own.
 
-    The channels stay as they stand. Frames that name such an order cannot be freed; see layout_name. None, of a stream that has
-    no decoder, is passed over.
+    The channels stay as they stand. Frames that name such an order cannot be freed; see
+    layout_name. None, of a stream that has no decoder, is passed over.
     """
     name = layout_name(context.layout) if context is not None else ""
     if context is not None and "+" in name:
@@ -145,7 +178,11 @@ def forget_own_order(context: av.AudioCodecContext | None) -> None:
 def _subject(name: str, count: int) -> str:
     if not _UNNAMED.fullmatch(name):
         return f"its {name} channels are"
-    return "its one channel has no name and is" if count == 1 else f"its {count} channels have no names and are"
+    return (
+        "its one channel has no name and is"
+        if count == 1
+        else f"its {count} channels have no names and are"
+    )
 
 
 def most_channels(encoder: str) -> int:
@@ -160,7 +197,9 @@ def _ordered(encoder: str, layout: str, count: int) -> tuple[int, ...]:
 
 
 def _speakers(name: str) -> tuple[str, ...]:
-    """The loudspeakers of a layout in order; what equals no other where channels have no names, or two the same one."""
+    """The loudspeakers of a layout in order; what equals no other where channels have no names, or
+    two the same one.
+    """
     layout = av.AudioLayout(name)
     places = tuple(channel.name for channel in layout.channels)
     return places if len(set(places)) == layout.nb_channels and "NONE" not in places else (name,)

@@ -1,6 +1,8 @@
-"""Where sound is cut when only a part of a clip is rendered: what of a packet is heard between two times.
+"""Where sound is cut when only a part of a clip is rendered: what of a packet is heard between two
+times.
 
-Uncompressed sound is cut to the sample, everything else that is copied to the packet: none that is heard there is left out.
+Uncompressed sound is cut to the sample, everything else that is copied to the packet: none that is
+heard there is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ _LONGEST_PACKET = Fraction(2)
 
 @dataclass(frozen=True, slots=True)
 class SoundCut:
-    """Sound from `begin` to `end`, exact seconds on the clock that an output counts; None does not cut there."""
+    """Sound from `begin` to `end`, exact seconds on the clock that an output counts; None does not
+    cut there.
+    """
 
     begin: Fraction | None = None
     end: Fraction | None = None
@@ -49,15 +53,22 @@ class SoundCut:
         return time < self.begin - _LONGEST_PACKET or time + length_of(packet) <= self.begin
 
     def is_long_before(self, packet: AudioPacket, time: Fraction) -> bool:
-        """The same as `is_before`, without decoding a packet whose file does not say how long it is: it may be long."""
-        return self.begin is not None and time + ((packet.duration or 0) * packet.time_base or _LONGEST_PACKET) <= self.begin
+        """The same as `is_before`, without decoding a packet whose file does not say how long it
+        is: it may be long.
+        """
+        return (
+            self.begin is not None
+            and time + ((packet.duration or 0) * packet.time_base or _LONGEST_PACKET) <= self.begin
+        )
 
     def is_after(self, time: Fraction) -> bool:
         """Whether what begins at `time` comes too late."""
         return self.end is not None and time >= self.end
 
     def heard(self, packet: AudioPacket, time: Fraction, codec: str) -> AudioPacket | None:
-        """What is heard of a packet that begins at `time`: all of it, or a piece of uncompressed sound; None = nothing."""
+        """What is heard of a packet that begins at `time`: all of it, or a piece of uncompressed
+        sound; None = nothing.
+        """
         if self.is_after(time) or self.is_before(packet, time):
             return None
         bits = PCM_BITS.fullmatch(codec)
@@ -71,7 +82,13 @@ class SoundCut:
             return packet
         if first >= last:
             return None
-        return _piece(packet, first * size, last * size, later=Fraction(first, rate), length=Fraction(last - first, rate))
+        return _piece(
+            packet,
+            first * size,
+            last * size,
+            later=Fraction(first, rate),
+            length=Fraction(last - first, rate),
+        )
 
     def clamped(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction]:
         """The part of a span that is heard."""
@@ -83,7 +100,9 @@ UNCUT = SoundCut()
 
 
 FLICK = Fraction(1, 705_600_000)
-"""Seconds; frames and samples of all usual rates last whole numbers of it, those with 1001 too (Meta's "flick")."""
+"""Seconds; frames and samples of all usual rates last whole numbers of it, those with 1001 too
+(Meta's "flick").
+"""
 
 
 def place_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
@@ -102,15 +121,22 @@ def place_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
 
 
 def pcm_sample(packet: AudioPacket, bits: re.Match[str]) -> tuple[int, int]:
-    """How many bytes one sample of all channels takes, and how many there are in a second. bits: of PCM_BITS."""
+    """How many bytes one sample of all channels takes, and how many there are in a second.
+
+    bits: of PCM_BITS.
+    """
     context = packet.stream.codec_context
     layout = layout_name(context.layout)
     channels = av.AudioLayout(layout).nb_channels if layout else 1
     return max(1, channels * int(bits[1] or _LAW_BITS) // 8), max(1, context.sample_rate)
 
 
-def _piece(packet: AudioPacket, start: int, stop: int, *, later: Fraction, length: Fraction) -> AudioPacket:
-    """Bytes [start, stop) of a packet as a packet that begins `later` and lasts `length` seconds."""
+def _piece(
+    packet: AudioPacket, start: int, stop: int, *, later: Fraction, length: Fraction
+) -> AudioPacket:
+    """Bytes [start, stop) of a packet as a packet that begins `later` and lasts `length`
+    seconds.
+    """
     piece: AudioPacket = av.Packet(bytes(memoryview(packet)[start:stop]))
     base = packet.time_base
     piece.stream = packet.stream

@@ -1,4 +1,6 @@
-"""Encodes one sound track: decoded frames in, packets of another format out, whole, in place, channels in order."""
+"""Encodes one sound track: decoded frames in, packets of another format out, whole, in place,
+channels in order.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,20 @@ from vfx_matte.media.sound.cut import UNCUT, SoundCut
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
-_LOSSLESS_WIDE = ("pcm_", "dsd_", "dst", "wavpack", "alac", "mlp", "truehd", "tak", "ape", "tta", "shorten", "wmalossless")
+_LOSSLESS_WIDE = (
+    "pcm_",
+    "dsd_",
+    "dst",
+    "wavpack",
+    "alac",
+    "mlp",
+    "truehd",
+    "tak",
+    "ape",
+    "tta",
+    "shorten",
+    "wmalossless",
+)
 _DEEP_FORMATS = ("s32", "s32p", "s64", "s64p", "flt", "fltp", "dbl", "dblp")
 _BITS_PER_SECOND = 96_000
 _COARSE = Fraction(1, 1000)
@@ -25,9 +40,11 @@ _COARSE = Fraction(1, 1000)
 
 
 class SoundEncoder:
-    """One track of an output, fed with the frames that a source's decoder gives, whatever their format, rate and layout.
+    """One track of an output, fed with the frames that a source's decoder gives, whatever their
+    format, rate and layout.
 
-    A source may change these in mid-stream, as broadcasts do; what follows is converted to what the track began with.
+    A source may change these in mid-stream, as broadcasts do; what follows is converted to what the
+    track began with.
     """
 
     def __init__(
@@ -40,7 +57,9 @@ class SoundEncoder:
         layout: str,
         cut: SoundCut = UNCUT,
     ) -> None:
-        """Add a stream to `output`. first: a frame of the source as it was decoded. codec, layout: the source's.
+        """Add a stream to `output`.
+
+        first: a frame of the source as it was decoded. codec, layout: the source's.
 
         cut: between which times of the output's clock frames are heard, to the sample.
 
@@ -52,7 +71,9 @@ class SoundEncoder:
         if plan is None:
             raise ValueError(f"{encoder} cannot hold {layout}")
         rate = nearest_rate(encoder, first.sample_rate)
-        stream = output.add_stream(encoder, rate=rate, layout=plan.layout, options=dict(plan.options))
+        stream = output.add_stream(
+            encoder, rate=rate, layout=plan.layout, options=dict(plan.options)
+        )
         assert isinstance(stream, av.AudioStream)
         context = stream.codec_context
         known = [each.name for each in av.Codec(encoder, "w").audio_formats or []]
@@ -73,7 +94,9 @@ class SoundEncoder:
         self._last: int | None = None
         self._next: int | None = None
 
-    def encode(self, frame: av.AudioFrame, *, unit: Fraction | None = None) -> Iterator[AudioPacket]:
+    def encode(
+        self, frame: av.AudioFrame, *, unit: Fraction | None = None
+    ) -> Iterator[AudioPacket]:
         """Packets for one more frame; its pts counts its own time_base on the output's clock.
 
         unit: what its source counts in, which times may be wrong by; None = its time_base.
@@ -110,9 +133,11 @@ class SoundEncoder:
             yield from self.stream.encode(frame)
 
     def _place(self, frame: av.AudioFrame) -> None:
-        """Begin a frame where the one before ends, if its time says nearly the same or would go back.
+        """Begin a frame where the one before ends, if its time says nearly the same or would go
+        back.
 
-        Milliseconds, as in Matroska, are too coarse for short packets (TrueHD has 1200 a second): some would share a time.
+        Milliseconds, as in Matroska, are too coarse for short packets (TrueHD has 1200 a second):
+        some would share a time.
         """
         if frame.pts is None:
             return
@@ -121,22 +146,38 @@ class SoundEncoder:
             frame.pts = self._next if nearly or frame.pts <= self._last else frame.pts
         self._last, self._next = frame.pts, frame.pts + frame.samples
 
-    def _converter(self, frame: av.AudioFrame, shape: tuple[str, str, int], unit: Fraction | None) -> av.filter.Graph:
+    def _converter(
+        self, frame: av.AudioFrame, shape: tuple[str, str, int], unit: Fraction | None
+    ) -> av.filter.Graph:
         """A filter graph from frames like this one to what the encoder was opened with.
 
-        A layout of another size, in mid-stream, is mixed: there is no order to keep between the two.
+        A layout of another size, in mid-stream, is mixed: there is no order to keep between the
+        two.
         """
         target = self.stream.codec_context
         wanted, (sample_format, layout, rate) = layout_name(target.layout), shape
         graph = av.filter.Graph()
         self._slack = math.ceil(min(unit or 0, _COARSE) * self._rate)
         base = {} if frame.time_base is None else {"time_base": str(frame.time_base)}
-        steps = [graph.add("abuffer", sample_rate=str(rate), sample_fmt=sample_format, channel_layout=layout, **base)]
+        steps = [
+            graph.add(
+                "abuffer",
+                sample_rate=str(rate),
+                sample_fmt=sample_format,
+                channel_layout=layout,
+                **base,
+            )
+        ]
         plan = self.plan if layout == self._first_layout else plan_channels(self._encoder, layout)
         if plan is not None and plan.layout == wanted:
             steps += [graph.add(name, arguments) for name, arguments in plan.filters]
         steps += [
-            graph.add("aformat", sample_fmts=target.format.name, sample_rates=str(self._rate), channel_layouts=wanted),
+            graph.add(
+                "aformat",
+                sample_fmts=target.format.name,
+                sample_rates=str(self._rate),
+                channel_layouts=wanted,
+            ),
             graph.add("asettb", f"1/{self._rate}"),
             *([graph.add("atrim", self._trim())] if self._cut else []),
             graph.add("abuffersink"),
@@ -149,10 +190,16 @@ class SoundEncoder:
     def _trim(self) -> str:
         """What FFmpeg's atrim is told, in samples."""
         times = {"start_pts": self._cut.begin, "end_pts": self._cut.end}
-        return ":".join(f"{name}={math.ceil(time * self._rate)}" for name, time in times.items() if time is not None)
+        return ":".join(
+            f"{name}={math.ceil(time * self._rate)}"
+            for name, time in times.items()
+            if time is not None
+        )
 
 
 def nearest_rate(encoder: str, rate: int) -> int:
-    """The lowest sample rate of an encoder that loses nothing of sound at `rate` hertz, or else its highest."""
+    """The lowest sample rate of an encoder that loses nothing of sound at `rate` hertz, or else its
+    highest.
+    """
     known = av.Codec(encoder, "w").audio_rates or [rate]
     return min((each for each in known if each >= rate), default=max(known))

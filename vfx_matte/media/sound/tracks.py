@@ -1,5 +1,8 @@
-"""Sound beside the picture. Takes a source file, gives its sound tracks to an output: copied packet by packet where the
-container allows, otherwise encoded; never moved against the picture, and cut only where a part of a clip is rendered.
+"""Sound beside the picture.
+
+Takes a source file, gives its sound tracks to an output: copied packet by packet where the
+container allows, otherwise encoded; never moved against the picture, and cut only where a part of a
+clip is rendered.
 """
 
 from __future__ import annotations
@@ -21,7 +24,12 @@ from vfx_matte.backend import Notify
 from vfx_matte.media.formats import CONTAINERS, Container
 from vfx_matte.media.probe import ClipInfo, length_of
 from vfx_matte.media.readers.demuxers import open_input
-from vfx_matte.media.sound.channels import forget_own_order, layout_name, most_channels, plan_channels
+from vfx_matte.media.sound.channels import (
+    forget_own_order,
+    layout_name,
+    most_channels,
+    plan_channels,
+)
 from vfx_matte.media.sound.cut import FLICK, PCM_BITS, SoundCut, pcm_sample, place_earlier
 from vfx_matte.media.sound.encode import SoundEncoder
 
@@ -31,13 +39,16 @@ _PCM_BLOCK_BYTES = 2**15
 _PCM_JITTER = Fraction(2, 1000)
 
 _RUN_UP_PACKETS = {"mp3": 4, "opus": 5, "flac": 0, "alac": 0}
-"""How many packets before one are needed to decode it: MP3 keeps up to 511 bytes of it there (ISO/IEC 11172-3, 2.4.2.7), Opus
-needs 80 ms to find its pace (RFC 7845, 4.6)."""
+"""How many packets before one are needed to decode it: MP3 keeps up to 511 bytes of it there
+(ISO/IEC 11172-3, 2.4.2.7), Opus needs 80 ms to find its pace (RFC 7845, 4.6).
+"""
 
 _USUAL_RUN_UP = 1
 
 _RUN_IN = Fraction(1, 2)
-"""Seconds that are decoded before sound that is cut and encoded: decoders need them to find their pace."""
+"""Seconds that are decoded before sound that is cut and encoded: decoders need them to find their
+pace.
+"""
 
 _TRIAL_PACKETS = 500
 """How many packets of a track are looked at to find one that can be copied or decoded."""
@@ -47,13 +58,15 @@ _TRIAL_PACKETS = 500
 class SoundTrack:
     """What was put into the output for one track, so that it can be checked afterwards.
 
-    copied: packets are the source's own; checksums and times (exact seconds) are then one for each audible packet.
-    codec: the source's format. start, end: exact times of the first audible packet (or encoded sample) and of the end of the
-    last one; None when the track is silent from end to end.
-    heard: from when until when a player lets the track be heard, where it is known from a file: without the samples that a
-    decoder throws away at both ends (the pre-skip of Opus, the priming of AAC).
-    PCM is checked in blocks of its own, because every container cuts it into packets as it likes. A sample that a recording was
-    cut off in does not count.
+    copied: packets are the source's own; checksums and times (exact seconds) are then one for each
+    audible packet.
+    codec: the source's format. start, end: exact times of the first audible packet (or encoded
+    sample) and of the end of the last one; None when the track is silent from end to end.
+    heard: from when until when a player lets the track be heard, where it is known from a file:
+    without the samples that a decoder throws away at both ends (the pre-skip of Opus, the priming
+    of AAC).
+    PCM is checked in blocks of its own, because every container cuts it into packets as it likes. A
+    sample that a recording was cut off in does not count.
     """
 
     source_index: int
@@ -112,7 +125,9 @@ class SoundTrack:
 
 
 def trimmed(packet: AudioPacket) -> tuple[Fraction, Fraction]:
-    """Seconds of sound that a decoder throws away, from the packet's beginning on and at its end; (0, 0) for nearly all."""
+    """Seconds of sound that a decoder throws away, from the packet's beginning on and at its end;
+    (0, 0) for nearly all.
+    """
     if not packet.has_sidedata("skip_samples") or not packet.stream.codec_context:
         return Fraction(0), Fraction(0)
     first, last = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
@@ -121,7 +136,9 @@ def trimmed(packet: AudioPacket) -> tuple[Fraction, Fraction]:
 
 
 def payload_checksum(packet: AudioPacket, codec: str) -> int:
-    """CRC-32 of a sound packet's payload; the ADTS header that MPEG-TS puts before AAC is not payload."""
+    """CRC-32 of a sound packet's payload; the ADTS header that MPEG-TS puts before AAC is not
+    payload.
+    """
     data = memoryview(packet)
     if codec == "aac" and len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
         data = data[7 if data[1] & 1 else 9 :]
@@ -129,12 +146,22 @@ def payload_checksum(packet: AudioPacket, codec: str) -> int:
 
 
 class SoundCopier:
-    """Feeds an output container with the sound of a source, in step with the picture, so that memory stays bounded."""
+    """Feeds an output container with the sound of a source, in step with the picture, so that
+    memory stays bounded.
+    """
 
     def __init__(
-        self, source: ClipInfo, output: av.container.OutputContainer, container: Container, *, name: str, notify: Notify
+        self,
+        source: ClipInfo,
+        output: av.container.OutputContainer,
+        container: Container,
+        *,
+        name: str,
+        notify: Notify,
     ) -> None:
-        """Add one output stream for each sound track of `source`; call before the output's first packet is muxed."""
+        """Add one output stream for each sound track of `source`; call before the output's first
+        packet is muxed.
+        """
         self._stack = ExitStack()
         self._input = self._stack.enter_context(open_input(source.path))
         self._output = output
@@ -153,7 +180,14 @@ class SoundCopier:
         self._ended: set[int] = set()
 
     def _add(
-        self, source: ClipInfo, stream: av.AudioStream, codec: str, container: Container, *, name: str, notify: Notify
+        self,
+        source: ClipInfo,
+        stream: av.AudioStream,
+        codec: str,
+        container: Container,
+        *,
+        name: str,
+        notify: Notify,
     ) -> None:
         """Add the output stream of one track, or say why there is none."""
         target: av.AudioStream | SoundEncoder | None = None
@@ -164,14 +198,23 @@ class SoundCopier:
             target = self._encoder(source, stream.index, codec, container, name=name, notify=notify)
         if target is None:
             return
-        metadata = {key: value for key, value in stream.metadata.items() if key in ("language", "title")}
+        metadata = {
+            key: value for key, value in stream.metadata.items() if key in ("language", "title")
+        }
         (target.stream if isinstance(target, SoundEncoder) else target).metadata.update(metadata)
         track = SoundTrack(stream.index, not isinstance(target, SoundEncoder), codec)
         self.tracks.append(track)
         self._streams[stream.index] = track, target
 
     def _encoder(
-        self, source: ClipInfo, index: int, codec: str, container: Container, *, name: str, notify: Notify
+        self,
+        source: ClipInfo,
+        index: int,
+        codec: str,
+        container: Container,
+        *,
+        name: str,
+        notify: Notify,
     ) -> SoundEncoder | None:
         first = None if codec == "unknown" else _first_frame(source, index)
         if first is None:
@@ -188,9 +231,15 @@ class SoundCopier:
             most = f"{encoder} holds {most_channels(encoder)} at most"
             notify(f"{name}: sound stream {index} has {count} channels, {most}; it is left out")
             return None
-        usual = next(known.copies for known in CONTAINERS.values() if known.muxer == container.muxer)
-        reason = "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
-        encoded = SoundEncoder(self._output, first, encoder, codec=codec, layout=layout, cut=self._cut)
+        usual = next(
+            known.copies for known in CONTAINERS.values() if known.muxer == container.muxer
+        )
+        reason = (
+            "is not for this program" if codec in usual else f"cannot be put in {container.muxer}"
+        )
+        encoded = SoundEncoder(
+            self._output, first, encoder, codec=codec, layout=layout, cut=self._cut
+        )
         rate = encoded.stream.codec_context.sample_rate
         changed = [encoded.plan.said] if encoded.plan.said else []
         changed += [f"{first.sample_rate} Hz become {rate} Hz"] if rate != first.sample_rate else []
@@ -203,12 +252,19 @@ class SoundCopier:
             yield from self._input.demux(*streams)
 
     def pump(self, until: Fraction | None) -> None:
-        """Mux sound up to a time on the source's clock (origin taken off); None muxes all that is left."""
+        """Mux sound up to a time on the source's clock (origin taken off); None muxes all that is
+        left.
+        """
         while (packet := self._waiting or next(self._packets, None)) is not None:
             self._waiting = None
-            if self._ended.issuperset(self._streams):  # the rest comes after the part that is rendered
+            if self._ended.issuperset(self._streams):
+                # the rest comes after the part that is rendered
                 break
-            if packet.dts is not None and until is not None and packet.dts * packet.time_base - self._origin > until:
+            if (
+                packet.dts is not None
+                and until is not None
+                and packet.dts * packet.time_base - self._origin > until
+            ):
                 self._waiting = packet
                 return
             self._take(packet)
@@ -234,8 +290,9 @@ class SoundCopier:
             self._before.setdefault(packet.stream.index, deque(maxlen=run_up)).append(packet)
             return
         if packet.is_discard and (track.checksums or not self._keeps_negative):
-            # Priming before the first audible packet goes along where the container can hide it; what an edit list cut off
-            # at the end stays off, and Matroska, which has no negative time, starts with the first audible packet.
+            # Priming before the first audible packet goes along where the container can hide it;
+            # what an edit list cut off at the end stays off, and Matroska, which has no negative
+            # time, starts with the first audible packet.
             return
         heard = self._cut.heard(packet, time, track.codec)
         if heard is None:
@@ -244,11 +301,15 @@ class SoundCopier:
             if not self._keeps_negative:
                 return
             for before in self._before.pop(packet.stream.index, ()):
-                self._mux(before, None, target)  # what is heard first is decoded with its help; an edit list hides both
+                # what is heard first is decoded with its help; an edit list hides both
+                self._mux(before, None, target)
         self._mux(heard, None if packet.is_discard else track, target)
 
     def _mux(self, packet: AudioPacket, track: SoundTrack | None, target: av.AudioStream) -> None:
-        """Put a packet of the source into the output, earlier by the origin. track: takes note, None = it is not heard."""
+        """Put a packet of the source into the output, earlier by the origin.
+
+        track: takes note, None = it is not heard.
+        """
         time = place_earlier(packet, self._origin)
         if track is not None:
             track.add(packet, time)
@@ -285,12 +346,20 @@ class SoundCopier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stack.close()
 
 
 def _packets_of(source: ClipInfo, index: int, *, forget: bool = False) -> Iterator[AudioPacket]:
-    """The first packets of one sound track, from an opening of its own. forget: see forget_own_order."""
+    """The first packets of one sound track, from an opening of its own.
+
+    forget: see forget_own_order.
+    """
     with open_input(source.path) as container:
         stream = next(each for each in container.streams.audio if each.index == index)
         if forget:
@@ -301,7 +370,9 @@ def _packets_of(source: ClipInfo, index: int, *, forget: bool = False) -> Iterat
 
 
 def _is_taken(source: ClipInfo, index: int, muxer: str) -> bool:
-    """Whether a muxer takes a track's packets as they are: a broken header shows only when one is written."""
+    """Whether a muxer takes a track's packets as they are: a broken header shows only when one is
+    written.
+    """
     for packet in _packets_of(source, index):
         if packet.pts is None or packet.dts is None:
             continue

@@ -1,8 +1,11 @@
-"""Mattes as EXR files, one layer an object. Takes alpha planes, gives half-float files that compositing programs pick apart.
+"""Mattes as EXR files, one layer an object.
 
-The channel OBJECT.A of a file is the matte of one object, and R, G, B, A are all of them together, so that a program without
-layers shows white on black. A matte is a share of coverage, 0 to 1, and so the same in linear light as anywhere else; the
-source's colours are not in these files, as they would first have to be made linear.
+Takes alpha planes, gives half-float files that compositing programs pick apart.
+
+The channel OBJECT.A of a file is the matte of one object, and R, G, B, A are all of them together,
+so that a program without layers shows white on black. A matte is a share of coverage, 0 to 1, and
+so the same in linear light as anywhere else; the source's colours are not in these files, as they
+would first have to be made linear.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ _LINES_IN_BLOCK = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 _HEADER_BYTES = 8192
 _MAGIC = b"\x76\x2f\x31\x01"
 _MARK = (b"software", b"vfx-matte")
-"""An attribute of every EXR file that is written here, so that a folder of them is told from somebody else's."""
+"""An attribute of every EXR file that is written here, so that a folder of them is told from
+somebody else's.
+"""
 _NOTE = "comments"
 
 
@@ -53,9 +58,14 @@ def check_name(path: Path) -> None:
     except UsageError as error:
         raise UsageError(error.message, hint="write FOLDER/%07d.exr, for example") from error
     if pattern is None or "%" in pattern.head + pattern.tail:
-        raise UsageError(f"{path.name!r} has no place for the frame number", hint="write FOLDER/%07d.exr, for example")
+        raise UsageError(
+            f"{path.name!r} has no place for the frame number",
+            hint="write FOLDER/%07d.exr, for example",
+        )
     if not path.parent.name:
-        raise UsageError(f"{str(path)!r} names no folder", hint="write FOLDER/%07d.exr, for example")
+        raise UsageError(
+            f"{str(path)!r} names no folder", hint="write FOLDER/%07d.exr, for example"
+        )
 
 
 class LayersWriter:
@@ -64,8 +74,17 @@ class LayersWriter:
     Only a complete folder gets its name, in place of an earlier result.
     """
 
-    def __init__(self, folder: Path, names: NumberedFiles, *, sample_aspect: Fraction, part: Part | None = None) -> None:
-        """names: of the files. sample_aspect: width of a pixel ÷ its height. part: of the clip that is shown, None = all.
+    def __init__(
+        self,
+        folder: Path,
+        names: NumberedFiles,
+        *,
+        sample_aspect: Fraction,
+        part: Part | None = None,
+    ) -> None:
+        """names: of the files.
+
+        sample_aspect: width of a pixel ÷ its height. part: of the clip that is shown, None = all.
 
         Raises OutputError when OpenEXR is missing or the place cannot be written.
         """
@@ -77,7 +96,10 @@ class LayersWriter:
         self._folder = AtomicFolder(folder, stranger=partial(stranger, names))
 
     def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
-        """Write one frame. mattes: by layer name, (H, W) unsigned integers up to `full`; together: all of them in one."""
+        """Write one frame.
+
+        mattes: by layer name, (H, W) unsigned integers up to `full`; together: all of them in one.
+        """
         planes = {f"{name}.A": _half(alpha, full) for name, alpha in mattes.items()}
         planes |= dict.fromkeys("RGBA", _half(together, full))
         header = {
@@ -88,19 +110,29 @@ class LayersWriter:
             **self._note,
         }
         most = _HEADER_BYTES + sum(plane.nbytes for plane in planes.values())
-        part, place = (folder / self._names.name(index) for folder in (self._folder.part, self.path))
+        part, place = (
+            folder / self._names.name(index) for folder in (self._folder.part, self.path)
+        )
         try:
             with self._exr.File(header, planes) as file:
                 file.write(str(part))
         except (OSError, RuntimeError) as error:  # OpenEXR tells of a full disk as a RuntimeError
             raise output_error(place, _disk_error(part, most) or error) from error
         if not is_whole(part):  # or not at all, when only its last bytes found no room
-            raise output_error(place, _disk_error(part, most) or OSError(errno.EIO, "only a part of it could be written"))
+            raise output_error(
+                place,
+                _disk_error(part, most) or OSError(errno.EIO, "only a part of it could be written"),
+            )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             if error is None:
                 self._folder.keep()
@@ -108,10 +140,14 @@ class LayersWriter:
             self._folder.discard()
 
 
-def verify_layers(folder: Path, names: NumberedFiles | None, count: int, layers: tuple[str, ...] | None = None) -> VerifyReport:
-    """Whether there is one EXR file for each of `count` frames, each whole, the last one with its layers.
+def verify_layers(
+    folder: Path, names: NumberedFiles | None, count: int, layers: tuple[str, ...] | None = None
+) -> VerifyReport:
+    """Whether there is one EXR file for each of `count` frames, each whole, the last one with its
+    layers.
 
-    names: how they are called and numbered; None: as the first of them is. layers: those that have to be there; None: any.
+    names: how they are called and numbered; None: as the first of them is. layers: those that have
+    to be there; None: any.
     """
     names = names or names_in(folder, SUFFIX) or NumberedFiles(tail=SUFFIX)
     found = {index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None}
@@ -121,7 +157,10 @@ def verify_layers(folder: Path, names: NumberedFiles | None, count: int, layers:
         detail = f"{names.name(missing)} is missing"
     elif len(found) != count:
         detail = f"{len(found)} files, the source has {count} frames"
-    cut = next((names.name(index) for index in sorted(found) if not is_whole(folder / names.name(index))), "")
+    cut = next(
+        (names.name(index) for index in sorted(found) if not is_whole(folder / names.name(index))),
+        "",
+    )
     checks = [
         Check("frame count", missing is None and len(found) == count, detail),
         Check("files", not cut, f"{cut} is cut short" if cut else "every file is complete"),
@@ -138,7 +177,9 @@ def verify_layers(folder: Path, names: NumberedFiles | None, count: int, layers:
 
 
 def part_noted_in_layers(folder: Path) -> tuple[int, int] | None:
-    """The numbers of the first and the last frame of the source that a folder of EXR files says it holds; None = all."""
+    """The numbers of the first and the last frame of the source that a folder of EXR files says it
+    holds; None = all.
+    """
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         if _is_marked(path):
             with path.open("rb") as file:
@@ -149,26 +190,37 @@ def part_noted_in_layers(folder: Path) -> tuple[int, int] | None:
 
 
 def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
-    shares: npt.NDArray[np.float16] = (to_numpy(alpha).astype(np.float32) / np.float32(full)).astype(np.float16)
+    shares: npt.NDArray[np.float16] = (
+        to_numpy(alpha).astype(np.float32) / np.float32(full)
+    ).astype(np.float16)
     return shares
 
 
 def stranger(names: NumberedFiles, folder: Path) -> str:
-    """The name of something in `folder` that is not called as `names` says, or was not written here, "" = nothing."""
+    """The name of something in `folder` that is not called as `names` says, or was not written
+    here, "" = nothing.
+    """
     files = Pattern(names.head, 0, names.tail)
-    return other_file(folder, is_ours=lambda name: files.number_of(name) is not None and _is_marked(folder / name))
+    return other_file(
+        folder, is_ours=lambda name: files.number_of(name) is not None and _is_marked(folder / name)
+    )
 
 
 def _is_marked(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(4) == _MAGIC and _attributes(file).get(_MARK[0]) == (b"string", _MARK[1])
+            return file.read(4) == _MAGIC and _attributes(file).get(_MARK[0]) == (
+                b"string",
+                _MARK[1],
+            )
     except (OSError, EOFError):
         return False
 
 
 def _attributes(file: IO[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
-    """(type, value) of every attribute of a file of one part, by name, from behind the magic number. Raises EOFError."""
+    """(type, value) of every attribute of a file of one part, by name, from behind the magic
+    number. Raises EOFError.
+    """
     _exactly(file, 4)
     found: dict[bytes, tuple[bytes, bytes]] = {}
     while name := _text(file):
@@ -178,9 +230,11 @@ def _attributes(file: IO[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether an EXR file of scan lines has all of them: every offset of its table is set and the last one's lines are there.
+    """Whether an EXR file of scan lines has all of them: every offset of its table is set and the
+    last one's lines are there.
 
-    Source: "OpenEXR File Layout", openexr.com: magic, version, attributes up to an empty name, one offset for each block.
+    Source: "OpenEXR File Layout", openexr.com: magic, version, attributes up to an empty name, one
+    offset for each block.
     """
     try:
         with path.open("rb") as file:
@@ -190,7 +244,9 @@ def is_whole(path: Path) -> bool:
             if attributes.get(b"dataWindow", (b"", b""))[0] != b"box2i":
                 return False
             window = struct.unpack("<4i", attributes[b"dataWindow"][1])
-            lines_in_block = _LINES_IN_BLOCK.get(attributes.get(b"compression", (b"", b"\0"))[1][0], 1)
+            lines_in_block = _LINES_IN_BLOCK.get(
+                attributes.get(b"compression", (b"", b"\0"))[1][0], 1
+            )
             count = -(-(window[3] - window[1] + 1) // lines_in_block)
             offsets = struct.unpack(f"<{count}Q", _exactly(file, 8 * count))
             file.seek(max(offsets))
@@ -224,6 +280,7 @@ def _openexr() -> Any:  # noqa: ANN401  a module
         import OpenEXR
     except ImportError as error:
         raise OutputError(
-            "EXR files with layers need the OpenEXR package, which is not installed", hint="pip install 'vfx-matte[exr]'"
+            "EXR files with layers need the OpenEXR package, which is not installed",
+            hint="pip install 'vfx-matte[exr]'",
         ) from error
     return OpenEXR

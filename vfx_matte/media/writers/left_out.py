@@ -1,6 +1,8 @@
-"""What a render left out on purpose, frames and sound, noted in the file itself, so that `verify` does not take it for lost.
+"""What a render left out on purpose, frames and sound, noted in the file itself, so that `verify`
+does not take it for lost.
 
-The note is the file's "comment", which MP4, MOV, Matroska and WebM can all hold. A file that lost its sound elsewhere has none.
+The note is the file's "comment", which MP4, MOV, Matroska and WebM can all hold. A file that lost
+its sound elsewhere has none.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from vfx_matte.media.probe import Part
 _NOTE = re.compile(r"vfx-matte: (?:.*; )?without sound streams? ([\d, ]+) of the source")
 
 
-def note_left_out(container: av.container.OutputContainer, streams: Iterable[int], *, part: Part | None = None) -> None:
+def note_left_out(
+    container: av.container.OutputContainer, streams: Iterable[int], *, part: Part | None = None
+) -> None:
     """Write into an output's metadata what is left out of its source. Nothing for nothing.
 
-    streams: sound streams, by index. part: the frames that are there, None = all. Call it before the first packet is muxed, as
-    the header holds it.
+    streams: sound streams, by index. part: the frames that are there, None = all. Call it before
+    the first packet is muxed, as the header holds it.
     """
     numbers = sorted(streams)
     said = [] if part is None else [part.note]
@@ -32,7 +36,13 @@ def note_left_out(container: av.container.OutputContainer, streams: Iterable[int
 
 
 def left_out_of(container: av.container.InputContainer) -> frozenset[int]:
-    """The sound streams of the source, by index, that the render of this file left out on purpose."""
+    """The sound streams of the source, by index, that the render of this file left out on
+    purpose.
+    """
     texts = (text for key, text in container.metadata.items() if key.lower() == "comment")
     found = next((match for text in texts if (match := _NOTE.fullmatch(text))), None)
-    return frozenset() if found is None else frozenset(int(number) for number in re.findall(r"\d+", found[1]))
+    return (
+        frozenset()
+        if found is None
+        else frozenset(int(number) for number in re.findall(r"\d+", found[1]))
+    )

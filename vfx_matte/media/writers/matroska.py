@@ -1,8 +1,10 @@
-"""The pixel shape of a finished Matroska or WebM file. Takes a file that PyAV has written, adds its display size in place.
+"""The pixel shape of a finished Matroska or WebM file.
 
-Matroska says the pixel shape by a display size, which FFmpeg's muxer writes only from a field that PyAV does not set. The
-bytes come out of the padding that the muxer leaves after its seek table, so that nothing behind the track list moves.
-Element ids: RFC 9559, section 5.1.
+Takes a file that PyAV has written, adds its display size in place.
+
+Matroska says the pixel shape by a display size, which FFmpeg's muxer writes only from a field that
+PyAV does not set. The bytes come out of the padding that the muxer leaves after its seek table, so
+that nothing behind the track list moves. Element ids: RFC 9559, section 5.1.
 """
 
 from __future__ import annotations
@@ -13,7 +15,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-_SEGMENT, _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
+_SEGMENT, _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = (
+    0x18538067,
+    0x114D9B74,
+    0x4DBB,
+    0x53AB,
+    0x53AC,
+)
 _VOID, _INFO, _TRACKS, _TRACK_ENTRY, _VIDEO = 0xEC, 0x1549A966, 0x1654AE6B, 0xAE, 0xE0
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 _PIXELS, _ASPECT = 0, 3
@@ -25,7 +33,9 @@ MUXER_OPTIONS = {"write_crc32": "0"}
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """Where an EBML element is: `size_at` is where its size is written, `data` where its contents begin."""
+    """Where an EBML element is: `size_at` is where its size is written, `data` where its contents
+    begin.
+    """
 
     element_id: int
     start: int
@@ -104,7 +114,9 @@ def _insert(data: bytearray, sample_aspect: Fraction, size: tuple[int, int]) -> 
             target, position = _child(data, seek, _SEEK_ID), _child(data, seek, _SEEK_POSITION)
             if int.from_bytes(data[target.data : target.end], "big") in (_INFO, _TRACKS):
                 moved = int.from_bytes(data[position.data : position.end], "big") - len(added)
-                data[position.data : position.end] = moved.to_bytes(position.end - position.data, "big")
+                data[position.data : position.end] = moved.to_bytes(
+                    position.end - position.data, "big"
+                )
     data[video.end : video.end] = added
     del data[void.end - len(added) : void.end]
 

@@ -1,4 +1,6 @@
-"""The names of outputs that are one file for each frame: numbered as the source's pictures are, or from 0."""
+"""The names of outputs that are one file for each frame: numbered as the source's pictures are, or
+from 0.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ USUAL_DIGITS = 7
 
 @dataclass(frozen=True, slots=True)
 class NumberedFiles:
-    """Names of files in one folder. first: the number of frame 0; digits: with how many it is written at least."""
+    """Names of files in one folder.
+
+    first: the number of frame 0; digits: with how many it is written at least.
+    """
 
     head: str = ""
     digits: int = USUAL_DIGITS
@@ -29,7 +34,11 @@ class NumberedFiles:
     def index_of(self, name: str) -> int | None:
         """The frame that a file is of, if it is called as these are."""
         number = Pattern(self.head, 0, self.tail).number_of(name)
-        return number - self.first if number is not None and self.name(number - self.first) == name else None
+        return (
+            number - self.first
+            if number is not None and self.name(number - self.first) == name
+            else None
+        )
 
 
 USUAL_NAMES = NumberedFiles()
@@ -38,7 +47,11 @@ USUAL_NAMES = NumberedFiles()
 
 def is_numbered(path: Path) -> bool:
     """Whether an output is a file for each frame: FOLDER/%07d.png or FOLDER/plate.####.exr."""
-    return path.suffix.lower() in (PNG, EXR) and not path.is_dir() and parse_pattern(path.name) is not None
+    return (
+        path.suffix.lower() in (PNG, EXR)
+        and not path.is_dir()
+        and parse_pattern(path.name) is not None
+    )
 
 
 def is_folder(path: Path) -> bool:
@@ -46,21 +59,30 @@ def is_folder(path: Path) -> bool:
     return path.suffix == "" or path.is_dir()
 
 
-def numbered_files(path: Path, info: ClipInfo, start_number: int | None = None) -> tuple[Path, NumberedFiles]:
-    """The folder of an output of numbered files, and their names: numbers and digits as the source's pictures have them.
+def numbered_files(
+    path: Path, info: ClipInfo, start_number: int | None = None
+) -> tuple[Path, NumberedFiles]:
+    """The folder of an output of numbered files, and their names: numbers and digits as the
+    source's pictures have them.
 
-    path: a folder, or a name with a place for the number (see `parse_pattern`). start_number: instead of the source's.
-    Raises UsageError for a pattern without a folder, and for a number that is too long.
+    path: a folder, or a name with a place for the number (see `parse_pattern`). start_number:
+    instead of the source's. Raises UsageError for a pattern without a folder, and for a number that
+    is too long.
     """
     if start_number is not None and len(str(abs(start_number))) > MOST_DIGITS:
-        raise UsageError(f"start number {start_number} is too long", hint=f"a number has at most {MOST_DIGITS} digits")
+        raise UsageError(
+            f"start number {start_number} is too long",
+            hint=f"a number has at most {MOST_DIGITS} digits",
+        )
     usual = USUAL_DIGITS if info.files is None else info.files.digits
     first = info.timeline.first_number if start_number is None else start_number
     pattern = parse_pattern(path.name) if is_numbered(path) else None
     if pattern is None:
         return path, NumberedFiles("", usual, PNG, first)
     if not path.parent.name:
-        raise UsageError(f"{str(path)!r} names no folder", hint=f"write FOLDER/{path.name}, for example")
+        raise UsageError(
+            f"{str(path)!r} names no folder", hint=f"write FOLDER/{path.name}, for example"
+        )
     if start_number is None and pattern.span is not None:
         first = pattern.span.start
     digits = pattern.digits or (1 if "%" in path.name else usual)
@@ -68,8 +90,14 @@ def numbered_files(path: Path, info: ClipInfo, start_number: int | None = None) 
 
 
 def names_in(folder: Path, suffix: str = PNG) -> NumberedFiles | None:
-    """How the files of a folder with this suffix are named and numbered; None when there is none with a number."""
-    cut = [one for path in folder.iterdir() if path.suffix.lower() == suffix and (one := split_name(path.name)) is not None]
+    """How the files of a folder with this suffix are named and numbered; None when there is none
+    with a number.
+    """
+    cut = [
+        one
+        for path in folder.iterdir()
+        if path.suffix.lower() == suffix and (one := split_name(path.name)) is not None
+    ]
     if not cut:
         return None
     first = min(cut, key=lambda one: one.number)

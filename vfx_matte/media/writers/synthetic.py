@@ -1,4 +1,7 @@
-"""A clip from nothing. Takes pictures with times and sound samples, gives an H.264 + AAC file; for the demo and for tests."""
+"""A clip from nothing.
+
+Takes pictures with times and sound samples, gives an H.264 + AAC file; for the demo and for tests.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +25,33 @@ SOUND_BLOCK = 1024
 
 
 def make_clip(
-    path: Path, images: Iterable[Image], timeline: Timeline, sound: npt.NDArray[np.float32], *, rate: int = 48000
+    path: Path,
+    images: Iterable[Image],
+    timeline: Timeline,
+    sound: npt.NDArray[np.float32],
+    *,
+    rate: int = 48000,
 ) -> None:
     """Write an MP4 file, BT.709 4:2:0, with exactly the timeline's timestamps.
 
-    images: uint8 (H, W, 3) R'G'B' of even size, one for each entry of `timeline`. sound: float32 (channels, samples) in
-    [-1, 1] from time zero. Written under a temporary name, renamed when complete. Raises OutputError.
+    images: uint8 (H, W, 3) R'G'B' of even size, one for each entry of `timeline`. sound: float32
+    (channels, samples) in [-1, 1] from time zero. Written under a temporary name, renamed when
+    complete. Raises OutputError.
     """
     with atomic_path(path, durable=True) as part:
         try:
             scale = str(timeline.time_base.denominator)
-            with av.open(f"file:{part}", "w", format="mp4", options={"video_track_timescale": scale}) as output:
+            with av.open(
+                f"file:{part}", "w", format="mp4", options={"video_track_timescale": scale}
+            ) as output:
                 video: Any = output.add_stream(
-                    "libx264", rate=timeline.average_fps.limit_denominator(1001), options={"crf": "14", "preset": "fast"}
+                    "libx264",
+                    rate=timeline.average_fps.limit_denominator(1001),
+                    options={"crf": "14", "preset": "fast"},
                 )
-                track: Any = output.add_stream("aac", rate=rate, layout="stereo" if len(sound) == 2 else "mono")
+                track: Any = output.add_stream(
+                    "aac", rate=rate, layout="stereo" if len(sound) == 2 else "mono"
+                )
                 video.pix_fmt = "yuv420p"
                 video.codec_context.time_base = video.time_base = timeline.time_base
                 put_tags(video.codec_context, BT709)
@@ -45,7 +60,9 @@ def make_clip(
                 for image, time in zip(images, timeline, strict=True):
                     if not durations:
                         video.height, video.width, _ = image.shape
-                    planes = tuple(np.ascontiguousarray(image[..., channel]) for channel in range(3))
+                    planes = tuple(
+                        np.ascontiguousarray(image[..., channel]) for channel in range(3)
+                    )
                     picture = Picture(planes, PixelLayout("rgb", 8), ColorTags("gbr", "pc"))
                     frame = convert(frame_from(picture), "yuv420p", picture.color, to=BT709)
                     put_tags(frame, BT709)
@@ -54,7 +71,11 @@ def make_clip(
                     _mux(output, video.encode(frame), durations)
                     until = min(sound.shape[1], round(time.end * rate))
                     while done < until:
-                        output.mux(track.encode(_sound_frame(sound[:, done : done + SOUND_BLOCK], done, rate)))
+                        output.mux(
+                            track.encode(
+                                _sound_frame(sound[:, done : done + SOUND_BLOCK], done, rate)
+                            )
+                        )
                         done += SOUND_BLOCK
                 _mux(output, video.encode(None), durations)
                 output.mux(track.encode(None))
@@ -62,7 +83,9 @@ def make_clip(
             raise output_error(path, error) from error
 
 
-def _mux(output: av.container.OutputContainer, packets: list[Any], durations: dict[int, int]) -> None:
+def _mux(
+    output: av.container.OutputContainer, packets: list[Any], durations: dict[int, int]
+) -> None:
     for packet in packets:
         packet.duration = durations.get(packet.pts, packet.duration)
         output.mux(packet)

@@ -1,7 +1,9 @@
-"""Frames to files. Takes pictures with their source's exact times, gives a finished file under its name, or nothing.
+"""Frames to files.
 
-Timestamps are the source's: exact in MP4 and MOV (same time base), rounded to the millisecond in Matroska and WebM, which
-can hold nothing finer. A file gets its name when it is complete.
+Takes pictures with their source's exact times, gives a finished file under its name, or nothing.
+
+Timestamps are the source's: exact in MP4 and MOV (same time base), rounded to the millisecond in
+Matroska and WebM, which can hold nothing finer. A file gets its name when it is complete.
 """
 
 from __future__ import annotations
@@ -30,21 +32,29 @@ from vfx_matte.media.writers.left_out import note_left_out
 from vfx_matte.picture import Picture
 from vfx_matte.timeline import FrameTime, Timeline
 
-_SOUND_HINT = "try --no-sound, in case the sound is the reason, another place with -o, or another --codec"
+_SOUND_HINT = (
+    "try --no-sound, in case the sound is the reason, another place with -o, or another --codec"
+)
 
 _X265_DELAY = 3
-"""Of a clip of up to so many frames libx265 (4.1) gives decoding times made of memory that it never set."""
+"""Of a clip of up to so many frames libx265 (4.1) gives decoding times made of memory that it never
+set.
+"""
 
 
 def output_time_base(timeline: Timeline, plan: EncodePlan) -> Fraction:
-    """The time base frames are encoded in: the source's own, written as 1/n because MP4 tracks count in whole n-ths."""
+    """The time base frames are encoded in: the source's own, written as 1/n because MP4 tracks
+    count in whole n-ths.
+    """
     base = timeline.time_base
     return Fraction(1, base.denominator) if plan.container.exact_time else base
 
 
 class VideoWriter:
-    """Writes one video file with the sound of its source. Use as a context manager; leaving it without an error finishes
-    the file, leaving it with one removes what was written and keeps an earlier file of that name.
+    """Writes one video file with the sound of its source.
+
+    Use as a context manager; leaving it without an error finishes the file, leaving it with one
+    removes what was written and keeps an earlier file of that name.
     """
 
     def __init__(
@@ -58,8 +68,9 @@ class VideoWriter:
     ) -> None:
         """Open `path` for writing.
 
-        source: the clip whose times, pixel shape and sound the output carries. sound: False leaves the sound out.
-        Raises OutputError when the place cannot be written or the encoder does not start.
+        source: the clip whose times, pixel shape and sound the output carries. sound: False leaves
+        the sound out. Raises OutputError when the place cannot be written or the encoder does not
+        start.
         """
         self.path = path
         self.plan = plan
@@ -85,18 +96,33 @@ class VideoWriter:
                 metadata_errors="surrogateescape",
             )
             if source.is_interlaced and not self._keeps_fields:
-                notify(f"{path.name}: {plan.codec} codes whole frames; fields are kept line for line, marked progressive")
+                notify(
+                    f"{path.name}: {plan.codec} codes whole frames; fields are kept line for line,"
+                    " marked progressive"
+                )
             if source.hdr and plan.codec != "libx265":
-                notify(f"{path.name}: the mastering display's HDR metadata is kept by libx265 only, not by {plan.codec}")
+                notify(
+                    f"{path.name}: the mastering display's HDR metadata is kept by libx265 only,"
+                    f" not by {plan.codec}"
+                )
             self._stream = self._open_encoder(self._output)
             if sound and source.audio:
-                self._sound = SoundCopier(source, self._output, plan.container, name=path.name, notify=notify)
+                self._sound = SoundCopier(
+                    source, self._output, plan.container, name=path.name, notify=notify
+                )
             audible = {track.index for track in source.audio if track.start is not None}
-            note_left_out(self._output, audible - {track.source_index for track in self.tracks}, part=source.part)
+            note_left_out(
+                self._output,
+                audible - {track.source_index for track in self.tracks},
+                part=source.part,
+            )
             if source.chapters:
                 put_chapters(self._output, source.chapters, shift=source.origin)
             if source.other_streams:
-                notify(f"{path.name}: {', '.join(sorted(set(source.other_streams)))} streams are not carried over")
+                notify(
+                    f"{path.name}: {', '.join(sorted(set(source.other_streams)))} streams are not"
+                    " carried over"
+                )
         except (av.FFmpegError, OSError, ValueError) as error:
             self._discard()
             raise output_error(path, error) from error
@@ -111,9 +137,15 @@ class VideoWriter:
 
     @property
     def _keeps_fields(self) -> bool:
-        """Whether the output is marked interlaced: lines are fields only while the picture stands as it was taken."""
+        """Whether the output is marked interlaced: lines are fields only while the picture stands
+        as it was taken.
+        """
         source = self._source
-        return source.is_interlaced and bool(CODECS[self.plan.codec].interlaced) and not source.orientation.transpose
+        return (
+            source.is_interlaced
+            and bool(CODECS[self.plan.codec].interlaced)
+            and not source.orientation.transpose
+        )
 
     def _muxer_options(self) -> dict[str, str]:
         if not self.plan.container.exact_time:
@@ -142,7 +174,9 @@ class VideoWriter:
         context.thread_count = 0
         put_tags(context, self._tags)
         if self._keeps_fields:
-            context.field_order = next(code for code, name in FIELD_ORDERS.items() if name == source.field_order)
+            context.field_order = next(
+                code for code, name in FIELD_ORDERS.items() if name == source.field_order
+            )
             self._fields = _FieldMarker(stream, top_first=source.field_order in ("tt", "bt"))
         if plan.codec_tag:
             context.codec_tag = plan.codec_tag
@@ -151,10 +185,15 @@ class VideoWriter:
         return stream
 
     def write(self, picture: Picture, time: FrameTime) -> None:
-        """Encode one picture at the time of its source frame. Raises OutputError when writing fails."""
+        """Encode one picture at the time of its source frame.
+
+        Raises OutputError when writing fails.
+        """
         try:
             planar = as_layout(picture, self.plan.layout, color=self.plan.color)
-            frame = packed(frame_from(planar, pad_to_even=self.plan.pad_to_even), self.plan.pixel_format)
+            frame = packed(
+                frame_from(planar, pad_to_even=self.plan.pad_to_even), self.plan.pixel_format
+            )
             put_tags(frame, self._tags)
             exact = time.start - self._shift
             frame.pts = round(exact / self._base)
@@ -163,8 +202,10 @@ class VideoWriter:
             self._durations[frame.pts] = round(time.duration * time.time_base / self._base)
             if self._fields:
                 frame = self._fields.mark(frame)
-            if time.pts in self._tail and self._count > 1:  # the first one has nothing to be predicted from
-                # MP4 takes its end from the packet that is coded last; without B-frames there, that is the last one shown.
+            if time.pts in self._tail and self._count > 1:
+                # the first one has nothing to be predicted from
+                # MP4 takes its end from the packet that is coded last; without B-frames there, that
+                # is the last one shown.
                 frame.pict_type = PictureType.P
             if self._sound:
                 self._sound.pump(exact)
@@ -190,13 +231,19 @@ class VideoWriter:
                 self._sound.pump(None)
             self._output.close()
             if not self.plan.container.exact_time and self._source.sample_aspect != 1:
-                matroska.set_pixel_shape(self._part, self._source.sample_aspect, size=(self._stream.width, self._stream.height))
+                matroska.set_pixel_shape(
+                    self._part,
+                    self._source.sample_aspect,
+                    size=(self._stream.width, self._stream.height),
+                )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._error(error) from error
         self._place.keep()
 
     def _error(self, error: Exception) -> OutputError:
-        """Why the file cannot be written; muxers do not tell whether a picture or the sound beside it was the reason."""
+        """Why the file cannot be written; muxers do not tell whether a picture or the sound beside
+        it was the reason.
+        """
         return output_error(self.path, error, other=_SOUND_HINT if self.tracks else "")
 
     def _discard(self) -> None:
@@ -209,7 +256,12 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             if error is None:
                 self._finish()
@@ -223,7 +275,9 @@ def _order(packets: list[av.Packet[av.VideoStream]]) -> None:
     """Give packets decoding times that rise and are not after their pictures' times."""
     coded = [packet for packet in packets if packet.pts is not None]
     shown = sorted(packet.pts for packet in packets if packet.pts is not None)
-    early = max((time - (packet.pts or 0) for time, packet in zip(shown, coded, strict=True)), default=0)
+    early = max(
+        (time - (packet.pts or 0) for time, packet in zip(shown, coded, strict=True)), default=0
+    )
     for time, packet in zip(shown, coded, strict=True):
         packet.dts = time - early
 
@@ -239,7 +293,10 @@ class _FieldMarker:
             format=av.VideoFormat(stream.pix_fmt or ""),
             time_base=stream.codec_context.time_base,
         )
-        marker, sink = self._graph.add("setfield", "tff" if top_first else "bff"), self._graph.add("buffersink")
+        marker, sink = (
+            self._graph.add("setfield", "tff" if top_first else "bff"),
+            self._graph.add("buffersink"),
+        )
         source.link_to(marker)
         marker.link_to(sink)
         self._graph.configure()
@@ -253,7 +310,8 @@ class _FieldMarker:
 
 
 def _encoder_rate(source: ClipInfo) -> Fraction:
-    """A frame rate for the encoder's rate control, small enough for every encoder; timestamps do not depend on it.
+    """A frame rate for the encoder's rate control, small enough for every encoder; timestamps do
+    not depend on it.
 
     MP4 counts a timecode at this rate, so that it has to be the one that the timecode was made for.
     """
@@ -265,7 +323,8 @@ def _encoder_rate(source: ClipInfo) -> Fraction:
 def _movie_timescale(base: Fraction, source: ClipInfo) -> int:
     """Ticks a second of the movie's own clock, in which MP4 edit lists say how late a track starts.
 
-    The default of milliseconds would round a late start; the least common multiple of all tracks' clocks rounds nothing.
+    The default of milliseconds would round a late start; the least common multiple of all tracks'
+    clocks rounds nothing.
     """
     starts = [track.start - source.origin for track in source.audio if track.start is not None]
     exact = math.lcm(base.denominator, *(start.denominator for start in starts))

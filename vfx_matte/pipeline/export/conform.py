@@ -1,8 +1,11 @@
-"""A clip and its renders at one constant rate. Takes a clip, gives files that all follow one frame map, and the map.
+"""A clip and its renders at one constant rate.
 
-Editing programs count frames at one rate; a phone does not. Every output here shows, on its frame n, source frame map[n]
-(`timeline.conform` has the rule), lasts a whole number of ticks a frame, and carries the source's sound where it was against
-the picture. The source is decoded once for all renders, in bounded memory, and never changed.
+Takes a clip, gives files that all follow one frame map, and the map.
+
+Editing programs count frames at one rate; a phone does not. Every output here shows, on its frame
+n, source frame map[n] (`timeline.conform` has the rule), lasts a whole number of ticks a frame, and
+carries the source's sound where it was against the picture. The source is decoded once for all
+renders, in bounded memory, and never changed.
 """
 
 from __future__ import annotations
@@ -28,7 +31,12 @@ from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan, mask_style
 from vfx_matte.pipeline.render.look import Look, chosen_objects
-from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult, write_outputs, write_source
+from vfx_matte.pipeline.render.outputs import (
+    PlannedOutput,
+    RenderResult,
+    write_outputs,
+    write_source,
+)
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.printable import json_text
 from vfx_matte.programs.deliveries import target_named
@@ -49,7 +57,9 @@ MAP_NAMES = ("frame_map.json", "frame_map.csv")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConformLook:
-    """What the renders show, beyond the edges. key and background: of the green screen; style: of the mask video.
+    """What the renders show, beyond the edges.
+
+    key and background: of the green screen; style: of the mask video.
 
     premultiplied, keep_background: of alpha; tint: weight of the overlay's colours.
     """
@@ -66,9 +76,12 @@ class ConformLook:
 class ConformResult:
     """A clip at a constant rate.
 
-    rate: frames per second. timeline: of every file, from time 0. frame_map: the source frame of each frame. files: by output.
-    map_files: the frame map as JSON and CSV. duplicated, dropped: how many frames; lead: frames held before the source's first.
-    largest_error: seconds by which a picture may come early. results: of the renders, in the order of `files`.
+    rate: frames per second. timeline: of every file, from time 0. frame_map: the source frame of
+    each frame. files: by output.
+    map_files: the frame map as JSON and CSV. duplicated, dropped: how many frames; lead: frames
+    held before the source's first.
+    largest_error: seconds by which a picture may come early. results: of the renders, in the order
+    of `files`.
     """
 
     rate: Fraction
@@ -86,9 +99,11 @@ class ConformResult:
 
 @dataclass(frozen=True, slots=True)
 class ConformedClip(SegmentedClip):
-    """A segmented clip seen through a frame map: frame n and its mask are those of source frame indices[n].
+    """A segmented clip seen through a frame map: frame n and its mask are those of source frame
+    indices[n].
 
-    sketches: gets one of each mask that is read, of the objects that are `shown`; mattes: one of each matte's alpha.
+    sketches: gets one of each mask that is read, of the objects that are `shown`; mattes: one of
+    each matte's alpha.
     """
 
     indices: tuple[int, ...] = ()
@@ -117,7 +132,9 @@ class ConformedClip(SegmentedClip):
     def note_matte(self, frame_index: int, matte: Matte) -> None:
         """Keep a sketch of the alpha that a source frame is shown with."""
         if self.mattes is not None and self.indices[frame_index] not in self.mattes:
-            self.mattes.put(self.indices[frame_index], sketch_of_alpha(matte.alpha, full=matte.full))
+            self.mattes.put(
+                self.indices[frame_index], sketch_of_alpha(matte.alpha, full=matte.full)
+            )
 
     def soft(self, object_id: int, frame_index: int) -> Soft:
         """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain."""
@@ -138,19 +155,26 @@ def conform(
 ) -> ConformResult:
     """Write a clip, and what was cut out of it, at one constant rate.
 
-    fps: frames per second; None takes the standard rate nearest to the clip's own (timeline.nearest_standard_rate).
-    outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no masks. target: the program they
-    are for, as in `encode`. folder: where everything goes. The source is made first, then all renders in one pass; every file
-    is verified, and they get their names together with their map. Raises UsageError, MediaError, OutputError or VerifyError;
-    an earlier result then stays as it is.
+    fps: frames per second; None takes the standard rate nearest to the clip's own
+    (timeline.nearest_standard_rate).
+    outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no masks.
+    target: the program they are for, as in `encode`. folder: where everything goes. The source is
+    made first, then all renders in one pass; every file is verified, and they get their names
+    together with their map. Raises UsageError, MediaError, OutputError or VerifyError; an earlier
+    result then stays as it is.
     """
     wanted = _wanted(clip, outputs)
     if folder.suffix.lower() in CONTAINERS and not folder.is_dir():
-        raise UsageError(f"output {str(folder)!r} names a file", hint="conform writes several: give a folder with -o")
+        raise UsageError(
+            f"output {str(folder)!r} names a file",
+            hint="conform writes several: give a folder with -o",
+        )
     reader, info = clip.reader, clip.reader.info
     rate = fps or nearest_standard_rate(info.timeline)
     starts = [track.start for track in info.audio if track.start is not None]
-    frame_map = on_grid(info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None)
+    frame_map = on_grid(
+        info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None
+    )
     with (
         atomic_files(folder, stale=MAP_NAMES) as part,
         Sketches() as pictures,
@@ -160,19 +184,28 @@ def conform(
     ):
         work = _Work(
             clip=clip,
-            reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas, notify=reporter.notify),
-            frame_map=frame_map, pictures=pictures, masks=masks, mattes=mattes, alphas=alphas, look=look, shown=shown,
-            encode=replace(encode, target=target or encode.target), folder=part, final=folder, reporter=reporter,
+            reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas,
+            notify=reporter.notify),
+            frame_map=frame_map, pictures=pictures, masks=masks, mattes=mattes, alphas=alphas,
+            look=look, shown=shown,
+            encode=replace(encode, target=target or encode.target), folder=part, final=folder,
+            reporter=reporter,
         )  # fmt: skip
         made: dict[str, RenderResult] = {}
         if "source" in wanted:
             made["source"] = work.source()
         made |= work.renders([kind for kind in wanted if kind != "source"])
-        _write_map(part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()})
-    results = {kind: replace(result, output=folder / result.output.name) for kind, result in made.items()}
+        _write_map(
+            part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()}
+        )
+    results = {
+        kind: replace(result, output=folder / result.output.name) for kind, result in made.items()
+    }
     if frame_map.lead:
         held = "1 frame" if frame_map.lead == 1 else f"{frame_map.lead} frames"
-        reporter.notify(f"the sound begins before the picture: the first picture is held for {held}")
+        reporter.notify(
+            f"the sound begins before the picture: the first picture is held for {held}"
+        )
     start = frame_map.timeline.pts[0]
     return ConformResult(
         rate=rate,
@@ -190,13 +223,18 @@ def conform(
 
 
 def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: str | None) -> Path:
-    """Where conformed files go when no place is named: conform in the clip's folder of results, or in its program's there."""
+    """Where conformed files go when no place is named: conform in the clip's folder of results, or
+    in its program's there.
+    """
     own = Workspace(workspace).clip(clip.reader.info.path).folder
     return own / target_named(target).name / FOLDER_NAME if target else own / FOLDER_NAME
 
 
 def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> tuple[str, ...]:
-    """The outputs in the order of OUTPUTS. Raises UsageError for unknown ones, and for renders of a clip without masks."""
+    """The outputs in the order of OUTPUTS.
+
+    Raises UsageError for unknown ones, and for renders of a clip without masks.
+    """
     has_masks = isinstance(clip, SegmentedClip)
     chosen = tuple(outputs) if outputs is not None else USUAL_OUTPUTS if has_masks else ("source",)
     unknown = [name for name in chosen if name not in OUTPUTS]
@@ -212,9 +250,12 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """What all outputs of one run have in common. folder: where they are made; final: where they belong.
+    """What all outputs of one run have in common.
 
-    pictures, masks, alphas: sketches of what was decoded, by source frame; mattes: of the alpha that it was cut out with.
+    folder: where they are made; final: where they belong.
+
+    pictures, masks, alphas: sketches of what was decoded, by source frame; mattes: of the alpha
+    that it was cut out with.
     """
 
     clip: SourceClip | SegmentedClip
@@ -236,13 +277,23 @@ class _Work:
         path, encode = self._place("source")
         info = self.reader.info
         layout = replace(info.layout, has_alpha=False)
-        plan = encode_plan(path, info, layout=layout, color=info.color, encode=encode, reporter=self.reporter)
+        plan = encode_plan(
+            path, info, layout=layout, color=info.color, encode=encode, reporter=self.reporter
+        )
         return write_source(
-            self.reader, path, plan, sound=encode.sound, more_checks=self._checks("source"), reporter=self.reporter
+            self.reader,
+            path,
+            plan,
+            sound=encode.sound,
+            more_checks=self._checks("source"),
+            reporter=self.reporter,
         )
 
     def renders(self, kinds: Sequence[str]) -> dict[str, RenderResult]:
-        """What the masks show, by kind, made in one pass and compared with the frame map. Raises VerifyError if one differs."""
+        """What the masks show, by kind, made in one pass and compared with the frame map.
+
+        Raises VerifyError if one differs.
+        """
         if not kinds:
             return {}
         assert isinstance(self.clip, SegmentedClip)
@@ -253,7 +304,12 @@ class _Work:
         )  # fmt: skip
         style = mask_style(self.shown.style, encode=self.encode, objects=objects)
         planner = Planner(clip, self.reporter)
-        planned = [replace(self._planned(planner, kind, style), more_checks=self._checks(kind, style=style)) for kind in kinds]
+        planned = [
+            replace(
+                self._planned(planner, kind, style), more_checks=self._checks(kind, style=style)
+            )
+            for kind in kinds
+        ]
         return dict(zip(kinds, write_outputs(clip, planned, self.reporter), strict=True))
 
     def _checks(self, kind: str, *, style: str = "") -> Callable[[Path], list[Check]]:
@@ -262,11 +318,25 @@ class _Work:
         def compare(output: Path) -> list[Check]:
             checks, notify = [check_constant_rate(output, self.frame_map)], self.reporter.notify
             if (kind, style) == ("maskvideo", "luma"):
-                checks.append(check_frames(output, self.frame_map, self.masks, alphas=self.alphas, notify=notify))
+                checks.append(
+                    check_frames(
+                        output, self.frame_map, self.masks, alphas=self.alphas, notify=notify
+                    )
+                )
             elif kind != "maskvideo":
-                inside = None if kind in ("source", "overlay") else self.mattes  # soft pixels have colours of their own
+                # soft pixels have colours of their own
+                inside = None if kind in ("source", "overlay") else self.mattes
                 alphas = self.alphas if kind in ("alpha", "greenback") else None
-                checks.append(check_frames(output, self.frame_map, self.pictures, inside=inside, alphas=alphas, notify=notify))
+                checks.append(
+                    check_frames(
+                        output,
+                        self.frame_map,
+                        self.pictures,
+                        inside=inside,
+                        alphas=alphas,
+                        notify=notify,
+                    )
+                )
             return checks
 
         return compare
@@ -277,39 +347,64 @@ class _Work:
         if kind == "greenback" and shown.background:
             refuse_to_replace(Path(shown.background), self.final / path.name, "the background")
         if kind == "greenback":
-            return planner.greenback(path, key=shown.key, background=shown.background, look=look, encode=encode)
+            return planner.greenback(
+                path, key=shown.key, background=shown.background, look=look, encode=encode
+            )
         if kind == "alpha":
             return planner.alpha(
-                path, premultiplied=shown.premultiplied, keep_background=shown.keep_background, look=look, encode=encode
+                path,
+                premultiplied=shown.premultiplied,
+                keep_background=shown.keep_background,
+                look=look,
+                encode=encode,
             )
         if kind == "overlay":
             return planner.overlay(path, alpha=shown.tint, look=look, encode=encode)
         return planner.maskvideo(path, style=style, look=look, encode=encode)
 
     def _place(self, kind: str) -> tuple[Path, EncodeOptions]:
-        """Where an output goes and how it is encoded. Named by kind; the source by its clip, so that it can be segmented."""
+        """Where an output goes and how it is encoded.
+
+        Named by kind; the source by its clip, so that it can be segmented.
+        """
         name = f"{clip_name(self.reader.info.path)}-conformed" if kind == "source" else kind
         path, encode = deliver(
-            kind, info=self.reader.info, output=None, folder=self.folder, usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
-            encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha", reporter=self.reporter,
+            kind, info=self.reader.info, output=None, folder=self.folder,
+            usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
+            encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha",
+            reporter=self.reporter,
         )  # fmt: skip
-        refuse_to_replace(self.reader.info.path, self.final / f"{name}{path.suffix}", "the source clip")
+        refuse_to_replace(
+            self.reader.info.path, self.final / f"{name}{path.suffix}", "the source clip"
+        )
         return self.folder / f"{name}{path.suffix}", encode
 
 
-def _write_map(folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]) -> None:
-    """Save the frame map beside the files: as JSON for programs, counted from 0, and as CSV for people, with their numbers."""
+def _write_map(
+    folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]
+) -> None:
+    """Save the frame map beside the files: as JSON for programs, counted from 0, and as CSV for
+    people, with their numbers.
+    """
     start = frame_map.timeline.start
     rows = [
         (number, index, time.start - start, source[index].start - start, error)
-        for number, (index, time, error) in enumerate(zip(frame_map.indices, frame_map.timeline, frame_map.errors, strict=True))
+        for number, (index, time, error) in enumerate(
+            zip(frame_map.indices, frame_map.timeline, frame_map.errors, strict=True)
+        )
     ]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("frame", "source_frame", "seconds", "source_seconds", "error_ms"))
     for number, index, time, shown, error in rows:
         table.writerow(
-            (number, frame_map.source_number(index), f"{float(time):.6f}", f"{float(shown):.6f}", f"{float(error * 1000):.3f}")
+            (
+                number,
+                frame_map.source_number(index),
+                f"{float(time):.6f}",
+                f"{float(shown):.6f}",
+                f"{float(error * 1000):.3f}",
+            )
         )
     facts = {
         "rate": str(frame_map.rate),

@@ -1,4 +1,7 @@
-"""The files of a package as facts. Takes finished files, gives what timelines and the manifest say of them, by counting."""
+"""The files of a package as facts.
+
+Takes finished files, gives what timelines and the manifest say of them, by counting.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,10 @@ _FIELDS: Mapping[str, FieldOrder] = {"tt": "upper", "tb": "upper", "bb": "lower"
 class PackagedFile:
     """One picture file that belongs to a package.
 
-    kind: "source", or of the outputs. path: where it is now; final: where it will be when the package has its name.
-    object_ids: the objects that it shows, () = all of the chosen ones. how: how it came about, e.g. "libx264 …" or "as it was".
+    kind: "source", or of the outputs. path: where it is now; final: where it will be when the
+    package has its name.
+    object_ids: the objects that it shows, () = all of the chosen ones. how: how it came about, e.g.
+    "libx264 …" or "as it was".
     media: for timelines; None when the package has no constant rate.
     """
 
@@ -56,14 +61,18 @@ class PackagedFile:
 
 
 def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -> ClipInfo:
-    """Count a finished file's frames. Raises VerifyError when it has others than `frame_count` at exactly `rate`.
+    """Count a finished file's frames.
+
+    Raises VerifyError when it has others than `frame_count` at exactly `rate`.
 
     A container that rounds time to milliseconds (WebM) may be off by one of them.
     """
     info = probe(path, notify=notify)
     pts, step = info.timeline.pts, 1 / (rate * info.timeline.time_base)
     slack = 0 if step.denominator == 1 else 1
-    if len(pts) != frame_count or any(abs(at - pts[0] - number * step) > slack for number, at in enumerate(pts)):
+    if len(pts) != frame_count or any(
+        abs(at - pts[0] - number * step) > slack for number, at in enumerate(pts)
+    ):
         have = f"{len(pts)} frames at {float(info.timeline.average_fps):.6g} a second"
         raise VerifyError(
             f"{path.name} has {have}, expected {frame_count} at {rate}",
@@ -72,8 +81,13 @@ def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -
     return info
 
 
-def as_media(info: ClipInfo, *, name: str, final: Path, rate: VideoRate, alpha: AlphaMode, notify: Notify) -> Media:
-    """What timelines say of a file. A timecode that does not fit the rate is left out, with a notice."""
+def as_media(
+    info: ClipInfo, *, name: str, final: Path, rate: VideoRate, alpha: AlphaMode, notify: Notify
+) -> Media:
+    """What timelines say of a file.
+
+    A timecode that does not fit the rate is left out, with a notice.
+    """
     timecode = Timecode()
     if info.timecode:
         try:
@@ -101,16 +115,26 @@ def as_media(info: ClipInfo, *, name: str, final: Path, rate: VideoRate, alpha: 
 
 
 def stranger(folder: Path) -> str:
-    """The name of a file in a folder that is not of an earlier package, such as an editing project kept there; "" = none."""
+    """The name of a file in a folder that is not of an earlier package, such as an editing project
+    kept there; "" = none.
+    """
     ours = {MANIFEST_NAME}
     try:
-        facts = json.loads(read_small_file(folder / MANIFEST_NAME, what="manifest", most_bytes=MOST_BYTES))
+        facts = json.loads(
+            read_small_file(folder / MANIFEST_NAME, what="manifest", most_bytes=MOST_BYTES)
+        )
         if facts["kind"] == KIND:
             ours |= {one["file"] for one in (*facts["files"], *facts["other_files"])}
     except (UsageError, OSError, RecursionError, ValueError, KeyError, TypeError):
         ours = set()
-    there = (path for path in folder.rglob("*") if (path.is_file() or path.is_symlink()) and path.name not in _DESKTOP)
-    return next((path.name for path in there if path.relative_to(folder).as_posix() not in ours), "")
+    there = (
+        path
+        for path in folder.rglob("*")
+        if (path.is_file() or path.is_symlink()) and path.name not in _DESKTOP
+    )
+    return next(
+        (path.name for path in there if path.relative_to(folder).as_posix() not in ours), ""
+    )
 
 
 def manifest(
@@ -128,7 +152,8 @@ def manifest(
 ) -> bytes:
     """manifest.json: every file with its SHA-256, the rate, the timestamps, alpha and colour.
 
-    source: of the user's clip. written: names of the other files, which lie in `part`; folder: the final place.
+    source: of the user's clip. written: names of the other files, which lie in `part`; folder: the
+    final place.
     """
     frames = len(frame_map.indices) if frame_map else len(source.timeline)
     facts = {
@@ -142,7 +167,9 @@ def manifest(
         "rate": str(rate.fps) if rate else None,
         "timebase": rate.timebase if rate else None,
         "ntsc": rate.ntsc if rate else None,
-        "duration_seconds": str(rate.seconds(frames) if rate else source.timeline.end - source.timeline.start),
+        "duration_seconds": str(
+            rate.seconds(frames) if rate else source.timeline.end - source.timeline.start
+        ),
         "source": {
             "path": str(source.path.resolve()),
             "relative_path": relative_path(source.path.resolve(), folder),
@@ -154,7 +181,12 @@ def manifest(
         "frame_map": None if frame_map is None else _run_lengths(frame_map.indices),
         "files": [_file(one, folder) for one in files],
         "other_files": [
-            {"file": name, "size_bytes": (part / name).stat().st_size, "sha256": sha256(part / name)} for name in written
+            {
+                "file": name,
+                "size_bytes": (part / name).stat().st_size,
+                "sha256": sha256(part / name),
+            }
+            for name in written
         ],
         "remarks": list(remarks),
     }
@@ -190,12 +222,17 @@ def _file(one: PackagedFile, folder: Path) -> dict[str, object]:
             "primaries": info.color.primaries,
             "transfer": info.color.transfer,
         },
-        "sound": [{"codec": track.codec, "channels": track.channels, "sample_rate": track.sample_rate} for track in info.audio],
+        "sound": [
+            {"codec": track.codec, "channels": track.channels, "sample_rate": track.sample_rate}
+            for track in info.audio
+        ],
     }
 
 
 def _timestamps(timeline: Timeline) -> dict[str, object]:
-    """Exact, in ticks: the first, then (ticks to the next frame, how often) for all, then how long the last one lasts."""
+    """Exact, in ticks: the first, then (ticks to the next frame, how often) for all, then how long
+    the last one lasts.
+    """
     runs = [[ticks, len(list(group))] for ticks, group in itertools.groupby(timeline.intervals)]
     return {
         "time_base": str(timeline.time_base),
@@ -206,7 +243,9 @@ def _timestamps(timeline: Timeline) -> dict[str, object]:
 
 
 def _run_lengths(indices: Sequence[int]) -> list[int]:
-    """Source frames as runs that count up by one, first and how many in turn: (5, 6, 7, 7, 8) → [5, 3, 7, 2]."""
+    """Source frames as runs that count up by one, first and how many in turn: (5, 6, 7, 7, 8) → [5,
+    3, 7, 2].
+    """
     runs: list[list[int]] = []
     for index in indices:
         if runs and index == runs[-1][0] + runs[-1][1]:
@@ -222,4 +261,6 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise MediaError(f"{str(path)!r} cannot be read: {error.strerror}", hint="check that it is still there") from error
+        raise MediaError(
+            f"{str(path)!r} cannot be read: {error.strerror}", hint="check that it is still there"
+        ) from error

@@ -1,4 +1,7 @@
-"""Does a conformed file follow its frame map? Takes a file, its source and frame_map.json, gives a report; changes nothing."""
+"""Does a conformed file follow its frame map?
+
+Takes a file, its source and frame_map.json, gives a report; changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +38,23 @@ class SavedMap:
     files: dict[str, str]
 
 
-def verify_conformed(output: Path, source: Path, map_file: Path, *, reporter: Reporter) -> VerifyReport:
-    """Compare a conformed file with its source: times, rate, sound, colour, and that frame n shows source frame map[n].
+def verify_conformed(
+    output: Path, source: Path, map_file: Path, *, reporter: Reporter
+) -> VerifyReport:
+    """Compare a conformed file with its source: times, rate, sound, colour, and that frame n shows
+    source frame map[n].
 
-    Pictures are compared where the file shows the source's (source, alpha, overlay); green screens and mask videos are compared
-    by `conform` itself, which has the masks. Raises UsageError for a map that cannot be read, MediaError for files.
+    Pictures are compared where the file shows the source's (source, alpha, overlay); green screens
+    and mask videos are compared by `conform` itself, which has the masks. Raises UsageError for a
+    map that cannot be read, MediaError for files.
     """
     saved = load_map(map_file)
     frame_map, notify = saved.frame_map, reporter.notify
     reader = open_clip(source, notify=notify)
     if frame_map.source_count != len(reader.info.timeline):
         raise UsageError(
-            f"{map_file.name} is for a clip of {frame_map.source_count} frames, {source.name} has {len(reader.info.timeline)}",
+            f"{map_file.name} is for a clip of {frame_map.source_count} frames, {source.name} has"
+            f" {len(reader.info.timeline)}",
             hint="give the clip that was conformed with --source",
         )
     conformed = ConformedReader(reader, frame_map, notify=lambda _: None)
@@ -85,18 +93,37 @@ def load_map(path: Path) -> SavedMap:
         first = start * scale
     except UsageError:
         raise
-    except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+    except (
+        OSError,
+        RecursionError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise UsageError(f"{str(path)!r} is no frame map: {shortened(error)}", hint=hint) from error
     fits = len(errors) == len(indices) and 0 <= lead <= len(indices)
-    if not fits or first.denominator != 1 or rate <= 0 or not indices or not 0 <= min(indices) <= max(indices) < count:
-        raise UsageError(f"{str(path)!r} is no frame map: its numbers do not go together", hint=hint)
+    if (
+        not fits
+        or first.denominator != 1
+        or rate <= 0
+        or not indices
+        or not 0 <= min(indices) <= max(indices) < count
+    ):
+        raise UsageError(
+            f"{str(path)!r} is no frame map: its numbers do not go together", hint=hint
+        )
     pts = tuple(int(first) + number * step for number in range(len(indices)))
     grid = Timeline(pts, (step,) * len(pts), Fraction(1, scale))
     return SavedMap(ConformMap(rate, grid, indices, errors, lead, count, first_number), files)
 
 
 def _exact(value: object) -> Fraction:
-    """A number as the map writes it, exactly. Raises ValueError for others: 1e999999999 would fill the memory."""
+    """A number as the map writes it, exactly.
+
+    Raises ValueError for others: 1e999999999 would fill the memory.
+    """
     text = str(value)
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{text!r} is no number")
@@ -109,6 +136,14 @@ def check_rule(source: Timeline, frame_map: ConformMap) -> Check:
     for number, (have, want) in enumerate(zip(frame_map.indices, wanted, strict=True)):
         if have != want:
             shown, right = source.number(have), source.number(want)
-            return Check("frame map", False, f"frame {number} shows source frame {shown}, by the rule it is {right}")
+            return Check(
+                "frame map",
+                False,
+                f"frame {number} shows source frame {shown}, by the rule it is {right}",
+            )
     worst = float(frame_map.largest_error * 1000)
-    return Check("frame map", True, f"every picture is on screen at its time, or at most {worst:.3f} ms early")
+    return Check(
+        "frame map",
+        True,
+        f"every picture is on screen at its time, or at most {worst:.3f} ms early",
+    )

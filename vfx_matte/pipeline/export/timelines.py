@@ -1,4 +1,7 @@
-"""The timelines of a package. Takes its files, gives an edit with the cut-out over the source, and the files that open it."""
+"""The timelines of a package.
+
+Takes its files, gives an edit with the cut-out over the source, and the files that open it.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,22 @@ from vfx_matte.programs.xmeml import xmeml
 
 
 def edit_of(name: str, files: Sequence[PackagedFile], *, program: Program, sound: bool) -> Edit:
-    """The source on the lowest track with its sound, above it what the program stacks, the rest in the bin."""
+    """The source on the lowest track with its sound, above it what the program stacks, the rest in
+    the bin.
+    """
     source = next(one.media for one in files if one.kind == "source")
     assert source is not None
     stacked = [one for one in files if one.kind == program.stacked]
     media = [source, *(one.media for one in stacked if one.media)]
     tracks = tuple(
-        (Clip(media=one, start=0, duration=one.frame_count, with_sound=one is source and sound and bool(one.sound)),)
+        (
+            Clip(
+                media=one,
+                start=0,
+                duration=one.frame_count,
+                with_sound=one is source and sound and bool(one.sound),
+            ),
+        )
         for one in media
     )
     return Edit(
@@ -62,11 +74,17 @@ def timeline_files(
                 source = edit.tracks[0][0].media
                 layers = [CutOut(_layer_name(one), source, one.media) for one in mattes]
                 if not layers:
-                    layers = [CutOut(_layer_name(one), one.media) for one in files if one.kind == "alpha" and one.media]
+                    layers = [
+                        CutOut(_layer_name(one), one.media)
+                        for one in files
+                        if one.kind == "alpha" and one.media
+                    ]
                 contents[file] = after_effects_script(edit, folder=folder, layers=layers)
             case "resolve":
                 clip_mattes = [one.media for one in mattes if one.media]
-                contents[file] = resolve_script(edit, folder=folder, timeline=folder / names["fcpxml"], mattes=clip_mattes)
+                contents[file] = resolve_script(
+                    edit, folder=folder, timeline=folder / names["fcpxml"], mattes=clip_mattes
+                )
     return names, contents
 
 

@@ -15,15 +15,19 @@ def fits_channels(objects: tuple[int, ...]) -> bool:
 def object_channels(objects: tuple[int, ...]) -> dict[int, int]:
     """The channel (0 = red, 1 = green, 2 = blue) of each object: {id: channel}, by ascending id.
 
-    objects: the ids that are shown. Objects 1, 2 and 3 are in red, green and blue, also where one of them is left out; where
-    an id is above 3, the objects fill the channels in the order of their ids. Raises UsageError for more than three objects.
+    objects: the ids that are shown. Objects 1, 2 and 3 are in red, green and blue, also where one
+    of them is left out; where an id is above 3, the objects fill the channels in the order of their
+    ids. Raises UsageError for more than three objects.
     """
     chosen = sorted(set(objects))
     if not fits_channels(tuple(chosen)):
         numbers = ", ".join(map(str, chosen)) or "none"
         raise UsageError(
             f"style rgb shows up to three objects, these are {len(chosen)}: {numbers}",
-            hint="choose three with --object, give each its own file with --each-object, or use --style palette",
+            hint=(
+                "choose three with --object, give each its own file with --each-object, or use"
+                " --style palette"
+            ),
         )
     if chosen[-1] <= len(CHANNEL_NAMES):
         return {object_id: object_id - 1 for object_id in chosen}
@@ -32,4 +36,6 @@ def object_channels(objects: tuple[int, ...]) -> dict[int, int]:
 
 def describe_channels(channels: dict[int, int]) -> str:
     """For people: "object 1 is red, object 5 is green"."""
-    return ", ".join(f"object {object_id} is {CHANNEL_NAMES[channel]}" for object_id, channel in channels.items())
+    return ", ".join(
+        f"object {object_id} is {CHANNEL_NAMES[channel]}" for object_id, channel in channels.items()
+    )

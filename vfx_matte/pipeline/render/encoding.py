@@ -1,4 +1,7 @@
-"""How an output is encoded, and for which program. Takes what was asked for, gives a path and settings; explicit wishes win."""
+"""How an output is encoded, and for which program.
+
+Takes what was asked for, gives a path and settings; explicit wishes win.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,14 @@ DeliveryRow = tuple[str, str, str, str, str, str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
-    """How outputs are encoded. None leaves the choice to the target's record, or else to the container's table (media.formats).
+    """How outputs are encoded.
 
-    quality: the encoder's constant-quality number; sound: carry the source's sound; pixel_format: what the encoder is fed;
-    target: the program that the output is for, by its name in media.targets. limited_range, sound_choice: see plan_encode.
+    None leaves the choice to the target's record, or else to the container's table (media.formats).
+
+    quality: the encoder's constant-quality number; sound: carry the source's sound; pixel_format:
+    what the encoder is fed;
+    target: the program that the output is for, by its name in media.targets. limited_range,
+    sound_choice: see plan_encode.
     start_number: the number of the first frame in numbered files; None = the source's.
     """
 
@@ -48,11 +55,13 @@ def deliver(
     premultiplied: bool = False,
     reporter: Reporter,
 ) -> tuple[Path, EncodeOptions]:
-    """Where an output goes and how it is encoded: by the target's record, where nothing else was asked for.
+    """Where an output goes and how it is encoded: by the target's record, where nothing else was
+    asked for.
 
-    kind: of the output, a key of media.targets.KINDS. usual: its file name in `folder` when there is no target; with one it is
-    folder/TARGET/KIND with the record's ending. The encoding given back has no target any more: it is settled.
-    A wish that is not the record's is followed, with a notice. Raises UsageError for a program that is not in the table.
+    kind: of the output, a key of media.targets.KINDS. usual: its file name in `folder` when there
+    is no target; with one it is folder/TARGET/KIND with the record's ending. The encoding given
+    back has no target any more: it is settled. A wish that is not the record's is followed, with a
+    notice. Raises UsageError for a program that is not in the table.
     """
     if not encode.target:
         return output or folder / usual, encode
@@ -67,27 +76,47 @@ def deliver(
     if premultiplied and record.alpha == "straight":
         reporter.notify(f"{target.title} expects straight alpha; premultiplied was asked for")
     suffix = path.suffix.lower()
-    settled = replace(encode, target=None, limited_range=common()["range"] == "tv", sound_choice=target.sound_for(suffix))
+    settled = replace(
+        encode,
+        target=None,
+        limited_range=common()["range"] == "tv",
+        sound_choice=target.sound_for(suffix),
+    )
     if suffix not in CONTAINERS:  # pictures, or an error that is told where the file is written
         return path, settled
     codec, pixel_format = record.codec_for(depth), record.pixel_format_for(depth)
     if codec not in CONTAINERS[suffix].video:
-        reporter.notify(f"{path.name} is written as {suffix} usually is; for {target.title} {record.suffix} would be better")
+        reporter.notify(
+            f"{path.name} is written as {suffix} usually is; for {target.title} {record.suffix}"
+            " would be better"
+        )
         return path, settled
     if encode.codec not in (None, codec):
-        reporter.notify(f"{path.name}: {encode.codec} was asked for; for {target.title} {codec} {pixel_format} would be better")
+        reporter.notify(
+            f"{path.name}: {encode.codec} was asked for; for {target.title} {codec} {pixel_format}"
+            " would be better"
+        )
         return path, settled
     quality = record.quality if encode.quality is None else encode.quality
-    return path, replace(settled, codec=codec, pixel_format=encode.pixel_format or pixel_format, quality=quality)
+    return path, replace(
+        settled, codec=codec, pixel_format=encode.pixel_format or pixel_format, quality=quality
+    )
 
 
 def encode_plan(
-    path: Path, info: ClipInfo, *, layout: PixelLayout, color: ColorTags, encode: EncodeOptions, reporter: Reporter
+    path: Path,
+    info: ClipInfo,
+    *,
+    layout: PixelLayout,
+    color: ColorTags,
+    encode: EncodeOptions,
+    reporter: Reporter,
 ) -> EncodePlan:
     """The plan of one video file of a clip's size, with settled options; see plan_encode."""
     if encode.start_number is not None:
         raise UsageError(
-            f"--start-number {encode.start_number} is for numbered files, {path.name!r} is one file",
+            f"--start-number {encode.start_number} is for numbered files, {path.name!r} is one"
+            " file",
             hint="write numbered files with -o FOLDER/%07d.png, for example",
         )
     return plan_encode(
@@ -106,7 +135,9 @@ def encode_plan(
 
 
 def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -> str:
-    """The style of a mask video: as asked for; "auto" is the target's for several objects, or else luma."""
+    """The style of a mask video: as asked for; "auto" is the target's for several objects, or else
+    luma.
+    """
     if style != "auto":
         return style
     wanted = target_named(encode.target).deliveries["maskvideo"].style if encode.target else ""
@@ -115,7 +146,10 @@ def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -
 
 
 def delivery_rows(name: str | None) -> list[DeliveryRow]:
-    """The table for people, of one program or of all. Raises UsageError for a program that is not in the table."""
+    """The table for people, of one program or of all.
+
+    Raises UsageError for a program that is not in the table.
+    """
     chosen = [target_named(name)] if name else list(targets().values())
     return [_row(target, record) for target in chosen for record in target.deliveries.values()]
 
@@ -126,7 +160,9 @@ def common_rows() -> list[tuple[str, str]]:
 
 
 def delivery_json(name: str | None) -> dict[str, object]:
-    """The table as JSON can hold it, by program and kind, and what holds for all of them; `deep` is for clips above 8 bits."""
+    """The table as JSON can hold it, by program and kind, and what holds for all of them; `deep` is
+    for clips above 8 bits.
+    """
     chosen = [target_named(name)] if name else list(targets().values())
     return {ALL: dict(common()), **{target.name: _facts(target) for target in chosen}}
 
@@ -136,7 +172,10 @@ def _facts(target: Target) -> dict[str, object]:
         kind: {
             "file": f"{kind}{record.suffix}",
             **{
-                label: {"codec": record.codec_for(depth), "pixel_format": record.pixel_format_for(depth)}
+                label: {
+                    "codec": record.codec_for(depth),
+                    "pixel_format": record.pixel_format_for(depth),
+                }
                 for label, depth in (("8-bit", 8), ("deep", 10))
             },
             "alpha": record.alpha or None,
@@ -164,6 +203,7 @@ def _row(target: Target, record: Delivery) -> DeliveryRow:
     sound = f"{', '.join(copies)} copied; other sound: {target.sound_encoders[record.suffix]}"
     deep = "the same" if coded(10) == coded(8) else coded(10)
     return (
-        target.name, f"{record.kind}{record.suffix}", coded(8), deep, record.alpha or record.style or "–", sound,
+        target.name, f"{record.kind}{record.suffix}", coded(8), deep,
+        record.alpha or record.style or "–", sound,
         "constant" if target.constant_rate else "any", record.why,
     )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Mattes with one layer an object. Takes a segmented clip, gives a folder of EXR files, verified."""
+"""Mattes with one layer an object.
+
+Takes a segmented clip, gives a folder of EXR files, verified.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,13 @@ from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.look import Look, check_request, chosen_objects, with_edges
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
-from vfx_matte.pipeline.render.outputs import RenderResult, earliest, keep_verified, notify_empty, shots
+from vfx_matte.pipeline.render.outputs import (
+    RenderResult,
+    earliest,
+    keep_verified,
+    notify_empty,
+    shots,
+)
 
 ENCODING = "EXR files, half float, one layer an object"
 
@@ -32,7 +41,10 @@ def layer_name(object_id: int) -> str:
 def check_style(style: str) -> None:
     """Raise UsageError for a style that layers do not have: each holds a matte as it is."""
     if style not in ("auto", "luma"):
-        raise UsageError(f"style {style!r} is not for EXR files", hint="they hold every object in a layer of its own")
+        raise UsageError(
+            f"style {style!r} is not for EXR files",
+            hint="they hold every object in a layer of its own",
+        )
 
 
 def render_layers(
@@ -45,9 +57,11 @@ def render_layers(
     span: tuple[int, int] | None = None,
     reporter: Reporter,
 ) -> RenderResult:
-    """Write FOLDER/%07d.exr: the matte of every chosen object as a layer of its own, and all of them as R, G, B, A.
+    """Write FOLDER/%07d.exr: the matte of every chosen object as a layer of its own, and all of
+    them as R, G, B, A.
 
-    start_number: the number of the first frame; None = the source's. span: the half-open range of frames, None = all.
+    start_number: the number of the first frame; None = the source's. span: the half-open range of
+    frames, None = all.
 
     Raises UsageError for a style, OutputError or VerifyError.
     """
@@ -67,16 +81,22 @@ def render_layers(
     ):
         with (
             closing(ahead(_mattes(clip, objects, look, start, stop))) as made,
-            LayersWriter(place.part, names, sample_aspect=info.sample_aspect, part=info.part) as writer,
+            LayersWriter(
+                place.part, names, sample_aspect=info.sample_aspect, part=info.part
+            ) as writer,
             reporter.progress("EXR layers", count) as step,
         ):
             for index, (together, singles, has_mask) in enumerate(made):
-                layers = {layer_name(object_id): matte.alpha for object_id, matte in singles.items()}
+                layers = {
+                    layer_name(object_id): matte.alpha for object_id, matte in singles.items()
+                }
                 writer.write(index, layers, together.alpha, full=together.full)
                 empty += not has_mask
                 step()
         clip.check_unchanged()
-        verified = keep_verified(place, partial(verify_layers, place.part, names, count, tuple(map(layer_name, objects))))
+        verified = keep_verified(
+            place, partial(verify_layers, place.part, names, count, tuple(map(layer_name, objects)))
+        )
     facts = {"encoding": ENCODING} | ({} if info.part is None else {"frames": info.part.note})
     clip.record(folder, "EXR layers", facts, reporter)
     notify_empty(empty, count, reporter)
@@ -92,7 +112,10 @@ def _mattes(
     first = earliest(clip, start, memory=together.memory)
     with closing(shots(clip, decode=decode, start=first, stop=stop)) as every:
         for shot in every:
-            singles = {one: seen(shot, mattes.of(shot.index, shot.mask, shot.image)) for one, mattes in single.items()}
+            singles = {
+                one: seen(shot, mattes.of(shot.index, shot.mask, shot.image))
+                for one, mattes in single.items()
+            }
             all_of_them = seen(shot, together.of(shot.index, shot.mask, shot.image))
             if shot.index >= start:
                 yield all_of_them, singles, shot.mask is not None

@@ -1,8 +1,11 @@
-"""Which key colour a render has, and whether it suits. Takes a segmented clip and a wish, gives R'G'B' and notices.
+"""Which key colour a render has, and whether it suits.
 
-A dozen frames spread over the clip are looked at before a render begins, keyframes where there are some near, because only
-they are cheap to reach in a clip with long groups of pictures. Of each at most 20,000 of the subject's pixels are kept, as
-8-bit R'G'B' (see keycolor), so that memory does not grow with the clip or the picture.
+Takes a segmented clip and a wish, gives R'G'B' and notices.
+
+A dozen frames spread over the clip are looked at before a render begins, keyframes where there are
+some near, because only they are cheap to reach in a clip with long groups of pictures. Of each at
+most 20,000 of the subject's pixels are kept, as 8-bit R'G'B' (see keycolor), so that memory does
+not grow with the clip or the picture.
 """
 
 from __future__ import annotations
@@ -11,7 +14,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vfx_matte.composite.key_color import Chroma, color_name, farthest_key, near_share, parse_color, subject_chroma
+from vfx_matte.composite.key_color import (
+    Chroma,
+    color_name,
+    farthest_key,
+    near_share,
+    parse_color,
+    subject_chroma,
+)
 from vfx_matte.masks import RGB, Mask
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
@@ -23,15 +33,18 @@ MASKS_PER_SAMPLE = 4
 """How many masks are read for each frame that is looked at, to find those that show the subject."""
 
 TOLERATED_SHARE = 0.01
-"""Part of the subject that may have the key's colour on the worst frame before people are warned."""
+"""Part of the subject that may have the key's colour on the worst frame before people are
+warned.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
     """What looking at the subject said of a key.
 
-    share: the part (0 to 1) of the subject that is near the key, on the `frame` where it is largest. alternative: the colour
-    that is farthest from the subject, None when the subject has that one too.
+    share: the part (0 to 1) of the subject that is near the key, on the `frame` where it is
+    largest. alternative: the colour that is farthest from the subject, None when the subject has
+    that one too.
     """
 
     key: RGB
@@ -46,18 +59,26 @@ class KeyCheck:
             return ""
         name = color_name(self.key)
         found = (
-            f"{100 * self.share:.1f} % of the subject on frame {self.frame} is close to the key, {name}, and may be keyed away"
+            f"{100 * self.share:.1f} % of the subject on frame {self.frame} is close to the key,"
+            f" {name}, and may be keyed away"
         )
-        other = f"try --key {self.alternative}, or " if self.alternative else "no other key is clear of it: use "
+        other = (
+            f"try --key {self.alternative}, or "
+            if self.alternative
+            else "no other key is clear of it: use "
+        )
         return f"{found}; {other}vfx-matte alpha, which needs no key"
 
 
-def choose_key(clip: SegmentedClip, key: str, look: Look, *, is_checked: bool = True, reporter: Reporter) -> RGB:
-    """The key colour that is meant: a name, #rrggbb, or "auto" for the one farthest from the subject's colours.
+def choose_key(
+    clip: SegmentedClip, key: str, look: Look, *, is_checked: bool = True, reporter: Reporter
+) -> RGB:
+    """The key colour that is meant: a name, #rrggbb, or "auto" for the one farthest from the
+    subject's colours.
 
-    is_checked: whether the subject is looked at where a colour is given, which takes a dozen frames.
-    Says which one auto chose, and warns when the subject contains the key. Raises UsageError for an unknown colour, and for
-    auto when no mask shows a subject.
+    is_checked: whether the subject is looked at where a colour is given, which takes a dozen
+    frames. Says which one auto chose, and warns when the subject contains the key. Raises
+    UsageError for an unknown colour, and for auto when no mask shows a subject.
     """
     is_auto = key.strip().lower() == "auto"
     given = None if is_auto else parse_color(key)
@@ -78,7 +99,9 @@ def choose_key(clip: SegmentedClip, key: str, look: Look, *, is_checked: bool = 
 
 
 def subject_frames(clip: SegmentedClip, look: Look, *, count: int) -> list[int]:
-    """At most `count` frames, ascending and evenly spaced, whose mask shows a chosen object; keyframes where there are some."""
+    """At most `count` frames, ascending and evenly spaced, whose mask shows a chosen object;
+    keyframes where there are some.
+    """
     here = clip.mask_frames
     known = set(here)
     keyframes = [index for index in seekable(clip.info) if index in known]
@@ -88,9 +111,14 @@ def subject_frames(clip: SegmentedClip, look: Look, *, count: int) -> list[int]:
 
 
 def subject_samples(clip: SegmentedClip, look: Look) -> dict[int, Chroma]:
-    """The subject's colours on at most SAMPLED_FRAMES frames that show a chosen object, by frame index, ascending."""
+    """The subject's colours on at most SAMPLED_FRAMES frames that show a chosen object, by frame
+    index, ascending.
+    """
     frames = frames_at(clip.reader, subject_frames(clip, look, count=SAMPLED_FRAMES))
-    return {frame.index: subject_chroma(frame.image, _chosen(clip, frame.index, look)) for frame in frames}
+    return {
+        frame.index: subject_chroma(frame.image, _chosen(clip, frame.index, look))
+        for frame in frames
+    }
 
 
 def checked_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
@@ -98,8 +126,13 @@ def checked_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
     shares = {index: near_share(subject, key) for index, subject in subjects.items()}
     frame = max(shares, key=lambda index: shares[index])
     other = farthest_key(list(subjects.values()))
-    is_clear = max(near_share(subject, parse_color(other)) for subject in subjects.values()) < TOLERATED_SHARE
-    return KeyCheck(key, shares[frame], frame, other if is_clear and parse_color(other) != key else None)
+    is_clear = (
+        max(near_share(subject, parse_color(other)) for subject in subjects.values())
+        < TOLERATED_SHARE
+    )
+    return KeyCheck(
+        key, shares[frame], frame, other if is_clear and parse_color(other) != key else None
+    )
 
 
 def _chosen(clip: SegmentedClip, index: int, look: Look) -> Mask:
@@ -107,4 +140,8 @@ def _chosen(clip: SegmentedClip, index: int, look: Look) -> Mask:
     mask = clip.mask(index)
     if mask is None:
         return np.zeros(clip.info.shape, np.uint8)
-    return mask if look.objects is None else np.where(np.isin(mask, look.objects), mask, 0).astype(np.uint8)
+    return (
+        mask
+        if look.objects is None
+        else np.where(np.isin(mask, look.objects), mask, 0).astype(np.uint8)
+    )

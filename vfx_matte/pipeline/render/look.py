@@ -1,6 +1,9 @@
-"""How the subject is cut out. Takes a segmented clip and what a user chose, gives a settled look; never touches a picture.
+"""How the subject is cut out.
 
-A clip's edges are soft on all frames or on none, so that no edge flickers: that is settled before anything is rendered.
+Takes a segmented clip and what a user chose, gives a settled look; never touches a picture.
+
+A clip's edges are soft on all frames or on none, so that no edge flickers: that is settled before
+anything is rendered.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from vfx_matte.pipeline.progress import Reporter
 class Look:
     """What is shown and how its edge is treated.
 
-    objects: ids that are kept, None = all of them. soft: take edges from the soft results of `segment`; None = when the
-    clip has them, with a notice; edges "hard" never do. foreground: give soft pixels the subject's own colour, without the
-    background that shone through. despill: take the light of a screen off the subject. stabilize: 0 (off) to 1, how much
-    edges are kept from flickering. weights: the folder of the network that edges "vitmatte" are made by.
+    objects: ids that are kept, None = all of them. soft: take edges from the soft results of
+    `segment`; None = when the clip has them, with a notice; edges "hard" never do. foreground: give
+    soft pixels the subject's own colour, without the background that shone through. despill: take
+    the light of a screen off the subject. stabilize: 0 (off) to 1, how much edges are kept from
+    flickering. weights: the folder of the network that edges "vitmatte" are made by.
     """
 
     objects: tuple[int, ...] | None = None
@@ -39,7 +43,8 @@ class Look:
 def with_edges(clip: SegmentedClip, look: Look, reporter: Reporter) -> Look:
     """Settle whether edges are soft: `look` with `soft` True or False.
 
-    Raises WorkspaceError when soft results are to be used and are not there for every frame that has a mask.
+    Raises WorkspaceError when soft results are to be used and are not there for every frame that
+    has a mask.
     """
     if look.edges.method == "hard":
         return replace(look, soft=False)
@@ -57,15 +62,24 @@ def chosen_objects(clip: SegmentedClip, look: Look) -> tuple[int, ...]:
     ids = clip.object_ids
     unknown = [object_id for object_id in look.objects or () if object_id not in ids]
     if unknown:
-        raise UsageError(f"there is no object {unknown[0]}", hint=f"the masks of this clip show {', '.join(map(str, ids))}")
+        raise UsageError(
+            f"there is no object {unknown[0]}",
+            hint=f"the masks of this clip show {', '.join(map(str, ids))}",
+        )
     return look.objects or ids
 
 
-def check_request(clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None) -> None:
-    """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what the render reads."""
+def check_request(
+    clip: SegmentedClip, path: Path, look: Look, *, background: Path | None = None
+) -> None:
+    """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what
+    the render reads.
+    """
     chosen_objects(clip, look)
     if not path.name:
-        raise UsageError(f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o")
+        raise UsageError(
+            f"output {str(path)!r} is no name for a result", hint="give a file or a folder with -o"
+        )
     path = path.parent if is_numbered(path) else path
     refuse_to_replace(clip.info.path, path, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")

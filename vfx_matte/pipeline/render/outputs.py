@@ -1,8 +1,11 @@
-"""Planned outputs to finished files. Takes a segmented clip and what every file shows, gives verified files.
+"""Planned outputs to finished files.
 
-However many there are, the clip is decoded once for all of them, and so is a matte that several show made once: a frame is
-decoded in one thread, turned into every file's picture in a second, and encoded in the caller's. No file gets its name
-before the last frame is in all of them and it is verified; one that fails is kept beside its place, under a name that says so.
+Takes a segmented clip and what every file shows, gives verified files.
+
+However many there are, the clip is decoded once for all of them, and so is a matte that several
+show made once: a frame is decoded in one thread, turned into every file's picture in a second, and
+encoded in the caller's. No file gets its name before the last frame is in all of them and it is
+verified; one that fails is kept beside its place, under a name that says so.
 """
 
 from __future__ import annotations
@@ -37,7 +40,10 @@ from vfx_matte.timeline import FrameTime
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """One finished output. encoding: how it was encoded, for people; seconds: how long the work took, all outputs together."""
+    """One finished output.
+
+    encoding: how it was encoded, for people; seconds: how long the work took, all outputs together.
+    """
 
     output: Path
     encoding: str
@@ -49,7 +55,9 @@ class RenderResult:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One frame on its way into the outputs. mask: None where it has none; frame: None where no output looks at pictures.
+    """One frame on its way into the outputs.
+
+    mask: None where it has none; frame: None where no output looks at pictures.
 
     shows: number of the clip's own frame that is seen; the same as before while a frame is held.
     """
@@ -62,7 +70,10 @@ class Shot:
 
     @property
     def picture(self) -> Picture:
-        """The frame as it was decoded. Raises ValueError when no output that `decodes` was planned."""
+        """The frame as it was decoded.
+
+        Raises ValueError when no output that `decodes` was planned.
+        """
         if self.frame is None:
             raise ValueError(f"frame {self.index} was not decoded")
         return self.frame.picture
@@ -82,13 +93,18 @@ class Shot:
 class PlannedOutput:
     """One file to be made.
 
-    plan: how it is encoded, None = as PNG files in a folder, called as `names` says. label: what it is, for people.
-    compose: gives the picture that it shows, frames in order. decodes: whether `compose` looks at pictures of the clip.
+    plan: how it is encoded, None = as PNG files in a folder, called as `names` says. label: what it
+    is, for people.
+    compose: gives the picture that it shows, frames in order. decodes: whether `compose` looks at
+    pictures of the clip.
     sound: whether it gets the clip's.
-    moves: whether it may change while a frame of the clip is held; otherwise a held frame is composed once.
-    more_checks: of a finished file, beyond what is verified of every output; it raises MediaError as that does.
+    moves: whether it may change while a frame of the clip is held; otherwise a held frame is
+    composed once.
+    more_checks: of a finished file, beyond what is verified of every output; it raises MediaError
+    as that does.
     check: raises UsageError for a place where it would replace what it is made of.
-    memory: how many frames before one it depends on; `precede` is told these before a part of the clip is composed.
+    memory: how many frames before one it depends on; `precede` is told these before a part of the
+    clip is composed.
     """
 
     path: Path
@@ -111,12 +127,19 @@ class PlannedOutput:
 
 
 def write_outputs(
-    clip: SegmentedClip, outputs: Sequence[PlannedOutput], reporter: Reporter, *, span: tuple[int, int] | None = None
+    clip: SegmentedClip,
+    outputs: Sequence[PlannedOutput],
+    reporter: Reporter,
+    *,
+    span: tuple[int, int] | None = None,
 ) -> list[RenderResult]:
-    """Make files side by side, then verify each in the fast form. Raises OutputError, MediaError or VerifyError.
+    """Make files side by side, then verify each in the fast form.
 
-    span: the half-open range of frames that is made, None = all. A failure leaves earlier files of these names as they are; a
-    file that differs from what it should be is kept as NAME.failed-verification beside them.
+    Raises OutputError, MediaError or VerifyError.
+
+    span: the half-open range of frames that is made, None = all. A failure leaves earlier files of
+    these names as they are; a file that differs from what it should be is kept as
+    NAME.failed-verification beside them.
     """
     started = clock.monotonic()
     start, stop = span or (0, len(clip.info.timeline))
@@ -148,16 +171,29 @@ def write_source(
     more_checks: Callable[[Path], Sequence[Check]] | None = None,
     reporter: Reporter,
 ) -> RenderResult:
-    """Encode a clip as it is, which needs no masks, and verify it. Raises OutputError, MediaError or VerifyError."""
+    """Encode a clip as it is, which needs no masks, and verify it.
+
+    Raises OutputError, MediaError or VerifyError.
+    """
     started, info = clock.monotonic(), reader.info
-    output = PlannedOutput(path=path, plan=plan, label="source", compose=_opaque, sound=sound, more_checks=more_checks)
+    output = PlannedOutput(
+        path=path, plan=plan, label="source", compose=_opaque, sound=sound, more_checks=more_checks
+    )
     every = (Shot(frame.index, frame.time, None, frame, frame.index) for frame in reader.frames())
-    ((report, _),), _ = _made(info, _composed(every, [output]), [output], reader.check_unchanged, reporter)
-    return RenderResult(path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started)
+    ((report, _),), _ = _made(
+        info, _composed(every, [output]), [output], reader.check_unchanged, reporter
+    )
+    return RenderResult(
+        path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started
+    )
 
 
-def shots(clip: SegmentedClip, *, decode: bool, start: int = 0, stop: int | None = None) -> Generator[Shot, None, None]:
-    """Frames [start, stop) of a clip; their pictures only when they are decoded, in a thread of their own."""
+def shots(
+    clip: SegmentedClip, *, decode: bool, start: int = 0, stop: int | None = None
+) -> Generator[Shot, None, None]:
+    """Frames [start, stop) of a clip; their pictures only when they are decoded, in a thread of
+    their own.
+    """
     stop = len(clip.info.timeline) if stop is None else stop
     if not decode:
         for index in range(start, stop):
@@ -165,14 +201,18 @@ def shots(clip: SegmentedClip, *, decode: bool, start: int = 0, stop: int | None
         return
     with closing(ahead(clip.reader.frames(start, stop))) as frames:
         for frame in frames:
-            yield Shot(frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index))
+            yield Shot(
+                frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index)
+            )
 
 
 Composed = tuple[list[Picture], FrameTime, bool]
 """The picture of every output, the frame's time, and whether it has a mask."""
 
 
-def composed(clip: SegmentedClip, outputs: Sequence[PlannedOutput], start: int, stop: int) -> Generator[Composed, None, None]:
+def composed(
+    clip: SegmentedClip, outputs: Sequence[PlannedOutput], start: int, stop: int
+) -> Generator[Composed, None, None]:
     """What the outputs show of frames [start, stop), to the bit as when all of the clip is made."""
     first = earliest(clip, start, memory=max(one.memory for one in outputs))
     every = shots(clip, decode=any(one.decodes for one in outputs), start=first, stop=stop)
@@ -184,15 +224,21 @@ def composed(clip: SegmentedClip, outputs: Sequence[PlannedOutput], start: int, 
 
 
 def earliest(clip: SegmentedClip, start: int, *, memory: int) -> int:
-    """The frame from which mattes are made for that of `start` to be as in the whole; one without a mask ends it."""
+    """The frame from which mattes are made for that of `start` to be as in the whole; one without a
+    mask ends it.
+    """
     known, first = set(clip.mask_frames) if memory else set[int](), start
     while first > max(0, start - memory) and first - 1 in known:
         first -= 1
     return first
 
 
-def keep_verified(place: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]) -> VerifyReport:
-    """Give a finished output its name when nothing differs; its report. Raises VerifyError otherwise, and OutputError.
+def keep_verified(
+    place: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]
+) -> VerifyReport:
+    """Give a finished output its name when nothing differs; its report.
+
+    Raises VerifyError otherwise, and OutputError.
 
     The output then lies beside its place, under a name that says that it failed.
     """
@@ -224,7 +270,10 @@ def _made(
     check_unchanged: Callable[[], None],
     reporter: Reporter,
 ) -> tuple[list[tuple[VerifyReport, list[SoundTrack]]], int]:
-    """Write, verify and name every output. The report and the sound of each, and the number of frames that had no mask."""
+    """Write, verify and name every output.
+
+    The report and the sound of each, and the number of frames that had no mask.
+    """
     with ExitStack() as held:
         places: list[AtomicFile | AtomicFolder] = []
         for one in outputs:
@@ -246,13 +295,23 @@ def _made(
 
 
 def _place(output: PlannedOutput) -> AtomicFile | AtomicFolder:
-    return AtomicFile(output.path) if output.plan is not None else AtomicFolder(output.path, stranger=stranger)
+    return (
+        AtomicFile(output.path)
+        if output.plan is not None
+        else AtomicFolder(output.path, stranger=stranger)
+    )
 
 
 def _written(
-    info: ClipInfo, every: Generator[Composed, None, None], outputs: Sequence[PlannedOutput], reporter: Reporter
+    info: ClipInfo,
+    every: Generator[Composed, None, None],
+    outputs: Sequence[PlannedOutput],
+    reporter: Reporter,
 ) -> tuple[list[list[SoundTrack]], int]:
-    """Write every frame into every output. The sound of each, and the number of frames that had no mask."""
+    """Write every frame into every output.
+
+    The sound of each, and the number of frames that had no mask.
+    """
     writers: list[VideoWriter | StillsWriter] = []
     label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
     with ExitStack() as stack:
@@ -269,7 +328,9 @@ def _written(
     return [writer.tracks for writer in writers], empty
 
 
-def _composed(every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]) -> Generator[Composed, None, None]:
+def _composed(
+    every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]
+) -> Generator[Composed, None, None]:
     pictures: list[Picture] = []
     held: int | None = None
     with closing(every):
@@ -284,22 +345,32 @@ def _composed(every: Generator[Shot, None, None], outputs: Sequence[PlannedOutpu
 
 
 def _opaque(shot: Shot) -> Picture:
-    """The frame as it was decoded, black where its own alpha hides it: nothing of that alpha gets into the file."""
+    """The frame as it was decoded, black where its own alpha hides it: nothing of that alpha gets
+    into the file.
+    """
     return over_black(shot.picture, shot.alpha)
 
 
-def _writer(info: ClipInfo, output: PlannedOutput, reporter: Reporter) -> VideoWriter | StillsWriter:
+def _writer(
+    info: ClipInfo, output: PlannedOutput, reporter: Reporter
+) -> VideoWriter | StillsWriter:
     if output.plan is None:
         return StillsWriter(output.path, output.names, part=info.part)
-    return VideoWriter(output.path, output.plan, source=info, sound=output.sound, notify=reporter.notify)
+    return VideoWriter(
+        output.path, output.plan, source=info, sound=output.sound, notify=reporter.notify
+    )
 
 
-def _verified(info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], reporter: Reporter) -> VerifyReport:
+def _verified(
+    info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], reporter: Reporter
+) -> VerifyReport:
     """Compare a finished file with what was asked for. Raises MediaError when it cannot be read."""
     if output.plan is None:
         report = verify_stills(output.path, len(info.timeline), output.names)
     else:
-        expected = replace(expectation_of(info, tracks=tracks), color=output.plan.color, keeps_range=True)
+        expected = replace(
+            expectation_of(info, tracks=tracks), color=output.plan.color, keeps_range=True
+        )
         report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)
     if not report.ok or output.more_checks is None:
         return report

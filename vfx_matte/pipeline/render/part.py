@@ -1,6 +1,8 @@
-"""One frame, or a range of frames, of a render: edges are tried out in a second, and a shot of a long clip is made alone.
+"""One frame, or a range of frames, of a render: edges are tried out in a second, and a shot of a
+long clip is made alone.
 
-What is made is what the whole render would show there, to the bit: keys are chosen, and edges steadied, as for the whole clip.
+What is made is what the whole render would show there, to the bit: keys are chosen, and edges
+steadied, as for the whole clip.
 """
 
 from __future__ import annotations
@@ -24,14 +26,23 @@ from vfx_matte.numbering import written
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_reference
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult, composed, keep_verified, write_outputs
+from vfx_matte.pipeline.render.outputs import (
+    PlannedOutput,
+    RenderResult,
+    composed,
+    keep_verified,
+    write_outputs,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of a clip is rendered: positions as of `timeline.parse_position`. frame: that one alone, as a PNG file.
+    """What of a clip is rendered: positions as of `timeline.parse_position`.
 
-    start, stop: a half-open range; None is the clip's own begin or end. Raises UsageError for a frame and a range.
+    frame: that one alone, as a PNG file.
+
+    start, stop: a half-open range; None is the clip's own begin or end. Raises UsageError for a
+    frame and a range.
     """
 
     frame: int | Fraction | None = None
@@ -40,10 +51,15 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.frame is not None and (self.start, self.stop) != (None, None):
-            raise UsageError("--frame and a range exclude each other", hint="give --frame, or --start and --stop")
+            raise UsageError(
+                "--frame and a range exclude each other", hint="give --frame, or --start and --stop"
+            )
 
     def span(self, clip: SegmentedClip, reporter: Reporter) -> tuple[int, int] | None:
-        """The half-open range of frames; None is all of the clip. Raises UsageError for positions that are not in it."""
+        """The half-open range of frames; None is all of the clip.
+
+        Raises UsageError for positions that are not in it.
+        """
         source = SourceClip(clip.info.path, clip.reader, reporter.notify)
         if self.frame is not None:
             index = source.frame_index(self.frame)
@@ -56,9 +72,11 @@ WHOLE = Selection()
 
 
 def split_place(output: Path | None, selection: Selection) -> tuple[Path | None, Path | None]:
-    """(where the picture of a single frame goes, where the whole render would go), None for the usual places.
+    """(where the picture of a single frame goes, where the whole render would go), None for the
+    usual places.
 
-    output: as it was given: the name of the picture when it ends in .png, or that of the whole render.
+    output: as it was given: the name of the picture when it ends in .png, or that of the whole
+    render.
     """
     if selection.frame is None or output is None or is_numbered(output) or output.is_dir():
         return None, output
@@ -66,32 +84,48 @@ def split_place(output: Path | None, selection: Selection) -> tuple[Path | None,
     if suffix == PNG:
         return output, None
     if suffix and suffix not in CONTAINERS:
-        raise UsageError(f"--frame writes a PNG file, {output.name!r} is none", hint="give a name that ends in .png with -o")
+        raise UsageError(
+            f"--frame writes a PNG file, {output.name!r} is none",
+            hint="give a name that ends in .png with -o",
+        )
     return None, output
 
 
 def place_of_range(path: Path, info: ClipInfo, span: tuple[int, int]) -> Path:
-    """The usual place of a range: greenback.0000120-0000239.mp4, by first and last frame; no whole render is replaced."""
+    """The usual place of a range: greenback.0000120-0000239.mp4, by first and last frame; no whole
+    render is replaced.
+    """
     numbers = "-".join(_number(info, index) for index in (span[0], span[1] - 1))
     return path.with_name(f"{path.stem}.{numbers}{path.suffix}")
 
 
 def place_of_frame(planned: Path, info: ClipInfo, index: int) -> Path:
-    """The usual place of a frame's picture: greenback.0000120.png, beside what the whole render would write."""
+    """The usual place of a frame's picture: greenback.0000120.png, beside what the whole render
+    would write.
+    """
     stem = planned.stem if planned.suffix.lower() in CONTAINERS else planned.name
     return planned.with_name(f"{stem}.{_number(info, index)}{PNG}")
 
 
 def _number(info: ClipInfo, index: int) -> str:
-    return written(info.timeline.number(index), USUAL_DIGITS if info.files is None else info.files.digits)
+    return written(
+        info.timeline.number(index), USUAL_DIGITS if info.files is None else info.files.digits
+    )
 
 
 def write_frame(
-    clip: SegmentedClip, outputs: Sequence[PlannedOutput], index: int, places: Sequence[Path], reporter: Reporter
+    clip: SegmentedClip,
+    outputs: Sequence[PlannedOutput],
+    index: int,
+    places: Sequence[Path],
+    reporter: Reporter,
 ) -> list[RenderResult]:
-    """Save what outputs show of one frame as PNG files, and read them back. Raises UsageError, OutputError or VerifyError.
+    """Save what outputs show of one frame as PNG files, and read them back.
 
-    A picture is that which a video's encoder would be given, as R'G'B' or gray, in 8 or 16 bits; of numbered pictures, theirs.
+    Raises UsageError, OutputError or VerifyError.
+
+    A picture is that which a video's encoder would be given, as R'G'B' or gray, in 8 or 16 bits; of
+    numbered pictures, theirs.
     """
     started, number = clock.monotonic(), clip.info.timeline.number(index)
     for one, place in zip(outputs, places, strict=True):
@@ -109,13 +143,19 @@ def write_frame(
 
             def read_back(part: Path = file.part, picture: Picture = picture) -> VerifyReport:
                 same = is_same_still(part, picture)
-                return VerifyReport(part, "PyAV", (Check("pixels", same, "read back" if same else "are others in the file"),))
+                return VerifyReport(
+                    part,
+                    "PyAV",
+                    (Check("pixels", same, "read back" if same else "are others in the file"),),
+                )
 
             report = keep_verified(file, read_back)
         depth = 8 if picture.layout.bit_depth == 8 else 16
         seconds = float(time.start - clip.info.timeline.start)
         encoding = f"PNG, {depth} bit: frame {number}, at {seconds:.3f} s"
-        results.append(RenderResult(place, encoding, 1, int(not has_mask), report, clock.monotonic() - started))
+        results.append(
+            RenderResult(place, encoding, 1, int(not has_mask), report, clock.monotonic() - started)
+        )
     if not has_mask:
         reporter.notify(f"frame {number} has no mask and shows nothing of the subject")
     return results
@@ -123,27 +163,48 @@ def write_frame(
 
 def _encoded(picture: Picture, output: PlannedOutput) -> Picture:
     """The picture as the output's encoder is given it."""
-    return picture if output.plan is None else as_layout(picture, output.plan.layout, color=output.plan.color)
+    return (
+        picture
+        if output.plan is None
+        else as_layout(picture, output.plan.layout, color=output.plan.color)
+    )
 
 
-def say_range(clip: SegmentedClip, span: tuple[int, int], reporter: Reporter, *, is_file: bool, has_sound: bool) -> None:
-    """Tell which frames are rendered; of a file, where it belongs on a timeline and how its sound is cut."""
+def say_range(
+    clip: SegmentedClip,
+    span: tuple[int, int],
+    reporter: Reporter,
+    *,
+    is_file: bool,
+    has_sound: bool,
+) -> None:
+    """Tell which frames are rendered; of a file, where it belongs on a timeline and how its sound
+    is cut.
+    """
     timeline = clip.info.timeline
     first, last = (timeline.number(index) for index in (span[0], span[1] - 1))
     line = f"frames {first} to {last} of the clip"
     if is_file:
         seconds = timeline[span[0]].start - timeline.start
-        where = "the clip's beginning" if span[0] == 0 else f"frame {first} ({float(seconds):.3f} s)"
+        where = (
+            "the clip's beginning" if span[0] == 0 else f"frame {first} ({float(seconds):.3f} s)"
+        )
         line += f": lay the file at {where}, which is its time 0"
     if has_sound and clip.info.audio:
-        line += "; sound is cut to them, to the sample where it is PCM or encoded anew, to the packet where it is copied"
+        line += (
+            "; sound is cut to them, to the sample where it is PCM or encoded anew, to the packet"
+            " where it is copied"
+        )
     reporter.notify(line)
 
 
 def with_places(
     clip: SegmentedClip, outputs: Sequence[PlannedOutput], span: tuple[int, int], *, is_usual: bool
 ) -> list[PlannedOutput]:
-    """The outputs of a range, at places of their own where none were named. Raises UsageError as their `check` does."""
+    """The outputs of a range, at places of their own where none were named.
+
+    Raises UsageError as their `check` does.
+    """
     if not is_usual:
         return list(outputs)
     moved = [replace(one, path=place_of_range(one.path, clip.info, span)) for one in outputs]
@@ -165,14 +226,21 @@ def rendered(
     *,
     named: Callable[[Path], Sequence[Path]] = lambda path: [path],
 ) -> list[RenderResult]:
-    """Render all of a clip, a range or one frame of it. named: the pictures of a frame for a given name."""
+    """Render all of a clip, a range or one frame of it.
+
+    named: the pictures of a frame for a given name.
+    """
     span = selection.span(clip, reporter)
     picture, place = split_place(output, selection)
     outputs = make(span[0] if span else 0, place)
     if span is None:
         return write_outputs(clip, outputs, reporter)
     if selection.frame is not None:
-        places = [place_of_frame(one.path, clip.info, span[0]) for one in outputs] if picture is None else named(picture)
+        places = (
+            [place_of_frame(one.path, clip.info, span[0]) for one in outputs]
+            if picture is None
+            else named(picture)
+        )
         return write_frame(clip, outputs, span[0], places, reporter)
     outputs = with_places(clip, outputs, span, is_usual=place is None)
     files = [one for one in outputs if one.plan is not None]

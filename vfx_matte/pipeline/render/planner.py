@@ -1,10 +1,12 @@
 """Plans the outputs of a segmented clip: what every file shows, and how it is encoded.
 
-Every output has every frame of the source at the source's time. Frames without a mask (outside the range that was segmented)
-count as "nothing chosen": all key colour, all black, fully transparent, untinted. None is ever dropped.
+Every output has every frame of the source at the source's time. Frames without a mask (outside the
+range that was segmented) count as "nothing chosen": all key colour, all black, fully transparent,
+untinted. None is ever dropped.
 
-Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges are those of the probabilities that
-`segment --soft` kept, when it did; `Look.soft` decides. Ids (overlay, palette) are hard.
+Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges are those of the
+probabilities that `segment --soft` kept, when it did; `Look.soft` decides. Ids (overlay, palette)
+are hard.
 """
 
 from __future__ import annotations
@@ -26,7 +28,14 @@ from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.writers.numbered_files import PNG, USUAL_NAMES, NumberedFiles, is_folder, is_numbered, numbered_files
+from vfx_matte.media.writers.numbered_files import (
+    PNG,
+    USUAL_NAMES,
+    NumberedFiles,
+    is_folder,
+    is_numbered,
+    numbered_files,
+)
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
@@ -42,16 +51,22 @@ COLORED: RGB = (255, 0, 0)
 
 
 class Planner:
-    """Plans what `write_outputs` makes of one clip. What is planned by one planner shares mattes, so it is written together.
+    """Plans what `write_outputs` makes of one clip.
+
+    What is planned by one planner shares mattes, so it is written together.
 
     Every method raises UsageError for a request that cannot be met.
     """
 
     def __init__(self, clip: SegmentedClip, reporter: Reporter, *, first: int = 0) -> None:
-        """first: index of the frame that outputs begin with; numbered files begin with its number."""
+        """first: index of the frame that outputs begin with; numbered files begin with its
+        number.
+        """
         self._clip, self._reporter = clip, reporter
         timeline = clip.info.timeline
-        self._numbered = replace(clip.info, timeline=replace(timeline, first_number=timeline.number(first)))
+        self._numbered = replace(
+            clip.info, timeline=replace(timeline, first_number=timeline.number(first))
+        )
         self._mattes: dict[Look, Mattes] = {}
 
     def greenback(
@@ -70,14 +85,21 @@ class Planner:
         background: a colour, a picture or a video; empty = the key. is_checked: see `choose_key`.
         """
         clip, info = self._clip, self._clip.info
-        path, encode = _deliver("greenback", clip, output, "greenback.mp4", encode, reporter=self._reporter)
+        path, encode = _deliver(
+            "greenback", clip, output, "greenback.mp4", encode, reporter=self._reporter
+        )
         is_color = background.startswith("#") and not Path(background).exists()
         behind = Path(background) if background and not is_color else None
         check_request(clip, path, look, background=behind)
         mattes = self._of(look)
         look = mattes.look
-        flat = background if is_color else "green"  # before a picture no key is seen, so any will do
-        color = parse_color(flat) if background else choose_key(clip, key, look, is_checked=is_checked, reporter=self._reporter)
+        # before a picture no key is seen, so any will do
+        flat = background if is_color else "green"
+        color = (
+            parse_color(flat)
+            if background
+            else choose_key(clip, key, look, is_checked=is_checked, reporter=self._reporter)
+        )
         layout = info.layout if behind is not None else mix.layout_for_color(info.layout, color)
         names = self._names(path, encode)
         plan = self._plan(path, layout, info.color, encode) if names is None else None
@@ -104,7 +126,8 @@ class Planner:
 
         moves = backdrop is not None and backdrop.moves
         return self._planned(
-            path, plan, names, label="green screen", compose=compose, moves=moves, sound=encode.sound,
+            path, plan, names, label="green screen", compose=compose, moves=moves,
+            sound=encode.sound,
             look=look, mattes=[mattes], background=behind,
         )  # fmt: skip
 
@@ -119,11 +142,18 @@ class Planner:
     ) -> PlannedOutput:
         """The subject cut out with alpha: a video, or RGBA PNG files in a folder.
 
-        keep_background: straight alpha hides the source's own colours; otherwise those of `fill_hidden`.
+        keep_background: straight alpha hides the source's own colours; otherwise those of
+        `fill_hidden`.
         """
         clip, source = self._clip, self._clip.info.layout
         path, encode = _deliver(
-            "alpha", clip, output, "alpha.mov", encode, premultiplied=premultiplied, reporter=self._reporter
+            "alpha",
+            clip,
+            output,
+            "alpha.mov",
+            encode,
+            premultiplied=premultiplied,
+            reporter=self._reporter,
         )
         check_request(clip, path, look)
         mattes = self._of(look)
@@ -143,14 +173,30 @@ class Planner:
                 picture = fill_hidden(picture, shown)
             return mix.with_alpha(picture, shown, premultiplied=premultiplied)
 
-        return self._planned(path, plan, names, label="alpha", compose=compose, sound=encode.sound, look=look, mattes=[mattes])
+        return self._planned(
+            path,
+            plan,
+            names,
+            label="alpha",
+            compose=compose,
+            sound=encode.sound,
+            look=look,
+            mattes=[mattes],
+        )
 
-    def overlay(self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions) -> PlannedOutput:
+    def overlay(
+        self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions
+    ) -> PlannedOutput:
         """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
         if not 0 <= alpha <= 1:
-            raise UsageError(f"overlay alpha {alpha} is outside 0..1", hint="0 shows the clip, 1 hides it behind the tint")
+            raise UsageError(
+                f"overlay alpha {alpha} is outside 0..1",
+                hint="0 shows the clip, 1 hides it behind the tint",
+            )
         clip, info = self._clip, self._clip.info
-        path, encode = _deliver("overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=self._reporter)
+        path, encode = _deliver(
+            "overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=self._reporter
+        )
         check_request(clip, path, look)
         contour_px = max(1, round(info.height / 540))
         smooth = _smooth(look)
@@ -163,30 +209,51 @@ class Planner:
             picture = mix.over_black(shot.picture, shot.alpha)
             return mix.overlay(picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
 
-        return self._planned(path, plan, names, label="overlay", compose=compose, sound=encode.sound, look=look)
+        return self._planned(
+            path, plan, names, label="overlay", compose=compose, sound=encode.sound, look=look
+        )
 
-    def maskvideo(self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions) -> PlannedOutput:
-        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in each channel, as
-        `object_channels` says).
+    def maskvideo(
+        self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions
+    ) -> PlannedOutput:
+        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in
+        each channel, as `object_channels` says).
 
-        Ids stay where the clip's own alpha is at least a half. The source's pictures are decoded only when edges are found in
-        them, or when they may have alpha; else its times, sound and colour tags are used.
+        Ids stay where the clip's own alpha is at least a half. The source's pictures are decoded
+        only when edges are found in them, or when they may have alpha; else its times, sound and
+        colour tags are used.
         """
         clip, info = self._clip, self._clip.info
-        path, encode = _deliver("maskvideo", clip, output, output.name, encode, reporter=self._reporter)
+        path, encode = _deliver(
+            "maskvideo", clip, output, output.name, encode, reporter=self._reporter
+        )
         check_request(clip, path, look)
         if style == "luma":
-            layout, color = PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16), replace(info.color, range="pc")
+            layout, color = (
+                PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16),
+                replace(info.color, range="pc"),
+            )
         elif style in ("palette", "rgb"):
-            layout, color = PixelLayout("rgb", 8), ColorTags("gbr", "pc", info.color.primaries, info.color.transfer)
+            layout, color = (
+                PixelLayout("rgb", 8),
+                ColorTags("gbr", "pc", info.color.primaries, info.color.transfer),
+            )
         else:
-            raise unknown_choice("mask style", style, ("luma", "palette", "rgb"), hint="use --style luma, palette or rgb")
+            raise unknown_choice(
+                "mask style",
+                style,
+                ("luma", "palette", "rgb"),
+                hint="use --style luma, palette or rgb",
+            )
         channels = object_channels(chosen_objects(clip, look)) if style == "rgb" else {}
         if any(channel != object_id - 1 for object_id, channel in channels.items()):
             self._reporter.notify(f"{path.name}: {describe_channels(channels)}")
         names = self._names(path, encode)
         if style == "palette":
-            smooth, plan = _smooth(look), self._plan(path, layout, color, encode) if names is None else None
+            smooth, plan = (
+                _smooth(look),
+                self._plan(path, layout, color, encode) if names is None else None,
+            )
 
             def painted(shot: Shot) -> Picture:
                 ids = _ids(clip, shot.mask, smooth, look.objects)
@@ -194,7 +261,14 @@ class Planner:
 
             decodes = may_hide(info)
             return self._planned(
-                path, plan, names, label="mask video", compose=painted, decodes=decodes, sound=encode.sound, look=look
+                path,
+                plan,
+                names,
+                label="mask video",
+                compose=painted,
+                decodes=decodes,
+                sound=encode.sound,
+                look=look,
             )
         together = self._of(look)
         plan = self._plan(path, layout, color, encode) if names is None else None
@@ -206,18 +280,29 @@ class Planner:
             if style == "luma":
                 matte = seen(shot, together.of(shot.index, shot.mask, shot.image))
                 return mix.luma_matte(matte, layout, color)
-            mattes = {channel: seen(shot, one.of(shot.index, shot.mask, shot.image)) for channel, one in single.items()}
+            mattes = {
+                channel: seen(shot, one.of(shot.index, shot.mask, shot.image))
+                for channel, one in single.items()
+            }
             return mix.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
 
         decodes = together.needs_picture or may_hide(info)
         return self._planned(
-            path, plan, names, label="mask video", compose=compose, decodes=decodes, sound=encode.sound,
+            path, plan, names, label="mask video", compose=compose, decodes=decodes,
+            sound=encode.sound,
             look=look, mattes=[together] if style == "luma" else list(single.values()),
         )  # fmt: skip
 
-    def _names(self, path: Path, encode: EncodeOptions, *, folders: bool = False) -> NumberedFiles | None:
-        """How the files of an output are numbered; None when it is one file. folders: a folder's name is enough."""
-        if not ((folders and is_folder(path)) or (is_numbered(path) and path.suffix.lower() == PNG)):
+    def _names(
+        self, path: Path, encode: EncodeOptions, *, folders: bool = False
+    ) -> NumberedFiles | None:
+        """How the files of an output are numbered; None when it is one file.
+
+        folders: a folder's name is enough.
+        """
+        if not (
+            (folders and is_folder(path)) or (is_numbered(path) and path.suffix.lower() == PNG)
+        ):
             return None
         return numbered_files(path, self._numbered, encode.start_number)[1]
 
@@ -242,8 +327,10 @@ class Planner:
 
         folder = path if names is None else numbered_files(path, self._clip.info)[0]
         return PlannedOutput(
-            path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves, sound=sound,
-            names=names or USUAL_NAMES, memory=max((one.memory for one in mattes), default=0), precede=precede,
+            path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves,
+            sound=sound,
+            names=names or USUAL_NAMES, memory=max((one.memory for one in mattes), default=0),
+            precede=precede,
             check=lambda place: check_request(self._clip, place, look, background=background),
         )  # fmt: skip
 
@@ -253,8 +340,17 @@ class Planner:
             self._mattes[look] = Mattes(self._clip, with_edges(self._clip, look, self._reporter))
         return self._mattes[look]
 
-    def _plan(self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions) -> EncodePlan:
-        return encode_plan(path, self._clip.info, layout=layout, color=color, encode=encode, reporter=self._reporter)
+    def _plan(
+        self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions
+    ) -> EncodePlan:
+        return encode_plan(
+            path,
+            self._clip.info,
+            layout=layout,
+            color=color,
+            encode=encode,
+            reporter=self._reporter,
+        )
 
 
 def _deliver(
@@ -274,9 +370,13 @@ def _deliver(
 
 
 def working_layout(plan: EncodePlan, info: ClipInfo) -> tuple[PixelLayout, ColorTags]:
-    """The layout and tags to mix in: the source's, unless the file has more chroma samples, which a keyed edge then uses."""
+    """The layout and tags to mix in: the source's, unless the file has more chroma samples, which a
+    keyed edge then uses.
+    """
     have, want = info.layout, plan.layout
-    if (have.model, want.model) == ("yuv", "yuv") and sum(want.chroma_shift) < sum(have.chroma_shift):
+    if (have.model, want.model) == ("yuv", "yuv") and sum(want.chroma_shift) < sum(
+        have.chroma_shift
+    ):
         return replace(want, has_alpha=False), plan.color
     return have, info.color
 
@@ -290,7 +390,9 @@ def _smooth(look: Look) -> EdgeOptions:
     return replace(look.edges, method="median")
 
 
-def _ids(clip: SegmentedClip, mask: Mask | None, edges: EdgeOptions, objects: tuple[int, ...] | None) -> Mask:
+def _ids(
+    clip: SegmentedClip, mask: Mask | None, edges: EdgeOptions, objects: tuple[int, ...] | None
+) -> Mask:
     """The ids that are shown of a frame: uint8 (H, W)."""
     if mask is None:
         return np.zeros(clip.info.shape, np.uint8)

@@ -1,4 +1,6 @@
-"""Renders a segmented clip as green screen, alpha, mask video or overlay; what each shows says `planner`."""
+"""Renders a segmented clip as green screen, alpha, mask video or overlay; what each shows says
+`planner`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def render_greenback(
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
-    """Put the subject over a key colour, or over a background. Arguments are those of `Planner.greenback`.
+    """Put the subject over a key colour, or over a background.
+
+    Arguments are those of `Planner.greenback`.
 
     Returns the verified result. Raises UsageError, OutputError or VerifyError.
     """
@@ -51,7 +55,16 @@ def render_greenback(
 
     def make(first: int, place: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, reporter, first=first)
-        return [planner.greenback(place, key=key, background=background, is_checked=is_checked, look=look, encode=encode)]
+        return [
+            planner.greenback(
+                place,
+                key=key,
+                background=background,
+                is_checked=is_checked,
+                look=look,
+                encode=encode,
+            )
+        ]
 
     return rendered(clip, make, output, selection, reporter)[0]
 
@@ -67,14 +80,23 @@ def render_alpha(
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
-    """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG files in a folder.
+    """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
+    files in a folder.
 
     keep_background: see `Planner.alpha`.
     """
 
     def make(first: int, place: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, reporter, first=first)
-        return [planner.alpha(place, premultiplied=premultiplied, keep_background=keep_background, look=look, encode=encode)]
+        return [
+            planner.alpha(
+                place,
+                premultiplied=premultiplied,
+                keep_background=keep_background,
+                look=look,
+                encode=encode,
+            )
+        ]
 
     return rendered(clip, make, output, selection, reporter)[0]
 
@@ -92,7 +114,11 @@ def render_overlay(
     """Tint every object with its colour, to look at what was segmented."""
 
     def make(first: int, place: Path | None) -> list[PlannedOutput]:
-        return [Planner(clip, reporter, first=first).overlay(place, alpha=alpha, look=look, encode=encode)]
+        return [
+            Planner(clip, reporter, first=first).overlay(
+                place, alpha=alpha, look=look, encode=encode
+            )
+        ]
 
     return rendered(clip, make, output, selection, reporter)[0]
 
@@ -108,9 +134,11 @@ def render_maskvideos(
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> list[RenderResult]:
-    """Show the masks as one video, or with `each_object` as one a chosen object, named NAME.object-N.
+    """Show the masks as one video, or with `each_object` as one a chosen object, named
+    NAME.object-N.
 
-    style: of `Planner.maskvideo`, or "auto": luma, unless the encoding's target wants several objects in one file otherwise.
+    style: of `Planner.maskvideo`, or "auto": luma, unless the encoding's target wants several
+    objects in one file otherwise.
     output: FOLDER/%07d.exr makes EXR files with one layer an object instead.
     """
     shown = () if each_object else chosen_objects(clip, look)
@@ -122,9 +150,23 @@ def render_maskvideos(
             span, number = selection.span(clip, reporter), encode.start_number
             if span is not None:
                 say_range(clip, span, reporter, is_file=False, has_sound=False)
-            return [render_layers(clip, output=path, style=asked, look=look, start_number=number, span=span, reporter=reporter)]
+            return [
+                render_layers(
+                    clip,
+                    output=path,
+                    style=asked,
+                    look=look,
+                    start_number=number,
+                    span=span,
+                    reporter=reporter,
+                )
+            ]
         check_style(asked)
-        path, style = path.with_suffix(PNG), "luma"  # all objects together, as R, G, B and A of the file show them
+        # all objects together, as R, G, B and A of the file show them
+        path, style = (
+            path.with_suffix(PNG),
+            "luma",
+        )
     singles = chosen_objects(clip, look) if each_object else ()
 
     def make(first: int, _: Path | None) -> list[PlannedOutput]:
@@ -132,12 +174,22 @@ def render_maskvideos(
         if not each_object:
             return [planner.maskvideo(path, style=style, look=look, encode=encode)]
         return [
-            planner.maskvideo(_of_object(path, one), style=style, look=replace(look, objects=(one,)), encode=encode)
+            planner.maskvideo(
+                _of_object(path, one),
+                style=style,
+                look=replace(look, objects=(one,)),
+                encode=encode,
+            )
             for one in singles
         ]
 
     return rendered(
-        clip, make, output, selection, reporter, named=lambda name: [_of_object(name, one) for one in singles] or [name]
+        clip,
+        make,
+        output,
+        selection,
+        reporter,
+        named=lambda name: [_of_object(name, one) for one in singles] or [name],
     )
 
 

@@ -31,14 +31,18 @@ class Allowed:
             most = math.nan
         if not 0 <= most < math.inf or (not text.strip().endswith("%") and most != int(most)):
             raise UsageError(
-                f"fail-over {text!r} is no number of frames", hint="--fail-over 0, --fail-over 12 or --fail-over 2%"
+                f"fail-over {text!r} is no number of frames",
+                hint="--fail-over 0, --fail-over 12 or --fail-over 2%",
             )
         return cls(most, text.strip().endswith("%"))
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding for people. frame: index of the one to look at; start, stop: half-open; what, do: sentences."""
+    """One finding for people.
+
+    frame: index of the one to look at; start, stop: half-open; what, do: sentences.
+    """
 
     rank: int
     object_id: int
@@ -70,10 +74,12 @@ class FixNext:
 class QcResult:
     """What was found.
 
-    frames: how many have a mask; flagged: indices of those that stand out, of any object. problems: all of them, those that
-    matter most first. cuts: frames that begin a shot, respected or found now; unmasked: shots without a reference mask.
-    All of these are indices; `number` says what people call them.
-    measures, judged, confidence: by object, for pages and tables. folder: where `report` and `sheet` are.
+    frames: how many have a mask; flagged: indices of those that stand out, of any object. problems:
+    all of them, those that matter most first. cuts: frames that begin a shot, respected or found
+    now; unmasked: shots without a reference mask. All of these are indices; `number` says what
+    people call them.
+    measures, judged, confidence: by object, for pages and tables. folder: where `report` and
+    `sheet` are.
     """
 
     clip: Path
@@ -97,7 +103,9 @@ class QcResult:
 
     def allows(self, allowed: Allowed) -> bool:
         """Whether no more frames stand out than are allowed."""
-        return len(self.flagged) <= (allowed.most * self.frames / 100 if allowed.percent else allowed.most)
+        return len(self.flagged) <= (
+            allowed.most * self.frames / 100 if allowed.percent else allowed.most
+        )
 
 
 def require_allowed(result: QcResult, allowed: Allowed) -> None:
@@ -105,7 +113,8 @@ def require_allowed(result: QcResult, allowed: Allowed) -> None:
     if not result.allows(allowed):
         limit = f"{allowed.most:g} %" if allowed.percent else f"{allowed.most:g}"
         raise QualityError(
-            f"{len(result.flagged)} of {result.frames} frames stand out, allowed are {limit}", hint=f"see {result.report}"
+            f"{len(result.flagged)} of {result.frames} frames stand out, allowed are {limit}",
+            hint=f"see {result.report}",
         )
 
 

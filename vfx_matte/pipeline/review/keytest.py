@@ -1,9 +1,12 @@
-"""Whether a green screen can be keyed. Takes a segmented clip, gives how far a keyer's alpha is from the matte it was made of.
+"""Whether a green screen can be keyed.
 
-Some stretches of the clip are laid over the key as `greenback` does it, encoded, decoded again and keyed (keyer.Keyer): with
-the encoding that was asked for and with those that editors choose between, and once without any encoding, which shows what is
-the keyer's own doing. Everything is written to a temporary folder that is removed at the end, also after an error; one frame
-and one encoder are held at a time. Only the contact sheet is kept.
+Takes a segmented clip, gives how far a keyer's alpha is from the matte it was made of.
+
+Some stretches of the clip are laid over the key as `greenback` does it, encoded, decoded again and
+keyed (keyer.Keyer): with the encoding that was asked for and with those that editors choose
+between, and once without any encoding, which shows what is the keyer's own doing. Everything is
+written to a temporary folder that is removed at the end, also after an error; one frame and one
+encoder are held at a time. Only the contact sheet is kept.
 """
 
 from __future__ import annotations
@@ -52,8 +55,9 @@ NOTICEABLE = 0.01
 class KeytestOptions:
     """What a user can choose.
 
-    key: as for greenback. frames: how many are tested, in evenly spaced stretches of about STRETCH_FRAMES. output: the name
-    that greenback would write, of which only the ending counts; None = its usual one. Raises UsageError for frames below 1.
+    key: as for greenback. frames: how many are tested, in evenly spaced stretches of about
+    STRETCH_FRAMES. output: the name that greenback would write, of which only the ending counts;
+    None = its usual one. Raises UsageError for frames below 1.
     """
 
     key: str = "green"
@@ -62,16 +66,20 @@ class KeytestOptions:
 
     def __post_init__(self) -> None:
         if self.frames < 1:
-            raise UsageError(f"frames is {self.frames}, expected at least 1", hint="--frames 48 suits most clips")
+            raise UsageError(
+                f"frames is {self.frames}, expected at least 1", hint="--frames 48 suits most clips"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
     """One way to encode, and what keying made of it; errors and parts are in 0 to 1.
 
-    sampling: "4:2:0 8-bit". command: what writes such a file, "" for the row without encoding. megabytes_per_minute: 0
-    there too. mean: |keyed − true| over all pixels; edge_mean, edge_95: in the edge band, mean and 95th percentile.
-    keyed_out: part of the subject that became see-through; left_in: part of the background that did not go.
+    sampling: "4:2:0 8-bit". command: what writes such a file, "" for the row without encoding.
+    megabytes_per_minute: 0 there too. mean: |keyed − true| over all pixels; edge_mean, edge_95: in
+    the edge band, mean and 95th percentile.
+    keyed_out: part of the subject that became see-through; left_in: part of the background that did
+    not go.
     worst_frame: the number of the frame with the largest mean error at the edge, worst_edge.
     """
 
@@ -91,7 +99,9 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class KeytestResult:
-    """What was found. frames: their numbers. rows: the encoding asked for first, without encoding last.
+    """What was found.
+
+    frames: their numbers. rows: the encoding asked for first, without encoding last.
 
     edge_width_px: of the band to either side.
     """
@@ -118,7 +128,8 @@ class _Way:
 
 _USUAL_WAYS = (
     _Way("H.264", "greenback", ".mp4", EncodeOptions(codec="libx264", pixel_format="yuv420p")),
-    _Way("ProRes 422 HQ", "greenback -o green.mov", ".mov", EncodeOptions(codec="prores_ks", pixel_format="yuv422p10le")),
+    _Way("ProRes 422 HQ", "greenback -o green.mov", ".mov", EncodeOptions(codec="prores_ks",
+    pixel_format="yuv422p10le")),
     _Way(
         "ProRes 4444", "greenback -o green.mov --pixel-format yuv444p10le", ".mov",
         EncodeOptions(codec="prores_ks", pixel_format="yuv444p10le"),
@@ -129,7 +140,9 @@ _USUAL_WAYS = (
     ),
 )  # fmt: skip
 _BARE = PixelLayout("yuv", 16, (0, 0))
-"""What is keyed without encoding: full chroma and depth, so that the keyer's own error is all there is."""
+"""What is keyed without encoding: full chroma and depth, so that the keyer's own error is all there
+is.
+"""
 
 
 def keytest(
@@ -143,14 +156,21 @@ def keytest(
 ) -> KeytestResult:
     """Encode, decode and key some of the clip, and compare with the matte.
 
-    look, encode: as for greenback. sheet: where the contact sheet goes, a PNG; None is keytest.png in the clip's folder.
-    Raises UsageError, and what encoding and decoding raise.
+    look, encode: as for greenback. sheet: where the contact sheet goes, a PNG; None is keytest.png
+    in the clip's folder. Raises UsageError, and what encoding and decoding raise.
     """
     picture = sheet_path(clip, sheet, usual="keytest.png", option="--sheet")
     chosen_objects(clip, look)
     look = with_edges(clip, look, reporter)
     color = choose_key(clip, options.key, look, reporter=reporter)
-    test = _Test(clip, look, Mattes(clip, look), color, Keyer(key=color), _stretches(clip, look, options.frames))
+    test = _Test(
+        clip,
+        look,
+        Mattes(clip, look),
+        color,
+        Keyer(key=color),
+        _stretches(clip, look, options.frames),
+    )
     ways = _ways(clip, color, options.output, encode, reporter)
     rows, closeups = [], []
     with (
@@ -177,8 +197,10 @@ def keytest_rows(result: KeytestResult) -> list[tuple[str, ...]]:
     """The table for people, in percent."""
     return [
         (
-            row.name, row.sampling, row.encoding, f"{row.megabytes_per_minute:.0f}" if row.megabytes_per_minute else "–",
-            *(f"{100 * share:.2f} %" for share in (row.edge_mean, row.edge_95, row.mean, row.keyed_out, row.left_in)),
+            row.name, row.sampling, row.encoding,
+            f"{row.megabytes_per_minute:.0f}" if row.megabytes_per_minute else "–",
+            *(f"{100 * share:.2f} %" for share in (row.edge_mean, row.edge_95, row.mean,
+            row.keyed_out, row.left_in)),
             f"{row.worst_frame}: {100 * row.worst_edge:.1f} %",
         )
         for row in result.rows
@@ -186,7 +208,8 @@ def keytest_rows(result: KeytestResult) -> list[tuple[str, ...]]:
 
 
 KEYTEST_COLUMNS = (
-    "encoding", "chroma", "written as", "MB/min", "edge off by", "95 % within", "picture off by", "keyed out", "left in",
+    "encoding", "chroma", "written as", "MB/min", "edge off by", "95 % within", "picture off by",
+    "keyed out", "left in",
     "worst frame",
 )  # fmt: skip
 
@@ -198,7 +221,10 @@ def keytest_json(result: KeytestResult) -> str:
 
 @dataclass(slots=True)
 class _Test:
-    """The stretches of a clip that are tested. shown: the frame and the place of the first way's largest error."""
+    """The stretches of a clip that are tested.
+
+    shown: the frame and the place of the first way's largest error.
+    """
 
     clip: SegmentedClip
     look: Look
@@ -219,7 +245,10 @@ class _Test:
         return max(1, round(EDGE_WIDTH_PX_AT_1080 * min(self.clip.info.shape) / 1080))
 
     def measure(self, way: _Way, folder: Path, step: Callable[[], None]) -> tuple[KeyRow, Closeup]:
-        """One way's row, and its pictures of the worst frame and place. True alphas are kept in `folder` by the first way."""
+        """One way's row, and its pictures of the worst frame and place.
+
+        True alphas are kept in `folder` by the first way.
+        """
         path, errors = folder / f"green{way.suffix}", KeyErrors(self.edge_width_px)
         made = self._encoded(way, path, folder, step) if way.plan else self._composed(way, folder)
         edges: dict[int, float] = {}
@@ -251,8 +280,12 @@ class _Test:
         return row, closeup
 
     def _keyed(self, picture: Picture, shape: tuple[int, ...]) -> Array:
-        """Alpha as keyed, on the look's device, without the rows and columns that even sizes had to add."""
-        planes = picture.with_planes(tuple(to_device(plane, self.look.device) for plane in picture.planes))
+        """Alpha as keyed, on the look's device, without the rows and columns that even sizes had to
+        add.
+        """
+        planes = picture.with_planes(
+            tuple(to_device(plane, self.look.device) for plane in picture.planes)
+        )
         alpha: Array = self.keyer.alpha(planes)[: shape[0], : shape[1]]
         return alpha
 
@@ -267,17 +300,25 @@ class _Test:
 
     def _green(self, frame: Frame, way: _Way, folder: Path) -> Picture:
         cut, matte = self._mattes(frame, folder)
-        layout, tags = working_layout(way.plan, self.clip.info) if way.plan else _bare(self.clip.info.color)
+        layout, tags = (
+            working_layout(way.plan, self.clip.info) if way.plan else _bare(self.clip.info.color)
+        )
         picture = as_layout(frame.picture, layout, color=tags)
-        on_device = picture.with_planes(tuple(to_device(plane, self.look.device) for plane in picture.planes))
+        on_device = picture.with_planes(
+            tuple(to_device(plane, self.look.device) for plane in picture.planes)
+        )
         return mix.over_color(self.mattes.subject(on_device, cut), matte, self.color)
 
     def _mattes(self, frame: Frame, folder: Path) -> tuple[Matte, Matte]:
-        """A frame's matte, and what it shows of the frame: made by the first way, in order, and kept for the others."""
+        """A frame's matte, and what it shows of the frame: made by the first way, in order, and
+        kept for the others.
+        """
         place, device = _place(folder, frame.index), self.look.device
         if place.exists():
             with np.load(place) as saved:
-                return Matte(to_device(saved["cut"], device)), Matte(to_device(saved["alpha"], device))
+                return Matte(to_device(saved["cut"], device)), Matte(
+                    to_device(saved["alpha"], device)
+                )
         cut = self.mattes.of(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
         matte = seen(frame, cut)
         np.savez_compressed(place, cut=to_numpy(cut.alpha), alpha=to_numpy(matte.alpha))
@@ -307,7 +348,9 @@ class _Test:
         keyed = to_numpy(self._keyed(picture, true.shape))
         if self.shown is None:
             self.shown = index, worst_place(np.abs(keyed - true))
-        return Closeup(way.name, self.clip.info.timeline.number(index), self.shown[1], image, true, keyed)
+        return Closeup(
+            way.name, self.clip.info.timeline.number(index), self.shown[1], image, true, keyed
+        )
 
 
 _SAMPLINGS = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4", (0, 1): "4:4:0", (2, 0): "4:1:1"}
@@ -335,17 +378,30 @@ def _bare(color: ColorTags) -> tuple[PixelLayout, ColorTags]:
 
 
 def _image(picture: Picture) -> Array:
-    rgb = as_layout(picture.with_planes(tuple(to_numpy(plane) for plane in picture.planes)), PixelLayout("rgb", 8))
+    rgb = as_layout(
+        picture.with_planes(tuple(to_numpy(plane) for plane in picture.planes)),
+        PixelLayout("rgb", 8),
+    )
     return np.stack(rgb.planes, axis=-1)
 
 
-def _ways(clip: SegmentedClip, color: RGB, output: Path | None, encode: EncodeOptions, reporter: Reporter) -> list[_Way]:
+def _ways(
+    clip: SegmentedClip, color: RGB, output: Path | None, encode: EncodeOptions, reporter: Reporter
+) -> list[_Way]:
     """The encoding that was asked for, the usual ones that differ from it, and none at all."""
     path, settled = deliver(
-        "greenback", info=clip.info, output=output, folder=clip.folder, usual="greenback.mp4", encode=encode, reporter=reporter
+        "greenback",
+        info=clip.info,
+        output=output,
+        folder=clip.folder,
+        usual="greenback.mp4",
+        encode=encode,
+        reporter=reporter,
     )
     layout = mix.layout_for_color(clip.info.layout, color)
-    own = _planned(clip, _Way("as asked for", "greenback", path.suffix, settled), layout, reporter.notify)
+    own = _planned(
+        clip, _Way("as asked for", "greenback", path.suffix, settled), layout, reporter.notify
+    )
     found = [own]
     for way in _USUAL_WAYS:
         usual = _planned(clip, way, layout, _nobody)
@@ -357,7 +413,9 @@ def _ways(clip: SegmentedClip, color: RGB, output: Path | None, encode: EncodeOp
     return [*found, _Way("none", "")]
 
 
-def _planned(clip: SegmentedClip, way: _Way, layout: PixelLayout, notify: Callable[[str], None]) -> _Way:
+def _planned(
+    clip: SegmentedClip, way: _Way, layout: PixelLayout, notify: Callable[[str], None]
+) -> _Way:
     encode, info = way.encode, clip.info
     plan = plan_encode(
         Path(f"green{way.suffix}"),
@@ -375,12 +433,17 @@ def _planned(clip: SegmentedClip, way: _Way, layout: PixelLayout, notify: Callab
 
 
 def _stretches(clip: SegmentedClip, look: Look, count: int) -> list[range]:
-    """Runs of frames that begin where the subject is seen, `count` frames in all, or every frame that has a mask."""
+    """Runs of frames that begin where the subject is seen, `count` frames in all, or every frame
+    that has a mask.
+    """
     done = clip.store.manifest.done_frames()
     parts = max(1, round(count / STRETCH_FRAMES))
     starts = subject_frames(clip, look, count=parts)
     if not starts:
-        raise UsageError("no mask shows a subject, so there is nothing to key", hint="look at the masks: vfx-matte overlay")
+        raise UsageError(
+            "no mask shows a subject, so there is nothing to key",
+            hint="look at the masks: vfx-matte overlay",
+        )
     wanted: set[int] = set()
     for start in starts:
         length = -(-(count - len(wanted)) // (len(starts) - starts.index(start)))
@@ -398,16 +461,35 @@ def _stretches(clip: SegmentedClip, look: Look, count: int) -> list[range]:
 def _verdict(rows: list[KeyRow]) -> str:
     """What an editor should do, in plain words."""
     own, bare = rows[0], rows[-1]
-    off = f"the keyed edge is off by {100 * own.edge_mean:.1f} % on average (95 % of it by at most {100 * own.edge_95:.0f} %)"
+    off = (
+        f"the keyed edge is off by {100 * own.edge_mean:.1f} % on average (95 % of it by at most"
+        f" {100 * own.edge_95:.0f} %)"
+    )
     said = f"with {own.name} ({own.sampling}) {off}"
     if bare.keyed_out > NOTICEABLE or bare.edge_mean > 5 * NOTICEABLE:
-        cause = f"{100 * bare.edge_mean:.1f} % without any encoding, and {100 * bare.keyed_out:.1f} % of the subject keyed out"
-        return f"{said}; the subject's colours are too near the key ({cause}): try --key auto, or use vfx-matte alpha"
+        cause = (
+            f"{100 * bare.edge_mean:.1f} % without any encoding, and {100 * bare.keyed_out:.1f} %"
+            " of the subject keyed out"
+        )
+        return (
+            f"{said}; the subject's colours are too near the key ({cause}): try --key auto, or use"
+            " vfx-matte alpha"
+        )
     if own.edge_mean - bare.edge_mean <= NOTICEABLE:
-        return f"{said}; without any encoding it would be {100 * bare.edge_mean:.1f} %, so this key is good to use"
-    better = [row for row in rows[1:-1] if row.edge_mean - bare.edge_mean <= (own.edge_mean - bare.edge_mean) / 2]
+        return (
+            f"{said}; without any encoding it would be {100 * bare.edge_mean:.1f} %, so this key is"
+            " good to use"
+        )
+    better = [
+        row
+        for row in rows[1:-1]
+        if row.edge_mean - bare.edge_mean <= (own.edge_mean - bare.edge_mean) / 2
+    ]
     advice = "use vfx-matte alpha (alpha.mov), which needs no keying"
     if not better:
         return f"{said}; {advice}"
     best = min(better, key=lambda row: row.edge_mean)
-    return f"{said}; {advice}, or {best.name} ({best.sampling}), off by {100 * best.edge_mean:.1f} %: vfx-matte {best.command}"
+    return (
+        f"{said}; {advice}, or {best.name} ({best.sampling}), off by {100 * best.edge_mean:.1f} %:"
+        f" vfx-matte {best.command}"
+    )

@@ -1,4 +1,6 @@
-"""Two sides of masks, frame by frame. Takes folders or films of masks, gives pairs of object ids; measures nothing.
+"""Two sides of masks, frame by frame.
+
+Takes folders or films of masks, gives pairs of object ids; measures nothing.
 
 Pictures are read one pair at a time, so memory does not grow with the sequence.
 """
@@ -29,7 +31,9 @@ PREDICTED, TRUTH = "PREDICTED", "GROUND_TRUTH"
 MASKS_FOLDER = "masks"
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
-_NOISE = 32  # what lossy codecs may leave in black stays below; the darkest painted colour is not below
+_NOISE = (
+    32  # what lossy codecs may leave in black stays below; the darkest painted colour is not below
+)
 
 
 class Masks(Protocol):
@@ -76,11 +80,15 @@ class Film:
         """Decode in order."""
         chosen = frozenset(wanted)
         frames = self.reader.frames(min(chosen), max(chosen) + 1) if chosen else iter(())
-        return (_without_noise(MaskPicture(frame.colors)) for frame in frames if frame.index in chosen)
+        return (
+            _without_noise(MaskPicture(frame.colors)) for frame in frames if frame.index in chosen
+        )
 
 
 def _without_noise(picture: MaskPicture) -> MaskPicture:
-    """The picture with true black where it is nearly black, so that an empty mask does not seem to show small object ids."""
+    """The picture with true black where it is nearly black, so that an empty mask does not seem to
+    show small object ids.
+    """
     pixels = picture.pixels
     dark = (pixels if pixels.ndim == 2 else pixels.max(axis=2, keepdims=True)) < _NOISE
     return MaskPicture(np.where(dark, np.zeros_like(pixels), pixels), picture.palette)
@@ -98,41 +106,60 @@ def open_masks(place: Path | None, reporter: Reporter) -> Masks:
 
 
 def find_sequences(place: Path, side: str) -> dict[str, Path]:
-    """Folders (or one film) of masks by the name of their sequence, ascending; the name is empty when it is only one.
+    """Folders (or one film) of masks by the name of their sequence, ascending; the name is empty
+    when it is only one.
 
-    place: a folder of mask pictures, a clip's folder in the workspace, an XMem++ project, a film, or a folder of such
-    folders. side: what to call it. Raises MaskError when there is no mask.
+    place: a folder of mask pictures, a clip's folder in the workspace, an XMem++ project, a film,
+    or a folder of such folders. side: what to call it. Raises MaskError when there is no mask.
     """
     if place.is_file() and place.suffix.lower() not in PICTURE_SUFFIXES:
         return {"": place}
     if not place.is_dir():
         what = "is one picture" if place.is_file() else "is not there"
-        raise MaskError(f"{side} {str(place)!r} {what}", hint="give a folder of masks named by frame number, or a mask video")
+        raise MaskError(
+            f"{side} {str(place)!r} {what}",
+            hint="give a folder of masks named by frame number, or a mask video",
+        )
     masks = _masks_in(place)
     if masks is not None:
         return {"": masks}
     for folder in (place / "Annotations", place):
         children = sorted(folder.iterdir()) if folder.is_dir() else []
-        below = {child.name: _masks_in(child) for child in children if child.is_dir() and not child.name.startswith(".")}
+        below = {
+            child.name: _masks_in(child)
+            for child in children
+            if child.is_dir() and not child.name.startswith(".")
+        }
         found = {name: masks for name, masks in below.items() if masks is not None}
         if found:
             return found
-    hint = "masks are pictures in it, or in one folder for each sequence; of DAVIS give Annotations/480p"
+    hint = (
+        "masks are pictures in it, or in one folder for each sequence; of DAVIS give"
+        " Annotations/480p"
+    )
     raise MaskError(f"{side} {str(place)!r} holds no mask", hint=hint)
 
 
 def _masks_in(folder: Path) -> Path | None:
-    """Where a folder keeps its mask pictures: a clip's workspace in masks, an XMem++ project in Annotations."""
+    """Where a folder keeps its mask pictures: a clip's workspace in masks, an XMem++ project in
+    Annotations.
+    """
     for place in (folder / MASKS_FOLDER, folder / "Annotations", folder):
         names = place.iterdir() if place.is_dir() else ()
-        if any(path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") for path in names):
+        if any(
+            path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+            for path in names
+        ):
             return place
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class PairReader:
-    """Reads both sides. void, merge, resize: as in `pipeline.evaluate.Comparison`. notify: receives lines for people."""
+    """Reads both sides.
+
+    void, merge, resize: as in `pipeline.evaluate.Comparison`. notify: receives lines for people.
+    """
 
     void: int | None
     merge: bool
@@ -140,9 +167,11 @@ class PairReader:
     notify: Callable[[str], None]
 
     def pairs(self, guessed: Masks, true: Masks) -> Generator[MaskPair, None, None]:
-        """Both masks of every frame that the truth has, ascending; a frame that `guessed` lacks is empty there.
+        """Both masks of every frame that the truth has, ascending; a frame that `guessed` lacks is
+        empty there.
 
-        Raises MaskError, naming the side and the frame, for pictures that cannot be read or do not fit each other.
+        Raises MaskError, naming the side and the frame, for pictures that cannot be read or do not
+        fit each other.
         """
         true_colors, colors = KnownColors(), KnownColors()
         there = frozenset(guessed.frames)
@@ -152,39 +181,77 @@ class PairReader:
             truth = self._ids(TRUTH, index, rest, true_colors)
             predicted = np.zeros_like(truth)
             if index in there:
-                predicted = self._ids(PREDICTED, index, self._fitting(index, next(pictures), truth), colors, like=truth)
+                predicted = self._ids(
+                    PREDICTED,
+                    index,
+                    self._fitting(index, next(pictures), truth),
+                    colors,
+                    like=truth,
+                )
             if self.merge:
                 truth, predicted = ((mask > 0).astype(np.uint8) for mask in (truth, predicted))
             yield MaskPair(index, predicted, truth, void)
 
     def _without_void(self, picture: MaskPicture) -> tuple[MaskPicture, Bools | None]:
-        """The picture with background where it has the value `void`, and where that is: bool (H, W)."""
+        """The picture with background where it has the value `void`, and where that is: bool (H,
+        W).
+        """
         if self.void is None:
             return picture, None
         if picture.pixels.ndim != 2:
             hint = "leave --void out, or save the truth as palette or grey PNG"
-            raise MaskError(f"--void {self.void} is a value of palette and grey pictures, {TRUTH} is in colour", hint=hint)
+            raise MaskError(
+                f"--void {self.void} is a value of palette and grey pictures, {TRUTH} is in colour",
+                hint=hint,
+            )
         where: Bools = picture.pixels == self.void
-        return MaskPicture(np.where(where, np.zeros_like(picture.pixels), picture.pixels), picture.palette), where
+        return (
+            MaskPicture(
+                np.where(where, np.zeros_like(picture.pixels), picture.pixels), picture.palette
+            ),
+            where,
+        )
 
     def _fitting(self, index: int, picture: MaskPicture, truth: Mask) -> MaskPicture:
         """The picture, when it may be compared with a truth of this size."""
         sizes = [f"{width}×{height}" for height, width in (picture.pixels.shape[:2], truth.shape)]
         if sizes[0] != sizes[1] and not self.resize:
-            hint = f"compare masks of one size, or let --resize bring {PREDICTED} to the size of the truth"
-            raise MaskError(f"{PREDICTED} frame {index} is {sizes[0]}, the truth is {sizes[1]}", hint=hint)
+            hint = (
+                f"compare masks of one size, or let --resize bring {PREDICTED} to the size of the"
+                " truth"
+            )
+            raise MaskError(
+                f"{PREDICTED} frame {index} is {sizes[0]}, the truth is {sizes[1]}", hint=hint
+            )
         if sizes[0] != sizes[1]:
             self.notify(f"{PREDICTED} is brought from {sizes[0]} to {sizes[1]}")
         return picture
 
-    def _ids(self, side: str, index: int, picture: MaskPicture, known: KnownColors, *, like: Mask | None = None) -> Mask:
-        """The object ids of one frame, uint8 (H, W). known: what colours meant on earlier frames. like: one of the shape."""
+    def _ids(
+        self,
+        side: str,
+        index: int,
+        picture: MaskPicture,
+        known: KnownColors,
+        *,
+        like: Mask | None = None,
+    ) -> Mask:
+        """The object ids of one frame, uint8 (H, W).
+
+        known: what colours meant on earlier frames. like: one of the shape.
+        """
         height, width = picture.pixels.shape[:2] if like is None else like.shape
-        if picture.palette is None and picture.pixels.shape == (height, width) and _is_black_and_white(picture.pixels):
+        if (
+            picture.palette is None
+            and picture.pixels.shape == (height, width)
+            and _is_black_and_white(picture.pixels)
+        ):
             white = np.uint8(known.identify([WHITE])[WHITE])
             return np.where(picture.pixels, white, np.uint8(0))
         try:
-            reading = read_mask_colors(picture, shape=(height, width), known=known, allow_empty=True, void=None)
+            reading = read_mask_colors(
+                picture, shape=(height, width), known=known, allow_empty=True, void=None
+            )
         except MaskError as error:
             raise MaskError(f"{side} frame {index}: {error.message}", hint=error.hint) from error
         for notice in reading.notices:
@@ -193,13 +260,24 @@ class PairReader:
 
 
 def _is_black_and_white(pixels: npt.NDArray[Any]) -> bool:
-    """True for 0 and 255 and nothing else, which read_mask_colors would understand the same way in ten times as long."""
-    return pixels.dtype == np.uint8 and bool(pixels.any()) and bool(((pixels == 0) | (pixels == 255)).all())
+    """True for 0 and 255 and nothing else, which read_mask_colors would understand the same way in
+    ten times as long.
+    """
+    return (
+        pixels.dtype == np.uint8
+        and bool(pixels.any())
+        and bool(((pixels == 0) | (pixels == 255)).all())
+    )
 
 
 def spans(frames: Iterable[int]) -> str:
     """Frame indices for people: 0, 3 to 9."""
-    return few([str(start) if stop == start + 1 else f"{start} to {stop - 1}" for start, stop in to_ranges(frames)])
+    return few(
+        [
+            str(start) if stop == start + 1 else f"{start} to {stop - 1}"
+            for start, stop in to_ranges(frames)
+        ]
+    )
 
 
 def few(items: Sequence[object], most: int = 6) -> str:

@@ -1,7 +1,10 @@
-"""A segmented clip to what is wrong with its masks. Takes an opened clip, gives findings, a contact sheet and a page.
+"""A segmented clip to what is wrong with its masks.
 
-The clip is decoded once; of each frame only numbers are kept, a dozen for each object. Then the pictures of the worst frames
-are fetched. How a frame is judged says `quality.judge`, what is measured `quality.meter`.
+Takes an opened clip, gives findings, a contact sheet and a page.
+
+The clip is decoded once; of each frame only numbers are kept, a dozen for each object. Then the
+pictures of the worst frames are fetched. How a frame is judged says `quality.judge`, what is
+measured `quality.meter`.
 """
 
 from __future__ import annotations
@@ -13,13 +16,29 @@ from pathlib import Path
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
-from vfx_matte.measure.judge import Finding, Spot, findings, gone, judge_object, merged, passing_the_border, spots
+from vfx_matte.measure.judge import (
+    Finding,
+    Spot,
+    findings,
+    gone,
+    judge_object,
+    merged,
+    passing_the_border,
+    spots,
+)
 from vfx_matte.measure.measures import Bools
 from vfx_matte.measure.meter import Meter, ObjectMeasures
 from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, carried_confidence, uncertain_stretches
-from vfx_matte.pipeline.next_steps import clock, frame_at, frame_command, mask_name, segment_command, since_start
+from vfx_matte.pipeline.next_steps import (
+    clock,
+    frame_at,
+    frame_command,
+    mask_name,
+    segment_command,
+    since_start,
+)
 from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review import words
@@ -36,15 +55,23 @@ _NAMED_REASONS = 2
 
 
 def check_masks(
-    clip: SegmentedClip, *, count: int = 12, output: Path | None = None, weights: Path, reporter: Reporter
+    clip: SegmentedClip,
+    *,
+    count: int = 12,
+    output: Path | None = None,
+    weights: Path,
+    reporter: Reporter,
 ) -> QcResult:
     """Measure every frame's masks, name what stands out, and save a page and a contact sheet.
 
-    count: how many problems get pictures. output: a folder; None is qc/ in the clip's workspace folder. weights: see
-    `segment_command`. Raises UsageError, MaskError and WorkspaceError for damaged results, MediaError and OutputError.
+    count: how many problems get pictures. output: a folder; None is qc/ in the clip's workspace
+    folder. weights: see `segment_command`. Raises UsageError, MaskError and WorkspaceError for
+    damaged results, MediaError and OutputError.
     """
     if count < 1:
-        raise UsageError(f"count is {count}, expected at least 1", hint="-k 12 shows the twelve worst")
+        raise UsageError(
+            f"count is {count}, expected at least 1", hint="-k 12 shows the twelve worst"
+        )
     folder = clip.folder / "qc" if output is None else output
     for name in ("report.html", "worst.png"):
         refuse_to_replace(clip.info.path, folder / name, "the clip")
@@ -52,7 +79,9 @@ def check_masks(
     manifest = clip.store.manifest
     meter, cuts = _measure(clip, reporter)
     span = range(manifest.start, manifest.stop)
-    unmasked = shots_without_mask(cuts, span, manifest.references) if manifest.cuts is not None else []
+    unmasked = (
+        shots_without_mask(cuts, span, manifest.references) if manifest.cuts is not None else []
+    )
     shots = [shot for shot in split_shots(cuts, span) if shot not in unmasked]
     confidence = _confidence(clip, cuts)
     found: list[tuple[Finding, ObjectMeasures]] = []
@@ -66,7 +95,11 @@ def check_masks(
             list(_doubtful(confidence[object_id], shots, passing_the_border(measures))),
             list(_crossings(measures, shots, painted)) if manifest.cuts is None else [],
         ]
-        gathered = [one for group in groups for one in findings(object_id, group, shots=shots, avoid=painted)]
+        gathered = [
+            one
+            for group in groups
+            for one in findings(object_id, group, shots=shots, avoid=painted)
+        ]
         found += [(one, measures) for one in merged(gathered)]
     found.sort(key=lambda pair: (-pair[0].weight, pair[0].frame))
     problems = tuple(_problem(clip, rank, *pair) for rank, pair in enumerate(found, start=1))
@@ -91,7 +124,9 @@ def check_masks(
 
 
 def _measure(clip: SegmentedClip, reporter: Reporter) -> tuple[Meter, list[int]]:
-    """One pass over the frames that can have a mask; cuts are looked for on the way when the masks do not know any."""
+    """One pass over the frames that can have a mask; cuts are looked for on the way when the masks
+    do not know any.
+    """
     manifest = clip.store.manifest
     meter = Meter(object_ids=clip.object_ids, frame_count=len(clip.info.timeline))
     detector = ShotDetector() if manifest.cuts is None else None
@@ -119,33 +154,60 @@ def _with_masks(
 
 
 def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[float, ...]]:
-    """How sure each frame of the clip is, in per cent, see `carried_confidence`; NaN where nothing is known."""
+    """How sure each frame of the clip is, in per cent, see `carried_confidence`; NaN where nothing
+    is known.
+    """
     manifest = clip.store.manifest
-    before, after = (math.nan,) * manifest.start, (math.nan,) * (len(manifest.timeline) - manifest.stop)
+    before, after = (
+        (math.nan,) * manifest.start,
+        (math.nan,) * (len(manifest.timeline) - manifest.stop),
+    )
     known = {}
     for object_id in clip.object_ids:
         values = manifest.confidence.get(object_id, (UNKNOWN,) * (manifest.stop - manifest.start))
-        carried = carried_confidence(values, manifest.references, first_frame=manifest.start, cuts=cuts)
-        known[object_id] = (*before, *(math.nan if value == UNKNOWN else value for value in carried), *after)
+        carried = carried_confidence(
+            values, manifest.references, first_frame=manifest.start, cuts=cuts
+        )
+        known[object_id] = (
+            *before,
+            *(math.nan if value == UNKNOWN else value for value in carried),
+            *after,
+        )
     return known
 
 
-def _doubtful(confidence: Sequence[float], shots: Sequence[range], passing: Bools) -> Iterator[Spot]:
-    """The frames of the stretches that a run calls uncertain; of the little that comes or goes at the border it always is.
+def _doubtful(
+    confidence: Sequence[float], shots: Sequence[range], passing: Bools
+) -> Iterator[Spot]:
+    """The frames of the stretches that a run calls uncertain; of the little that comes or goes at
+    the border it always is.
 
     passing: bool (frames,), see `passing_the_border`.
     """
     for shot in shots:
-        values = [UNKNOWN if math.isnan(value) else math.floor(value) for value in confidence[shot.start : shot.stop]]
+        values = [
+            UNKNOWN if math.isnan(value) else math.floor(value)
+            for value in confidence[shot.start : shot.stop]
+        ]
         for one in uncertain_stretches(values, first_frame=shot.start):
             for frame in range(one.start, one.stop):
                 value = confidence[frame]
                 if value < LOW_CONFIDENCE and not passing[frame]:
-                    yield Spot(frame, "confidence", 1 + (LOW_CONFIDENCE - value) / _CONFIDENCE_STEP, value, LOW_CONFIDENCE)
+                    yield Spot(
+                        frame,
+                        "confidence",
+                        1 + (LOW_CONFIDENCE - value) / _CONFIDENCE_STEP,
+                        value,
+                        LOW_CONFIDENCE,
+                    )
 
 
-def _crossings(measures: ObjectMeasures, shots: Sequence[range], painted: frozenset[int]) -> Iterator[Spot]:
-    """Frames of shots into which an object was carried over a cut, though nobody painted it there."""
+def _crossings(
+    measures: ObjectMeasures, shots: Sequence[range], painted: frozenset[int]
+) -> Iterator[Spot]:
+    """Frames of shots into which an object was carried over a cut, though nobody painted it
+    there.
+    """
     for shot in shots[1:]:
         carried = measures.area_px[shot.start] > 0 and measures.area_px[shot.start - 1] > 0
         for frame in shot if carried and not painted.intersection(shot) else ():
@@ -179,6 +241,9 @@ def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -
         mask = mask_name(path, number)
         how, cuts = ("--fresh", "stop") if "crossing" in one.kinds else ("--update", None)
         command = segment_command(clip, {number: mask}, weights=weights, how=how, cuts=cuts)
-        why = f"{frame_at(clip.info.timeline, one.frame)}: {'; '.join(one.what.split('; ')[:_NAMED_REASONS])}"
+        why = (
+            f"{frame_at(clip.info.timeline, one.frame)}:"
+            f" {'; '.join(one.what.split('; ')[:_NAMED_REASONS])}"
+        )
         return FixNext(number, one.time, why, frame_command(path, number), mask, command)
     return None

@@ -1,4 +1,7 @@
-"""What is wrong with a mask, and what to do, in words. Takes findings, gives lines for people; computes nothing."""
+"""What is wrong with a mask, and what to do, in words.
+
+Takes findings, gives lines for people; computes nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ _SENTENCES: Mapping[Kind, str] = {
     "holes": "has {holes}, {value} of its area (usually {usual})",
     "specks": "has {specks} beside it, {value} of its area (usually {usual})",
     "flicker": "flickers: {value} of its area changes on this frame alone (usually {usual})",
-    "edge_agreement": "its edge does not lie on an edge of the picture (agreement {value}, usually {usual})",
+    "edge_agreement": (
+        "its edge does not lie on an edge of the picture (agreement {value}, usually {usual})"
+    ),
     "edge_width": "its soft edge is {number:.0f} pixels wide (usually {usual_number:.0f})",
     "gone": "is gone for {frames}, {number:.0f} to {last:.0f}, though it did not leave the picture",
     "confidence": "is uncertain: {number:.0f} % of its mask is expected to be right",
@@ -36,7 +41,10 @@ _SENTENCES: Mapping[Kind, str] = {
 
 
 def reason(spot: Spot, measures: ObjectMeasures, frame_number: Callable[[int], int] = int) -> str:
-    """One spot, as the end of a sentence about its object. frame_number: what people call a frame."""
+    """One spot, as the end of a sentence about its object.
+
+    frame_number: what people call a frame.
+    """
     if spot.kind == "area":
         return _area_jump(spot.value)
     is_frame = spot.kind in ("gone", "crossing")
@@ -61,16 +69,26 @@ def _area_jump(value: float) -> str:
     return f"is {math.exp(value):.1f} times as large as on the frames before"
 
 
-def advice(finding: Finding, measures: ObjectMeasures, frame_number: Callable[[int], int] = int) -> str:
+def advice(
+    finding: Finding, measures: ObjectMeasures, frame_number: Callable[[int], int] = int
+) -> str:
     """What to do about a finding. frame_number: what people call a frame."""
     number = frame_number(finding.frame)
     kinds = {one.kind for one in finding.spots}
     frames = list(finding.frames)
     if "crossing" in kinds:
-        return f"segment again with --cuts stop, and where it is in sight paint a mask on frame {number}"
+        return (
+            "segment again with --cuts stop, and where it is in sight paint a mask on frame"
+            f" {number}"
+        )
     if kinds <= {"holes", "specks", "flicker"} and kinds != {"flicker"}:
-        ways = [("holes", "--fill-holes", measures.holes_px), ("specks", "--remove-specks", measures.specks_px)]
-        options = " ".join(f"{option} {_round_up(px[frames].max())}" for kind, option, px in ways if kind in kinds)
+        ways = [
+            ("holes", "--fill-holes", measures.holes_px),
+            ("specks", "--remove-specks", measures.specks_px),
+        ]
+        options = " ".join(
+            f"{option} {_round_up(px[frames].max())}" for kind, option, px in ways if kind in kinds
+        )
         return f"render with {options}, or paint a mask on frame {number}"
     if kinds == {"gone"}:
         return f"if it is there, paint a mask on frame {number}"

@@ -1,7 +1,10 @@
-"""Where masks stop because the shot ends. Takes a clip and what the user wants, gives cuts and notices; never makes a mask.
+"""Where masks stop because the shot ends.
 
-One pass over the frames between the first and the last that matter, before any mask is made: so that people hear at once which
-shots have no mask yet, and can be asked. Its memory does not grow with the clip.
+Takes a clip and what the user wants, gives cuts and notices; never makes a mask.
+
+One pass over the frames between the first and the last that matter, before any mask is made: so
+that people hear at once which shots have no mask yet, and can be asked. Its memory does not grow
+with the clip.
 """
 
 from __future__ import annotations
@@ -36,9 +39,10 @@ Confirm = Callable[[str], bool]
 class CutOptions:
     """What happens where the shot changes.
 
-    mode: "stop": masks end at every cut that is found; "ask": at every one that `confirm` says yes to, and at all of them when
-    there is nobody to ask (None); "ignore": masks go on, and no cut is looked for. at: the cuts, as frames or seconds from the
-    clip's start, instead of looking for them. Raises UsageError for an unknown mode.
+    mode: "stop": masks end at every cut that is found; "ask": at every one that `confirm` says yes
+    to, and at all of them when there is nobody to ask (None); "ignore": masks go on, and no cut is
+    looked for. at: the cuts, as frames or seconds from the clip's start, instead of looking for
+    them. Raises UsageError for an unknown mode.
     """
 
     mode: str = "stop"
@@ -47,11 +51,19 @@ class CutOptions:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise unknown_choice("cuts", self.mode, MODES, hint=f"use --cuts {', '.join(MODES)}, or frames: --cuts 120,300")
+            raise unknown_choice(
+                "cuts",
+                self.mode,
+                MODES,
+                hint=f"use --cuts {', '.join(MODES)}, or frames: --cuts 120,300",
+            )
 
     @classmethod
     def parse(cls, text: str, *, confirm: Confirm | None = None) -> CutOptions:
-        """Read what a user typed: a mode, or frames and times with commas between them. Raises UsageError."""
+        """Read what a user typed: a mode, or frames and times with commas between them.
+
+        Raises UsageError.
+        """
         word = text.strip().lower()
         if word in MODES or not word.removeprefix("-")[:1].isdigit():
             return cls(mode=word, confirm=confirm)
@@ -69,9 +81,10 @@ def decide_cuts(
 ) -> tuple[int, ...] | None:
     """The cuts that masks of the frames `span` respect, ascending; None when they respect none.
 
-    references: frames with a reference mask. earlier: what is known about earlier masks of this clip, whose cuts are taken
-    over, so that the clip is not read and nobody is asked a second time. Says which shots will stay empty.
-    Raises UsageError for cuts that are not in the clip, MediaError.
+    references: frames with a reference mask. earlier: what is known about earlier masks of this
+    clip, whose cuts are taken over, so that the clip is not read and nobody is asked a second time.
+    Says which shots will stay empty. Raises UsageError for cuts that are not in the clip,
+    MediaError.
     """
     if options.mode == "ignore":
         return None
@@ -95,11 +108,19 @@ def shots(cuts: Collection[int], span: range) -> Iterator[range]:
         yield range(start, stop)
 
 
-def shots_without_mask(cuts: Collection[int], span: range, references: Collection[int]) -> list[range]:
-    """The shots of a range in which no reference mask lies; a reference outside of the range counts for its shot too."""
+def shots_without_mask(
+    cuts: Collection[int], span: range, references: Collection[int]
+) -> list[range]:
+    """The shots of a range in which no reference mask lies; a reference outside of the range counts
+    for its shot too.
+    """
     ordered = sorted(cuts)
     covered = {bisect.bisect_right(ordered, at) for at in references}
-    return [shot for shot in shots(ordered, span) if bisect.bisect_right(ordered, shot.start) not in covered]
+    return [
+        shot
+        for shot in shots(ordered, span)
+        if bisect.bisect_right(ordered, shot.start) not in covered
+    ]
 
 
 def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[int]:
@@ -112,27 +133,43 @@ def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[i
                 cuts += detector.add(image)
                 seen += 1
                 step()
-    except (MediaError, OSError):  # what can be read is worth having; segment itself will say what is wrong
+    except (
+        MediaError,
+        OSError,
+    ):
+        # what can be read is worth having; segment itself will say what is wrong
         reporter.notify(
-            f"the clip cannot be read from frame {clip.info.timeline.number(seen)} on; shot cuts are known up to there"
+            f"the clip cannot be read from frame {clip.info.timeline.number(seen)} on; shot cuts"
+            " are known up to there"
         )
     return [first + cut for cut in (*cuts, *detector.finish())]
 
 
-def _confirmed(cuts: list[int], options: CutOptions, timeline: Timeline, reporter: Reporter) -> tuple[int, ...]:
+def _confirmed(
+    cuts: list[int], options: CutOptions, timeline: Timeline, reporter: Reporter
+) -> tuple[int, ...]:
     if options.mode != "ask" or not cuts:
         return tuple(cuts)
     if options.confirm is None:
         reporter.notify("--cuts ask: there is no terminal to ask on, so masks stop at every cut")
         return tuple(cuts)
-    return tuple(cut for cut in cuts if options.confirm(f"cut at {frame_at(timeline, cut)}: should masks stop there?"))
+    return tuple(
+        cut
+        for cut in cuts
+        if options.confirm(f"cut at {frame_at(timeline, cut)}: should masks stop there?")
+    )
 
 
-def _notices(path: Path, timeline: Timeline, cuts: Collection[int], span: range, references: Collection[int]) -> Iterator[str]:
+def _notices(
+    path: Path, timeline: Timeline, cuts: Collection[int], span: range, references: Collection[int]
+) -> Iterator[str]:
     inside = [cut for cut in cuts if span.start < cut < span.stop]
     if not inside:
         return
-    named = ", ".join(f"{timeline.number(cut)} ({clock(since_start(timeline, cut))})" for cut in inside[:NAMED_SHOTS])
+    named = ", ".join(
+        f"{timeline.number(cut)} ({clock(since_start(timeline, cut))})"
+        for cut in inside[:NAMED_SHOTS]
+    )
     more = f" and {len(inside) - NAMED_SHOTS} more" if len(inside) > NAMED_SHOTS else ""
     yield f"masks stop at the shot cuts, frame {named}{more}; --cuts ignore carries them across"
     yield from empty_shots(path, timeline, shots_without_mask(cuts, span, references))
@@ -143,9 +180,9 @@ def empty_shots(path: Path, timeline: Timeline, empty: Sequence[range]) -> Itera
     for shot in empty[:NAMED_SHOTS]:
         first, last = timeline.number(shot.start), timeline.number(shot.stop - 1)
         yield (
-            f"the shot of frames {first} to {last}, from {clock(since_start(timeline, shot.start))}, has no mask"
-            f" and stays empty; paint one: {frame_command(path, first)}"
-            f" and add --mask {first}={mask_name(path, first)}"
+            f"the shot of frames {first} to {last}, from"
+            f" {clock(since_start(timeline, shot.start))}, has no mask and stays empty; paint one:"
+            f" {frame_command(path, first)} and add --mask {first}={mask_name(path, first)}"
         )
     if len(empty) > NAMED_SHOTS:
         yield f"{len(empty) - NAMED_SHOTS} more shots have no mask; vfx-matte qc lists them"

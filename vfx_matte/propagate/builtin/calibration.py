@@ -1,13 +1,14 @@
 """Calibrates the weight of the salient network on the references of a clip, for each object.
 
-On a reference the truth is known, so what the network says there can be judged: beside what the other cues would have said.
-Each reference is asked as if its mask were not known: the classifier and the matching learn from the one next to it and say
-what they find here, the network's evidence is added with a share of 0 … 1, and the share that makes the true mask most likely
-counts (maximum likelihood, cross-validated on references). So it is heard in full where it sees what the other cues confuse,
-and little where they know better, or where it means something else.
+On a reference the truth is known, so what the network says there can be judged: beside what the
+other cues would have said. Each reference is asked as if its mask were not known: the classifier
+and the matching learn from the one next to it and say what they find here, the network's evidence
+is added with a share of 0 … 1, and the share that makes the true mask most likely counts (maximum
+likelihood, cross-validated on references). So it is heard in full where it sees what the other cues
+confuse, and little where they know better, or where it means something else.
 
-One reference can tell nothing of this: on it the other cues know the answer. And how well the network sees the first frame
-hardly tells how well it sees the rest (docs/builtin.md).
+One reference can tell nothing of this: on it the other cues know the answer. And how well the
+network sees the first frame hardly tells how well it sees the rest (docs/builtin.md).
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ _SUREST = 7.0
 
 
 def believed(seen: Sequence[tuple[Reference, Array]], index: int) -> float:
-    """The share of the network's evidence that counts for an object: 0 … 1, and 1 for fewer than two references.
+    """The share of the network's evidence that counts for an object: 0 … 1, and 1 for fewer than
+    two references.
 
-    seen: references that show the object, neighbours beside each other, each with what the network saw of it there: float32
-    (h, w), log odds, see `builtin_salient.looked_at`. index: the object's, from 0.
+    seen: references that show the object, neighbours beside each other, each with what the network
+    saw of it there: float32 (h, w), log odds, see `builtin_salient.looked_at`. index: the object's,
+    from 0.
     """
     likely = [
         _likelihoods(teacher, told, view, index)
@@ -44,10 +47,14 @@ def believed(seen: Sequence[tuple[Reference, Array]], index: int) -> float:
 
 
 def _likelihoods(teacher: Reference, told: Reference, view: Array, index: int) -> Array:
-    """The mean log likelihood of the mask of `told` near its edge, for each of `_SHARES`; its cues learn from `teacher`."""
+    """The mean log likelihood of the mask of `told` near its edge, for each of `_SHARES`; its cues
+    learn from `teacher`.
+    """
     truth = told.objects[index]
     classifier = lesson(teacher.look.descriptor, teacher.objects[index], certain=True).solved()
-    evidence = WEIGHTS.learned * learned_evidence(told.look.descriptor, classifier, truth, GATE_PX + 4)
+    evidence = WEIGHTS.learned * learned_evidence(
+        told.look.descriptor, classifier, truth, GATE_PX + 4
+    )
     memory = memorised([(teacher.look.descriptor, teacher.objects[index])])
     if memory is not None:
         evidence += WEIGHTS.nearest * recalled(told.look.descriptor, memory, truth)

@@ -1,10 +1,13 @@
-"""How an object looks, learned on the way. Takes descriptors and soft masks, gives evidence; never knows where it was.
+"""How an object looks, learned on the way.
 
-Words (`builtin_words`) count what was seen; a learner generalises from it. For each object a least-squares classifier tells
-its pixels from those around it: first from the references, then also from the frames that were segmented since. That is the
-discriminative target model of ATOM and FRTM (Danelljan et al., CVPR 2019; Robinson et al., CVPR 2020) with hand-made
-descriptors in place of a network: they are spread over random Fourier features (Rahimi & Recht, NIPS 2007), so that the
-best classifier is the solution of one small linear system (kernel ridge regression, approximately).
+Takes descriptors and soft masks, gives evidence; never knows where it was.
+
+Words (`builtin_words`) count what was seen; a learner generalises from it. For each object a
+least-squares classifier tells its pixels from those around it: first from the references, then also
+from the frames that were segmented since. That is the discriminative target model of ATOM and FRTM
+(Danelljan et al., CVPR 2019; Robinson et al., CVPR 2020) with hand-made descriptors in place of a
+network: they are spread over random Fourier features (Rahimi & Recht, NIPS 2007), so that the best
+classifier is the solution of one small linear system (kernel ridge regression, approximately).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ import numpy as np
 from vfx_matte.backend import Array
 
 _GROUPS = ((slice(0, 12), 128, (15.0, 30.0)), (slice(0, 6), 64, (10.0, 20.0)))
-"""Which channels of `Look.descriptor` go together, into how many features, at which two bandwidths."""
+"""Which channels of `Look.descriptor` go together, into how many features, at which two
+bandwidths.
+"""
 
 _LINEAR_SCALE = 0.02  # brings descriptors, of some tens, to the size of a cosine
 _RIDGE = 1e-3
@@ -35,13 +40,24 @@ def _projections() -> tuple[tuple[slice, Array, Array], ...]:
     for channels, count, bandwidths in _GROUPS:
         frequencies = random.standard_normal((channels.stop - channels.start, count))
         frequencies /= np.repeat(bandwidths, count // len(bandwidths))
-        groups.append((channels, frequencies.astype(np.float32), random.uniform(0, 2 * np.pi, count).astype(np.float32)))
+        groups.append(
+            (
+                channels,
+                frequencies.astype(np.float32),
+                random.uniform(0, 2 * np.pi, count).astype(np.float32),
+            )
+        )
     return tuple(groups)
 
 
 def _features(descriptor: Array) -> Array:
-    """Spread descriptors over cosines of random frequencies, themselves and a constant: float32 (M, 12) → (M, N)."""
-    waves = [np.cos(descriptor[:, channels] @ frequencies + phases) for channels, frequencies, phases in _projections()]
+    """Spread descriptors over cosines of random frequencies, themselves and a constant: float32 (M,
+    12) → (M, N).
+    """
+    waves = [
+        np.cos(descriptor[:, channels] @ frequencies + phases)
+        for channels, frequencies, phases in _projections()
+    ]
     constant = np.ones((descriptor.shape[0], 1), np.float32)
     return np.concatenate([*waves, descriptor * np.float32(_LINEAR_SCALE), constant], axis=1)
 
@@ -50,8 +66,8 @@ def _features(descriptor: Array) -> Array:
 class Lesson:
     """What frames teach about one object, as the normal equations of least squares.
 
-    gram: float32 (N, N), Σ w·φφᵀ; answer: float32 (N,), Σ w·φ·y with y = 1 inside and -1 outside. Object and surroundings
-    weigh the same, whatever their size.
+    gram: float32 (N, N), Σ w·φφᵀ; answer: float32 (N,), Σ w·φ·y with y = 1 inside and -1 outside.
+    Object and surroundings weigh the same, whatever their size.
     """
 
     gram: Array
@@ -59,7 +75,9 @@ class Lesson:
 
     def mixed(self, new: Lesson, rate: float) -> Lesson:
         """This lesson, faded by `rate` in favour of a new one."""
-        return Lesson((1 - rate) * self.gram + rate * new.gram, (1 - rate) * self.answer + rate * new.answer)
+        return Lesson(
+            (1 - rate) * self.gram + rate * new.gram, (1 - rate) * self.answer + rate * new.answer
+        )
 
     def solved(self) -> Array:
         """The classifier that these frames ask for: float32 (N,)."""
@@ -70,8 +88,9 @@ class Lesson:
 def lesson(descriptor: Array, layer: Array, *, certain: bool) -> Lesson:
     """Learn from one frame, from the object and what is within `_SURROUNDINGS_PX` of it.
 
-    descriptor: float32 (h/2, w/2, 12); layer: float32 (h, w), the object's soft mask. certain: the mask was given, so that
-    every pixel counts in full; in a predicted one a pixel counts by how sure it is, |2p - 1|.
+    descriptor: float32 (h/2, w/2, 12); layer: float32 (h, w), the object's soft mask. certain: the
+    mask was given, so that every pixel counts in full; in a predicted one a pixel counts by how
+    sure it is, |2p - 1|.
     """
     inside, near = _surroundings(layer, descriptor.shape[:2], _SURROUNDINGS_PX)
     if near.size > _SAMPLES:
@@ -93,18 +112,25 @@ def average(lessons: Sequence[Lesson]) -> Lesson:
 
 
 def learned_evidence(descriptor: Array, classifier: Array, prior: Array, reach_px: float) -> Array:
-    """What a classifier says of every pixel within `reach_px` of the warped mask: float32 (h, w), within ±1.2; 0 elsewhere.
+    """What a classifier says of every pixel within `reach_px` of the warped mask: float32 (h, w),
+    within ±1.2; 0 elsewhere.
 
     descriptor: float32 (h/2, w/2, 12); classifier: float32 (N,); prior: float32 (h, w).
     """
     inside, near = _surroundings(prior, descriptor.shape[:2], reach_px)
     said = np.zeros(inside.size, np.float32)
-    said[near] = np.clip(_features(descriptor.reshape(-1, descriptor.shape[2])[near]) @ classifier, -1.2, 1.2)
-    return cv2.resize(said.reshape(inside.shape), (prior.shape[1], prior.shape[0]), interpolation=cv2.INTER_LINEAR)
+    said[near] = np.clip(
+        _features(descriptor.reshape(-1, descriptor.shape[2])[near]) @ classifier, -1.2, 1.2
+    )
+    return cv2.resize(
+        said.reshape(inside.shape), (prior.shape[1], prior.shape[0]), interpolation=cv2.INTER_LINEAR
+    )
 
 
 def _surroundings(layer: Array, shape: tuple[int, ...], reach_px: float) -> tuple[Array, Array]:
-    """A soft mask at half size, float32 (h/2, w/2), and the flat indices within `reach_px` (of full size) of layer ≥ 0.5."""
+    """A soft mask at half size, float32 (h/2, w/2), and the flat indices within `reach_px` (of full
+    size) of layer ≥ 0.5.
+    """
     inside = cv2.resize(layer, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     apart = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     return inside, np.flatnonzero(apart < reach_px / 2)

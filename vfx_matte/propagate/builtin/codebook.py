@@ -1,8 +1,11 @@
-"""How a frame looks, in words. Takes small RGB frames, gives word indices and soft histograms; never says what is object.
+"""How a frame looks, in words.
 
-A *word* is the nearest of some hundred typical colours (or textures) that k-means finds on the reference frames. Histograms
-of words are the built-in propagator's whole memory: *global* ones count a class over a frame, *local* ones count it in
-every cell of a coarse grid, so that "green, here" and "green, over there" are two things.
+Takes small RGB frames, gives word indices and soft histograms; never says what is object.
+
+A *word* is the nearest of some hundred typical colours (or textures) that k-means finds on the
+reference frames. Histograms of words are the built-in propagator's whole memory: *global* ones
+count a class over a frame, *local* ones count it in every cell of a coarse grid, so that "green,
+here" and "green, over there" are two things.
 Classes are numbered as everywhere: 0 is the background, 1..K the objects.
 """
 
@@ -20,8 +23,9 @@ from vfx_matte.backend import Array
 from vfx_matte.masks import Image
 
 NOTHING = np.float32(1e-7)
-"""A weight or a count below this is 0: float32 knows no such part of 1, and where products of such numbers become subnormal
-(below 1e-38) a processor takes ten times as long over them."""
+"""A weight or a count below this is 0: float32 knows no such part of 1, and where products of such
+numbers become subnormal (below 1e-38) a processor takes ten times as long over them.
+"""
 
 CELL_PX = 8
 """Side of a histogram cell in working pixels."""
@@ -70,7 +74,9 @@ class Look:
 
     @cached_property
     def texture(self) -> Array:
-        """float32 (h/2, w/2, 8): blurred colour, its 11×11 mean, and the strength of horizontal and vertical detail."""
+        """float32 (h/2, w/2, 8): blurred colour, its 11×11 mean, and the strength of horizontal and
+        vertical detail.
+        """
         height, width = self.texture_shape
         half = cv2.resize(self.lab, (width, height), interpolation=cv2.INTER_AREA)
         color = cv2.GaussianBlur(half.astype(np.float32) * LAB_SCALE, (0, 0), 1.2)
@@ -81,20 +87,25 @@ class Look:
 
     @cached_property
     def descriptor(self) -> Array:
-        """float32 (h/2, w/2, 12): `texture`, and the strength of detail in four directions, blurred wider."""
+        """float32 (h/2, w/2, 12): `texture`, and the strength of detail in four directions, blurred
+        wider.
+        """
         height, width = self.texture_shape
         half: Array = cv2.resize(self.lab[..., 0], (width, height), interpolation=cv2.INTER_AREA)
         light = cv2.GaussianBlur(half.astype(np.float32), (0, 0), 0.8)
         across, down = (cv2.Sobel(light, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0))
         detail = np.abs(np.dstack([across, down, 0.7 * (across + down), 0.7 * (across - down)]))
-        return np.concatenate([self.texture, cv2.GaussianBlur(8 * np.log1p(detail / 6), (0, 0), 2)], axis=2)
+        return np.concatenate(
+            [self.texture, cv2.GaussianBlur(8 * np.log1p(detail / 6), (0, 0), 2)], axis=2
+        )
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """Typical colours and textures.
 
-    color_table: int32 (32768,), the word of a colour by the upper five bits of L, a, b. color_count: how many words.
+    color_table: int32 (32768,), the word of a colour by the upper five bits of L, a, b.
+    color_count: how many words.
     texture_words: float32 (N, 8), the textures themselves.
     """
 
@@ -121,26 +132,39 @@ class Vocabulary:
 def learn_vocabulary(references: Sequence[tuple[Look, Array]]) -> Vocabulary:
     """Find the words of some reference frames.
 
-    references: each a look and its object probabilities, float32 (K, h, w). Half of the words describe the objects
-    (shared out among them), a quarter the ring around them, a quarter the whole background.
+    references: each a look and its object probabilities, float32 (K, h, w). Half of the words
+    describe the objects (shared out among them), a quarter the ring around them, a quarter the
+    whole background.
     """
     colors = [(look.lab.astype(np.float32) * LAB_SCALE, objects) for look, objects in references]
     textures = []
     for look, objects in references:
         height, width = look.texture_shape
-        small = [cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in objects]
+        small = [
+            cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in objects
+        ]
         textures.append((look.texture, np.stack(small)))
     color_words = _words(colors, ring_px=RING_PX)
     levels = np.arange(32, dtype=np.float32) * 8 + 4
-    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3) * LAB_SCALE
-    return Vocabulary(_nearest(cube, color_words), color_words.shape[0], _words(textures, ring_px=RING_PX // 2))
+    cube = (
+        np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+        * LAB_SCALE
+    )
+    return Vocabulary(
+        _nearest(cube, color_words), color_words.shape[0], _words(textures, ring_px=RING_PX // 2)
+    )
 
 
 def _words(references: Sequence[tuple[Array, Array]], *, ring_px: int) -> Array:
     """Cluster features (h, w, D) region by region: float32 (N, D)."""
     num_objects = references[0][1].shape[0]
-    shown = sum(any(objects[index].any() for _, objects in references) for index in range(num_objects))
-    quota = [max(OBJECT_WORDS // max(shown, 1), MIN_OBJECT_WORDS)] * num_objects + [RING_WORDS, BACKGROUND_WORDS]
+    shown = sum(
+        any(objects[index].any() for _, objects in references) for index in range(num_objects)
+    )
+    quota = [max(OBJECT_WORDS // max(shown, 1), MIN_OBJECT_WORDS)] * num_objects + [
+        RING_WORDS,
+        BACKGROUND_WORDS,
+    ]
     pools: list[list[Array]] = [[] for _ in quota]
     for feature, objects in references:
         for pool, region in zip(pools, _regions(objects, ring_px), strict=True):
@@ -150,9 +174,12 @@ def _words(references: Sequence[tuple[Array, Array]], *, ring_px: int) -> Array:
 
 
 def _regions(objects: Array, ring_px: int) -> list[Array]:
-    """Boolean (h, w) regions: each object's, the ring around all of them, and the background without them."""
+    """Boolean (h, w) regions: each object's, the ring around all of them, and the background
+    without them.
+    """
     strongest = objects.max(axis=(1, 2), keepdims=True)
-    inside = objects >= np.clip(strongest, 1e-3, 0.5)  # an object too small for its own pixel keeps its best one
+    # an object too small for its own pixel keeps its best one
+    inside = objects >= np.clip(strongest, 1e-3, 0.5)
     outside = ~inside.any(axis=0)
     if outside.all():
         return [*inside, outside, outside]
@@ -163,7 +190,8 @@ def _regions(objects: Array, ring_px: int) -> list[Array]:
 def _kmeans(samples: Array, count: int) -> Array:
     """Centres of at most `count` clusters: float32 (≤ count, D). Deterministic.
 
-    samples: float32 (M, D). k-means++ seeding (Arthur & Vassilvitskii, SODA 2007), then Lloyd's iterations.
+    samples: float32 (M, D). k-means++ seeding (Arthur & Vassilvitskii, SODA 2007), then Lloyd's
+    iterations.
     """
     if samples.shape[0] > _SAMPLES:
         samples = samples[np.linspace(0, samples.shape[0] - 1, _SAMPLES).astype(np.intp)]
@@ -181,7 +209,9 @@ def _kmeans(samples: Array, count: int) -> Array:
     for _ in range(_KMEANS_ROUNDS):
         nearest = _nearest(samples, words)
         size = np.bincount(nearest, minlength=words.shape[0])[:, None]
-        total = np.stack([np.bincount(nearest, column, words.shape[0]) for column in samples.T], axis=1)
+        total = np.stack(
+            [np.bincount(nearest, column, words.shape[0]) for column in samples.T], axis=1
+        )
         words = np.where(size > 0, total / np.maximum(size, 1), words).astype(np.float32)
     return words
 
@@ -196,7 +226,9 @@ def _nearest(features: Array, words: Array) -> Array:
 
 @dataclass(frozen=True)
 class Grid:
-    """Coarse cells over a picture of `shape` (h, w): where each pixel lies, for counting and for bilinear reading."""
+    """Coarse cells over a picture of `shape` (h, w): where each pixel lies, for counting and for
+    bilinear reading.
+    """
 
     shape: tuple[int, int]
     cells: tuple[int, int]
@@ -225,36 +257,53 @@ class Grid:
 
     @cached_property
     def centred(self) -> tuple[Array, Array]:
-        """The pixels' own rows (h, 1) and columns (1, w) in cell coordinates, float32; 0 is the first cell's centre."""
-        rows = (np.arange(self.shape[0], dtype=np.float32) + 0.5) * (self.cells[0] / self.shape[0]) - 0.5
-        columns = (np.arange(self.shape[1], dtype=np.float32) + 0.5) * (self.cells[1] / self.shape[1]) - 0.5
+        """The pixels' own rows (h, 1) and columns (1, w) in cell coordinates, float32; 0 is the
+        first cell's centre.
+        """
+        rows = (np.arange(self.shape[0], dtype=np.float32) + 0.5) * (
+            self.cells[0] / self.shape[0]
+        ) - 0.5
+        columns = (np.arange(self.shape[1], dtype=np.float32) + 0.5) * (
+            self.cells[1] / self.shape[1]
+        ) - 0.5
         return rows[:, None], columns[None, :]
 
     def count(self, words: Array, weights: Array, num_words: int) -> Array:
         """Soft histograms: how much of each class each word has in each cell.
 
-        words: int32 (h·w,); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x, num_words).
+        words: int32 (h·w,); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x,
+        num_words).
         """
         index = self.cell_of_pixel * np.int32(num_words) + words
         size = self.cells[0] * self.cells[1] * num_words
-        counted = [np.bincount(index, layer.reshape(-1), size).astype(np.float32) for layer in weights]
+        counted = [
+            np.bincount(index, layer.reshape(-1), size).astype(np.float32) for layer in weights
+        ]
         return np.stack(counted).reshape(-1, *self.cells, num_words)
 
-    def read(self, table: Array, words: Array, rows: Array | None = None, columns: Array | None = None) -> Array:
+    def read(
+        self, table: Array, words: Array, rows: Array | None = None, columns: Array | None = None
+    ) -> Array:
         """Look up each pixel's word in the four cells around it, bilinearly: float32 (h, w).
 
-        table: float32 (cells_y, cells_x, N). rows, columns: where to read, in cell coordinates as `centred` gives them
-        (the pixels' own places when None).
+        table: float32 (cells_y, cells_x, N). rows, columns: where to read, in cell coordinates as
+        `centred` gives them (the pixels' own places when None).
         """
         own_rows, own_columns = self.centred
         rows = np.clip(own_rows if rows is None else rows, 0, self.cells[0] - 1)
         columns = np.clip(own_columns if columns is None else columns, 0, self.cells[1] - 1)
         top, left = rows.astype(np.int32), columns.astype(np.int32)
         down, right = rows - top, columns - left
-        below, beside = np.minimum(top + 1, self.cells[0] - 1), np.minimum(left + 1, self.cells[1] - 1)
+        below, beside = (
+            np.minimum(top + 1, self.cells[0] - 1),
+            np.minimum(left + 1, self.cells[1] - 1),
+        )
         flat, stride = table.reshape(-1), np.int32(table.shape[2])
         word = words.reshape(self.shape)
-        top, below = top * np.int32(self.cells[1]) * stride, below * np.int32(self.cells[1]) * stride
+        top, below = (
+            top * np.int32(self.cells[1]) * stride,
+            below * np.int32(self.cells[1]) * stride,
+        )
         left, beside = left * stride + word, beside * stride + word
         upper = flat.take(top + left) * (1 - right) + flat.take(top + beside) * right
         lower = flat.take(below + left) * (1 - right) + flat.take(below + beside) * right
@@ -264,8 +313,8 @@ class Grid:
     def advect(self, histograms: Array, flow: Array) -> Array:
         """Move local histograms along: each cell takes what was where its flow points to.
 
-        histograms: float32 (cells_y, cells_x, N); flow: float32 (cells_y, cells_x, 2), from here to the previous frame in
-        working pixels (x, y).
+        histograms: float32 (cells_y, cells_x, N); flow: float32 (cells_y, cells_x, 2), from here to
+        the previous frame in working pixels (x, y).
         """
         step_x, step_y = self.cells[1] / self.shape[1], self.cells[0] / self.shape[0]
         columns = np.arange(self.cells[1], dtype=np.float32) + flow[..., 0] * step_x
@@ -274,11 +323,14 @@ class Grid:
         for begin in range(0, histograms.shape[2], _CHANNELS):
             part = np.ascontiguousarray(histograms[..., begin : begin + _CHANNELS])
             part = cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            moved[..., begin : begin + _CHANNELS] = part.reshape(*self.cells, -1)  # OpenCV drops an axis of one
+            # OpenCV drops an axis of one
+            moved[..., begin : begin + _CHANNELS] = part.reshape(*self.cells, -1)
         return moved
 
     def blur(self, histograms: Array, sigma_cells: float) -> Array:
-        """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x, N) → the same."""
+        """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x,
+        N) → the same.
+        """
         count, num_words = histograms.shape[0], histograms.shape[3]
         vertical, horizontal = (_gaussian_matrix(cells, sigma_cells) for cells in self.cells)
         mixed = vertical @ histograms.reshape(count, self.cells[0], -1)
@@ -299,7 +351,9 @@ class Frame:
 def halved(layers: Array, look: Look) -> Array:
     """Bring soft masks to the size of the texture: float32 (C, h, w) → (C, h/2, w/2)."""
     height, width = look.texture_shape
-    return np.stack([cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in layers])
+    return np.stack(
+        [cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in layers]
+    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -314,7 +368,9 @@ def in_words(look: Look, vocabulary: Vocabulary) -> Frame:
     return Frame(look, vocabulary.color_indices(look), vocabulary.texture_indices(look))
 
 
-def count_locally(frame: Frame, classes: Array, color_count: int, texture_count: int) -> tuple[Array, Array]:
+def count_locally(
+    frame: Frame, classes: Array, color_count: int, texture_count: int
+) -> tuple[Array, Array]:
     """Local histograms of one frame, of colours and of textures. classes: float32 (K+1, h, w)."""
     color_grid, texture_grid = grids(frame.look.shape, frame.look.texture_shape)
     color = color_grid.count(frame.color, classes, color_count)

@@ -1,8 +1,11 @@
-"""The cues of the built-in propagator. Takes what is known of a frame, gives evidence for "object"; never keeps state.
+"""The cues of the built-in propagator.
 
-Evidence is a log odds: above 0 speaks for the object, below 0 for the rest. `WEIGHTS` says how much each cue counts.
-The ideas are older than this program, and each function names its own. The weights were fitted in closed loop, forward, on
-ten DAVIS 2016 sequences, and then shrunk by steps as runs from other first frames (backward, from the middle) asked for.
+Takes what is known of a frame, gives evidence for "object"; never keeps state.
+
+Evidence is a log odds: above 0 speaks for the object, below 0 for the rest. `WEIGHTS` says how much
+each cue counts. The ideas are older than this program, and each function names its own. The weights
+were fitted in closed loop, forward, on ten DAVIS 2016 sequences, and then shrunk by steps as runs
+from other first frames (backward, from the middle) asked for.
 """
 
 from __future__ import annotations
@@ -19,9 +22,11 @@ from vfx_matte.backend import Array
 
 @dataclass(frozen=True)
 class FusionWeights:
-    """Weight of each cue in the sum of log odds. *near* and *far* are the widths of the blur that a cue is read through.
+    """Weight of each cue in the sum of log odds. *near* and *far* are the widths of the blur that a
+    cue is read through.
 
-    Negative weights belong to pairs: near minus far, and reference minus running, measure a difference.
+    Negative weights belong to pairs: near minus far, and reference minus running, measure a
+    difference.
     """
 
     bias: float = -0.076
@@ -38,9 +43,13 @@ class FusionWeights:
     texture_running: float = -0.15
     texture_reference: float = 0.13
     motion: float = 0.55  # moves like the object around here, or like the background
-    motion_whole: float = 1.0  # moves like the background and unlike the object as a whole; speaks only against
+    motion_whole: float = (
+        1.0  # moves like the background and unlike the object as a whole; speaks only against
+    )
     learned: float = 4.0  # the classifier trained on this clip (`builtin_learner`)
-    nearest: float = 3.0  # pixels of the references that look like it and lie there (`builtin_nearest`)
+    nearest: float = (
+        3.0  # pixels of the references that look like it and lie there (`builtin_nearest`)
+    )
     salient: float = 2.5  # what the network sees there (`builtin_salient`)
     background_plate: float = 0.30  # unlike the clean background seen here before
     object_plate: float = 0.30  # like the object seen here before
@@ -53,13 +62,17 @@ GATE_PX = 24
 """Nothing farther than this from the warped mask is object."""
 
 SURELY_OBJECT, SURELY_BACKGROUND = 0.7, 0.9
-"""Warped masks (and what they leave to the background) above these are taken to move as their class does."""
+"""Warped masks (and what they leave to the background) above these are taken to move as their class
+does.
+"""
 
 FORGOTTEN_FRAMES = 30.0
 """How far from a reference what it shows of a place counts 1/e."""
 
 GROWTH, SHRINKAGE, MAX_SHIFT = 1.05, 0.5, 2.0
-"""How much an object's area may change against its warped mask before evidence is shifted, and by how much at most."""
+"""How much an object's area may change against its warped mask before evidence is shifted, and by
+how much at most.
+"""
 
 
 MIN_FLOW_PX = 16
@@ -73,8 +86,11 @@ def optical_flow(now: Array, before: Array) -> Array:
     """
     height, width = now.shape
     missing = (0, max(0, MIN_FLOW_PX - height), 0, max(0, MIN_FLOW_PX - width))
-    first, second = (cv2.copyMakeBorder(gray, *missing, cv2.BORDER_REPLICATE) for gray in (now, before))
-    # A new estimator each time: a used one keeps buffers, and the same frames then give slightly different flow.
+    first, second = (
+        cv2.copyMakeBorder(gray, *missing, cv2.BORDER_REPLICATE) for gray in (now, before)
+    )
+    # A new estimator each time: a used one keeps buffers, and the same frames then give slightly
+    # different flow.
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow: Array = estimator.calc(first, second, np.zeros((*first.shape, 2), np.float32))
     cropped: Array = flow[:height, :width]
@@ -95,26 +111,33 @@ def sigmoid(log_odds: Array) -> Array:
 
 
 def prior_evidence(prior: Array, sigma_px: float) -> Array:
-    """The warped mask seen through a Gaussian blur: float32 (h, w) in [0, 1] → log odds within ±3.9."""
+    """The warped mask seen through a Gaussian blur: float32 (h, w) in [0, 1] → log odds within
+    ±3.9.
+    """
     return logit(cv2.GaussianBlur(prior, (0, 0), sigma_px), 0.02)
 
 
 def edge_distances(prior: Array) -> tuple[Array, Array]:
-    """How deep each pixel lies inside prior ≥ 0.5, and how far outside, in pixels: two float32 (h, w)."""
+    """How deep each pixel lies inside prior ≥ 0.5, and how far outside, in pixels: two float32 (h,
+    w).
+    """
     inside = (prior >= 0.5).astype(np.uint8)
     return tuple(cv2.distanceTransform(region, cv2.DIST_L2, 5) for region in (inside, 1 - inside))  # type: ignore[return-value]
 
 
 def distance_evidence(depth: Array, outside: Array) -> Array:
-    """Signed distance to the warped mask's edge, 8 px for one unit, within ±3 (a level set: Osher & Sethian 1988)."""
+    """Signed distance to the warped mask's edge, 8 px for one unit, within ±3 (a level set: Osher &
+    Sethian 1988).
+    """
     return np.clip((depth - outside) / 8, -3, 3)
 
 
 def local_ratio(inside: Array, outside: Array, sigma_cells: float, cell_area_px: float) -> Array:
-    """Log ratio of blurred local histograms (localised colour models: Bai et al., Video SnapCut, SIGGRAPH 2009).
+    """Log ratio of blurred local histograms (localised colour models: Bai et al., Video SnapCut,
+    SIGGRAPH 2009).
 
-    inside, outside: float32 (cells_y, cells_x, N), soft pixel counts after the blur; one fiftieth of a full cell under
-    the blur's centre keeps the ratio near 0 where little was seen.
+    inside, outside: float32 (cells_y, cells_x, N), soft pixel counts after the blur; one fiftieth
+    of a full cell under the blur's centre keeps the ratio near 0 where little was seen.
     """
     little = np.float32(0.02 * cell_area_px / (2 * math.pi * sigma_cells**2))
     ratio: Array = np.log((inside + little) / (outside + little))
@@ -122,10 +145,13 @@ def local_ratio(inside: Array, outside: Array, sigma_cells: float, cell_area_px:
 
 
 def global_ratio(inside: Array, outside: Array) -> Array:
-    """Log likelihood ratio of words between two classes, each normalised to one: float32 (N,) twice → (N,)."""
+    """Log likelihood ratio of words between two classes, each normalised to one: float32 (N,) twice
+    → (N,).
+    """
     smoothing = 0.02 / inside.shape[0]
     ratio: Array = np.log(
-        (inside / max(float(inside.sum()), 1e-6) + smoothing) / (outside / max(float(outside.sum()), 1e-6) + smoothing)
+        (inside / max(float(inside.sum()), 1e-6) + smoothing)
+        / (outside / max(float(outside.sum()), 1e-6) + smoothing)
     )
     return ratio.astype(np.float32)
 
@@ -139,7 +165,9 @@ class Pose(NamedTuple):
 
 
 def pose_of(mask: Array) -> Pose:
-    """Measure a soft mask, float32 (h, w), by its zeroth and first moments; area 0 when it is empty."""
+    """Measure a soft mask, float32 (h, w), by its zeroth and first moments; area 0 when it is
+    empty.
+    """
     area = float(mask.sum())
     if area <= 0:
         return Pose(0.0, 0.0, 0.0)
@@ -148,10 +176,14 @@ def pose_of(mask: Array) -> Pose:
     return Pose(x, float(rows @ np.arange(rows.size, dtype=np.float32)) / area, area)
 
 
-def relative_places(own: tuple[Array, Array], now: Pose, then: Pose, cell_px: tuple[float, float]) -> tuple[Array, Array]:
-    """Map this frame's cell coordinates to an object's reference frame by centroid and √area scale (0.5 to 2).
+def relative_places(
+    own: tuple[Array, Array], now: Pose, then: Pose, cell_px: tuple[float, float]
+) -> tuple[Array, Array]:
+    """Map this frame's cell coordinates to an object's reference frame by centroid and √area scale
+    (0.5 to 2).
 
-    own: rows (h, 1) and columns (1, w) in cell coordinates; cell_px: (height, width) of a cell in pixels.
+    own: rows (h, 1) and columns (1, w) in cell coordinates; cell_px: (height, width) of a cell in
+    pixels.
     """
     scale = min(2.0, max(0.5, math.sqrt(now.area / max(then.area, 1.0))))
     rows, columns = own
@@ -163,10 +195,11 @@ def relative_places(own: tuple[Array, Array], now: Pose, then: Pose, cell_px: tu
 
 
 def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
-    """Flow of each class, smoothed over σ = 2 cells by normalised convolution (Knutsson & Westin, CVPR 1993).
+    """Flow of each class, smoothed over σ = 2 cells by normalised convolution (Knutsson & Westin,
+    CVPR 1993).
 
-    flow: float32 (h, w, 2); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x, 2); where a class is far
-    away it takes its mean flow.
+    flow: float32 (h, w, 2); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x, 2);
+    where a class is far away it takes its mean flow.
     """
     size = (cells[1], cells[0])
     smoothed = []
@@ -183,8 +216,8 @@ def smooth_flow(flow: Array, weights: Array, cells: tuple[int, int]) -> Array:
 class AffineFit(NamedTuple):
     """A motion that is affine: at (x, y) it is shift + gradient · ((x, y) - middle).
 
-    x, y: the middle, in hundreds of pixels, which keeps the fit well conditioned. solution: float64 (3, 2), the shift, and
-    what it changes by in a hundred pixels to the right and down.
+    x, y: the middle, in hundreds of pixels, which keeps the fit well conditioned. solution: float64
+    (3, 2), the shift, and what it changes by in a hundred pixels to the right and down.
     """
 
     x: float
@@ -220,15 +253,18 @@ class AffineFit(NamedTuple):
 def affine_fit(flow: Array, weight: Array) -> AffineFit:
     """Fit one affine motion to a class's flow.
 
-    Iteratively reweighted least squares with Cauchy weights 1/(1 + r²), four rounds, on every fourth pixel (robust
-    parametric motion: Odobez & Bouthemy, JVCIR 1995). A ridge of one pixel's weight keeps tiny objects translating.
+    Iteratively reweighted least squares with Cauchy weights 1/(1 + r²), four rounds, on every
+    fourth pixel (robust parametric motion: Odobez & Bouthemy, JVCIR 1995). A ridge of one pixel's
+    weight keeps tiny objects translating.
     flow: float32 (h, w, 2) in pixels; weight: float32 (h, w).
     """
     height, width = weight.shape
     step = 4 if min(height, width) >= 64 else 1
     sparse = flow[::step, ::step].reshape(-1, 2).astype(np.float64)
     base = weight[::step, ::step].reshape(-1).astype(np.float64)
-    y, x = (grid.astype(np.float32).reshape(-1) / 100 for grid in np.mgrid[0:height:step, 0:width:step])
+    y, x = (
+        grid.astype(np.float32).reshape(-1) / 100 for grid in np.mgrid[0:height:step, 0:width:step]
+    )
     total = max(float(base.sum()), 1e-6)
     mid_x, mid_y = float(base @ x) / total, float(base @ y) / total
     design = np.stack([np.ones_like(x), x - mid_x, y - mid_y], axis=1).astype(np.float64)
@@ -236,22 +272,29 @@ def affine_fit(flow: Array, weight: Array) -> AffineFit:
     solution: Array = np.zeros((3, 2))
     for _ in range(4):
         weighted = design * robust[:, None]
-        solution = np.linalg.solve(weighted.T @ design + np.diag([1e-6, 1.0, 1.0]), weighted.T @ sparse)
+        solution = np.linalg.solve(
+            weighted.T @ design + np.diag([1e-6, 1.0, 1.0]), weighted.T @ sparse
+        )
         residual = ((sparse - design @ solution) ** 2).sum(axis=1)
         robust = base / (1 + residual)
     return AffineFit(mid_x, mid_y, solution)
 
 
 def affine_flow(flow: Array, weight: Array) -> Array:
-    """One affine motion that is fitted to a class's flow, everywhere: float32 (h, w, 2). Arguments as for `affine_fit`."""
+    """One affine motion that is fitted to a class's flow, everywhere: float32 (h, w, 2).
+
+    Arguments as for `affine_fit`.
+    """
     return affine_fit(flow, weight).everywhere(weight.shape)
 
 
 def motion_surprise(flow: Array, model: Array, members: Array) -> Array:
-    """How badly a motion model explains the flow: log(1 + (r/2σ)²), the Cauchy log likelihood: float32 (h, w).
+    """How badly a motion model explains the flow: log(1 + (r/2σ)²), the Cauchy log likelihood:
+    float32 (h, w).
 
-    flow, model: float32 (h, w, 2). members: bool (h, w), the pixels that surely move so; σ is their median residual r, at
-    least half a pixel. So a motion that is known only roughly (parallax, blur, water) gives little evidence.
+    flow, model: float32 (h, w, 2). members: bool (h, w), the pixels that surely move so; σ is their
+    median residual r, at least half a pixel. So a motion that is known only roughly (parallax,
+    blur, water) gives little evidence.
     """
     apart = flow - model
     residual: Array = cv2.magnitude(apart[..., 0], apart[..., 1])
@@ -260,12 +303,16 @@ def motion_surprise(flow: Array, model: Array, members: Array) -> Array:
     return np.log1p((residual / np.float32(2 * sigma)) ** 2)
 
 
-def motion_evidence(flow: Array, prior: Array, smooth: Array, background_surprise: Array) -> tuple[Array, Array]:
-    """Whose motion explains the flow better (motion competition: Cremers & Soatto, IJCV 2005): two float32 (h, w).
+def motion_evidence(
+    flow: Array, prior: Array, smooth: Array, background_surprise: Array
+) -> tuple[Array, Array]:
+    """Whose motion explains the flow better (motion competition: Cremers & Soatto, IJCV 2005): two
+    float32 (h, w).
 
-    The first, within ±4, asks the object's motion around here, the mean of one affine motion and of `smooth`, its smoothed
-    flow (cells_y, cells_x, 2). That follows limbs, but also a leak into the background. The second asks the affine motion
-    alone, which does neither, and so only speaks against the object: it is within -4 and 0.
+    The first, within ±4, asks the object's motion around here, the mean of one affine motion and of
+    `smooth`, its smoothed flow (cells_y, cells_x, 2). That follows limbs, but also a leak into the
+    background. The second asks the affine motion alone, which does neither, and so only speaks
+    against the object: it is within -4 and 0.
     """
     height, width = prior.shape
     members = prior > SURELY_OBJECT
@@ -278,11 +325,13 @@ def motion_evidence(flow: Array, prior: Array, smooth: Array, background_surpris
 
 
 def size_kept(evidence: Array, prior: Array, near: Array) -> Array:
-    """Shift evidence so that an object's area stays within `SHRINKAGE` … `GROWTH` of its warped mask's: float32 (h, w).
+    """Shift evidence so that an object's area stays within `SHRINKAGE` … `GROWTH` of its warped
+    mask's: float32 (h, w).
 
-    A leak into the background grows faster than anything that turns up from behind an edge; what the flow says of scale
-    is in the warped mask already. near: bool (h, w), where the object may be. The shift, at most `MAX_SHIFT`, is found by
-    bisection; areas are measured after the smoothing's second look, which multiplies evidence by about 1.5.
+    A leak into the background grows faster than anything that turns up from behind an edge; what
+    the flow says of scale is in the warped mask already. near: bool (h, w), where the object may
+    be. The shift, at most `MAX_SHIFT`, is found by bisection; areas are measured after the
+    smoothing's second look, which multiplies evidence by about 1.5.
     """
     every = 3
     sample = np.float32(1.5) * evidence[near][::every]
@@ -303,7 +352,8 @@ def size_kept(evidence: Array, prior: Array, near: Array) -> Array:
 
 @dataclass(frozen=True)
 class Plate:
-    """A running picture of one class, with the hidden part missing (a clean plate: Wang & Adelson, TIP 1994).
+    """A running picture of one class, with the hidden part missing (a clean plate: Wang & Adelson,
+    TIP 1994).
 
     lab: uint8 (h, w, 3), 0 where unknown; known: uint8 (h, w), 255 where the class was seen.
     """
@@ -317,22 +367,39 @@ class Plate:
         return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8))
 
     def carried(self, columns: Array, rows: Array) -> Plate:
-        """The plate as it lies on the next frame; columns, rows: float32 (h, w), where each pixel was."""
-        known = cv2.remap(self.known, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        return Plate(cv2.remap(self.lab, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), known)
+        """The plate as it lies on the next frame; columns, rows: float32 (h, w), where each pixel
+        was.
+        """
+        known = cv2.remap(
+            self.known,
+            columns,
+            rows,
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
+        )
+        return Plate(
+            cv2.remap(self.lab, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            known,
+        )
 
     def updated(self, lab: Array, clear: Array) -> Plate:
-        """The plate after seeing `lab` where `clear` (bool (h, w)): copied where new, else half old and half new."""
+        """The plate after seeing `lab` where `clear` (bool (h, w)): copied where new, else half old
+        and half new.
+        """
         seen = clear.astype(np.uint8) * np.uint8(255)
-        fresh = np.where(self.known[..., None] > 0, cv2.addWeighted(self.lab, 0.5, lab, 0.5, 0), lab)
+        fresh = np.where(
+            self.known[..., None] > 0, cv2.addWeighted(self.lab, 0.5, lab, 0.5, 0), lab
+        )
         merged = np.where(clear[..., None], fresh, self.lab)
         return Plate(merged, cv2.bitwise_or(self.known, seen))
 
     def difference(self, lab: Array) -> Array:
-        """How unlike the plate a picture is: min(log(1 + d/2), 3) - 0.6, and 0 where the plate is unknown.
+        """How unlike the plate a picture is: min(log(1 + d/2), 3) - 0.6, and 0 where the plate is
+        unknown.
 
-        d is the excess outside the plate's 5×5 envelope (so that a small misalignment costs nothing), 0.5·L + a + b,
-        averaged over 5×5.
+        d is the excess outside the plate's 5×5 envelope (so that a small misalignment costs
+        nothing), 0.5·L + a + b, averaged over 5×5.
         """
         square = np.ones((5, 5), np.uint8)
         hidden = cv2.cvtColor(cv2.bitwise_not(self.known), cv2.COLOR_GRAY2RGB)
@@ -353,14 +420,24 @@ class GuidedFilter:
 
     def __init__(self, rgb: Array, *, radius_px: int = 6, epsilon: float = 40.0) -> None:
         self._window = (2 * radius_px + 1, 2 * radius_px + 1)
-        # Centred code values: the variances below are differences of squares, and float32 must hold them.
+        # Centred code values: the variances below are differences of squares, and float32 must hold
+        # them.
         self._guide = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32) - 128
         self._mean = self._box(self._guide)
         red, green, blue = self._guide
-        moments = self._box(np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue]))
+        moments = self._box(
+            np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue])
+        )
         mean_r, mean_g, mean_b = self._mean
-        rr, gg, bb = (moments[i] - mean * mean + epsilon for i, mean in ((0, mean_r), (3, mean_g), (5, mean_b)))
-        rg, rb, gb = moments[1] - mean_r * mean_g, moments[2] - mean_r * mean_b, moments[4] - mean_g * mean_b
+        rr, gg, bb = (
+            moments[i] - mean * mean + epsilon
+            for i, mean in ((0, mean_r), (3, mean_g), (5, mean_b))
+        )
+        rg, rb, gb = (
+            moments[1] - mean_r * mean_g,
+            moments[2] - mean_r * mean_b,
+            moments[4] - mean_g * mean_b,
+        )
         cofactors = (gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg)
         rows = (
             cofactors,
@@ -376,7 +453,9 @@ class GuidedFilter:
         return _scalar_product(slope, self._guide) + offset
 
     def lines(self, picture: Array) -> tuple[Array, Array]:
-        """The linear functions of (R, G, B) - 128 that fit float32 (h, w): slopes (3, h, w) and offset (h, w), float32."""
+        """The linear functions of (R, G, B) - 128 that fit float32 (h, w): slopes (3, h, w) and
+        offset (h, w), float32.
+        """
         mean = self._box(picture[None])[0]
         covariance = self._box(self._guide * picture) - self._mean * mean
         slope = np.stack([_scalar_product(row, covariance) for row in self._inverse])
@@ -389,7 +468,10 @@ class GuidedFilter:
 
 
 def _scalar_product(one: Array, other: Array) -> Array:
-    """Σ over the first axis: float32 (3, h, w) twice → (h, w). Faster than NumPy's sum over a first axis."""
+    """Σ over the first axis: float32 (3, h, w) twice → (h, w).
+
+    Faster than NumPy's sum over a first axis.
+    """
     total: Array = one[0] * other[0]
     for a, b in zip(one[1:], other[1:], strict=True):
         total += a * b

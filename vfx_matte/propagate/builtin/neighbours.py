@@ -1,10 +1,13 @@
-"""What the references show at such a place. Takes descriptors and masks of references, gives evidence near an edge.
+"""What the references show at such a place.
 
-The classifier (`builtin_learner`) knows what an object looks like anywhere; this knows what it looks like *there*: a pixel asks
-the pixels of the references that look like it, in its surroundings too, and lie at about the same place of the object, whether
-they were inside. Nearest-neighbour matching as in VideoMatch and PML (Hu et al., ECCV 2018; Chen et al., CVPR 2018), with
-hand-made descriptors and a place; what is unlike everything that was seen says little. Works at half the working size, where a
-frame costs one small matrix product.
+Takes descriptors and masks of references, gives evidence near an edge.
+
+The classifier (`builtin_learner`) knows what an object looks like anywhere; this knows what it
+looks like *there*: a pixel asks the pixels of the references that look like it, in its surroundings
+too, and lie at about the same place of the object, whether they were inside. Nearest-neighbour
+matching as in VideoMatch and PML (Hu et al., ECCV 2018; Chen et al., CVPR 2018), with hand-made
+descriptors and a place; what is unlike everything that was seen says little. Works at half the
+working size, where a frame costs one small matrix product.
 """
 
 from __future__ import annotations
@@ -20,27 +23,36 @@ from vfx_matte.propagate.builtin.cues import Pose, pose_of
 
 _GROUPS = 8
 _RING_PX, _RING_SCALE = 3, 0.6
-"""How far from a pixel (at half size) its surroundings are looked at, and how much their colour counts."""
+"""How far from a pixel (at half size) its surroundings are looked at, and how much their colour
+counts.
+"""
 
 _PLACE_SCALE = 30.0
 """How much a step of one √area counts against colours, in units of the descriptor."""
 
-_SOFTNESS = 60.0  # squared distance beyond the nearest one at which a neighbour's vote has fallen to e^-½
+_SOFTNESS = (
+    60.0  # squared distance beyond the nearest one at which a neighbour's vote has fallen to e^-½
+)
 _STRANGENESS = 900.0  # squared distance of the nearest one at which all votes have
 _KNOWN_PX, _ASKED_PX = 48, 14
-"""How far from its edge, in working pixels, an object and its surroundings are remembered, and asked about."""
+"""How far from its edge, in working pixels, an object and its surroundings are remembered, and
+asked about.
+"""
 
 _SAMPLES = 3000  # of all references together
 _AT_ONCE, _TILE = 256, 16
-"""How many pixels are asked about in one product, and what the products' sides are multiples of: libraries round the last,
-incomplete part of a product in another way, and where that begins may depend on what other threads do."""
+"""How many pixels are asked about in one product, and what the products' sides are multiples of:
+libraries round the last, incomplete part of a product in another way, and where that begins may
+depend on what other threads do.
+"""
 
 
 @dataclass(frozen=True)
 class Memory:
     """Pixels of references inside and outside of an object: float32 (27, _GROUPS · n) each.
 
-    A column holds -2·f and |f|² of a pixel's features f, so that its product with (g, 1) is |f - g|² - |g|².
+    A column holds -2·f and |f|² of a pixel's features f, so that its product with (g, 1) is |f -
+    g|² - |g|².
     """
 
     inside: Array
@@ -50,7 +62,8 @@ class Memory:
 def memorised(references: Sequence[tuple[Array, Array]]) -> Memory | None:
     """Keep the pixels around an object's edge; None when there are none on one of its sides.
 
-    references: descriptors, float32 (h/2, w/2, 12), each with the object's soft mask, float32 (h, w).
+    references: descriptors, float32 (h/2, w/2, 12), each with the object's soft mask, float32 (h,
+    w).
     """
     features: list[Array] = []
     chances: list[Array] = []
@@ -72,14 +85,17 @@ def memorised(references: Sequence[tuple[Array, Array]]) -> Memory | None:
 
 
 def _columns(features: Array) -> Array:
-    """What `Memory` holds of float32 (M, 26): group by group, every _GROUPS-th pixel; some come twice to fill them."""
+    """What `Memory` holds of float32 (M, 26): group by group, every _GROUPS-th pixel; some come
+    twice to fill them.
+    """
     count = -(-len(features) // (_GROUPS * _TILE)) * _GROUPS * _TILE
     filled = features[np.arange(count).reshape(-1, _GROUPS).T.reshape(-1) % len(features)]
     return np.concatenate([-2 * filled, (filled**2).sum(axis=1)[:, None]], axis=1).T.copy()
 
 
 def recalled(descriptor: Array, memory: Memory, prior: Array) -> Array:
-    """What the references say of the pixels near the warped mask's edge: float32 (h, w) within ±1; 0 elsewhere.
+    """What the references say of the pixels near the warped mask's edge: float32 (h, w) within ±1;
+    0 elsewhere.
 
     descriptor: float32 (h/2, w/2, 12); prior: float32 (h, w).
     """
@@ -90,43 +106,63 @@ def recalled(descriptor: Array, memory: Memory, prior: Array) -> Array:
         filled = np.resize(asked, -(-asked.size // _AT_ONCE) * _AT_ONCE)
         features = _features(descriptor, filled, prior)
         for begin in range(0, filled.size, _AT_ONCE):
-            said[filled[begin : begin + _AT_ONCE]] = _votes(features[begin : begin + _AT_ONCE], memory)
+            said[filled[begin : begin + _AT_ONCE]] = _votes(
+                features[begin : begin + _AT_ONCE], memory
+            )
     smooth = cv2.GaussianBlur(said.reshape(inside.shape), (0, 0), 0.8)
     return cv2.resize(smooth, (prior.shape[1], prior.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
 def _votes(features: Array, memory: Memory) -> Array:
-    """How likely each pixel is inside, judged by its nearest neighbours: float32 (N, 26) → (N,), within ±1.
+    """How likely each pixel is inside, judged by its nearest neighbours: float32 (N, 26) → (N,),
+    within ±1.
 
-    A side's likelihood is the sum, over _GROUPS parts of its pixels, of exp(-d² / 2s) of the part's nearest one.
+    A side's likelihood is the sum, over _GROUPS parts of its pixels, of exp(-d² / 2s) of the part's
+    nearest one.
     """
     asked = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1)
     square = (features**2).sum(axis=1)[:, None]
     inside, outside = (
-        (asked @ side).reshape(len(asked), _GROUPS, -1).min(axis=2) + square for side in (memory.inside, memory.outside)
+        (asked @ side).reshape(len(asked), _GROUPS, -1).min(axis=2) + square
+        for side in (memory.inside, memory.outside)
     )
     least = np.maximum(np.minimum(inside.min(axis=1), outside.min(axis=1)), 0)[:, None]
-    own, other = (np.exp((least - side) / np.float32(2 * _SOFTNESS)).sum(axis=1) for side in (inside, outside))
-    votes: Array = (own - other) / (own + other) * np.exp(least[:, 0] / np.float32(-2 * _STRANGENESS))
+    own, other = (
+        np.exp((least - side) / np.float32(2 * _SOFTNESS)).sum(axis=1) for side in (inside, outside)
+    )
+    votes: Array = (
+        (own - other) / (own + other) * np.exp(least[:, 0] / np.float32(-2 * _STRANGENESS))
+    )
     return votes
 
 
 def _features(descriptor: Array, pixels: Array, layer: Array) -> Array:
-    """Descriptor, colour in four directions and place on the object of some pixels, flat indices: float32 (N, 26)."""
+    """Descriptor, colour in four directions and place on the object of some pixels, flat indices:
+    float32 (N, 26).
+    """
     height, width, channels = descriptor.shape
-    color = cv2.copyMakeBorder(descriptor[..., :3], *(_RING_PX,) * 4, cv2.BORDER_REPLICATE).reshape(-1, 3)
+    color = cv2.copyMakeBorder(descriptor[..., :3], *(_RING_PX,) * 4, cv2.BORDER_REPLICATE).reshape(
+        -1, 3
+    )
     rows, columns = np.divmod(pixels, width)
     ring = [
-        color[(rows + _RING_PX + down) * (width + 2 * _RING_PX) + columns + _RING_PX + right] * np.float32(_RING_SCALE)
+        color[(rows + _RING_PX + down) * (width + 2 * _RING_PX) + columns + _RING_PX + right]
+        * np.float32(_RING_SCALE)
         for right, down in ((_RING_PX, 0), (-_RING_PX, 0), (0, _RING_PX), (0, -_RING_PX))
     ]
     pose = pose_of(layer)
     own = descriptor.reshape(-1, channels)[pixels]
-    return np.concatenate([own, *ring, _places(rows, columns, (height, width), layer.shape, pose)], axis=1)
+    return np.concatenate(
+        [own, *ring, _places(rows, columns, (height, width), layer.shape, pose)], axis=1
+    )
 
 
-def _places(rows: Array, columns: Array, half: tuple[int, int], full: tuple[int, ...], pose: Pose) -> Array:
-    """Where pixels of the half-size picture lie on an object, from its centre in units of its √area, scaled: (N, 2)."""
+def _places(
+    rows: Array, columns: Array, half: tuple[int, int], full: tuple[int, ...], pose: Pose
+) -> Array:
+    """Where pixels of the half-size picture lie on an object, from its centre in units of its
+    √area, scaled: (N, 2).
+    """
     unit = _PLACE_SCALE / max(pose.area, 1.0) ** 0.5
     x = ((columns + 0.5) * (full[1] / half[1]) - 0.5 - pose.x) * unit
     y = ((rows + 0.5) * (full[0] / half[0]) - 0.5 - pose.y) * unit
@@ -134,7 +170,9 @@ def _places(rows: Array, columns: Array, half: tuple[int, int], full: tuple[int,
 
 
 def _half(layer: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """A soft mask at half size, and how far each pixel is from its edge there: two float32 (h/2, w/2)."""
+    """A soft mask at half size, and how far each pixel is from its edge there: two float32 (h/2,
+    w/2).
+    """
     inside = cv2.resize(layer, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     shown = (inside >= 0.5).astype(np.uint8)
     out, within = (cv2.distanceTransform(region, cv2.DIST_L2, 3) for region in (1 - shown, shown))

@@ -1,20 +1,25 @@
-"""The propagator that needs no weights. Takes images and masks, gives probabilities on one CPU core; never imports torch.
+"""The propagator that needs no weights.
 
-A soft mask is carried by optical flow and corrected, frame by frame, by hand-made cues (`builtin_cues`) over words of
-colour and texture (`builtin_words`), and by a classifier trained on the clip itself (`builtin_learner`). Everything happens
-at about 427×240 pixels, where DAVIS 2016 was measured; the result is brought to the source's size at the end, so cost hardly
-depends on the source. Memory holds the previous frame and one small picture per reference, and is the same after ten frames
-and ten thousand.
+Takes images and masks, gives probabilities on one CPU core; never imports torch.
 
-Objects share the flow, the words, the histograms and the background's plate, and compete after each frame. The soft mask is
-fed back as it is: sharpening it, by a threshold or by odds, was measured to lose 1.4 points of J&F.
+A soft mask is carried by optical flow and corrected, frame by frame, by hand-made cues
+(`builtin_cues`) over words of colour and texture (`builtin_words`), and by a classifier trained on
+the clip itself (`builtin_learner`). Everything happens at about 427×240 pixels, where DAVIS 2016
+was measured; the result is brought to the source's size at the end, so cost hardly depends on the
+source. Memory holds the previous frame and one small picture per reference, and is the same after
+ten frames and ten thousand.
 
-Where a network that finds salient things is there (`builtin_salient`), it is one more witness: in each frame it looks at one
-object, in a thread of its own.
+Objects share the flow, the words, the histograms and the background's plate, and compete after each
+frame. The soft mask is fed back as it is: sharpening it, by a threshold or by odds, was measured to
+lose 1.4 points of J&F.
 
-A second thread takes what can wait: it learns from a frame while the caller has it, looks up words, and takes every other
-object. Where the next frame is known beforehand (`foresee`), it also finds that one's flow, words and edges meanwhile, and the
-network begins to look at it as soon as this frame's masks are there. It changes no result.
+Where a network that finds salient things is there (`builtin_salient`), it is one more witness: in
+each frame it looks at one object, in a thread of its own.
+
+A second thread takes what can wait: it learns from a frame while the caller has it, looks up words,
+and takes every other object. Where the next frame is known beforehand (`foresee`), it also finds
+that one's flow, words and edges meanwhile, and the network begins to look at it as soon as this
+frame's masks are there. It changes no result.
 """
 
 from __future__ import annotations
@@ -32,7 +37,14 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids, overlap
 from vfx_matte.propagate.builtin import cues
-from vfx_matte.propagate.builtin.appearance import Appearance, Reference, in_place, study, watch, with_background
+from vfx_matte.propagate.builtin.appearance import (
+    Appearance,
+    Reference,
+    in_place,
+    study,
+    watch,
+    with_background,
+)
 from vfx_matte.propagate.builtin.calibration import believed
 from vfx_matte.propagate.builtin.classifier import learned_evidence
 from vfx_matte.propagate.builtin.codebook import Frame, Look, Vocabulary, grids, in_words
@@ -73,17 +85,22 @@ T = TypeVar("T")
 
 
 def working_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    """The (h, w) that a source of this (H, W) is segmented at: never larger, about `WORKING_AREA_PX` pixels."""
+    """The (h, w) that a source of this (H, W) is segmented at: never larger, about
+    `WORKING_AREA_PX` pixels.
+    """
     scale = min(1.0, math.sqrt(WORKING_AREA_PX / (shape[0] * shape[1])))
     height, width = (max(min(side, cues.MIN_FLOW_PX), round(side * scale)) for side in shape)
     return height, width
 
 
 class BuiltinPropagator:
-    """Follows K objects by flow, colour, texture and motion. See `Propagator` for the methods' contract.
+    """Follows K objects by flow, colour, texture and motion.
 
-    The same calls give the same result, to the rounding of float32. An object that vanishes is looked for, and followed again
-    when something much like it comes (`builtin_return`). network: helps where it is given.
+    See `Propagator` for the methods' contract.
+
+    The same calls give the same result, to the rounding of float32. An object that vanishes is
+    looked for, and followed again when something much like it comes (`builtin_return`). network:
+    helps where it is given.
     """
 
     def __init__(self, *, num_objects: int, network: Network | None = None) -> None:
@@ -92,23 +109,35 @@ class BuiltinPropagator:
         self._num_objects = num_objects
         self._eyes = None if network is None else Eyes(network)
         self._references: list[Reference] = []
-        self._attended: dict[int, int] | None = None  # number of a reference → steps ahead; None: all of them, nowhere
-        self._adopted: list[Reference] = []  # masks that only `step` was given, each with an object not seen before
+        self._attended: dict[int, int] | None = (
+            None  # number of a reference → steps ahead; None: all of them, nowhere
+        )
+        self._adopted: list[
+            Reference
+        ] = []  # masks that only `step` was given, each with an object not seen before
         self._appearance: Appearance | None = None
-        self._walk: tuple[Array, Future[Walk]] | None = None  # the last frame, gray, and what is being learned from it
+        self._walk: tuple[Array, Future[Walk]] | None = (
+            None  # the last frame, gray, and what is being learned from it
+        )
         self._foreseen: Image | None = None  # the frame after the next step's
         self._coming: _Coming | None = None  # what is being made of it
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
-        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in, next frame")
+        self._ahead = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="vfx-matte built-in, next frame"
+        )
         self._lookout: Lookout | None = None  # belongs to the appearance
         self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
         self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
-        self._views: dict[tuple[int, int], Future[Array]] = {}  # (reference, index) → what it sees of it, where it was asked
+        self._views: dict[
+            tuple[int, int], Future[Array]
+        ] = {}  # (reference, index) → what it sees of it, where it was asked
         self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
         self._worth_looking, self._size_px = False, SIZE_PX  # in every frame, and how closely
         self._agreement: tuple[Agreement, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
-        self._steps = self._masked = 0  # of the walk so far, and how many there were when a mask was given
+        self._steps = self._masked = (
+            0  # of the walk so far, and how many there were when a mask was given
+        )
         self._shape: tuple[int, int] | None = None
 
     @property
@@ -117,7 +146,10 @@ class BuiltinPropagator:
         return self._num_objects
 
     def remember(self, image: Image, mask: Mask) -> None:
-        """Learn from a reference for good; see `Propagator.remember`. An empty mask teaches nothing. Ends a walk."""
+        """Learn from a reference for good; see `Propagator.remember`.
+
+        An empty mask teaches nothing. Ends a walk.
+        """
         self._check(image, mask)
         self.forget_temporary()
         if ids := object_ids(mask):
@@ -125,8 +157,14 @@ class BuiltinPropagator:
             objects = self._shrink_mask(mask, ids, look.shape)
             self._references.append(Reference(look, objects, ids))
             self._appearance, self._attended = None, None
-            crops = {} if self._eyes is None else {k - 1: Crop.around(image, objects[k - 1]) for k in ids}
-            self._crops.append({index: crop.small() for index, crop in crops.items() if crop is not None})
+            crops = (
+                {}
+                if self._eyes is None
+                else {k - 1: Crop.around(image, objects[k - 1]) for k in ids}
+            )
+            self._crops.append(
+                {index: crop.small() for index, crop in crops.items() if crop is not None}
+            )
 
     def attend(self, references: Mapping[int, int]) -> None:
         """Study only these references from now on; see `SelectiveMemory.attend`."""
@@ -137,7 +175,11 @@ class BuiltinPropagator:
 
     def _attending(self) -> list[Reference]:
         """The references that matter now."""
-        return self._references if self._attended is None else [self._references[number] for number in sorted(self._attended)]
+        return (
+            self._references
+            if self._attended is None
+            else [self._references[number] for number in sorted(self._attended)]
+        )
 
     def forget_temporary(self) -> None:
         """Forget the walk, and what was learned from masks that only `step` was given."""
@@ -169,11 +211,19 @@ class BuiltinPropagator:
         }
 
     def restore_walk(self, state: State) -> None:
-        """See `ResumableWalk.restore_walk`. What references teach is learned again from the references."""
-        adopted = [Reference(Look(rgb), objects, tuple(ids)) for rgb, objects, ids in state["adopted"]]
+        """See `ResumableWalk.restore_walk`.
+
+        What references teach is learned again from the references.
+        """
+        adopted = [
+            Reference(Look(rgb), objects, tuple(ids)) for rgb, objects, ids in state["adopted"]
+        ]
         shape = state["walk"]["gray"].shape if self._shape is None else working_shape(self._shape)
         walk = walk_from_state(state["walk"], shape, self._num_objects)
-        thin = {int(object_id): ThinParts.from_state(parts) for object_id, parts in state["thin"].items()}
+        thin = {
+            int(object_id): ThinParts.from_state(parts)
+            for object_id, parts in state["thin"].items()
+        }
         seen = {int(index): np.asarray(view, np.float32) for index, view in state["seen"].items()}
         if any(view.shape != shape for view in seen.values()):
             raise ValueError("views of another shape")
@@ -192,7 +242,9 @@ class BuiltinPropagator:
         self._lookout = watch([*self._attending(), *self._adopted], appearance)
 
     def _calibrate(self) -> None:
-        """Find out which share of the network's word counts for each object, by the references that matter now."""
+        """Find out which share of the network's word counts for each object, by the references that
+        matter now.
+        """
         numbers = range(len(self._references)) if self._attended is None else sorted(self._attended)
         if self._eyes is not None and len(numbers) > 1:
             for number in numbers:
@@ -201,8 +253,16 @@ class BuiltinPropagator:
                         self._views[number, index] = self._eyes.see(crop, CLOSE_PX)
         shares, worth = [], False
         for index in range(self._num_objects):
-            views = {number: self._views[number, index].result() for number in numbers if (number, index) in self._views}
-            shares.append(believed([(self._references[number], view) for number, view in views.items()], index))
+            views = {
+                number: self._views[number, index].result()
+                for number in numbers
+                if (number, index) in self._views
+            }
+            shares.append(
+                believed(
+                    [(self._references[number], view) for number, view in views.items()], index
+                )
+            )
             worth |= len(views) > 1 and shares[-1] >= WORTH_LOOKING
         self._believed, self._worth_looking = tuple(shares), worth
         self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
@@ -210,13 +270,15 @@ class BuiltinPropagator:
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
 
-        A mask restarts the walk's histograms and plates from this frame; objects that it does not show keep their
-        prediction where it is 0. A walk that has had no mask yet finds nothing.
+        A mask restarts the walk's histograms and plates from this frame; objects that it does not
+        show keep their prediction where it is 0. A walk that has had no mask yet finds nothing.
         """
         self._check(image, mask)
         given = () if mask is None else object_ids(mask)
         if not given and not self._references and not self._adopted:
-            raise ValueError("no object has been shown yet: give the first frame a mask, or remember one")
+            raise ValueError(
+                "no object has been shown yet: give the first frame a mask, or remember one"
+            )
         coming, walking = self._coming, self._walk
         foreseen, self._coming, self._foreseen = None if last else self._foreseen, None, None
         if coming is not None and coming.image is not image:
@@ -232,19 +294,32 @@ class BuiltinPropagator:
             known = walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
-            ahead, objects, doubtful = self._advanced(image, ready, known, None if coming is None else coming.view)
+            ahead, objects, doubtful = self._advanced(
+                image, ready, known, None if coming is None else coming.view
+            )
             before, anchors = ahead.objects, known.anchors
-            following = {k: parts.moved(ready.flow, objects[k - 1]) for k, parts in self._thin.items()}
-            self._thin = {k: parts.aligned(image) for k, parts in following.items() if parts is not None}
+            following = {
+                k: parts.moved(ready.flow, objects[k - 1]) for k, parts in self._thin.items()
+            }
+            self._thin = {
+                k: parts.aligned(image) for k, parts in following.items() if parts is not None
+            }
             if not given and not last:
-                self._walk = look.gray, self._beside.submit(enriched, ahead, ready.frame, objects, doubtful)
+                self._walk = (
+                    look.gray,
+                    self._beside.submit(enriched, ahead, ready.frame, objects, doubtful),
+                )
         if mask is not None and (given or (walking is None and self._references)):
             objects = self._pinned(objects, mask, given)
             self._restart(look, objects, given, anchors)
             self._masked = self._steps
-            self._seen = {index: view for index, view in self._seen.items() if index + 1 not in given}
+            self._seen = {
+                index: view for index, view in self._seen.items() if index + 1 not in given
+            }
             shown = {k: thin_parts(mask == k, look.shape) for k in given}
-            self._thin = {k: parts for k, parts in (self._thin | shown).items() if parts is not None}
+            self._thin = {
+                k: parts for k, parts in (self._thin | shown).items() if parts is not None
+            }
         self._steps += 1
         if foreseen is not None and self._walk is not None and self._appearance is not None:
             if self._coming is None:
@@ -267,7 +342,8 @@ class BuiltinPropagator:
     def _advanced(
         self, image: Image, ready: _Ready, walk: Walk, view: Future[Array] | None
     ) -> tuple[Walk, Array, frozenset[int]]:
-        """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), and what nothing is to be learned of.
+        """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), and what
+        nothing is to be learned of.
 
         view: see `_look`.
         """
@@ -276,24 +352,51 @@ class BuiltinPropagator:
         ahead, smooth = carried(walk, flow)
         age = self._age()
         looking = self._look(image, ahead.objects, flow, view)
-        objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later, shares=self._believed)
-        seen = Sighting() if self._lookout is None else self._lookout.look(*in_place(ready.frame), objects)
+        objects = _segment(
+            ahead,
+            ready,
+            appearance,
+            smooth,
+            looking=looking,
+            age=age,
+            later=later,
+            shares=self._believed,
+        )
+        seen = (
+            Sighting()
+            if self._lookout is None
+            else self._lookout.look(*in_place(ready.frame), objects)
+        )
         objects[list(seen.lost)] = 0
         if seen.back:
             ahead = returned(ahead, ready.frame, objects, seen.back, appearance)
             smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
             looking = self._look(image, ahead.objects, flow)
-            objects = _segment(ahead, ready, appearance, smooth, looking=looking, age=age, later=later, shares=self._believed)
+            objects = _segment(
+                ahead,
+                ready,
+                appearance,
+                smooth,
+                looking=looking,
+                age=age,
+                later=later,
+                shares=self._believed,
+            )
         self._seen = {index: view.result() for index, view in looking.items()}
         return ahead, objects, seen.doubtful - seen.back.keys()
 
     def _looking_turn(self) -> int | None:
-        """How often the network has looked before the frame that comes; None when it does not look there."""
+        """How often the network has looked before the frame that comes; None when it does not look
+        there.
+        """
         every = 1 if self._worth_looking else LOOKS_EVERY
         return self._steps // every if self._steps % every == 1 % every else None
 
-    def _look(self, image: Image, objects: Array, flow: Array, begun: Future[Array] | None = None) -> dict[int, Future[Array]]:
-        """What the network sees of objects, by index: now of the one whose turn it is; of others what it saw, as it moved.
+    def _look(
+        self, image: Image, objects: Array, flow: Array, begun: Future[Array] | None = None
+    ) -> dict[int, Future[Array]]:
+        """What the network sees of objects, by index: now of the one whose turn it is; of others
+        what it saw, as it moved.
 
         begun: what it has begun to look at, of the same image and objects.
         """
@@ -303,7 +406,9 @@ class BuiltinPropagator:
         turn = self._looking_turn()
         index = None if turn is None else _turn(objects, turn)
         if index is not None:
-            seen[index] = begun or self._eyes.look(image, partial(objects.__getitem__, index), self._size_px)
+            seen[index] = begun or self._eyes.look(
+                image, partial(objects.__getitem__, index), self._size_px
+            )
         return seen
 
     @property
@@ -311,8 +416,12 @@ class BuiltinPropagator:
         """See `Witnessed`."""
         return self._agreement
 
-    def _agreed(self, objects: Array, before: Array | None, given: tuple[int, ...]) -> tuple[Agreement, ...]:
-        """How far the masks that the flow brought, and the network, have each finished object; not what has a given mask."""
+    def _agreed(
+        self, objects: Array, before: Array | None, given: tuple[int, ...]
+    ) -> tuple[Agreement, ...]:
+        """How far the masks that the flow brought, and the network, have each finished object; not
+        what has a given mask.
+        """
         found = [Agreement()] * self._num_objects
         if before is None:
             return tuple(found)
@@ -325,7 +434,9 @@ class BuiltinPropagator:
         return tuple(found)
 
     def _age(self) -> int:
-        """How many frames away the nearest mask is that this walk began with, came by or goes towards."""
+        """How many frames away the nearest mask is that this walk began with, came by or goes
+        towards.
+        """
         ahead = () if self._attended is None else self._attended.values()
         return min([self._steps - self._masked, *(abs(steps - self._steps) for steps in ahead)])
 
@@ -344,7 +455,9 @@ class BuiltinPropagator:
             raise ValueError(f"mask holds id {mask.max()}, expected at most {self._num_objects}")
 
     def _shrink_mask(self, mask: Mask, ids: tuple[int, ...], shape: tuple[int, int]) -> Array:
-        """Soft masks of `ids` at the working size: float32 (K, h, w), zero for the other objects."""
+        """Soft masks of `ids` at the working size: float32 (K, h, w), zero for the other
+        objects.
+        """
         objects = np.zeros((self._num_objects, *shape), np.float32)
         for object_id in ids:
             inside: Array = np.where(mask == object_id, np.uint8(255), np.uint8(0))
@@ -354,15 +467,21 @@ class BuiltinPropagator:
         return objects
 
     def _pinned(self, predicted: Array, mask: Mask, given: tuple[int, ...]) -> Array:
-        """Soft masks with the given objects in place and the predicted others around them: float32 (K, h, w)."""
+        """Soft masks with the given objects in place and the predicted others around them: float32
+        (K, h, w).
+        """
         shown = self._shrink_mask(mask, given, (predicted.shape[1], predicted.shape[2]))
         objects: Array = predicted * (1 - shown.sum(axis=0))
         objects[[object_id - 1 for object_id in given]] = 0
         objects += shown
         return objects
 
-    def _restart(self, look: Look, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None]) -> None:
-        """Begin the walk anew on a frame whose objects are known; `anchors` are kept for objects that were not given."""
+    def _restart(
+        self, look: Look, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None]
+    ) -> None:
+        """Begin the walk anew on a frame whose objects are known; `anchors` are kept for objects
+        that were not given.
+        """
         appearance = self._appearance
         if appearance is None and self._references:
             appearance = study(self._attending())
@@ -375,7 +494,10 @@ class BuiltinPropagator:
         if self._lookout is not None:
             self._lookout.begin()
         frame = in_words(look, appearance.vocabulary)
-        self._walk = look.gray, self._beside.submit(started, frame, objects, given, anchors, appearance)
+        self._walk = (
+            look.gray,
+            self._beside.submit(started, frame, objects, given, anchors, appearance),
+        )
 
 
 def settled(value: T) -> Future[T]:
@@ -387,7 +509,10 @@ def settled(value: T) -> Future[T]:
 
 @dataclass(frozen=True)
 class _Ready:
-    """All of a frame that does not depend on masks. flow: float32 (h, w, 2), where each pixel was in the frame before."""
+    """All of a frame that does not depend on masks.
+
+    flow: float32 (h, w, 2), where each pixel was in the frame before.
+    """
 
     frame: Frame
     flow: Array
@@ -396,7 +521,10 @@ class _Ready:
 
 @dataclass
 class _Coming:
-    """The next frame, known by its image, while it is being prepared. view: what the network sees there, once it looks."""
+    """The next frame, known by its image, while it is being prepared.
+
+    view: what the network sees there, once it looks.
+    """
 
     image: Image
     ready: Future[_Ready]
@@ -417,13 +545,19 @@ def _ready(look: Look, before: Array, vocabulary: Vocabulary) -> _Ready:
 
 
 def _turn(objects: Array, turn: int) -> int | None:
-    """Which object the network looks at, of float32 (K, h, w), warped; None when none is there. turn: how often it looked."""
+    """Which object the network looks at, of float32 (K, h, w), warped; None when none is there.
+
+    turn: how often it looked.
+    """
     alive = [index for index, prior in enumerate(objects) if (prior >= 0.5).any()]
     return alive[turn % len(alive)] if alive else None
 
 
 def _subject(objects: Array, ready: Future[_Ready], turn: int) -> Array:
-    """Where the object is whose turn it is in the next frame: float32 (h, w). objects: float32 (K, h, w), as they are now."""
+    """Where the object is whose turn it is in the next frame: float32 (h, w).
+
+    objects: float32 (K, h, w), as they are now.
+    """
     expected = warped(objects, ready.result().flow)
     index = _turn(expected, turn)
     return np.zeros_like(expected[0]) if index is None else expected[index]
@@ -432,13 +566,17 @@ def _subject(objects: Array, ready: Future[_Ready], turn: int) -> Array:
 def _shrink_image(image: Image) -> Look:
     """Bring an image to the working size."""
     height, width = working_shape((image.shape[0], image.shape[1]))
-    return Look(image.copy() if (height, width) == image.shape[:2] else shrunk(image, (height, width)))
+    return Look(
+        image.copy() if (height, width) == image.shape[:2] else shrunk(image, (height, width))
+    )
 
 
 def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
-    """What local and global histograms of colour and texture say: float32 (K, h, w), already weighted.
+    """What local and global histograms of colour and texture say: float32 (K, h, w), already
+    weighted.
 
-    The four cues of a vocabulary are functions of place and word, so they are added as tables and read once.
+    The four cues of a vocabulary are functions of place and word, so they are added as tables and
+    read once.
     """
     w = WEIGHTS
     kinds = (
@@ -458,10 +596,14 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
     height, width = frame.look.shape
     total = np.zeros_like(walk.objects)
     for grid, words, (local, running, reference, (near, far, now, then)) in zip(
-        grids(frame.look.shape, frame.look.texture_shape), (frame.color, frame.texture), kinds, strict=True
+        grids(frame.look.shape, frame.look.texture_shape),
+        (frame.color, frame.texture),
+        kinds,
+        strict=True,
     ):
         blurred = [
-            (weight, sigma, grid.blur(local, sigma)) for weight, sigma in ((near, cues.NEAR_CELLS), (far, cues.FAR_CELLS))
+            (weight, sigma, grid.blur(local, sigma))
+            for weight, sigma in ((near, cues.NEAR_CELLS), (far, cues.FAR_CELLS))
         ]
         sums = [classes.sum(axis=0) for _, _, classes in blurred]
         for index in range(total.shape[0]):
@@ -469,9 +611,13 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
             table = now * cues.global_ratio(running[own], running.sum(axis=0) - running[own])
             table = table + then * cues.global_ratio(reference[0, index], reference[1, index])
             for (weight, sigma, classes), every in zip(blurred, sums, strict=True):
-                table = table + weight * cues.local_ratio(classes[own], every - classes[own], sigma, grid.cell_area_px)
+                table = table + weight * cues.local_ratio(
+                    classes[own], every - classes[own], sigma, grid.cell_area_px
+                )
             evidence = grid.read(table.astype(np.float32), words)
-            total[index] += evidence if grid.shape == (height, width) else cv2.resize(evidence, (width, height))
+            total[index] += (
+                evidence if grid.shape == (height, width) else cv2.resize(evidence, (width, height))
+            )
     return total
 
 
@@ -488,8 +634,8 @@ def _segment(
 ) -> Array:
     """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
 
-    looking: what the network will say of some objects, by index; shares: how far each is believed. age: how many frames away
-    the nearest reference is.
+    looking: what the network will say of some objects, by index; shares: how far each is believed.
+    age: how many frames away the nearest reference is.
     later: begins a call in another thread.
     """
     frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
@@ -503,7 +649,9 @@ def _segment(
     every = walk.objects.sum(axis=0)
     scene = 1 - every
     background_flow = cues.affine_flow(flow, np.maximum(scene, 0))
-    background_surprise = cues.motion_surprise(flow, background_flow, scene > cues.SURELY_BACKGROUND)
+    background_surprise = cues.motion_surprise(
+        flow, background_flow, scene > cues.SURELY_BACKGROUND
+    )
     uncovered = WEIGHTS.background_plate * walk.background.difference(frame.look.lab)
     words = worded.result()
 
@@ -518,12 +666,16 @@ def _segment(
         evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * whole
         evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.look.lab)
         if anchor is not None:
-            places = cues.relative_places(grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px)
+            places = cues.relative_places(
+                grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px
+            )
             evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *places)
         taught, learned = appearance.lessons[index], walk.lessons[index]
         if taught is not None and learned is not None:
             classifier = taught.mixed(learned, 0.5).solved()
-            evidence += WEIGHTS.learned * learned_evidence(frame.look.descriptor, classifier, prior, cues.GATE_PX + 4)
+            evidence += WEIGHTS.learned * learned_evidence(
+                frame.look.descriptor, classifier, prior, cues.GATE_PX + 4
+            )
         memory = appearance.memories[index]
         if memory is not None:
             evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
@@ -549,8 +701,10 @@ def _segment(
 def _compete(objects: Array) -> Array:
     """Let objects share each pixel: float32 (K, h, w) → the same, summing to ≤ 1.
 
-    Soft aggregation as in STM (Oh et al., ICCV 2019, eq. 4) over [Π(1 - p), p_1 … p_K], but of the probabilities
-    themselves: turning them into odds first would sharpen them. A single object keeps its probability.
+    Soft aggregation as in STM (Oh et al., ICCV 2019, eq. 4) over [Π(1 - p), p_1 … p_K], but of the
+    probabilities
+    themselves: turning them into odds first would sharpen them. A single object keeps its
+    probability.
     """
     background = np.prod(1 - objects, axis=0)
     shared: Array = objects / (background + objects.sum(axis=0))

@@ -1,8 +1,11 @@
-"""Finding an object again that had left. Takes a frame in words, gives the region that is surely the object, or None.
+"""Finding an object again that had left.
 
-What stands out from the references' background is cut into regions, and each region's words are compared with the object's
-as a whole. How alike is alike enough is measured, not set: on the references and on frames where the object is followed, every
-region beside the object is a false alarm, and what is found later must be better than the best of them by a margin.
+Takes a frame in words, gives the region that is surely the object, or None.
+
+What stands out from the references' background is cut into regions, and each region's words are
+compared with the object's as a whole. How alike is alike enough is measured, not set: on the
+references and on frames where the object is followed, every region beside the object is a false
+alarm, and what is found later must be better than the best of them by a margin.
 """
 
 from __future__ import annotations
@@ -23,19 +26,23 @@ _SMALLEST, _LARGEST = 0.2, 4.0
 """Areas of a region to look at, in the object's own."""
 
 _MARGIN = 0.5
-"""How far between the best false alarm, 0, and the object itself, 1, a region's likeness must lie: on its reference the
-object's is 1."""
+"""How far between the best false alarm, 0, and the object itself, 1, a region's likeness must lie:
+on its reference the object's is 1.
+"""
 
 _STRANGER = 0.6
-"""The likeness of what is beside an object, as long as nothing was seen there that is more alike."""
+"""The likeness of what is beside an object, as long as nothing was seen there that is more
+alike.
+"""
 
 _GONE = 0.05
 """An object with less than this share of its area has left."""
 
 _DOUBTFUL, _ANOTHER, _PATIENCE_STEPS = 0.8, 0.5, 3
-"""An object whose likeness falls below this share of its usual one is doubtful, and below that share is another thing: when
-it stays so for some frames it is lost. On ten DAVIS 2016 sequences the true masks' share is at least 0.8, but for one of an
-object that is nearly all covered in the end."""
+"""An object whose likeness falls below this share of its usual one is doubtful, and below that
+share is another thing: when it stays so for some frames it is lost. On ten DAVIS 2016 sequences the
+true masks' share is at least 0.8, but for one of an object that is nearly all covered in the end.
+"""
 
 _USUAL_RATE = 0.2
 
@@ -47,8 +54,8 @@ _CALIBRATION_STEPS = 8
 class Portrait:
     """An object as a whole.
 
-    color, texture: float32 (N,), how often it has each word, summing to 1; color_ratio, texture_ratio: float32 (N,), log
-    ratio of that to the background's; area: pixels.
+    color, texture: float32 (N,), how often it has each word, summing to 1; color_ratio,
+    texture_ratio: float32 (N,), log ratio of that to the background's; area: pixels.
     """
 
     color: Array
@@ -61,7 +68,13 @@ class Portrait:
     def of(cls, color: Array, texture: Array, area: float) -> Portrait:
         """From how often the object, and the rest, have each word: float32 (2, N), inside first."""
         inside = [counts[0] / max(float(counts[0].sum()), 1e-6) for counts in (color, texture)]
-        return cls(inside[0], inside[1], global_ratio(color[0], color[1]), global_ratio(texture[0], texture[1]), area)
+        return cls(
+            inside[0],
+            inside[1],
+            global_ratio(color[0], color[1]),
+            global_ratio(texture[0], texture[1]),
+            area,
+        )
 
 
 class Found(NamedTuple):
@@ -79,10 +92,14 @@ def regions(portrait: Portrait, color: Array, texture: Array) -> list[Found]:
     height, width = color.shape
     sigma = max(1.0, 0.08 * float(np.sqrt(portrait.area)))
     evidence = np.clip(portrait.color_ratio, -3, 3)[color] + cv2.resize(
-        np.clip(portrait.texture_ratio, -3, 3)[texture], (width, height), interpolation=cv2.INTER_LINEAR
+        np.clip(portrait.texture_ratio, -3, 3)[texture],
+        (width, height),
+        interpolation=cv2.INTER_LINEAR,
     )
     smooth = cv2.GaussianBlur(evidence, (0, 0), sigma)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((smooth > 0).astype(np.uint8), connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (smooth > 0).astype(np.uint8), connectivity=4
+    )
     found = []
     for label in range(1, count):
         if _SMALLEST * portrait.area <= stats[label, cv2.CC_STAT_AREA] <= _LARGEST * portrait.area:
@@ -92,11 +109,16 @@ def regions(portrait: Portrait, color: Array, texture: Array) -> list[Found]:
 
 
 def likeness(portrait: Portrait, color: Array, texture: Array, region: Array) -> float:
-    """How alike a region's words and the object's are: geometric mean of two Bhattacharyya coefficients, in [0, 1]."""
+    """How alike a region's words and the object's are: geometric mean of two Bhattacharyya
+    coefficients, in [0, 1].
+    """
     height, width = texture.shape
     half = cv2.resize(region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     product = 1.0
-    for words, inside, expected in ((color, region, portrait.color), (texture, half, portrait.texture)):
+    for words, inside, expected in (
+        (color, region, portrait.color),
+        (texture, half, portrait.texture),
+    ):
         counts = np.bincount(words[inside], minlength=expected.size).astype(np.float32)
         counts /= max(float(counts.sum()), 1.0)
         product *= float(np.sqrt(counts * expected).sum())
@@ -106,7 +128,8 @@ def likeness(portrait: Portrait, color: Array, texture: Array, region: Array) ->
 class Sighting(NamedTuple):
     """What is to be done about some objects, by index.
 
-    back: where one was found again, bool (h, w); doubtful: nothing should be learned of it now, because it may be covered;
+    back: where one was found again, bool (h, w); doubtful: nothing should be learned of it now,
+    because it may be covered;
     lost: what the walk follows is no longer the object.
     """
 
@@ -123,15 +146,21 @@ class Lookout:
 
     def __init__(self, portraits: Sequence[Portrait | None]) -> None:
         self._portraits = tuple(portraits)
-        self._calibrated = [_STRANGER] * len(portraits)  # best likeness of anything else on the references
+        # best likeness of anything else on the references
+        self._calibrated = [_STRANGER] * len(portraits)
         self._beside = list(self._calibrated)  # and in this walk so far
         self._usual = [1.0] * len(portraits)  # likeness of what is followed
         self._unlike = [0] * len(portraits)  # for how many steps it has been another thing
         self._before: dict[int, Array] = {}  # what was found one frame earlier
         self._steps = 0
 
-    def calibrate(self, color: Array, texture: Array, objects: Array, *, known: Collection[int]) -> None:
-        """Measure likeness on a reference. objects: float32 (K, h, w); known: indices of the objects that it shows."""
+    def calibrate(
+        self, color: Array, texture: Array, objects: Array, *, known: Collection[int]
+    ) -> None:
+        """Measure likeness on a reference.
+
+        objects: float32 (K, h, w); known: indices of the objects that it shows.
+        """
         for index in known:
             self._measure(index, color, texture, objects)
         self._calibrated = list(self._beside)
@@ -162,9 +191,13 @@ class Lookout:
         beside, usual = ([float(value) for value in state[name]] for name in ("beside", "usual"))
         unlike = [int(steps) for steps in state["unlike"]]
         if not len(beside) == len(usual) == len(unlike) == count:
-            raise ValueError(f"state of {len(beside)}, {len(usual)} and {len(unlike)} objects, expected {count}")
+            raise ValueError(
+                f"state of {len(beside)}, {len(usual)} and {len(unlike)} objects, expected {count}"
+            )
         self._beside, self._usual, self._unlike = beside, usual, unlike
-        self._before = {int(index): np.asarray(region, bool) for index, region in state["before"].items()}
+        self._before = {
+            int(index): np.asarray(region, bool) for index, region in state["before"].items()
+        }
         self._steps = int(state["steps"])
 
     def look(self, color: Array, texture: Array, objects: Array) -> Sighting:
@@ -192,12 +225,22 @@ class Lookout:
                 self._measure(index, color, texture, objects)
         return Sighting(back, frozenset(doubtful), frozenset(lost))
 
-    def _search(self, index: int, portrait: Portrait, color: Array, texture: Array, objects: Array) -> Array | None:
-        """The region of an object that is back. It must be found on two frames in a row, at places that overlap."""
+    def _search(
+        self, index: int, portrait: Portrait, color: Array, texture: Array, objects: Array
+    ) -> Array | None:
+        """The region of an object that is back.
+
+        It must be found on two frames in a row, at places that overlap.
+        """
         before = self._before.pop(index, None)
         taken = np.delete(objects, index, axis=0).sum(axis=0) >= 0.5
-        best = next((one for one in regions(portrait, color, texture) if not (one.region & taken).any()), None)
-        if best is None or best.likeness < self._beside[index] + _MARGIN * (1 - self._beside[index]):
+        best = next(
+            (one for one in regions(portrait, color, texture) if not (one.region & taken).any()),
+            None,
+        )
+        if best is None or best.likeness < self._beside[index] + _MARGIN * (
+            1 - self._beside[index]
+        ):
             return None
         self._before[index] = best.region
         if before is None or not (before & best.region).any():
@@ -206,7 +249,9 @@ class Lookout:
         return best.region
 
     def _measure(self, index: int, color: Array, texture: Array, objects: Array) -> None:
-        """Bring the likeness of what is beside an object up to date with a frame where it is known."""
+        """Bring the likeness of what is beside an object up to date with a frame where it
+        is known.
+        """
         portrait = self._portraits[index]
         assert portrait is not None
         inside = objects[index] >= 0.5

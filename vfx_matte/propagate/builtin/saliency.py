@@ -1,4 +1,6 @@
-"""What a trained network sees of each object. Takes a frame and warped masks, gives evidence; one witness among the cues.
+"""What a trained network sees of each object.
+
+Takes a frame and warped masks, gives evidence; one witness among the cues.
 
 The network (`vfx_matte.detect.salient`) finds what stands out in a picture, whatever that is. Shown
 only the surroundings of an object it mostly means that object, limbs and new colours included,
@@ -24,30 +26,43 @@ from vfx_matte.masks import Image, overlap
 from vfx_matte.propagate.builtin.cues import logit
 
 SIZE_PX, CLOSE_PX = 192, 256
-"""Side of the square that it is shown, whatever the object's size: as a rule, and where several references say how far to
-listen to it. The larger one takes near twice the time and sees finer things, but not better what is not the object."""
+"""Side of the square that it is shown, whatever the object's size: as a rule, and where several
+references say how far to listen to it. The larger one takes near twice the time and sees finer
+things, but not better what is not the object.
+"""
 
 LOOKS_EVERY = 2
-"""It looks at one object in every so many frames; what it saw moves with the flow between. Looking in each of
-them brings 0.4 of J&F and takes a sixth more time."""
+"""It looks at one object in every so many frames; what it saw moves with the flow between.
+
+Looking in each of them brings 0.4 of J&F and takes a sixth more time.
+"""
 
 WORTH_LOOKING = 0.5
-"""Which share of its word must count, by several references (`builtin_calibration`), for it to look in every frame."""
+"""Which share of its word must count, by several references (`builtin_calibration`), for it to look
+in every frame.
+"""
 
 MARGIN = 0.25
-"""How much of its surroundings an object is shown with on each side, as a part of its width and height."""
+"""How much of its surroundings an object is shown with on each side, as a part of its width and
+height.
+"""
 
 FLOOR = 0.05  # its probabilities are taken to be within FLOOR and 1 - FLOOR
 KEPT = 0.9
-"""How much of what was seen of an object counts in the next frame, where another one has its turn."""
+"""How much of what was seen of an object counts in the next frame, where another one has
+its turn.
+"""
 
 LEAST_WORTH, FULL_WORTH = 0.3, 0.7
-"""Overlap (IoU) of what it sees and the warped mask up to which it is not listened to, and from which on it is in full, where
-it is as sure of itself as usual."""
+"""Overlap (IoU) of what it sees and the warped mask up to which it is not listened to, and from
+which on it is in full, where it is as sure of itself as usual.
+"""
 
 SHARPNESS, USUAL_SHARPNESS = 2.0, 0.75
-"""How much it adds to the overlap to be surer of itself by 1, and how sure it usually is: the mean |2p - 1| of all that it does
-not take for background, p > CLEARLY. It was measured to tell right from wrong as well as the overlap does."""
+"""How much it adds to the overlap to be surer of itself by 1, and how sure it usually is: the mean
+|2p - 1| of all that it does not take for background, p > CLEARLY. It was measured to tell right
+from wrong as well as the overlap does.
+"""
 
 CLEARLY = 0.1
 
@@ -67,7 +82,10 @@ class Eyes:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte eyes")
 
     def look(self, image: Image, find: Callable[[], Array], size_px: int) -> Future[Array]:
-        """Begin to look at an object; see `looked_at`. find: gives where it is expected; it may wait for others first."""
+        """Begin to look at an object; see `looked_at`.
+
+        find: gives where it is expected; it may wait for others first.
+        """
         return self._thread.submit(lambda: looked_at(self._network, image, find(), size_px))
 
     def see(self, crop: Crop, size_px: int) -> Future[Array]:
@@ -76,7 +94,10 @@ class Eyes:
 
 
 class Crop(NamedTuple):
-    """An object's surroundings. picture: uint8 (H, W, 3); rows, columns: where that is in a frame of `shape` (h, w)."""
+    """An object's surroundings.
+
+    picture: uint8 (H, W, 3); rows, columns: where that is in a frame of `shape` (h, w).
+    """
 
     picture: Image
     rows: slice
@@ -85,7 +106,9 @@ class Crop(NamedTuple):
 
     @classmethod
     def around(cls, image: Image, prior: Array) -> Crop | None:
-        """The part of uint8 (H, W, 3) around an object that is expected at float32 (h, w); None when it is nowhere."""
+        """The part of uint8 (H, W, 3) around an object that is expected at float32 (h, w); None
+        when it is nowhere.
+        """
         left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
         if not width:
             return None
@@ -102,15 +125,21 @@ class Crop(NamedTuple):
         size = CLOSE_PX, CLOSE_PX
         if self.picture.shape[0] * self.picture.shape[1] <= CLOSE_PX * CLOSE_PX:
             return self._replace(picture=self.picture.copy())
-        return self._replace(picture=np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8))
+        return self._replace(
+            picture=np.asarray(
+                cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8
+            )
+        )
 
 
 def looked_at(network: Network, image: Image, prior: Array, size_px: int = SIZE_PX) -> Array:
-    """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0 where it did not look.
+    """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0
+    where it did not look.
 
-    image: uint8 (H, W, 3), the frame; prior: float32 (h, w), where the object is expected. size_px: side of the square that
-    the network is shown. Its map is that of the last stage but one, nearly the same in two fifths of the time, and is stretched
-    to its own darkest and brightest, as its makers do.
+    image: uint8 (H, W, 3), the frame; prior: float32 (h, w), where the object is expected. size_px:
+    side of the square that the network is shown. Its map is that of the last stage but one, nearly
+    the same in two fifths of the time, and is stretched to its own darkest and brightest, as its
+    makers do.
     """
     crop = Crop.around(image, prior)
     return np.zeros(prior.shape, np.float32) if crop is None else seen_in(network, crop, size_px)
@@ -123,7 +152,10 @@ def seen_in(network: Network, crop: Crop, size_px: int) -> Array:
     found = stretched(network.rough(crop.picture, size=size_px))
     size = (columns.stop - columns.start, rows.stop - rows.start)
     smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
-    seen[rows, columns] = logit(cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), FLOOR)
+    seen[rows, columns] = logit(
+        cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
+        FLOOR,
+    )
     return seen
 
 
@@ -134,16 +166,26 @@ def _range(start: int, length: int, end: int) -> slice:
 
 
 def moved(seen: Array, flow: Array) -> Array:
-    """What was seen of the frame before, faded, where it is by now. flow: float32 (h, w, 2), where each pixel was."""
+    """What was seen of the frame before, faded, where it is by now.
+
+    flow: float32 (h, w, 2), where each pixel was.
+    """
     rows, columns = np.mgrid[0 : seen.shape[0], 0 : seen.shape[1]].astype(np.float32)
-    now = cv2.remap(seen, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    now = cv2.remap(
+        seen,
+        columns + flow[..., 0],
+        rows + flow[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
     return now * np.float32(KEPT)
 
 
 def salient_evidence(seen: Array, prior: Array, others: Array) -> Array:
     """What it means for an object: float32 (h, w), log odds, 0 where nothing is known.
 
-    seen: see `looked_at`. prior, others: float32 (h, w), the warped masks of this object, and of all others together.
+    seen: see `looked_at`. prior, others: float32 (h, w), the warped masks of this object, and of
+    all others together.
     """
     free = others < 0.5
     evidence: Array = np.where(free, np.float32(trusted(seen, prior, free)) * seen, np.float32(0))
@@ -151,9 +193,11 @@ def salient_evidence(seen: Array, prior: Array, others: Array) -> Array:
 
 
 def agreed(seen: Array, own: Array, others: Array) -> float:
-    """How far a finished mask is what the network saw of the object: overlap (IoU), 0 … 1; 1 where it did not look.
+    """How far a finished mask is what the network saw of the object: overlap (IoU), 0 … 1; 1 where
+    it did not look.
 
-    seen: see `looked_at`. own, others: float32 (h, w), the finished masks of this object, and of all others together.
+    seen: see `looked_at`. own, others: float32 (h, w), the finished masks of this object, and of
+    all others together.
     """
     if not seen.any():
         return 1.0
@@ -162,7 +206,9 @@ def agreed(seen: Array, own: Array, others: Array) -> float:
 
 
 def trusted(seen: Array, prior: Array, free: Array) -> float:
-    """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how sure it is of itself."""
+    """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how
+    sure it is of itself.
+    """
     agreement = _overlap(seen, prior, free)
     grey = seen[(seen > math.log(CLEARLY / (1 - CLEARLY))) & (seen != 0)]
     sharpness = float(np.abs(np.tanh(grey / 2)).mean()) if grey.size else 0.0

@@ -1,10 +1,14 @@
-"""Ropes, rails, antennas. Takes given masks, carries what the working picture is too small for; never learns colours.
+"""Ropes, rails, antennas.
 
-What is thinner than two or three working pixels is lost when a mask is shrunk, and nothing finds it again. So such parts are
-kept as outlines at the source's size and move with the rest of their object: its shift and its growth, from one affine motion
-fitted to the flow on it, frame by frame. Turning is left out: a posture that changes turns the fit, but hardly ever the ropes.
-Then all parts of an object are shifted together onto the lines that the picture shows there, when they fit better.
-(Parts that hang together, placed by motion and by look: pictorial structures, Fischler & Elschlager, IEEE Trans. Computers 22,
+Takes given masks, carries what the working picture is too small for; never learns colours.
+
+What is thinner than two or three working pixels is lost when a mask is shrunk, and nothing finds it
+again. So such parts are kept as outlines at the source's size and move with the rest of their
+object: its shift and its growth, from one affine motion fitted to the flow on it, frame by frame.
+Turning is left out: a posture that changes turns the fit, but hardly ever the ropes. Then all parts
+of an object are shifted together onto the lines that the picture shows there, when they fit better.
+(Parts that hang together, placed by motion and by look: pictorial structures, Fischler &
+Elschlager, IEEE Trans. Computers 22,
 1973. Lines are ridges: Lindeberg, IJCV 30, 1998.)
 """
 
@@ -27,10 +31,16 @@ THIN_PX, SLENDER = 2.5, 8.0
 """Thin parts are narrower than this, in working pixels, and at least so many times as long."""
 
 LINES_AT, REACH_PX = 2.0, 6
-"""Lines are looked for at so many times the working size, so far from where the parts are expected, in pixels of that size."""
+"""Lines are looked for at so many times the working size, so far from where the parts are expected,
+in pixels of that size.
+"""
 
 _RIDGE_SIGMA, _AROUND_SIGMA, _RIDGE_FLOOR, _CLEAREST = 1.2, 10.0, 2.0, 3.0
-_FARNESS, _LEAST_GAIN = 0.002, 0.03  # what a shift costs for each squared pixel, and what it has to bring at least
+# what a shift costs for each squared pixel, and what it has to bring at least
+_FARNESS, _LEAST_GAIN = (
+    0.002,
+    0.03,
+)
 _MOST_GROWTH = 4.0
 _FRACTION_BITS = 4  # of a pixel, that OpenCV draws polygons to
 
@@ -39,8 +49,9 @@ _FRACTION_BITS = 4  # of a pixel, that OpenCV draws polygons to
 class ThinParts:
     """The thin parts of one object, as one given mask shows them, and where they are by now.
 
-    outlines: int32 (N, 1, 2) each, (x, y) at the source's size, holes' too. shape, working: (H, W) of the source and (h, w) of
-    the working picture. growth, x, y: a point p of an outline is at growth·p + (x, y).
+    outlines: int32 (N, 1, 2) each, (x, y) at the source's size, holes' too. shape, working: (H, W)
+    of the source and (h, w) of the working picture. growth, x, y: a point p of an outline is at
+    growth·p + (x, y).
     """
 
     outlines: tuple[Array, ...]
@@ -68,9 +79,11 @@ class ThinParts:
         }
 
     def moved(self, flow: Array, layer: Array) -> ThinParts | None:
-        """Follow the object into the next frame; None when there is too little of it, or it is another size altogether.
+        """Follow the object into the next frame; None when there is too little of it, or it is
+        another size altogether.
 
-        flow: float32 (h, w, 2), where each pixel was in the frame before; layer: float32 (h, w), the object's soft mask.
+        flow: float32 (h, w, 2), where each pixel was in the frame before; layer: float32 (h, w),
+        the object's soft mask.
         """
         sure = (layer > SURELY_OBJECT).astype(np.float32)
         if not sure[::4, ::4].any():
@@ -88,47 +101,75 @@ class ThinParts:
         return replace(self, growth=growth, x=float(x), y=float(y))
 
     def aligned(self, image: Image) -> ThinParts:
-        """The parts on the lines of a frame, uint8 (H, W, 3), that lie where they are expected, or else where they were."""
-        scale = min(1.0, LINES_AT * self.working[0] / self.shape[0], LINES_AT * self.working[1] / self.shape[1])
+        """The parts on the lines of a frame, uint8 (H, W, 3), that lie where they are expected, or
+        else where they were.
+        """
+        scale = min(
+            1.0,
+            LINES_AT * self.working[0] / self.shape[0],
+            LINES_AT * self.working[1] / self.shape[1],
+        )
         size = round(scale * self.shape[0]), round(scale * self.shape[1])
         if (drawn := self.drawn(size)) is None:
             return self
         (rows, columns), shown = drawn
-        seen = np.pad(shrunk(image, size), ((REACH_PX, REACH_PX), (REACH_PX, REACH_PX), (0, 0)), mode="edge")
-        lines = _lines(seen[rows.start : rows.stop + 2 * REACH_PX, columns.start : columns.stop + 2 * REACH_PX])
-        agreement = cv2.matchTemplate(lines, shown.astype(np.float32), cv2.TM_CCORR) / np.float32(np.count_nonzero(shown))
+        seen = np.pad(
+            shrunk(image, size), ((REACH_PX, REACH_PX), (REACH_PX, REACH_PX), (0, 0)), mode="edge"
+        )
+        lines = _lines(
+            seen[rows.start : rows.stop + 2 * REACH_PX, columns.start : columns.stop + 2 * REACH_PX]
+        )
+        agreement = cv2.matchTemplate(lines, shown.astype(np.float32), cv2.TM_CCORR) / np.float32(
+            np.count_nonzero(shown)
+        )
         away = np.arange(-REACH_PX, REACH_PX + 1)
         worth = agreement - np.float32(_FARNESS) * (away[:, None] ** 2 + away**2)
         down, right = np.unravel_index(int(worth.argmax()), worth.shape)
         if worth[down, right] - agreement[REACH_PX, REACH_PX] < _LEAST_GAIN:
             return self
-        return replace(self, x=self.x + away[right] * self.shape[1] / size[1], y=self.y + away[down] * self.shape[0] / size[0])
+        return replace(
+            self,
+            x=self.x + away[right] * self.shape[1] / size[1],
+            y=self.y + away[down] * self.shape[0] / size[0],
+        )
 
-    def drawn(self, size: tuple[int, int] | None = None) -> tuple[tuple[slice, slice], Array] | None:
-        """Where they are: a window of the source, or of a smaller picture of `size` (h, w), and bool (rows, columns) of it.
+    def drawn(
+        self, size: tuple[int, int] | None = None
+    ) -> tuple[tuple[slice, slice], Array] | None:
+        """Where they are: a window of the source, or of a smaller picture of `size` (h, w), and
+        bool (rows, columns) of it.
 
         None when they have left the picture.
         """
         height, width = size or self.shape
         stretch = np.array([width / self.shape[1], height / self.shape[0]])
-        places = [(outline * self.growth + (self.x, self.y) + 0.5) * stretch - 0.5 for outline in self.outlines]
+        places = [
+            (outline * self.growth + (self.x, self.y) + 0.5) * stretch - 0.5
+            for outline in self.outlines
+        ]
         every = np.concatenate(places)[:, 0]
         left, top = np.maximum(np.floor(every.min(axis=0)).astype(int), 0)
         right, bottom = np.minimum(np.ceil(every.max(axis=0)).astype(int) + 1, (width, height))
         if left >= right or top >= bottom:
             return None
         canvas = np.zeros((bottom - top, right - left), np.uint8)
-        fixed = [np.rint((place - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for place in places]
+        fixed = [
+            np.rint((place - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for place in places
+        ]
         cv2.fillPoly(canvas, fixed, 1, shift=_FRACTION_BITS)
         return ((slice(top, bottom), slice(left, right)), canvas > 0) if canvas.any() else None
 
 
 def _lines(rgb: Image) -> Array:
-    """How much every pixel lies on a thin line, against its surroundings: uint8 (h, w, 3) → float32 (h, w), 0 to _CLEAREST.
+    """How much every pixel lies on a thin line, against its surroundings: uint8 (h, w, 3) → float32
+    (h, w), 0 to _CLEAREST.
 
-    The ridge strength |λ1| - |λ2| of the Hessian's eigenvalues, λ1 the larger one, summed over the channels of Lab.
+    The ridge strength |λ1| - |λ2| of the Hessian's eigenvalues, λ1 the larger one, summed over the
+    channels of Lab.
     """
-    lab = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32), (0, 0), _RIDGE_SIGMA)
+    lab = cv2.GaussianBlur(
+        cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32), (0, 0), _RIDGE_SIGMA
+    )
     across, down, mixed = (cv2.Sobel(lab, -1, *order) for order in ((2, 0), (0, 2), (1, 1)))
     apart = np.sqrt(((across - down) / 2) ** 2 + mixed**2)
     strength = (2 * np.minimum(apart, np.abs(across + down) / 2)).sum(axis=2)
@@ -138,10 +179,12 @@ def _lines(rgb: Image) -> Array:
 
 
 def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
-    """Find what is long and thin: bool (H, W), an object of a given mask, that is shrunk to (h, w). None: nothing is.
+    """Find what is long and thin: bool (H, W), an object of a given mask, that is shrunk to (h, w).
 
-    The mask less its opening with a disc (Serra, Image Analysis and Mathematical Morphology, 1982), of which pieces are kept
-    that are `SLENDER` times as long as the disc is wide.
+    None: nothing is.
+
+    The mask less its opening with a disc (Serra, Image Analysis and Mathematical Morphology, 1982),
+    of which pieces are kept that are `SLENDER` times as long as the disc is wide.
     """
     shape = (inside.shape[0], inside.shape[1])
     wide = 2 * round((THIN_PX * min(shape[0] / working[0], shape[1] / working[1]) - 1) / 2) + 1
@@ -149,10 +192,17 @@ def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
     if max(width, height) < SLENDER * wide:
         return None
     part = cv2.copyMakeBorder(
-        inside[top : top + height, left : left + width].view(np.uint8), *(wide,) * 4, cv2.BORDER_CONSTANT, value=0
+        inside[top : top + height, left : left + width].view(np.uint8),
+        *(wide,) * 4,
+        cv2.BORDER_CONSTANT,
+        value=0,
     )
-    disc, little = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (wide, wide // 4 * 2 + 1))
-    thick = cv2.dilate(cv2.morphologyEx(part, cv2.MORPH_OPEN, disc), little)  # and what is only a corner of it
+    disc, little = (
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        for side in (wide, wide // 4 * 2 + 1)
+    )
+    # and what is only a corner of it
+    thick = cv2.dilate(cv2.morphologyEx(part, cv2.MORPH_OPEN, disc), little)
     thin = cv2.subtract(part, thick)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
     long = np.zeros(count, np.uint8)
@@ -160,13 +210,19 @@ def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
     if not long.any():
         return None
     outlines, _ = cv2.findContours(
-        long[labels], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(int(left) - wide, int(top) - wide)
+        long[labels],
+        cv2.RETR_CCOMP,
+        cv2.CHAIN_APPROX_SIMPLE,
+        offset=(int(left) - wide, int(top) - wide),
     )
     return ThinParts(tuple(outlines), shape, working)
 
 
-def add_thin(probabilities: Probabilities, parts: Mapping[int, ThinParts], taken: Array | None) -> None:
-    """Draw the thin parts of objects, by id, into float32 (K+1, H, W), in place, as certain; the layers still sum to 1.
+def add_thin(
+    probabilities: Probabilities, parts: Mapping[int, ThinParts], taken: Array | None
+) -> None:
+    """Draw the thin parts of objects, by id, into float32 (K+1, H, W), in place, as certain; the
+    layers still sum to 1.
 
     They stay behind other objects, and off the pixels that are `taken`: bool (H, W).
     """

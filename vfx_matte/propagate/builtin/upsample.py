@@ -1,8 +1,11 @@
-"""Masks at the source's size, with the source's own edges. Takes soft masks at working size and a frame, gives probabilities.
+"""Masks at the source's size, with the source's own edges.
 
-Only the band where a mask is neither 0 nor 1 is looked at closely; all else becomes 0 or 1, exactly, and costs next to
-nothing. In the band every working pixel first asks its neighbours of the same colour; then the mask is written as a linear
-function of the colour around each place, and that function is applied to the source's own pixels.
+Takes soft masks at working size and a frame, gives probabilities.
+
+Only the band where a mask is neither 0 nor 1 is looked at closely; all else becomes 0 or 1,
+exactly, and costs next to nothing. In the band every working pixel first asks its neighbours of the
+same colour; then the mask is written as a linear function of the colour around each place, and that
+function is applied to the source's own pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.propagate.builtin.cues import GuidedFilter
 
 CERTAIN = 0.02
-"""Probabilities nearer to 0 or 1 than this become 0 or 1, and those between are stretched to match."""
+"""Probabilities nearer to 0 or 1 than this become 0 or 1, and those between are stretched
+to match.
+"""
 
 VOTERS = ((3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2))
 """Neighbours that an uncertain pixel asks, in working pixels (x, y)."""
@@ -66,12 +71,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Lattice:
-    """Nodes at the centres of squares of `step` pixels that fill the middle of a picture of `shape` (H, W).
+    """Nodes at the centres of squares of `step` pixels that fill the middle of a picture of `shape`
+    (H, W).
 
     top, left: the first square's corner; rows, columns: how many squares. Node (i, j) is at pixel
     (top + step·i + (step - 1)/2, left + step·j + (step - 1)/2).
-    Between four nodes lies a *block*, step pixels square too. Block (i, j) is the one above and to the left of node (i, j),
-    so rows 0 and `rows` are between the outermost nodes and the picture's edge.
+    Between four nodes lies a *block*, step pixels square too. Block (i, j) is the one above and to
+    the left of node (i, j), so rows 0 and `rows` are between the outermost nodes and the picture's
+    edge.
     """
 
     shape: tuple[int, int]
@@ -86,12 +93,24 @@ class Lattice:
         """About as many nodes as the working picture of (h, w) has pixels."""
         step = max(1, int(1.1 * min(shape[0] / working[0], shape[1] / working[1])))
         rows, columns = shape[0] // step, shape[1] // step
-        return cls(shape, step, (shape[0] - rows * step) // 2, (shape[1] - columns * step) // 2, rows, columns)
+        return cls(
+            shape,
+            step,
+            (shape[0] - rows * step) // 2,
+            (shape[1] - columns * step) // 2,
+            rows,
+            columns,
+        )
 
     def above(self, box: Box, working: tuple[int, int]) -> Box:
         """The nodes in a window of the working picture, and what is left of four around it."""
         down, right = self.rows / working[0], self.columns / working[1]
-        nodes = Box(int(box.top * down), int(box.bottom * down) + 1, int(box.left * right), int(box.right * right) + 1)
+        nodes = Box(
+            int(box.top * down),
+            int(box.bottom * down) + 1,
+            int(box.left * right),
+            int(box.right * right) + 1,
+        )
         return nodes.grown(4, (self.rows, self.columns))
 
     def read(self, layer: Array, nodes: Box) -> Array:
@@ -103,7 +122,9 @@ class Lattice:
             place = (offset + self.step * (np.arange(begin, end) + 0.5)) * (small / size) - 0.5
             place = np.clip(place, 0, small - 1)
             first = place.astype(np.intp)
-            places.append((first, np.minimum(first + 1, small - 1), (place - first).astype(np.float32)))
+            places.append(
+                (first, np.minimum(first + 1, small - 1), (place - first).astype(np.float32))
+            )
         (upper, lower, down), (before, after, right) = places
         rows = layer[upper] + (layer[lower] - layer[upper]) * down[:, None]
         values: Array = rows[:, before] + (rows[:, after] - rows[:, before]) * right
@@ -119,14 +140,19 @@ class Lattice:
 
     @cached_property
     def weights(self) -> Array:
-        """How much a block's corners (upper left, upper right, lower left, lower right) count at each pixel: (4, step²)."""
-        part = (np.arange(self.step, dtype=np.float32) + (0.0 if self.step % 2 else 0.5)) / self.step
+        """How much a block's corners (upper left, upper right, lower left, lower right) count at
+        each pixel: (4, step²).
+        """
+        part = (
+            np.arange(self.step, dtype=np.float32) + (0.0 if self.step % 2 else 0.5)
+        ) / self.step
         down, right = part[:, None], part[None, :]
         corners = ((1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right)
         return np.stack([corner.reshape(-1) for corner in corners])
 
     def corners(self, rows: Array, columns: Array) -> tuple[Array, Array]:
-        """The first pixel's row and column of some blocks, moved into the picture where it would be outside.
+        """The first pixel's row and column of some blocks, moved into the picture where it would be
+        outside.
 
         A moved block covers a part of its inner neighbour, which must be painted later.
         """
@@ -135,7 +161,9 @@ class Lattice:
         return np.clip(y, 0, self.shape[0] - self.step), np.clip(x, 0, self.shape[1] - self.step)
 
     def outermost_first(self, rows: Array, columns: Array) -> tuple[Array, Array]:
-        """Some blocks, ordered so that each moved one comes before those that it covers a part of."""
+        """Some blocks, ordered so that each moved one comes before those that it covers a
+        part of.
+        """
         moved = np.isin(rows, (0, self.rows)).astype(np.int8) + np.isin(columns, (0, self.columns))
         if not moved.any():
             return rows, columns
@@ -144,21 +172,31 @@ class Lattice:
 
 
 def shrunk(image: Image, shape: tuple[int, int]) -> Image:
-    """Area average of an image at (h, w), which is not larger. Halves first: for OpenCV that is ten times as fast."""
+    """Area average of an image at (h, w), which is not larger.
+
+    Halves first: for OpenCV that is ten times as fast.
+    """
     height, width = image.shape[:2]
     while height % 2 == width % 2 == 0 and height >= 4 * shape[0] and width >= 4 * shape[1]:
         height, width = height // 2, width // 2
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(
+            cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+        )
     if (height, width) == shape:
         return image
-    return np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
-def full_size(objects: Array, small: Image, image: Image, mask: Mask | None, given: Collection[int]) -> Probabilities:
+def full_size(
+    objects: Array, small: Image, image: Image, mask: Mask | None, given: Collection[int]
+) -> Probabilities:
     """Probabilities at the source's size, float32 (K+1, H, W), background first, summing to 1.
 
-    objects: float32 (K, h, w), soft masks at working size, summing to ≤ 1. small, image: the frame, uint8 (h, w, 3) and
-    (H, W, 3). mask: uint8 (H, W); the ids in `given` come out exactly as it shows them, and nothing else where it shows any.
+    objects: float32 (K, h, w), soft masks at working size, summing to ≤ 1. small, image: the frame,
+    uint8 (h, w, 3) and (H, W, 3). mask: uint8 (H, W); the ids in `given` come out exactly as it
+    shows them, and nothing else where it shows any.
     """
     probabilities = np.zeros((objects.shape[0] + 1, *image.shape[:2]), np.float32)
     windows = [(slice(None), slice(None))] * objects.shape[0]
@@ -177,12 +215,15 @@ def full_size(objects: Array, small: Image, image: Image, mask: Mask | None, giv
     return probabilities
 
 
-def enlarge(objects: Array, small: Image, image: Image, out: Probabilities) -> list[tuple[slice, slice]]:
+def enlarge(
+    objects: Array, small: Image, image: Image, out: Probabilities
+) -> list[tuple[slice, slice]]:
     """Bring soft masks to the source's size. Returns each one's window, outside of which it is 0.
 
-    objects: float32 (K, h, w), summing to ≤ 1; small, image: the frame, uint8 (h, w, 3) and (H, W, 3), not smaller;
-    out: float32 (K, H, W), all 0, filled in place and summing to ≤ 1. Where a mask is 0 all around, or 1 all around, it
-    stays exactly that.
+    objects: float32 (K, h, w), summing to ≤ 1; small, image: the frame, uint8 (h, w, 3) and (H, W,
+    3), not smaller;
+    out: float32 (K, H, W), all 0, filled in place and summing to ≤ 1. Where a mask is 0 all around,
+    or 1 all around, it stays exactly that.
     """
     shape, working = (image.shape[0], image.shape[1]), (objects.shape[1], objects.shape[2])
     source = np.ascontiguousarray(image)
@@ -207,7 +248,8 @@ def enlarge(objects: Array, small: Image, image: Image, out: Probabilities) -> l
 
 
 def agreed(mask: Array, rgb: Image) -> Array:
-    """Average uncertain pixels with neighbours of the same colour: float32 (h, w) with uint8 (h, w, 3) → float32 (h, w).
+    """Average uncertain pixels with neighbours of the same colour: float32 (h, w) with uint8 (h, w,
+    3) → float32 (h, w).
 
     (One round of a joint bilateral filter: Petschnigg et al. and Eisemann & Durand, SIGGRAPH 2004.)
     """
@@ -232,7 +274,9 @@ def agreed(mask: Array, rgb: Image) -> Array:
 
 
 def _edge_blocks(values: Array) -> tuple[Array, Array]:
-    """Rows and columns of the blocks around some nodes, float32 (rows, columns), whose corners are not all 0 or all 1."""
+    """Rows and columns of the blocks around some nodes, float32 (rows, columns), whose corners are
+    not all 0 or all 1.
+    """
     padded = cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     square = np.ones((2, 2), np.uint8)  # OpenCV's anchor is its lower right pixel
     most, least = cv2.dilate(padded, square)[1:, 1:], cv2.erode(padded, square)[1:, 1:]
@@ -241,24 +285,36 @@ def _edge_blocks(values: Array) -> tuple[Array, Array]:
 
 
 def _fill(target: Array, values: Array, nodes: Box, lattice: Lattice) -> tuple[slice, slice]:
-    """Copy nodes to their squares, the outermost ones to the picture's edge, too; returns the window that was filled."""
+    """Copy nodes to their squares, the outermost ones to the picture's edge, too; returns the
+    window that was filled.
+    """
     rows, columns = lattice.squares(nodes)
     squares = target[rows, columns]
     squares[:] = cv2.resize(values, squares.shape[::-1], interpolation=cv2.INTER_NEAREST)
     height, width = lattice.shape
-    left, right = 0 if nodes.left == 0 else columns.start, width if nodes.right == lattice.columns else columns.stop
+    left, right = (
+        0 if nodes.left == 0 else columns.start,
+        width if nodes.right == lattice.columns else columns.stop,
+    )
     target[rows, left : columns.start] = target[rows, columns.start, None]
     target[rows, columns.stop : right] = target[rows, columns.stop - 1, None]
-    top, bottom = 0 if nodes.top == 0 else rows.start, height if nodes.bottom == lattice.rows else rows.stop
+    top, bottom = (
+        0 if nodes.top == 0 else rows.start,
+        height if nodes.bottom == lattice.rows else rows.stop,
+    )
     target[top : rows.start, left:right] = target[rows.start, left:right]
     target[rows.stop : bottom, left:right] = target[rows.stop - 1, left:right]
     return slice(top, bottom), slice(left, right)
 
 
-def _paint(target: Array, image: Image, values: Array, nodes: Box, lattice: Lattice) -> tuple[Array, Array]:
-    """Evaluate linear functions of colour, bilinear between the nodes, at every pixel of the blocks that hold an edge.
+def _paint(
+    target: Array, image: Image, values: Array, nodes: Box, lattice: Lattice
+) -> tuple[Array, Array]:
+    """Evaluate linear functions of colour, bilinear between the nodes, at every pixel of the blocks
+    that hold an edge.
 
-    (Fast guided filter: He & Sun, arXiv:1505.00996.) values: the mask at `nodes`. Returns the blocks' rows and columns.
+    (Fast guided filter: He & Sun, arXiv:1505.00996.) values: the mask at `nodes`. Returns the
+    blocks' rows and columns.
     """
     step = lattice.step
     rows, columns = _edge_blocks(values)
@@ -272,7 +328,10 @@ def _paint(target: Array, image: Image, values: Array, nodes: Box, lattice: Latt
         rows, columns = (index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks)
         place = lattice.corners(rows, columns)
         i, j = rows - nodes.top, columns - nodes.left
-        four = np.stack([lines[:, i, j], lines[:, i, j + 1], lines[:, i + 1, j], lines[:, i + 1, j + 1]], axis=-1)
+        four = np.stack(
+            [lines[:, i, j], lines[:, i, j + 1], lines[:, i + 1, j], lines[:, i + 1, j + 1]],
+            axis=-1,
+        )
         *slopes, value = (four.reshape(-1, 4) @ lattice.weights).reshape(4, -1, step, step)
         color = colors[place].reshape(-1, step, step, 3)
         for channel in range(3):
@@ -282,27 +341,36 @@ def _paint(target: Array, image: Image, values: Array, nodes: Box, lattice: Latt
 
 
 def _lines(rgb: Image, values: Array) -> Array:
-    """The mask as a linear function of colour around each node, with a border of one: float32 (4, rows + 2, columns + 2).
+    """The mask as a linear function of colour around each node, with a border of one: float32 (4,
+    rows + 2, columns + 2).
 
-    Slopes for R, G and B in code values, then the offset. Where the mask is constant the slopes are 0.
+    Slopes for R, G and B in code values, then the offset. Where the mask is constant the slopes are
+    0.
     """
     guide = GuidedFilter(rgb, radius_px=RADIUS_PX, epsilon=EPSILON)
     slope, offset = guide.lines(values)
     square = np.ones((3, 3), np.uint8)
     near = (cv2.dilate(values, square) > 0) & (cv2.erode(values, square) < 1)
     lines = [*np.where(near, slope, 0), np.where(near, offset - 128 * slope.sum(axis=0), values)]
-    return np.stack([cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for plane in lines])
+    return np.stack(
+        [cv2.copyMakeBorder(plane, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for plane in lines]
+    )
 
 
 def _share(out: Probabilities, claims: Array, lattice: Lattice) -> None:
-    """Let several objects share the blocks with an edge, so that they sum to ≤ 1. claims: uint8, how many, block by block.
+    """Let several objects share the blocks with an edge, so that they sum to ≤ 1.
 
-    One claim is enough: another object may be a little more than 0 all over the block, without an edge of its own there.
+    claims: uint8, how many, block by block.
+
+    One claim is enough: another object may be a little more than 0 all over the block, without an
+    edge of its own there.
     """
     if len(out) < 2:
         return
     blocks = np.nonzero(claims > 0)
-    layers = [sliding_window_view(layer, (lattice.step, lattice.step), writeable=True) for layer in out]
+    layers = [
+        sliding_window_view(layer, (lattice.step, lattice.step), writeable=True) for layer in out
+    ]
     for begin in range(0, len(blocks[0]), _BLOCKS_AT_ONCE):
         place = lattice.corners(*(index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks))
         parts = np.stack([layer[place] for layer in layers])

@@ -1,7 +1,10 @@
-"""What the built-in propagator knows on its way. Takes a walk, the flow and a segmented frame, gives the walk one frame on.
+"""What the built-in propagator knows on its way.
 
-Nothing here decides what is object: `builtin` does, from what a walk has brought along. Histograms, plates and masks move with
-the flow before a frame is looked at, and are brought up to date by what was found there.
+Takes a walk, the flow and a segmented frame, gives the walk one frame on.
+
+Nothing here decides what is object: `builtin` does, from what a walk has brought along. Histograms,
+plates and masks move with the flow before a frame is looked at, and are brought up to date by what
+was found there.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ _CLEAR_BACKGROUND, _CLEAR_OBJECT = 0.85, 0.7
 
 @dataclass(frozen=True)
 class Anchor:
-    """Which colour is where on an object, as one given mask shows it. table: float32 (cells_y, cells_x, N), log ratios."""
+    """Which colour is where on an object, as one given mask shows it.
+
+    table: float32 (cells_y, cells_x, N), log ratios.
+    """
 
     table: Array
     pose: Pose
@@ -37,8 +43,9 @@ class Anchor:
 class Walk:
     """What is known after a frame of a walk (and, once carried, before the next).
 
-    gray: uint8 (h, w). objects: float32 (K, h, w), soft masks. color_local, texture_local: float32 (K+1, cells_y,
-    cells_x, N), local histograms; color_running, texture_running: float32 (K+1, N), fading global ones.
+    gray: uint8 (h, w). objects: float32 (K, h, w), soft masks. color_local, texture_local: float32
+    (K+1, cells_y, cells_x, N), local histograms; color_running, texture_running: float32 (K+1, N),
+    fading global ones.
     background: the clean plate behind the objects; plates, anchors, lessons: one for each object.
     """
 
@@ -68,7 +75,10 @@ def walk_to_state(walk: Walk) -> State:
 
 
 def walk_from_state(state: State, shape: tuple[int, int], num_objects: int) -> Walk:
-    """What `walk_to_state` made of a walk of frames (h, w). Raises ValueError, KeyError or TypeError for something else."""
+    """What `walk_to_state` made of a walk of frames (h, w).
+
+    Raises ValueError, KeyError or TypeError for something else.
+    """
     arrays = {name: np.asarray(state[name]) for name in _ARRAYS}
     plates = tuple(Plate(lab, known) for lab, known in state["plates"])
     if arrays["gray"].shape != shape or arrays["objects"].shape != (num_objects, *shape):
@@ -81,13 +91,19 @@ def walk_from_state(state: State, shape: tuple[int, int], num_objects: int) -> W
         **arrays,
         background=plates[0],
         plates=plates[1:],
-        anchors=tuple(None if one is None else Anchor(one[0], Pose(*one[1:])) for one in state["anchors"]),
+        anchors=tuple(
+            None if one is None else Anchor(one[0], Pose(*one[1:])) for one in state["anchors"]
+        ),
         lessons=tuple(None if one is None else Lesson(*one) for one in state["lessons"]),
     )
 
 
 def started(
-    frame: Frame, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None], appearance: Appearance
+    frame: Frame,
+    objects: Array,
+    given: tuple[int, ...],
+    anchors: Sequence[Anchor | None],
+    appearance: Appearance,
 ) -> Walk:
     """Begin a walk on a frame whose objects are known."""
     vocabulary, classes = appearance.vocabulary, with_background(objects)
@@ -99,7 +115,9 @@ def started(
         pose = cues.pose_of(objects[index])
         if pose.area >= 1 and (anchor is None or index + 1 in given):
             others = blurred.sum(axis=0) - blurred[index + 1]
-            table = cues.local_ratio(blurred[index + 1], others, cues.RELATIVE_CELLS, grid.cell_area_px)
+            table = cues.local_ratio(
+                blurred[index + 1], others, cues.RELATIVE_CELLS, grid.cell_area_px
+            )
             fresh[index] = Anchor(table, pose)
     empty = Plate.empty(frame.look.shape)
     return Walk(
@@ -116,36 +134,59 @@ def started(
     )
 
 
-def returned(walk: Walk, frame: Frame, objects: Array, back: Mapping[int, Array], appearance: Appearance) -> Walk:
-    """The walk with objects put where they were found again, and their histograms and plates begun anew."""
+def returned(
+    walk: Walk, frame: Frame, objects: Array, back: Mapping[int, Array], appearance: Appearance
+) -> Walk:
+    """The walk with objects put where they were found again, and their histograms and plates begun
+    anew.
+    """
     seeded = objects.copy()
     for index, region in back.items():
         seeded[index] = region
     fresh = started(frame, seeded, (), walk.anchors, appearance)
-    plates = tuple((fresh if index in back else walk).plates[index] for index in range(len(walk.plates)))
+    plates = tuple(
+        (fresh if index in back else walk).plates[index] for index in range(len(walk.plates))
+    )
     return replace(fresh, background=walk.background, plates=plates, lessons=walk.lessons)
 
 
 def _undone(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
-    """The walk without what it learned of some objects from its last frame: it may have been something else."""
+    """The walk without what it learned of some objects from its last frame: it may have been
+    something else.
+    """
     if not indices:
         return learned
     kept = {
-        name: getattr(learned, name).copy() for name in ("color_local", "texture_local", "color_running", "texture_running")
+        name: getattr(learned, name).copy()
+        for name in ("color_local", "texture_local", "color_running", "texture_running")
     }
     for name, histograms in kept.items():
         for index in indices:
             histograms[index + 1] = getattr(before, name)[index + 1]
-    plates = tuple((before if index in indices else learned).plates[index] for index in range(len(learned.plates)))
-    lessons = tuple((before if index in indices else learned).lessons[index] for index in range(len(learned.lessons)))
+    plates = tuple(
+        (before if index in indices else learned).plates[index]
+        for index in range(len(learned.plates))
+    )
+    lessons = tuple(
+        (before if index in indices else learned).lessons[index]
+        for index in range(len(learned.lessons))
+    )
     return replace(learned, **kept, plates=plates, lessons=lessons)
 
 
 def warped(objects: Array, flow: Array) -> Array:
-    """Soft masks, float32 (K, h, w), as they lie on the next frame. flow: float32 (h, w, 2), where each pixel was."""
+    """Soft masks, float32 (K, h, w), as they lie on the next frame.
+
+    flow: float32 (h, w, 2), where each pixel was.
+    """
     rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
     places = columns + flow[..., 0], rows + flow[..., 1]
-    return np.stack([cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for layer in objects])
+    return np.stack(
+        [
+            cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for layer in objects
+        ]
+    )
 
 
 def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
@@ -165,8 +206,12 @@ def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     moved = replace(
         walk,
         objects=objects,
-        color_local=np.stack([grid.advect(*pair) for pair in zip(walk.color_local, smooth, strict=True)]),
-        texture_local=np.stack([grid.advect(*pair) for pair in zip(walk.texture_local, smooth, strict=True)]),
+        color_local=np.stack(
+            [grid.advect(*pair) for pair in zip(walk.color_local, smooth, strict=True)]
+        ),
+        texture_local=np.stack(
+            [grid.advect(*pair) for pair in zip(walk.texture_local, smooth, strict=True)]
+        ),
         background=plates[0],
         plates=tuple(plates[1:]),
     )
@@ -174,7 +219,9 @@ def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
 
 
 def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]) -> Walk:
-    """Bring histograms and plates up to date with a segmented frame, but for objects that may have been something else."""
+    """Bring histograms and plates up to date with a segmented frame, but for objects that may have
+    been something else.
+    """
     classes = with_background(objects)
     clear = np.maximum(classes - _DOUBTFUL, 0) / np.float32(1 - _DOUBTFUL)
     counts = count_locally(frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3])
@@ -182,7 +229,8 @@ def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]
         (1 - _LOCAL_RATE) * old + _LOCAL_RATE * new
         for old, new in zip((walk.color_local, walk.texture_local), counts, strict=True)
     ]
-    for histograms in local:  # what was seen once fades by a share in every frame, and never quite to 0 by itself
+    for histograms in local:
+        # what was seen once fades by a share in every frame, and never quite to 0 by itself
         histograms[histograms < NOTHING] = 0
     running = [
         (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
@@ -205,7 +253,8 @@ def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]
         texture_running=running[1],
         background=walk.background.updated(frame.look.lab, classes[0] > _CLEAR_BACKGROUND),
         plates=tuple(
-            plate.updated(frame.look.lab, layer > _CLEAR_OBJECT) for plate, layer in zip(walk.plates, objects, strict=True)
+            plate.updated(frame.look.lab, layer > _CLEAR_OBJECT)
+            for plate, layer in zip(walk.plates, objects, strict=True)
         ),
     )
     return _undone(learned, walk, doubtful)

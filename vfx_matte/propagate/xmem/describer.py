@@ -1,4 +1,7 @@
-"""How unlike two frames are to XMem. Takes images and masks, gives keys on the device and distances; never segments."""
+"""How unlike two frames are to XMem.
+
+Takes images and masks, gives keys on the device and distances; never segments.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,16 @@ _ANY_OBJECTS = 255
 class XMemDescriber:
     """Describes frames by the keys of XMem's network, as XMem++ does; see `candidates.Describer`.
 
-    A description holds P = (h / 16)·(w / 16) positions of 2·CK + 2 float32 each, with CK = 64 in the published weights: at a
-    short side of 240 pixels and 16:9 P is 405, which is 0.2 MB; at 480 it is 1620, 0.8 MB. A distance costs two P × P
-    similarities, 16 times as much at 480 as at 240.
+    A description holds P = (h / 16)·(w / 16) positions of 2·CK + 2 float32 each, with CK = 64 in
+    the published weights: at a short side of 240 pixels and 16:9 P is 405, which is 0.2 MB; at 480
+    it is 1620, 0.8 MB. A distance costs two P × P similarities, 16 times as much at 480 as at 240.
     """
 
     def __init__(self, *, weights: Weights, size: int = 240, device: str = "auto") -> None:
         """Load the network. Options and errors are those of `XMemPropagator`."""
-        self._network = XMemPropagator(num_objects=_ANY_OBJECTS, weights=weights, size=size, device=device)
+        self._network = XMemPropagator(
+            num_objects=_ANY_OBJECTS, weights=weights, size=size, device=device
+        )
         on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         self.usual_candidates = 1000 if on_gpu else 200
 

@@ -1,11 +1,15 @@
-"""XMem's memories. Takes keys and values of frames, answers queries from them; never sees an image, a mask or the network.
+"""XMem's memories.
 
-Three stores: *working* (whole frames), *long-term* (prototypes of frames that left the working memory) and *permanent*
-(references, XMem++). Cheng and Schwing, ECCV 2022, section 3.3; Bekuzarov et al., ICCV 2023, section 3.
+Takes keys and values of frames, answers queries from them; never sees an image, a mask or the
+network.
 
-An object reads the frames of the walk since it was first seen, the references that show it, and the empty ones, which say
-"nothing here" for all. A reference without it says nothing about it. Objects that read the same form a group and share one
-affinity.
+Three stores: *working* (whole frames), *long-term* (prototypes of frames that left the working
+memory) and *permanent* (references, XMem++). Cheng and Schwing, ECCV 2022, section 3.3; Bekuzarov
+et al., ICCV 2023, section 3.
+
+An object reads the frames of the walk since it was first seen, the references that show it, and the
+empty ones, which say "nothing here" for all. A reference without it says nothing about it. Objects
+that read the same form a group and share one affinity.
 """
 
 from __future__ import annotations
@@ -20,19 +24,34 @@ from torch import Tensor
 from vfx_matte.propagate.walk_state import State
 from vfx_matte.propagate.xmem.network import Dimensions
 from vfx_matte.propagate.xmem.options import XMemMemory
-from vfx_matte.propagate.xmem.store import Rows, Store, StoreUsage, Validity, condense, count_reads, read_out, search
+from vfx_matte.propagate.xmem.store import (
+    Rows,
+    Store,
+    StoreUsage,
+    Validity,
+    condense,
+    count_reads,
+    read_out,
+    search,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A frame in permanent memory. digest: names its image; object_ids: what its mask shows, () for "nothing here"."""
+    """A frame in permanent memory.
+
+    digest: names its image; object_ids: what its mask shows, () for "nothing here".
+    """
 
     digest: str
     object_ids: tuple[int, ...]
 
 
 class _Remembered(NamedTuple):
-    """A reference in the permanent store. rows: how many it has; empty: the value of "nothing here", where it says so."""
+    """A reference in the permanent store.
+
+    rows: how many it has; empty: the value of "nothing here", where it says so.
+    """
 
     reference: Reference
     rows: int
@@ -45,7 +64,9 @@ class Memory:
     def __init__(self, options: XMemMemory, dimensions: Dimensions, like: Tensor) -> None:
         """like: a tensor of the dtype and on the device of everything that is stored."""
         self._options, self._dimensions, self._like = options, dimensions, like
-        self.block_elements: int | None = None  # of an affinity matrix at a time; None is what `search` takes
+        self.block_elements: int | None = (
+            None  # of an affinity matrix at a time; None is what `search` takes
+        )
         self._permanent = Store(dimensions, like, selects=False)
         self._remembered: dict[str, _Remembered] = {}
         self.forget_temporary()
@@ -58,7 +79,11 @@ class Memory:
     @property
     def permanent_objects(self) -> tuple[int, ...]:
         """The objects that references show, ascending."""
-        return tuple(sorted({object_id for reference in self.references for object_id in reference.object_ids}))
+        return tuple(
+            sorted(
+                {object_id for reference in self.references for object_id in reference.object_ids}
+            )
+        )
 
     def usage(self) -> tuple[StoreUsage, StoreUsage, StoreUsage]:
         """What working, long-term and permanent memory hold."""
@@ -73,7 +98,9 @@ class Memory:
         self._born: dict[int, int] = {}
 
     def walk_state(self) -> State:
-        """A copy of working and long-term memory, on the host; permanent memory follows from the references."""
+        """A copy of working and long-term memory, on the host; permanent memory follows from the
+        references.
+        """
         return {
             "working": self._working.state(),
             "long_term": self._long_term.state(),
@@ -82,7 +109,10 @@ class Memory:
         }
 
     def restore_walk(self, state: State) -> None:
-        """Hold what `walk_state` copied. Raises ValueError, KeyError or TypeError for something else."""
+        """Hold what `walk_state` copied.
+
+        Raises ValueError, KeyError or TypeError for something else.
+        """
         self.forget_temporary()
         self._working.restore(state["working"])
         self._long_term.restore(state["long_term"])
@@ -92,20 +122,28 @@ class Memory:
         self._born = {int(object_id): int(time) for object_id, time in state["born"].items()}
         self._fill_empty(self._born)
 
-    def remember(self, digest: str, rows: Rows, values: Mapping[int, Tensor], empty: Tensor | None) -> None:
+    def remember(
+        self, digest: str, rows: Rows, values: Mapping[int, Tensor], empty: Tensor | None
+    ) -> None:
         """Put a reference into permanent memory, in place of the one with the same digest.
 
-        values: object_id → (n, CV) of the objects that its mask shows; empty: the value (n, CV) of no object, where the mask
-        shows none. Rows are ordered by digest, so that the order of references makes no difference, not even in rounding.
+        values: object_id → (n, CV) of the objects that its mask shows; empty: the value (n, CV) of
+        no object, where the mask shows none. Rows are ordered by digest, so that the order of
+        references makes no difference, not even in rounding.
         """
         if digest in self._remembered:
             self.forget(digest)
-        self._remembered[digest] = _Remembered(Reference(digest, tuple(sorted(values))), len(rows.key), empty)
+        self._remembered[digest] = _Remembered(
+            Reference(digest, tuple(sorted(values))), len(rows.key), empty
+        )
         self._permanent.insert(self._range(digest).start, rows, values, rows.shrinkage[:, 0] * 0)
         self._fill_empty(self._permanent.object_ids)
 
     def forget(self, digest: str) -> None:
-        """Take a reference out of permanent memory. Objects that no other reference shows leave it."""
+        """Take a reference out of permanent memory.
+
+        Objects that no other reference shows leave it.
+        """
         rows = self._range(digest)
         self._permanent.drop(rows.start, rows.stop)
         del self._remembered[digest]
@@ -113,11 +151,15 @@ class Memory:
 
     def introduce(self, object_ids: Iterable[int], time: int) -> None:
         """Say that objects exist in this walk from `time` (frames of the walk) on."""
-        self._born.update((object_id, time) for object_id in object_ids if object_id not in self._born)
+        self._born.update(
+            (object_id, time) for object_id in object_ids if object_id not in self._born
+        )
         self._fill_empty(self._born)
 
     def add(self, rows: Rows, values: Mapping[int, Tensor], time: int) -> None:
-        """Put a frame into working memory; when that is full, condense its older frames into long-term memory."""
+        """Put a frame into working memory; when that is full, condense its older frames into
+        long-term memory.
+        """
         self._working.append(rows, values, torch.full_like(rows.shrinkage[:, 0], time))
         self._frames.append(len(rows.key))
         if self._options.long_term and len(self._frames) >= self._options.max_mid_term_frames:
@@ -126,12 +168,15 @@ class Memory:
     def read(self, query: Rows, object_ids: Sequence[int]) -> Tensor:
         """Answer a query of Q rows for introduced objects: (K, Q, CV); see `search` and `read_out`.
 
-        The affinities of the first group, the objects known longest, count as usage of working and long-term memory.
+        The affinities of the first group, the objects known longest, count as usage of working and
+        long-term memory.
         """
         stores = (self._long_term, self._working, self._permanent)
         groups = self._groups(object_ids)
         validity = [self._validity(group[0]) for group in groups]
-        found = search(stores, query, validity, self._options.top_k, block_elements=self.block_elements)
+        found = search(
+            stores, query, validity, self._options.top_k, block_elements=self.block_elements
+        )
         if self._options.long_term:
             count_reads(stores, (self._options.count_usage is not False, True, False), *found[0])
         answers = {
@@ -142,8 +187,14 @@ class Memory:
         return torch.stack([answers[object_id] for object_id in object_ids])
 
     def _consolidate(self) -> None:
-        """Condense all frames but the last ones, and but the first where there is no permanent memory, and drop them."""
-        first, last = (0, self._options.min_mid_term_frames) if self._remembered else (1, self._options.min_mid_term_frames - 1)
+        """Condense all frames but the last ones, and but the first where there is no permanent
+        memory, and drop them.
+        """
+        first, last = (
+            (0, self._options.min_mid_term_frames)
+            if self._remembered
+            else (1, self._options.min_mid_term_frames - 1)
+        )
         leaving = slice(sum(self._frames[:first]), sum(self._frames[: len(self._frames) - last]))
         self._make_room()
         made = condense(self._working, leaving, self._options.num_prototypes, self._since)
@@ -152,8 +203,14 @@ class Memory:
         del self._frames[first : len(self._frames) - last]
 
     def _make_room(self) -> None:
-        """Before more prototypes come, forget those used least per read: all that are used no more than the last one to go."""
-        excess = self._long_term.size + self._options.num_prototypes - self._options.max_long_term_elements
+        """Before more prototypes come, forget those used least per read: all that are used no more
+        than the last one to go.
+        """
+        excess = (
+            self._long_term.size
+            + self._options.num_prototypes
+            - self._options.max_long_term_elements
+        )
         if excess <= 0:
             return
         if self._options.count_usage is False:
@@ -166,17 +223,27 @@ class Memory:
     def _groups(self, object_ids: Iterable[int]) -> list[list[int]]:
         """The objects that read the same rows, those known longest first."""
         groups: dict[tuple[int, tuple[bool, ...]], list[int]] = {}
-        for object_id in sorted(object_ids, key=lambda object_id: (self._born[object_id], object_id)):
-            groups.setdefault((self._born[object_id], self._told_of(object_id)), []).append(object_id)
+        for object_id in sorted(
+            object_ids, key=lambda object_id: (self._born[object_id], object_id)
+        ):
+            groups.setdefault((self._born[object_id], self._told_of(object_id)), []).append(
+                object_id
+            )
         return list(groups.values())
 
     def _validity(self, object_id: int) -> Validity:
         """The rows of long-term, working and permanent memory that an object reads."""
         told, permanent = self._told_of(object_id), None
         if not all(told):
-            counts = torch.tensor([self._remembered[digest].rows for digest in sorted(self._remembered)])
+            counts = torch.tensor(
+                [self._remembered[digest].rows for digest in sorted(self._remembered)]
+            )
             permanent = torch.tensor(told).repeat_interleave(counts).to(self._like.device)
-        return self._since(object_id, self._long_term.times), self._since(object_id, self._working.times), permanent
+        return (
+            self._since(object_id, self._long_term.times),
+            self._since(object_id, self._working.times),
+            permanent,
+        )
 
     def _since(self, object_id: int, times: Tensor) -> Tensor | None:
         """Which rows are from a time when the object was known; None for all."""
@@ -185,7 +252,9 @@ class Memory:
 
     def _told_of(self, object_id: int) -> tuple[bool, ...]:
         """For each reference, by digest, whether it says something about the object."""
-        shown = (self._remembered[digest].reference.object_ids for digest in sorted(self._remembered))
+        shown = (
+            self._remembered[digest].reference.object_ids for digest in sorted(self._remembered)
+        )
         return tuple(not object_ids or object_id in object_ids for object_ids in shown)
 
     def _range(self, digest: str) -> slice:

@@ -1,11 +1,15 @@
 # mypy: allow-subclassing-any
-"""XMem's network. Takes image and mask tensors, gives keys, values and object probabilities; never remembers a frame.
+"""XMem's network.
 
-Cheng and Schwing, "XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory Model", ECCV 2022, section 3.
-Names of modules are those of the published weights. Tensors are (B, C, H, W) float32 at stride 4, 8 or 16 of the padded
-image; in the value and decoder paths the K objects are the batch.
+Takes image and mask tensors, gives keys, values and object probabilities; never remembers a frame.
 
-A convolution is linear, so where one reads cat[frame, object] the frame's share is computed once for all objects.
+Cheng and Schwing, "XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory
+Model", ECCV 2022, section 3. Names of modules are those of the published weights. Tensors are (B,
+C, H, W) float32 at stride 4, 8 or 16 of the padded image; in the value and decoder paths the K
+objects are the batch.
+
+A convolution is linear, so where one reads cat[frame, object] the frame's share is computed once
+for all objects.
 """
 
 from __future__ import annotations
@@ -28,7 +32,10 @@ Weights = Path | str | Mapping[str, Any]
 F16, F8, F4 = 1024, 512, 256
 """Channels of the image features at stride 16, 8 and 4."""
 PIXELS_AT_ONCE = 2**23
-"""Pixels of the padded image times objects in one batch: 20 objects at 480p, 4 at 1080p. About 3 kB of memory each."""
+"""Pixels of the padded image times objects in one batch: 20 objects at 480p, 4 at 1080p.
+
+About 3 kB of memory each.
+"""
 _OBJECT_FEATURES = 256  # of the value encoder's trunk
 _DECODER, _HIDDEN_MIDDLE = 512, 256
 _MASK_CHANNELS = 2  # this object, and the sum of the others
@@ -51,7 +58,10 @@ class ImageFeatures(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Keys of one image at stride 16. key, selection: (1, CK, h, w); shrinkage: (1, 1, h, w), at least 1."""
+    """Keys of one image at stride 16.
+
+    key, selection: (1, CK, h, w); shrinkage: (1, 1, h, w), at least 1.
+    """
 
     key: Tensor
     shrinkage: Tensor
@@ -59,10 +69,12 @@ class Keys(NamedTuple):
 
 
 def aggregate(objects: Tensor) -> Tensor:
-    """Turn independent object probabilities (K, H, W) into (K+1, H, W) that sum to 1, background first.
+    """Turn independent object probabilities (K, H, W) into (K+1, H, W) that sum to 1, background
+    first.
 
-    Soft aggregation, Oh et al., "Space-Time Memory Networks", ICCV 2019, eq. 5: the background is Π(1 − p_k), and the
-    result is the softmax of the logits. exp(logit p) is the odds p / (1 − p), so it is the odds over their sum.
+    Soft aggregation, Oh et al., "Space-Time Memory Networks", ICCV 2019, eq. 5: the background is
+    Π(1 − p_k), and the result is the softmax of the logits. exp(logit p) is the odds p / (1 − p),
+    so it is the odds over their sum.
     """
     everything = torch.cat([(1 - objects).prod(0, keepdim=True), objects]).clamp(1e-7, 1 - 1e-7)
     odds = everything / (1 - everything)
@@ -70,17 +82,29 @@ def aggregate(objects: Tensor) -> Tensor:
 
 
 def with_others(objects: Tensor) -> Tensor:
-    """Put beside every object the sum of the others: (K, H, W) → (K, 2, H, W). Sums what is before and after: no cancelling."""
-    before, after = (functional.pad(each.cumsum(0)[:-1], (0, 0, 0, 0, 1, 0)) for each in (objects, objects.flip(0)))
+    """Put beside every object the sum of the others: (K, H, W) → (K, 2, H, W).
+
+    Sums what is before and after: no cancelling.
+    """
+    before, after = (
+        functional.pad(each.cumsum(0)[:-1], (0, 0, 0, 0, 1, 0))
+        for each in (objects, objects.flip(0))
+    )
     return torch.stack([objects, before + after.flip(0)], 1)
 
 
-def _stage(block: type[BasicBlock | Bottleneck], channels_in: int, width: int, count: int, *, stride: int) -> nn.Sequential:
-    """One stage of a residual network (He et al., CVPR 2016): `count` blocks, the first of which may stride."""
+def _stage(
+    block: type[BasicBlock | Bottleneck], channels_in: int, width: int, count: int, *, stride: int
+) -> nn.Sequential:
+    """One stage of a residual network (He et al., CVPR 2016): `count` blocks, the first of which
+    may stride.
+    """
     channels = width * block.expansion
     shortcut = None
     if stride != 1 or channels_in != channels:
-        shortcut = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+        shortcut = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
     later = [block(channels, width) for _ in range(count - 1)]
     return nn.Sequential(block(channels_in, width, stride, shortcut), *later)
 
@@ -125,7 +149,10 @@ class SharedConvolution(nn.Conv2d):
         super().__init__(channels_in, channels_out, 3, padding=1)
 
     def forward(self, x: Tensor, frame: Tensor | None = None) -> Tensor:
-        """x: (K, C, h, w). frame: (1, C', h, w), channels that stand before x's and are the same for all objects."""
+        """x: (K, C, h, w).
+
+        frame: (1, C', h, w), channels that stand before x's and are the same for all objects.
+        """
         return convolve_shared(x, frame, self.weight, self.bias)
 
 
@@ -144,12 +171,17 @@ class GroupResBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.downsample = SharedConvolution(channels_in, channels_out) if channels_in != channels_out else None
+        self.downsample = (
+            SharedConvolution(channels_in, channels_out) if channels_in != channels_out else None
+        )
         self.conv1 = SharedConvolution(channels_in, channels_out)
         self.conv2 = SharedConvolution(channels_out, channels_out)
 
     def forward(self, g: Tensor, frame: Tensor | None = None) -> Tensor:
-        """g: (K, C, h, w). frame: (1, C', h, w), channels that stand before g's and are the same for all objects."""
+        """g: (K, C, h, w).
+
+        frame: (1, C', h, w), channels that stand before g's and are the same for all objects.
+        """
         skip = g if self.downsample is None else self.downsample(g, frame)
         inner = self.conv1(functional.relu(g), None if frame is None else functional.relu(frame))
         summed: Tensor = self.conv2(functional.relu(inner, inplace=True)).add_(skip)
@@ -157,12 +189,16 @@ class GroupResBlock(nn.Module):
 
 
 class ChannelGate(nn.Module):
-    """CBAM's channel attention: one MLP over average- and max-pooled vectors (Woo et al., ECCV 2018, eq. 2)."""
+    """CBAM's channel attention: one MLP over average- and max-pooled vectors (Woo et al., ECCV
+    2018, eq. 2).
+    """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
         narrow = channels // reduction
-        self.mlp = nn.Sequential(nn.Flatten(), nn.Linear(channels, narrow), nn.ReLU(), nn.Linear(narrow, channels))
+        self.mlp = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels, narrow), nn.ReLU(), nn.Linear(narrow, channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (K, C, h, w)."""
@@ -246,7 +282,10 @@ class DecoderHiddenUpdate(HiddenUpdate):
         self.g4_conv = nn.Conv2d(256 + 1, _HIDDEN_MIDDLE, 1)
 
     def gather(self, g16: Tensor, g8: Tensor, g4: Tensor, logits: Tensor) -> Tensor:
-        """Bring all to stride 16 and sum. A mean commutes with a 1×1 convolution, so the mean is taken first."""
+        """Bring all to stride 16 and sum.
+
+        A mean commutes with a 1×1 convolution, so the mean is taken first.
+        """
         g4 = torch.cat([functional.avg_pool2d(g4, 4), functional.avg_pool2d(logits, 4)], 1)
         return self.g16_conv(g16) + self.g8_conv(functional.avg_pool2d(g8, 2)) + self.g4_conv(g4)
 
@@ -262,10 +301,15 @@ class ValueEncoder(nn.Module):
         self.layer2 = _stage(BasicBlock, 64, 128, 2, stride=2)
         self.layer3 = _stage(BasicBlock, 128, _OBJECT_FEATURES, 2, stride=2)
         self.fuser = FeatureFusionBlock(F16, _OBJECT_FEATURES, dimensions.value)
-        self.hidden_reinforce = HiddenUpdate(dimensions.value, dimensions.hidden) if dimensions.hidden else None
+        self.hidden_reinforce = (
+            HiddenUpdate(dimensions.value, dimensions.hidden) if dimensions.hidden else None
+        )
 
     def forward(self, image: Tensor, f16: Tensor, objects: Tensor) -> Tensor:
-        """image: (1, 3, H, W); f16: (1, 1024, h, w); objects: (K, 2, H, W), see `with_others`. Returns (K, CV, h, w)."""
+        """image: (1, 3, H, W); f16: (1, 1024, h, w); objects: (K, 2, H, W), see `with_others`.
+
+        Returns (K, CV, h, w).
+        """
         masked = torch.cat([image.expand(len(objects), -1, -1, -1), objects], 1)
         stem = self.bn1(self.conv1(masked.contiguous(memory_format=torch.channels_last)))
         g = self.layer1(functional.relu(functional.max_pool2d(stem, 3, 2, 1), inplace=True))
@@ -286,12 +330,16 @@ class UpsampleBlock(nn.Module):
 
 
 def _enlarge(g: Tensor, factor: int) -> Tensor:
-    enlarged: Tensor = functional.interpolate(g, scale_factor=factor, mode="bilinear", align_corners=False)
+    enlarged: Tensor = functional.interpolate(
+        g, scale_factor=factor, mode="bilinear", align_corners=False
+    )
     return enlarged
 
 
 class Decoder(nn.Module):
-    """Logits of every object from the frame's features, the memory's answer and the hidden state."""
+    """Logits of every object from the frame's features, the memory's answer and the hidden
+    state.
+    """
 
     def __init__(self, dimensions: Dimensions) -> None:
         super().__init__()
@@ -306,9 +354,12 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """readout: (K, CV, h, w); hidden: (K, CH, h, w), or None for a network without.
 
-        update: whether to advance the hidden state. Returns logits (K, 1, 16h, 16w) and the hidden state to keep.
+        update: whether to advance the hidden state. Returns logits (K, 1, 16h, 16w) and the hidden
+        state to keep.
         """
-        g16 = self.fuser(features.f16, readout if hidden is None else torch.cat([readout, hidden], 1))
+        g16 = self.fuser(
+            features.f16, readout if hidden is None else torch.cat([readout, hidden], 1)
+        )
         g8 = self.up_16_8(features.f8, g16)
         g4 = self.up_8_4(features.f4, g8)
         logits = self.pred(functional.relu(g4))
@@ -318,7 +369,9 @@ class Decoder(nn.Module):
 
 
 class XMemNetwork(nn.Module):
-    """The whole network; `state_dict()` has the published names and shapes (412 tensors with a hidden state)."""
+    """The whole network; `state_dict()` has the published names and shapes (412 tensors with a
+    hidden state).
+    """
 
     def __init__(self, dimensions: Dimensions) -> None:
         super().__init__()
@@ -348,16 +401,22 @@ class XMemNetwork(nn.Module):
     def decode(
         self, features: ImageFeatures, readout: Tensor, hidden: Tensor | None, *, update: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Object probabilities (K+1, H, W), background first, and the hidden state to keep; see `Decoder.forward`."""
+        """Object probabilities (K+1, H, W), background first, and the hidden state to keep; see
+        `Decoder.forward`.
+        """
         together = self._objects_at_once(features.f4, scale=4)
         states = [None] * len(readout) if hidden is None else hidden.split(together)
         pairs = zip(readout.split(together), states, strict=False)
-        logits, updated = zip(*(self.decoder(features, one, state, update=update) for one, state in pairs), strict=True)
+        logits, updated = zip(
+            *(self.decoder(features, one, state, update=update) for one, state in pairs),
+            strict=True,
+        )
         objects = torch.cat(logits).squeeze(1).float().sigmoid()
         return aggregate(objects), None if hidden is None else torch.cat(updated)
 
     def _objects_at_once(self, planes: Tensor, *, scale: int = 1) -> int:
-        """How many objects go through the network in one batch, so that memory is bounded for any number of them.
+        """How many objects go through the network in one batch, so that memory is bounded for any
+        number of them.
 
         planes: (…, H/scale, W/scale).
         """
@@ -366,12 +425,14 @@ class XMemNetwork(nn.Module):
 
 
 def load_network(weights: Weights) -> XMemNetwork:
-    """Build the network that fits published weights and copy them in; it is in evaluation mode, on the CPU, channels last.
+    """Build the network that fits published weights and copy them in; it is in evaluation mode, on
+    the CPU, channels last.
 
-    weights: a file as `torch.save` writes it (read with weights_only=True, so it cannot run code) or its state dict. Key,
-    value and hidden dimensions are read from it; a 4-channel first value convolution (trained with one object) is
-    extended with zeros.
-    Raises PropagatorError when the file is missing or unreadable, or names the first tensor that differs.
+    weights: a file as `torch.save` writes it (read with weights_only=True, so it cannot run code)
+    or its state dict. Key, value and hidden dimensions are read from it; a 4-channel first value
+    convolution (trained with one object) is extended with zeros.
+    Raises PropagatorError when the file is missing or unreadable, or names the first tensor that
+    differs.
     """
     tensors = dict(_read(Path(weights)) if isinstance(weights, str | Path) else weights)
     first = tensors.get("value_encoder.conv1.weight")
@@ -392,40 +453,61 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise PropagatorError(f"there are no XMem weights at {path}", hint=hint)
     try:
-        in_place = zipfile.is_zipfile(path)  # what PyTorch wrote before 1.6 cannot be mapped, and is read
+        # what PyTorch wrote before 1.6 cannot be mapped, and is read
+        in_place = zipfile.is_zipfile(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
     except Exception as error:  # a damaged file makes torch.load raise almost anything
-        raise PropagatorError(f"{path} is not a file of PyTorch weights: {type(error).__name__}", hint=hint) from error
+        raise PropagatorError(
+            f"{path} is not a file of PyTorch weights: {type(error).__name__}", hint=hint
+        ) from error
     if not isinstance(tensors, Mapping):
-        raise PropagatorError(f"{path} holds a {type(tensors).__name__}, expected named tensors", hint=hint)
+        raise PropagatorError(
+            f"{path} holds a {type(tensors).__name__}, expected named tensors", hint=hint
+        )
     return tensors
 
 
 def _dimensions(tensors: Mapping[str, Any]) -> Dimensions:
-    """Read the dimensions off the three tensors that tell them; where one is odd, `_compare` names it."""
+    """Read the dimensions off the three tensors that tell them; where one is odd, `_compare` names
+    it.
+    """
 
     def rows(name: str, otherwise: int) -> int:
         tensor = tensors.get(name)
-        return int(tensor.shape[0]) if isinstance(tensor, Tensor) and tensor.ndim == 4 else otherwise
+        return (
+            int(tensor.shape[0]) if isinstance(tensor, Tensor) and tensor.ndim == 4 else otherwise
+        )
 
     return Dimensions(
         key=rows("key_proj.key_proj.weight", Dimensions().key),
         value=rows("value_encoder.fuser.block2.conv2.weight", Dimensions().value),
-        hidden=max(rows(f"{part}.transform.weight", 0) for part in ("decoder.hidden_update", "value_encoder.hidden_reinforce"))
+        hidden=max(
+            rows(f"{part}.transform.weight", 0)
+            for part in ("decoder.hidden_update", "value_encoder.hidden_reinforce")
+        )
         // 3,
     )
 
 
 def _compare(tensors: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
-    """Raise PropagatorError naming the first tensor that is missing, of another shape, or too many."""
+    """Raise PropagatorError naming the first tensor that is missing, of another shape, or
+    too many.
+    """
     hint = "use XMem.pth or XMem-s012.pth of the XMem release v1.0"
     for name, tensor in expected.items():
         shape = tuple(tensor.shape)
         found = tensors.get(name)
         if not isinstance(found, Tensor):
-            raise PropagatorError(f"these are not XMem weights: tensor {name!r} {shape} is missing", hint=hint)
+            raise PropagatorError(
+                f"these are not XMem weights: tensor {name!r} {shape} is missing", hint=hint
+            )
         if tuple(found.shape) != shape:
-            raise PropagatorError(f"these are not XMem weights: {name!r} is {tuple(found.shape)}, expected {shape}", hint=hint)
+            raise PropagatorError(
+                f"these are not XMem weights: {name!r} is {tuple(found.shape)}, expected {shape}",
+                hint=hint,
+            )
     for name in tensors:
         if name not in expected:
-            raise PropagatorError(f"these are not XMem weights: tensor {name!r} is not part of XMem", hint=hint)
+            raise PropagatorError(
+                f"these are not XMem weights: tensor {name!r} is not part of XMem", hint=hint
+            )

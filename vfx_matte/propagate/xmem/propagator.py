@@ -1,15 +1,19 @@
-"""XMem and XMem++ as a propagator. Takes images and masks at source size, gives probabilities there; never writes a file.
+"""XMem and XMem++ as a propagator.
 
-Cheng and Schwing, "XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory Model", ECCV 2022, and
-Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotated Frames", ICCV 2023.
+Takes images and masks at source size, gives probabilities there; never writes a file.
 
-Without `remember` it is XMem: a mask given to `step` is a memory frame, and the first one stays. With references it is
-XMem++: they are permanent, and any frame may be the first to be segmented.
+Cheng and Schwing, "XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory
+Model", ECCV 2022, and Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few
+Annotated Frames", ICCV 2023.
 
-When a device has no memory left, the frame is done again: first in smaller pieces, which changes no number, then at three
-quarters of the size, and so on. What was remembered at one size is of no use at another, so at the new size references are
-encoded again from the small copies that are kept of them, and the walk begins anew from the masks that brought its objects in
-and from the last frame's result; long-term memory starts empty. Every such change is told to `notify`, and no frame is lost.
+Without `remember` it is XMem: a mask given to `step` is a memory frame, and the first one stays.
+With references it is XMem++: they are permanent, and any frame may be the first to be segmented.
+
+When a device has no memory left, the frame is done again: first in smaller pieces, which changes no
+number, then at three quarters of the size, and so on. What was remembered at one size is of no use
+at another, so at the new size references are encoded again from the small copies that are kept of
+them, and the walk begins anew from the masks that brought its objects in and from the last frame's
+result; long-term memory starts empty. Every such change is told to `notify`, and no frame is lost.
 """
 
 from __future__ import annotations
@@ -31,18 +35,34 @@ from vfx_matte.propagate.xmem.frame_keys import FrameKeys, next_references
 from vfx_matte.propagate.xmem.memory import Reference
 from vfx_matte.propagate.xmem.network import Weights, XMemNetwork, load_network
 from vfx_matte.propagate.xmem.options import XMemMemory
-from vfx_matte.propagate.xmem.sizes import STRIDE, USUAL_SIZE, Fit, choose_size, is_out_of_memory, smaller
+from vfx_matte.propagate.xmem.sizes import (
+    STRIDE,
+    USUAL_SIZE,
+    Fit,
+    choose_size,
+    is_out_of_memory,
+    smaller,
+)
 from vfx_matte.propagate.xmem.store import Rows, StoreUsage
 from vfx_matte.propagate.xmem.walk import Given, Walker
 from vfx_matte.propagate.xmem.winograd import prepare
 
-__all__ = ["XMemPropagator", "XMemMemory", "MemoryUsage", "Reference", "FrameKeys", "next_references"]
+__all__ = [
+    "XMemPropagator",
+    "XMemMemory",
+    "MemoryUsage",
+    "Reference",
+    "FrameKeys",
+    "next_references",
+]
 
 _T = TypeVar("_T")
 
 
 class MemoryUsage(NamedTuple):
-    """Elements and bytes of working, long-term and permanent memory and of the hidden state ("sensory memory")."""
+    """Elements and bytes of working, long-term and permanent memory and of the hidden state
+    ("sensory memory").
+    """
 
     working: StoreUsage
     long_term: StoreUsage
@@ -51,7 +71,10 @@ class MemoryUsage(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A frame with a mask from which memory can be made again. image: uint8 (h, w, 3), mask: uint8 (h, w), on the host."""
+    """A frame with a mask from which memory can be made again.
+
+    image: uint8 (h, w, 3), mask: uint8 (h, w), on the host.
+    """
 
     image: Tensor
     mask: Tensor
@@ -61,8 +84,8 @@ class _Kept(NamedTuple):
 class XMemPropagator:
     """Carries masks by XMem's network and memory; a `Propagator`.
 
-    Objects exist from the first mask that shows them. `step` keeps O(1) state for a walk of any length when
-    `memory.long_term` is on.
+    Objects exist from the first mask that shows them. `step` keeps O(1) state for a walk of any
+    length when `memory.long_term` is on.
     """
 
     def __init__(
@@ -79,13 +102,16 @@ class XMemPropagator:
     ) -> None:
         """Load the network.
 
-        weights: XMem.pth, XMem-s012.pth or a state dict like theirs. device: "cpu", "cuda", "cuda:1" or "auto" (CUDA where
-        there is one). size: length in pixels that the short side is brought to for the network; -1 leaves it; "auto" or None
-        takes 480, or the most that the free memory is enough for, see `xmem_sizes`. memory: None takes the defaults.
-        autocast: whether the network computes in half precision (bfloat16 where the device has it); the memory is always
-        read in float32. flip: whether a second walk sees everything mirrored, and the mean of both is the answer: twice the
-        time and memory. notify: is told, in one line, what size "auto" chose and what was done for lack of memory.
-        Raises ValueError for num_objects or size out of range, DeviceError, and PropagatorError for weights that do not fit.
+        weights: XMem.pth, XMem-s012.pth or a state dict like theirs. device: "cpu", "cuda",
+        "cuda:1" or "auto" (CUDA where there is one). size: length in pixels that the short side is
+        brought to for the network; -1 leaves it; "auto" or None takes 480, or the most that the
+        free memory is enough for, see `xmem_sizes`. memory: None takes the defaults.
+        autocast: whether the network computes in half precision (bfloat16 where the device has it);
+        the memory is always read in float32. flip: whether a second walk sees everything mirrored,
+        and the mean of both is the answer: twice the time and memory. notify: is told, in one line,
+        what size "auto" chose and what was done for lack of memory. Raises ValueError for
+        num_objects or size out of range, DeviceError, and PropagatorError for weights that do not
+        fit.
         """
         if not 1 <= num_objects <= 255:
             raise ValueError(f"num_objects is {num_objects}, expected 1 to 255")
@@ -96,12 +122,16 @@ class XMemPropagator:
         self._options = XMemMemory() if memory is None else memory
         self._notify = notify or (lambda _line: None)
         self._device = _device(device)
-        self._network = _open_network(weights, self._device, winograd=self._device.type == "cpu" and not autocast)
+        self._network = _open_network(
+            weights, self._device, winograd=self._device.type == "cpu" and not autocast
+        )
         self._references: dict[str, _Kept] = {}
         self._ceiling: int | None = None  # sizes from here on have turned out too large
         self._frugal = False
         self._fit: Fit | None = None
-        self._lost: list[_Kept] | None = None  # where memory has to be made again: the frames to walk through before going on
+        self._lost: list[_Kept] | None = (
+            None  # where memory has to be made again: the frames to walk through before going on
+        )
         self._walkers = self._new_walkers(1 + flip)
         self.forget_temporary()
 
@@ -118,9 +148,9 @@ class XMemPropagator:
     def remember(self, image: Image, mask: Mask) -> None:
         """Put a reference into permanent memory; see `Propagator.remember`.
 
-        A mask teaches the objects that it shows, and says nothing about others; an all-empty one teaches "nothing here" for
-        every object. The same image again replaces its mask. The order of calls makes no difference.
-        Raises ValueError for other shapes or dtypes.
+        A mask teaches the objects that it shows, and says nothing about others; an all-empty one
+        teaches "nothing here" for every object. The same image again replaces its mask. The order
+        of calls makes no difference. Raises ValueError for other shapes or dtypes.
         """
         source, digest, shown = self._check(image, mask), _digest(image), object_ids(mask)
 
@@ -135,7 +165,10 @@ class XMemPropagator:
         self._references[digest] = kept
 
     def forget(self, image: Image) -> None:
-        """Take the reference with this image out of permanent memory. Raises ValueError when there is none."""
+        """Take the reference with this image out of permanent memory.
+
+        Raises ValueError when there is none.
+        """
         digest = _digest(image)
         if digest not in self._references:
             raise ValueError(f"this image is none of the {len(self._references)} references")
@@ -159,12 +192,20 @@ class XMemPropagator:
             self._fit = None
 
     def frame_keys(self, image: Image, mask: Mask) -> FrameKeys:
-        """Describe a frame for `next_references`. mask: uint8 (H, W), any object counts. Neither memory nor walk change.
+        """Describe a frame for `next_references`.
 
-        Raises ValueError as `remember`, and DeviceError when there is no memory for it: keys of another size would not compare.
+        mask: uint8 (H, W), any object counts. Neither memory nor walk change.
+
+        Raises ValueError as `remember`, and DeviceError when there is no memory for it: keys of
+        another size would not compare.
         """
         source = self._check(image, mask)
-        with self._computing(), _device_error(f"no memory left on {self._device} to describe frames", "use a smaller size"):
+        with (
+            self._computing(),
+            _device_error(
+                f"no memory left on {self._device} to describe frames", "use a smaller size"
+            ),
+        ):
             fit = self._fitted(source)
             rows = Rows.of(self._walkers[0].encode(fit, self._upload(image)).keys)
             height, width = (side // STRIDE for side in fit.padded)
@@ -175,14 +216,20 @@ class XMemPropagator:
     def memory_usage(self) -> MemoryUsage:
         """What the memories hold now; with `flip`, of both walks together."""
         each = [(*walker.memory.usage(), walker.hidden_usage()) for walker in self._walkers]
-        return MemoryUsage(*(StoreUsage(*map(sum, zip(*usages, strict=True))) for usages in zip(*each, strict=True)))
+        return MemoryUsage(
+            *(
+                StoreUsage(*map(sum, zip(*usages, strict=True)))
+                for usages in zip(*each, strict=True)
+            )
+        )
 
     def step(self, image: Image, mask: Mask | None = None, last: bool = False) -> Probabilities:
         """Segment the next frame of the walk; see `Propagator.step`.
 
-        mask: objects that it shows take its shape at source resolution, the others are predicted; an empty one counts as
-        none. On a remembered image a mask of objects that were remembered with it is not added to memory again.
-        Returns float32 (K+1, H, W), background first; objects that were not shown yet are 0 everywhere.
+        mask: objects that it shows take its shape at source resolution, the others are predicted;
+        an empty one counts as none. On a remembered image a mask of objects that were remembered
+        with it is not added to memory again. Returns float32 (K+1, H, W), background first; objects
+        that were not shown yet are 0 everywhere.
         """
         source = self._check(image, mask)
         ids = () if mask is None else object_ids(mask)
@@ -210,26 +257,42 @@ class XMemPropagator:
 
     @property
     def working_size(self) -> int | None:
-        """The short side in pixels that "auto" chose to work at, None before the first frame and where nothing was chosen."""
+        """The short side in pixels that "auto" chose to work at, None before the first frame and
+        where nothing was chosen.
+        """
         return self._chosen
 
     def walk_state(self) -> State | None:
-        """See `ResumableWalk.walk_state`; None after memory was short and could not be made again yet."""
+        """See `ResumableWalk.walk_state`; None after memory was short and could not be made again
+        yet.
+        """
         fit = self._fit
-        if fit is None or self._lost is not None or any(walker.time != self._time for walker in self._walkers):
+        if (
+            fit is None
+            or self._lost is not None
+            or any(walker.time != self._time for walker in self._walkers)
+        ):
             return None
         return {
             "size": fit.size,
             "working": list(fit.working),
             "frugal": self._frugal,
-            "beginnings": [[kept.image.numpy(), kept.mask.numpy(), list(kept.ids)] for kept in self._beginnings],
+            "beginnings": [
+                [kept.image.numpy(), kept.mask.numpy(), list(kept.ids)] for kept in self._beginnings
+            ],
             "walkers": [walker.walk_state() for walker in self._walkers],
         }
 
     def restore_walk(self, state: State) -> None:
-        """See `ResumableWalk.restore_walk`. A state of another working size, or of another way to compute, is refused."""
+        """See `ResumableWalk.restore_walk`.
+
+        A state of another working size, or of another way to compute, is refused.
+        """
         size = int(state["size"])
-        if self._fit is not None and (size, list(self._fit.working)) != (self._fit.size, state["working"]):
+        if self._fit is not None and (size, list(self._fit.working)) != (
+            self._fit.size,
+            state["working"],
+        ):
             raise ValueError(f"state of size {size}, expected {self._fit.size}")
         if len(state["walkers"]) != len(self._walkers) or bool(state["frugal"]) != self._frugal:
             raise ValueError("state of another way to walk")
@@ -238,11 +301,15 @@ class XMemPropagator:
                 walker.restore_walk(one)
         self._time = self._walkers[0].time
         self._beginnings = [
-            _Kept(torch.from_numpy(image), torch.from_numpy(mask), tuple(ids)) for image, mask, ids in state["beginnings"]
+            _Kept(torch.from_numpy(image), torch.from_numpy(mask), tuple(ids))
+            for image, mask, ids in state["beginnings"]
         ]
 
     def _check(self, image: Image, mask: Mask | None) -> tuple[int, int]:
-        """Raise ValueError unless shapes, dtypes and ids are as promised. Returns the image's (H, W)."""
+        """Raise ValueError unless shapes, dtypes and ids are as promised.
+
+        Returns the image's (H, W).
+        """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
         source = (image.shape[0], image.shape[1])
@@ -260,7 +327,9 @@ class XMemPropagator:
             size = self._size
             if size is None or size == "auto":
                 everything = self._num_objects * len(self._walkers)
-                size, line = choose_size(source, num_objects=everything, memory=self._options, device=self._device)
+                size, line = choose_size(
+                    source, num_objects=everything, memory=self._options, device=self._device
+                )
                 self._size = self._chosen = size
                 self._notify(line)
             fit = Fit.of(source, size)
@@ -272,10 +341,20 @@ class XMemPropagator:
     def _sides(self) -> Iterator[tuple[Walker, Callable[[Tensor, int], Tensor]]]:
         """Every walker with the function that mirrors a tensor along an axis for it, and back."""
         for index, walker in enumerate(self._walkers):
-            yield walker, (lambda tensor, axis: tensor.flip(axis)) if index else (lambda tensor, _axis: tensor)
+            yield (
+                walker,
+                (
+                    (lambda tensor, axis: tensor.flip(axis))
+                    if index
+                    else (lambda tensor, _axis: tensor)
+                ),
+            )
 
     def _persistently(self, work: Callable[[], _T]) -> _T:
-        """Do the work; where there is no memory for it, again with less. It must be whole or repeatable, as `Walker` is."""
+        """Do the work; where there is no memory for it, again with less.
+
+        It must be whole or repeatable, as `Walker` is.
+        """
         while True:
             try:
                 with self._computing():
@@ -284,12 +363,18 @@ class XMemPropagator:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            self._retreat()  # outside of the handler: the error holds on to everything that was being computed
+            # outside of the handler: the error holds on to everything that was being computed
+            self._retreat()
 
     def _retreat(self) -> None:
-        """Take less memory from now on: smaller pieces, then smaller sizes. Raises DeviceError when nothing is left to try."""
+        """Take less memory from now on: smaller pieces, then smaller sizes.
+
+        Raises DeviceError when nothing is left to try.
+        """
         fit, where = self._fit, f"no memory left on {self._device}"
-        usable = self._lost is None and all(walker.intact and walker.time == self._time for walker in self._walkers)
+        usable = self._lost is None and all(
+            walker.intact and walker.time == self._time for walker in self._walkers
+        )
         if not self._frugal:
             self._frugal = True
             self._notify(f"{where}: going on in smaller pieces")
@@ -297,10 +382,14 @@ class XMemPropagator:
             size = None if fit is None else smaller(fit.size)
             if fit is None or size is None:
                 raise DeviceError(
-                    f"{where}, not even for the smallest size", hint="close what else uses it, or use --device cpu"
+                    f"{where}, not even for the smallest size",
+                    hint="close what else uses it, or use --device cpu",
                 )
             usable, self._ceiling, self._fit = False, size, Fit.of(fit.source, size)
-            self._notify(f"{where} for a short side of {fit.size} pixels: going on with {size}, from the last masks")
+            self._notify(
+                f"{where} for a short side of {fit.size} pixels: going on with {size}, from the"
+                " last masks"
+            )
         if usable:
             for walker in self._walkers:
                 walker.economize()
@@ -319,14 +408,22 @@ class XMemPropagator:
         return walkers
 
     def _make_again(self) -> None:
-        """Fill new walkers with the references, and walk through the frames that the lost ones came from."""
+        """Fill new walkers with the references, and walk through the frames that the lost ones came
+        from.
+        """
         if self._lost is None:
             return
         fit = self._fit
         assert fit is not None
         for walker, mirror in self._sides():
             for digest, kept in self._references.items():
-                walker.remember(digest, fit, mirror(self._send(kept.image), 1), mirror(self._send(kept.mask), 1), kept.ids)
+                walker.remember(
+                    digest,
+                    fit,
+                    mirror(self._send(kept.image), 1),
+                    mirror(self._send(kept.mask), 1),
+                    kept.ids,
+                )
             for kept in self._lost:
                 given = Given(mirror(self._send(kept.mask), 1), kept.ids)
                 walker.step(fit, mirror(self._send(kept.image), 1), given, last=False)
@@ -363,21 +460,32 @@ class XMemPropagator:
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             if self._device.type == "cuda":
-                stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False))
+                stack.enter_context(
+                    torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
+                )
             if self._autocast:
                 kind = self._device.type
                 has_bfloat16 = kind != "cuda" or torch.cuda.is_bf16_supported()
-                stack.enter_context(torch.autocast(kind, torch.bfloat16 if has_bfloat16 else torch.float16))
+                stack.enter_context(
+                    torch.autocast(kind, torch.bfloat16 if has_bfloat16 else torch.float16)
+                )
             yield
 
 
 def _keep(fit: Fit, image: Tensor, mask: Tensor, ids: tuple[int, ...]) -> _Kept:
     """What it takes to learn from a frame once more, at working size and on the host."""
-    return _Kept(fit.restore_image(fit.shrink_image(image)).cpu(), fit.unpad(fit.shrink_mask(mask)).cpu(), ids)
+    return _Kept(
+        fit.restore_image(fit.shrink_image(image)).cpu(),
+        fit.unpad(fit.shrink_mask(mask)).cpu(),
+        ids,
+    )
 
 
 def _last_of(walker: Walker, fit: Fit | None) -> list[_Kept]:
-    """The last frame of a walk with its result; nothing when there is none or it shows no object. Needs no device memory."""
+    """The last frame of a walk with its result; nothing when there is none or it shows no object.
+
+    Needs no device memory.
+    """
     state = walker.state
     if fit is None or state.image is None or state.probabilities is None:
         return []
@@ -390,7 +498,10 @@ def _last_of(walker: Walker, fit: Fit | None) -> list[_Kept]:
 def _open_network(weights: Weights, device: torch.device, *, winograd: bool) -> XMemNetwork:
     """The network where it is to run. Raises DeviceError when it does not fit there."""
     network = load_network(weights)
-    with _device_error(f"{device} has no memory left for the network", "close what else uses it, or use --device cpu"):
+    with _device_error(
+        f"{device} has no memory left for the network",
+        "close what else uses it, or use --device cpu",
+    ):
         network.to(device)
     prepare(network, winograd=winograd)
     return network
@@ -416,7 +527,9 @@ def _device(name: str) -> torch.device:
     except RuntimeError as error:
         raise DeviceError(f"device {name!r} is unknown", hint="use cpu, cuda or auto") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"device {name!r} is not usable: PyTorch finds no NVIDIA GPU", hint="use --device cpu")
+        raise DeviceError(
+            f"device {name!r} is not usable: PyTorch finds no NVIDIA GPU", hint="use --device cpu"
+        )
     return device
 
 

@@ -1,13 +1,17 @@
-"""The size XMem works at: how frames fit it, what it needs, what is free. Takes shapes and bytes; knows no network, no memory.
+"""The size XMem works at: how frames fit it, what it needs, what is free.
 
-What is needed, in bytes, to walk through frames of h × w pixels (padded) with K objects, P = h·w / 256 positions at stride 16:
+Takes shapes and bytes; knows no network, no memory.
+
+What is needed, in bytes, to walk through frames of h × w pixels (padded) with K objects, P = h·w /
+256 positions at stride 16:
 
     network        NETWORK_BYTES, on the CPU more: convolutions are kept transformed there
     activations    ACTIVATION_BYTES · h·w · K, of as many objects as one batch holds
-    memory         2 · 4 · (max_mid_term_frames · P + max_long_term_elements) · (2·CK + CV·K); 2, for buffers grow by doubling
-    affinity       4 blocks of the search, see `xmem_store`
+    memory         2 · 4 · (max_mid_term_frames · P + max_long_term_elements) · (2·CK + CV·K); 2,
+    for buffers grow by doubling affinity       4 blocks of the search, see `xmem_store`
 
-References of XMem++ come on top, 4 · P · (CK + CV·K) each: their number is not known when the size is chosen.
+References of XMem++ come on top, 4 · P · (CK + CV·K) each: their number is not known when the size
+is chosen.
 """
 
 from __future__ import annotations
@@ -31,12 +35,19 @@ _OTHER_NETWORK_BYTES = 600 * 2**20
 ACTIVATION_BYTES = 3000
 _USABLE = 0.8  # of what is free: other programs live too, and allocators leave gaps
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which the encoders were trained with
+# of ImageNet, which the encoders were trained with
+_MEAN, _DEVIATION = (
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a clip's frames fit the network. source: (H, W); working: resized; padding: left, right, top, bottom."""
+    """How a clip's frames fit the network.
+
+    source: (H, W); working: resized; padding: left, right, top, bottom.
+    """
 
     source: tuple[int, int]
     working: tuple[int, int]
@@ -44,12 +55,16 @@ class Fit:
 
     @classmethod
     def of(cls, source: tuple[int, int], size: int) -> Fit:
-        """Bring the short side to `size` (-1: leave it), then pad to multiples of 16, the smaller half first."""
+        """Bring the short side to `size` (-1: leave it), then pad to multiples of 16, the smaller
+        half first.
+        """
         height, width = source
         short = min(source)
         working = source if size < 0 else (height * size // short, width * size // short)
         top, left = (-side % STRIDE // 2 for side in working)
-        bottom, right = (-side % STRIDE - before for side, before in zip(working, (top, left), strict=True))
+        bottom, right = (
+            -side % STRIDE - before for side, before in zip(working, (top, left), strict=True)
+        )
         return cls(source, working, (left, right, top, bottom))
 
     @property
@@ -64,16 +79,26 @@ class Fit:
         return self.working[0] + top + bottom, self.working[1] + left + right
 
     def shrink_image(self, image: Tensor) -> Tensor:
-        """uint8 (H, W, 3) of any size → float32 (1, 3, h, w), normalised, at working size, zero-padded."""
-        mean, deviation = (image.new_tensor(values, dtype=torch.float32) for values in (_MEAN, _DEVIATION))
+        """uint8 (H, W, 3) of any size → float32 (1, 3, h, w), normalised, at working size,
+        zero-padded.
+        """
+        mean, deviation = (
+            image.new_tensor(values, dtype=torch.float32) for values in (_MEAN, _DEVIATION)
+        )
         planes = ((image.float() / 255 - mean) / deviation).permute(2, 0, 1)[None]
         if planes.shape[2:] != self.working:
-            planes = functional.interpolate(planes, self.working, mode="bilinear", align_corners=False, antialias=True)
-        padded: Tensor = functional.pad(planes, self.padding).contiguous(memory_format=torch.channels_last)
+            planes = functional.interpolate(
+                planes, self.working, mode="bilinear", align_corners=False, antialias=True
+            )
+        padded: Tensor = functional.pad(planes, self.padding).contiguous(
+            memory_format=torch.channels_last
+        )
         return padded
 
     def restore_image(self, planes: Tensor) -> Tensor:
-        """The way back as far as it goes: float32 (1, 3, h, w) → uint8 at working size, unpadded."""
+        """The way back as far as it goes: float32 (1, 3, h, w) → uint8 at working size,
+        unpadded.
+        """
         mean, deviation = (planes.new_tensor(values) for values in (_MEAN, _DEVIATION))
         pixels = (self.unpad(planes[0]).permute(1, 2, 0) * deviation + mean) * 255
         restored: Tensor = pixels.round().clamp(0, 255).to(torch.uint8)
@@ -97,7 +122,9 @@ class Fit:
         inner = self.unpad(probabilities)
         if self.working == self.source:
             return inner
-        enlarged: Tensor = functional.interpolate(inner[None], self.source, mode="bilinear", align_corners=False)[0]
+        enlarged: Tensor = functional.interpolate(
+            inner[None], self.source, mode="bilinear", align_corners=False
+        )[0]
         return enlarged
 
 
@@ -106,14 +133,19 @@ def needed_bytes(fit: Fit, *, num_objects: int, memory: XMemMemory, device: torc
     height, width = fit.padded
     pixels, dimensions = height * width, Dimensions()
     together = max(1, min(num_objects, PIXELS_AT_ONCE // pixels))
-    elements = memory.max_mid_term_frames * pixels // STRIDE**2 + memory.max_long_term_elements * memory.long_term
+    elements = (
+        memory.max_mid_term_frames * pixels // STRIDE**2
+        + memory.max_long_term_elements * memory.long_term
+    )
     rows = 8 * elements * (2 * dimensions.key + dimensions.value * num_objects)
     network = NETWORK_BYTES.get(device.type, _OTHER_NETWORK_BYTES)
     return network + ACTIVATION_BYTES * pixels * together + rows + 16 * BLOCK_ELEMENTS
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What is free on the device, or for the CPU in the machine or the container; None where the system does not tell."""
+    """What is free on the device, or for the CPU in the machine or the container; None where the
+    system does not tell.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -128,39 +160,60 @@ def _available(meminfo: Path) -> int | None:
         lines = meminfo.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    return next(
+        (1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None
+    )
 
 
 def _left_in_group(group: Path) -> int | None:
     """What a container's limit leaves, bytes."""
     try:
-        limit, used = ((group / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
+        limit, used = (
+            (group / name).read_text(encoding="ascii").strip()
+            for name in ("memory.max", "memory.current")
+        )
     except OSError:
         return None
     return max(0, int(limit) - int(used)) if limit.isdecimal() else None
 
 
-def choose_size(source: tuple[int, int], *, num_objects: int, memory: XMemMemory, device: torch.device) -> tuple[int, str]:
-    """The largest short side, at most USUAL_SIZE and a multiple of 16, whose needs are met; and one line that says so.
+def choose_size(
+    source: tuple[int, int], *, num_objects: int, memory: XMemMemory, device: torch.device
+) -> tuple[int, str]:
+    """The largest short side, at most USUAL_SIZE and a multiple of 16, whose needs are met; and one
+    line that says so.
 
-    At most four fifths of what is free are taken for usable. Where nothing is known of that, it is USUAL_SIZE.
+    At most four fifths of what is free are taken for usable. Where nothing is known of that, it is
+    USUAL_SIZE.
     """
     free = free_bytes(device)
     for size in range(USUAL_SIZE, 0, -STRIDE):
-        need = needed_bytes(Fit.of(source, size), num_objects=num_objects, memory=memory, device=device)
+        need = needed_bytes(
+            Fit.of(source, size), num_objects=num_objects, memory=memory, device=device
+        )
         if free is None or need <= _USABLE * free:
             break
     amount = "an unknown amount" if free is None else f"{free / 2**30:.1f} GiB"
-    return size, f"XMem works at a short side of {size} pixels: needs about {need / 2**30:.1f} GiB, {amount} free on {device}"
+    return (
+        size,
+        (
+            f"XMem works at a short side of {size} pixels: needs about {need / 2**30:.1f} GiB,"
+            f" {amount} free on {device}"
+        ),
+    )
 
 
 def smaller(size: int) -> int | None:
-    """The short side to try when there is no memory for this one: three quarters, a multiple of 16; None below 16."""
+    """The short side to try when there is no memory for this one: three quarters, a multiple of 16;
+    None below 16.
+    """
     return (size * 3 // 4) // STRIDE * STRIDE or None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of PyTorch, its libraries or Python says that memory is exhausted, on a device or the host."""
+    """Whether an error of PyTorch, its libraries or Python says that memory is exhausted, on a
+    device or the host.
+    """
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     said = str(error)

@@ -1,7 +1,10 @@
-"""Rows of keys and values, and how they are searched. Takes and gives tensors; never knows what a frame or a walk is.
+"""Rows of keys and values, and how they are searched.
 
-A store holds rows ("elements"), one per position of a frame at stride 16, and for each row a value of every object. The
-mathematics is that of Cheng and Schwing, "XMem", ECCV 2022, sections 3.2 and 3.3, cited as XMem.
+Takes and gives tensors; never knows what a frame or a walk is.
+
+A store holds rows ("elements"), one per position of a frame at stride 16, and for each row a value
+of every object. The mathematics is that of Cheng and Schwing, "XMem", ECCV 2022, sections 3.2 and
+3.3, cited as XMem.
 """
 
 from __future__ import annotations
@@ -26,14 +29,19 @@ CACHED_ELEMENTS = 2**21
 
 
 class StoreUsage(NamedTuple):
-    """elements: rows in use (for the hidden state: positions times objects); bytes: held for them, spare room included."""
+    """elements: rows in use (for the hidden state: positions times objects); bytes: held for them,
+    spare room included.
+    """
 
     elements: int
     bytes: int
 
 
 class _Column:
-    """One growing buffer of rows. Capacity doubles, so adding costs amortised constant time and no copy per frame."""
+    """One growing buffer of rows.
+
+    Capacity doubles, so adding costs amortised constant time and no copy per frame.
+    """
 
     def __init__(self, width: int, like: Tensor, *, rows: int = 0, capacity: int) -> None:
         self._buffer = like.new_zeros((max(rows, capacity), width))
@@ -53,7 +61,9 @@ class _Column:
         """Put (n, width) before row `at`."""
         size = self._size + len(rows)
         if size > len(self._buffer):
-            grown = self._buffer.new_zeros((max(size, 2 * len(self._buffer)), self._buffer.shape[1]))
+            grown = self._buffer.new_zeros(
+                (max(size, 2 * len(self._buffer)), self._buffer.shape[1])
+            )
             grown[: self._size] = self.live
             self._buffer = grown
         if at < self._size:
@@ -68,7 +78,10 @@ class _Column:
 
 
 class Rows(NamedTuple):
-    """What one row each knows besides values. key: (N, CK); shrinkage: (N, 1); selection: (N, CK), or None when not kept."""
+    """What one row each knows besides values.
+
+    key: (N, CK); shrinkage: (N, 1); selection: (N, CK), or None when not kept.
+    """
 
     key: Tensor
     shrinkage: Tensor
@@ -88,8 +101,12 @@ def rows_of(planes: Tensor) -> Tensor:
 class Store:
     """Rows with a value for each object."""
 
-    def __init__(self, dimensions: Dimensions, like: Tensor, *, selects: bool, capacity: int = 64) -> None:
-        """like: a tensor of the dtype and on the device of all rows. selects: whether selections are kept.
+    def __init__(
+        self, dimensions: Dimensions, like: Tensor, *, selects: bool, capacity: int = 64
+    ) -> None:
+        """like: a tensor of the dtype and on the device of all rows.
+
+        selects: whether selections are kept.
 
         capacity: rows that there is room for from the start.
         """
@@ -107,7 +124,11 @@ class Store:
     @property
     def rows(self) -> Rows:
         """All rows, as views."""
-        return Rows(self._key.live, self._shrinkage.live, None if self._selection is None else self._selection.live)
+        return Rows(
+            self._key.live,
+            self._shrinkage.live,
+            None if self._selection is None else self._selection.live,
+        )
 
     @property
     def times(self) -> Tensor:
@@ -163,19 +184,29 @@ class Store:
     def drop(self, start: int, stop: int) -> None:
         """Drop rows [start, stop)."""
         device = self._like.device
-        self.keep(torch.cat([torch.arange(start, device=device), torch.arange(stop, self.size, device=device)]))
+        self.keep(
+            torch.cat(
+                [torch.arange(start, device=device), torch.arange(stop, self.size, device=device)]
+            )
+        )
 
     def fill(self, object_id: int, rows: slice, values: Tensor) -> None:
         """Give an object, known or new, values (n, CV) in rows that were made without it."""
-        column = self._values.setdefault(object_id, self._column(self.dimensions.value, rows=self.size))
+        column = self._values.setdefault(
+            object_id, self._column(self.dimensions.value, rows=self.size)
+        )
         column.live[rows] = values
 
     def forget_objects(self, kept: Iterable[int]) -> None:
         """Drop the values of all objects but these."""
-        self._values = {object_id: self._values[object_id] for object_id in kept if object_id in self._values}
+        self._values = {
+            object_id: self._values[object_id] for object_id in kept if object_id in self._values
+        }
 
     def count(self, indices: Tensor, affinity: Tensor) -> None:
-        """Note one read: `affinity` goes to the rows `indices` of the same shape, one life to every row."""
+        """Note one read: `affinity` goes to the rows `indices` of the same shape, one life to every
+        row.
+        """
         self._use.live.index_add_(0, indices.reshape(-1), affinity.reshape(-1, 1))
         self._life.live.add_(1)
 
@@ -188,25 +219,37 @@ class Store:
             "use": _host(self._use.live),
             "life": _host(self._life.live),
             "time": _host(self._time.live),
-            "values": {str(object_id): _host(column.live) for object_id, column in self._values.items()},
+            "values": {
+                str(object_id): _host(column.live) for object_id, column in self._values.items()
+            },
         }
 
     def restore(self, state: State) -> None:
-        """Hold what `state` copied, and nothing else. Raises ValueError, KeyError or TypeError for something else."""
+        """Hold what `state` copied, and nothing else.
+
+        Raises ValueError, KeyError or TypeError for something else.
+        """
         size, values = len(state["key"]), state["values"]
         columns = {name: state[name] for name in ("key", "shrinkage", "use", "life", "time")}
         widths = {"key": self.dimensions.key, "shrinkage": 1, "use": 1, "life": 1, "time": 1}
         shapes = [(columns[name].shape, (size, width)) for name, width in widths.items()]
         shapes += [(value.shape, (size, self.dimensions.value)) for value in values.values()]
-        if any(shape != expected for shape, expected in shapes) or (state["selection"] is None) != (self._selection is None):
-            raise ValueError(f"rows of {[shape for shape, _ in shapes]}, expected {[expected for _, expected in shapes]}")
+        if any(shape != expected for shape, expected in shapes) or (state["selection"] is None) != (
+            self._selection is None
+        ):
+            raise ValueError(
+                f"rows of {[shape for shape, _ in shapes]}, expected"
+                f" {[expected for _, expected in shapes]}"
+            )
 
         def column(rows: npt.NDArray[np.float32]) -> _Column:
             made = self._column(rows.shape[1])
             made.insert(0, torch.from_numpy(rows).to(self._like))
             return made
 
-        self._key, self._shrinkage, self._use, self._life, self._time = (column(rows) for rows in columns.values())
+        self._key, self._shrinkage, self._use, self._life, self._time = (
+            column(rows) for rows in columns.values()
+        )
         self._selection = None if self._selection is None else column(state["selection"])
         self._values = {int(object_id): column(value) for object_id, value in values.items()}
 
@@ -214,7 +257,14 @@ class Store:
         return _Column(width, self._like, rows=rows, capacity=self._capacity)
 
     def _columns(self) -> list[_Column]:
-        plain = [self._key, self._shrinkage, self._use, self._life, self._time, *self._values.values()]
+        plain = [
+            self._key,
+            self._shrinkage,
+            self._use,
+            self._life,
+            self._time,
+            *self._values.values(),
+        ]
         return plain if self._selection is None else [*plain, self._selection]
 
 
@@ -225,10 +275,13 @@ def _host(rows: Tensor) -> npt.NDArray[np.float32]:
 
 
 def similarity(memory: Rows, query: Rows) -> Tensor:
-    """S(m, q) = −Σ_c e_c (m_c − q_c)² · s / √CK, (Q, N): XMem eq. 2, with the query's selection e and the memory's shrinkage s.
+    """S(m, q) = −Σ_c e_c (m_c − q_c)² · s / √CK, (Q, N): XMem eq.
 
-    Expanded to −m²·e + 2m·(qe) − Σ e q²: two products of matrices, 4·CK·Q·N operations, and two times Q·N floats. Terms are
-    rounded and added in this order because the public implementation does so: near the top_k-th place a last bit decides.
+    2, with the query's selection e and the memory's shrinkage s.
+
+    Expanded to −m²·e + 2m·(qe) − Σ e q²: two products of matrices, 4·CK·Q·N operations, and two
+    times Q·N floats. Terms are rounded and added in this order because the public implementation
+    does so: near the top_k-th place a last bit decides.
     """
     key, shrinkage, _ = memory
     selection = torch.ones_like(query.key) if query.selection is None else query.selection
@@ -243,18 +296,26 @@ Validity = Sequence[Tensor | None]
 
 
 def search(
-    stores: Sequence[Store], query: Rows, groups: Sequence[Validity], top_k: int, *, block_elements: int | None = None
+    stores: Sequence[Store],
+    query: Rows,
+    groups: Sequence[Validity],
+    top_k: int,
+    *,
+    block_elements: int | None = None,
 ) -> list[tuple[Tensor, Tensor]]:
-    """Find what each group reads: per query position the top_k most similar rows, and the softmax over them (XMem eq. 1).
+    """Find what each group reads: per query position the top_k most similar rows, and the softmax
+    over them (XMem eq. 1).
 
-    query: Q rows with selection. Returns, for each group, (affinity, index), both (Q, k), k ≤ top_k; the index counts
-    through all stores. A position that may read nothing has affinity 0.
+    query: Q rows with selection. Returns, for each group, (affinity, index), both (Q, k), k ≤
+    top_k; the index counts through all stores. A position that may read nothing has affinity 0.
 
-    Cost: Q·N similarities, computed for so many positions at a time (at least one) that they are at most `block_elements`
-    (None: BLOCK_ELEMENTS; on the CPU CACHED_ELEMENTS, which halves the time). Beside one block memory is O(Q·k), whatever N is.
+    Cost: Q·N similarities, computed for so many positions at a time (at least one) that they are at
+    most `block_elements` (None: BLOCK_ELEMENTS; on the CPU CACHED_ELEMENTS, which halves the time).
+    Beside one block memory is O(Q·k), whatever N is.
     """
     total, positions, device = sum(store.size for store in stores), len(query.key), query.key.device
-    cached = max(CACHED_ELEMENTS, 32 * total) if device.type == "cpu" else BLOCK_ELEMENTS  # 32: keys are read from memory once
+    # 32: keys are read from memory once
+    cached = max(CACHED_ELEMENTS, 32 * total) if device.type == "cpu" else BLOCK_ELEMENTS
     elements = min(BLOCK_ELEMENTS if block_elements is None else block_elements, cached)
     step = max(1, elements // max(1, total))
     readable = [_readable(stores, group, device) for group in groups]
@@ -270,7 +331,10 @@ def search(
 
 
 class _Found(NamedTuple):
-    """The largest similarities of query positions, (Q, k) each. index: row, counted through all stores."""
+    """The largest similarities of query positions, (Q, k) each.
+
+    index: row, counted through all stores.
+    """
 
     similarity: Tensor
     index: Tensor
@@ -281,22 +345,33 @@ def _readable(stores: Sequence[Store], group: Validity, device: torch.device) ->
     if all(valid is None for valid in group):
         return None
     pairs = zip(stores, group, strict=True)
-    return torch.cat([torch.ones(store.size, dtype=torch.bool, device=device) if one is None else one for store, one in pairs])
+    return torch.cat(
+        [
+            torch.ones(store.size, dtype=torch.bool, device=device) if one is None else one
+            for store, one in pairs
+        ]
+    )
 
 
 def read_out(stores: Sequence[Store], object_id: int, affinity: Tensor, index: Tensor) -> Tensor:
-    """Sum an object's values by affinity, (Q, CV); only the k rows of each position are touched: O(Q·k·CV)."""
+    """Sum an object's values by affinity, (Q, CV); only the k rows of each position are touched:
+    O(Q·k·CV).
+    """
     total = affinity.new_zeros((len(affinity), stores[0].dimensions.value))
     offset = 0
     for store in stores:
         if store.size and object_id in store.object_ids:
             local, weight = _inside(store, affinity, index - offset)
-            total += functional.embedding_bag(local, store.values(object_id), mode="sum", per_sample_weights=weight)
+            total += functional.embedding_bag(
+                local, store.values(object_id), mode="sum", per_sample_weights=weight
+            )
         offset += store.size
     return total
 
 
-def count_reads(stores: Sequence[Store], counted: Sequence[bool], affinity: Tensor, index: Tensor) -> None:
+def count_reads(
+    stores: Sequence[Store], counted: Sequence[bool], affinity: Tensor, index: Tensor
+) -> None:
     """Add one read to the usage of those stores that are counted."""
     offset = 0
     for store, counts in zip(stores, counted, strict=True):
@@ -307,43 +382,69 @@ def count_reads(stores: Sequence[Store], counted: Sequence[bool], affinity: Tens
 
 
 def _inside(store: Store, affinity: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices that lie in the store, and their affinity; the others point at row 0 with affinity 0."""
+    """Indices that lie in the store, and their affinity; the others point at row 0 with
+    affinity 0.
+    """
     outside = (index < 0) | (index >= store.size)
     return index.masked_fill(outside, 0), affinity.masked_fill(outside, 0.0)
 
 
 class Condensed(NamedTuple):
-    """Prototypes made of candidates. values: object_id → (P, CV); times: (P,), of the frames the prototypes are from."""
+    """Prototypes made of candidates.
+
+    values: object_id → (P, CV); times: (P,), of the frames the prototypes are from.
+    """
 
     rows: Rows
     values: dict[int, Tensor]
     times: Tensor
 
 
-def condense(store: Store, candidates: slice, num_prototypes: int, valid: Callable[[int, Tensor], Tensor | None]) -> Condensed:
-    """Make prototypes of a range of rows: prototype selection and memory potentiation, XMem section 3.3, eq. 3 and 4.
+def condense(
+    store: Store,
+    candidates: slice,
+    num_prototypes: int,
+    valid: Callable[[int, Tensor], Tensor | None],
+) -> Condensed:
+    """Make prototypes of a range of rows: prototype selection and memory potentiation, XMem section
+    3.3, eq. 3 and 4.
 
-    The most used candidates are the prototypes' keys; values and shrinkage are read from all candidates by the softmax of
-    their similarity, with the prototype as the query. valid: which rows an object may read, from their times.
-    Costs P·n similarities for n candidates, in blocks as in `search`.
+    The most used candidates are the prototypes' keys; values and shrinkage are read from all
+    candidates by the softmax of their similarity, with the prototype as the query. valid: which
+    rows an object may read, from their times. Costs P·n similarities for n candidates, in blocks as
+    in `search`.
     """
-    key, shrinkage, times = store.rows.key[candidates], store.rows.shrinkage[candidates], store.times[candidates]
+    key, shrinkage, times = (
+        store.rows.key[candidates],
+        store.rows.shrinkage[candidates],
+        store.times[candidates],
+    )
     selection = None if store.rows.selection is None else store.rows.selection[candidates]
     chosen = store.frequency[candidates].topk(min(num_prototypes, len(times))).indices
-    prototypes = Rows(key[chosen], shrinkage[chosen], None if selection is None else selection[chosen])
+    prototypes = Rows(
+        key[chosen], shrinkage[chosen], None if selection is None else selection[chosen]
+    )
     contents = {object_id: store.values(object_id)[candidates] for object_id in store.object_ids}
     readable = {object_id: valid(object_id, times) for object_id in contents}
     shrinkages: list[Tensor] = []
     values: dict[int, list[Tensor]] = {object_id: [] for object_id in contents}
     step = max(1, BLOCK_ELEMENTS // len(times))
     for start in range(0, len(chosen), step):
-        query = Rows(*(None if column is None else column[start : start + step] for column in prototypes))
+        query = Rows(
+            *(None if column is None else column[start : start + step] for column in prototypes)
+        )
         block = similarity(Rows(key, shrinkage, None), query)
         affinity = torch.softmax(block, 1)
         shrinkages.append(affinity @ shrinkage)
         for object_id, content in contents.items():
             rows = readable[object_id]
-            own = affinity if rows is None else torch.softmax(block.masked_fill(~rows, -torch.inf), 1).nan_to_num_(0.0)
+            own = (
+                affinity
+                if rows is None
+                else torch.softmax(block.masked_fill(~rows, -torch.inf), 1).nan_to_num_(0.0)
+            )
             values[object_id].append(own @ content)
     rows = Rows(prototypes.key, torch.cat(shrinkages), None)
-    return Condensed(rows, {object_id: torch.cat(parts) for object_id, parts in values.items()}, times[chosen])
+    return Condensed(
+        rows, {object_id: torch.cat(parts) for object_id, parts in values.items()}, times[chosen]
+    )

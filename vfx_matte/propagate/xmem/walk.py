@@ -1,7 +1,10 @@
-"""One walk of XMem through frames. Takes images and masks as tensors on the device, gives probabilities there.
+"""One walk of XMem through frames.
 
-A step either happens as a whole or leaves the walk as it was: when the device has no memory left in the middle of one, the same
-step can be taken again with less at a time. Only while the memory is being written that is not so; `intact` tells.
+Takes images and masks as tensors on the device, gives probabilities there.
+
+A step either happens as a whole or leaves the walk as it was: when the device has no memory left in
+the middle of one, the same step can be taken again with less at a time. Only while the memory is
+being written that is not so; `intact` tells.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ class Encoded(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A mask for a step. mask: uint8 (H, W); ids: the objects that take its shape; is_new: whether to learn from it."""
+    """A mask for a step.
+
+    mask: uint8 (H, W); ids: the objects that take its shape; is_new: whether to learn from it.
+    """
 
     mask: Tensor
     ids: tuple[int, ...]
@@ -43,9 +49,12 @@ class Given(NamedTuple):
 
 @dataclass
 class _State:
-    """Where a walk is. time: steps made; objects: known ones, in the order of the hidden state's (K, CH, h, w).
+    """Where a walk is.
 
-    image, probabilities: of the last step, at working size: (1, 3, h, w) normalised and (K+1, h, w).
+    time: steps made; objects: known ones, in the order of the hidden state's (K, CH, h, w).
+
+    image, probabilities: of the last step, at working size: (1, 3, h, w) normalised and (K+1, h,
+    w).
     """
 
     last_deep_update: int
@@ -84,12 +93,19 @@ class Walker:
             "memory": self.memory.walk_state(),
             "numbers": [state.last_deep_update, state.time, state.last_memory],
             "objects": list(state.objects),
-            "channels_last": state.hidden is not None and state.hidden.is_contiguous(memory_format=torch.channels_last),
-            **{name: None if one is None else one.detach().float().cpu().clone().numpy() for name, one in tensors.items()},
+            "channels_last": state.hidden is not None
+            and state.hidden.is_contiguous(memory_format=torch.channels_last),
+            **{
+                name: None if one is None else one.detach().float().cpu().clone().numpy()
+                for name, one in tensors.items()
+            },
         }
 
     def restore_walk(self, state: State) -> None:
-        """Go on where `walk_state` was taken. Raises ValueError, KeyError or TypeError for something else."""
+        """Go on where `walk_state` was taken.
+
+        Raises ValueError, KeyError or TypeError for something else.
+        """
         last_deep_update, time, last_memory = (int(number) for number in state["numbers"])
         with self._writing():
             self.memory.restore_walk(state["memory"])
@@ -100,10 +116,15 @@ class Walker:
         if hidden is not None and state["channels_last"]:  # convolutions round by it
             hidden = hidden.contiguous(memory_format=torch.channels_last)
         objects = [int(object_id) for object_id in state["objects"]]
-        self.state = _State(last_deep_update, time, last_memory, objects, hidden, image, probabilities)
+        self.state = _State(
+            last_deep_update, time, last_memory, objects, hidden, image, probabilities
+        )
 
     def economize(self) -> None:
-        """Compute in smaller pieces: one object at a time, and a small part of the affinity matrix. Only rounding changes."""
+        """Compute in smaller pieces: one object at a time, and a small part of the affinity matrix.
+
+        Only rounding changes.
+        """
         self.network.pixels_at_once = 1
         self.memory.block_elements = FRUGAL_ELEMENTS
 
@@ -120,15 +141,26 @@ class Walker:
         keys, features = self.network.encode_image(planes)
         return Encoded(planes, Keys(*(one.float() for one in keys)), features)
 
-    def remember(self, digest: str, fit: Fit, image: Tensor, mask: Tensor, shown: Sequence[int]) -> None:
-        """Put a reference into permanent memory. image: uint8 (H, W, 3); mask: uint8 (H, W), which shows these ids."""
+    def remember(
+        self, digest: str, fit: Fit, image: Tensor, mask: Tensor, shown: Sequence[int]
+    ) -> None:
+        """Put a reference into permanent memory.
+
+        image: uint8 (H, W, 3); mask: uint8 (H, W), which shows these ids.
+        """
         seen = self.encode(fit, image)
         small = fit.shrink_mask(mask)
-        layers = torch.stack([small == object_id for object_id in shown or (0,)]).float() * (small > 0)
-        value = self.network.encode_value(seen.image, seen.features.f16, aggregate(layers)[1:]).float()
+        layers = torch.stack([small == object_id for object_id in shown or (0,)]).float() * (
+            small > 0
+        )
+        value = self.network.encode_value(
+            seen.image, seen.features.f16, aggregate(layers)[1:]
+        ).float()
         values = {object_id: rows_of(one) for object_id, one in zip(shown, value, strict=False)}
         with self._writing():
-            self.memory.remember(digest, Rows.of(seen.keys), values, None if shown else rows_of(value[0]))
+            self.memory.remember(
+                digest, Rows.of(seen.keys), values, None if shown else rows_of(value[0])
+            )
 
     def forget(self, digest: str) -> None:
         """Take a reference out of permanent memory, where it is there."""
@@ -137,26 +169,35 @@ class Walker:
                 self.memory.forget(digest)
 
     def step(self, fit: Fit, image: Tensor, given: Given | None, *, last: bool) -> Tensor:
-        """Segment uint8 (H, W, 3): probabilities (K'+1, H, W) of the background and of `state.objects` as they are afterwards.
+        """Segment uint8 (H, W, 3): probabilities (K'+1, H, W) of the background and of
+        `state.objects` as they are afterwards.
 
-        Image and mask may be smaller than the clip's frames; what is returned is of the frames' size in any case, and shapes
-        that are given are exact in it when the mask is, too.
+        Image and mask may be smaller than the clip's frames; what is returned is of the frames'
+        size in any case, and shapes that are given are exact in it when the mask is, too.
 
         Raises ValueError when there is no object to segment.
         """
         state = self.state
-        known = [*state.objects, *(one for one in self.memory.permanent_objects if one not in state.objects)]
+        known = [
+            *state.objects,
+            *(one for one in self.memory.permanent_objects if one not in state.objects),
+        ]
         ids = () if given is None else given.ids
         if not known and not ids:
-            raise ValueError("no object has been shown yet: give the first frame a mask, or remember one")
+            raise ValueError(
+                "no object has been shown yet: give the first frame a mask, or remember one"
+            )
         self.memory.introduce(known, state.time)
         seen = self.encode(fit, image)
         hidden = self._hidden(state.hidden, len(known), seen)
-        is_memory = not last and (bool(ids) or state.time - state.last_memory >= self._options.mem_every)
+        is_memory = not last and (
+            bool(ids) or state.time - state.last_memory >= self._options.mem_every
+        )
         deep = not last and self._updates_deeply(is_memory=is_memory)
         predicted = None
         if not set(known) <= set(ids) and (state.time > 0 or self.memory.references):
-            # With a rhythm of their own (≥ 0), deep updates come on top of the decoder's instead of in its place.
+            # With a rhythm of their own (≥ 0), deep updates come on top of the decoder's instead of
+            # in its place.
             ordinary = not last and (self._options.deep_update_every >= 0 or not deep)
             predicted, hidden = self._predict(seen, known, hidden, update=ordinary)
         objects = [*known, *(one for one in ids if one not in known)]
@@ -166,7 +207,12 @@ class Walker:
             probabilities = _impose(fit.shrink_mask(given.mask), objects, given.ids, predicted)
         assert probabilities is not None
         if given is not None and given.mask.shape == fit.source != fit.working:
-            result = _impose(given.mask, objects, given.ids, None if predicted is None else fit.enlarge(predicted))
+            result = _impose(
+                given.mask,
+                objects,
+                given.ids,
+                None if predicted is None else fit.enlarge(predicted),
+            )
         else:
             result = fit.enlarge(probabilities)
         if is_memory:
@@ -175,40 +221,64 @@ class Walker:
             hidden = self._learn(seen, objects, probabilities[1:], hidden, is_new=is_new, deep=deep)
             state.last_memory = state.time
             state.last_deep_update = state.time if deep else state.last_deep_update
-        state.objects, state.hidden, state.image, state.probabilities = objects, hidden, seen.image, probabilities
+        state.objects, state.hidden, state.image, state.probabilities = (
+            objects,
+            hidden,
+            seen.image,
+            probabilities,
+        )
         state.time += 1
         return result
 
     def _updates_deeply(self, *, is_memory: bool) -> bool:
-        """Whether this frame's turn has come for a deep update, which only memory frames can make."""
+        """Whether this frame's turn has come for a deep update, which only memory frames
+        can make.
+        """
         every = self._options.deep_update_every
         return is_memory if every < 0 else self.state.time - self.state.last_deep_update >= every
 
     def _hidden(self, hidden: Tensor | None, count: int, seen: Encoded) -> Tensor | None:
-        """The hidden state of `count` objects, of zeros where there is none yet; None for a network without."""
+        """The hidden state of `count` objects, of zeros where there is none yet; None for a network
+        without.
+        """
         channels, (height, width) = self.network.dimensions.hidden, seen.keys.key.shape[2:]
         if not channels:
             return None
         if hidden is None:
             return torch.zeros((count, channels, height, width), device=self._device)
         return (
-            hidden if len(hidden) == count else torch.cat([hidden, hidden.new_zeros((count - len(hidden), *hidden.shape[1:]))])
+            hidden
+            if len(hidden) == count
+            else torch.cat([hidden, hidden.new_zeros((count - len(hidden), *hidden.shape[1:]))])
         )
 
     def _predict(
         self, seen: Encoded, ids: Sequence[int], hidden: Tensor | None, *, update: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Probabilities (K+1, h, w) of the objects by memory, and the hidden state, advanced with `update`."""
+        """Probabilities (K+1, h, w) of the objects by memory, and the hidden state, advanced with
+        `update`.
+        """
         height, width = seen.keys.key.shape[2:]
         with torch.autocast(self._device.type, enabled=False):
             answer = self.memory.read(Rows.of(seen.keys), ids)
-        readout = answer.reshape(len(ids), height, width, -1).permute(0, 3, 1, 2)  # which is channels-last
+        # which is channels-last
+        readout = answer.reshape(len(ids), height, width, -1).permute(0, 3, 1, 2)
         return self.network.decode(seen.features, readout, hidden, update=update)
 
     def _learn(
-        self, seen: Encoded, ids: Sequence[int], objects: Tensor, hidden: Tensor | None, *, is_new: bool, deep: bool
+        self,
+        seen: Encoded,
+        ids: Sequence[int],
+        objects: Tensor,
+        hidden: Tensor | None,
+        *,
+        is_new: bool,
+        deep: bool,
     ) -> Tensor | None:
-        """Make this a memory frame: add it when it is new. Returns the hidden state, updated from it when `deep`."""
+        """Make this a memory frame: add it when it is new.
+
+        Returns the hidden state, updated from it when `deep`.
+        """
         if not is_new and (not deep or hidden is None):
             return hidden
         value = self.network.encode_value(seen.image, seen.features.f16, objects).float()
@@ -228,7 +298,9 @@ class Walker:
         self.intact = True
 
 
-def _impose(mask: Tensor, objects: Sequence[int], given: Sequence[int], predicted: Tensor | None) -> Tensor:
+def _impose(
+    mask: Tensor, objects: Sequence[int], given: Sequence[int], predicted: Tensor | None
+) -> Tensor:
     """Put given shapes over predicted ones: (K+1, H, W), aggregated.
 
     mask: uint8 (H, W). predicted: (K'+1, H, W) of the first K' objects; None when all are given.

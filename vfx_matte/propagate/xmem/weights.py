@@ -1,4 +1,7 @@
-"""What a weights file holds. Takes a path, gives what XMem's network reads off it; never runs code that is in a file."""
+"""What a weights file holds.
+
+Takes a path, gives what XMem's network reads off it; never runs code that is in a file.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from vfx_matte.propagate.xmem.network import Dimensions, load_network
 
 
 class WeightsFacts(NamedTuple):
-    """A network's weights. tensors: how many; single_object: whether it was trained without a channel for other objects."""
+    """A network's weights.
+
+    tensors: how many; single_object: whether it was trained without a channel for other objects.
+    """
 
     tensors: int
     dimensions: Dimensions
@@ -19,12 +25,19 @@ class WeightsFacts(NamedTuple):
         key, value, hidden = self.dimensions
         objects = "a single object" if self.single_object else "several objects"
         state = f"hidden {hidden}" if hidden else "no hidden state"
-        return f"{self.tensors} tensors named and shaped as XMem's; key {key}, value {value}, {state}; trained on {objects}"
+        return (
+            f"{self.tensors} tensors named and shaped as XMem's; key {key}, value {value}, {state};"
+            f" trained on {objects}"
+        )
 
 
 def describe_weights(path: Path) -> WeightsFacts:
-    """Load a file as `segment` would. Raises PropagatorError when it cannot, naming the first tensor that differs."""
+    """Load a file as `segment` would.
+
+    Raises PropagatorError when it cannot, naming the first tensor that differs.
+    """
     network = load_network(path)
-    # `load_network` gives weights of single-object training a fifth channel, of zeros, which no training would leave
+    # `load_network` gives weights of single-object training a fifth channel, of zeros, which no
+    # training would leave
     single_object = not network.value_encoder.conv1.weight[:, 4].any()
     return WeightsFacts(len(network.state_dict()), network.dimensions, bool(single_object))

@@ -1,10 +1,13 @@
 # mypy: allow-subclassing-any
-"""Makes a loaded network quicker, on the CPU most of all. Takes a network, changes modules in place; never what they compute.
+"""Makes a loaded network quicker, on the CPU most of all.
 
-Two things, both exact but for rounding. Batch normalisation, which is affine in evaluation, is folded into the convolution
-before it. And 3×3 convolutions of stride 1, nearly all of XMem's work, are computed by Winograd's minimal filtering with a
-quarter of the multiplications: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016 (arXiv
-1509.09308). PyTorch's CPU convolutions are direct ones that run as fast as the processor multiplies. cuDNN chooses among
+Takes a network, changes modules in place; never what they compute.
+
+Two things, both exact but for rounding. Batch normalisation, which is affine in evaluation, is
+folded into the convolution before it. And 3×3 convolutions of stride 1, nearly all of XMem's work,
+are computed by Winograd's minimal filtering with a quarter of the multiplications: Lavin and Gray,
+"Fast Algorithms for Convolutional Neural Networks", CVPR 2016 (arXiv 1509.09308). PyTorch's CPU
+convolutions are direct ones that run as fast as the processor multiplies. cuDNN chooses among
 algorithms itself, so on a GPU only the folding is done.
 """
 
@@ -22,19 +25,25 @@ from vfx_matte.propagate.xmem.network import XMemNetwork, convolve_shared
 _TILE = 4  # the outputs of a tile are _TILE × _TILE, its inputs _PATCH × _PATCH
 _PATCH = _TILE + 2
 _POINTS = tuple(Fraction(*ratio) for ratio in ((0, 1), (5, 7), (-5, 7), (3, 2), (-3, 2)))
-"""Where the polynomials are evaluated, beside infinity. With 0, ±1, ±2, the usual choice, errors are 4 times as large."""
+"""Where the polynomials are evaluated, beside infinity.
+
+With 0, ±1, ±2, the usual choice, errors are 4 times as large.
+"""
 _LEAST_CHANNELS = 128  # with fewer, moving tiles costs what multiplications save
 _LEAST_TILES = 16  # with fewer, reading transformed filters costs that
-_BLOCK_ELEMENTS = 2**22  # of transformed tiles at a time: 16 MiB, so that memory is bounded and the processor's cache helps
+# of transformed tiles at a time: 16 MiB, so that memory is bounded and the processor's cache helps
+_BLOCK_ELEMENTS = 2**22
 
 
 def prepare(network: XMemNetwork, *, winograd: bool) -> None:
     """Fold batch normalisation, and with `winograd` replace the convolutions that gain by it.
 
-    Filters take four times the room when they are transformed, so that is done to the decoder, which runs on every frame, not
-    to the value encoder. The key encoder then stays as it is: where two memory elements are almost equally similar, the last
-    bits of keys choose, and these are to be as near to the public implementation's as can be; it would gain a sixth only.
-    The network must be in evaluation mode and in float32. Its state dict no longer has the published names afterwards.
+    Filters take four times the room when they are transformed, so that is done to the decoder,
+    which runs on every frame, not to the value encoder. The key encoder then stays as it is: where
+    two memory elements are almost equally similar, the last bits of keys choose, and these are to
+    be as near to the public implementation's as can be; it would gain a sixth only. The network
+    must be in evaluation mode and in float32. Its state dict no longer has the published names
+    afterwards.
     """
     for part in (network.value_encoder, network.decoder) if winograd else (network,):
         for parent in list(part.modules()):
@@ -46,7 +55,9 @@ def prepare(network: XMemNetwork, *, winograd: bool) -> None:
 
 
 def _fold(parent: nn.Module) -> None:
-    """Fold what batch normalisations this module has itself: bn1 into conv1 and so on, or 1 into 0 of a `downsample`."""
+    """Fold what batch normalisations this module has itself: bn1 into conv1 and so on, or 1 into 0
+    of a `downsample`.
+    """
     children = dict(parent.named_children())
     for name, module in children.items():
         before = str(int(name) - 1) if name.isdecimal() else name.replace("bn", "conv")
@@ -67,7 +78,9 @@ def transforms() -> tuple[Tensor, Tensor, Tensor]:
     For a row d of 6 inputs and a filter g of 3 weights, Aᵀ[(G g) ⊙ (Bᵀ d)] are the 4 correlations.
     """
     powers = [[point**exponent for exponent in range(_PATCH)] for point in _POINTS]
-    infinity = [[Fraction(exponent == last) for exponent in range(_PATCH)] for last in (_TILE - 1, 2)]
+    infinity = [
+        [Fraction(exponent == last) for exponent in range(_PATCH)] for last in (_TILE - 1, 2)
+    ]
     output = [[row[i] for row in powers] + [infinity[0][i]] for i in range(_TILE)]
     filters, inputs = [], []
     for index, point in enumerate(_POINTS):
@@ -78,7 +91,10 @@ def transforms() -> tuple[Tensor, Tensor, Tensor]:
         filters.append([value / scale for value in powers[index][:3]])
         inputs.append([*_polynomial(others), Fraction(0)])
     matrices = output, [*filters, infinity[1][:3]], [*inputs, _polynomial(_POINTS)]
-    first, second, third = (torch.tensor([[float(x) for x in row] for row in rows], dtype=torch.float64) for rows in matrices)
+    first, second, third = (
+        torch.tensor([[float(x) for x in row] for row in rows], dtype=torch.float64)
+        for rows in matrices
+    )
     return first, second, third
 
 
@@ -86,15 +102,20 @@ def _polynomial(roots: list[Fraction] | tuple[Fraction, ...]) -> list[Fraction]:
     """Coefficients of Π (x − root), the constant first."""
     coefficients = [Fraction(1)]
     for root in roots:
-        shifted, scaled = [Fraction(0), *coefficients], [*(root * each for each in coefficients), Fraction(0)]
+        shifted, scaled = (
+            [Fraction(0), *coefficients],
+            [*(root * each for each in coefficients), Fraction(0)],
+        )
         coefficients = [a - b for a, b in zip(shifted, scaled, strict=True)]
     return coefficients
 
 
 class WinogradConvolution(nn.Module):
-    """A 3×3 convolution of stride 1 and padding 1, right to about 1e-6; called like `SharedConvolution`.
+    """A 3×3 convolution of stride 1 and padding 1, right to about 1e-6; called like
+    `SharedConvolution`.
 
-    Its filters are transformed when an image first has tiles enough to be worth it; until then it is a direct one.
+    Its filters are transformed when an image first has tiles enough to be worth it; until then it
+    is a direct one.
     """
 
     weight: Tensor | None  # (C', C, 3, 3), until it is transformed
@@ -107,10 +128,14 @@ class WinogradConvolution(nn.Module):
         self.register_buffer("filters", None)
         self.register_buffer("inputs", torch.kron(inputs, inputs).to(weight))  # (36, 36)
         self.register_buffer("output", torch.kron(output, output).to(weight))  # (16, 36)
-        self.register_buffer("bias", weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias)
+        self.register_buffer(
+            "bias", weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias
+        )
 
     def forward(self, x: Tensor, frame: Tensor | None = None) -> Tensor:
-        """x: (K, C, h, w); frame: (1, C", h, w), channels that stand before x's and are the same for all."""
+        """x: (K, C, h, w); frame: (1, C", h, w), channels that stand before x's and are the same
+        for all.
+        """
         if self.weight is not None and len(x) * x[0, 0].numel() >= _LEAST_TILES * _TILE**2:
             self.filters, self.weight = _transformed(self.weight), None
         if self.weight is not None:
@@ -119,7 +144,9 @@ class WinogradConvolution(nn.Module):
         if frame is None:
             return self._convolve(x, self.filters, self.bias)
         of_frame, of_object = self.filters.split([frame.shape[1], x.shape[1]], dim=1)
-        return self._convolve(x, of_object, self.bias) + self._convolve(frame, of_frame, torch.zeros_like(self.bias))
+        return self._convolve(x, of_object, self.bias) + self._convolve(
+            frame, of_frame, torch.zeros_like(self.bias)
+        )
 
     def _convolve(self, x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:
         count, channels, height, width = x.shape
@@ -128,16 +155,24 @@ class WinogradConvolution(nn.Module):
         padded = functional.pad(x.permute(0, 2, 3, 1), margins).contiguous()
         item, row, column, channel = padded.stride()
         shape = (_PATCH, _PATCH, count, down, across, channels)
-        patches = padded.as_strided(shape, (row, column, item, _TILE * row, _TILE * column, channel))
+        patches = padded.as_strided(
+            shape, (row, column, item, _TILE * row, _TILE * column, channel)
+        )
         result = x.new_empty((count, down, _TILE, across, _TILE, filters.shape[2]))
         step = max(1, _BLOCK_ELEMENTS // (_PATCH**2 * count * across * max(filters.shape[1:])))
         for start in range(0, down, step):
             part = patches[:, :, :, start : start + step]
-            points = torch.mm(self.inputs, part.reshape(_PATCH**2, -1)).view(_PATCH**2, -1, channels)
+            points = torch.mm(self.inputs, part.reshape(_PATCH**2, -1)).view(
+                _PATCH**2, -1, channels
+            )
             products = torch.bmm(points, filters)
-            tiles = torch.mm(self.output, products.view(_PATCH**2, -1)).view(_TILE, _TILE, *part.shape[2:5], -1)
+            tiles = torch.mm(self.output, products.view(_PATCH**2, -1)).view(
+                _TILE, _TILE, *part.shape[2:5], -1
+            )
             torch.add(tiles.permute(2, 3, 0, 4, 1, 5), bias, out=result[:, start : start + step])
-        return result.view(count, down * _TILE, across * _TILE, -1)[:, :height, :width].permute(0, 3, 1, 2)
+        return result.view(count, down * _TILE, across * _TILE, -1)[:, :height, :width].permute(
+            0, 3, 1, 2
+        )
 
 
 def _transformed(weight: Tensor) -> Tensor:
@@ -146,5 +181,7 @@ def _transformed(weight: Tensor) -> Tensor:
     both = torch.kron(filters, filters).to(weight.device)
     transformed = weight.new_empty((_PATCH**2, *weight.shape[1::-1]))
     for part, place in zip(weight.split(64, 1), transformed.split(64, 1), strict=True):
-        place.copy_(torch.mm(both, part.double().permute(2, 3, 1, 0).reshape(9, -1)).view(place.shape))
+        place.copy_(
+            torch.mm(both, part.double().permute(2, 3, 1, 0).reshape(9, -1)).view(place.shape)
+        )
     return transformed
