@@ -5,11 +5,12 @@ Takes paths, numbers and arrays, calls the pipeline; reads no config.ini.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,12 @@ from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.run import ReferenceFiles, SegmentResult, segment_clip
 from vfx_matte.references.reading import MaskPicture
 from vfx_matte.timeline import parse_position
+from vfx_matte.wording import as_python
 
 __all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Painted = str | Path | npt.NDArray[Any]
 """A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the
@@ -44,6 +49,21 @@ Point = tuple[int, int]
 """(x, y) in whole pixels from the upper left corner of the picture as displayed."""
 
 
+def _as_python_says(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with errors that name options as a Python program writes them."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except VfxMatteError as error:
+            error.spell(as_python)
+            raise
+
+    return run
+
+
+@_as_python_says
 def mask(
     clip: str | Path,
     *,
@@ -151,6 +171,7 @@ def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[in
     return tuple(int(one) for one in numbers)
 
 
+@_as_python_says
 def segment(
     clip: str | Path,
     *,

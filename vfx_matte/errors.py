@@ -8,8 +8,8 @@ VfxMatteError            exit 1: the work could not be done
 │   ├── ConfigError      config.ini says something this program cannot follow
 │   └── WorkspaceError   a workspace that holds other work, or none
 ├── MediaError           a clip that cannot be read or written
-│   ├── InputError       exit 2: what was given as a clip is none (not there, a folder, a pipe, a
-playlist) │   └── OutputError      an output that cannot be written (folder, disk, encoder)
+│   ├── InputError       exit 2: no clip (not there, a folder, a pipe, a playlist)
+│   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
 ├── QualityError         masks of which more frames stand out than was allowed
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
@@ -19,12 +19,17 @@ playlist) │   └── OutputError      an output that cannot be written (fol
 
 from __future__ import annotations
 
+from vfx_matte.wording import Spelling, as_python, spelled
+
 
 class VfxMatteError(Exception):
     """Base of all errors that vfx-matte raises on purpose.
 
-    message: one line, showing the bad value and what was expected.
-    hint: one line that says what to do next; empty when there is nothing useful to say.
+    Args:
+        message: one line, showing the bad value and what was expected.
+        hint: one line that says what to do next; empty when there is nothing useful to say.
+
+    Both may name options and commands (`vfx_matte.wording`); doors spell them.
     """
 
     exit_code = 1
@@ -33,6 +38,13 @@ class VfxMatteError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return spelled(self.message, as_python)
+
+    def spell(self, spelling: Spelling) -> None:
+        """Write what message and hint name as a door writes it."""
+        self.message, self.hint = spelled(self.message, spelling), spelled(self.hint, spelling)
 
 
 class UsageError(VfxMatteError):

@@ -22,9 +22,11 @@ from typer.core import TyperGroup
 from typer.models import ArgumentInfo, OptionInfo
 
 from vfx_matte._version import __version__
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.printable import printable, shortened
 from vfx_matte.settings import ini
+from vfx_matte.wording import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +118,11 @@ class Session:
         """Print a notice to stderr, each only once."""
         if not self.quiet and line not in self._said:
             self._said.add(line)
-            typer.echo(f"note: {printable(line)}", err=True)
+            typer.echo(f"note: {printable(self.spell(line))}", err=True)
+
+    def spell(self, text: str) -> str:
+        """Spell options and commands as they are typed."""
+        return spelled(text, as_typed)
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """A progress bar on stderr when that is a terminal; otherwise nothing."""
@@ -270,6 +276,7 @@ def command(
                 }
                 function(session, **chosen(own), **bundles)
             except VfxMatteError as error:
+                error.spell(as_typed)
                 _fail(error.message, error.hint, error.exit_code)
             except KeyboardInterrupt:
                 _fail("stopped", session.interrupt_hint if session else "", 130)

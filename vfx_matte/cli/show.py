@@ -12,7 +12,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.printable import printable
+from vfx_matte.wording import spelled
 
 PIPE_WIDTH = 200
 
@@ -25,12 +27,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     shown = Table(
-        title=printable(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns)
+        title=_shown(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns)
     )
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*(printable(cell) for cell in row))
+        shown.add_row(*(_shown(cell) for cell in row))
     console.print(shown)
 
 
@@ -42,10 +44,14 @@ def paths(results: Iterable[object]) -> None:
 
 def say(line: object) -> None:
     """Print one line, such as where a file is."""
-    typer.echo(printable(line))
+    typer.echo(_shown(line))
 
 
 def bars(counts: Sequence[tuple[str, int]], *, width: int = 30) -> list[tuple[str, str, int]]:
     """Rows of a small histogram: label, a bar of at most `width` characters, the count."""
     most = max((count for _, count in counts), default=1)
     return [(label, "█" * max(1, round(width * count / most)), count) for label, count in counts]
+
+
+def _shown(value: object) -> str:
+    return printable(spelled(str(value), as_typed))

@@ -9,12 +9,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from vfx_matte.wording import as_python, spelled
+
 
 class Reporter(Protocol):
     """Receives notices and progress."""
 
     def notify(self, line: str) -> None:
         """Receive one line for people."""
+
+    def spell(self, text: str) -> str:
+        """A text with the options and commands that it names (`vfx_matte.wording`) as the door
+        writes them: for pages and files, which no door shows.
+        """
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """Begin `total` steps of work; the context's value is called once a step."""
@@ -33,7 +40,11 @@ class SilentReporter:
 
     def notify(self, line: str) -> None:
         """Keep the line."""
-        self.lines.append(line)
+        self.lines.append(self.spell(line))
+
+    def spell(self, text: str) -> str:
+        """Spell it for Python programs."""
+        return spelled(text, as_python)
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:  # noqa: ARG002
         """Count nothing."""
