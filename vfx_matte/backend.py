@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import DeviceError
+from vfx_matte.wording import option
 
 Array = npt.NDArray[Any]
 """A NumPy array, or a CuPy array with the same interface."""
@@ -39,6 +40,10 @@ compute.
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Other = TypeVar("Other")
+
+
+DEVICES = ("auto", "cpu", "cuda")
+"""What `choose_device` can be asked for."""
 
 
 class Device(Enum):
@@ -57,10 +62,9 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
     not silent. Raises UsageError for another name and DeviceError when "cuda" was asked for and is
     not usable.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise unknown_choice(
-            "device", name, ("auto", "cpu", "cuda"), hint="use --device auto, cpu or cuda"
-        )
+    if name not in DEVICES:
+        hint = f"give {option('device')} one of {', '.join(DEVICES)}"
+        raise unknown_choice("device", name, DEVICES, hint=hint)
     if name == "cpu":
         return Device.CPU
     if importlib.util.find_spec("cupy") is None:
@@ -74,7 +78,9 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
     if problem is None:
         return Device.CUDA
     if name == "cuda":
-        raise DeviceError(f"device 'cuda' is not usable: {problem}", hint="use --device cpu")
+        raise DeviceError(
+            f"device 'cuda' is not usable: {problem}", hint=f"use {option('device', 'cpu')}"
+        )
     notify(f"CuPy is installed but {problem}; using NumPy on the CPU")
     return Device.CPU
 

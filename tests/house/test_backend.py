@@ -153,7 +153,7 @@ def test_a_working_gpu_is_taken_and_the_cpu_when_asked_for(
 
 
 def test_an_unknown_device_is_refused(notices: Notices) -> None:
-    with pytest.raises(UsageError, match="'gpu' is unknown"):
+    with pytest.raises(UsageError, match="unknown device 'gpu'"):
         choose_device("gpu", notify=notices)
 
 

@@ -40,20 +40,20 @@ ROOMS = {
     "wording": Room(0),
     "errors": Room(0, "wording"),
     "printable": Room(0),
-    "files": Room(1, "errors"),
+    "files": Room(1, "wording errors"),
     "choices": Room(1, "errors"),
     "blas_threads": Room(1, "", "numpy"),
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
-    "backend": Room(1, "errors choices", "numpy cv2 cupy cupyx"),
+    "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
     "detect": Room(1, "errors masks", "numpy cv2"),
     "media": Room(
         2,
-        "errors printable choices files timeline timecode numbering backend picture masks.Image"
-        " masks.RGB",
+        "wording errors printable choices files timeline timecode numbering backend picture"
+        " masks.Image masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
     "references": Room(2, "errors printable files numbering backend masks", "numpy cv2 PIL"),
@@ -63,7 +63,7 @@ ROOMS = {
     "matting.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
     "matting.vitmatte": Room(2, "errors printable backend masks", "numpy torch transformers"),
     "matting": Room(2, "errors backend masks picture", "numpy cv2"),
-    "composite": Room(2, "errors choices backend masks picture", "numpy cv2"),
+    "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),
     "workspace": Room(
         2, "_version errors printable files timeline numbering backend masks", "numpy PIL"
     ),

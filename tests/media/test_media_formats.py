@@ -11,10 +11,12 @@ import pytest
 from conftest import Notices
 from support.clips import BT709, HLG
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError
 from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_encode
 from vfx_matte.media.pixels import as_layout, frame_from
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.wording import spelled
 
 YUV420 = PixelLayout("yuv", 8, (1, 1))
 RGB = PixelLayout("rgb", 8)
@@ -111,7 +113,7 @@ def test_quality_and_preset() -> None:
     ({"name": "a.mp4", "codec": "ffv1"}, ".mp4 does not take codec 'ffv1'"),
     ({"name": "a.mp4", "quality": 52}, "quality 52 is outside 0..51"),
     ({"name": "a.mkv", "quality": 3}, "lossless and has no quality"),
-    ({"name": "a.mp4", "preset": "warp"}, "preset 'warp' is unknown to libx264"),
+    ({"name": "a.mp4", "preset": "warp"}, "unknown preset 'warp' of libx264"),
     ({"name": "a.mov", "preset": "fast"}, "has no presets"),
     ({"name": "a.mp4", "layout": PixelLayout("yuv", 8, (1, 1), has_alpha=True)},
     "cannot hold yuva420p"),
@@ -177,7 +179,9 @@ def test_a_pixel_format_that_is_asked_for() -> None:
         pixel_format="yuv420p",
         notify=listen,
     )
-    assert notices == ["yuv422p10le becomes yuv420p, which holds less; another --codec keeps more"]
+    assert [spelled(text, as_typed) for text in notices] == [
+        "yuv422p10le becomes yuv420p, which holds less; another --codec keeps more"
+    ]
     with pytest.raises(UsageError, match="'libx264' does not take yuva420p here") as error:
         plan_encode(
             Path("a.mp4"),

@@ -14,6 +14,7 @@ import pytest
 from conftest import Notices
 from support.clips import VFR_PTS, sound, sound_packets, tone
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import OutputError
 from vfx_matte.media.formats import plan_encode
 from vfx_matte.media.open import open_clip
@@ -23,6 +24,7 @@ from vfx_matte.media.sound.tracks import SoundCopier
 from vfx_matte.media.verify import verify_clip
 from vfx_matte.media.writers.left_out import left_out_of
 from vfx_matte.media.writers.video import VideoWriter
+from vfx_matte.wording import spelled
 
 Make = Callable[..., Path]
 
@@ -369,7 +371,7 @@ def test_an_error_of_the_muxer_names_no_sound_where_there_is_some(
     with pytest.raises(OutputError) as error:
         rewritten(make_clip("late.mp4", sounds=(sound(),)), tmp_path / "o.mp4", notices)
     assert error.value.hint is not None
-    assert "--no-sound" in error.value.hint
+    assert "--no-sound" in spelled(error.value.hint, as_typed)
 
 
 def test_languages_are_kept(

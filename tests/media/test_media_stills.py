@@ -14,6 +14,7 @@ import pytest
 from conftest import Notices
 from support.clips import BT709, VFR_PTS, coded, coded_picture, number_of
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import MediaError, OutputError, UsageError
 from vfx_matte.media.background import open_background
 from vfx_matte.media.open import open_clip
@@ -22,6 +23,7 @@ from vfx_matte.media.readers import stills
 from vfx_matte.media.readers.stills import StillsWriter, written_stills
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.timeline import FrameTime
+from vfx_matte.wording import spelled
 
 Make = Callable[..., Path]
 NOW = FrameTime(0, 1, Fraction(1))
@@ -90,8 +92,8 @@ def test_what_stands_for_missing_pictures_can_be_chosen(plates: Path, notices: N
     assert reader.frame(2).picture.layout == reader.info.layout
     with pytest.raises(MediaError, match=r"6 pictures are missing \(1003, 1005 to 1009 ") as caught:
         open_clip(plates, notify=notices, gaps="error")
-    assert "--gaps hold" in caught.value.hint
-    with pytest.raises(UsageError, match="gaps 'close' are unknown"):
+    assert spelled(caught.value.hint, as_typed).endswith("or --gaps black")
+    with pytest.raises(UsageError, match="unknown choice for gaps 'close'"):
         open_clip(plates, notify=notices, gaps="close")
 
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Image, Mask
+from vfx_matte.wording import option
 
 KEY_COLORS: dict[str, RGB] = {
     "green": (0, 255, 0),
@@ -135,7 +136,7 @@ def farthest_key(subjects: Sequence[Chroma]) -> str:
     if not shown:
         raise UsageError(
             "no mask shows a subject, so no key colour can be chosen",
-            hint="name a colour, e.g. --key green",
+            hint=f"name a colour, e.g. {option('key', 'green')}",
         )
     far = {
         name: min(key_distance(subject, rgb) for subject in shown)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from vfx_matte.errors import OutputError, VerifyError, VfxMatteError
+from vfx_matte.wording import option
 
 PREFIX, SUFFIX = ".vfx-matte-", ".part"
 FAILED = ".failed-verification"
@@ -39,15 +40,17 @@ _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _TRIES = 8
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_ELSEWHERE = f"with {option('output')} or {option('workspace')}"
+_BY_OUTPUT = f"with {option('output')}"
 _HINTS = {
-    errno.EACCES: "choose a folder you may write to with -o or --workspace",
-    errno.EPERM: "choose a folder you may write to with -o or --workspace",
-    errno.EROFS: "the folder is read-only: choose another place with -o or --workspace",
-    errno.ENOENT: "the folder does not exist: create it, or choose another place with -o",
-    errno.EEXIST: "part of the path is a file: choose another place with -o",
-    errno.ENOTDIR: "part of the path is a file: choose another place with -o",
+    errno.EACCES: f"choose a folder you may write to {_ELSEWHERE}",
+    errno.EPERM: f"choose a folder you may write to {_ELSEWHERE}",
+    errno.EROFS: f"the folder is read-only: choose another place {_ELSEWHERE}",
+    errno.ENOENT: f"the folder does not exist: create it, or choose another place {_BY_OUTPUT}",
+    errno.EEXIST: f"part of the path is a file: choose another place {_BY_OUTPUT}",
+    errno.ENOTDIR: f"part of the path is a file: choose another place {_BY_OUTPUT}",
     errno.EISDIR: "that is a folder: give a file name",
-    errno.ENAMETOOLONG: "choose a shorter name with -o",
+    errno.ENAMETOOLONG: f"choose a shorter name {_BY_OUTPUT}",
 }
 
 
@@ -61,11 +64,10 @@ def output_error(path: Path, error: Exception, *, other: str = "") -> OutputErro
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error)
     if number in _FULL:
-        hint = "free some space, or choose another disk with -o or --workspace"
+        hint = f"free some space, or choose another disk {_ELSEWHERE}"
         return OutputError(f"the disk is full: cannot write {str(path)!r}", hint=hint)
-    other = other or (
-        "try another place with -o, or another --codec" if isinstance(number, int) else ""
-    )
+    if not other and isinstance(number, int):
+        other = f"try another place {_BY_OUTPUT}, or another {option('codec')}"
     return OutputError(
         f"{str(path)!r} cannot be written: {reason}", hint=_HINTS.get(number or 0, other)
     )
@@ -290,12 +292,12 @@ class AtomicFolder(AtomicPlace):
         if not is_folder:
             raise OutputError(
                 f"{str(self._shown)!r} is a file, expected a folder",
-                hint="choose another name with -o",
+                hint=f"choose another name {_BY_OUTPUT}",
             )
         if other:
             raise OutputError(
                 f"{str(self._shown)!r} holds other files ({other}) and is left alone",
-                hint="choose a new folder with -o",
+                hint=f"choose a new folder {_BY_OUTPUT}",
             )
 
 

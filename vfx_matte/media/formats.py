@@ -13,11 +13,12 @@ from pathlib import Path
 import av
 
 from vfx_matte.backend import Notify
-from vfx_matte.choices import meant
+from vfx_matte.choices import did_you_mean
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.color_tags import writable_tags
 from vfx_matte.media.pixels import converted_tags, format_name, has_alpha, layout_of, planar_format
 from vfx_matte.picture import ColorTags, PixelLayout
+from vfx_matte.wording import command, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def container_of(path: Path) -> Container:
         return CONTAINERS[path.suffix.lower()]
     except KeyError:
         others = (
-            "; mattes as EXR files: maskvideo -o FOLDER/%07d.exr"
+            f"; mattes as EXR files: {command('maskvideo', output='FOLDER/%07d.exr')}"
             if path.suffix.lower() == ".exr"
             else ""
         )
@@ -249,7 +250,10 @@ def plan_encode(
     if name not in container.video:
         raise UsageError(
             f"{path.suffix} does not take codec {name!r}",
-            hint=f"{meant(name, container.video)}{path.suffix} takes {', '.join(container.video)}",
+            hint=(
+                f"{did_you_mean(name, container.video)}{path.suffix} takes"
+                f" {', '.join(container.video)}"
+            ),
         )
     facts = CODECS[name]
     options = dict(facts.options) | _quality(name, facts, quality) | _preset(name, facts, preset)
@@ -295,7 +299,8 @@ def _quality(name: str, facts: Codec, quality: int | None) -> dict[str, str]:
     if not facts.quality_option:
         if quality is not None:
             raise UsageError(
-                f"codec {name!r} is lossless and has no quality setting", hint="leave --quality out"
+                f"codec {name!r} is lossless and has no quality setting",
+                hint=f"leave {option('quality')} out",
             )
         return {}
     low, high = facts.quality_range
@@ -313,12 +318,12 @@ def _quality(name: str, facts: Codec, quality: int | None) -> dict[str, str]:
 def _preset(name: str, facts: Codec, preset: str | None) -> dict[str, str]:
     if not facts.preset_option:
         if preset is not None:
-            raise UsageError(f"codec {name!r} has no presets", hint="leave --preset out")
+            raise UsageError(f"codec {name!r} has no presets", hint=f"leave {option('preset')} out")
         return {}
     value = preset or facts.preset
     if value not in facts.presets:
-        hint = f"{meant(value, facts.presets)}use one of {', '.join(facts.presets)}"
-        raise UsageError(f"preset {value!r} is unknown to {name}", hint=hint)
+        hint = f"{did_you_mean(value, facts.presets)}use one of {', '.join(facts.presets)}"
+        raise UsageError(f"unknown preset {value!r} of {name}", hint=hint)
     return {facts.preset_option: value}
 
 
@@ -360,7 +365,7 @@ def _formats(name: str) -> list[av.VideoFormat]:
         return av.Codec(name, "w").video_formats or []
     except av.codec.codec.UnknownCodecError as error:
         raise OutputError(
-            f"this machine has no encoder {name!r}", hint="choose another --codec"
+            f"this machine has no encoder {name!r}", hint=f"choose another {option('codec')}"
         ) from error
 
 
@@ -369,15 +374,15 @@ def _demanded(name: str, layout: PixelLayout, pixel_format: str, *, notify: Noti
     known = [each.name for each in _formats(name)]
     if pixel_format not in known or has_alpha(pixel_format) != layout.has_alpha:
         fitting = ", ".join(each for each in known if has_alpha(each) == layout.has_alpha)
-        near = meant(pixel_format, fitting.split(", "))
+        near = did_you_mean(pixel_format, fitting.split(", "))
         hint = f"{near}it takes {fitting or 'no such picture'}"
         raise UsageError(f"codec {name!r} does not take {pixel_format} here", hint=hint)
     chosen = packed_layout(pixel_format)
     _, lost_depth, lost_chroma, *_ = _cost(chosen, layout)
     if layout.model == "yuv" and (lost_depth or lost_chroma):
         notify(
-            f"{format_name(layout)} becomes {pixel_format}, which holds less; another --codec keeps"
-            " more"
+            f"{format_name(layout)} becomes {pixel_format}, which holds less; another"
+            f" {option('codec')} keeps more"
         )
     return pixel_format
 

@@ -12,6 +12,7 @@ from vfx_matte.media.readers.stills import StillsReader
 from vfx_matte.media.readers.video import VideoReader
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.timeline import Timeline
+from vfx_matte.wording import option
 
 
 def open_clip(
@@ -34,7 +35,10 @@ def open_clip(
         rate = Fraction(25) if fps is None else fps
         return StillsReader(path, notify=notify, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha)
     if fps is not None:
-        raise UsageError("--fps is for image sequences only", hint="a video keeps its own time")
+        raise UsageError(
+            f"{option('fps', str(fps))} is for image sequences only",
+            hint="a video keeps its own time",
+        )
     return VideoReader(path, notify=notify, ignore_alpha=ignore_alpha)
 
 

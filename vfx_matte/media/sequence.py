@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from vfx_matte.backend import Notify
+from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import InputError, MediaError, UsageError
 from vfx_matte.numbering import (
     MOST_NUMBERS,
@@ -23,6 +24,7 @@ from vfx_matte.numbering import (
     ranges_text,
     split_name,
 )
+from vfx_matte.wording import option
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp", ".dpx"})
 
@@ -113,7 +115,8 @@ def find_sequence(path: Path, *, notify: Notify, gaps: str = "hold") -> Sequence
     for several sequences in one folder, a number that two pictures have, and an unknown `gaps`.
     """
     if gaps not in GAPS:
-        raise UsageError(f"gaps {gaps!r} are unknown", hint=f"use --gaps {', '.join(GAPS)}")
+        hint = f"give {option('gaps')} one of {', '.join(GAPS)}"
+        raise unknown_choice("choice for gaps", gaps, GAPS, hint=hint)
     if path.is_dir():
         found = _of_folder(path, notify)
     elif (pattern := _pattern(path)) is not None:
@@ -277,10 +280,17 @@ def _about_missing(path: Path, found: SequenceFiles, gaps: str, notify: Notify) 
         )
     if gaps == "error":
         raise MediaError(
-            line, hint="render them, or give --gaps hold (the picture before) or black"
+            line,
+            hint=(
+                f"render them, or give {option('gaps', 'hold')} (the picture before) or"
+                f" {option('gaps', 'black')}"
+            ),
         )
     instead = "the picture before is held" if gaps == "hold" else "black stands in"
-    notify(f"{line}; {instead}, so that the others keep their time (--gaps {'|'.join(GAPS)})")
+    notify(
+        f"{line}; {instead}, so that the others keep their time ({option('gaps')}:"
+        f" {', '.join(GAPS)})"
+    )
 
 
 def _several(folder: Path, rows: dict[tuple[str, str], list[NumberedName]]) -> UsageError:

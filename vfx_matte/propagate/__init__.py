@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from vfx_matte.choices import meant
+from vfx_matte.choices import did_you_mean
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, Probabilities
 
@@ -141,7 +141,7 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
 def _require_known(name: str) -> None:
     if name not in _IMPLEMENTATIONS:
         offered = [known for known in _IMPLEMENTATIONS if known != "fake"]
-        hint = f"{meant(name, offered)}use --propagator builtin"
+        hint = f"{did_you_mean(name, offered)}use --propagator builtin"
         raise UsageError(
             f"propagator {name!r} is unknown, expected {', '.join(offered)}", hint=hint
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from vfx_matte.choices import meant
+from vfx_matte.choices import did_you_mean
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask
 
@@ -115,7 +115,7 @@ def open_describer(name: str, **options: object) -> Describer[Any]:
     implementation raises.
     """
     if name not in _IMPLEMENTATIONS:
-        hint = f"{meant(name, _IMPLEMENTATIONS)}use --propagator builtin"
+        hint = f"{did_you_mean(name, _IMPLEMENTATIONS)}use --propagator builtin"
         raise UsageError(
             f"propagator {name!r} is unknown, expected {' or '.join(_IMPLEMENTATIONS)}", hint=hint
         )

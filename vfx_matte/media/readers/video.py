@@ -23,6 +23,7 @@ from vfx_matte.media.frames import Frame, check_frame, check_range
 from vfx_matte.media.pixels import Orientation
 from vfx_matte.media.probe import ClipInfo, decode, probe
 from vfx_matte.media.readers.uniform import fitted
+from vfx_matte.wording import option
 
 Decoded = tuple[av.VideoFrame, Fraction | None]
 """A picture as it was decoded, and the shape of its pixels, None where it is not said."""
@@ -73,7 +74,7 @@ class FrameMaker:
             self._told_alpha = True
             self._notify(
                 f"{info.path.name} has an alpha channel of its own, and what that hides stays"
-                " hidden; --ignore-alpha shows it"
+                f" hidden; {option('ignore_alpha', True)} shows it"
             )
         return frame
 
