@@ -25,6 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.weights_server import MIB, Served, archive, serve, write_table
+from support.wording import typed
 
 from vfx_matte.errors import ConfigError, WeightsError
 from vfx_matte.weights import (
@@ -629,7 +630,7 @@ def test_too_small_a_disk_is_told_before_anything_comes(
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(len(server.content) - 1))
     with pytest.raises(WeightsError, match=r"the disk is full: .* 3\.1 MB are needed") as caught:
         fetch(server, tmp_path / "x.part")
-    assert "--model" in caught.value.hint
+    assert "--model" in typed(caught.value.hint)
     assert kept_bytes(tmp_path / "x.part") == 0
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(len(server.content)))
     fetch(server, tmp_path / "x.part")
@@ -672,7 +673,7 @@ def test_a_folder_that_cannot_be_written(server: Served, tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(WeightsError, match="cannot write") as caught:
         fetch(server, tmp_path / "file" / "x.part")
-    assert "--model" in caught.value.hint
+    assert "--model" in typed(caught.value.hint)
     (tmp_path / "XMem.pth" / "full").mkdir(parents=True)
     fetch(server, tmp_path / "XMem.pth.part")
     with pytest.raises(WeightsError, match="cannot write"):

@@ -56,8 +56,10 @@ ROOMS = {
         " masks.Image masks.RGB",
         "numpy av ffmpeg OpenEXR",
     ),
-    "references": Room(2, "errors printable files numbering backend masks", "numpy cv2 PIL"),
-    "first_mask": Room(2, "errors choices backend masks detect", "numpy cv2"),
+    "references": Room(
+        2, "wording errors printable files numbering backend masks", "numpy cv2 PIL"
+    ),
+    "first_mask": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
     "propagate.xmem": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "errors choices backend masks detect", "numpy cv2"),
     "matting.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
@@ -65,13 +67,13 @@ ROOMS = {
     "matting": Room(2, "errors backend masks picture", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),
     "workspace": Room(
-        2, "_version errors printable files timeline numbering backend masks", "numpy PIL"
+        2, "_version wording errors printable files timeline numbering backend masks", "numpy PIL"
     ),
-    "measure": Room(2, "errors backend masks", "numpy cv2"),
+    "measure": Room(2, "wording errors backend masks", "numpy cv2"),
     "drawing": Room(2, "errors printable backend masks", "numpy PIL"),
     "shots": Room(2, "errors masks", "numpy cv2 scenedetect"),
     "scene": Room(2, "errors timeline masks", "numpy cv2"),
-    "weights": Room(2, "_version errors files printable", "httpx tomlkit"),
+    "weights": Room(2, "_version wording errors files printable", "httpx tomlkit"),
     "programs.deliveries": Room(3, "choices media.formats"),
     "programs": Room(3, "errors printable choices timecode picture", "opentimelineio"),
     "settings.ini": Room(4, "errors printable files choices"),  # only doors read config.ini

@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from segment.test_cli_segment import Breaks, breaks, film, manifest  # noqa: F401  fixtures
 from support.command_line import CommandLine, Gray, paint, pictures, planes_of, two_objects
-from workspace.test_workspace import MASK, PALETTE, plan_for, source  # noqa: F401  fixture
+from support.runs import MASK, PALETTE, plan_for
+from support.wording import typed
+from workspace.test_workspace import source  # noqa: F401  fixture
 
 from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.masks import Palette, Probabilities
@@ -81,7 +83,7 @@ def test_only_probabilities_are_saved_and_loaded(tmp_path: Path) -> None:
     for name in ("palette.png", "cut.png", "missing.png"):
         with pytest.raises(WorkspaceError, match=name) as caught:
             load_soft(tmp_path / name)
-        assert "--no-soft-edges" in caught.value.hint
+        assert "--no-soft-edges" in typed(caught.value.hint)
 
 
 # ---------------------------------------------------------------- runs
@@ -124,7 +126,7 @@ def test_what_is_saved_is_what_the_run_is_for(tmp_path: Path, source: Path) -> N
         run.save_mask(0, MASK)
     with pytest.raises(WorkspaceError, match="holds no soft results") as caught:
         clip.mask_store().check_soft([1])
-    assert "--soft" in caught.value.hint
+    assert "--soft" in typed(caught.value.hint)
 
 
 @pytest.mark.parametrize("was_soft", [True, False])
@@ -141,7 +143,7 @@ def test_soft_and_plain_work_never_mix(
     before = {path: path.read_bytes() for path in clip.folder.rglob("*") if path.is_file()}
     with pytest.raises(WorkspaceError, match="different are: setting soft") as caught:
         clip.start_run(plans[not was_soft], palette=PALETTE, resume=resume)
-    assert "--fresh" in caught.value.hint
+    assert "--fresh" in typed(caught.value.hint)
     assert {path: path.read_bytes() for path in clip.folder.rglob("*") if path.is_file()} == before
 
 
@@ -158,7 +160,7 @@ def test_a_frame_is_done_only_with_all_its_files(tmp_path: Path, source: Path, l
             WorkspaceError, match=r"1 soft results are missing, the first is .*0000004\.png"
         ) as caught:
             clip.mask_store().check_soft([1, 2])
-        assert "--resume" in caught.value.hint
+        assert "--resume" in typed(caught.value.hint)
     else:
         clip.soft_path(2, 4).unlink()
         # a frame without a mask shows nothing and needs nothing
@@ -206,7 +208,7 @@ def test_fresh_keeps_both_together(tmp_path: Path, source: Path) -> None:  # noq
 CHILD = """
 import sys
 from pathlib import Path
-from tests.test_soft import MASK, PALETTE, SOFT, soft_plan
+from segment.test_soft import MASK, PALETTE, SOFT, soft_plan
 from vfx_matte.workspace import Workspace
 source, root = map(Path, sys.argv[1:])
 plan = soft_plan(source, frames=100000)

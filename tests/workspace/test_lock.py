@@ -7,6 +7,7 @@ from typing import IO
 
 import numpy as np
 import pytest
+from support.wording import typed
 
 from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.files import atomic
@@ -21,7 +22,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     with WriterLock(path) as held:
         with pytest.raises(WorkspaceError, match="another run") as refused:
             WriterLock(path)
-        assert "--workspace" in refused.value.hint
+        assert "--workspace" in typed(refused.value.hint)
         held.release()
         held.release()
         with WriterLock(path):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from support.command_line import CommandLine, paint, two_objects
+from support.wording import typed
 
 from vfx_matte.api import segment as segment_from_python
 from vfx_matte.errors import MaskError
@@ -311,7 +312,7 @@ def test_an_object_in_another_colour_is_said_and_can_be_mapped() -> None:
     first, second = read(MaskPicture(COLORS), later)
     assert list(second.coverage) == [3]
     assert any(
-        "#ffffff is on no earlier mask" in line and "--map-color ffffff=1" in line
+        "#ffffff is on no earlier mask" in line and "--map-color ffffff=1" in typed(line)
         for line in second.notices
     )
     assert not first.notices

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from support.wording import typed
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Matte, Palette, check_mask, object_ids
@@ -348,7 +349,7 @@ def test_rounded_sizes_fit(shape: tuple[int, int], clip: tuple[int, int]) -> Non
 def test_another_aspect_shows_both_sizes(shape: tuple[int, int], hint: str) -> None:
     with pytest.raises(MaskError, match=rf"{shape[1]}×{shape[0]}.*1920×1080") as caught:
         read(np.ones(shape, bool), (1080, 1920))
-    assert hint in caught.value.hint
+    assert hint in typed(caught.value.hint)
 
 
 def test_an_empty_mask_is_an_error_unless_allowed() -> None:

@@ -12,16 +12,16 @@ import time
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.runs import MASK, PALETTE, plan_for
+from support.wording import typed
 
 from vfx_matte.errors import MaskError, OutputError, WorkspaceError
-from vfx_matte.masks import Palette
 from vfx_matte.references.files import collect_references, load_mask_picture, parse_mask_argument
 from vfx_matte.references.reading import read_mask_colors
 from vfx_matte.timeline import Timeline
@@ -39,10 +39,6 @@ from vfx_matte.workspace import (
 )
 from vfx_matte.workspace.manifest import load_manifest, save_manifest
 
-PALETTE = Palette.davis()
-MASK = np.zeros((24, 32), np.uint8)
-MASK[4:12, 4:20], MASK[14:20, 10:30] = 1, 2
-
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
@@ -50,22 +46,6 @@ def source(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_bytes(b"frames")
     return path
-
-
-def plan_for(source: Path, *, frames: int = 10, **changes: object) -> Manifest:
-    fields: dict[str, Any] = {
-        "source": SourceStamp.of(source),
-        "timeline": Timeline(
-            tuple(range(0, 512 * frames, 512)), (512,) * frames, Fraction(1, 12800)
-        ),
-        "references": {0: ReferenceRecord("m.png", "ab" * 32, {1: (255, 0, 0)})},
-        "propagator": "builtin",
-        "settings": {"window": 5, "wide": True, "sigma": 0.1, "mode": "fine"},
-        "start": 0,
-        "stop": frames,
-        "objects": {1: (255, 0, 0)},
-    }
-    return Manifest(**{**fields, **changes})
 
 
 def segment(
@@ -298,7 +278,7 @@ def test_a_failed_write_keeps_the_earlier_file(
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OutputError, match=message) as caught:
         save_mask(path, MASK * 0, PALETTE)
-    assert hint in caught.value.hint
+    assert hint in typed(caught.value.hint)
     np.testing.assert_array_equal(load_mask(path), MASK)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
@@ -404,7 +384,7 @@ def test_a_damaged_manifest_is_an_error_and_stays(tmp_path: Path, source: Path, 
     clip.manifest_path.write_text(text)
     with pytest.raises(WorkspaceError, match="damaged") as caught:
         clip.start_run(plan_for(source), palette=PALETTE, resume=True)
-    assert "--fresh" in caught.value.hint
+    assert "--fresh" in typed(caught.value.hint)
     assert clip.manifest_path.read_text() == text
     segment(clip, plan_for(source), [0], fresh=True)
     assert (clip.folder / "manifest.previous.json").read_text() == text
@@ -463,7 +443,7 @@ def test_a_partial_run_needs_resume(tmp_path: Path, source: Path) -> None:
     segment(clip, plan_for(source), [0, 1, 2, 6])
     with pytest.raises(WorkspaceError, match="stopped after 4 of 10 frames") as caught:
         clip.start_run(plan_for(source), palette=PALETTE)
-    assert "--resume" in caught.value.hint
+    assert "--resume" in typed(caught.value.hint)
     with clip.start_run(plan_for(source), palette=PALETTE, resume=True) as run:
         assert run.missing == ((3, 6), (7, 10))
         assert run.is_done(6)
@@ -501,7 +481,7 @@ def test_other_work_is_never_mixed(
     before = clip.manifest_path.read_bytes()
     with pytest.raises(WorkspaceError, match=named) as caught:
         clip.start_run(plan_for(source, **changes), palette=PALETTE, resume=resume)
-    assert "--fresh" in caught.value.hint
+    assert "--fresh" in typed(caught.value.hint)
     assert clip.manifest_path.read_bytes() == before
 
 
@@ -613,7 +593,7 @@ def test_a_full_disk_does_not_hide_what_stopped_the_run(
 CHILD = """
 import sys
 from pathlib import Path
-from tests.test_workspace import MASK, PALETTE, plan_for
+from support.runs import MASK, PALETTE, plan_for
 from vfx_matte.workspace import Workspace
 source, root = map(Path, sys.argv[1:])
 plan = plan_for(source, frames=100000)
@@ -624,7 +604,8 @@ with Workspace(root).clip(source).start_run(plan, palette=PALETTE) as run:
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, source: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(source), str(tmp_path / "w")], env=environment
     )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from vfx_matte.printable import shell_command
 from vfx_matte.wording import Named, Value
 
-_FLAGS = {"output": "-o", "target": "--for", "tint": "--alpha", "objects": "--object"}
+_FLAGS = {
+    "output": "-o",
+    "target": "--for",
+    "tint": "--alpha",
+    "objects": "--object",
+    "object_id": "--object",
+    "begin": "--from",
+}
 """Options whose flag is not their name."""
 
 
@@ -13,7 +20,7 @@ def as_typed(named: Named) -> str:
     """`--edges guided`, `--no-soft-edges`, or `vfx-matte segment clip.mp4 --resume`."""
     words = [word for name, value in named.options.items() for word in _words(name, value)]
     if named.command is None:
-        return " ".join(words)
+        return shell_command(words)
     return shell_command(["vfx-matte", *named.command.split(), *named.operands, *words])
 
 

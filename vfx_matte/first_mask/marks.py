@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Mask
+from vfx_matte.wording import option
 
 Point = tuple[int, int]
 """(x, y) in pixels from the upper left corner."""
@@ -88,7 +89,7 @@ class Marks:
                 shown = f"box {x},{y},{box_width},{box_height}"
                 raise UsageError(
                     f"{shown} does not lie inside the picture, {width}×{height}",
-                    hint="give --box x,y,width,height",
+                    hint=f"give {option('box', 'x,y,width,height')}",
                 )
         for what, (x, y), is_object in self._points():
             if not (0 <= x < width and 0 <= y < height):

@@ -19,7 +19,7 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.sequence import has_pictures, is_sequence, sequence_files
 from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.printable import shell_command
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import (
     ClipWorkspace,
     MaskStore,
@@ -168,7 +168,7 @@ class SegmentedClip:
             raise WorkspaceError(
                 f"{what} is {array.shape[1]}×{array.shape[0]}, the clip is"
                 f" {self.info.width}×{self.info.height}",
-                hint="segment the clip again with --fresh",
+                hint=f"segment the clip again with {option('fresh', True)}",
             )
 
     def check_unchanged(self) -> None:
@@ -207,7 +207,7 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
         if manifest is None:
             raise UsageError(
                 "no clip is given and none has been segmented yet",
-                hint="name a clip: vfx-matte COMMAND CLIP",
+                hint=f"name a clip: {command('COMMAND', 'CLIP')}",
             )
         known = manifest.source.path
         places = (known, Path(known.name), source / known.name)
@@ -282,10 +282,7 @@ def open_segmented(
     if place is None:
         raise WorkspaceError(
             f"{str(path)!r} has no masks yet",
-            hint=(
-                "first run:"
-                f" {shell_command(['vfx-matte', 'segment', path, '--first-mask', 'mask.png'])}"
-            ),
+            hint=f"first run: {command('segment', path, first_mask='mask.png')}",
         )
     store = place.mask_store()
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
@@ -294,10 +291,12 @@ def open_segmented(
     if clip.info.timeline != store.manifest.timeline:
         raise WorkspaceError(
             f"{str(path)!r} is not the clip its masks were made for",
-            hint="segment it again with --fresh",
+            hint=f"segment it again with {option('fresh', True)}",
         )
     if not store.manifest.is_complete:
-        reporter.notify(f"{place.folder} is not complete; run segment with --resume to finish it")
+        reporter.notify(
+            f"{place.folder} is not complete; run {command('segment', resume=True)} to finish it"
+        )
     return SegmentedClip(clip.reader, place, store)
 
 
@@ -336,7 +335,8 @@ def refuse_to_replace(place: Path, output: Path, what: str) -> None:
         replaces = target == kept or (target.exists() and kept.exists() and target.samefile(kept))
     if replaces:
         raise UsageError(
-            f"output {str(output)!r} would replace {what}", hint="choose another place with -o"
+            f"output {str(output)!r} would replace {what}",
+            hint=f"choose another place with {option('output')}",
         )
 
 

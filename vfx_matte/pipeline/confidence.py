@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from vfx_matte.wording import option
 from vfx_matte.workspace import UNKNOWN, Ranges, to_ranges
 
 LOW_CONFIDENCE = 78
@@ -124,7 +125,7 @@ def doubts(
             yield (
                 f"object {object_id} is not seen on {len(indices)} frames, {number(start)} to"
                 f" {number(stop - 1)} the longest stretch; if it is there, give a mask of one of"
-                f" them: --mask {number((start + stop) // 2)}=mask.png"
+                f" them: {option('mask', f'{number((start + stop) // 2)}=mask.png')}"
             )
     for object_id, values in confidence.items():
         stretches = sorted(
@@ -135,7 +136,7 @@ def doubts(
             yield (
                 f"object {object_id} is uncertain on frames {number(one.start)} to"
                 f" {number(one.stop - 1)}: look there, and if it is wrong add a mask near frame"
-                f" {number(one.worst)}: --mask {number(one.worst)}=mask.png"
+                f" {number(one.worst)}: {option('mask', f'{number(one.worst)}=mask.png')}"
             )
 
 

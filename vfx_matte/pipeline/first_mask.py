@@ -24,7 +24,7 @@ from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_to_replac
 from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
-from vfx_matte.pipeline.salient_network import opened_network, salient_network
+from vfx_matte.pipeline.salient_network import FETCH_COMMAND, opened_network, salient_network
 from vfx_matte.references.files import preview_path
 from vfx_matte.references.painting import (
     Note,
@@ -36,6 +36,7 @@ from vfx_matte.references.painting import (
     save_noted_picture,
 )
 from vfx_matte.references.reading import MaskPicture, understand_references
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import clip_name
 
 __all__ = [
@@ -95,8 +96,10 @@ class MaskRequest:
                     else "nothing is marked"
                 ),
                 hint=(
-                    "give --fg x,y (a click on the subject), --bg x,y, --box x,y,w,h, --fg-stroke"
-                    ' or --bg-stroke "x,y x,y …", or --auto for what stands out'
+                    f"give {option('fg', 'x,y')} (a click on the subject), {option('bg', 'x,y')},"
+                    f" {option('box', 'x,y,w,h')}, {option('fg_stroke')} or"
+                    f" {option('bg_stroke')} (points x,y), or {option('auto', True)} for what"
+                    " stands out"
                 ),
             )
         if self.object_id is not None and not 1 <= self.object_id <= MOST_OBJECTS:
@@ -245,11 +248,14 @@ class Marking:
             if object_id is not None:
                 break
         if not answers:
-            instead = "draw a box (--box x,y,w,h), or click on the subject (--fg x,y)"
+            instead = (
+                f"draw a box ({option('box', 'x,y,w,h')}), or click on the subject"
+                f" ({option('fg', 'x,y')})"
+            )
             if not subjects and not self.has_network:
                 raise MaskError(
                     "what stands out cannot be found without U²-Netp",
-                    hint=f"{instead}, or: vfx-matte weights fetch u2netp",
+                    hint=f"{instead}, or: {FETCH_COMMAND}",
                 )
             where = " here that is no object yet" if subjects else " in this picture"
             raise MaskError(f"nothing stands out{where}", hint=instead)
@@ -473,7 +479,7 @@ def _meant_object(before: Mask, marks: Marks, name: str) -> int:
     known = ", ".join(map(str, there))
     raise UsageError(
         f"{name} shows objects {known}: it is not clear which one is marked",
-        hint="name it with --object N",
+        hint=f"name it with {option('object_id', 'N')}",
     )
 
 
@@ -487,7 +493,10 @@ def _with_answer(
     found = answer.mask > 0
     if not found.any():
         left = "nothing is left of" if (before == object_id).any() else "nothing was found for"
-        hint = answer.advice or "click on it (--fg x,y), or draw a box around it (--box x,y,w,h)"
+        hint = answer.advice or (
+            f"click on it ({option('fg', 'x,y')}), or draw a box around it"
+            f" ({option('box', 'x,y,w,h')})"
+        )
         raise MaskError(f"{left} object {object_id}", hint=hint)
     placed = place_object(before, found, object_id, marks)
     if not (placed.mask == object_id).any():
@@ -495,7 +504,8 @@ def _with_answer(
         raise MaskError(
             f"what was found for object {object_id} belongs to object {others} already",
             hint=(
-                f"click in it (--fg x,y) to make it object {object_id}, or correct object {others}"
+                f"click in it ({option('fg', 'x,y')}) to make it object {object_id}, or correct"
+                f" object {others}"
                 " first"
             ),
         )
@@ -539,7 +549,7 @@ def _require_place(clip: SourceClip, path: Path, note: Note, *, is_corrected: bo
         if folder.name.startswith("masks") and (folder.parent / "manifest.json").is_file():
             raise UsageError(
                 f"output {str(path)!r} would replace or join the masks",
-                hint="choose another place with -o",
+                hint=f"choose another place with {option('output')}",
             )
     if not path.is_file():
         return
@@ -554,12 +564,15 @@ def _require_place(clip: SourceClip, path: Path, note: Note, *, is_corrected: bo
     if is_other:
         raise UsageError(
             f"output {str(path)!r} would replace {what}",
-            hint="choose another name with -o, or delete it",
+            hint=f"choose another name with {option('output')}, or delete it",
         )
     if not told and not is_corrected:
         raise UsageError(
-            f"output {str(path)!r} is there and was not made by `vfx-matte mask`",
-            hint=f"choose another name with -o, or correct it: --from {path}",
+            f"output {str(path)!r} is there and was not made by {command('mask')}",
+            hint=(
+                f"choose another name with {option('output')}, or correct it:"
+                f" {option('begin', str(path))}"
+            ),
         )
 
 

@@ -25,6 +25,7 @@ from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.printable import json_text
+from vfx_matte.wording import option
 from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_picture
 
 MOST_INTERVALS = 8
@@ -203,7 +204,8 @@ def save_frame(
     refuse_to_replace(clip.path, path, "the clip")
     if replaced := _mask_at(path, clip.path, workspace):
         raise UsageError(
-            f"output {str(path)!r} would replace {replaced}", hint="choose another place with -o"
+            f"output {str(path)!r} would replace {replaced}",
+            hint=f"choose another place with {option('output')}",
         )
     save_picture(path, frame.image)
     return path

@@ -21,7 +21,7 @@ from vfx_matte.detect.salient import NETWORK_FILE, SalientNetwork
 from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, require_known_checksum
-from vfx_matte.printable import shell_command
+from vfx_matte.wording import command
 
 FETCH_VARIABLE = "VFX_MATTE_FETCH"
 """The environment variable that switches fetching off: auto or never."""
@@ -31,7 +31,8 @@ FETCH_CHOICES = ("auto", "never")
 TRY_AGAIN_SECONDS = 24 * 3600
 _IMPATIENT = Patience(connect_seconds=4, wait_seconds=10, package_seconds=60)
 TITLE = "U²-Netp"
-FETCH_COMMAND = shell_command(["vfx-matte", "weights", "fetch", Path(NETWORK_FILE).stem])
+FETCH_COMMAND = command("weights fetch", Path(NETWORK_FILE).stem)
+_FETCH_AGAIN = command("weights fetch", Path(NETWORK_FILE).stem, force=True)
 
 
 def salient_network(
@@ -72,10 +73,7 @@ def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork 
         require_known_checksum(path)
         return SalientNetwork(path)
     except WeightsError as error:
-        notify(
-            f"without {TITLE}: {error.message}; {FETCH_COMMAND} --force replaces it, for better"
-            " masks"
-        )
+        notify(f"without {TITLE}: {error.message}; {_FETCH_AGAIN} replaces it, for better masks")
         return None
 
 

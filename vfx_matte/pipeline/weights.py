@@ -31,6 +31,7 @@ from vfx_matte.weights import (
     recorded,
     reject,
 )
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import write_text
 from vfx_matte.workspace.lock import WriterLock
 
@@ -264,7 +265,7 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
         if not paths:
             raise UsageError(
                 f"there are no known weights in {folder}",
-                hint=f"vfx-matte weights fetch, for {next(iter(table))}",
+                hint=f"{command('weights fetch')} downloads {next(iter(table))}",
             )
     else:
         name = (
@@ -273,7 +274,7 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
         paths = [folder / name if name in table else Path(target)]
         if not paths[0].is_file():
             hint = (
-                f"vfx-matte weights fetch {name}"
+                command("weights fetch", name)
                 if name in table
                 else f"give a file, or one of {', '.join(table)}"
             )
@@ -286,7 +287,8 @@ def require_sound(files: list[CheckedFile]) -> None:
     for file in files:
         if file.problem:
             raise WeightsError(
-                file.problem, hint="vfx-matte weights fetch NAME --force replaces known weights"
+                file.problem,
+                hint=f"{command('weights fetch', 'NAME', force=True)} replaces known weights",
             )
 
 
@@ -312,7 +314,7 @@ def _lock(folder: Path) -> WriterLock:
         )
     except OutputError as error:
         raise WeightsError(
-            error.message, hint="choose a folder you may write to with --model"
+            error.message, hint=f"choose a folder you may write to with {option('model')}"
         ) from error
 
 
@@ -360,8 +362,8 @@ def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
 def _other_hint(final: Path) -> str:
     table = final.parent / TABLE_NAME
     return (
-        "--force replaces the file; if it is right and the checksum is wrong, empty sha256 of"
-        f" {final.name} in {table}"
+        f"{option('force', True)} replaces the file; if it is right and the checksum is wrong,"
+        f" empty sha256 of {final.name} in {table}"
     )
 
 
@@ -428,7 +430,7 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
         checksum = "ok" if own is not None else f"the same as {twin}"
     else:
         checksum = (
-            "none known yet; vfx-matte weights fetch takes this one"
+            f"none known yet; {command('weights fetch')} takes this one"
             if own is not None
             else "none known for this file"
         )

@@ -19,9 +19,9 @@ from vfx_matte.errors import MaskError, MediaError, UsageError
 from vfx_matte.files.still_header import StillHeader, StillKind, read_still_header, require_still
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import split_name
-from vfx_matte.printable import shell_command
 from vfx_matte.references.picture_modes import as_mask_picture, has_min_white
 from vfx_matte.references.reading import MaskPicture, check_aspect, has_aspect
+from vfx_matte.wording import command, option
 
 # No .psd: it is what a painting program works on, and stands beside the mask that was saved from
 # it.
@@ -62,8 +62,8 @@ def parse_mask_argument(text: str) -> tuple[int, Path]:
         raise MaskError(
             f"mask {text!r} is not FRAME=path",
             hint=(
-                "for example --mask 12=masks/dog.png (frames count from 0; those of a sequence have"
-                " their pictures' numbers)"
+                f"for example {option('mask', '12=masks/dog.png')} (frames count from 0; those"
+                " of a sequence have their pictures' numbers)"
             ),
         )
     return int(number), Path(path)
@@ -77,8 +77,8 @@ def parse_color_argument(text: str) -> tuple[RGB, int]:
     found = re.fullmatch(r"\s*#?([0-9a-fA-F]{6})\s*=\s*([0-9]{1,3})\s*", text, re.ASCII)
     if found is None or int(found[2]) > 255:
         hint = (
-            "for example --map-color ffffff=1; ids go to 255, 0 is the background; --colors shows"
-            " the colours"
+            f"for example {option('map_color', 'ffffff=1')}; ids go to 255, 0 is the background;"
+            f" {option('colors', True)} shows the colours"
         )
         raise MaskError(f"colour {text!r} is not COLOUR=ID", hint=hint)
     red, green, blue = bytes.fromhex(found[1])
@@ -105,7 +105,9 @@ def open_mask(
     if not path.exists():
         raise MaskError(f"there is no mask {path}", hint="check the path")
     if path.is_dir():
-        raise MaskError(f"mask {path} is a folder", hint="give a folder of masks with --masks")
+        raise MaskError(
+            f"mask {path} is a folder", hint=f"give a folder of masks with {option('masks')}"
+        )
     try:
         header = _require_mask(path, shape)
         with warnings.catch_warnings():  # what Pillow finds odd in a file is not for people
@@ -215,8 +217,8 @@ def collect_references(
         raise MaskError(
             "no mask was given",
             hint=(
-                "make one: vfx-matte mask CLIP --fg x,y -o mask.png (or --auto), then --first-mask"
-                " mask.png"
+                f"make one: {command('mask', 'CLIP', fg='x,y', output='mask.png')} (or"
+                f" {option('auto', True)}), then {option('first_mask', 'mask.png')}"
             ),
         )
     found: dict[int, Path] = {}
@@ -243,7 +245,9 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
     if not folder.is_dir():
         raise MaskError(
             f"there is no folder of masks {folder}",
-            hint="--masks takes a folder; for one file use --mask FRAME=path",
+            hint=(
+                f"{option('masks')} takes a folder; for one file use {option('mask', 'FRAME=path')}"
+            ),
         )
     folder = _annotations(folder, clip_name)
     pairs = []
@@ -285,7 +289,7 @@ def _annotations(folder: Path, clip_name: str) -> Path:
         names = ", ".join(path.name for path in below[:6])
         raise MaskError(
             f"{annotations} holds masks of several clips: {names}",
-            hint=f"give one of them: {shell_command(['--masks', below[0]])}",
+            hint=f"give one of them: {option('masks', str(below[0]))}",
         )
     return named[0]
 

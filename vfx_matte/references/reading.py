@@ -27,6 +27,7 @@ from vfx_matte.references.flat_colors import (
     find_flat_colors,
     share_of_dots,
 )
+from vfx_matte.wording import command, option
 
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
@@ -277,7 +278,7 @@ def _new_object(object_id: int, color: RGB, earlier: set[int]) -> str:
     one = min(earlier, default=1)
     return (
         f"{_hex(color)} is on no earlier mask, so it is a new object, {object_id}; "
-        f"were it object {one}: --map-color {_hex(color)[1:]}={one}"
+        f"were it object {one}: {option('map_color', f'{_hex(color)[1:]}={one}')}"
     )
 
 
@@ -818,7 +819,10 @@ def check_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> None:
         hint=(
             "turn the mask: the clip is taken as it is displayed"
             if turned
-            else "paint on a still of this clip: vfx-matte frame CLIP --at 0 -o still.png"
+            else (
+                "paint on a still of this clip:"
+                f" {command('frame', 'CLIP', at=0, output='still.png')}"
+            )
         ),
     )
 

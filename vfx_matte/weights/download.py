@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING
 from vfx_matte._version import __version__
 from vfx_matte.errors import UsageError, WeightsError
 from vfx_matte.files.inputs import read_small_file
+from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     import httpx
@@ -330,11 +331,11 @@ def _disk_error(part: Path, error: OSError) -> WeightsError:
         return WeightsError(
             f"the disk is full: cannot write {part}: {error.strerror}",
             hint=(
-                "free some space and run it again, it goes on from what came; or use --model on"
-                " another disk"
+                "free some space and run it again, it continues the download; or use"
+                f" {option('model')} on another disk"
             ),
         )
     return WeightsError(
         f"cannot write {part}: {error.strerror or error}",
-        hint="choose a folder you may write to with --model",
+        hint=f"choose a folder you may write to with {option('model')}",
     )

@@ -21,6 +21,7 @@ from vfx_matte.files.inputs import read_small_file
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import shortened, without_unprintable
+from vfx_matte.wording import command, option
 from vfx_matte.workspace.files import Soft, load_mask, load_soft, write_text
 from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.manifest import (
@@ -149,7 +150,7 @@ class ClipWorkspace:
         if manifest is None:
             raise WorkspaceError(
                 f"{self.folder} holds no masks",
-                hint="make them first: vfx-matte segment CLIP --first-mask mask.png",
+                hint=f"make them first: {command('segment', 'CLIP', first_mask='mask.png')}",
             )
         return MaskStore(self, manifest)
 
@@ -215,7 +216,10 @@ class ClipWorkspace:
             if self.masks_folder.is_dir() and any(self.masks_folder.glob("*.png")):
                 raise WorkspaceError(
                     f"{self.masks_folder} holds masks, but no manifest says what they belong to",
-                    hint="move them away, or add --fresh (it keeps them in masks.previous)",
+                    hint=(
+                        f"move them away, or add {option('fresh', True)} (it keeps them in"
+                        " masks.previous)"
+                    ),
                 )
             return plan, frozenset()
         differences = plan.differences(earlier)
@@ -238,15 +242,21 @@ class ClipWorkspace:
                 if complete
                 else f"stopped after {len(done)} of {plan.stop - plan.start} frames"
             )
-            hint = "add --resume to go on where it stopped, or --fresh to start again"
+            hint = (
+                f"add {option('resume', True)} to go on where it stopped, or"
+                f" {option('fresh', True)} to start again"
+            )
             if complete:
-                hint = "render it (vfx-matte greenback), or add --fresh to segment again"
+                hint = (
+                    f"render it ({command('greenback')}), or add {option('fresh', True)} to"
+                    " segment again"
+                )
             raise WorkspaceError(f"{self.folder} already holds this work, which {state}", hint=hint)
         if (again or not complete) and earlier.program_version != __version__:
             raise WorkspaceError(
                 f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is"
                 f" {__version__}: masks may differ",
-                hint="add --fresh to start again",
+                hint=f"add {option('fresh', True)} to start again",
             )
         going_on = replace(
             plan,
@@ -278,17 +288,23 @@ class ClipWorkspace:
             raise WorkspaceError(
                 f"{self.folder} holds the work on this clip at {earlier_rate} frames per second,"
                 f" this is {rate}",
-                hint=f"add --fps {earlier_rate} to go on with that work, or --fresh to replace it",
+                hint=(
+                    f"add {option('fps', str(earlier_rate))} to go on with that work, or"
+                    f" {option('fresh', True)} to replace it"
+                ),
             )
         if "clip" in differences:
             raise WorkspaceError(
                 f"{self.folder} holds the work on another clip, or another version of it:"
                 f" {earlier.source.path}",
-                hint="use another --workspace for this one, or add --fresh to replace that work",
+                hint=(
+                    f"use another {option('workspace')} for this one, or add"
+                    f" {option('fresh', True)} to replace that work"
+                ),
             )
         if differences:
             update = (
-                "add --update to redo only what the masks change, "
+                f"add {option('update', True)} to redo only what the masks change, "
                 if differences == ("reference masks",)
                 else ""
             )
@@ -296,8 +312,8 @@ class ClipWorkspace:
                 f"{self.folder} holds work with other settings; different are:"
                 f" {', '.join(differences)}",
                 hint=(
-                    f"{update}add --fresh to start again (the earlier masks are kept in"
-                    " masks.previous), or use another --workspace"
+                    f"{update}add {option('fresh', True)} to start again (the earlier masks are"
+                    f" kept in masks.previous), or use another {option('workspace')}"
                 ),
             )
 
@@ -338,7 +354,7 @@ class MaskStore:
             raise WorkspaceError(
                 f"masks that were made are missing, {len(lost)} of {len(self._done)}: the first is"
                 f" {first}",
-                hint="run segment --resume to make them again",
+                hint=f"run {command('segment', resume=True)} to make them again",
             )
 
     def check_unchanged(self) -> None:
@@ -397,7 +413,7 @@ class MaskStore:
         if not self.is_soft:
             raise WorkspaceError(
                 f"{self.clip.folder} holds no soft results",
-                hint="make them: vfx-matte segment --soft (with --fresh)",
+                hint=f"make them: {command('segment', soft=True, fresh=True)}",
             )
         wanted = set(map(self.manifest.timeline.number, self._done)) & _numbers(
             self.clip.masks_folder
@@ -409,8 +425,8 @@ class MaskStore:
                     f"{len(lost)} soft results are missing, the first is"
                     f" {self.clip.soft_path(object_id, lost[0])}",
                     hint=(
-                        "run segment --soft --resume to make them again, or render with"
-                        " --no-soft-edges"
+                        f"run {command('segment', soft=True, resume=True)} to make them again,"
+                        f" or render with {option('soft_edges', False)}"
                     ),
                 )
 
@@ -441,7 +457,10 @@ class Workspace:
             raise WorkspaceError(
                 f"{clip.folder} holds the work on another clip, or another version of it:"
                 f" {manifest.source.path}",
-                hint="segment this clip first, with another --workspace or with --fresh",
+                hint=(
+                    f"segment this clip first, with another {option('workspace')} or with"
+                    f" {option('fresh', True)}"
+                ),
             )
         return clip
 
@@ -452,7 +471,7 @@ class Workspace:
         Raises WorkspaceError when what is known of that clip is damaged or gone, rather than to
         take another one.
         """
-        hint = "name the clip: vfx-matte COMMAND CLIP"
+        hint = f"name the clip: {command('COMMAND', 'CLIP')}"
         try:
             record = json.loads(
                 read_small_file(

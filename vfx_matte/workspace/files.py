@@ -16,6 +16,7 @@ from vfx_matte.files.atomic import atomic_path
 from vfx_matte.files.inputs import other_than_file
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
+from vfx_matte.wording import command, option
 
 _MOST_PIXELS = 16384 * 8192  # of a mask that this program wrote; 16K
 
@@ -77,10 +78,11 @@ def load_mask(path: Path) -> Mask:
             return np.array(picture)
     except FileNotFoundError as error:
         raise MaskError(
-            f"mask {path} is missing", hint="run segment --resume to make it again"
+            f"mask {path} is missing",
+            hint=f"run {command('segment', resume=True)} to make it again",
         ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        hint = "delete it and run segment --resume to make it again"
+        hint = f"delete it and run {command('segment', resume=True)} to make it again"
         raise MaskError(f"cannot read mask {path}: {error}", hint=hint) from error
 
 
@@ -108,7 +110,8 @@ def load_soft(path: Path) -> Soft:
     Raises WorkspaceError for anything else.
     """
     hint = (
-        "delete it and run segment --soft --resume to make it again, or render with --no-soft-edges"
+        f"delete it and run {command('segment', soft=True, resume=True)} to make it again, or"
+        f" render with {option('soft_edges', False)}"
     )
     try:
         with _open_png(path) as picture:

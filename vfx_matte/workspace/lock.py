@@ -12,6 +12,7 @@ from typing import Self
 
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.files.atomic import output_error, try_lock
+from vfx_matte.wording import option
 
 
 class WriterLock:
@@ -42,7 +43,8 @@ class WriterLock:
             self._file.close()
             raise WorkspaceError(
                 busy or f"{path.parent} is being segmented by another run of vfx-matte",
-                hint=hint or "wait until it is done or stop it, or use another --workspace",
+                hint=hint
+                or f"wait until it is done or stop it, or use another {option('workspace')}",
             ) from error
 
     def release(self) -> None:

@@ -23,6 +23,7 @@ from vfx_matte.masks import RGB
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import json_text, shortened
 from vfx_matte.timeline import Timeline
+from vfx_matte.wording import option
 from vfx_matte.workspace.files import write_text
 from vfx_matte.workspace.walk_states import digest_of
 
@@ -361,8 +362,8 @@ def load_manifest(path: Path) -> Manifest | None:
     is left as it is.
     """
     hint = (
-        "add --fresh to start again (the old masks are kept in masks.previous), or use another"
-        " --workspace"
+        f"add {option('fresh', True)} to start again (the earlier masks are kept in"
+        f" masks.previous), or use another {option('workspace')}"
     )
     try:
         data = json.loads(
