@@ -662,7 +662,7 @@ def test_a_disk_that_fills_up(
         patch.setattr(Path, "open", opened)
         with pytest.raises(WeightsError, match="the disk is full: cannot write") as caught:
             fetch(server, part)
-    assert "goes on from what came" in caught.value.hint
+    assert "continues the download" in caught.value.hint
     assert part.read_bytes() == server.content[: _Full.room]
     fetch(server, part)
     assert part.read_bytes() == server.content
