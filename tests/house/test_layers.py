@@ -60,8 +60,8 @@ ROOMS = {
         2, "wording errors printable files numbering backend masks", "numpy cv2 PIL"
     ),
     "first_mask": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
-    "propagate.xmem": Room(2, "errors backend masks", "numpy cv2 torch torchvision"),
-    "propagate": Room(2, "errors choices backend masks detect", "numpy cv2"),
+    "propagate.xmem": Room(2, "wording errors backend masks", "numpy cv2 torch torchvision"),
+    "propagate": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
     "matting.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
     "matting.vitmatte": Room(2, "errors printable backend masks", "numpy torch transformers"),
     "matting": Room(2, "errors backend masks picture", "numpy cv2"),

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, object_ids
 from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
 from vfx_matte.propagate.builtin.propagator import working_shape
 from vfx_matte.propagate.driver import harden
+from vfx_matte.wording import spelled
 
 SIZES = [(9, 12), (16, 16), (17, 40), (96, 128), (480, 640)]
 
@@ -272,7 +274,7 @@ def test_choose_propagator(
     )
     name, line = choose_propagator(None, weights=path)
     assert name == chosen
-    assert says in line
+    assert says in spelled(line, as_typed)
     assert choose_propagator("xmem", weights=path)[0] == "xmem"
 
 

@@ -15,6 +15,7 @@ from vfx_matte.pipeline.salient_network import FETCH_COMMAND, TITLE, opened_netw
 from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
 from vfx_matte.propagate.xmem.options import XMemMemory
+from vfx_matte.wording import option
 from vfx_matte.workspace import Manifest
 
 MEMORIES = ("permanent", "xmem")
@@ -50,7 +51,8 @@ class PropagatorOptions:
     def __post_init__(self) -> None:
         if self.memory not in MEMORIES:
             raise UsageError(
-                f"memory {self.memory!r} is unknown", hint=f"use --memory {' or '.join(MEMORIES)}"
+                f"memory {self.memory!r} is unknown",
+                hint=f"use {' or '.join(option('memory', one) for one in MEMORIES)}",
             )
         if self.mem_every < 1:
             raise UsageError(
@@ -112,7 +114,7 @@ class PropagatorOptions:
             return None, f", without {TITLE}, as this work was begun" if there else ""
         if self.network is not None and self.network.is_file():
             if opened_network(self.network, notify) is not None:
-                return self.network, f", with {TITLE} (--no-network does without)"
+                return self.network, f", with {TITLE} ({option('network', False)} does without)"
             return None, ""
         if begun_with:
             found = (
@@ -120,10 +122,14 @@ class PropagatorOptions:
                 if self.network is None
                 else f"there is none in {self.network.parent}"
             )
-            hint = "leave out --no-network" if self.network is None else f"{FETCH_COMMAND} gets it"
+            hint = (
+                f"leave out {option('network', False)}"
+                if self.network is None
+                else f"{FETCH_COMMAND} gets it"
+            )
             raise WorkspaceError(
                 f"this work was begun with {TITLE}, and {found}: masks would differ",
-                hint=f"{hint}, or add --fresh to start again",
+                hint=f"{hint}, or add {option('fresh', True)} to start again",
             )
         return (
             None,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from vfx_matte.choices import did_you_mean
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, Probabilities
+from vfx_matte.wording import command, option
 
 if TYPE_CHECKING:  # opening the room loads nothing else of it
     from vfx_matte.propagate.confidence import Agreement
@@ -125,12 +126,16 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
     module_name, class_name = _IMPLEMENTATIONS[name]
     if importlib.util.find_spec(module_name) is None:
         raise PropagatorError(
-            f"this version has no {_title(name)} propagator", hint="use --propagator builtin"
+            f"this version has no {_title(name)} propagator",
+            hint=f"use {option('propagator', 'builtin')}",
         )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        hint = f"in the vfx-matte folder: pip install -e '.[{name}]'; or use --propagator builtin"
+        hint = (
+            f"in the vfx-matte folder: pip install -e '.[{name}]'; or use"
+            f" {option('propagator', 'builtin')}"
+        )
         raise PropagatorError(
             f"the {_title(name)} propagator needs {error.name}, which is not installed", hint=hint
         ) from error
@@ -141,7 +146,7 @@ def open_propagator(name: str, *, num_objects: int, **options: object) -> Propag
 def _require_known(name: str) -> None:
     if name not in _IMPLEMENTATIONS:
         offered = [known for known in _IMPLEMENTATIONS if known != "fake"]
-        hint = f"{did_you_mean(name, offered)}use --propagator builtin"
+        hint = f"{did_you_mean(name, offered)}use {option('propagator', 'builtin')}"
         raise UsageError(
             f"propagator {name!r} is unknown, expected {', '.join(offered)}", hint=hint
         )
@@ -172,10 +177,13 @@ def choose_propagator(name: str | None, *, weights: Path) -> tuple[str, str]:
             "builtin",
             (
                 f"built-in propagator (no weights needed); XMem needs its weights at {weights}:"
-                " vfx-matte weights fetch"
+                f" {command('weights fetch')}"
             ),
         )
-    return "xmem", f"XMem propagator, weights {weights}; --propagator builtin does without"
+    return (
+        "xmem",
+        f"XMem propagator, weights {weights}; {option('propagator', 'builtin')} does without",
+    )
 
 
 def _title(name: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from vfx_matte.choices import did_you_mean
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask
+from vfx_matte.wording import option
 
 _IMPLEMENTATIONS = {
     "builtin": ("vfx_matte.propagate.builtin.describer", "BuiltinDescriber"),
@@ -115,7 +116,7 @@ def open_describer(name: str, **options: object) -> Describer[Any]:
     implementation raises.
     """
     if name not in _IMPLEMENTATIONS:
-        hint = f"{did_you_mean(name, _IMPLEMENTATIONS)}use --propagator builtin"
+        hint = f"{did_you_mean(name, _IMPLEMENTATIONS)}use {option('propagator', 'builtin')}"
         raise UsageError(
             f"propagator {name!r} is unknown, expected {' or '.join(_IMPLEMENTATIONS)}", hint=hint
         )
@@ -123,7 +124,10 @@ def open_describer(name: str, **options: object) -> Describer[Any]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        hint = f"in the vfx-matte folder: pip install -e '.[{name}]'; or use --propagator builtin"
+        hint = (
+            f"in the vfx-matte folder: pip install -e '.[{name}]'; or use"
+            f" {option('propagator', 'builtin')}"
+        )
         raise PropagatorError(
             f"{name} needs {error.name}, which is not installed", hint=hint
         ) from error

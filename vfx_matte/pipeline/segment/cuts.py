@@ -25,6 +25,7 @@ from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.shots import ShotDetector
 from vfx_matte.timeline import Timeline, parse_position
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import Manifest
 
 MODES = ("stop", "ask", "ignore")
@@ -55,7 +56,7 @@ class CutOptions:
                 "cuts",
                 self.mode,
                 MODES,
-                hint=f"use --cuts {', '.join(MODES)}, or frames: --cuts 120,300",
+                hint=f"use {', '.join(MODES)}, or frames: {option('cuts', '120,300')}",
             )
 
     @classmethod
@@ -151,7 +152,9 @@ def _confirmed(
     if options.mode != "ask" or not cuts:
         return tuple(cuts)
     if options.confirm is None:
-        reporter.notify("--cuts ask: there is no terminal to ask on, so masks stop at every cut")
+        reporter.notify(
+            f"{option('cuts', 'ask')}: there is no terminal to ask on, so masks stop at every cut"
+        )
         return tuple(cuts)
     return tuple(
         cut
@@ -171,7 +174,10 @@ def _notices(
         for cut in inside[:NAMED_SHOTS]
     )
     more = f" and {len(inside) - NAMED_SHOTS} more" if len(inside) > NAMED_SHOTS else ""
-    yield f"masks stop at the shot cuts, frame {named}{more}; --cuts ignore carries them across"
+    yield (
+        f"masks stop at the shot cuts, frame {named}{more};"
+        f" {option('cuts', 'ignore')} carries them across"
+    )
     yield from empty_shots(path, timeline, shots_without_mask(cuts, span, references))
 
 
@@ -182,7 +188,8 @@ def empty_shots(path: Path, timeline: Timeline, empty: Sequence[range]) -> Itera
         yield (
             f"the shot of frames {first} to {last}, from"
             f" {clock(since_start(timeline, shot.start))}, has no mask and stays empty; paint one:"
-            f" {frame_command(path, first)} and add --mask {first}={mask_name(path, first)}"
+            f" {frame_command(path, first)} and add"
+            f" {option('mask', f'{first}={mask_name(path, first)}')}"
         )
     if len(empty) > NAMED_SHOTS:
-        yield f"{len(empty) - NAMED_SHOTS} more shots have no mask; vfx-matte qc lists them"
+        yield f"{len(empty) - NAMED_SHOTS} more shots have no mask; {command('qc')} lists them"

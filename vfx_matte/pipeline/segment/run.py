@@ -42,6 +42,7 @@ from vfx_matte.references.files import (
     parse_mask_argument,
 )
 from vfx_matte.references.reading import MaskPicture, MaskReading, understand_references
+from vfx_matte.wording import option
 from vfx_matte.workspace import (
     SOFT,
     ClipWorkspace,
@@ -354,10 +355,12 @@ def _load_references(
         sources[at] = picture
     meant = named_after(clip.info, files.first_mask.name) if files.first_mask else None
     if files.first_mask and meant not in (None, timeline.number(first)):
-        place = f"{files.first_mask.name} is on frame {timeline.number(first)} (--first-mask)"
+        place = (
+            f"{files.first_mask.name} is on frame {timeline.number(first)} ({option('first_mask')})"
+        )
         reporter.notify(
-            f"{place}; it is named after frame {meant}: give it as --mask {meant}=PNG to put it"
-            " there"
+            f"{place}; it is named after frame {meant}: give it as"
+            f" {option('mask', f'{meant}=PNG')} to put it there"
         )
     named = {at for at, one in sources.items() if one != files.first_mask}
     if line := laid_on(clip.info, named, "mask"):

@@ -25,6 +25,7 @@ from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vfx_matte.errors import PropagatorError
+from vfx_matte.wording import command
 
 Weights = Path | str | Mapping[str, Any]
 """A file with a state dict, or the state dict itself."""
@@ -449,7 +450,7 @@ def load_network(weights: Weights) -> XMemNetwork:
 
 def _read(path: Path) -> Mapping[str, Any]:
     """The state dict in a file."""
-    hint = "vfx-matte weights fetch gets XMem.pth and verifies it"
+    hint = f"{command('weights fetch')} gets XMem.pth and verifies it"
     if not path.is_file():
         raise PropagatorError(f"there are no XMem weights at {path}", hint=hint)
     try:

@@ -46,6 +46,7 @@ from vfx_matte.propagate.xmem.sizes import (
 from vfx_matte.propagate.xmem.store import Rows, StoreUsage
 from vfx_matte.propagate.xmem.walk import Given, Walker
 from vfx_matte.propagate.xmem.winograd import prepare
+from vfx_matte.wording import option
 
 __all__ = [
     "XMemPropagator",
@@ -383,7 +384,7 @@ class XMemPropagator:
             if fit is None or size is None:
                 raise DeviceError(
                     f"{where}, not even for the smallest size",
-                    hint="close what else uses it, or use --device cpu",
+                    hint=f"close what else uses it, or use {option('device', 'cpu')}",
                 )
             usable, self._ceiling, self._fit = False, size, Fit.of(fit.source, size)
             self._notify(
@@ -500,7 +501,7 @@ def _open_network(weights: Weights, device: torch.device, *, winograd: bool) -> 
     network = load_network(weights)
     with _device_error(
         f"{device} has no memory left for the network",
-        "close what else uses it, or use --device cpu",
+        f"close what else uses it, or use {option('device', 'cpu')}",
     ):
         network.to(device)
     prepare(network, winograd=winograd)
@@ -528,7 +529,8 @@ def _device(name: str) -> torch.device:
         raise DeviceError(f"device {name!r} is unknown", hint="use cpu, cuda or auto") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
-            f"device {name!r} is not usable: PyTorch finds no NVIDIA GPU", hint="use --device cpu"
+            f"device {name!r} is not usable: PyTorch finds no NVIDIA GPU",
+            hint=f"use {option('device', 'cpu')}",
         )
     return device
 
