@@ -1,10 +1,9 @@
-"""Where arrays live.
-
-Takes NumPy or CuPy arrays, gives the module or the copy that fits; never imports CuPy unless asked.
+"""Where arrays live: NumPy on the CPU, CuPy on a GPU.
 
 An algorithm is written once: it calls `xp(array)` for the array module and works on whichever
 device the array is on. The few primitives that both devices have under different names (box sums,
-blurs, labels) are here, beside the choice.
+blurs, labels) are here, beside the choice. CuPy is imported only where an array is already its, or
+the GPU was asked for.
 """
 
 from __future__ import annotations
@@ -54,13 +53,17 @@ class Device(Enum):
 
 
 def choose_device(name: str = "auto", *, notify: Notify) -> Device:
-    """Decide the device for composite and refine arrays.
+    """Decide the device for arrays of compositing and matting.
 
-    name: "auto" takes CUDA when a driver, a GPU and CuPy are all there, else the CPU; "cpu" and
-    "cuda" insist.
-    notify: receives one line when CuPy is installed but cannot be used, so that the fall-back is
-    not silent. Raises UsageError for another name and DeviceError when "cuda" was asked for and is
-    not usable.
+    Args:
+        name: "auto" takes CUDA when a driver, a GPU and CuPy are all there, else the CPU; "cpu" and
+            "cuda" insist.
+        notify: receives one line when CuPy is installed but cannot be used, so that the fall-back
+            is not silent.
+
+    Raises:
+        UsageError: for another name.
+        DeviceError: when "cuda" was asked for and is not usable.
     """
     if name not in DEVICES:
         hint = f"give {option('device')} one of {', '.join(DEVICES)}"
@@ -75,6 +78,7 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
             )
         return Device.CPU
     problem = _cuda_problem()
+    # an installed CuPy was meant to be used, so falling back to the CPU is told
     if problem is None:
         return Device.CUDA
     if name == "cuda":
@@ -86,15 +90,16 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
 
 
 def _cuda_problem() -> str | None:
-    """Say why CUDA cannot be used, or None.
+    """Why CUDA cannot be used, or None.
 
-    Asks the driver library first: importing CuPy without one can hang.
+    The driver library is asked first: importing CuPy without one can hang.
     """
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(library)
     except OSError:
         return "there is no NVIDIA driver"
+    # the driver, then the number of GPUs, then CuPy's own libraries
     status = driver.cuInit(0)
     if status != 0:
         return f"the NVIDIA driver answers with error {status}"
@@ -104,6 +109,7 @@ def _cuda_problem() -> str | None:
     try:
         import cupy
 
+        # an import succeeds where CUDA libraries do not fit; the first allocation does not
         cupy.zeros(1)
     except (
         Exception
@@ -112,6 +118,7 @@ def _cuda_problem() -> str | None:
     return None
 
 
+# NumPy is told from CuPy by type alone, so that CuPy is not imported for the question
 def _on_host(array: object) -> bool:
     return isinstance(array, np.ndarray)
 
@@ -151,13 +158,19 @@ def side_by_side(
 ) -> list[Result]:
     """What `work` gives for every item, in the order of the items.
 
-    on: an array of the kind that is computed with. For NumPy arrays a few threads share the items,
-    as many as OpenCV is allowed (`cv2.setNumThreads`) but at most MOST_THREADS; both release the
-    interpreter while they compute. They live as long as this call. For CuPy arrays it is a loop, as
-    the device is parallel in itself. `work` writes nothing that it reads for another item, so the
-    result is that of the loop, bit for bit.
-    Raises what `work` raises for the first item that fails, after what has begun is over; the rest
-    is not begun.
+    For NumPy arrays a few threads share the items, as many as OpenCV is allowed
+    (`cv2.setNumThreads`) but at most MOST_THREADS; NumPy and OpenCV release the interpreter while
+    they compute. They live as long as this call. For CuPy arrays it is a loop, as the device is
+    parallel in itself. `work` writes nothing that it reads for another item, so the result is that
+    of the loop, bit for bit.
+
+    Whatever `work` raises for the first item that fails is raised after what has begun is over; the
+    rest is not begun.
+
+    Args:
+        work: computes one item.
+        items: its arguments.
+        on: an array of the kind that is computed with.
     """
     threads = min(len(items), MOST_THREADS, cv2.getNumThreads()) if _on_host(on) else 1
     if threads <= 1:
@@ -189,17 +202,20 @@ Region = tuple[slice, slice]
 def bounding_box(
     array: Array, *, margin_px: int = 0, step: tuple[int, int] = (1, 1)
 ) -> Region | None:
-    """The smallest rectangle that holds every non-zero element of an unsigned (H, W) array; None
-    when there is none.
+    """The smallest rectangle that holds every non-zero element of an array; None when there is
+    none.
 
-    margin_px: widens it on each side; step: (rows, columns) to whose multiples it then grows
-    outwards, as subsampled planes need. It never leaves the array, so a side at the array's end may
-    not be a multiple.
+    Args:
+        array: unsigned (H, W).
+        margin_px: widens it on each side.
+        step: (rows, columns) to whose multiples it then grows outwards, as subsampled planes need.
+            It never leaves the array, so a side at the array's end may not be a multiple.
     """
     module = xp(array)
     rows = to_numpy(module.flatnonzero(array.max(axis=1)))
     if not rows.size:
         return None
+    # only the rows that hold something are searched for columns
     columns = to_numpy(module.flatnonzero(array[int(rows[0]) : int(rows[-1]) + 1].max(axis=0)))
 
     def span(indices: Array, size: int, multiple: int) -> slice:
@@ -214,7 +230,12 @@ def box_sum(binary: Array, size_px: int) -> Array:
     """Count the ones in the square window around every pixel; beyond the border the edge pixels
     repeat.
 
-    binary: uint8 (H, W) of 0 and 1; size_px: odd side of the window. Returns int32 (H, W).
+    Args:
+        binary: uint8 (H, W) of 0 and 1.
+        size_px: odd side of the window.
+
+    Returns:
+        int32 (H, W).
     """
     if _on_host(binary):
         window = (size_px, size_px)
@@ -222,6 +243,7 @@ def box_sum(binary: Array, size_px: int) -> Array:
             binary, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REPLICATE
         )
     module = xp(binary)
+    # running sums along each axis in turn: the window's sum is the difference of two of them
     sums = module.pad(binary.astype(np.int32), size_px // 2, mode="edge")
     for axis in (0, 1):
         before = [(0, 0), (0, 0)]
@@ -238,8 +260,12 @@ def box_sum(binary: Array, size_px: int) -> Array:
 def box_mean(values: Array, size_px: int) -> Array:
     """The mean of the square window around every pixel; beyond the border the edge pixels repeat.
 
-    values: float32 (H, W) or (H, W, C); size_px: odd side of the window. Returns the same shape and
-    dtype.
+    Args:
+        values: float32 (H, W) or (H, W, C).
+        size_px: odd side of the window.
+
+    Returns:
+        The same shape and dtype.
     """
     if _on_host(values):
         return cv2.boxFilter(
@@ -255,16 +281,23 @@ def shrunk(values: Array, factor: int) -> Array:
     """Means of blocks of `factor` × `factor` pixels; incomplete blocks at the end repeat the edge
     pixels.
 
-    values: float32 or uint8, (H, W) or (H, W, C). Returns (⌈H / factor⌉, ⌈W / factor⌉) or the same
-    with C, of the same dtype; uint8 is rounded.
+    Args:
+        values: float32 or uint8, (H, W) or (H, W, C).
+        factor: ≥ 1.
+
+    Returns:
+        (⌈H / factor⌉, ⌈W / factor⌉) or the same with C, of the same dtype; uint8 is rounded.
     """
     if factor == 1:
         return values
+    # fill incomplete blocks up with copies of the edge, which keep a block's mean within its own
+    # values
     missing = (-values.shape[0] % factor, -values.shape[1] % factor)
     if any(missing):
         sides = ((0, missing[0]), (0, missing[1]), (0, 0))[: values.ndim]
         values = xp(values).pad(values, sides, mode="edge")
     height, width = values.shape[0] // factor, values.shape[1] // factor
+    # OpenCV's area filter is the mean of the block where the size is an exact multiple
     if _on_host(values):
         return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA).reshape(
             height, width, *values.shape[2:]
@@ -276,13 +309,18 @@ def shrunk(values: Array, factor: int) -> Array:
 
 
 def enlarged(values: Array, factor: int, shape: tuple[int, int]) -> Array:
-    """What `shrunk` undone looks like, bilinear between the blocks' centres: (h, w) or (h, w, C) to
-    `shape` (H, W).
+    """The inverse of `shrunk`, bilinear between the blocks' centres.
+
+    Args:
+        values: (h, w) or (h, w, C).
+        factor: of `shrunk`.
+        shape: (H, W) of the original, whose last blocks may be incomplete.
     """
     height, width = shape
     if factor == 1:
         return values[:height, :width]
     if _on_host(values):
+        # whole blocks are enlarged, then what is beyond the picture is cut off
         size = (values.shape[1] * factor, values.shape[0] * factor)
         large: Array = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
         return large.reshape(size[1], size[0], *values.shape[2:])[:height, :width]
@@ -292,6 +330,7 @@ def enlarged(values: Array, factor: int, shape: tuple[int, int]) -> Array:
     rows, columns = (
         (module.arange(length, dtype=np.float32) + 0.5) / factor - 0.5 for length in shape
     )
+    # channel by channel, as map_coordinates knows no channels
     at = module.stack(module.meshgrid(rows, columns, indexing="ij"))
     channels = values.reshape(*values.shape[:2], -1)
     planes = [
@@ -306,11 +345,17 @@ def distance_to_zero(binary: Array) -> Array:
     """Euclidean distance from every pixel to the nearest zero pixel, in px; 0 on the zeros
     themselves.
 
-    binary: uint8 (H, W). Returns float32 (H, W), all √(2³¹ − 1) when there is no zero.
     Algorithm on the CPU: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012), 415-428; on
     the GPU: PBA+.
+
+    Args:
+        binary: uint8 (H, W).
+
+    Returns:
+        float32 (H, W), all √(2³¹ − 1) when there is no zero.
     """
     if bool(binary.all()):
+        # an answer of our own, as OpenCV and CuPy give different ones where there is no zero
         unreachable: Array = xp(binary).full(
             binary.shape, np.sqrt(np.iinfo(np.int32).max), np.float32
         )
@@ -326,30 +371,40 @@ def distance_to_zero(binary: Array) -> Array:
 def squared_distance(binary: Array) -> Array:
     """The square of `distance_to_zero`, in px².
 
-    binary: uint8 (H, W). Returns int32 (H, W), exact up to distances of 500 px and rounded in
-    float32 beyond; all 2³¹ − 1 when there is no zero.
+    Args:
+        binary: uint8 (H, W).
+
+    Returns:
+        int32 (H, W), exact up to distances of 500 px and rounded in float32 beyond; all 2³¹ − 1
+        when there is no zero.
     """
     module = xp(binary)
     if bool(binary.all()):
         unreachable: Array = module.full(binary.shape, np.iinfo(np.int32).max, np.int32)
         return unreachable
     distance = distance_to_zero(binary)
+    # in place, as these planes are large; rounded, as the root of a whole number seldom is one
     distance *= distance
     squared: Array = module.rint(distance, out=distance).astype(np.int32)
     return squared
 
 
 def components(binary: Array, *, diagonal: bool) -> tuple[Array, int]:
-    """Number the connected components of the ones in uint8 (H, W).
+    """Number the connected components of the ones.
 
-    diagonal: whether pixels that share only a corner are connected (8- against 4-connectivity).
-    Returns int32 (H, W) labels, 0 where binary is 0, and the number of components; their order is
-    the device's own.
+    Args:
+        binary: uint8 (H, W).
+        diagonal: whether pixels that share only a corner are connected (8- against 4-connectivity).
+
+    Returns:
+        int32 (H, W) labels, 0 where binary is 0, and the number of components; their order is the
+        device's own.
     """
     if _on_host(binary):
         count, labels = cv2.connectedComponents(
             binary, connectivity=8 if diagonal else 4, ltype=cv2.CV_32S
         )
+        # OpenCV counts the background as well
         return labels, count - 1
     from cupyx.scipy.ndimage import label
 

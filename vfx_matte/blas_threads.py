@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+# the names that builds of OpenBLAS give its functions: NumPy's packages put "scipy_" before them
+# and, with 64-bit integers, "64_" behind
 _NAMES = (
     "scipy_openblas_{}_num_threads64_",
     "scipy_openblas_{}_num_threads",
@@ -45,6 +47,7 @@ def one_blas_thread() -> Iterator[None]:
 def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | None:
     """How to get and set the number of threads of the library that NumPy has loaded."""
     package = Path(np.__file__).parent
+    # beside the package on Linux and Windows, inside of it on macOS
     folders = (package.parent / "numpy.libs", package / ".dylibs")
     for path in (
         path for folder in folders if folder.is_dir() for path in folder.glob("*openblas*")

@@ -1,13 +1,12 @@
 """What an object id, a colour and an alpha are.
 
-Takes arrays, gives checked masks; knows no file and no time.
-
 A *mask* is uint8 (H, W) with object ids, 0 = background. A *matte* is alpha with soft edges. A
-*palette* says how ids look.
+*palette* says how ids look. Files and time are not known here.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.backend import Array
-from vfx_matte.errors import MaskError
 
 Mask = npt.NDArray[np.uint8]
 """uint8 (H, W): object ids, 0 = background."""
@@ -35,13 +33,12 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Matte:
-    """Alpha of what is kept.
-
-    alpha: (H, W), uint8 or uint16, NumPy or CuPy; 0 is background and the dtype's largest value is
-    1.0 (opaque).
-    """
+    """Alpha of what is kept."""
 
     alpha: Array
+    """(H, W), uint8 or uint16, NumPy or CuPy; 0 is background and the dtype's largest value is 1.0
+    (opaque).
+    """
 
     def __post_init__(self) -> None:
         if self.alpha.ndim != 2 or self.alpha.dtype not in (np.uint8, np.uint16):
@@ -57,9 +54,10 @@ class Matte:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours of object ids: uint8 (256, 3), R'G'B'; row 0 is the background."""
+    """The colours that object ids are shown in."""
 
     colors: npt.NDArray[np.uint8]
+    """uint8 (256, 3), R'G'B', by id; row 0 is the background."""
 
     def __post_init__(self) -> None:
         if self.colors.shape != (256, 3) or self.colors.dtype != np.uint8:
@@ -72,6 +70,7 @@ class Palette:
         """The palette of PASCAL VOC and DAVIS: id bits 0, 1, 2 go to the high bits of R, G, B, the
         next three below them.
         """
+        # the same loop as in the development kit of PASCAL VOC, over all ids at once
         ids = np.arange(256)
         colors = np.zeros((256, 3), np.uint8)
         for level in range(8):
@@ -97,14 +96,42 @@ def object_ids(mask: Mask) -> tuple[int, ...]:
     return tuple(int(value) for value in np.flatnonzero(present) if value)
 
 
-def check_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
-    """Return `mask` when it is uint8 of this (H, W); raise MaskError with both shapes otherwise."""
-    if mask.dtype != np.uint8 or mask.shape != shape:
-        raise MaskError(f"mask is {mask.dtype} {mask.shape}, expected uint8 {shape}")
-    return mask
+def resize_nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """A mask at another size, without ids that it does not have.
+
+    Args:
+        mask: uint8 (H, W).
+        shape: (h, w) wanted.
+
+    Returns:
+        uint8 (h, w), contiguous: each pixel is the one on which its centre lies; `mask` itself
+        when it has that size.
+    """
+    if mask.shape == shape:
+        return mask
+    # in whole numbers, as cv2's nearest does not sample at centres
+    rows, columns = (
+        (2 * np.arange(new) + 1) * old // (2 * new)
+        for new, old in zip(shape, mask.shape, strict=True)
+    )
+    return np.ascontiguousarray(mask[np.ix_(rows, columns)])
+
+
+def hex_color(rgb: RGB) -> str:
+    """A colour as people type it: (255, 128, 1) is "#ff8001"."""
+    return "#{:02x}{:02x}{:02x}".format(*rgb)
+
+
+def parse_hex_color(text: str) -> RGB | None:
+    """Read "#rrggbb", upper or lower case; None for anything else."""
+    if re.fullmatch("#[0-9a-fA-F]{6}", text) is None:
+        return None
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
 
 
 def overlap(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
     """Intersection over union of two regions, bool (H, W); 1 where both are empty."""
+    # two empty regions are the same region, so that frames without the object agree
     union = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / union if union else 1.0

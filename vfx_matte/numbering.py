@@ -1,7 +1,7 @@
 """Frame numbers in file names: reads them, and the patterns that stand for many names.
 
 One rule for everything: the last number before the suffix counts. A minus sign belongs to it at the
-start of a name and after a "." or "_" (plate.-0005.png is −5); elsewhere it parts words
+start of a name and after a "." or "_" (plate.-0005.png is −5); elsewhere it separates words
 (take-0005.png is 5).
 """
 
@@ -14,10 +14,11 @@ from pathlib import PurePath
 from vfx_matte.errors import UsageError
 
 MOST_DIGITS = 18
-"""More digits than that no file is numbered with."""
+"""No file is numbered with more digits than this."""
 MOST_NUMBERS = 1_000_000
 """The longest range of numbers that counts as one sequence: eleven hours at 25 frames a second."""
 
+# a minus only at the start of a name or after "." or "_"
 _SIGNED = r"(?:(?<![^._])-)?[0-9]+"
 _NUMBER = re.compile(_SIGNED)
 _PRINTF = r"%0?[0-9]*d"
@@ -31,15 +32,19 @@ _TRAILING_RANGE = re.compile(r"(?P<name>.*\S)\s+(?P<first>-?[0-9]+)-(?P<last>-?[
 
 @dataclass(frozen=True, slots=True)
 class NumberedName:
-    """A file name cut at its number.
-
-    digits: as written, sign included; several: whether it holds other numbers before it.
-    """
+    """A file name cut at its number."""
 
     head: str
+    """What stands before the number."""
+
     digits: str
+    """The number as written, sign included."""
+
     tail: str
-    several: bool
+    """What stands behind the number, the suffix included."""
+
+    is_ambiguous: bool
+    """Whether the name holds other numbers before this one."""
 
     @property
     def number(self) -> int:
@@ -47,7 +52,7 @@ class NumberedName:
         return int(self.digits)
 
     @property
-    def row(self) -> tuple[str, str]:
+    def sequence(self) -> tuple[str, str]:
         """The same for all names of one sequence; upper and lower case of a suffix are one."""
         stem, dot, suffix = self.tail.rpartition(".")
         return self.head, f"{stem}{dot}{suffix.lower()}"
@@ -63,27 +68,30 @@ def split_name(name: str) -> NumberedName | None:
     return NumberedName(stem[: last.start()], last[0], name[last.end() :], len(found) > 1)
 
 
-def written(number: int, digits: int) -> str:
+def padded(number: int, digits: int) -> str:
     """A number with at least so many digits: −5 with four is -0005."""
     return f"{'-' if number < 0 else ''}{abs(number):0{digits}d}"
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A name with a place for a number.
-
-    digits: with how many it is written at least, 0 = however it is written.
-
-    span: the numbers that are meant, None = all that are there.
-    """
+    """A name with a place for a number."""
 
     head: str
+    """What stands before the number."""
+
     digits: int
+    """How many digits are written at least; 0 = the number as it is."""
+
     tail: str
+    """What stands behind the number, the suffix included."""
+
     span: range | None = None
+    """The numbers that are meant; None = all that are there."""
 
     def number_of(self, name: str) -> int | None:
         """The number of a name that fits; None when it does not fit."""
+        # the name has to begin and end as the pattern does, with nothing but a number between
         digits = name[len(self.head) : len(name) - len(self.tail)]
         fits = (
             len(name) > len(self.head) + len(self.tail)
@@ -92,8 +100,11 @@ class Pattern:
         )
         if not fits or len(digits) > MOST_DIGITS or not re.fullmatch(r"-?[0-9]+", digits):
             return None
+        # in take-0005 the minus separates words, as in `split_name`
         if digits.startswith("-") and self.head and self.head[-1] not in "._":
             return None
+        # a number may have more digits than asked for, but no needless zeros; the sign may count as
+        # one
         bare = digits.removeprefix("-")
         if (
             self.digits
@@ -106,20 +117,25 @@ class Pattern:
 
     def name(self, number: int) -> str:
         """The name of one number."""
-        return f"{self.head}{written(number, max(1, self.digits))}{self.tail}"
+        return f"{self.head}{padded(number, max(1, self.digits))}{self.tail}"
 
 
 def parse_pattern(name: str) -> Pattern | None:
     """Read a file name with a place for a number; None when it has none.
 
-    %04d as printf writes it, #### and @@@@ (one digit each; one alone = any), [1001-1024],
-    1001-1024# and 1001-1024@@@@ as RV and Resolve show ranges, "plate.####.exr 1001-1024" as Nuke
-    does, [####] of After Effects, $F4 of Houdini. Raises UsageError for two places, for more digits
-    than a number can have, and for a range that is none.
+    Known are %04d as printf writes it, #### and @@@@ (one digit each; one alone = any),
+    [1001-1024], 1001-1024# and 1001-1024@@@@ as RV and Resolve show ranges, "plate.####.exr
+    1001-1024" as Nuke does, [####] of After Effects and $F4 of Houdini.
+
+    Raises:
+        UsageError: for two places, for more digits than a number can have, and for a range that is
+            none.
     """
+    # Nuke's range stands behind the name, after a space
     span = None
     if (ranged := _TRAILING_RANGE.fullmatch(name)) and _PLACE.search(ranged["name"]):
         name, span = ranged["name"], _span(name, ranged["first"], ranged["last"])
+    # exactly one place for the number
     places = list(_PLACE.finditer(name))
     if not places:
         return None
@@ -128,6 +144,8 @@ def parse_pattern(name: str) -> Pattern | None:
             f"{name!r} has two places for a number", hint="write one, for example plate.%04d.png"
         )
     (place,) = places
+    # the other programs' ranges are a part of the place; zeros before the first number are its
+    # width
     first, last = place["first"] or place["from"], place["last"] or place["to"]
     digits = _digits(name, place["boxed"] or place["ranged"] or place["plain"] or "")
     if first is not None:
@@ -135,6 +153,7 @@ def parse_pattern(name: str) -> Pattern | None:
         bare = first.removeprefix("-")
         digits = digits or (len(bare) if bare.startswith("0") else 0)
     head, tail = name[: place.start()], name[place.end() :]
+    # only where printf reads the name a percent sign is written twice
     if "%" in place[0]:
         head, tail = head.replace("%%", "%"), tail.replace("%%", "%")
     return Pattern(head, digits, tail, span)
@@ -171,7 +190,12 @@ def _span(name: str, first: str, last: str) -> range:
 
 
 def ranges_text(ranges: tuple[tuple[int, int], ...], *, most: int = 6) -> str:
-    """Half-open ranges of numbers for people: "4 to 6, 9"; more than `most` of them are counted."""
+    """Ranges of numbers for people: "4 to 6, 9".
+
+    Args:
+        ranges: half-open, ascending.
+        most: further ones are only counted.
+    """
     shown = [
         f"{start}" if stop == start + 1 else f"{start} to {stop - 1}"
         for start, stop in ranges[:most]

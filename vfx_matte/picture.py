@@ -1,9 +1,7 @@
 """A picture in its own planes.
 
-Takes and gives planes as they were decoded; never converts what it need not.
-
 The subject's pixels stay bit-identical because compositing happens here, in the source's planes and
-bit depth, and only the *key colour* is converted (RGB → code values), with the matrix and range the
+bit depth: only the *key colour* is converted (RGB → code values), with the matrix and range the
 clip is tagged with.
 """
 
@@ -32,17 +30,19 @@ LUMA_WEIGHTS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """How code values are to be understood, in the names of ITU-T H.273 as ffprobe prints them.
-
-    matrix: e.g. "bt709", "smpte170m", "bt2020nc", "gbr"; range: "tv" (limited) or "pc" (full);
-    primaries and transfer: e.g. "bt709", "arib-std-b67" (HLG), "smpte2084" (PQ). Unknown is
-    "unspecified".
-    """
+    """How code values are to be understood, in the names of ITU-T H.273 as ffprobe prints them."""
 
     matrix: str = UNSPECIFIED
+    """Such as "bt709", "smpte170m", "bt2020nc" or "gbr"; "unspecified" where it is not known."""
+
     range: str = UNSPECIFIED
+    """Limited is "tv", full is "pc"."""
+
     primaries: str = UNSPECIFIED
+    """Such as "bt709" or "bt2020"."""
+
     transfer: str = UNSPECIFIED
+    """Such as "bt709", "arib-std-b67" (HLG) or "smpte2084" (PQ)."""
 
     def assumed_matrix(self, height: int) -> str:
         """The matrix to compute with: the tag, or by convention BT.709 from 720 lines up and BT.601
@@ -50,26 +50,33 @@ class ColorTags:
         """
         if self.matrix in LUMA_WEIGHTS or self.matrix == "gbr":
             return self.matrix
+        # what players and editing programs assume of files that say nothing
         return "bt709" if height >= 720 else "smpte170m"
+
+    def luma_matrix(self, height: int) -> str:
+        """The key of LUMA_WEIGHTS to compute luma with; BT.709 for RGB, which has no luma."""
+        matrix = self.assumed_matrix(height)
+        return matrix if matrix in LUMA_WEIGHTS else "bt709"
 
 
 @dataclass(frozen=True, slots=True)
 class PixelLayout:
-    """Which planes a picture has.
-
-    model: "yuv" (planes Y, U, V), "rgb" (planes R, G, B) or "gray" (plane Y).
-    bit_depth: significant bits of a sample, 8 to 16; samples are uint8 for 8, else uint16 in the
-    low bits.
-    chroma_shift: (x, y) as powers of two by which planes U and V are smaller: 4:2:0 = (1, 1), 4:2:2
-    = (1, 0).
-    has_alpha: one more plane, the last: alpha at full resolution and the same bit depth, always
-    full range (0 to `full`).
-    """
+    """Which planes a picture has."""
 
     model: Literal["yuv", "rgb", "gray"]
+    """Planes Y, U, V of "yuv"; R, G, B of "rgb"; Y alone of "gray"."""
+
     bit_depth: int
+    """Significant bits of a sample, 8 to 16; samples are uint8 for 8, else uint16 in the low bits.
+    """
+
     chroma_shift: tuple[int, int] = (0, 0)
+    """Powers of two (x, y) by which planes U and V are smaller: 4:2:0 = (1, 1), 4:2:2 = (1, 0)."""
+
     has_alpha: bool = False
+    """One more plane, the last: alpha at full resolution and the same bit depth, always full range
+    (0 to `full`).
+    """
 
     def __post_init__(self) -> None:
         if not 8 <= self.bit_depth <= 16:
@@ -101,15 +108,17 @@ class PixelLayout:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Planes of one picture as displayed (rotation applied).
-
-    planes: arrays uint8 or uint16 (see PixelLayout), each (H, W) or the subsampled shape; NumPy or
-    CuPy.
-    """
+    """Planes of one picture as displayed (rotation applied)."""
 
     planes: tuple[Array, ...]
+    """Arrays uint8 or uint16 (see PixelLayout), each (H, W) or the subsampled shape; NumPy or CuPy.
+    """
+
     layout: PixelLayout
+    """Which planes these are."""
+
     color: ColorTags
+    """How their code values are to be understood."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.layout.plane_count:
@@ -118,6 +127,7 @@ class Picture:
                 f" {self.layout}"
             )
         dtype = np.uint8 if self.layout.bit_depth == 8 else np.uint16
+        # a plane of the wrong shape would be broadcast further on, and a wrong type would wrap
         for index, plane in enumerate(self.planes):
             expected = self.layout.plane_shape(index, *self.shape)
             if plane.dtype != dtype or plane.shape != expected:
@@ -146,18 +156,23 @@ class Picture:
 def code_values(
     rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags, *, height: int
 ) -> tuple[int, ...]:
-    """Convert one 8-bit R'G'B' colour to code values, one for each plane of `layout` (an alpha
-    plane: opaque).
+    """Convert one 8-bit R'G'B' colour to code values, one for each plane; an alpha plane is opaque.
 
-    rgb: 0..255 each, non-linear (as an editor types a colour). height: lines of the picture, used
-    for the matrix when the clip has no tag. Equations: ITU-T H.273 (2021), 8.3 (E'Y, E'PB, E'PR and
-    their quantisation).
+    Equations: ITU-T H.273 (2021), 8.3 (E'Y, E'PB, E'PR and their quantisation).
+
+    Args:
+        rgb: 0..255 each, non-linear (as an editor types a colour).
+        layout: which planes there are.
+        color: the picture's tags; without a range, YUV and grey are limited and RGB is full.
+        height: lines of the picture, which decide the matrix when the clip has no tag.
     """
     red, green, blue = (value / 255 for value in rgb)
     full_range = color.range == "pc" or (layout.model == "rgb" and color.range != "tv")
+    # limited range is defined at 8 bits and shifted to greater depths: white is 235, 940, …
     scale = 1 << (layout.bit_depth - 8)
 
     def luma_code(value: float) -> int:
+        # halves round up, as ffmpeg and the editing programs round; Python's round() goes to even
         code = value * layout.full if full_range else (219 * value + 16) * scale
         return min(layout.full, max(0, int(code + 0.5)))
 
@@ -170,12 +185,14 @@ def code_values(
         return min(layout.full, max(0, int(code + 0.5)))
 
     alpha = (layout.full,) if layout.has_alpha else ()
+    # R'G'B' planes hold the colour as it is, a luma plane its weighted sum
     if layout.model == "rgb":
         return luma_code(red), luma_code(green), luma_code(blue), *alpha
-    kr, kb = LUMA_WEIGHTS.get(color.assumed_matrix(height), LUMA_WEIGHTS["bt709"])
+    kr, kb = LUMA_WEIGHTS[color.luma_matrix(height)]
     luma = kr * red + (1 - kr - kb) * green + kb * blue
     if layout.model == "gray":
         return luma_code(luma), *alpha
+    # colour differences, scaled so that each spans −0.5..0.5
     return (
         luma_code(luma),
         chroma_code((blue - luma) / (2 * (1 - kb))),

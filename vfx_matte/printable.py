@@ -1,6 +1,7 @@
-"""Foreign text as it may be shown, written and pasted: names and tags of files that anybody made.
+"""Text from outside as it may be shown, written and pasted: names and tags of files that anybody
+made.
 
-A terminal, a page or a log obeys some characters (escape sequences, line breaks, text that runs
+A terminal, a page or a log acts on some characters (escape sequences, line breaks, text that runs
 backwards). Here they become visible escapes; letters of every script, accents and emoji stay as
 they are. Every place where text leaves the program calls `printable`, `json_text` or
 `shell_command`.
@@ -15,27 +16,32 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-_OBEYED = (
+_CONTROLS = (
     "\\x00-\\x1f\\x7f-\\x9f"  # control characters, C0 and C1
     # direction, invisible, line breaks
     "\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff"  # lone surrogates: bytes of a name that are not UTF-8
     "\\ufffe\\uffff"
 )
-_UNPRINTABLE = re.compile(f"[{_OBEYED}]")
+_UNPRINTABLE = re.compile(f"[{_CONTROLS}]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _FORMULA = ("=", "+", "-", "@")
 
 
 def printable(text: object) -> str:
-    r"""Text on one line in which nothing is obeyed: "a\x1b[31m" shows its escape as \x1b, a byte
-    that is no UTF-8 as \xe9.
+    r"""Text on one line without characters that a terminal would act on: "a\x1b[31m" shows its
+    escape as \x1b, a byte that is not UTF-8 as \xe9.
     """
     return _UNPRINTABLE.sub(_escape, str(text))
 
 
 def shortened(text: object, most: int = 60) -> str:
-    """A value for a message; the middle of a very long one is left out."""
+    """A value for a message; the middle of a very long one is left out.
+
+    Args:
+        text: any value.
+        most: characters that are shown at most.
+    """
     shown = str(text)
     return shown if len(shown) <= most else f"{shown[: most - 20]}…{shown[-15:]}"
 
@@ -56,13 +62,19 @@ def _escape(found: re.Match[str]) -> str:
 def json_text(
     facts: object, *, indent: int | None = None, default: Callable[[object], object] | None = None
 ) -> str:
-    r"""JSON with every script readable, in which nothing is obeyed: such characters stand as
-    \u001b, and read back the same.
+    r"""JSON with every script readable; what a terminal would act on stands as \u001b, and reads
+    back the same.
+
+    Args:
+        facts: what `json.dumps` takes.
+        indent: spaces per level; None = on one line.
+        default: turns what JSON has no form for into something that it has.
     """
     separators = (",", ":") if indent is None else None
     text = json.dumps(
         facts, ensure_ascii=False, indent=indent, default=default, separators=separators
     )
+    # line breaks between values are the indent's own and stay
     return "\n".join(
         _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n")
     )
@@ -79,8 +91,11 @@ def spreadsheet_cell(text: object) -> str:
 def shell_command(words: Sequence[str | PurePath], *, windows: bool | None = None) -> str:
     """Words as a command to paste: for a POSIX shell (bash, zsh), on Windows for PowerShell.
 
-    A path that begins with "-" gets "./" before it, so that it is no option. windows: None = the
-    system this runs on.
+    A path that begins with "-" gets "./" before it, so that it is no option.
+
+    Args:
+        words: the command and its arguments.
+        windows: whether it is for PowerShell; None = as on the system this runs on.
     """
     powershell = os.name == "nt" if windows is None else windows
     quote = _powershell_quoted if powershell else _posix_quoted
@@ -95,13 +110,16 @@ def _operand(word: str | PurePath) -> str:
 def _posix_quoted(word: str) -> str:
     if not _UNPRINTABLE.search(word):
         return shlex.quote(word)
+    # ANSI-C quotes of bash and zsh read the escapes back as the characters that they stand for
     return f"$'{printable(word.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39)))}'"
 
 
 def _powershell_quoted(word: str) -> str:
     if _UNPRINTABLE.search(word):
+        # in double quotes PowerShell reads `u{…}, and would also expand these
         text = re.sub('[`"$\u201c\u201d\u201e]', lambda found: f"`{found[0]}", word)
         return '"' + _UNPRINTABLE.sub(lambda found: f"`u{{{ord(found[0]):x}}}", text) + '"'
     if re.fullmatch(r"[\w./:\\=%+-]+", word):
         return word
+    # curly quotes end a quoted text of PowerShell, too
     return "'" + re.sub("['\u2018\u2019\u201a\u201b]", lambda found: found[0] * 2, word) + "'"

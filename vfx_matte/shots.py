@@ -1,9 +1,8 @@
-"""Where one shot ends and the next begins.
-
-Takes pictures in order, gives cuts; never knows time, and holds a few small ones.
+"""Finds where one shot ends and the next begins.
 
 A *cut* is the number of the first frame of a shot; frame 0 begins a shot without being called a
 cut. Hard cuts only: a dissolve or a fade changes no more from frame to frame than a pan does.
+Pictures come in order; a few small ones are held, whatever the clip.
 
 PySceneDetect's AdaptiveDetector proposes: a frame that differs from the one before it half as much
 again as its neighbours do from theirs, which a fast pan does not. A proposal is then confirmed on
@@ -30,7 +29,7 @@ import numpy.typing as npt
 from vfx_matte.masks import Image
 
 AROUND_FRAMES = 6
-"""How many frames on each side a proposed cut is confirmed with; what is shorter is a flash and no
+"""How many frames on each side a proposed cut is confirmed with; what is shorter is a flash, not a
 shot.
 """
 
@@ -52,7 +51,7 @@ _Tiny = npt.NDArray[np.float32]
 class ShotDetector:
     """Finds cuts while frames pass by.
 
-    Holds 2 · AROUND_FRAMES + 1 pictures of 32 × 18 pixels, whatever the clip.
+    It holds 2 · AROUND_FRAMES + 1 pictures of 32 × 18 pixels, whatever the clip.
     """
 
     def __init__(self) -> None:
@@ -75,9 +74,13 @@ class ShotDetector:
         self._proposed: deque[int] = deque()
 
     def add(self, image: Image) -> list[int]:
-        """Take the next frame, uint8 (H, W, 3) R'G'B', always of one size.
+        """Take the next frame.
 
-        Returns the cuts confirmed now, ascending.
+        Args:
+            image: uint8 (H, W, 3) R'G'B', of one size throughout.
+
+        Returns:
+            The cuts confirmed now, ascending.
         """
         small = _small(image)
         for _ in range(_WINDOW_FRAMES if self._last is None else 0):
@@ -117,12 +120,15 @@ class ShotDetector:
     def _is_cut(self, frames: list[_Tiny], at: int) -> bool:
         before, after = frames[max(0, at - AROUND_FRAMES) : at], frames[at : at + AROUND_FRAMES]
         change = _difference(before[-1], after[0])
+        # is it everywhere?
         if (np.abs(before[-1] - after[0]).max(axis=2) > _CHANGED_BY).mean() < _LEAST_CHANGED:
             return False
+        # is it a flash?
         if any(_difference(one, two) < _LIKE_BEFORE * change for one in before for two in after):
             return False
         # near the clip's ends a few frames that stand still prove nothing
         longest = max(len(before), len(after))
+        # does it stand out from what moves on its sides?
         steps = [
             [_difference(*pair) for pair in itertools.pairwise(side)]
             for side in (before, after)
@@ -136,6 +142,7 @@ class ShotDetector:
 def _small(image: Image) -> npt.NDArray[np.uint8]:
     """About 144 lines of an image, B'G'R' as PySceneDetect takes it."""
     height, width = image.shape[:2]
+    # every n-th pixel first: an area filter of a 4K frame would take longer than all the rest
     step = max(1, height // (2 * _PROPOSED_HEIGHT_PX))
     size = max(1, round(width * _PROPOSED_HEIGHT_PX / height)), _PROPOSED_HEIGHT_PX
     small = cv2.resize(

@@ -1,7 +1,4 @@
-"""Exact time.
-
-Takes integer timestamps in a rational time base, gives them back unchanged; never computes with
-floats.
+"""Exact time: integer timestamps in a rational time base, without floats.
 
 `repair` is the one place where broken timestamps are mended, `conform` the one where a clip gets a
 rate that it does not have.
@@ -29,11 +26,16 @@ _CLOCK = re.compile(r"(?:([0-9]{1,5}):)?([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{1,1
 
 @dataclass(frozen=True, slots=True)
 class FrameTime:
-    """When one frame is shown: `pts` and `duration` are counts of `time_base` seconds."""
+    """When one frame is shown."""
 
     pts: int
+    """Start, in ticks of `time_base`."""
+
     duration: int
+    """How long it is shown, in ticks of `time_base`; 0 where that is not known."""
+
     time_base: Fraction
+    """Seconds per tick."""
 
     def __post_init__(self) -> None:
         if self.time_base <= 0:
@@ -53,7 +55,7 @@ class FrameTime:
 
     @property
     def seconds(self) -> float:
-        """Start in seconds, for people to read; never compute with it."""
+        """Start in seconds, for people to read; rounded, so nothing is computed with it."""
         return float(self.start)
 
 
@@ -61,17 +63,26 @@ class FrameTime:
 class Timeline(Sequence[FrameTime]):
     """The FrameTimes of one video stream, in display order.
 
-    pts: strictly increasing integers. durations: one for each frame, ≥ 0. Indices are 0-based,
-    ranges half-open.
-    first_number: what people call the first frame: the number of the first picture of a sequence, 0
-    for every other clip. Raises ValueError when pts do not increase, a duration is negative or
-    lengths differ: call `repair` on raw timestamps first.
+    Indices are 0-based, ranges half-open.
+
+    Raises:
+        ValueError: when pts do not increase, a duration is negative or lengths differ: call
+            `repair` on raw timestamps first.
     """
 
     pts: tuple[int, ...]
+    """Strictly increasing ticks."""
+
     durations: tuple[int, ...]
+    """Ticks, one for each frame, ≥ 0."""
+
     time_base: Fraction
+    """Seconds per tick."""
+
     first_number: int = 0
+    """What people call the first frame: the number of the first picture of a sequence, 0 for every
+    other clip.
+    """
 
     def __post_init__(self) -> None:
         if self.time_base <= 0:
@@ -96,6 +107,7 @@ class Timeline(Sequence[FrameTime]):
     def __getitem__(self, index: slice) -> Timeline: ...
     def __getitem__(self, index: int | slice) -> FrameTime | Timeline:
         if isinstance(index, slice):
+            # range() resolves negative and missing ends of the slice
             number = self.number(range(len(self))[index].start) if self.first_number else 0
             return Timeline(self.pts[index], self.durations[index], self.time_base, number)
         return FrameTime(self.pts[index], self.durations[index], self.time_base)
@@ -132,6 +144,7 @@ class Timeline(Sequence[FrameTime]):
         count = len(self.pts) - 1
         if count < 2:
             return True
+        # everything is multiplied by `count`, so that no division rounds
         span, first, intervals = self.pts[-1] - self.pts[0], self.pts[0], self.intervals
         if 2 * (max(intervals) - min(intervals)) * count > span:
             return False
@@ -141,8 +154,8 @@ class Timeline(Sequence[FrameTime]):
 
     @property
     def average_fps(self) -> Fraction:
-        """Frames per second from the first frame to the last (of the one frame's duration when it
-        is alone).
+        """Frames per second from the first frame to the last; of one frame alone, by its duration,
+        else 25.
         """
         if len(self.pts) > 1:
             return Fraction(len(self.pts) - 1) / ((self.pts[-1] - self.pts[0]) * self.time_base)
@@ -172,8 +185,8 @@ class Timeline(Sequence[FrameTime]):
         return Counter(self.intervals)
 
     def index_at(self, seconds: Fraction) -> int:
-        """Index of the frame on screen at `seconds` (the last one that starts at or before it,
-        clamped to the clip).
+        """Index of the frame on screen at `seconds`: the last one that starts at or before it,
+        clamped to the clip.
         """
         ticks = seconds / self.time_base
         return max(0, bisect.bisect_right(self.pts, ticks) - 1)
@@ -188,10 +201,11 @@ class Timeline(Sequence[FrameTime]):
         return f"{self.first_number} to {self.number(len(self) - 1)}"
 
     def index_of(self, position: int | Fraction) -> int:
-        """Frame index of a position in the clip: an int is a frame's number, a Fraction is seconds
-        from the first frame.
+        """Frame index of a position in the clip.
 
-        Not clamped for ints: the caller says which indices it can use.
+        Args:
+            position: an int is a frame's number, which is not clamped: the caller says which
+                indices it can use; a Fraction is seconds from the first frame.
         """
         return (
             position - self.first_number
@@ -226,7 +240,10 @@ class Timeline(Sequence[FrameTime]):
     def from_json(cls, data: dict[str, object]) -> Timeline:
         """Read what `to_json` wrote.
 
-        Raises ValueError, KeyError or TypeError when it is something else.
+        Raises:
+            ValueError: when times are impossible.
+            KeyError: when something is missing.
+            TypeError: when something is of another type.
         """
         pts, durations = data["pts"], data["durations"]
         if not isinstance(pts, list) or not isinstance(durations, list):
@@ -251,8 +268,13 @@ class Repairs:
     """How many timestamps `repair` had to change, by kind."""
 
     missing: int = 0
+    """Frames that had none."""
+
     duplicate: int = 0
+    """Frames with the same one as the frame before."""
+
     backwards: int = 0
+    """Frames whose timestamp was not after an earlier one."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.duplicate or self.backwards)
@@ -271,16 +293,22 @@ def repair(
 ) -> tuple[Timeline, Repairs]:
     """Make strictly increasing timestamps out of what a decoder gave, in display order.
 
-    pts: raw timestamps, None where there is none. nominal_ticks: expected distance of two frames, ≥
-    1. The rule: the good timestamps are the longest strictly increasing subsequence, and they are
-    kept as they are. Every other frame is placed evenly between its good neighbours (rounded down
-    to a tick); before the first and after the last good one it lies at `nominal_ticks`. Where there
-    is no room, frames follow at one tick and push later ones only as far as needed to keep the
-    order; frames pushed so are not counted in Repairs.
-    Durations are the distance to the next frame; the last frame's is the nominal one.
+    The rule: the good timestamps are the longest strictly increasing subsequence, and they are kept
+    as they are. Every other frame is placed evenly between its good neighbours (rounded down to a
+    tick); before the first and after the last good one it lies at `nominal_ticks`. Where there is
+    no room, frames follow at one tick and push later ones only as far as needed to keep the order;
+    frames pushed so are not counted in Repairs. Durations are the distance to the next frame; the
+    last frame's is the nominal one.
+
+    Args:
+        pts: raw timestamps, None where there is none.
+        time_base: seconds per tick.
+        nominal_ticks: expected distance of two frames, ≥ 1.
     """
     if nominal_ticks < 1:
         raise ValueError(f"nominal_ticks {nominal_ticks} is below 1")
+    # a single wrong timestamp far in the future must not make all that follow it wrong: hence the
+    # longest subsequence, not the first one
     kept = _longest_increasing(pts)
     missing = sum(value is None for value in pts)
     dropped = [index for index, value in enumerate(pts) if value is not None and index not in kept]
@@ -290,6 +318,7 @@ def repair(
     durations = [b - a for a, b in itertools.pairwise(filled)] + [nominal_ticks] * (
         1 if filled else 0
     )
+    # duplicates are those that repeat the frame before; all others that were dropped went backwards
     timeline = Timeline(tuple(filled), tuple(durations), time_base)
     return timeline, Repairs(missing, duplicate, len(dropped) - duplicate)
 
@@ -298,6 +327,7 @@ def _longest_increasing(values: Sequence[int | None]) -> set[int]:
     """Indices of a longest strictly increasing subsequence, the earliest of equal values (patience
     sorting).
     """
+    # tails[k] is the smallest end of an increasing subsequence of length k + 1; `before` leads back
     tails: list[int] = []
     tail_indices: list[int] = []
     before: dict[int, int | None] = {}
@@ -310,6 +340,7 @@ def _longest_increasing(values: Sequence[int | None]) -> set[int]:
         before[index] = tail_indices[place - 1] if place else None
         tails[place : place + 1] = [value]
         tail_indices[place : place + 1] = [index]
+    # follow the longest one from its end
     kept: set[int] = set()
     cursor = tail_indices[-1] if tail_indices else None
     while cursor is not None:
@@ -321,11 +352,13 @@ def _longest_increasing(values: Sequence[int | None]) -> set[int]:
 def _fill_gaps(good: Sequence[int | None], nominal_ticks: int) -> list[int]:
     """Replace each None; see `repair` for the rule."""
     known = [index for index, value in enumerate(good) if value is not None]
-    if not known:
+    if not known:  # the clip runs at its nominal rate, from zero
         return [index * nominal_ticks for index in range(len(good))]
     first = good[known[0]]
     assert first is not None
+    # before the first good timestamp: backwards at the nominal distance
     filled = [first - (known[0] - index) * nominal_ticks for index in range(known[0])]
+    # each good one, pushed on where those before it took its place, then the frames up to the next
     for position, index in enumerate(known):
         value = good[index]
         assert value is not None
@@ -335,6 +368,7 @@ def _fill_gaps(good: Sequence[int | None], nominal_ticks: int) -> list[int]:
         following = known[position + 1] if position + 1 < len(known) else len(good)
         gap = following - index
         later = good[following] if following < len(good) else None
+        # after the last good one there is no neighbour to share the way with
         step = (
             Fraction(nominal_ticks)
             if later is None
@@ -345,10 +379,16 @@ def _fill_gaps(good: Sequence[int | None], nominal_ticks: int) -> list[int]:
 
 
 def parse_position(text: str) -> int | Fraction:
-    """Read where in a clip: "120" is the frame of that number (int); "4.5s", "1:02.5" or
-    "0:01:02.5" are seconds (Fraction).
+    """Read where in a clip: a frame's number, or a time.
 
-    Raises UsageError for anything else.
+    Args:
+        text: "120" is the frame of that number; "4.5s", "1:02.5" and "0:01:02.5" are seconds.
+
+    Returns:
+        An int for a number, a Fraction for seconds.
+
+    Raises:
+        UsageError: for anything else.
     """
     value = text.strip()
     if _FRAME.fullmatch(value):
@@ -373,7 +413,9 @@ STANDARD_RATES = tuple(
 )  # fmt: skip
 """Frames per second that editing programs offer for a sequence."""
 
+# what ffmpeg and the editing programs write for whole rates: 24 fps as 24000/1000
 _LEAST_TIMESCALE = 1000
+# sound that begins a tenth of a frame early moves the grid rather than add a whole frame of nothing
 _NEGLIGIBLE_STEP = Fraction(1, 10)
 _HALF = Fraction(1, 2)
 
@@ -387,7 +429,7 @@ def nearest_standard_rate(timeline: Timeline) -> Fraction:
 
 
 def constant_ticks(rate: Fraction) -> tuple[int, int]:
-    """(ticks a second, ticks a frame) in which every frame of a rate lasts a whole number:
+    """(ticks per second, ticks per frame) in which every frame of a rate lasts a whole number:
     30000/1001 → (30000, 1001).
 
     A rate without a denominator of 1001 counts in thousands: 24 → (24000, 1000), 25/2 → (25000,
@@ -399,23 +441,30 @@ def constant_ticks(rate: Fraction) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class ConformMap:
-    """Which source frame a clip of constant rate shows on each of its frames.
-
-    timeline: the constant frames, on the source's clock (so that sound keeps its place). indices:
-    of the source, one for each of them, never falling. errors: seconds by which a frame is shown
-    before its time; 0 when it is on screen just then.
-    lead: how many frames stand before the source's first one and hold it, because the sound begins
-    earlier.
-    first_number: what people call the source's first frame, see `Timeline.first_number`.
-    """
+    """Which source frame a clip of constant rate shows on each of its frames."""
 
     rate: Fraction
+    """Frames per second of the constant clip."""
+
     timeline: Timeline
+    """The constant frames, on the source's clock (so that sound keeps its place)."""
+
     indices: tuple[int, ...]
+    """The source's frame on each constant frame, 0-based, never falling."""
+
     errors: tuple[Fraction, ...]
+    """Seconds by which a frame is shown before its time; 0 when it is on screen just then."""
+
     lead: int
+    """How many frames stand before the source's first one and hold it, because the sound begins
+    earlier.
+    """
+
     source_count: int
+    """How many frames the source has."""
+
     first_number: int = 0
+    """What people call the source's first frame, see `Timeline.first_number`."""
 
     def source_number(self, index: int) -> int:
         """What people call the source's frame `index`."""
@@ -446,21 +495,32 @@ def conform(
     grid time shows the frame whose timestamp is nearest to it, if one lies within half a grid step,
     [−½, +½); of two equally near ones the earlier. Otherwise it shows the frame that is on screen
     then. So where frames are at least a step apart none is lost, none is ever shown more than half
-    a step before its time, and a clip of that very rate comes out as it is.
-    The grid ends with the clip, rounded to a step. sound_start: exact seconds; where sound begins
-    before the picture, whole steps are put in front, which hold the first frame, or the grid moves
-    forward when it is by less than a tenth of a step. Raises ValueError for an empty timeline or a
-    rate that is not positive.
+    a step before its time, and a clip of that very rate comes out as it is. The grid ends with the
+    clip, rounded to a step.
+
+    Args:
+        timeline: of the clip, not empty.
+        rate: frames per second, > 0.
+        sound_start: exact seconds; where sound begins before the picture, whole steps are put in
+            front, which hold the first frame, or the grid moves forward when it is by less than a
+            tenth of a step.
+
+    Raises:
+        ValueError: for an empty timeline or a rate that is not positive.
     """
     if not timeline.pts or rate <= 0:
+        # the arguments come from callers that have checked them, so this is no message for people
         raise ValueError(f"cannot lay {len(timeline)} frames on a rate of {rate}")
     scale, step = constant_ticks(rate)
+    # how many steps the sound needs in front of the picture
     early = (
         max(Fraction(0), timeline.start - sound_start) if sound_start is not None else Fraction(0)
     )
+    # and where the first step lies, on the source's clock
     lead = math.ceil(early * rate) if early * rate > _NEGLIGIBLE_STEP else 0
     first = math.floor((timeline.start if lead else timeline.start - early) * scale)
     common = math.lcm(scale, timeline.time_base.denominator)
+    # as many steps as the clip is long, rounded; at least one
     length = timeline.end - Fraction(first, scale)
     count = max(1, math.floor(length * rate + _HALF))
     if not timeline.durations[-1]:  # its length is not known, so it gets a step
@@ -471,6 +531,7 @@ def conform(
         (step,) * count,
         Fraction(1, scale),
     )
+    # which frame each step shows, and by how much too early, in a clock that holds both exactly
     indices = frames_on(timeline, grid)
     unit, source_unit = _units(timeline, grid)
     ahead = (
@@ -490,6 +551,7 @@ def frames_on(timeline: Timeline, grid: Timeline) -> tuple[int, ...]:
     """
     unit, source_unit = _units(timeline, grid)
     times, pace = [pts * source_unit for pts in timeline.pts], grid.durations[0] * unit
+    # one walk along both, as neither goes back
     indices, shown = [], 0
     for pts in grid.pts:
         now = pts * unit

@@ -16,6 +16,7 @@ from support.clips import VFR_PTS, number_of, sound, write_clip
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media.open import open_clip
+from vfx_matte.media.pixels import Orientation
 from vfx_matte.media.probe import probe
 
 Make = Callable[..., Path]
@@ -200,7 +201,7 @@ def test_a_cover_picture_is_not_the_video(
 def test_an_odd_angle_is_shown_unturned(make_clip: Make, notices: Notices) -> None:
     path = make_clip("tilted.mp4", mirrored=False)
     info = probe(path, notify=notices)
-    assert info.orientation.is_identity
+    assert info.orientation == Orientation()
     tilted = path.with_name("tilted-30.mp4")
     with av.open(str(path)) as source, av.open(str(tilted), "w") as output:
         stream = output.add_stream_from_template(source.streams.video[0])

@@ -33,7 +33,8 @@ def test_the_last_number_before_the_suffix_counts(
 ) -> None:
     cut = split_name(name)
     assert (None if cut is None else cut.number) == number
-    assert cut is None or (cut.several == several and f"{cut.head}{cut.digits}{cut.tail}" == name)
+    if cut is not None:
+        assert (cut.is_ambiguous, f"{cut.head}{cut.digits}{cut.tail}") == (several, name)
 
 
 @pytest.mark.parametrize(

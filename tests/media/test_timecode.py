@@ -17,7 +17,7 @@ def timeline(fps: Fraction, frames: int = 12) -> Timeline:
 
 
 @pytest.mark.parametrize(
-    ("text", "timebase", "frame", "said"),
+    ("text", "timebase", "frame", "note"),
     [
         ("01:00:00:00", 25, 90_000, ""),
         ("16:37:10;02", 30, 1_793_106, ""),
@@ -30,11 +30,11 @@ def timeline(fps: Fraction, frames: int = 12) -> Timeline:
         ("00:00:00:119", 120, 119, ""),
     ],
 )
-def test_odd_timecodes_are_read_and_told(text: str, timebase: int, frame: int, said: str) -> None:
+def test_odd_timecodes_are_read_and_told(text: str, timebase: int, frame: int, note: str) -> None:
     found = read_timecode(text, timebase)
     assert found.frame == frame
-    assert said in found.said
-    assert bool(found.said) == bool(said)
+    assert note in found.note
+    assert bool(found.note) == bool(note)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_every_frame_of_an_hour_comes_back_and_a_day_begins_again(
 def test_a_clips_timecode_is_settled_once() -> None:
     assert settled_timecode(None, timeline(Fraction(25))) == (None, "")
     assert settled_timecode("01:00:00;02", timeline(Fraction(30000, 1001))) == ("01:00:00;02", "")
-    text, said = settled_timecode("01:00:00;02", timeline(Fraction(24000, 1001)))
+    text, note = settled_timecode("01:00:00;02", timeline(Fraction(24000, 1001)))
     assert text == "01:00:00:02"
-    assert "no drop frame" in said
-    text, said = settled_timecode("hello", timeline(Fraction(25)))
+    assert "no drop frame" in note
+    text, note = settled_timecode("hello", timeline(Fraction(25)))
     assert text is None
-    assert "'hello'" in said
-    text, said = settled_timecode(86_410, timeline(Fraction(24)))
+    assert "'hello'" in note
+    text, note = settled_timecode(86_410, timeline(Fraction(24)))
     assert text == "01:00:00:10"
-    assert "drop frame" in said
+    assert "drop frame" in note
 
 
 def test_a_variable_rate_counts_at_its_usual_one() -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from support.wording import typed
 
 from vfx_matte.errors import MaskError
-from vfx_matte.masks import Matte, Palette, check_mask, object_ids
+from vfx_matte.masks import Matte, Palette, hex_color, object_ids, parse_hex_color, resize_nearest
 from vfx_matte.references.reading import (
     KnownColors,
     MaskPicture,
@@ -437,9 +437,20 @@ def test_davis_palette_and_ids() -> None:
     mask = np.array([[0, 3], [1, 3]], np.uint8)
     assert object_ids(mask) == (1, 3)
     assert palette.paint(mask)[1, 0].tolist() == [128, 0, 0]
-    assert check_mask(mask, (2, 2)) is mask
-    with pytest.raises(MaskError, match="expected uint8"):
-        check_mask(mask, (2, 3))
+
+
+def test_a_mask_at_another_size_takes_the_nearest_pixels() -> None:
+    mask = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert resize_nearest(mask, (2, 3)) is mask
+    assert resize_nearest(mask, (4, 6)).tolist() == np.kron(mask, np.ones((2, 2), int)).tolist()
+    assert resize_nearest(resize_nearest(mask, (6, 9)), (2, 3)).tolist() == mask.tolist()
+
+
+def test_colours_are_written_and_read_as_rrggbb() -> None:
+    assert hex_color((255, 128, 1)) == "#ff8001"
+    assert parse_hex_color("#Ff8001") == (255, 128, 1)
+    for wrong in ("ff8001", "#ff80", "#ff80011", "#gg8001", "", "#ff800\uff11"):
+        assert parse_hex_color(wrong) is None
 
 
 def test_matte_and_palette_check_themselves() -> None:

@@ -15,7 +15,6 @@ their order.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy.typing as npt
 
 from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import RGB, Image, Mask
+from vfx_matte.masks import RGB, Image, Mask, hex_color, parse_hex_color
 from vfx_matte.wording import option
 
 KEY_COLORS: dict[str, RGB] = {
@@ -79,19 +78,17 @@ def parse_color(text: str) -> RGB:
     name = text.strip().lower()
     if name in KEY_COLORS:
         return KEY_COLORS[name]
-    if re.fullmatch("#[0-9a-f]{6}", name) is None:
+    rgb = parse_hex_color(name)
+    if rgb is None:
         raise unknown_choice(
             "colour", text, KEY_COLORS, hint=f"use {', '.join(KEY_COLORS)} or #rrggbb, e.g. #00ff00"
         )
-    return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
+    return rgb
 
 
 def color_name(rgb: RGB) -> str:
     """The name of a key colour, or "#rrggbb"."""
-    return next(
-        (name for name, color in KEY_COLORS.items() if color == rgb),
-        "#{:02x}{:02x}{:02x}".format(*rgb),
-    )
+    return next((name for name, color in KEY_COLORS.items() if color == rgb), hex_color(rgb))
 
 
 def subject_chroma(image: Image, mask: Mask) -> Chroma:

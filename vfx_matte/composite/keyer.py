@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from vfx_matte.backend import Array, box_sum, to_numpy, xp
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import RGB
+from vfx_matte.masks import RGB, hex_color
 from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, code_values
 
 Siting = Literal["left", "center"]
@@ -70,9 +70,8 @@ class Keyer:
                 hint="0 and 1 clip nothing",
             )
         if math.hypot(*_key_chroma(self.key, "bt709")) < _NEUTRAL:
-            name = "#{:02x}{:02x}{:02x}".format(*self.key)
             raise UsageError(
-                f"key {name} has no colour that a keyer could tell",
+                f"key {hex_color(self.key)} has no colour that a keyer could tell",
                 hint="use green, blue or magenta",
             )
 
@@ -88,7 +87,7 @@ class Keyer:
         if picture.layout.model == "gray":
             opaque: Array = module.ones(picture.shape, np.float32)
             return opaque
-        matrix = _matrix(picture.color, picture.shape[0])
+        matrix = picture.color.luma_matrix(picture.shape[0])
         blue, red = full_chroma(picture, siting=self.siting)
         key_blue, key_red = _key_chroma(self.key, matrix)
         length = math.hypot(key_blue, key_red)
@@ -123,7 +122,7 @@ def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Ar
             (plane.astype(np.float32) - low) / np.float32(high - low)
             for plane in picture.planes[:3]
         )
-        kr, kb = LUMA_WEIGHTS[_matrix(color, picture.shape[0])]
+        kr, kb = LUMA_WEIGHTS[color.luma_matrix(picture.shape[0])]
         luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
         return (blue - luma) / np.float32(2 * (1 - kb)), (red - luma) / np.float32(2 * (1 - kr))
     neutral = _codes((128, 128, 128), layout, color, picture)[1]
@@ -238,11 +237,6 @@ def _interpolated(plane: Array, axis: int, size: int, shift: int, *, between: bo
 
 def _codes(rgb: RGB, layout: PixelLayout, color: ColorTags, picture: Picture) -> tuple[int, ...]:
     return code_values(rgb, layout, color, height=picture.shape[0])
-
-
-def _matrix(color: ColorTags, height: int) -> str:
-    matrix = color.assumed_matrix(height)
-    return matrix if matrix in LUMA_WEIGHTS else "bt709"
 
 
 def _key_chroma(rgb: RGB, matrix: str) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from vfx_matte.backend import Array
-from vfx_matte.masks import Image, Mask, Palette
+from vfx_matte.masks import Image, Mask, Palette, resize_nearest
 from vfx_matte.printable import printable
 
 _BACKGROUND = (30, 31, 34)
@@ -100,11 +100,7 @@ def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) ->
     pixel. Returns uint8 (h, w, 3); pixels farther than `line_px` from an edge stay as they are.
     """
     height, width = image.shape[:2]
-    rows, columns = (
-        (2 * np.arange(now) + 1) * then // (2 * now)
-        for now, then in zip((height, width), mask.shape, strict=True)
-    )
-    small = mask[np.ix_(rows, columns)]
+    small = resize_nearest(mask, (height, width))
     edge, around = np.zeros((height, width), bool), np.zeros((height, width), bool)
     padded = np.pad(small, line_px, mode="edge")
     for down in range(2 * line_px + 1):

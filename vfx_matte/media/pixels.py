@@ -89,11 +89,6 @@ class Orientation:
     flip_columns: bool = False
     flip_rows: bool = False
 
-    @property
-    def is_identity(self) -> bool:
-        """True when planes are shown as they are."""
-        return not (self.transpose or self.flip_columns or self.flip_rows)
-
     def apply(self, plane: Array) -> Array:
         """Turn one array (H, W) or (H, W, C); a view, no copy."""
         if self.transpose:
@@ -296,7 +291,7 @@ def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -
         )
         return np.repeat(luma.planes[0][..., None], 3, axis=2)
     height = frame.width if orientation.transpose else frame.height
-    matrix = _SWSCALE_MATRICES.get(color.assumed_matrix(height), 1)
+    matrix = _SWSCALE_MATRICES[color.luma_matrix(height)]
     full = color.range == "pc" or frame.format.is_rgb
     converted = frame.reformat(
         format="rgb24",
@@ -356,10 +351,7 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
     """Planes of an opaque picture in another opaque layout with other tags."""
     have, want = Quantisation.of(picture.layout, picture.color), Quantisation.of(layout, color)
     models = picture.layout.model, layout.model
-    height, matrices = (
-        picture.shape[0],
-        [_matrix(tags, picture.shape[0]) for tags in (picture.color, color)],
-    )
+    matrices = [tags.luma_matrix(picture.shape[0]) for tags in (picture.color, color)]
     if (
         models in (("rgb", "yuv"), ("yuv", "rgb"))
         and have.bit_depth == 8
@@ -372,7 +364,7 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
         rgb = Picture(_converted(picture, through, FULL_RGB), through, FULL_RGB)
         return _converted(rgb, layout, color)
     if models[0] == "rgb" and models[1] != "rgb":
-        planes = yuv_from_rgb(picture.planes, have, want, _matrix(color, height))
+        planes = yuv_from_rgb(picture.planes, have, want, matrices[1])
         return (
             planes[:1]
             if models[1] == "gray"
@@ -423,11 +415,6 @@ def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
         threads=_ONE_THREAD,
     )
     return picture_of(frame, Orientation(), picture.color)
-
-
-def _matrix(color: ColorTags, height: int) -> str:
-    matrix = color.assumed_matrix(height)
-    return matrix if matrix in LUMA_WEIGHTS else "bt709"
 
 
 def _resampled(
@@ -525,8 +512,8 @@ def convert(
     target = to or color
     return frame.reformat(
         format=pixel_format,
-        src_colorspace=_SWSCALE_MATRICES.get(color.assumed_matrix(frame.height), 1),
-        dst_colorspace=_SWSCALE_MATRICES.get(target.assumed_matrix(frame.height), 1),
+        src_colorspace=_SWSCALE_MATRICES[color.luma_matrix(frame.height)],
+        dst_colorspace=_SWSCALE_MATRICES[target.luma_matrix(frame.height)],
         src_color_range=_range_number(color, frame.format.name),
         dst_color_range=_range_number(target, pixel_format),
         interpolation=_ACCURATE_BICUBIC,

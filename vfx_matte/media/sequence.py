@@ -172,7 +172,7 @@ def _of_folder(folder: Path, notify: Notify) -> SequenceFiles:
         if cut is None:
             bare.append(name)
         else:
-            rows.setdefault(cut.row, []).append(cut)
+            rows.setdefault(cut.sequence, []).append(cut)
     if not rows:
         if len(bare) > 1:
             notify(
@@ -210,7 +210,7 @@ def _of_picture(path: Path, notify: Notify) -> SequenceFiles:
     row = [
         other
         for name in _pictures(path.parent)
-        if (other := split_name(name)) is not None and other.row == cut.row
+        if (other := split_name(name)) is not None and other.sequence == cut.sequence
     ]
     if len(row) > 1:
         whole = path.parent / _shown(row)
@@ -256,7 +256,7 @@ def _sequence(folder: Path, row: list[NumberedName], span: range | None = None) 
 
 
 def _about_numbers(one: NumberedName, notify: Notify) -> None:
-    if one.several:
+    if one.is_ambiguous:
         notify(
             f"{one.head}{one.digits}{one.tail}: the last number in a name is the frame's,"
             f" {one.number}"

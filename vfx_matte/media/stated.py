@@ -115,14 +115,14 @@ def settled_timecode(stated: str | int | None, timeline: Timeline) -> tuple[str 
     timebase = timebase_of(timeline)
     if isinstance(stated, int):
         text = timecode_text(stated, timebase, drop_frame=False)
-        why = f"{timebase} frames a second have no drop frame, so it counts every number"
+        why = f"{timebase} frames per second have no drop frame, so it counts every number"
         return text, f"its timecode is marked drop frame; {why}: {text}"
     try:
         found = read_timecode(stated, timebase)
     except ValueError as error:
         return None, f"its {error}; it is left out, and frames count from 0"
     text = timecode_text(found.frame, timebase, drop_frame=found.drop_frame)
-    return text, f"timecode {stated}: {found.said}: {text}" if found.said else ""
+    return text, f"timecode {stated}: {found.note}: {text}" if found.note else ""
 
 
 def timebase_of(timeline: Timeline) -> int:

@@ -259,7 +259,7 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
                 f"mask {path} has no frame number in its name",
                 hint="name it after its frame, for example 00012.png",
             )
-        if cut.several and not told:
+        if cut.is_ambiguous and not told:
             told = True
             notify(f"mask {path.name}: the last number in a name is the frame's, {cut.number}")
         pairs.append((cut.number, path))

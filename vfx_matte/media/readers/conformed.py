@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte.backend import Array, Notify
-from vfx_matte.errors import UsageError
 from vfx_matte.media.formats import CONTAINERS
-from vfx_matte.media.frames import ClipReader, Frame, check_range
+from vfx_matte.media.frames import ClipReader, Frame, check_frame, check_range
 from vfx_matte.media.probe import ClipInfo, video_stream_of
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.media.readers.video import VideoReader
@@ -125,11 +124,7 @@ class ConformedReader:
 
     def frame(self, index: int) -> Frame:
         """One grid frame. Raises UsageError when there is none."""
-        count = len(self._map.indices)
-        if not 0 <= index < count:
-            raise UsageError(
-                f"frame {index} is not in the clip", hint=f"the clip has frames 0 to {count - 1}"
-            )
+        check_frame(index, self._info.timeline)
         return self._placed(self._reader.frame(self._map.indices[index]), index)
 
     def check_unchanged(self) -> None:

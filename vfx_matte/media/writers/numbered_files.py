@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vfx_matte.errors import UsageError
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.numbering import MOST_DIGITS, Pattern, parse_pattern, split_name, written
+from vfx_matte.numbering import MOST_DIGITS, Pattern, padded, parse_pattern, split_name
 
 PNG, EXR = ".png", ".exr"
 USUAL_DIGITS = 7
@@ -29,7 +29,7 @@ class NumberedFiles:
 
     def name(self, index: int) -> str:
         """The file of frame `index`, 0-based."""
-        return f"{self.head}{written(self.first + index, self.digits)}{self.tail}"
+        return f"{self.head}{padded(self.first + index, self.digits)}{self.tail}"
 
     def index_of(self, name: str) -> int | None:
         """The frame that a file is of, if it is called as these are."""

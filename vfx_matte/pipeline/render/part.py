@@ -22,7 +22,7 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.stills import is_same_still, save_still
 from vfx_matte.media.verify import Check, VerifyReport
 from vfx_matte.media.writers.numbered_files import PNG, USUAL_DIGITS, is_numbered
-from vfx_matte.numbering import written
+from vfx_matte.numbering import padded
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_reference
 from vfx_matte.pipeline.progress import Reporter
@@ -108,7 +108,7 @@ def place_of_frame(planned: Path, info: ClipInfo, index: int) -> Path:
 
 
 def _number(info: ClipInfo, index: int) -> str:
-    return written(
+    return padded(
         info.timeline.number(index), USUAL_DIGITS if info.files is None else info.files.digits
     )
 
