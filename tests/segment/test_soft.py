@@ -141,7 +141,7 @@ def test_soft_and_plain_work_never_mix(
     plans = [plan_for(source, settings={}, objects=BOTH), soft_plan(source)]
     save(clip, plans[was_soft], 0, 1)
     before = {path: path.read_bytes() for path in clip.folder.rglob("*") if path.is_file()}
-    with pytest.raises(WorkspaceError, match="different are: setting soft") as caught:
+    with pytest.raises(WorkspaceError, match="these differ: setting soft") as caught:
         clip.start_run(plans[not was_soft], palette=PALETTE, resume=resume)
     assert "--fresh" in typed(caught.value.hint)
     assert {path: path.read_bytes() for path in clip.folder.rglob("*") if path.is_file()} == before
@@ -288,7 +288,7 @@ def test_without_soft_nothing_of_it_is_there(film: CommandLine) -> None:  # noqa
     before = film.files()
     for way in ((), ("--resume",)):
         ran = film.fails(*SEGMENT, "--soft", *way, code=2)
-        assert ran.error.endswith("different are: setting soft")
+        assert ran.error.endswith("these differ: setting soft")
     ran = film.fails("greenback", "--soft-edges", code=2)
     assert "holds no soft results" in ran.error
     assert "segment --soft" in ran.hint

@@ -1,11 +1,11 @@
-"""Masks, references and manifests on disk.
+"""The user's work on disk: masks, probabilities and a manifest per clip.
 
-Takes paths and masks, gives whole files and typed records; never decodes video.
+Files are written whole or not at all. No video is decoded here.
 """
 
 from __future__ import annotations
 
-from vfx_matte.workspace.clip import ClipWorkspace, MaskStore, Workspace, clip_name
+from vfx_matte.workspace.clip import ClipWorkspace, Workspace
 from vfx_matte.workspace.files import (
     Soft,
     load_mask,
@@ -15,6 +15,7 @@ from vfx_matte.workspace.files import (
     save_soft,
     write_text,
 )
+from vfx_matte.workspace.layout import ClipLayout, clip_name
 from vfx_matte.workspace.manifest import (
     SOFT,
     UNKNOWN,
@@ -27,10 +28,12 @@ from vfx_matte.workspace.manifest import (
     to_ranges,
 )
 from vfx_matte.workspace.run import SegmentRun
+from vfx_matte.workspace.store import MaskStore
 
 __all__ = [
     "Workspace",
     "ClipWorkspace",
+    "ClipLayout",
     "clip_name",
     "SegmentRun",
     "MaskStore",

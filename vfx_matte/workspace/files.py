@@ -1,6 +1,6 @@
-"""Files that are whole or not there.
+"""Reads and writes the pictures and texts of a workspace.
 
-Takes masks and bytes, gives finished files; never leaves half a file under its name.
+Files are written atomically: under its name a file is whole or not there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,22 @@ from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.wording import command, option
 
-_MOST_PIXELS = 16384 * 8192  # of a mask that this program wrote; 16K
+# of a mask that this program wrote: 16K; a damaged header would ask for the whole memory
+_MOST_PIXELS = 16384 * 8192
+
+# masks are flat, so higher levels save little and take several times as long
+_COMPRESS_LEVEL = 1
 
 Soft = npt.NDArray[np.uint8]
 """uint8 (H, W): the probability of one object, 255 = certain."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically, on the disk before this returns. Raises OutputError."""
+    """Write UTF-8 text atomically, on the disk before this returns.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     with atomic_path(path, durable=True) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
@@ -33,22 +41,27 @@ def write_text(path: Path, text: str) -> None:
 def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
     """Write a mask as 8-bit palette PNG (index = object id), atomically.
 
-    mask: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be
-    written.
+    Args:
+        path: the file.
+        mask: uint8 (H, W), object ids.
+        palette: the colours that viewers show.
+
+    Raises:
+        ValueError: the mask is no such array.
+        OutputError: the file cannot be written.
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
     picture = Image.fromarray(mask)
     picture.putpalette(palette.colors.tobytes())
     with atomic_path(path, sweeps=False) as part:
-        # level 1: masks are flat, so higher levels save little and cost several times as long
-        picture.save(part, format="PNG", compress_level=1)
+        picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL)
 
 
 def _open_png(path: Path) -> Image.Image:
     """Open a picture of the workspace; whatever is not a PNG is not handed to any other decoder.
 
-    Raises as Image.open.
+    Raises ValueError for what is no file or too large, and as Image.open does.
     """
     if other := other_than_file(path):
         raise ValueError(f"it is {other}")
@@ -58,6 +71,7 @@ def _open_png(path: Path) -> Image.Image:
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) as the header says, None where the file does not begin as a PNG."""
     with path.open("rb") as file:
         head = file.read(24)
     return (
@@ -68,7 +82,11 @@ def _png_size(path: Path) -> tuple[int, int] | None:
 
 
 def load_mask(path: Path) -> Mask:
-    """Read what `save_mask` wrote: uint8 (H, W), object ids. Raises MaskError for anything else."""
+    """Read a mask that `save_mask` wrote: uint8 (H, W), object ids.
+
+    Raises:
+        MaskError: the file is missing, damaged, or another picture.
+    """
     try:
         with _open_png(path) as picture:
             if picture.mode not in ("P", "L"):
@@ -92,8 +110,14 @@ def save_soft(path: Path, soft: Soft) -> None:
 
     The second says "not on this frame" in a file of a kilobyte, so that no file at all can only
     mean that it was lost.
-    soft: uint8 (H, W), anything else is a ValueError. Raises OutputError when the file cannot be
-    written.
+
+    Args:
+        path: the file.
+        soft: uint8 (H, W), 255 = certain.
+
+    Raises:
+        ValueError: `soft` is no such array.
+        OutputError: the file cannot be written.
     """
     if soft.dtype != np.uint8 or soft.ndim != 2:
         raise ValueError(f"soft result is {soft.dtype} {soft.shape}, expected uint8 (H, W)")
@@ -101,13 +125,14 @@ def save_soft(path: Path, soft: Soft) -> None:
         Image.fromarray(soft) if soft.any() else Image.new("1", (soft.shape[1], soft.shape[0]))
     )
     with atomic_path(path, sweeps=False) as part:
-        picture.save(part, format="PNG", compress_level=1)
+        picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL)
 
 
 def load_soft(path: Path) -> Soft:
-    """Read what `save_soft` wrote: uint8 (H, W), 255 = certain.
+    """Read probabilities that `save_soft` wrote: uint8 (H, W), 255 = certain.
 
-    Raises WorkspaceError for anything else.
+    Raises:
+        WorkspaceError: the file is missing, damaged, or another picture.
     """
     hint = (
         f"delete it and run {command('segment', soft=True, resume=True)} to make it again, or"
@@ -122,20 +147,26 @@ def load_soft(path: Path) -> Soft:
                 )
             return np.array(picture.convert("L"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # a missing file too: a frame without the object has a file that says so
         raise WorkspaceError(f"cannot read soft result {path}: {error}", hint=hint) from error
 
 
 def save_picture(path: Path, image: RGBImage) -> None:
-    """Write a picture atomically; the name's ending decides the format (PNG, JPEG, TIFF, …).
+    """Write a picture atomically; the suffix decides the format (PNG, JPEG, TIFF, …).
 
-    image: uint8 (H, W, 3) R'G'B'. Raises UsageError for an unknown ending, OutputError when it
-    cannot be written.
+    Args:
+        path: the file.
+        image: uint8 (H, W, 3) R'G'B'.
+
+    Raises:
+        UsageError: no format has this suffix.
+        OutputError: the file cannot be written.
     """
     formats = Image.registered_extensions()
     kind = formats.get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise UsageError(
-            f"picture {str(path)!r} has an unknown ending", hint="use .png, .jpg or .tif"
+            f"picture {str(path)!r} has an unknown suffix", hint="use .png, .jpg or .tif"
         )
     with atomic_path(path) as part:
         Image.fromarray(image).save(

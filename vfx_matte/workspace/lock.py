@@ -1,7 +1,4 @@
-"""One writer at a time.
-
-Takes the path of a lock file, gives a lock that the system drops when its process ends.
-"""
+"""A lock for one writer at a time, which the system drops when its process ends."""
 
 from __future__ import annotations
 
@@ -16,22 +13,25 @@ from vfx_matte.wording import option
 
 
 class WriterLock:
-    """Held from construction to `release`.
+    """A lock that is held from construction to `release`.
 
     The empty file stays: removing it would let a third process lock another one.
+
+    Args:
+        path: the lock file; its folder is created.
+        busy: the message when another run holds the lock; "" speaks of `segment`.
+        hint: the hint of that message.
+
+    Raises:
+        WorkspaceError: another run holds the lock.
+        OutputError: the file cannot be created.
     """
 
     def __init__(self, path: Path, *, busy: str = "", hint: str = "") -> None:
-        """Lock.
-
-        Raises WorkspaceError when another run holds the lock, OutputError when the file cannot be
-        made.
-
-        busy, hint: what that WorkspaceError says; without them it speaks of `segment`.
-        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and not path.is_file():  # opening a pipe would wait
+            # opening a pipe would wait for a reader
+            if path.exists() and not path.is_file():
                 raise FileExistsError(errno.EEXIST, "what has this name is not a file", str(path))
             self._file = path.open("ab")
         except OSError as error:

@@ -1,6 +1,6 @@
-"""What a workspace holds, in one JSON file.
+"""The manifest: what is known about the masks of one clip, as one JSON file.
 
-Takes and gives a typed `Manifest`; never guesses at a file it cannot read.
+A file that cannot be read is an error and stays as it is.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from vfx_matte.workspace.files import write_text
 from vfx_matte.workspace.walk_states import digest_of
 
 SCHEMA_VERSION = 1
+"""Of the file. Optional entries came later: manifests without them are read too."""
 
 Scalar = str | int | float | bool
 """A setting as JSON can hold it."""
@@ -36,11 +37,15 @@ SOFT = "soft"
 """The setting of runs that keep probabilities; others do not have it."""
 
 MOST_FRAMES = 50_000_000
-"""More than a day at 240 frames a second: a manifest that says more is damaged, and would fill the
-memory.
+"""More than a day at 240 frames per second: a manifest that says more is damaged, and would fill
+the memory.
 """
 MOST_BYTES = 2**28
+"""A larger file is no manifest: run lengths keep even those of irregular clips far smaller."""
+
+# files that desktops leave in folders of pictures
 _DESKTOP = frozenset({"thumbs.db", "desktop.ini"})
+# FAT keeps dates to two seconds, so a copy may be that far off
 _FAT_NS = 2 * 10**9
 
 UNKNOWN = -1
@@ -53,6 +58,7 @@ Ranges = tuple[tuple[int, int], ...]
 def to_ranges(frames: Iterable[int]) -> Ranges:
     """Frame indices as half-open ranges: {0, 1, 2, 7} → ((0, 3), (7, 8))."""
     ordered = sorted(set(frames))
+    # where a frame does not follow the one before it, a range ends and the next begins
     breaks = [at for at in range(1, len(ordered)) if ordered[at] != ordered[at - 1] + 1]
     edges = [0, *breaks, len(ordered)] if ordered else []
     return tuple((ordered[low], ordered[high - 1] + 1) for low, high in itertools.pairwise(edges))
@@ -60,22 +66,26 @@ def to_ranges(frames: Iterable[int]) -> Ranges:
 
 @dataclass(frozen=True, slots=True)
 class SourceStamp:
-    """Which clip it was: absolute path, total bytes and latest change of its files, and the
-    fingerprint of what they hold.
-
-    fingerprint: "" in manifests of programs that knew none.
-    """
+    """Which clip masks were made from."""
 
     path: Path
+    """Absolute."""
     size_bytes: int
+    """Of all its files together."""
     mtime_ns: int
+    """The latest change of its files."""
     fingerprint: str = ""
+    """Of what its files hold; "" in manifests of programs that knew none."""
 
     @classmethod
     def of(cls, source: Path) -> Self:
-        """Stamp a video file, a folder of pictures or a numbered pattern (plate.%04d.png).
+        """Stamp a clip. Missing files count as nothing.
 
-        Missing files count as nothing.
+        Args:
+            source: a video file, a folder of pictures or a numbered pattern (plate.%04d.png).
+
+        Raises:
+            MediaError: a file cannot be read.
         """
         path = source.absolute()
         if path.is_file():
@@ -89,6 +99,7 @@ class SourceStamp:
                 and file.name.lower() not in _DESKTOP
             ]
         else:
+            # a pattern, and a file that is gone: nothing but what the pattern fits
             pattern = parse_pattern(path.name)
             names = path.parent.iterdir() if pattern is not None and path.parent.is_dir() else ()
             files = [
@@ -111,11 +122,10 @@ class SourceStamp:
             ) from error
 
     def is_same_clip(self, other: SourceStamp) -> bool:
-        """True for the same bytes, whatever their name, folder and date: projects are moved, and
-        copies have other dates.
+        """Whether both have the same bytes, whatever their name, folder and date: projects are
+        moved, and copies have other dates.
 
-        Where one has no fingerprint, the name, the size and the date decide; FAT keeps dates to two
-        seconds.
+        Where one has no fingerprint, the name, the size and the date decide.
         """
         if self.size_bytes != other.size_bytes:
             return False
@@ -126,24 +136,29 @@ class SourceStamp:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRecord:
-    """One reference mask: its file name, the SHA-256 of the file, and the painted colour of each
-    object in it.
-    """
+    """One reference mask."""
 
     file: str
+    """Its file name, without a folder."""
     sha256: str
+    """Of the file, 64 hexadecimal digits."""
     objects: Mapping[int, RGB]
+    """Object id → the colour that it is painted in."""
 
     @property
     def meaning(self) -> tuple[str, tuple[tuple[int, RGB], ...]]:
-        """What decides which mask it is: the file, and which object each of its colours was taken
-        for.
+        """What two records of the same mask have in common: the file's content, and which object
+        each of its colours stands for.
         """
         return self.sha256, tuple(sorted(self.objects.items()))
 
     @classmethod
     def of(cls, path: Path, objects: Mapping[int, RGB]) -> Self:
-        """Record a mask file. Raises MaskError when it cannot be read."""
+        """Record a mask file with the colours of its objects.
+
+        Raises:
+            MaskError: it cannot be read.
+        """
         try:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -154,59 +169,76 @@ class ReferenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutputRecord:
-    """One rendered file: what it is ("green", "alpha" …) and the settings it was made with."""
+    """One rendered file."""
 
     kind: str
+    """What it is: "green", "alpha" …"""
     settings: Mapping[str, Scalar] = field(default_factory=dict)
+    """The settings it was made with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything known about the masks of one clip.
 
-    references: by frame index. start, stop: half-open range of frames that the run covers; done:
-    those that have a mask.
-    objects: the colour of each object id. outputs: by file name. segmented_at: UTC, ISO 8601, when
-    masks last changed.
-    confidence: for each object id one number a frame of [start, stop): the overlap that the mask is
-    expected to have with the truth, in per cent; UNKNOWN where there is no mask yet.
-    cuts: frames that begin a shot and that masks do not cross; () = none were found, None = nobody
-    looked, so they may cross.
-    working_size: the short side in pixels that the propagator chose to work at, None where there
-    was nothing to choose.
-    map_colors: the "COLOUR=ID" texts that said which object a painted colour is; what came of them
-    is in `references`. Raises ValueError when ranges leave the timeline.
+    Raises:
+        ValueError: ranges or cuts leave the timeline, or confidences do not fit the range.
     """
 
     source: SourceStamp
+    """The clip."""
     timeline: Timeline
+    """Its frames."""
     references: Mapping[int, ReferenceRecord]
+    """Frame index → the mask that the user gave for it."""
     propagator: str
+    """The name of the propagator."""
     settings: Mapping[str, Scalar]
+    """What else masks depend on, such as the propagator's settings."""
     start: int
+    """The first frame of the half-open range that the run covers."""
     stop: int
+    """The end of that range, the first frame that is not in it."""
     objects: Mapping[int, RGB]
+    """Object id → its colour."""
     done: Ranges = ()
+    """The frames that have a mask."""
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
+    """File name → what was rendered into it."""
     segmented_at: str = ""
+    """When masks last changed: UTC, ISO 8601."""
     confidence: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Object id → one number per frame of [start, stop): the overlap that the mask is expected to
+    have with the truth, in per cent; UNKNOWN where there is no mask yet.
+    """
     cuts: tuple[int, ...] | None = None
+    """Frames that begin a shot and that masks do not cross; () = none were found, None = cuts were
+    not looked for, so masks may cross them.
+    """
     program_version: str = __version__
+    """The version of the program that made the masks."""
     working_size: int | None = None
+    """The short side in pixels that the propagator chose to work at, None where there was nothing
+    to choose.
+    """
     map_colors: tuple[str, ...] = ()
+    """The "COLOUR=ID" texts that said which object a painted colour is; the result is in
+    `references`.
+    """
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= len(self.timeline):
             raise ValueError(
                 f"range [{self.start}, {self.stop}) leaves the clip's {len(self.timeline)} frames"
             )
+        # in one list with the range's ends, any that overlap or leave it are out of order
         edges = [self.start, *itertools.chain.from_iterable(self.done), self.stop]
         if edges != sorted(edges):
             raise ValueError(
                 f"done ranges {self.done} are not ascending inside [{self.start}, {self.stop})"
             )
         shots = [0, *(self.cuts or ()), len(self.timeline)]
-        if self.cuts and any(two <= one for one, two in itertools.pairwise(shots)):
+        if self.cuts and any(stop <= start for start, stop in itertools.pairwise(shots)):
             raise ValueError(
                 f"cuts {self.cuts} are not ascending inside of the clip's {len(self.timeline)}"
                 " frames"
@@ -220,19 +252,20 @@ class Manifest:
 
     @property
     def is_soft(self) -> bool:
-        """True when each object's probability is kept beside the masks: the setting `SOFT`."""
+        """Whether each object's probability is kept beside the masks: the setting `SOFT`."""
         return self.settings.get(SOFT) is True
 
     @property
     def is_complete(self) -> bool:
-        """True when every frame of the range is done."""
+        """Whether every frame of the range is done."""
         return sum(stop - start for start, stop in self.done) == self.stop - self.start
 
     @property
     def work_digest(self) -> str:
-        """Stands for everything that a walk over the clip depends on, but for the clip's pixels;
+        """A digest of everything that a walk over the clip depends on, but for the clip's pixels;
         see `differences`.
         """
+        # progress, and what is found on the way, change while a walk goes on
         work = replace(
             self,
             done=(),
@@ -250,14 +283,15 @@ class Manifest:
         return set(itertools.chain.from_iterable(range(start, stop) for start, stop in self.done))
 
     def differences(self, other: Manifest) -> tuple[str, ...]:
-        """What makes the masks of `other` other masks than these, in words for people; empty when
+        """What makes the masks of `other` differ from these, in words for people; empty when
         nothing does.
         """
         found = []
         if not self.source.is_same_clip(other.source) or self.timeline != other.timeline:
             found.append("clip")
         mine, theirs = (
-            {at: record.meaning for at, record in one.references.items()} for one in (self, other)
+            {at: record.meaning for at, record in manifest.references.items()}
+            for manifest in (self, other)
         )
         if mine != theirs or self.objects != other.objects:
             found.append("reference masks")
@@ -269,12 +303,13 @@ class Manifest:
         )
         if (self.start, self.stop) != (other.start, other.stop):
             found.append("frame range")
+        # to have found none and not to have looked give the same masks
         if (self.cuts or ()) != (other.cuts or ()):
             found.append("shot cuts")
         return tuple(found)
 
     def to_json(self) -> dict[str, object]:
-        """A JSON object from which `from_json` makes an equal Manifest."""
+        """A JSON object from which `from_json` makes an equal manifest."""
         return {
             "schema_version": SCHEMA_VERSION,
             "program_version": self.program_version,
@@ -356,10 +391,10 @@ class Manifest:
 
 
 def load_manifest(path: Path) -> Manifest | None:
-    """Read manifest.json, or None when there is none.
+    """Read manifest.json; None when there is none.
 
-    Raises WorkspaceError when it is damaged or was written by another generation of the program; it
-    is left as it is.
+    Raises:
+        WorkspaceError: it is damaged or was written by another generation of the program.
     """
     hint = (
         f"add {option('fresh', True)} to start again (the earlier masks are kept in"
@@ -369,6 +404,7 @@ def load_manifest(path: Path) -> Manifest | None:
         data = json.loads(
             read_small_file(path, what="manifest", most_bytes=MOST_BYTES, error=WorkspaceError)
         )
+        # before anything else, as another generation may have other entries
         schema = data["schema_version"]
         if schema == SCHEMA_VERSION:
             return Manifest.from_json(data)
@@ -378,6 +414,7 @@ def load_manifest(path: Path) -> Manifest | None:
         raise WorkspaceError(
             f"cannot read {path}: {error.strerror}", hint="check the permissions of the folder"
         ) from error
+    # whatever a foreign or half written file makes of `from_json`
     except (
         ArithmeticError,
         AttributeError,
@@ -397,7 +434,11 @@ def load_manifest(path: Path) -> Manifest | None:
 
 
 def save_manifest(path: Path, manifest: Manifest) -> None:
-    """Write manifest.json atomically. Raises OutputError."""
+    """Write manifest.json atomically.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     write_text(path, json_text(manifest.to_json()) + "\n")
 
 
@@ -407,9 +448,10 @@ def with_output(manifest: Manifest, name: str, record: OutputRecord) -> Manifest
 
 
 def file_name(name: object) -> str:
-    """A file's name without a folder, so that no manifest leads out of its place.
+    """A file's name without a folder, so that no manifest leads out of its own folder.
 
-    Raises ValueError.
+    Raises:
+        ValueError: it is none.
     """
     text = str(name)
     if text in (".", "..") or re.search(r"[/\\\0]", text):
@@ -418,6 +460,7 @@ def file_name(name: object) -> str:
 
 
 def _time_base(text: str) -> Fraction:
+    # Fraction reads exponents too, and "1e999999999" would fill the memory
     if not re.fullmatch(r"[0-9]{1,18}(/[0-9]{1,18})?", text):
         raise ValueError(f"time base {shortened(text)!r} is not a fraction")
     return Fraction(text)
@@ -442,6 +485,7 @@ def _timeline_to_json(timeline: Timeline) -> dict[str, object]:
     """Run lengths instead of every timestamp: a constant-rate clip of any length takes one line."""
     return {
         "time_base": str(timeline.time_base),
+        # the distances repeat, the timestamps do not
         "first_pts": timeline.pts[0] if timeline.pts else 0,
         "intervals": _run_lengths(timeline.intervals),
         "durations": _run_lengths(timeline.durations),
@@ -453,6 +497,7 @@ def _timeline_from_json(data: Mapping[str, Any]) -> Timeline:
     durations = _from_run_lengths(data["durations"])
     pts = itertools.accumulate(_from_run_lengths(data["intervals"]), initial=int(data["first_pts"]))
     first_number = int(data.get("first_number", 0))
+    # accumulate gives one timestamp even without any interval
     return Timeline(
         tuple(pts) if durations else (), durations, _time_base(str(data["time_base"])), first_number
     )
@@ -467,12 +512,14 @@ def _run_lengths(values: Iterable[int]) -> list[int]:
 
 
 def _from_run_lengths(runs: list[int]) -> tuple[int, ...]:
+    """[7, 3, 8, 1] → (7, 7, 7, 8). Raises ValueError for more than MOST_FRAMES."""
     pairs = list(zip(runs[::2], runs[1::2], strict=True))
+    # checked before any is written out: two numbers can ask for all memory
     if (
         any(int(count) < 0 for _, count in pairs)
         or sum(int(count) for _, count in pairs) > MOST_FRAMES
     ):
-        raise ValueError("its run lengths are not those of a clip")
+        raise ValueError("its run lengths do not fit a clip")
     return tuple(
         itertools.chain.from_iterable(
             itertools.repeat(int(value), int(count)) for value, count in pairs

@@ -1,4 +1,4 @@
-"""Saves and loads the states of walks, from which a run of segment goes on exactly.
+"""Saves and loads the states of walks, from which a run of segment continues exactly.
 
 A file holds plain data: a JSON header that names every array, then the arrays' bytes, then a digest
 of all of it. What is cut off, changed, of another run or of another version of this format counts
@@ -27,26 +27,40 @@ MOST_STATE_BYTES = 4 * 2**30
 
 _MAGIC = b"vfx-matte walk\n"
 _DIGEST_BYTES = 32
-_HEADER_BYTES = 2**24
-_KINDS = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
+_MOST_HEADER_BYTES = 2**24
+# plain numbers only: an array of objects would need pickle, which runs code of a file
+_DTYPES = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
+
+# what a list in the header's tree stands for
+_DICTIONARY, _LIST, _ARRAY = 0, 1, 2
 
 State = Mapping[str, Any]
 """A tree of dictionaries with text keys, lists, None, bool, int, float, str and arrays."""
 
 
 class WalkStateFolder:
-    """The states of one run.
+    """The states of one run's walks, one file per walk.
 
-    name: of a walk, letters and digits. work: a digest of everything that a walk depends on.
+    Args:
+        folder: where the files are.
+        work: a digest of everything that a walk depends on; states of other work count as absent.
     """
 
     def __init__(self, folder: Path, work: str) -> None:
         self._folder, self._work = folder, work
 
     def save(self, name: str, frame_index: int, state: State) -> None:
-        """Keep a state in place of an earlier one of this walk, atomically.
+        """Save a state in place of an earlier one of this walk, atomically; one that is larger than
+        MOST_STATE_BYTES is not saved.
 
-        Raises OutputError, ValueError for other data.
+        Args:
+            name: of the walk, letters and digits.
+            frame_index: the last frame that the walk has passed.
+            state: what it knows.
+
+        Raises:
+            OutputError: it cannot be written.
+            ValueError: the state holds something else than `State` allows.
         """
         arrays: list[npt.NDArray[Any]] = []
         tree = _to_tree(state, arrays)
@@ -60,8 +74,12 @@ class WalkStateFolder:
             },
             separators=(",", ":"),
         ).encode()
-        if sum(array.nbytes for array in arrays) > MOST_STATE_BYTES or len(header) > _HEADER_BYTES:
+        if (
+            sum(array.nbytes for array in arrays) > MOST_STATE_BYTES
+            or len(header) > _MOST_HEADER_BYTES
+        ):
             return
+        # written piece by piece, so that the arrays are not copied into one block of memory
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         pieces: list[bytes | memoryview] = [
             _MAGIC,
@@ -76,64 +94,75 @@ class WalkStateFolder:
             file.write(digest.digest())
 
     def load(self, name: str) -> tuple[int, State] | None:
-        """What was saved last: (frame index, state); None when there is nothing, or nothing of this
-        run that is whole.
+        """The state that was saved last: (frame index, state); None when there is none, or none of
+        this work that is whole.
         """
         path = self._path(name)
         try:
-            if not path.is_file() or path.stat().st_size > MOST_STATE_BYTES + _HEADER_BYTES:
+            if not path.is_file() or path.stat().st_size > MOST_STATE_BYTES + _MOST_HEADER_BYTES:
                 return None
             data = path.read_bytes()
             return self._parsed(memoryview(data))
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, MemoryError):
+            # a walk that begins again costs time, and gives the same masks
             return None
 
     def drop(self, name: str) -> None:
-        """Forget the state of a walk that is not needed any more."""
+        """Delete the state of a walk that is not needed any more."""
         with contextlib.suppress(OSError):
             self._path(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all states."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.state"
 
     def _parsed(self, data: memoryview) -> tuple[int, State]:
-        """Raises ValueError, KeyError, TypeError or IndexError for anything that `save` of this run
+        """(frame index, state) of a file.
+
+        Raises ValueError, KeyError, TypeError or IndexError for anything that `save` of this work
         did not write.
         """
+        # 1. is the file whole? The digest is of everything before it
         body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
         if (
             body[: len(_MAGIC)] != _MAGIC
             or hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest
         ):
             raise ValueError("damaged")
+        # 2. the header: after the magic its length, in 8 bytes
         begin = len(_MAGIC) + 8
         end = begin + int.from_bytes(body[len(_MAGIC) : begin], "little")
         header = json.loads(bytes(body[begin:end]))
         if (header["version"], header["work"]) != (STATE_VERSION, self._work):
             raise ValueError("of another run")
+        # 3. the arrays, one behind the other
         arrays = []
-        for kind, shape in header["arrays"]:
-            if kind not in _KINDS or any(not isinstance(side, int) or side < 0 for side in shape):
-                raise ValueError(f"array of {kind} {shape}")
-            size = math.prod(shape) * np.dtype(kind).itemsize
+        for dtype, shape in header["arrays"]:
+            if dtype not in _DTYPES or any(not isinstance(side, int) or side < 0 for side in shape):
+                raise ValueError(f"array of {dtype} {shape}")
+            size = math.prod(shape) * np.dtype(dtype).itemsize
             if end + size > len(body):
                 raise ValueError("too short")
-            arrays.append(np.frombuffer(body[end : end + size], kind).reshape(shape).copy())
+            # copied, as a walk changes its arrays in place
+            arrays.append(np.frombuffer(body[end : end + size], dtype).reshape(shape).copy())
             end += size
         return int(header["frame"]), _from_tree(header["tree"], arrays)
 
 
 def digest_of(facts: Mapping[str, object]) -> str:
-    """A short text that is another one when any of the facts is. facts: what JSON can hold."""
+    """A short text that differs when any of the facts does.
+
+    Args:
+        facts: what JSON can hold; their order does not count.
+    """
     return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def _bytes(arrays: list[npt.NDArray[Any]]) -> Iterator[memoryview]:
-    """What arrays hold, in C order."""
+    """The bytes of arrays, in C order."""
     return (
         np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         for array in arrays
@@ -142,29 +171,30 @@ def _bytes(arrays: list[npt.NDArray[Any]]) -> Iterator[memoryview]:
 
 
 def _to_tree(value: object, arrays: list[npt.NDArray[Any]]) -> object:
-    """JSON data for a value, with its arrays taken out: dictionaries become [0, {…}], lists [1,
-    […]], arrays [2, number].
+    """JSON data for a value, whose arrays are appended to `arrays`: dictionaries become [0, {…}],
+    lists [1, […]], arrays [2, index].
     """
     if isinstance(value, Mapping):
-        return [0, {str(key): _to_tree(one, arrays) for key, one in value.items()}]
+        return [_DICTIONARY, {str(key): _to_tree(item, arrays) for key, item in value.items()}]
     if isinstance(value, list | tuple):
-        return [1, [_to_tree(one, arrays) for one in value]]
+        return [_LIST, [_to_tree(item, arrays) for item in value]]
     if isinstance(value, np.ndarray):
-        if value.dtype.str not in _KINDS:
-            raise ValueError(f"array of {value.dtype}, expected one of {', '.join(_KINDS)}")
+        if value.dtype.str not in _DTYPES:
+            raise ValueError(f"array of {value.dtype}, expected one of {', '.join(_DTYPES)}")
         arrays.append(value)
-        return [2, len(arrays) - 1]
+        return [_ARRAY, len(arrays) - 1]
+    # NumPy's numbers are no numbers of JSON
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise ValueError(f"{type(value).__name__} is no plain data")
+    raise ValueError(f"{type(value).__name__} is not plain data")
 
 
 def _from_tree(tree: object, arrays: list[npt.NDArray[Any]]) -> Any:  # noqa: ANN401  data of any shape
     if not isinstance(tree, list):
         return tree
     kind, content = tree
-    if kind == 0:
-        return {key: _from_tree(one, arrays) for key, one in content.items()}
-    return [_from_tree(one, arrays) for one in content] if kind == 1 else arrays[content]
+    if kind == _DICTIONARY:
+        return {key: _from_tree(item, arrays) for key, item in content.items()}
+    return [_from_tree(item, arrays) for item in content] if kind == _LIST else arrays[content]
