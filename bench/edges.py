@@ -48,7 +48,7 @@ from bench.scenes.edges import EdgeScene
 from vfx_matte.composite.mix import over_picture
 from vfx_matte.drawing.sheet import contact_sheet
 from vfx_matte.masks import Image, Mask
-from vfx_matte.matting.options import usual_window_px
+from vfx_matte.matting.sizes import usual_window_px
 from vfx_matte.media.open import open_clip
 from vfx_matte.picture import Picture
 from vfx_matte.workspace import load_mask, save_picture

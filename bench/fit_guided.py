@@ -35,7 +35,7 @@ from PIL import Image as Pillow
 from bench.matte import MASKS, shown, subsampled
 from bench.scenes.edges import EDGE_KINDS, EdgeScene
 from vfx_matte.masks import Image, Mask
-from vfx_matte.matting import EdgeOptions, perceptron
+from vfx_matte.matting import MatteSettings, perceptron
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
 from vfx_matte.matting.guided import FULL_TRUST
 from vfx_matte.matting.picture_edges import find_edge
@@ -82,7 +82,7 @@ def examples(
     """A sample of the pixels that an estimator is asked about, three in four from where they are
     hard to tell.
     """
-    edge = find_edge(mask, image, options=EdgeOptions(method="guided"))
+    edge = find_edge(mask, image, options=MatteSettings(edges="guided"))
     if edge is None:
         return None
     problem = edge.part((slice(0, edge.trimap.shape[0]), slice(0, edge.trimap.shape[1])))

@@ -45,7 +45,7 @@ from vfx_matte.composite.mix import over_picture
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.masks import Image, Mask, Matte
 from vfx_matte.matting import (
-    EdgeOptions,
+    MatteSettings,
     Stabilizer,
     estimate_foreground,
     make_matte,
@@ -176,9 +176,9 @@ def edge_method(name: str) -> Method:
         return _true
     parts = name.split("+")
     windows = [int(part.removeprefix("median")) for part in parts[1:] if part.startswith("median")]
-    options = EdgeOptions(method=parts[0], median_px=windows[0] if windows else None)
+    options = MatteSettings(edges=parts[0], median=windows[0] if windows else None)
     estimator = None
-    if options.needs_picture:
+    if options.method.from_picture:
         estimator = (
             open_estimator(parts[0], weights=VITMATTE)
             if parts[0] == "vitmatte"

@@ -159,10 +159,10 @@ def test_harm_on_real_footage_is_what_is_wrong_away_from_the_edge(
             Image.fromarray((to_edge > 0).astype(np.uint8) * 255).save(
                 folder / f"{index:05d}.{ending}"
             )
-    feather = bench.EdgeOptions
+    feather = bench.MatteSettings
     monkeypatch.setattr(
         bench,
-        "EdgeOptions",
+        "MatteSettings",
         lambda method, **_: feather(method=method, feather_px=20 * (method == "feather")),
     )
     monkeypatch.setattr(

@@ -17,7 +17,7 @@ import pytest
 from support.command_line import CommandLine, paint, two_objects
 
 from vfx_matte.errors import InputError, UsageError, WorkspaceError
-from vfx_matte.matting import EdgeOptions
+from vfx_matte.matting import MatteSettings
 from vfx_matte.media.probe import probe
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.pipeline.clip import require_table_place
@@ -216,13 +216,13 @@ def test_the_notice_about_soft_edges_is_that_of_the_docs(
     store = SimpleNamespace(is_soft=True, check_soft=lambda _: None)
     clip = cast("Any", SimpleNamespace(store=store, object_ids=(1,)))
     reporter = cast("Any", SimpleNamespace(notify=said.append))
-    assert with_edges(clip, Look(edges=EdgeOptions(method=method)), reporter).soft
+    assert with_edges(clip, Look(edges=MatteSettings(edges=method)), reporter).soft
     assert said == [f"edges are soft, from {source}; --no-soft-edges leaves segment --soft out"]
     docs = " ".join(
         (Path(__file__).parents[2] / "docs" / "matting.md").read_text(encoding="utf-8").split()
     )
     assert '"edges are soft, from the picture and segment --soft"' in docs
-    assert not with_edges(clip, Look(edges=EdgeOptions(method=method), soft=False), reporter).soft
+    assert not with_edges(clip, Look(edges=MatteSettings(edges=method), soft=False), reporter).soft
 
 
 # ---------------------------------------------------------------- places of results

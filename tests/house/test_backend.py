@@ -52,8 +52,7 @@ from vfx_matte.composite.mix import (
 from vfx_matte.errors import DeviceError, UsageError
 from vfx_matte.masks import Matte, Palette
 from vfx_matte.matting import (
-    Despill,
-    EdgeOptions,
+    MatteSettings,
     despill,
     estimate_foreground,
     make_matte,
@@ -293,15 +292,15 @@ def picture_of(model: str, bits: int, shift: tuple[int, int], seed: int) -> Pict
 
 
 Move = Callable[[Any], Any]
-EVERY_STEP = EdgeOptions(
-    median_px=7, grow_px=2, feather_px=5, fill_holes_area_px=4, remove_specks_area_px=4
+EVERY_STEP = MatteSettings(
+    median=7, grow=2, feather=5, fill_holes=4, remove_specks=4
 )
 
 
 def refined(move: Move) -> Iterator[Any]:
     mask = move(mask_of_two())
     empty = move(np.zeros((5, 5), np.uint8))
-    for options in (EdgeOptions(), EdgeOptions(median_px=21), EVERY_STEP, EdgeOptions(grow_px=-3)):
+    for options in (MatteSettings(), MatteSettings(median=21), EVERY_STEP, MatteSettings(grow=-3)):
         for given in (mask, empty, empty + 1):
             yield refine(given, options=options).alpha
             yield refine_objects(given, options=options)
@@ -313,7 +312,7 @@ def softened(move: Move) -> Iterator[Any]:
     soft = {at: cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5) for at in (3, 7)}
     mask, softs = move(ids), {at: move(one) for at, one in soft.items()}
     empty = move(np.zeros((5, 5), np.uint8))
-    for options in (EdgeOptions(), EdgeOptions(median_px=21), EVERY_STEP, EdgeOptions(grow_px=-3)):
+    for options in (MatteSettings(), MatteSettings(median=21), EVERY_STEP, MatteSettings(grow=-3)):
         for chosen in (None, (7,), ()):
             yield refine_soft(mask, softs, objects=chosen, options=options).alpha
         for given in (empty, empty + 1):
@@ -335,7 +334,7 @@ def composited(move: Move) -> Iterator[Any]:
     ):
         picture = moved(picture_of(model, bits, shift, 1), move)
         background = moved(picture_of(model, bits, shift, 2), move)
-        for options in (EdgeOptions(), EVERY_STEP):
+        for options in (MatteSettings(), EVERY_STEP):
             matte = refine(mask, objects=(7,), options=options)
             yield from over_color(picture, matte, (0, 255, 0)).planes
             yield from over_picture(picture, matte, background).planes
@@ -388,8 +387,8 @@ def from_pictures(move: Move) -> Iterator[Any]:
         {at: move(cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5)) for at in (3, 7)},
     )
     for options in (
-        EdgeOptions(method="guided"),
-        EdgeOptions(method="guided", band_px=20, median_px=7, grow_px=2, feather_px=3),
+        MatteSettings(edges="guided"),
+        MatteSettings(edges="guided", band=20, median=7, grow=2, feather=3),
     ):
         yield make_matte(mask, image=image, options=options).alpha / 65535
         yield make_matte(mask, image=image, soft=soft, objects=(7,), options=options).alpha / 65535
@@ -409,7 +408,7 @@ def cleaned(move: Move) -> Iterator[Any]:
         picture = moved(picture_of(model, bits, shift, 1), move)
         for key in ("green", "blue"):
             for plane in despill(
-                estimate_foreground(picture, matte), matte, Despill(key=key)
+                estimate_foreground(picture, matte), matte, key=key
             ).planes:
                 yield plane / picture.layout.full
 

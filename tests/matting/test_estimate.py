@@ -17,7 +17,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.matting import (
     PICTURE_METHODS,
-    EdgeOptions,
+    MatteSettings,
     estimate_foreground,
     make_matte,
     open_estimator,
@@ -41,7 +41,7 @@ from vfx_matte.matting.trimap import (
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 ONE = 65535
-GUIDED = EdgeOptions(method="guided")
+GUIDED = MatteSettings(edges="guided")
 fast = settings(max_examples=25)
 needs_pymatting = pytest.mark.skipif(
     importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed"
@@ -98,7 +98,7 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
     image, truth, mask = scene(kind)
     guided = make_matte(mask, image=image, options=GUIDED).alpha
-    median = make_matte(mask, options=EdgeOptions()).alpha
+    median = make_matte(mask, options=MatteSettings()).alpha
     assert error(guided, truth) * times < error(median, truth)
 
 
@@ -106,7 +106,8 @@ def test_grain_is_told_from_structure() -> None:
     """What the distance from the edge explains is freed of it."""
     image, truth, mask = scene("motion", grain=14)
     guided = make_matte(mask, image=image, options=GUIDED).alpha
-    assert error(guided, truth) * 3.1 < error(make_matte(mask, options=EdgeOptions()).alpha, truth)
+    assert error(guided, truth) * 3.1 < error(make_matte(mask, options=MatteSettings()).alpha,
+    truth)
 
 
 @pytest.mark.parametrize("kind", ["hair", "motion", "defocus"])
@@ -114,7 +115,7 @@ def test_gray_pictures_are_enough(kind: str) -> None:
     image, truth, mask = scene(kind)
     gray = np.repeat(image[..., :1], 3, axis=2)
     guided = make_matte(mask, image=gray, options=GUIDED).alpha
-    assert error(guided, truth) * 3 < error(make_matte(mask, options=EdgeOptions()).alpha, truth)
+    assert error(guided, truth) * 3 < error(make_matte(mask, options=MatteSettings()).alpha, truth)
 
 
 def test_a_displaced_mask_is_put_right() -> None:
@@ -132,8 +133,8 @@ def test_a_displaced_mask_is_put_right() -> None:
 @pytest.mark.parametrize("kind", ["motion", "defocus"])
 def test_closed_form_is_nearer_to_the_truth_than_the_median(kind: str) -> None:
     image, truth, mask = scene(kind, shape=(180, 240))
-    closed = make_matte(mask, image=image, options=EdgeOptions(method="closed-form")).alpha
-    assert error(closed, truth) * 3 < error(make_matte(mask, options=EdgeOptions()).alpha, truth)
+    closed = make_matte(mask, image=image, options=MatteSettings(edges="closed-form")).alpha
+    assert error(closed, truth) * 3 < error(make_matte(mask, options=MatteSettings()).alpha, truth)
 
 
 def test_probabilities_decide_where_colours_say_nothing() -> None:
@@ -173,7 +174,7 @@ def test_alpha_is_exactly_0_and_1_outside_the_band(
     mask = np.kron(coarse, np.ones((9, 9), np.uint8))[: shape[0], : shape[1]]
     image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
     alpha = make_matte(
-        mask, image=image, options=EdgeOptions(method="guided", band_px=band, median_px=0)
+        mask, image=image, options=MatteSettings(edges="guided", band=band, median=0)
     ).alpha
     assert alpha.dtype == np.uint16
     far = np.abs(signed_distance(mask)) >= band / 2
@@ -187,8 +188,8 @@ def test_complements_give_the_complement(kind: str) -> None:
     for corner in (mask[:9, :9], mask[-9:, -9:]):
         corner[:] = np.eye(9, dtype=np.uint8)
     # pieces join at corners and holes do not, so these are left as they are
-    options = EdgeOptions(
-        method="guided", median_px=0, remove_specks_area_px=0, fill_holes_area_px=0
+    options = MatteSettings(
+        edges="guided", median=0, remove_specks=0, fill_holes=0
     )
     one, other = (
         make_matte(given_mask, image=image, options=options).alpha
@@ -263,17 +264,17 @@ def test_the_steps_keep_their_order() -> None:
     image, _, mask = scene("defocus")
     mask[5:8, 5:8] = 1
     plain = make_matte(
-        mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20)
+        mask, image=image, options=MatteSettings(edges="guided", remove_specks=20)
     ).alpha
     assert not plain[:20, :20].any()
     grown = make_matte(
-        mask, image=image, options=EdgeOptions(method="guided", remove_specks_area_px=20, grow_px=3)
+        mask, image=image, options=MatteSettings(edges="guided", remove_specks=20, grow=3)
     ).alpha
     assert (grown >= cv2.dilate(plain, disk(3)) - ONE * 0.02).all()
     soft = make_matte(
         mask,
         image=image,
-        options=EdgeOptions(method="guided", remove_specks_area_px=20, feather_px=9),
+        options=MatteSettings(edges="guided", remove_specks=20, feather=9),
     ).alpha
     assert np.abs(np.diff(soft.astype(int))).max() < np.abs(np.diff(plain.astype(int))).max()
 
@@ -375,16 +376,16 @@ def test_what_does_not_stand_out_from_noise_leaves_no_smudge() -> None:
     clear[150:154, 80:100] = 200, 40, 40
     image = np.clip(clear, 0, 255).astype(np.uint8)
     alpha = (
-        make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=48)).alpha / ONE
+        make_matte(mask, image=image, options=MatteSettings(edges="guided", band=48)).alpha / ONE
     )
     assert alpha[151:153, 93:99].mean() > 0.4
 
 
 def test_the_band_scales_with_the_frame_unless_it_is_chosen() -> None:
-    assert band_px(EdgeOptions(), (1080, 1920)) == band_px(EdgeOptions(), (1920, 1080)) == 32
-    assert band_px(EdgeOptions(), (2160, 3840)) == 64
-    assert band_px(EdgeOptions(), (64, 96)) == 8
-    assert band_px(EdgeOptions(band_px=11), (2160, 3840)) == 11
+    assert band_px(MatteSettings(), (1080, 1920)) == band_px(MatteSettings(), (1920, 1080)) == 32
+    assert band_px(MatteSettings(), (2160, 3840)) == 64
+    assert band_px(MatteSettings(), (64, 96)) == 8
+    assert band_px(MatteSettings(band=11), (2160, 3840)) == 11
 
 
 def test_the_signed_distance_of_a_straight_edge_is_exact() -> None:
@@ -402,26 +403,26 @@ def test_each_method_is_what_it_says() -> None:
     soft = {1: cv2.blur(mask * np.uint8(255), (9, 9))}
 
     def made(**options: float | str) -> np.ndarray:
-        return make_matte(mask, image=image, soft=soft, options=EdgeOptions(**options)).alpha
+        return make_matte(mask, image=image, soft=soft, options=MatteSettings(**options)).alpha
 
     np.testing.assert_array_equal(made(method="hard"), mask * np.uint8(255))
     np.testing.assert_array_equal(
-        made(method="hard", median_px=5), refine(mask, options=EdgeOptions(median_px=5)).alpha
+        made(method="hard", median_px=5), refine(mask, options=MatteSettings(median=5)).alpha
     )
-    np.testing.assert_array_equal(made(), refine_soft(mask, soft, options=EdgeOptions()).alpha)
+    np.testing.assert_array_equal(made(), refine_soft(mask, soft, options=MatteSettings()).alpha)
     np.testing.assert_array_equal(made(method="feather", feather_px=7), made(feather_px=7))
     np.testing.assert_array_equal(made(method="feather"), made(feather_px=6 * 120 / 1080))
 
 
 def test_the_methods_are_one_list() -> None:
     for name in PICTURE_METHODS:
-        EdgeOptions(method=name)
+        MatteSettings(edges=name)
     with pytest.raises(UsageError, match="'sharp' are unknown"):
-        EdgeOptions(method="sharp")
+        MatteSettings(edges="sharp")
     with pytest.raises(UsageError, match="'sharp' are unknown"):
         open_estimator("sharp")
     with pytest.raises(UsageError, match="band is 0"):
-        EdgeOptions(band_px=0)
+        MatteSettings(band=0)
 
 
 def test_closed_form_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,7 +465,7 @@ def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:
     image, _, mask = scene("plain")
     half = Half()
     alpha = make_matte(
-        mask, image=image, options=EdgeOptions(method="guided", band_px=10), estimator=half
+        mask, image=image, options=MatteSettings(edges="guided", band=10), estimator=half
     ).alpha
     assert half.seen >= 2
     assert set(np.unique(alpha)) == {0, ONE // 2 + 1, ONE}

@@ -13,7 +13,7 @@ from matting.test_refine import random_mask
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
-from vfx_matte.matting import EdgeOptions, make_matte, refine, tidied
+from vfx_matte.matting import MatteSettings, make_matte, refine, tidied
 from vfx_matte.matting.pieces import FAINT, ONE, joined
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -134,8 +134,8 @@ def pieces(alpha: np.ndarray) -> int:
 
 def test_the_default_leaves_no_fleck_beside_the_subject() -> None:
     image, mask = picture()
-    made = {area: make_matte(mask, image=image, options=EdgeOptions(method="guided", band_px=20,
-    remove_specks_area_px=area))
+    made = {area: make_matte(mask, image=image, options=MatteSettings(edges="guided", band=20,
+    remove_specks=area))
             for area in (0, None)}  # fmt: skip
     assert pieces(made[0].alpha) > 4, "or the scene shows nothing"
     assert pieces(made[None].alpha) == 1
@@ -147,7 +147,7 @@ def test_a_mask_of_its_own_parts_keeps_them_with_edges_from_the_picture() -> Non
     image, mask = picture()
     mask[10:30, 10:30] = 1
     image[10:30, 10:30] = (40, 50, 70)
-    alpha = make_matte(mask, image=image, options=EdgeOptions(method="guided")).alpha
+    alpha = make_matte(mask, image=image, options=MatteSettings(edges="guided")).alpha
     assert (alpha[14:26, 14:26] == ONE).all()
 
 
@@ -157,11 +157,11 @@ def test_specks_and_holes_that_the_median_leaves_go_too() -> None:
     mask[20:40, 20:40] = 1
     mask[5:11, 5:10] = 1
     mask[28:34, 28:33] = 0
-    left = refine(mask, options=EdgeOptions(median_px=5)).alpha // 255
+    left = refine(mask, options=MatteSettings(median=5)).alpha // 255
     assert 0 < left[:15, :15].sum() <= 25
     assert 0 < (1 - left[21:39, 21:39]).sum() <= 25
     tidy = refine(
-        mask, options=EdgeOptions(median_px=5, remove_specks_area_px=25, fill_holes_area_px=25)
+        mask, options=MatteSettings(median=5, remove_specks=25, fill_holes=25)
     ).alpha
     assert not tidy[:15, :15].any()
     assert tidy[21:39, 21:39].all()
@@ -169,7 +169,7 @@ def test_specks_and_holes_that_the_median_leaves_go_too() -> None:
 
 def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
     _, mask = picture()
-    options = EdgeOptions(method="guided")
+    options = MatteSettings(edges="guided")
     alpha = mask.astype(np.uint16) * ONE
     alpha[3:6, 3:6] = 20000
     tidy = tidied(Matte(alpha), mask, options=options)
@@ -178,12 +178,12 @@ def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
     assert (
         pieces(
             tidied(
-                Matte(alpha), mask, options=EdgeOptions(method="guided", remove_specks_area_px=0)
+                Matte(alpha), mask, options=MatteSettings(edges="guided", remove_specks=0)
             ).alpha
         )
         == 2
     )
-    assert pieces(tidied(Matte(alpha), mask, options=EdgeOptions(method="feather")).alpha) == 2
+    assert pieces(tidied(Matte(alpha), mask, options=MatteSettings(edges="feather")).alpha) == 2
     assert not tidied(Matte(alpha * 0), mask * 0, options=options).alpha.any()
     small = Matte((alpha // 257).astype(np.uint8))
     np.testing.assert_array_equal(tidied(small, mask, options=options).alpha, tidy.alpha // 257)
@@ -191,4 +191,4 @@ def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
 
 def test_impossible_areas_are_refused() -> None:
     with pytest.raises(UsageError, match="-2"):
-        EdgeOptions(remove_specks_area_px=-2)
+        MatteSettings(remove_specks=-2)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
-from vfx_matte.matting import Despill, despill
+from vfx_matte.matting import despill
 from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, code_values
 
 BT709 = ColorTags("bt709", "tv")
@@ -65,7 +65,7 @@ def test_the_key_channel_loses_what_it_has_more(
 ) -> None:
     picture = flat(rgb, layout, color)
     result = despill(
-        picture, Matte(np.full((8, 12), 255, np.uint8)), Despill(key=key, strength=strength)
+        picture, Matte(np.full((8, 12), 255, np.uint8)), key=key, strength=strength
     )
     at = 1 if key == "green" else 2
     expected = np.array(rgb, float)
@@ -82,7 +82,7 @@ def test_colours_without_spill_stay_bit_for_bit(
     rgb: tuple[int, int, int], layout: PixelLayout
 ) -> None:
     picture = flat(rgb, layout)
-    result = despill(picture, Matte(np.full((8, 12), 255, np.uint8)), Despill(key="green"))
+    result = despill(picture, Matte(np.full((8, 12), 255, np.uint8)), key="green")
     for before, after in zip(picture.planes, result.planes, strict=True):
         np.testing.assert_array_equal(after, before)
 
@@ -91,7 +91,7 @@ def test_only_the_subject_is_touched() -> None:
     picture = flat((60, 200, 60), PixelLayout("yuv", 8, (1, 1)))
     alpha = np.zeros((8, 12), np.uint16)
     alpha[2:6, 4:8] = 1
-    result = despill(picture, Matte(alpha), Despill(key="green"))
+    result = despill(picture, Matte(alpha), key="green")
     for index, shift in enumerate((0, 1, 1)):
         changed = result.planes[index] != picture.planes[index]
         expected = np.zeros_like(changed)
@@ -105,11 +105,11 @@ def test_there_is_nothing_to_do() -> None:
         flat((50, 50, 50), PixelLayout("gray", 8)),
         flat((0, 255, 0), PixelLayout("rgb", 8)),
     )
-    assert despill(gray, full, Despill(key="green")) is gray
-    assert despill(green, full, Despill(key="green", strength=0)) is green
-    assert despill(green, Matte(full.alpha * 0), Despill(key="green")) is green
+    assert despill(gray, full, key="green") is gray
+    assert despill(green, full, key="green", strength=0) is green
+    assert despill(green, Matte(full.alpha * 0), key="green") is green
     with pytest.raises(ValueError, match=r"expected \(8, 12\)"):
-        despill(green, Matte(np.zeros((3, 3), np.uint8)), Despill(key="green"))
+        despill(green, Matte(np.zeros((3, 3), np.uint8)), key="green")
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_there_is_nothing_to_do() -> None:
 )
 def test_impossible_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Despill(**options)
+        **options

@@ -19,7 +19,7 @@ from support.clips import VFR_PTS
 from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.errors import UsageError, WeightsError
-from vfx_matte.matting import EdgeOptions, make_matte, open_estimator
+from vfx_matte.matting import MatteSettings, make_matte, open_estimator
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -97,8 +97,8 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
     # the answer before loose pieces and holes go: on noise the random network leaves many
-    options = EdgeOptions(
-        method="vitmatte", band_px=24, remove_specks_area_px=0, fill_holes_area_px=0
+    options = MatteSettings(
+        edges="vitmatte", band=24, remove_specks=0, fill_holes=0
     )
     matte = make_matte(mask, image=image, options=options, estimator=estimator)
     (given,) = recorder.inputs
@@ -137,7 +137,7 @@ def test_a_part_too_large_for_the_network_is_made_smaller(
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
     matte = make_matte(
-        mask, image=image, options=EdgeOptions(method="vitmatte"), estimator=estimator
+        mask, image=image, options=MatteSettings(edges="vitmatte"), estimator=estimator
     )
     assert {max(given.shape) for given in recorder.inputs} <= {32, 64}
     assert matte.alpha.shape == (160, 160)
@@ -158,7 +158,7 @@ def test_colours_are_scaled_as_the_folder_says(network_folder: Path, tmp_path: P
     make_matte(
         mask,
         image=np.full_like(image, 255),
-        options=EdgeOptions(method="vitmatte"),
+        options=MatteSettings(edges="vitmatte"),
         estimator=estimator,
     )
     np.testing.assert_allclose(recorder.inputs[0][0, :3, 0, 0], [1.8, 3.2, 0.7], atol=1e-6)

@@ -14,7 +14,7 @@ import pytest
 from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.composite import mix as composite
-from vfx_matte.matting import EdgeOptions
+from vfx_matte.matting import MatteSettings
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.picture import Picture
@@ -29,7 +29,7 @@ from vfx_matte.pipeline.render.renders import EncodeOptions
 from vfx_matte.timeline import conform
 
 SILENT = SilentReporter()
-LOOK = Look(edges=EdgeOptions(method="guided"), stabilize=0.5)
+LOOK = Look(edges=MatteSettings(edges="guided"), stabilize=0.5)
 EXACT = EncodeOptions(codec="ffv1")
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args, get_origin
 
@@ -22,10 +22,12 @@ from typer.core import TyperGroup
 from typer.models import ArgumentInfo, OptionInfo
 
 from vfx_matte._version import __version__
+from vfx_matte.cli.options import Only, chosen, parameters, record_of
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.printable import printable, shortened
 from vfx_matte.settings import ini
+from vfx_matte.settings.options import Options
 from vfx_matte.wording import spelled
 
 if TYPE_CHECKING:
@@ -240,9 +242,9 @@ def open_session(
 ) -> Session:
     """Read the settings; these options are part of every command."""
     settings = ini.load(config_file)
-    paths = ini.with_overrides(settings.paths, workspace=workspace, source=source, model=model)
-    clip = ini.with_overrides(settings.clip, ignore_alpha=ignore_alpha)
-    return Session(ini.with_overrides(settings, paths=paths, clip=clip), quiet)
+    paths = settings.paths.overridden(workspace=workspace, source=source, model=model)
+    clip = settings.clip.overridden(ignore_alpha=ignore_alpha)
+    return Session(replace(settings, paths=paths, clip=clip), quiet)
 
 
 def command(
@@ -252,29 +254,38 @@ def command(
 
     Its first parameter is the Session; each group adds its options and is passed as one value.
 
-    A group is a function of (session, options…); its result becomes the command's parameter of the
-    group's name. An option that the command has too is the command's, and the group is given it.
+    A parameter that is a record of the option table stands for its options (`cli.options`). A group
+    is a function of (session, options…); its result becomes the command's parameter of the group's
+    name. An option that the command has too is the command's, and the group is given it.
     within: the commands it belongs to, such as those of `vfx-matte weights`.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        own = _options(function, skip={"session", *(group.__name__ for group in groups)})
+        bundled = {"session", *(group.__name__ for group in groups)}
+        own = _options(function, skip=bundled)
         parts = {group: _options(group, skip={"session"}) for group in groups}
         # verify has its own --source
         shared = {key: option for key, option in _options(open_session).items() if key not in own}
 
         def run(**values: object) -> None:
-            def chosen(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
+            def given(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
                 return {key: values[key] for key in options}
+
+            def called(part: Callable[..., Any], opened: Session) -> dict[str, Any]:
+                """What a function is given: its options, and its records made of theirs."""
+                plain = {key: values[key] for key in _plain_options(part, skip=bundled)}
+                return plain | {
+                    key: chosen(record, opened.settings, given(parameters(record, only)))
+                    for key, (record, only) in _records(part).items()
+                }
 
             session: Session | None = None
             try:
-                session = open_session(**chosen(shared))
+                session = open_session(**given(shared))
                 bundles = {
-                    group.__name__: group(session, **chosen(options))
-                    for group, options in parts.items()
+                    group.__name__: group(session, **called(group, session)) for group in groups
                 }
-                function(session, **chosen(own), **bundles)
+                function(session, **called(function, session), **bundles)
             except VfxMatteError as error:
                 error.spell(as_typed)
                 _fail(error.message, error.hint, error.exit_code)
@@ -369,11 +380,34 @@ def _parsed(
     return kind(text)
 
 
+def _records(function: Callable[..., Any]) -> dict[str, tuple[type[Options], Only | None]]:
+    """The parameters of a function that stand for the options of a record."""
+    signature = inspect.signature(function, eval_str=True)
+    found = {key: record_of(one.annotation) for key, one in signature.parameters.items()}
+    return {key: record for key, record in found.items() if record is not None}
+
+
+def _plain_options(
+    function: Callable[..., Any], *, skip: Collection[str] = ()
+) -> dict[str, inspect.Parameter]:
+    """The options that a function declares itself."""
+    own = inspect.signature(function, eval_str=True).parameters
+    records = _records(function)
+    return {
+        key: _strict(parameter)
+        for key, parameter in own.items()
+        if key not in skip and key not in records
+    }
+
+
 def _options(
     function: Callable[..., Any], *, skip: Collection[str] = ()
 ) -> dict[str, inspect.Parameter]:
-    parameters = inspect.signature(function, eval_str=True).parameters
-    return {key: _strict(parameter) for key, parameter in parameters.items() if key not in skip}
+    """All options of a function: its own, and those of its records."""
+    options = _plain_options(function, skip=skip)
+    for record, only in _records(function).values():
+        options |= {key: _strict(one) for key, one in parameters(record, only).items()}
+    return options
 
 
 def _fail(message: str, hint: str, code: int) -> None:

@@ -15,7 +15,6 @@ import typer
 from vfx_matte.cli.app import Session
 from vfx_matte.errors import UsageError
 from vfx_matte.printable import shortened
-from vfx_matte.settings import ini
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.clip import SegmentedClip, SourceClip
@@ -78,7 +77,7 @@ def opened_clip(
 
     rate = None if fps is None else rate_of(fps)
     settings = session.settings
-    chosen = ini.with_overrides(settings.segment, gaps=gaps)
+    chosen = settings.segment.overridden(gaps=gaps)
     return open_source(
         path,
         fps=rate,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+from functools import cache
+from typing import Any, cast
+
 from vfx_matte.printable import shell_command
+from vfx_matte.settings import options
 from vfx_matte.wording import Named, Value
 
-_FLAGS = {
-    "output": "-o",
-    "target": "--for",
-    "tint": "--alpha",
-    "objects": "--object",
-    "object_id": "--object",
-    "begin": "--from",
-}
-"""Options whose flag is not their name."""
+_FLAGS = {"output": "-o", "tint": "--alpha", "object_id": "--object", "begin": "--from"}
+"""Flags of options that stand in no record."""
+
+
+def flags_of(item: dataclasses.Field[Any], *, is_switch: bool) -> tuple[str, ...]:
+    """The flags of an option: those of the table, or "--its-name"; of a switch both ways."""
+    flag = f"--{item.name.replace('_', '-')}"
+    usual = f"{flag}/--no-{flag.removeprefix('--')}" if is_switch else flag
+    return item.metadata["flags"] or (usual,)
 
 
 def as_typed(named: Named) -> str:
@@ -25,11 +30,31 @@ def as_typed(named: Named) -> str:
 
 
 def _words(name: str, value: Value | list[str]) -> list[str]:
-    flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+    flag, off = _flags(name)
     if value is None or value is True:
         return [flag]
     if value is False:
-        return [f"--no-{flag.removeprefix('--')}"]
+        return [off]
     if isinstance(value, list):
         return [word for one in value for word in (flag, one)]
     return [flag, str(value)]
+
+
+def _flags(name: str) -> tuple[str, str]:
+    """What switches an option on, or sets it, and what switches it off."""
+    flag = _FLAGS.get(name) or _table().get(name) or f"--{name.replace('_', '-')}"
+    on, _, off = flag.partition("/")
+    return on, off or f"--no-{on.removeprefix('--')}"
+
+
+@cache
+def _table() -> dict[str, str]:
+    """Name of an option → its long flag, where the table says that it is not its name."""
+    records = [one for one in vars(options).values() if isinstance(one, type)]
+    return {
+        item.name: item.metadata["flags"][-1]
+        for record in records
+        if issubclass(record, options.Options) and record is not options.Options
+        for item in dataclasses.fields(cast("Any", record))
+        if item.metadata.get("flags")
+    }

@@ -6,8 +6,8 @@ Takes object ids, probabilities and pictures, gives alpha and clean colours.
 its three kinds.
 """
 
-from vfx_matte.matting.despill import Despill, despill
-from vfx_matte.matting.estimators import ESTIMATORS, open_estimator
+from vfx_matte.matting.despill import despill
+from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.foreground import estimate_foreground
 from vfx_matte.matting.hidden_colors import fill_hidden
 from vfx_matte.matting.mask_edges import (
@@ -17,20 +17,14 @@ from vfx_matte.matting.mask_edges import (
     refine_soft,
     soft_reach_px,
 )
-from vfx_matte.matting.options import MASK_METHODS, PICTURE_METHODS, EdgeOptions
 from vfx_matte.matting.picture_edges import make_matte, refine_picture, tidied
 from vfx_matte.matting.problem import AlphaEstimator, AlphaProblem
 from vfx_matte.matting.stabilize import Stabilizer
 
 __all__ = [
-    "ESTIMATORS",
-    "MASK_METHODS",
-    "PICTURE_METHODS",
     "SOFT_LEVELS",
     "AlphaEstimator",
     "AlphaProblem",
-    "Despill",
-    "EdgeOptions",
     "Stabilizer",
     "despill",
     "refine_picture",

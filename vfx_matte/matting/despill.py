@@ -1,6 +1,4 @@
-"""Take the light of a green or blue screen off the subject.
-
-Takes a picture in its planes and a matte, gives the picture.
+"""Removes spill: the light of a green or blue screen on the subject.
 
 Spill is what the key's channel has more than the other two would let it (Vlahos, US patent 3 595
 987, 1971; Smith and Blinn, "Blue Screen Matting", SIGGRAPH 1996, section 3): for green s = max(0, G
@@ -11,52 +9,33 @@ as they are, bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from vfx_matte.backend import Array, bounding_box, xp
-from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
 from vfx_matte.matting.planes import footprint_means, subsampled
 from vfx_matte.picture import LUMA_WEIGHTS, Picture
 
-KEYS = ("green", "blue")
 
+def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) -> Picture:
+    """Remove spill wherever alpha is not zero.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Despill:
-    """Which screen's light is taken off, and how much of it.
+    Args:
+        picture: any layout; gray ones are given back as they are.
+        matte: of the picture's (H, W), on its device.
+        key: "green" or "blue", the colour of the screen.
+        strength: 0 removes nothing, 1 all that counts as spill.
 
-    key: green or blue. strength: 0 (nothing) to 1 (all that counts as spill). Raises UsageError for
-    other values.
-    """
-
-    key: str
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.key not in KEYS:
-            raise UsageError(
-                f"despill {self.key!r} is unknown", hint="use --despill green, blue or off"
-            )
-        if not 0 <= self.strength <= 1:
-            raise UsageError(
-                f"despill strength is {self.strength}, expected 0 (nothing) to 1 (all)"
-            )
-
-
-def despill(picture: Picture, matte: Matte, options: Despill) -> Picture:
-    """Take spill off wherever alpha is not zero.
-
-    picture: any layout; gray ones are given back as they are. matte: of the picture's (H, W), on
-    its device. Raises ValueError when their sizes differ.
+    Raises:
+        ValueError: sizes differ, or the key is another one.
     """
     if matte.alpha.shape != picture.shape:
         raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
+    if key not in ("green", "blue"):
+        raise ValueError(f"spill of {key!r} is unknown, expected green or blue")
     x, y = picture.layout.chroma_shift
     region = bounding_box(matte.alpha, step=(1 << y, 1 << x))
-    if region is None or picture.layout.model == "gray" or not options.strength:
+    if region is None or picture.layout.model == "gray" or not strength:
         return picture
     planes = list(picture.planes)
     parts = [subsampled(region, picture.layout.plane_shift(index)) for index in range(3)]
@@ -65,9 +44,9 @@ def despill(picture: Picture, matte: Matte, options: Despill) -> Picture:
     ]
     shown = matte.alpha[region] != 0
     steps = (
-        _rgb_steps(samples, options)
+        _rgb_steps(samples, key, strength)
         if picture.layout.model == "rgb"
-        else _yuv_steps(samples, picture, options)
+        else _yuv_steps(samples, picture, key, strength)
     )
     for index, (step, part) in enumerate(zip(steps, parts, strict=True)):
         if step is None:
@@ -87,14 +66,16 @@ def despill(picture: Picture, matte: Matte, options: Despill) -> Picture:
     return picture.with_planes(tuple(planes))
 
 
-def _rgb_steps(samples: list[Array], options: Despill) -> list[Array | None]:
-    at = 1 if options.key == "green" else 2
+def _rgb_steps(samples: list[Array], key: str, strength: float) -> list[Array | None]:
+    at = 1 if key == "green" else 2
     others = [samples[index] for index in range(3) if index != at]
     spill = xp(samples[0]).maximum(samples[at] - (others[0] + others[1]) * 0.5, 0)
-    return [-options.strength * spill if index == at else None for index in range(3)]
+    return [-strength * spill if index == at else None for index in range(3)]
 
 
-def _yuv_steps(samples: list[Array], picture: Picture, options: Despill) -> list[Array | None]:
+def _yuv_steps(
+    samples: list[Array], picture: Picture, key: str, strength: float
+) -> list[Array | None]:
     """What Y, U and V change by, in code values: the RGB step through the matrix of H.273, each
     plane at its own size.
     """
@@ -110,13 +91,13 @@ def _yuv_steps(samples: list[Array], picture: Picture, options: Despill) -> list
     red, blue = 2 * (1 - kr) * cr, 2 * (1 - kb) * cb
     green = -(kr * red + kb * blue) / kg
     weight, excess = (
-        (kg, green - (red + blue) / 2) if options.key == "green" else (kb, blue - (red + green) / 2)
+        (kg, green - (red + blue) / 2) if key == "green" else (kb, blue - (red + green) / 2)
     )
-    spill = options.strength * xp(cb).maximum(excess, 0)
+    spill = strength * xp(cb).maximum(excess, 0)
     luma_scale = picture.layout.full if full_range else 219 * unit
     # The key's channel loses `spill`: Y' loses its weight of it, Cb and Cr follow from their
     # definitions.
-    of_blue = (1 if options.key == "blue" else 0) - weight
+    of_blue = (1 if key == "blue" else 0) - weight
     of_red = -weight
     wide = _like_luma(spill, samples[0].shape, picture.layout.chroma_shift)
     return [

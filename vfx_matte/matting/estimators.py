@@ -1,55 +1,32 @@
-"""Alpha estimators by name.
-
-Takes a name, gives what turns a picture and a trimap into alpha; optional packages load late.
-
-A new estimator is one line in ESTIMATORS, its name in options.PICTURE_METHODS and its explanation
-in config.
-"""
+"""Opens the alpha estimator of an edge method; its packages are imported then."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 
 from vfx_matte.errors import UsageError
 from vfx_matte.matting.problem import AlphaEstimator
-
-
-def _guided(_weights: Path | None) -> AlphaEstimator:
-    from vfx_matte.matting.guided import GuidedAlpha
-
-    return GuidedAlpha()
-
-
-def _closed_form(_weights: Path | None) -> AlphaEstimator:
-    from vfx_matte.matting.closed_form import ClosedFormAlpha
-
-    return ClosedFormAlpha()
-
-
-def _vitmatte(weights: Path | None) -> AlphaEstimator:
-    from vfx_matte.matting.vitmatte import DEFAULT_FOLDER, VitMatteAlpha
-
-    return VitMatteAlpha(weights or DEFAULT_FOLDER)
-
-
-ESTIMATORS: dict[str, Callable[[Path | None], AlphaEstimator]] = {
-    "guided": _guided,
-    "closed-form": _closed_form,
-    "vitmatte": _vitmatte,
-}
+from vfx_matte.settings.edge_methods import EDGE_METHODS, edge_method_named
 
 
 def open_estimator(name: str, *, weights: Path | None = None) -> AlphaEstimator:
-    """The estimator of a name in PICTURE_METHODS.
+    """Open what finds alpha in the picture for an edge method.
 
-    weights: the folder of a learned one, None = its usual one.
+    Args:
+        name: a method of `EDGE_METHODS` that looks at the picture.
+        weights: the folder of a learned method's weights; None = its usual one.
 
-    Raises UsageError when there is none of this name, or a package or file it needs is not there;
-    WeightsError when the weights are not what they should be.
+    Raises:
+        UsageError: no such method, or a package or file that it needs is not there.
+        WeightsError: its weights are not what they should be.
     """
-    if name not in ESTIMATORS:
-        raise UsageError(
-            f"edges {name!r} are unknown", hint=f"known from the picture: {', '.join(ESTIMATORS)}"
-        )
-    return ESTIMATORS[name](weights)
+    method = edge_method_named(name)
+    if not method.from_picture:
+        known = ", ".join(one for one, entry in EDGE_METHODS.items() if entry.from_picture)
+        raise UsageError(f"edges {name!r} do not look at the picture", hint=f"these do: {known}")
+    module, _, found = method.estimator.partition(":")
+    opener = getattr(importlib.import_module(module), found)
+    folder = weights or Path("model") / method.weights
+    estimator: AlphaEstimator = opener(folder) if method.weights else opener()
+    return estimator

@@ -15,8 +15,8 @@ import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
 from vfx_matte.matting.local_colors import FAR, dot, luma
-from vfx_matte.matting.options import BAND_PX, LEAST_BAND_PX
 from vfx_matte.matting.problem import UNKNOWN, AlphaProblem
+from vfx_matte.matting.sizes import BAND_PX, LEAST_BAND_PX
 
 ODD = (
     "alpha",

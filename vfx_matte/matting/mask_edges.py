@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from vfx_matte.backend import Array, Region, bounding_box, box_sum, squared_distance, xp
 from vfx_matte.masks import Mask, Matte, object_ids
-from vfx_matte.matting.options import EdgeOptions
+from vfx_matte.matting import sizes
 from vfx_matte.matting.pieces import joined, without_holes, without_specks
+from vfx_matte.settings.options import MatteSettings
 
 SOFT_REACH_PX, LEAST_SOFT_REACH_PX = 16, 4
 """How far a soft edge reaches to each side of the hard one: at 1080 lines, scaled with the frame;
@@ -39,7 +40,7 @@ _ONE = 65535  # alpha 1.0 in 16 bits
 _TAPS_SHIFT = 15  # weights of the feather are multiples of 2^-15
 
 
-def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions) -> Matte:
+def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: MatteSettings) -> Matte:
     """Make one matte of the chosen objects taken together.
 
     mask: uint8 (H, W) of object ids, NumPy or CuPy; objects: the ids to keep, None = every id. Ids
@@ -48,13 +49,13 @@ def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeO
     type never changes within a clip.
     Raises ValueError when the mask is not uint8 (H, W).
     """
-    feather_px = options.blur_px(frame_shape(mask))
+    feather_px = sizes.blur_px(options, frame_shape(mask))
     feathered = feather_px > 0
     alpha = xp(mask).zeros(mask.shape, np.uint16 if feathered else np.uint8)
-    region = bounding_box(mask, margin_px=options.reach_px + math.ceil(feather_px / 2))
+    region = bounding_box(mask, margin_px=sizes.reach_px(options) + math.ceil(feather_px / 2))
     if region is None:
         return Matte(alpha)
-    binary = _resized(cleaned(mask, region, objects, options), options.grow_px)
+    binary = _resized(cleaned(mask, region, objects, options), options.grow)
     alpha[region] = _feathered(binary, feather_px) if feathered else binary * 255
     return Matte(alpha)
 
@@ -64,7 +65,7 @@ def refine_soft(
     soft: Mapping[int, Array],
     *,
     objects: tuple[int, ...] | None = None,
-    options: EdgeOptions,
+    options: MatteSettings,
 ) -> Matte:
     """Make one matte of the chosen objects taken together, with the edges that their probabilities
     have.
@@ -73,10 +74,10 @@ def refine_soft(
     by object id, 255 = certain; of the chosen objects at least, others are not looked at. NumPy or
     CuPy, all on one device.
 
-    The order is that of EdgeOptions. Specks, holes and median treat the mask, as in `refine`. Then,
-    with b the mask's edge, s the signed distance to it (positive inside, 0 half a pixel before the
-    nearest pixel of the other side), W the reach of soft edges (`soft_reach_px`) and q the objects'
-    probabilities added up and averaged over `mean_px`:
+    The order is that of MatteSettings. Specks, holes and median treat the mask, as in `refine`.
+    Then, with b the mask's edge, s the signed distance to it (positive inside, 0 half a pixel
+    before the nearest pixel of the other side), W the reach of soft edges (`soft_reach_px`) and q
+    the objects' probabilities added up and averaged over `mean_px`:
 
         r = S((q - low) / (high - low)), with S(t) = 3t² - 2t³ of t clipped to [0, 1] and low, high
         = SOFT_LEVELS alpha = r, but at most 1 + s/W and at least s/W
@@ -94,9 +95,11 @@ def refine_soft(
     shape = frame_shape(mask)
     check_soft(mask, soft, objects)
     alpha = xp(mask).zeros(shape, np.uint16)
-    feather_px = options.blur_px(shape)
+    feather_px = sizes.blur_px(options, shape)
     margin_px = (
-        options.reach_px + math.ceil(soft_reach_px(shape) + feather_px / 2) + options.mean_px(shape)
+        sizes.reach_px(options)
+        + math.ceil(soft_reach_px(shape) + feather_px / 2)
+        + sizes.mean_px(options, shape)
     )
     region = bounding_box(mask, margin_px=margin_px)
     if region is None:
@@ -130,15 +133,15 @@ def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] |
 
 
 def cleaned(
-    mask: Mask, region: Region, objects: tuple[int, ...] | None, options: EdgeOptions
+    mask: Mask, region: Region, objects: tuple[int, ...] | None, options: MatteSettings
 ) -> Array:
     """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8
     0 and 1.
 
     The median may leave smaller pieces and holes than it was given; these go too.
     """
-    specks_px, holes_px = options.remove_specks_area_px or 0, options.fill_holes_area_px or 0
-    window_px = options.window_px(frame_shape(mask))
+    specks_px, holes_px = options.remove_specks or 0, options.fill_holes or 0
+    window_px = sizes.window_px(options, frame_shape(mask))
     binary = without_holes(without_specks(_chosen(mask[region], objects), specks_px), holes_px)
     if window_px == 1:
         return binary
@@ -152,7 +155,7 @@ def softened(
     objects: tuple[int, ...] | None,
     *,
     shape: tuple[int, int],
-    options: EdgeOptions,
+    options: MatteSettings,
 ) -> Array:
     """Alpha of what `cleaned` gave, with the edges of the objects' probabilities (see
     `refine_soft`): uint16 0..65535.
@@ -162,12 +165,17 @@ def softened(
     chosen = tuple(soft) if objects is None else objects
     probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
     return _edged(
-        binary, probability, reach_px=soft_reach_px(shape), mean_px=options.mean_px(shape)
+        binary, probability, reach_px=soft_reach_px(shape), mean_px=sizes.mean_px(options, shape)
     )
 
 
 def finished(
-    alpha: Array, binary: Array, options: EdgeOptions, feather_px: float, *, shape: tuple[int, int]
+    alpha: Array,
+    binary: Array,
+    options: MatteSettings,
+    feather_px: float,
+    *,
+    shape: tuple[int, int],
 ) -> Array:
     """Drop loose pieces and fill holes, grow or shrink, then feather: uint16 0..65535 to the same.
 
@@ -176,11 +184,11 @@ def finished(
     tidy = joined(
         alpha,
         binary,
-        specks_px=options.specks_px(shape),
-        holes_px=options.holes_px(shape),
-        anchored=options.needs_picture,
+        specks_px=sizes.specks_px(options, shape),
+        holes_px=sizes.holes_px(options, shape),
+        anchored=options.method.from_picture,
     )
-    return _weighted_mean(_moved(tidy, options.grow_px), feather_px)
+    return _weighted_mean(_moved(tidy, options.grow), feather_px)
 
 
 def soft_reach_px(shape: tuple[int, int]) -> float:
@@ -188,7 +196,7 @@ def soft_reach_px(shape: tuple[int, int]) -> float:
     return max(LEAST_SOFT_REACH_PX, SOFT_REACH_PX * min(shape) / 1080)
 
 
-def refine_objects(mask: Mask, *, options: EdgeOptions) -> Mask:
+def refine_objects(mask: Mask, *, options: MatteSettings) -> Mask:
     """Smooth the edges of every object and give ids again; ids are voted for, never mixed.
 
     mask: uint8 (H, W), NumPy or CuPy. Each pixel takes the id (background included) that fills most
@@ -201,16 +209,16 @@ def refine_objects(mask: Mask, *, options: EdgeOptions) -> Mask:
     """
     _check(mask)
     result: Mask = xp(mask).zeros(mask.shape, np.uint8)
-    region = bounding_box(mask, margin_px=1 + max(0, options.grow_px))
+    region = bounding_box(mask, margin_px=1 + max(0, options.grow))
     if region is None:
         return result
     ids = mask[region].copy()
     present = object_ids(ids)
     ids = _tidied(ids, present, options)
-    window_px = options.window_px(frame_shape(mask))
+    window_px = sizes.window_px(options, frame_shape(mask))
     if window_px > 1:
         ids = _tidied(_voted(ids, present, window_px), present, options)
-    result[region] = _resized_objects(ids, present, options.grow_px)
+    result[region] = _resized_objects(ids, present, options.grow)
     return result
 
 
@@ -235,13 +243,13 @@ def _chosen(ids: Array, objects: tuple[int, ...] | None) -> Array:
     return _ones(chosen)
 
 
-def _tidied(ids: Array, present: tuple[int, ...], options: EdgeOptions) -> Array:
+def _tidied(ids: Array, present: tuple[int, ...], options: MatteSettings) -> Array:
     """Drop the specks of every object, then fill its holes where they are background; in place."""
     for object_id in present:
         own = _ones(ids == object_id)
-        kept = without_specks(own, options.remove_specks_area_px or 0)
+        kept = without_specks(own, options.remove_specks or 0)
         ids[(own != 0) & (kept == 0)] = 0
-        ids[(without_holes(kept, options.fill_holes_area_px or 0) != 0) & (ids == 0)] = object_id
+        ids[(without_holes(kept, options.fill_holes or 0) != 0) & (ids == 0)] = object_id
     return ids
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, Region, both, bounding_box, box_mean, side_by_side, xp
 from vfx_matte.masks import Image, Mask, Matte
+from vfx_matte.matting import sizes
 from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.matting.mask_edges import (
@@ -26,7 +27,6 @@ from vfx_matte.matting.mask_edges import (
     refine_soft,
     softened,
 )
-from vfx_matte.matting.options import EdgeOptions
 from vfx_matte.matting.pieces import joined
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem
 from vfx_matte.matting.trimap import (
@@ -38,6 +38,7 @@ from vfx_matte.matting.trimap import (
     trust,
     widest_px,
 )
+from vfx_matte.settings.options import MatteSettings
 
 FAR_PX = 48
 """How far beyond the widest band the picture is looked at, at 1080 lines."""
@@ -108,33 +109,33 @@ def make_matte(
     image: Image | None = None,
     soft: Mapping[int, Array] | None = None,
     objects: tuple[int, ...] | None = None,
-    options: EdgeOptions,
+    options: MatteSettings,
     estimator: AlphaEstimator | None = None,
 ) -> Matte:
     """One matte of the chosen objects taken together, by the method that the options name.
 
     mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. image: uint8 (H, W,
-    3) R'G'B', needed by the methods that look at the picture (`options.needs_picture`). soft:
+    3) R'G'B', needed by the methods that look at the picture (`options.method.from_picture`). soft:
     probabilities as in `refine_soft`; not used by "hard". estimator: opened before, for speed; None
     opens the one of the options. All arrays on one device. Returns a Matte on the same device as
     `refine`, `refine_soft` or `refine_picture` does.
     Raises ValueError for arrays of other shapes or types, UsageError when the estimator cannot be
     opened.
     """
-    if options.needs_picture:
+    if options.method.from_picture:
         if image is None:
-            raise ValueError(f"edges {options.method!r} need the picture")
-        chosen = estimator or open_estimator(options.method)
+            raise ValueError(f"edges {options.edges!r} need the picture")
+        chosen = estimator or open_estimator(options.edges)
         return refine_picture(
             mask, image, soft=soft, objects=objects, options=options, estimator=chosen
         )
-    if soft is None or options.method == "hard":
+    if soft is None or not options.method.uses_probabilities:
         return refine(mask, objects=objects, options=options)
     return refine_soft(mask, soft, objects=objects, options=options)
 
 
 def tidied(
-    matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, options: EdgeOptions
+    matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, options: MatteSettings
 ) -> Matte:
     """A matte without loose pieces and holes, as `make_matte` leaves it: for what was changed after
     that (`Stabilizer`).
@@ -143,14 +144,14 @@ def tidied(
     the same dtype.
     """
     shape = frame_shape(mask)
-    specks_px, holes_px = options.specks_px(shape), options.holes_px(shape)
+    specks_px, holes_px = sizes.specks_px(options, shape), sizes.holes_px(options, shape)
     region = bounding_box(matte.alpha, margin_px=1)
     if region is None or not (specks_px or holes_px):
         return matte
     binary, step = cleaned(mask, region, objects, options), _ONE // matte.full
     alpha = matte.alpha[region].astype(np.uint16) * np.uint16(step)
     part = joined(
-        alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=options.needs_picture
+        alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=options.method.from_picture
     )
     tidy = matte.alpha.copy()
     tidy[region] = (part // step).astype(matte.alpha.dtype)
@@ -163,7 +164,7 @@ def refine_picture(
     *,
     soft: Mapping[int, Array] | None = None,
     objects: tuple[int, ...] | None = None,
-    options: EdgeOptions,
+    options: MatteSettings,
     estimator: AlphaEstimator,
 ) -> Matte:
     """Make one matte whose edge is estimated from the picture, as `make_matte` says.
@@ -198,7 +199,7 @@ def refine_picture(
     else:
         for part in tiles:
             fill(part)
-    alpha[edge.region] = finished(found, edge.binary, options, options.feather_px, shape=shape)
+    alpha[edge.region] = finished(found, edge.binary, options, options.feather, shape=shape)
     return Matte(alpha)
 
 
@@ -208,7 +209,7 @@ def find_edge(
     *,
     soft: Mapping[int, Array] | None = None,
     objects: tuple[int, ...] | None = None,
-    options: EdgeOptions,
+    options: MatteSettings,
 ) -> Edge | None:
     """What is known of a mask's edge before alpha is estimated; None when nothing is there.
 
@@ -223,9 +224,9 @@ def find_edge(
     # the same blocks on every frame, wherever it is
     block_px = math.lcm(block_size(scale), block_size(TRUST_SCALE * scale))
     margin_px = (
-        options.reach_px
+        sizes.reach_px(options)
         + math.ceil(reach_px + width_px + FAR_PX * scale)
-        + options.window_px(shape)
+        + sizes.window_px(options, shape)
     )
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
@@ -247,7 +248,7 @@ def find_edge(
 
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
     colors, (rough, trusted, prior, own_edge) = both(learn, rest, on=mask)
-    usual = EdgeOptions(method=options.method)  # hair is hair, whatever band was chosen
+    usual = MatteSettings(edges=options.edges)  # hair is hair, whatever band was chosen
     hairy = hairiness(
         distance,
         colors,
@@ -258,7 +259,7 @@ def find_edge(
     trimap = trimap_of(
         distance,
         half_px=width_px / 2,
-        hairy=hairy if options.band_px is None else None,
+        hairy=hairy if options.band is None else None,
         widest_px=reach_px,
     )
     return Edge(

@@ -14,8 +14,9 @@ import numpy as np
 
 from vfx_matte.backend import Array, box_mean, distance_to_zero, enlarged, xp
 from vfx_matte.matting.local_colors import BLOCK_PX, WINDOWS, LocalColors
-from vfx_matte.matting.options import BAND_PX, LEAST_BAND_PX, EdgeOptions
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN
+from vfx_matte.matting.sizes import BAND_PX, LEAST_BAND_PX
+from vfx_matte.settings.options import MatteSettings
 
 HAIR_PX = 96
 """How far the band may reach to each side of the edge along hair, at 1080 lines; scaled with the
@@ -54,20 +55,20 @@ on it is widest.
 """
 
 
-def band_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
+def band_px(options: MatteSettings, shape: tuple[int, int]) -> float:
     """Width of the band in a frame of this (H, W), before it widens along hair."""
-    if options.band_px is not None:
-        return options.band_px
+    if options.band is not None:
+        return options.band
     return max(LEAST_BAND_PX, BAND_PX * min(shape) / 1080)
 
 
-def widest_px(options: EdgeOptions, shape: tuple[int, int]) -> float:
+def widest_px(options: MatteSettings, shape: tuple[int, int]) -> float:
     """How far the band reaches outwards at most: half of `band_px` when the user chose it, else as
     far as hair may.
     """
     return (
-        options.band_px / 2
-        if options.band_px is not None
+        options.band / 2
+        if options.band is not None
         else max(LEAST_BAND_PX, HAIR_PX * min(shape) / 1080)
     )
 

@@ -23,11 +23,13 @@ from vfx_matte.pipeline.clip import SegmentedClip, open_segmented, open_source
 from vfx_matte.pipeline.first_mask import Marking, Marks, open_marking
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.render.encoding import EncodeOptions
 from vfx_matte.pipeline.render.outputs import RenderResult, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
-from vfx_matte.pipeline.render.renders import EdgeOptions, EncodeOptions, Look
+from vfx_matte.pipeline.render.request import Tools
 from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip
 from vfx_matte.scene import Scene
+from vfx_matte.settings.options import MatteSettings
 from vfx_matte.workspace import save_mask, save_picture
 
 SHEET_COLUMNS = 5
@@ -96,13 +98,13 @@ def run_demo(
             done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap
         )
     ]
-    look = Look(edges=EdgeOptions(method="guided"))  # what the commands do by themselves
-    planner, encode = Planner(segmented, reporter), EncodeOptions()
+    settings = MatteSettings()
+    planner, encode = Planner(segmented, Tools(), reporter), EncodeOptions()
     planned = [
-        planner.greenback(None, look=look, encode=encode),
-        planner.maskvideo(segmented.folder / "maskvideo.mkv", look=look, encode=encode),
-        planner.alpha(None, look=look, encode=encode),
-        planner.overlay(None, look=Look(), encode=encode),
+        planner.greenback(None, settings=settings, encode=encode),
+        planner.maskvideo(segmented.folder / "maskvideo.mkv", settings=settings, encode=encode),
+        planner.alpha(None, settings=settings, encode=encode),
+        planner.overlay(None, settings=MatteSettings(), encode=encode),
     ]
     results = write_outputs(segmented, planned, reporter)
     ways = (_seen_on_green, _seen_as_white, _seen_as_alpha, None)

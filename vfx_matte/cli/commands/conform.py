@@ -12,45 +12,32 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, clip_path, rate_of
-from vfx_matte.cli.commands.render import RenderChoice, rendering, show_results
+from vfx_matte.cli.commands.render import matte, show_results, tools
+from vfx_matte.cli.options import Only
 from vfx_matte.cli.part import whole_clip
-from vfx_matte.settings import ini
+from vfx_matte.settings.options import (
+    AlphaSettings,
+    ConformSettings,
+    EncodeSettings,
+    GreenbackSettings,
+    MaskvideoSettings,
+    MatteSettings,
+    RenderSettings,
+)
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.export.conform import ConformResult
 
 
-@command(whole_clip, rendering)
+@command(whole_clip, matte)
 def conform(
     session: Session,
     *,
     clip: Clip = None,
-    fps: Annotated[
-        str | None,
-        typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the nearest usual one."),
-    ] = None,
-    outputs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Of source,greenback,alpha,maskvideo,overlay; without masks only source.",
-        ),
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Of the green screen: green, blue, magenta, #rrggbb or auto.")
-    ] = None,
-    style: Annotated[
-        str | None, typer.Option(help="Of the mask video: auto, luma, palette or rgb.")
-    ] = None,
-    premultiplied: Annotated[
-        bool | None, typer.Option("--premultiplied/--straight", help="Of alpha.")
-    ] = None,
-    keep_background: Annotated[
-        bool | None,
-        typer.Option(
-            "--keep-background/--no-keep-background", help="Leave the old background under alpha 0."
-        ),
-    ] = None,
+    settings: ConformSettings,
+    shown: Annotated[GreenbackSettings, Only("key")],
+    maskvideo: Annotated[MaskvideoSettings, Only("style")],
+    alpha: Annotated[AlphaSettings, Only("premultiplied", "keep_background")],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -61,7 +48,9 @@ def conform(
         ),
     ] = None,
     whole_clip: None,  # noqa: ARG001  it only refuses
-    rendering: RenderChoice,
+    matte: MatteSettings,
+    encode: EncodeSettings,
+    render: RenderSettings,
 ) -> None:
     """Give a clip, and what was cut out of it, one constant rate: for editing programs that count
     frames. -o names a FOLDER.
@@ -69,34 +58,35 @@ def conform(
     from vfx_matte.cli.show import paths, table
     from vfx_matte.pipeline.clip import open_segmented_or_source
     from vfx_matte.pipeline.export import conform as pipeline
+    from vfx_matte.pipeline.render.encoding import EncodeOptions
 
-    settings = session.settings
-    chosen = ini.with_overrides(settings.conform, fps=fps, outputs=outputs)
-    rate = None if chosen.fps == "auto" else rate_of(chosen.fps)
+    file = session.settings
+    rate = None if settings.fps == "auto" else rate_of(settings.fps)
     opened = open_segmented_or_source(
-        clip_path(session, clip), workspace=settings.paths.workspace,
-        usual_fps=rate or rate_of(settings.segment.fps), gaps=settings.segment.gaps,
-        ignore_alpha=settings.clip.ignore_alpha, reporter=session,
+        clip_path(session, clip), workspace=file.paths.workspace,
+        usual_fps=rate or rate_of(file.segment.fps), gaps=file.segment.gaps,
+        ignore_alpha=file.clip.ignore_alpha, reporter=session,
     )  # fmt: skip
     result = pipeline.conform(
         opened,
         fps=rate,
-        outputs=[name.strip() for name in chosen.outputs.split(",")] if chosen.outputs else None,
-        look=rendering.look,
+        outputs=[name.strip() for name in settings.outputs.split(",")]
+        if settings.outputs
+        else None,
+        settings=matte,
+        tools=tools(session, render),
         shown=pipeline.ConformLook(
-            key=key or settings.greenback.key,
-            background="" if key else settings.greenback.background,
-            premultiplied=settings.alpha.premultiplied if premultiplied is None else premultiplied,
-            keep_background=(
-                settings.alpha.keep_background if keep_background is None else keep_background
-            ),
-            style=style or settings.maskvideo.style,
-            tint=settings.overlay.alpha,
+            key=shown.key,
+            background=shown.background,
+            premultiplied=alpha.premultiplied,
+            keep_background=alpha.keep_background,
+            style=maskvideo.style,
+            tint=file.overlay.alpha,
         ),
-        encode=rendering.plain_encode(),
+        encode=EncodeOptions.of(encode, render),
         folder=output
         or pipeline.usual_folder(
-            opened, workspace=settings.paths.workspace, target=rendering.target
+            opened, workspace=file.paths.workspace, target=render.target or None
         ),
         reporter=session,
     )

@@ -5,23 +5,28 @@ Takes options, calls the pipeline, prints a table or JSON.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, segmented_clip
-from vfx_matte.cli.commands.render import RenderChoice, rendering
-from vfx_matte.settings import ini
+from vfx_matte.cli.clips import Clip, Output, segmented_clip
+from vfx_matte.cli.commands.render import matte, tools
+from vfx_matte.cli.options import Only
+from vfx_matte.settings.options import GreenbackSettings, MatteSettings, RenderSettings
 
 
-@command(rendering)
+@command(matte)
 def keytest(
     session: Session,
     *,
     clip: Clip = None,
-    key: Annotated[str | None, typer.Option(help="green, blue, magenta, #rrggbb or auto.")] = None,
+    settings: Annotated[
+        GreenbackSettings, Only("key", "codec", "preset", "quality", "pixel_format")
+    ],
+    output: Output = None,
     frames: Annotated[
         int | None,
         typer.Option(
@@ -32,23 +37,29 @@ def keytest(
         Path | None, typer.Option(metavar="PNG", help="Where the contact sheet goes (keytest.png).")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
-    rendering: RenderChoice,
+    matte: MatteSettings,
+    render: RenderSettings,
 ) -> None:
     """Say how well the green screen keys: encode, decode, key, and compare with the matte.
 
     Only the suffix of -o is used.
     """
     from vfx_matte.cli.show import paths, say, table
+    from vfx_matte.pipeline.render.encoding import EncodeOptions
     from vfx_matte.pipeline.review import keytest as pipeline
 
-    chosen = ini.with_overrides(session.settings.greenback, key=key)
-    options = pipeline.KeytestOptions(key=chosen.key, output=rendering.output)
-    options = ini.with_overrides(options, frames=frames)
+    options = pipeline.KeytestOptions(key=settings.key, output=output)
+    if frames is not None:
+        options = replace(options, frames=frames)
     result = pipeline.keytest(
-        segmented_clip(session, clip), options, look=rendering.look,
-        encode=rendering.encode(chosen), sheet=sheet,
+        segmented_clip(session, clip),
+        options,
+        settings=matte,
+        tools=tools(session, render),
+        encode=EncodeOptions.of(settings, render),
+        sheet=sheet,
         reporter=session,
-    )  # fmt: skip
+    )
     if json:
         typer.echo(pipeline.keytest_json(result))
         return

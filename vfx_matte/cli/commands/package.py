@@ -12,31 +12,23 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, rate_of, segmented_clip
-from vfx_matte.cli.commands.render import RenderChoice, rendering
+from vfx_matte.cli.commands.render import matte, tools
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.errors import UsageError
-from vfx_matte.settings import ini
+from vfx_matte.settings.options import (
+    EncodeSettings,
+    MatteSettings,
+    PackageSettings,
+    RenderSettings,
+)
 
 
-@command(whole_clip, rendering)
+@command(whole_clip, matte)
 def package(
     session: Session,
     *,
     clip: Clip = None,
-    media: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            help="The source: reference (where it is), copy, link, or convert (encode anew).",
-        ),
-    ] = None,
-    outputs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Of alpha,maskvideo,greenback; without it, what the program is given.",
-        ),
-    ] = None,
+    settings: PackageSettings,
     each_object: Annotated[
         bool, typer.Option("--each-object", help="Put each object on its own track.")
     ] = False,
@@ -54,37 +46,40 @@ def package(
         ),
     ] = None,
     whole_clip: None,  # noqa: ARG001  it only refuses
-    rendering: RenderChoice,
+    matte: MatteSettings,
+    encode: EncodeSettings,
+    render: RenderSettings,
 ) -> None:
     """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note.
     -o names a FOLDER.
     """
     from vfx_matte.cli.show import paths, say, table
     from vfx_matte.pipeline.export import package as pipeline
+    from vfx_matte.pipeline.render.encoding import EncodeOptions
 
-    if rendering.target is None:
+    if not render.target:
         raise UsageError(
             "a package is made for one program, and none is named",
             hint="vfx-matte package CLIP --for premiere; see formats",
         )
-    settings = session.settings
-    chosen = ini.with_overrides(settings.package, media=media, outputs=outputs)
+    file = session.settings
     result = pipeline.package(
         segmented_clip(session, clip),
-        program=rendering.target,
+        program=render.target,
         options=pipeline.PackageOptions(
-            outputs=tuple(name.strip() for name in chosen.outputs.split(","))
-            if chosen.outputs
+            outputs=tuple(name.strip() for name in settings.outputs.split(","))
+            if settings.outputs
             else None,
-            media=chosen.media,
+            media=settings.media,
             each_object=each_object,
-            key=settings.greenback.key,
-            premultiplied=settings.alpha.premultiplied,
-            keep_background=settings.alpha.keep_background,
+            key=file.greenback.key,
+            premultiplied=file.alpha.premultiplied,
+            keep_background=file.alpha.keep_background,
             fps=None if fps == "auto" else rate_of(fps),
         ),
-        look=rendering.look,
-        encode=rendering.plain_encode(),
+        settings=matte,
+        tools=tools(session, render),
+        encode=EncodeOptions.of(encode, render),
         output=output,
         reporter=session,
     )

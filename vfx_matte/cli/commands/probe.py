@@ -12,6 +12,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import At, Gaps, Output, clip_path, opened_clip
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError
 from vfx_matte.settings import ini
 
@@ -110,7 +111,7 @@ def frame(
 @command(name="config")
 def config_command(session: Session) -> None:  # noqa: ARG001
     """Print a config.ini with every option at its default."""
-    typer.echo(ini.template(), nl=False)
+    typer.echo(ini.template(as_typed), nl=False)
 
 
 @command()

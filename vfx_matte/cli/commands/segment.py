@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +11,12 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
+from vfx_matte.cli.options import Only
 from vfx_matte.settings import ini
+from vfx_matte.settings.options import SegmentSettings
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.propagator import PropagatorOptions
-
-PROPAGATION = "Propagation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,63 +47,16 @@ class PropagationChoice:
 def propagation(
     session: Session,
     *,
-    propagator: Annotated[
-        str | None, typer.Option(help="auto, builtin or xmem.", rich_help_panel=PROPAGATION)
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=PROPAGATION),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PX",
-            help="Short side xmem works at; -1 = own, 0 = fits memory.",
-            rich_help_panel=PROPAGATION,
+    settings: Annotated[
+        SegmentSettings,
+        Only(
+            "propagator", "weights", "size", "device", "memory", "mem_every", "long_term", "flip",
+            "network",
         ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=PROPAGATION),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="permanent, or xmem: masks count from their frame on.", rich_help_panel=PROPAGATION
-        ),
-    ] = None,
-    mem_every: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="XMem: memorize every N-th frame.", rich_help_panel=PROPAGATION
-        ),
-    ] = None,
-    long_term: Annotated[
-        bool | None,
-        typer.Option(
-            "--long-term/--no-long-term", help="Condense old memory.", rich_help_panel=PROPAGATION
-        ),
-    ] = None,
-    flip: Annotated[
-        bool | None,
-        typer.Option(
-            "--flip/--no-flip", help="Average with the mirrored clip.", rich_help_panel=PROPAGATION
-        ),
-    ] = None,
-    network: Annotated[
-        bool | None,
-        typer.Option(
-            "--network/--no-network", help="Let U²-Netp help builtin.", rich_help_panel=PROPAGATION
-        ),
-    ] = None,
-) -> PropagationChoice:
+    ],
+) -> PropagationChoice:  # fmt: skip
     """Options of every command that opens a propagator."""
-    chosen = ini.with_overrides(
-        session.settings.segment,
-        propagator=propagator, weights=weights, size=size, device=device,
-        memory=memory, mem_every=mem_every, long_term=long_term, flip=flip, network=network,
-    )  # fmt: skip
-    return PropagationChoice(ini.with_overrides(session.settings, segment=chosen))
+    return PropagationChoice(replace(session.settings, segment=settings))
 
 
 def on_terminal() -> bool:

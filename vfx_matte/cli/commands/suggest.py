@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.settings import ini
-
-COMPARISON = "Comparison"
+from vfx_matte.cli.options import Only
+from vfx_matte.settings.options import SegmentSettings, SuggestSettings
 
 
 @command()
@@ -23,9 +22,8 @@ def suggest(
     clip: Annotated[
         Path | None, typer.Argument(help="A segmented clip; without it, the one segmented last.")
     ] = None,
-    count: Annotated[
-        int | None, typer.Option("-k", "--count", metavar="K", help="How many frames to suggest.")
-    ] = None,
+    settings: SuggestSettings,
+    network: Annotated[SegmentSettings, Only("weights", "device")],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -33,48 +31,6 @@ def suggest(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
-    alpha: Annotated[
-        float | None,
-        typer.Option(
-            help="0 compares whole pictures, 1 only the objects.", rich_help_panel=COMPARISON
-        ),
-    ] = None,
-    min_mask_percent: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PERCENT",
-            help="Leave out frames whose mask covers less.",
-            rich_help_panel=COMPARISON,
-        ),
-    ] = None,
-    candidates: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Compare at most N evenly spaced frames.", rich_help_panel=COMPARISON
-        ),
-    ] = None,
-    propagator: Annotated[
-        str | None,
-        typer.Option(
-            help="auto (the one that made the masks), builtin or xmem.", rich_help_panel=COMPARISON
-        ),
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="PTH", help="Weights of xmem.", rich_help_panel=COMPARISON),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PX",
-            help="Short side xmem compares at; -1 = the clip's own.",
-            rich_help_panel=COMPARISON,
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where xmem runs: auto, cpu or cuda.", rich_help_panel=COMPARISON),
-    ] = None,
 ) -> None:
     """Say which frames to annotate next: those that look least like the ones that have a mask of
     yours.
@@ -84,28 +40,23 @@ def suggest(
     from vfx_matte.pipeline.next_steps import correct_command
     from vfx_matte.pipeline.review import suggest as pipeline
 
-    settings = session.settings
-    chosen = ini.with_overrides(
-        settings.suggest,
-        count=count, alpha=alpha, min_mask_percent=min_mask_percent, candidates=candidates,
-        propagator=propagator, size=size,
-    )  # fmt: skip
+    file = session.settings
     options = pipeline.SuggestOptions(
-        count=chosen.count,
-        propagator=chosen.propagator,
-        weights=weights or settings.weights,
-        size=chosen.size,
-        device=device or settings.segment.device,
-        alpha=chosen.alpha,
-        min_mask_percent=chosen.min_mask_percent,
-        candidates=chosen.candidates,
+        count=settings.count,
+        propagator=settings.propagator,
+        weights=network.weights or file.weights,
+        size=settings.size,
+        device=network.device,
+        alpha=settings.alpha,
+        min_mask_percent=settings.min_mask_percent,
+        candidates=settings.candidates,
     )
-    places = settings.paths
+    places = file.paths
     path = find_clip(
-        clip, source=places.source, workspace=places.workspace, default=settings.default_clip
+        clip, source=places.source, workspace=places.workspace, default=file.default_clip
     )
     opened = open_segmented(
-        path, workspace=places.workspace, ignore_alpha=settings.clip.ignore_alpha, reporter=session
+        path, workspace=places.workspace, ignore_alpha=file.clip.ignore_alpha, reporter=session
     )
     found = pipeline.suggest_frames(opened, options, output=output, reporter=session)
     if json:

@@ -30,7 +30,6 @@ from vfx_matte.media.verify import Check
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan, mask_style
-from vfx_matte.pipeline.render.look import Look, chosen_objects
 from vfx_matte.pipeline.render.outputs import (
     PlannedOutput,
     RenderResult,
@@ -38,8 +37,10 @@ from vfx_matte.pipeline.render.outputs import (
     write_source,
 )
 from vfx_matte.pipeline.render.planner import Planner
+from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.printable import json_text
 from vfx_matte.programs.deliveries import target_named
+from vfx_matte.settings.options import MatteSettings
 from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
 from vfx_matte.workspace import Soft, Workspace, clip_name, write_text
@@ -147,7 +148,8 @@ def conform(
     fps: Fraction | None = None,
     outputs: Sequence[str] | None = None,
     target: str | None = None,
-    look: Look = Look(),
+    settings: MatteSettings = MatteSettings(),
+    tools: Tools = Tools(),
     shown: ConformLook = ConformLook(),
     encode: EncodeOptions = EncodeOptions(),
     folder: Path,
@@ -187,7 +189,7 @@ def conform(
             reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas,
             notify=reporter.notify),
             frame_map=frame_map, pictures=pictures, masks=masks, mattes=mattes, alphas=alphas,
-            look=look, shown=shown,
+            settings=settings, tools=tools, shown=shown,
             encode=replace(encode, target=target or encode.target), folder=part, final=folder,
             reporter=reporter,
         )  # fmt: skip
@@ -265,7 +267,8 @@ class _Work:
     masks: Sketches
     mattes: Sketches
     alphas: Sketches
-    look: Look
+    settings: MatteSettings
+    tools: Tools
     shown: ConformLook
     encode: EncodeOptions
     folder: Path
@@ -297,13 +300,13 @@ class _Work:
         if not kinds:
             return {}
         assert isinstance(self.clip, SegmentedClip)
-        objects = chosen_objects(self.clip, self.look)
+        objects = chosen_objects(self.clip, self.settings)
         clip = ConformedClip(
             self.reader, self.clip.workspace, self.clip.store, self.clip.palette,
             indices=self.frame_map.indices, sketches=self.masks, mattes=self.mattes, shown=objects,
         )  # fmt: skip
         style = mask_style(self.shown.style, encode=self.encode, objects=objects)
-        planner = Planner(clip, self.reporter)
+        planner = Planner(clip, self.tools, self.reporter)
         planned = [
             replace(
                 self._planned(planner, kind, style), more_checks=self._checks(kind, style=style)
@@ -343,24 +346,24 @@ class _Work:
 
     def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
         path, encode = self._place(kind)
-        shown, look = self.shown, self.look
+        shown, settings = self.shown, self.settings
         if kind == "greenback" and shown.background:
             refuse_to_replace(Path(shown.background), self.final / path.name, "the background")
         if kind == "greenback":
             return planner.greenback(
-                path, key=shown.key, background=shown.background, look=look, encode=encode
+                path, key=shown.key, background=shown.background, settings=settings, encode=encode
             )
         if kind == "alpha":
             return planner.alpha(
                 path,
                 premultiplied=shown.premultiplied,
                 keep_background=shown.keep_background,
-                look=look,
+                settings=settings,
                 encode=encode,
             )
         if kind == "overlay":
-            return planner.overlay(path, alpha=shown.tint, look=look, encode=encode)
-        return planner.maskvideo(path, style=style, look=look, encode=encode)
+            return planner.overlay(path, alpha=shown.tint, settings=settings, encode=encode)
+        return planner.maskvideo(path, style=style, settings=settings, encode=encode)
 
     def _place(self, kind: str) -> tuple[Path, EncodeOptions]:
         """Where an output goes and how it is encoded.

@@ -37,15 +37,16 @@ from vfx_matte.pipeline.export.timelines import edit_of, timeline_files
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, mask_style
-from vfx_matte.pipeline.render.look import Look, chosen_objects
 from vfx_matte.pipeline.render.outputs import PlannedOutput, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
+from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.programs import opentimeline
 from vfx_matte.programs.deliveries import Target, target_named
 from vfx_matte.programs.edit import AlphaMode, Edit, VideoRate
 from vfx_matte.programs.notes import ListedFile, import_note
 from vfx_matte.programs.scripts import relative_path
 from vfx_matte.programs.table import Program, TimelineKind, program_named
+from vfx_matte.settings.options import MatteSettings
 from vfx_matte.timeline import ConformMap, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
 
@@ -112,7 +113,8 @@ def package(
     *,
     program: str,
     options: PackageOptions = PackageOptions(),
-    look: Look = Look(),
+    settings: MatteSettings = MatteSettings(),
+    tools: Tools = Tools(),
     encode: EncodeOptions = EncodeOptions(),
     output: Path | None = None,
     reporter: Reporter,
@@ -134,7 +136,8 @@ def package(
     refuse_to_replace(clip.workspace.masks_folder, folder, "the masks")
     with atomic_folder(folder, stranger=stranger) as part:
         work = _Work(
-            clip=clip, target=target, record=record, options=options, look=look, encode=encode,
+            clip=clip, target=target, record=record, options=options, settings=settings,
+            tools=tools, encode=encode,
             part=part, folder=folder,
             reporter=reporter,
         )  # fmt: skip
@@ -153,7 +156,8 @@ class _Work:
     target: Target
     record: Program
     options: PackageOptions
-    look: Look
+    settings: MatteSettings
+    tools: Tools
     encode: EncodeOptions
     part: Path
     folder: Path
@@ -168,7 +172,7 @@ class _Work:
         return self.clip.name
 
     def make(self) -> PackageResult:
-        shown = chosen_objects(self.clip, self.look)
+        shown = chosen_objects(self.clip, self.settings)
         encoded_anew = self.options.media == "convert" or is_sequence(self.clip.info.path)
         if self.options.fps or self.record.timelines or self.target.constant_rate or encoded_anew:
             self._settle_rate()
@@ -352,7 +356,7 @@ class _Work:
         all made in one pass.
         """
         clip = self._seen()
-        planner = Planner(clip, self.reporter)
+        planner = Planner(clip, self.tools, self.reporter)
         wanted = self.options.outputs or self.record.outputs
         planned: list[PlannedOutput] = []
         facts: list[tuple[str, tuple[int, ...]]] = []
@@ -369,13 +373,15 @@ class _Work:
                 and (kind == "alpha" or (kind, style) == ("maskvideo", "luma"))
             )
             for objects in [(object_id,) for object_id in shown] if apart else [()]:
-                look = replace(self.look, objects=objects) if objects else self.look
+                settings = replace(self.settings, objects=objects) if objects else self.settings
                 ending = f"-object{objects[0]}" if objects else ""
                 path = self._inside(
                     f"{self.name}-{_FILE_NAMES[kind]}{ending}{self.target.deliveries[kind].suffix}"
                 )
                 planned.append(
-                    self._planned(planner, kind, path, look=look, style=style, encode=encode)
+                    self._planned(
+                        planner, kind, path, settings=settings, style=style, encode=encode
+                    )
                 )
                 facts.append((kind, objects))
                 if (kind, style) == ("maskvideo", "rgb"):
@@ -413,7 +419,7 @@ class _Work:
         kind: str,
         path: Path,
         *,
-        look: Look,
+        settings: MatteSettings,
         style: str,
         encode: EncodeOptions,
     ) -> PlannedOutput:
@@ -422,12 +428,12 @@ class _Work:
                 path,
                 premultiplied=self.options.premultiplied,
                 keep_background=self.options.keep_background,
-                look=look,
+                settings=settings,
                 encode=encode,
             )
         if kind == "greenback":
-            return planner.greenback(path, key=self.options.key, look=look, encode=encode)
-        return planner.maskvideo(path, style=style, look=look, encode=encode)
+            return planner.greenback(path, key=self.options.key, settings=settings, encode=encode)
+        return planner.maskvideo(path, style=style, settings=settings, encode=encode)
 
     def _finished(
         self,

@@ -16,32 +16,53 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import fits_channels
 from vfx_matte.printable import shell_command
 from vfx_matte.programs.deliveries import ALL, Delivery, Target, common, target_named, targets
+from vfx_matte.settings.options import EncodeSettings, RenderSettings
 
 DeliveryRow = tuple[str, str, str, str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
-    """How outputs are encoded.
+    """How one output is encoded: the options of its kind and of all renders together.
 
-    None leaves the choice to the target's record, or else to the container's table (media.formats).
-
-    quality: the encoder's constant-quality number; sound: carry the source's sound; pixel_format:
-    what the encoder is fed;
-    target: the program that the output is for, by its name in media.targets. limited_range,
-    sound_choice: see plan_encode.
-    start_number: the number of the first frame in numbered files; None = the source's.
+    None leaves the choice to the program's record, or else to the container (`media.formats`).
     """
 
     codec: str | None = None
     preset: str | None = None
     quality: int | None = None
-    sound: bool = True
+    """The encoder's constant-quality number."""
+
     pixel_format: str | None = None
+    """What the encoder is fed."""
+
+    sound: bool = True
+    """Whether the source's sound is carried."""
+
     target: str | None = None
-    limited_range: bool = False
-    sound_choice: SoundChoice | None = None
+    """The program that the output is for."""
+
     start_number: int | None = None
+    """The number of the first frame in numbered files; None = the source's."""
+
+    limited_range: bool = False
+    """Whether codes are of limited range, see `plan_encode`."""
+
+    sound_choice: SoundChoice | None = None
+    """How sound is kept, see `plan_encode`."""
+
+    @classmethod
+    def of(cls, encode: EncodeSettings, render: RenderSettings) -> EncodeOptions:
+        """What the options of one kind of output and those of all renders add up to."""
+        return cls(
+            codec=encode.codec,
+            preset=encode.preset,
+            quality=encode.quality,
+            pixel_format=encode.pixel_format,
+            sound=render.sound,
+            target=render.target or None,
+            start_number=render.start_number,
+        )
 
 
 def deliver(

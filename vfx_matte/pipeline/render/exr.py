@@ -20,7 +20,6 @@ from vfx_matte.media.writers.numbered_files import numbered_files
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import ahead
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.look import Look, check_request, chosen_objects, with_edges
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
 from vfx_matte.pipeline.render.outputs import (
     RenderResult,
@@ -29,6 +28,8 @@ from vfx_matte.pipeline.render.outputs import (
     notify_empty,
     shots,
 )
+from vfx_matte.pipeline.render.request import Tools, check_request, chosen_objects, with_edges
+from vfx_matte.settings.options import MatteSettings
 
 ENCODING = "EXR files, half float, one layer an object"
 
@@ -52,7 +53,8 @@ def render_layers(
     *,
     output: Path,
     style: str,
-    look: Look,
+    settings: MatteSettings,
+    tools: Tools,
     start_number: int | None = None,
     span: tuple[int, int] | None = None,
     reporter: Reporter,
@@ -70,9 +72,9 @@ def render_layers(
     start, stop = span or (0, len(clip.info.timeline))
     info = part_of(clip.info, start, stop, notify=reporter.notify)
     folder, names = numbered_files(output, info, start_number)
-    check_request(clip, folder, look)
-    look = with_edges(clip, look, reporter)
-    started, count, objects = clock.monotonic(), stop - start, chosen_objects(clip, look)
+    check_request(clip, folder, settings)
+    settings = with_edges(clip, settings, reporter)
+    started, count, objects = clock.monotonic(), stop - start, chosen_objects(clip, settings)
     clip.store.check_masks()
     empty = 0
     with (
@@ -80,7 +82,9 @@ def render_layers(
         place.named(),
     ):
         with (
-            closing(ahead(_mattes(clip, objects, look, start, stop))) as made,
+            closing(
+                ahead(_mattes(Mattes(clip, settings, tools), clip, objects, start, stop))
+            ) as made,
             LayersWriter(
                 place.part, names, sample_aspect=info.sample_aspect, part=info.part
             ) as writer,
@@ -104,9 +108,8 @@ def render_layers(
 
 
 def _mattes(
-    clip: SegmentedClip, objects: tuple[int, ...], look: Look, start: int, stop: int
+    together: Mattes, clip: SegmentedClip, objects: tuple[int, ...], start: int, stop: int
 ) -> Iterator[tuple[Matte, dict[int, Matte], bool]]:
-    together = Mattes(clip, look)
     single = {one: together.alone(one) for one in objects}
     decode = together.needs_picture or may_hide(clip.info)
     first = earliest(clip, start, memory=together.memory)

@@ -25,8 +25,8 @@ from vfx_matte.composite.key_color import (
 from vfx_matte.masks import RGB, Mask
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.look import Look
 from vfx_matte.pipeline.sampling import evenly, frames_at, seekable, snapped
+from vfx_matte.settings.options import MatteSettings
 
 SAMPLED_FRAMES = 12
 MASKS_PER_SAMPLE = 4
@@ -71,7 +71,12 @@ class KeyCheck:
 
 
 def choose_key(
-    clip: SegmentedClip, key: str, look: Look, *, is_checked: bool = True, reporter: Reporter
+    clip: SegmentedClip,
+    key: str,
+    settings: MatteSettings,
+    *,
+    is_checked: bool = True,
+    reporter: Reporter,
 ) -> RGB:
     """The key colour that is meant: a name, #rrggbb, or "auto" for the one farthest from the
     subject's colours.
@@ -84,7 +89,7 @@ def choose_key(
     given = None if is_auto else parse_color(key)
     if given is not None and not is_checked:
         return given
-    subjects = subject_samples(clip, look)
+    subjects = subject_samples(clip, settings)
     if given is not None and not subjects:
         return given
     chosen = farthest_key(list(subjects.values())) if given is None else color_name(given)
@@ -98,7 +103,7 @@ def choose_key(
     return color
 
 
-def subject_frames(clip: SegmentedClip, look: Look, *, count: int) -> list[int]:
+def subject_frames(clip: SegmentedClip, settings: MatteSettings, *, count: int) -> list[int]:
     """At most `count` frames, ascending and evenly spaced, whose mask shows a chosen object;
     keyframes where there are some.
     """
@@ -106,17 +111,17 @@ def subject_frames(clip: SegmentedClip, look: Look, *, count: int) -> list[int]:
     known = set(here)
     keyframes = [index for index in seekable(clip.info) if index in known]
     looked_at = snapped(evenly(here, MASKS_PER_SAMPLE * count), keyframes)
-    shown = [index for index in looked_at if _chosen(clip, index, look).any()]
+    shown = [index for index in looked_at if _chosen(clip, index, settings).any()]
     return snapped(evenly(shown, count), sorted(set(keyframes).intersection(shown)))
 
 
-def subject_samples(clip: SegmentedClip, look: Look) -> dict[int, Chroma]:
+def subject_samples(clip: SegmentedClip, settings: MatteSettings) -> dict[int, Chroma]:
     """The subject's colours on at most SAMPLED_FRAMES frames that show a chosen object, by frame
     index, ascending.
     """
-    frames = frames_at(clip.reader, subject_frames(clip, look, count=SAMPLED_FRAMES))
+    frames = frames_at(clip.reader, subject_frames(clip, settings, count=SAMPLED_FRAMES))
     return {
-        frame.index: subject_chroma(frame.image, _chosen(clip, frame.index, look))
+        frame.index: subject_chroma(frame.image, _chosen(clip, frame.index, settings))
         for frame in frames
     }
 
@@ -135,13 +140,13 @@ def checked_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
     )
 
 
-def _chosen(clip: SegmentedClip, index: int, look: Look) -> Mask:
+def _chosen(clip: SegmentedClip, index: int, settings: MatteSettings) -> Mask:
     """The mask of the chosen objects, all 0 where nothing of them is seen."""
     mask = clip.mask(index)
     if mask is None:
         return np.zeros(clip.info.shape, np.uint8)
     return (
         mask
-        if look.objects is None
-        else np.where(np.isin(mask, look.objects), mask, 0).astype(np.uint8)
+        if settings.objects is None
+        else np.where(np.isin(mask, settings.objects), mask, 0).astype(np.uint8)
     )

@@ -1,6 +1,6 @@
 """The mattes of one render.
 
-Takes a segmented clip and a look, gives alpha and the subject's own colours, frames in order.
+Takes a segmented clip and a settings, gives alpha and the subject's own colours, frames in order.
 """
 
 from __future__ import annotations
@@ -26,49 +26,52 @@ from vfx_matte.media.frames import Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
-from vfx_matte.pipeline.render.look import Look, chosen_objects
 from vfx_matte.pipeline.render.outputs import Shot
+from vfx_matte.pipeline.render.request import Tools, chosen_objects
+from vfx_matte.settings.options import MatteSettings
 
 
 class Mattes:
-    """Makes the mattes that a look asks for.
+    """Makes the mattes that a settings asks for.
 
     One for every set of objects, because stabilizing remembers.
 
     Outputs that are made together may share one: a frame asked for again gives the matte that is
     there.
-    look: from `with_edges`. Raises UsageError when the edges need a package that is not installed.
+
+    Raises:
+        UsageError: the edges need a package that is not installed.
     """
 
-    def __init__(self, clip: SegmentedClip, look: Look) -> None:
-        self._clip, self._look = clip, look
+    def __init__(self, clip: SegmentedClip, settings: MatteSettings, tools: Tools) -> None:
+        self._clip, self._settings, self._tools = clip, settings, tools
         self._last: tuple[int, Matte] | None = None
         self._estimator = (
-            open_estimator(look.edges.method, weights=look.weights)
-            if look.edges.needs_picture
+            open_estimator(settings.edges, weights=tools.model / settings.method.weights)
+            if settings.method.from_picture
             else None
         )
-        self._stabilizer = Stabilizer(look.stabilize)
+        self._stabilizer = Stabilizer(settings.stabilize)
 
     def alone(self, object_id: int) -> Mattes:
         """The same for one object: with a memory of its own, but with this one's network, where
         there is one.
         """
         other = copy(self)
-        other._look = replace(self._look, objects=(object_id,))
-        other._stabilizer = Stabilizer(self._look.stabilize)
+        other._settings = replace(self._settings, objects=(object_id,))
+        other._stabilizer = Stabilizer(self._settings.stabilize)
         other._last = None
         return other
 
     @property
-    def look(self) -> Look:
+    def settings(self) -> MatteSettings:
         """What they are made by."""
-        return self._look
+        return self._settings
 
     @property
     def needs_picture(self) -> bool:
         """Whether `of` looks at the picture; where it does not, nothing has to be decoded."""
-        return self._look.edges.needs_picture or self._look.stabilize > 0
+        return self._settings.method.from_picture or self._settings.stabilize > 0
 
     @property
     def memory(self) -> int:
@@ -80,7 +83,7 @@ class Mattes:
     def of(
         self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None = None
     ) -> Matte:
-        """Alpha of the chosen objects on one frame, on the look's device; frames come in order, and
+        """Alpha of the chosen objects on one frame, on the device; frames come in order, and
         a held one is made once.
 
         mask: the frame's, None = it has none and nothing is shown. image: gives its picture, uint8
@@ -96,7 +99,7 @@ class Mattes:
     def _made(
         self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None
     ) -> Matte:
-        look = self._look
+        settings = self._settings
         if (
             self._last is None
             or frame_index == 0
@@ -105,40 +108,45 @@ class Mattes:
             self._stabilizer.reset()
         if mask is None:
             self._stabilizer.reset()
-            return Matte(to_device(np.zeros(self._clip.info.shape, np.uint8), look.device))
+            return Matte(to_device(np.zeros(self._clip.info.shape, np.uint8), self._tools.device))
         picture = image() if image is not None and self.needs_picture else None
         matte = make_matte(
-            to_device(mask, look.device),
-            image=to_device(picture, look.device)
-            if picture is not None and look.edges.needs_picture
+            to_device(mask, self._tools.device),
+            image=to_device(picture, self._tools.device)
+            if picture is not None and settings.method.from_picture
             else None,
-            soft=self._soft(frame_index) if look.soft else None,
-            objects=look.objects,
-            options=look.edges,
+            soft=self._soft(frame_index) if settings.soft_edges else None,
+            objects=settings.objects,
+            options=settings,
             estimator=self._estimator,
         )
-        if picture is None or not look.stabilize:
+        if picture is None or not settings.stabilize:
             return matte
         steady = self._stabilizer(matte, picture)
         return tidied(
-            steady, to_device(mask, look.device), objects=look.objects, options=look.edges
+            steady, to_device(mask, self._tools.device), objects=settings.objects, options=settings
         )
 
     def subject(self, picture: Picture, matte: Matte) -> Picture:
         """The picture with the subject's own colours where alpha is not full, and without spill, as
-        the look asks for.
+        the settings asks for.
         """
-        if self._look.foreground:
+        if self._settings.foreground:
             picture = estimate_foreground(picture, matte)
-        if self._look.despill is not None:
-            picture = despill(picture, matte, self._look.despill)
+        if self._settings.despill != "off":
+            picture = despill(
+                picture,
+                matte,
+                key=self._settings.despill,
+                strength=self._settings.despill_strength,
+            )
         return picture
 
     def _soft(self, frame_index: int) -> dict[int, Image]:
-        look = self._look
-        ids = chosen_objects(self._clip, look)
+        settings = self._settings
+        ids = chosen_objects(self._clip, settings)
         return {
-            object_id: to_device(self._clip.soft(object_id, frame_index), look.device)
+            object_id: to_device(self._clip.soft(object_id, frame_index), self._tools.device)
             for object_id in ids
         }
 

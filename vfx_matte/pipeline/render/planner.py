@@ -5,8 +5,8 @@ range that was segmented) count as "nothing chosen": all key colour, all black, 
 untinted. None is ever dropped.
 
 Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges are those of the
-probabilities that `segment --soft` kept, when it did; `Look.soft` decides. Ids (overlay, palette)
-are hard.
+probabilities that `segment --soft` kept, when it did; `MatteSettings.soft_edges` decides.
+Ids (overlay, palette) are hard.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vfx_matte.composite import mix
 from vfx_matte.composite.key_color import parse_color
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Mask
-from vfx_matte.matting import EdgeOptions, fill_hidden, refine_objects
+from vfx_matte.matting import fill_hidden, refine_objects
 from vfx_matte.media.background import open_background
 from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.pixels import as_layout
@@ -42,9 +42,11 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan
 from vfx_matte.pipeline.render.key import choose_key
-from vfx_matte.pipeline.render.look import Look, check_request, chosen_objects, with_edges
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
 from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot
+from vfx_matte.pipeline.render.request import Tools, check_request, chosen_objects, with_edges
+from vfx_matte.settings.edge_methods import usual
+from vfx_matte.settings.options import MatteSettings
 
 COLORED: RGB = (255, 0, 0)
 """Stands for the palette's colours where only the layout that holds them is asked for."""
@@ -58,16 +60,23 @@ class Planner:
     Every method raises UsageError for a request that cannot be met.
     """
 
-    def __init__(self, clip: SegmentedClip, reporter: Reporter, *, first: int = 0) -> None:
-        """first: index of the frame that outputs begin with; numbered files begin with its
-        number.
+    def __init__(
+        self, clip: SegmentedClip, tools: Tools, reporter: Reporter, *, first: int = 0
+    ) -> None:
+        """Plan outputs of one clip.
+
+        Args:
+            clip: a segmented clip.
+            tools: what renders compute with.
+            reporter: receives notices.
+            first: index of the frame that outputs begin with; numbered files begin with its number.
         """
-        self._clip, self._reporter = clip, reporter
+        self._clip, self._tools, self._reporter = clip, tools, reporter
         timeline = clip.info.timeline
         self._numbered = replace(
             clip.info, timeline=replace(timeline, first_number=timeline.number(first))
         )
-        self._mattes: dict[Look, Mattes] = {}
+        self._mattes: dict[MatteSettings, Mattes] = {}
 
     def greenback(
         self,
@@ -76,7 +85,7 @@ class Planner:
         key: str = "green",
         background: str = "",
         is_checked: bool = True,
-        look: Look,
+        settings: MatteSettings,
         encode: EncodeOptions,
     ) -> PlannedOutput:
         """The subject over a key colour, or over a background.
@@ -85,20 +94,20 @@ class Planner:
         background: a colour, a picture or a video; empty = the key. is_checked: see `choose_key`.
         """
         clip, info = self._clip, self._clip.info
-        path, encode = _deliver(
+        path, encode = output_place(
             "greenback", clip, output, "greenback.mp4", encode, reporter=self._reporter
         )
         is_color = background.startswith("#") and not Path(background).exists()
         behind = Path(background) if background and not is_color else None
-        check_request(clip, path, look, background=behind)
-        mattes = self._of(look)
-        look = mattes.look
+        check_request(clip, path, settings, background=behind)
+        mattes = self._of(settings)
+        settings = mattes.settings
         # before a picture no key is seen, so any will do
         flat = background if is_color else "green"
         color = (
             parse_color(flat)
             if background
-            else choose_key(clip, key, look, is_checked=is_checked, reporter=self._reporter)
+            else choose_key(clip, key, settings, is_checked=is_checked, reporter=self._reporter)
         )
         layout = info.layout if behind is not None else mix.layout_for_color(info.layout, color)
         names = self._names(path, encode)
@@ -116,19 +125,19 @@ class Planner:
             )
 
         def compose(shot: Shot) -> Picture:
-            picture = _on_device(as_layout(shot.picture, working, color=tags), look.device)
+            picture = _on_device(as_layout(shot.picture, working, color=tags), self._tools.device)
             cut = mattes.of(shot.index, shot.mask, shot.image)
             picture, matte = mattes.subject(picture, cut), seen(shot, cut)
             if backdrop is not None:
                 shown = backdrop.picture_at(shot.time.start - info.timeline.start)
-                return mix.over_picture(picture, matte, _on_device(shown, look.device))
+                return mix.over_picture(picture, matte, _on_device(shown, self._tools.device))
             return mix.over_color(picture, matte, color)
 
         moves = backdrop is not None and backdrop.moves
         return self._planned(
             path, plan, names, label="green screen", compose=compose, moves=moves,
             sound=encode.sound,
-            look=look, mattes=[mattes], background=behind,
+            settings=settings, mattes=[mattes], background=behind,
         )  # fmt: skip
 
     def alpha(
@@ -137,7 +146,7 @@ class Planner:
         *,
         premultiplied: bool = False,
         keep_background: bool = False,
-        look: Look,
+        settings: MatteSettings,
         encode: EncodeOptions,
     ) -> PlannedOutput:
         """The subject cut out with alpha: a video, or RGBA PNG files in a folder.
@@ -146,7 +155,7 @@ class Planner:
         `fill_hidden`.
         """
         clip, source = self._clip, self._clip.info.layout
-        path, encode = _deliver(
+        path, encode = output_place(
             "alpha",
             clip,
             output,
@@ -155,8 +164,8 @@ class Planner:
             premultiplied=premultiplied,
             reporter=self._reporter,
         )
-        check_request(clip, path, look)
-        mattes = self._of(look)
+        check_request(clip, path, settings)
+        mattes = self._of(settings)
         plan = None
         names = self._names(path, encode, folders=True)
         if names is not None:
@@ -166,7 +175,7 @@ class Planner:
             opaque = replace(plan.layout, has_alpha=False)
 
         def compose(shot: Shot) -> Picture:
-            picture = _on_device(as_layout(shot.picture, opaque), mattes.look.device)
+            picture = _on_device(as_layout(shot.picture, opaque), self._tools.device)
             cut = mattes.of(shot.index, shot.mask, shot.image)
             picture, shown = mattes.subject(picture, cut), seen(shot, cut)
             if not (premultiplied or keep_background):
@@ -180,12 +189,17 @@ class Planner:
             label="alpha",
             compose=compose,
             sound=encode.sound,
-            look=look,
+            settings=settings,
             mattes=[mattes],
         )
 
     def overlay(
-        self, output: Path | None, *, alpha: float = 0.5, look: Look, encode: EncodeOptions
+        self,
+        output: Path | None,
+        *,
+        alpha: float = 0.5,
+        settings: MatteSettings,
+        encode: EncodeOptions,
     ) -> PlannedOutput:
         """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
         if not 0 <= alpha <= 1:
@@ -194,27 +208,33 @@ class Planner:
                 hint="0 shows the clip, 1 hides it behind the tint",
             )
         clip, info = self._clip, self._clip.info
-        path, encode = _deliver(
+        path, encode = output_place(
             "overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=self._reporter
         )
-        check_request(clip, path, look)
+        check_request(clip, path, settings)
         contour_px = max(1, round(info.height / 540))
-        smooth = _smooth(look)
+        smooth = _smooth(settings)
         names = self._names(path, encode)
         layout = mix.layout_for_color(info.layout, COLORED)
         plan = self._plan(path, layout, info.color, encode) if names is None else None
 
         def compose(shot: Shot) -> Picture:
-            shown = mix.seen_ids(_ids(clip, shot.mask, smooth, look.objects), shot.alpha)
+            shown = mix.seen_ids(_ids(clip, shot.mask, smooth, settings.objects), shot.alpha)
             picture = mix.over_black(shot.picture, shot.alpha)
             return mix.overlay(picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
 
         return self._planned(
-            path, plan, names, label="overlay", compose=compose, sound=encode.sound, look=look
+            path,
+            plan,
+            names,
+            label="overlay",
+            compose=compose,
+            sound=encode.sound,
+            settings=settings,
         )
 
     def maskvideo(
-        self, output: Path, *, style: str = "luma", look: Look, encode: EncodeOptions
+        self, output: Path, *, style: str = "luma", settings: MatteSettings, encode: EncodeOptions
     ) -> PlannedOutput:
         """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in
         each channel, as `object_channels` says).
@@ -224,10 +244,10 @@ class Planner:
         colour tags are used.
         """
         clip, info = self._clip, self._clip.info
-        path, encode = _deliver(
+        path, encode = output_place(
             "maskvideo", clip, output, output.name, encode, reporter=self._reporter
         )
-        check_request(clip, path, look)
+        check_request(clip, path, settings)
         if style == "luma":
             layout, color = (
                 PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16),
@@ -245,18 +265,18 @@ class Planner:
                 ("luma", "palette", "rgb"),
                 hint="use --style luma, palette or rgb",
             )
-        channels = object_channels(chosen_objects(clip, look)) if style == "rgb" else {}
+        channels = object_channels(chosen_objects(clip, settings)) if style == "rgb" else {}
         if any(channel != object_id - 1 for object_id, channel in channels.items()):
             self._reporter.notify(f"{path.name}: {describe_channels(channels)}")
         names = self._names(path, encode)
         if style == "palette":
             smooth, plan = (
-                _smooth(look),
+                _smooth(settings),
                 self._plan(path, layout, color, encode) if names is None else None,
             )
 
             def painted(shot: Shot) -> Picture:
-                ids = _ids(clip, shot.mask, smooth, look.objects)
+                ids = _ids(clip, shot.mask, smooth, settings.objects)
                 return mix.painted(mix.seen_ids(ids, shot.alpha), clip.palette)
 
             decodes = may_hide(info)
@@ -268,9 +288,9 @@ class Planner:
                 compose=painted,
                 decodes=decodes,
                 sound=encode.sound,
-                look=look,
+                settings=settings,
             )
-        together = self._of(look)
+        together = self._of(settings)
         plan = self._plan(path, layout, color, encode) if names is None else None
         if plan is not None:
             layout, color = plan.layout, plan.color
@@ -290,7 +310,7 @@ class Planner:
         return self._planned(
             path, plan, names, label="mask video", compose=compose, decodes=decodes,
             sound=encode.sound,
-            look=look, mattes=[together] if style == "luma" else list(single.values()),
+            settings=settings, mattes=[together] if style == "luma" else list(single.values()),
         )  # fmt: skip
 
     def _names(
@@ -317,7 +337,7 @@ class Planner:
         decodes: bool = True,
         moves: bool = False,
         sound: bool,
-        look: Look,
+        settings: MatteSettings,
         mattes: Sequence[Mattes] = (),
         background: Path | None = None,
     ) -> PlannedOutput:
@@ -331,14 +351,16 @@ class Planner:
             sound=sound,
             names=names or USUAL_NAMES, memory=max((one.memory for one in mattes), default=0),
             precede=precede,
-            check=lambda place: check_request(self._clip, place, look, background=background),
+            check=lambda place: check_request(self._clip, place, settings, background=background),
         )  # fmt: skip
 
-    def _of(self, look: Look) -> Mattes:
-        """The mattes of a look, its edges settled."""
-        if look not in self._mattes:
-            self._mattes[look] = Mattes(self._clip, with_edges(self._clip, look, self._reporter))
-        return self._mattes[look]
+    def _of(self, settings: MatteSettings) -> Mattes:
+        """The mattes of some settings, with edges settled."""
+        if settings not in self._mattes:
+            self._mattes[settings] = Mattes(
+                self._clip, with_edges(self._clip, settings, self._reporter), self._tools
+            )
+        return self._mattes[settings]
 
     def _plan(
         self, path: Path, layout: PixelLayout, color: ColorTags, encode: EncodeOptions
@@ -353,7 +375,7 @@ class Planner:
         )
 
 
-def _deliver(
+def output_place(
     kind: str,
     clip: SegmentedClip,
     output: Path | None,
@@ -363,6 +385,7 @@ def _deliver(
     premultiplied: bool = False,
     reporter: Reporter,
 ) -> tuple[Path, EncodeOptions]:
+    """Where an output of a clip goes and how it is encoded, see `deliver`."""
     return deliver(
         kind, info=clip.info, output=output, folder=clip.folder, usual=usual, encode=encode,
         premultiplied=premultiplied, reporter=reporter,
@@ -385,13 +408,13 @@ def _on_device(picture: Picture, device: Device) -> Picture:
     return picture.with_planes(tuple(to_device(plane, device) for plane in picture.planes))
 
 
-def _smooth(look: Look) -> EdgeOptions:
+def _smooth(settings: MatteSettings) -> MatteSettings:
     """Edges for ids, which have no alpha to find in the picture."""
-    return replace(look.edges, method="median")
+    return replace(settings, edges=usual(from_picture=False))
 
 
 def _ids(
-    clip: SegmentedClip, mask: Mask | None, edges: EdgeOptions, objects: tuple[int, ...] | None
+    clip: SegmentedClip, mask: Mask | None, edges: MatteSettings, objects: tuple[int, ...] | None
 ) -> Mask:
     """The ids that are shown of a frame: uint8 (H, W)."""
     if mask is None:

@@ -7,61 +7,69 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from vfx_matte.matting import Despill, EdgeOptions
 from vfx_matte.media.writers.exr import is_layers
 from vfx_matte.media.writers.numbered_files import PNG, is_numbered
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, mask_style
 from vfx_matte.pipeline.render.exr import check_style, render_layers
-from vfx_matte.pipeline.render.look import Look, chosen_objects
 from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult
 from vfx_matte.pipeline.render.part import WHOLE, Selection, rendered, say_range, split_place
-from vfx_matte.pipeline.render.planner import Planner, _deliver
-
-__all__ = [
-    "Despill",
-    "EdgeOptions",
-    "EncodeOptions",
-    "Look",
-    "Planner",
-    "RenderResult",
-    "Selection",
-    "render_alpha",
-    "render_greenback",
-    "render_maskvideos",
-    "render_overlay",
-]
+from vfx_matte.pipeline.render.planner import Planner, output_place
+from vfx_matte.pipeline.render.request import Tools, chosen_objects
+from vfx_matte.settings.options import (
+    AlphaSettings,
+    GreenbackSettings,
+    MaskvideoSettings,
+    MatteSettings,
+    OverlaySettings,
+    RenderSettings,
+)
 
 
 def render_greenback(
     clip: SegmentedClip,
+    settings: GreenbackSettings = GreenbackSettings(),
     *,
+    matte: MatteSettings = MatteSettings(),
+    render: RenderSettings = RenderSettings(),
+    tools: Tools = Tools(),
     output: Path | None = None,
-    key: str = "green",
-    background: str = "",
-    look: Look = Look(),
-    encode: EncodeOptions = EncodeOptions(),
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
-    """Put the subject over a key colour, or over a background.
+    """Render the subject over a key colour, or over a background.
 
-    Arguments are those of `Planner.greenback`.
+    Args:
+        clip: a segmented clip.
+        settings: the key or the background, and how the output is encoded.
+        matte: which objects are shown, and how their edges are made.
+        render: what all renders share.
+        tools: what it computes with.
+        output: where it goes; None is greenback.mp4 in the clip's folder.
+        selection: one frame or a range; the whole clip otherwise.
+        reporter: receives notices and progress.
 
-    Returns the verified result. Raises UsageError, OutputError or VerifyError.
+    Returns:
+        The output, verified against the source.
+
+    Raises:
+        UsageError: a request that cannot be met.
+        OutputError: the output cannot be written.
+        VerifyError: the output differs from what the source demands.
     """
+    encode = EncodeOptions.of(settings, render)
     is_checked = selection.frame is None
 
     def make(first: int, place: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, reporter, first=first)
+        planner = Planner(clip, tools, reporter, first=first)
         return [
             planner.greenback(
                 place,
-                key=key,
-                background=background,
+                key=settings.key,
+                background=settings.background,
                 is_checked=is_checked,
-                look=look,
+                settings=matte,
                 encode=encode,
             )
         ]
@@ -71,29 +79,28 @@ def render_greenback(
 
 def render_alpha(
     clip: SegmentedClip,
+    settings: AlphaSettings = AlphaSettings(),
     *,
+    matte: MatteSettings = MatteSettings(),
+    render: RenderSettings = RenderSettings(),
+    tools: Tools = Tools(),
     output: Path | None = None,
-    premultiplied: bool = False,
-    keep_background: bool = False,
-    look: Look = Look(),
-    encode: EncodeOptions = EncodeOptions(),
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
-    files in a folder.
-
-    keep_background: see `Planner.alpha`.
+    files in a folder. Arguments and errors are those of `render_greenback`.
     """
+    encode = EncodeOptions.of(settings, render)
 
     def make(first: int, place: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, reporter, first=first)
+        planner = Planner(clip, tools, reporter, first=first)
         return [
             planner.alpha(
                 place,
-                premultiplied=premultiplied,
-                keep_background=keep_background,
-                look=look,
+                premultiplied=settings.premultiplied,
+                keep_background=settings.keep_background,
+                settings=matte,
                 encode=encode,
             )
         ]
@@ -103,81 +110,82 @@ def render_alpha(
 
 def render_overlay(
     clip: SegmentedClip,
+    settings: OverlaySettings = OverlaySettings(),
     *,
+    matte: MatteSettings = MatteSettings(),
+    render: RenderSettings = RenderSettings(),
+    tools: Tools = Tools(),
     output: Path | None = None,
-    alpha: float = 0.5,
-    look: Look = Look(),
-    encode: EncodeOptions = EncodeOptions(),
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
-    """Tint every object with its colour, to look at what was segmented."""
+    """Tint every object with its colour, to look at what was segmented. Arguments and errors are
+    those of `render_greenback`.
+    """
+    encode = EncodeOptions.of(settings, render)
 
     def make(first: int, place: Path | None) -> list[PlannedOutput]:
-        return [
-            Planner(clip, reporter, first=first).overlay(
-                place, alpha=alpha, look=look, encode=encode
-            )
-        ]
+        planner = Planner(clip, tools, reporter, first=first)
+        return [planner.overlay(place, alpha=settings.alpha, settings=matte, encode=encode)]
 
     return rendered(clip, make, output, selection, reporter)[0]
 
 
 def render_maskvideos(
     clip: SegmentedClip,
+    settings: MaskvideoSettings = MaskvideoSettings(),
     *,
-    output: Path | None = None,
-    style: str = "auto",
     each_object: bool = False,
-    look: Look = Look(),
-    encode: EncodeOptions = EncodeOptions(),
+    matte: MatteSettings = MatteSettings(),
+    render: RenderSettings = RenderSettings(),
+    tools: Tools = Tools(),
+    output: Path | None = None,
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> list[RenderResult]:
-    """Show the masks as one video, or with `each_object` as one a chosen object, named
-    NAME.object-N.
+    """Show the masks as one video, or as one video per object, named NAME.object-N.
 
-    style: of `Planner.maskvideo`, or "auto": luma, unless the encoding's target wants several
-    objects in one file otherwise.
-    output: FOLDER/%07d.exr makes EXR files with one layer an object instead.
+    The style "auto" is luma, unless the program that it is for wants several objects in one file
+    otherwise. An output FOLDER/%07d.exr makes EXR files with one layer per object instead.
+    Arguments and errors are those of `render_greenback`.
     """
-    shown = () if each_object else chosen_objects(clip, look)
-    asked, style = style, mask_style(style, encode=encode, objects=shown)
+    encode = EncodeOptions.of(settings, render)
+    shown = () if each_object else chosen_objects(clip, matte)
+    style = mask_style(settings.style, encode=encode, objects=shown)
     _, place = split_place(output, selection)
-    path, encode = _deliver("maskvideo", clip, place, "maskvideo.mkv", encode, reporter=reporter)
+    path, encode = output_place(
+        "maskvideo", clip, place, "maskvideo.mkv", encode, reporter=reporter
+    )
     if is_layers(path):
         if selection.frame is None:
             span, number = selection.span(clip, reporter), encode.start_number
             if span is not None:
                 say_range(clip, span, reporter, is_file=False, has_sound=False)
-            return [
-                render_layers(
-                    clip,
-                    output=path,
-                    style=asked,
-                    look=look,
-                    start_number=number,
-                    span=span,
-                    reporter=reporter,
-                )
-            ]
-        check_style(asked)
+            layers = render_layers(
+                clip,
+                output=path,
+                style=settings.style,
+                settings=matte,
+                tools=tools,
+                start_number=number,
+                span=span,
+                reporter=reporter,
+            )
+            return [layers]
+        check_style(settings.style)
         # all objects together, as R, G, B and A of the file show them
-        path, style = (
-            path.with_suffix(PNG),
-            "luma",
-        )
-    singles = chosen_objects(clip, look) if each_object else ()
+        path, style = path.with_suffix(PNG), "luma"
+    singles = chosen_objects(clip, matte) if each_object else ()
 
     def make(first: int, _: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, reporter, first=first)
+        planner = Planner(clip, tools, reporter, first=first)
         if not each_object:
-            return [planner.maskvideo(path, style=style, look=look, encode=encode)]
+            return [planner.maskvideo(path, style=style, settings=matte, encode=encode)]
         return [
             planner.maskvideo(
                 _of_object(path, one),
                 style=style,
-                look=replace(look, objects=(one,)),
+                settings=replace(matte, objects=(one,)),
                 encode=encode,
             )
             for one in singles

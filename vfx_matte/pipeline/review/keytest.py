@@ -35,11 +35,12 @@ from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver
 from vfx_matte.pipeline.render.key import choose_key, subject_frames
-from vfx_matte.pipeline.render.look import Look, chosen_objects, with_edges
 from vfx_matte.pipeline.render.mattes import Mattes, seen
 from vfx_matte.pipeline.render.planner import working_layout
+from vfx_matte.pipeline.render.request import Tools, chosen_objects, with_edges
 from vfx_matte.pipeline.review.worst_frame import Closeup, keytest_sheet, worst_place
 from vfx_matte.printable import json_text
+from vfx_matte.settings.options import MatteSettings
 from vfx_matte.workspace import save_picture
 
 STRETCH_FRAMES = 12
@@ -149,27 +150,28 @@ def keytest(
     clip: SegmentedClip,
     options: KeytestOptions,
     *,
-    look: Look = Look(),
+    settings: MatteSettings = MatteSettings(),
+    tools: Tools = Tools(),
     encode: EncodeOptions = EncodeOptions(),
     sheet: Path | None = None,
     reporter: Reporter,
 ) -> KeytestResult:
     """Encode, decode and key some of the clip, and compare with the matte.
 
-    look, encode: as for greenback. sheet: where the contact sheet goes, a PNG; None is keytest.png
-    in the clip's folder. Raises UsageError, and what encoding and decoding raise.
+    settings, tools, encode: as for greenback. sheet: where the contact sheet goes, a PNG; None is
+    keytest.png in the clip's folder. Raises UsageError, and what encoding and decoding raise.
     """
     picture = sheet_path(clip, sheet, usual="keytest.png", option="--sheet")
-    chosen_objects(clip, look)
-    look = with_edges(clip, look, reporter)
-    color = choose_key(clip, options.key, look, reporter=reporter)
+    chosen_objects(clip, settings)
+    settings = with_edges(clip, settings, reporter)
+    color = choose_key(clip, options.key, settings, reporter=reporter)
     test = _Test(
         clip,
-        look,
-        Mattes(clip, look),
+        tools,
+        Mattes(clip, settings, tools),
         color,
         Keyer(key=color),
-        _stretches(clip, look, options.frames),
+        _stretches(clip, settings, options.frames),
     )
     ways = _ways(clip, color, options.output, encode, reporter)
     rows, closeups = [], []
@@ -227,7 +229,7 @@ class _Test:
     """
 
     clip: SegmentedClip
-    look: Look
+    tools: Tools
     mattes: Mattes
     color: RGB
     keyer: Keyer
@@ -256,7 +258,7 @@ class _Test:
             for index, picture in pictures:
                 true = _load(folder, index)
                 keyed = self._keyed(picture, true.shape)
-                edges[index] = errors.add(to_device(true, self.look.device), keyed)
+                edges[index] = errors.add(to_device(true, self.tools.device), keyed)
                 step()
         worst = max(edges, key=lambda index: edges[index])
         closeup = self._closeup(way, path, folder, worst)
@@ -280,11 +282,11 @@ class _Test:
         return row, closeup
 
     def _keyed(self, picture: Picture, shape: tuple[int, ...]) -> Array:
-        """Alpha as keyed, on the look's device, without the rows and columns that even sizes had to
+        """Alpha as keyed, on the device, without the rows and columns that even sizes had to
         add.
         """
         planes = picture.with_planes(
-            tuple(to_device(plane, self.look.device) for plane in picture.planes)
+            tuple(to_device(plane, self.tools.device) for plane in picture.planes)
         )
         alpha: Array = self.keyer.alpha(planes)[: shape[0], : shape[1]]
         return alpha
@@ -305,7 +307,7 @@ class _Test:
         )
         picture = as_layout(frame.picture, layout, color=tags)
         on_device = picture.with_planes(
-            tuple(to_device(plane, self.look.device) for plane in picture.planes)
+            tuple(to_device(plane, self.tools.device) for plane in picture.planes)
         )
         return mix.over_color(self.mattes.subject(on_device, cut), matte, self.color)
 
@@ -313,7 +315,7 @@ class _Test:
         """A frame's matte, and what it shows of the frame: made by the first way, in order, and
         kept for the others.
         """
-        place, device = _place(folder, frame.index), self.look.device
+        place, device = _place(folder, frame.index), self.tools.device
         if place.exists():
             with np.load(place) as saved:
                 return Matte(to_device(saved["cut"], device)), Matte(
@@ -432,13 +434,13 @@ def _planned(
     return replace(way, plan=plan)
 
 
-def _stretches(clip: SegmentedClip, look: Look, count: int) -> list[range]:
+def _stretches(clip: SegmentedClip, settings: MatteSettings, count: int) -> list[range]:
     """Runs of frames that begin where the subject is seen, `count` frames in all, or every frame
     that has a mask.
     """
     done = clip.store.manifest.done_frames()
     parts = max(1, round(count / STRETCH_FRAMES))
-    starts = subject_frames(clip, look, count=parts)
+    starts = subject_frames(clip, settings, count=parts)
     if not starts:
         raise UsageError(
             "no mask shows a subject, so there is nothing to key",

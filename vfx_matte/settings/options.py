@@ -1,0 +1,719 @@
+"""The options of every door, each declared once.
+
+The command line, config.ini, `config`, the Python API and the tables of docs/options.md are made
+from these records: name, default, range, unit and one plain sentence stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
+
+from vfx_matte import wording
+from vfx_matte.choices import unknown_choice
+from vfx_matte.errors import UsageError
+from vfx_matte.printable import shortened
+from vfx_matte.settings.edge_methods import EDGE_METHODS, EdgeMethod, edge_method_named, usual
+
+SOFT_COMMAND = wording.command("segment", soft=True)
+_METHODS = "; ".join(f"{name} = {one.title}" for name, one in EDGE_METHODS.items())
+DEVICES = ("auto", "cpu", "cuda")
+LARGEST_SIDE_PX = 16384
+LARGEST_EDGE_PX = 500
+"""Upper bound of feather, grow and band, so that distances are exact (`backend.squared_distance`).
+"""
+
+
+def option(
+    default: object,
+    explanation: str,
+    *,
+    short: str = "",
+    unit: str = "",
+    least: float | None = None,
+    most: float | None = None,
+    choices: Collection[str] = (),
+    key: str = "",
+    flags: tuple[str, ...] = (),
+    metavar: str = "",
+    panel: str = "",
+    in_file: bool = True,
+) -> Any:  # noqa: ANN401  dataclasses.field is as dynamic
+    """Declare an option: a field of one of the records below.
+
+    Args:
+        default: its value when nobody sets it.
+        explanation: what it does, for config.ini and the docs.
+        short: the same for the help of the command line; empty = the explanation.
+        unit: of a number, such as "px".
+        least: the lowest number that it may be.
+        most: the highest number that it may be.
+        choices: all words that it may be; empty = any.
+        key: its name in config.ini, where that is another one.
+        flags: its flags at the command line, where they do not follow from its name.
+        metavar: how the help calls its value; empty = after its unit or its type.
+        panel: heading in the help of the command line, where it is not the record's.
+        in_file: whether config.ini may set it.
+    """
+    facts = {
+        "explanation": explanation,
+        "short": short,
+        "unit": unit,
+        "least": least,
+        "most": most,
+        "choices": tuple(choices),
+        "key": key,
+        "flags": flags,
+        "metavar": metavar,
+        "panel": panel,
+        "in_file": in_file,
+    }
+    return field(default=default, metadata=facts)
+
+
+class Options:
+    """A record of options, which are checked when it is made.
+
+    Raises:
+        UsageError: a value outside of its range, or a word that is none of its choices.
+    """
+
+    __slots__ = ()
+
+    PANEL: ClassVar[str] = ""
+    """Under which heading the help of the command line shows them; empty = among the first."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(cast("Any", self)):
+            raise_on_bad_value(item, getattr(self, item.name), wording.option(item.name))
+
+    def overridden(self, **given: object) -> Self:
+        """A copy with the values that somebody gave; None means not given.
+
+        Raises:
+            UsageError: as for the record itself.
+        """
+        chosen = {name: value for name, value in given.items() if value is not None}
+        changed: Self = dataclasses.replace(cast("Any", self), **chosen)
+        return changed
+
+
+def raise_on_bad_value(item: dataclasses.Field[Any], value: object, place: str) -> None:
+    """Check one value of an option.
+
+    Args:
+        item: the option.
+        value: what it was set to; None is "not set".
+        place: how the message calls it.
+
+    Raises:
+        UsageError: it is out of its range, or none of its choices.
+    """
+    facts = item.metadata
+    if value is None or not facts:
+        return
+    least, most, choices = facts["least"], facts["most"], facts["choices"]
+    # `not … <=` because "not a number" fails every comparison
+    if (least is not None and not least <= cast("float", value)) or (
+        most is not None and not cast("float", value) <= most
+    ):
+        unit = f" {facts['unit']}" if facts["unit"] else ""
+        expected = f"{least:.15g} to {most:.15g}"
+        raise UsageError(
+            f"{place} is {shortened(value)}{unit}, expected {expected}", hint=facts["explanation"]
+        )
+    if choices and value not in choices:
+        raise unknown_choice(
+            place, shortened(value), choices, hint=f"it is one of {', '.join(choices)}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathsSettings(Options):
+    """Where things are, relative to the working directory."""
+
+    source: Path = option(
+        Path("source"), "folder in which a clip is looked for when it is not found as given"
+    )
+    workspace: Path = option(Path("workspace"), "folder for results, with one folder per clip")
+    model: Path = option(Path("model"), "folder of network weights")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings(Options):
+    """Whether the program may use the internet by itself; fetching weights by name always does."""
+
+    fetch: str = option(
+        "auto",
+        "auto = small weights (U²-Netp, 4.6 MB, for first masks) are fetched when they are first"
+        " needed; never = not",
+        choices=("auto", "never"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings(Options):
+    """How every command reads the clip."""
+
+    ignore_alpha: bool = option(
+        False, "read the clip as opaque; otherwise what its own alpha hides stays hidden everywhere"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSettings(Options):
+    """How masks are carried through a clip."""
+
+    PANEL: ClassVar[str] = "Propagation"
+
+    propagator: str = option(
+        "auto",
+        "auto, builtin or xmem; auto takes xmem when its weights and torch are there",
+        short="auto, builtin or xmem.",
+    )
+    weights: Path | None = option(
+        None,
+        "weights of the xmem propagator; empty = XMem.pth in the model folder",
+        short="Weights of xmem.",
+        metavar="PTH",
+    )
+    size: int | None = option(
+        None,
+        "short side xmem works at; -1 = the clip's own; 0 = as memory allows, up to 480; empty ="
+        " video_resize",
+        short="Short side xmem works at; -1 = own, 0 = fits memory.",
+        unit="px",
+        least=-1,
+        most=LARGEST_SIDE_PX,
+    )
+    device: str = option(
+        "auto",
+        "auto, cpu or cuda: where xmem runs",
+        short="Where xmem runs: auto, cpu or cuda.",
+        choices=DEVICES,
+    )
+    memory: str = option(
+        "permanent",
+        "permanent = every mask counts for the whole clip; xmem = only from its frame on, one walk",
+        short="permanent, or xmem: masks count from their frame on.",
+        choices=("permanent", "xmem"),
+    )
+    mem_every: int = option(
+        5,
+        "xmem memorizes every N-th frame",
+        short="XMem: memorize every N-th frame.",
+        least=1,
+        most=100_000,
+    )
+    long_term: bool = option(
+        True,
+        "whether xmem condenses what it remembers; without, its memory grows with the clip",
+        short="Condense old memory.",
+    )
+    flip: bool = option(
+        False,
+        "whether xmem averages with the mirrored clip; twice the time, slightly better masks",
+        short="Average with the mirrored clip.",
+    )
+    network: bool = option(
+        True,
+        "whether U²-Netp helps the builtin propagator where it is in the model folder",
+        short="Let U²-Netp help builtin.",
+    )
+    soft: bool = option(
+        False, "keep every object's probability too, for soft edges; costs disk space"
+    )
+    cuts: str = option(
+        "stop",
+        "where the shot changes masks stop, or ask, or ignore = go on; or the cuts as frames, e.g."
+        " 120,300",
+    )
+    fps: str = option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
+    gaps: str = option(
+        "hold",
+        "missing numbers of an image sequence: hold = the picture before stands in, black, or"
+        " error",
+        choices=("hold", "black", "error"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatteSettings(Options):
+    """What of a clip is shown, and how its edges are made; sizes in pixels of the source.
+
+    The order is fixed: specks, holes, median, alpha from the picture, specks and holes again, grow
+    or shrink, feather. Specks and holes go first so that they have no vote in the median, and again
+    because what is made of the mask may have new ones. Growing comes after it so that the distance
+    is measured from the edge the eye sees.
+    """
+
+    PANEL: ClassVar[str] = "Edges"
+
+    objects: tuple[int, ...] | None = option(
+        None,
+        "ids of the objects that are shown; empty = all",
+        short="Only this object; repeat for more.",
+        flags=("--object",),
+        metavar="N",
+        in_file=False,
+    )
+    """Ids that are kept; None is all of them."""
+
+    edges: str = option(
+        "auto",
+        f"where alpha comes from: {_METHODS}; auto = {usual(from_picture=True)}, or"
+        f" {usual(from_picture=False)} where median, feather or soft are chosen",
+        short=f"auto, {', '.join(EDGE_METHODS)}.",
+        choices=("auto", *EDGE_METHODS),
+        key="method",
+        metavar="METHOD",
+    )
+    """The method, an entry of `settings.edge_methods`, or "auto"."""
+
+    band: float | None = option(
+        None,
+        "width of the edge band, in which alpha comes from the picture; empty = automatic",
+        short="Width of the edge band, in pixels.",
+        unit="px",
+        least=1,
+        most=LARGEST_EDGE_PX,
+    )
+    """Half of it lies inside and half outside; None follows the frame's size and the edge, and is
+    wider along hair.
+    """
+
+    remove_specks: int | None = option(
+        None,
+        "drop pieces of at most this area in pixels, of the mask and of the matte; 0 = off; empty ="
+        " only what nothing joins to the subject, where edges come from the picture",
+        short="Drop pieces up to this many pixels.",
+        least=0,
+        most=LARGEST_SIDE_PX**2,
+        metavar="AREA",
+    )
+    """Largest area of an 8-connected piece that is dropped. Where edges come from the picture,
+    pieces of the finished matte also go, whatever their area, that hold no more than this of the
+    mask. None does only that, with the area that the usual median would drop, and nothing for
+    methods of the mask.
+    """
+
+    fill_holes: int | None = option(
+        None,
+        "fill holes of at most this area in pixels, of the mask and of the matte; 0 = off; empty ="
+        " as above",
+        short="Fill holes up to this many pixels.",
+        least=0,
+        most=LARGEST_SIDE_PX**2,
+        metavar="AREA",
+    )
+    """Largest area of a 4-connected hole, away from the frame's edge, that is filled."""
+
+    median: int | None = option(
+        None,
+        "window of the median filter; empty = 21 at 1080 lines, scaled; 0 = off",
+        short="Median window, odd; 0 = off (21 at 1080 lines).",
+        unit="px",
+        least=0,
+        most=255,
+    )
+    """Odd side of the window; 0 and 1 switch it off. None is the usual one for methods that smooth
+    the mask, and off for the others, as it takes single hairs from what the picture is asked about.
+    """
+
+    soft_edges: bool | None = option(
+        None,
+        f"edges from {SOFT_COMMAND} where alpha is shown; empty = when the clip has them",
+        short=f"Edges from {SOFT_COMMAND}, if made.",
+        key="soft",
+    )
+    """Whether edges are those of the probabilities that were kept beside the masks."""
+
+    grow: int = option(
+        0,
+        "move the edge outwards by this many pixels; negative shrinks",
+        short="Move the edge outwards.",
+        unit="px",
+        least=-LARGEST_EDGE_PX,
+        most=LARGEST_EDGE_PX,
+    )
+    """Radius of the round brush; the frame's borders do not move."""
+
+    feather: float = option(
+        0.0,
+        "width of the soft edge in pixels; 0 = none, or automatic when method is feather",
+        short="Width of the soft edge.",
+        unit="px",
+        least=0,
+        most=LARGEST_EDGE_PX,
+    )
+    """Half of it lies inside and half outside; alpha is 0.5 on the hard edge."""
+
+    foreground: bool = option(
+        True,
+        "give soft edges the subject's own colour, without the background that shone through",
+        short="Remove background colour from soft edges.",
+    )
+    """Whether soft pixels get the subject's own colour."""
+
+    despill: str = option(
+        "off",
+        "remove spill, the light of a green or blue screen: green, blue or off",
+        short="Remove spill: green, blue or off.",
+        choices=("green", "blue", "off"),
+        metavar="KEY",
+    )
+    """The colour of the screen whose light is taken off the subject."""
+
+    despill_strength: float = option(
+        1.0,
+        "how much of the spill is removed, 0 to 1",
+        short="How much of the spill is removed.",
+        least=0,
+        most=1,
+        metavar="0..1",
+    )
+    """0 removes nothing, 1 all that counts as spill."""
+
+    stabilize: float = option(
+        0.0,
+        "keep edges from flickering, 0 = off to 1",
+        short="Keep edges from flickering.",
+        least=0,
+        most=1,
+        metavar="0..1",
+    )
+    """How much of the frames before is kept at the edge."""
+
+    def __post_init__(self) -> None:
+        super(MatteSettings, self).__post_init__()
+        if self.median is not None and self.median > 1 and self.median % 2 == 0:
+            raise UsageError(
+                f"{wording.option('median')} is {self.median} px,"
+                " expected 0 (off) or an odd number from 1 to 255"
+            )
+
+    def overridden(self, **given: object) -> Self:
+        """A copy with the values that somebody gave; None means not given.
+
+        Raises:
+            UsageError: a value is out of its range, or two of them have no meaning together.
+        """
+        changed = super(MatteSettings, self).overridden(**given)
+        if given.get("band") is not None and not changed.method.from_picture:
+            from_picture = [name for name, one in EDGE_METHODS.items() if one.from_picture]
+            raise UsageError(
+                f"{wording.option('band')} has no meaning with edges {changed.edges!r}",
+                hint=f"use {wording.option('edges', from_picture[0])}",
+            )
+        if given.get("edges") and given.get("soft_edges") and not changed.method.uses_probabilities:
+            raise UsageError(
+                f"{wording.option('edges', changed.edges)} and {wording.option('soft_edges')}"
+                " exclude each other",
+                hint="give one of them",
+            )
+        return changed
+
+    @property
+    def method(self) -> EdgeMethod:
+        """The edge method that is meant. "auto" is resolved here and nowhere else: whoever shapes
+        the mask's own edge wants that one, everybody else the picture's.
+        """
+        if self.edges != "auto":
+            return edge_method_named(self.edges)
+        is_shaped = self.median is not None or self.feather > 0 or self.soft_edges is not None
+        return edge_method_named(usual(from_picture=not is_shaped))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderSettings(Options):
+    """What all renders share."""
+
+    PANEL: ClassVar[str] = "Encoding"
+
+    sound: bool = option(True, "carry the source's sound", short="Carry the sound.")
+    device: str = option(
+        "auto",
+        "auto, cpu or cuda: where compositing runs",
+        short="auto, cpu or cuda.",
+        choices=DEVICES,
+    )
+    target: str = option(
+        "",
+        f"the program that outputs are for ({wording.option('target')}), see"
+        f" {wording.command('formats')}; empty = none in particular",
+        short=f"As this program takes it; see {wording.command('formats')}.",
+        flags=("--for",),
+        metavar="PROGRAM",
+        panel="Options",
+    )
+    start_number: int | None = option(
+        None,
+        "first number of numbered files; empty = the source's",
+        short="First number of numbered files (the source's).",
+        in_file=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeSettings(Options):
+    """How one render is encoded; every render has its own, because no codec fits all of their
+    files.
+    """
+
+    codec: str | None = option(
+        None,
+        "video encoder; empty = the usual one of the file's kind",
+        short="Video encoder, e.g. libx264.",
+        panel="Encoding",
+    )
+    preset: str | None = option(
+        None,
+        "encoder preset, e.g. medium; empty = the encoder's usual one",
+        short="Encoder preset, e.g. medium.",
+        panel="Encoding",
+    )
+    quality: int | None = option(
+        None,
+        "the encoder's constant-quality number (crf, cq, qscale); empty = its usual one",
+        short="Constant-quality number (crf, cq, qscale); smaller is better.",
+        least=-1,
+        most=100_000,
+        panel="Encoding",
+    )
+    pixel_format: str | None = option(
+        None,
+        "what the encoder is fed, e.g. yuv422p10le; empty = the nearest to the clip's",
+        short="What the encoder is fed, e.g. yuv422p10le.",
+        panel="Encoding",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreenbackSettings(EncodeSettings):
+    """A green screen: the subject over a key colour, or over a background."""
+
+    key: str = option(
+        "green",
+        "green, blue, magenta, #rrggbb, or auto = farthest from the subject's colours",
+        short="green, blue, magenta, #rrggbb or auto.",
+    )
+    background: str = option(
+        "",
+        "picture, video or #rrggbb to put behind the subject instead of the key",
+        short="Put this behind instead of the key.",
+        metavar="FILE|#rrggbb",
+    )
+
+    def overridden(self, **given: object) -> Self:
+        """A copy with the values that somebody gave; a key that was asked for beats a background
+        that was not.
+
+        Raises:
+            UsageError: a value is out of its range, or key and background are both given.
+        """
+        if given.get("key") is not None:
+            if given.get("background") is not None:
+                raise UsageError(
+                    f"{wording.option('key')} and {wording.option('background')} exclude each"
+                    " other",
+                    hint="give one of them",
+                )
+            given = {**given, "background": ""}
+        return super(GreenbackSettings, self).overridden(**given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskvideoSettings(EncodeSettings):
+    """A video of the masks themselves."""
+
+    style: str = option(
+        "auto",
+        "luma = white on black, palette = DAVIS colours, rgb = up to 3 objects in R, G, B; auto ="
+        " luma or the target's",
+        short="auto, luma, palette or rgb.",
+        choices=("auto", "luma", "palette", "rgb"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlphaSettings(EncodeSettings):
+    """The subject cut out with alpha."""
+
+    premultiplied: bool = option(
+        False,
+        "multiply colours by alpha; editing programs expect straight alpha",
+        short="Colours times alpha.",
+        flags=("--premultiplied/--straight",),
+    )
+    keep_background: bool = option(
+        False,
+        "leave the old background under alpha 0; otherwise the subject's colours go on there, in a"
+        " smaller file",
+        short="Leave the old background under alpha 0.",
+    )
+
+    def overridden(self, **given: object) -> Self:
+        """A copy with the values that somebody gave.
+
+        Raises:
+            UsageError: the background is to be kept where premultiplied colours make it black.
+        """
+        changed = super(AlphaSettings, self).overridden(**given)
+        if given.get("keep_background") and changed.premultiplied:
+            raise UsageError(
+                f"{wording.option('keep_background')} has no meaning with"
+                f" {wording.option('premultiplied')}, which makes black of what alpha 0 hides",
+                hint="leave one of them out",
+            )
+        return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlaySettings(EncodeSettings):
+    """The clip with every object tinted."""
+
+    alpha: float = option(
+        0.5, "weight of the tint, 0 to 1", short="Weight of the tint, 0 to 1.", least=0, most=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSettings(Options):
+    """A folder for an editing program; which one is `target` of `[render]`, the key that of
+    `[greenback]`.
+    """
+
+    media: str = option(
+        "reference",
+        "the source: reference = named where it is, copy, link, or convert = encoded anew",
+        short="The source: reference (where it is), copy, link, or convert (encode anew).",
+        choices=("reference", "copy", "link", "convert"),
+        metavar="HOW",
+    )
+    outputs: str = option(
+        "",
+        "of alpha,maskvideo,greenback; empty = what the program is usually given",
+        short="Of alpha,maskvideo,greenback; without it, what the program is given.",
+        metavar="LIST",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConformSettings(Options):
+    """A clip at one constant rate; key, style and the like are those of the renders' sections."""
+
+    fps: str = option(
+        "auto",
+        "frames per second, e.g. 25 or 30000/1001; auto = the usual rate nearest to the clip's own",
+        short="25, 30000/1001 …; auto = the nearest usual one.",
+        metavar="RATE|auto",
+    )
+    outputs: str = option(
+        "",
+        "of source, greenback, alpha, maskvideo, overlay; empty = the first four, source without"
+        " masks",
+        short="Of source,greenback,alpha,maskvideo,overlay; without masks only source.",
+        metavar="LIST",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestSettings(Options):
+    """Which frames to annotate next; weights and device are those of `[segment]`."""
+
+    PANEL: ClassVar[str] = "Comparison"
+
+    count: int = option(
+        5,
+        "how many frames to suggest",
+        short="How many frames to suggest.",
+        least=1,
+        most=10_000,
+        flags=("-k", "--count"),
+        metavar="K",
+        panel="Options",
+    )
+    propagator: str = option(
+        "auto",
+        "auto, builtin or xmem; auto = the one that the masks were made with",
+        short="auto (the one that made the masks), builtin or xmem.",
+    )
+    size: int = option(
+        240,
+        "short side in pixels that xmem compares frames at; -1 = the clip's own",
+        short="Short side xmem compares at; -1 = the clip's own.",
+        unit="px",
+        least=-1,
+        most=LARGEST_SIDE_PX,
+    )
+    alpha: float = option(
+        0.5,
+        "0 compares whole pictures, 1 only the objects",
+        short="0 compares whole pictures, 1 only the objects.",
+        least=0,
+        most=1,
+    )
+    min_mask_percent: float = option(
+        0.25,
+        "frames whose mask covers less of the picture are not suggested, in percent",
+        short="Leave out frames whose mask covers less.",
+        unit="percent",
+        least=0,
+        most=100,
+    )
+    candidates: int | None = option(
+        None,
+        "most frames that are compared; empty = 200, or 1000 on a GPU",
+        short="Compare at most N evenly spaced frames.",
+        least=1,
+        most=1_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QcSettings(Options):
+    """A check of masks."""
+
+    count: int = option(
+        12,
+        "how many places are shown",
+        short="How many places are shown.",
+        least=1,
+        most=10_000,
+        flags=("-k", "--count"),
+        metavar="K",
+    )
+    fail_over: str = option(
+        "",
+        "exit code 1 when more than so many frames stand out, e.g. 12 or 2%; empty = never",
+        short="Exit code 1 when more than N frames (or N % of them) stand out.",
+        metavar="N|N%",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldScripts(Options):
+    """`[config]`: the keys of the scripts that came before, still understood.
+
+    src_file_name and src_file_ext name the clip source/NAME.EXT that commands work on when none is
+    given; model_name names model/NAME.pth; object_num is compared with the objects found;
+    video_resize is the size XMem works at.
+    """
+
+    src_file_name: str = option(
+        "", "the clip's name without its ending; with src_file_ext it is the default clip"
+    )
+    src_file_ext: str = option("mp4", "the clip's ending")
+    video_resize: int | None = option(
+        None,
+        "short side XMem works at; empty = 480, or less where memory is short",
+        least=-1,
+        most=LARGEST_SIDE_PX,
+    )
+    model_name: str = option("XMem", "name of the weights, without .pth")
+    object_num: int | None = option(
+        None, "number of objects the masks are expected to show", least=0, most=255
+    )
