@@ -61,7 +61,7 @@ def _annotation(record: type[Options], item: dataclasses.Field[Any], hint: objec
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     (kind,) = (one for one in kinds if one is not type(None))
     if typing.get_origin(kind) is tuple:
-        kind = list[typing.get_args(kind)[0]]
+        kind = types.GenericAlias(list, typing.get_args(kind)[:1])
     panel = facts["panel"] or record.PANEL
     option = typer.Option(
         *flags_of(item, is_switch=kind is bool),
@@ -69,7 +69,7 @@ def _annotation(record: type[Options], item: dataclasses.Field[Any], hint: objec
         metavar=facts["metavar"] or facts["unit"].upper() or None,
         rich_help_panel=None if panel in ("", "Options") else panel,
     )
-    return Annotated[kind | None, option]  # type: ignore[operator]
+    return Annotated[kind | None, option]
 
 
 def chosen(record: type[Options], settings: ini.Settings, values: dict[str, object]) -> Options:

@@ -258,6 +258,7 @@ class MatteSettings(Options):
         short="Only this object; repeat for more.",
         flags=("--object",),
         metavar="N",
+        panel="Options",
         in_file=False,
     )
     """Ids that are kept; None is all of them."""
