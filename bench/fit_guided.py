@@ -35,11 +35,12 @@ from PIL import Image as Pillow
 from bench.matte import MASKS, shown, subsampled
 from bench.scenes.edges import EDGE_KINDS, EdgeScene
 from vfx_matte.masks import Image, Mask
-from vfx_matte.matting import MatteSettings, perceptron
+from vfx_matte.matting import perceptron
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
 from vfx_matte.matting.guided import FULL_TRUST
 from vfx_matte.matting.picture_edges import find_edge
 from vfx_matte.matting.problem import UNKNOWN
+from vfx_matte.settings.options import MatteSettings
 from vfx_matte.workspace import load_mask
 
 Floats = npt.NDArray[np.float32]

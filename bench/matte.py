@@ -44,15 +44,10 @@ from bench.scenes.edges import EDGE_KINDS, EdgeFrame, EdgeScene
 from vfx_matte.composite.mix import over_picture
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.masks import Image, Mask, Matte
-from vfx_matte.matting import (
-    MatteSettings,
-    Stabilizer,
-    estimate_foreground,
-    make_matte,
-    open_estimator,
-)
+from vfx_matte.matting import Stabilizer, estimate_foreground, make_matte, open_estimator
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.settings.options import MatteSettings
 
 RGB8, YUV8 = PixelLayout("rgb", 8), PixelLayout("yuv", 8, (1, 1))
 BT709 = ColorTags("bt709", "tv", "bt709", "bt709")

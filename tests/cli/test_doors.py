@@ -27,6 +27,7 @@ from vfx_matte.files.inputs import require_file
 from vfx_matte.media.readers.demuxers import DEMUXERS, open_input
 from vfx_matte.printable import json_text, printable, shell_command, spreadsheet_cell
 from vfx_matte.settings import ini
+from vfx_matte.settings.options import OverlaySettings
 from vfx_matte.weights.files import check_container, fingerprint
 from vfx_matte.weights.table import read_table
 from vfx_matte.workspace import clip_name
@@ -139,7 +140,7 @@ def test_numbers_of_options_and_ini_are_in_range(tmp_path: Path, text: str) -> N
         ini.load(tmp_path / "c.ini")
     if len(text) < 4:
         with pytest.raises(UsageError, match="alpha is"):
-            ini.with_overrides(ini.Overlay(), alpha=float(text))
+            OverlaySettings().overridden(alpha=float(text))
 
 
 def test_a_near_word_is_asked_about() -> None:

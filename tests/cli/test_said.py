@@ -16,8 +16,8 @@ from typing import Any, Literal, cast
 import pytest
 from support.command_line import CommandLine, paint, two_objects
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import InputError, UsageError, WorkspaceError
-from vfx_matte.matting import MatteSettings
 from vfx_matte.media.probe import probe
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.pipeline.clip import require_table_place
@@ -25,8 +25,10 @@ from vfx_matte.pipeline.export.facts import stranger
 from vfx_matte.pipeline.export.frame_map_check import load_map
 from vfx_matte.pipeline.next_steps import frame_command
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver
-from vfx_matte.pipeline.render.look import Look, with_edges
+from vfx_matte.pipeline.render.request import with_edges
 from vfx_matte.programs.notes import ListedFile, import_note
+from vfx_matte.settings.options import MatteSettings
+from vfx_matte.wording import spelled
 from vfx_matte.workspace import Workspace
 
 COMMANDS = (
@@ -207,7 +209,10 @@ def test_quiet_says_errors_and_paths_only(project: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     ("method", "source"),
-    [("guided", "the picture and segment --soft"), ("median", "segment --soft")],
+    [
+        ("guided", "the picture and vfx-matte segment --soft"),
+        ("median", "vfx-matte segment --soft"),
+    ],
 )
 def test_the_notice_about_soft_edges_is_that_of_the_docs(
     method: Literal["guided", "median"], source: str
@@ -216,13 +221,15 @@ def test_the_notice_about_soft_edges_is_that_of_the_docs(
     store = SimpleNamespace(is_soft=True, check_soft=lambda _: None)
     clip = cast("Any", SimpleNamespace(store=store, object_ids=(1,)))
     reporter = cast("Any", SimpleNamespace(notify=said.append))
-    assert with_edges(clip, Look(edges=MatteSettings(edges=method)), reporter).soft
-    assert said == [f"edges are soft, from {source}; --no-soft-edges leaves segment --soft out"]
+    assert with_edges(clip, MatteSettings(edges=method), reporter).soft_edges
+    assert [spelled(line, as_typed) for line in said] == [
+        f"edges are soft, from {source}; --no-soft-edges leaves it out"
+    ]
     docs = " ".join(
         (Path(__file__).parents[2] / "docs" / "matting.md").read_text(encoding="utf-8").split()
     )
-    assert '"edges are soft, from the picture and segment --soft"' in docs
-    assert not with_edges(clip, Look(edges=MatteSettings(edges=method), soft=False), reporter).soft
+    assert '"edges are soft, from the picture and vfx-matte segment --soft"' in docs
+    assert not with_edges(clip, MatteSettings(edges=method, soft_edges=False), reporter).soft_edges
 
 
 # ---------------------------------------------------------------- places of results

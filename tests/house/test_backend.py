@@ -52,7 +52,6 @@ from vfx_matte.composite.mix import (
 from vfx_matte.errors import DeviceError, UsageError
 from vfx_matte.masks import Matte, Palette
 from vfx_matte.matting import (
-    MatteSettings,
     despill,
     estimate_foreground,
     make_matte,
@@ -61,6 +60,7 @@ from vfx_matte.matting import (
     refine_soft,
 )
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.settings.options import MatteSettings
 
 # --- choosing a device
 
@@ -293,14 +293,19 @@ def picture_of(model: str, bits: int, shift: tuple[int, int], seed: int) -> Pict
 
 Move = Callable[[Any], Any]
 EVERY_STEP = MatteSettings(
-    median=7, grow=2, feather=5, fill_holes=4, remove_specks=4
+    edges="median", median=7, grow=2, feather=5, fill_holes=4, remove_specks=4
 )
 
 
 def refined(move: Move) -> Iterator[Any]:
     mask = move(mask_of_two())
     empty = move(np.zeros((5, 5), np.uint8))
-    for options in (MatteSettings(), MatteSettings(median=21), EVERY_STEP, MatteSettings(grow=-3)):
+    for options in (
+        MatteSettings(edges="median"),
+        MatteSettings(edges="median", median=21),
+        EVERY_STEP,
+        MatteSettings(edges="median", grow=-3),
+    ):
         for given in (mask, empty, empty + 1):
             yield refine(given, options=options).alpha
             yield refine_objects(given, options=options)
@@ -312,7 +317,12 @@ def softened(move: Move) -> Iterator[Any]:
     soft = {at: cv2.GaussianBlur((ids == at) * np.uint8(255), (0, 0), 2.5) for at in (3, 7)}
     mask, softs = move(ids), {at: move(one) for at, one in soft.items()}
     empty = move(np.zeros((5, 5), np.uint8))
-    for options in (MatteSettings(), MatteSettings(median=21), EVERY_STEP, MatteSettings(grow=-3)):
+    for options in (
+        MatteSettings(edges="median"),
+        MatteSettings(edges="median", median=21),
+        EVERY_STEP,
+        MatteSettings(edges="median", grow=-3),
+    ):
         for chosen in (None, (7,), ()):
             yield refine_soft(mask, softs, objects=chosen, options=options).alpha
         for given in (empty, empty + 1):
@@ -334,7 +344,7 @@ def composited(move: Move) -> Iterator[Any]:
     ):
         picture = moved(picture_of(model, bits, shift, 1), move)
         background = moved(picture_of(model, bits, shift, 2), move)
-        for options in (MatteSettings(), EVERY_STEP):
+        for options in (MatteSettings(edges="median"), EVERY_STEP):
             matte = refine(mask, objects=(7,), options=options)
             yield from over_color(picture, matte, (0, 255, 0)).planes
             yield from over_picture(picture, matte, background).planes
@@ -407,9 +417,7 @@ def cleaned(move: Move) -> Iterator[Any]:
     ):
         picture = moved(picture_of(model, bits, shift, 1), move)
         for key in ("green", "blue"):
-            for plane in despill(
-                estimate_foreground(picture, matte), matte, key=key
-            ).planes:
+            for plane in despill(estimate_foreground(picture, matte), matte, key=key).planes:
                 yield plane / picture.layout.full
 
 

@@ -46,6 +46,8 @@ ROOMS = {
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
+    "settings.ini": Room(4, "wording errors printable files choices"),  # doors alone read it
+    "settings": Room(1, "wording errors printable choices"),
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
@@ -62,9 +64,11 @@ ROOMS = {
     "first_mask": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
     "propagate.xmem": Room(2, "wording errors backend masks", "numpy cv2 torch torchvision"),
     "propagate": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
-    "matting.closed_form": Room(2, "errors backend masks picture", "numpy pymatting"),
-    "matting.vitmatte": Room(2, "errors printable backend masks", "numpy torch transformers"),
-    "matting": Room(2, "errors backend masks picture", "numpy cv2"),
+    "matting.closed_form": Room(2, "errors backend masks picture settings", "numpy pymatting"),
+    "matting.vitmatte": Room(
+        2, "errors printable backend masks settings", "numpy torch transformers"
+    ),
+    "matting": Room(2, "errors backend masks picture settings", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),
     "workspace": Room(
         2, "_version wording errors printable files timeline numbering backend masks", "numpy PIL"
@@ -76,8 +80,6 @@ ROOMS = {
     "weights": Room(2, "_version wording errors files printable", "httpx tomlkit"),
     "programs.deliveries": Room(3, "choices media.formats"),
     "programs": Room(3, "errors printable choices timecode picture", "opentimelineio"),
-    "settings.ini": Room(4, "errors printable files choices"),  # only doors read config.ini
-    "settings": Room(3, "errors printable files choices"),
     "pipeline": Room(4, "*", "numpy"),
     "cli": Room(5, f"_version {NOUNS} pipeline settings", "typer rich click"),
     "api": Room(5, f"{NOUNS} references.reading pipeline", "numpy"),

@@ -16,8 +16,6 @@ from matting.test_refine import disk
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.matting import (
-    PICTURE_METHODS,
-    MatteSettings,
     estimate_foreground,
     make_matte,
     open_estimator,
@@ -39,6 +37,8 @@ from vfx_matte.matting.trimap import (
     trust,
 )
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.settings.edge_methods import EDGE_METHODS
+from vfx_matte.settings.options import MatteSettings
 
 ONE = 65535
 GUIDED = MatteSettings(edges="guided")
@@ -98,7 +98,7 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
     image, truth, mask = scene(kind)
     guided = make_matte(mask, image=image, options=GUIDED).alpha
-    median = make_matte(mask, options=MatteSettings()).alpha
+    median = make_matte(mask, options=MatteSettings(edges="median")).alpha
     assert error(guided, truth) * times < error(median, truth)
 
 
@@ -106,8 +106,9 @@ def test_grain_is_told_from_structure() -> None:
     """What the distance from the edge explains is freed of it."""
     image, truth, mask = scene("motion", grain=14)
     guided = make_matte(mask, image=image, options=GUIDED).alpha
-    assert error(guided, truth) * 3.1 < error(make_matte(mask, options=MatteSettings()).alpha,
-    truth)
+    assert error(guided, truth) * 3.1 < error(
+        make_matte(mask, options=MatteSettings(edges="median")).alpha, truth
+    )
 
 
 @pytest.mark.parametrize("kind", ["hair", "motion", "defocus"])
@@ -115,7 +116,9 @@ def test_gray_pictures_are_enough(kind: str) -> None:
     image, truth, mask = scene(kind)
     gray = np.repeat(image[..., :1], 3, axis=2)
     guided = make_matte(mask, image=gray, options=GUIDED).alpha
-    assert error(guided, truth) * 3 < error(make_matte(mask, options=MatteSettings()).alpha, truth)
+    assert error(guided, truth) * 3 < error(
+        make_matte(mask, options=MatteSettings(edges="median")).alpha, truth
+    )
 
 
 def test_a_displaced_mask_is_put_right() -> None:
@@ -134,7 +137,9 @@ def test_a_displaced_mask_is_put_right() -> None:
 def test_closed_form_is_nearer_to_the_truth_than_the_median(kind: str) -> None:
     image, truth, mask = scene(kind, shape=(180, 240))
     closed = make_matte(mask, image=image, options=MatteSettings(edges="closed-form")).alpha
-    assert error(closed, truth) * 3 < error(make_matte(mask, options=MatteSettings()).alpha, truth)
+    assert error(closed, truth) * 3 < error(
+        make_matte(mask, options=MatteSettings(edges="median")).alpha, truth
+    )
 
 
 def test_probabilities_decide_where_colours_say_nothing() -> None:
@@ -188,9 +193,7 @@ def test_complements_give_the_complement(kind: str) -> None:
     for corner in (mask[:9, :9], mask[-9:, -9:]):
         corner[:] = np.eye(9, dtype=np.uint8)
     # pieces join at corners and holes do not, so these are left as they are
-    options = MatteSettings(
-        edges="guided", median=0, remove_specks=0, fill_holes=0
-    )
+    options = MatteSettings(edges="guided", median=0, remove_specks=0, fill_holes=0)
     one, other = (
         make_matte(given_mask, image=image, options=options).alpha
         for given_mask in (mask, 1 - mask)
@@ -382,10 +385,14 @@ def test_what_does_not_stand_out_from_noise_leaves_no_smudge() -> None:
 
 
 def test_the_band_scales_with_the_frame_unless_it_is_chosen() -> None:
-    assert band_px(MatteSettings(), (1080, 1920)) == band_px(MatteSettings(), (1920, 1080)) == 32
-    assert band_px(MatteSettings(), (2160, 3840)) == 64
-    assert band_px(MatteSettings(), (64, 96)) == 8
-    assert band_px(MatteSettings(band=11), (2160, 3840)) == 11
+    assert (
+        band_px(MatteSettings(edges="median"), (1080, 1920))
+        == band_px(MatteSettings(edges="median"), (1920, 1080))
+        == 32
+    )
+    assert band_px(MatteSettings(edges="median"), (2160, 3840)) == 64
+    assert band_px(MatteSettings(edges="median"), (64, 96)) == 8
+    assert band_px(MatteSettings(edges="median", band=11), (2160, 3840)) == 11
 
 
 def test_the_signed_distance_of_a_straight_edge_is_exact() -> None:
@@ -403,24 +410,31 @@ def test_each_method_is_what_it_says() -> None:
     soft = {1: cv2.blur(mask * np.uint8(255), (9, 9))}
 
     def made(**options: float | str) -> np.ndarray:
-        return make_matte(mask, image=image, soft=soft, options=MatteSettings(**options)).alpha
+        return make_matte(
+            mask, image=image, soft=soft, options=MatteSettings(**{"edges": "median"} | options)
+        ).alpha
 
-    np.testing.assert_array_equal(made(method="hard"), mask * np.uint8(255))
+    np.testing.assert_array_equal(made(edges="hard"), mask * np.uint8(255))
     np.testing.assert_array_equal(
-        made(method="hard", median_px=5), refine(mask, options=MatteSettings(median=5)).alpha
+        made(edges="hard", median=5),
+        refine(mask, options=MatteSettings(edges="median", median=5)).alpha,
     )
-    np.testing.assert_array_equal(made(), refine_soft(mask, soft, options=MatteSettings()).alpha)
-    np.testing.assert_array_equal(made(method="feather", feather_px=7), made(feather_px=7))
-    np.testing.assert_array_equal(made(method="feather"), made(feather_px=6 * 120 / 1080))
+    np.testing.assert_array_equal(
+        made(), refine_soft(mask, soft, options=MatteSettings(edges="median")).alpha
+    )
+    np.testing.assert_array_equal(made(edges="feather", feather=7), made(feather=7))
+    np.testing.assert_array_equal(made(edges="feather"), made(feather=6 * 120 / 1080))
 
 
 def test_the_methods_are_one_list() -> None:
-    for name in PICTURE_METHODS:
-        MatteSettings(edges=name)
-    with pytest.raises(UsageError, match="'sharp' are unknown"):
+    for name, method in EDGE_METHODS.items():
+        assert MatteSettings(edges=name).method is method
+    with pytest.raises(UsageError, match="unknown edges 'sharp'"):
         MatteSettings(edges="sharp")
-    with pytest.raises(UsageError, match="'sharp' are unknown"):
+    with pytest.raises(UsageError, match="unknown edge method 'sharp'"):
         open_estimator("sharp")
+    with pytest.raises(UsageError, match="'median' do not look at the picture"):
+        open_estimator("median")
     with pytest.raises(UsageError, match="band is 0"):
         MatteSettings(band=0)
 

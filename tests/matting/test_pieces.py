@@ -13,8 +13,9 @@ from matting.test_refine import random_mask
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
-from vfx_matte.matting import MatteSettings, make_matte, refine, tidied
+from vfx_matte.matting import make_matte, refine, tidied
 from vfx_matte.matting.pieces import FAINT, ONE, joined
+from vfx_matte.settings.options import MatteSettings
 
 SEEDS = st.integers(0, 2**32 - 1)
 fast = settings(max_examples=40)
@@ -157,11 +158,11 @@ def test_specks_and_holes_that_the_median_leaves_go_too() -> None:
     mask[20:40, 20:40] = 1
     mask[5:11, 5:10] = 1
     mask[28:34, 28:33] = 0
-    left = refine(mask, options=MatteSettings(median=5)).alpha // 255
+    left = refine(mask, options=MatteSettings(edges="median", median=5)).alpha // 255
     assert 0 < left[:15, :15].sum() <= 25
     assert 0 < (1 - left[21:39, 21:39]).sum() <= 25
     tidy = refine(
-        mask, options=MatteSettings(median=5, remove_specks=25, fill_holes=25)
+        mask, options=MatteSettings(edges="median", median=5, remove_specks=25, fill_holes=25)
     ).alpha
     assert not tidy[:15, :15].any()
     assert tidy[21:39, 21:39].all()
@@ -177,9 +178,7 @@ def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
     assert (tidy.alpha[mask > 0] == ONE).all()
     assert (
         pieces(
-            tidied(
-                Matte(alpha), mask, options=MatteSettings(edges="guided", remove_specks=0)
-            ).alpha
+            tidied(Matte(alpha), mask, options=MatteSettings(edges="guided", remove_specks=0)).alpha
         )
         == 2
     )

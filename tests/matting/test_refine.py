@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfx_matte.errors import UsageError
-from vfx_matte.matting import MatteSettings, refine, refine_objects
+from vfx_matte.matting import refine, refine_objects, sizes
+from vfx_matte.settings.options import MatteSettings
 
-OFF = MatteSettings(median=0)
+OFF = MatteSettings(edges="median", median=0)
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.tuples(st.integers(1, 24), st.integers(1, 24))
 fast = settings(max_examples=60)
@@ -39,7 +40,7 @@ def disk(radius: int) -> np.ndarray:
 @given(SEEDS, SIZES, st.sampled_from([3, 5, 7, 21]))
 def test_median_is_exact(seed: int, shape: tuple[int, int], window: int) -> None:
     mask = random_mask(seed, shape)
-    alpha = refine(mask, options=MatteSettings(median=window)).alpha
+    alpha = refine(mask, options=MatteSettings(edges="median", median=window)).alpha
     padded = np.pad(mask, window // 2, mode="edge")
     brute = np.median(
         np.lib.stride_tricks.sliding_window_view(padded, (window, window)), axis=(2, 3)
@@ -55,7 +56,7 @@ def test_median_is_that_of_opencv_on_a_real_size(window: int) -> None:
     cv2.ellipse(mask, (300, 250), (40, 50), 0, 0, 360, 1, -1)
     mask ^= (np.random.default_rng(0).random(mask.shape) < 0.05).astype(np.uint8)
     np.testing.assert_array_equal(
-        refine(mask, options=MatteSettings(median=window)).alpha,
+        refine(mask, options=MatteSettings(edges="median", median=window)).alpha,
         cv2.medianBlur(mask * 255, window),
     )
 
@@ -72,22 +73,27 @@ def test_the_complement_of_a_mask_gives_the_complement_of_its_matte(
     seed: int, shape: tuple[int, int], window: int, grow: int, feather: float
 ) -> None:
     mask = random_mask(seed, shape)
-    one = refine(mask, options=MatteSettings(median=window, grow=grow, feather=feather))
+    one = refine(
+        mask, options=MatteSettings(edges="median", median=window, grow=grow, feather=feather)
+    )
     other = refine(
-        1 - mask, options=MatteSettings(median=window, grow=-grow, feather=feather)
+        1 - mask, options=MatteSettings(edges="median", median=window, grow=-grow, feather=feather)
     )
     np.testing.assert_array_equal(one.alpha, one.full - other.alpha)
 
 
 def test_the_automatic_window_is_21_at_1080_lines_and_odd() -> None:
-    sizes = {1080: 21, 720: 15, 480: 9, 2160: 43, 360: 7, 30: 1}
-    assert {lines: MatteSettings().window_px((lines, lines * 16 // 9)) for lines in sizes} == sizes
-    assert MatteSettings().window_px((1920, 1080)) == 21
-    assert MatteSettings(median=0).window_px((1080, 1920)) == 1
-    assert MatteSettings(median=5).window_px((1080, 1920)) == 5
+    windows = {1080: 21, 720: 15, 480: 9, 2160: 43, 360: 7, 30: 1}
+    assert {
+        lines: sizes.window_px(MatteSettings(edges="median"), (lines, lines * 16 // 9))
+        for lines in windows
+    } == windows
+    assert sizes.window_px(MatteSettings(edges="median"), (1920, 1080)) == 21
+    assert sizes.window_px(MatteSettings(edges="median", median=0), (1080, 1920)) == 1
+    assert sizes.window_px(MatteSettings(edges="median", median=5), (1080, 1920)) == 5
     mask = random_mask(3, (120, 200))
     np.testing.assert_array_equal(
-        refine(mask, options=MatteSettings()).alpha, cv2.medianBlur(mask * 255, 3)
+        refine(mask, options=MatteSettings(edges="median")).alpha, cv2.medianBlur(mask * 255, 3)
     )
 
 
@@ -97,22 +103,22 @@ def test_chosen_objects_are_one_foreground() -> None:
     assert refine(mask, objects=(1, 3), options=OFF).alpha.tolist() == [[0, 255, 255, 0, 0, 255, 0]]
     assert not refine(mask, objects=(9,), options=OFF).alpha.any()
     assert not refine(mask, objects=(), options=OFF).alpha.any()
-    together = refine(mask.repeat(5, 0), options=MatteSettings(median=3)).alpha
+    together = refine(mask.repeat(5, 0), options=MatteSettings(edges="median", median=3)).alpha
     assert together[:, 1:6].all(), "no gap may open between two chosen objects"
 
 
 @pytest.mark.parametrize(("feather", "dtype"), [(0.0, np.uint8), (3.0, np.uint16)])
 def test_an_empty_mask_gives_an_empty_matte_of_the_same_type(feather: float, dtype: type) -> None:
     empty = np.zeros((9, 13), np.uint8)
-    alpha = refine(empty, options=MatteSettings(feather=feather)).alpha
+    alpha = refine(empty, options=MatteSettings(edges="median", feather=feather)).alpha
     assert alpha.dtype == dtype
     assert alpha.shape == empty.shape
     assert not alpha.any()
     assert (
-        refine(empty + 1, options=MatteSettings(feather=feather)).alpha.min()
+        refine(empty + 1, options=MatteSettings(edges="median", feather=feather)).alpha.min()
         == np.iinfo(dtype).max
     )
-    assert not refine_objects(empty, options=MatteSettings()).any()
+    assert not refine_objects(empty, options=MatteSettings(edges="median")).any()
 
 
 @fast
@@ -121,8 +127,10 @@ def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(
     seed: int, shape: tuple[int, int], radius: int
 ) -> None:
     mask = random_mask(seed, shape)
-    grown = refine(mask, options=MatteSettings(median=0, grow=radius)).alpha // 255
-    shrunk = refine(mask, options=MatteSettings(median=0, grow=-radius)).alpha // 255
+    grown = refine(mask, options=MatteSettings(edges="median", median=0, grow=radius)).alpha // 255
+    shrunk = (
+        refine(mask, options=MatteSettings(edges="median", median=0, grow=-radius)).alpha // 255
+    )
     kernel = disk(radius)
     np.testing.assert_array_equal(
         grown, cv2.dilate(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
@@ -130,8 +138,12 @@ def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(
     np.testing.assert_array_equal(
         shrunk, cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
     )
-    closed = refine(grown, options=MatteSettings(median=0, grow=-radius)).alpha // 255
-    opened = refine(shrunk, options=MatteSettings(median=0, grow=radius)).alpha // 255
+    closed = (
+        refine(grown, options=MatteSettings(edges="median", median=0, grow=-radius)).alpha // 255
+    )
+    opened = (
+        refine(shrunk, options=MatteSettings(edges="median", median=0, grow=radius)).alpha // 255
+    )
     assert (closed >= mask).all()
     assert (opened <= mask).all()
 
@@ -143,9 +155,9 @@ def test_a_feathered_edge_is_half_on_the_hard_edge(
 ) -> None:
     mask = random_mask(seed, shape)
     hard = refine(mask, options=OFF).alpha
-    soft = refine(mask, options=MatteSettings(median=0, feather=feather)).alpha
+    soft = refine(mask, options=MatteSettings(edges="median", median=0, feather=feather)).alpha
     np.testing.assert_array_equal(soft > 32767, hard == 255)
-    wider = refine(mask, options=MatteSettings(median=0, feather=feather * 2)).alpha
+    wider = refine(mask, options=MatteSettings(edges="median", median=0, feather=feather * 2)).alpha
     assert (wider[hard == 255] <= soft[hard == 255]).all()
     assert (wider[hard == 0] >= soft[hard == 0]).all()
 
@@ -153,7 +165,7 @@ def test_a_feathered_edge_is_half_on_the_hard_edge(
 def test_a_feather_has_the_stated_width_and_shape() -> None:
     mask = np.zeros((3, 20), np.uint8)
     mask[:, 10:] = 1
-    row = refine(mask, options=MatteSettings(median=0, feather=8)).alpha[1]
+    row = refine(mask, options=MatteSettings(edges="median", median=0, feather=8)).alpha[1]
     t = np.clip((np.arange(20) - 9.5) / 8 + 0.5, 0, 1)
     np.testing.assert_allclose(row, 65535 * (3 * t**2 - 2 * t**3), atol=0.5)
     assert row[:6].max() == 0
@@ -170,39 +182,39 @@ def test_specks_and_holes_go_by_area() -> None:
     mask[0:3, 0:1] = 1  # a speck of 3 at the frame's edge
 
     def cleaned(**areas: int) -> np.ndarray:
-        return refine(mask, options=MatteSettings(median=0, **areas)).alpha // 255
+        return refine(mask, options=MatteSettings(edges="median", median=0, **areas)).alpha // 255
 
-    filled = cleaned(fill_holes_area_px=4)
+    filled = cleaned(fill_holes=4)
     assert filled[6:8, 6:8].all()
     assert not filled[10:13, 10:13].any()
-    assert not cleaned(fill_holes_area_px=3)[6:8, 6:8].any()
-    assert cleaned(fill_holes_area_px=9)[4:16, 4:20].all()
-    assert (cleaned(fill_holes_area_px=10_000) == 0).sum() == (mask == 0).sum() - 13, (
+    assert not cleaned(fill_holes=3)[6:8, 6:8].any()
+    assert cleaned(fill_holes=9)[4:16, 4:20].all()
+    assert (cleaned(fill_holes=10_000) == 0).sum() == (mask == 0).sum() - 13, (
         "the outside is not a hole"
     )
-    assert cleaned(remove_specks_area_px=1).sum() == mask.sum()
-    assert cleaned(remove_specks_area_px=2)[2:4, 25:27].sum() == 0
-    assert cleaned(remove_specks_area_px=2)[0:3, 0].all()
-    assert cleaned(remove_specks_area_px=3)[0:3, 0].sum() == 0
+    assert cleaned(remove_specks=1).sum() == mask.sum()
+    assert cleaned(remove_specks=2)[2:4, 25:27].sum() == 0
+    assert cleaned(remove_specks=2)[0:3, 0].all()
+    assert cleaned(remove_specks=3)[0:3, 0].sum() == 0
 
 
 def test_background_that_meets_the_frame_is_no_hole() -> None:
     mask = np.ones((10, 10), np.uint8)
     mask[0, 4] = 0
     mask[5, 5] = 0
-    alpha = refine(mask, options=MatteSettings(median=0, fill_holes=5)).alpha
+    alpha = refine(mask, options=MatteSettings(edges="median", median=0, fill_holes=5)).alpha
     assert alpha[0, 4] == 0
     assert alpha[5, 5] == 255
 
 
 def test_a_ring_and_its_diagonal_gap() -> None:
     ring = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0]], np.uint8)
-    assert refine(ring, options=MatteSettings(median=0, fill_holes=2)).alpha[1].all(), (
-        "holes are 4-connected"
-    )
-    assert refine(ring, options=MatteSettings(median=0, remove_specks=5)).alpha.any(), (
-        "pieces are 8-connected"
-    )
+    assert (
+        refine(ring, options=MatteSettings(edges="median", median=0, fill_holes=2)).alpha[1].all()
+    ), "holes are 4-connected"
+    assert refine(
+        ring, options=MatteSettings(edges="median", median=0, remove_specks=5)
+    ).alpha.any(), "pieces are 8-connected"
 
 
 @fast
@@ -211,9 +223,7 @@ def test_objects_alone_are_refined_like_a_matte(
     seed: int, shape: tuple[int, int], window: int, grow: int
 ) -> None:
     mask = random_mask(seed, shape) * np.uint8(7)
-    options = MatteSettings(
-        median=window, grow=grow, fill_holes=5, remove_specks=4
-    )
+    options = MatteSettings(edges="median", median=window, grow=grow, fill_holes=5, remove_specks=4)
     objects = refine_objects(mask, options=options)
     np.testing.assert_array_equal(objects, refine(mask, options=options).alpha // 255 * 7)
 
@@ -225,7 +235,7 @@ def test_every_pixel_takes_the_most_frequent_id_of_its_window(
 ) -> None:
     mask = random_mask(seed, shape, objects=4)
     padded = np.pad(mask, window // 2, mode="edge")
-    result = refine_objects(mask, options=MatteSettings(median=window))
+    result = refine_objects(mask, options=MatteSettings(edges="median", median=window))
     for (y, x), own in np.ndenumerate(mask):
         votes = np.bincount(padded[y : y + window, x : x + window].reshape(-1), minlength=5)
         winners = np.flatnonzero(votes == votes.max())
@@ -238,8 +248,8 @@ def test_growing_objects_takes_background_only(
     seed: int, shape: tuple[int, int], grow: int
 ) -> None:
     mask = random_mask(seed, shape, objects=3)
-    result = refine_objects(mask, options=MatteSettings(median=0, grow=grow))
-    union = refine(mask, options=MatteSettings(median=0, grow=grow)).alpha // 255
+    result = refine_objects(mask, options=MatteSettings(edges="median", median=0, grow=grow))
+    union = refine(mask, options=MatteSettings(edges="median", median=0, grow=grow)).alpha // 255
     np.testing.assert_array_equal(result != 0, union != 0)
     kept = (mask != 0) & (result != 0)
     np.testing.assert_array_equal(result[kept], mask[kept])
@@ -248,16 +258,16 @@ def test_growing_objects_takes_background_only(
 
 def test_a_grown_pixel_goes_to_the_nearest_object_and_to_the_lower_id_between_two() -> None:
     mask = np.array([[9, 0, 0, 0, 4]], np.uint8)
-    assert refine_objects(mask, options=MatteSettings(median=0, grow=2)).tolist() == [
-        [9, 9, 4, 4, 4]
-    ]
+    assert refine_objects(
+        mask, options=MatteSettings(edges="median", median=0, grow=2)
+    ).tolist() == [[9, 9, 4, 4, 4]]
 
 
 def test_a_hole_filled_for_one_object_does_not_swallow_another() -> None:
     mask = np.ones((7, 7), np.uint8)
     mask[2:5, 2:5] = 0
     mask[3, 3] = 2
-    result = refine_objects(mask, options=MatteSettings(median=0, fill_holes=9))
+    result = refine_objects(mask, options=MatteSettings(edges="median", median=0, fill_holes=9))
     assert result[3, 3] == 2
     assert (result == 1).sum() == 48
 
@@ -266,7 +276,7 @@ def test_the_mask_given_is_left_as_it_was() -> None:
     mask = random_mask(1, (20, 20), objects=3)
     before = mask.copy()
     options = MatteSettings(
-        median=3, grow=2, fill_holes=9, remove_specks=9, feather=2
+        edges="median", median=3, grow=2, fill_holes=9, remove_specks=9, feather=2
     )
     refine(mask, options=options)
     refine_objects(mask, options=options)
@@ -276,15 +286,15 @@ def test_the_mask_given_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"median_px": 4},
-        {"median_px": -1},
-        {"median_px": 257},
-        {"feather_px": -0.5},
-        {"feather_px": float("nan")},
-        {"grow_px": 501},
-        {"grow_px": -501},
-        {"fill_holes_area_px": -1},
-        {"remove_specks_area_px": -1},
+        {"median": 4},
+        {"median": -1},
+        {"median": 257},
+        {"feather": -0.5},
+        {"feather": float("nan")},
+        {"grow": 501},
+        {"grow": -501},
+        {"fill_holes": -1},
+        {"remove_specks": -1},
     ],
 )
 def test_impossible_options_are_refused(bad: dict[str, float]) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matting.test_refine import OFF, SEEDS, SIZES, disk, random_mask
 
-from vfx_matte.matting import SOFT_LEVELS, MatteSettings, refine, refine_soft, soft_reach_px
+from vfx_matte.matting import SOFT_LEVELS, refine, refine_soft, sizes, soft_reach_px
+from vfx_matte.settings.options import MatteSettings
 
 ONE = 65535
 fast = settings(max_examples=60)
@@ -71,7 +72,7 @@ def test_alpha_is_what_the_formula_says(
     if min(shape) > 12:  # objects that meet the frame's border, too
         mask, soft = mask[30:-9, 30:], soft[30:-9, 30:]
     mask, soft = np.ascontiguousarray(mask), np.ascontiguousarray(soft)
-    options = MatteSettings(median=windows[0])
+    options = MatteSettings(edges="median", median=windows[0])
     assert sizes.mean_px(options, mask.shape) == windows[1]
     alpha = refine_soft(mask, {1: soft}, options=options).alpha
     wanted = by_the_formula(mask, soft, window=windows[0], mean=windows[1])
@@ -87,7 +88,7 @@ def test_no_haze_outside_and_no_hole_inside(seed: int, haze: int, doubt: int) ->
     mask = np.zeros((96, 120), np.uint8)
     cv2.ellipse(mask, (60, 48), (34, 26), seed % 180, 0, 360, 1, -1)
     soft = np.where(mask != 0, doubt, haze).astype(np.uint8)
-    alpha = refine_soft(mask, {1: soft}, options=MatteSettings()).alpha
+    alpha = refine_soft(mask, {1: soft}, options=MatteSettings(edges="median")).alpha
     far = distance(mask) >= soft_reach_px(mask.shape)
     assert (alpha[far & (mask == 0)] == 0).all()
     assert (alpha[far & (mask == 1)] == ONE).all()
@@ -98,8 +99,8 @@ def test_the_reach_scales_with_the_frame() -> None:
     assert soft_reach_px((1080, 1920)) == soft_reach_px((1920, 1080)) == 16
     assert soft_reach_px((2160, 3840)) == 32
     assert soft_reach_px((64, 96)) == 4
-    assert MatteSettings().mean_px((1080, 1920)) == 11
-    assert MatteSettings(median=0).mean_px((1080, 1920)) == 1
+    assert sizes.mean_px(MatteSettings(edges="median"), (1080, 1920)) == 11
+    assert sizes.mean_px(MatteSettings(edges="median", median=0), (1080, 1920)) == 1
 
 
 @fast
@@ -109,7 +110,7 @@ def test_more_probability_never_gives_less_alpha(
 ) -> None:
     mask, soft = random_mask(seed, shape), random_soft(seed, shape)
     more = np.minimum(soft.astype(int) + random_soft(seed + 1, shape) // 3, 255).astype(np.uint8)
-    options = MatteSettings(median=window, grow=grow, feather=feather)
+    options = MatteSettings(edges="median", median=window, grow=grow, feather=feather)
     less_alpha, more_alpha = (
         refine_soft(mask, {1: one}, options=options).alpha for one in (soft, more)
     )
@@ -126,9 +127,11 @@ def test_complements_give_the_complement(
         return  # a frame of one kind has no edge to shape
     pads = ((9, 9), (9, 9))  # so that both sides see the same crop: the whole frame
     mask, soft = np.pad(mask, pads, mode="edge"), np.pad(soft, pads, mode="edge")
-    one = refine_soft(mask, {1: soft}, options=MatteSettings(median=window, grow=grow)).alpha
+    one = refine_soft(
+        mask, {1: soft}, options=MatteSettings(edges="median", median=window, grow=grow)
+    ).alpha
     other = refine_soft(
-        1 - mask, {1: 255 - soft}, options=MatteSettings(median=window, grow=-grow)
+        1 - mask, {1: 255 - soft}, options=MatteSettings(edges="median", median=window, grow=-grow)
     ).alpha
     np.testing.assert_array_equal(one, ONE - other)
 
@@ -149,7 +152,7 @@ def test_a_smooth_edge_keeps_its_place_its_area_and_its_width(scale: float) -> N
     )
     probability = cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR)
     mask, soft = (probability > 0.5).astype(np.uint8), np.rint(probability * 255).astype(np.uint8)
-    alpha = refine_soft(mask, {1: soft}, options=MatteSettings()).alpha / ONE
+    alpha = refine_soft(mask, {1: soft}, options=MatteSettings(edges="median")).alpha / ONE
     assert alpha.sum() == pytest.approx(mask.sum(), rel=0.01)
     assert np.count_nonzero((alpha > 0.5) != (mask != 0)) < 0.002 * mask.sum()
     between = [np.count_nonzero((one > 0.05) & (one < 0.95)) for one in (alpha, probability)]
@@ -172,11 +175,16 @@ def test_the_numbers_and_the_order_of_objects_mean_nothing(
     new = dict(zip((1, 2, 3), (order[0] * 20, order[1] * 20, order[2] * 20), strict=True))
     renamed = np.array([0, *new.values()], np.uint8)[mask]
     for chosen in (None, (1, 3), (2,), ()):
-        one = refine_soft(mask, soft, objects=chosen, options=MatteSettings(median=3)).alpha
+        one = refine_soft(
+            mask, soft, objects=chosen, options=MatteSettings(edges="median", median=3)
+        ).alpha
         ids = None if chosen is None else tuple(sorted(new[object_id] for object_id in chosen))
         named = {new[object_id]: soft[object_id] for object_id in order}
         np.testing.assert_array_equal(
-            one, refine_soft(renamed, named, objects=ids, options=MatteSettings(median=3)).alpha
+            one,
+            refine_soft(
+                renamed, named, objects=ids, options=MatteSettings(edges="median", median=3)
+            ).alpha,
         )
 
 
@@ -202,9 +210,12 @@ def test_no_gap_between_two_chosen_objects() -> None:
 def test_an_object_that_is_not_there_adds_nothing() -> None:
     mask = random_mask(4, (30, 40))
     soft, nothing = random_soft(4, (30, 40)), np.zeros((30, 40), np.uint8)
-    one = refine_soft(mask, {1: soft}, options=MatteSettings(median=3)).alpha
+    one = refine_soft(mask, {1: soft}, options=MatteSettings(edges="median", median=3)).alpha
     np.testing.assert_array_equal(
-        one, refine_soft(mask, {1: soft, 9: nothing}, options=MatteSettings(median=3)).alpha
+        one,
+        refine_soft(
+            mask, {1: soft, 9: nothing}, options=MatteSettings(edges="median", median=3)
+        ).alpha,
     )
     assert not refine_soft(mask, {9: nothing + 90}, objects=(9,), options=OFF).alpha.any(), (
         "the mask says where it is"
@@ -219,7 +230,7 @@ def test_an_object_that_is_not_there_adds_nothing() -> None:
 def test_certain_probabilities_are_the_mask(seed: int, shape: tuple[int, int], grow: int) -> None:
     """On a frame whose mask was given nothing is invented, whatever comes after."""
     mask = random_mask(seed, shape)
-    options = MatteSettings(median=0, grow=grow, fill_holes=0)
+    options = MatteSettings(edges="median", median=0, grow=grow, fill_holes=0)
     soft = refine_soft(mask, {1: mask * 255}, options=options)
     assert soft.full == ONE
     np.testing.assert_array_equal(
@@ -233,7 +244,9 @@ def test_a_given_mask_gets_an_edge_too() -> None:
     """
     mask = np.zeros((400, 400), np.uint8)
     cv2.fillPoly(mask, [np.array([(40, 60), (370, 190), (120, 360)], np.int32)], 1)
-    alpha = refine_soft(mask, {1: mask * 255}, options=MatteSettings(median=9)).alpha
+    alpha = refine_soft(
+        mask, {1: mask * 255}, options=MatteSettings(edges="median", median=9)
+    ).alpha
     steps = [np.abs(np.diff(one.astype(float), axis=1)).max() for one in (alpha / ONE, mask)]
     assert steps[1] == 1
     assert steps[0] < 0.5
@@ -249,7 +262,7 @@ def test_specks_and_holes_follow_the_mask() -> None:
     kept = refine_soft(mask, {1: soft}, options=OFF).alpha
     assert kept[71, 91] == ONE
     assert kept[41, 41] == 0
-    options = MatteSettings(median=0, remove_specks=4, fill_holes=9)
+    options = MatteSettings(edges="median", median=0, remove_specks=4, fill_holes=9)
     clean = refine_soft(mask, {1: soft}, options=options).alpha
     assert not clean[66:, 80:].any()
     assert (clean[24:56, 24:66] == ONE).all()
@@ -260,8 +273,12 @@ def test_specks_and_holes_follow_the_mask() -> None:
 def test_growing_is_grey_dilation_by_a_disk(seed: int, shape: tuple[int, int], radius: int) -> None:
     mask, soft = random_mask(seed, shape), random_soft(seed, shape)
     before = refine_soft(mask, {1: soft}, options=OFF).alpha
-    grown = refine_soft(mask, {1: soft}, options=MatteSettings(median=0, grow=radius)).alpha
-    shrunk = refine_soft(mask, {1: soft}, options=MatteSettings(median=0, grow=-radius)).alpha
+    grown = refine_soft(
+        mask, {1: soft}, options=MatteSettings(edges="median", median=0, grow=radius)
+    ).alpha
+    shrunk = refine_soft(
+        mask, {1: soft}, options=MatteSettings(edges="median", median=0, grow=-radius)
+    ).alpha
     kernel = disk(radius)
     np.testing.assert_array_equal(
         grown, cv2.dilate(before, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
@@ -277,7 +294,7 @@ def test_the_feather_of_a_straight_edge_is_the_same_as_without_probabilities(
 ) -> None:
     mask = np.zeros((7, 120), np.uint8)
     mask[:, 60:] = 1
-    options = MatteSettings(median=0, feather=feather)
+    options = MatteSettings(edges="median", median=0, feather=feather)
     for turned in (mask, np.ascontiguousarray(mask.T)):
         hard = refine(turned, options=options).alpha.astype(int)
         soft = refine_soft(turned, {1: turned * 255}, options=options).alpha.astype(int)
@@ -291,7 +308,7 @@ def test_the_feather_comes_last() -> None:
     mask = np.zeros((40, 60), np.uint8)
     mask[:, 30] = 1
     alpha = refine_soft(
-        mask, {1: mask * 255}, options=MatteSettings(median=0, grow=3, feather=4)
+        mask, {1: mask * 255}, options=MatteSettings(edges="median", median=0, grow=3, feather=4)
     ).alpha
     assert alpha[20, 30] == ONE
     assert 0 < alpha[20, 33] < ONE
@@ -305,7 +322,7 @@ def test_the_feather_keeps_the_area_and_stays_near_the_edge(seed: int, feather: 
     mask = (soft > 127).astype(np.uint8)
     plain = refine_soft(mask, {1: soft}, options=OFF).alpha
     blurred = refine_soft(
-        mask, {1: soft}, options=MatteSettings(median=0, feather=feather)
+        mask, {1: soft}, options=MatteSettings(edges="median", median=0, feather=feather)
     ).alpha
     assert blurred.sum(dtype=np.int64) == pytest.approx(
         plain.sum(dtype=np.int64), rel=1e-3, abs=2 * ONE
@@ -319,7 +336,7 @@ def test_the_feather_keeps_the_area_and_stays_near_the_edge(seed: int, feather: 
 
 @pytest.mark.parametrize(("grow", "feather"), list(itertools.product([0, 3, -3], [0.0, 4.0])))
 def test_the_type_is_always_the_same(grow: int, feather: float) -> None:
-    options = MatteSettings(grow=grow, feather=feather)
+    options = MatteSettings(edges="median", grow=grow, feather=feather)
     empty = np.zeros((9, 13), np.uint8)
     for mask, soft, value in ((empty, empty + 200, 0), (empty + 1, empty, ONE)):
         alpha = refine_soft(mask, {1: soft}, options=options).alpha
@@ -335,10 +352,10 @@ def test_what_is_given_is_left_as_it_was() -> None:
     )
     before = mask.copy(), {object_id: one.copy() for object_id, one in soft.items()}
     options = MatteSettings(
-        median=3, grow=2, feather=2, fill_holes=9, remove_specks=9
+        edges="median", median=3, grow=2, feather=2, fill_holes=9, remove_specks=9
     )
     refine_soft(mask, soft, options=options)
-    refine_soft(mask, soft, objects=(1,), options=MatteSettings(median=0))
+    refine_soft(mask, soft, objects=(1,), options=MatteSettings(edges="median", median=0))
     np.testing.assert_array_equal(mask, before[0])
     for object_id, one in soft.items():
         np.testing.assert_array_equal(one, before[1][object_id])

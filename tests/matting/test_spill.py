@@ -4,6 +4,8 @@ nothing where there is none.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
 from vfx_matte.matting import despill
 from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, Picture, PixelLayout, code_values
+from vfx_matte.settings.options import MatteSettings
 
 BT709 = ColorTags("bt709", "tv")
 fast = settings(max_examples=60)
@@ -64,9 +67,7 @@ def test_the_key_channel_loses_what_it_has_more(
     rgb: tuple[int, int, int], layout: PixelLayout, color: ColorTags, key: str, strength: float
 ) -> None:
     picture = flat(rgb, layout, color)
-    result = despill(
-        picture, Matte(np.full((8, 12), 255, np.uint8)), key=key, strength=strength
-    )
+    result = despill(picture, Matte(np.full((8, 12), 255, np.uint8)), key=key, strength=strength)
     at = 1 if key == "green" else 2
     expected = np.array(rgb, float)
     others = [expected[index] for index in range(3) if index != at]
@@ -114,8 +115,11 @@ def test_there_is_nothing_to_do() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"key": "red"}, "'red' is unknown"), ({"key": "blue", "strength": 1.5}, "is 1.5")],
+    [
+        ({"despill": "red"}, "unknown despill 'red'"),
+        ({"despill_strength": 1.5}, "despill_strength is 1.5"),
+    ],
 )
-def test_impossible_options_are_refused(options: dict[str, object], message: str) -> None:
+def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        **options
+        MatteSettings(**options)

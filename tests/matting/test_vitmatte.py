@@ -19,7 +19,8 @@ from support.clips import VFR_PTS
 from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.errors import UsageError, WeightsError
-from vfx_matte.matting import MatteSettings, make_matte, open_estimator
+from vfx_matte.matting import make_matte, open_estimator
+from vfx_matte.settings.options import MatteSettings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -97,9 +98,7 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
     # the answer before loose pieces and holes go: on noise the random network leaves many
-    options = MatteSettings(
-        edges="vitmatte", band=24, remove_specks=0, fill_holes=0
-    )
+    options = MatteSettings(edges="vitmatte", band=24, remove_specks=0, fill_holes=0)
     matte = make_matte(mask, image=image, options=options, estimator=estimator)
     (given,) = recorder.inputs
     height, width = given.shape[2:]

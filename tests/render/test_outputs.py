@@ -14,7 +14,6 @@ import pytest
 from support.command_line import CommandLine, pictures, planes_of
 
 from vfx_matte.composite import mix as composite
-from vfx_matte.matting import MatteSettings
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.picture import Picture
@@ -22,14 +21,15 @@ from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.export.conform import ConformedClip
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.render import mattes
-from vfx_matte.pipeline.render.look import Look
 from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot, shots, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.renders import EncodeOptions
+from vfx_matte.pipeline.render.request import Tools
+from vfx_matte.settings.options import MatteSettings
 from vfx_matte.timeline import conform
 
 SILENT = SilentReporter()
-LOOK = Look(edges=MatteSettings(edges="guided"), stabilize=0.5)
+STEADY = MatteSettings(edges="guided", stabilize=0.5)
 EXACT = EncodeOptions(codec="ffv1")
 
 
@@ -38,13 +38,15 @@ def segmented(project: CommandLine) -> SegmentedClip:
     return open_segmented(Path("clip.mp4"), workspace=Path("workspace"), reporter=SILENT)
 
 
-def planned(clip: SegmentedClip, folder: Path, *, look: Look = LOOK) -> list[PlannedOutput]:
-    planner = Planner(clip, SILENT)
+def planned(
+    clip: SegmentedClip, folder: Path, *, settings: MatteSettings = STEADY
+) -> list[PlannedOutput]:
+    planner = Planner(clip, Tools(), SILENT)
     return [
-        planner.alpha(folder / "alpha.mkv", look=look, encode=EXACT),
-        planner.maskvideo(folder / "matte.mkv", look=look, encode=EXACT),
-        planner.greenback(folder / "green.mkv", look=look, encode=EXACT),
-        planner.overlay(folder / "overlay.mkv", look=look, encode=EXACT),
+        planner.alpha(folder / "alpha.mkv", settings=settings, encode=EXACT),
+        planner.maskvideo(folder / "matte.mkv", settings=settings, encode=EXACT),
+        planner.greenback(folder / "green.mkv", settings=settings, encode=EXACT),
+        planner.overlay(folder / "overlay.mkv", settings=settings, encode=EXACT),
     ]
 
 
@@ -87,9 +89,13 @@ def test_frames_are_decoded_once_and_mattes_made_once(
 
 
 def test_another_look_has_its_own_mattes(segmented: SegmentedClip, tmp_path: Path) -> None:
-    planner = Planner(segmented, SILENT)
+    planner = Planner(segmented, Tools(), SILENT)
     first, second = (
-        planner.maskvideo(tmp_path / f"{ids[0]}.mkv", look=Look(objects=ids), encode=EXACT)
+        planner.maskvideo(
+            tmp_path / f"{ids[0]}.mkv",
+            settings=MatteSettings(edges="median", objects=ids),
+            encode=EXACT,
+        )
         for ids in ((1,), (2,))
     )
     write_outputs(segmented, [first, second], SILENT)
@@ -186,7 +192,7 @@ def test_a_background_goes_on_behind_a_held_frame(
     segmented: SegmentedClip, make_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     held = conformed(segmented, 100)
-    planner = Planner(held, SILENT)
+    planner = Planner(held, Tools(), SILENT)
     fast = make_clip(
         "fast.mkv",
         codec="ffv1",
@@ -194,7 +200,9 @@ def test_a_background_goes_on_behind_a_held_frame(
         last_duration=10,
         time_base=Fraction(1, 1000),
     )
-    film = planner.greenback(tmp_path / "film.mkv", background=str(fast), look=LOOK, encode=EXACT)
+    film = planner.greenback(
+        tmp_path / "film.mkv", background=str(fast), settings=STEADY, encode=EXACT
+    )
     assert film.moves
     write_outputs(held, [film], SILENT)
     shown = [planes[0].tobytes() for planes in decoded(film.path)]
@@ -203,6 +211,9 @@ def test_a_background_goes_on_behind_a_held_frame(
     assert shown[first] != shown[first + 1]
     next(iter(pictures(film.path))).to_image().save(tmp_path / "still.png")
     still = planner.greenback(
-        tmp_path / "still.mkv", background=str(tmp_path / "still.png"), look=LOOK, encode=EXACT
+        tmp_path / "still.mkv",
+        background=str(tmp_path / "still.png"),
+        settings=STEADY,
+        encode=EXACT,
     )
     assert not still.moves

@@ -276,7 +276,7 @@ def command(
                 plain = {key: values[key] for key in _plain_options(part, skip=bundled)}
                 return plain | {
                     key: chosen(record, opened.settings, given(parameters(record, only)))
-                    for key, (record, only) in _records(part).items()
+                    for key, (record, only) in _records(part, skip=bundled).items()
                 }
 
             session: Session | None = None
@@ -380,10 +380,16 @@ def _parsed(
     return kind(text)
 
 
-def _records(function: Callable[..., Any]) -> dict[str, tuple[type[Options], Only | None]]:
+def _records(
+    function: Callable[..., Any], *, skip: Collection[str] = ()
+) -> dict[str, tuple[type[Options], Only | None]]:
     """The parameters of a function that stand for the options of a record."""
     signature = inspect.signature(function, eval_str=True)
-    found = {key: record_of(one.annotation) for key, one in signature.parameters.items()}
+    found = {
+        key: record_of(one.annotation)
+        for key, one in signature.parameters.items()
+        if key not in skip
+    }
     return {key: record for key, record in found.items() if record is not None}
 
 
@@ -392,7 +398,7 @@ def _plain_options(
 ) -> dict[str, inspect.Parameter]:
     """The options that a function declares itself."""
     own = inspect.signature(function, eval_str=True).parameters
-    records = _records(function)
+    records = _records(function, skip=skip)
     return {
         key: _strict(parameter)
         for key, parameter in own.items()
@@ -405,7 +411,7 @@ def _options(
 ) -> dict[str, inspect.Parameter]:
     """All options of a function: its own, and those of its records."""
     options = _plain_options(function, skip=skip)
-    for record, only in _records(function).values():
+    for record, only in _records(function, skip=skip).values():
         options |= {key: _strict(one) for key, one in parameters(record, only).items()}
     return options
 
