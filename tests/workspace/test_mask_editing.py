@@ -22,7 +22,7 @@ from vfx_matte.references.painting import (
     save_noted_mask,
     save_noted_picture,
 )
-from vfx_matte.references.reading import understand_references
+from vfx_matte.references.reading import read_references
 
 Pixels = npt.NDArray[Any]
 SHAPE = (48, 64)
@@ -138,7 +138,7 @@ def painted(path: Path, mode: str, ids: Pixels) -> Path:
 
 
 def read(content: Any) -> Pixels:  # noqa: ANN401
-    ((_, reading),) = understand_references([(0, content)], shape=SHAPE)
+    ((_, reading),) = read_references([(0, content)], shape=SHAPE)
     return reading.mask
 
 

@@ -20,7 +20,7 @@ from vfx_matte.errors import MaskError
 from vfx_matte.masks import Palette
 from vfx_matte.references.files import load_mask_picture, parse_color_argument
 from vfx_matte.references.picture_modes import as_mask_picture
-from vfx_matte.references.reading import MaskPicture, MaskReading, understand_references
+from vfx_matte.references.reading import MaskPicture, MaskReading, read_references
 
 SHAPE = (72, 96)
 Gray = npt.NDArray[np.uint8]
@@ -42,9 +42,7 @@ COLORS = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)[IDS]
 
 
 def read(*pictures: MaskPicture, **how: object) -> list[MaskReading]:
-    return [
-        reading for _, reading in understand_references(enumerate(pictures), shape=SHAPE, **how)
-    ]
+    return [reading for _, reading in read_references(enumerate(pictures), shape=SHAPE, **how)]
 
 
 def opened(path: Path) -> MaskPicture:
@@ -410,11 +408,11 @@ def test_dithered_masks_are_named_as_such(how: str, tmp_path: Path) -> None:
     modes[how].save(tmp_path / "m.png")
     pictures = [(0, load_mask_picture(tmp_path / "m.png"))]
     if how == "adaptive":
-        ((_, reading),) = understand_references(pictures, shape=(72, 96))
+        ((_, reading),) = read_references(pictures, shape=(72, 96))
         assert np.array_equal(reading.mask > 0, ids > 0)
         return
     with pytest.raises(MaskError, match="mask of frame 0: mask is dithered") as caught:
-        list(understand_references(pictures, shape=(72, 96)))
+        list(read_references(pictures, shape=(72, 96)))
     assert "without dithering" in caught.value.hint
 
 
@@ -422,7 +420,7 @@ def test_a_dithered_edge_does_no_harm(tmp_path: Path) -> None:
     y, x = np.mgrid[:144, :192]
     level = np.clip((40 - np.hypot(x - 90, y - 70)) / 12 + 0.5, 0, 1)
     Image.fromarray((level * 255).astype(np.uint8)).convert("1").save(tmp_path / "m.png")
-    ((_, reading),) = understand_references(
+    ((_, reading),) = read_references(
         [(0, load_mask_picture(tmp_path / "m.png"))], shape=(144, 192)
     )
     assert abs(reading.coverage[1] / (level >= 0.5).sum() - 1) < 0.02

@@ -16,12 +16,12 @@ from support.wording import typed
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Matte, Palette, hex_color, object_ids, parse_hex_color, resize_nearest
+from vfx_matte.references.known_colors import KnownColors
 from vfx_matte.references.reading import (
-    KnownColors,
     MaskPicture,
     MaskReading,
     read_mask_colors,
-    understand_references,
+    read_references,
 )
 
 SHAPE = (180, 240)
@@ -386,7 +386,7 @@ def test_references_agree_on_colours() -> None:
         (20, stripes(green)),
         (30, jpeg),
     ]
-    found = dict(understand_references(pictures, shape=(40, 100)))
+    found = dict(read_references(pictures, shape=(40, 100)))
     assert [sorted(reading.coverage) for reading in found.values()] == [
         [1],
         [1, 2],
@@ -396,7 +396,7 @@ def test_references_agree_on_colours() -> None:
     ]
     assert found[7].colors == {1: blue, 2: red}
     with pytest.raises(MaskError, match="frame 4: mask is empty"):
-        list(understand_references([(4, stripes())], shape=(40, 100)))
+        list(read_references([(4, stripes())], shape=(40, 100)))
 
 
 def test_palette_references_say_when_an_id_changes_its_colour() -> None:

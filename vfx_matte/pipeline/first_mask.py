@@ -35,7 +35,7 @@ from vfx_matte.references.painting import (
     save_noted_mask,
     save_noted_picture,
 )
-from vfx_matte.references.reading import MaskPicture, understand_references
+from vfx_matte.references.reading import MaskPicture, read_references
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import clip_name
 
@@ -441,7 +441,7 @@ def _read(
     content: MaskPicture, number: int, shape: tuple[int, int], *, name: str, reporter: Reporter
 ) -> Mask:
     """What `segment` would read, whose notices are told under a name. Raises MaskError."""
-    ((_, reading),) = understand_references([(number, content)], shape=shape)
+    ((_, reading),) = read_references([(number, content)], shape=shape)
     for line in reading.notices:
         reporter.notify(f"{name}: {line}")
     return reading.mask

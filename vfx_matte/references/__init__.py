@@ -1,1 +1,1 @@
-"""What the masks that a user gives mean: colours, object ids, frames."""
+"""What the masks that a user gives mean: their colours, object ids and frames."""

@@ -1,7 +1,4 @@
-"""The masks a user gives.
-
-Takes paths, gives mask pictures and the frame each belongs to; never decides what colours mean.
-"""
+"""Finds and reads the mask files that a user gives, and the frame that each belongs to."""
 
 from __future__ import annotations
 
@@ -23,8 +20,7 @@ from vfx_matte.references.picture_modes import as_mask_picture, has_min_white
 from vfx_matte.references.reading import MaskPicture, check_aspect, has_aspect
 from vfx_matte.wording import command, option
 
-# No .psd: it is what a painting program works on, and stands beside the mask that was saved from
-# it.
+# no .psd: it is what a painting program works on, and lies beside the mask that was saved from it
 PICTURE_SUFFIXES = frozenset(
     {
         ".png",
@@ -56,7 +52,11 @@ _PILLOW_NAMES: Mapping[StillKind, str] = {
 
 
 def parse_mask_argument(text: str) -> tuple[int, Path]:
-    """Split "12=path" into the frame's number and the path. Raises MaskError for anything else."""
+    """Split "12=path" into the frame's number and the path.
+
+    Raises:
+        MaskError: the text is something else.
+    """
     number, equals, path = text.partition("=")
     if not equals or not path or not re.fullmatch(r"\s*-?[0-9]{1,18}\s*", number):
         raise MaskError(
@@ -72,7 +72,8 @@ def parse_mask_argument(text: str) -> tuple[int, Path]:
 def parse_color_argument(text: str) -> tuple[RGB, int]:
     """Split "#ff0000=2" or "ff0000=2" into the colour and the object id, 0 = background.
 
-    Raises MaskError for anything else.
+    Raises:
+        MaskError: the text is something else.
     """
     found = re.fullmatch(r"\s*#?([0-9a-fA-F]{6})\s*=\s*([0-9]{1,3})\s*", text, re.ASCII)
     if found is None or int(found[2]) > 255:
@@ -86,11 +87,16 @@ def parse_color_argument(text: str) -> tuple[RGB, int]:
 
 
 def load_mask_picture(path: Path, *, shape: tuple[int, int] | None = None) -> MaskPicture:
-    """Read a painted mask: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM, TGA or PSD of any depth, told by
-    content.
+    """Read a painted mask: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM, TGA or PSD of any depth, by its
+    content and not its suffix.
 
-    shape: (H, W) of the clip. A picture of another aspect, or far larger than the clip, is refused
-    before it is decoded. Raises MaskError when it cannot be read.
+    Args:
+        path: the file.
+        shape: (H, W) of the clip. A picture of another aspect, or far larger than the clip, is
+            refused before it is decoded.
+
+    Raises:
+        MaskError: it cannot be read.
     """
     return open_mask(path, shape=shape)[1]
 
@@ -100,7 +106,8 @@ def open_mask(
 ) -> tuple[Image.Image, MaskPicture]:
     """A mask as Pillow has it, turned as displayed, and as `load_mask_picture` gives it.
 
-    Raises MaskError as that does.
+    Raises:
+        MaskError: as `load_mask_picture` does.
     """
     if not path.exists():
         raise MaskError(f"there is no mask {path}", hint="check the path")
@@ -110,17 +117,20 @@ def open_mask(
         )
     try:
         header = _require_mask(path, shape)
-        with warnings.catch_warnings():  # what Pillow finds odd in a file is not for people
+        with warnings.catch_warnings():
+            # Pillow's warnings are about metadata and would be printed between our notices
             warnings.simplefilter("ignore")
             return _decoded(path, header)
     except MaskError:
         raise
+    # the header, read by our own rules, in terms of masks
     except (MediaError, UsageError) as error:
         raise MaskError(f"mask {error.message}", hint=error.hint) from error
     except UnidentifiedImageError as error:
         raise MaskError(
             f"mask {path} is damaged: its header cannot be read", hint="save it as PNG"
         ) from error
+    # whatever Pillow's decoders make of damaged files
     except (
         Image.DecompressionBombError,
         OSError,
@@ -136,6 +146,7 @@ def open_mask(
 
 
 def _decoded(path: Path, header: StillHeader) -> tuple[Image.Image, MaskPicture]:
+    # by the kind that the header says: no other decoder may try a file made to look like two kinds
     with Image.open(path, formats=[_PILLOW_NAMES[header.kind]]) as opened:
         if opened.width * opened.height > header.pixels:
             raise ValueError(
@@ -180,6 +191,7 @@ def _require_mask(path: Path, shape: tuple[int, int] | None) -> StillHeader:
 
 
 def _has_more(opened: Image.Image) -> bool:
+    """Whether a file holds more pictures; MPO holds the same one several times."""
     return bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
 
 
@@ -198,16 +210,27 @@ def collect_references(
     outside_hint: Callable[[int], str] = lambda _: "frames count from 0",
     notify: Notify = _silent,
 ) -> dict[int, Path]:
-    """Say which mask file belongs to which frame: {frame number: path}, ascending.
+    """Find out which mask file belongs to which frame.
 
     A frame's number is that of its picture in a sequence, and counts from 0 in every other clip.
-    first_number: of the clip.
-    first_mask: the mask of `first_frame`. masks: (frame number, path) pairs. folder: pictures whose
-    last number in the file name is the frame's, gaps allowed; when it holds `Annotations` (XMem++
-    layout), that folder or its subfolder `clip_name` is read. frame_count: frames of the clip, None
-    when not known yet. outside_hint: says more about a number that the clip does not have. notify:
-    is told when a name holds several numbers. Raises MaskError for two masks of one frame, a frame
-    the clip does not have, and when there is no mask at all.
+
+    Args:
+        first_mask: the mask of `first_frame`.
+        first_frame: a frame number.
+        masks: (frame number, path) pairs.
+        folder: pictures whose last number in the file name is the frame's, gaps allowed; when it
+            holds `Annotations` (XMem++ layout), that folder or its subfolder `clip_name` is read.
+        clip_name: the name of such a subfolder.
+        frame_count: frames of the clip, None when not known yet.
+        first_number: the number of the clip's first frame.
+        outside_hint: the hint about a number that the clip does not have.
+        notify: receives a notice when a name holds several numbers.
+
+    Returns:
+        Frame number → path, ascending.
+
+    Raises:
+        MaskError: two masks for one frame, a frame that the clip does not have, or no mask at all.
     """
     given = [(first_frame, first_mask)] if first_mask is not None else []
     given.extend(masks)
@@ -251,7 +274,7 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
         )
     folder = _annotations(folder, clip_name)
     pairs = []
-    told = False
+    is_noted = False
     for path in _pictures(folder):
         cut = split_name(path.name)
         if cut is None:
@@ -259,8 +282,9 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
                 f"mask {path} has no frame number in its name",
                 hint="name it after its frame, for example 00012.png",
             )
-        if cut.is_ambiguous and not told:
-            told = True
+        # once: a folder has hundreds of them, all named in the same way
+        if cut.is_ambiguous and not is_noted:
+            is_noted = True
             notify(f"mask {path.name}: the last number in a name is the frame's, {cut.number}")
         pairs.append((cut.number, path))
     if not pairs:
@@ -273,8 +297,8 @@ def _folder_masks(folder: Path, clip_name: str, notify: Notify) -> list[tuple[in
 
 
 def _annotations(folder: Path, clip_name: str) -> Path:
-    """The folder that holds the pictures: `folder`, its `Annotations`, or the clip's or only folder
-    in there.
+    """The folder that holds the pictures: `folder`, its `Annotations`, or the clip's or the only
+    folder in there.
     """
     annotations = folder / "Annotations"
     if not annotations.is_dir():
@@ -295,7 +319,7 @@ def _annotations(folder: Path, clip_name: str) -> Path:
 
 
 def _pictures(folder: Path) -> Iterable[Path]:
-    """Picture files in a folder by name, without dotfiles and previews of masks."""
+    """Picture files in a folder, sorted by name, without dotfiles and previews of masks."""
     return (
         path
         for path in sorted(folder.iterdir())

@@ -1,6 +1,4 @@
-"""Which flat colours a painted picture is made of.
-
-Takes 8-bit arrays, gives colours and labels; knows no object and no file.
+"""Finds the flat colours that a painted picture is made of.
 
 A mask is painted with a few flat colours. Anti-aliasing adds blends along the edges, JPEG adds
 noise on top. Evidence for a flat colour is a spot of it, evidence for a blend is lying between two
@@ -21,52 +19,57 @@ Samples = npt.NDArray[np.uint8]
 SAME = 24
 """Colours that differ by at most this in every channel may be one colour seen through JPEG."""
 
-_SPIKE = 14  # a flat colour keeps most of its pixels this close, as JPEG does at quality 60 …
-_SPIKE_SHARE = (
-    0.72  # … while a wide soft ramp, spread evenly, has 29/49 = 0.59 of those within ±SAME here
-)
+# a flat colour keeps most of its pixels this close, as JPEG does at quality 60 …
+_SPIKE = 14
+# … while a wide soft ramp, spread evenly, has 29/49 = 0.59 of those within ±SAME here
+_SPIKE_SHARE = 0.72
+_FEWEST_SPIKE_PIXELS = 4
 # distance (in code values) from the line between two colours below which a colour counts as their
 # blend
 _ON_LINE = 6.0
-_BLEND_SPOT_RADIUS_PX = (
-    4  # a colour that could be a blend needs 9×9 spots: most soft edges are thinner …
-)
-_BLEND_SPOT_SHARE = 0.12  # … and of a wide soft edge only little lies inside such spots
-_CLEAN_SHARE = 0.99  # flat pixels that are exactly flat: JPEG and wide feathers have fewer
-_THIN_SHARE = (
-    0.9  # strokes without a spot are thin, so nearly everything else is explained without them
-)
+# a colour that could be a blend needs 9×9 spots: most soft edges are thinner …
+_BLEND_SPOT_RADIUS_PX = 4
+# … and of a wide soft edge only little lies inside such spots
+_BLEND_SPOT_SHARE = 0.12
+# flat pixels that are exactly flat: JPEG and wide feathers have fewer
+_CLEAN_SHARE = 0.99
+# strokes without a spot are thin, so nearly everything else is explained without them
+_THIN_SHARE = 0.9
 _MOST_THIN_COLORS = 16
 _FEWEST_STROKE_PIXELS = 16
-_SPOT_RADIUS_PX = 2  # any other colour of a noisy picture needs a 5×5 spot
-_DOT_ROWS = 256  # so many are compared at once, as the largest masks have 35 million pixels
-_NEAR_RADII_PX = (2, 4, 8)  # how far a blend looks for the colours it is made of, nearest first
+# any other colour of a noisy picture needs a 5×5 spot
+_SPOT_RADIUS_PX = 2
+# so many rows are compared at once, as the largest masks have 35 million pixels
+_DOT_ROWS = 256
+# how far a blend looks for the colours it is made of, nearest first
+_NEAR_RADII_PX = (2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class FlatColors:
-    """The flat colours of one picture.
-
-    colors: uint8 (K, C), most frequent first. hard: True when the picture holds these colours and
-    nothing else.
-    explained: share of pixels, 0..1, that have one of these colours (up to JPEG noise).
-    """
+    """The flat colours of one picture."""
 
     colors: npt.NDArray[np.uint8]
+    """uint8 (K, C), most frequent first."""
     hard: bool
+    """Whether the picture holds these colours and nothing else."""
     explained: float
+    """The share of pixels, 0 … 1, that have one of these colours (up to JPEG noise)."""
 
 
 def find_flat_colors(samples: Samples) -> FlatColors:
     """Find the flat colours of a painted picture; see the module for what counts as evidence."""
     spread = _spread(samples)
+    # 1. a picture with hard edges and few colours: each of its colours is one
     exact = _hard_edged_colors(samples, spread)
     if exact is not None:
         return FlatColors(exact, hard=True, explained=1.0)
+    # 2. else colours that many flat pixels have and that fill a spot, in tiny pictures a small one
     candidates = _spikes(samples[spread <= SAME])
     colors, explained = _with_spots(samples, candidates, _SPOT_RADIUS_PX)
     if len(colors) < 2:
         colors, explained = _with_spots(samples, candidates, 1)
+    # 3. and colours of thin strokes, where noise or feathers cannot be mistaken for them
     is_clean = (spread == 0).sum() >= _CLEAN_SHARE * (spread <= SAME).sum()
     if explained >= _THIN_SHARE and (len(colors) == 1 or is_clean):
         colors = _with_thin_strokes(samples, colors)
@@ -74,31 +77,41 @@ def find_flat_colors(samples: Samples) -> FlatColors:
 
 
 def share_of_dots(samples: Samples) -> float:
-    """The share of pixels, 0..1, that stand out from all four neighbours by more than SAME: what
+    """The share of pixels, 0 … 1, that stand out from all four neighbours by more than SAME: what
     dithering is made of.
 
-    Flat colours, soft edges and JPEG have next to none. samples: uint8 (H, W, C), any C.
+    Flat colours, soft edges and JPEG have next to none.
+
+    Args:
+        samples: uint8 (H, W, C), any C.
     """
     height, width = samples.shape[:2]
     dots = 0
     for top in range(0, height - 2, _DOT_ROWS):
         rows = samples[top : top + _DOT_ROWS + 2].astype(np.int16)
         center = rows[1:-1, 1:-1]
-        beside = (rows[1:-1, :-2], rows[1:-1, 2:], rows[:-2, 1:-1], rows[2:, 1:-1])
-        above = np.minimum.reduce([center - one for one in beside])
-        below = np.minimum.reduce([one - center for one in beside])
+        neighbours = (rows[1:-1, :-2], rows[1:-1, 2:], rows[:-2, 1:-1], rows[2:, 1:-1])
+        above = np.minimum.reduce([center - neighbour for neighbour in neighbours])
+        below = np.minimum.reduce([neighbour - center for neighbour in neighbours])
         dots += int((np.maximum(above, below) > SAME).any(axis=2).sum())
     return float(dots / (height * width))
 
 
 def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
-    """Say for each pixel which colour it belongs to: uint8 (H, W), indices into `flat.colors` (K ≥
-    1).
+    """Assign each pixel to a colour.
 
     Pixels close to a colour take it; the others (blends, noise) take the nearest among the colours
     found in their neighbourhood, so that the edge between red and blue does not become the purple
     that is used elsewhere.
+
+    Args:
+        samples: uint8 (H, W, C).
+        flat: at least one colour.
+
+    Returns:
+        uint8 (H, W), indices into `flat.colors`.
     """
+    # 1. the nearest colour
     colors = flat.colors
     labels = np.zeros(samples.shape[:2], np.uint8)
     best = np.full(samples.shape[:2], 255, np.uint8)
@@ -108,10 +121,12 @@ def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
         labels[closer], best[closer] = index, difference[closer]
     if flat.hard:
         return labels
+    # 2. pixels that certainly are a colour; of one that could be a blend of others, its spots
     sure = [(labels == index) & (best <= SAME) for index in range(len(colors))]
     for index, color in enumerate(colors):
         if _is_blend(color, [other for at, other in enumerate(colors) if at != index]):
             sure[index] &= _dilate(erode(sure[index], 1), 1)
+    # 3. the others, by the colours near them: first those with a colour close by
     open_pixels = ~np.logical_or.reduce(sure)
     for index in range(len(colors)):
         labels[sure[index]] = index
@@ -119,12 +134,13 @@ def assign_colors(samples: Samples, flat: FlatColors) -> npt.NDArray[np.uint8]:
         # close by it takes two colours to explain a blend; farther out, one is better than none
         rows, columns = np.nonzero(open_pixels)
         near = np.stack([_dilate(pixels, radius)[rows, columns] for pixels in sure], axis=1)
-        decided = near.sum(axis=1) >= (2 if radius < _NEAR_RADII_PX[-1] else 1)
-        rows, columns, near = rows[decided], columns[decided], near[decided]
+        enough = near.sum(axis=1) >= (2 if radius < _NEAR_RADII_PX[-1] else 1)
+        rows, columns, near = rows[enough], columns[enough], near[enough]
         labels[rows, columns] = np.argmin(
             np.where(near, _distances(samples[rows, columns], colors), np.inf), axis=1
         )
         open_pixels[rows, columns] = False
+    # 4. what is far from every colour takes the nearest of all
     rows, columns = np.nonzero(open_pixels)
     labels[rows, columns] = np.argmin(_distances(samples[rows, columns], colors), axis=1)
     return labels
@@ -140,6 +156,7 @@ def _with_spots(
     members = np.zeros(samples.shape[:2], bool)
     for color in candidates:
         near = _difference(samples, color) <= SAME
+        # what lies between two others is paint only where it fills areas wider than an edge
         if _is_blend(color, [other for other in candidates if other is not color]):
             is_paint = erode(near, _BLEND_SPOT_RADIUS_PX).sum() >= _BLEND_SPOT_SHARE * near.sum()
         else:
@@ -157,6 +174,7 @@ def _with_thin_strokes(samples: Samples, colors: npt.NDArray[np.uint8]) -> npt.N
     """
     points = samples.reshape(-1, samples.shape[2])
     for _ in range(_MOST_THIN_COLORS):
+        # the point that is farthest from every blend is a stroke's, if enough others are as far
         points = points[_distances(points, colors).min(axis=1) > SAME**2]
         off_px = _distance_to_lines(points, colors)
         if (off_px > 2 * SAME).sum() < _FEWEST_STROKE_PIXELS:
@@ -178,18 +196,22 @@ def _hard_edged_colors(
     blend; else None.
     """
     channels = samples.shape[2]
+    # 1. the colours that are there, by a table of all: no sort of millions of pixels
     codes = _codes(samples)
     seen = np.zeros(1 << (8 * channels), bool)
     seen[codes] = True
     present = np.flatnonzero(seen)
     if len(present) > 256:
         return None
+    # 2. those that fill a 3×3 spot somewhere
     seen[:] = False
     seen[codes[spread == 0]] = True
     colors = ((present[:, None] >> (8 * np.arange(channels))) & 255).astype(np.uint8)
     has_spot = seen[present]
+    # many colours without a spot are blends or noise; the test below would take long to say so
     if not has_spot.all() and len(present) > 64:
         return None
+    # 3. none may lie between two others, unless it fills a spot that is wider than an edge
     for index, code in enumerate(present):
         others = [
             other
@@ -207,6 +229,7 @@ def _hard_edged_colors(
 def _spikes(flat: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
     """Colours around which many of the locally flat pixels (N, C) crowd, most frequent first."""
     channels = flat.shape[1]
+    # 1. a histogram with bins of 8 values, and the mean colour in each
     bins = _codes(flat >> 3, bits=5)
     counts = np.bincount(bins, minlength=1 << (5 * channels))
     used = np.flatnonzero(counts)
@@ -216,13 +239,15 @@ def _spikes(flat: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
         axis=1,
     )
     means = sums / weights[:, None]
+    # 2. from the fullest bin on: the centre of the colours around it, as long as there are any left
     found: list[npt.NDArray[np.uint8]] = []
     left = weights.copy()
-    while left.max(initial=0) >= 4:
+    while left.max(initial=0) >= _FEWEST_SPIKE_PIXELS:
         center = means[top := int(np.argmax(left))]
         for _ in range(2):  # mean shift: a colour may straddle the border of two bins
             close = np.abs(means - center).max(axis=1) <= _SPIKE
             center = np.average(means[close], axis=0, weights=weights[close])
+        # a colour is a spike in the histogram; a wide ramp of a soft edge is not
         offsets = np.abs(means - center).max(axis=1)
         around = offsets <= SAME
         is_spike = weights[offsets <= _SPIKE].sum() >= _SPIKE_SHARE * weights[around].sum()
@@ -233,8 +258,8 @@ def _spikes(flat: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
 
 
 def _is_blend(color: npt.NDArray[np.uint8], others: list[npt.NDArray[np.uint8]]) -> bool:
-    """True when `color` lies on the straight line between two of `others`, where anti-aliasing
-    could make it.
+    """Whether `color` lies on the straight line between two of `others`, where anti-aliasing could
+    make it.
     """
     if len(others) < 2:
         return False
@@ -250,11 +275,13 @@ def _distance_to_lines(
     ends, spots = colors.astype(np.float32), points.astype(np.float32)
     nearest: npt.NDArray[np.float32] = np.linalg.norm(spots - ends[0], axis=1)
     starts, stops = np.triu_indices(len(ends), 1)
+    # so many lines at once that the arrays of all points stay small
     batch = max(1, 1_000_000 // max(1, len(points)))
     for at in range(0, len(starts), batch):
         start = ends[starts[at : at + batch]]
         line = ends[stops[at : at + batch]] - start
         offset = spots[:, None] - start
+        # the foot of the perpendicular, within the two ends
         along = np.clip((offset * line).sum(axis=2) / np.maximum((line**2).sum(axis=1), 1e-9), 0, 1)
         distance = np.linalg.norm(offset - along[..., None] * line, axis=2)
         np.minimum(nearest, distance.min(axis=1), out=nearest)
@@ -300,6 +327,7 @@ def _spread(samples: Samples) -> npt.NDArray[np.uint8]:
     """Largest minus smallest value in each 3×3 neighbourhood, of the worst channel: uint8
     (H, W).
     """
+    # the extreme of three rows, then of three columns of these
     high = low = np.pad(samples, ((1, 1), (1, 1), (0, 0)), mode="edge")
     high = np.maximum(np.maximum(high[:-2], high[1:-1]), high[2:])
     high = np.maximum(np.maximum(high[:, :-2], high[:, 1:-1]), high[:, 2:])
@@ -324,14 +352,14 @@ def _dilate(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]
 
 
 def erode(pixels: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
-    """Shrink a set of pixels by a square of `radius`; beyond the picture's border it is taken to go
-    on.
+    """Shrink a set of pixels, bool (H, W), by a square of `radius`, as if it went on beyond the
+    picture's border.
     """
     return ~_dilate(~pixels, radius)
 
 
 def _has_spot(pixels: npt.NDArray[np.bool_], radius: int) -> bool:
-    """True when a square of `radius` fits somewhere into the set of pixels, inside the picture."""
+    """Whether a square of `radius` fits somewhere into the set of pixels, inside the picture."""
     height, width = pixels.shape
     if min(height, width) <= 2 * radius:
         return bool(pixels.all())

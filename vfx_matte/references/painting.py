@@ -1,6 +1,4 @@
-"""A mask file that is corrected.
-
-Takes a painted picture and what its objects become, gives it back in the way it was painted.
+"""Writes corrections into a painted mask file.
 
 Only the pixels that change are painted: the mode, the palette and the value of every other pixel
 stay as they are.
@@ -24,13 +22,17 @@ from vfx_matte.masks import RGB, Mask, Palette, object_ids
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.references.files import open_mask
 from vfx_matte.references.picture_modes import as_mask_picture
-from vfx_matte.references.reading import MaskPicture, understand_references
+from vfx_matte.references.reading import MaskPicture, read_references
 
+# the keyword of the text chunk
 _NOTE_KEY = "vfx-matte"
 _LONGEST_NOTE = 4096
+# pixels; more do not change which value is the most frequent, and sorting them takes seconds
 _MOST_COUNTED = 20_000
 _ALPHA_MODES = ("LA", "RGBA")
 _MODES = ("1", "L", "P", "RGB", "I;16", *_ALPHA_MODES)
+# late in the order in which new colours get their ids (`KnownColors.identify`), where the colour of
+# the palette is not: a new object is the last one
 _LATE_COLORS: tuple[RGB, ...] = (
     (0, 0, 255),
     (0, 0, 128),
@@ -47,29 +49,38 @@ Note = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class PaintedMask:
-    """A mask as its file has it.
-
-    picture: as Pillow has it, turned as displayed; content: the same as arrays.
-    """
+    """A mask as its file has it."""
 
     picture: Image.Image
+    """As Pillow has it, turned as displayed."""
     content: MaskPicture
+    """The same as arrays."""
 
 
 def load_painted(path: Path, *, shape: tuple[int, int]) -> PaintedMask:
     """Read a mask file that is going to be corrected.
 
-    Raises MaskError as `load_mask_picture` does.
+    Args:
+        path: the file.
+        shape: (H, W) of the clip.
+
+    Raises:
+        MaskError: as `load_mask_picture` does.
     """
     return PaintedMask(*open_mask(path, shape=shape))
 
 
 def repainted(painted: PaintedMask, before: Mask, after: Mask) -> PaintedMask | None:
-    """Paint the pixels of a mask that are another object now; None where its mode has no way to say
-    so.
+    """Paint the pixels of a mask that are another object now.
 
-    before, after: uint8 (H, W), the ids that it was read as and those that it should be. What is
-    returned is read as `after` when it is a clip's only mask.
+    Args:
+        painted: the mask's file.
+        before: uint8 (H, W), the ids that it was read as.
+        after: uint8 (H, W), the ids that it should be read as.
+
+    Returns:
+        The painted file, which is read as `after` when it is a clip's only mask; None where its
+        mode cannot hold that.
     """
     new = set(object_ids(after)) - set(object_ids(before))
     if (
@@ -80,17 +91,16 @@ def repainted(painted: PaintedMask, before: Mask, after: Mask) -> PaintedMask | 
         return None
     for color in _colors_to_try(max(new)) if new else (None,):
         edited = _edited(painted.picture, before, after, color)
-        made = None if edited is None else PaintedMask(edited, as_mask_picture(edited))
-        if made is not None and _is_read_as(made.content, after):
-            return made
+        result = None if edited is None else PaintedMask(edited, as_mask_picture(edited))
+        # reading decides, as only it knows all rules
+        if result is not None and _is_read_as(result.content, after):
+            return result
     return None
 
 
 def _colors_to_try(object_id: int) -> Iterator[RGB]:
-    """For a new object.
-
-    Objects are numbered by their colours, so that not every colour makes it the one that it should
-    be.
+    """Colours for a new object: reading numbers objects by their colours, so not every colour gives
+    it the wanted id.
     """
     red, green, blue = (int(part) for part in Palette.davis().colors[object_id])
     yield red, green, blue
@@ -99,9 +109,7 @@ def _colors_to_try(object_id: int) -> Iterator[RGB]:
 
 def _is_read_as(content: MaskPicture, mask: Mask) -> bool:
     try:
-        ((_, reading),) = understand_references(
-            [(0, content)], shape=(mask.shape[0], mask.shape[1])
-        )
+        ((_, reading),) = read_references([(0, content)], shape=(mask.shape[0], mask.shape[1]))
     except MaskError:
         return False
     return np.array_equal(reading.mask, mask)
@@ -110,7 +118,9 @@ def _is_read_as(content: MaskPicture, mask: Mask) -> bool:
 def _edited(
     picture: Image.Image, before: Mask, after: Mask, color: RGB | None
 ) -> Image.Image | None:
-    """color: of the object that is new."""
+    """The picture with changed pixels; `color`: of a new object. None where there is no value for
+    it.
+    """
     pixels, changed = np.array(picture), before != after
     edited = picture.copy()
     hides = picture.mode in _ALPHA_MODES and bool((pixels[before == 0][:, -1] < 128).any())
@@ -118,13 +128,15 @@ def _edited(
         where = changed & (after == object_id)
         if not where.any():
             continue
-        if hides:  # alpha says what the object is, whatever colours lie under it
+        if hides:
+            # alpha is the mask, whatever colours lie under it
             alpha = np.where(
                 where, 255 if object_id else 0, np.asarray(edited.getchannel("A"))
             ).astype(np.uint8)
             edited.putalpha(Image.fromarray(alpha))
             continue
         shown = before == object_id
+        # in the value that the object already has; a soft edge makes several, of which one is paint
         value = (
             _usual(pixels[shown]) if shown.any() else _new_value(edited, pixels, object_id, color)
         )
@@ -156,9 +168,11 @@ def _new_value(
     if picture.mode in ("RGB", "RGBA"):
         return (*color, 255)[: len(picture.mode)]
     if picture.mode == "I;16":
+        # a number of its own, above all others, so that theirs stay the lowest
         return min(int(pixels.max()) + 1, 65535)
     if picture.mode != "P":
         return None  # levels of grey are amounts of one object
+    # index = id; the palette gets a colour for it, unless it has one that no other index shows
     colors = picture.getpalette("RGB") or []
     colors += [0] * (3 * (object_id + 1) - len(colors))
     taken = {tuple(colors[3 * index : 3 * index + 3]) for index in np.unique(pixels).tolist()}
@@ -169,10 +183,16 @@ def _new_value(
 
 
 def save_noted_mask(path: Path, mask: Mask | PaintedMask, note: Note) -> None:
-    """Write a mask as PNG, atomically, with a note: ids with the palette of DAVIS, or a painted
-    picture as it is.
+    """Write a mask as PNG with a note, atomically.
 
-    Raises OutputError when the file cannot be written.
+    Args:
+        path: the file.
+        mask: object ids, uint8 (H, W), which get the palette of DAVIS; or a painted picture, which
+            is written as it is.
+        note: which clip and frame it belongs to.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     if isinstance(mask, PaintedMask):
         picture = mask.picture
@@ -183,7 +203,11 @@ def save_noted_mask(path: Path, mask: Mask | PaintedMask, note: Note) -> None:
 
 
 def save_noted_picture(path: Path, image: RGBImage, note: Note) -> None:
-    """Write a picture, uint8 (H, W, 3), as PNG, atomically, with a note. Raises OutputError."""
+    """Write a picture, uint8 (H, W, 3), as PNG with a note, atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     _save(path, Image.fromarray(image), note, compress_level=3)
 
 
@@ -195,8 +219,9 @@ def _save(path: Path, picture: Image.Image, note: Note, *, compress_level: int) 
 
 
 def read_note(path: Path) -> dict[str, object]:
-    """The note of a PNG file; {} where it has none, or is none that can be read."""
+    """The note of a PNG file; {} where it has none that can be read."""
     try:
+        # Pillow would report a file of another kind as damaged, and warn about some
         with path.open("rb") as file:
             if file.read(8) != b"\x89PNG\r\n\x1a\n":
                 return {}

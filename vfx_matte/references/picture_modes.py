@@ -1,7 +1,4 @@
-"""A picture of any mode of Pillow as a mask picture.
-
-Takes opened pictures; decides nothing about objects.
-"""
+"""Reads the pixels of a picture, whatever mode Pillow opened it in, as a mask picture."""
 
 from __future__ import annotations
 
@@ -13,18 +10,21 @@ from PIL import Image
 
 from vfx_matte.references.reading import MaskPicture
 
-_PHOTOMETRIC = 262  # TIFF's tag; 0 = the smallest value is white
+# TIFF's tag; 0 = the smallest value is white
+_PHOTOMETRIC = 262
 _MOST_ID = 2**32 - 1
 
 
 def as_mask_picture(picture: Image.Image, *, is_min_white: bool = False) -> MaskPicture:
-    """Grey, colours, alpha or palette indices as arrays, whatever Pillow calls the mode.
-
-    is_min_white: see `has_min_white`.
+    """Grey, colours, alpha or palette indices as arrays.
 
     Transparency by a palette index or by one colour becomes alpha; premultiplied alpha becomes
     straight; 16- and 32-bit numbers and whole floats stay as they are, since they may be object
     ids.
+
+    Args:
+        picture: opened.
+        is_min_white: see `has_min_white`.
     """
     mode = picture.mode
     if mode == "P":
@@ -44,14 +44,16 @@ def as_mask_picture(picture: Image.Image, *, is_min_white: bool = False) -> Mask
 
 
 def has_min_white(picture: Image.Image) -> bool:
-    """True for deep grey TIFF whose 0 is white, which Pillow turns round for 8 bits only."""
+    """Whether 0 is white in a deep grey TIFF, which Pillow inverts for 8 bits only."""
     tags = getattr(picture, "tag_v2", None)
     return tags is not None and tags.get(_PHOTOMETRIC) == 0 and "16" in picture.mode
 
 
 def _palette_picture(picture: Image.Image) -> MaskPicture:
+    """Indices and palette, or colours with alpha where some indices are transparent."""
     indices = np.array(picture)
     palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    # one index, or the alpha of each (PNG's tRNS)
     alphas = np.full(256, 255, np.uint8)
     transparent = picture.info.get("transparency")
     if isinstance(transparent, bytes):
@@ -59,10 +61,11 @@ def _palette_picture(picture: Image.Image) -> MaskPicture:
     elif isinstance(transparent, int) and 0 <= transparent < 256:
         alphas[transparent] = 0
     used = np.flatnonzero(np.bincount(indices.reshape(-1), minlength=256))
-    seen = [int(index) for index in used if alphas[index] < 255]
-    if not seen:
+    hidden = [int(index) for index in used if alphas[index] < 255]
+    if not hidden:
         return MaskPicture(indices, palette)
-    if seen == [0] and alphas[0] < 128:  # the background is transparent, whatever its colour
+    if hidden == [0] and alphas[0] < 128:
+        # the background is transparent, whatever its colour
         palette[0] = 0
         return MaskPicture(indices, palette)
     table = np.zeros((256, 4), np.uint8)
@@ -72,11 +75,12 @@ def _palette_picture(picture: Image.Image) -> MaskPicture:
 
 
 def _from_float(values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Whole numbers above 1 are kept; else 0..1 or, for larger values, 0..255 becomes 0..65535."""
+    """Whole numbers above 1 are kept; else 0 … 1, or 0 … 255 for larger values, becomes 16 bits."""
     values = np.clip(np.nan_to_num(values, nan=0, posinf=0, neginf=0), 0, float(_MOST_ID))
     top = float(values.max(initial=0))
     if top > 1 and bool((values == np.rint(values)).all()):
         return _from_whole(values.astype(np.int64), is_inverted=False)
+    # a little above 1 is a highlight of a picture in 0 … 1, not one in 0 … 255
     full = 1.0 if top <= 2 else 255.0 if top <= 256 else 65535.0
     levels: npt.NDArray[np.uint16] = np.rint(np.clip(values / full, 0, 1) * 65535).astype(np.uint16)
     return levels
@@ -96,6 +100,7 @@ def _from_whole(values: npt.NDArray[Any], *, is_inverted: bool) -> npt.NDArray[A
 
 def _straight_gray(picture: Image.Image) -> Image.Image:
     """Grey with premultiplied alpha, which Pillow cannot convert by itself."""
+    # two bytes per pixel, grey and alpha
     gray, alpha = np.split(
         np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, -1),
         2,

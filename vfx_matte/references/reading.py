@@ -1,23 +1,21 @@
-"""What a painted picture means.
+"""Reads painted pictures as masks: which object each pixel is, at the clip's shape.
 
-Takes the arrays of mask pictures, gives object ids at the clip's shape; knows no file.
-
-Editors paint masks in any program: black and white, one colour an object, with anti-aliasing or
-JPEG noise, as a palette picture, or as a cut-out with alpha. `read_mask_colors` understands one,
-`understand_references` those of one clip.
+Editors paint masks in any program: black and white, one colour per object, with anti-aliasing or
+JPEG noise, as a palette picture, or as a cut-out with alpha. `read_mask_colors` reads one picture,
+`read_references` those of one clip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.errors import MaskError
-from vfx_matte.masks import RGB, Mask, Palette, object_ids
+from vfx_matte.masks import RGB, Mask, Palette, hex_color, object_ids, resize_nearest
 from vfx_matte.references.flat_colors import (
     SAME,
     FlatColors,
@@ -27,41 +25,53 @@ from vfx_matte.references.flat_colors import (
     find_flat_colors,
     share_of_dots,
 )
+from vfx_matte.references.known_colors import KnownColors, color_distance
 from vfx_matte.wording import command, option
 
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
 VOID = 255
-"""The label that PASCAL VOC, DAVIS 2017 and YouTube-VOS give pixels of which nobody knows what they
-are.
-"""
+"""The label of pixels that annotators left undecided in PASCAL VOC, DAVIS 2017 and YouTube-VOS."""
 
 Kind = Literal["palette", "binary", "gray", "rgb", "alpha"]
+"""What a mask picture was read as."""
 
-_MOSTLY = 0.95  # objects that cover more than this may well be an inverted mask
-_LARGE = 4096 * 2304  # pixels; larger pictures are thinned out where the clip is much smaller
-_FEWEST_EQUAL_NEIGHBOURS = (
-    3.5  # of 8: inside an object all are equal, along a straight soft edge two are
-)
-_FEWEST_SEEN = 9  # pixels of a colour that was painted on purpose
-_NEARLY_WHITE = 240  # index 255 of a fixed colour cube is white paint, not the cream of void labels
-_MOST_DOTS = 0.04  # dithered areas have 5 to 20 % in single dots, dithered edges alone up to 3 %
-_NEARLY_BLACK = 32  # the brightest channel that JPEG or a careless brush may leave in black
+# objects that cover more than this may well be an inverted mask
+_MOSTLY = 0.95
+# pixels; larger pictures are thinned out where the clip is much smaller
+_LARGE = 4096 * 2304
+# of 8: inside an object all are equal, along a straight soft edge two are
+_FEWEST_EQUAL_NEIGHBOURS = 3.5
+# pixels of a colour that was painted on purpose
+_FEWEST_VISIBLE = 9
+# index 255 of a fixed colour cube is white paint, not the cream of void labels
+_NEARLY_WHITE = 240
+# dithered areas have 5 to 20 % in single dots, dithered edges alone up to 3 %
+_MOST_DOTS = 0.04
+# the brightest channel that JPEG or a careless brush may leave in black
+_NEARLY_BLACK = 32
+# DAVIS tools write ids as grey values, and nobody paints that dark on black
+_MOST_GRAY_ID = 31
+# share of pixels: below it a picture is not made of its flat colours, but a cut-out or a photograph
+_MOSTLY_FLAT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class MaskPicture:
-    """A mask as it was painted, before anybody knows what its colours mean.
+    """A mask as it was painted, whatever its colours mean.
 
-    pixels: bool, uint8, uint16 or uint32; (H, W) grey, (H, W, 3) R'G'B' or (H, W, 4) R'G'B' and
-    straight alpha. uint32 is for (H, W) object ids only.
-    palette: uint8 (N, 3) when pixels are uint8 (H, W) palette indices, else None.
-    notices: lines for people about how the file was read.
+    Raises:
+        ValueError: the arrays have other types or shapes.
     """
 
     pixels: npt.NDArray[Any]
+    """bool, uint8, uint16 or uint32; (H, W) grey, (H, W, 3) R'G'B' or (H, W, 4) R'G'B' and straight
+    alpha. uint32 is for (H, W) object ids only.
+    """
     palette: npt.NDArray[np.uint8] | None = None
+    """uint8 (N, 3) when pixels are uint8 (H, W) palette indices, else None."""
     notices: tuple[str, ...] = ()
+    """Lines for people about how the file was read."""
 
     def __post_init__(self) -> None:
         pixels, kinds = self.pixels, (np.bool_, np.uint8, np.uint16, np.uint32)
@@ -81,122 +91,21 @@ class MaskPicture:
 
 @dataclass(frozen=True, slots=True)
 class MaskReading:
-    """What a mask picture was understood to be.
-
-    mask: uint8 (H, W) at the clip's shape. kind: what the picture was. colors: the painted colour
-    of each object in it.
-    coverage: pixels of each object in `mask`. notices: lines for people about what was assumed.
-    """
+    """What a mask picture was read as."""
 
     mask: Mask
+    """uint8 (H, W) at the clip's shape, object ids."""
     kind: Kind
+    """What the picture was."""
     colors: dict[int, RGB]
+    """Object id → the colour that it is painted in."""
     coverage: dict[int, int]
+    """Object id → its pixels in `mask`."""
     notices: tuple[str, ...] = ()
+    """Lines for people about what was assumed."""
 
 
-@dataclass(slots=True)
-class KnownColors:
-    """What colours have meant so far, so that several references of one clip agree: the same colour
-    is the same object.
-
-    ids: object id of each colour. background: the colour that was background, None before the first
-    picture. values: object id of each number of 16- or 32-bit masks. given: what colours mean
-    because the user says so, 0 = background.
-    """
-
-    ids: dict[RGB, int] = field(default_factory=dict)
-    background: RGB | None = None
-    values: dict[int, int] = field(default_factory=dict)
-    given: Mapping[RGB, int] = field(default_factory=dict)
-
-    def identify(self, colors: list[RGB]) -> dict[RGB, int]:
-        """Give each colour its object id, new ids for unknown ones, and remember them.
-
-        A colour that the user gave a meaning has that one, also 0. A colour within JPEG noise of a
-        known one is that one; no two of `colors` are the same one. When all the unknown ones are in
-        the DAVIS palette and those ids are free, they get them; otherwise they get the lowest free
-        ids in the order of their values (R, then G, then B, ascending for grey, descending
-        otherwise: red before green before blue), which does not depend on their areas.
-        """
-        found = {
-            color: object_id for color in colors if (object_id := self.meant(color)) is not None
-        }
-        given = set(found.values())
-        found.update(self._known([color for color in colors if color not in found]))
-        new = sorted((color for color in colors if color not in found), key=_color_order)
-        taken = {*self.ids.values(), *self.values.values(), *given}
-        davis = [_davis_id(color) for color in new]
-        # greys alone are levels, not DAVIS colours, although 64, 128 and 192 are in that palette
-        # too
-        use_davis = all(value is not None and value not in taken for value in davis) and not all(
-            map(_is_gray, new)
-        )
-        for color, davis_id in zip(new, davis, strict=True):
-            chosen = davis_id if use_davis and davis_id else _free_id(taken, what=_hex(color))
-            taken.add(chosen)
-            found[color] = self.ids[color] = chosen
-        return {color: found[color] for color in colors}
-
-    def number(self, values: list[int]) -> dict[int, int]:
-        """Give each number of a deep mask its object id, the lowest free ones in ascending order,
-        and remember them.
-        """
-        taken = {*self.ids.values(), *self.values.values()}
-        for value in sorted(set(values) - set(self.values)):
-            self.values[value] = _free_id(taken, what=str(value))
-            taken.add(self.values[value])
-        return {value: self.values[value] for value in values}
-
-    def insist(self, colors: Mapping[int, RGB]) -> list[str]:
-        """Remember colours whose ids are given (palette indices); return a notice for each that
-        meant something else.
-        """
-        notices = []
-        for object_id, color in colors.items():
-            earlier = next(
-                (known for known, value in self.ids.items() if value == object_id), color
-            )
-            if earlier != color:
-                notices.append(
-                    f"object {object_id} is {_hex(color)} here and was {_hex(earlier)} on an"
-                    " earlier mask"
-                )
-            self.ids.setdefault(color, object_id)
-        return notices
-
-    def meant(self, color: RGB) -> int | None:
-        """What the user says that a colour is, up to JPEG noise; None when nothing is said."""
-        distance, nearest = min(
-            ((_apart(color, one), one) for one in self.given), default=(256, BLACK)
-        )
-        return self.given[nearest] if distance <= SAME // 2 else None
-
-    def _known(self, colors: list[RGB]) -> dict[RGB, int]:
-        """The ids of those that are known, nearest first, each known colour once."""
-        pairs = sorted(
-            (_apart(color, known), color, known) for color in colors for known in self.ids
-        )
-        found: dict[RGB, int] = {}
-        used: set[RGB] = set()
-        for distance, color, known in pairs:
-            if distance <= SAME // 2 and color not in found and known not in used:
-                found[color] = self.ids[known]
-                used.add(known)
-        return found
-
-
-def _free_id(taken: set[int], *, what: str) -> int:
-    free = next((value for value in range(1, 256) if value not in taken), None)
-    if free is None:
-        raise MaskError(
-            f"masks hold more than 255 objects, the last one is {what}",
-            hint="paint only the objects to be kept",
-        )
-    return free
-
-
-def understand_references(
+def read_references(
     pictures: Iterable[tuple[int, MaskPicture]],
     *,
     shape: tuple[int, int],
@@ -205,13 +114,22 @@ def understand_references(
     """Read the references of one clip, in frame order, so that one colour is one object on all of
     them.
 
-    pictures: (frame_index, picture) pairs, read one at a time. shape: (H, W) of the clip. given:
-    the object id that a colour means, 0 = background. A colour that an earlier frame does not have
-    is a new object, with a notice. The first picture must show something; later ones may be empty:
-    "nothing here", with a notice. Raises MaskError as `read_mask_colors` does, naming the frame.
+    A colour that an earlier frame does not have is a new object, with a notice. The first picture
+    must show something; later ones may be empty: "nothing here", with a notice.
+
+    Args:
+        pictures: (frame_index, picture) pairs, read one at a time.
+        shape: (H, W) of the clip.
+        given: colour → the object id that it means, 0 = background.
+
+    Yields:
+        (frame_index, what it was read as).
+
+    Raises:
+        MaskError: as `read_mask_colors` does, naming the frame.
     """
     known = KnownColors(given=given or {})
-    seen: set[int] = set()
+    earlier: set[int] = set()
     for position, (frame_index, picture) in enumerate(pictures):
         try:
             _require_undithered(picture)
@@ -220,28 +138,26 @@ def understand_references(
             raise MaskError(
                 f"mask of frame {frame_index}: {error.message}", hint=error.hint
             ) from error
-        yield (
-            frame_index,
-            replace(
-                reading,
-                notices=(*reading.notices, *_remarks(picture, reading, seen if position else None)),
-            ),
-        )
-        seen |= set(reading.colors)
+        remarks = _remarks(picture, reading, earlier if position else None)
+        yield frame_index, replace(reading, notices=(*reading.notices, *remarks))
+        earlier |= set(reading.colors)
 
 
 def _require_undithered(picture: MaskPicture) -> None:
-    """Raise MaskError for a painted picture of dots: no rule can say which of them are paint.
+    """Raise MaskError for a dithered picture: no rule can tell which of its dots are paint.
 
-    Numbers of 16 and 32 bits are no paint, and edges that alone are dithered do no harm.
+    Numbers of 16 and 32 bits are not painted, and a picture of which only the edges are dithered
+    can be read.
     """
     pixels = picture.pixels
     if picture.palette is not None:
+        # indices beyond a short palette are black, as decoders show them
         pixels = np.concatenate([picture.palette, np.zeros((256, 3), np.uint8)])[pixels]
     elif pixels.dtype not in (np.bool_, np.uint8):
         return
     samples = _to_8bit(pixels)
     if samples.shape[2] == 4:
+        # colours below transparency are not seen: painting programs leave anything there
         samples = np.where(samples[..., 3:] >= _half(samples[..., 3]), samples, 0).astype(np.uint8)
     share = share_of_dots(samples)
     if share > _MOST_DOTS:
@@ -252,9 +168,8 @@ def _require_undithered(picture: MaskPicture) -> None:
 
 
 def _remarks(picture: MaskPicture, reading: MaskReading, earlier: set[int] | None) -> Iterator[str]:
-    """What people may want to know of a reference that was read.
-
-    earlier: the objects on earlier ones, None for the first.
+    """Notices about a reference that was read; `earlier`: objects on earlier ones, None for the
+    first.
     """
     size, shape = picture.pixels.shape[:2], reading.mask.shape
     if size != shape:
@@ -275,10 +190,11 @@ def _remarks(picture: MaskPicture, reading: MaskReading, earlier: set[int] | Non
 
 
 def _new_object(object_id: int, color: RGB, earlier: set[int]) -> str:
-    one = min(earlier, default=1)
+    other = min(earlier, default=1)
+    same = option("map_color", f"{hex_color(color)[1:]}={other}")
     return (
-        f"{_hex(color)} is on no earlier mask, so it is a new object, {object_id}; "
-        f"were it object {one}: {option('map_color', f'{_hex(color)[1:]}={one}')}"
+        f"{hex_color(color)} is on no earlier mask, so it is a new object, {object_id}; if it is"
+        f" object {other}: {same}"
     )
 
 
@@ -290,12 +206,7 @@ def read_mask_colors(
     allow_empty: bool = False,
     void: int | None = VOID,
 ) -> MaskReading:
-    """Understand a mask picture: which pixels belong to which object, at the clip's shape.
-
-    shape: (H, W) of the clip; a picture of another size and the same aspect is resized. known:
-    meanings of earlier masks of this clip, extended in place. allow_empty: a picture without any
-    object is "nothing here" instead of a MaskError.
-    void: the index or label that means "unknown" beside other ones, None = there is none.
+    """Read a mask picture: which pixels belong to which object, at the clip's shape.
 
     The rules, first fit:
     - palette indices: index = object id, whatever the palette, when index 0 is black, transparent,
@@ -311,8 +222,18 @@ def read_mask_colors(
       9×9 spot, since anti-aliased edges are thinner than that.
     - colours: one object for each flat colour; blends at edges go to the nearest colour around
       them. Background is black; without black it is the colour that holds most of the picture's
-      border (with a notice). Raises MaskError for another aspect, an empty mask, and pictures that
-      are no flat colours (photographs).
+      border (with a notice).
+
+    Args:
+        picture: the mask.
+        shape: (H, W) of the clip; a picture of another size and the same aspect is resized.
+        known: meanings of earlier masks of this clip, extended in place.
+        allow_empty: a picture without any object is "nothing here" instead of an error.
+        void: the index or label that means "unknown" beside other ones, None = there is none.
+
+    Raises:
+        MaskError: another aspect, an empty mask, or a picture that is not made of flat colours (a
+            photograph).
     """
     known = KnownColors() if known is None else known
     check_aspect(picture.pixels.shape[:2], shape)
@@ -328,6 +249,7 @@ def read_mask_colors(
 def _read(
     picture: MaskPicture, shape: tuple[int, int], known: KnownColors, void: int | None
 ) -> MaskReading:
+    """The mask, by the rule of `read_mask_colors` that fits first."""
     pixels = picture.pixels
     if pixels.ndim == 2 and pixels.dtype in (np.uint16, np.uint32) and _are_numbers(pixels):
         return _read_numbers(pixels, shape, known, void)
@@ -336,6 +258,7 @@ def _read(
     samples = _to_8bit(pixels)
     if samples.shape[2] == 4 and not samples[..., 3].any():
         return _finish(np.zeros(shape, np.uint8), "alpha", {}, ["every pixel of it is transparent"])
+    # alpha that hides nothing is a leftover of the painting program
     if samples.shape[2] == 4 and int(samples[..., 3].min()) < _half(samples[..., 3]):
         return _read_alpha(samples, shape, known, void)
     return _read_colors(_drop_equal_channels(samples[..., :3]), shape, known, void)
@@ -364,9 +287,11 @@ def _read_palette(
     known: KnownColors,
     void: int | None,
 ) -> MaskReading:
+    """A palette picture, by its indices where these can be ids, else by its colours."""
     table = np.zeros((256, 3), np.uint8)
     table[: min(len(palette), 256)] = palette[:256]
     used = [int(index) for index in np.flatnonzero(np.bincount(indices.reshape(-1), minlength=256))]
+    # 1. pictures that were only saved with a palette: grey levels, or colours with soft edges
     if _is_gray_ramp(table, used):
         return replace(_read_colors(indices[..., None], shape, known, void), kind="palette")
     painted = table[indices]
@@ -379,12 +304,15 @@ def _read_palette(
         return MaskReading(
             reading.mask, "palette", reading.colors, reading.coverage, (notice, *reading.notices)
         )
-    del painted
+    del painted  # three bytes per pixel, and the picture may be of 8K
+    # 2. void beside objects is background, whatever its index
     notices: list[str] = []
     if void in used and set(used) - {0, void} and int(table[void].min()) < _NEARLY_WHITE:
         notices.append(f"index {void} is the void label and taken as background")
         indices = np.where(indices == void, 0, indices).astype(np.uint8)
         used = sorted({0, *used} - {void})
+    # 3. index = id, unless the background is another index than 0, or the colours were other
+    # indices on an earlier mask: painting programs sort palettes anew when they save
     background = _palette_background(indices, table, used)
     colors = {index: _rgb(table[index]) for index in used if index != background}
     meant = [known.ids.get(color) for color in colors.values()]
@@ -398,7 +326,8 @@ def _read_palette(
         return _numbered(indices, "palette", colors, shape=shape, known=known, notices=notices)
     if background:
         notices.append(
-            f"index {background} ({_hex(_rgb(table[background]))}) is the background, not index 0:"
+            f"index {background} ({hex_color(_rgb(table[background]))}) is the background, not"
+            " index 0:"
             " read by colours"
         )
     else:
@@ -407,30 +336,31 @@ def _read_palette(
 
 
 def _palette_background(indices: Mask, table: npt.NDArray[np.uint8], used: list[int]) -> int:
-    """Which index is the background: 0 when it is black; else black; else 0, unless another index
-    alone is along the border.
+    """Which index is the background: 0 when it is black; else a black one; else 0, unless another
+    index alone is along the border.
     """
     black = [index for index in used if int(table[index].max()) < _NEARLY_BLACK // 2]
     if 0 not in used or 0 in black:
         return 0
     if black:
         return min(black, key=lambda index: int(table[index].max()))
-    border = np.bincount(np.concatenate(_edges(indices)), minlength=256)
+    border = np.bincount(np.concatenate(_border(indices)), minlength=256)
     most = int(border.argmax())
     return most if not border[0] and border[most] >= 0.75 * border.sum() else 0
 
 
 def _is_gray_ramp(table: npt.NDArray[np.uint8], used: list[int]) -> bool:
-    """True when a palette is no more than a grey picture in another wrapping, with levels and not
-    ids.
-    """
-    return max(used, default=0) >= 32 and all(_rgb(table[index]) == (index,) * 3 for index in used)
+    """Whether a palette picture is a grey one: index = level, and levels beyond those of ids."""
+    return max(used, default=0) > _MOST_GRAY_ID and all(
+        _rgb(table[index]) == (index,) * 3 for index in used
+    )
 
 
 def _is_soft_palette_picture(painted: npt.NDArray[np.uint8], used: list[int]) -> bool:
-    """True when most of the indices can only be anti-aliasing, as painting programs write when they
-    save few colours.
+    """Whether most of the indices are anti-aliasing, as painting programs write them when they save
+    few colours.
     """
+    # few colours are paint: every blend would be an index of its own
     if len(used) < 8:
         return False
     flat = find_flat_colors(_drop_equal_channels(painted))
@@ -441,8 +371,8 @@ def _is_soft_palette_picture(painted: npt.NDArray[np.uint8], used: list[int]) ->
 
 
 def _are_numbers(pixels: npt.NDArray[Any]) -> bool:
-    """True for deep grey whose values are object ids, False for levels: black and white alone, or
-    soft edges between them.
+    """Whether the values of deep grey are object ids and not levels: black and white alone, or soft
+    edges between them.
 
     Ids fill areas, so most neighbours of a pixel are equal to it; along a soft edge few are.
     """
@@ -450,6 +380,7 @@ def _are_numbers(pixels: npt.NDArray[Any]) -> bool:
     between = (pixels != 0) & (pixels != top)
     if top > 65535 or not between.any():
         return top not in (0, 1, 255, 65535)
+    # the equal neighbours of each pixel, 0 to 8: each pair of neighbours counts for both
     same = np.zeros(pixels.shape, np.uint8)
     for rows, columns in ((0, 1), (1, 0), (1, 1), (1, -1)):
         here, there = _shifted(pixels.shape, rows, columns)
@@ -462,8 +393,8 @@ def _are_numbers(pixels: npt.NDArray[Any]) -> bool:
 def _shifted(
     shape: tuple[int, ...], rows: int, columns: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where pixels have a neighbour `rows` below and `columns` to the right, and where
-    these are.
+    """The pixels that have a neighbour `rows` below and `columns` to the right, and these
+    neighbours.
     """
     height, width = shape
     here = slice(0, height - rows), slice(max(0, -columns), width - max(0, columns))
@@ -477,10 +408,11 @@ def _read_numbers(
     """Each number is one object: below 256 the number is the id, else the ids are counted from 1,
     as on earlier masks.
     """
-    values, places = np.unique(pixels, return_inverse=True)
+    values, indices = np.unique(pixels, return_inverse=True)
     notices: list[str] = []
+    # 1. the background: 0, or what holds most of the border
     border = np.bincount(
-        np.concatenate(_edges(places.reshape(pixels.shape))), minlength=len(values)
+        np.concatenate(_border(indices.reshape(pixels.shape))), minlength=len(values)
     )
     background = 0 if int(values[0]) == 0 else int(values[int(border.argmax())])
     if background:
@@ -489,6 +421,7 @@ def _read_numbers(
         )
     found = [int(value) for value in values if int(value) != background]
     deepest = max(found, default=0)
+    # 2. void, unless ids go on beyond it
     if void in found and len(found) > 1 and deepest == void:
         notices.append(f"{void} is the void label and taken as background")
         found.remove(void)
@@ -497,9 +430,10 @@ def _read_numbers(
             f"mask holds {len(found)} different numbers, more than 255 objects",
             hint="keep the objects to be cut out",
         )
-    direct = deepest <= 255 and not known.values
-    ids = {value: value for value in found} if direct else known.number(found)
-    if not direct:
+    # 3. ids: the numbers themselves, unless one of them, here or on an earlier mask, is too large
+    is_direct = deepest <= 255 and not known.values
+    ids = {value: value for value in found} if is_direct else known.identify_numbers(found)
+    if not is_direct:
         shown = ", ".join(
             f"{value} is object {object_id}" for value, object_id in list(ids.items())[:6]
         )
@@ -507,7 +441,7 @@ def _read_numbers(
     table = np.array([ids.get(int(value), 0) for value in values], np.uint8)
     colors = {object_id: _rgb(Palette.davis().colors[object_id]) for object_id in ids.values()}
     return _numbered(
-        table[places].reshape(pixels.shape),
+        table[indices].reshape(pixels.shape),
         "gray",
         colors,
         shape=shape,
@@ -526,17 +460,22 @@ def _numbered(
     notices: list[str],
 ) -> MaskReading:
     """A picture of object ids as it is, but for colours that the user gave a meaning."""
-    meant = {
+    given = {
         object_id: other
         for object_id, color in colors.items()
-        if (other := known.meant(color)) is not None
+        if (other := known.given_id(color)) is not None
     }
-    if meant:
+    if given:
         table = np.arange(256, dtype=np.uint8)
-        table[list(meant)] = list(meant.values())
+        table[list(given)] = list(given.values())
         ids = table[ids]
-        colors = {target: color for one, color in colors.items() if (target := meant.get(one, one))}
-    return _finish(_resize_nearest(ids, shape), kind, colors, [*notices, *known.insist(colors)])
+        # those that were given 0 are background
+        colors = {
+            target: color
+            for object_id, color in colors.items()
+            if (target := given.get(object_id, object_id))
+        }
+    return _finish(resize_nearest(ids, shape), kind, colors, [*notices, *known.remember(colors)])
 
 
 def _by_color(
@@ -548,13 +487,13 @@ def _by_color(
     known: KnownColors,
     notices: list[str],
 ) -> MaskReading:
-    """Indices whose colours say what they are; those that `colors` lacks are background."""
+    """A picture of indices, by their colours; those that `colors` lacks are background."""
     ids = known.identify(list(dict.fromkeys(colors.values())))
     table = np.zeros(256, np.uint8)
     for index, color in colors.items():
         table[index] = ids[color]
     shown = {object_id: color for color, object_id in ids.items() if object_id}
-    return _finish(_resize_nearest(table[indices], shape), kind, shown, notices)
+    return _finish(resize_nearest(table[indices], shape), kind, shown, notices)
 
 
 # ---------------------------------------------------------------- alpha, grey and colours
@@ -563,12 +502,14 @@ def _by_color(
 def _read_alpha(
     samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None
 ) -> MaskReading:
+    """A picture with alpha, (H, W, 4), that hides something."""
     alpha = samples[..., 3]
     opaque = max(int(alpha.max()), 1)
     visible = alpha >= _half(alpha)
     painted = np.where(visible[..., None], samples[..., :3], 0).astype(np.uint8)
-    if (beside := _border_color(samples[..., :3], visible)) is not None:
-        colors = np.where(visible[..., None], samples[..., :3], np.array(beside, np.uint8)).astype(
+    # 1. the visible pixels are a painted mask, of which transparency is the background
+    if (border := _border_color(samples[..., :3], visible)) is not None:
+        colors = np.where(visible[..., None], samples[..., :3], np.array(border, np.uint8)).astype(
             np.uint8
         )
         if _is_painted(colors, visible):
@@ -578,12 +519,14 @@ def _read_alpha(
                 " the rest is read by colours"
             )
             return replace(reading, notices=(notice, *reading.notices))
+    # 2. several flat colours are several objects
     flat = find_flat_colors(painted)
     hidden = 1 - float(visible.mean())
-    is_flat = flat.explained - hidden >= 0.9 * (1 - hidden)
+    is_flat = flat.explained - hidden >= _MOSTLY_FLAT * (1 - hidden)
     if is_flat and len(flat.colors) > 2:
         reading = _read_labels(painted, flat, shape, known)
         return MaskReading(reading.mask, "alpha", reading.colors, reading.coverage, reading.notices)
+    # 3. anything else, such as a cut-out of the clip itself, is one object
     shown = [_rgb(color) for color in flat.colors if color.any()]
     color = shown[0] if is_flat and len(shown) == 1 else WHITE
     return _read_soft(
@@ -592,6 +535,7 @@ def _read_alpha(
 
 
 def _half(alpha: npt.NDArray[np.uint8]) -> int:
+    """Half of the largest alpha: a picture may be transparent as a whole."""
     return (max(int(alpha.max()), 1) + 1) // 2
 
 
@@ -601,12 +545,12 @@ def _border_color(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_])
 
     Transparency is the background when it holds a quarter of the picture and half of its border.
     """
-    along = np.concatenate(_edges(visible))
-    if along.mean() <= 0.5 and visible.mean() <= 0.75:
+    is_seen = np.concatenate(_border(visible))
+    if is_seen.mean() <= 0.5 and visible.mean() <= 0.75:
         return None
-    if along.any():
+    if is_seen.any():
         ring = np.concatenate(
-            [edge[seen] for edge, seen in zip(_edges(colors), _edges(visible), strict=True)]
+            [edge[seen] for edge, seen in zip(_border(colors), _border(visible), strict=True)]
         )
     else:  # a transparent margin all around
         ring = colors[visible & ~erode(visible, 1)]
@@ -617,22 +561,23 @@ def _border_color(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_])
 
 
 def _is_painted(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -> bool:
-    """True when the visible pixels are a painted mask in themselves: two or more flat colours, of
-    which two are seen well.
+    """Whether the visible pixels are a painted mask in themselves: two or more flat colours, of
+    which two are more than stray pixels.
     """
     flat = find_flat_colors(colors)
-    if len(flat.colors) < 2 or flat.explained < 0.9:
+    if len(flat.colors) < 2 or flat.explained < _MOSTLY_FLAT:
         return False
     labels = assign_colors(colors, flat)
     counts = np.bincount(labels[visible], minlength=len(flat.colors))
-    return int((counts >= _FEWEST_SEEN).sum()) >= 2
+    return int((counts >= _FEWEST_VISIBLE).sum()) >= 2
 
 
 def _read_colors(
     samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None = None
 ) -> MaskReading:
-    """Read grey (H, W, 1) or colours (H, W, 3) without alpha."""
+    """Grey (H, W, 1) or colours (H, W, 3) without alpha."""
     is_gray = samples.shape[2] == 1
+    # 1. grey values that are ids
     if is_gray and (labels := _labels_of(samples[..., 0], void)) is not None:
         has_void = labels is not samples[..., 0] and bool((samples[..., 0] == void).any())
         colors = {
@@ -642,6 +587,7 @@ def _read_colors(
         kind: Kind = "binary" if list(colors) == [1] else "gray"
         notices = [f"{void} is the void label and taken as background"] if has_void else []
         return _numbered(labels, kind, colors, shape=shape, known=known, notices=notices)
+    # 2. flat colours; grey of any kind is a mask, colours that are not flat are none
     flat = find_flat_colors(samples)
     if is_gray:
         if len(flat.colors) <= 2:
@@ -663,17 +609,18 @@ def _labels_of(values: Mask, void: int | None) -> Mask | None:
     of ids and 0; else None.
     """
     counts = np.bincount(values.reshape(-1), minlength=256)
-    if not counts[32:].any():
+    if not counts[_MOST_GRAY_ID + 1 :].any():
         return values
     if (
         void is None
-        or void < 32
+        or void <= _MOST_GRAY_ID
         or not counts[0]
-        or not counts[1:32].any()
-        or counts[32:].sum() != counts[void]
+        or not counts[1 : _MOST_GRAY_ID + 1].any()
+        or counts[_MOST_GRAY_ID + 1 :].sum() != counts[void]
     ):
         return None
-    small = (values > 0) & (values < 32)
+    # a soft edge of a white mask may have dark greys alone; those hardly have equal neighbours
+    small = (values > 0) & (values <= _MOST_GRAY_ID)
     same = (values[:, 1:] == values[:, :-1]) & small[:, 1:]
     return (
         np.where(values == void, 0, values).astype(np.uint8)
@@ -687,6 +634,7 @@ def _read_one_gray(
 ) -> MaskReading:
     """One object in grey, cut at half of its level."""
     notices: list[str] = []
+    # which level is the background, and which one the object
     levels = sorted(int(level) for level in flat.colors[:, 0])
     brightest = int(samples.max())
     background = levels.pop(0) if levels and levels[0] <= _NEARLY_BLACK else 0
@@ -695,6 +643,7 @@ def _read_one_gray(
         background = int(flat.colors[index, 0])
         levels.remove(background)
     elif not levels and brightest - background > SAME:
+        # nothing but a soft ramp: a bright one is meant to end in white
         levels = [255 if brightest >= 128 else brightest]
     known.background = known.background or (background,) * 3
     level = levels[0] if levels else background + 255
@@ -722,6 +671,7 @@ def _read_soft(
     """One object from how much of it each pixel holds: float32 (h, w) in [0, 1], cut at one
     half.
     """
+    # resized before the cut, so that an anti-aliased edge is still where it was painted
     inside = _resize_area(amount, shape) >= 0.5
     if not inside.any():
         return _finish(inside.astype(np.uint8), kind, {}, list(notices))
@@ -736,7 +686,7 @@ def _read_soft(
 def _read_labels(
     samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors
 ) -> MaskReading:
-    """One object for each flat colour but the background."""
+    """Flat colours (H, W, C): one object for each but the background."""
     notices: list[str] = []
     colors = [_rgb(np.broadcast_to(color, 3)) for color in flat.colors]
     background = _background_index(samples, flat, known, notices)
@@ -744,7 +694,7 @@ def _read_labels(
     table = np.array(
         [0 if index == background else ids[color] for index, color in enumerate(colors)], np.uint8
     )
-    mask = _resize_nearest(table[assign_colors(samples, flat)], shape)
+    mask = resize_nearest(table[assign_colors(samples, flat)], shape)
     kind: Kind = "gray" if samples.shape[2] == 1 else "rgb"
     return _finish(
         mask, kind, {object_id: color for color, object_id in ids.items() if object_id}, notices
@@ -761,39 +711,42 @@ def _background_index(
     for wanted, tolerance in ((BLACK, _NEARLY_BLACK), (known.background, SAME)):
         if wanted is not None:
             distance, index = min(
-                (_apart(color, wanted), index) for index, color in enumerate(colors)
+                (color_distance(color, wanted), index) for index, color in enumerate(colors)
             )
             if distance <= tolerance:
                 known.background = known.background or colors[index]
                 return index
     if len(colors) == 1:
-        notices.append(f"the whole picture is {_hex(colors[0])}: one object covers the whole frame")
+        notices.append(
+            f"the whole picture is {hex_color(colors[0])}: one object covers the whole frame"
+        )
         return None
     border = assign_colors(
-        np.concatenate(_edges(samples))[None], FlatColors(flat.colors, hard=True, explained=1.0)
+        np.concatenate(_border(samples))[None], FlatColors(flat.colors, hard=True, explained=1.0)
     )
     index = int(np.bincount(border.reshape(-1)).argmax())
     known.background = known.background or colors[index]
     notices.append(
-        f"no black in the mask: {_hex(colors[index])}, which holds most of the border, is the"
+        f"no black in the mask: {hex_color(colors[index])}, which holds most of the border, is the"
         " background"
     )
     return index
 
 
-def _edges(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+def _border(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
     """The pixels along the border of a picture (H, W[, C])."""
     return pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]
 
 
 def _finish(mask: Mask, kind: Kind, colors: dict[int, RGB], notices: list[str]) -> MaskReading:
+    """The reading, with each object's area and notices about objects that became too small."""
     counts = np.bincount(mask.reshape(-1), minlength=256)
     coverage = {
         int(object_id): int(counts[object_id]) for object_id in np.flatnonzero(counts) if object_id
     }
     lost = sorted(set(colors) - set(coverage))
     notices.extend(
-        f"object {object_id} ({_hex(colors[object_id])}) is too small at the clip's size"
+        f"object {object_id} ({hex_color(colors[object_id])}) is too small at the clip's size"
         for object_id in lost
     )
     return MaskReading(mask, kind, dict(sorted(colors.items())), coverage, tuple(notices))
@@ -804,21 +757,26 @@ def has_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
     smaller of both sizes.
     """
     (height, width), (clip_height, clip_width) = size, shape
+    # cross products instead of quotients: 0 for the same aspect, and exact
     across = width * clip_height - height * clip_width
     off_px = abs(across) / max(height, width, clip_height, clip_width)
     return off_px <= 1.5 or abs(across) <= 0.01 * height * clip_width
 
 
 def check_aspect(size: tuple[int, ...], shape: tuple[int, int]) -> None:
-    """Raise MaskError unless a picture (H, W) has the aspect of a clip (H, W), see `has_aspect`."""
+    """Check that a picture (H, W) has the aspect of a clip (H, W), see `has_aspect`.
+
+    Raises:
+        MaskError: it has another one.
+    """
     if has_aspect(size, shape):
         return
-    turned = has_aspect(size[::-1], shape)
+    is_turned = has_aspect(size[::-1], shape)
     raise MaskError(
         f"mask is {size[1]}×{size[0]}, which is not the aspect of the clip, {shape[1]}×{shape[0]}",
         hint=(
             "turn the mask: the clip is taken as it is displayed"
-            if turned
+            if is_turned
             else (
                 "paint on a still of this clip:"
                 f" {command('frame', 'CLIP', at=0, output='still.png')}"
@@ -848,22 +806,11 @@ def _drop_equal_channels(samples: Samples) -> Samples:
     return samples[..., :1] if is_gray else samples
 
 
-def _resize_nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
-    if mask.shape == shape:
-        return mask
-    rows, columns = (
-        (np.arange(new) * 2 + 1) * old // (2 * new)
-        for new, old in zip(shape, mask.shape, strict=True)
-    )
-    resized: Mask = np.ascontiguousarray(mask[rows[:, None], columns[None]])
-    return resized
-
-
 def _resize_area(
     amount: npt.NDArray[np.float32], shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Average over the area of each new pixel, at least one old pixel wide: area when smaller,
-    linear when larger.
+    """Amounts at another size: the average over the area of each new pixel, at least one old pixel
+    wide, which is area averaging when smaller and linear when larger.
     """
     for axis in (0, 1):
         old, new = amount.shape[axis], shape[axis]
@@ -872,6 +819,7 @@ def _resize_area(
         centers = (np.arange(new) + 0.5) * old / new
         half = max(old / new, 1.0) / 2
         low, high = np.clip(centers - half, 0, old), np.clip(centers + half, 0, old)
+        # the sum over an interval is a difference of two cumulative sums
         sums = np.insert(np.cumsum(amount, axis=axis, dtype=np.float64), 0, 0, axis=axis)
         total = _sums_at(sums, high, axis) - _sums_at(sums, low, axis)
         amount = (total / np.expand_dims(high - low, 1 - axis)).astype(np.float32)
@@ -879,11 +827,11 @@ def _resize_area(
 
 
 def _sums_at(
-    sums: npt.NDArray[np.float64], places: npt.NDArray[np.float64], axis: int
+    sums: npt.NDArray[np.float64], positions: npt.NDArray[np.float64], axis: int
 ) -> npt.NDArray[np.float64]:
-    """Cumulative sums between the samples, linearly."""
-    whole = np.minimum(places.astype(int), sums.shape[axis] - 2)
-    part = np.expand_dims(places - whole, 1 - axis)
+    """Cumulative sums at positions between the samples, interpolated linearly."""
+    whole = np.minimum(positions.astype(int), sums.shape[axis] - 2)
+    part = np.expand_dims(positions - whole, 1 - axis)
     between: npt.NDArray[np.float64] = (
         np.take(sums, whole, axis) * (1 - part) + np.take(sums, whole + 1, axis) * part
     )
@@ -892,30 +840,3 @@ def _sums_at(
 
 def _rgb(color: npt.NDArray[np.uint8]) -> RGB:
     return int(color[0]), int(color[1]), int(color[2])
-
-
-def _hex(color: RGB) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)
-
-
-def _apart(first: RGB, second: RGB) -> int:
-    return max(abs(a - b) for a, b in zip(first, second, strict=True))
-
-
-def _is_gray(color: RGB) -> bool:
-    return max(color) - min(color) <= 8
-
-
-def _color_order(color: RGB) -> tuple[int, ...]:
-    """A sort key that JPEG noise does not change: greys from dark to bright, then colours by
-    descending R, G, B.
-    """
-    coarse = tuple((value + 16) // 32 for value in color)
-    return (0, *coarse) if _is_gray(color) else (1, *(-value for value in coarse))
-
-
-def _davis_id(color: RGB) -> int | None:
-    """The id whose DAVIS colour this is (up to JPEG noise), or None."""
-    offsets = np.abs(Palette.davis().colors.astype(int) - color).max(axis=1)
-    object_id = int(offsets.argmin())
-    return object_id if object_id and offsets[object_id] <= 6 else None

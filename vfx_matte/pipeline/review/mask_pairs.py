@@ -22,7 +22,8 @@ from vfx_matte.media.frames import ClipReader
 from vfx_matte.media.open import open_clip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.references.files import PICTURE_SUFFIXES, collect_references, load_mask_picture
-from vfx_matte.references.reading import WHITE, KnownColors, MaskPicture, read_mask_colors
+from vfx_matte.references.known_colors import KnownColors
+from vfx_matte.references.reading import WHITE, MaskPicture, read_mask_colors
 from vfx_matte.workspace import to_ranges
 
 PREDICTED, TRUTH = "PREDICTED", "GROUND_TRUTH"

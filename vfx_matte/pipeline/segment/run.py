@@ -41,7 +41,7 @@ from vfx_matte.references.files import (
     parse_color_argument,
     parse_mask_argument,
 )
-from vfx_matte.references.reading import MaskPicture, MaskReading, understand_references
+from vfx_matte.references.reading import MaskPicture, MaskReading, read_references
 from vfx_matte.wording import option
 from vfx_matte.workspace import (
     SOFT,
@@ -374,7 +374,7 @@ def _load_references(
         )
         for at, one in sources.items()
     )
-    understood = understand_references(pictures, shape=clip.info.shape, given=given)
+    understood = read_references(pictures, shape=clip.info.shape, given=given)
     readings = {timeline.index_of(number): reading for number, reading in understood}
     for at, reading in readings.items():
         for notice in reading.notices:
