@@ -21,7 +21,7 @@ from vfx_matte.errors import InputError, UsageError, WorkspaceError
 from vfx_matte.media.probe import probe
 from vfx_matte.media.readers.demuxers import open_input
 from vfx_matte.pipeline.clip import require_table_place
-from vfx_matte.pipeline.export.facts import stranger
+from vfx_matte.pipeline.export.facts import foreign_file
 from vfx_matte.pipeline.export.frame_map_check import load_map
 from vfx_matte.pipeline.next_steps import frame_command
 from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver
@@ -430,7 +430,7 @@ def test_a_frame_map_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", [*HOSTILE, '{"kind": "vfx-matte package", "files": 3}'])
 def test_a_folder_with_a_damaged_manifest_is_left_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    assert stranger(tmp_path) == "manifest.json"
+    assert foreign_file(tmp_path) == "manifest.json"
 
 
 @pytest.mark.parametrize(

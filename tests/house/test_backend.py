@@ -46,7 +46,7 @@ from vfx_matte.composite.mix import (
     over_color,
     over_picture,
     overlay,
-    painted,
+    paint_mask,
     with_alpha,
 )
 from vfx_matte.errors import DeviceError, UsageError
@@ -354,8 +354,8 @@ def composited(move: Move) -> Iterator[Any]:
         yield from overlay(picture, mask, palette, contour_px=2).planes
         yield from overlay(picture, mask & 0, palette).planes
     yield from over_color(picture, Matte(mask & 0), (0, 255, 0)).planes
-    yield from painted(mask, palette, background=(9, 9, 9)).planes
-    yield from painted(mask & 0, palette).planes
+    yield from paint_mask(mask, palette, background=(9, 9, 9)).planes
+    yield from paint_mask(mask & 0, palette).planes
 
 
 def primitives(move: Move) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from vfx_matte.composite.mix import (
     over_color,
     over_picture,
     overlay,
-    painted,
+    paint_mask,
     with_alpha,
 )
 from vfx_matte.masks import Matte, Palette
@@ -319,9 +319,9 @@ def test_channel_mattes_refuse_other_shapes_and_layouts() -> None:
 @given(SEEDS, SIZES)
 def test_painted_shows_palette_colors_and_nothing_else(seed: int, shape: tuple[int, int]) -> None:
     mask = np.random.default_rng(seed).choice([0, 0, 1, 2, 38, 255], shape).astype(np.uint8)
-    result = painted(mask, DAVIS)
+    result = paint_mask(mask, DAVIS)
     np.testing.assert_array_equal(np.stack(result.planes, axis=-1), DAVIS.colors[mask])
-    on_white = painted(mask, DAVIS, background=(255, 254, 253))
+    on_white = paint_mask(mask, DAVIS, background=(255, 254, 253))
     white = np.array([[255, 254, 253]], np.uint8).repeat((mask == 0).sum(), axis=0)
     np.testing.assert_array_equal(np.stack(on_white.planes, axis=-1)[mask == 0], white)
 
@@ -329,7 +329,7 @@ def test_painted_shows_palette_colors_and_nothing_else(seed: int, shape: tuple[i
 def test_painted_in_yuv_uses_the_code_values_of_each_color() -> None:
     layout, color = PixelLayout("yuv", 10), ColorTags(matrix="bt709")
     mask = np.array([[0, 1], [2, 1]], np.uint8)
-    result = painted(mask, DAVIS, layout=layout, color=color)
+    result = paint_mask(mask, DAVIS, layout=layout, color=color)
     for (y, x), object_id in np.ndenumerate(mask):
         rgb = tuple(int(value) for value in DAVIS.colors[object_id])
         assert tuple(plane[y, x] for plane in result.planes) == code_values(
@@ -343,7 +343,7 @@ def test_painted_in_yuv_uses_the_code_values_of_each_color() -> None:
 )
 def test_painted_refuses_layouts_that_would_mix_colors(layout: PixelLayout) -> None:
     with pytest.raises(ValueError, match=r"expected RGB or YUV 4:4:4"):
-        painted(np.zeros((2, 2), np.uint8), DAVIS, layout=layout)
+        paint_mask(np.zeros((2, 2), np.uint8), DAVIS, layout=layout)
 
 
 @fast

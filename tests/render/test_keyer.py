@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vfx_matte.backend import Device, to_device, to_numpy
 from vfx_matte.composite import mix as composite
-from vfx_matte.composite.keyer import Keyer, KeyErrors, edge_band, full_chroma
+from vfx_matte.composite.keyer import KeyAccuracy, Keyer, edge_band, full_chroma
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Matte
 from vfx_matte.picture import ColorTags, Picture, PixelLayout, code_values
@@ -164,7 +164,7 @@ def test_coarser_chroma_gives_a_worse_edge() -> None:
     for shift in ((0, 0), (1, 0), (1, 1)):
         layout = yuv(10, shift)
         planes = tuple(np.full(layout.plane_shape(i, 96, 128), 512, np.uint16) for i in range(3))
-        errors = KeyErrors(2)
+        errors = KeyAccuracy(2)
         errors.add(
             matte.alpha / np.float32(255),
             Keyer(key=GREEN).alpha(composite.over_color(Picture(planes, layout, TV), matte, GREEN)),
@@ -196,7 +196,7 @@ def test_errors_are_counted_over_frames() -> None:
     keyed[:, 49] = 102 / 255  # one of the band's two columns
     keyed[0, 90] = 0.5
     keyed[:2, 3] = 0.2
-    errors = KeyErrors(1)
+    errors = KeyAccuracy(1)
     assert (
         errors.edge_mean == errors.edge_95 == errors.mean == errors.keyed_out == errors.left_in == 0
     )
@@ -213,7 +213,7 @@ def test_the_95th_percentile_is_numpys() -> None:
     random = np.random.default_rng(0)
     true = np.full((40, 50), 0.5, np.float32)  # soft all over: all of it is edge
     keyed = np.clip(true + random.normal(0, 0.1, true.shape), 0, 1).astype(np.float32)
-    errors = KeyErrors(1)
+    errors = KeyAccuracy(1)
     errors.add(true, keyed)
     assert errors.edge_95 == pytest.approx(np.percentile(np.abs(keyed - true), 95), abs=1.5 / 255)
 
@@ -226,8 +226,8 @@ def test_the_gpu_gives_the_same(gpu_device: Device) -> None:
     moved = small.with_planes(tuple(to_device(plane, gpu_device) for plane in planes))
     here, there = Keyer(key=GREEN).alpha(small), Keyer(key=GREEN).alpha(moved)
     np.testing.assert_allclose(to_numpy(there), here, atol=1e-5)
-    errors = KeyErrors(2)
+    errors = KeyAccuracy(2)
     errors.add(to_device(SLOPE.astype(np.float32), gpu_device), there)
-    same = KeyErrors(2)
+    same = KeyAccuracy(2)
     same.add(SLOPE.astype(np.float32), here)
     assert errors.edge_mean == pytest.approx(same.edge_mean, abs=1e-4)

@@ -25,7 +25,7 @@ from vfx_matte.files.atomic import (
     atomic_folder,
     atomic_path,
     output_error,
-    sweep,
+    remove_leftovers,
     try_lock,
 )
 
@@ -77,7 +77,7 @@ def test_a_folder_that_another_run_takes_away_meanwhile_is_no_file(tmp_path: Pat
     def gone(_: Path) -> str:
         raise FileNotFoundError
 
-    with atomic_folder(final, stranger=gone) as part:
+    with atomic_folder(final, foreign_file=gone) as part:
         (part / "a").write_text("a")
     assert names(final) == ["a"]
 
@@ -128,7 +128,7 @@ def test_an_earlier_folder_gives_way_to_a_whole_one_only(
     (final / "old").touch()
 
     def make(name: str, error: BaseException | None = None) -> None:
-        with atomic_folder(final, stranger=nothing) as part:
+        with atomic_folder(final, foreign_file=nothing) as part:
             (part / name).touch()
             if error is not None:
                 raise error
@@ -144,7 +144,7 @@ def test_a_folder_with_other_files_and_a_file_are_left_alone(tmp_path: Path) -> 
     (tmp_path / "file").write_text("mine")
     with (
         pytest.raises(OutputError, match="is a file"),
-        atomic_folder(tmp_path / "file", stranger=nothing),
+        atomic_folder(tmp_path / "file", foreign_file=nothing),
     ):
         pass
     (tmp_path / "p").mkdir()
@@ -154,7 +154,7 @@ def test_a_folder_with_other_files_and_a_file_are_left_alone(tmp_path: Path) -> 
 
     with (
         pytest.raises(OutputError, match=r"holds other files \(thesis\)"),
-        atomic_folder(tmp_path / "p", stranger=late),
+        atomic_folder(tmp_path / "p", foreign_file=late),
     ):
         (tmp_path / "p" / "thesis").touch()
     assert names(tmp_path) == ["file", "p", "p/thesis"]
@@ -163,7 +163,7 @@ def test_a_folder_with_other_files_and_a_file_are_left_alone(tmp_path: Path) -> 
 def test_a_link_to_a_folder_stands_for_it(tmp_path: Path) -> None:
     (tmp_path / "big disk").mkdir()
     (tmp_path / "p").symlink_to("big disk")
-    with atomic_folder(tmp_path / "p", stranger=nothing) as part:
+    with atomic_folder(tmp_path / "p", foreign_file=nothing) as part:
         (part / "new").touch()
     assert (tmp_path / "p").is_symlink()
     assert names(tmp_path / "big disk") == ["new"]
@@ -172,7 +172,7 @@ def test_a_link_to_a_folder_stands_for_it(tmp_path: Path) -> None:
 def test_errors_name_the_place_and_not_where_it_is_made(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError) as caught,
-        atomic_folder(tmp_path / "p", stranger=nothing) as part,
+        atomic_folder(tmp_path / "p", foreign_file=nothing) as part,
     ):
         raise output_error(part / "a.png", FULL_DISK)
     assert (
@@ -247,7 +247,7 @@ def test_what_fails_is_kept_beside_the_earlier_result(tmp_path: Path) -> None:
 
     with (  # noqa: PT012
         pytest.raises(VerifyError) as caught,
-        atomic_folder(tmp_path / "p.q", stranger=nothing) as part,
+        atomic_folder(tmp_path / "p.q", foreign_file=nothing) as part,
     ):
         (part / "x").touch()
         raise VerifyError("x differs")
@@ -277,7 +277,7 @@ def test_what_a_run_left_that_was_killed_before_it_had_a_lock_is_swept(
     dead.mkdir()
     for name in left:
         (dead / name).touch()
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert not dead.exists()
 
 
@@ -287,7 +287,7 @@ def test_what_is_just_being_made_is_not_swept(tmp_path: Path) -> None:
     alive.mkdir()
     with (alive / "lock.new").open("xb") as file:
         assert try_lock(file)
-        sweep(tmp_path)
+        remove_leftovers(tmp_path)
         assert (alive / "lock.new").exists()
 
 
@@ -299,7 +299,7 @@ def test_a_place_whose_folder_was_swept_too_early_makes_itself_another(
     def too_late(folder: Path) -> IO[bytes]:
         if not swept:
             swept.append(folder)
-            sweep(tmp_path)
+            remove_leftovers(tmp_path)
         return locked(folder)
 
     monkeypatch.setattr(atomic, "_lock_folder", too_late)
@@ -362,7 +362,7 @@ def test_names_that_look_like_temporary_ones_are_left_alone(tmp_path: Path) -> N
 def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
     with AtomicFile(tmp_path / "x") as one, AtomicFile(tmp_path / "x") as two:
         assert one.part != two.part
-        sweep(tmp_path)
+        remove_leftovers(tmp_path)
         one.part.write_text("one")
         two.part.write_text("two")
         two.keep()
@@ -384,7 +384,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 def test_what_somebody_else_left_stays(tmp_path: Path) -> None:
     left = killed(tmp_path, "x = AtomicFile(here / 'x'); x.part.write_text('half')")
     os.chown(left, 12345, 12345)
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert left.exists()
 
 
@@ -395,7 +395,7 @@ def test_a_folder_that_was_killed_between_its_two_renames_is_put_back(tmp_path: 
         tmp_path,
         "import vfx_matte.files.atomic as atomic\n"
         "atomic._swap = lambda one, two: False\n"
-        "place = AtomicFolder(here / 'p', stranger=lambda _: '')\n"
+        "place = AtomicFolder(here / 'p', foreign_file=lambda _: '')\n"
         "rename, calls = Path.rename, []\n"
         "def once(path, target):\n"
         "    if calls: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -405,7 +405,7 @@ def test_a_folder_that_was_killed_between_its_two_renames_is_put_back(tmp_path: 
         "place.keep()",
     )
     assert not (tmp_path / "p").exists()
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert names(tmp_path) == ["p", "p/old"]
 
 
@@ -424,7 +424,7 @@ def test_folders_that_end_at_once(
     def make(number: int) -> None:
         try:
             for _ in range(10):
-                with AtomicFolder(final, stranger=nothing) as place:
+                with AtomicFolder(final, foreign_file=nothing) as place:
                     for name in ("a", "b"):
                         (place.part / name).write_text(str(number))
                     barrier.wait(10)

@@ -1,6 +1,4 @@
-"""Which colour a green screen has.
-
-Takes names, hex strings or sample images, gives R'G'B'; never changes a picture.
+"""Which colour a green screen has: names, hexadecimal text, or the one farthest from a subject.
 
 Colours are compared by their chroma in OKLab, the plane (a, b) without lightness: keyers judge
 chroma, and a green shirt in the shade is keyed away like one in the sun. Source: B. Ottosson, "A
@@ -43,6 +41,8 @@ Chroma = npt.NDArray[np.float32]
 """
 
 SAMPLED_PIXELS = 20_000
+"""Of a larger subject so many pixels are looked at: the percentile hardly moves with more."""
+
 
 STRAY_PERCENT = 1.0
 """Share of a subject's pixels, in percent, that may be of any colour: those nearest to a key are
@@ -74,7 +74,11 @@ _OPPONENTS = np.array(
 
 
 def parse_color(text: str) -> RGB:
-    """Read a name of KEY_COLORS or "#rrggbb" (any case). Raises UsageError for anything else."""
+    """Read a name of KEY_COLORS or "#rrggbb", upper or lower case.
+
+    Raises:
+        UsageError: for anything else.
+    """
     name = text.strip().lower()
     if name in KEY_COLORS:
         return KEY_COLORS[name]
@@ -92,15 +96,22 @@ def color_name(rgb: RGB) -> str:
 
 
 def subject_chroma(image: Image, mask: Mask) -> Chroma:
-    """The chroma of an even sample of a subject's pixels, its edge included: (N, 2), N at most
-    20,000, 0 for an empty mask.
+    """The chroma of an even sample of a subject's pixels, its edge included.
 
-    image: uint8 (H, W, 3) R'G'B', read as sRGB; mask: uint8 (H, W), non-zero = subject, both NumPy.
-    Raises ValueError when the shapes differ.
+    Args:
+        image: uint8 (H, W, 3) R'G'B', NumPy, read as sRGB.
+        mask: uint8 (H, W), NumPy, non-zero = subject.
+
+    Returns:
+        (N, 2), N at most SAMPLED_PIXELS, 0 for an empty mask.
+
+    Raises:
+        ValueError: when the shapes differ.
     """
     if image.shape != (*mask.shape, 3):
         raise ValueError(f"image is {image.shape}, expected {(*mask.shape, 3)} as the mask")
     subject = np.flatnonzero(mask)
+    # every n-th pixel in reading order, so that the same mask always gives the same sample
     step = max(1, -(-subject.size // SAMPLED_PIXELS))
     return _chroma(image.reshape(-1, 3)[subject[::step]])
 
@@ -122,12 +133,14 @@ def near_share(subject: Chroma, rgb: RGB) -> float:
 
 def farthest_key(subjects: Sequence[Chroma]) -> str:
     """The name of the key colour that stays farthest from the subject in every sample (see
-    key_distance).
+    `key_distance`).
 
     Each key counts by its worst sample. Among keys that are about equally far (ABOUT_EQUAL) the
     first of KEY_COLORS is taken: green before blue before magenta before the others. Empty samples
     are passed over.
-    Raises UsageError when no sample shows a subject.
+
+    Raises:
+        UsageError: when no sample shows a subject.
     """
     shown = [subject for subject in subjects if len(subject)]
     if not shown:
@@ -135,6 +148,7 @@ def farthest_key(subjects: Sequence[Chroma]) -> str:
             "no mask shows a subject, so no key colour can be chosen",
             hint=f"name a colour, e.g. {option('key', 'green')}",
         )
+    # each key by its worst sample, since one key serves the whole clip
     far = {
         name: min(key_distance(subject, rgb) for subject in shown)
         for name, rgb in KEY_COLORS.items()
@@ -143,6 +157,7 @@ def farthest_key(subjects: Sequence[Chroma]) -> str:
 
 
 def _distances(subject: Chroma, rgb: RGB) -> npt.NDArray[np.float32]:
+    # the same way for the key as for the pixels
     difference = subject - _chroma(np.array([rgb], np.uint8))
     distances: npt.NDArray[np.float32] = np.hypot(difference[:, 0], difference[:, 1])
     return distances
@@ -153,6 +168,7 @@ def _chroma(rgb: npt.NDArray[np.uint8]) -> Chroma:
 
     Sources: IEC 61966-2-1 (decoding), Ottosson 2020.
     """
+    # sRGB to linear light, to the cones' responses, their cube roots to the opponent colours
     encoded = rgb / 255.0
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     chroma: Chroma = (np.cbrt(linear @ _CONES.T) @ _OPPONENTS.T).astype(np.float32)

@@ -1,12 +1,10 @@
-"""What an editing program's keyer makes of a green screen.
-
-Takes decoded pictures, gives alpha and how far it is off.
+"""What an editing program's keyer makes of a green screen, and how far that is off.
 
 The keyer is the plain one of the textbooks, so that its result can be foretold: linear chroma
 keying with an acceptance angle, K. Jack, "Video Demystified", chapter "Digital video processing",
 section "Chroma keying". With an angle of 120° it takes nearly what the colour-difference keyer G −
-max(R, B) of P. Vlahos (US patent 3 595 987) takes. Arrays are NumPy or CuPy; knows no file, no
-time, no codec.
+max(R, B) of P. Vlahos (US patent 3 595 987) takes. Arrays are NumPy or CuPy; files, time and codecs
+are not known here.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ HOLE = 0.9
 shows through.
 """
 
-REST = 0.1
+RESIDUE = 0.1
 """A pixel that is all background and is keyed to more than this has been left in."""
 
 _NEUTRAL = 0.02  # chroma, of 0.5 at most, below which a key has no colour to tell it by
@@ -41,20 +39,30 @@ _LEVELS = 256
 class Keyer:
     """A chroma keyer's settings.
 
-    key: the screen's colour. acceptance_degrees: hues within half of this on either side of the
-    key's are taken for mixtures with it, 0 to 180 (exclusive). clip_black, clip_white: alpha at and
-    beyond these becomes 0 and 1 (0 to 1). siting: where the samples of subsampled chroma lie in a
-    row, "left" on a luma sample as H.264, H.265 and ProRes have it (ITU-T H.273, chroma sample
-    location type 0) or "center" between two; in a column they always lie between two.
-    Raises UsageError for values out of range, and for a key without colour, which no chroma keyer
-    can key.
+    Raises:
+        UsageError: for values out of range, and for a key without colour, which no chroma keyer can
+            key.
     """
 
     key: RGB
+    """The screen's colour."""
+
     acceptance_degrees: float = 120.0
+    """Hues within half of this on either side of the key's are taken for mixtures with it: 0 to
+    180, exclusive.
+    """
+
     clip_black: float = 0.0
+    """Alpha at and below this becomes 0; 0 to 1."""
+
     clip_white: float = 1.0
+    """Alpha at and above this becomes 1; 0 to 1, above `clip_black`."""
+
     siting: Siting = "left"
+    """Where the samples of subsampled chroma lie in a row, "left" on a luma sample as H.264, H.265
+    and ProRes have it (ITU-T H.273, chroma sample location type 0) or "center" between two; in a
+    column they always lie between two.
+    """
 
     def __post_init__(self) -> None:
         if not 0 < self.acceptance_degrees < 180:
@@ -69,6 +77,7 @@ class Keyer:
                 f"clip black and white are {clips}, expected 0 to 1, black below white",
                 hint="0 and 1 clip nothing",
             )
+        # black, white and grey lie in the middle of the plane, from where every hue is equally near
         if math.hypot(*_key_chroma(self.key, "bt709")) < _NEUTRAL:
             raise UsageError(
                 f"key {hex_color(self.key)} has no colour that a keyer could tell",
@@ -88,6 +97,7 @@ class Keyer:
             opaque: Array = module.ones(picture.shape, np.float32)
             return opaque
         matrix = picture.color.luma_matrix(picture.shape[0])
+        # turn the plane (Cb, Cr) until the key lies on its X axis
         blue, red = full_chroma(picture, siting=self.siting)
         key_blue, key_red = _key_chroma(self.key, matrix)
         length = math.hypot(key_blue, key_red)
@@ -95,6 +105,7 @@ class Keyer:
         across = module.abs(blue * np.float32(key_red) - red * np.float32(key_blue)) / np.float32(
             length
         )
+        # how much of the key is in a pixel: hues off the key's by half the angle hold none
         screen = along - across / np.float32(math.tan(math.radians(self.acceptance_degrees / 2)))
         alpha = 1 - module.maximum(screen, 0) / np.float32(length)
         clipped: Array = module.clip(
@@ -104,11 +115,18 @@ class Keyer:
 
 
 def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Array]:
-    """Cb and Cr of every pixel, float32 (H, W) in about [−0.5, 0.5], by linear interpolation as
-    editing programs do it.
+    """Cb and Cr of every pixel, by linear interpolation as editing programs do it.
 
-    RGB pictures are converted with the matrix that their size suggests. Raises ValueError for a
-    gray picture.
+    Args:
+        picture: Y'CbCr of any subsampling, or RGB, which is converted with the matrix that its size
+            suggests.
+        siting: see `Keyer.siting`.
+
+    Returns:
+        Two float32 (H, W) in about [−0.5, 0.5].
+
+    Raises:
+        ValueError: for a gray picture.
     """
     layout, color = picture.layout, picture.color
     if layout.model == "gray":
@@ -125,12 +143,15 @@ def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Ar
         kr, kb = LUMA_WEIGHTS[color.luma_matrix(picture.shape[0])]
         luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
         return (blue - luma) / np.float32(2 * (1 - kb)), (red - luma) / np.float32(2 * (1 - kr))
+    # middle grey has neutral chroma in every range and depth
     neutral = _codes((128, 128, 128), layout, color, picture)[1]
+    # one unit of chroma in code values: the whole range, or 224 of 256 in limited range
     unit = np.float32(layout.full if color.range == "pc" else 224 << (layout.bit_depth - 8))
     planes = []
     for plane in picture.planes[1:3]:
         levels = (plane.astype(np.float32) - neutral) / unit
         for axis, shift in enumerate(reversed(layout.chroma_shift)):
+            # along a column samples always lie between two rows, along a row as `siting` says
             between = axis == 0 or siting == "center"
             levels = _interpolated(levels, axis, picture.shape[axis], shift, between=between)
         planes.append(levels)
@@ -138,42 +159,65 @@ def full_chroma(picture: Picture, *, siting: Siting = "left") -> tuple[Array, Ar
 
 
 def edge_band(alpha: Array, *, width_px: int) -> Array:
-    """Where a matte's edge is: bool (H, W), its soft pixels and all within `width_px` rows and
-    columns of where it passes ½.
+    """Where a matte's edge is: its soft pixels and all near to where it passes ½.
 
-    alpha: float (H, W) in [0, 1].
+    Args:
+        alpha: float (H, W) in [0, 1].
+        width_px: rows and columns to either side that still belong to it.
+
+    Returns:
+        bool (H, W).
     """
     size = 2 * width_px + 1
     inside = (alpha >= 0.5).astype(np.uint8)
+    # a window that is neither all inside nor all outside has the edge in it
     count = box_sum(inside, size)
     band: Array = ((count > 0) & (count < size * size)) | ((alpha > 0) & (alpha < 1))
     return band
 
 
 @dataclass(slots=True)
-class KeyErrors:
+class KeyAccuracy:
     """How far keyed alpha is from the true one, over any number of frames in fixed memory.
 
-    Errors are |keyed − true| in 0 to 1, counted in steps of 1/255. width_px: of the edge band to
-    either side (edge_band).
+    Errors are |keyed − true| in 0 to 1, counted in steps of 1/255.
     """
 
     width_px: int
+    """Width of the edge band to either side (see `edge_band`)."""
+
     _everywhere: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LEVELS, np.int64))
+    """How many pixels have each error."""
+
     _edge: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(_LEVELS, np.int64))
+    """The same in the edge band."""
+
     _subject: int = 0
+    """Pixels that are all subject."""
+
     _holes: int = 0
+    """Those of them that came out below HOLE."""
+
     _background: int = 0
-    _rests: int = 0
+    """Pixels that are all background."""
+
+    _residues: int = 0
+    """Those of them that came out above RESIDUE."""
 
     def add(self, true: Array, keyed: Array) -> float:
-        """Count one frame: both float (H, W) in [0, 1].
+        """Count one frame.
 
-        Returns the frame's mean error in the edge band, 0 without an edge.
+        Args:
+            true: float (H, W) in [0, 1].
+            keyed: the same of what was keyed.
+
+        Returns:
+            The frame's mean error in the edge band, 0 without an edge.
         """
         module = xp(true)
         steps = module.rint(module.abs(keyed - true) * (_LEVELS - 1)).astype(np.int64)
         at_edge = steps[edge_band(true, width_px=self.width_px)]
+        # histograms add up over frames, so that memory does not grow
         here = to_numpy(module.bincount(at_edge, minlength=_LEVELS))
         self._everywhere += to_numpy(module.bincount(steps.ravel(), minlength=_LEVELS))
         self._edge += here
@@ -181,7 +225,7 @@ class KeyErrors:
         self._subject += int(subject.sum())
         self._holes += int((subject & (keyed < HOLE)).sum())
         self._background += int(background.sum())
-        self._rests += int((background & (keyed > REST)).sum())
+        self._residues += int((background & (keyed > RESIDUE)).sum())
         return _mean(here)
 
     @property
@@ -197,6 +241,7 @@ class KeyErrors:
     @property
     def edge_95(self) -> float:
         """The error that 95 % of the pixels in the edge band stay below or reach."""
+        # no edge, no error at one
         total = int(self._edge.sum())
         if not total:
             return 0.0
@@ -209,8 +254,8 @@ class KeyErrors:
 
     @property
     def left_in(self) -> float:
-        """Part of the pixels that are all background and came out above REST."""
-        return self._rests / max(1, self._background)
+        """Part of the pixels that are all background and came out above RESIDUE."""
+        return self._residues / max(1, self._background)
 
 
 def _mean(counts: npt.NDArray[np.int64]) -> float:
@@ -219,13 +264,21 @@ def _mean(counts: npt.NDArray[np.int64]) -> float:
 
 
 def _interpolated(plane: Array, axis: int, size: int, shift: int, *, between: bool) -> Array:
-    """Stretch float32 (h, w) to `size` along an axis; between: samples lie midway in their pixels,
-    not on the first.
+    """Stretch float32 (h, w) along one axis; beyond the ends the first and the last sample repeat.
+
+    Args:
+        plane: float32 (h, w).
+        axis: 0 or 1.
+        size: wanted along that axis.
+        shift: power of two by which the plane is smaller.
+        between: samples lie midway in their pixels, not on the first.
     """
     if not shift:
         return plane
     module, step = xp(plane), 1 << shift
+    # where each pixel lies among the samples, which are counted from 0
     place = (module.arange(size, dtype=np.float32) - ((step - 1) / 2 if between else 0)) / step
+    # between the two samples around each pixel, by distance
     first = module.floor(place)
     weight = place - first
     last = plane.shape[axis] - 1

@@ -1,12 +1,10 @@
-"""Mix pixels where they are: in a picture's own planes and bit depth.
-
-Takes pictures, mattes and masks, gives pictures.
+"""Mixes pixels where they are: in a picture's own planes and bit depth.
 
 Where alpha is full the samples are the source's, bit for bit; where it is zero they are the
 background's. In between out = background + (source − background)·α, in integers, rounded half up. A
 subsampled plane takes the mean of alpha over the luma samples that its sample covers (beyond an odd
 edge the last one repeats). Picture, matte and mask live on the same device and have the same (H,
-W); ValueError otherwise. Inputs are never changed. Knows no file, no time, no codec.
+W); ValueError otherwise. Inputs stay as they are. Files, time and codecs are not known here.
 """
 
 from __future__ import annotations
@@ -32,20 +30,32 @@ OVERLAY_FULL = 256
 def over_color(picture: Picture, matte: Matte, rgb: RGB) -> Picture:
     """Lay the subject over one colour (green screen).
 
-    The colour becomes code values by the picture's own tags (picture.code_values). The result has
-    the layout of `picture` without its alpha plane; a gray picture under a coloured key becomes YUV
-    4:2:0 of the same depth, which every editing program decodes, and stays gray under a neutral
-    one.
+    The colour becomes code values by the picture's own tags (`picture.code_values`).
+
+    Args:
+        picture: the subject's source; its alpha plane is dropped.
+        matte: what of it is kept.
+        rgb: the colour, 0..255 each.
+
+    Returns:
+        The layout of `picture` without alpha; a gray picture under a coloured key becomes YUV 4:2:0
+        of the same depth, which every editing program decodes, and stays gray under a neutral one.
     """
     _check_size(picture, matte.alpha)
     return _laid_over(_for_color(picture, rgb), matte, empty_color(picture, rgb))
 
 
 def over_picture(picture: Picture, matte: Matte, background: Picture) -> Picture:
-    """Lay the subject over another picture of the same layout, size and colour tags (the caller has
-    converted it).
+    """Lay the subject over another picture.
 
-    Alpha planes of both are dropped. Raises ValueError when layout or size differ.
+    Args:
+        picture: the subject's source; its alpha plane is dropped.
+        matte: what of it is kept.
+        background: of the same layout, size and colour tags, as the caller has converted it; its
+            alpha plane is dropped.
+
+    Raises:
+        ValueError: when layout or size differ.
     """
     _check_size(picture, matte.alpha)
     source, behind = picture.opaque(), background.opaque()
@@ -53,12 +63,14 @@ def over_picture(picture: Picture, matte: Matte, background: Picture) -> Picture
         raise ValueError(
             f"background is {behind.layout} {behind.shape}, expected {source.layout} {source.shape}"
         )
+    # `_laid_over` writes into them
     copies = tuple(plane.copy() for plane in behind.planes)
     return _laid_over(source, matte, source.with_planes(copies))
 
 
 def empty_color(like: Picture, rgb: RGB) -> Picture:
     """A whole frame of one colour, with the layout that `over_color(like, …, rgb)` gives."""
+    # a coloured key needs chroma planes, which gray has none of
     target = layout_for_color(like.layout, rgb)
     codes = code_values(rgb, target, like.color, height=like.shape[0])
     return _flat(like.planes[0], like.shape, codes, target, like.color)
@@ -68,11 +80,16 @@ def luma_matte(matte: Matte, layout: PixelLayout, color: ColorTags) -> Picture:
     """Show alpha as a gray picture: black 0, white 1, steps between them equal in code values and
     exactly rounded.
 
-    layout and color: as the file will have them, e.g. gray 16-bit full range, or limited 4:2:0
-    (white = 235, neutral chroma). Full-range gray of alpha's own depth is alpha itself, unchanged.
-    An alpha plane, if asked for, is opaque.
+    Full-range gray of alpha's own depth is alpha itself, unchanged.
+
+    Args:
+        matte: the alpha.
+        layout: as the file will have it, such as gray 16-bit; an alpha plane, if asked for, is
+            opaque.
+        color: its tags, such as full range, or limited 4:2:0 (white = 235, neutral chroma).
     """
     height = matte.alpha.shape[0]
+    # black and white in every plane; where they are equal the plane is the same everywhere
     low = code_values(BLACK, layout, color, height=height)
     high = code_values(WHITE, layout, color, height=height)
     planes = []
@@ -101,9 +118,17 @@ def channel_mattes(
     """Carry up to three mattes in the channels of one full-range RGB picture, for programs that
     read mattes by channel.
 
-    shape: (H, W) of every matte; None leaves its channel at 0. Alpha is scaled to the layout's
-    depth as in luma_matte. Raises ValueError when a matte has another shape, or the layout is not
-    plain RGB.
+    Alpha is scaled to the layout's depth as in `luma_matte`.
+
+    Args:
+        red: the matte of this channel; None leaves it at 0.
+        green: the same of green.
+        blue: the same of blue.
+        shape: (H, W) of every matte.
+        layout: plain RGB of any depth.
+
+    Raises:
+        ValueError: when a matte has another shape, or the layout is not plain RGB.
     """
     mattes = (red, green, blue)
     if layout.model != "rgb" or layout.has_alpha:
@@ -111,6 +136,7 @@ def channel_mattes(
     for matte in mattes:
         if matte is not None and matte.alpha.shape != shape:
             raise ValueError(f"matte is {matte.alpha.shape}, expected {shape}")
+    # an empty channel lives on the device of the others
     like = next((matte.alpha for matte in mattes if matte is not None), np.zeros(shape, np.uint8))
     planes = (
         _filled(like, shape, 0, layout)
@@ -125,11 +151,14 @@ def with_alpha(picture: Picture, matte: Matte, *, premultiplied: bool = False) -
     """Add alpha as a last plane, scaled to the picture's own bit depth, for formats with
     transparency.
 
-    Straight by default: the colour planes are then the very same arrays. premultiplied: each sample
-    becomes black + (sample − black)·α in code values. An alpha plane that `picture` has is
-    replaced.
+    Args:
+        picture: the colours; an alpha plane that it has is replaced.
+        matte: the alpha.
+        premultiplied: each sample becomes black + (sample − black)·α in code values; otherwise
+            alpha is straight and the colour planes are the very same arrays.
     """
     _check_size(picture, matte.alpha)
+    # premultiplied colours are the subject over black, to the last bit
     colors = over_color(picture, matte, BLACK) if premultiplied else picture.opaque()
     plane = _scaled_alpha(matte, 0, colors.layout.full, colors.layout)
     return Picture((*colors.planes, plane), replace(colors.layout, has_alpha=True), picture.color)
@@ -138,9 +167,15 @@ def with_alpha(picture: Picture, matte: Matte, *, premultiplied: bool = False) -
 def seen_through(matte: Matte, alpha: Array | None) -> Matte:
     """What a matte shows of a picture that is itself transparent: matte · alpha, rounded half up.
 
-    alpha: (H, W) uint8 or uint16 at full scale, None = opaque, which gives the matte itself. The
-    result has the deeper of the two types; where one of them is full it is the other, bit for bit.
-    Raises ValueError when (H, W) differ.
+    Args:
+        matte: of the subject.
+        alpha: (H, W) uint8 or uint16 at full scale; None = opaque, which gives the matte itself.
+
+    Returns:
+        The deeper of the two types; where one of them is full it is the other, bit for bit.
+
+    Raises:
+        ValueError: when (H, W) differ.
     """
     if alpha is None:
         return matte
@@ -148,6 +183,7 @@ def seen_through(matte: Matte, alpha: Array | None) -> Matte:
         raise ValueError(f"alpha is {alpha.shape}, expected {matte.alpha.shape} as the matte")
     deep = max(matte.alpha.dtype, alpha.dtype)
     full = int(np.iinfo(deep).max)
+    # 255 goes into 65535 a whole number of times (257), so that the wider type loses nothing
     wide = [
         plane.astype(np.uint32) * (full // int(np.iinfo(plane.dtype).max))
         for plane in (matte.alpha, alpha)
@@ -158,22 +194,23 @@ def seen_through(matte: Matte, alpha: Array | None) -> Matte:
 def seen_ids(mask: Mask, alpha: Array | None) -> Mask:
     """A mask without what its picture hides: ids stay where alpha is at least a half.
 
-    alpha: as for `seen_through`.
+    Args:
+        mask: uint8 (H, W).
+        alpha: as for `seen_through`.
     """
     if alpha is None:
         return mask
+    # half and more counts as seen, as in every mask made of alpha
     kept: Mask = xp(mask).where(alpha > np.iinfo(alpha.dtype).max // 2, mask, 0).astype(np.uint8)
     return kept
 
 
 def over_black(picture: Picture, alpha: Array | None) -> Picture:
-    """The picture as a player shows it that knows no alpha: without what alpha hides, black
-    instead.
-    """
+    """The picture as a player without alpha shows it: what alpha hides is black."""
     return picture if alpha is None else over_color(picture, Matte(alpha), BLACK)
 
 
-def painted(
+def paint_mask(
     mask: Mask,
     palette: Palette,
     *,
@@ -181,17 +218,25 @@ def painted(
     color: ColorTags = FULL_RGB,
     background: RGB | None = None,
 ) -> Picture:
-    """Show ids as flat colours: every sample is exactly one colour of the palette, none is ever
-    between two.
+    """Show ids as flat colours: every sample is exactly one colour of the palette, none is between
+    two.
 
-    mask: uint8 (H, W). background: the colour of id 0, None = the palette's own.
-    Raises ValueError for a layout that could not keep colours apart (subsampled chroma, gray,
-    alpha).
+    Args:
+        mask: uint8 (H, W).
+        palette: the colour of each id.
+        layout: RGB or YUV 4:4:4, without alpha.
+        color: the tags of the result.
+        background: the colour of id 0, None = the palette's own.
+
+    Raises:
+        ValueError: for a layout that could not keep colours apart (subsampled chroma, gray, alpha).
     """
     if layout.model == "gray" or layout.chroma_shift != (0, 0) or layout.has_alpha:
         raise ValueError(f"layout is {layout}, expected RGB or YUV 4:4:4 without alpha")
+    # each id's colour once, as code values; then only look-ups
     table = _palette_codes(mask, palette, layout, color, background)
     flat = _flat(mask, mask.shape, tuple(int(code) for code in table[0]), layout, color)
+    # most of a mask is background: only the box around the objects is looked up
     region = bounding_box(mask)
     if region is not None:
         ids, module = mask[region], xp(mask)
@@ -203,24 +248,32 @@ def painted(
 def overlay(
     picture: Picture, mask: Mask, palette: Palette, *, alpha: float = 0.5, contour_px: int = 0
 ) -> Picture:
-    """Tint every object with its colour, for looking at.
+    """Tint every object with its colour, for looking at; outside objects nothing changes.
 
-    alpha: weight of the tint, 0 to 1, rounded to 1/256; contour_px: width of a line in the object's
-    full colour along the inside of its edge, 0 = none. Gray pictures become YUV 4:2:0; an alpha
-    plane is dropped; outside objects nothing changes. Raises ValueError for values outside these
-    ranges.
+    Args:
+        picture: gray becomes YUV 4:2:0; an alpha plane is dropped.
+        mask: uint8 (H, W), ids.
+        palette: the colour of each id.
+        alpha: weight of the tint, 0 to 1, rounded to 1/256.
+        contour_px: width of a line in the object's full colour along the inside of its edge, 0 =
+            none.
+
+    Raises:
+        ValueError: for values outside these ranges.
     """
     if not 0 <= alpha <= 1 or contour_px < 0:
         raise ValueError(
             f"alpha is {alpha}, contour {contour_px} px, expected 0 to 1 and 0 or more"
         )
     _check_size(picture, mask)
+    # gray cannot show a tint
     source = _as_yuv(picture.opaque())
     x, y = source.layout.chroma_shift
     region = bounding_box(mask, margin_px=contour_px, step=(1 << y, 1 << x))
     if region is None:
         return source
     module, ids = xp(mask), mask[region]
+    # how much of its colour each pixel gets, in 1/256; contours get all of it
     weight = (ids != 0).astype(np.uint32) * int(alpha * OVERLAY_FULL + 0.5)
     if contour_px:
         weight[_contour(ids, contour_px) & (ids != 0)] = OVERLAY_FULL
@@ -233,6 +286,7 @@ def overlay(
         )
         tinted, part = plane.copy(), _subsampled(region, shift)
         full = OVERLAY_FULL << sum(shift)
+        # a subsampled sample mixes the tints of all the pixels that it covers
         mixed = plane[part] * (full - _footprint_sums(weight, shift)) + tint
         tinted[part] = ((mixed + full // 2) // full).astype(plane.dtype)
         planes.append(tinted)
@@ -245,11 +299,12 @@ def _check_size(picture: Picture, array: Array) -> None:
 
 
 def layout_for_color(layout: PixelLayout, rgb: RGB) -> PixelLayout:
-    """The layout that `over_color` and `overlay` give for pictures of `layout`: gray holds neutral
-    colours only.
+    """The layout that `over_color` and `overlay` give: gray holds neutral colours only.
 
-    rgb: the colour that is laid in. Gray under another one becomes YUV 4:2:0 of the same depth;
-    alpha is dropped.
+    Args:
+        layout: of the picture; alpha is dropped.
+        rgb: the colour that is laid in; gray under one that is not neutral becomes YUV 4:2:0 of the
+            same depth.
     """
     if layout.model == "gray" and len(set(rgb)) > 1:
         return PixelLayout("yuv", layout.bit_depth, (1, 1))
@@ -276,6 +331,7 @@ def _as_yuv(picture: Picture) -> Picture:
 
 
 def _filled(like: Array, shape: tuple[int, int], code: int, layout: PixelLayout) -> Array:
+    # on the device of `like`
     plane: Array = xp(like).full(shape, code, np.uint8 if layout.bit_depth == 8 else np.uint16)
     return plane
 
@@ -298,10 +354,12 @@ def _flat(
 def _laid_over(source: Picture, matte: Matte, below: Picture) -> Picture:
     """Lay `source` over `below`, writing into the planes of `below`, which nobody else holds."""
     x, y = source.layout.chroma_shift
+    # grown to whole chroma samples, so that each one's alpha is summed over all of its pixels
     region = bounding_box(matte.alpha, step=(1 << y, 1 << x))
     if region is None:
         return below
     alpha = matte.alpha[region]
+    # planes of one size share the sums of alpha
     weights = {(0, 0): alpha}
     for index, (over, under) in enumerate(zip(source.planes, below.planes, strict=True)):
         shift = source.layout.plane_shift(index)
@@ -315,18 +373,24 @@ def _laid_over(source: Picture, matte: Matte, below: Picture) -> Picture:
 
 
 def _blend_into(under: Array, over: Array, weight: Array, full: int, peak: int) -> None:
-    """Blend in place: under += (over − under)·weight / full, rounded half up; only the soft band is
+    """Blend in place: under += (over − under)·weight / full, rounded half up; only soft pixels are
     computed.
 
-    weight: unsigned (h, w), 0 to `full`; peak: the largest code value, which decides how wide the
-    products are.
+    Args:
+        under: (h, w), changed.
+        over: (h, w) of the same type.
+        weight: unsigned (h, w), 0 to `full`.
+        full: the weight of 1.
+        peak: the largest code value, which decides how wide the products are.
     """
     module = xp(under)
+    # copied, not computed: the subject's own samples stay as they are
     inside = weight == full
     module.copyto(under, over, where=inside)
     soft = (weight != 0) & ~inside
     if not bool(soft.any()):
         return
+    # soft edges are a few percent of a frame, so gathering them pays
     band = module.nonzero(soft)
     wide = np.uint32 if (peak + 1) * full < 2**32 else np.uint64
     part = weight[band].astype(wide)
@@ -338,6 +402,7 @@ def _subsampled(region: Region, shift: tuple[int, int]) -> Region:
     """A region of the full plane as a region of a plane that is smaller by `shift` (x, y)."""
     x, y = shift
     rows, columns = region
+    # outwards, so that samples that a region only touches belong to it
     return slice(rows.start >> y, -(-rows.stop >> y)), slice(
         columns.start >> x, -(-columns.stop >> x)
     )
@@ -356,6 +421,7 @@ def _footprint_sums(values: Array, shift: tuple[int, int]) -> Array:
     missing = (-values.shape[0] % rows, -values.shape[1] % columns)
     if any(missing):
         values = xp(values).pad(values, ((0, missing[0]), (0, missing[1])), mode="edge")
+    # row by row and column by column: no temporary array larger than the plane
     sums = values[0::rows].astype(np.uint32)
     for row in range(1, rows):
         sums += values[row::rows]
@@ -371,6 +437,7 @@ def _scaled_alpha(matte: Matte, black: int, white: int, layout: PixelLayout) -> 
     """
     if (black, white) == (0, matte.full):
         return matte.alpha
+    # a table of all values of alpha: at most 65536 divisions instead of one for each pixel
     steps = np.arange(matte.full + 1, dtype=np.int64) * (white - black)
     plane = _filled(matte.alpha, matte.alpha.shape, black, layout)
     table = xp(plane).asarray((black + (steps + matte.full // 2) // matte.full).astype(plane.dtype))
@@ -404,6 +471,7 @@ def _contour(ids: Array, width_px: int) -> Array:
     padded = module.pad(ids, width_px, mode="edge")
     height, width = ids.shape
     differs: Array = module.zeros(ids.shape, bool)
+    # shift by shift, as widths are a few pixels and a filter for "differs" does not exist
     for row in range(2 * width_px + 1):
         for column in range(2 * width_px + 1):
             differs |= padded[row : row + height, column : column + width] != ids

@@ -1,1 +1,1 @@
-"""Draws results for people: contact sheets and web pages."""
+"""Draws for people: contact sheets and pages for a browser."""

@@ -1,7 +1,4 @@
-"""Pages for a browser.
-
-Takes texts, numbers and pictures, gives parts of one self-contained HTML page; reads and saves no
-file.
+"""Pages for a browser: parts of one self-contained HTML page from texts, numbers and pictures.
 
 A page needs nothing from outside: pictures and curves are inside of it, its style follows the
 reader's light or dark setting, it fits a phone, and it runs no script. Every text is escaped.
@@ -28,44 +25,61 @@ from vfx_matte.printable import printable
 _WIDTH, _HEIGHT = 1000, 100
 """Units of a curve's drawing, stretched to the page's width."""
 _MOST_DOTS = 300
+"""More dots on one curve hide each other and make the page slow."""
+
 _JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is drawn on every curve. All positions are in [0, 1] from left to right.
-
-    lines: dashed (cuts). points: small triangles on the upper border (references). gaps: grey
-    stretches (start, stop).
-    ticks: (position, text) below.
-    """
+    """What is drawn on every curve. All positions are in [0, 1] from left to right."""
 
     lines: Sequence[float] = ()
+    """Drawn dashed: cuts."""
+
     points: Sequence[float] = ()
+    """Small triangles on the upper border: references."""
+
     gaps: Sequence[tuple[float, float]] = ()
+    """Grey stretches (start, stop)."""
+
     ticks: Sequence[tuple[float, str]] = ()
+    """Texts below, with their positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One number over time.
-
-    places: float (n,), in [0, 1], ascending; values: float (n,), NaN = none. limits: levels drawn
-    dashed. dots: indices that stand out; notes: their texts, shown by the browser when the pointer
-    rests there. span: lowest and highest value, None = of the values. shown: how a value reads,
-    e.g. "{:.0f} %".
-    """
+    """One number over time."""
 
     label: str
+    """What it is."""
+
     explanation: str
-    places: npt.NDArray[np.float64]
+    """How to read it, in a sentence."""
+
+    positions: npt.NDArray[np.float64]
+    """float (n,), in [0, 1], ascending."""
+
     values: npt.NDArray[np.float64]
+    """float (n,), NaN = none."""
+
     limits: Sequence[float] = ()
+    """Levels drawn dashed."""
+
     dots: Sequence[int] = ()
+    """Indices of values that stand out."""
+
     notes: Sequence[str] = ()
+    """Their texts, shown by the browser when the pointer rests there."""
+
     span: tuple[float, float] | None = None
+    """Lowest and highest value; None = of the values and limits."""
+
     shown: str = "{:.3g}"
+    """How a value reads, such as "{:.0f} %"."""
+
     marks: Marks = field(default_factory=Marks)
+    """What else is drawn on it."""
 
 
 def escaped(text: object) -> str:
@@ -74,7 +88,12 @@ def escaped(text: object) -> str:
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    """A whole page. parts: HTML, from top to bottom."""
+    """A whole page.
+
+    Args:
+        title: of the browser's tab.
+        parts: HTML, from top to bottom.
+    """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -85,9 +104,16 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def picture(image: Image, caption: str, *, strong: bool = False) -> str:
-    """A picture with a caption. image: uint8 (H, W, 3) R'G'B'. strong: the one to look at."""
+    """A picture with a caption.
+
+    Args:
+        image: uint8 (H, W, 3) R'G'B'.
+        caption: below it, and for those who cannot see it.
+        strong: whether it is the one to look at.
+    """
     data = io.BytesIO()
     Pillow.fromarray(np.ascontiguousarray(image)).save(data, "JPEG", quality=_JPEG_QUALITY)
+    # inside of the page as text: a third larger than the file, but the page is one file
     source = base64.b64encode(data.getvalue()).decode()
     height, width = image.shape[:2]
     return (
@@ -100,7 +126,11 @@ def picture(image: Image, caption: str, *, strong: bool = False) -> str:
 
 
 def facts(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Big numbers side by side. rows: (number, what it is, "bad", "good" or "")."""
+    """Big numbers side by side.
+
+    Args:
+        rows: (number, what it is, "bad", "good" or "").
+    """
     cells = (
         f'<div class="fact {kind}"><b>{escaped(number)}</b><span>{escaped(what)}</span></div>'
         for number, what, kind in rows
@@ -116,10 +146,13 @@ def command(lines: Sequence[str]) -> str:
 def strip(marks: Marks, stretches: Iterable[tuple[float, float, float, str, str]]) -> str:
     """The clip as one bar.
 
-    stretches: (start, stop, strength in [0, 1], text, address on the page).
+    Args:
+        marks: cuts, references, gaps and ticks.
+        stretches: (start, stop, strength in [0, 1], text, address on the page).
     """
     drawn = [_gaps(marks)]
     for start, stop, strength, text, address in stretches:
+        # a single frame of a long clip stays wide enough to be hit with a finger
         wide = max(stop - start, 0.004) * _WIDTH
         left = min(start * _WIDTH, _WIDTH - wide)
         drawn.append(
@@ -134,68 +167,74 @@ def strip(marks: Marks, stretches: Iterable[tuple[float, float, float, str, str]
     )
 
 
-def curve(one: Curve) -> str:
+def curve(data: Curve) -> str:
     """A curve with its label, limits, dots and marks."""
-    known = one.values[np.isfinite(one.values)]
-    head = f"<h3>{escaped(one.label)}</h3><p>{escaped(one.explanation)}</p>"
+    known = data.values[np.isfinite(data.values)]
+    head = f"<h3>{escaped(data.label)}</h3><p>{escaped(data.explanation)}</p>"
     if not len(known):
         return (
             f'<section class="curve">{head}<p class="quiet">not known for this clip</p></section>'
         )
-    levels = [float(limit) for limit in one.limits if np.isfinite(limit)]
-    low, high = one.span or (
+    levels = [float(limit) for limit in data.limits if np.isfinite(limit)]
+    # the span as given, or from zero (or below) to the highest value or limit
+    low, high = data.span or (
         min([0.0, float(known.min()), *levels]),
         max([float(known.max()), *levels]),
     )
+    # a curve that never changes is drawn along the bottom
     high = high if high > low else low + 1
 
     def y(value: float) -> float:
         return _HEIGHT * (1 - min(max((value - low) / (high - low), 0.0), 1.0) * 0.92 - 0.04)
 
-    drawn = [_gaps(one.marks), _marks(one.marks)]
+    # what is drawn later lies on top: gaps, marks, limits, the line, its dots
+    drawn = [_gaps(data.marks), _marks(data.marks)]
     drawn += [
         f'<path class="limit" d="M0 {y(level):.1f}H{_WIDTH}"/>'
         for level in levels
         if low <= level <= high
     ]
-    drawn.append(
-        f'<path class="line" d="{_line(one.places, np.array([y(float(v)) for v in one.values]))}"/>'
-    )
-    for at, note in list(zip(one.dots, one.notes, strict=True))[:_MOST_DOTS]:
-        if np.isfinite(one.values[at]):
-            place = f"M{one.places[at] * _WIDTH:.1f} {y(float(one.values[at])):.1f}h0"
-            drawn.append(f'<path class="dot" d="{place}"><title>{escaped(note)}</title></path>')
+    heights = np.array([y(float(value)) for value in data.values])
+    drawn.append(f'<path class="line" d="{_line(data.positions, heights)}"/>')
+    for at, note in list(zip(data.dots, data.notes, strict=True))[:_MOST_DOTS]:
+        if np.isfinite(data.values[at]):
+            path = f"M{data.positions[at] * _WIDTH:.1f} {y(float(data.values[at])):.1f}h0"
+            drawn.append(f'<path class="dot" d="{path}"><title>{escaped(note)}</title></path>')
     scale = (
-        f'<span class="high">{escaped(one.shown.format(high))}</span><span'
-        f' class="low">{escaped(one.shown.format(low))}</span>'
+        f'<span class="high">{escaped(data.shown.format(high))}</span><span'
+        f' class="low">{escaped(data.shown.format(low))}</span>'
     )
     return (
         f'<section class="curve">{head}<div'
-        f' class="plot">{_drawing("".join(drawn), one.label)}{scale}</div>'
-        f"{_ticks(one.marks)}</section>"
+        f' class="plot">{_drawing("".join(drawn), data.label)}{scale}</div>'
+        f"{_ticks(data.marks)}</section>"
     )
 
 
-def _line(places: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> str:
+def _line(positions: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> str:
     """A path through all values; of many in one column, their lowest and highest.
 
     It breaks where a value is missing.
     """
-    columns = np.minimum((places * _WIDTH).astype(int), _WIDTH - 1)
+    # a clip has more frames than a page has columns
+    columns = np.minimum((positions * _WIDTH).astype(int), _WIDTH - 1)
     words, pen = list[str](), False
     for begin, end in _runs(columns):
         inside = heights[begin:end]
         inside = inside[np.isfinite(inside)]
+        # lift the pen where a whole column is missing
         if not len(inside):
             pen = False
             continue
-        x = places[begin] * _WIDTH
+        x = positions[begin] * _WIDTH
+        # the lowest and the highest value keep every peak visible
         ends = (
             (float(inside[0]),) if len(inside) == 1 else (float(inside.min()), float(inside.max()))
         )
         for height in ends:
             words.append(f"{'L' if pen else 'M'}{x:.1f} {height:.1f}")
             pen = True
+        # and behind a column in which some are missing
         if len(inside) < end - begin:
             pen = False
     return "".join(words)
@@ -239,6 +278,7 @@ def _drawing(inside: str, label: str) -> str:
     )
 
 
+# read once: every part of every page is drawn with it
 @cache
 def _style() -> str:
     """The pages' style sheet, on one line."""

@@ -1,6 +1,4 @@
-"""Pictures for people: contact sheets.
-
-Takes images and labels, gives one labelled picture; never opens or saves a file.
+"""Contact sheets and other labelled pictures for people.
 
 The only font is the one inside Pillow, so a sheet looks the same on every machine; a character it
 lacks becomes a box.
@@ -18,6 +16,7 @@ from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask, Palette, resize_nearest
 from vfx_matte.printable import printable
 
+# dark and without a tint, as the surround of a picture is in a grading room
 _BACKGROUND = (30, 31, 34)
 _CELL = (44, 45, 49)
 _TEXT = (228, 228, 224)
@@ -27,6 +26,7 @@ _OBJECT_MARK = (26, 152, 80)
 _BACKGROUND_MARK = (204, 41, 41)
 _BLACK = (0, 0, 0)
 _WHITE = (255, 255, 255)
+# the greys of the transparency pattern that people know from image editors
 _CHECKER = (np.float32(178), np.float32(128))
 
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -41,28 +41,40 @@ def contact_sheet(
 ) -> Image:
     """Arrange images in a labelled grid on a dark, neutral ground.
 
-    rows: (label, images) from top to bottom; images are uint8 (H, W, 3) R'G'B' of any sizes, and
-    rows may differ in length.
-    column_labels: above the columns, left to right; none, or as many as there should be names.
-    thumb_width_px: each image is scaled to this width and keeps its shape. Labels may be in any
-    script and are shortened with "…" where they do not fit. Returns uint8 (H, W, 3). Raises
-    ValueError when there is no image at all, or one is not an image.
+    Labels may be in any script and are shortened with "…" where they do not fit.
+
+    Args:
+        rows: (label, images) from top to bottom; images are uint8 (H, W, 3) R'G'B' of any sizes,
+            and rows may differ in length.
+        column_labels: above the columns, left to right; none, or as many as there should be names.
+        thumb_width_px: each image is scaled to this width and keeps its shape.
+        title: above all.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ValueError: when there is no image at all, or one is not an image.
     """
     if thumb_width_px < 16:
         raise ValueError(f"thumb_width_px {thumb_width_px} is below 16")
     columns = max((len(images) for _, images in rows), default=0)
     if columns == 0:
         raise ValueError("a contact sheet of no images")
+    # every image to one width; a row is as high as its highest
     thumbs = [[_thumbnail(image, thumb_width_px) for image in images] for _, images in rows]
     heights = [max((thumb.height for thumb in line), default=0) for line in thumbs]
+    # text grows with the images; below 11 px Pillow's font cannot be read
     text_px = max(11, thumb_width_px // 18)
     margin, gap, line = text_px + 4, max(4, text_px // 2), round(1.7 * text_px)
     font, title_font = ImageFont.load_default(text_px), ImageFont.load_default(round(1.5 * text_px))
     labels = [_fitted(label, font, thumb_width_px) for label, _ in rows]
+    # what goes around the grid: labels at the left, title and column labels above
     gutter = max(_width(label, font) for label in labels)
     left = margin + (gutter + margin if gutter else 0)
     top = margin + (round(2.6 * text_px) if title else 0) + (line if any(column_labels) else 0)
     width = left + columns * (thumb_width_px + gap) - gap + margin
+    # the sheet with its texts
     sheet = Pillow.new(
         "RGB", (width, top + sum(heights) + gap * (len(rows) - 1) + margin), _BACKGROUND
     )
@@ -77,6 +89,7 @@ def contact_sheet(
             font,
             anchor="mm",
         )
+    # row by row: a cell for each image, in whose middle it lies
     for label, images, height in zip(labels, thumbs, heights, strict=True):
         draw.text((left - margin, top + height / 2), label, _TEXT, font, anchor="rm")
         for column, thumb in enumerate(images):
@@ -88,7 +101,15 @@ def contact_sheet(
 
 
 def thumbnail(image: Image, *, width_px: int) -> Image:
-    """Scale an image, uint8 (H, W, 3), to a width and keep its shape: uint8 (h, width_px, 3)."""
+    """Scale an image to a width and keep its shape.
+
+    Args:
+        image: uint8 (H, W, 3).
+        width_px: wanted.
+
+    Returns:
+        uint8 (h, width_px, 3).
+    """
     return np.array(_thumbnail(image, width_px))
 
 
@@ -96,12 +117,19 @@ def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) ->
     """Draw the outline of every object of a mask, inside its edge and in its colour made bright,
     with a black line around.
 
-    image: uint8 (h, w, 3). mask: uint8 (H, W), ids, of any size, brought to the image's by nearest
-    pixel. Returns uint8 (h, w, 3); pixels farther than `line_px` from an edge stay as they are.
+    Args:
+        image: uint8 (h, w, 3).
+        mask: uint8 (H, W), ids, of any size, brought to the image's by nearest pixel.
+        palette: the colour of each id.
+        line_px: width of the coloured line.
+
+    Returns:
+        uint8 (h, w, 3); pixels farther than `line_px` from an edge stay as they are.
     """
     height, width = image.shape[:2]
     small = resize_nearest(mask, (height, width))
     edge, around = np.zeros((height, width), bool), np.zeros((height, width), bool)
+    # compare with every neighbour within the line's width; the black line is one pixel wide
     padded = np.pad(small, line_px, mode="edge")
     for down in range(2 * line_px + 1):
         for right in range(2 * line_px + 1):
@@ -111,6 +139,7 @@ def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) ->
                 around |= (small == 0) & (neighbour > 0)
     drawn = image.copy()
     drawn[around] = _BLACK
+    # twice as bright: the colours of DAVIS are made for masks, not for lines on a dark picture
     drawn[edge] = np.minimum(palette.colors.astype(np.uint16) * 2, 255).astype(np.uint8)[
         small[edge]
     ]
@@ -120,8 +149,14 @@ def outlined(image: Image, mask: Mask, palette: Palette, *, line_px: int = 2) ->
 def tinted(image: Image, mask: Mask, palette: Palette, *, strength: float = 0.35) -> Image:
     """Colour every object of a mask, and outline it.
 
-    image: uint8 (h, w, 3). mask: uint8 (h, w), ids. strength: of the colour, in [0, 1]. Returns
-    uint8 (h, w, 3).
+    Args:
+        image: uint8 (h, w, 3).
+        mask: uint8 (h, w), ids.
+        palette: the colour of each id.
+        strength: of the colour, in [0, 1].
+
+    Returns:
+        uint8 (h, w, 3).
     """
     if mask.shape != image.shape[:2]:
         raise ValueError(f"mask is {mask.shape}, expected {image.shape[:2]}")
@@ -143,11 +178,19 @@ def with_marks(
     """Draw what was marked in a picture: a box, lines and points, each a plus for the object or a
     minus for the background.
 
-    image: uint8 (H, W, 3). box: (x, y, width, height). lines, points: with whether they are the
-    object; coordinates (x, y). Returns uint8 (H, W, 3).
+    Args:
+        image: uint8 (H, W, 3).
+        box: (x, y, width, height).
+        lines: coordinates (x, y) of each, and whether it is the object.
+        points: coordinates (x, y), and whether it is the object.
+
+    Returns:
+        uint8 (H, W, 3).
     """
     sheet = Pillow.fromarray(np.ascontiguousarray(image))
     draw = ImageDraw.Draw(sheet)
+    # large enough on the largest picture, small enough on the smallest; a black rim keeps every
+    # mark visible on any ground
     radius = max(4, round(min(image.shape[:2]) / 110))
     thin = max(1, radius // 3)
     if box is not None:
@@ -166,6 +209,7 @@ def with_marks(
         draw.circle((x, y), radius + 1, fill=_BLACK)
         draw.circle((x, y), radius, fill=_OBJECT_MARK if is_object else _BACKGROUND_MARK)
         arm = radius // 2 + 1
+        # a minus, to which a second stroke makes a plus: not by colour alone
         draw.line((x - arm, y, x + arm, y), fill=_WHITE, width=thin)
         if is_object:
             draw.line((x, y - arm, x, y + arm), fill=_WHITE, width=thin)
@@ -177,9 +221,13 @@ def close_up(
 ) -> tuple[slice, slice]:
     """The part of a picture in which all objects of some masks are seen, in the picture's shape.
 
-    masks: at least one, uint8 (H, W) of one shape. margin: on each side, as a part of the objects'
-    box. least: the smallest part, as a part of the picture's width. Returns (rows, columns); the
-    whole picture when no mask shows an object.
+    Args:
+        masks: at least one, uint8 (H, W) of one shape.
+        margin: on each side, as a part of the objects' box.
+        least: the smallest part, as a part of the picture's width.
+
+    Returns:
+        (rows, columns); the whole picture when no mask shows an object.
     """
     height, width = masks[0].shape
     shown = np.logical_or.reduce([mask > 0 for mask in masks])
@@ -187,8 +235,10 @@ def close_up(
     if not len(rows):
         return slice(0, height), slice(0, width)
     tall, wide = (int(at[-1] - at[0] + 1) * (1 + 2 * margin) for at in (rows, columns))
+    # one share for both sides, so that the part keeps the picture's shape
     share = min(1.0, max(least, tall / height, wide / width))
     size = max(1, round(height * share)), max(1, round(width * share))
+    # around the box's middle, moved inwards where it would leave the picture
     firsts = [
         min(max(0, (int(at[0]) + int(at[-1]) + 1 - part) // 2), full - part)
         for at, part, full in zip((rows, columns), size, (height, width), strict=True)
@@ -197,9 +247,15 @@ def close_up(
 
 
 def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
-    """Put a line of text under an image, uint8 (H, W, 3): (H + one line, W, 3).
+    """Put a line of text under an image.
 
-    marked: on a bright ground, to stand out.
+    Args:
+        image: uint8 (H, W, 3).
+        caption: the text, shortened with "…" where it does not fit.
+        marked: on a bright ground, to stand out.
+
+    Returns:
+        uint8 (H + one line, W, 3).
     """
     height, width = image.shape[:2]
     text_px = max(11, width // 20)
@@ -217,9 +273,16 @@ def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
 def checkerboard(image: Image, alpha: Array, *, square_px: int = 12) -> Image:
     """Show transparency: the image over grey squares, as editors draw it.
 
-    image: uint8 (H, W, 3), straight (not premultiplied). alpha: (H, W), float in [0, 1], or an
-    integer type whose largest value is 1.0. Returns uint8 (H, W, 3). Raises ValueError when the
-    shapes do not fit each other.
+    Args:
+        image: uint8 (H, W, 3), straight (not premultiplied).
+        alpha: (H, W), float in [0, 1], or an integer type whose largest value is 1.0.
+        square_px: side of a square.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ValueError: when the shapes do not fit each other.
     """
     if alpha.shape != image.shape[:2]:
         raise ValueError(f"alpha is {alpha.shape}, expected {image.shape[:2]}")

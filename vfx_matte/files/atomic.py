@@ -1,8 +1,8 @@
 """Files and folders that are whole or not there.
 
-What is being made lies in a folder of its own beside its place until it is complete: `.vfx-matte-`,
-eight random characters, `.part`. mkdtemp makes it, so nothing that was there before is opened,
-followed or removed, and two runs never share one. A run holds a lock in its folder for as long as
+What is being made lies in a folder of its own beside its final path until it is complete:
+`.vfx-matte-`, eight random characters, `.part`. Nothing that was there before is opened, followed
+or removed, and two runs never share such a folder. A run holds a lock in its folder for as long as
 it lives; the next run that writes beside it removes what a killed one has left, and only that: its
 own user's, made on this machine, with the lock let go.
 """
@@ -30,13 +30,15 @@ from vfx_matte.wording import option
 
 PREFIX, SUFFIX = ".vfx-matte-", ".part"
 FAILED = ".failed-verification"
-"""Stands before the ending of a file that differs from its source, and after the name of a
-folder.
+"""Stands before the suffix of a file that differs from its source, and after the name of a folder.
 """
 
 _OURS = re.compile(rf"{re.escape(PREFIX)}[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
+# inside of such a folder: what is being made, what it replaces, and the lock before it is held
 _NEW, _EARLIER, _UNLOCKED = "new", "earlier", "lock.new"
-_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+# the numbers that different systems give for it
+_HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+# other runs may come between two steps; so many times in a row they do not
 _TRIES = 8
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -55,11 +57,13 @@ _HINTS = {
 
 
 def output_error(path: Path, error: Exception, *, other: str = "") -> OutputError:
-    """Say in one line why `path` could not be written, with what to do about it.
+    """Say in one line why a path could not be written, with what to do about it.
 
-    error: a system error, or one of a library that has an errno (FFmpeg's do) or none (a format
-    that an encoder refuses).
-    other: the hint where the number of the error has none of its own; "" = the usual one.
+    Args:
+        path: as people know it.
+        error: a system error, or one of a library that has an errno (FFmpeg's do) or none (a format
+            that an encoder refuses).
+        other: the hint where the number of the error has none of its own; "" = the usual one.
     """
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error)
@@ -73,22 +77,32 @@ def output_error(path: Path, error: Exception, *, other: str = "") -> OutputErro
     )
 
 
-class AtomicPlace:
-    """A file or folder that is being made. `part` is where; `final` is where it belongs."""
+class AtomicOutput:
+    """A file or folder that is being made.
 
-    def __init__(self, final: Path, *, shown: Path | None = None, sweeps: bool = True) -> None:
+    Its `part` is where it is made, its `final` where it belongs.
+    """
+
+    def __init__(self, final: Path, *, shown: Path | None = None, clean_up: bool = True) -> None:
         """Make the folders that lead to `final`, and the one for `part`.
 
-        shown: `final` as users know it. Raises OSError.
+        Args:
+            final: what will be made.
+            shown: `final` as people know it.
+            clean_up: remove what killed runs have left beside it.
+
+        Raises:
+            OSError: as the system raises it.
         """
+        # all that `discard` looks at, before anything can fail
         self._lock: IO[bytes] | None = None
         self._folder: Path | None = None
         self._made: list[Path] = []
         self.final, self._shown = final, shown or final
         self._made = _make_folders(final.parent)
         try:
-            if sweeps:
-                sweep(final.parent)
+            if clean_up:
+                remove_leftovers(final.parent)
             folder = self._make_own_folder(final.parent)
             (folder / _NEW).mkdir()
         except BaseException:
@@ -96,21 +110,21 @@ class AtomicPlace:
             raise
         self.part = folder / _NEW / final.name
 
-    def _make_own_folder(self, place: Path) -> Path:
+    def _make_own_folder(self, parent: Path) -> Path:
         """Make a folder that is ours as long as we live, and hold its lock."""
         for attempt in itertools.count(1):
             # known before it exists: Ctrl-C between any two steps, even before a `with` is entered,
             # leaves nothing
-            folder = self._folder = place / f"{PREFIX}{secrets.token_hex(4)}{SUFFIX}"
+            folder = self._folder = parent / f"{PREFIX}{secrets.token_hex(4)}{SUFFIX}"
             try:
                 folder.mkdir(mode=0o700)
                 self._lock = _lock_folder(folder)
                 break
             except (FileNotFoundError, FileExistsError, BlockingIOError):
-                # a sweep of another run took it for one that a killed run had left: it had no lock
-                # yet
+                # another run's `remove_leftovers` took it for one that a killed run had left: it
+                # had no lock yet
                 self._folder = None
-                if attempt == _TRIES or not place.is_dir():
+                if attempt == _TRIES or not parent.is_dir():
                     raise
         return folder
 
@@ -120,18 +134,22 @@ class AtomicPlace:
 
     def keep_failed(self) -> Path:
         """Put what was made beside `final`, under a name that says that it failed; what has that
-        name stays. Its path.
+        name stays.
 
-        Raises OutputError.
+        Returns:
+            Its path.
+
+        Raises:
+            OutputError: when it cannot be put there.
         """
-        place = _free_name(self.final, is_folder=self.part.is_dir())
+        kept = _free_name(self.final, is_folder=self.part.is_dir())
         try:
-            self.part.rename(place)
+            self.part.rename(kept)
         except OSError as error:
-            raise output_error(place, error) from error
+            raise output_error(kept, error) from error
         self._made = []
         self.discard()
-        return place
+        return kept
 
     def discard(self) -> None:
         """Remove what was not kept, and the folders that were made for it.
@@ -149,7 +167,7 @@ class AtomicPlace:
                 self._made.pop().rmdir()
 
     @contextlib.contextmanager
-    def named(self) -> Iterator[None]:
+    def naming_final(self) -> Iterator[None]:
         """Errors that name `part` name `final` instead."""
         try:
             yield
@@ -166,31 +184,38 @@ class AtomicPlace:
         self.discard()
 
 
-class AtomicFile(AtomicPlace):
+class AtomicFile(AtomicOutput):
     """One file that is being made.
 
     Use as a context manager; leaving it removes what was not kept.
     """
 
-    def __init__(self, final: Path, *, sweeps: bool = True) -> None:
+    def __init__(self, final: Path, *, clean_up: bool = True) -> None:
         """Lend `part`, which does not exist yet; missing folders are made.
 
-        sweeps: look for what killed runs have left beside `final`; False where many files are
-        written into one folder. Raises OutputError, also for a `final` that is a folder, pipe,
-        socket or device.
+        Args:
+            final: the file.
+            clean_up: look for what killed runs have left beside `final`; False where many files are
+                written into one folder.
+
+        Raises:
+            OutputError: when there is no room for it, also for a `final` that is a folder, pipe,
+                socket or device.
         """
         try:
             _refuse_other_than_file(final)
-            super().__init__(final, sweeps=sweeps)
+            super().__init__(final, clean_up=clean_up)
         except OSError as error:
             raise output_error(final, error) from error
 
     def keep(self, *, durable: bool = True) -> None:
-        """Give the file its name, in place of an earlier one.
+        """Give the file its name, in place of an earlier one, which stays when that fails.
 
-        durable: on the disk before this returns.
+        Args:
+            durable: on the disk before this returns.
 
-        Raises OutputError; an earlier file then stays.
+        Raises:
+            OutputError: when it cannot be put there.
         """
         try:
             if durable:
@@ -210,21 +235,25 @@ def _refuse_other_than_file(final: Path) -> None:
         raise OSError(errno.EINVAL, "is a pipe, socket or device, expected a file", str(final))
 
 
-class AtomicFolder(AtomicPlace):
+class AtomicFolder(AtomicOutput):
     """One folder that is being made.
 
     Use as a context manager; leaving it removes what was not kept.
     """
 
-    def __init__(self, final: Path, *, stranger: Callable[[Path], str]) -> None:
-        """Lend `part`, an empty folder.
+    def __init__(self, final: Path, *, foreign_file: Callable[[Path], str]) -> None:
+        """Lend `part`, an empty folder. A link to a folder stands for that folder.
 
-        stranger: names something in a folder that is not of an earlier result, "" = nothing.
+        Args:
+            final: the folder.
+            foreign_file: names something in a folder that is not of an earlier result, "" =
+                nothing.
 
-        A link to a folder stands for that folder. Raises OutputError, also for a `final` that holds
-        anything else than an earlier result.
+        Raises:
+            OutputError: when there is no room for it, also for a `final` that holds anything else
+                than an earlier result.
         """
-        self._stranger = stranger
+        self._foreign_file = foreign_file
         try:
             super().__init__(final.resolve(), shown=final)
             try:
@@ -237,9 +266,10 @@ class AtomicFolder(AtomicPlace):
             raise output_error(final, error) from error
 
     def keep(self) -> None:
-        """Give the folder its name, in place of an earlier result.
+        """Give the folder its name, in place of an earlier result, which stays when that fails.
 
-        Raises OutputError; an earlier result then stays.
+        Raises:
+            OutputError: when it cannot be put there.
         """
         try:
             self._replace()
@@ -268,9 +298,12 @@ class AtomicFolder(AtomicPlace):
                     raise
 
     def _exchange(self) -> None:
+        # in one step where the system can, so that at no moment there is nothing
         if _swap(self.part, self.final):
             return
         assert self._folder is not None
+        # otherwise the earlier result steps aside, within this folder: should this run be killed
+        # here, `remove_leftovers` puts it back
         earlier = self._folder / _EARLIER / self.final.name
         # of an attempt that another run outran, with a newer result
         shutil.rmtree(earlier.parent, ignore_errors=True)
@@ -286,7 +319,7 @@ class AtomicFolder(AtomicPlace):
     def _refuse_other_work(self) -> None:
         try:  # asked once: another run may take it away between two questions
             is_folder = stat.S_ISDIR(self.final.stat().st_mode)
-            other = self._stranger(self.final) if is_folder else ""
+            other = self._foreign_file(self.final) if is_folder else ""
         except FileNotFoundError:
             return
         if not is_folder:
@@ -302,43 +335,56 @@ class AtomicFolder(AtomicPlace):
 
 
 @contextlib.contextmanager
-def atomic_path(final: Path, *, durable: bool = False, sweeps: bool = True) -> Iterator[Path]:
+def atomic_path(final: Path, *, durable: bool = False, clean_up: bool = True) -> Iterator[Path]:
     """Lend a temporary path beside `final`; it becomes `final` when the block ends well and is
     removed when it does not.
 
-    Missing folders are made. durable, sweeps: as in `AtomicFile`. Raises OutputError for every
-    OSError, in the block too; an earlier `final` then stays.
+    Missing folders are made; an earlier `final` stays when the block fails.
+
+    Args:
+        final: the file.
+        durable: on the disk when the block has ended.
+        clean_up: as in `AtomicFile`.
+
+    Raises:
+        OutputError: for every OSError, in the block too.
     """
-    with AtomicFile(final, sweeps=sweeps) as place, place.named():
+    with AtomicFile(final, clean_up=clean_up) as output, output.naming_final():
         try:
-            yield place.part
+            yield output.part
         except OSError as error:
             raise output_error(final, error) from error
-        place.keep(durable=durable)
+        output.keep(durable=durable)
 
 
 @contextlib.contextmanager
-def atomic_folder(final: Path, *, stranger: Callable[[Path], str]) -> Iterator[Path]:
+def atomic_folder(final: Path, *, foreign_file: Callable[[Path], str]) -> Iterator[Path]:
     """Lend an empty folder beside `final`; it becomes `final` when the block ends well and is
     removed when it does not.
 
-    An earlier `final` stays until then, and gives way only when all it holds is an earlier result:
-    when `stranger` names nothing in it ("") that is not. After a VerifyError the new folder is kept
-    beside it, as NAME.failed-verification. Raises OutputError for every OSError, in the block too,
-    and for a `final` that holds something else.
+    An earlier `final` stays until then, and gives way only when all it holds is an earlier result.
+    After a VerifyError the new folder is kept beside it, as NAME.failed-verification.
+
+    Args:
+        final: the folder.
+        foreign_file: names something in a folder that is not of an earlier result, "" = nothing.
+
+    Raises:
+        OutputError: for every OSError, in the block too, and for a `final` that holds something
+            else.
     """
-    with AtomicFolder(final, stranger=stranger) as place, place.named():
+    with AtomicFolder(final, foreign_file=foreign_file) as output, output.naming_final():
         try:
-            yield place.part
+            yield output.part
         except OSError as error:
             raise output_error(final, error) from error
         except VerifyError as error:
             error.hint = (
-                f"{str(place.keep_failed())!r} is kept for inspection, no earlier result was"
+                f"{str(output.keep_failed())!r} is kept for inspection, no earlier result was"
                 " replaced"
             )
             raise
-        place.keep()
+        output.keep()
 
 
 @contextlib.contextmanager
@@ -347,16 +393,25 @@ def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
     ends well.
 
     A `folder` that is not there yet gets its name with all of them in it. One that is there keeps
-    its other files; the files named `stale`, which say that the rest is complete, are removed first
-    and come last. After a VerifyError the files that failed are kept in `folder`. Raises
-    OutputError for every OSError, in the block too.
+    its other files. After a VerifyError the files that failed are kept in `folder`.
+
+    Args:
+        folder: where they belong.
+        stale: names of files that say that the rest is complete; they are removed first and come
+            last.
+
+    Raises:
+        OutputError: for every OSError, in the block too.
     """
     target = folder.resolve()  # "sub/.." is a place too
     if target.exists() and not target.is_dir():
         # now, not after the work: nothing may be noted of files that never get there
         raise output_error(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
-    place = target / "files" if target.is_dir() else target
-    with _Files(place, folder=folder, target=target, stale=stale) as files, files.named():
+    final = target / "files" if target.is_dir() else target
+    with (
+        _AtomicFiles(final, folder=folder, target=target, stale=stale) as files,
+        files.naming_final(),
+    ):
         try:
             yield files.part
             files.keep()
@@ -367,7 +422,9 @@ def atomic_files(folder: Path, *, stale: Sequence[str]) -> Iterator[Path]:
             raise
 
 
-class _Files(AtomicPlace):
+class _AtomicFiles(AtomicOutput):
+    """Files that belong together, being made."""
+
     def __init__(self, final: Path, *, folder: Path, target: Path, stale: Sequence[str]) -> None:
         try:
             super().__init__(final, shown=folder)
@@ -385,7 +442,9 @@ class _Files(AtomicPlace):
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-        with _one_at_a_time(self._target):
+        # what says that the result is complete goes first and comes last, so that a reader never
+        # sees it beside a mixture of two results
+        with _moving_files_into(self._target):
             for name in self._stale:
                 (self._target / name).unlink(missing_ok=True)
             for path in sorted(
@@ -397,11 +456,9 @@ class _Files(AtomicPlace):
     def keep_failures(self, error: VerifyError) -> None:
         for path in sorted(self.part.glob(f"*{FAILED}*")):
             self._target.mkdir(exist_ok=True)
-            place = _free_name(
-                self._target / path.name.replace(FAILED, ""), is_folder=path.is_dir()
-            )
-            path.rename(place)
-            error.hint = error.hint.replace(str(path), str(place))
+            kept = _free_name(self._target / path.name.replace(FAILED, ""), is_folder=path.is_dir())
+            path.rename(kept)
+            error.hint = error.hint.replace(str(path), str(kept))
             self._made = []
 
 
@@ -413,11 +470,11 @@ def _free_name(final: Path, *, is_folder: bool) -> Path:
         f"{stem}{FAILED}{'' if number == 1 else f'-{number}'}{suffix}"
         for number in itertools.count(1)
     )
-    return next(place for name in names if not os.path.lexists(place := final.with_name(name)))
+    return next(path for name in names if not os.path.lexists(path := final.with_name(name)))
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def _moving_files_into(folder: Path) -> Iterator[None]:
     """Wait until no other run moves files into a folder, where the system lets folders be
     locked.
     """
@@ -435,8 +492,8 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed runs have left in `folder`, where it is certain that they are ours and
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs have left in a folder, where it is certain that they are ours and
     dead; leave all else.
 
     A folder that was killed between the two renames of its exchange is put back.
@@ -450,9 +507,9 @@ def sweep(folder: Path) -> None:
             ]
     except OSError:
         return
-    for one in left:
+    for leftover in left:
         with contextlib.suppress(OSError):
-            _remove_dead(one)
+            _remove_dead(leftover)
 
 
 def _is_own_folder(entry: os.DirEntry[str]) -> bool:
@@ -465,6 +522,7 @@ def _is_own_folder(entry: os.DirEntry[str]) -> bool:
 
 def _remove_dead(folder: Path) -> None:
     lock = folder / _lock_name()
+    # anything unexpected inside: not made by this program, or by a later version of it
     names = {path.name for path in folder.iterdir()}
     if not names:  # killed before it had a lock; one that is alive makes itself another
         folder.rmdir()
@@ -473,21 +531,23 @@ def _remove_dead(folder: Path) -> None:
         lock = folder / _UNLOCKED
     elif not names <= {lock.name, _NEW, _EARLIER}:
         return
+    # a link would lock, and open for writing, somebody else's file
     if lock.is_symlink():
         return
     with lock.open("rb+") as file:
         if not try_lock(file):
             return
+        # the run was killed between two renames: what it was to replace has no other name
         for earlier in folder.glob(f"{_EARLIER}/*"):
-            place = folder.parent / earlier.name
-            if not os.path.lexists(place):
-                earlier.rename(place)
+            final = folder.parent / earlier.name
+            if not os.path.lexists(final):
+                earlier.rename(final)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock_name() -> str:
-    """Differs by machine: where locks do not reach other machines, nobody can know whether their
-    runs are alive.
+    """The lock's name, which differs by machine: where locks do not reach other machines, nobody
+    can know whether their runs are alive.
     """
     return f"{hashlib.sha256(platform.node().encode()).hexdigest()[:12]}.lock"
 
@@ -511,14 +571,16 @@ def _lock_folder(folder: Path) -> IO[bytes]:
 def try_lock(file: IO[bytes]) -> bool:
     """Lock an open file without waiting, until it is closed or the process ends.
 
-    False where the system knows no locks.
+    Returns:
+        False where the system knows no locks.
 
-    Raises BlockingIOError when another holds it.
+    Raises:
+        BlockingIOError: when another holds it.
     """
     try:
         _lock(file)
     except OSError as error:
-        if error.errno in _TAKEN:
+        if error.errno in _HELD_BY_ANOTHER:
             raise BlockingIOError(error.errno, "another process holds it") from error
         return False
     return True
@@ -536,7 +598,11 @@ def _lock(file: IO[bytes]) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have a file on the disk. Raises OSError, as when the disk turns out to be full only now."""
+    """Have a file on the disk.
+
+    Raises:
+        OSError: as when the disk turns out to be full only now.
+    """
     with path.open("rb+") as file:
         try:
             os.fsync(file.fileno())
@@ -569,9 +635,11 @@ def _swap(one: Path, two: Path) -> bool:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):
         return False
+    # the constants of Linux's renameat2, which Python has no name for
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     if rename(here, os.fsencode(one), here, os.fsencode(two), exchange) == 0:
         return True
+    # a file system without the exchange answers EINVAL or ENOSYS, and the two renames are tried
     if ctypes.get_errno() == errno.ENOENT:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(two))
     return False

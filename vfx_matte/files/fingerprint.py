@@ -1,6 +1,4 @@
-"""Which clip a file is: by its bytes, never by its name or its date, which copies and clouds
-change.
-"""
+"""Which clip a file is: by its bytes, as names and dates change with copies and clouds."""
 
 from __future__ import annotations
 
@@ -9,20 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 WHOLE_BYTES = 16 * 2**20
-"""Files up to this size are read whole; of longer ones the two ends and BLOCKS places
-between are.
+"""Files up to this size are read whole; of longer ones the two ends and BLOCKS blocks between are.
 """
 
+
+# few enough to be read at once from a network disk; what changes a clip (an export, a cut, another
+# grade) changes nearly every one of them
 BLOCKS, BLOCK_BYTES = 64, 2**16
 SAMPLED_FILES = 256
 """Of a longer sequence of pictures this many are read, evenly spaced; the sizes of all count."""
 
 
 def fingerprint(files: Sequence[Path]) -> str:
-    """SHA-256, in hexadecimal, of what a clip's files hold, in this order. Raises OSError."""
+    """SHA-256, in hexadecimal, of what a clip's files hold, in this order.
+
+    Raises:
+        OSError: when one cannot be read.
+    """
     digest = hashlib.sha256()
     sizes = [path.stat().st_size for path in files]
     digest.update(" ".join(map(str, sizes)).encode())
+    # the first and the last file are always among those that are read
     count = min(len(files), SAMPLED_FILES)
     for number in range(count):
         at = number * (len(files) - 1) // max(1, count - 1)
@@ -42,7 +47,11 @@ class Watch:
     """Whether files are still what they were when this was made."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        """files: of a clip. Raises OSError when one is not there."""
+        """Begin to watch the files of a clip.
+
+        Raises:
+            OSError: when one is not there.
+        """
         self._files = tuple(files)
         self._facts, self._print = self._now(), fingerprint(self._files)
 
@@ -53,6 +62,7 @@ class Watch:
         """
         try:
             facts = self._now()
+            # the system's facts cost nothing; bytes are read only when these have changed
             if facts == self._facts:
                 return False
             if fingerprint(self._files) != self._print:

@@ -1,9 +1,7 @@
 """Files that are read: whether a path is a file at all, and small ones whole.
 
-Never waits and never reads without a bound.
-
-Opening a named pipe waits for a writer, and a device such as /dev/zero never ends; neither is a
-file that anybody means.
+Nothing here waits or reads without a bound: opening a named pipe waits for a writer, and a device
+such as /dev/zero never ends; neither is a file that anybody means.
 """
 
 from __future__ import annotations
@@ -24,11 +22,12 @@ _KINDS = (
 
 
 def other_than_file(path: Path) -> str:
-    """What is at `path` when it is no file: "a named pipe", "a folder" …; "" for a file, a link to
+    """What is at a path when it is no file: "a named pipe", "a folder" …; "" for a file, a link to
     one, and for nothing.
 
-    Raises OSError when the system cannot tell, as for a name that is too long; ValueError for a
-    name with a NUL.
+    Raises:
+        OSError: when the system cannot tell, as for a name that is too long.
+        ValueError: for a name with a NUL.
     """
     try:
         mode = path.stat().st_mode
@@ -38,9 +37,13 @@ def other_than_file(path: Path) -> str:
 
 
 def require_file(path: Path, *, what: str, error: type[UsageError] = UsageError) -> None:
-    """Raise `error` when there is something other than a file at `path`, or the system cannot tell.
+    """Raise an error when there is something other than a file at a path, or the system cannot
+    tell.
 
-    what: e.g. "mask".
+    Args:
+        path: what was given.
+        what: what it was given as, such as "mask".
+        error: the kind of error.
     """
     try:
         other = other_than_file(path)
@@ -56,12 +59,20 @@ def require_file(path: Path, *, what: str, error: type[UsageError] = UsageError)
 def read_small_file(
     path: Path, *, what: str, most_bytes: int, error: type[UsageError] = UsageError
 ) -> bytes:
-    """All bytes of a file of at most `most_bytes`.
+    """All bytes of a small file.
 
-    Raises `error` for a larger one and for what is no file; OSError.
+    Args:
+        path: the file.
+        what: what it was given as, such as "mask".
+        most_bytes: a larger file is not the one that is meant.
+        error: the kind of error for a larger one and for what is no file.
+
+    Raises:
+        OSError: when it cannot be read.
     """
     require_file(path, what=what, error=error)
     with open(path, "rb", opener=_without_waiting) as file:
+        # one byte more tells a larger file, which may still be growing
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise error(
@@ -72,4 +83,5 @@ def read_small_file(
 
 
 def _without_waiting(path: str, flags: int) -> int:
+    # what was a file a moment ago may be a pipe by now
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,10 +1,8 @@
 """What kind of picture file a still is, and how large, from its first bytes.
 
-Opens files; decodes nothing.
-
 The one list of formats that are taken as masks, backgrounds and image sequences, by content and not
-by name. Whatever is not in it is refused before a decoder sees it: PostScript would be run by
-another program, and a small file may claim a picture that no memory holds.
+by name; nothing is decoded. Whatever is not in it is refused before a decoder sees it: PostScript
+would be run by another program, and a small file may claim a picture that no memory holds.
 """
 
 from __future__ import annotations
@@ -58,14 +56,16 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class StillHeader:
-    """What the first bytes of a still say.
-
-    kind: its format; width, height: in stored pixels, before any turning.
-    """
+    """What the first bytes of a still say."""
 
     kind: StillKind
+    """Its format."""
+
     width: int
+    """In stored pixels, before any turning."""
+
     height: int
+    """In stored pixels, before any turning."""
 
     @property
     def pixels(self) -> int:
@@ -80,12 +80,14 @@ class _HeaderError(Exception):
 def read_still_header(path: Path) -> StillHeader:
     """Say what still a file is, reading little of it.
 
-    Raises MediaError when it cannot be read or its header is damaged, UsageError when it is no
-    still of a known format, or holds a compressed ICC profile or text that unpacks to more than 16
-    MB.
+    Raises:
+        MediaError: when it cannot be read or its header is damaged.
+        UsageError: when it is no still of a known format, or holds a compressed ICC profile or text
+            that unpacks to more than 16 MB.
     """
     name = repr(str(path))
     try:
+        # opening a pipe would wait for ever
         if path.exists() and not path.is_file():
             raise UsageError(f"{name} is not a file", hint="give a picture file")
         with path.open("rb") as file:
@@ -112,6 +114,7 @@ def read_still_header(path: Path) -> StillHeader:
         raise MediaError(
             f"{name} cannot be read: {reason}", hint="export it again, as PNG"
         ) from error
+    # no still: say what it is instead
     if isinstance(header, str):
         what = f"{header}, not a picture that is read here" if header else "not a picture"
         raise UsageError(f"{name} is {what}", hint=_HINT)
@@ -126,9 +129,13 @@ def read_still_header(path: Path) -> StillHeader:
 def require_still(path: Path, *, most_pixels: int = MOST_PIXELS, limit: str = "") -> StillHeader:
     """The header of a still that may be decoded.
 
-    Raises as `read_still_header`, and UsageError for more than `most_pixels`.
+    Args:
+        path: the still.
+        most_pixels: a larger one is refused.
+        limit: what the bound comes from, for people, such as "the clip is 1920×1080".
 
-    limit: what the bound comes from, for people; e.g. "the clip is 1920×1080".
+    Raises:
+        UsageError: for more than `most_pixels`; else as `read_still_header`.
     """
     header = read_still_header(path)
     if header.pixels > most_pixels:
@@ -142,6 +149,8 @@ def require_still(path: Path, *, most_pixels: int = MOST_PIXELS, limit: str = ""
 
 def _parsed(file: BinaryIO, suffix: str) -> StillHeader | str:
     """The header, or what the file is instead, "" = unknown."""
+    # by the formats' magic numbers, with TGA, which has none, by its name and the fields that
+    # cannot be anything else
     head = file.read(64)
     for kind, fits, parse in _FORMATS:
         if fits(head):
@@ -153,6 +162,7 @@ def _parsed(file: BinaryIO, suffix: str) -> StillHeader | str:
         and head[2] in (1, 2, 3, 9, 10, 11)
     ):
         return StillHeader("tga", *struct.unpack_from("<HH", head, 12))  # TGA has no magic number
+    # what people give by mistake, also behind a byte order mark and blank lines
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     found = next(
         (
@@ -162,6 +172,7 @@ def _parsed(file: BinaryIO, suffix: str) -> StillHeader | str:
         ),
         "",
     )
+    # containers that hold pictures or films, told by their brand
     if not found and head[4:8] == b"ftyp":
         found = (
             "AVIF or HEIF"
@@ -230,6 +241,8 @@ def _unpacked_size(file: BinaryIO, kind: bytes, at: int, length: int) -> int:
     """
     if length > _MOST_UNPACKED:
         return length
+    # a keyword, then a byte that says how it is compressed; iTXt says first whether it is, and has
+    # a language and a translated keyword before its text
     rest = _at_most(file, at, length).partition(b"\0")[2]
     if kind == b"iTXt":
         if rest[:1] != b"\1":  # not compressed
@@ -256,6 +269,7 @@ def _jpeg(file: BinaryIO) -> tuple[int, int]:
         if marker[1] in (0xDA, 0xD9):
             return width, height
         (length,) = struct.unpack(">H", _at(file, at + 2, 2))
+        # a start of frame; C4, C8 and CC are tables and a reserved marker within the same range
         if 0xC0 <= marker[1] <= 0xCF and marker[1] not in (0xC4, 0xC8, 0xCC):
             high, wide = struct.unpack(">HH", _at(file, at + 5, 4))
             width, height = max(width, wide), max(height, high)
@@ -264,6 +278,7 @@ def _jpeg(file: BinaryIO) -> tuple[int, int]:
 
 
 def _tiff(file: BinaryIO) -> tuple[int, int]:
+    # TIFF and BigTIFF differ in the sizes of their counts and offsets
     head = _at(file, 0, 8)
     order = "<" if head[:2] == b"II" else ">"
     is_big = struct.unpack(f"{order}H", head[2:4])[0] == 43
@@ -281,6 +296,7 @@ def _tiff(file: BinaryIO) -> tuple[int, int]:
     for number in range(count):
         entry = _at(file, first + number * step, step)
         tag, kind = struct.unpack_from(f"{order}HH", entry)
+        # ImageWidth and ImageLength, of whatever integer type the writer chose
         if tag in (256, 257):
             form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind, long)
             found[tag] = max(
@@ -312,6 +328,7 @@ def _webp(file: BinaryIO) -> tuple[int, int]:
         if kind == b"VP8X":
             data = _at(file, at + 8, 10)
             size = int.from_bytes(data[4:7], "little") + 1, int.from_bytes(data[7:10], "little") + 1
+        # two 14-bit numbers, each one less than the size
         elif kind == b"VP8L":
             bits = int.from_bytes(_at(file, at + 9, 4), "little")
             size = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1

@@ -214,7 +214,7 @@ def save_noted_picture(path: Path, image: RGBImage, note: Note) -> None:
 def _save(path: Path, picture: Image.Image, note: Note, *, compress_level: int) -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text(_NOTE_KEY, json.dumps(dict(note)))
-    with atomic_path(path, sweeps=False) as part:
+    with atomic_path(path, clean_up=False) as part:
         picture.save(part, format="PNG", compress_level=compress_level, pnginfo=texts)
 
 

@@ -1,10 +1,8 @@
-"""A clip made by program whose truth is known.
-
-Takes a size, a length and a seed, gives frames, alpha, times and sound.
+"""A clip made by program whose truth is known: frames, alpha, times and sound.
 
 A furry creature hops over a sunny meadow while the camera pans; the times are a phone's (variable
-rate). It serves the demo and the tests. It never touches a file, and any frame can be asked for at
-any time: nothing depends on the frames before it.
+rate). It serves the demo and the tests. Any frame can be asked for at any time: nothing depends on
+the frames before it.
 
 Pictures are composed in R'G'B' as displayed, so frame = alpha · creature + (1 - alpha) · landscape
 holds in code values, which is the arithmetic of every later render. Lengths inside are in pixels,
@@ -34,24 +32,33 @@ Alpha = npt.NDArray[np.float32]
 _Times = npt.NDArray[np.float64]
 
 _TIME_BASE = Fraction(1, 90000)
+# long enough for motion blur that a mask has to follow, as a phone's in the afternoon
 _SHUTTER_SECONDS = 1 / 80
 _EXPOSURES = 20  # sub-frames that one picture is the mean of
 _GROUND_SECONDS = 0.2  # how long the creature crouches between landing and take-off
+# a pentatonic scale: any two notes in a row sound well
 _NOTES_HZ = (523.25, 659.26, 783.99, 880.0, 1046.5)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip of `frame_count` frames of `width` × `height` pixels; equal arguments give equal
-    clips.
+    """A clip of a given size and length; equal arguments give equal clips.
 
-    width, height: at least 64. frame_count: at least 1. seed: at least 0. ValueError otherwise.
+    Raises:
+        ValueError: for values below their least.
     """
 
     width: int = 640
+    """Pixels, at least 64."""
+
     height: int = 360
+    """Pixels, at least 64."""
+
     frame_count: int = 72
+    """At least 1."""
+
     seed: int = 7
+    """At least 0."""
 
     def __post_init__(self) -> None:
         if self.width < 64 or self.height < 64:
@@ -69,6 +76,8 @@ class Scene:
         frames missed (1/15 s).
         """
         rng = self._rng(1)
+        # 30 fps; in low light 24 for a while; a few frames missed; and jitter of up to 2 %
+        # everywhere
         ticks = np.full(self.frame_count, 3000)
         ticks[int(self.frame_count * 0.6) : int(self.frame_count * 0.75)] = 3750
         missed = rng.choice(self.frame_count, max(1, self.frame_count // 24), replace=False)
@@ -83,6 +92,7 @@ class Scene:
         """Frame indices, ascending: the creature touches the ground exactly when these frames
         begin, and a note sounds.
         """
+        # half a second or a little more from hop to hop
         rng = self._rng(2)
         frames, frame = [], int(rng.integers(17, 20))
         while frame < self.frame_count:
@@ -93,13 +103,20 @@ class Scene:
     def frame(self, index: int) -> tuple[Image, Alpha]:
         """One picture and its truth.
 
-        index: 0-based, in [0, frame_count); IndexError otherwise.
-        Returns the image, uint8 (H, W, 3) R'G'B' with sensor noise, and the creature's alpha,
-        float32 (H, W) in [0, 1].
+        Args:
+            index: 0-based, in [0, frame_count).
+
+        Returns:
+            The image, uint8 (H, W, 3) R'G'B' with sensor noise, and the creature's alpha, float32
+            (H, W) in [0, 1].
+
+        Raises:
+            IndexError: for a frame that is not there.
         """
         times = self._exposures(index)
         picture = self._landscape_at(times)
         alpha = np.zeros((self.height, self.width), np.float32)
+        # premultiplied over the landscape: the equation in the module's text, in one place
         box, creature = self._creature_at(times)
         alpha[box] = creature[..., 3].clip(0, 1)
         picture[box] *= 1 - alpha[box][..., None]
@@ -115,11 +132,16 @@ class Scene:
         return mask
 
     def sound(self, rate: int = 48000) -> npt.NDArray[np.float32]:
-        """The clip's sound: float32 (2, samples) in [-1, 1], from the start of the first frame to
-        the end of the last.
+        """The clip's sound, from the start of the first frame to the end of the last.
 
         Soft wind, and a plucked note whose first sample is the one nearest to the start of each
         frame of `landings`.
+
+        Args:
+            rate: samples per second.
+
+        Returns:
+            float32 (2, samples) in [-1, 1].
         """
         count = round(self.timeline.end * rate)
         wind = self._rng(3).standard_normal((2, count // 64 + 2)).astype(np.float32)
@@ -129,6 +151,7 @@ class Scene:
             seconds = np.arange(min(count - onset, rate)) / rate
             pitch = _NOTES_HZ[(number * 2 + self.seed) % len(_NOTES_HZ)]
             turns = math.tau * pitch * seconds
+            # a fading tone with its octave, louder on the side where the creature is
             note = 0.4 * np.exp(-7 * seconds) * (np.cos(turns) + 0.3 * np.cos(2 * turns))
             right = self._pose(float(self.timeline[index].start)).x / self.width
             sound[0, onset : onset + len(note)] += note * (1.2 - right)
@@ -142,6 +165,7 @@ class Scene:
     def _exposures(self, index: int) -> _Times:
         if not 0 <= index < self.frame_count:
             raise IndexError(f"frame {index} is outside [0, {self.frame_count})")
+        # the middles of equal parts of the time that the shutter is open
         within = (np.arange(_EXPOSURES) + 0.5) * (_SHUTTER_SECONDS / _EXPOSURES)
         return np.asarray(self.timeline[index].seconds + within, np.float64)
 
@@ -178,6 +202,7 @@ class Scene:
         begin, length = float(starts[hop]), float(starts[hop + 1] - starts[hop])
         passed = min(max(seconds - begin, 0.0), length)
         world = 0.3 * self.width * begin
+        # on the ground it crouches and stretches; in flight it follows a parabola
         if passed < _GROUND_SECONDS:
             crouch = passed / _GROUND_SECONDS
             first = 1.0 if hop == 0 else 1.1
@@ -188,6 +213,7 @@ class Scene:
 
     def _pose(self, seconds: float) -> Pose:
         world, rise, stretch = self._hop(seconds)
+        # hair follows the body with a short delay
         past, past_rise, _ = self._hop(seconds - 0.06)
         trail = (past - world) / self._radius, rise - past_rise
         return Pose(world - self._camera(seconds), rise, stretch, trail)
@@ -204,6 +230,7 @@ class Scene:
             rows = slice(layer.top, layer.top + len(strip))
             picture[rows] *= 1 - strip[..., 3:] * (1 / 255)
             picture[rows] += strip[..., :3]
+        # the shadow moves away, spreads and fades as the creature rises
         pose, radius = self._pose(float(times.mean())), self._radius
         y, x = np.ogrid[: self.height, : self.width]
         top = int(self._ground - radius)
@@ -224,6 +251,7 @@ class Scene:
         poses = [self._pose(float(time)) for time in times]
         radius, blink = self._radius, float(times[0] + 0.9) % 1.9 < 0.1
         xs, ys = [pose.x for pose in poses], [self._ground - radius * pose.rise for pose in poses]
+        # the box that holds the creature and its hair in all poses of the exposure
         left, right = (
             max(0, int(min(xs) - 2.4 * radius)),
             min(self.width, int(max(xs) + 2.4 * radius) + 1),
@@ -242,8 +270,10 @@ class Scene:
 
     def _noise_at(self, index: int, picture: Floats) -> Floats:
         """Sensor noise, stronger in brighter parts as photon noise is: float32 (H, W, 3)."""
+        # one field of noise, taken at another offset for every frame, as fresh noise is slow
         rows, columns = self._rng(4, index).integers(0, 64, 2)
         grain = self._grain[rows : rows + self.height, columns : columns + self.width]
+        # photon noise grows with the root of the light; the constant is the sensor's own noise
         return grain * np.sqrt(picture.clip(0, 255) * 0.022 + 1.2)
 
     @cached_property

@@ -1,7 +1,4 @@
-"""The creature of a scene.
-
-Takes random numbers and a size, gives its picture with true alpha in any pose; knows no time.
-"""
+"""The creature of a scene: its picture with true alpha, in any pose."""
 
 from __future__ import annotations
 
@@ -20,34 +17,44 @@ _INK_SCALE = 3  # pixels of the drawing to a sprite pixel
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """x: screen x of the feet.
-
-    rise, trail: in radii; the hair's ends are drawn out towards `trail`. stretch: 1 is a ball.
-    """
+    """How the creature stands or flies at one moment; lengths in radii of its body."""
 
     x: float
+    """Screen x of the feet, in pixels."""
+
     rise: float
+    """Height of the feet over the ground."""
+
     stretch: float
+    """Vertical stretch of the body: 1 is a ball."""
+
     trail: tuple[float, float]
+    """Where (x, y) the hair's ends are drawn out to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """The creature at rest: premultiplied float32 (S, S, 4), colours 0..255, alpha 0..1; `unit`
-    pixels to a radius.
-    """
+    """The creature at rest."""
 
     pixels: Floats
+    """Premultiplied float32 (S, S, 4), colours 0..255, alpha 0..1."""
+
     unit: float
+    """Pixels per radius."""
 
     @classmethod
     def draw(cls, rng: Rng, radius: float, *, shut: bool) -> Sprite:
-        """Draw the creature for pictures in which its body has this radius in pixels, its eyes open
-        or shut.
+        """Draw the creature.
+
+        Args:
+            rng: decides its hair.
+            radius: of its body in pixels of the finished picture.
+            shut: whether its eyes are shut.
         """
         unit = radius * _SPRITE_SCALE
         size = math.ceil(4.6 * unit)
         pen = _Pen(np.zeros((size * _INK_SCALE, size * _INK_SCALE, 4), np.uint8), unit * _INK_SCALE)
+        # feet and body, then hair over them, then the face
         for side in (-1, 1):
             pen.ellipse((0.42 * side + 0.06, 0.98), (0.27, 0.13), (128, 58, 40))
             pen.ellipse((0.42 * side + 0.08, 0.95), (0.22, 0.09), (170, 84, 54))
@@ -57,12 +64,23 @@ class Sprite:
         pixels = np.asarray(
             cv2.resize(pen.canvas, (size, size), interpolation=cv2.INTER_AREA), np.float32
         )
+        # light on colours that stay below alpha, as premultiplied ones have to
         pixels[..., 3] /= 255
         pixels[..., :3] = np.minimum(pixels[..., :3] * _light(size, unit), pixels[..., 3:] * 255)
         return cls(pixels, unit)
 
     def posed(self, pose: Pose, x: Floats, y: Floats) -> Floats:
-        """Sample the sprite at points given in radii from the feet: float32 (h, w, 4)."""
+        """Sample the sprite in a pose.
+
+        Args:
+            pose: how it stands.
+            x: float32 (h, w), points in radii from the feet.
+            y: the same, downwards.
+
+        Returns:
+            float32 (h, w, 4), premultiplied.
+        """
+        # from the points back to the sprite: undo the stretch, the tilt, and the pull on the hair
         tilt = 0.10 * pose.trail[1]
         across, up = x * math.sqrt(pose.stretch), y / pose.stretch + 1.06
         local_x = across * math.cos(tilt) + up * math.sin(tilt)
@@ -85,7 +103,10 @@ class _Pen:
     """
 
     canvas: npt.NDArray[np.uint8]
+    """uint8 (S, S, 4)."""
+
     unit: float
+    """Pixels per radius."""
 
     def place(self, points: npt.ArrayLike) -> Floats:
         """Canvas pixels of points in radii."""
@@ -124,6 +145,7 @@ def _fur(rng: Rng, pen: _Pen) -> None:
     """Hair on a ball, painted from the rim to the front, with a cream belly, a darker back and long
     wisps at the rim.
     """
+    # hairs all over a ball, those at the back first; z is the distance towards the viewer
     count = 5200
     z = np.concatenate(
         [rng.uniform(-0.3, 0.2, count // 4), rng.uniform(-0.2, 1, count - count // 4)]
@@ -131,14 +153,17 @@ def _fur(rng: Rng, pen: _Pen) -> None:
     z.sort()
     turn = rng.uniform(0, math.tau, count)
     normal = np.sqrt(1 - z**2)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    # longer ones at the rim, where they make the soft edge that a matte has to get right
     wisp = (z < 0.2) & (rng.random(count) < 0.4)
     length = rng.uniform(0.26, 0.42, count) + wisp * rng.uniform(0.05, 0.36, count)
     crown = np.exp(-((normal[:, 0] - 0.05) ** 2 / 0.03)) * (normal[:, 1] < -0.75)
     length += crown * rng.uniform(0.0, 0.28, count)
     length *= 1 - 0.5 * ramp(normal[:, 1], 0.6, 1.0)
+    # combed down and to the right, but for the crown, which stands up
     comb = np.array([0.12, 0.34]) + rng.normal(0, 0.17, (count, 2)) - crown[:, None] * [0, 0.3]
     roots, ends = 0.84 * normal, 0.84 * normal + length[:, None] * (0.9 * normal + comb)
     bends = length[:, None] * rng.normal([0, -0.06], 0.08, (count, 2))
+    # colours: a cream belly, stripes on the back, lighter tips
     belly = ramp(
         np.exp(-(((normal[:, 0] - 0.1) / 0.5) ** 2) - ((normal[:, 1] - 0.55) / 0.42) ** 2)
         * (z > 0),
@@ -186,6 +211,7 @@ def _light(size: int, unit: float) -> Floats:
     the shade.
     """
     y, x = (np.mgrid[:size, :size].astype(np.float32) - size / 2 + 0.5) / unit
+    # the normal of the ball, times the direction to the sun
     facing = np.sqrt((1.3 - x**2 - y**2).clip(0.05, None)) * 0.5 - 0.5 * x - 0.62 * y
     lit = ramp(facing, -0.75, 1.0)
     return mix((0.52, 0.47, 0.56), (1.16, 1.12, 1.02), lit)

@@ -1,6 +1,4 @@
-"""The landscape of a scene.
-
-Takes random numbers and a size, gives layers of several depths, repeating sideways; knows no time.
+"""The landscape of a scene: layers of several depths, each repeating sideways.
 
 Colours are R'G'B' in 0..255, lengths pixels of the finished picture.
 """
@@ -19,19 +17,29 @@ from vfx_matte.scene.paint import Floats, Rng, cloud_noise, mix, paint_strands, 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One depth of the landscape: premultiplied float32 (h, period + margin, 4), 0..255, repeating
-    every `period` columns.
-    """
+    """One depth of the landscape."""
 
     strip: Floats
+    """Premultiplied float32 (h, period + margin, 4), 0..255, repeating every `period` columns."""
+
     top: int
+    """The picture's row where it begins."""
+
     nearness: float
+    """Its share of the camera's movement."""
+
     period: int
+    """Columns after which it repeats."""
 
     @classmethod
     def wrap(cls, painted: Floats, top: int, nearness: float, width: int) -> Layer:
-        """Make a layer of one painted period, for pictures of `width` columns; nearness: its share
-        of the camera's movement.
+        """Make a layer of one painted period.
+
+        Args:
+            painted: float32 (h, period, 4), premultiplied.
+            top: the picture's row where it begins.
+            nearness: its share of the camera's movement.
+            width: of the pictures.
         """
         margin = width + width // 8
         return cls(
@@ -39,10 +47,17 @@ class Layer:
         )
 
     def seen(self, offsets: list[float], width: int) -> Floats:
-        """The mean of `width` columns starting at each of `offsets` (linear between columns):
-        float32 (h, width, 4).
+        """The mean of what is seen from several offsets (linear between columns).
+
+        Args:
+            offsets: first columns.
+            width: of what is seen.
+
+        Returns:
+            float32 (h, width, 4).
         """
         first = math.floor(min(offsets))
+        # one filter along the row does the work of all offsets
         taps = np.zeros(math.floor(max(offsets)) - first + 2, np.float32)
         for offset in offsets:
             whole = math.floor(offset) - first
@@ -56,8 +71,12 @@ class Layer:
 
 
 def paint_layers(rng: Rng, width: int, height: int) -> tuple[Layer, ...]:
-    """Paint sky, hills and meadow, far to near, for pictures of `width` × `height`; the first layer
-    is opaque.
+    """Paint sky, hills and meadow, far to near; the first layer is opaque.
+
+    Args:
+        rng: decides what they look like.
+        width: of the pictures.
+        height: of the pictures.
     """
     horizon = int(0.6 * height)
     parts = (
@@ -66,6 +85,7 @@ def paint_layers(rng: Rng, width: int, height: int) -> tuple[Layer, ...]:
         (_meadow, horizon, height - horizon, 1.0),
     )
     return tuple(
+        # twice the picture's width, so that no hill is seen twice at once
         Layer.wrap(paint(rng, 2 * width, int(rows)), top, near, width)
         for paint, top, rows, near in parts
     )
@@ -86,6 +106,7 @@ def _sky(rng: Rng, width: int, height: int) -> Floats:
     lit = cloud_noise(rng, (height, width), (height * 0.2, height * 0.5), 4)
     cover = ramp(clouds, 0.5, 0.68) * (1 - ramp(y, 0.62, 0.9)) * 0.92
     colors = mix(colors, mix((226, 214, 222), (255, 250, 240), ramp(lit, 0.35, 0.6)), cover)
+    # the distance to the sun around the seam, too
     half = width / height / 2
     sun = ((x - 0.62 + half) % (2 * half) - half) ** 2 + (y - 0.2) ** 2
     return _opaque(
@@ -108,6 +129,7 @@ def _hills(rng: Rng, width: int, height: int) -> Floats:
     """Three ranges of hills, paler with distance, the nearest with bushes on its back."""
     y = np.arange(height, dtype=np.float32)[:, None] / height
     layer: Floats = np.zeros((height, width, 4), np.float32)
+    # height of the range, swing of its outline, waves per period, shaded and sunny colour, bushes
     ranges = (
         (0.30, 0.13, (3, 5, 8, 13), (146, 166, 196), (172, 184, 200), 0.0),
         (0.50, 0.10, (2, 5, 9, 14), (108, 146, 134), (150, 174, 140), 0.0),
@@ -133,6 +155,7 @@ def _meadow(rng: Rng, width: int, height: int) -> Floats:
     canvas = np.zeros((ink * height, ink * width, 4), np.uint8)
     patches = cloud_noise(rng, (height, width), (height * 0.3, height * 1.1), 4)
     y = np.arange(height, dtype=np.float32)[:, None] / height
+    # soil below, so that no gap between blades shows the hills
     soil = mix(
         mix((92, 112, 46), (168, 158, 70), ramp(patches, 0.35, 0.65)),
         (60, 92, 36),
@@ -142,6 +165,7 @@ def _meadow(rng: Rng, width: int, height: int) -> Floats:
         np.repeat(_opaque(soil)[headroom:], ink, axis=0), ink, axis=1
     )
     count = round(2300 * width / height)
+    # blades from far to near, each longer, wider and brighter than those behind it
     depth = np.sort(rng.random(count).astype(np.float32) ** 1.25)
     roots = np.stack(
         [rng.random(count) * width, headroom + depth * (height - headroom) * 1.06], axis=1
@@ -161,6 +185,7 @@ def _meadow(rng: Rng, width: int, height: int) -> Floats:
         [colors, mix(colors, (246, 236, 138), rng.uniform(0.1, 0.45, count))], axis=1
     ).clip(0, 255)
     widths = height * (0.007 + 0.022 * depth)
+    # blades that cross the seam are painted on both sides of it
     for shift in (-width, 0, width):
         near = np.abs(roots[:, 0] + shift - width / 2) < width / 2 + 0.2 * height
         moved = np.array([shift, 0])

@@ -1,7 +1,4 @@
-"""What landscape and creature are painted with.
-
-Takes numbers and colours, gives arrays; knows neither of the two, nor time.
-"""
+"""What landscape and creature are painted with: ramps, mixtures, noise and strands."""
 
 from __future__ import annotations
 
@@ -23,8 +20,12 @@ def ramp(value: npt.NDArray[np.floating], low: float, high: float) -> Floats:
 
 
 def mix(a: npt.ArrayLike, b: npt.ArrayLike, share: npt.NDArray[np.floating]) -> Floats:
-    """Colours between `a` and `b`, each (3,) or (H, W, 3) in 0..255: share 0 is `a`, 1 is `b`;
-    share is (H, W) or (N,).
+    """Colours between two.
+
+    Args:
+        a: (3,) or (H, W, 3) in 0..255, where `share` is 0.
+        b: the same, where `share` is 1.
+        share: (H, W) or (N,).
     """
     weight = share[..., None].astype(np.float32)
     return np.asarray(a, np.float32) * (1 - weight) + np.asarray(b, np.float32) * weight
@@ -33,15 +34,22 @@ def mix(a: npt.ArrayLike, b: npt.ArrayLike, share: npt.NDArray[np.floating]) -> 
 def cloud_noise(
     rng: Rng, shape: tuple[int, int], cell: tuple[float, float], octaves: int
 ) -> Floats:
-    """Value noise, float32 of `shape` (H, W) in about 0..1, that repeats sideways.
+    """Value noise that repeats sideways.
 
-    cell: (height, width) px of the coarsest octave's cells; each further octave has half the cell
-    and half the weight.
+    Args:
+        rng: decides it.
+        shape: (H, W).
+        cell: (height, width) px of the coarsest octave's cells.
+        octaves: each has half the cell and half the weight of the one before.
+
+    Returns:
+        float32 of `shape` in about 0..1.
     """
     total, weight = np.zeros(shape, np.float32), 0.0
     for octave in range(octaves):
         rows = max(2, round(shape[0] / cell[0] * 2**octave)) + 1
         columns = max(2, round(shape[1] / cell[1] * 2**octave))
+        # two columns of the other side, as a cubic filter reaches so far
         grid = np.pad(rng.random((rows, columns), np.float32), ((0, 0), (2, 2)), mode="wrap")
         x = np.arange(shape[1], dtype=np.float32) * (columns / shape[1]) + 2
         y = np.arange(shape[0], dtype=np.float32) * ((rows - 1) / shape[0])
@@ -62,12 +70,17 @@ def paint_strands(
     widths: npt.NDArray[np.floating],
     colors: npt.NDArray[np.floating],
 ) -> None:
-    """Paint tapering strands in order, opaque, onto an RGBA canvas, uint8 (H, W, 4).
+    """Paint tapering strands in order, opaque, onto a canvas.
 
-    roots, ends: (N, 2) px, x first. bends: (N, 2) px, how far the middle leaves the straight line.
-    widths: (N,) px at the root. colors: (N, 2, 3) in 0..255, the colour of the strand and of its
-    outer half.
+    Args:
+        canvas: RGBA, uint8 (H, W, 4), changed.
+        roots: (N, 2) px, x first.
+        ends: (N, 2) px.
+        bends: (N, 2) px, how far the middle leaves the straight line.
+        widths: (N,) px at the root.
+        colors: (N, 2, 3) in 0..255, of the strand and of its outer half.
     """
+    # a parabola through six points, and its two sides, which meet at the tip
     s = np.linspace(0, 1, 6)[None, :, None]
     middle = roots[:, None] * (1 - s) + ends[:, None] * s + bends[:, None] * (4 * s * (1 - s))
     along = ends - roots
@@ -80,5 +93,6 @@ def paint_strands(
         np.concatenate([middle + side, (middle - side)[:, ::-1]], axis=1) * 16
     ).astype(np.int32)
     for points, (color, tip) in zip(outline, colors.tolist(), strict=True):
+        # in sixteenths of a pixel (shift=4), so that hairs thinner than a pixel keep their place
         cv2.fillPoly(canvas, [points], (*color, 255), shift=4)
         cv2.fillPoly(canvas, [points[3:9]], (*tip, 255), shift=4)

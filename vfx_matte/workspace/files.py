@@ -54,7 +54,7 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
     picture = Image.fromarray(mask)
     picture.putpalette(palette.colors.tobytes())
-    with atomic_path(path, sweeps=False) as part:
+    with atomic_path(path, clean_up=False) as part:
         picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL)
 
 
@@ -124,7 +124,7 @@ def save_soft(path: Path, soft: Soft) -> None:
     picture = (
         Image.fromarray(soft) if soft.any() else Image.new("1", (soft.shape[1], soft.shape[0]))
     )
-    with atomic_path(path, sweeps=False) as part:
+    with atomic_path(path, clean_up=False) as part:
         picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL)
 
 

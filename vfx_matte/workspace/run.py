@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from vfx_matte.errors import OutputError
-from vfx_matte.files.atomic import AtomicPlace, output_error, sweep
+from vfx_matte.files.atomic import AtomicOutput, output_error, remove_leftovers
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.workspace.files import Soft, save_mask, save_soft, write_text
 from vfx_matte.workspace.latest import note_latest
@@ -236,7 +236,7 @@ class SegmentRun:
             return
         # what a killed run left half written
         for folder in (self.clip.masks_folder, *map(self.clip.soft_folder, self._manifest.objects)):
-            sweep(folder)
+            remove_leftovers(folder)
         if self._replaces or self._redo:
             # the states know masks that give way
             self._states.clear()
@@ -277,7 +277,7 @@ class _ReplacedWork:
         self._has_masks = self._has_manifest = False
         self._masks, self._manifest = clip.previous_masks_folder, clip.previous_manifest_path
         try:
-            self._older = AtomicPlace(clip.folder / "previous")
+            self._older = AtomicOutput(clip.folder / "previous")
         except OSError as error:
             raise output_error(clip.folder, error) from error
         try:

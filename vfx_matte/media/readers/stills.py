@@ -274,7 +274,7 @@ class StillsWriter:
         self._names = names
         self._encoder: av.VideoCodecContext | None = None
         self._next = 0
-        self._folder = AtomicFolder(folder, stranger=stranger)
+        self._folder = AtomicFolder(folder, foreign_file=foreign_file)
 
     @property
     def tracks(self) -> list[SoundTrack]:
@@ -330,7 +330,7 @@ class StillsWriter:
             self._folder.discard()
 
 
-def stranger(folder: Path) -> str:
+def foreign_file(folder: Path) -> str:
     """The name of something in `folder` that StillsWriter has not written, "" = nothing."""
     return other_file(folder, is_ours=lambda name: _is_marked(folder / name))
 

@@ -93,7 +93,7 @@ class LayersWriter:
         self._exr: Any = _openexr()
         self._sample_aspect = float(sample_aspect)
         self._note = {} if part is None else {_NOTE: f"vfx-matte: {part.note}"}
-        self._folder = AtomicFolder(folder, stranger=partial(stranger, names))
+        self._folder = AtomicFolder(folder, foreign_file=partial(foreign_file, names))
 
     def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
         """Write one frame.
@@ -196,7 +196,7 @@ def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
     return shares
 
 
-def stranger(names: NumberedFiles, folder: Path) -> str:
+def foreign_file(names: NumberedFiles, folder: Path) -> str:
     """The name of something in `folder` that is not called as `names` says, or was not written
     here, "" = nothing.
     """

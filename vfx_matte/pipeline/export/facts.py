@@ -114,7 +114,7 @@ def as_media(
     )
 
 
-def stranger(folder: Path) -> str:
+def foreign_file(folder: Path) -> str:
     """The name of a file in a folder that is not of an earlier package, such as an editing project
     kept there; "" = none.
     """

@@ -29,9 +29,9 @@ from vfx_matte.pipeline.export.facts import (
     MANIFEST_NAME,
     PackagedFile,
     as_media,
+    foreign_file,
     manifest,
     read_back,
-    stranger,
 )
 from vfx_matte.pipeline.export.timelines import edit_of, timeline_files
 from vfx_matte.pipeline.progress import Reporter
@@ -134,7 +134,7 @@ def package(
     folder = folder.resolve()
     refuse_to_replace(clip.info.path, folder, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, folder, "the masks")
-    with atomic_folder(folder, stranger=stranger) as part:
+    with atomic_folder(folder, foreign_file=foreign_file) as part:
         work = _Work(
             clip=clip, target=target, record=record, options=options, settings=settings,
             tools=tools, encode=encode,

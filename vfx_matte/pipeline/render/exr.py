@@ -15,7 +15,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.files.atomic import AtomicFolder
 from vfx_matte.masks import Matte
 from vfx_matte.media.readers.part import part_of
-from vfx_matte.media.writers.exr import LayersWriter, check_name, stranger, verify_layers
+from vfx_matte.media.writers.exr import LayersWriter, check_name, foreign_file, verify_layers
 from vfx_matte.media.writers.numbered_files import numbered_files
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import ahead
@@ -78,8 +78,8 @@ def render_layers(
     clip.store.check_masks()
     empty = 0
     with (
-        AtomicFolder(folder, stranger=partial(stranger, names)) as place,
-        place.named(),
+        AtomicFolder(folder, foreign_file=partial(foreign_file, names)) as place,
+        place.naming_final(),
     ):
         with (
             closing(

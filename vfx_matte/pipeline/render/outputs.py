@@ -26,7 +26,7 @@ from vfx_matte.media.formats import EncodePlan
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.part import part_of
-from vfx_matte.media.readers.stills import StillsWriter, stranger
+from vfx_matte.media.readers.stills import StillsWriter, foreign_file
 from vfx_matte.media.sound.tracks import SoundTrack
 from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.writers.numbered_files import USUAL_NAMES, NumberedFiles
@@ -279,7 +279,7 @@ def _made(
         for one in outputs:
             places.append(_place(one))
             held.enter_context(places[-1])
-            held.enter_context(places[-1].named())
+            held.enter_context(places[-1].naming_final())
         made = [replace(one, path=place.part) for one, place in zip(outputs, places, strict=True)]
         tracks, empty = _written(info, every, made, reporter)
         check_unchanged()
@@ -298,7 +298,7 @@ def _place(output: PlannedOutput) -> AtomicFile | AtomicFolder:
     return (
         AtomicFile(output.path)
         if output.plan is not None
-        else AtomicFolder(output.path, stranger=stranger)
+        else AtomicFolder(output.path, foreign_file=foreign_file)
     )
 
 

@@ -138,7 +138,7 @@ def write_frame(
     results = []
     for one, place, composed_picture in zip(outputs, places, pictures, strict=True):
         picture = _encoded(composed_picture, one)
-        with AtomicFile(place) as file, file.named():
+        with AtomicFile(place) as file, file.naming_final():
             save_still(file.part, picture)
 
             def read_back(part: Path = file.part, picture: Picture = picture) -> VerifyReport:

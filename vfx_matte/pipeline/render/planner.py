@@ -277,7 +277,7 @@ class Planner:
 
             def painted(shot: Shot) -> Picture:
                 ids = _ids(clip, shot.mask, smooth, settings.objects)
-                return mix.painted(mix.seen_ids(ids, shot.alpha), clip.palette)
+                return mix.paint_mask(mix.seen_ids(ids, shot.alpha), clip.palette)
 
             decodes = may_hide(info)
             return self._planned(

@@ -22,7 +22,7 @@ import numpy as np
 from vfx_matte.backend import Array, to_device, to_numpy
 from vfx_matte.composite import mix
 from vfx_matte.composite.key_color import color_name
-from vfx_matte.composite.keyer import Keyer, KeyErrors
+from vfx_matte.composite.keyer import KeyAccuracy, Keyer
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Matte
 from vfx_matte.media.formats import EncodePlan, plan_encode
@@ -251,7 +251,7 @@ class _Test:
 
         True alphas are kept in `folder` by the first way.
         """
-        path, errors = folder / f"green{way.suffix}", KeyErrors(self.edge_width_px)
+        path, errors = folder / f"green{way.suffix}", KeyAccuracy(self.edge_width_px)
         made = self._encoded(way, path, folder, step) if way.plan else self._composed(way, folder)
         edges: dict[int, float] = {}
         with closing(made) as pictures:

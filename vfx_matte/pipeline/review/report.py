@@ -451,7 +451,7 @@ def _curves(
             for at in dots
         ]
         yield page.Curve(
-            label=one.label, explanation=one.explanation, places=places, values=one.values,
+            label=one.label, explanation=one.explanation, positions=places, values=one.values,
             limits=one.limits, dots=dots,
             notes=notes, span=one.span, shown=one.shown, marks=marks,
         )  # fmt: skip
