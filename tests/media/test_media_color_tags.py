@@ -17,7 +17,7 @@ from support.clips import VFR_PTS, coded_picture
 from support.command_line import CommandLine, segment
 
 from vfx_matte.media.color_tags import tag_differs, writable_tags
-from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.encode_plan import EncodePlan, plan_encode
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import MATRICES, PRIMARIES, TRANSFERS, layout_of, planar_format
 from vfx_matte.media.probe import probe

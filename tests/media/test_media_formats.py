@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,8 +14,13 @@ from support.clips import BT709, HLG
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError
-from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_encode
+from vfx_matte.media.encode_plan import EncodePlan, plan_encode
+from vfx_matte.media.formats import CODECS, CONTAINERS, Codec, QualityScale, SoundChoice
+from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import as_layout, frame_from
+from vfx_matte.media.probe import probe
+from vfx_matte.media.verify import expectation_of, verify_output
+from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.wording import spelled
 
@@ -225,3 +231,61 @@ def test_sound_as_a_program_takes_it() -> None:
     assert made.container.copies == {"alac"}, "opus is for no MOV"
     assert made.container.encoder == "pcm_s24le"
     assert plan("a.mov").container is CONTAINERS[".mov"]
+
+
+def test_a_codec_is_added_by_one_entry(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    """Everything that knows codecs reads the entry: planning, writing, tags and verifying."""
+    added = Codec(
+        name="intra", encoder="libx264", format="h264", containers=(".mp4", ".mkv"),
+        quality=QualityScale("crf", 11, 1, 40), options={"g": "1"}, codec_tags={".mp4": "avc1"},
+        even_sizes=True, rgb_chroma=(0, 0), interlaced={"flags": "+ildct+ilme"},
+        lost_tags=frozenset({"bt2020"}),
+    )  # fmt: skip
+    monkeypatch.setitem(CODECS, added.name, added)
+    assert CONTAINERS[".mp4"].video[0] == "libx264"
+    assert [name for name in CONTAINERS if "intra" in CONTAINERS[name].video] == [".mp4", ".mkv"]
+    with pytest.raises(UsageError, match="mov does not take codec 'intra'"):
+        plan("a.mov", codec="intra")
+    with pytest.raises(UsageError, match=r"quality 41 is outside 1\.\.40 of intra"):
+        plan("a.mp4", codec="intra", quality=41)
+    with pytest.raises(UsageError, match="mp4 does not take codec 'intr'") as caught:
+        plan("a.mp4", codec="intr")
+    assert "did you mean intra?" in caught.value.hint
+    assert plan("a.mp4", RGB, FULL_RGB, codec="intra").pixel_format == "yuv444p"
+    made = plan("a.mp4", codec="intra")
+    assert made.describe() == "intra yuv420p crf 11"
+    assert (made.options, made.codec_tag) == ({"g": "1", "crf": "11"}, "avc1")
+
+    source = make_clip("in.mp4")
+    reader, notices = open_clip(source, notify=Notices()), Notices()
+    made = plan_encode(
+        tmp_path / "out.mp4", layout=reader.info.layout, color=reader.info.color,
+        size=(reader.info.width, reader.info.height), codec="intra", notify=notices,
+    )  # fmt: skip
+    with VideoWriter(tmp_path / "out.mp4", made, source=reader.info, notify=notices) as writer:
+        for frame in reader.frames():
+            writer.write(frame.picture, frame.time)
+    written = probe(tmp_path / "out.mp4", notify=notices)
+    assert (written.codec, len(written.keyframes)) == ("h264", len(reader.info.timeline))
+    expected = expectation_of(reader.info, tracks=writer.tracks)
+    assert verify_output(tmp_path / "out.mp4", expected, notify=notices).ok
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
+def test_an_entry_agrees_with_its_encoder(codec: Codec) -> None:
+    assert set(codec.containers) <= set(CONTAINERS)
+    assert not codec.hdr_option or codec.hdr_option in codec.options
+    try:
+        encoder = av.Codec(codec.encoder, "w")
+    except av.codec.codec.UnknownCodecError:
+        pytest.skip("not in this FFmpeg")
+    assert encoder.canonical_name == codec.format
+    assert set(codec.alpha_formats) <= {each.name for each in encoder.video_formats or []}
+
+
+def test_the_first_codec_of_a_container_is_its_usual_one() -> None:
+    assert [container.video[0] for container in CONTAINERS.values()] == [
+        "libx264", "prores_ks", "ffv1", "libvpx-vp9"
+    ]  # fmt: skip

@@ -16,7 +16,7 @@ from support.clips import VFR_PTS, sound, sound_packets, tone
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import OutputError
-from vfx_matte.media.formats import plan_encode
+from vfx_matte.media.encode_plan import plan_encode
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
 from vfx_matte.media.sound.encode import SoundEncoder

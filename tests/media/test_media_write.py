@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from support.clips import BT709, HLG, VFR_PTS, number_of, planes_equal, sound
 
 from vfx_matte.errors import MediaError, OutputError
-from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.encode_plan import EncodePlan, plan_encode
 from vfx_matte.media.frames import ClipReader
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import ClipInfo, probe

@@ -1,40 +1,56 @@
-"""What containers and codecs can hold.
+"""What containers and codecs can hold: one entry for each.
 
-Takes a wish (codec, layout, colour), gives an `EncodePlan`; knows no pixels.
-
-The tables are data. Source: FFmpeg 8.1, documentation of its muxers and encoders.
+A codec is added by one more entry of `CODECS`: planning, writing, verifying and the lists that
+people see read it from there. Source: FFmpeg 8.1, documentation of its muxers and encoders.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import av
-
-from vfx_matte.backend import Notify
-from vfx_matte.choices import did_you_mean
-from vfx_matte.errors import OutputError, UsageError
-from vfx_matte.media.color_tags import writable_tags
-from vfx_matte.media.pixels import converted_tags, format_name, has_alpha, layout_of, planar_format
-from vfx_matte.picture import ColorTags, PixelLayout
-from vfx_matte.wording import command, option
+from vfx_matte.errors import UsageError
+from vfx_matte.wording import command
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file format.
-
-    exact_time: keeps any time base; otherwise timestamps are rounded to milliseconds.
-
-    copies: sound codecs it takes as they are; other sound is encoded with `encoder`.
-    """
+    """A file format."""
 
     muxer: str
-    video: tuple[str, ...]
+    """FFmpeg's name of it."""
+
+    suffix: str
+    """Of its files."""
+
+    usual: str
+    """The video codec that is taken where none is asked for."""
+
     exact_time: bool
+    """Whether it keeps any time base; otherwise timestamps are rounded to milliseconds."""
+
     copies: frozenset[str]
+    """Sound codecs it takes as they are."""
+
     encoder: str
+    """What other sound is encoded with."""
+
+    @property
+    def video(self) -> tuple[str, ...]:
+        """The codecs that it takes, the usual one first."""
+        fitting = (name for name, codec in CODECS.items() if self.suffix in codec.containers)
+        return (self.usual, *(name for name in fitting if name != self.usual))
+
+
+@dataclass(frozen=True, slots=True)
+class SoundChoice:
+    """How sound goes into a file."""
+
+    copies: frozenset[str]
+    """Sound codecs that go in as they are, where the container takes them."""
+
+    encoder: str
+    """What all others are encoded with."""
 
 
 _COMPRESSED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
@@ -51,163 +67,278 @@ PCM = frozenset(
         "pcm_u8",
     }
 )
-_X26X = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
+"""Codecs of uncompressed sound."""
 
 CONTAINERS: dict[str, Container] = {
-    ".mp4": Container("mp4", _X26X, True, _COMPRESSED | {"opus", "flac", "mp2"}, "aac"),
-    ".mov": Container("mov", ("prores_ks", *_X26X, "png", "qtrle"), True, _COMPRESSED | PCM, "aac"),
-    ".mkv": Container(
-        "matroska",
-        ("ffv1", *_X26X, "libvpx-vp9", "prores_ks"),
-        False,
-        _COMPRESSED | PCM | {"opus", "flac", "vorbis", "mp2", "dts", "dca", "truehd"},
-        "flac",
-    ),
-    ".webm": Container("webm", ("libvpx-vp9",), False, frozenset({"opus", "vorbis"}), "libopus"),
+    container.suffix: container
+    for container in (
+        Container("mp4", ".mp4", "libx264", True, _COMPRESSED | {"opus", "flac", "mp2"}, "aac"),
+        Container("mov", ".mov", "prores_ks", True, _COMPRESSED | PCM, "aac"),
+        Container(
+            "matroska",
+            ".mkv",
+            "ffv1",
+            False,
+            _COMPRESSED | PCM | {"opus", "flac", "vorbis", "mp2", "dts", "dca", "truehd"},
+            "flac",
+        ),
+        Container("webm", ".webm", "libvpx-vp9", False, frozenset({"opus", "vorbis"}), "libopus"),
+    )
 }
+"""By suffix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Codec:
-    """A video encoder. quality_option: its constant-quality setting and default;
-    preset_option likewise ("" = it has none).
+class QualityScale:
+    """An encoder's setting for constant quality; smaller is better and larger."""
 
-    limited_range: it cannot say that its YUV is full range. alpha_formats: those with alpha that
-    players read; () = all it has.
-    interlaced: options that make it code fields as fields.
+    option: str
+    """FFmpeg's name of it: crf, cq or qscale."""
+
+    usual: int
+    """What is taken where none is asked for."""
+
+    least: int
+    """The best."""
+
+    most: int
+    """The worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presets:
+    """An encoder's choices between speed and size."""
+
+    option: str
+    """FFmpeg's name of it."""
+
+    usual: str
+    """What is taken where none is asked for."""
+
+    names: tuple[str, ...]
+    """All that there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """A video codec: everything that the rest of the program has to know of it."""
+
+    name: str
+    """What people ask for it by."""
+
+    encoder: str
+    """FFmpeg's name of the encoder; what it can be fed is asked of FFmpeg itself."""
+
+    format: str
+    """FFmpeg's name of what it writes, by which a finished file is known."""
+
+    containers: tuple[str, ...]
+    """Suffixes of the files that it goes into."""
+
+    quality: QualityScale | None = None
+    """None for a lossless one."""
+
+    presets: Presets | None = None
+    """None where it has none."""
+
+    options: dict[str, str] = field(default_factory=dict)
+    """What the encoder is always told."""
+
+    profiles: dict[str, str] = field(default_factory=dict)
+    """Text in a pixel format → the profile to ask for; the first that is found counts."""
+
+    codec_tags: dict[str, str] = field(default_factory=dict)
+    """Suffix → four characters that players expect in such files."""
+
+    even_sizes: bool = False
+    """Whether subsampled planes have to come out even."""
+
+    limited_range: bool = False
+    """Whether it cannot say that its Y'CbCr is full range."""
+
+    alpha_formats: tuple[str, ...] = ()
+    """Pixel formats with alpha that players read; () = all that the encoder has."""
+
+    rgb_chroma: tuple[int, int] | None = (1, 1)
+    """The subsampling that RGB is converted to, since editing programs read nothing else of this
+    codec; None keeps RGB and grey as they are.
     """
 
-    quality_option: str = ""
-    quality: int | None = None
-    quality_range: tuple[int, int] = (0, 51)
-    preset_option: str = ""
-    preset: str = ""
-    presets: tuple[str, ...] = ()
-    options: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    even_sizes: bool = False
-    lossless: bool = False
-    limited_range: bool = False
-    alpha_formats: tuple[str, ...] = ()
+    deep: str = ""
+    """The codec to take instead for more than 8 bits, where none is asked for; "" = this one."""
+
     interlaced: dict[str, str] = field(default_factory=dict)
+    """Options that make it code fields as fields; {} where it cannot."""
+
+    hdr_option: str = ""
+    """The one of `options` to which HDR metadata are added in x265's words; "" where it cannot hold
+    any.
+    """
+
+    unordered_frames: int = 0
+    """Of a clip of up to so many frames the encoder's decoding times are not to be used."""
+
+    lost_tags: frozenset[str] = frozenset()
+    """Colour tags that it has no numbers for."""
+
+    joint_tags: bool = False
+    """Whether primaries and transfer can only be tagged together."""
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether what comes out is what went in."""
+        return self.quality is None
 
 
-_PACKED = frozenset({"rgb24", "rgba", "argb", "bgr0", "bgra", "rgb48be", "rgba64be", "p010le"})
-"""Formats without planes of their own that encoders are fed when they take nothing planar."""
-
-LAMBDA_PER_QSCALE = 118
-"""FFmpeg's FF_QP2LAMBDA: `global_quality` counts in these."""
-
-_X_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
+_X_PRESETS = Presets(
+    "preset",
     "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
+    (
+        "ultrafast",
+        "superfast",
+        "veryfast",
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "veryslow",
+        "placebo",
+    ),
 )
-_NV_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
+_NV_PRESETS = Presets(
+    "preset", "p5", ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "fast", "medium", "slow")
+)
+_H26X_FILES = (".mp4", ".mov", ".mkv")
+_HVC1 = {".mp4": "hvc1", ".mov": "hvc1"}  # QuickTime and Safari do not play hev1
+_NOT_IN_H26X = frozenset({"ebu3213"})
+_NOT_IN_VP9 = frozenset(
+    {
+        "fcc",
+        "ycgco",
+        "bt2020c",
+        "smpte2085",
+        "chroma-derived-nc",
+        "chroma-derived-c",
+        "ictcp",
+    }  # VP9's own list has 8 matrices
+)
 
 CODECS: dict[str, Codec] = {
-    "libx264": Codec("crf", 18, (0, 51), "preset", "medium", _X_PRESETS, even_sizes=True,
-    interlaced={"flags": "+ildct+ilme"}),
-    "libx265": Codec(
-        "crf", 20, (0, 51), "preset", "medium", _X_PRESETS,
-        {"x265-params": "log-level=none"}, {".mp4": "hvc1", ".mov": "hvc1"}, even_sizes=True,
-    ),
-    "h264_nvenc": Codec("cq", 19, (0, 51), "preset", "p5", _NV_PRESETS, {"rc": "vbr", "b": "0"},
-    even_sizes=True),
-    "hevc_nvenc": Codec(
-        "cq", 21, (0, 51), "preset", "p5", _NV_PRESETS,
-        {"rc": "vbr", "b": "0"}, {".mp4": "hvc1", ".mov": "hvc1"}, even_sizes=True,
-    ),
-    "libvpx-vp9": Codec(
-        "crf", 24, (0, 63), "deadline", "good", ("best", "good", "realtime"),
-        {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"}, alpha_formats=("yuva420p",
+    codec.name: codec
+    for codec in (
+        Codec(
+            name="libx264",
+            encoder="libx264",
+            format="h264",
+            containers=_H26X_FILES,
+            # x264's own 23 shows banding in smooth backgrounds, which keyers turn into noise
+            quality=QualityScale("crf", 18, 0, 51),
+            presets=_X_PRESETS,
+            even_sizes=True,
+            deep="libx265",  # few players decode H.264 of 10 bits
+            interlaced={"flags": "+ildct+ilme"},
+            lost_tags=_NOT_IN_H26X,
         ),
-    ),
-    "prores_ks": Codec(
-        "qscale", 4, (1, 31), options={"vendor": "apl0", "alpha_bits": "16"},
-        limited_range=True, interlaced={"flags": "+qscale+ildct"},
-    ),
-    "ffv1": Codec(
-        options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}, lossless=True,
-        interlaced={"flags": "+ildct"}
-    ),
-    "png": Codec(lossless=True),
-    "qtrle": Codec(lossless=True),
-}  # fmt: skip
+        Codec(
+            name="libx265",
+            encoder="libx265",
+            format="hevc",
+            containers=_H26X_FILES,
+            quality=QualityScale("crf", 20, 0, 51),
+            presets=_X_PRESETS,
+            options={"x265-params": "log-level=none"},
+            codec_tags=_HVC1,
+            even_sizes=True,
+            hdr_option="x265-params",
+            # libx265 4.1 gives these made of memory that it never set
+            unordered_frames=3,
+            lost_tags=_NOT_IN_H26X,
+        ),
+        Codec(
+            name="h264_nvenc",
+            encoder="h264_nvenc",
+            format="h264",
+            containers=_H26X_FILES,
+            quality=QualityScale("cq", 19, 0, 51),
+            presets=_NV_PRESETS,
+            # constant quality needs a variable rate without a target
+            options={"rc": "vbr", "b": "0"},
+            even_sizes=True,
+            lost_tags=_NOT_IN_H26X,
+        ),
+        Codec(
+            name="hevc_nvenc",
+            encoder="hevc_nvenc",
+            format="hevc",
+            containers=_H26X_FILES,
+            quality=QualityScale("cq", 21, 0, 51),
+            presets=_NV_PRESETS,
+            options={"rc": "vbr", "b": "0"},
+            codec_tags=_HVC1,
+            even_sizes=True,
+            lost_tags=_NOT_IN_H26X,
+        ),
+        Codec(
+            name="libvpx-vp9",
+            encoder="libvpx-vp9",
+            format="vp9",
+            containers=(".webm", ".mkv"),
+            quality=QualityScale("crf", 24, 0, 63),
+            presets=Presets("deadline", "good", ("best", "good", "realtime")),
+            # frames that are not shown (auto-alt-ref) have no alpha of their own
+            options={"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"},
+            alpha_formats=("yuva420p",),
+            lost_tags=_NOT_IN_VP9,
+        ),
+        Codec(
+            name="prores_ks",
+            encoder="prores_ks",
+            format="prores",
+            containers=(".mov", ".mkv"),
+            quality=QualityScale("qscale", 4, 1, 31),
+            # some programs take only files that name Apple as their maker
+            options={"vendor": "apl0", "alpha_bits": "16"},
+            profiles={"444": "4444", "": "hq"},
+            limited_range=True,
+            rgb_chroma=(0, 0),
+            interlaced={"flags": "+qscale+ildct"},
+        ),
+        Codec(
+            name="ffv1",
+            encoder="ffv1",
+            format="ffv1",
+            containers=(".mkv",),
+            # every frame a keyframe in slices of its own, with checksums: as archives ask for it
+            options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"},
+            rgb_chroma=None,
+            interlaced={"flags": "+ildct"},
+        ),
+        Codec(name="png", encoder="png", format="png", containers=(".mov",), rgb_chroma=None),
+        Codec(
+            name="qtrle",
+            encoder="qtrle",
+            format="qtrle",
+            containers=(".mov",),
+            rgb_chroma=None,
+            joint_tags=True,  # MOV's own tags, as the codec has none
+        ),
+    )
+}
+"""By name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SoundChoice:
-    """Sound codecs that go into a file as they are, where its container takes them, and the encoder
-    for all others.
-    """
-
-    copies: frozenset[str]
-    encoder: str
-
-
-@dataclass(frozen=True, slots=True)
-class EncodePlan:
-    """How pictures of one layout become one file.
-
-    quality: the constant-quality number, None for lossless encoders. pixel_format: what the encoder
-    is fed; color: tags written to the file (matrix and range may differ from the source when the
-    source is RGB). pad_to_even: one column and/or row is added on the right and bottom, for
-    encoders that need it. sound: what becomes of it; None = as the container allows.
-    """
-
-    suffix: str
-    codec: str
-    quality: int | None
-    options: dict[str, str]
-    pixel_format: str
-    color: ColorTags
-    codec_tag: str
-    pad_to_even: bool
-    lossless: bool
-    sound: SoundChoice | None = None
-
-    @property
-    def layout(self) -> PixelLayout:
-        """The planes that pictures are converted to before they are encoded."""
-        return packed_layout(self.pixel_format)
-
-    @property
-    def tags(self) -> ColorTags:
-        """What is written of `color`: the tags that the codec has numbers for."""
-        return writable_tags(self.color, codec=av.Codec(self.codec, "w").canonical_name)
-
-    @property
-    def container(self) -> Container:
-        """The file format's properties, its sound as it was chosen."""
-        container = CONTAINERS[self.suffix]
-        if self.sound is None:
-            return container
-        return replace(
-            container, copies=container.copies & self.sound.copies, encoder=self.sound.encoder
-        )
-
-    def describe(self) -> str:
-        """'libx264 yuv420p crf 18, preset medium', for people."""
-        codec = CODECS.get(self.codec, Codec())
-        quality = f" {codec.quality_option} {self.quality}" if self.quality is not None else ""
-        preset = (
-            f", preset {self.options[codec.preset_option]}"
-            if codec.preset_option in self.options
-            else ""
-        )
-        return f"{self.codec} {self.pixel_format}{quality}{preset}"
+def codecs_of(file_format: str) -> list[Codec]:
+    """The codecs that write a format, such as "h264"; empty for one that is not written here."""
+    return [codec for codec in CODECS.values() if codec.format == file_format]
 
 
 def container_of(path: Path) -> Container:
-    """The container for a file name. Raises UsageError for an unknown suffix."""
+    """The container for a file name.
+
+    Raises:
+        UsageError: for an unknown suffix.
+    """
     try:
         return CONTAINERS[path.suffix.lower()]
     except KeyError:
@@ -220,208 +351,3 @@ def container_of(path: Path) -> Container:
             f"output {path.name!r} has an unknown kind {path.suffix!r}",
             hint=f"use one of {', '.join(CONTAINERS)}{others}",
         ) from None
-
-
-def plan_encode(
-    path: Path,
-    *,
-    layout: PixelLayout,
-    color: ColorTags,
-    size: tuple[int, int],
-    codec: str | None = None,
-    preset: str | None = None,
-    quality: int | None = None,
-    pixel_format: str | None = None,
-    limited_range: bool = False,
-    sound: SoundChoice | None = None,
-    notify: Notify,
-) -> EncodePlan:
-    """Choose encoder, pixel format and options for pictures of `layout`.
-
-    size: (width, height). codec None: the container's usual one, H.265 instead of H.264 for more
-    than 8 bits.
-    quality: the encoder's constant-quality number (crf, cq or qscale), smaller is better.
-    pixel_format: what the encoder is fed; None = the nearest to `layout`. limited_range: Y'CbCr is
-    made limited range. Raises UsageError when the container, codec, preset or quality do not go
-    together.
-    """
-    container = container_of(path)
-    name = codec or _usual_codec(container, layout)
-    if name not in container.video:
-        raise UsageError(
-            f"{path.suffix} does not take codec {name!r}",
-            hint=(
-                f"{did_you_mean(name, container.video)}{path.suffix} takes"
-                f" {', '.join(container.video)}"
-            ),
-        )
-    facts = CODECS[name]
-    options = dict(facts.options) | _quality(name, facts, quality) | _preset(name, facts, preset)
-    pixel_format = (
-        _demanded(name, layout, pixel_format, notify=notify)
-        if pixel_format
-        else _pixel_format(name, layout, notify=notify)
-    )
-    chosen = packed_layout(pixel_format)
-    written = converted_tags(color, layout, chosen)
-    if name == "prores_ks":
-        options["profile"] = "4444" if "444" in pixel_format else "hq"
-    padded = facts.even_sizes and _needs_padding(chosen, size)
-    if padded:
-        notify(
-            f"{name} needs even sizes: one repeated pixel is added at the right or bottom of"
-            f" {size[0]}×{size[1]}"
-        )
-    return EncodePlan(
-        suffix=path.suffix.lower(),
-        codec=name,
-        quality=facts.quality if quality is None else quality,
-        options=options,
-        pixel_format=pixel_format,
-        color=(
-            replace(written, range="tv")
-            if (facts.limited_range or limited_range) and chosen.model == "yuv"
-            else written
-        ),
-        codec_tag=facts.tags.get(path.suffix.lower(), ""),
-        pad_to_even=padded,
-        lossless=facts.lossless,
-        sound=sound,
-    )
-
-
-def _usual_codec(container: Container, layout: PixelLayout) -> str:
-    usual = container.video[0]
-    return "libx265" if usual == "libx264" and layout.bit_depth > 8 else usual
-
-
-def _quality(name: str, facts: Codec, quality: int | None) -> dict[str, str]:
-    if not facts.quality_option:
-        if quality is not None:
-            raise UsageError(
-                f"codec {name!r} is lossless and has no quality setting",
-                hint=f"leave {option('quality')} out",
-            )
-        return {}
-    low, high = facts.quality_range
-    value = facts.quality if quality is None else quality
-    if value is None or not low <= value <= high:
-        raise UsageError(
-            f"quality {value} is outside {low}..{high} of {name}",
-            hint="smaller is better and larger",
-        )
-    if facts.quality_option == "qscale":
-        return {"flags": "+qscale", "global_quality": str(value * LAMBDA_PER_QSCALE)}
-    return {facts.quality_option: str(value)}
-
-
-def _preset(name: str, facts: Codec, preset: str | None) -> dict[str, str]:
-    if not facts.preset_option:
-        if preset is not None:
-            raise UsageError(f"codec {name!r} has no presets", hint=f"leave {option('preset')} out")
-        return {}
-    value = preset or facts.preset
-    if value not in facts.presets:
-        hint = f"{did_you_mean(value, facts.presets)}use one of {', '.join(facts.presets)}"
-        raise UsageError(f"unknown preset {value!r} of {name}", hint=hint)
-    return {facts.preset_option: value}
-
-
-def _pixel_format(name: str, layout: PixelLayout, *, notify: Notify) -> str:
-    """The encoder's format that loses least: first model, then depth, then chroma; the smallest of
-    equals.
-    """
-    wanted = _deliverable(name, layout)
-    best: tuple[tuple[int, ...], str] | None = None
-    for candidate in _formats(name):
-        planar = layout_of(candidate.name) is not None
-        if candidate.name.startswith("yuvj") or has_alpha(candidate.name) != layout.has_alpha:
-            continue
-        if not planar and candidate.name not in _PACKED:
-            continue
-        if (
-            layout.has_alpha
-            and CODECS[name].alpha_formats
-            and candidate.name not in CODECS[name].alpha_formats
-        ):
-            continue
-        cost = *_cost(packed_layout(candidate.name), wanted), int(not planar)
-        if best is None or cost < best[0]:
-            best = cost, candidate.name
-    if best is None:
-        raise UsageError(
-            f"codec {name!r} cannot hold {format_name(layout)}",
-            hint="use ProRes (.mov) or FFV1 (.mkv)",
-        )
-    lost_depth, lost_chroma = best[0][1], best[0][2]
-    if lost_depth or lost_chroma:
-        notify(f"{name} cannot hold {format_name(wanted)}; written as {best[1]}")
-    return best[1]
-
-
-def _formats(name: str) -> list[av.VideoFormat]:
-    """What an encoder can be fed."""
-    try:
-        return av.Codec(name, "w").video_formats or []
-    except av.codec.codec.UnknownCodecError as error:
-        raise OutputError(
-            f"this machine has no encoder {name!r}", hint=f"choose another {option('codec')}"
-        ) from error
-
-
-def _demanded(name: str, layout: PixelLayout, pixel_format: str, *, notify: Notify) -> str:
-    """A pixel format that was asked for, when the encoder takes it; a notice says what it costs."""
-    known = [each.name for each in _formats(name)]
-    if pixel_format not in known or has_alpha(pixel_format) != layout.has_alpha:
-        fitting = ", ".join(each for each in known if has_alpha(each) == layout.has_alpha)
-        near = did_you_mean(pixel_format, fitting.split(", "))
-        hint = f"{near}it takes {fitting or 'no such picture'}"
-        raise UsageError(f"codec {name!r} does not take {pixel_format} here", hint=hint)
-    chosen = packed_layout(pixel_format)
-    _, lost_depth, lost_chroma, *_ = _cost(chosen, layout)
-    if layout.model == "yuv" and (lost_depth or lost_chroma):
-        notify(
-            f"{format_name(layout)} becomes {pixel_format}, which holds less; another"
-            f" {option('codec')} keeps more"
-        )
-    return pixel_format
-
-
-def packed_layout(pixel_format: str) -> PixelLayout:
-    """The layout that holds what `pixel_format` holds, alpha included: rgba → planar RGB with
-    alpha.
-    """
-    layout = layout_of(planar_format(pixel_format))
-    assert layout is not None
-    return replace(layout, has_alpha=has_alpha(pixel_format))
-
-
-def _deliverable(name: str, layout: PixelLayout) -> PixelLayout:
-    """The layout to aim at: RGB and grey become 4:2:0 in H.264, H.265 and VP9, as editing programs
-    read nothing else there.
-    """
-    plain = replace(layout, has_alpha=False)
-    if layout.model == "yuv" or CODECS[name].lossless:
-        return plain
-    if layout.model == "rgb" and name == "prores_ks":
-        return PixelLayout("yuv", layout.bit_depth, (0, 0))
-    return PixelLayout("yuv", layout.bit_depth, (1, 1))
-
-
-def _cost(candidate: PixelLayout, wanted: PixelLayout) -> tuple[int, ...]:
-    lost_depth = max(0, wanted.bit_depth - candidate.bit_depth)
-    lost_chroma = sum(
-        max(0, c - w) for c, w in zip(candidate.chroma_shift, wanted.chroma_shift, strict=True)
-    )
-    excess = (candidate.bit_depth - wanted.bit_depth, -sum(candidate.chroma_shift))
-    wrong_model = (
-        int(candidate.model != wanted.model)
-        + int(candidate.model == "gray" and wanted.model != "gray") * 10
-    )
-    return (wrong_model, lost_depth, lost_chroma, *excess)
-
-
-def _needs_padding(layout: PixelLayout, size: tuple[int, int]) -> bool:
-    return any(
-        extent % (1 << shift) for extent, shift in zip(size, layout.chroma_shift, strict=True)
-    )

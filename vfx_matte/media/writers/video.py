@@ -22,7 +22,8 @@ from av.video.frame import PictureType
 from vfx_matte.backend import Notify
 from vfx_matte.errors import OutputError
 from vfx_matte.files.atomic import AtomicFile, output_error
-from vfx_matte.media.formats import CODECS, EncodePlan
+from vfx_matte.media.encode_plan import EncodePlan
+from vfx_matte.media.formats import CODECS
 from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
 from vfx_matte.media.probe import FIELD_ORDERS, ClipInfo
 from vfx_matte.media.sound.tracks import SoundCopier, SoundTrack
@@ -37,11 +38,6 @@ _SOUND_HINT = (
     f"try {option('sound', False)}, in case the sound is the reason, another place with"
     f" {option('output')}, or another {option('codec')}"
 )
-
-_X265_DELAY = 3
-"""Of a clip of up to so many frames libx265 (4.1) gives decoding times made of memory that it never
-set.
-"""
 
 
 def output_time_base(timeline: Timeline, plan: EncodePlan) -> Fraction:
@@ -102,9 +98,10 @@ class VideoWriter:
                     f"{path.name}: {plan.codec} codes whole frames; fields are kept line for line,"
                     " marked progressive"
                 )
-            if source.hdr and plan.codec != "libx265":
+            if source.hdr and not plan.facts.hdr_option:
+                able = ", ".join(codec.name for codec in CODECS.values() if codec.hdr_option)
                 notify(
-                    f"{path.name}: the mastering display's HDR metadata is kept by libx265 only,"
+                    f"{path.name}: the mastering display's HDR metadata is kept by {able} only,"
                     f" not by {plan.codec}"
                 )
             self._stream = self._open_encoder(self._output)
@@ -145,7 +142,7 @@ class VideoWriter:
         source = self._source
         return (
             source.is_interlaced
-            and bool(CODECS[self.plan.codec].interlaced)
+            and bool(self.plan.facts.interlaced)
             and not source.orientation.transpose
         )
 
@@ -159,11 +156,11 @@ class VideoWriter:
         }
 
     def _open_encoder(self, output: av.container.OutputContainer) -> av.VideoStream:
-        plan, source = self.plan, self._source
-        options = plan.options | (CODECS[plan.codec].interlaced if self._keeps_fields else {})
-        if plan.codec == "libx265" and source.hdr:
-            options["x265-params"] = f"{options['x265-params']}:hdr10=1:{source.hdr.x265_params}"
-        stream = output.add_stream(plan.codec, rate=_encoder_rate(source), options=options)
+        plan, source, facts = self.plan, self._source, self.plan.facts
+        options = plan.options | (facts.interlaced if self._keeps_fields else {})
+        if facts.hdr_option and source.hdr:
+            options[facts.hdr_option] += f":hdr10=1:{source.hdr.x265_params}"
+        stream = output.add_stream(facts.encoder, rate=_encoder_rate(source), options=options)
         assert isinstance(stream, av.VideoStream)
         extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
         stream.width, stream.height = source.width + extra[0], source.height + extra[1]
@@ -226,7 +223,7 @@ class VideoWriter:
         assert self._output is not None
         try:
             last = self._stream.encode(None)
-            if self.plan.codec == "libx265" and self._count <= _X265_DELAY:
+            if self._count <= self.plan.facts.unordered_frames:
                 _order(last)
             self._mux(last)
             if self._sound:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.errors import UsageError
-from vfx_matte.media.formats import CONTAINERS, EncodePlan, SoundChoice, plan_encode
+from vfx_matte.media.encode_plan import EncodePlan, plan_encode
+from vfx_matte.media.formats import CONTAINERS, SoundChoice
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.progress import Reporter

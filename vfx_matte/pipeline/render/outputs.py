@@ -22,7 +22,7 @@ from vfx_matte.composite.mix import over_black
 from vfx_matte.errors import MediaError, VerifyError, VfxMatteError
 from vfx_matte.files.atomic import AtomicFile, AtomicFolder
 from vfx_matte.masks import Image, Mask
-from vfx_matte.media.formats import EncodePlan
+from vfx_matte.media.encode_plan import EncodePlan
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.part import part_of

@@ -25,7 +25,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Mask
 from vfx_matte.matting import fill_hidden, refine_objects
 from vfx_matte.media.background import open_background
-from vfx_matte.media.formats import EncodePlan
+from vfx_matte.media.encode_plan import EncodePlan
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.writers.numbered_files import (

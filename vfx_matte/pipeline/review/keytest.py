@@ -25,7 +25,7 @@ from vfx_matte.composite.key_color import color_name
 from vfx_matte.composite.keyer import KeyAccuracy, Keyer
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import RGB, Matte
-from vfx_matte.media.formats import EncodePlan, plan_encode
+from vfx_matte.media.encode_plan import EncodePlan, plan_encode
 from vfx_matte.media.frames import Frame
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import as_layout
