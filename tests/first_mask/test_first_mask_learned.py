@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from vfx_matte.detect.salient import NETWORK_FILE, SalientNetwork
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Click, Marks, Stroke, open_first_mask
+from vfx_matte.first_mask.base import State
 from vfx_matte.first_mask.corrections import MARGIN, FeatureMap, corrected
+from vfx_matte.first_mask.crop_maps import Candidate, Crop, agreeing
 from vfx_matte.first_mask.learned import LearnedFirstMask
-from vfx_matte.first_mask.maker import State
 from vfx_matte.first_mask.upscale import shrunk, upscaled
-from vfx_matte.first_mask.witnesses import Candidate, Crop, of_one_mind
 from vfx_matte.masks import overlap
 
 Pixels = npt.NDArray[Any]
@@ -274,7 +274,7 @@ def test_marks_of_both_kinds_side_by_side_each_have_their_pixel(
     )
     clicks = tuple(Click(*one) for one in fg) + tuple(Click(*one, is_object=False) for one in bg)
     lines = (Stroke((fg[0], (120, 90)), is_object=False),) if strokes else ()
-    said = Marks(clicks=clicks, strokes=lines).said((180, 240))
+    said = Marks(clicks=clicks, strokes=lines).labels((180, 240))
     assert all(said[y, x] == 1 for x, y in fg)
     assert all(said[y, x] == -1 for x, y in bg)
 
@@ -335,9 +335,9 @@ def test_witnesses_that_mean_something_else_are_not_mixed_in() -> None:
     both[10:30, 5:50] = True
     smaller = dog.copy()
     smaller[10:14] = False
-    heard = [Candidate(both, 0.5), Candidate(dog, 0.4), None, Candidate(smaller, 0.35)]
-    assert of_one_mind(heard) == [None, heard[1], None, heard[3]]
-    assert of_one_mind([None, None]) == [None, None]
+    maps = [Candidate(both, 0.5), Candidate(dog, 0.4), None, Candidate(smaller, 0.35)]
+    assert agreeing(maps) == [None, maps[1], None, maps[3]]
+    assert agreeing([None, None]) == [None, None]
 
 
 def test_what_is_just_at_one_half_far_from_the_mask_gives_no_flecks_at_full_size() -> None:
@@ -347,7 +347,7 @@ def test_what_is_just_at_one_half_far_from_the_mask_gives_no_flecks_at_full_size
     mask[100:200, 100:200] = True
     half = np.zeros(mask.shape, np.float32)
     state = State(half, half, mask, Crop(0, 0, 300, 300), 100.0)
-    found = upscaled(made._shown(state), made._image, made._full) > 0.5
+    found = upscaled(made._probability_of(state), made._image, made._full) > 0.5
     scale = 1000 / mask.shape[0]
     outside, inside = np.ones(found.shape, bool), np.zeros(found.shape, bool)
     outside[int(90 * scale) : int(210 * scale), int(90 * scale) : int(210 * scale)] = False

@@ -117,7 +117,7 @@ def test_offline_is_one_line_and_is_not_tried_again_at_once(
         found, lines = use(folder)
         assert not found
         assert len(lines) == 1
-        assert "vfx-matte weights fetch u2netp" in lines[0]
+        assert 'weights_fetch("u2netp")' in lines[0]
     assert len(address.requests) == 1
     with pytest.raises(WeightsError, match="503"):
         fetch_weights("u2netp", folder=folder, reporter=SilentReporter())
@@ -157,7 +157,7 @@ def test_a_wrong_file_is_not_used_and_said(known: Path, folder: Path) -> None:
     found, lines = use(folder)
     assert (found, len(lines)) == (False, 1)
     assert "differs" in lines[0]
-    assert "--force" in lines[0]
+    assert 'weights_fetch("u2netp", force=True)' in lines[0]
     (folder / "weights.toml").write_text("[[weights", encoding="utf-8")
     with pytest.raises(ConfigError):
         use(folder)

@@ -1,11 +1,9 @@
 """A network that finds what stands out in a picture.
 
-Takes a picture, gives a probability for every pixel.
-
 U²-Netp (Qin, Zhang, Huang, Dehghan, Zaiane, Jagersand: "U²-Net: Going deeper with nested
 U-structure for salient object detection", Pattern Recognition 106, 2020), trained on DUTS-TR, read
-by OpenCV's `dnn`. It finds all that is salient, whatever that is: a car and its smoke. It is a
-witness beside others, never the judge.
+by OpenCV's `dnn`. It finds all that is salient, whatever that is: a car and its smoke. So its maps
+are combined with other evidence wherever they are used.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ import numpy.typing as npt
 from vfx_matte.errors import WeightsError
 from vfx_matte.masks import Image
 
+NETWORK_TITLE = "U²-Netp"
+
 NETWORK_FILE = "u2netp.onnx"
 """Its name in the model folder and in the table of weights."""
 
@@ -33,23 +33,25 @@ Features = npt.NDArray[np.float32]
 """float32 (channels, H, W)."""
 
 _INPUT = "input.1"
-# the last layers of the decoder's stages, from the second-finest on, and the side output of the
-# first of them
+# names in the file: the last layers of the decoder's stages, from the second-finest on, and the
+# side output of the first of them
 _FEATURE_LAYERS = ("onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
 _SIDE_OUTPUT = "onnx_node!Conv_946"
-_MOST_ODDS = 30.0  # beyond, float32 has no other probability than 0 and 1
+# beyond, float32 has no other probability than 0 and 1
+_MOST_ODDS = 30.0
+# of ImageNet's colours, which the network was trained with
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 _DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 
 
 class SalientNetwork:
-    """The network, read once.
+    """The network of one file.
 
     Args:
         path: the ONNX file.
 
     Raises:
-        WeightsError: the file is missing or no network of this kind.
+        WeightsError: the file is missing, or OpenCV cannot read it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,8 +77,8 @@ class SalientNetwork:
             size: side of the square that the picture is scaled to, a multiple of 32, px.
 
         Returns:
-            float32 (H, W), 0 … 1, as the network says it; its largest value is below 1 where
-            nothing stands out.
+            float32 (H, W), 0 … 1, the network's output as it is: its largest value is below 1
+            where nothing stands out.
 
         Raises:
             WeightsError: the network does not give such a map.
@@ -109,7 +111,7 @@ class SalientNetwork:
     def describe(
         self, image: Image, *, size: int = TRAINED_SIZE_PX
     ) -> tuple[npt.NDArray[np.float32], list[Features]]:
-        """The rough map, and what the network sees at every place on the way to it.
+        """The rough map, and the features that it is computed from.
 
         Args:
             image: as for `probability`.
@@ -127,7 +129,8 @@ class SalientNetwork:
         return _fitted(self._side_output(layers[0], size), image), [layer[0] for layer in layers]
 
     def _side_output(self, stage: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-        """What the second-finest stage, (1, 64, S/2, S/2), says by itself: (S, S), 0 … 1."""
+        """The map of the second-finest stage, (1, 64, S/2, S/2), by itself: (S, S), 0 … 1."""
+        # a convolution with a 3×3 kernel per channel, then enlarged: as the network would
         weights, offset = (self._net.getParam(_SIDE_OUTPUT, which) for which in (0, 1))
         small = np.full(stage.shape[2:], float(offset.ravel()[0]), np.float32)
         for channel, kernel in zip(stage[0], weights[0], strict=True):
@@ -143,11 +146,12 @@ class SalientNetwork:
         scaled = cv2.resize(
             image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         )
+        # as the authors' code prepares pictures: the brightest value becomes 1
         tensor = scaled.astype(np.float32)
         tensor = (tensor / max(float(tensor.max()), 1.0) - _MEAN) / _DEVIATION
         try:
             self._net.setInput(np.ascontiguousarray(tensor.transpose(2, 0, 1)[None]), _INPUT)
-            outputs = [np.asarray(one, np.float32) for one in self._net.forward(names)]
+            outputs = [np.asarray(output, np.float32) for output in self._net.forward(names)]
         except cv2.error as error:
             raise WeightsError(
                 f"the network cannot be run: {error.err}",
@@ -183,7 +187,7 @@ def _map(output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _fitted(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.float32]:
-    """A map of the network, (S, S), stretched back over the picture."""
+    """A map of the network, (S, S), at the picture's size."""
     height, width = image.shape[:2]
     return np.asarray(
         np.clip(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1),
@@ -192,8 +196,13 @@ def _fitted(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.floa
 
 
 def stretched(probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The same map with its least value at 0 and its largest at 1, as the authors show it; a flat
-    one becomes 0.
+    """The map with its least value at 0 and its largest at 1, as the authors show it.
+
+    Args:
+        probability: float32 (H, W).
+
+    Returns:
+        float32 (H, W); 0 everywhere for a flat map.
     """
     low, high = float(probability.min()), float(probability.max())
     return np.asarray((probability - low) / max(high - low, 1e-6), np.float32)

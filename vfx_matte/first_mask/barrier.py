@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+# each pass scans in four directions; a third one changes few pixels
 _ROUNDS = 2
 
 Values = npt.NDArray[np.float32]
@@ -37,29 +38,32 @@ def barrier_distance(values: Values, seeds: npt.NDArray[np.bool_]) -> Values:
 
 def _of_channel(values: Values, seeds: npt.NDArray[np.bool_]) -> Values:
     distance = np.where(seeds, 0, np.inf).astype(np.float32)
+    # the largest and smallest value on the best path to each pixel that is known so far
     high, low = values.copy(), values.copy()
+    # views: a scan from one row to the next goes in four directions over the same arrays
     arrays = (values, distance, high, low)
     transposed = tuple(array.T for array in arrays)
     for _ in range(_ROUNDS):
-        for way in (
+        for direction in (
             arrays,
             transposed,
             tuple(array[::-1] for array in arrays),
             tuple(array[::-1] for array in transposed),
         ):
-            _scan(*way)
+            _scan(*direction)
     return distance
 
 
 def _scan(values: Values, distance: Values, high: Values, low: Values) -> None:
-    """From each row to the next one: paths that come from there, where they are better than the
-    known ones; in place.
+    """Extend the paths of each row to the next one, where they are better than the known ones; in
+    place.
     """
     for row in range(1, len(values)):
         highest, lowest = (
             np.maximum(high[row - 1], values[row]),
             np.minimum(low[row - 1], values[row]),
         )
+        # a row that no seed has reached has no path to extend
         barrier = np.where(np.isinf(distance[row - 1]), np.float32(np.inf), highest - lowest)
         is_better = barrier < distance[row]
         distance[row][is_better] = barrier[is_better]

@@ -1,10 +1,8 @@
-"""What a click changes: its own place, and what looks like it near by.
-
-Takes log odds and marks, gives corrected log odds.
+"""Corrects log odds where the user marked, and where it looks alike near by.
 
 A Gaussian process over the picture (Rasmussen, Williams: "Gaussian Processes for Machine Learning",
 2006, chapter 2): the correction is a sum of bumps round the marks, just high enough that the log
-odds at each mark say what it says. A bump falls off with the distance and with the difference
+odds at each mark agree with it. A bump falls off with the distance and with the difference
 between what the network sees at two places (its decoder's features), so that it ends where the
 thing that was clicked ends.
 """
@@ -18,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.detect.salient import Features
+from vfx_matte.first_mask.crop_maps import Crop
 from vfx_matte.first_mask.marks import Click
-from vfx_matte.first_mask.witnesses import Crop
 from vfx_matte.masks import Image
 
 LogOdds = npt.NDArray[np.float32]
@@ -29,26 +27,30 @@ MARGIN = 3.0
 """Log odds that a mark gets at least: 95 %."""
 
 MOST_ODDS = 3.9
-"""Log odds that witnesses are believed up to: 98 %."""
+"""Log odds that the network's maps are limited to: 98 %, so that a mark can turn them."""
 
+# features are compared on a grid of this side: 128² × a few marks takes milliseconds
 _GRID_PX = 128
 _COLOUR_BLUR_PX = 1.0
-# Fitted on the development sequences' first and middle frames, looked at again on their quarter
-# frames: bench/first_mask.py.
+# Fitted on the development sequences' first and middle frames, checked on their quarter frames:
+# bench/first_mask.py.
 # standard deviation of the bump over features, each stage of which has a total variance of 1
 _ALIKE = 1.8
-_REACH = 0.35  # standard deviation of the bump over places, in √area of the mask
+# standard deviation of the bump over positions, in √area of the mask
+_REACH = 0.35
 # each further mark reaches less far: what is left to correct gets smaller
-_NARROWING, _LEAST_REACH = (
-    0.8,
-    0.2,
-)
+_NARROWING, _LEAST_REACH = 0.8, 0.2
+# on the diagonal: marks side by side that disagree must not make bumps of any height
 _NOISE = 0.05
+# of the colour histograms
+_DROPPED_BITS = 4
+_LEVELS = 16
+_SMOOTHING = 1e-5
 
 
 class FeatureMap:
-    """What places of a crop look like: the network's features and the colours, each stage scaled to
-    a total variance of 1.
+    """The features of a crop: the network's and the colours, each stage scaled to a total variance
+    of 1.
 
     Args:
         crop: the crop.
@@ -58,7 +60,7 @@ class FeatureMap:
 
     def __init__(self, crop: Crop, features: Sequence[Features], image: Image) -> None:
         self.crop = crop
-        # Y'CbCr, not L*a*b*: as good here, and OpenCV builds a table for a tenth of a second before
+        # Y'CbCr, not L*a*b*: as good here, and OpenCV spends a tenth of a second on a table before
         # its first L*a*b*
         luma_chroma = cv2.cvtColor(
             np.ascontiguousarray(image[crop.slices]), cv2.COLOR_RGB2YCrCb
@@ -69,14 +71,14 @@ class FeatureMap:
         )
         stages = [_on_grid(stage) for stage in features]
         self._vectors = np.concatenate(
-            [_scaled(one) for one in (*stages, colors)], axis=-1
+            [_scaled(stage) for stage in (*stages, colors)], axis=-1
         ).reshape(_GRID_PX**2, -1)
         self._lengths = np.square(self._vectors).sum(-1)
 
     def correction(
         self, marks: Sequence[Click], wanted: npt.NDArray[np.float64], *, scale_px: float
     ) -> LogOdds:
-        """Log odds to be added within the crop.
+        """The sum of the bumps round the marks.
 
         Args:
             marks: N points; those outside the crop count at its edge.
@@ -84,18 +86,21 @@ class FeatureMap:
             scale_px: √area of the mask.
 
         Returns:
-            float32 of the crop's shape.
+            float32 of the crop's shape: log odds to be added.
         """
-        rows, columns = np.array([self._place(mark) for mark in marks]).T
+        # 1. squared distances of every grid point to the marks: in features …
+        rows, columns = np.array([self._cell(mark) for mark in marks]).T
         at = rows * _GRID_PX + columns
         unlike = (
             self._lengths[:, None] + self._lengths[at] - 2 * (self._vectors @ self._vectors[at].T)
         )
+        # … and in the picture, px; far_across + far_down is (G, G, N)
         across, down = self.crop.width / _GRID_PX, self.crop.height / _GRID_PX
         grid = np.arange(_GRID_PX, dtype=np.float32)
         far_across = np.square((grid[:, None] - columns) * across)[None]  # (1, G, N)
         far_down = np.square((grid[:, None] - rows) * down)[:, None]  # (G, 1, N)
         far = (far_across + far_down).reshape(_GRID_PX**2, -1)
+        # 2. the bumps, (G², N), and heights that add what is wanted at each mark
         reach = (
             _REACH
             * scale_px
@@ -113,8 +118,8 @@ class FeatureMap:
             np.float32,
         )
 
-    def _place(self, mark: Click) -> tuple[int, int]:
-        """(row, column) of the grid."""
+    def _cell(self, mark: Click) -> tuple[int, int]:
+        """(row, column) of a mark on the grid."""
         across = int((mark.x - self.crop.left + 0.5) * _GRID_PX / self.crop.width)
         down = int((mark.y - self.crop.top + 0.5) * _GRID_PX / self.crop.height)
         return min(_GRID_PX - 1, max(0, down)), min(_GRID_PX - 1, max(0, across))
@@ -123,10 +128,10 @@ class FeatureMap:
 def corrected(
     odds: LogOdds, marks: Sequence[Click], features: FeatureMap, *, scale_px: float
 ) -> LogOdds:
-    """Log odds that say at every mark what the mark says.
+    """Log odds that agree with every mark.
 
     Args:
-        odds: float32 (H, W), as the witnesses left them.
+        odds: float32 (H, W), before corrections.
         marks: clicks, and points along strokes.
         features: of a crop that holds the object.
         scale_px: √area of the mask.
@@ -135,10 +140,9 @@ def corrected(
         float32 (H, W); outside the crop as before.
     """
     signs = np.array([1.0 if mark.is_object else -1.0 for mark in marks])
-    said = np.array([odds[mark.y, mark.x] for mark in marks], np.float64)
-    # a place that is right already is only held where it is, so that its neighbours' corrections do
-    # not turn it
-    wanted = signs * np.maximum(MARGIN, signs * said) - said
+    current = np.array([odds[mark.y, mark.x] for mark in marks], np.float64)
+    # a mark that agrees already wants no change, so that its neighbours' corrections do not turn it
+    wanted = signs * np.maximum(MARGIN, signs * current) - current
     changed = odds.copy()
     changed[features.crop.slices] += features.correction(marks, wanted, scale_px=scale_px)
     return changed
@@ -157,8 +161,8 @@ def probability_of(odds: LogOdds) -> npt.NDArray[np.float32]:
 
 
 def color_odds(image: Image, probability: npt.NDArray[np.float32]) -> LogOdds:
-    """How much likelier the object's colours are than its surroundings', by the histograms of a
-    soft mask.
+    """How much likelier each pixel's colour is in the object than around it, by the colour
+    histograms of a soft mask.
 
     Args:
         image: uint8 (H, W, 3) R'G'B', the object and its surroundings.
@@ -175,11 +179,6 @@ def color_odds(image: Image, probability: npt.NDArray[np.float32]) -> LogOdds:
     return np.asarray(np.clip(ratio, -4, 4)[bins], np.float32)
 
 
-_DROPPED_BITS = 4
-_LEVELS = 16
-_SMOOTHING = 1e-5
-
-
 def _histogram(
     bins: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float64]:
@@ -188,7 +187,7 @@ def _histogram(
         _LEVELS, _LEVELS, _LEVELS
     )
     for axis in range(3):
-        padded = np.pad(counts, [(1, 1) if one == axis else (0, 0) for one in range(3)])
+        padded = np.pad(counts, [(1, 1) if other == axis else (0, 0) for other in range(3)])
         low, middle, high = (
             np.take(padded, range(start, start + _LEVELS), axis) for start in range(3)
         )

@@ -1,8 +1,8 @@
-"""First masks by the salient network. Takes one picture, and marks or nothing; gives masks.
+"""First masks by the salient network.
 
-The network looks at several crops: round the box, or whole and at several sizes round the first
-object mark. What the crops agree on is the object, and the crop of what was found is looked at
-again, closer.
+The network is run on several crops: round the box, or on the whole picture and at several sizes
+round the first object mark. What the crops' maps agree on is the object; the network is then run
+again on a closer crop of it.
 """
 
 from __future__ import annotations
@@ -15,62 +15,61 @@ import cv2
 import numpy as np
 
 from vfx_matte.detect.salient import TRAINED_SIZE_PX, Features, SalientNetwork
-from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
-from vfx_matte.first_mask.maker import (
+from vfx_matte.first_mask.base import (
     FEATURE_GROWTH,
     LEAST_SCALE_PX,
     UNSURE,
-    Maker,
+    BaseFirstMask,
     State,
     large_pieces,
 )
-from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
-from vfx_matte.first_mask.upscale import upscaled
-from vfx_matte.first_mask.witnesses import (
+from vfx_matte.first_mask.corrections import MOST_ODDS, LogOdds, color_odds, log_odds
+from vfx_matte.first_mask.crop_maps import (
     Crop,
+    CropMap,
+    CropNetwork,
     Region,
-    Witness,
-    Witnesses,
+    agreeing,
     best_of,
     box_of,
-    of_one_mind,
     piece_at,
 )
+from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
+from vfx_matte.first_mask.upscale import upscaled
 from vfx_matte.masks import Image, overlap
 
-# Measured on the development sequences' first and middle frames (bench/first_mask.py):
-# each crop is the box and this share of it; weights are cover × agreement to the power
-_BOX_GROWTH = (
-    0.0,
-    0.4,
-    1.0,
-)
+# All numbers were measured on the development sequences' first and middle frames
+# (bench/first_mask.py).
+
+# each crop is the box and this share of it
+_BOX_GROWTH = (0.0, 0.4, 1.0)
+# a map's weight is cover × agreement to this power
 _BOX_SHARPNESS = 4
-_FINE_BOX_GROWTH = 0.4  # all three looked at finely gain 0.4 points and take half as long again
-_SCAN_SIDES = (1.0, 0.5)  # squares round a first click, in picture heights
+# the one that is computed finely: all three gain 0.4 points and take half as long again
+_FINE_BOX_GROWTH = 0.4
+# squares round a first click, in picture heights
+_SCAN_SIDES = (1.0, 0.5)
 _CLOSER_GROWTH = (0.25, 0.7)
+# of the colours' log odds beside the network's
 _COLOR_WEIGHT = 0.25
-_LEAST_SCORE = 0.15  # a part that a further click may add as a whole
-_LARGE_SCORE = (
-    0.4  # … and one that more than doubles the mask: better one click more than a crowd taken along
-)
-# of the crop round it: in √area of the mask, in picture heights
-_PART_SIDE, _LEAST_PART_SIDE = (
-    1.6,
-    0.25,
-)
-_LEAVING_SIDE = 1.6  # of the crop round a background mark: in √area of the mask
-# a thing leaves that lies in the mask by so much, and is not nearly all of it
-_LEAVING_INSIDE, _MOST_LEAVING = (
-    0.7,
-    0.8,
-)
-_SEEN_SHARE = 0.9  # a witness whose crop holds less of the mask is not asked about it
-_LEAST_SUBJECT = 0.002  # of the picture
-_LEAST_BESIDE = 0.05  # of the largest subject
+# the score of a part that a further click may add as a whole …
+_LEAST_SCORE = 0.15
+# … and of one that more than doubles the mask: better one click more than a crowd taken along
+_LARGE_SCORE = 0.4
+# sides of the crop round a mark that adds or removes a part: in √area of the mask, and at least in
+# picture heights
+_PART_SIDE, _LEAST_PART_SIDE = 1.6, 0.25
+# a part is removed that lies in the mask by so much, and is not nearly all of it
+_REMOVED_INSIDE, _MOST_REMOVED = 0.7, 0.8
+# a map whose crop holds less of the mask says nothing about the whole
+_SEEN_SHARE = 0.9
+# of the picture
+_LEAST_SUBJECT = 0.002
+# of the largest subject
+_LEAST_BESIDE = 0.05
 
 
-class LearnedFirstMask(Maker):
+class LearnedFirstMask(BaseFirstMask):
     """First masks of one picture by the salient network.
 
     Args:
@@ -80,45 +79,49 @@ class LearnedFirstMask(Maker):
 
     def __init__(self, image: Image, network: SalientNetwork) -> None:
         super().__init__(image)
-        self._witnesses = Witnesses(self._image, network)
+        self._network = CropNetwork(self._image, network)
 
     def subjects(self) -> list[Answer]:
         """What stands out without any mark; see `FirstMask.subjects`."""
-        whole = self._witnesses.ask(Crop(0, 0, self._width, self._height), size=TRAINED_SIZE_PX)
+        # at the size that it was trained at, as there is no second crop to correct this one
+        whole = self._network.map(Crop(0, 0, self._width, self._height), size=TRAINED_SIZE_PX)
         if whole is None:
             return []
         count, labels, stats, _ = cv2.connectedComponentsWithStats(
             (whole.probability > 0.5).astype(np.uint8)
         )
         areas = stats[:, cv2.CC_STAT_AREA]
-        order = sorted(range(1, count), key=lambda one: -areas[one])
+        order = sorted(range(1, count), key=lambda label: -areas[label])
         least = max(_LEAST_SUBJECT * labels.size, _LEAST_BESIDE * areas[order[0]] if order else 0)
         found = []
-        for label in (one for one in order if areas[one] >= least):
-            state = self._closer(np.asarray(labels == label), whole)
+        for label in (label for label in order if areas[label] >= least):
+            state = self._look_closer(np.asarray(labels == label), whole)
             if state.mask.any():
                 found.append(
                     Answer(
-                        upscaled(self._shown(state), self._image, self._full), *self._judged(state)
+                        upscaled(self._probability_of(state), self._image, self._full),
+                        *self._confidence_of(state),
                     )
                 )
         return sorted(found, key=lambda one: -int(np.count_nonzero(one.mask)))
 
     def _from_box(self, box: Box) -> State:
-        """Crops of several sizes round the box, weighed by how far each fills the box and agrees
-        with the others.
+        """The average of maps of several sizes round the box, weighed by how far each fills the box
+        and agrees with the others.
         """
+        # 1. the maps, cut to the box
         within = Crop.around(box, 0, width=self._width, height=self._height)
-        asked = (
-            self._witnesses.ask(
+        found = (
+            self._network.map(
                 Crop.around(box, growth, width=self._width, height=self._height),
                 rough=growth != _FINE_BOX_GROWTH,
             )
             for growth in _BOX_GROWTH
         )
-        heard = [one for one in asked if one is not None]
-        said = [self._in_place(one)[within.slices] for one in heard]
-        regions = [one > 0.5 for one in said]
+        maps = [one for one in found if one is not None]
+        parts = [self._whole(one)[within.slices] for one in maps]
+        # 2. their weights: a box is drawn close, so what fills little of it misses a part
+        regions = [part > 0.5 for part in parts]
         weights = []
         for index, region in enumerate(regions):
             others = [overlap(region, other) for at, other in enumerate(regions) if at != index]
@@ -127,78 +130,82 @@ class LearnedFirstMask(Maker):
                 (cover * float(np.mean(others)) if others else cover) ** _BOX_SHARPNESS + 1e-3
             )
         probability = np.zeros((self._height, self._width), np.float32)
-        if said:
-            probability[within.slices] = np.average(said, axis=0, weights=weights)
-        return self._settled(self._colored(probability, within), heard, within=within)
+        if parts:
+            probability[within.slices] = np.average(parts, axis=0, weights=weights)
+        return self._state_of(self._add_colors(probability, within), maps, within=within)
 
     def _from_click(self, first: Click) -> State:
-        """The whole picture and squares round the click, then a closer crop of what those
-        agree on.
+        """The object at the click: from maps of the whole picture and of squares round the click,
+        then of a closer crop of what those agree on.
         """
+        # 1. from afar
         crops = [Crop(0, 0, self._width, self._height)]
         for share in _SCAN_SIDES:
             side = int(share * self._height)
             crops.append(
                 Crop.square(first.x, first.y, side, width=self._width, height=self._height)
             )
-        heard: list[Witness] = []
+        maps: list[CropMap] = []
         for crop in crops:
-            self._witnesses.add(heard, crop, rough=True)
-        candidates = self._witnesses.candidates(heard, first.x, first.y)
-        described = None
+            self._network.add(maps, crop, rough=True)
+        candidates = self._network.candidates(maps, first.x, first.y)
         if not any(candidates):
-            # Something else stands out: the object is then what stands out half as much, with the
-            # click.
-            heard = [one.lifted(first.x, first.y) for one in heard]
-            candidates = self._witnesses.candidates(heard, first.x, first.y)
+            # something else stands out: the object is then what stands out half as much, with the
+            # click
+            maps = [one.raised(first.x, first.y) for one in maps]
+            candidates = self._network.candidates(maps, first.x, first.y)
+        # 2. closer
+        described = None
         best = best_of(candidates)
         if best is not None and best.score > 0:
             described = Crop.around(
                 box_of(best.region), FEATURE_GROWTH, width=self._width, height=self._height
             )
-            # the one pass gives both, what it sees there and what corrections need
+            # one pass gives the map, and the features that corrections need
             self._features(described)
-            self._witnesses.add(heard, described, rough=True)
-            candidates = self._witnesses.candidates(heard, first.x, first.y)
-        probability = self._witnesses.fuse(heard, of_one_mind(candidates))
-        return self._corrected(
-            self._settled(self._colored(probability), heard, at=first, crop=described), first
+            self._network.add(maps, described, rough=True)
+            candidates = self._network.candidates(maps, first.x, first.y)
+        probability = self._network.fuse(maps, agreeing(candidates))
+        return self._correct(
+            self._state_of(self._add_colors(probability), maps, at=first, crop=described), first
         )
 
-    def _closer(self, region: Region, whole: Witness) -> State:
-        """A piece that stands out in the whole picture, looked at closer."""
-        heard = [whole]
+    def _look_closer(self, region: Region, whole: CropMap) -> State:
+        """The state of a piece that stands out in the whole picture, from closer maps too."""
+        maps = [whole]
         box = box_of(region)
         for growth in _CLOSER_GROWTH:
-            self._witnesses.add(
-                heard, Crop.around(box, growth, width=self._width, height=self._height)
+            self._network.add(
+                maps, Crop.around(box, growth, width=self._width, height=self._height)
             )
+        # what stands out beside it in the closer crops is another subject
         near = cv2.dilate(
             region.astype(np.uint8), np.ones((2 * self._radius + 1,) * 2, np.uint8)
         ).astype(bool)
-        weights = [max(overlap(region, (self._in_place(one) > 0.5) & near), 1e-3) for one in heard]
-        probability = (
-            np.average([self._in_place(one) for one in heard], axis=0, weights=weights) * near
-        )
-        return self._settled(self._colored(probability.astype(np.float32)), heard)
+        weights = [max(overlap(region, (self._whole(one) > 0.5) & near), 1e-3) for one in maps]
+        probability = np.average([self._whole(one) for one in maps], axis=0, weights=weights) * near
+        return self._state_of(self._add_colors(probability.astype(np.float32)), maps)
 
-    def _with_part(self, state: State, click: Click) -> State:
-        """What the network sees at a mark that lies outside the mask joins it, where the crops
-        agree on something.
+    def _add_part(self, state: State, click: Click) -> State:
+        """Add what the network sees at an object mark outside the mask, where the maps agree on
+        something.
         """
-        heard = list(state.witnesses)
+        # 1. a map of a crop round the mark, beside those that there are
+        maps = list(state.maps)
         side = max(
             _PART_SIDE * math.sqrt(np.count_nonzero(state.mask)), _LEAST_PART_SIDE * self._height
         )
         crop = Crop.square(click.x, click.y, int(side), width=self._width, height=self._height)
-        self._witnesses.add(heard, crop, rough=True)
+        self._network.add(maps, crop, rough=True)
+        # 2. what they show there, if it is likely enough
         against = [mark for mark in state.marks if not mark.is_object]
-        candidates = self._witnesses.candidates(heard, click.x, click.y, against)
-        state = replace(state, witnesses=tuple(heard))
+        candidates = self._network.candidates(maps, click.x, click.y, against)
+        state = replace(state, maps=tuple(maps))
         best = best_of(candidates)
         if best is None or best.score < _LEAST_SCORE:
             return state
-        odds = np.maximum(state.odds, log_odds(self._witnesses.fuse(heard, candidates)))
+        # 3. joined, unless it would swallow the mask on slight evidence
+        odds = np.maximum(state.odds, log_odds(self._network.fuse(maps, candidates)))
         grown = piece_at(odds > 0, click.x, click.y) | state.mask
         before = np.count_nonzero(state.mask)
         if (
@@ -213,41 +220,44 @@ class LearnedFirstMask(Maker):
             scale_px=max(LEAST_SCALE_PX, math.sqrt(np.count_nonzero(odds > 0))),
         )
 
-    def _without_part(self, state: State, click: Click) -> State:
-        """A thing of its own at a background mark leaves the mask whole: the second person, not a
+    def _remove_part(self, state: State, click: Click) -> State:
+        """Remove an object of its own at a background mark as a whole: the second person, not a
         patch of his shirt.
         """
-        heard = list(state.witnesses)
+        # 1. a map of a crop round the mark; the mask's object marks are background for this object
+        maps = list(state.maps)
         side = max(
-            _LEAVING_SIDE * math.sqrt(np.count_nonzero(state.mask)), _LEAST_PART_SIDE * self._height
+            _PART_SIDE * math.sqrt(np.count_nonzero(state.mask)), _LEAST_PART_SIDE * self._height
         )
         crop = Crop.square(click.x, click.y, int(side), width=self._width, height=self._height)
-        self._witnesses.add(heard, crop, rough=True)
+        self._network.add(maps, crop, rough=True)
         kept = [replace(mark, is_object=False) for mark in state.marks if mark.is_object]
-        first = best_of(self._witnesses.candidates(heard, click.x, click.y, kept))
+        first = best_of(self._network.candidates(maps, click.x, click.y, kept))
         if first is None:
             return state
+        # 2. closer, as it is removed as a whole
         closer = Crop.around(
             box_of(first.region), FEATURE_GROWTH, width=self._width, height=self._height
         )
-        self._witnesses.add(heard, closer, rough=True)
-        candidates = of_one_mind(self._witnesses.candidates(heard, click.x, click.y, kept))
+        self._network.add(maps, closer, rough=True)
+        candidates = agreeing(self._network.candidates(maps, click.x, click.y, kept))
         best = best_of(candidates)
         if best is None or best.score < _LARGE_SCORE:
             return state
-        said = self._witnesses.fuse(heard, candidates)
-        thing = piece_at(said > 0.5, click.x, click.y)
-        leaving = np.count_nonzero(thing & state.mask)
-        is_apart = leaving >= _LEAVING_INSIDE * np.count_nonzero(thing)
-        is_a_part = leaving <= _MOST_LEAVING * np.count_nonzero(state.mask)
-        if not (is_apart and is_a_part) or any(thing[mark.y, mark.x] for mark in kept):
+        # 3. removed if it lies in the mask, is not nearly all of it, and holds no object mark
+        probability = self._network.fuse(maps, candidates)
+        part = piece_at(probability > 0.5, click.x, click.y)
+        removed = np.count_nonzero(part & state.mask)
+        is_inside = removed >= _REMOVED_INSIDE * np.count_nonzero(part)
+        is_a_part = removed <= _MOST_REMOVED * np.count_nonzero(state.mask)
+        if not (is_inside and is_a_part) or any(part[mark.y, mark.x] for mark in kept):
             return state
-        odds = np.minimum(state.odds, np.where(thing, -log_odds(said), np.float32(MOST_ODDS)))
-        return replace(state, odds=odds, mask=_without_scraps(state.mask & ~thing, thing))
+        odds = np.minimum(state.odds, np.where(part, -log_odds(probability), np.float32(MOST_ODDS)))
+        return replace(state, odds=odds, mask=_remove_scraps(state.mask & ~part, part))
 
-    def _colored(self, probability: Probability, within: Crop | None = None) -> LogOdds:
-        """Log odds with the colours' word: what the object's colours are is learned from the mask
-        itself.
+    def _add_colors(self, probability: Probability, within: Crop | None = None) -> LogOdds:
+        """Log odds of the probabilities, and of the colours: which ones are the object's is learned
+        from the mask itself.
         """
         odds = log_odds(probability)
         region = probability > 0.5
@@ -256,38 +266,38 @@ class LearnedFirstMask(Maker):
         place = Crop.around(
             box_of(region), FEATURE_GROWTH, width=self._width, height=self._height
         ).slices
-        said = color_odds(np.ascontiguousarray(self._image[place]), probability[place])
-        odds[place] += _COLOR_WEIGHT * said
+        colors = color_odds(np.ascontiguousarray(self._image[place]), probability[place])
+        odds[place] += _COLOR_WEIGHT * colors
         if within is not None:
             outside = np.ones(odds.shape, bool)
             outside[within.slices] = False
             odds[outside] = -MOST_ODDS
         return odds
 
-    def _in_place(self, witness: Witness) -> Probability:
-        """A witness's map in the whole picture, 0 outside its crop."""
+    def _whole(self, one: CropMap) -> Probability:
+        """A map in the whole picture, 0 outside its crop."""
         whole = np.zeros((self._height, self._width), np.float32)
-        whole[witness.crop.slices] = witness.probability
+        whole[one.crop.slices] = one.probability
         return whole
 
-    def _described(self, crop: Crop) -> Sequence[Features]:
-        return self._witnesses.describe(crop)
+    def _describe(self, crop: Crop) -> Sequence[Features]:
+        return self._network.describe(crop)
 
-    def _judged(self, state: State) -> tuple[float, str]:
-        """How far the witnesses that see the whole mask agree with it."""
+    def _confidence_of(self, state: State) -> tuple[float, str]:
+        """How far the maps that hold the whole mask agree with it."""
         if not state.mask.any():
             return 0.0, "nothing stands out there: draw a box around the whole object"
         total = weights = 0.0
         area = np.count_nonzero(state.mask)
-        heard = list(state.witnesses)
-        if not heard:
-            # a mask that was there: the crop that corrections are computed in was looked at anyway
-            self._witnesses.add(heard, state.features, rough=True)
-        for witness in heard:
-            place = witness.crop.slices
+        maps = list(state.maps)
+        if not maps:
+            # a mask that was given: there is a map of the crop that corrections are computed in
+            self._network.add(maps, state.features, rough=True)
+        for one in maps:
+            place = one.crop.slices
             if np.count_nonzero(state.mask[place]) < _SEEN_SHARE * area:
                 continue
-            total += overlap(state.mask[place], witness.probability > 0.5) * witness.strength
+            total += overlap(state.mask[place], one.probability > 0.5) * one.strength
             weights += 1
         confidence = total / weights if weights else UNSURE
         if confidence >= UNSURE:
@@ -299,9 +309,9 @@ class LearnedFirstMask(Maker):
         )
 
 
-def _without_scraps(mask: Region, thing: Region) -> Region:
-    """A mask that a thing has left, without the small pieces that it left at its edges."""
-    beside = cv2.dilate(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+def _remove_scraps(mask: Region, removed: Region) -> Region:
+    """A mask without the small pieces that lie at the edges of a part that was removed."""
+    beside = cv2.dilate(removed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     scraps = mask & ~large_pieces(mask)
     _, labels = cv2.connectedComponents(scraps.astype(np.uint8))
     return mask & ~(scraps & np.isin(labels, np.unique(labels[scraps & beside])))

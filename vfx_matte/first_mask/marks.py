@@ -1,10 +1,8 @@
-"""What a user marks in a picture, and the answer to it.
-
-Takes numbers, checks them; never looks at a picture's pixels.
-"""
+"""Marks in a picture, such as a box and clicks, and the mask that answers them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -21,7 +19,8 @@ Point = tuple[int, int]
 Box = tuple[int, int, int, int]
 """(x, y, width, height) in pixels."""
 
-_MARK_SHARE = 200  # a click is a disc of radius short side / this
+# a click is a disc of radius short side / this
+_MARK_SHARE = 200
 
 Probability = npt.NDArray[np.float32]
 """float32 (H, W), 0 … 1: how likely each pixel is the object."""
@@ -29,7 +28,7 @@ Probability = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A point that certainly is the object, or certainly is not."""
+    """A point that certainly is in the object, or certainly is not."""
 
     x: int
     """Pixels from the left."""
@@ -51,51 +50,62 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Everything that was marked for one object in one picture, in the order in which it was
-    marked.
-    """
+    """All marks for one object in one picture."""
 
     box: Box | None = None
     """Everything outside it is background."""
     clicks: tuple[Click, ...] = ()
+    """In the order in which they were made."""
     strokes: tuple[Stroke, ...] = ()
+    """In the order in which they were made; all before the clicks."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is marked."""
         return self.box is None and not self.clicks and not self.strokes
 
-    def require_inside(self, *, width: int, height: int) -> None:
-        """Check that every mark fits a picture.
+    def check(self, *, width: int, height: int) -> None:
+        """Check that the marks fit a picture and do not contradict each other.
 
         Args:
             width: of the picture, px.
             height: of the picture, px.
 
         Raises:
-            UsageError: a box or point lies outside, a stroke has no points, an object mark lies
-                outside the box, a point is marked as both, or background is all that is marked.
+            UsageError: a box or point lies outside of the picture, a stroke has no points, an
+                object mark lies outside the box, or a point is marked as both.
         """
-        if self.box is not None:
-            x, y, box_width, box_height = self.box
-            if (
-                x < 0
-                or y < 0
-                or box_width < 2
-                or box_height < 2
-                or x + box_width > width
-                or y + box_height > height
-            ):
-                shown = f"box {x},{y},{box_width},{box_height}"
+        self._check_box(width, height)
+        self._check_points(width, height)
+        kinds: dict[Point, bool] = {}
+        for click in self.clicks:
+            if kinds.setdefault((click.x, click.y), click.is_object) != click.is_object:
                 raise UsageError(
-                    f"{shown} does not lie inside the picture, {width}×{height}",
-                    hint=f"give {option('box', 'x,y,width,height')}",
+                    f"point {click.x},{click.y} is marked both as the object and as background",
+                    hint="leave one of them out",
                 )
+
+    def _check_box(self, width: int, height: int) -> None:
+        if self.box is None:
+            return
+        x, y, box_width, box_height = self.box
+        is_inside = x >= 0 and y >= 0 and x + box_width <= width and y + box_height <= height
+        if box_width < 2 or box_height < 2 or not is_inside:
+            raise UsageError(
+                f"box {x},{y},{box_width},{box_height} does not lie inside the picture,"
+                f" {width}×{height}",
+                hint=f"give {option('box', 'x,y,width,height')}",
+            )
+
+    def _check_points(self, width: int, height: int) -> None:
+        for stroke in self.strokes:
+            if not stroke.points:
+                raise UsageError("a stroke has no points", hint='give "x,y x,y …" in pixels')
         for what, (x, y), is_object in self._points():
             if not (0 <= x < width and 0 <= y < height):
-                hint = "points are x,y in pixels"
                 raise UsageError(
-                    f"{what} {x},{y} does not lie inside the picture, {width}×{height}", hint=hint
+                    f"{what} {x},{y} does not lie inside the picture, {width}×{height}",
+                    hint="points are x,y in pixels",
                 )
             if is_object and self.box is not None and not _is_in(self.box, x, y):
                 shown = ",".join(map(str, self.box))
@@ -104,21 +114,12 @@ class Marks:
                     hint="make the box larger",
                 )
 
-        kinds: dict[Point, bool] = {}
-        for click in self.clicks:
-            if kinds.setdefault((click.x, click.y), click.is_object) != click.is_object:
-                shown = f"point {click.x},{click.y}"
-                raise UsageError(
-                    f"{shown} is marked both as the object and as background",
-                    hint="leave one of them out",
-                )
-
-    def said(self, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
-        """What the marks say of every pixel: clicks and strokes as discs and lines of
+    def labels(self, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
+        """The pixels that the marks cover: clicks and strokes as discs and lines of
         `mark_radius_px`.
 
-        Where marks of both kinds are near, each pixel is what the nearest one says, and a click
-        counts on a stroke.
+        Where marks of both kinds are near, the nearest one counts for each pixel, and a click on a
+        stroke counts more than the stroke.
 
         Args:
             shape: (H, W) of the picture.
@@ -127,30 +128,32 @@ class Marks:
             int8 (H, W): 1 = object, -1 = background, 0 = not marked.
         """
         radius = mark_radius_px(shape)
-        far = [_distance(self._drawn(shape, is_object=kind), radius) for kind in (True, False)]
-        is_object = (far[0] <= radius) & (far[0] < far[1])
-        is_background = (far[1] <= radius) & (far[1] <= far[0])
+        to_object, to_background = (
+            _distance(self._draw(shape, is_object=kind), radius) for kind in (True, False)
+        )
+        is_object = (to_object <= radius) & (to_object < to_background)
+        is_background = (to_background <= radius) & (to_background <= to_object)
         return is_object.astype(np.int8) - is_background.astype(np.int8)
 
-    def _drawn(self, shape: tuple[int, int], *, is_object: bool) -> npt.NDArray[np.uint8]:
+    def _draw(self, shape: tuple[int, int], *, is_object: bool) -> npt.NDArray[np.uint8]:
         """The marks of one kind as thin lines and single pixels: uint8 (H, W), 1 = marked."""
         drawn = np.zeros(shape, np.uint8)
         for stroke in self.strokes:
             if stroke.is_object == is_object:
                 corners = np.array(stroke.points, np.int32).reshape(-1, 1, 2)
                 cv2.polylines(drawn, [corners], isClosed=False, color=1)
+        # over strokes of either kind, so that a click takes its pixel out of one
         for click in self.clicks:
             drawn[click.y, click.x] = click.is_object == is_object
         return drawn
 
-    def _points(self) -> list[tuple[str, Point, bool]]:
-        """("point" or "stroke point", where, whether it is the object) of everything marked."""
-        found = [("point", (click.x, click.y), click.is_object) for click in self.clicks]
+    def _points(self) -> Iterator[tuple[str, Point, bool]]:
+        """("point" or "stroke point", (x, y), is object) of all clicks and strokes."""
+        for click in self.clicks:
+            yield "point", (click.x, click.y), click.is_object
         for stroke in self.strokes:
-            if not stroke.points:
-                raise UsageError("a stroke has no points", hint='give "x,y x,y …" in pixels')
-            found += [("stroke point", point, stroke.is_object) for point in stroke.points]
-        return found
+            for point in stroke.points:
+                yield "stroke point", point, stroke.is_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +161,9 @@ class Answer:
     """A mask that was found."""
 
     probability: Probability
-    """float32 (H, W), 0 … 1. Where a click or stroke is, exactly what it says."""
+    """float32 (H, W), 0 … 1; exactly 0 or 1 where a click or stroke is."""
     confidence: float
-    """0 … 1: how well the witnesses agree; below 0.5 the mask should be looked at."""
+    """0 … 1: how well what the mask is made from agrees; below 0.5 it should be looked at."""
     advice: str = ""
     """What would help, in a sentence; "" where nothing is in doubt."""
 
@@ -171,14 +174,15 @@ class Answer:
 
 
 def mark_radius_px(shape: tuple[int, ...]) -> int:
-    """The radius of the disc that a click certainly says, in a picture of this (H, W, …)."""
+    """The radius of the disc that a click covers, in a picture of this shape (H, W, …)."""
     return max(2, round(min(shape[:2]) / _MARK_SHARE))
 
 
 def _distance(drawn: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.float32]:
-    """How far each pixel is from what is drawn, px; more than a mark reaches where it is not near
-    or nothing is drawn.
+    """How far each pixel is from what is drawn, px: exact up to the reach of a mark, and just more
+    than that beyond.
     """
+    # only around what is drawn: a click in an 8K picture needs no transform of all of it
     left, top, width, height = cv2.boundingRect(drawn)
     distance = np.full(drawn.shape, 2 * radius + 1, np.float32)
     if width:

@@ -1,7 +1,4 @@
-"""One object of a mask beside others.
-
-Takes a mask of several objects and an answer about one, gives the mask that results.
-"""
+"""Puts one object into a mask beside others."""
 
 from __future__ import annotations
 
@@ -14,36 +11,37 @@ import numpy.typing as npt
 from vfx_matte.first_mask.marks import Marks, Point
 from vfx_matte.masks import Mask
 
+# of the marks: a stroke may leave other objects a little, as hands and masks are not exact
 _MOSTLY = 0.9
 
 
 class Placed(NamedTuple):
-    """A mask with an object in it.
-
-    mask: uint8 (H, W), ids. taken_from: the objects that gave pixels, because the user marked them;
-    left_to: those that kept pixels that the answer has too.
-    """
+    """A mask with an object in it."""
 
     mask: Mask
+    """uint8 (H, W), object ids."""
     taken_from: tuple[int, ...]
+    """The objects that gave pixels, because the user marked them."""
     left_to: tuple[int, ...]
+    """The objects that kept pixels that were found for this one too."""
 
 
 def place_object(
     before: Mask, found: npt.NDArray[np.bool_], object_id: int, marks: Marks
 ) -> Placed:
-    """Make an object be what was found.
+    """Replace an object by what was found for it.
 
-    It gets what was background or its own. Another object keeps its pixels, but for the piece of
-    what was found that an object mark of the user lies in. A part of other objects is the marked
-    piece, and nothing beside them.
+    It gets pixels that were background or its own. Another object keeps its pixels, but for a piece
+    of what was found that an object mark of the user lies in. If a part of other objects becomes an
+    object (`is_part`), it is the marked piece of these, and nothing beside them.
 
     Args:
-        before: uint8 (H, W), ids.
-        found: (H, W).
+        before: uint8 (H, W), object ids.
+        found: bool (H, W).
         object_id: 1 … 255.
         marks: of the user, inside the picture.
     """
+    # 1. background, and what was the object's own
     after = np.where(before == object_id, 0, before).astype(np.uint8)
     if is_part(before, object_id, marks):
         points = marked_points(marks)
@@ -51,10 +49,11 @@ def place_object(
             found & np.isin(before, [before[y, x] or object_id for x, y in points]), points
         )
     after[found & (after == 0)] = object_id
+    # 2. pixels of other objects: connected pieces of each, where a mark lies in one
     contested = found & (after != object_id)
     others = tuple(int(other) for other in np.unique(after[contested]))
     points = [(x, y) for x, y in marked_points(marks) if contested[y, x]]
-    taken: list[int] = []
+    taken_from: list[int] = []
     for other in others if points else ():
         _, pieces = cv2.connectedComponents(
             (contested & (before == other)).astype(np.uint8), connectivity=8
@@ -62,16 +61,14 @@ def place_object(
         marked = {int(pieces[y, x]) for x, y in points} - {0}
         if marked:
             after[np.isin(pieces, list(marked))] = object_id
-            taken.append(other)
-    left = tuple(int(other) for other in np.unique(after[contested]) if other != object_id)
-    return Placed(after, tuple(taken), left)
+            taken_from.append(other)
+    left_to = tuple(int(other) for other in np.unique(after[contested]) if other != object_id)
+    return Placed(after, tuple(taken_from), left_to)
 
 
 def is_part(before: Mask, object_id: int, marks: Marks) -> bool:
-    """Whether a part of other objects becomes an object: one that is not there, marked by clicks or
-    strokes within others.
-
-    A stroke may leave them a little, as hands and masks are not exact.
+    """Whether a part of other objects becomes an object: one that the mask does not have, marked by
+    clicks or strokes within others.
     """
     points = marked_points(marks)
     if marks.box is not None or not points or (before == object_id).any():
@@ -86,7 +83,7 @@ def _marked_pieces(found: npt.NDArray[np.bool_], points: list[Point]) -> npt.NDA
 
 
 def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:
-    """Every pixel that the user says is the object, or that it is not: clicks, and all along
+    """Every pixel that the user marked as the object, or as background: clicks, and all along
     strokes.
     """
     points = [(click.x, click.y) for click in marks.clicks if click.is_object == is_object]
@@ -94,6 +91,7 @@ def marked_points(marks: Marks, *, is_object: bool = True) -> list[Point]:
         if stroke.is_object == is_object:
             points += stroke.points[:1]
             for (x, y), (to_x, to_y) in zip(stroke.points, stroke.points[1:], strict=False):
+                # one pixel further on the longer side with each step
                 steps = max(abs(to_x - x), abs(to_y - y), 1)
                 points += [
                     (x + round((to_x - x) * step / steps), y + round((to_y - y) * step / steps))

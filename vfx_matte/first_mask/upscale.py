@@ -1,7 +1,4 @@
-"""Between a picture and a smaller one that is worked on.
-
-Takes a map of the small one, gives it with the large one's edges.
-"""
+"""Brings maps of a shrunken picture to full size, with the edges of the full picture."""
 
 from __future__ import annotations
 
@@ -14,7 +11,9 @@ import numpy.typing as npt
 from vfx_matte.first_mask.marks import Probability
 from vfx_matte.masks import Image
 
-_RADIUS_PX = 3  # of the guided filter's window, in the small picture
+# of the guided filter's window, in the small picture
+_RADIUS_PX = 3
+# variance of colours, 0 … 1, below which an edge counts as noise
 _SMOOTHNESS = 1e-4
 
 
@@ -46,6 +45,7 @@ def upscaled(probability: Probability, small: Image, full: Image) -> Probability
     if small.shape == full.shape:
         return probability.copy()
     height, width = full.shape[:2]
+    # the models are fitted in the small picture, enlarged, and applied to the full one's colours
     slopes, offset = _linear_models(probability, (small / np.float32(255)).astype(np.float32))
     found = _enlarged(offset, width, height)
     for channel in range(3):
@@ -63,7 +63,10 @@ def upscaled(probability: Probability, small: Image, full: Image) -> Probability
 def _linear_models(
     probability: Probability, guide: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Slopes (h, w, 3) and offset (h, w), averaged over the windows that hold a pixel."""
+    """Slopes (h, w, 3) and offset (h, w) of the guided filter, averaged over the windows that hold
+    a pixel.
+    """
+    # least squares in each window: probability ≈ slopes · colour + offset
     mean_guide, mean = _box(guide), _box(probability)
     covariance = _box(guide * probability[..., None]) - mean_guide * mean[..., None]
     products = _box((guide[..., :, None] * guide[..., None, :]).reshape(*mean.shape, 9)).reshape(
@@ -80,7 +83,7 @@ def _linear_models(
 
 
 def _box(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The mean of each window; channels one by one, for OpenCV takes four at most."""
+    """The mean of each window; channels one by one, as OpenCV takes four at most."""
     side = (2 * _RADIUS_PX + 1, 2 * _RADIUS_PX + 1)
     if array.ndim == 2:
         return np.asarray(cv2.blur(array, side), np.float32)

@@ -120,7 +120,7 @@ def run_demo(
 def _first_mask(marking: Marking, scene: Scene) -> tuple[Mask, str]:
     """The creature on the first frame, and where it is known from."""
     truth = scene.truth_mask(0)
-    if not marking.has_network:
+    if not marking.finds_subjects:
         return truth, "first mask, painted"
     mask, _, _ = marking.placed(np.zeros_like(truth), Marks(), auto=True, object_id=1)
     return (

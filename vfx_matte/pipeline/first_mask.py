@@ -1,7 +1,7 @@
 """Makes and corrects first masks from clicks, strokes and boxes.
 
-`open_marking` is for whoever asks again and again about one frame; `save_first_mask` is one
-question and one file, and `first_mask` one question and its mask in memory.
+`open_marking` opens one frame for many calls, as an interactive tool makes them; `save_first_mask`
+makes one mask and saves it, and `first_mask` makes one in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ import numpy as np
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.drawing.sheet import tinted, with_marks
 from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError, WorkspaceError
-from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
+from vfx_matte.first_mask import (
+    METHODS,
+    Answer,
+    Box,
+    Click,
+    FirstMask,
+    Marks,
+    Stroke,
+    choose_method,
+    open_first_mask,
+)
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.masks import Image, Mask, Palette, object_ids
 from vfx_matte.media.frames import Frame
@@ -55,36 +65,38 @@ __all__ = [
     "save_first_mask",
 ]
 
-Box = tuple[int, int, int, int]
-"""(x, y, width, height) in pixels."""
-
 PROPAGATED: Final = "propagated"
-"""Instead of a mask file: the frame's mask in the workspace."""
+"""Typed instead of a mask file: the frame's mask in the workspace."""
 
 MOST_OBJECTS = 255
 
 _UNSURE = 0.5
-_LEAST_CONFIDENCE = (
-    0.1  # of a subject; in a picture of one colour the network sees some with 0 to 0.02
-)
-_MOSTLY = 0.5  # so much of a subject has to be free, or in the box, to be one
+# of a subject; in a picture of one colour the network sees some with 0 to 0.02
+_LEAST_CONFIDENCE = 0.1
+# so much of a subject has to be free, or in the box, to be one
+_MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskRequest:
     """What a user asks for.
 
-    at: frame number, or seconds from the clip's start; None is the first frame. marks: box, clicks
-    and strokes. auto: begin with what stands out. object_id: the object that is meant, 1 to 255;
-    None is the only one there is, or 1. start: a mask file to begin with, or PROPAGATED.
+    Raises:
+        UsageError: nothing is marked, or the object is out of range.
     """
 
     at: int | Fraction | None = None
+    """Frame number, or seconds from the clip's start; None is the first frame."""
     marks: Marks = field(default_factory=Marks)
+    """Box, clicks and strokes."""
     auto: bool = False
+    """Begin with what stands out."""
     object_id: int | None = None
+    """The object that is marked, 1 to 255; None is the only one there is, or 1."""
     start: Path | None = None
+    """A mask file to begin with."""
     from_propagated: bool = False
+    """Begin with the frame's mask in the workspace."""
 
     def __post_init__(self) -> None:
         if self.marks.is_empty and not self.auto:
@@ -110,16 +122,18 @@ class MaskRequest:
 
 @dataclass(frozen=True, slots=True)
 class MaskedObject:
-    """An object that was found now.
-
-    pixels: its area; share: of the picture, 0 … 1; confidence: 0 … 1.
-    """
+    """An object that was found."""
 
     object_id: int
+    """1 to 255."""
     pixels: int
+    """Its area."""
     share: float
+    """Of the picture, 0 … 1."""
     confidence: float
+    """0 … 1; below 0.5 it should be looked at."""
     advice: str
+    """What would help, in a sentence; "" where nothing is in doubt."""
 
     @property
     def is_unsure(self) -> bool:
@@ -129,44 +143,46 @@ class MaskedObject:
 
 @dataclass(frozen=True, slots=True)
 class FirstMaskResult:
-    """A mask of one frame, in memory.
-
-    frame: its number; mask: uint8 (H, W), object ids, 0 = background; objects: those that were
-    found now, in order; notices: lines for people.
-    """
+    """A mask of one frame, in memory."""
 
     frame: int
+    """The number of the frame."""
     mask: Mask
+    """uint8 (H, W), object ids, 0 = background."""
     objects: tuple[MaskedObject, ...]
+    """Those that were found by this call, in order."""
     notices: tuple[str, ...]
+    """Lines for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskResult:
-    """A mask that was saved.
-
-    preview: None where none was; mask: uint8 (H, W); objects: those that were found now, in order;
-    next_command: what to type next.
-    """
+    """A mask that was saved."""
 
     path: Path
+    """The mask's file."""
     preview: Path | None
+    """The preview's file; None where none was saved."""
     mask: Mask
+    """uint8 (H, W), object ids."""
     objects: tuple[MaskedObject, ...]
+    """Those that were found by this call, in order."""
     next_command: str
+    """The command that propagates the mask."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """One frame that can be asked about again and again.
-
-    number: the frame's; has_network: whether U²-Netp is there.
-    """
+    """One frame that is open for marks."""
 
     frame: Frame
+    """The frame."""
     number: int
+    """Its number."""
     method: FirstMask
-    has_network: bool
+    """Keeps what it computes from call to call."""
+    finds_subjects: bool
+    """Whether the method finds what stands out."""
 
     @property
     def image(self) -> Image:
@@ -182,35 +198,35 @@ class Marking:
         object_id: int | None = None,
         name: str = "the mask",
     ) -> tuple[Mask, dict[int, Answer], list[str]]:
-        """What a mask becomes by marks.
+        """Apply marks to a mask.
 
-        before: uint8 (H, W), ids. A box, or a mask without the object, begins the object anew.
-        auto: begin with what stands out. name: of `before`, for messages. Returns the mask that
-        results, the answer for each object that was found, and lines for people. Raises UsageError
-        for marks that do not fit, or when it is not clear which object is meant; MaskError when
-        nothing is found.
+        A box, or a mask without the object, begins the object anew.
+
+        Args:
+            before: uint8 (H, W), object ids.
+            marks: for one object.
+            auto: begin with what stands out; clicks and strokes correct one of these objects.
+            object_id: the object that is marked; None where `before` leaves no doubt.
+            name: of `before`, for messages.
+
+        Returns:
+            The mask that results, object id → answer for each object that was found, and lines for
+            people.
+
+        Raises:
+            UsageError: the marks do not fit, or it is not clear which object is meant.
+            MaskError: nothing is found.
         """
         height, width = self.image.shape[:2]
-        marks.require_inside(width=width, height=height)
+        marks.check(width=width, height=height)
         if not auto:
-            chosen = object_id or _meant_object(before, marks, name)
-            own = before == chosen
-            part = is_part(before, chosen, marks)
-            method = (
-                open_first_mask(self.image, network=None, is_part=True) if part else self.method
-            )
-            is_there, has_box = bool(own.any()), marks.box is not None
-            answer = method.answer(
-                marks, own.astype(np.float32) if is_there and not has_box else None
-            )
-            mask, lines = _with_answer(before, answer, chosen, marks)
-            if is_there and has_box:
-                lines.append(f"object {chosen} is made anew from the box")
-            return mask, {chosen: answer}, lines
+            return self._placed_one(before, marks, object_id or _meant_object(before, marks, name))
+        # 1. what stands out
         mask, answers = self._subjects(before, marks, object_id)
         points = Marks(None, marks.clicks, marks.strokes)
         if points.is_empty:
             return mask, answers, []
+        # 2. corrected where it is marked: the object that the first mark on any lies in
         clicked = [*marked_points(points), *marked_points(points, is_object=False)]
         chosen = next(
             (int(mask[y, x]) for x, y in clicked if int(mask[y, x]) in answers), next(iter(answers))
@@ -220,12 +236,29 @@ class Marking:
         mask, lines = _with_answer(mask, answers[chosen], chosen, points)
         return mask, answers, lines
 
+    def _placed_one(
+        self, before: Mask, marks: Marks, chosen: int
+    ) -> tuple[Mask, dict[int, Answer], list[str]]:
+        """Apply marks to one object, as `placed` does."""
+        own = before == chosen
+        is_new_part = is_part(before, chosen, marks)
+        method = (
+            open_first_mask(self.image, network=None, is_part=True) if is_new_part else self.method
+        )
+        is_there, has_box = bool(own.any()), marks.box is not None
+        answer = method.answer(marks, own.astype(np.float32) if is_there and not has_box else None)
+        mask, lines = _with_answer(before, answer, chosen, marks)
+        if is_there and has_box:
+            lines.append(f"object {chosen} is made anew from the box")
+        return mask, {chosen: answer}, lines
+
     def _subjects(
         self, before: Mask, marks: Marks, object_id: int | None
     ) -> tuple[Mask, dict[int, Answer]]:
-        """A mask with what stands out in it, largest first: all of it as new objects, or the
-        largest as one object.
+        """Add what stands out to a mask, largest first: all of it as new objects, or the largest
+        one as a given object.
         """
+        # 1. where an object may be: in the box, and not in other objects
         mask, answers = before.copy(), {}
         allowed = np.ones(mask.shape, bool)
         if marks.box is not None:
@@ -234,7 +267,10 @@ class Marking:
             allowed[y : y + height, x : x + width] = True
         if object_id is not None:
             mask[mask == object_id] = 0
-        subjects = [one for one in self.method.subjects() if one.confidence >= _LEAST_CONFIDENCE]
+        # 2. each subject that is mostly there
+        subjects = [
+            found for found in self.method.subjects() if found.confidence >= _LEAST_CONFIDENCE
+        ]
         for answer in subjects:
             found = answer.mask > 0
             free = found & allowed & (mask == 0)
@@ -252,9 +288,10 @@ class Marking:
                 f"draw a box ({option('box', 'x,y,w,h')}), or click on the subject"
                 f" ({option('fg', 'x,y')})"
             )
-            if not subjects and not self.has_network:
+            if not subjects and not self.finds_subjects:
+                needs = next(method.needs for method in METHODS if method.finds_subjects)
                 raise MaskError(
-                    "what stands out cannot be found without U²-Netp",
+                    f"what stands out cannot be found without {needs}",
                     hint=f"{instead}, or: {FETCH_COMMAND}",
                 )
             where = " here that is no object yet" if subjects else " in this picture"
@@ -270,11 +307,18 @@ def open_marking(
     fetch: bool = True,
     reporter: Reporter,
 ) -> Marking:
-    """Read a frame and open the best method that is there for its masks.
+    """Read a frame and open the best method for its masks.
 
-    at: frame number, or seconds; None is the first frame. model: the folder of network weights;
-    fetch: whether the network may be fetched into it. Raises UsageError for a frame that the clip
-    does not have, MediaError when it cannot be read.
+    Args:
+        clip: the clip.
+        at: frame number, or seconds; None is the first frame.
+        model: the folder of network weights.
+        fetch: whether the network may be fetched into it.
+        reporter: receives a notice where the network is fetched or cannot be used.
+
+    Raises:
+        UsageError: the clip does not have the frame.
+        MediaError: the frame cannot be read.
     """
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
     network = salient_network(model, reporter=reporter, fetch=fetch)
@@ -289,12 +333,19 @@ def first_mask(
     network: Path | None,
     reporter: Reporter,
 ) -> FirstMaskResult:
-    """Make a mask of one frame, or correct one, in memory; the request's own `start` is a mask
-    file.
+    """Make a mask of one frame, or correct one, in memory.
 
-    start: a painted mask in memory to begin with, instead of a file. network: the file of U²-Netp,
-    used where it is there; None does without. reporter: gets what is to be said of the network and
-    of the mask that was begun with. Raises UsageError (MaskError), MediaError or InputError.
+    Args:
+        clip: the clip.
+        request: what is asked for; its own `start` is a mask file.
+        start: a painted mask in memory to begin with, instead of a file.
+        network: the file of the salient network, used where it is there; None does without.
+        reporter: receives notices about the network and about the mask that is begun with.
+
+    Raises:
+        UsageError: the request does not fit the clip (MaskError: nothing is found).
+        MediaError: the frame cannot be read.
+        InputError: a file is missing.
     """
     frame = clip.reader.frame(0 if request.at is None else clip.frame_index(request.at))
     number = clip.info.timeline.number(frame.index)
@@ -333,31 +384,48 @@ def save_first_mask(
 ) -> MaskResult:
     """Make a mask of one frame, or correct one, and save it with its preview.
 
-    output: a PNG file; None is CLIP.mask.NUMBER.png in the working directory. A mask that is there
-    is begun with when an object is named (`request.object_id`), and replaced otherwise, but never
-    where it is of another frame, of the workspace, the clip, or not made here. A mask file that is
-    corrected keeps its mode, palette and colours. workspace: where the clip's masks are; weights:
-    the file of XMem, for the next command.
-    The same request gives the same bytes.
-    Raises UsageError (MaskError, WorkspaceError), MediaError or OutputError; nothing is written
-    then.
+    A mask that is there under the output's name is begun with when an object is named
+    (`request.object_id`), and replaced otherwise, but not where it belongs to another frame, to the
+    workspace or the clip, or was not made by this function. A mask file that is corrected keeps its
+    mode, palette and colours. The same request gives the same bytes.
+
+    Args:
+        clip: the clip.
+        request: what is asked for.
+        output: a PNG file; None is CLIP.mask.NUMBER.png in the working directory.
+        preview: whether to save one.
+        workspace: where the clip's masks are.
+        model: the folder of network weights.
+        weights: the file of XMem's weights, for the next command.
+        fetch: whether the salient network may be fetched.
+        reporter: receives notices.
+
+    Raises:
+        UsageError: the request or the output does not fit (MaskError: nothing is found;
+            WorkspaceError: there is no propagated mask). Nothing is written then, nor for the
+            following ones.
+        MediaError: the frame cannot be read.
+        OutputError: the mask cannot be written.
     """
     if output is not None and output.suffix.lower() != ".png":
         raise UsageError(
             f"mask {output.name!r} is not a PNG", hint="masks are PNG files, which keep every value"
         )
+    # 1. everything that can be refused without computing
     number = clip.info.timeline.number(0 if request.at is None else clip.frame_index(request.at))
     path = output or Path(mask_name(clip.path, number))
     note: Note = {"clip": clip_name(clip.path), "frame": number}
-    _require_place(clip, path, note, is_corrected=_begins_with(request, path))
-    shown = _preview_place(clip, path, reporter) if preview else None
+    _check_output(clip, path, note, is_corrected=_begins_with(request, path))
+    shown = _preview_output(clip, path, reporter) if preview else None
     start = _start(clip, request, path, number=number, workspace=workspace, reporter=reporter)
+    # 2. the mask
     marking = open_marking(clip, request.at, model=model, fetch=fetch, reporter=reporter)
     mask, answers, lines = marking.placed(
         start.mask, request.marks, auto=request.auto, object_id=request.object_id, name=start.name
     )
     for line in lines:
         reporter.notify(line)
+    # 3. its files; a preview that cannot be written is no reason to lose the mask
     save_noted_mask(path, _as_painted(start, mask, reporter), note)
     if shown is not None:
         try:
@@ -372,15 +440,17 @@ def save_first_mask(
 
 
 def _marking(clip: SourceClip, frame: Frame, network: SalientNetwork | None) -> Marking:
-    """The marking of one frame, by the best method that is there."""
-    method = open_first_mask(frame.image, network=network)
+    """The marking of one frame, by the best method."""
     return Marking(
-        frame, clip.info.timeline.number(frame.index), method, has_network=network is not None
+        frame,
+        clip.info.timeline.number(frame.index),
+        open_first_mask(frame.image, network=network),
+        finds_subjects=choose_method(network=network).finds_subjects,
     )
 
 
 def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
-    """Every object that was found now, with its area in the mask that resulted."""
+    """Every object that was found, with its area in the mask that resulted."""
     counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
     return tuple(
         MaskedObject(
@@ -396,14 +466,14 @@ def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObjec
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """The mask that is begun with: uint8 (H, W), ids.
-
-    painted: its file; None where there is none or it is of another size.
-    """
+    """The mask that is begun with."""
 
     mask: Mask
+    """uint8 (H, W), object ids."""
     name: str = "the mask"
+    """What messages call it."""
     painted: PaintedMask | None = None
+    """Its file; None where there is none."""
 
 
 def _start(
@@ -427,9 +497,9 @@ def _start(
     if file is None:
         return _Start(np.zeros(clip.info.shape, np.uint8))
     painted = load_painted(file, shape=clip.info.shape)
-    told = read_note(file)
-    if told.get("frame", number) != number:
-        reporter.notify(f"{file.name} is the mask of frame {told['frame']}")
+    note = read_note(file)
+    if note.get("frame", number) != number:
+        reporter.notify(f"{file.name} is the mask of frame {note['frame']}")
     return _Start(
         _read(painted.content, number, clip.info.shape, name=file.name, reporter=reporter),
         file.name,
@@ -440,7 +510,7 @@ def _start(
 def _read(
     content: MaskPicture, number: int, shape: tuple[int, int], *, name: str, reporter: Reporter
 ) -> Mask:
-    """What `segment` would read, whose notices are told under a name. Raises MaskError."""
+    """A painted mask as `segment` reads it; its notices begin with the name. Raises MaskError."""
     ((_, reading),) = read_references([(number, content)], shape=shape)
     for line in reading.notices:
         reporter.notify(f"{name}: {line}")
@@ -454,31 +524,30 @@ def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Report
     mask = segmented.mask(clip.info.timeline.index_of(number))
     if mask is None:
         done = segmented.mask_frames
-        has = (
+        known = (
             f"it has {len(done)} masks, {clip.info.timeline.number(done[0])} to"
             f" {clip.info.timeline.number(done[-1])}"
             if done
             else ""
         )
         raise WorkspaceError(
-            f"frame {number} has no propagated mask", hint=has or "segment the clip first"
+            f"frame {number} has no propagated mask", hint=known or "segment the clip first"
         )
     return mask
 
 
 def _meant_object(before: Mask, marks: Marks, name: str) -> int:
-    """Which object marks are about: the only one there is, or the one that all background marks lie
+    """The object that is marked: the only one there is, or the one that all background marks lie
     in.
     """
-    there = object_ids(before)
-    if len(there) < 2:
-        return there[0] if there else 1
-    cut = {int(before[y, x]) for x, y in marked_points(marks, is_object=False)} - {0}
-    if len(cut) == 1:
-        return cut.pop()
-    known = ", ".join(map(str, there))
+    objects = object_ids(before)
+    if len(objects) < 2:
+        return objects[0] if objects else 1
+    reduced = {int(before[y, x]) for x, y in marked_points(marks, is_object=False)} - {0}
+    if len(reduced) == 1:
+        return reduced.pop()
     raise UsageError(
-        f"{name} shows objects {known}: it is not clear which one is marked",
+        f"{name} shows objects {', '.join(map(str, objects))}: it is not clear which one is marked",
         hint=f"name it with {option('object_id', 'N')}",
     )
 
@@ -492,12 +561,12 @@ def _with_answer(
     """
     found = answer.mask > 0
     if not found.any():
-        left = "nothing is left of" if (before == object_id).any() else "nothing was found for"
+        what = "nothing is left of" if (before == object_id).any() else "nothing was found for"
         hint = answer.advice or (
             f"click on it ({option('fg', 'x,y')}), or draw a box around it"
             f" ({option('box', 'x,y,w,h')})"
         )
-        raise MaskError(f"{left} object {object_id}", hint=hint)
+        raise MaskError(f"{what} object {object_id}", hint=hint)
     placed = place_object(before, found, object_id, marks)
     if not (placed.mask == object_id).any():
         others = ", ".join(map(str, placed.left_to))
@@ -519,30 +588,29 @@ def _with_answer(
 
 
 def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | PaintedMask:
-    """A mask in the way in which the one that was begun with is painted, where that says the same
-    when it is read.
-    """
+    """The mask, painted in the way of the one that was begun with, where that reads the same."""
     if start.painted is None:
         return mask
     edited = repainted(start.painted, start.mask, mask)
     if edited is None:
         reporter.notify(
-            f"{start.name} is painted in a way that cannot hold this; saved as palette PNG, index ="
+            f"{start.name} is painted in a mode that cannot hold this; saved as palette PNG,"
+            " index ="
             " object"
         )
     return mask if edited is None else edited
 
 
 def _begins_with(request: MaskRequest, path: Path) -> bool:
-    """Whether the mask that is there under the output's name is the one that is corrected."""
+    """Whether the request corrects the mask that is there under the output's name."""
     if request.start is not None:
         return path.is_file() and request.start.resolve() == path.resolve()
     return request.object_id is not None and not request.from_propagated
 
 
-def _require_place(clip: SourceClip, path: Path, note: Note, *, is_corrected: bool) -> None:
-    """Raise UsageError when a mask would replace the clip, a mask of a workspace or of another
-    frame, or a user's file.
+def _check_output(clip: SourceClip, path: Path, note: Note, *, is_corrected: bool) -> None:
+    """Raise UsageError when a mask would replace the clip, a mask in a workspace or of another
+    frame, or a file of the user.
     """
     refuse_to_replace(clip.path, path, "the clip")
     for folder in path.resolve().parents:
@@ -553,20 +621,21 @@ def _require_place(clip: SourceClip, path: Path, note: Note, *, is_corrected: bo
             )
     if not path.is_file():
         return
-    told = read_note(path)
-    if "frame" in told:
-        is_other = any(told.get(key) != value for key, value in note.items())
-        what = f"the mask of frame {told['frame']} of {told.get('clip')}"
+    # masks that were made here have a note; those that were painted elsewhere, at most a name
+    known = read_note(path)
+    if "frame" in known:
+        is_other = any(known.get(key) != value for key, value in note.items())
+        what = f"the mask of frame {known['frame']} of {known.get('clip')}"
     else:
-        meant = _frame_in_name(clip, path)
-        is_other = meant not in (None, note["frame"])
-        what = f"the mask of frame {meant}, by its name"
+        named = _frame_in_name(clip, path)
+        is_other = named not in (None, note["frame"])
+        what = f"the mask of frame {named}, by its name"
     if is_other:
         raise UsageError(
             f"output {str(path)!r} would replace {what}",
             hint=f"choose another name with {option('output')}, or delete it",
         )
-    if not told and not is_corrected:
+    if not known and not is_corrected:
         raise UsageError(
             f"output {str(path)!r} is there and was not made by {command('mask')}",
             hint=(
@@ -589,9 +658,7 @@ def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
 def _next_command(
     clip: SourceClip, path: Path, number: int, *, workspace: Path, weights: Path
 ) -> str:
-    """The command that carries a mask through the clip: where there are masks, with those that they
-    were made from.
-    """
+    """The command that propagates a mask, with the references of the masks that the clip has."""
     try:
         segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
     except VfxMatteError:
@@ -599,18 +666,18 @@ def _next_command(
     return segment_command(segmented, {number: str(path)}, weights=weights, how="--update")
 
 
-def _preview_place(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:
-    """Where the preview of a mask goes; None where something of the user's has that name."""
-    place = preview_path(path)
-    refuse_to_replace(clip.path, place, "the clip")
-    if place.exists() and read_note(place).get("preview") is None:
-        reporter.notify(f"no preview: {place} is there and was not made by vfx-matte")
+def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:
+    """Where the preview of a mask goes; None where a file of the user has that name."""
+    output = preview_path(path)
+    refuse_to_replace(clip.path, output, "the clip")
+    if output.exists() and read_note(output).get("preview") is None:
+        reporter.notify(f"no preview: {output} is there and was not made by vfx-matte")
         return None
-    return place
+    return output
 
 
 def _preview(image: Image, mask: Mask, marks: Marks) -> Image:
-    """The mask over the picture, with what was marked."""
+    """The mask over the picture, with the marks."""
     return with_marks(
         tinted(image, mask, Palette.davis()),
         box=marks.box,

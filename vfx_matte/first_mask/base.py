@@ -1,11 +1,10 @@
-"""The steps that every first mask takes.
-
-Takes one picture and marks, gives a mask; subclasses say where a mask begins.
+"""The steps that every method for first masks takes.
 
 Steps:
-    1. a mask begins from the box, the first object mark, or a mask that was there
+    1. a mask begins from the box, the first object mark, or a mask that is given; subclasses
+       implement the first two
     2. every further mark changes it where the mark is: `corrections`
-    3. marks themselves, and the outside of a box, are exactly what they say
+    3. marks themselves, and the outside of a box, are set exactly
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from vfx_matte.first_mask.corrections import (
     log_odds,
     probability_of,
 )
+from vfx_matte.first_mask.crop_maps import Crop, CropMap, Region, box_of, piece_at
 from vfx_matte.first_mask.marks import (
     Answer,
     Box,
@@ -37,50 +37,58 @@ from vfx_matte.first_mask.marks import (
     mark_radius_px,
 )
 from vfx_matte.first_mask.upscale import shrunk, upscaled
-from vfx_matte.first_mask.witnesses import Crop, Region, Witness, box_of, piece_at
 from vfx_matte.masks import Image
 
 WORKING_PIXELS = 420_000
-"""The picture is looked at with at most so many, 854×480; marks and edges are put right at its own
-size afterwards.
+"""Masks are computed on a picture of at most so many, 854×480; marks and edges are set at the
+picture's own size afterwards.
 """
 
 UNSURE = 0.5
 """Confidence below which an answer says what would help."""
 
 LEAST_SCALE_PX = 20
+"""√area that a small mask counts as."""
+
 FEATURE_GROWTH = 0.5
 """The crop in which corrections are computed is the mask's box and this share of it."""
 
-_STROKE_STEP_SHARE = 40  # along a stroke, a point every short side / this says what it is
+# along a stroke, a point every short side / this is a mark
+_STROKE_STEP_SHARE = 40
+# a correction solves a system of so many equations
 _MOST_STROKE_POINTS = 60
-_KEPT_SHARE = 0.05  # pieces without a mark are kept from this share of the mask on
+# pieces without a mark are kept from this share of the mask on
+_KEPT_SHARE = 0.05
 _JUST_IN, _JUST_OUT = np.float32(0.501), np.float32(0.499)
 _WELL_IN, _WELL_OUT = np.float32(0.75), np.float32(0.25)
+# around the mask's edge, where a picture's own edges may still move it
 _RIM_PX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known after some marks, all at the working size."""
+    """A mask after some marks, all at the working size."""
 
     odds: LogOdds
-    """The witnesses' word, before corrections."""
+    """Before corrections."""
     corrected: LogOdds
-    """The same after the marks' corrections."""
+    """After the marks' corrections."""
     mask: Region
+    """The object."""
     features: Crop
     """The crop that corrections are computed in."""
     scale_px: float
-    """√area of the mask when the witnesses were last heard."""
-    witnesses: tuple[Witness, ...] = ()
+    """√area of the mask before corrections."""
+    maps: tuple[CropMap, ...] = ()
+    """What the mask was made from."""
     marks: tuple[Click, ...] = ()
+    """The marks that have corrected it."""
     within: Crop | None = None
     """The box: all outside is background."""
 
 
-class Maker(abc.ABC):
-    """First masks of one picture; what was computed for one question is there for the next.
+class BaseFirstMask(abc.ABC):
+    """First masks of one picture; what was computed for one call is kept for the next.
 
     Args:
         image: uint8 (H, W, 3) R'G'B'.
@@ -91,7 +99,7 @@ class Maker(abc.ABC):
         self._image = shrunk(image, WORKING_PIXELS)
         self._height, self._width = self._image.shape[:2]
         self._radius = mark_radius_px(self._image.shape)
-        self._begun_states: dict[object, State] = {}
+        self._first_states: dict[object, State] = {}
         self._feature_map: FeatureMap | None = None
 
     @abc.abstractmethod
@@ -100,72 +108,75 @@ class Maker(abc.ABC):
 
     @abc.abstractmethod
     def _from_box(self, box: Box) -> State:
-        """The mask of what a box (of the working size) holds."""
+        """The object in a box, of the working size."""
 
     @abc.abstractmethod
     def _from_click(self, first: Click) -> State:
-        """The mask of what the first object mark is on."""
+        """The object at the first object mark."""
 
-    def _with_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
-        """What an object mark outside the mask is on joins it, where that can be told."""
+    def _add_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
+        """Add the part that an object mark outside the mask lies on, where that can be told."""
         return state
 
-    def _without_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
-        """What a background mark inside the mask is on leaves it, where that can be told."""
+    def _remove_part(self, state: State, click: Click) -> State:  # noqa: ARG002  for those that can tell
+        """Remove the part that a background mark inside the mask lies on, where it can be told."""
         return state
 
-    def _described(self, crop: Crop) -> Sequence[Features]:  # noqa: ARG002  for those that have a network
-        """What a network sees at the places of a crop, beside their colours."""
+    def _describe(self, crop: Crop) -> Sequence[Features]:  # noqa: ARG002  for those that have a network
+        """A network's features of a crop, beside the colours."""
         return ()
 
     def _features(self, crop: Crop) -> FeatureMap:
-        """What places of a crop look like; the newest one is kept."""
+        """The features that corrections in a crop need; the newest ones are kept."""
         if self._feature_map is None or self._feature_map.crop != crop:
-            self._feature_map = FeatureMap(crop, self._described(crop), self._image)
+            self._feature_map = FeatureMap(crop, self._describe(crop), self._image)
         return self._feature_map
 
     @abc.abstractmethod
-    def _judged(self, state: State) -> tuple[float, str]:
+    def _confidence_of(self, state: State) -> tuple[float, str]:
         """(confidence 0 … 1, what would help) of a mask."""
 
     def answer(self, marks: Marks, previous: Probability | None = None) -> Answer:
         """The mask of what is marked; see `FirstMask.answer`."""
-        marks.require_inside(width=self._full.shape[1], height=self._full.shape[0])
+        marks.check(width=self._full.shape[1], height=self._full.shape[0])
         clicks = self._clicks(marks)
         if previous is None and marks.box is None and not any(click.is_object for click in clicks):
             raise UsageError(
                 "nothing says where the object is", hint="mark the object, or draw a box around it"
             )
-        state, left = self._begun(marks.box, clicks, previous)
-        for click in left:
-            state = self._after(state, click)
-        probability = self._shown(state)
+        state, further = self._begin(marks.box, clicks, previous)
+        for click in further:
+            state = self._mark(state, click)
+        probability = self._probability_of(state)
         full = upscaled(probability, self._image, self._full)
         if previous is not None:
             full = self._only_changed(full, previous, state.mask)
-        self._impress(full, marks, previous)
-        return Answer(full, *self._judged(state))
+        self._apply_marks(full, marks, previous)
+        return Answer(full, *self._confidence_of(state))
 
-    def _begun(
+    def _begin(
         self, box: Box | None, clicks: Sequence[Click], previous: Probability | None
     ) -> tuple[State, Sequence[Click]]:
-        """The state before the first mark that corrects it, and the marks that do."""
+        """The state before the first mark that corrects it, and the marks that do.
+
+        Kept for boxes and first marks, as people add marks one by one.
+        """
         if previous is not None:
             return self._from_previous(self._shrunk(previous), clicks), clicks
         if box is not None:
             scaled = self._scaled_box(box)
-            if ("box", scaled) not in self._begun_states:
-                self._begun_states["box", scaled] = self._from_box(scaled)
-            return self._begun_states["box", scaled], clicks
+            if ("box", scaled) not in self._first_states:
+                self._first_states["box", scaled] = self._from_box(scaled)
+            return self._first_states["box", scaled], clicks
         first = next(click for click in clicks if click.is_object)
-        if ("click", first) not in self._begun_states:
-            self._begun_states["click", first] = self._from_click(first)
+        if ("click", first) not in self._first_states:
+            self._first_states["click", first] = self._from_click(first)
         rest = list(clicks)
         rest.remove(first)
-        return self._begun_states["click", first], rest
+        return self._first_states["click", first], rest
 
     def _from_previous(self, previous: Probability, clicks: Sequence[Click]) -> State:
-        """A mask that was there: kept where no mark says otherwise."""
+        """The state of a mask that is given; small pieces too, as somebody wanted them."""
         mask = previous > 0.5
         if not mask.any():
             first = next((click for click in clicks if click.is_object), None)
@@ -174,9 +185,8 @@ class Maker(abc.ABC):
                     "the mask to start from is empty",
                     hint="mark the object, or draw a box around it",
                 )
-            return self._settled(log_odds(previous), [], at=first)
-        # small pieces too: somebody wanted them
-        return replace(self._settled(log_odds(previous), []), mask=mask)
+            return self._state_of(log_odds(previous), [], at=first)
+        return replace(self._state_of(log_odds(previous), []), mask=mask)
 
     def _shrunk(self, previous: Probability) -> Probability:
         """A mask of the full picture, at the working size."""
@@ -187,7 +197,7 @@ class Maker(abc.ABC):
 
     def _only_changed(self, full: Probability, previous: Probability, mask: Region) -> Probability:
         """The new probabilities where the mask has changed at the working size, and next to it; the
-        previous ones elsewhere.
+        previous ones elsewhere, as exact as they were.
         """
         changed = (mask != (self._shrunk(previous) > 0.5)).astype(np.uint8)
         near = cv2.dilate(changed, np.ones((3, 3), np.uint8))
@@ -196,18 +206,19 @@ class Maker(abc.ABC):
         )
         return np.where(is_changed, full, previous).astype(np.float32)
 
-    def _after(self, state: State, click: Click) -> State:
-        """The state after one more mark."""
+    def _mark(self, state: State, click: Click) -> State:
+        """The state after one more mark: a part is added or removed, then the mark corrected."""
         if click.is_object and not state.mask[click.y, click.x]:
-            state = self._with_part(state, click)
+            state = self._add_part(state, click)
         elif not click.is_object and state.mask[click.y, click.x]:
-            state = self._without_part(state, click)
-        return self._corrected(state, click)
+            state = self._remove_part(state, click)
+        return self._correct(state, click)
 
-    def _corrected(self, state: State, click: Click) -> State:
+    def _correct(self, state: State, click: Click) -> State:
         """The state after a mark's correction: only the connected change at the mark is taken over,
         and only in its sense.
         """
+        # 1. the crop of features, grown until the mark is inside
         marks = (*state.marks, click)
         crop = state.features
         if not crop.holds(click.x, click.y, margin=3):
@@ -218,40 +229,48 @@ class Maker(abc.ABC):
                 min(self._width, max(crop.right, click.x + reach)),
                 min(self._height, max(crop.bottom, click.y + reach)),
             )
+        # 2. odds that agree with all marks so far
         odds = corrected(state.odds, marks, self._features(crop), scale_px=state.scale_px)
-        said = self._limited(odds > 0, state.within)
+        wanted = self._within(odds > 0, state.within)
+        # 3. of what changes, the pieces that touch the mark: a click on a hand moves no foot
         spot = self._spot(click)
-        changed = (said & ~state.mask) if click.is_object else (state.mask & ~said)
+        changed = (wanted & ~state.mask) if click.is_object else (state.mask & ~wanted)
         changed |= spot & (state.mask != click.is_object)
         _, labels = cv2.connectedComponents(changed.astype(np.uint8))
         mask = state.mask.copy()
         mask[np.isin(labels, np.unique(labels[spot & changed]))] = click.is_object
-        marked = Marks(clicks=marks).said((self._height, self._width))
+        # 4. earlier marks stay what they are
+        marked = Marks(clicks=marks).labels((self._height, self._width))
         mask[marked > 0], mask[marked < 0] = True, False
         return replace(
             state,
             corrected=odds,
-            mask=self._limited(mask, state.within),
+            mask=self._within(mask, state.within),
             features=crop,
             marks=marks,
         )
 
-    def _settled(
+    def _state_of(
         self,
         odds: LogOdds,
-        heard: Sequence[Witness],
+        maps: Sequence[CropMap],
         *,
         at: Click | None = None,
         within: Crop | None = None,
         crop: Crop | None = None,
     ) -> State:
-        """A state from the witnesses' word.
+        """The state that begins with these odds.
 
-        at: the piece that is meant; None keeps all of some size. crop: one whose features are known
-        already.
+        Args:
+            odds: of the whole picture.
+            maps: what they were made from.
+            at: a point of the piece that is meant; None keeps all of some size.
+            within: the box.
+            crop: one whose features are known already.
         """
-        mask = self._limited(odds > 0, within)
+        mask = self._within(odds > 0, within)
         mask = large_pieces(mask) if at is None else piece_at(mask, at.x, at.y)
+        # where corrections will be computed: round the mask, or where one is expected
         if mask.any():
             box = box_of(mask)
         elif within is not None:
@@ -265,10 +284,10 @@ class Maker(abc.ABC):
         else:
             crop = Crop.around(box, FEATURE_GROWTH, width=self._width, height=self._height)
         scale = max(LEAST_SCALE_PX, math.sqrt(np.count_nonzero(mask)))
-        return State(odds, odds, mask, crop, scale, tuple(heard), within=within)
+        return State(odds, odds, mask, crop, scale, tuple(maps), within=within)
 
-    def _limited(self, mask: Region, within: Crop | None) -> Region:
-        """Without what lies outside the box."""
+    def _within(self, mask: Region, within: Crop | None) -> Region:
+        """The mask inside the box; all of it without one."""
         if within is None:
             return mask
         limited = np.zeros_like(mask)
@@ -276,7 +295,9 @@ class Maker(abc.ABC):
         return limited
 
     def _wide_enough(self, crop: Crop, mask: Region) -> Crop:
-        """A crop of features that a grown mask fits into."""
+        """The crop, or a wider one where a grown mask does not fit into it: features cost a pass of
+        the network.
+        """
         wanted = Crop.around(box_of(mask), FEATURE_GROWTH, width=self._width, height=self._height)
         across, down = 0.1 * crop.width, 0.1 * crop.height
         is_outside = (
@@ -288,17 +309,17 @@ class Maker(abc.ABC):
         return wanted if is_outside else crop
 
     def _spot(self, click: Click) -> Region:
-        """The disc that a mark certainly says."""
+        """The disc that a mark certainly covers."""
         spot = np.zeros((self._height, self._width), np.uint8)
         cv2.circle(spot, (click.x, click.y), self._radius, 1, cv2.FILLED)
         return spot.astype(bool)
 
-    def _shown(self, state: State) -> Probability:
-        """Probabilities whose halves are exactly the mask: the corrected odds, moved to its side of
-        ½ where they are not.
+    def _probability_of(self, state: State) -> Probability:
+        """Probabilities that are above ½ exactly in the mask: the corrected odds, moved to its side
+        of ½ where they are not.
 
-        Away from the mask's edge they are moved well to its side: a picture's own edges, put back
-        at full size, would turn what is just at ½ into flecks.
+        Away from the mask's edge they are moved well to its side: otherwise edges of the picture,
+        which move the mask's at full size, would turn values just at ½ into flecks.
         """
         probability = probability_of(state.corrected)
         inside, rim = state.mask.astype(np.uint8), np.ones((_RIM_PX, _RIM_PX), np.uint8)
@@ -326,20 +347,18 @@ class Maker(abc.ABC):
         right, bottom = math.ceil((box[0] + box[2]) * across), math.ceil((box[1] + box[3]) * down)
         return left, top, right - left, bottom - top
 
-    def _impress(
+    def _apply_marks(
         self, probability: Probability, marks: Marks, previous: Probability | None
     ) -> None:
-        """Marks are exactly what they say, and so is the outside of the box; in place, at the
-        picture's own size.
-        """
+        """Set marks and the outside of the box exactly, in place, at the picture's own size."""
         if marks.box is not None and previous is None:
             x, y, width, height = marks.box
             inside = probability[y : y + height, x : x + width].copy()
             probability[:] = 0
             probability[y : y + height, x : x + width] = inside
-        said = marks.said((probability.shape[0], probability.shape[1]))
-        probability[said > 0] = 1
-        probability[said < 0] = 0
+        marked = marks.labels((probability.shape[0], probability.shape[1]))
+        probability[marked > 0] = 1
+        probability[marked < 0] = 0
 
 
 def _along(stroke: Stroke, step: float) -> list[Click]:
@@ -349,13 +368,13 @@ def _along(stroke: Stroke, step: float) -> list[Click]:
         return [Click(*stroke.points[0], stroke.is_object)]
     lengths = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
     count = int(min(_MOST_STROKE_POINTS, max(2, lengths[-1] // max(step, 1.0) + 1)))
-    places = np.linspace(0, lengths[-1], count)
-    across, down = (np.interp(places, lengths, corners[:, axis]) for axis in (0, 1))
+    positions = np.linspace(0, lengths[-1], count)
+    across, down = (np.interp(positions, lengths, corners[:, axis]) for axis in (0, 1))
     return [Click(int(x), int(y), stroke.is_object) for x, y in zip(across, down, strict=True)]
 
 
 def large_pieces(mask: Region) -> Region:
-    """Without pieces that are small beside the whole."""
+    """A mask without the pieces that are small beside the whole."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count <= 2:
         return mask
