@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support.command_line import CommandLine, two_objects
 
-from vfx_matte.api import segment as segment_from_python
+from vfx_matte.api.masks import segment as segment_from_python
 
 SIZE = (64, 48)
 COLORS = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)

@@ -14,7 +14,7 @@ import pytest
 from support.command_line import CommandLine
 from support.tiny_onnx import tiny_network
 
-from vfx_matte import api
+from vfx_matte.api import masks as api
 from vfx_matte.masks import Image, Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.scene import Scene

@@ -15,7 +15,7 @@ from PIL import Image
 from support.command_line import CommandLine, paint, two_objects
 from support.wording import typed
 
-from vfx_matte.api import segment as segment_from_python
+from vfx_matte.api.masks import segment as segment_from_python
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Palette
 from vfx_matte.references.files import load_mask_picture, parse_color_argument

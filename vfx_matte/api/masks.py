@@ -1,28 +1,24 @@
-"""The program for Python programs: a door.
-
-Takes paths, numbers and arrays, calls the pipeline; reads no config.ini.
-"""
+"""Masks from Python: first masks, and masks for every frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.errors import MaskError, UsageError, VfxMatteError
+from vfx_matte.api.shared import position_of, spells_python
+from vfx_matte.errors import MaskError, UsageError
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.first_mask import (
     Box,
     Click,
     FirstMaskResult,
     Marks,
-    MaskedObject,
     MaskRequest,
     Stroke,
     first_mask,
@@ -32,13 +28,6 @@ from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.run import ReferenceFiles, SegmentResult, segment_clip
 from vfx_matte.references.reading import MaskPicture
-from vfx_matte.timeline import parse_position
-from vfx_matte.wording import as_python
-
-__all__ = ["FirstMaskResult", "MaskedObject", "SegmentResult", "VfxMatteError", "mask", "segment"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 Painted = str | Path | npt.NDArray[Any]
 """A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the
@@ -49,21 +38,7 @@ Point = tuple[int, int]
 """(x, y) in whole pixels from the upper left corner of the picture as displayed."""
 
 
-def _as_python_says(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with errors that name options as a Python program writes them."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except VfxMatteError as error:
-            error.spell(as_python)
-            raise
-
-    return run
-
-
-@_as_python_says
+@spells_python
 def mask(
     clip: str | Path,
     *,
@@ -83,24 +58,41 @@ def mask(
     reporter: Reporter | None = None,
 ) -> FirstMaskResult:
     """Make the mask of one frame from what is marked in it, or correct one: what `segment` takes as
-    a reference.
+    a reference. The same marks give the same mask.
 
-    clip: as for `segment`, and so are fps, gaps and ignore_alpha. at: frame number or time; None is
-    the first frame. box: (x, y, width, height) round the object, all outside is background. fg, bg:
-    clicks (x, y) on the object and on background.
-    fg_strokes, bg_strokes: lines drawn over them, each at least one point. auto: begin with what
-    stands out, as objects 1, 2 …, largest first. object_id: the object that is marked, 1 to 255;
-    None is the only one there is, or 1. start: a mask to begin with, which marks correct where they
-    are; other objects stay as they are. network: U²-Netp, used where the file is there (masks are
-    much better); None does without. reporter: receives notices; None keeps silent.
+    Args:
+        clip: a video, a folder of pictures or a numbered pattern.
+        at: frame number or time; None is the first frame.
+        box: (x, y, width, height) around the object; all outside is background.
+        fg: clicks (x, y) on the object.
+        bg: clicks (x, y) on background.
+        fg_strokes: lines drawn over the object, each at least one point.
+        bg_strokes: lines drawn over background.
+        auto: begin with what stands out, as objects 1, 2 …, largest first.
+        object_id: the object that is marked, 1 to 255; None is the only one there is, or 1.
+        start: a mask to begin with, which marks correct where they are; other objects stay as they
+            are.
+        fps: frames per second of an image sequence.
+        gaps: what stands for missing numbers of an image sequence: "hold", "black" or "error".
+        ignore_alpha: read the clip as opaque.
+        network: U²-Netp, used where the file is there (masks are much better); None does without.
+        reporter: receives notices; None keeps silent.
 
-    Returns the mask, uint8 (H, W) of object ids, with area and confidence of what was found. The
-    same marks give the same mask. Raises VfxMatteError: UsageError for marks outside the picture or
-    none at all, MaskError when nothing is found.
+    Returns:
+        The mask, uint8 (H, W) of object ids, with area and confidence of what was found.
+
+    Raises:
+        UsageError: marks outside the picture, or none at all.
+        MaskError: nothing was found.
+
+    >>> import vfx_matte
+    >>> first = vfx_matte.mask("clip.mp4", box=(8, 8, 48, 40))
+    >>> first.mask.shape
+    (64, 96)
     """
     told = SilentReporter() if reporter is None else reporter
     request = MaskRequest(
-        at=None if at is None else _position(at),
+        at=None if at is None else position_of(at),
         marks=Marks(
             box=None
             if box is None
@@ -171,7 +163,7 @@ def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[in
     return tuple(int(one) for one in numbers)
 
 
-@_as_python_says
+@spells_python
 def segment(
     clip: str | Path,
     *,
@@ -194,27 +186,45 @@ def segment(
     network: str | Path | None = "model/u2netp.onnx",
     **options: Any,  # noqa: ANN401  the fields of PropagatorOptions, checked there
 ) -> SegmentResult:
-    """Carry masks through a clip: a few painted masks in, a mask for every frame out, on disk.
+    """Propagate a few reference masks to every frame of a clip; masks are kept on disk.
 
-    clip: a video, a folder of pictures or a numbered pattern. references: painted masks by frame
-    number (from 0; of a sequence the pictures' own), or a folder whose file names end in it. A
-    label array of object ids, a black and white picture and a coloured one are all understood.
-    workspace: folder of results. start, stop: half-open range as frame numbers or times ("4.5s",
-    "1:02.5"). fps: rate of an image sequence; gaps: what stands for its missing numbers, "hold",
-    "black" or "error". ignore_alpha: read it as
-    opaque. resume, fresh: go on with, or replace, earlier work on this clip; update: other
-    references, make only the frames again that they change. soft: keep probabilities too, for soft
-    edges. cuts: where the shot changes masks "stop", or "ignore" it; or the cuts themselves, as
-    frames or times: "120,4.5s".
-    map_color: which object a painted colour is, 0 = background: {"#ffffff": 1}. reporter:
-    receives notices and progress; None keeps silent. network: U²-Netp, which helps the built-in
-    propagator where the file is there; None does without. propagator, weights and options (size,
-    device, memory, mem_every, long_term, flip): see
-    `vfx_matte.pipeline.propagator.PropagatorOptions`.
+    Args:
+        clip: a video, a folder of pictures or a numbered pattern.
+        references: painted masks by frame number (from 0; of a sequence the pictures' own), or a
+            folder whose file names end in it. A label array of object ids, a black and white
+            picture and a coloured one are all understood.
+        workspace: the folder of results.
+        start: the first frame, as a number or a time ("4.5s", "1:02.5"); None is the clip's.
+        stop: the frame after the last one; None is the clip's end.
+        fps: frames per second of an image sequence.
+        gaps: what stands for its missing numbers: "hold", "black" or "error".
+        resume: go on with earlier work on this clip.
+        fresh: replace earlier work on this clip, which is kept aside.
+        update: masks have changed: redo only the frames they affect.
+        soft: keep probabilities too, for soft edges.
+        cuts: what to do at shot changes: "stop" or "ignore"; or the cuts themselves, as frames or
+            times: "120,4.5s".
+        map_color: which object a painted colour is, 0 = background: {"#ffffff": 1}.
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices and progress; None keeps silent.
+        propagator: the propagator's name, or "auto".
+        weights: weights of xmem.
+        network: U²-Netp, which helps the built-in propagator where the file is there; None does
+            without.
+        options: other fields of `vfx_matte.pipeline.propagator.PropagatorOptions`, by name.
 
-    Returns where the masks are, and figures of the run. Raises VfxMatteError (its subclass says
-    what is wrong, its `hint` what to do) and TypeError for an unknown option; finished frames stay
-    on disk.
+    Returns:
+        Where the masks are, and figures of the run.
+
+    Raises:
+        VfxMatteError: its subclass says what is wrong, its `hint` what to do; finished frames stay
+            on disk.
+        TypeError: an unknown option.
+
+    >>> import vfx_matte
+    >>> result = vfx_matte.segment("clip.mp4", references={0: "mask.png"})
+    >>> (result.start, result.stop)
+    (0, 12)
     """
     told = SilentReporter() if reporter is None else reporter
     return segment_clip(
@@ -227,8 +237,8 @@ def segment(
             network=None if network is None else Path(network),
             **options,
         ),
-        start=None if start is None else _position(start),
-        stop=None if stop is None else _position(stop),
+        start=None if start is None else position_of(start),
+        stop=None if stop is None else position_of(stop),
         resume=resume,
         fresh=fresh,
         update=update,
@@ -264,16 +274,3 @@ def _picture(painted: npt.NDArray[Any], what: str) -> MaskPicture:
 def _colors(map_color: Mapping[str, int]) -> tuple[str, ...]:
     """The texts that --map-color takes."""
     return tuple(f"{color}={object_id}" for color, object_id in map_color.items())
-
-
-def _position(position: object) -> int | Fraction:
-    if isinstance(position, str):
-        return parse_position(position)
-    if isinstance(position, Fraction):
-        return position
-    if isinstance(position, bool) or not isinstance(position, int | np.integer):
-        raise UsageError(
-            f"frame {position!r} is no frame number",
-            hint='give a whole number, or a time: "4.5s", "1:02.5"',
-        )
-    return int(position)

@@ -1,0 +1,101 @@
+"""What all functions for Python programs share: options by name, positions, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+
+from vfx_matte.errors import UsageError, VfxMatteError
+from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.settings.options import Options
+from vfx_matte.timeline import parse_position
+from vfx_matte.wording import as_python
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def spells_python(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with errors that name options as a Python program writes them."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except VfxMatteError as error:
+            error.spell(as_python)
+            raise
+
+    return run
+
+
+def records_of(options: Mapping[str, object], *kinds: type[Options]) -> list[Any]:
+    """Options by name, sorted into records of the option table.
+
+    Args:
+        options: name → value; None leaves an option at its default.
+        kinds: the records that may have them; the first that knows a name gets it.
+
+    Returns:
+        One record for each kind.
+
+    Raises:
+        TypeError: an option that none of the records has.
+        UsageError: a value out of its range.
+    """
+    given: dict[type[Options], dict[str, object]] = {kind: {} for kind in kinds}
+    for name, value in options.items():
+        owner = next((kind for kind in kinds if name in _names(kind)), None)
+        if owner is None:
+            known = sorted({one for kind in kinds for one in _names(kind)})
+            raise TypeError(f"unknown option {name!r}; there are {', '.join(known)}")
+        given[owner][name] = value
+    return [kind().overridden(**values) for kind, values in given.items()]
+
+
+def _names(kind: type[Options]) -> set[str]:
+    return {item.name for item in dataclasses.fields(cast("Any", kind))}
+
+
+def reporter_of(reporter: Reporter | None) -> Reporter:
+    """The reporter that was given, or one that keeps silent."""
+    return SilentReporter() if reporter is None else reporter
+
+
+def segmented(
+    clip: str | Path, *, workspace: str | Path, ignore_alpha: bool, reporter: Reporter
+) -> SegmentedClip:
+    """A clip with its masks.
+
+    Raises:
+        WorkspaceError: it was not segmented, or not to the end.
+        MediaError: it cannot be read.
+    """
+    return open_segmented(
+        Path(clip), workspace=Path(workspace), ignore_alpha=ignore_alpha, reporter=reporter
+    )
+
+
+def position_of(position: object) -> int | Fraction:
+    """A frame or a time as a Python program says it: 12, "4.5s", "1:02.5" or Fraction(9, 2).
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if isinstance(position, str):
+        return parse_position(position)
+    if isinstance(position, Fraction):
+        return position
+    if isinstance(position, bool) or not isinstance(position, int | np.integer):
+        raise UsageError(
+            f"frame {position!r} is not a frame number",
+            hint='give a whole number, or a time: "4.5s", "1:02.5"',
+        )
+    return int(position)
