@@ -86,7 +86,7 @@ def mask(
         MaskError: nothing was found.
 
     >>> import vfx_matte
-    >>> first = vfx_matte.mask("clip.mp4", box=(8, 8, 48, 40))
+    >>> first = vfx_matte.mask("clip.mp4", start="mask.png", fg=[(70, 30)])
     >>> first.mask.shape
     (64, 96)
     """
