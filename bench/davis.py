@@ -53,7 +53,7 @@ from vfx_matte.measure.accuracy import (
     unscored_frames,
 )
 from vfx_matte.pipeline.propagator import MEMORIES, PropagatorOptions
-from vfx_matte.pipeline.review.evaluate import save_frame_csv
+from vfx_matte.pipeline.review.evaluate import save_frame_csv, sequence_record
 from vfx_matte.propagate.driver import Segmented, propagate
 from vfx_matte.workspace import load_mask, save_mask
 
@@ -379,7 +379,7 @@ def main() -> int:
                 " alone"
             )
         if chosen.csv is not None:
-            save_frame_csv(chosen.csv, (result.score for result in results))
+            save_frame_csv(chosen.csv, (sequence_record(result.score) for result in results))
     except VfxMatteError as error:
         print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
         return error.exit_code

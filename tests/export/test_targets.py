@@ -26,9 +26,10 @@ from support.command_line import (
     two_objects,
 )
 
+from vfx_matte.cli.commands.formats import format_rows
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
-from vfx_matte.pipeline.render.encoding import delivery_rows
+from vfx_matte.pipeline.export.formats import formats
 from vfx_matte.programs.deliveries import KINDS, Delivery, target_named, targets
 
 PQ = ColorTags("bt2020nc", "tv", "bt2020", "smpte2084")
@@ -423,5 +424,5 @@ def test_numbers_survive_every_target(project: CommandLine) -> None:
 
 def test_the_documented_table_is_the_table() -> None:
     text = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
-    for row in delivery_rows(None):
+    for row in format_rows(formats(None)):
         assert f"| {row[0]} | `{row[1]}` | {row[2]} | {row[3]} | {row[4]} | {row[7]} |" in text

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
 def test_items_come_in_order(items: list[int], depth: int) -> None:
-    assert list(ahead(items, depth=depth)) == items
+    assert list(prefetched(items, depth=depth)) == items
 
 
 def test_none_is_an_item_like_any_other() -> None:
-    assert list(ahead([None, 1, None])) == [None, 1, None]
+    assert list(prefetched([None, 1, None])) == [None, 1, None]
 
 
 def test_an_error_arrives_after_the_items_before_it() -> None:
@@ -25,7 +25,7 @@ def test_an_error_arrives_after_the_items_before_it() -> None:
         yield 1
         raise ValueError("broken")
 
-    made = ahead(items())
+    made = prefetched(items())
     assert next(made) == 1
     with pytest.raises(ValueError, match="broken"):
         next(made)
@@ -40,7 +40,7 @@ def test_no_more_than_the_depth_is_made_ahead() -> None:
             made_count += 1
             yield number
 
-    with closing(ahead(items(), depth=3)) as made:
+    with closing(prefetched(items(), depth=3)) as made:
         for number in made:
             assert made_count <= number + 1 + 3 + 2
             if number == 50:
@@ -58,7 +58,7 @@ def test_closing_stops_the_thread_and_closes_the_items() -> None:
             closed.set()
 
     before = threading.active_count()
-    made = ahead(items())
+    made = prefetched(items())
     next(made)
     made.close()
     assert closed.is_set()
@@ -66,7 +66,7 @@ def test_closing_stops_the_thread_and_closes_the_items() -> None:
 
 
 def test_items_are_made_in_another_thread() -> None:
-    assert next(ahead(iter(threading.current_thread, None))) is not threading.current_thread()
+    assert next(prefetched(iter(threading.current_thread, None))) is not threading.current_thread()
 
 
 def test_ctrl_c_while_the_thread_starts_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,5 +86,5 @@ def test_ctrl_c_while_the_thread_starts_leaves_no_thread(monkeypatch: pytest.Mon
     source, before = items(), threading.active_count()
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt), closing(source):
-        next(ahead(source))
+        next(prefetched(source))
     assert threading.active_count() == before

@@ -108,11 +108,13 @@ SHARED = "Settings"
 class Session:
     """One run of the program: its settings and how it talks. Serves the pipeline as its Reporter.
 
+    json: whether the result is printed as JSON (`show.show_to_scripts`).
     interrupt_hint: what to say after Ctrl-C, set by commands whose work can be resumed.
     """
 
     settings: ini.Settings
     quiet: bool
+    json: bool = False
     interrupt_hint: str = ""
     _said: set[str] = field(default_factory=set)
 
@@ -235,8 +237,14 @@ def open_session(
         typer.Option(
             "--quiet",
             "-q",
-            help="Print only errors, and paths of what was made; --json too.",
+            help="Print only errors, and paths of what was made.",
             rich_help_panel=SHARED,
+        ),
+    ] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print the whole result as one line of JSON.", rich_help_panel=SHARED
         ),
     ] = False,
 ) -> Session:
@@ -244,7 +252,7 @@ def open_session(
     settings = ini.load(config_file)
     paths = settings.paths.overridden(workspace=workspace, source=source, model=model)
     clip = settings.clip.overridden(ignore_alpha=ignore_alpha)
-    return Session(replace(settings, paths=paths, clip=clip), quiet)
+    return Session(replace(settings, paths=paths, clip=clip), quiet, json)
 
 
 def command(

@@ -1,11 +1,12 @@
-"""Results for people, on stdout.
+"""Shows results on stdout: tables and lines for people, JSON or paths for scripts.
 
-Takes rows, prints a table that reads well without colour; wide enough for paths in a pipe.
+Tables read well without colour, and are wide enough for paths in a pipe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 from rich import box
@@ -13,10 +14,34 @@ from rich.console import Console
 from rich.table import Table
 
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.printable import printable
+from vfx_matte.printable import json_text, printable
 from vfx_matte.wording import spelled
 
+if TYPE_CHECKING:
+    from vfx_matte.cli.app import Session
+
 PIPE_WIDTH = 200
+"""Columns of a table that no terminal shows."""
+
+
+def show_to_scripts(session: Session, result: object, files: Iterable[object] = ()) -> bool:
+    """Show a result to whoever asked for it without tables: as JSON, or the paths of its files.
+
+    Args:
+        session: says which of the two was asked for, if any.
+        result: a record, or what else `as_json` takes.
+        files: what `--quiet` prints, one path per line.
+
+    Returns:
+        Whether it is shown; if not, it is for people, and the command shows it to them.
+    """
+    if session.json:
+        from vfx_matte.pipeline.records import as_json
+
+        typer.echo(json_text(as_json(result, session.spell)))
+    elif session.quiet:
+        paths(files)
+    return session.json or session.quiet
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -81,6 +81,11 @@ class VerifyReport:
         """The first difference in one line; empty when there is none."""
         return next((f"{check.name}: {check.detail}" for check in self.checks if not check.ok), "")
 
+    def to_json(self) -> dict[str, object]:
+        """The report for `pipeline.records.as_json`."""
+        facts = {"output": self.output, "reader": self.reader, "checks": self.checks}
+        return facts | {"ok": self.ok}
+
 
 @dataclass(slots=True)
 class _Found:

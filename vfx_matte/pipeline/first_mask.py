@@ -34,6 +34,7 @@ from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_to_replac
 from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.records import INTERNAL
 from vfx_matte.pipeline.salient_network import FETCH_COMMAND, opened_network, salient_network
 from vfx_matte.references.files import preview_path
 from vfx_matte.references.painting import (
@@ -163,7 +164,7 @@ class MaskResult:
     """The mask's file."""
     preview: Path | None
     """The preview's file; None where none was saved."""
-    mask: Mask
+    mask: Mask = field(metadata=INTERNAL)
     """uint8 (H, W), object ids."""
     objects: tuple[MaskedObject, ...]
     """Those that were found by this call, in order."""
@@ -663,7 +664,7 @@ def _next_command(
         segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
     except VfxMatteError:
         return use_mask_command(clip.path, path, number, clip.info.timeline, workspace=workspace)
-    return segment_command(segmented, {number: str(path)}, weights=weights, how="--update")
+    return segment_command(segmented, {number: str(path)}, weights=weights, update=True)
 
 
 def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:

@@ -1,16 +1,15 @@
 """Looking at clips and outputs.
 
-Takes opened clips and files, gives rows, JSON and stills; never propagates.
+Takes opened clips and files, gives records and stills; never propagates.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import asdict, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from vfx_matte.errors import MediaError, UsageError, VerifyError, WorkspaceError
 from vfx_matte.media.frames import Frame
@@ -21,16 +20,10 @@ from vfx_matte.media.readers.stills import part_noted_on
 from vfx_matte.media.verify import Check, VerifyReport, noted_part, verify_clip, verify_stills
 from vfx_matte.media.writers.exr import is_layers, part_noted_in_layers, verify_layers
 from vfx_matte.media.writers.numbered_files import EXR, is_numbered, names_in
-from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.printable import json_text
 from vfx_matte.wording import option
 from vfx_matte.workspace import ReferenceRecord, Workspace, clip_name, save_picture
-
-MOST_INTERVALS = 8
-"""Rows of the histogram of frame distances; rarer ones are summed up."""
-
 
 MOST_LOOKED_AT = 8
 """Frames with another header that are decoded, to see whether their pictures are others."""
@@ -47,106 +40,55 @@ def look_for_changes(clip: SourceClip) -> None:
             clip.reader.frame(index)
 
 
-def clip_rows(info: ClipInfo) -> list[tuple[str, str]]:
-    """Facts about a clip as (name, value) rows for people."""
-    color, timeline = info.color, info.timeline
-    scan = "interlacing not stated" if info.field_order == "unknown" else info.field_order
-    rows = [
-        ("container", info.container),
-        ("video", f"{info.codec}, {info.pixel_format}, {info.layout.bit_depth} bit, {scan}"),
-        (
-            "size as displayed",
-            (
-                f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated"
-                f" {info.rotation_degrees}°"
-            ),
-        ),
-        ("frames", f"{len(timeline)}, counted"),
-        *_number_rows(info),
-        ("rate", f"{describe_rate(timeline)}, time base {timeline.time_base}"),
-        ("start", f"{float(timeline.start - info.origin):.6f} s"),
-        ("duration", f"{float(timeline.end - timeline.start):.6f} s"),
-        (
-            "colour",
-            (
-                f"matrix {color.matrix}, range {color.range}, primaries {color.primaries}, transfer"
-                f" {color.transfer}"
-            ),
-        ),
-    ]
-    if info.timecode:
-        rows.append(("timecode", info.timecode))
-    for track in info.audio:
-        offset = (
-            "empty"
-            if track.start is None
-            else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
-        )
-        layout = "1 channel" if track.layout == "1 channels" else track.layout
-        language = [track.language] if track.language != "und" else []
-        facts = [track.codec, f"{track.sample_rate} Hz", layout, *language, offset]
-        rows.append((f"sound {track.index}", ", ".join(facts)))
-    if info.other_streams:
-        rows.append(("other streams", ", ".join(info.other_streams)))
-    if info.repairs:
-        rows.append(("mended timestamps", str(info.repairs)))
-    return rows
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """Everything about a clip, for people and programs."""
 
+    info: ClipInfo
+    """What its file says and what was counted."""
 
-def _number_rows(info: ClipInfo) -> list[tuple[str, str]]:
-    """What a sequence's pictures are numbered with."""
-    files = info.files
-    if files is None:
-        return []
-    missing = f", missing: {ranges_text(files.missing)} ({files.gaps})" if files.missing else ""
-    return [
-        ("frame numbers", f"{info.timeline.numbers_text}, {files.paths[0].name} first{missing}")
-    ]
+    @property
+    def rate(self) -> str:
+        """Its rate in words, such as "25 fps, constant"."""
+        return describe_rate(self.info.timeline)
 
-
-def interval_rows(info: ClipInfo) -> list[tuple[str, int]]:
-    """How often frames follow each other at which distance, most frequent first."""
-    counted = info.timeline.interval_histogram().most_common()
-    base = info.timeline.time_base
-    rows = [
-        (f"{float(ticks * base * 1000):.3f} ms", count) for ticks, count in counted[:MOST_INTERVALS]
-    ]
-    rest = sum(count for _, count in counted[MOST_INTERVALS:])
-    return [*rows, (f"{len(counted) - MOST_INTERVALS} others", rest)] if rest else rows
-
-
-def clip_json(info: ClipInfo) -> str:
-    """Everything about a clip as JSON; exact numbers are fractions in text, e.g. "1001/30000"."""
-    facts = asdict(replace(info, files=None))
-    del facts["part"]  # a file is a whole clip
-    facts["timeline"] = info.timeline.to_json()
-    facts["frame_count"] = len(info.timeline)
-    facts["first_number"] = info.timeline.first_number
-    files = info.files
-    facts["files"] = (
-        None
-        if files is None
-        else {
-            "first": files.paths[0].name,
-            "last": files.paths[-1].name,
-            "count": len(files.paths),
-            "digits": files.digits,
-            "missing": [[start, stop - 1] for start, stop in files.missing],
-            "gaps": files.gaps,
+    def to_json(self) -> dict[str, object]:
+        """The fields of ClipInfo but for the paths of a sequence's pictures, and what follows from
+        its timeline.
+        """
+        info, timeline, files = self.info, self.info.timeline, self.info.files
+        # a file is a whole clip, so it has no `part`
+        facts = {one.name: getattr(info, one.name) for one in fields(info) if one.name != "part"}
+        return facts | {
+            "frame_count": len(timeline),
+            "first_number": timeline.first_number,
+            "files": None
+            if files is None
+            else {
+                "first": files.paths[0].name,
+                "last": files.paths[-1].name,
+                "count": len(files.paths),
+                "digits": files.digits,
+                "missing": [[start, stop - 1] for start, stop in files.missing],
+                "gaps": files.gaps,
+            },
+            "constant_rate": timeline.is_constant_rate,
+            "average_fps": timeline.average_fps,
+            "start_seconds": timeline.start - info.origin,
+            "duration_seconds": timeline.end - timeline.start,
+            "interval_histogram": timeline.interval_histogram(),
         }
-    )
-    facts["constant_rate"] = info.timeline.is_constant_rate
-    facts["average_fps"] = info.timeline.average_fps
-    facts["start_seconds"] = info.timeline.start - info.origin
-    facts["duration_seconds"] = info.timeline.end - info.timeline.start
-    facts["interval_histogram"] = {
-        str(ticks): count for ticks, count in info.timeline.interval_histogram().items()
-    }
-    return json_text(facts, default=_json_value, indent=2)
 
 
-def _json_value(value: object) -> Any:  # noqa: ANN401  what json.dumps takes
-    return float(value) if isinstance(value, float) else str(value)
+@dataclass(frozen=True, slots=True)
+class SavedFrame:
+    """One frame that was saved as a picture."""
+
+    clip: Path
+    frame: int
+    """Its number, see `Timeline.number`."""
+
+    picture: Path
 
 
 def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyReport:
@@ -175,11 +117,6 @@ def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyRepo
     return verify_clip(output, source, notify=reporter.notify)
 
 
-def report_json(report: VerifyReport) -> str:
-    """A verify report as JSON."""
-    return json_text(asdict(report) | {"ok": report.ok}, default=str, indent=2)
-
-
 def require_same(report: VerifyReport) -> None:
     """Raise VerifyError with the first difference, if there is one."""
     if not report.ok:
@@ -191,16 +128,15 @@ def require_same(report: VerifyReport) -> None:
 
 def save_frame(
     clip: SourceClip, *, at: int | Fraction | None, output: Path | None, workspace: Path
-) -> Path:
-    """Save one frame as PNG or JPEG, as displayed, at the clip's own size. Returns where it is.
+) -> SavedFrame:
+    """Save one frame as PNG or JPEG, as displayed, at the clip's own size.
 
     workspace: where the clip's masks are noted. Raises UsageError for a place that holds the clip
     or a reference mask.
     """
     frame = _frame_at(clip, at)
-    path = output or Path(
-        f"{clip_name(clip.path)}.{clip.info.timeline.number(frame.index):07d}.png"
-    )
+    number = clip.info.timeline.number(frame.index)
+    path = output or Path(f"{clip_name(clip.path)}.{number:07d}.png")
     refuse_to_replace(clip.path, path, "the clip")
     if replaced := _mask_at(path, clip.path, workspace):
         raise UsageError(
@@ -208,7 +144,7 @@ def save_frame(
             hint=f"choose another place with {option('output')}",
         )
     save_picture(path, frame.image)
-    return path
+    return SavedFrame(clip.path, number, path)
 
 
 def _mask_at(path: Path, clip: Path, workspace: Path) -> str:

@@ -1,6 +1,6 @@
-"""What users can type next.
+"""The commands that continue the work, ready to paste, and how frames and times are written.
 
-Takes a clip and frame numbers, gives times and commands that are ready to paste; runs none.
+Commands are named as records of `vfx_matte.wording`; the door spells them.
 """
 
 from __future__ import annotations
@@ -16,50 +16,45 @@ from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip
 from vfx_matte.pipeline.propagator import repeated_settings
-from vfx_matte.printable import shell_command
 from vfx_matte.references.files import parse_color_argument
 from vfx_matte.references.flat_colors import SAME
 from vfx_matte.timeline import Timeline
+from vfx_matte.wording import Value, command
 from vfx_matte.workspace import Manifest, ReferenceRecord, clip_name
 
 MOST_NAMED_CUTS = 30
-"""So many cuts fit into a command; more of them are looked for again."""
+"""A command names at most so many cuts, to stay readable; more of them are looked for again."""
+
+USUAL_WORKSPACE = Path("workspace")
+"""The folder that commands use when they name none."""
+
+Options = dict[str, Value | list[str]]
 
 
 def since_start(timeline: Timeline, index: int) -> Fraction:
-    """Seconds from the clip's first frame, which is what --at and --start take."""
+    """Seconds from the clip's first frame, as commands take a time."""
     return timeline[index].start - timeline.start
 
 
 def clock(seconds: Fraction) -> str:
-    """m:ss.mmm."""
+    """A time as m:ss.mmm."""
     thousandths = round(seconds * 1000)
     return f"{thousandths // 60_000}:{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
 
 
 def frame_at(timeline: Timeline, index: int) -> str:
-    """A frame as people are told: 'frame 218 (0:08.720)'."""
+    """A frame with its time in a sentence: 'frame 218 (0:08.720)'."""
     return f"frame {timeline.number(index)} ({clock(since_start(timeline, index))})"
 
 
 def tile_caption(timeline: Timeline, index: int) -> str:
-    """A frame as a contact sheet names it: 'frame 218, 0:08.720'."""
+    """A frame with its time on a contact sheet: 'frame 218, 0:08.720'."""
     return f"frame {timeline.number(index)}, {clock(since_start(timeline, index))}"
 
 
 def frame_command(clip: Path, number: int) -> str:
     """The command that saves the picture of the frame with this number, to paint on."""
-    return shell_command(
-        [
-            "vfx-matte",
-            "frame",
-            clip,
-            "--at",
-            str(number),
-            "-o",
-            f"{clip_name(clip)}.{number:07d}.png",
-        ]
-    )
+    return command("frame", clip, at=number, output=f"{clip_name(clip)}.{number:07d}.png")
 
 
 def mask_name(clip: Path, number: int) -> str:
@@ -70,35 +65,26 @@ def mask_name(clip: Path, number: int) -> str:
 def use_mask_command(
     clip: Path, mask: Path, number: int, timeline: Timeline, *, workspace: Path
 ) -> str:
-    """The command that carries the mask of the frame with this number through a clip."""
-    reference: list[str | Path] = (
-        ["--first-mask", mask]
+    """The command that propagates the mask of the frame with this number through a clip."""
+    reference: Options = (
+        {"first_mask": str(mask)}
         if number == timeline.first_number
-        else ["--mask", f"{number}={mask}"]
+        else {"mask": f"{number}={mask}"}
     )
-    return shell_command(["vfx-matte", "segment", clip, *reference, *_workspace(workspace)])
+    return command("segment", clip, **reference, **_workspace_option(workspace))
 
 
 def correct_command(clip: Path, number: int, *, workspace: Path) -> str:
-    """The command that corrects the propagated mask of the frame with this number; where to click
-    is still to be typed.
+    """The command that corrects the propagated mask of the frame with this number; the place to
+    click is still to be typed.
     """
-    place: list[str | Path] = ["-o", mask_name(clip, number), *_workspace(workspace)]
-    begin: list[str | Path] = [
-        "vfx-matte",
-        "mask",
-        clip,
-        "--at",
-        str(number),
-        "--from",
-        "propagated",
-    ]
-    return shell_command([*begin, *place, "--fg", "x,y"])
+    options: Options = {"at": number, "begin": "propagated", "output": mask_name(clip, number)}
+    return command("mask", clip, **options, **_workspace_option(workspace), fg="x,y")
 
 
-def _workspace(folder: Path) -> list[str | Path]:
-    """What says that results are in another folder than the usual one."""
-    return [] if folder == Path("workspace") else ["--workspace", folder]
+def _workspace_option(folder: Path) -> Options:
+    """What names the folder for results, where it is not the usual one."""
+    return {} if folder == USUAL_WORKSPACE else {"workspace": str(folder)}
 
 
 def segment_command(
@@ -106,58 +92,55 @@ def segment_command(
     masks: Mapping[int, str],
     *,
     weights: Path,
-    how: str = "--fresh",
+    update: bool = False,
     cuts: str | None = None,
 ) -> str:
     """The command that segments again as the last run did, with more masks.
 
-    masks: file by frame number. weights: the file of xmem, named when its name is that of the
-    run's. how: "--fresh" keeps the earlier masks aside, "--update" makes only the frames again that
-    the masks change (masks of another version of the program are all made again). cuts: what --cuts
-    is given, None = what gives the cuts of the last run.
+    Args:
+        clip: as segmented by the last run.
+        masks: the new masks' files by frame number.
+        weights: the file of the network, named when its name is that of the last run's.
+        update: redo only the frames that the new masks affect; masks that another version of the
+            program made are all made again. Otherwise the earlier masks are kept aside.
+        cuts: what to do at shot changes; None repeats the cuts of the last run.
     """
     manifest = clip.store.manifest
     number = manifest.timeline.number
-    if manifest.program_version != __version__:
-        how = "--fresh"
-    same = how == "--update"
-    known = {
-        number(at): _reference_file(clip, at, record, same=same)
-        for at, record in manifest.references.items()
-    }
-    files = known | dict(masks)
-    words: list[str | Path] = ["vfx-matte", "segment", clip.info.path]
-    for at, file in sorted(files.items()):
-        words += ["--mask", f"{at}={file}"]
-    for text in _map_colors(manifest):
-        words += ["--map-color", text]
+    update = update and manifest.program_version == __version__
+    # All references, the earlier ones first: a new mask replaces an earlier one of its frame.
+    files = {
+        number(index): _reference_file(clip, index, record, as_given=update)
+        for index, record in manifest.references.items()
+    } | dict(masks)
+    options: Options = {"mask": [f"{frame}={file}" for frame, file in sorted(files.items())]}
+    if colors := _map_colors(manifest):
+        options["map_color"] = colors
+    # The range, and how the time of a sequence was read.
     if manifest.start:
-        words += ["--start", str(number(manifest.start))]
+        options["start"] = number(manifest.start)
     if manifest.stop < len(manifest.timeline):
-        words += ["--stop", str(number(manifest.stop))]
+        options["stop"] = number(manifest.stop)
     if is_sequence(clip.info.path):
-        words += ["--fps", str(manifest.timeline.average_fps)]
-        words += (
-            ["--gaps", str(manifest.settings[GAPS_SETTING])]
-            if GAPS_SETTING in manifest.settings
-            else []
-        )
+        options["fps"] = str(manifest.timeline.average_fps)
+        if GAPS_SETTING in manifest.settings:
+            options["gaps"] = str(manifest.settings[GAPS_SETTING])
+    # How masks are propagated; a propagator of tests has no options to repeat.
     if manifest.propagator in ("builtin", "xmem"):
-        words += [
-            "--propagator",
-            manifest.propagator,
-            *repeated_settings(manifest.settings, weights=weights),
-        ]
+        options["propagator"] = manifest.propagator
+        options |= repeated_settings(manifest.settings, weights=weights)
     if manifest.is_soft:
-        words.append("--soft")
-    wanted = _same_cuts(manifest) if cuts is None else cuts
-    if wanted:
-        words += ["--cuts", wanted]
-    return shell_command([*words, *_workspace(clip.folder.parent), how])
+        options["soft"] = True
+    if wanted := _same_cuts(manifest) if cuts is None else cuts:
+        options["cuts"] = wanted
+    options |= _workspace_option(clip.folder.parent)
+    return command("segment", clip.info.path, **options, **{"update" if update else "fresh": True})
 
 
 def _map_colors(manifest: Manifest) -> list[str]:
-    """What --map-color was given, but for the colours that the workspace's own masks have."""
+    """Which object each painted colour is, as the last run was given it, but for the colours that
+    the workspace's own masks have.
+    """
     own = Palette.davis().colors[list(manifest.objects)].astype(int)
     return [
         text
@@ -167,7 +150,7 @@ def _map_colors(manifest: Manifest) -> list[str]:
 
 
 def _same_cuts(manifest: Manifest) -> str:
-    """What --cuts is given to have these again; nothing where looking for them does."""
+    """What gives the cuts of the last run again; "" where looking for them does."""
     cuts = manifest.cuts
     if cuts is None:
         return "ignore"
@@ -178,22 +161,22 @@ def _same_cuts(manifest: Manifest) -> str:
     )
 
 
-def _reference_file(clip: SegmentedClip, at: int, record: ReferenceRecord, *, same: bool) -> str:
-    """A file with a reference's mask.
+def _reference_file(
+    clip: SegmentedClip, index: int, record: ReferenceRecord, *, as_given: bool
+) -> str:
+    """A file with the mask of the reference frame `index`.
 
-    The workspace's own is as painted, unless objects were found besides those painted.
-
-    same: rather the file that was given, where it is still found, so that its mask counts as
-    unchanged.
+    The workspace's own is as painted, unless objects were found besides those painted. as_given:
+    prefer the file that was given, where it is still found, so that its mask counts as unchanged.
     """
-    for folder in (Path(), clip.info.path.parent, clip.folder) if same else ():
+    for folder in (Path(), clip.info.path.parent, clip.folder) if as_given else ():
         file = folder / record.file
         if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:
             return str(file)
-    mask = clip.mask(at)
+    mask = clip.mask(index)
     as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
     return (
-        str(clip.workspace.mask_path(clip.info.timeline.number(at)))
+        str(clip.workspace.mask_path(clip.info.timeline.number(index)))
         if as_painted or not record.file
         else record.file
     )

@@ -1,9 +1,7 @@
-"""Stages that run side by side.
-
-Takes an iterator, gives the same items made ahead in a thread; the queue between is bounded.
+"""Prefetches the items of an iterator in a thread, so that stages run side by side.
 
 FFmpeg, OpenCV and NumPy release the interpreter while they compute, so decode, composite and encode
-really overlap.
+really overlap; the queue between two stages is bounded.
 """
 
 from __future__ import annotations
@@ -16,14 +14,22 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.1
+"""How long a full queue keeps the thread from noticing that its consumer is gone."""
 
 
-def ahead(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
-    """Yield `items` in order while a thread makes up to `depth` of them ahead.
+def prefetched(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
+    """Yield `items` in order while a thread makes the next ones.
 
-    An error in the thread is raised here. Closing this generator stops the thread and closes
-    `items` too.
+    Closing this generator stops the thread and closes `items` too.
+
+    Args:
+        items: consumed in the thread.
+        depth: how many items are made ahead at most.
+
+    Raises:
+        BaseException: whatever making an item raised in the thread.
     """
+    # An item is wrapped, so that None can be one; a bare None is the end.
     made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=depth)
     begun, stopped = threading.Event(), threading.Event()
 
@@ -49,6 +55,7 @@ def ahead(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None]:
         except BaseException as error:  # noqa: BLE001  handed to the consumer, who raises it
             put(error)
         finally:
+            # a generator is closed in the thread that ran it: no other may while it runs
             if isinstance(iterator, Generator):
                 iterator.close()
 

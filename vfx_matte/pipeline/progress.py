@@ -1,6 +1,6 @@
-"""What a pipeline function tells its door while it works.
+"""Reports notices and progress of a pipeline function to the door that called it.
 
-Takes lines and steps; the door decides how they look.
+The door decides how they look.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Reporter(Protocol):
         """
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-        """Begin `total` steps of work; the context's value is called once a step."""
+        """Begin `total` steps of work; the context's value is called once per step."""
 
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
         """Begin to move bytes; the context's value is told how many are there, and of how many

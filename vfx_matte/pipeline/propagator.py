@@ -170,7 +170,7 @@ class PropagatorOptions:
 
 def repeated_settings(
     settings: Mapping[str, str | int | float | bool], *, weights: Path
-) -> list[str]:
+) -> dict[str, str | int | float | bool]:
     """The options of `segment` that give these settings (`PropagatorOptions.settings`, from a
     manifest) again.
 
@@ -178,15 +178,11 @@ def repeated_settings(
     of the settings.
     """
     usual = PropagatorOptions(name="xmem").settings
-    words: list[str] = []
-    for key, value in settings.items():
-        if key not in usual or value == usual[key]:
-            continue
-        option = key.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif key != "weights":
-            words += [f"--{option}", str(value)]
+    options = {
+        key: value
+        for key, value in settings.items()
+        if key in usual and key != "weights" and value != usual[key]
+    }
     if settings.get("weights") == weights.name and weights != PropagatorOptions().weights:
-        words += ["--weights", str(weights)]
-    return words
+        options["weights"] = str(weights)
+    return options

@@ -1,7 +1,4 @@
-"""Some frames of a clip, cheaply.
-
-Takes a reader and frame indices, gives those frames in order; never seeks in vain.
-"""
+"""Chooses some frames of a clip, and decodes only as much as they need."""
 
 from __future__ import annotations
 
@@ -13,7 +10,8 @@ from vfx_matte.masks import Image
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.probe import ClipInfo
 
-_WORTH_SEEKING_FRAMES = 4  # opening the file again costs about as much as decoding these
+_WORTH_SEEKING_FRAMES = 4
+"""Opening the file again costs about as much as decoding so many frames."""
 
 
 def evenly(items: Sequence[int], count: int) -> list[int]:
@@ -38,9 +36,7 @@ def frames_at(reader: ClipReader, indices: Sequence[int]) -> Generator[Frame, No
 def pictures_at(
     reader: ClipReader, indices: Sequence[int]
 ) -> Generator[tuple[int, Image], None, None]:
-    """(index, R'G'B' uint8 (H, W, 3)) of the frames at `indices`; as `frames_at`, converted by
-    whoever asks for the next.
-    """
+    """(index, R'G'B' uint8 (H, W, 3)) of the frames at `indices`, ascending; see `frames_at`."""
     for frame in frames_at(reader, indices):
         yield frame.index, frame.image
 
@@ -51,15 +47,16 @@ def seekable(info: ClipInfo) -> Sequence[int]:
 
 
 def spans(indices: Sequence[int], keyframes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Split ascending indices into (first, last) where jumping to a keyframe saves decoding some
+    """Split ascending indices into (first, last) where seeking to a keyframe saves decoding some
     frames.
     """
     if not indices:
         return
     first = before = indices[0]
     for index in indices[1:]:
-        at = bisect.bisect_right(keyframes, index) - 1
-        if at >= 0 and keyframes[at] - before > _WORTH_SEEKING_FRAMES:
+        # the last keyframe up to the index: decoding could start there instead of going on
+        key = bisect.bisect_right(keyframes, index) - 1
+        if key >= 0 and keyframes[key] - before > _WORTH_SEEKING_FRAMES:
             yield first, before
             first = index
         before = index
@@ -67,15 +64,15 @@ def spans(indices: Sequence[int], keyframes: Sequence[int]) -> Iterator[tuple[in
 
 
 def snapped(indices: Sequence[int], keyframes: Sequence[int]) -> list[int]:
-    """Ascending indices, each moved to a keyframe when one lies nearer to it than half the way to
-    its neighbour; none twice.
+    """Ascending indices, each moved to a keyframe when one lies nearer to it than half the distance
+    to its neighbour; none twice.
     """
     if not keyframes or len(indices) < 2:
         return list(indices)
     reach = min(after - before for before, after in itertools.pairwise(indices)) / 2
     found = set()
     for index in indices:
-        at = bisect.bisect_right(keyframes, index)
-        near = min(keyframes[max(0, at - 1) : at + 1], key=lambda key: abs(key - index))
-        found.add(near if abs(near - index) < reach else index)
+        key = bisect.bisect_right(keyframes, index)
+        nearest = min(keyframes[max(0, key - 1) : key + 1], key=lambda one: abs(one - index))
+        found.add(nearest if abs(nearest - index) < reach else index)
     return sorted(found)

@@ -13,7 +13,6 @@ from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import OutputError, PropagatorError, UsageError, WeightsError
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.printable import json_text
 from vfx_matte.weights import (
     PART_SUFFIX,
     TABLE_NAME,
@@ -63,6 +62,15 @@ class KnownWeights:
             self.size_bytes if self.state not in ("missing", "partial") else self.entry.size_bytes
         )
         return megabytes(exact) if exact else f"about {self.entry.about_megabytes:g} MB"
+
+    def to_json(self) -> dict[str, object]:
+        """What the table of weights says of it, and how it stands."""
+        return asdict(self.entry) | {
+            "path": self.path,
+            "state": self.state,
+            "there": self.state not in ("missing", "partial"),
+            "bytes_there": self.size_bytes,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +140,6 @@ def list_weights(folder: Path) -> list[KnownWeights]:
     whole. Raises ConfigError.
     """
     return [_stand(entry, folder) for entry in read_table(folder).values()]
-
-
-def weights_json(rows: list[KnownWeights]) -> str:
-    """What `list_weights` gives as JSON."""
-    facts = [
-        asdict(row.entry)
-        | {
-            "path": str(row.path),
-            "state": row.state,
-            "there": row.state not in ("missing", "partial"),
-            "bytes_there": row.size_bytes,
-        }
-        for row in rows
-    ]
-    return json_text(facts, indent=2)
 
 
 def fetch_weights(

@@ -1,7 +1,4 @@
-"""The command that gives a clip one constant rate.
-
-Takes options, calls the pipeline, shows the files and the frame map.
-"""
+"""The command that gives a clip one constant rate."""
 
 from __future__ import annotations
 
@@ -55,7 +52,7 @@ def conform(
     """Give a clip, and what was cut out of it, one constant rate: for editing programs that count
     frames. -o names a FOLDER.
     """
-    from vfx_matte.cli.show import paths, table
+    from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.clip import open_segmented_or_source
     from vfx_matte.pipeline.export import conform as pipeline
     from vfx_matte.pipeline.render.encoding import EncodeOptions
@@ -90,10 +87,9 @@ def conform(
         ),
         reporter=session,
     )
-    show_results(session, list(result.results))
-    if session.quiet:
-        paths(result.map_files)
+    if show_to_scripts(session, result, (*result.files.values(), *result.map_files)):
         return
+    show_results(session, list(result.results))
     table("Frame map", ("", ""), _map_rows(result))
 
 
@@ -104,7 +100,7 @@ def _map_rows(result: ConformResult) -> list[tuple[str, object]]:
             "rate",
             (
                 f"{float(result.rate):.6g} fps ({result.rate}), {step.duration} ticks of"
-                f" 1/{step.time_base.denominator} s a frame"
+                f" 1/{step.time_base.denominator} s per frame"
             ),
         ),
         ("frames", f"{result.source_count} in the source, {len(result.frame_map)} here"),

@@ -1,18 +1,22 @@
-"""The command that measures masks.
-
-Takes two places with masks, calls the pipeline, prints tables or JSON.
-"""
+"""The command that measures masks against the truth."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
 
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.review.evaluate import Evaluation, Scores
+
 PANEL = "Comparison"
+
+Row = tuple[str | int, ...]
+Table = tuple[tuple[str, ...], list[Row]]
+"""Columns and rows."""
 
 
 @command()
@@ -82,10 +86,9 @@ def evaluate(
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every frame as CSV.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Measure masks against the truth: J (IoU), boundary F and J&F, as DAVIS does."""
-    from vfx_matte.cli.show import paths, say, table
+    from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.review import evaluate as pipeline
 
     comparison = pipeline.Comparison(
@@ -101,14 +104,52 @@ def evaluate(
     )
     if csv is not None:
         pipeline.save_frame_csv(csv, found.sequences)
-    if json:
-        typer.echo(pipeline.evaluation_json(found))
-        return
-    if session.quiet:
-        paths([csv] if csv is not None else [])
+    if show_to_scripts(session, found, [csv] if csv is not None else []):
         return
     if frames:
-        table("Frames, in per cent", *pipeline.frame_table(found))
-    table("Masks against the truth, in per cent", *pipeline.summary_table(found))
+        table("Frames, in per cent", *_frame_table(found))
+    table("Masks against the truth, in per cent", *_summary_table(found))
     if csv is not None:
         say(f"frames: {csv}")
+
+
+def _summary_table(found: Evaluation) -> Table:
+    """One row per object of the only sequence, or one row per sequence, and the mean over
+    objects.
+    """
+    numbers = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay", "J&F")
+    total = _percent(found.mean)
+    if len(found.sequences) == 1:
+        (only,) = found.sequences
+        rows: list[Row] = [(one.object, only.scored_frames, *_percent(one)) for one in only.objects]
+        return ("object", "frames", *numbers), [*rows, ("mean", only.scored_frames, *total)]
+    rows = [
+        (one.name, len(one.objects), one.scored_frames, *_percent(one.mean))
+        for one in found.sequences
+    ]
+    objects, frames = (sum(int(row[column]) for row in rows) for column in (1, 2))
+    return ("sequence", "objects", "frames", *numbers), [
+        *rows,
+        ("mean over objects", objects, frames, *total),
+    ]
+
+
+def _frame_table(found: Evaluation) -> Table:
+    """Every object on every frame; blank where it does not count."""
+    several = len(found.sequences) > 1
+    rows: list[Row] = []
+    for sequence in found.sequences:
+        name = (sequence.name,) if several else ()
+        for one in sequence.frames:
+            numbers = _per_cent(one.j, one.f, one.jf) if one.is_scored else ("", "", "")
+            rows.append((*name, one.frame, one.object, *numbers))
+    return (*(("sequence",) if several else ()), "frame", "object", "J", "F", "J&F"), rows
+
+
+def _percent(scores: Scores) -> tuple[str, ...]:
+    j, f = scores.j, scores.f
+    return _per_cent(j.mean, j.recall, j.decay, f.mean, f.recall, f.decay, scores.jf)
+
+
+def _per_cent(*values: float) -> tuple[str, ...]:
+    return tuple(f"{round(100 * value, 1) + 0.0:.1f}" for value in values)  # + 0.0: no "-0.0"

@@ -1,16 +1,19 @@
-"""The command that shows what each editing program is given.
-
-Takes a program's name, prints the table or JSON.
-"""
+"""The command that shows what each editing program is given."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.printable import json_text
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.export.formats import Formats
+
+COLUMNS = (
+    "program", "output", "encoding", "above 8 bits", "alpha or style", "sound", "rate", "why",
+)  # fmt: skip
 
 
 @command()
@@ -21,29 +24,43 @@ def formats(
         str | None,
         typer.Argument(metavar="[PROGRAM]", help="One program; without it, all of them."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what --for PROGRAM gives each editing program: container, codec, pixels, alpha, sound,
     and why.
     """
-    from vfx_matte.cli.show import table
-    from vfx_matte.pipeline.render import encoding
+    from vfx_matte.cli.show import show_to_scripts, table
+    from vfx_matte.pipeline.export.formats import formats as pipeline
 
-    if json:
-        typer.echo(json_text(encoding.delivery_json(target), indent=2))
+    found = pipeline(target)
+    if show_to_scripts(session, found):
         return
-    rows = encoding.delivery_rows(target)
-    if session.quiet:
-        return
-    columns = (
-        "program",
-        "output",
-        "encoding",
-        "above 8 bits",
-        "alpha or style",
-        "sound",
-        "rate",
-        "why",
-    )
-    table("What --for gives each program", columns, rows)
-    table("For all of them", ("", ""), encoding.common_rows())
+    table("What --for gives each program", COLUMNS, format_rows(found))
+    table("For all of them", ("", ""), found.common.items())
+
+
+def format_rows(found: Formats) -> list[tuple[str, ...]]:
+    """One row per program and output, by COLUMNS."""
+    rows: list[tuple[str, ...]] = []
+    for program in found.programs:
+        copies = sorted(
+            {"pcm" if codec.startswith("pcm_") else codec for codec in program.sound_copies}
+        )
+        for kind, encoding in program.deliveries.items():
+            usual, deep = (
+                f"{encoding.codec_for(depth)} {encoding.pixel_format_for(depth)}"
+                for depth in (8, 10)
+            )
+            encoder = program.sound_encoders[encoding.suffix]
+            rows.append(
+                (
+                    program.name,
+                    f"{kind}{encoding.suffix}",
+                    usual,
+                    "the same" if deep == usual else deep,
+                    encoding.alpha or encoding.style or "–",
+                    f"{', '.join(copies)} copied; other sound: {encoder}",
+                    "constant" if program.constant_rate else "any",
+                    encoding.why,
+                )
+            )
+    return rows

@@ -1,13 +1,10 @@
-"""The command that says whether a green screen can be keyed.
-
-Takes options, calls the pipeline, prints a table or JSON.
-"""
+"""The command that says how well a green screen can be keyed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +13,14 @@ from vfx_matte.cli.clips import Clip, Output, segmented_clip
 from vfx_matte.cli.commands.render import matte, tools
 from vfx_matte.cli.options import Only
 from vfx_matte.settings.options import GreenbackSettings, MatteSettings, RenderSettings
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.review.keytest import KeyRow
+
+COLUMNS = (
+    "encoding", "chroma", "written as", "MB/min", "edge off by", "95 % within", "picture off by",
+    "keyed out", "left in", "worst frame",
+)  # fmt: skip
 
 
 @command(matte)
@@ -36,7 +41,6 @@ def keytest(
     sheet: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Where the contact sheet goes (keytest.png).")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     matte: MatteSettings,
     render: RenderSettings,
 ) -> None:
@@ -44,7 +48,7 @@ def keytest(
 
     Only the suffix of -o is used.
     """
-    from vfx_matte.cli.show import paths, say, table
+    from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.render.encoding import EncodeOptions
     from vfx_matte.pipeline.review import keytest as pipeline
 
@@ -60,16 +64,25 @@ def keytest(
         sheet=sheet,
         reporter=session,
     )
-    if json:
-        typer.echo(pipeline.keytest_json(result))
-        return
-    if session.quiet:
-        paths([result.sheet])
+    if show_to_scripts(session, result, [result.sheet]):
         return
     title = (
         f"{result.clip.name} over {result.key}: keyed alpha against the matte, {len(result.frames)}"
         " frames"
     )
-    table(title, pipeline.KEYTEST_COLUMNS, pipeline.keytest_rows(result))
+    table(title, COLUMNS, map(_row, result.rows))
     say(result.verdict)
     say(f"picture: {result.sheet}")
+
+
+def _row(one: KeyRow) -> tuple[str, ...]:
+    """One encoding, by COLUMNS."""
+    shares = (one.edge_mean, one.edge_95, one.mean, one.keyed_out, one.left_in)
+    return (
+        one.name,
+        one.sampling,
+        one.encoding,
+        f"{one.megabytes_per_minute:.0f}" if one.megabytes_per_minute else "–",
+        *(f"{100 * share:.2f} %" for share in shares),
+        f"{one.worst_frame}: {100 * one.worst_edge:.1f} %",
+    )

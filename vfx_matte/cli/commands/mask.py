@@ -75,7 +75,7 @@ def mask(
     ] = True,
 ) -> None:
     """Make a first mask, or correct one, by clicks, strokes, a box, or what stands out."""
-    from vfx_matte.cli.show import paths, say
+    from vfx_matte.cli.show import paths, say, show_to_scripts
     from vfx_matte.pipeline import first_mask
     from vfx_matte.timeline import parse_position
 
@@ -108,9 +108,9 @@ def mask(
         fetch=settings.network.fetch == "auto",
         reporter=session,
     )
-    paths([made.path])
-    if session.quiet:
+    if show_to_scripts(session, made, [made.path]):
         return
+    paths([made.path])
     for one in made.objects:
         say(
             f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence"

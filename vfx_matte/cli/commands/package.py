@@ -1,7 +1,4 @@
-"""The command that hands a clip over to an editing program.
-
-Takes options, calls the pipeline, shows the folder's files.
-"""
+"""The command that hands a clip over to an editing program."""
 
 from __future__ import annotations
 
@@ -53,7 +50,7 @@ def package(
     """Make a folder --for an editing program: files, a timeline with the cut-out in place, a note.
     -o names a FOLDER.
     """
-    from vfx_matte.cli.show import paths, say, table
+    from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.export import package as pipeline
     from vfx_matte.pipeline.render.encoding import EncodeOptions
 
@@ -83,13 +80,12 @@ def package(
         output=output,
         reporter=session,
     )
-    if session.quiet:
-        paths([result.folder / result.open_first])
+    if show_to_scripts(session, result, [result.folder / result.open_first]):
         return
     rate = f", {result.rate} frames a second" if result.rate else ""
     table(
         f"Package for {result.title}: {result.frame_count} frames{rate}",
         ("file", "", "made"),
-        result.rows,
+        [(one.file, one.what, one.made) for one in result.files],
     )
     say(f"open first: {result.folder / result.open_first}")

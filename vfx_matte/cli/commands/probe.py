@@ -1,12 +1,9 @@
-"""The smaller commands.
-
-Each takes its options, calls one pipeline function and prints what it returns.
-"""
+"""The commands that look at clips and outputs, and `config` and `demo`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +11,14 @@ from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import At, Gaps, Output, clip_path, opened_clip
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError
+from vfx_matte.numbering import ranges_text
 from vfx_matte.settings import ini
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.inspect import ClipFacts
+
+MOST_INTERVALS = 8
+"""Rows of the histogram of frame distances; rarer ones are summed up."""
 
 
 @command()
@@ -23,23 +27,87 @@ def probe(
     *,
     clip: Annotated[Path, typer.Argument(help="Video, folder of pictures, or plate.####.png.")],
     gaps: Gaps = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Show what a clip is: streams, size, colour, and its exact time by counting."""
-    from vfx_matte.cli.show import bars, table
+    from vfx_matte.cli.show import bars, show_to_scripts, table
     from vfx_matte.pipeline import inspect
 
     opened = opened_clip(session, clip_path(session, clip), gaps=gaps)
     inspect.look_for_changes(opened)
-    if json:
-        typer.echo(inspect.clip_json(opened.info))
+    facts = inspect.ClipFacts(opened.info)
+    if show_to_scripts(session, facts):
         return
-    if session.quiet:
-        return
-    table(str(clip), ("", ""), inspect.clip_rows(opened.info))
-    table(
-        "Distance of frames", ("duration", "", "frames"), bars(inspect.interval_rows(opened.info))
-    )
+    table(str(clip), ("", ""), _clip_rows(facts))
+    table("Distance of frames", ("duration", "", "frames"), bars(_interval_rows(facts)))
+
+
+def _clip_rows(facts: ClipFacts) -> list[tuple[str, str]]:
+    """Facts about a clip as (name, value) rows."""
+    info = facts.info
+    color, timeline = info.color, info.timeline
+    scan = "interlacing not stated" if info.field_order == "unknown" else info.field_order
+    rows = [
+        ("container", info.container),
+        ("video", f"{info.codec}, {info.pixel_format}, {info.layout.bit_depth} bit, {scan}"),
+        (
+            "size as displayed",
+            (
+                f"{info.width}×{info.height}, pixel shape {info.sample_aspect}, rotated"
+                f" {info.rotation_degrees}°"
+            ),
+        ),
+        ("frames", f"{len(timeline)}, counted"),
+        *_number_rows(facts),
+        ("rate", f"{facts.rate}, time base {timeline.time_base}"),
+        ("start", f"{float(timeline.start - info.origin):.6f} s"),
+        ("duration", f"{float(timeline.end - timeline.start):.6f} s"),
+        (
+            "colour",
+            (
+                f"matrix {color.matrix}, range {color.range}, primaries {color.primaries}, transfer"
+                f" {color.transfer}"
+            ),
+        ),
+    ]
+    if info.timecode:
+        rows.append(("timecode", info.timecode))
+    for track in info.audio:
+        offset = (
+            "empty"
+            if track.start is None
+            else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
+        )
+        layout = "1 channel" if track.layout == "1 channels" else track.layout
+        language = [track.language] if track.language != "und" else []
+        words = [track.codec, f"{track.sample_rate} Hz", layout, *language, offset]
+        rows.append((f"sound {track.index}", ", ".join(words)))
+    if info.other_streams:
+        rows.append(("other streams", ", ".join(info.other_streams)))
+    if info.repairs:
+        rows.append(("mended timestamps", str(info.repairs)))
+    return rows
+
+
+def _number_rows(facts: ClipFacts) -> list[tuple[str, str]]:
+    """How a sequence's pictures are numbered."""
+    files = facts.info.files
+    if files is None:
+        return []
+    missing = f", missing: {ranges_text(files.missing)} ({files.gaps})" if files.missing else ""
+    numbers = facts.info.timeline.numbers_text
+    return [("frame numbers", f"{numbers}, {files.paths[0].name} first{missing}")]
+
+
+def _interval_rows(facts: ClipFacts) -> list[tuple[str, int]]:
+    """How often frames follow each other at which distance, most frequent first."""
+    timeline = facts.info.timeline
+    counted = timeline.interval_histogram().most_common()
+    rows = [
+        (f"{float(ticks * timeline.time_base * 1000):.3f} ms", count)
+        for ticks, count in counted[:MOST_INTERVALS]
+    ]
+    rest = sum(count for _, count in counted[MOST_INTERVALS:])
+    return [*rows, (f"{len(counted) - MOST_INTERVALS} others", rest)] if rest else rows
 
 
 @command()
@@ -57,13 +125,12 @@ def verify(
             "--map", metavar="JSON", help="Of a conformed file: its frame map (the one beside it)."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """Compare a rendered file with its source: every timestamp, the sound, the colour tags.
 
     Exit code 1 when they differ.
     """
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline import inspect
     from vfx_matte.pipeline.export.frame_map_check import map_beside, verify_conformed
 
@@ -76,9 +143,7 @@ def verify(
         report = verify_conformed(output, path, found, reporter=session)
     else:
         report = inspect.verify_file(output, path, reporter=session)
-    if json:
-        typer.echo(inspect.report_json(report))
-    elif not session.quiet:
+    if not show_to_scripts(session, report):
         rows = [
             (check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks
         ]
@@ -95,23 +160,27 @@ def frame(
     output: Output = None,
 ) -> None:
     """Save one frame as a picture, to paint a mask on."""
-    from vfx_matte.cli.show import say
-    from vfx_matte.pipeline import inspect
+    from vfx_matte.cli.show import paths, show_to_scripts
+    from vfx_matte.pipeline.inspect import save_frame
     from vfx_matte.timeline import parse_position
 
     opened = opened_clip(session, clip_path(session, clip))
     position = None if at is None else parse_position(at)
-    say(
-        inspect.save_frame(
-            opened, at=position, output=output, workspace=session.settings.paths.workspace
-        )
-    )
+    workspace = session.settings.paths.workspace
+    saved = save_frame(opened, at=position, output=output, workspace=workspace)
+    if not show_to_scripts(session, saved, [saved.picture]):
+        paths([saved.picture])
 
 
 @command(name="config")
-def config_command(session: Session) -> None:  # noqa: ARG001
+def config_command(session: Session) -> None:
     """Print a config.ini with every option at its default."""
-    typer.echo(ini.template(as_typed), nl=False)
+    if session.json:
+        from vfx_matte.cli.show import show_to_scripts
+
+        show_to_scripts(session, ini.Settings())
+    else:
+        typer.echo(ini.template(as_typed), nl=False)
 
 
 @command()
@@ -122,7 +191,7 @@ def demo(
     frames: Annotated[int, typer.Option(help="Length of the clip.", min=8, max=10_000)] = 72,
 ) -> None:
     """Make a clip with a known truth, run the whole program on it and check every output."""
-    from vfx_matte.cli.show import paths, say, table
+    from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.demo import run_demo
 
     settings = session.settings
@@ -130,8 +199,7 @@ def demo(
     result = run_demo(
         folder, frame_count=frames, model=settings.paths.model, fetch=fetch, reporter=session
     )
-    if session.quiet:
-        paths([result.sheet])
+    if show_to_scripts(session, result, [result.sheet]):
         return
     rows = [(row.output, row.what, row.timing, row.iou) for row in result.rows]
     table("Demo", ("output", "encoding", "time against the source", "mask against the truth"), rows)

@@ -1,14 +1,18 @@
-"""The command that checks masks. Takes options, calls the pipeline, prints a table or JSON."""
+"""The command that checks masks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, segmented_clip
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.review.findings import QcResult
 
 
 @command()
@@ -34,40 +38,58 @@ def qc(
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every frame's numbers as CSV.")
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Everything that was found, as JSON.")
-    ] = False,
 ) -> None:
     """Check the masks of a clip: jumps, holes, specks, flicker, edges, uncertainty.
 
     Names the frames and writes a report.
     """
-    from vfx_matte.cli.show import paths, say, table
-    from vfx_matte.pipeline.review import findings, report
-    from vfx_matte.pipeline.review import qc as pipeline
+    from vfx_matte.cli.show import say, show_to_scripts, table
+    from vfx_matte.pipeline.review.findings import Allowed, require_allowed
+    from vfx_matte.pipeline.review.qc import check_masks
+    from vfx_matte.pipeline.review.report import frames_text
 
     settings = session.settings
     limit = fail_over if fail_over is not None else settings.qc.fail_over or None
-    allowed = None if limit is None else findings.Allowed.parse(limit)
+    allowed = None if limit is None else Allowed.parse(limit)
     shown = settings.qc.count if count is None else count
     opened = segmented_clip(session, clip)
-    found = pipeline.check_masks(
-        opened, count=shown, output=output, weights=settings.weights, reporter=session
+    found = check_masks(
+        opened, count=shown, output=output, csv=csv, weights=settings.weights, reporter=session
     )
-    if csv is not None:
-        report.save_csv(csv, opened, found)
-    if json:
-        typer.echo(report.qc_json(found))
-    elif session.quiet:
-        paths(path for path in (csv, found.sheet, found.report) if path is not None)
-    else:
-        title = f"{opened.name}: {len(found.flagged)} of {found.frames} frames stand out"
+    files = [path for path in (csv, found.sheet, found.report) if path is not None]
+    if not show_to_scripts(session, found, files):
         table(
-            title,
+            f"{opened.name}: {len(found.flagged)} of {found.frames} frames stand out",
             ("frame", "time", "frames", "what is wrong", "what to do"),
-            report.problem_rows(found, shown),
+            [
+                (one.frame, one.time, frames_text(one), one.what, one.do)
+                for one in found.problems[:shown]
+            ],
         )
-        for line in report.closing_lines(found, shown, workspace=session.settings.paths.workspace):
+        for line in _closing_lines(found, shown):
             say(line)
     if allowed is not None:
-        findings.require_allowed(found, allowed)
+        require_allowed(found, allowed)
+
+
+def _closing_lines(found: QcResult, shown: int) -> Iterator[str]:
+    """What stands below the table."""
+    if len(found.problems) > shown:
+        yield f"and {len(found.problems) - shown} more places; -k {len(found.problems)} shows all"
+    for start, stop in found.shots_without_mask:
+        yield (
+            f"frames {start} to {stop - 1} are a shot without a painted mask: nothing of the"
+            " subject is shown there"
+        )
+    if found.fix_next is not None:
+        yield f"fix next: {found.fix_next.why}"
+        yield f"  {found.fix_next.frame_command}"
+        yield (
+            "or correct its mask with clicks (--bg beside the subject):"
+            f" {found.fix_next.correct_command}"
+        )
+        yield "then, with the mask that you made:"
+        yield f"  {found.fix_next.segment_command}"
+    if found.sheet is not None:
+        yield f"picture: {found.sheet}"
+    yield f"report: {found.report}"

@@ -1,7 +1,4 @@
-"""The command that says which frames to annotate next.
-
-Takes options, calls the pipeline, prints a table or JSON.
-"""
+"""The command that says which frames to annotate next."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
+from vfx_matte.cli.clips import segmented_clip
 from vfx_matte.cli.options import Only
 from vfx_matte.settings.options import SegmentSettings, SuggestSettings
 
@@ -30,14 +28,11 @@ def suggest(
             "-o", "--output", metavar="PNG", help="Where the contact sheet goes (suggest.png)."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Say which frames to annotate next: those that look least like the ones that have a mask of
     yours.
     """
-    from vfx_matte.cli.show import paths, say, table
-    from vfx_matte.pipeline.clip import find_clip, open_segmented
-    from vfx_matte.pipeline.next_steps import correct_command
+    from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.review import suggest as pipeline
 
     file = session.settings
@@ -51,24 +46,17 @@ def suggest(
         min_mask_percent=settings.min_mask_percent,
         candidates=settings.candidates,
     )
-    places = file.paths
-    path = find_clip(
-        clip, source=places.source, workspace=places.workspace, default=file.default_clip
-    )
-    opened = open_segmented(
-        path, workspace=places.workspace, ignore_alpha=file.clip.ignore_alpha, reporter=session
-    )
+    opened = segmented_clip(session, clip)
     found = pipeline.suggest_frames(opened, options, output=output, reporter=session)
-    if json:
-        typer.echo(pipeline.suggestions_json(found))
-        return
-    if session.quiet:
-        paths([found.sheet])
+    if show_to_scripts(session, found, [found.sheet]):
         return
     table(
-        f"Annotate next in {path.name}",
+        f"Annotate next in {found.clip.name}",
         ("rank", "frame", "time", "mask covers", "distance"),
-        pipeline.suggestion_rows(found),
+        [
+            (one.rank, one.frame, one.time, f"{one.coverage_percent:.2f} %", f"{one.distance:.4g}")
+            for one in found.suggestions
+        ],
     )
     if found.suggestions:
         say("to paint on:")
@@ -76,7 +64,7 @@ def suggest(
             say(f"  {one.frame_command}")
         say("or to correct what is there with clicks (--fg on the subject, --bg beside it):")
         for one in found.suggestions:
-            say(f"  {correct_command(path, one.frame, workspace=places.workspace)}")
+            say(f"  {one.correct_command}")
         say("then, with the masks that you made:")
         say(f"  {found.segment_command}")
     say(f"picture: {found.sheet}")

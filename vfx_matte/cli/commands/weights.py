@@ -19,20 +19,13 @@ app.add_typer(weights, name="weights")
 
 
 @command(name="list", within=weights)
-def list_(
-    session: Session,
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
-) -> None:
+def list_(session: Session) -> None:
     """Show the known weights: size, licence, whether they are there and verified, and where."""
-    from vfx_matte.cli.show import table
-    from vfx_matte.pipeline import weights as work
+    from vfx_matte.cli.show import show_to_scripts, table
+    from vfx_matte.pipeline.weights import list_weights
 
-    found = work.list_weights(session.settings.paths.model)
-    if json:
-        typer.echo(work.weights_json(found))
-        return
-    if session.quiet:
+    found = list_weights(session.settings.paths.model)
+    if show_to_scripts(session, found):
         return
     rows = [
         (one.entry.name, one.size, one.entry.licence, one.state, one.path, one.entry.purpose)
@@ -55,13 +48,12 @@ def fetch(
     """Download weights into the model folder and verify them; goes on where an earlier download
     stopped.
     """
-    from vfx_matte.cli.show import paths, table
+    from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import fetch_weights, megabytes
 
     session.interrupt_hint = "what came is kept; run the same command to go on"
     done = fetch_weights(name, folder=session.settings.paths.model, force=force, reporter=session)
-    if session.quiet:
-        paths([done.path])
+    if show_to_scripts(session, done, [done.path]):
         return
     rows = [
         ("where", done.path),
@@ -97,17 +89,16 @@ def check(
 
     Exit code 1 when something is wrong.
     """
-    from vfx_matte.cli.show import table
+    from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import check_weights, megabytes, require_sound
 
     found = check_weights(target, folder=session.settings.paths.model)
-    for one in found:
+    for one in [] if show_to_scripts(session, {"files": found}) else found:
         facts = [
             ("size", megabytes(one.size_bytes)),
             ("sha256", one.sha256),
             ("checksum", one.checksum),
             ("contents", one.contents),
         ]
-        if not session.quiet:
-            table(str(one.path), ("", ""), facts)
+        table(str(one.path), ("", ""), facts)
     require_sound(found)

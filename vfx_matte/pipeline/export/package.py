@@ -93,19 +93,38 @@ class PackageOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageResult:
-    """A finished package.
+class ListedPath:
+    """One file of a package."""
 
-    rate: None when it has none. rows: (file, what it is, how it was made), for people.
-    """
+    file: str
+    """From the package's folder, or in full when it lies elsewhere."""
+
+    what: str
+
+    made: str
+    """How it was made, "" for files that are not pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageResult:
+    """A finished package."""
 
     folder: Path
+
     title: str
+    """The program's name for people."""
+
     rate: VideoRate | None
+    """None when the package has none."""
+
     frame_count: int
-    rows: tuple[tuple[str, str, str], ...]
+    files: tuple[ListedPath, ...]
+
     open_first: str
+    """The file to open in the program, from the folder."""
+
     remarks: tuple[str, ...]
+    """What the user should know, in sentences."""
 
 
 def package(
@@ -206,15 +225,17 @@ class _Work:
                 remarks=self.remarks,
             )
         )  # fmt: skip
-        rows = [(self._where(one), one.name, one.how) for one in files]
-        rows += [(name, "note" if name == NOTE_NAME else "timeline", "") for name in contents]
-        rows.append((MANIFEST_NAME, "checksums, rate, timestamps", ""))
+        listed = [ListedPath(self._where(one), one.name, one.how) for one in files]
+        listed += [
+            ListedPath(name, "note" if name == NOTE_NAME else "timeline", "") for name in contents
+        ]
+        listed.append(ListedPath(MANIFEST_NAME, "checksums, rate, timestamps", ""))
         return PackageResult(
             folder=self.folder,
             title=self.target.title,
             rate=self.rate,
             frame_count=self._frame_count,
-            rows=tuple(rows),
+            files=tuple(listed),
             open_first=next(iter(names.values()), NOTE_NAME),
             remarks=tuple(self.remarks),
         )

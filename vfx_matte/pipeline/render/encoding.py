@@ -16,10 +16,8 @@ from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import fits_channels
 from vfx_matte.printable import shell_command
-from vfx_matte.programs.deliveries import ALL, Delivery, Target, common, target_named, targets
+from vfx_matte.programs.deliveries import common, target_named
 from vfx_matte.settings.options import EncodeSettings, RenderSettings
-
-DeliveryRow = tuple[str, str, str, str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,67 +163,3 @@ def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -
     wanted = target_named(encode.target).deliveries["maskvideo"].style if encode.target else ""
     fits = wanted != "rgb" or (len(objects) > 1 and fits_channels(objects))
     return wanted if wanted and fits else "luma"
-
-
-def delivery_rows(name: str | None) -> list[DeliveryRow]:
-    """The table for people, of one program or of all.
-
-    Raises UsageError for a program that is not in the table.
-    """
-    chosen = [target_named(name)] if name else list(targets().values())
-    return [_row(target, record) for target in chosen for record in target.deliveries.values()]
-
-
-def common_rows() -> list[tuple[str, str]]:
-    """What holds for every program and output, for people."""
-    return list(common().items())
-
-
-def delivery_json(name: str | None) -> dict[str, object]:
-    """The table as JSON can hold it, by program and kind, and what holds for all of them; `deep` is
-    for clips above 8 bits.
-    """
-    chosen = [target_named(name)] if name else list(targets().values())
-    return {ALL: dict(common()), **{target.name: _facts(target) for target in chosen}}
-
-
-def _facts(target: Target) -> dict[str, object]:
-    outputs = {
-        kind: {
-            "file": f"{kind}{record.suffix}",
-            **{
-                label: {
-                    "codec": record.codec_for(depth),
-                    "pixel_format": record.pixel_format_for(depth),
-                }
-                for label, depth in (("8-bit", 8), ("deep", 10))
-            },
-            "alpha": record.alpha or None,
-            "style": record.style or None,
-            "quality": record.quality,
-            "sound_encoder": target.sound_encoders[record.suffix],
-            "why": record.why,
-        }
-        for kind, record in target.deliveries.items()
-    }
-    return {
-        "title": target.title,
-        "constant_rate": target.constant_rate,
-        "sound_copies": sorted(target.sound_copies),
-        "sources": list(target.sources),
-        "outputs": outputs,
-    }
-
-
-def _row(target: Target, record: Delivery) -> DeliveryRow:
-    def coded(depth: int) -> str:
-        return f"{record.codec_for(depth)} {record.pixel_format_for(depth)}"
-
-    copies = sorted({"pcm" if codec.startswith("pcm_") else codec for codec in target.sound_copies})
-    sound = f"{', '.join(copies)} copied; other sound: {target.sound_encoders[record.suffix]}"
-    deep = "the same" if coded(10) == coded(8) else coded(10)
-    return (
-        target.name, f"{record.kind}{record.suffix}", coded(8), deep,
-        record.alpha or record.style or "–", sound,
-        "constant" if target.constant_rate else "any", record.why,
-    )  # fmt: skip

@@ -18,7 +18,7 @@ from vfx_matte.media.readers.part import part_of
 from vfx_matte.media.writers.exr import LayersWriter, check_name, foreign_file, verify_layers
 from vfx_matte.media.writers.numbered_files import numbered_files
 from vfx_matte.pipeline.clip import SegmentedClip
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
 from vfx_matte.pipeline.render.outputs import (
@@ -83,7 +83,7 @@ def render_layers(
     ):
         with (
             closing(
-                ahead(_mattes(Mattes(clip, settings, tools), clip, objects, start, stop))
+                prefetched(_mattes(Mattes(clip, settings, tools), clip, objects, start, stop))
             ) as made,
             LayersWriter(
                 place.part, names, sample_aspect=info.sample_aspect, part=info.part

@@ -33,7 +33,7 @@ from vfx_matte.media.writers.numbered_files import USUAL_NAMES, NumberedFiles
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.timeline import FrameTime
 
@@ -199,7 +199,7 @@ def shots(
         for index in range(start, stop):
             yield Shot(index, clip.info.timeline[index], clip.mask(index), None, clip.shows(index))
         return
-    with closing(ahead(clip.reader.frames(start, stop))) as frames:
+    with closing(prefetched(clip.reader.frames(start, stop))) as frames:
         for frame in frames:
             yield Shot(
                 frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index)
@@ -315,7 +315,7 @@ def _written(
     writers: list[VideoWriter | StillsWriter] = []
     label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
     with ExitStack() as stack:
-        made = stack.enter_context(closing(ahead(every)))
+        made = stack.enter_context(closing(prefetched(every)))
         for one in outputs:
             writers.append(_writer(info, one, reporter))
             stack.enter_context(writers[-1])

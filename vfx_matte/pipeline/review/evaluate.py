@@ -1,6 +1,4 @@
-"""Masks against the truth.
-
-Takes two places with masks, gives scores as records, table rows, CSV and JSON; prints nothing.
+"""Scores masks against the truth: J (IoU), boundary F and J&F.
 
 Frames are matched by number and read one pair at a time, so memory holds two masks and the numbers.
 """
@@ -11,7 +9,7 @@ import csv
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
@@ -29,17 +27,19 @@ from vfx_matte.measure.accuracy import (
 )
 from vfx_matte.pipeline.clip import require_table_place
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.records import rounded
 from vfx_matte.pipeline.review.mask_pairs import (
     MASKS_FOLDER,
     PREDICTED,
     TRUTH,
     PairReader,
-    few,
     find_sequences,
+    first_of,
     open_masks,
     spans,
 )
-from vfx_matte.printable import json_text, spreadsheet_cell
+from vfx_matte.printable import spreadsheet_cell
+from vfx_matte.wording import option
 from vfx_matte.workspace import ClipWorkspace, write_text
 
 NOT_SCORED = -1
@@ -47,57 +47,131 @@ NOT_SCORED = -1
 
 FRAME_COLUMNS = ("sequence", "frame", "object", "j", "f", "jf")
 _DIGITS = 6
+"""Of a score in JSON and CSV: a millionth is less than one pixel of a mask."""
 
-Row = tuple[str | int, ...]
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Statistics of one measure over frames, in [0, 1]; see `measure.accuracy.Statistics`."""
+
+    mean: float = field(metadata=rounded(_DIGITS))
+    recall: float = field(metadata=rounded(_DIGITS))
+    decay: float = field(metadata=rounded(_DIGITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the frames of one object, or of several, come to."""
+
+    j: Means
+    """Region similarity: intersection over union."""
+
+    f: Means
+    """Accuracy of the boundary."""
+
+    jf: float = field(metadata=rounded(_DIGITS))
+    """The mean of both means."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectScores(Scores):
+    """One object of a sequence."""
+
+    object: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFrame:
+    """One object on one frame; scores are in [0, 1], or NOT_SCORED."""
+
+    frame: int
+    object: int
+    j: float = field(metadata=rounded(_DIGITS))
+    f: float = field(metadata=rounded(_DIGITS))
+    jf: float = field(metadata=rounded(_DIGITS))
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the frame counts."""
+        return self.j != NOT_SCORED
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSequence:
+    """One sequence."""
+
+    name: str
+    """"" when it is the only one."""
+
+    references: tuple[int, ...]
+    """Frames that do not count because their mask was given."""
+
+    scored_frames: int
+    mean: Scores
+    objects: tuple[ObjectScores, ...]
+
+    frames: tuple[ScoredFrame, ...]
+    """Every object on every frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an evaluation found. references: for each sequence, the frames whose mask was given."""
+    """What an evaluation found."""
 
-    sequences: tuple[SequenceScore, ...]
-    references: tuple[tuple[int, ...], ...]
     protocol: ProtocolName
 
-    @property
-    def summary(self) -> Summary:
-        """The mean over the objects of all sequences, as DAVIS counts: a sequence of two objects
-        weighs twice.
-        """
-        return Summary.mean_of(
-            [one.summary for sequence in self.sequences for one in sequence.objects]
-        )
+    mean: Scores
+    """Over the objects of all sequences, as DAVIS counts: a sequence of two objects weighs
+    twice.
+    """
+
+    sequences: tuple[ScoredSequence, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """How masks are compared.
 
-    references: frames that do not count because their mask was given; None asks PREDICTED's
-    manifest, where there is one.
-    void: the value of the truth's pictures (1 to 255) that marks pixels to leave out.
-    allow_missing: frames and sequences that only the truth has count as empty, instead of an error.
-    merge: all objects are one. resize: PREDICTED is brought to the size of the truth. Raises
-    UsageError for a void value out of range.
+    Raises:
+        UsageError: for a void value out of range.
     """
 
     protocol: ProtocolName = "all"
+    """"davis" leaves out the first and last frame too."""
+
     references: tuple[int, ...] | None = None
+    """Frames that do not count because their mask was given; None asks the manifest beside the
+    predicted masks, where there is one.
+    """
+
     void: int | None = None
+    """The value of the truth's pictures (1 to 255) that marks pixels to leave out."""
+
     allow_missing: bool = False
+    """Whether frames and sequences that only the truth has count as empty, instead of being an
+    error.
+    """
+
     merge: bool = False
+    """Whether all objects count as one."""
+
     resize: bool = False
+    """Whether predicted masks are brought to the size of the truth."""
 
     def __post_init__(self) -> None:
         if self.void is not None and not 1 <= self.void <= 255:
             raise UsageError(
                 f"void value {self.void} is not in 1 to 255",
-                hint="DAVIS and YouTube-VOS use --void 255",
+                hint=f"DAVIS and YouTube-VOS use {option('void', 255)}",
             )
 
 
 def protocol_of(text: str) -> ProtocolName:
-    """A protocol as a user names it. Raises UsageError for an unknown one."""
+    """A protocol as a user names it.
+
+    Raises:
+        UsageError: for an unknown one.
+    """
     if text not in get_args(ProtocolName):
         raise unknown_choice("protocol", text, get_args(ProtocolName))
     return cast("ProtocolName", text)
@@ -113,10 +187,17 @@ def evaluate_masks(
 ) -> Evaluation:
     """Score masks against the truth.
 
-    predicted, truth: a folder of mask pictures named by frame number (the last one in the name), a
-    clip's folder in the workspace, a film of masks, or a folder of such folders, one for each
-    sequence. sequences: only these, when not empty. Raises MaskError, UsageError, WorkspaceError or
-    MediaError, naming the side and the frame.
+    Args:
+        predicted: a folder of mask pictures named by frame number (the last one in the name), a
+            clip's folder of results, a video of masks, or a folder with one of these for each
+            sequence.
+        truth: the true masks, in any of these forms.
+        comparison: how they are compared.
+        sequences: only these, when not empty.
+        reporter: receives notices and progress.
+
+    Raises:
+        MaskError, UsageError, WorkspaceError, MediaError: naming the side and the frame.
     """
     guessed, true = find_sequences(predicted, PREDICTED), find_sequences(truth, TRUTH)
     if ("" in guessed) != ("" in true):
@@ -127,11 +208,48 @@ def evaluate_masks(
         )
     names = _chosen(list(true), guessed, sequences, comparison, reporter)
     scored = [
-        _evaluate_one(name, guessed.get(name), true[name], comparison, reporter) for name in names
+        _score_sequence(name, guessed.get(name), true[name], comparison, reporter) for name in names
     ]
+    summaries = [one.summary for sequence, _ in scored for one in sequence.objects]
     return Evaluation(
-        tuple(one for one, _ in scored), tuple(given for _, given in scored), comparison.protocol
+        protocol=comparison.protocol,
+        mean=Scores(*_means(Summary.mean_of(summaries))),
+        sequences=tuple(sequence_record(*one) for one in scored),
     )
+
+
+def _means(summary: Summary) -> tuple[Means, Means, float]:
+    """J, F and J&F."""
+
+    def means(statistics: Statistics) -> Means:
+        return Means(statistics.mean, statistics.recall, statistics.decay)
+
+    return means(summary.region), means(summary.boundary), summary.mean
+
+
+def sequence_record(sequence: SequenceScore, references: tuple[int, ...] = ()) -> ScoredSequence:
+    """What was measured on a sequence, as a record."""
+    return ScoredSequence(
+        name=sequence.name,
+        references=references,
+        scored_frames=sequence.scored_frames,
+        mean=Scores(*_means(sequence.summary)),
+        objects=tuple(
+            ObjectScores(*_means(one.summary), object=one.object_id) for one in sequence.objects
+        ),
+        frames=tuple(
+            ScoredFrame(one.frame_index, one.object_id, *_frame_scores(one))
+            for one in sequence.frames
+        ),
+    )
+
+
+def _frame_scores(one: FrameScore) -> tuple[float, float, float]:
+    """J, F and J&F of one object on one frame."""
+    found = one.score
+    if found is None:
+        return NOT_SCORED, NOT_SCORED, NOT_SCORED
+    return found.region, found.boundary, found.mean
 
 
 def _chosen(
@@ -145,44 +263,48 @@ def _chosen(
     unknown = [name for name in wanted if name not in names]
     if unknown:
         hint = (
-            f"it has {few(names)}" if names != [""] else "it is one sequence; leave --sequence out"
+            f"it has {first_of(names)}"
+            if names != [""]
+            else f"it is one sequence; leave {option('sequence')} out"
         )
         raise UsageError(f"{TRUTH} has no sequence {unknown[0]!r}", hint=hint)
     chosen = [name for name in names if not wanted or name in wanted]
     missing = [name for name in chosen if name not in guessed]
     if missing and not comparison.allow_missing:
         hint = (
-            "score some with --sequence NAME, or count the missing ones as empty with"
-            " --allow-missing"
+            f"score some with {option('sequence')}, or count the missing ones as empty with"
+            f" {option('allow_missing', True)}"
         )
         raise UsageError(
-            f"{PREDICTED} lacks {len(missing)} of {len(chosen)} sequences: {few(missing)}",
+            f"{PREDICTED} lacks {len(missing)} of {len(chosen)} sequences: {first_of(missing)}",
             hint=hint,
         )
     if missing:
         reporter.notify(
-            f"{PREDICTED} lacks {len(missing)} sequences, which count as empty: {few(missing)}"
+            f"{PREDICTED} lacks {len(missing)} sequences, which count as empty: {first_of(missing)}"
         )
     extra = [] if wanted else sorted(set(guessed) - set(names))
     if extra:
         reporter.notify(
-            f"{len(extra)} sequences are only in {PREDICTED} and are not scored: {few(extra)}"
+            f"{len(extra)} sequences are only in {PREDICTED} and are not scored: {first_of(extra)}"
         )
     return chosen
 
 
-def _evaluate_one(
+def _score_sequence(
     name: str, predicted: Path | None, truth: Path, comparison: Comparison, reporter: Reporter
 ) -> tuple[SequenceScore, tuple[int, ...]]:
     """Score one sequence; gives its references too."""
     prefix = f"{name}: " if name else ""
 
-    said: set[str] = set()
+    notices: set[str] = set()
 
     def notify(line: str) -> None:
-        if line not in said:  # what is true of one picture is true of most
-            said.add(line)
+        if line not in notices:  # what is true of one picture is true of most
+            notices.add(line)
             reporter.notify(prefix + line)
+
+    # Which frames the two sides have, and which of them count.
 
     guessed, true = open_masks(predicted, reporter), open_masks(truth, reporter)
     references = _references(predicted, comparison, {*guessed.frames, *true.frames})
@@ -197,8 +319,8 @@ def _evaluate_one(
     ]
     if missing and not comparison.allow_missing:
         hint = (
-            "frames are matched by the last number in a file's name; --allow-missing counts missing"
-            " ones as empty"
+            "frames are matched by the last number in a file's name;"
+            f" {option('allow_missing', True)} counts missing ones as empty"
         )
         raise UsageError(
             f"{prefix}{PREDICTED} lacks {len(missing)} of {len(true.frames)} frames:"
@@ -210,6 +332,7 @@ def _evaluate_one(
     extra = set(guessed.frames) - set(true.frames)
     if extra:
         notify(f"not scored are the frames of {PREDICTED} without truth: {spans(extra)}")
+    # Both sides, one pair of masks at a time.
     reader = PairReader(
         void=comparison.void, merge=comparison.merge, resize=comparison.resize, notify=notify
     )
@@ -239,7 +362,7 @@ def _references(
         unknown = [index for index in comparison.references if index not in frames]
         if unknown:
             raise UsageError(
-                f"reference {unknown[0]} is no frame of these masks",
+                f"reference {unknown[0]} is not a frame of these masks",
                 hint=f"they have {spans(frames)}",
             )
         return frozenset(comparison.references)
@@ -249,7 +372,8 @@ def _references(
         manifest = ClipWorkspace(predicted.parent).manifest()
     except WorkspaceError as error:
         raise WorkspaceError(
-            error.message, hint="say which frames were given as references: --reference N"
+            error.message,
+            hint=f"name the frames that were given as references: {option('reference')}",
         ) from error
     return (
         frozenset(map(manifest.timeline.number, manifest.references))
@@ -262,141 +386,43 @@ def _about_ids(result: SequenceScore, comparison: Comparison) -> Iterator[str]:
     """Say which objects only one side has."""
     if result.only_predicted:
         yield (
-            f"only in {PREDICTED}, not scored: object {few(result.only_predicted)}; --merge"
-            " compares all objects as one"
+            f"only in {PREDICTED}, not scored: object"
+            f" {first_of(result.only_predicted)}; {option('merge', True)} compares all objects as"
+            " one"
         )
     if result.only_true:
-        yield f"only in {TRUTH}: object {few(result.only_true)}; J is 0 wherever it is to be seen"
+        yield (
+            f"only in {TRUTH}: object {first_of(result.only_true)}; J is 0 wherever it is to be"
+            " seen"
+        )
     ids = [one.object_id for one in result.objects]
     if comparison.void is None and len(ids) > 1 and 255 in ids:
         yield (
             f"{TRUTH} shows 255, which in DAVIS 2017 and YouTube-VOS marks pixels to leave out:"
-            " --void 255"
+            f" {option('void', 255)}"
         )
 
 
-def summary_table(evaluation: Evaluation) -> tuple[tuple[str, ...], list[Row]]:
-    """Columns and rows for people, in per cent: each object of one sequence, or each sequence, and
-    the mean over objects.
-    """
-    numbers = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay", "J&F")
-    total = _percent(evaluation.summary)
-    if len(evaluation.sequences) == 1:
-        (only,) = evaluation.sequences
-        rows: list[Row] = [
-            (one.object_id, only.scored_frames, *_percent(one.summary)) for one in only.objects
-        ]
-        return ("object", "frames", *numbers), [*rows, ("mean", only.scored_frames, *total)]
-    rows = [
-        (one.name, len(one.objects), one.scored_frames, *_percent(one.summary))
-        for one in evaluation.sequences
-    ]
-    objects, frames = (sum(int(row[column]) for row in rows) for column in (1, 2))
-    return ("sequence", "objects", "frames", *numbers), [
-        *rows,
-        ("mean over objects", objects, frames, *total),
-    ]
-
-
-def frame_table(evaluation: Evaluation) -> tuple[tuple[str, ...], list[Row]]:
-    """Columns and rows for people, in per cent: every object on every frame; blank where it does
-    not count.
-    """
-    several = len(evaluation.sequences) > 1
-    rows: list[Row] = []
-    for sequence in evaluation.sequences:
-        for one in sequence.frames:
-            found = one.score
-            numbers = (
-                ("", "", "") if found is None else _shown(found.region, found.boundary, found.mean)
-            )
-            rows.append(
-                (*((sequence.name,) if several else ()), one.frame_index, one.object_id, *numbers)
-            )
-    return (*(("sequence",) if several else ()), "frame", "object", "J", "F", "J&F"), rows
-
-
-def frame_csv(sequences: Iterable[SequenceScore]) -> str:
-    """Every object on every frame as CSV: sequence, frame, object, J, F and J&F in [0, 1], or -1
-    where it does not count.
+def frame_csv(sequences: Iterable[ScoredSequence]) -> str:
+    """Every object on every frame as CSV: sequence, frame, object, J, F and J&F in [0, 1], or
+    NOT_SCORED.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FRAME_COLUMNS)
     for sequence in sequences:
-        writer.writerows(
-            (spreadsheet_cell(sequence.name), one.frame_index, one.object_id, *_numbers(one))
-            for one in sequence.frames
-        )
+        for row in sequence.frames:
+            scores = (round(score, _DIGITS) for score in (row.j, row.f, row.jf))
+            writer.writerow((spreadsheet_cell(sequence.name), row.frame, row.object, *scores))
     return text.getvalue()
 
 
-def save_frame_csv(path: Path, sequences: Iterable[SequenceScore]) -> None:
+def save_frame_csv(path: Path, sequences: Iterable[ScoredSequence]) -> None:
     """Write `frame_csv` atomically.
 
-    Raises OutputError; UsageError for a place that holds something else.
+    Raises:
+        OutputError: when it cannot be written.
+        UsageError: for a path that holds something that is no table.
     """
     require_table_place(path)
     write_text(path, frame_csv(sequences))
-
-
-def evaluation_json(evaluation: Evaluation) -> str:
-    """Everything as JSON; J, F and J&F in [0, 1], or -1 on frames that do not count."""
-    facts = {
-        "protocol": evaluation.protocol,
-        "mean": _summary_json(evaluation.summary),
-        "sequences": [
-            {
-                "name": sequence.name,
-                "references": references,
-                "scored_frames": sequence.scored_frames,
-                "mean": _summary_json(sequence.summary),
-                "objects": [
-                    {"object": one.object_id, **_summary_json(one.summary)}
-                    for one in sequence.objects
-                ],
-                "frames": [
-                    dict(zip(FRAME_COLUMNS[1:], _frame_row(one), strict=True))
-                    for one in sequence.frames
-                ],
-            }
-            for sequence, references in zip(
-                evaluation.sequences, evaluation.references, strict=True
-            )
-        ],
-    }
-    return json_text(facts, indent=2)
-
-
-def _frame_row(one: FrameScore) -> tuple[float, ...]:
-    return one.frame_index, one.object_id, *_numbers(one)
-
-
-def _numbers(one: FrameScore) -> tuple[float, float, float]:
-    found = one.score
-    if found is None:
-        return NOT_SCORED, NOT_SCORED, NOT_SCORED
-    return round(found.region, _DIGITS), round(found.boundary, _DIGITS), round(found.mean, _DIGITS)
-
-
-def _summary_json(summary: Summary) -> dict[str, object]:
-    def rounded(statistics: Statistics) -> dict[str, float]:
-        return {name: round(value, _DIGITS) for name, value in asdict(statistics).items()}
-
-    return {
-        "j": rounded(summary.region),
-        "f": rounded(summary.boundary),
-        "jf": round(summary.mean, _DIGITS),
-    }
-
-
-def _percent(summary: Summary) -> tuple[str, ...]:
-    region, boundary = summary.region, summary.boundary
-    return _shown(
-        region.mean, region.recall, region.decay, boundary.mean, boundary.recall, boundary.decay,
-        summary.mean
-    )  # fmt: skip
-
-
-def _shown(*values: float) -> tuple[str, ...]:
-    return tuple(f"{round(100 * value, 1) + 0.0:.1f}" for value in values)  # + 0.0: no "-0.0"

@@ -1,105 +1,171 @@
-"""What a check of masks found: records, and how many findings are allowed."""
+"""Records of what a check of masks found, and how many findings are allowed.
+
+Frames are named by their numbers here, as people call them (`Timeline.number`); measures are arrays
+by frame index.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from vfx_matte.errors import QualityError, UsageError
 from vfx_matte.measure.judge import Judged, Kind
 from vfx_matte.measure.meter import ObjectMeasures
+from vfx_matte.pipeline.records import INTERNAL, rounded
+from vfx_matte.wording import option
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """How many frames may stand out: a count, or a percentage of the frames that have a mask."""
+    """How many frames may stand out."""
 
     most: float
+    """A count, or a percentage of the frames that have a mask."""
+
     percent: bool
 
     @classmethod
     def parse(cls, text: str) -> Allowed:
-        """Read "0", "12" or "2.5%". Raises UsageError for anything else."""
+        """Read "0", "12" or "2.5%".
+
+        Raises:
+            UsageError: for anything else.
+        """
         number = text.strip().removesuffix("%").strip()
         try:
             most = float(number)
         except ValueError:
             most = math.nan
         if not 0 <= most < math.inf or (not text.strip().endswith("%") and most != int(most)):
+            examples = (option("fail_over", value) for value in ("0", "12", "2%"))
             raise UsageError(
-                f"fail-over {text!r} is no number of frames",
-                hint="--fail-over 0, --fail-over 12 or --fail-over 2%",
+                f"fail-over {text!r} is not a number of frames",
+                hint="{}, {} or {}".format(*examples),
             )
         return cls(most, text.strip().endswith("%"))
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding for people.
-
-    frame: index of the one to look at; start, stop: half-open; what, do: sentences.
-    """
+    """One place where a mask stands out."""
 
     rank: int
+    """1 is the one that matters most."""
+
     object_id: int
+
     frame: int
+    """The frame to look at."""
+
     time: str
+    """Of that frame since the clip's start, as m:ss.mmm."""
+
     start: int
+    """First frame of the stretch that stands out."""
+
     stop: int
+    """The frame after its last one."""
+
     severity: float
+    """1 is the limit beyond which a frame stands out, 2 twice as far."""
+
     kinds: tuple[Kind, ...]
+    """What stands out, the worst first."""
+
     what: str
+    """What is wrong, as a sentence."""
+
     do: str
+    """What to do about it, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class FixNext:
-    """The one frame to paint a mask on next. frame: its number; frame_command: saves its picture;
-    segment_command: goes on once it is painted.
-    """
+    """The one frame to paint a mask on next."""
 
     frame: int
     time: str
+
     why: str
+    """What stands out there."""
+
     frame_command: str
+    """Saves its picture, to paint on."""
+
     mask: str
+    """The file name that `segment_command` expects for the mask."""
+
     segment_command: str
+    """Continues once the mask is painted."""
+
+    correct_command: str = field(metadata=INTERNAL)
+    """Corrects its mask with clicks instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a measure is compared with: the median of the clip, and the values beyond which a frame
+    stands out; NaN where too little is known.
+    """
+
+    usual: float = field(metadata=rounded(4))
+    low: float = field(metadata=rounded(4))
+    high: float = field(metadata=rounded(4))
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMeasures:
+    """What was measured on every frame, by object."""
+
+    objects: Mapping[int, ObjectMeasures]
+
+    judged: Mapping[int, Mapping[Kind, Judged]]
+    """How far each measure is from the clip's own habit."""
+
+    confidence: Mapping[int, Sequence[float]]
+    """In per cent, NaN where nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class QcResult:
-    """What was found.
-
-    frames: how many have a mask; flagged: indices of those that stand out, of any object. problems:
-    all of them, those that matter most first. cuts: frames that begin a shot, respected or found
-    now; unmasked: shots without a reference mask. All of these are indices; `number` says what
-    people call them.
-    measures, judged, confidence: by object, for pages and tables. folder: where `report` and
-    `sheet` are.
-    """
+    """What a check of a clip's masks found."""
 
     clip: Path
-    frames: int
-    flagged: tuple[int, ...]
-    problems: tuple[Problem, ...]
-    cuts: tuple[int, ...]
-    unmasked: tuple[range, ...]
-    references: tuple[int, ...]
-    fix_next: FixNext | None
-    measures: Mapping[int, ObjectMeasures]
-    judged: Mapping[int, Mapping[Kind, Judged]]
-    confidence: Mapping[int, Sequence[float]]
-    report: Path
-    sheet: Path | None
-    first_number: int = 0
 
-    def number(self, index: int) -> int:
-        """What people call a frame, see `Timeline.number`."""
-        return self.first_number + index
+    frames: int
+    """How many frames have a mask."""
+
+    flagged: tuple[int, ...]
+    """The frames that stand out, of any object."""
+
+    cuts: tuple[int, ...]
+    """Frames that begin a shot, as masks were propagated or as found now."""
+
+    shots_without_mask: tuple[tuple[int, int], ...]
+    """Half-open ranges of frames: shots without a reference mask."""
+
+    references: tuple[int, ...]
+    """Frames whose mask the user gave."""
+
+    problems: tuple[Problem, ...]
+    """All of them, those that matter most first."""
+
+    fix_next: FixNext | None
+
+    limits: Mapping[int, Mapping[Kind, Limits]]
+    """By object and measure."""
+
+    report: Path
+    """The page."""
+
+    sheet: Path | None
+    """The contact sheet of the worst problems; None without problems."""
+
+    measures: FrameMeasures = field(metadata=INTERNAL)
+    """For the page and the table of every frame."""
 
     def allows(self, allowed: Allowed) -> bool:
         """Whether no more frames stand out than are allowed."""
@@ -109,15 +175,14 @@ class QcResult:
 
 
 def require_allowed(result: QcResult, allowed: Allowed) -> None:
-    """Raise QualityError (exit code 1) when more frames stand out than are allowed."""
+    """Check that no more frames stand out than are allowed.
+
+    Raises:
+        QualityError: when more do.
+    """
     if not result.allows(allowed):
         limit = f"{allowed.most:g} %" if allowed.percent else f"{allowed.most:g}"
         raise QualityError(
             f"{len(result.flagged)} of {result.frames} frames stand out, allowed are {limit}",
             hint=f"see {result.report}",
         )
-
-
-def known_number(value: float) -> float | None:
-    """A number as JSON can hold it: None for NaN."""
-    return None if np.isnan(value) else round(float(value), 4)

@@ -1,6 +1,4 @@
-"""Two sides of masks, frame by frame.
-
-Takes folders or films of masks, gives pairs of object ids; measures nothing.
+"""Reads two sets of masks, predicted and true, frame by frame.
 
 Pictures are read one pair at a time, so memory does not grow with the sequence.
 """
@@ -24,6 +22,7 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.references.files import PICTURE_SUFFIXES, collect_references, load_mask_picture
 from vfx_matte.references.known_colors import KnownColors
 from vfx_matte.references.reading import WHITE, MaskPicture, read_mask_colors
+from vfx_matte.wording import option
 from vfx_matte.workspace import to_ranges
 
 PREDICTED, TRUTH = "PREDICTED", "GROUND_TRUTH"
@@ -32,9 +31,8 @@ PREDICTED, TRUTH = "PREDICTED", "GROUND_TRUTH"
 MASKS_FOLDER = "masks"
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
-_NOISE = (
-    32  # what lossy codecs may leave in black stays below; the darkest painted colour is not below
-)
+_NOISE = 32
+"""What lossy codecs may leave in black stays below; the darkest painted colour is not below."""
 
 
 class Masks(Protocol):
@@ -49,7 +47,7 @@ class Masks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class MaskFolder:
     """Mask pictures by frame index, ascending."""
 
     files: dict[int, Path]
@@ -67,7 +65,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class MaskVideo:
     """A video whose pictures are masks."""
 
     reader: ClipReader
@@ -95,36 +93,41 @@ def _without_noise(picture: MaskPicture) -> MaskPicture:
     return MaskPicture(np.where(dark, np.zeros_like(pixels), pixels), picture.palette)
 
 
-def open_masks(place: Path | None, reporter: Reporter) -> Masks:
-    """Open a folder or film that `find_sequences` found; None has no frame."""
-    if place is None:
-        return Folder({})
+def open_masks(path: Path | None, reporter: Reporter) -> Masks:
+    """Open a folder or video that `find_sequences` found; None has no frame."""
+    if path is None:
+        return MaskFolder({})
     return (
-        Film(open_clip(place, notify=reporter.notify))
-        if place.is_file()
-        else Folder(collect_references(folder=place, notify=reporter.notify))
+        MaskVideo(open_clip(path, notify=reporter.notify))
+        if path.is_file()
+        else MaskFolder(collect_references(folder=path, notify=reporter.notify))
     )
 
 
-def find_sequences(place: Path, side: str) -> dict[str, Path]:
-    """Folders (or one film) of masks by the name of their sequence, ascending; the name is empty
-    when it is only one.
+def find_sequences(path: Path, side: str) -> dict[str, Path]:
+    """Folders (or one video) of masks by the name of their sequence, ascending; the name is "" when
+    there is only one.
 
-    place: a folder of mask pictures, a clip's folder in the workspace, an XMem++ project, a film,
-    or a folder of such folders. side: what to call it. Raises MaskError when there is no mask.
+    Args:
+        path: a folder of mask pictures, a clip's folder of results, an XMem++ project, a video, or
+            a folder of such folders.
+        side: what messages call it.
+
+    Raises:
+        MaskError: when there is no mask.
     """
-    if place.is_file() and place.suffix.lower() not in PICTURE_SUFFIXES:
-        return {"": place}
-    if not place.is_dir():
-        what = "is one picture" if place.is_file() else "is not there"
+    if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
+        return {"": path}
+    if not path.is_dir():
+        what = "is one picture" if path.is_file() else "is not there"
         raise MaskError(
-            f"{side} {str(place)!r} {what}",
+            f"{side} {str(path)!r} {what}",
             hint="give a folder of masks named by frame number, or a mask video",
         )
-    masks = _masks_in(place)
+    masks = _masks_in(path)
     if masks is not None:
         return {"": masks}
-    for folder in (place / "Annotations", place):
+    for folder in (path / "Annotations", path):
         children = sorted(folder.iterdir()) if folder.is_dir() else []
         below = {
             child.name: _masks_in(child)
@@ -138,41 +141,41 @@ def find_sequences(place: Path, side: str) -> dict[str, Path]:
         "masks are pictures in it, or in one folder for each sequence; of DAVIS give"
         " Annotations/480p"
     )
-    raise MaskError(f"{side} {str(place)!r} holds no mask", hint=hint)
+    raise MaskError(f"{side} {str(path)!r} holds no mask", hint=hint)
 
 
 def _masks_in(folder: Path) -> Path | None:
-    """Where a folder keeps its mask pictures: a clip's workspace in masks, an XMem++ project in
-    Annotations.
+    """Where a folder keeps its mask pictures: a clip's folder of results in masks, an XMem++
+    project in Annotations.
     """
-    for place in (folder / MASKS_FOLDER, folder / "Annotations", folder):
-        names = place.iterdir() if place.is_dir() else ()
+    for inside in (folder / MASKS_FOLDER, folder / "Annotations", folder):
+        names = inside.iterdir() if inside.is_dir() else ()
         if any(
             path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
             for path in names
         ):
-            return place
+            return inside
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class PairReader:
-    """Reads both sides.
-
-    void, merge, resize: as in `pipeline.evaluate.Comparison`. notify: receives lines for people.
-    """
+    """Reads both sides; `void`, `merge` and `resize` are as in `evaluate.Comparison`."""
 
     void: int | None
     merge: bool
     resize: bool
+
     notify: Callable[[str], None]
+    """Receives lines for people."""
 
     def pairs(self, guessed: Masks, true: Masks) -> Generator[MaskPair, None, None]:
         """Both masks of every frame that the truth has, ascending; a frame that `guessed` lacks is
         empty there.
 
-        Raises MaskError, naming the side and the frame, for pictures that cannot be read or do not
-        fit each other.
+        Raises:
+            MaskError: naming the side and the frame, for pictures that cannot be read or do not fit
+                each other.
         """
         true_colors, colors = KnownColors(), KnownColors()
         there = frozenset(guessed.frames)
@@ -200,10 +203,10 @@ class PairReader:
         if self.void is None:
             return picture, None
         if picture.pixels.ndim != 2:
-            hint = "leave --void out, or save the truth as palette or grey PNG"
+            void = option("void", self.void)
             raise MaskError(
-                f"--void {self.void} is a value of palette and grey pictures, {TRUTH} is in colour",
-                hint=hint,
+                f"{void} is a value of palette and grey pictures, {TRUTH} is in colour",
+                hint=f"leave {option('void')} out, or save the truth as palette or grey PNG",
             )
         where: Bools = picture.pixels == self.void
         return (
@@ -218,8 +221,8 @@ class PairReader:
         sizes = [f"{width}×{height}" for height, width in (picture.pixels.shape[:2], truth.shape)]
         if sizes[0] != sizes[1] and not self.resize:
             hint = (
-                f"compare masks of one size, or let --resize bring {PREDICTED} to the size of the"
-                " truth"
+                f"compare masks of one size, or let {option('resize', True)} bring {PREDICTED} to"
+                " the size of the truth"
             )
             raise MaskError(
                 f"{PREDICTED} frame {index} is {sizes[0]}, the truth is {sizes[1]}", hint=hint
@@ -242,6 +245,7 @@ class PairReader:
         known: what colours meant on earlier frames. like: one of the shape.
         """
         height, width = picture.pixels.shape[:2] if like is None else like.shape
+        # the usual case, which needs no search for colours
         if (
             picture.palette is None
             and picture.pixels.shape == (height, width)
@@ -273,7 +277,7 @@ def _is_black_and_white(pixels: npt.NDArray[Any]) -> bool:
 
 def spans(frames: Iterable[int]) -> str:
     """Frame indices for people: 0, 3 to 9."""
-    return few(
+    return first_of(
         [
             str(start) if stop == start + 1 else f"{start} to {stop - 1}"
             for start, stop in to_ranges(frames)
@@ -281,7 +285,7 @@ def spans(frames: Iterable[int]) -> str:
     )
 
 
-def few(items: Sequence[object], most: int = 6) -> str:
-    """The first items for people, and how many more there are."""
+def first_of(items: Sequence[object], most: int = 6) -> str:
+    """The first items in a sentence, and how many more there are."""
     rest = len(items) - most
     return ", ".join(map(str, items[:most])) + (f" and {rest} more" if rest > 0 else "")

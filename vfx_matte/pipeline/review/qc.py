@@ -1,10 +1,8 @@
-"""A segmented clip to what is wrong with its masks.
-
-Takes an opened clip, gives findings, a contact sheet and a page.
+"""Checks the masks of a segmented clip: what stands out, and what to fix next.
 
 The clip is decoded once; of each frame only numbers are kept, a dozen for each object. Then the
-pictures of the worst frames are fetched. How a frame is judged says `quality.judge`, what is
-measured `quality.meter`.
+pictures of the worst frames are fetched. How a frame is judged says `measure.judge`, what is
+measured `measure.meter`.
 """
 
 from __future__ import annotations
@@ -33,25 +31,36 @@ from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, carried_confidence, uncertain_stretches
 from vfx_matte.pipeline.next_steps import (
     clock,
+    correct_command,
     frame_at,
     frame_command,
     mask_name,
     segment_command,
     since_start,
 )
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review import words
-from vfx_matte.pipeline.review.findings import FixNext, Problem, QcResult
-from vfx_matte.pipeline.review.report import save_report
+from vfx_matte.pipeline.review.findings import FixNext, FrameMeasures, Limits, Problem, QcResult
+from vfx_matte.pipeline.review.report import save_csv, save_report
 from vfx_matte.pipeline.segment.cuts import shots as split_shots
 from vfx_matte.pipeline.segment.cuts import shots_without_mask
 from vfx_matte.shots import ShotDetector
+from vfx_matte.wording import option
 from vfx_matte.workspace import UNKNOWN, Soft
 
-_CONFIDENCE_STEP = 25.0  # per cent below LOW_CONFIDENCE that count as once more the limit
+_CONFIDENCE_STEP = 25.0
+"""Per cent below LOW_CONFIDENCE that raise the severity by 1: nothing expected to be right (0 %)
+weighs about as much as three times a limit.
+"""
+
 _CROSSING_SEVERITY = 5.0
+"""An object that runs over a cut has no measure to grade it by: before all but the worst others,
+because a whole shot is wrong.
+"""
+
 _NAMED_REASONS = 2
+"""How many reasons `FixNext.why` names, to stay one line."""
 
 
 def check_masks(
@@ -59,23 +68,35 @@ def check_masks(
     *,
     count: int = 12,
     output: Path | None = None,
+    csv: Path | None = None,
     weights: Path,
     reporter: Reporter,
 ) -> QcResult:
     """Measure every frame's masks, name what stands out, and save a page and a contact sheet.
 
-    count: how many problems get pictures. output: a folder; None is qc/ in the clip's workspace
-    folder. weights: see `segment_command`. Raises UsageError, MaskError and WorkspaceError for
-    damaged results, MediaError and OutputError.
+    Args:
+        clip: with its finished masks.
+        count: how many problems get pictures.
+        output: a folder; None is qc/ in the clip's folder of results.
+        csv: where a table of every frame's numbers goes; None = nowhere.
+        weights: the network's, see `segment_command`.
+        reporter: receives notices and progress.
+
+    Raises:
+        UsageError, MaskError, WorkspaceError: for a request that cannot be followed, and for
+            damaged results.
+        MediaError, OutputError: when the clip cannot be read, or a file not be written.
     """
     if count < 1:
         raise UsageError(
-            f"count is {count}, expected at least 1", hint="-k 12 shows the twelve worst"
+            f"count is {count}, expected at least 1",
+            hint=f"{option('count', 12)} shows the twelve worst",
         )
     folder = clip.folder / "qc" if output is None else output
     for name in ("report.html", "worst.png"):
         refuse_to_replace(clip.info.path, folder / name, "the clip")
         refuse_to_replace(clip.workspace.masks_folder, folder / name, "the masks")
+    # What every frame is like, and which shots there are.
     manifest = clip.store.manifest
     meter, cuts = _measure(clip, reporter)
     span = range(manifest.start, manifest.stop)
@@ -84,6 +105,7 @@ def check_masks(
     )
     shots = [shot for shot in split_shots(cuts, span) if shot not in unmasked]
     confidence = _confidence(clip, cuts)
+    # What stands out of that, object by object.
     found: list[tuple[Finding, ObjectMeasures]] = []
     judged = {}
     painted = frozenset(manifest.references)
@@ -102,24 +124,29 @@ def check_masks(
         ]
         found += [(one, measures) for one in merged(gathered)]
     found.sort(key=lambda pair: (-pair[0].weight, pair[0].frame))
+    # The record, in numbers of frames, and the files.
     problems = tuple(_problem(clip, rank, *pair) for rank, pair in enumerate(found, start=1))
+    number = manifest.timeline.number
     result = QcResult(
         clip=clip.info.path,
         frames=sum(index in span for index in manifest.done_frames()),
-        flagged=tuple(sorted({frame for one, _ in found for frame in one.frames})),
+        flagged=tuple(sorted({number(frame) for one, _ in found for frame in one.frames})),
+        cuts=tuple(map(number, cuts)),
+        shots_without_mask=tuple((number(shot.start), number(shot.stop)) for shot in unmasked),
+        references=tuple(map(number, sorted(painted))),
         problems=problems,
-        cuts=tuple(cuts),
-        unmasked=tuple(unmasked),
-        references=tuple(sorted(painted)),
         fix_next=_fix_next(clip, problems, weights),
-        measures=meter.objects,
-        judged=judged,
-        confidence=confidence,
+        limits={
+            object_id: {kind: Limits(one.usual, one.low, one.high) for kind, one in kinds.items()}
+            for object_id, kinds in judged.items()
+        },
         report=folder / "report.html",
         sheet=folder / "worst.png" if problems else None,
-        first_number=manifest.timeline.first_number,
+        measures=FrameMeasures(meter.objects, judged, confidence),
     )
     save_report(clip, result, count=count, reporter=reporter)
+    if csv is not None:
+        save_csv(csv, clip, result)
     return result
 
 
@@ -132,7 +159,7 @@ def _measure(clip: SegmentedClip, reporter: Reporter) -> tuple[Meter, list[int]]
     detector = ShotDetector() if manifest.cuts is None else None
     cuts = list(manifest.cuts or ())
     span = manifest.start, manifest.stop
-    frames = ahead(_with_masks(clip, clip.reader.frames(*span)), depth=2)
+    frames = prefetched(_with_masks(clip, clip.reader.frames(*span)), depth=2)
     with closing(frames) as passing, reporter.progress("check", span[1] - span[0]) as step:
         for index, image, mask, soft in passing:
             meter.add(index, image, mask, soft)
@@ -154,8 +181,8 @@ def _with_masks(
 
 
 def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[float, ...]]:
-    """How sure each frame of the clip is, in per cent, see `carried_confidence`; NaN where nothing
-    is known.
+    """How certain each frame of the clip is, in per cent and by object, see `carried_confidence`;
+    NaN where nothing is known.
     """
     manifest = clip.store.manifest
     before, after = (
@@ -179,10 +206,13 @@ def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[f
 def _doubtful(
     confidence: Sequence[float], shots: Sequence[range], passing: Bools
 ) -> Iterator[Spot]:
-    """The frames of the stretches that a run calls uncertain; of the little that comes or goes at
-    the border it always is.
+    """The frames of the stretches that a run calls uncertain, but for what enters or leaves at the
+    border, which always is.
 
-    passing: bool (frames,), see `passing_the_border`.
+    Args:
+        confidence: of each frame of the clip, in per cent.
+        shots: ranges of frame indices.
+        passing: bool (frames,), see `passing_the_border`.
     """
     for shot in shots:
         values = [
@@ -205,12 +235,12 @@ def _doubtful(
 def _crossings(
     measures: ObjectMeasures, shots: Sequence[range], painted: frozenset[int]
 ) -> Iterator[Spot]:
-    """Frames of shots into which an object was carried over a cut, though nobody painted it
-    there.
+    """Frames of shots into which an object was propagated over a cut, although no mask of these
+    shots was painted.
     """
     for shot in shots[1:]:
-        carried = measures.area_px[shot.start] > 0 and measures.area_px[shot.start - 1] > 0
-        for frame in shot if carried and not painted.intersection(shot) else ():
+        crosses = measures.area_px[shot.start] > 0 and measures.area_px[shot.start - 1] > 0
+        for frame in shot if crosses and not painted.intersection(shot) else ():
             if measures.area_px[frame] > 0:
                 yield Spot(frame, "crossing", _CROSSING_SEVERITY, float(shot.start), math.nan)
 
@@ -221,10 +251,10 @@ def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectM
     return Problem(
         rank=rank,
         object_id=finding.object_id,
-        frame=finding.frame,
+        frame=timeline.number(finding.frame),
         time=clock(since_start(timeline, finding.frame)),
-        start=finding.start,
-        stop=finding.stop,
+        start=timeline.number(finding.start),
+        stop=timeline.number(finding.stop),
         severity=round(finding.severity, 2),
         kinds=tuple(spot.kind for spot in finding.spots),
         what=f"object {finding.object_id} {what}",
@@ -233,17 +263,30 @@ def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectM
 
 
 def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -> FixNext | None:
-    """The frame of the first problem that a painted mask mends."""
+    """The frame of the first problem that a painted mask fixes; a frame that has one needs other
+    means.
+    """
+    path, timeline = clip.info.path, clip.info.timeline
     for one in problems:
-        if one.frame in clip.store.manifest.references:
+        index = timeline.index_of(one.frame)
+        if index in clip.store.manifest.references:
             continue
-        path, number = clip.info.path, clip.info.timeline.number(one.frame)
-        mask = mask_name(path, number)
-        how, cuts = ("--fresh", "stop") if "crossing" in one.kinds else ("--update", None)
-        command = segment_command(clip, {number: mask}, weights=weights, how=how, cuts=cuts)
-        why = (
-            f"{frame_at(clip.info.timeline, one.frame)}:"
-            f" {'; '.join(one.what.split('; ')[:_NAMED_REASONS])}"
+        mask, is_crossing = mask_name(path, one.frame), "crossing" in one.kinds
+        reasons = "; ".join(one.what.split("; ")[:_NAMED_REASONS])
+        return FixNext(
+            frame=one.frame,
+            time=one.time,
+            why=f"{frame_at(timeline, index)}: {reasons}",
+            frame_command=frame_command(path, one.frame),
+            mask=mask,
+            # Masks that were propagated over a cut are wrong as a whole: all are made again.
+            segment_command=segment_command(
+                clip,
+                {one.frame: mask},
+                weights=weights,
+                update=not is_crossing,
+                cuts="stop" if is_crossing else None,
+            ),
+            correct_command=correct_command(path, one.frame, workspace=clip.folder.parent),
         )
-        return FixNext(number, one.time, why, frame_command(path, number), mask, command)
     return None

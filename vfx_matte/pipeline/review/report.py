@@ -1,15 +1,12 @@
-"""The page and the contact sheet of a check.
-
-Takes what `qc` found, gives two files and tables as text; measures nothing.
-"""
+"""Writes the page, the contact sheet and the table of a check of masks."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,25 +20,21 @@ from vfx_matte.measure.judge import Kind
 from vfx_matte.media.open import describe_rate
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace, require_table_place
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE
-from vfx_matte.pipeline.next_steps import (
-    clock,
-    correct_command,
-    frame_at,
-    since_start,
-    tile_caption,
-)
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.next_steps import clock, frame_at, since_start, tile_caption
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review import words
-from vfx_matte.pipeline.review.findings import Problem, QcResult, known_number
+from vfx_matte.pipeline.review.findings import Problem, QcResult
 from vfx_matte.pipeline.sampling import pictures_at
-from vfx_matte.printable import json_text
 from vfx_matte.timeline import Timeline
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import save_picture, write_text
 
 THUMB_PX, SHEET_THUMB_PX = 480, 320
+"""Widths of a picture on the page, and on the contact sheet."""
+
 NAMED_PROBLEMS = 60
-"""How many problems the page lists, at most; JSON has all."""
+"""How many problems the page lists without a picture, at most; the record has all."""
 
 CSV_COLUMNS = (
     "frame", "seconds", "object", "area_px", "area_percent", "overlap", "holes", "holes_px",
@@ -50,103 +43,71 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 Views = Mapping[int, Sequence[tuple[int, Image]]]
-"""By a problem's rank: (frame index, picture with its mask) of the frame before, the frame itself
-and the one after.
+"""By a problem's rank: (frame index, picture with its mask) of the frame before, of the frame
+itself and of the one after.
 """
 
 
 def save_report(clip: SegmentedClip, result: QcResult, *, count: int, reporter: Reporter) -> None:
     """Fetch the pictures of the `count` worst problems, and save the page and the sheet.
 
-    Raises MediaError, OutputError.
+    Raises:
+        MediaError, OutputError: when the clip cannot be read, or a file not be written.
     """
     views = _views(clip, result.problems[:count], result.cuts, reporter)
     if result.sheet is not None:
         save_picture(result.sheet, _sheet(clip, result, views))
-    write_text(
-        result.report, page.page(f"{clip.name}: quality of the masks", _parts(clip, result, views))
+    # No door shows the page, so what its texts name is spelled here.
+    spell, fix = reporter.spell, result.fix_next
+    shown = replace(
+        result,
+        problems=tuple(replace(one, do=spell(one.do)) for one in result.problems),
+        fix_next=None
+        if fix is None
+        else replace(
+            fix,
+            frame_command=spell(fix.frame_command),
+            segment_command=spell(fix.segment_command),
+        ),
     )
-
-
-def problem_rows(result: QcResult, count: int) -> list[tuple[object, ...]]:
-    """The worst for people: frame, time, frames that it lasts, what is wrong, what to do."""
-    return [
-        (result.number(one.frame), one.time, _frames(result, one), one.what, one.do)
-        for one in result.problems[:count]
-    ]
-
-
-def qc_json(result: QcResult) -> str:
-    """Everything but the frames' single numbers, as JSON; frames are named as people call them."""
-    number = result.number
-    limits = {
-        str(object_id): {
-            kind: {
-                "usual": known_number(one.usual),
-                "low": known_number(one.low),
-                "high": known_number(one.high),
-            }
-            for kind, one in kinds.items()
-        }
-        for object_id, kinds in result.judged.items()
-    }
-    found = {
-        "clip": str(result.clip),
-        "frames": result.frames,
-        "flagged": [number(at) for at in result.flagged],
-        "cuts": [number(at) for at in result.cuts],
-        "shots_without_mask": [[number(shot.start), number(shot.stop)] for shot in result.unmasked],
-        "references": [number(at) for at in result.references],
-        "problems": [
-            asdict(one)
-            | {
-                "frame": number(one.frame),
-                "start": number(one.start),
-                "stop": number(one.stop),
-            }
-            for one in result.problems
-        ],
-        "fix_next": None if result.fix_next is None else asdict(result.fix_next),
-        "limits": limits,
-        "report": str(result.report),
-        "sheet": None if result.sheet is None else str(result.sheet),
-    }
-    return json_text(found, indent=2)
+    title = f"{clip.name}: quality of the masks"
+    write_text(result.report, page.page(title, _parts(clip, shown, views, spell)))
 
 
 def qc_csv(clip: SegmentedClip, result: QcResult) -> str:
-    """One line for each frame that has a mask and object, by CSV_COLUMNS; empty where a number is
-    not known.
+    """One line for each frame that has a mask and each object, by CSV_COLUMNS; empty where a number
+    is not known.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     timeline, pixels = clip.info.timeline, clip.info.width * clip.info.height
-    flagged = set(result.flagged)
-    for object_id, one in result.measures.items():
-        worst = np.vstack([judged.severity for judged in result.judged[object_id].values()])
-        for at in np.flatnonzero(np.isfinite(one.area_px)).tolist():
-            area = float(one.area_px[at])
-            here = worst[:, at][np.isfinite(worst[:, at])]
+    flagged, measures = set(result.flagged), result.measures
+    for object_id, one in measures.objects.items():
+        worst = np.vstack([judged.severity for judged in measures.judged[object_id].values()])
+        for index in np.flatnonzero(np.isfinite(one.area_px)).tolist():
+            area = float(one.area_px[index])
+            severity = worst[:, index][np.isfinite(worst[:, index])]
             numbers = [
-                area, 100 * area / pixels, one.overlap[at], one.holes[at], one.holes_px[at],
-                one.specks[at], one.specks_px[at],
-                one.flicker_px[at], one.edge_agreement[at], one.edge_width_px[at],
-                result.confidence[object_id][at],
-                here.max() if len(here) else np.nan,
+                area, 100 * area / pixels, one.overlap[index], one.holes[index],
+                one.holes_px[index], one.specks[index], one.specks_px[index],
+                one.flicker_px[index], one.edge_agreement[index], one.edge_width_px[index],
+                measures.confidence[object_id][index],
+                severity.max() if len(severity) else np.nan,
             ]  # fmt: skip
-            shown = [
-                "" if (known := known_number(value)) is None else f"{known:g}" for value in numbers
-            ]
-            seconds = f"{float(since_start(timeline, at)):.6f}"
-            writer.writerow((timeline.number(at), seconds, object_id, *shown, int(at in flagged)))
+            shown = ["" if np.isnan(value) else f"{round(float(value), 4):g}" for value in numbers]
+            number, seconds = timeline.number(index), float(since_start(timeline, index))
+            stands_out = int(number in flagged)
+            writer.writerow((number, f"{seconds:.6f}", object_id, *shown, stands_out))
     return text.getvalue()
 
 
 def save_csv(path: Path, clip: SegmentedClip, result: QcResult) -> None:
     """Write `qc_csv` atomically.
 
-    Raises OutputError; UsageError for a place that holds the clip or its masks.
+    Raises:
+        OutputError: when it cannot be written.
+        UsageError: for a path that holds the clip, its masks, or a file that is no table.
     """
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
@@ -154,49 +115,25 @@ def save_csv(path: Path, clip: SegmentedClip, result: QcResult) -> None:
     write_text(path, qc_csv(clip, result))
 
 
-def closing_lines(result: QcResult, count: int, *, workspace: Path) -> Iterator[str]:
-    """What is said below the table."""
-    if len(result.problems) > count:
-        yield f"and {len(result.problems) - count} more places; -k {len(result.problems)} shows all"
-    for shot in result.unmasked:
-        span = f"{result.number(shot.start)} to {result.number(shot.stop - 1)}"
-        yield (
-            f"frames {span} are a shot without a painted mask: nothing of the subject is shown"
-            " there"
-        )
-    if result.fix_next is not None:
-        yield f"fix next: {result.fix_next.why}"
-        yield f"  {result.fix_next.frame_command}"
-        correct = correct_command(result.clip, result.fix_next.frame, workspace=workspace)
-        yield f"or correct its mask with clicks (--bg beside the subject): {correct}"
-        yield "then, with the mask that you made:"
-        yield f"  {result.fix_next.segment_command}"
-    if result.sheet is not None:
-        yield f"picture: {result.sheet}"
-    yield f"report: {result.report}"
-
-
 def _views(
     clip: SegmentedClip, problems: Sequence[Problem], cuts: Sequence[int], reporter: Reporter
 ) -> Views:
-    """The pictures of some problems, cut out around the object; a neighbour across a cut is left
+    """The pictures of some problems, cropped around the object; a neighbour across a cut is left
     out.
     """
-    count = len(clip.info.timeline)
+    timeline = clip.info.timeline
     wanted: dict[int, list[int]] = {}
     for one in problems:
-        before = (
-            [one.frame - 1]
-            if one.frame > 0 and (one.frame not in cuts or "crossing" in one.kinds)
-            else []
-        )
-        after = [one.frame + 1] if one.frame + 1 < count and one.frame + 1 not in cuts else []
-        wanted[one.rank] = [*before, one.frame, *after]
+        index = timeline.index_of(one.frame)
+        # where a mask ran over the cut, the frame before it shows from where
+        before = index > 0 and (one.frame not in cuts or "crossing" in one.kinds)
+        after = index + 1 < len(timeline) and one.frame + 1 not in cuts
+        wanted[one.rank] = list(range(index - before, index + after + 1))
     indices = sorted({index for frames in wanted.values() for index in frames})
     objects = {one.rank: one.object_id for one in problems}
-    parts = {rank: _part(clip, frames, objects[rank]) for rank, frames in wanted.items()}
+    parts = {rank: _around(clip, frames, objects[rank]) for rank, frames in wanted.items()}
     views: dict[int, list[tuple[int, Image]]] = {rank: [] for rank in wanted}
-    pictures = ahead(pictures_at(clip.reader, indices), depth=1)
+    pictures = prefetched(pictures_at(clip.reader, indices), depth=1)
     with closing(pictures) as passing, reporter.progress("pictures", len(indices)) as step:
         for index, image in passing:
             mask = clip.mask(index)
@@ -207,7 +144,8 @@ def _views(
     return views
 
 
-def _part(clip: SegmentedClip, frames: Sequence[int], object_id: int) -> tuple[slice, slice]:
+def _around(clip: SegmentedClip, frames: Sequence[int], object_id: int) -> tuple[slice, slice]:
+    """The part of the picture that shows an object on all of these frames."""
     masks = [mask for mask in map(clip.mask, frames) if mask is not None]
     return close_up(
         [np.asarray(mask == object_id, np.uint8) for mask in masks]
@@ -220,6 +158,7 @@ def _view(clip: SegmentedClip, image: Image, mask: Mask | None, part: tuple[slic
     if mask is None:
         return shown
     own = mask[part]
+    # ids cannot be averaged: each pixel of the small picture has the id at its centre
     rows, columns = (
         (2 * np.arange(now) + 1) * then // (2 * now)
         for now, then in zip(shown.shape, own.shape, strict=False)
@@ -228,15 +167,15 @@ def _view(clip: SegmentedClip, image: Image, mask: Mask | None, part: tuple[slic
 
 
 def _sheet(clip: SegmentedClip, result: QcResult, views: Views) -> Image:
-    rows = []
+    rows, timeline = [], clip.info.timeline
     for one in result.problems[: len(views)]:
+        looked_at = timeline.index_of(one.frame)
         tiles = [
-            captioned(image, tile_caption(clip.info.timeline, index), marked=index == one.frame)
+            captioned(image, tile_caption(timeline, index), marked=index == looked_at)
             for index, image in views[one.rank]
         ]
-        blank = np.zeros_like(tiles[0])
-        if views[one.rank][0][0] == one.frame:
-            tiles.insert(0, blank)
+        if views[one.rank][0][0] == looked_at:  # no frame before it: the column stays empty
+            tiles.insert(0, np.zeros_like(tiles[0]))
         rows.append((f"{one.rank}: {', '.join(words.TITLES[kind] for kind in one.kinds)}", tiles))
     columns = ("the frame before", "look here", "the frame after")
     return contact_sheet(
@@ -250,7 +189,10 @@ def _sheet(clip: SegmentedClip, result: QcResult, views: Views) -> Image:
 # ---------------------------------------------------------------- the page
 
 
-def _parts(clip: SegmentedClip, result: QcResult, views: Views) -> Iterator[str]:
+def _parts(
+    clip: SegmentedClip, result: QcResult, views: Views, spell: Callable[[str], str]
+) -> Iterator[str]:
+    """The page's HTML, from top to bottom."""
     timeline = clip.info.timeline
     yield _head(clip, result)
     yield from _next(result)
@@ -258,12 +200,10 @@ def _parts(clip: SegmentedClip, result: QcResult, views: Views) -> Iterator[str]
     yield "<h2>Where it stands out</h2>"
     yield page.strip(marks, _stretches(timeline, result))
     yield _KEY
-    yield from (
-        _card(clip, result, one, views[one.rank]) for one in result.problems if one.rank in views
-    )
-    yield from _others(result, [one for one in result.problems if one.rank not in views])
+    yield from (_card(clip, one, views[one.rank]) for one in result.problems if one.rank in views)
+    yield from _others([one for one in result.problems if one.rank not in views], spell)
     yield from _shots(timeline, result)
-    for object_id in result.measures:
+    for object_id in result.measures.objects:
         drawn = "".join(page.curve(one) for one in _curves(clip, result, object_id, marks))
         yield f'<h2>Object {object_id} over the clip</h2><div class="curves">{drawn}</div>'
     yield _METHOD
@@ -273,7 +213,8 @@ def _head(clip: SegmentedClip, result: QcResult) -> str:
     timeline, info = clip.info.timeline, clip.info
     length = clock(timeline.end - timeline.start)
     share = 100 * len(result.flagged) / max(1, result.frames)
-    values = [value for one in result.confidence.values() for value in one if np.isfinite(value)]
+    confidence = result.measures.confidence.values()
+    values = [value for one in confidence for value in one if np.isfinite(value)]
     bad = "bad" if result.flagged else "good"
     return (
         f"<h1>{page.escaped(info.path.name)}</h1>"
@@ -309,12 +250,12 @@ def _next(result: QcResult) -> Iterator[str]:
     )
 
 
-def _card(
-    clip: SegmentedClip, result: QcResult, one: Problem, pictures: Sequence[tuple[int, Image]]
-) -> str:
+def _card(clip: SegmentedClip, one: Problem, pictures: Sequence[tuple[int, Image]]) -> str:
+    """One problem with its pictures."""
     timeline = clip.info.timeline
+    looked_at = timeline.index_of(one.frame)
     shown = "".join(
-        page.picture(image, frame_at(timeline, index), strong=index == one.frame)
+        page.picture(image, frame_at(timeline, index), strong=index == looked_at)
         for index, image in pictures
     )
     what = "".join(
@@ -323,17 +264,17 @@ def _card(
     )
     return (
         f'<div class="card" id="p{one.rank}"><h3>{one.rank}.'
-        f" {page.escaped(frame_at(timeline, one.frame))}, object {one.object_id}</h3><p"
-        f' class="quiet">frames {_frames(result, one)}, severity'
+        f" {page.escaped(frame_at(timeline, looked_at))}, object {one.object_id}</h3><p"
+        f' class="quiet">frames {frames_text(one)}, severity'
         f' {one.severity:.1f}</p><ul>{what}</ul><p class="do">→ {page.escaped(one.do)}</p><div'
         f' class="pictures">{shown}</div></div>'
     )
 
 
-def _others(result: QcResult, problems: Sequence[Problem]) -> Iterator[str]:
+def _others(problems: Sequence[Problem], spell: Callable[[str], str]) -> Iterator[str]:
     """The problems without pictures, as a table."""
     rows = "".join(
-        f'<tr id="p{one.rank}"><td>{result.number(one.frame)}</td><td>{one.time}</td>'
+        f'<tr id="p{one.rank}"><td>{one.frame}</td><td>{one.time}</td>'
         f"<td>{page.escaped(one.what)}</td><td>{page.escaped(one.do)}</td></tr>"
         for one in problems[:NAMED_PROBLEMS]
     )
@@ -341,21 +282,19 @@ def _others(result: QcResult, problems: Sequence[Problem]) -> Iterator[str]:
         head = "<tr><th>frame</th><th>time</th><th>what is wrong</th><th>what to do</th></tr>"
         yield f'<h3>Smaller ones</h3><div class="scroll"><table>{head}{rows}</table></div>'
     if len(problems) > NAMED_PROBLEMS:
-        yield f'<p class="quiet">and {len(problems) - NAMED_PROBLEMS} more; qc --json lists all</p>'
+        named = page.escaped(spell(f"{command('qc')} with {option('json')} lists all"))
+        yield f'<p class="quiet">and {len(problems) - NAMED_PROBLEMS} more; {named}</p>'
 
 
 def _shots(timeline: Timeline, result: QcResult) -> Iterator[str]:
     if not result.cuts:
         return
-    cuts = ", ".join(
-        f"{timeline.number(cut)} ({clock(since_start(timeline, cut))})" for cut in result.cuts
-    )
+    cuts = ", ".join(f"{cut} ({_clock_of(timeline, cut)})" for cut in result.cuts)
     yield f"<h2>Shots</h2><p>A shot begins at frame {page.escaped(cuts)}.</p>"
-    if result.unmasked:
+    if result.shots_without_mask:
         rows = "".join(
-            f"<tr><td>{result.number(shot.start)} to {result.number(shot.stop - 1)}</td>"
-            f"<td>{clock(since_start(timeline, shot.start))}</td></tr>"
-            for shot in result.unmasked
+            f"<tr><td>{start} to {stop - 1}</td><td>{_clock_of(timeline, start)}</td></tr>"
+            for start, stop in result.shots_without_mask
         )
         yield (
             "<p>These shots have no painted mask, so nothing of the subject is shown. Where it is"
@@ -364,116 +303,135 @@ def _shots(timeline: Timeline, result: QcResult) -> Iterator[str]:
         )
 
 
-def _frames(result: QcResult, one: Problem) -> str:
-    start, last = result.number(one.start), result.number(one.stop - 1)
-    return f"{start}" if start == last else f"{start} to {last}"
+def _clock_of(timeline: Timeline, number: int) -> str:
+    """The time of the frame with this number."""
+    return clock(since_start(timeline, timeline.index_of(number)))
 
 
-def _place(timeline: Timeline, seconds: Fraction) -> float:
-    """In [0, 1], from the clip's start to its end."""
+def frames_text(one: Problem) -> str:
+    """The frames of a problem: "7", or "7 to 12"."""
+    last = one.stop - 1
+    return f"{one.start}" if one.start == last else f"{one.start} to {last}"
+
+
+def _position(timeline: Timeline, seconds: Fraction) -> float:
+    """A time in [0, 1], from the clip's start to its end."""
     length = timeline.end - timeline.start
     return float((seconds - timeline.start) / length) if length else 0.0
 
 
-def _places(timeline: Timeline) -> npt.NDArray[np.float64]:
-    return np.array([_place(timeline, time.start) for time in timeline])
+def _begin(timeline: Timeline, number: int) -> float:
+    """Where the frame with this number begins, in [0, 1]."""
+    return _position(timeline, timeline[timeline.index_of(number)].start)
+
+
+def _end(timeline: Timeline, number: int) -> float:
+    """Where the frame before this number ends, in [0, 1]."""
+    return _position(timeline, timeline[timeline.index_of(number) - 1].end)
 
 
 def _clip_marks(timeline: Timeline, result: QcResult) -> page.Marks:
     length = timeline.end - timeline.start
-    ticks = [(part / 4, clock(length * part / 4)) for part in range(5)]
-    empty = [
-        (
-            _place(timeline, timeline[shot.start].start),
-            _place(timeline, timeline[shot.stop - 1].end),
-        )
-        for shot in result.unmasked
-    ]
     return page.Marks(
-        lines=[_place(timeline, timeline[cut].start) for cut in result.cuts],
-        points=[_place(timeline, timeline[at].start) for at in result.references],
-        gaps=empty,
-        ticks=ticks,
+        lines=[_begin(timeline, cut) for cut in result.cuts],
+        points=[_begin(timeline, frame) for frame in result.references],
+        gaps=[
+            (_begin(timeline, start), _end(timeline, stop))
+            for start, stop in result.shots_without_mask
+        ],
+        ticks=[(part / 4, clock(length * part / 4)) for part in range(5)],
     )
 
 
 def _stretches(
     timeline: Timeline, result: QcResult
 ) -> Iterator[tuple[float, float, float, str, str]]:
+    """The problems as `page.strip` draws them; the worst come last, so that they lie on top."""
     for one in reversed(result.problems):
-        text = f"{frame_at(timeline, one.frame)}: {one.what}"
-        start, stop = timeline[one.start].start, timeline[one.stop - 1].end
         yield (
-            _place(timeline, start),
-            _place(timeline, stop),
+            _begin(timeline, one.start),
+            _end(timeline, one.stop),
             min(1.0, one.severity / 5),
-            text,
+            f"{frame_at(timeline, timeline.index_of(one.frame))}: {one.what}",
             f"p{one.rank}",
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _DrawnMeasure:
     """How a measure is drawn: its values, what they are judged as, and its words."""
 
     label: str
     explanation: str
+
     values: npt.NDArray[np.float64]
+    """(frames,), NaN where nothing is known."""
+
     kind: Kind
+
     limits: Sequence[float] = ()
+    """Lines beyond which a value stands out."""
+
     span: tuple[float, float] | None = None
+    """The least and the greatest value that are drawn; None = as found."""
+
     shown: str = "{:.1f} %"
+    """How a value is written."""
 
 
 def _curves(
     clip: SegmentedClip, result: QcResult, object_id: int, marks: page.Marks
 ) -> Iterator[page.Curve]:
-    timeline = clip.info.timeline
-    places, judged = _places(timeline), result.judged[object_id]
+    """What the page draws over the clip's length: one curve per measure, with dots where it stands
+    out.
+    """
+    timeline, judged = clip.info.timeline, result.measures.judged[object_id]
+    positions = np.array([_position(timeline, time.start) for time in timeline])
+    flagged = {timeline.index_of(number) for number in result.flagged}
     reasons = {
-        (kind, one.frame): one.what
+        (kind, timeline.index_of(one.frame)): one.what
         for one in result.problems
         if one.object_id == object_id
         for kind in one.kinds
     }
-    for one in _shown(clip, result, object_id):
+    for one in _drawn_measures(clip, result, object_id):
         if one.kind == "confidence":
-            dots = [
-                at
-                for at, value in enumerate(one.values)
-                if value < LOW_CONFIDENCE and at in result.flagged
-            ]
+            # it has a fixed limit, and the border excuses some frames
+            low = np.flatnonzero(one.values < LOW_CONFIDENCE)
+            dots = [index for index in low.tolist() if index in flagged]
         else:
             dots = np.flatnonzero(judged[one.kind].severity > 1).tolist()
         notes = [
-            f"{frame_at(timeline, at)}:"
-            f" {reasons.get((one.kind, at), one.shown.format(one.values[at]))}"
-            for at in dots
+            f"{frame_at(timeline, index)}:"
+            f" {reasons.get((one.kind, index), one.shown.format(one.values[index]))}"
+            for index in dots
         ]
         yield page.Curve(
-            label=one.label, explanation=one.explanation, positions=places, values=one.values,
+            label=one.label, explanation=one.explanation, positions=positions, values=one.values,
             limits=one.limits, dots=dots,
             notes=notes, span=one.span, shown=one.shown, marks=marks,
         )  # fmt: skip
 
 
-def _shown(clip: SegmentedClip, result: QcResult, object_id: int) -> Iterator[_Shown]:
-    one, judged = result.measures[object_id], result.judged[object_id]
+def _drawn_measures(
+    clip: SegmentedClip, result: QcResult, object_id: int
+) -> Iterator[_DrawnMeasure]:
+    one, judged = result.measures.objects[object_id], result.measures.judged[object_id]
     area = np.where(one.area_px > 0, one.area_px, np.nan).astype(np.float64)
 
     def limits(kind: Kind, factor: float = 100) -> tuple[float, float]:
         return judged[kind].low * factor, judged[kind].high * factor
 
     covered = 100 * one.area_px.astype(np.float64) / (clip.info.width * clip.info.height)
-    yield _Shown(
+    yield _DrawnMeasure(
         "Area", "part of the picture that the mask covers; dots where it jumps", covered, "area"
     )
-    yield _Shown(
+    yield _DrawnMeasure(
         "Overlap", "with the mask of the frame before, carried along by optical flow",
         100 * one.overlap.astype(np.float64), "overlap", limits("overlap"), (0, 100), "{:.0f} %",
     )  # fmt: skip
-    confidence = np.array(result.confidence[object_id])
-    yield _Shown(
+    confidence = np.array(result.measures.confidence[object_id])
+    yield _DrawnMeasure(
         "Confidence",
         "how much of the mask is expected to be right; what went wrong on the way counts too",
         confidence, "confidence", (LOW_CONFIDENCE,), (0, 100), "{:.0f} %",
@@ -493,15 +451,15 @@ def _shown(clip: SegmentedClip, result: QcResult, object_id: int) -> Iterator[_S
             "what changes on one frame alone, as a part of the object's area",
         ),
     ):
-        yield _Shown(label, text, 100 * pixels.astype(np.float64) / area, kind, limits(kind))  # type: ignore[arg-type]
-    yield _Shown(
+        yield _DrawnMeasure(label, text, 100 * pixels.astype(np.float64) / area, kind, limits(kind))  # type: ignore[arg-type]
+    yield _DrawnMeasure(
         "Edge on the picture",
         "whether the mask's edge lies where the picture has one; 50 % = no more than beside it",
         100 * one.edge_agreement.astype(np.float64), "edge_agreement", limits("edge_agreement"), (0,
         100), "{:.0f} %",
     )  # fmt: skip
     if np.isfinite(one.edge_width_px).any():
-        yield _Shown(
+        yield _DrawnMeasure(
             "Width of the soft edge", "in pixels", one.edge_width_px.astype(np.float64),
             "edge_width",
             limits("edge_width", 1), None, "{:.0f} px",

@@ -1,10 +1,8 @@
-"""A segmented clip to the frames worth annotating next.
+"""Suggests the frames of a segmented clip that are worth annotating next.
 
-Takes an opened clip, gives a ranking and a contact sheet.
-
-Bounded whatever the clip's length: of at most N candidate frames (and as many references) a
+Memory does not grow with the clip: of at most N candidate frames (and as many references) a
 description and a thumbnail are kept, everything else is dropped as it comes, and the clip is
-decoded once, passing over what is not needed. With built-in features N frames take N · (5.8 kB +
+decoded once, skipping what is not needed. With built-in features N frames take N · (5.8 kB +
 173 kB), with XMem N · (P · (2 · CK + 2) · 4 bytes + 173 kB), where P = (h / 16) · (w / 16) at the
 size that frames are compared at: 200 frames of a 16:9 clip at 240 pixels take 77 MB, at 480 pixels
 203 MB. Decoded pictures come on top, at most four at a time. Distances cost N · (references + k)
@@ -16,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +26,18 @@ from vfx_matte.masks import Image
 from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
 from vfx_matte.pipeline.next_steps import (
     clock,
+    correct_command,
     frame_command,
     mask_name,
     segment_command,
     since_start,
     tile_caption,
 )
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.records import INTERNAL
 from vfx_matte.pipeline.sampling import evenly, pictures_at
 from vfx_matte.pipeline.segment.cuts import empty_shots, shots_without_mask
-from vfx_matte.printable import json_text
 from vfx_matte.propagate import choose_propagator
 from vfx_matte.propagate.suggest import (
     Choice,
@@ -47,6 +46,7 @@ from vfx_matte.propagate.suggest import (
     count_distances,
     open_describer,
 )
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import Manifest, save_picture
 
 MASKS_PER_CANDIDATE = 4
@@ -55,108 +55,144 @@ clip would take minutes.
 """
 
 THUMB_AREA_PX = 320 * 180
+"""Area of a picture on the contact sheet, whatever the clip's shape."""
+
 SHEET_COLUMNS = 5
+
 MOST_REFERENCES_SHOWN = 20
+"""Four rows of the contact sheet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestOptions:
     """What a user can choose.
 
-    count: how many frames. propagator: "auto" (the one that made the masks, where it can run),
-    "builtin" or "xmem".
-    weights, size, device: of xmem: its weights file, the short side in pixels that frames are
-    compared at (-1 = the clip's own; cost grows with its fourth power) and "auto", "cpu" or "cuda".
-    alpha: 0 compares whole pictures, 1 only objects.
-    min_mask_percent: frames whose mask covers less are left out. candidates: most frames to
-    compare, evenly spaced; None is the describer's usual number. A clip with no more frames is
-    compared in full. Raises UsageError for values out of range.
+    Raises:
+        UsageError: for values out of range.
     """
 
     count: int = 5
+    """How many frames to suggest."""
+
     propagator: str = "auto"
+    """Whose features frames are compared by: "builtin", "xmem", or "auto": of the one that made the
+    masks, where it can run.
+    """
+
     weights: Path = Path("model/XMem.pth")
+    """Weights file of xmem."""
+
     size: int = 240
+    """Short side in pixels at which xmem compares frames, -1 = the clip's own; the cost grows with
+    its fourth power.
+    """
+
     device: str = "auto"
+    """Where xmem runs: "auto", "cpu" or "cuda"."""
+
     alpha: float = 0.5
+    """0 compares whole pictures, 1 only the objects."""
+
     min_mask_percent: float = 0.25
+    """Frames whose mask covers less of the picture are left out."""
+
     candidates: int | None = None
+    """How many evenly spaced frames are compared at most; None = the describer's usual number. A
+    clip with no more frames is compared in full.
+    """
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise UsageError(
-                f"count is {self.count}, expected at least 1", hint="-k 5 suggests five frames"
+                f"count is {self.count}, expected at least 1",
+                hint=f"{option('count', 5)} suggests five frames",
             )
         if not 0 <= self.alpha <= 1:
             raise UsageError(
                 f"alpha is {self.alpha}, expected 0 to 1",
-                hint="--alpha 0.5 looks at objects and surroundings",
+                hint=f"{option('alpha', 0.5)} looks at objects and surroundings",
             )
         if not 0 <= self.min_mask_percent <= 100:
-            hint = "--min-mask-percent 0.25 leaves out frames with hardly any object"
             raise UsageError(
-                f"min-mask-percent is {self.min_mask_percent}, expected 0 to 100", hint=hint
+                f"min-mask-percent is {self.min_mask_percent}, expected 0 to 100",
+                hint=f"{option('min_mask_percent', 0.25)} leaves out frames with hardly any object",
             )
         if self.candidates is not None and self.candidates < 1:
             raise UsageError(
                 f"candidates is {self.candidates}, expected at least 1",
-                hint="--candidates 200 suits most clips",
+                hint=f"{option('candidates', 200)} suits most clips",
             )
         if self.size != -1 and self.size < 16:
             raise UsageError(
                 f"size is {self.size}, expected -1 or at least 16",
-                hint="--size 240 suits most clips",
+                hint=f"{option('size', 240)} suits most clips",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A frame to annotate.
-
-    rank: 1 is the most useful. frame: its number, as people call it. seconds: since the clip's
-    start; time: the same as m:ss.mmm. coverage_percent: share of the
-    picture that the present mask covers. distance: to the most alike reference or better-ranked
-    suggestion, without unit.
-    frame_command: saves the picture to paint on. mask: the name that
-    `SuggestResult.segment_command` expects.
-    """
+    """A frame to annotate."""
 
     rank: int
+    """1 is the most useful."""
+
     frame: int
+    """Its number, as people call it."""
+
     time: str
+    """Since the clip's start, as m:ss.mmm."""
+
     seconds: float
+    """The same."""
+
     coverage_percent: float
+    """Share of the picture that the present mask covers."""
+
     distance: float
+    """To the most alike reference or better-ranked suggestion, without unit."""
+
     frame_command: str
+    """Saves the picture to paint on."""
+
     mask: str
+    """The file name that `SuggestResult.segment_command` expects for the mask."""
+
+    correct_command: str = field(metadata=INTERNAL)
+    """Corrects the present mask with clicks instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestResult:
-    """What was found.
-
-    references: numbers of the frames compared with, which have a mask of the user. considered:
-    frames that could have been suggested and were compared. segment_command: goes on with all
-    references and all suggestions. sheet: the contact sheet.
-    """
+    """The frames to annotate next, the most useful first."""
 
     clip: Path
     propagator: str
     alpha: float
     min_mask_percent: float
+
     references: tuple[int, ...]
+    """Numbers of the frames compared with, which have a mask of the user."""
+
     considered: int
+    """How many frames were compared and could have been suggested."""
+
     suggestions: tuple[Suggestion, ...]
+
     segment_command: str
+    """Continues with all references and all suggestions."""
+
     sheet: Path
+    """The contact sheet."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is kept of a frame. thumb: uint8 (h, w, 3) of about THUMB_AREA_PX pixels."""
+class _Described:
+    """What is kept of a frame."""
 
     description: Any
+
     thumb: Image
+    """uint8 (h, w, 3) of about THUMB_AREA_PX pixels."""
 
 
 def suggest_frames(
@@ -165,10 +201,20 @@ def suggest_frames(
     """Rank the frames to annotate next by XMem++'s rule, and save a contact sheet of them and of
     the references.
 
-    output: a PNG; None is suggest.png in the clip's workspace folder. When fewer frames can be
-    suggested than asked for, a notice says so. Raises UsageError, WorkspaceError when no reference
-    has a mask, and what opening xmem and decoding raise.
+    When fewer frames can be suggested than asked for, a notice says so.
+
+    Args:
+        clip: with its finished masks.
+        options: what the user chose.
+        output: a PNG; None is suggest.png in the clip's folder of results.
+        reporter: receives notices and progress.
+
+    Raises:
+        UsageError: for a sheet that would replace something, and as opening xmem does.
+        WorkspaceError: when no reference has a mask.
+        MediaError: when the clip cannot be decoded.
     """
+    # Who compares, and which frames.
     sheet = sheet_path(clip, output, usual="suggest.png", option="-o")
     manifest = clip.store.manifest
     name = _propagator(options, manifest, reporter)
@@ -181,7 +227,8 @@ def suggest_frames(
     limit = options.candidates or describer.usual_candidates
     references = _references(clip, limit, reporter)
     coverage = _candidates(clip, limit, options.min_mask_percent, reporter)
-    seen = _look(clip, describer, sorted({*references, *coverage}), reporter)
+    # The clip is decoded here, once.
+    described = _describe(clip, describer, sorted({*references, *coverage}), reporter)
     with reporter.progress(
         "compare", count_distances(len(coverage), len(references), options.count)
     ) as step:
@@ -189,7 +236,7 @@ def suggest_frames(
         def distance(index: int, other: int) -> float:
             step()
             return describer.distance(
-                seen[index].description, seen[other].description, alpha=options.alpha
+                described[index].description, described[other].description, alpha=options.alpha
             )
 
         choices = choose_next(coverage, known=references, count=options.count, distance=distance)
@@ -199,7 +246,7 @@ def suggest_frames(
             f"{wanted}: the others have a reference, or less than {options.min_mask_percent:g} % of"
             " mask"
         )
-    save_picture(sheet, _sheet(clip, references, choices, seen))
+    save_picture(sheet, _sheet(clip, references, choices, described))
     rows = tuple(
         _suggestion(clip, rank, one, coverage[one.index])
         for rank, one in enumerate(choices, start=1)
@@ -213,28 +260,15 @@ def suggest_frames(
         considered=len(coverage),
         suggestions=rows,
         segment_command=segment_command(
-            clip, {one.frame: one.mask for one in rows}, weights=options.weights, how="--update"
+            clip, {one.frame: one.mask for one in rows}, weights=options.weights, update=True
         ),
         sheet=sheet,
     )
 
 
-def suggestion_rows(result: SuggestResult) -> list[tuple[int, int, str, str, str]]:
-    """The ranking for people: rank, frame, time, coverage and distance."""
-    return [
-        (one.rank, one.frame, one.time, f"{one.coverage_percent:.2f} %", f"{one.distance:.4g}")
-        for one in result.suggestions
-    ]
-
-
-def suggestions_json(result: SuggestResult) -> str:
-    """Everything as JSON, by the names of `SuggestResult` and `Suggestion`."""
-    return json_text(asdict(result), default=str, indent=2)
-
-
 def _propagator(options: SuggestOptions, manifest: Manifest, reporter: Reporter) -> str:
-    """The one whose eyes frames are compared with: the one asked for, or the one that made the
-    masks if it can run.
+    """The propagator whose features frames are compared by: the one asked for, or the one that made
+    the masks if it can run.
     """
     if options.propagator != "auto":
         return options.propagator
@@ -257,7 +291,10 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
     if not here:
         raise WorkspaceError(
             f"no reference frame ({', '.join(lost)}) has a mask here to compare with",
-            hint="run segment with --resume to the end, over a range that holds a reference",
+            hint=(
+                f"run {command('segment', resume=True)} to the end, over a range that holds a"
+                " reference"
+            ),
         )
     if lost:
         reporter.notify(
@@ -265,8 +302,8 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
         )
     if len(here) > limit:
         reporter.notify(
-            f"compared with {limit} evenly spaced references of {len(here)}; --candidates N takes"
-            " more"
+            f"compared with {limit} evenly spaced references of {len(here)};"
+            f" {option('candidates')} takes more"
         )
     return evenly(here, limit)
 
@@ -274,11 +311,10 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
 def _candidates(
     clip: SegmentedClip, limit: int, min_mask_percent: float, reporter: Reporter
 ) -> dict[int, float]:
-    """Frames that may be suggested, with the percentage that their mask covers: at most `limit`,
-    evenly spaced.
+    """Frames that may be suggested, with the percentage that their mask covers.
 
-    All masks are read when there are no more than MASKS_PER_CANDIDATE times the limit, else as
-    many, evenly spaced.
+    At most `limit`, evenly spaced, of those with enough mask. All masks are read when there are no
+    more than MASKS_PER_CANDIDATE times the limit, otherwise so many, evenly spaced.
     """
     manifest = clip.store.manifest
     done, total = manifest.done_frames(), len(manifest.timeline)
@@ -303,48 +339,52 @@ def _candidates(
                     enough[index] = percent
             step()
     if len(enough) < len(read):
-        few = (
-            f"{len(read) - len(enough)} masks cover less than {min_mask_percent:g} % of the picture"
+        reporter.notify(
+            f"{len(read) - len(enough)} masks cover less than {min_mask_percent:g} % of the"
+            f" picture; those frames are not suggested ({option('min_mask_percent')})"
         )
-        reporter.notify(f"{few}; those frames are not suggested (--min-mask-percent)")
     kept = evenly(sorted(enough), limit)
     if len(kept) < len(enough) or len(read) < len(pool):
         reporter.notify(
-            f"compared {len(kept)} evenly spaced frames of {len(pool)}; --candidates N compares"
-            " more"
+            f"compared {len(kept)} evenly spaced frames of {len(pool)};"
+            f" {option('candidates')} compares more"
         )
     return {index: enough[index] for index in kept}
 
 
-def _look(
+def _describe(
     clip: SegmentedClip, describer: Describer[Any], indices: Sequence[int], reporter: Reporter
-) -> dict[int, _Seen]:
+) -> dict[int, _Described]:
     """Describe frames (ascending indices) while the next ones are decoded in a thread; pictures are
     dropped at once.
     """
     height, width = clip.info.shape
     thumb_px = max(64, round(math.sqrt(THUMB_AREA_PX * width / height)))
-    seen: dict[int, _Seen] = {}
+    described: dict[int, _Described] = {}
     with (
-        closing(ahead(pictures_at(clip.reader, indices), depth=1)) as pictures,
+        closing(prefetched(pictures_at(clip.reader, indices), depth=1)) as pictures,
         reporter.progress("look", len(indices)) as step,
     ):
         for index, image in pictures:
             mask = clip.mask(index)
             if mask is None:
                 raise WorkspaceError(
-                    f"the mask of frame {clip.info.timeline.number(index)} went away",
+                    f"the mask of frame {clip.info.timeline.number(index)} has been removed by"
+                    " another run",
                     hint="wait for the other run, then try again",
                 )
-            seen[index] = _Seen(
+            described[index] = _Described(
                 describer.describe(image, mask), thumbnail(image, width_px=thumb_px)
             )
             step()
-    return seen
+    return described
 
 
 def _sheet(
-    clip: SegmentedClip, references: list[int], choices: list[Choice], seen: Mapping[int, _Seen]
+    clip: SegmentedClip,
+    references: list[int],
+    choices: list[Choice],
+    described: Mapping[int, _Described],
 ) -> Image:
     """References, marked, above the suggestions; each with its mask's outline, frame number and
     time.
@@ -355,9 +395,9 @@ def _sheet(
         if len(shown) == len(references)
         else f"{len(shown)} of {len(references)} references"
     )
-    known = [_tile(clip, seen[index], index, "", marked=True) for index in shown]
+    known = [_tile(clip, described[index].thumb, index, "", marked=True) for index in shown]
     next_ones = [
-        _tile(clip, seen[one.index], one.index, f"{rank}: ")
+        _tile(clip, described[one.index].thumb, one.index, f"{rank}: ")
         for rank, one in enumerate(choices, start=1)
     ]
     rows = [*_rows(label, known), *_rows("annotate next", next_ones)]
@@ -371,10 +411,10 @@ def _rows(label: str, tiles: Sequence[Image]) -> Iterator[tuple[str, Sequence[Im
 
 
 def _tile(
-    clip: SegmentedClip, seen: _Seen, index: int, what: str, *, marked: bool = False
+    clip: SegmentedClip, thumb: Image, index: int, what: str, *, marked: bool = False
 ) -> Image:
     mask = clip.mask(index)
-    picture = seen.thumb if mask is None else outlined(seen.thumb, mask, clip.palette)
+    picture = thumb if mask is None else outlined(thumb, mask, clip.palette)
     return captioned(picture, f"{what}{tile_caption(clip.info.timeline, index)}", marked=marked)
 
 
@@ -394,4 +434,5 @@ def _suggestion(
         distance=choice.distance,
         frame_command=frame_command(clip.info.path, number),
         mask=mask_name(clip.info.path, number),
+        correct_command=correct_command(clip.info.path, number, workspace=clip.folder.parent),
     )

@@ -1,7 +1,4 @@
-"""What is wrong with a mask, and what to do, in words.
-
-Takes findings, gives lines for people; computes nothing.
-"""
+"""Sentences about findings: what is wrong with a mask, and what to do."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from vfx_matte.measure.judge import Finding, Kind, Spot
 from vfx_matte.measure.meter import ObjectMeasures
+from vfx_matte.wording import option
 
 TITLES: Mapping[Kind, str] = {
     "area": "area jumps",
@@ -23,7 +21,7 @@ TITLES: Mapping[Kind, str] = {
     "confidence": "uncertain",
     "crossing": "runs over a cut",
 }
-
+"""Each kind of finding in a few words, for the contact sheet."""
 
 _SENTENCES: Mapping[Kind, str] = {
     "overlap": "covers only {value} of where its motion should take it (usually {usual})",
@@ -43,7 +41,10 @@ _SENTENCES: Mapping[Kind, str] = {
 def reason(spot: Spot, measures: ObjectMeasures, frame_number: Callable[[int], int] = int) -> str:
     """One spot, as the end of a sentence about its object.
 
-    frame_number: what people call a frame.
+    Args:
+        spot: what stands out.
+        measures: of the object.
+        frame_number: what people call the frame with an index.
     """
     if spot.kind == "area":
         return _area_jump(spot.value)
@@ -72,22 +73,24 @@ def _area_jump(value: float) -> str:
 def advice(
     finding: Finding, measures: ObjectMeasures, frame_number: Callable[[int], int] = int
 ) -> str:
-    """What to do about a finding. frame_number: what people call a frame."""
+    """What to do about a finding, as a sentence; see `reason` for the arguments."""
     number = frame_number(finding.frame)
     kinds = {one.kind for one in finding.spots}
     frames = list(finding.frames)
     if "crossing" in kinds:
         return (
-            "segment again with --cuts stop, and where it is in sight paint a mask on frame"
-            f" {number}"
+            f"segment again with {option('cuts', 'stop')}, and where it is in sight paint a mask on"
+            f" frame {number}"
         )
     if kinds <= {"holes", "specks", "flicker"} and kinds != {"flicker"}:
-        ways = [
-            ("holes", "--fill-holes", measures.holes_px),
-            ("specks", "--remove-specks", measures.specks_px),
+        repairs = [
+            ("holes", "fill_holes", measures.holes_px),
+            ("specks", "remove_specks", measures.specks_px),
         ]
         options = " ".join(
-            f"{option} {_round_up(px[frames].max())}" for kind, option, px in ways if kind in kinds
+            option(name, _round_up(area_px[frames].max()))
+            for kind, name, area_px in repairs
+            if kind in kinds
         )
         return f"render with {options}, or paint a mask on frame {number}"
     if kinds == {"gone"}:

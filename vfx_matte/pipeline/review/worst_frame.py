@@ -1,7 +1,4 @@
-"""The picture of a key test.
-
-Takes true and keyed alpha of the worst frame, gives a contact sheet; never saves it.
-"""
+"""Draws the contact sheet of a key test: true and keyed alpha of the worst frame."""
 
 from __future__ import annotations
 
@@ -17,38 +14,50 @@ from vfx_matte.masks import Image
 COLUMNS = ("green screen", "true alpha", "keyed alpha", "difference, 4 times")
 THUMB_WIDTH_PX = 420
 GAIN = 4
+"""How much differences are amplified, to be seen."""
 
 _FRAME = (255, 60, 60)
 _BLOCK_PX = 16
+"""Errors are summed over blocks of this size first, which is fast and fine enough."""
 
 Alpha = npt.NDArray[np.float32]
+Region = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closeup:
-    """One way's worst frame.
-
-    image: uint8 (H, W, 3); true and keyed alpha: float32 (H, W) in [0, 1].
-
-    frame: its number, see `Timeline.number`. place: what is enlarged.
-    """
+    """The worst frame of one encoding."""
 
     name: str
+    """The encoding's."""
+
     frame: int
-    place: tuple[slice, slice]
+    """Its number, see `Timeline.number`."""
+
+    region: Region
+    """What is enlarged."""
+
     image: Image
+    """uint8 (H, W, 3)."""
+
     true: Alpha
+    """float32 (H, W) in [0, 1]."""
+
     keyed: Alpha
+    """The same shape and range."""
 
 
-def worst_place(error: Alpha) -> tuple[slice, slice]:
-    """The part of the picture, a twelfth of its width, with the most error.
+def worst_region(error: Alpha) -> Region:
+    """The region with the most error, a twelfth of the picture's width and 16:9.
 
-    error: float (H, W), 0 or more.
+    Args:
+        error: float (H, W), 0 or more.
     """
     height, width = error.shape
     wide = min(width, max(96, width // 12))
     high = min(height, max(1, wide * 9 // 16))
+    # The sum over every window of blocks, from cumulative sums.
     sums = np.add.reduceat(
         np.add.reduceat(error, range(0, height, _BLOCK_PX), 0), range(0, width, _BLOCK_PX), 1
     )
@@ -67,23 +76,23 @@ def worst_place(error: Alpha) -> tuple[slice, slice]:
 
 
 def keytest_sheet(title: str, closeups: Sequence[Closeup]) -> Image:
-    """The whole frame as first keyed, with the enlarged part marked, above that part for
-    every way.
+    """The whole frame as first keyed, with the enlarged region marked, above that region for every
+    encoding.
     """
     first = closeups[0]
-    whole = [_marked(image, first.place) for image in _views(first, (slice(None), slice(None)))]
+    whole = [_marked(image, first.region) for image in _views(first, (slice(None), slice(None)))]
     rows = [(f"{first.name}, whole", whole)]
     rows += [
-        (each.name, [_enlarged(image) for image in _views(each, each.place)]) for each in closeups
+        (each.name, [_enlarged(image) for image in _views(each, each.region)]) for each in closeups
     ]
     heading = f"{title}: frame {first.frame}, where the keyed edge is worst"
     return contact_sheet(rows, column_labels=COLUMNS, thumb_width_px=THUMB_WIDTH_PX, title=heading)
 
 
-def _views(closeup: Closeup, place: tuple[slice, slice]) -> list[Image]:
-    true, keyed = closeup.true[place], closeup.keyed[place]
+def _views(closeup: Closeup, region: Region) -> list[Image]:
+    true, keyed = closeup.true[region], closeup.keyed[region]
     return [
-        closeup.image[place],
+        closeup.image[region],
         _gray(true),
         _gray(keyed),
         _gray(np.minimum(1, GAIN * np.abs(keyed - true))),
@@ -102,13 +111,14 @@ def _enlarged(image: Image) -> Image:
     return enlarged
 
 
-def _marked(image: Image, place: tuple[slice, slice]) -> Image:
-    rows, columns = place
+def _marked(image: Image, region: Region) -> Image:
+    """The picture with a frame around a region."""
+    rows, columns = region
     line = max(2, image.shape[1] // 300)
     marked = image.copy()
     marked[
         max(0, rows.start - line) : rows.stop + line,
         max(0, columns.start - line) : columns.stop + line,
     ] = _FRAME
-    marked[place] = image[place]
+    marked[region] = image[region]
     return marked

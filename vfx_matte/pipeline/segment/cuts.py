@@ -21,7 +21,7 @@ from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import MediaError
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.next_steps import clock, frame_at, frame_command, mask_name, since_start
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.shots import ShotDetector
 from vfx_matte.timeline import Timeline, parse_position
@@ -126,7 +126,7 @@ def shots_without_mask(
 
 def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[int]:
     detector, cuts = ShotDetector(), list[int]()
-    frames = ahead((frame.image for frame in clip.reader.frames(first, stop)), depth=2)
+    frames = prefetched((frame.image for frame in clip.reader.frames(first, stop)), depth=2)
     seen = first
     try:
         with closing(frames) as images, reporter.progress("look for cuts", stop - first) as step:

@@ -26,7 +26,7 @@ from vfx_matte.media.frames import ClipReader
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.confidence import doubts
 from vfx_matte.pipeline.frame_numbers import laid_on, named_after, outside_hint
-from vfx_matte.pipeline.prefetch import ahead
+from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions, decide_cuts, shots_without_mask
@@ -422,7 +422,7 @@ def _save_all(
         manifest.working_size is None,
     )
     maskless = {at for shot in shots_without_mask(cuts, span, manifest.references) for at in shot}
-    with closing(ahead(frames, depth=2)) as made, reporter.progress("segment", total) as step:
+    with closing(prefetched(frames, depth=2)) as made, reporter.progress("segment", total) as step:
         for one in made:
             if isinstance(one, Checkpoint):
                 states.save(one)
@@ -495,12 +495,12 @@ class _Images:
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, Image]]:
         """Frames start, start + 1, …, decoded ahead in a thread."""
         frames = ((frame.index, frame.image) for frame in self._reader.frames(start, stop))
-        return ahead(frames, depth=2)
+        return prefetched(frames, depth=2)
 
     def backward(self, start: int, stop: int) -> Iterator[tuple[int, Image]]:
         """The same frames, from stop − 1 down."""
         frames = ((frame.index, frame.image) for frame in self._reader.frames_reversed(start, stop))
-        return ahead(frames, depth=2)
+        return prefetched(frames, depth=2)
 
     def image(self, index: int) -> Image:
         """One frame."""

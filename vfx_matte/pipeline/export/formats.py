@@ -1,0 +1,62 @@
+"""Says what each editing program is given: container, codec, pixels, alpha, sound, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vfx_matte.programs.deliveries import ALL, Delivery, Target, common, target_named, targets
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """The formats of one program, or of all."""
+
+    common: Mapping[str, str]
+    """What holds for every program and output."""
+
+    programs: tuple[Target, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """By program and kind of output; "deep" is for clips above 8 bits."""
+        return {ALL: self.common, **{one.name: _program(one) for one in self.programs}}
+
+
+def formats(name: str | None) -> Formats:
+    """The formats of one program, or of all.
+
+    Raises:
+        UsageError: for a program that is not in the table.
+    """
+    return Formats(common(), (target_named(name),) if name else tuple(targets().values()))
+
+
+def _program(program: Target) -> dict[str, object]:
+    return {
+        "title": program.title,
+        "constant_rate": program.constant_rate,
+        "sound_copies": program.sound_copies,
+        "sources": program.sources,
+        "outputs": {
+            kind: _output(encoding, sound_encoder=program.sound_encoders[encoding.suffix])
+            for kind, encoding in program.deliveries.items()
+        },
+    }
+
+
+def _output(encoding: Delivery, *, sound_encoder: str) -> dict[str, object]:
+    return {
+        "file": f"{encoding.kind}{encoding.suffix}",
+        **{
+            label: {
+                "codec": encoding.codec_for(depth),
+                "pixel_format": encoding.pixel_format_for(depth),
+            }
+            for label, depth in (("8-bit", 8), ("deep", 10))
+        },
+        "alpha": encoding.alpha or None,
+        "style": encoding.style or None,
+        "quality": encoding.quality,
+        "sound_encoder": sound_encoder,
+        "why": encoding.why,
+    }
