@@ -24,7 +24,7 @@ from vfx_matte.pipeline.clip import require_table_place
 from vfx_matte.pipeline.export.facts import foreign_file
 from vfx_matte.pipeline.export.frame_map_check import load_map
 from vfx_matte.pipeline.next_steps import frame_command
-from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver
+from vfx_matte.pipeline.render.encoding import EncodeOptions, encoding_for
 from vfx_matte.pipeline.render.request import with_edges
 from vfx_matte.programs.notes import ListedFile, import_note
 from vfx_matte.settings.options import MatteSettings
@@ -280,7 +280,7 @@ def test_a_hint_quotes_names(cli: CommandLine, take: Callable[..., Path], clip: 
     said: list[str] = []
     reporter = cast("Any", SimpleNamespace(notify=said.append))
     info = probe(Path(name), notify=said.append)
-    deliver(
+    encoding_for(
         "alpha",
         info=info,
         output=None,

@@ -29,7 +29,7 @@ from vfx_matte.media.sketch import Sketches, sketch_of_alpha
 from vfx_matte.media.verify import Check
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan, mask_style
+from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for, mask_style
 from vfx_matte.pipeline.render.outputs import (
     PlannedOutput,
     RenderResult,
@@ -371,7 +371,7 @@ class _Work:
         Named by kind; the source by its clip, so that it can be segmented.
         """
         name = f"{clip_name(self.reader.info.path)}-conformed" if kind == "source" else kind
-        path, encode = deliver(
+        path, encode = encoding_for(
             kind, info=self.reader.info, output=None, folder=self.folder,
             usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
             encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha",

@@ -64,7 +64,7 @@ class EncodeOptions:
         )
 
 
-def deliver(
+def encoding_for(
     kind: str,
     *,
     info: ClipInfo,

@@ -40,7 +40,7 @@ from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
-from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver, encode_plan
+from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for
 from vfx_matte.pipeline.render.key import choose_key
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
 from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot
@@ -385,8 +385,8 @@ def output_place(
     premultiplied: bool = False,
     reporter: Reporter,
 ) -> tuple[Path, EncodeOptions]:
-    """Where an output of a clip goes and how it is encoded, see `deliver`."""
-    return deliver(
+    """Where an output of a clip goes and how it is encoded, see `encoding_for`."""
+    return encoding_for(
         kind, info=clip.info, output=output, folder=clip.folder, usual=usual, encode=encode,
         premultiplied=premultiplied, reporter=reporter,
     )  # fmt: skip

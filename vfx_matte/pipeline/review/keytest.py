@@ -32,7 +32,7 @@ from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.encoding import EncodeOptions, deliver
+from vfx_matte.pipeline.render.encoding import EncodeOptions, encoding_for
 from vfx_matte.pipeline.render.key import choose_key, subject_frames
 from vfx_matte.pipeline.render.mattes import Mattes, seen
 from vfx_matte.pipeline.render.planner import working_layout
@@ -434,7 +434,7 @@ def _encodings(
     clip: SegmentedClip, color: RGB, output: Path | None, encode: EncodeOptions, reporter: Reporter
 ) -> list[_TestedEncoding]:
     """The encoding that was asked for, the usual ones that differ from it, and none at all."""
-    path, settled = deliver(
+    path, settled = encoding_for(
         "greenback",
         info=clip.info,
         output=output,
