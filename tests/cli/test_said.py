@@ -27,6 +27,7 @@ from vfx_matte.pipeline.next_steps import frame_command
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encoding_for
 from vfx_matte.pipeline.render.request import with_edges
 from vfx_matte.programs.notes import ListedFile, import_note
+from vfx_matte.programs.registry import program_named
 from vfx_matte.settings.options import MatteSettings
 from vfx_matte.wording import spelled
 from vfx_matte.workspace import Workspace
@@ -87,8 +88,7 @@ def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) ->
         "aftereffects": "a.jsx",
     }
     note = import_note(
-        program,
-        program,
+        program_named(program),
         name="a",
         edit=None,
         files=files,
@@ -96,6 +96,7 @@ def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) ->
         alpha="straight",
         sound=sound,
         remarks=(),
+        spell=str,
     )
     steps = " ".join(note.split("-" * 76)[1].split())
     assert ("for each object" in steps) == (count > 1)
@@ -103,8 +104,7 @@ def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) ->
     if program in ("premiere", "resolve"):
         assert ("2 to V4" in steps or "2 to 4" in steps) == (count > 1)
     assert "cut-out" not in import_note(
-        program,
-        program,
+        program_named(program),
         name="a",
         edit=None,
         files=files[:1],
@@ -112,6 +112,7 @@ def test_a_note_tells_of_what_is_there(program: str, count: int, sound: bool) ->
         alpha="straight",
         sound=sound,
         remarks=(),
+        spell=str,
     )
 
 
@@ -276,7 +277,7 @@ def test_a_hint_quotes_names(cli: CommandLine, take: Callable[..., Path], clip: 
     ran = cli.fails("overlay", name, code=2)
     command = ran.hint.removeprefix("first run: ")
     assert shlex.split(command)[:3] == ["vfx-matte", "segment", name]
-    assert shlex.split(frame_command(Path(name), 3))[2] == name
+    assert shlex.split(spelled(frame_command(Path(name), 3), as_typed))[2] == name
     said: list[str] = []
     reporter = cast("Any", SimpleNamespace(notify=said.append))
     info = probe(Path(name), notify=said.append)
@@ -290,7 +291,13 @@ def test_a_hint_quotes_names(cli: CommandLine, take: Callable[..., Path], clip: 
         reporter=reporter,
     )
     (command,) = (line.split("better: ")[1] for line in said if "better: " in line)
-    assert shlex.split(command) == ["vfx-matte", "conform", name, "--for", "premiere"]
+    assert shlex.split(spelled(command, as_typed)) == [
+        "vfx-matte",
+        "conform",
+        name,
+        "--for",
+        "premiere",
+    ]
 
 
 # ---------------------------------------------------------------- foreign files
@@ -421,7 +428,7 @@ HOSTILE = ["[" * 50_000, "[]", "{}", "9" * 6000, "null", '"x"', "\0"]
 def test_a_frame_map_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "frame_map.json"
     path.write_text(text)
-    with pytest.raises(UsageError, match="no frame map") as caught:
+    with pytest.raises(UsageError, match=r"is not a (valid )?frame map") as caught:
         load_map(path)
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 400

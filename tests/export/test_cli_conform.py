@@ -334,7 +334,7 @@ def test_requests_that_cannot_be_followed(
     Path("no.json").write_text("{}", encoding="utf-8")
     project("greenback")
     assert (
-        "is no frame map"
+        "is not a frame map"
         in project.fails(
             "verify",
             "workspace/clip/greenback.mp4",

@@ -173,7 +173,7 @@ def test_the_note_says_what_to_do(odd: CommandLine) -> None:
         f"{NAME}.xml",
         "V2 the cut-out",
         "Track Matte Key",
-        "29.97 frames a second (30000/1001)",
+        "29.97 frames per second (30000/1001)",
         str(odd.folder / ODD),
     ):
         assert word in note
@@ -540,7 +540,7 @@ def test_misuse_is_told(odd: CommandLine, arguments: tuple[str, ...], said: str)
 def test_without_opentimelineio_the_rest_is_there(
     odd: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vfx_matte.programs.opentimeline.is_available", lambda: False)
+    monkeypatch.setattr("vfx_matte.programs.timelines.opentimeline.is_available", lambda: False)
     ran = odd("package", ODD, "--for", "premiere", "--outputs", "alpha")
     folder = folder_of(odd, "premiere")
     assert read_all(folder).keys() == {".xml"}

@@ -15,11 +15,11 @@ from support.timeline_readers import Placed, read_fcpxml, read_otio, read_xmeml,
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
 from vfx_matte.programs.edit import Clip, Edit, Media, Sound, Timecode, VideoRate
-from vfx_matte.programs.fcpxml import color_space, fcpxml, seconds
-from vfx_matte.programs.opentimeline import opentimeline
-from vfx_matte.programs.table import PROGRAMS, program_named
-from vfx_matte.programs.urls import file_url, localhost_url
-from vfx_matte.programs.xmeml import xmeml
+from vfx_matte.programs.registry import PROGRAMS, program_named
+from vfx_matte.programs.timelines.fcpxml import color_space, fcpxml, seconds
+from vfx_matte.programs.timelines.opentimeline import opentimeline
+from vfx_matte.programs.timelines.urls import file_url, localhost_url
+from vfx_matte.programs.timelines.xmeml import xmeml
 
 RATES = [
     Fraction(text)
@@ -295,7 +295,7 @@ def test_an_edit_checks_itself() -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             edit(*tracks)
-    with pytest.raises(ValueError, match="frames a second"):
+    with pytest.raises(ValueError, match="frames per second"):
         edit((whole,), rate=VideoRate(25))
 
 
@@ -457,7 +457,7 @@ def test_opentimelineio_reads_its_own_file() -> None:
 
 
 def test_without_the_library_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vfx_matte.programs.opentimeline.is_available", lambda: False)
+    monkeypatch.setattr("vfx_matte.programs.timelines.opentimeline.is_available", lambda: False)
     with pytest.raises(UsageError, match="not installed") as raised:
         opentimeline(stacked())
     assert "timelines" in raised.value.hint
@@ -484,5 +484,5 @@ def test_every_rate_of_a_program_can_be_written() -> None:
     for program in PROGRAMS.values():
         for fps in program.rates:
             assert VideoRate.of(fps).fps == fps
-    with pytest.raises(UsageError, match="no package for program 'avid'"):
+    with pytest.raises(UsageError, match="unknown program 'avid'"):
         program_named("avid")

@@ -15,7 +15,7 @@ import pytest
 from support.timeline_readers import DATA
 
 from vfx_matte.programs.edit import Clip, Edit, Media, Sound, VideoRate
-from vfx_matte.programs.scripts import (
+from vfx_matte.programs.timelines.scripts import (
     CutOut,
     _extendscript_path,
     after_effects_script,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ from vfx_matte.cli.commands.formats import format_rows
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
 from vfx_matte.pipeline.export.formats import formats
-from vfx_matte.programs.deliveries import KINDS, Delivery, target_named, targets
+from vfx_matte.programs.record import KINDS
+from vfx_matte.programs.registry import PROGRAMS, program_named
 
 PQ = ColorTags("bt2020nc", "tv", "bt2020", "smpte2084")
-RECORDS = [(target, kind) for target in targets() for kind in KINDS]
+RECORDS = [(target, kind) for target in PROGRAMS for kind in KINDS]
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 DEEP: dict[str, Any] = {
     "codec": "libx265", "pixel_format": "yuv420p10le", "color": HLG, "pts": VFR_PTS,
@@ -91,8 +93,8 @@ def check_promises(
     ffprobe: Callable[..., Any],
 ) -> None:
     """Everything that a record promises, read by ffprobe. promised: program and kind."""
-    target = target_named(promised[0])
-    record = target.deliveries[promised[1]]
+    target = program_named(promised[0])
+    record = target.encodings[promised[1]]
     found = ffprobe(
         path,
         f"format=format_name:format_tags=major_brand:stream=codec_type,{STREAM}:stream_tags=alpha_mode",
@@ -144,7 +146,7 @@ def test_ten_bits_and_hdr_tags_arrive(
 ) -> None:
     path = written(cli, hdr(color), *record)
     check_promises(path, record, depth=10, color=color, ffprobe=ffprobe)
-    promised = target_named(record[0]).deliveries[record[1]].pixel_format_for(10)
+    promised = program_named(record[0]).encodings[record[1]].pixel_format_for(10)
     assert "10" in promised or record[1] == "maskvideo" or record == ("web", "alpha"), (
         "ten bits stay ten bits"
     )
@@ -323,14 +325,14 @@ def test_config_ini_names_the_target(project: CommandLine) -> None:
 
 def test_formats_shows_the_table(project: CommandLine) -> None:
     shown = project("formats", "premiere").stdout
-    for record in target_named("premiere").deliveries.values():
-        assert f"{record.kind}{record.suffix}" in shown
+    for kind, record in program_named("premiere").encodings.items():
+        assert f"{kind}{record.suffix}" in shown
     assert "capcut" not in shown
     everything = json.loads(project("formats", "--json").stdout)
-    assert list(everything) == ["all", *targets()]
+    assert list(everything) == ["all", *PROGRAMS]
     assert everything["all"]["range"] == "tv"
-    for name, target in targets().items():
-        for kind, record in target.deliveries.items():
+    for name, target in PROGRAMS.items():
+        for kind, record in target.encodings.items():
             told = everything[name]["outputs"][kind]
             assert told["8-bit"] == {"codec": record.codec, "pixel_format": record.pixel_format}
             assert told["why"] == record.why
@@ -338,23 +340,21 @@ def test_formats_shows_the_table(project: CommandLine) -> None:
 
 
 def test_a_broken_table_is_noticed() -> None:
-    good = {
-        "kind": "alpha",
-        "suffix": ".mov",
-        "codec": "prores_ks",
-        "pixel_format": "yuva444p10le",
-        "why": "w",
-    }
-    Delivery(**good)
+    premiere = program_named("premiere")
+    good = premiere.encodings["alpha"]
     for change, message in (
-        ({"kind": "beta"}, "kind 'beta'"), ({"suffix": ".avi"}, "suffix '.avi'"),
-        ({"codec": "divx"}, "codec 'divx'"),
-        ({"alpha": "maybe"}, "alpha 'maybe'"), ({"deep": {"depth": "10"}}, "deep has"),
+        ({"suffix": ".avi"}, "suffix '.avi'"), ({"codec": "divx"}, "codec 'divx'"),
+        ({"deep_codec": "divx"}, "codec 'divx'"), ({"alpha": "maybe"}, "alpha 'maybe'"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
-            Delivery(**(good | change))
+            replace(good, **change)
+    without_alpha = {kind: one for kind, one in premiere.encodings.items() if kind != "alpha"}
+    with pytest.raises(ValueError, match="no encoding for alpha"):
+        replace(premiere, encodings=without_alpha)
+    with pytest.raises(ValueError, match=r"no sound encoder for \.mov"):
+        replace(premiere, sound_encoders={".mp4": "aac"})
     with pytest.raises(UsageError, match="unknown program"):
-        target_named("avid")
+        program_named("avid")
 
 
 def test_resolve_gets_pcm_that_ends_where_the_sound_ended(
@@ -414,7 +414,7 @@ def test_numbers_survive_every_target(project: CommandLine) -> None:
 
     paint(Path("all.png"), np.ones((64, 96), np.uint8))
     project("segment", "clip.mp4", "--first-mask", "all.png", "--propagator", "fake")
-    for target in targets():
+    for target in PROGRAMS:
         project("greenback", "--for", target)
         path = next(Path(f"workspace/clip/{target}").glob("greenback.*"))
         assert [number_of(frame.to_ndarray(format="gray")) for frame in pictures(path)] == list(

@@ -18,7 +18,6 @@ from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
-from vfx_matte.pipeline.export.conform import ConformedClip
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.render import mattes
 from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot, shots, write_outputs
@@ -151,19 +150,18 @@ def test_commands_that_make_several_files_make_every_matte_once(
     assert counts[0] == counts[1] > 0
 
 
-def conformed(clip: SegmentedClip, fps: int) -> ConformedClip:
+def conformed(clip: SegmentedClip, fps: int) -> SegmentedClip:
     frame_map = conform(clip.info.timeline, Fraction(fps))
     assert (frame_map.dropped, frame_map.duplicated > 12) == (0, True)
     reader = ConformedReader(clip.reader, frame_map, notify=SILENT.notify)
-    return ConformedClip(
-        reader, clip.workspace, clip.store, clip.palette, indices=frame_map.indices
-    )
+    return clip.mapped(reader, frame_map.indices)
 
 
 def test_a_held_frame_is_made_once(
     segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = conformed(segmented, 100)
+    assert held.frame_map is not None
     write_outputs(segmented, planned(segmented, tmp_path / "once"), SILENT)
     counted = {
         (module, name): Mock(wraps=getattr(module, name))
@@ -180,8 +178,8 @@ def test_a_held_frame_is_made_once(
     assert [mock.call_count for mock in counted.values()] == [8, 12, 12, 12]
     for name in ("alpha.mkv", "matte.mkv", "green.mkv", "overlay.mkv"):
         once, many = decoded(tmp_path / "once" / name), decoded(tmp_path / "held" / name)
-        assert len(many) == len(held.indices)
-        for index, planes in zip(held.indices, many, strict=True):
+        assert len(many) == len(held.frame_map)
+        for index, planes in zip(held.frame_map, many, strict=True):
             assert all((a == b).all() for a, b in zip(planes, once[index], strict=True)), (
                 name,
                 index,
@@ -206,8 +204,8 @@ def test_a_background_goes_on_behind_a_held_frame(
     assert film.moves
     write_outputs(held, [film], SILENT)
     shown = [planes[0].tobytes() for planes in decoded(film.path)]
-    longest = max(set(held.indices), key=held.indices.count)
-    first = held.indices.index(longest)
+    longest = max(set(held.frame_map), key=held.frame_map.count)
+    first = held.frame_map.index(longest)
     assert shown[first] != shown[first + 1]
     next(iter(pictures(film.path))).to_image().save(tmp_path / "still.png")
     still = planner.greenback(

@@ -370,7 +370,7 @@ def test_long_clips_are_compared_at_evenly_spaced_frames(rolled: CommandLine) ->
     chosen = sorted(frames(found))
     assert all(6 <= later - earlier <= 10 for earlier, later in itertools.pairwise(chosen))
     assert any(
-        "compared 6 evenly spaced frames of 47; --candidates N compares more" in note
+        "compared 6 evenly spaced frames of 47; a larger --candidates compares more" in note
         for note in ran.notes
     )
     whole = rolled("suggest", "ball.mp4", "--json", "--candidates", "47")

@@ -6,9 +6,10 @@ Takes what a user typed, gives an opened clip and its finished masks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 from vfx_matte.backend import Notify
 from vfx_matte.errors import InputError, OutputError, UsageError, WorkspaceError
@@ -101,14 +102,45 @@ class SourceClip:
         return first, last
 
 
+class FrameWatcher(Protocol):
+    """Receives what is shown of each frame of the clip's own file."""
+
+    def saw_mask(self, source_index: int, mask: Mask) -> None:
+        """Receive a mask that was read."""
+
+    def saw_matte(self, source_index: int, matte: Matte) -> None:
+        """Receive the alpha that a frame is shown with."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentedClip:
-    """An opened clip with its finished masks."""
+    """An opened clip with its finished masks, or a view of it through a frame map."""
 
     reader: ClipReader
     workspace: ClipWorkspace
     store: MaskStore
     palette: Palette = field(default_factory=Palette.davis)
+
+    frame_map: tuple[int, ...] | None = None
+    """The frame of the clip's own file that each frame shows; None = itself."""
+
+    watcher: FrameWatcher | None = None
+
+    def mapped(
+        self,
+        reader: ClipReader,
+        frame_map: tuple[int, ...],
+        *,
+        watcher: FrameWatcher | None = None,
+    ) -> SegmentedClip:
+        """The clip seen through a frame map: frame n and its mask are those of frame_map[n].
+
+        Args:
+            reader: reads the clip through the same map.
+            frame_map: indices of the clip's own frames.
+            watcher: receives what is shown of them.
+        """
+        return replace(self, reader=reader, frame_map=frame_map, watcher=watcher)
 
     @property
     def info(self) -> ClipInfo:
@@ -133,22 +165,30 @@ class SegmentedClip:
     @property
     def mask_frames(self) -> list[int]:
         """The frames that have a mask, ascending."""
-        return sorted(self.store.manifest.done_frames())
+        done = self.store.manifest.done_frames()
+        if self.frame_map is None:
+            return sorted(done)
+        return [number for number, index in enumerate(self.frame_map) if index in done]
 
     def shows(self, frame_index: int) -> int:
         """Which frame of the clip's own file a frame shows: itself, unless frames are held or left
         out.
         """
-        return frame_index
+        return frame_index if self.frame_map is None else self.frame_map[frame_index]
 
     def note_matte(self, frame_index: int, matte: Matte) -> None:
-        """Told what alpha a frame is shown with; who checks what was written may want to know."""
+        """Tell the watcher what alpha a frame is shown with."""
+        if self.watcher is not None:
+            self.watcher.saw_matte(self.shows(frame_index), matte)
 
     def mask(self, frame_index: int) -> Mask | None:
         """The mask of one frame, uint8 (H, W), or None when it has none."""
-        mask = self.store.get(frame_index)
+        index = self.shows(frame_index)
+        mask = self.store.get(index)
         if mask is not None:
-            self._check_size(mask, f"mask of frame {self.info.timeline.number(frame_index)}")
+            self._check_size(mask, f"mask of frame {self.info.timeline.number(index)}")
+            if self.watcher is not None:
+                self.watcher.saw_mask(index, mask)
         return mask
 
     def soft(self, object_id: int, frame_index: int) -> Soft:
@@ -156,10 +196,10 @@ class SegmentedClip:
 
         Raises WorkspaceError.
         """
-        soft = self.store.soft(object_id, frame_index)
+        index = self.shows(frame_index)
+        soft = self.store.soft(object_id, index)
         self._check_size(
-            soft,
-            f"soft result of object {object_id} on frame {self.info.timeline.number(frame_index)}",
+            soft, f"soft result of object {object_id} on frame {self.info.timeline.number(index)}"
         )
         return soft
 

@@ -1,4 +1,1 @@
-"""Timelines as editing programs exchange them.
-
-Takes a simple edit, gives the text of files they open; decodes nothing.
-"""
+"""What is known about editing programs: one record each, their timelines and notes."""

@@ -1,6 +1,4 @@
-"""A simple edit: tracks of clips of media files.
-
-Takes plain facts, gives them checked and counted in whole frames.
+"""A simple edit: tracks of clips of media files, checked and counted in whole frames.
 
 Every time is a whole number of frames at the edit's rate, and so exact; `VideoRate.seconds` gives
 it as a fraction.
@@ -16,6 +14,7 @@ from typing import Literal
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
 from vfx_matte.timecode import read_timecode, timecode_text
+from vfx_matte.wording import option
 
 AlphaMode = Literal["none", "straight", "premultiplied"]
 FieldOrder = Literal["none", "upper", "lower"]
@@ -25,8 +24,8 @@ _NTSC = Fraction(1000, 1001)
 
 @dataclass(frozen=True, slots=True)
 class VideoRate:
-    """A constant rate as editing programs write it: `timebase` frames a second, slowed by 1000/1001
-    when `ntsc`.
+    """A constant rate as editing programs write it: `timebase` frames per second, slowed by
+    1000/1001 when `ntsc`.
     """
 
     timebase: int
@@ -38,21 +37,22 @@ class VideoRate:
 
     @classmethod
     def of(cls, fps: Fraction) -> VideoRate:
-        """The rate of exactly so many frames a second.
+        """The rate of exactly so many frames per second.
 
-        Raises UsageError when it is neither whole nor an NTSC rate.
+        Raises:
+            UsageError: when it is neither whole nor an NTSC rate.
         """
         for ntsc, nominal in ((False, fps), (True, fps / _NTSC)):
             if nominal.denominator == 1 and nominal > 0:
                 return cls(int(nominal), ntsc)
         raise UsageError(
-            f"editing programs have no rate of {fps} frames a second",
-            hint="give one they have, e.g. --fps 25 or 30000/1001",
+            f"editing programs have no rate of {fps} frames per second",
+            hint=f"give one they have, e.g. {option('fps', 25)} or 30000/1001",
         )
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second, exact."""
+        """Frames per second, exact."""
         return self.timebase * (_NTSC if self.ntsc else Fraction(1))
 
     @property
@@ -82,7 +82,8 @@ class Timecode:
     def parse(cls, text: str, rate: VideoRate) -> Timecode:
         """Read "01:00:00:00" or "01:00:00;02" (drop frame) at `rate`; see `read_timecode`.
 
-        Raises ValueError.
+        Raises:
+            ValueError: for anything else.
         """
         found = read_timecode(text, rate.timebase)
         return cls(found.frame, found.drop_frame)
@@ -106,24 +107,30 @@ class Sound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A file with pictures at a constant rate, and perhaps sound.
-
-    name: for people. path: absolute. width, height: pixels; sample_aspect: width of a pixel ÷ its
-    height.
-    timecode: of the first frame. alpha: how colours go with its alpha channel, "none" when it has
-    none.
-    """
+    """A file with pictures at a constant rate, and perhaps sound."""
 
     name: str
+    """For people."""
+
     path: Path
+    """Absolute."""
+
     width: int
     height: int
     rate: VideoRate
     frame_count: int
+
     sample_aspect: Fraction = Fraction(1)
+    """Width of a pixel ÷ its height."""
+
     timecode: Timecode = field(default_factory=Timecode)
+    """Of the first frame."""
+
     color: ColorTags = field(default_factory=ColorTags)
+
     alpha: AlphaMode = "none"
+    """How colours go with its alpha channel, "none" when it has none."""
+
     fields: FieldOrder = "none"
     sound: tuple[Sound, ...] = ()
 
@@ -143,19 +150,24 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A piece of a file on a track: `duration` frames from frame `source_in` of it, at frame
-    `start` of the edit.
-
-    enabled: whether it is shown. with_sound: whether the file's sound lies on the sound tracks too,
-    linked to the picture.
-    """
+    """A piece of a file on a track."""
 
     media: Media
+
     start: int
+    """Frame of the edit where it begins."""
+
     duration: int
+    """In frames."""
+
     source_in: int = 0
+    """Frame of the file that is shown first."""
+
     enabled: bool = True
+    """Whether it is shown."""
+
     with_sound: bool = False
+    """Whether the file's sound lies on the sound tracks too, linked to the picture."""
 
     def __post_init__(self) -> None:
         if (
@@ -202,20 +214,21 @@ class Edit:
         for media in self.media:
             if media.rate != self.rate:
                 raise ValueError(
-                    f"{media.name!r} has {media.rate} frames a second, the edit {self.rate}"
+                    f"{media.name!r} has {media.rate} frames per second, the edit {self.rate}"
                 )
+        # Clips follow each other; on the lowest track, which is what a gap would show, directly.
         for number, track in enumerate(self.tracks):
-            at = 0
+            filled = 0
             for clip in track:
-                if clip.start < at or (number == 0 and clip.start != at):
+                if clip.start < filled or (number == 0 and clip.start != filled):
                     raise ValueError(
                         f"clip at frame {clip.start} of track {number + 1} does not follow frame"
-                        f" {at}"
+                        f" {filled}"
                     )
-                at = clip.end
-            if at > self.duration:
+                filled = clip.end
+            if filled > self.duration:
                 raise ValueError(
-                    f"track {number + 1} ends at frame {at}, the lowest at {self.duration}"
+                    f"track {number + 1} ends at frame {filled}, the lowest at {self.duration}"
                 )
 
     @property

@@ -45,7 +45,7 @@ def format_rows(found: Formats) -> list[tuple[str, ...]]:
         copies = sorted(
             {"pcm" if codec.startswith("pcm_") else codec for codec in program.sound_copies}
         )
-        for kind, encoding in program.deliveries.items():
+        for kind, encoding in program.encodings.items():
             usual, deep = (
                 f"{encoding.codec_for(depth)} {encoding.pixel_format_for(depth)}"
                 for depth in (8, 10)

@@ -1,9 +1,7 @@
-"""A clip and its renders at one constant rate.
-
-Takes a clip, gives files that all follow one frame map, and the map.
+"""Conforms a clip and its renders to one constant rate.
 
 Editing programs count frames at one rate; a phone does not. Every output here shows, on its frame
-n, source frame map[n] (`timeline.conform` has the rule), lasts a whole number of ticks a frame, and
+n, source frame map[n] (`timeline.conform` has the rule), has frames of a whole number of ticks, and
 carries the source's sound where it was against the picture. The source is decoded once for all
 renders, in bounded memory, and never changed.
 """
@@ -39,11 +37,12 @@ from vfx_matte.pipeline.render.outputs import (
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.printable import json_text
-from vfx_matte.programs.deliveries import target_named
+from vfx_matte.programs.registry import program_named
 from vfx_matte.settings.options import MatteSettings
 from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate
 from vfx_matte.timeline import conform as on_grid
-from vfx_matte.workspace import Soft, Workspace, clip_name, write_text
+from vfx_matte.wording import option
+from vfx_matte.workspace import Workspace, clip_name, write_text
 
 OUTPUTS = ("source", "greenback", "alpha", "maskvideo", "overlay")
 """What can be conformed. "source" needs no masks."""
@@ -58,88 +57,81 @@ MAP_NAMES = ("frame_map.json", "frame_map.csv")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConformLook:
-    """What the renders show, beyond the edges.
-
-    key and background: of the green screen; style: of the mask video.
-
-    premultiplied, keep_background: of alpha; tint: weight of the overlay's colours.
-    """
+    """What the renders show, beyond the matte."""
 
     key: str = "green"
+    """Of the green screen."""
+
     background: str = ""
+    """Instead of the key colour."""
+
     premultiplied: bool = False
+    """Whether the cut-out's colours are multiplied by alpha."""
+
     keep_background: bool = False
+    """Whether the cut-out keeps the old background under alpha 0."""
+
     style: str = "auto"
+    """Of the mask video."""
+
     tint: float = 0.5
+    """Weight of the overlay's colours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConformResult:
-    """A clip at a constant rate.
-
-    rate: frames per second. timeline: of every file, from time 0. frame_map: the source frame of
-    each frame. files: by output.
-    map_files: the frame map as JSON and CSV. duplicated, dropped: how many frames; lead: frames
-    held before the source's first.
-    largest_error: seconds by which a picture may come early. results: of the renders, in the order
-    of `files`.
-    """
+    """A clip at a constant rate."""
 
     rate: Fraction
+    """Frames per second."""
+
     timeline: Timeline
+    """Of every file, from time 0."""
+
     frame_map: tuple[int, ...]
+    """The source frame of each frame."""
+
     files: Mapping[str, Path]
+    """By output."""
+
     map_files: tuple[Path, Path]
+    """The frame map as JSON and as CSV."""
+
     source_count: int
+
     duplicated: int
+    """How many frames repeat the one before."""
+
     dropped: int
+    """How many source frames are left out."""
+
     lead: int
+    """How many frames hold the source's first one."""
+
     largest_error: Fraction
+    """Seconds by which a picture may come early."""
+
     results: tuple[RenderResult, ...]
+    """Of the renders, in the order of `files`."""
 
 
 @dataclass(frozen=True, slots=True)
-class ConformedClip(SegmentedClip):
-    """A segmented clip seen through a frame map: frame n and its mask are those of source frame
-    indices[n].
+class _ShownSketches:
+    """Keeps a sketch of each mask and matte that is shown, to compare the outputs with."""
 
-    sketches: gets one of each mask that is read, of the objects that are `shown`; mattes: one of
-    each matte's alpha.
-    """
+    masks: Sketches
+    mattes: Sketches
 
-    indices: tuple[int, ...] = ()
-    sketches: Sketches | None = None
-    mattes: Sketches | None = None
-    shown: tuple[int, ...] = ()
+    objects: tuple[int, ...]
+    """The objects that are shown."""
 
-    @property
-    def mask_frames(self) -> list[int]:
-        """The frames that have a mask, ascending."""
-        known = set(self.store.manifest.done_frames())
-        return [number for number, index in enumerate(self.indices) if index in known]
+    def saw_mask(self, source_index: int, mask: Mask) -> None:
+        if source_index not in self.masks:
+            self.masks.put(source_index, sketch_of_alpha(np.isin(mask, self.objects), full=1))
 
-    def shows(self, frame_index: int) -> int:
-        """The source frame that a frame shows."""
-        return self.indices[frame_index]
-
-    def mask(self, frame_index: int) -> Mask | None:
-        """The mask of one frame, uint8 (H, W), or None when it has none."""
-        index = self.indices[frame_index]
-        mask = SegmentedClip.mask(self, index)
-        if self.sketches is not None and mask is not None and index not in self.sketches:
-            self.sketches.put(index, sketch_of_alpha(np.isin(mask, self.shown), full=1))
-        return mask
-
-    def note_matte(self, frame_index: int, matte: Matte) -> None:
-        """Keep a sketch of the alpha that a source frame is shown with."""
-        if self.mattes is not None and self.indices[frame_index] not in self.mattes:
-            self.mattes.put(
-                self.indices[frame_index], sketch_of_alpha(matte.alpha, full=matte.full)
-            )
-
-    def soft(self, object_id: int, frame_index: int) -> Soft:
-        """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain."""
-        return SegmentedClip.soft(self, object_id, self.indices[frame_index])
+    def saw_matte(self, source_index: int, matte: Matte) -> None:
+        if source_index not in self.mattes:
+            self.mattes.put(source_index, sketch_of_alpha(matte.alpha, full=matte.full))
 
 
 def conform(
@@ -157,19 +149,31 @@ def conform(
 ) -> ConformResult:
     """Write a clip, and what was cut out of it, at one constant rate.
 
-    fps: frames per second; None takes the standard rate nearest to the clip's own
-    (timeline.nearest_standard_rate).
-    outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no masks.
-    target: the program they are for, as in `encode`. folder: where everything goes. The source is
-    made first, then all renders in one pass; every file is verified, and they get their names
-    together with their map. Raises UsageError, MediaError, OutputError or VerifyError; an earlier
-    result then stays as it is.
+    The source is made first, then all renders in one pass; every file is verified, and they get
+    their names together with their map.
+
+    Args:
+        clip: with masks, or without.
+        fps: frames per second; None takes the standard rate nearest to the clip's own
+            (`timeline.nearest_standard_rate`).
+        outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no
+            masks.
+        target: the program they are for, as in `encode`.
+        settings: the matte.
+        tools: what computes it.
+        shown: what the renders show.
+        encode: how they are encoded.
+        folder: where everything goes.
+        reporter: receives notices and progress.
+
+    Raises:
+        UsageError, MediaError, OutputError, VerifyError: an earlier result then stays as it is.
     """
     wanted = _wanted(clip, outputs)
     if folder.suffix.lower() in CONTAINERS and not folder.is_dir():
         raise UsageError(
             f"output {str(folder)!r} names a file",
-            hint="conform writes several: give a folder with -o",
+            hint=f"several files are written: give a folder with {option('output')}",
         )
     reader, info = clip.reader, clip.reader.info
     rate = fps or nearest_standard_rate(info.timeline)
@@ -184,7 +188,7 @@ def conform(
         Sketches() as mattes,
         Sketches() as alphas,
     ):
-        work = _Work(
+        run = _Run(
             clip=clip,
             reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas,
             notify=reporter.notify),
@@ -195,8 +199,8 @@ def conform(
         )  # fmt: skip
         made: dict[str, RenderResult] = {}
         if "source" in wanted:
-            made["source"] = work.source()
-        made |= work.renders([kind for kind in wanted if kind != "source"])
+            made["source"] = run.source()
+        made |= run.renders([kind for kind in wanted if kind != "source"])
         _write_map(
             part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()}
         )
@@ -225,17 +229,18 @@ def conform(
 
 
 def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: str | None) -> Path:
-    """Where conformed files go when no place is named: conform in the clip's folder of results, or
-    in its program's there.
+    """Where conformed files go when no folder is named: conform in the clip's folder of results, or
+    in the program's there.
     """
     own = Workspace(workspace).clip(clip.reader.info.path).folder
-    return own / target_named(target).name / FOLDER_NAME if target else own / FOLDER_NAME
+    return own / program_named(target).name / FOLDER_NAME if target else own / FOLDER_NAME
 
 
 def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> tuple[str, ...]:
     """The outputs in the order of OUTPUTS.
 
-    Raises UsageError for unknown ones, and for renders of a clip without masks.
+    Raises:
+        UsageError: for unknown ones, and for renders of a clip without masks.
     """
     has_masks = isinstance(clip, SegmentedClip)
     chosen = tuple(outputs) if outputs is not None else USUAL_OUTPUTS if has_masks else ("source",)
@@ -245,39 +250,49 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
     if not has_masks and set(chosen) != {"source"}:
         raise UsageError(
             f"{clip.reader.info.path.name} has no masks yet, so only its source can be conformed",
-            hint="segment it first, or take --outputs source",
+            hint=f"segment it first, or take {option('outputs', 'source')}",
         )
     return tuple(name for name in OUTPUTS if name in chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What all outputs of one run have in common.
-
-    folder: where they are made; final: where they belong.
-
-    pictures, masks, alphas: sketches of what was decoded, by source frame; mattes: of the alpha
-    that it was cut out with.
-    """
+class _Run:
+    """What all outputs of one run have in common. Sketches are by source frame."""
 
     clip: SourceClip | SegmentedClip
     reader: ConformedReader
     frame_map: ConformMap
+
     pictures: Sketches
+    """Of what was decoded."""
+
     masks: Sketches
     mattes: Sketches
+    """Of the alpha that frames were cut out with."""
+
     alphas: Sketches
+    """Of the alpha of what was decoded."""
+
     settings: MatteSettings
     tools: Tools
     shown: ConformLook
     encode: EncodeOptions
+
     folder: Path
+    """Where the outputs are made."""
+
     final: Path
+    """Where they belong."""
+
     reporter: Reporter
 
     def source(self) -> RenderResult:
-        """The clip itself, compared with the frame map. Raises VerifyError when it differs."""
-        path, encode = self._place("source")
+        """The clip itself, compared with the frame map.
+
+        Raises:
+            VerifyError: when it differs.
+        """
+        path, encode = self._path_and_encoding("source")
         info = self.reader.info
         layout = replace(info.layout, has_alpha=False)
         plan = encode_plan(
@@ -295,16 +310,15 @@ class _Work:
     def renders(self, kinds: Sequence[str]) -> dict[str, RenderResult]:
         """What the masks show, by kind, made in one pass and compared with the frame map.
 
-        Raises VerifyError if one differs.
+        Raises:
+            VerifyError: when one differs.
         """
         if not kinds:
             return {}
         assert isinstance(self.clip, SegmentedClip)
         objects = chosen_objects(self.clip, self.settings)
-        clip = ConformedClip(
-            self.reader, self.clip.workspace, self.clip.store, self.clip.palette,
-            indices=self.frame_map.indices, sketches=self.masks, mattes=self.mattes, shown=objects,
-        )  # fmt: skip
+        watcher = _ShownSketches(self.masks, self.mattes, objects)
+        clip = self.clip.mapped(self.reader, self.frame_map.indices, watcher=watcher)
         style = mask_style(self.shown.style, encode=self.encode, objects=objects)
         planner = Planner(clip, self.tools, self.reporter)
         planned = [
@@ -345,7 +359,7 @@ class _Work:
         return compare
 
     def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
-        path, encode = self._place(kind)
+        path, encode = self._path_and_encoding(kind)
         shown, settings = self.shown, self.settings
         if kind == "greenback" and shown.background:
             refuse_to_replace(Path(shown.background), self.final / path.name, "the background")
@@ -365,7 +379,7 @@ class _Work:
             return planner.overlay(path, alpha=shown.tint, settings=settings, encode=encode)
         return planner.maskvideo(path, style=style, settings=settings, encode=encode)
 
-    def _place(self, kind: str) -> tuple[Path, EncodeOptions]:
+    def _path_and_encoding(self, kind: str) -> tuple[Path, EncodeOptions]:
         """Where an output goes and how it is encoded.
 
         Named by kind; the source by its clip, so that it can be segmented.

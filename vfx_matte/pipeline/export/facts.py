@@ -1,7 +1,4 @@
-"""The files of a package as facts.
-
-Takes finished files, gives what timelines and the manifest say of them, by counting.
-"""
+"""Counts the files of a package: what timelines and the manifest say of them."""
 
 from __future__ import annotations
 
@@ -22,50 +19,64 @@ from vfx_matte.files.inputs import read_small_file
 from vfx_matte.media.probe import ClipInfo, probe
 from vfx_matte.printable import json_text
 from vfx_matte.programs.edit import AlphaMode, FieldOrder, Media, Sound, Timecode, VideoRate
-from vfx_matte.programs.scripts import relative_path
+from vfx_matte.programs.timelines.scripts import relative_path
 from vfx_matte.timeline import ConformMap, Timeline
+from vfx_matte.wording import command
 
 MANIFEST_NAME = "manifest.json"
 KIND = "vfx-matte package"
 SCHEMA_VERSION = 1
 MOST_BYTES = 2**28
-"""Of a manifest: a million frames of variable rate are some megabytes."""
+"""Of a manifest that is read: a million frames of variable rate are some megabytes."""
 
 _DESKTOP = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Files that desktops put into every folder."""
 
-_NUMBERS = re.compile(r"\[\n[\s\d,-]*\]")  # no string of JSON has a line break, so none is touched
+_NUMBERS = re.compile(r"\[\n[\s\d,-]*\]")
+"""Lists of numbers, which are written on one line; no string of JSON has a line break."""
 
 _FIELDS: Mapping[str, FieldOrder] = {"tt": "upper", "tb": "upper", "bb": "lower", "bt": "lower"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedFile:
-    """One picture file that belongs to a package.
-
-    kind: "source", or of the outputs. path: where it is now; final: where it will be when the
-    package has its name.
-    object_ids: the objects that it shows, () = all of the chosen ones. how: how it came about, e.g.
-    "libx264 …" or "as it was".
-    media: for timelines; None when the package has no constant rate.
-    """
+    """One picture file that belongs to a package."""
 
     kind: str
+    """"source", or the kind of output."""
+
     path: Path
+    """Where it is now."""
+
     final: Path
+    """Where it will be when the package has its name."""
+
     name: str
+    """For people."""
+
     info: ClipInfo
+
     how: str
+    """How it was made, such as "libx264 …" or "copied"."""
+
     alpha: AlphaMode = "none"
+
     object_ids: tuple[int, ...] = ()
+    """The objects that it shows, () = all of the chosen ones."""
+
+    in_channels: bool = False
+    """Whether each colour channel has an object."""
+
     media: Media | None = None
+    """For timelines; None when the package has no constant rate."""
 
 
 def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -> ClipInfo:
     """Count a finished file's frames.
 
-    Raises VerifyError when it has others than `frame_count` at exactly `rate`.
-
-    A container that rounds time to milliseconds (WebM) may be off by one of them.
+    Raises:
+        VerifyError: when it does not have `frame_count` frames at exactly `rate`; a container that
+            rounds time to milliseconds (WebM) may be off by one of them.
     """
     info = probe(path, notify=notify)
     pts, step = info.timeline.pts, 1 / (rate * info.timeline.time_base)
@@ -73,10 +84,10 @@ def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -
     if len(pts) != frame_count or any(
         abs(at - pts[0] - number * step) > slack for number, at in enumerate(pts)
     ):
-        have = f"{len(pts)} frames at {float(info.timeline.average_fps):.6g} a second"
+        have = f"{len(pts)} frames at {float(info.timeline.average_fps):.6g} per second"
         raise VerifyError(
             f"{path.name} has {have}, expected {frame_count} at {rate}",
-            hint="please report this with the output of `vfx-matte probe`",
+            hint=f"please report this with the output of {command('probe', path)}",
         )
     return info
 
@@ -115,8 +126,8 @@ def as_media(
 
 
 def foreign_file(folder: Path) -> str:
-    """The name of a file in a folder that is not of an earlier package, such as an editing project
-    kept there; "" = none.
+    """The name of a file in a folder that is not part of an earlier package, such as an editing
+    project kept there; "" = none.
     """
     ours = {MANIFEST_NAME}
     try:
@@ -152,8 +163,17 @@ def manifest(
 ) -> bytes:
     """manifest.json: every file with its SHA-256, the rate, the timestamps, alpha and colour.
 
-    source: of the user's clip. written: names of the other files, which lie in `part`; folder: the
-    final place.
+    Args:
+        program: the name of the program.
+        clip_name: the clip's name in file names.
+        source: the user's clip.
+        files: the source and the outputs.
+        written: names of the other files, which lie in `part`.
+        part: where the package is made.
+        folder: where it will be.
+        rate: of all files; None when they have none.
+        frame_map: the source frame of each frame; None = itself.
+        remarks: what the note tells the user.
     """
     frames = len(frame_map.indices) if frame_map else len(source.timeline)
     facts = {
@@ -243,8 +263,8 @@ def _timestamps(timeline: Timeline) -> dict[str, object]:
 
 
 def _run_lengths(indices: Sequence[int]) -> list[int]:
-    """Source frames as runs that count up by one, first and how many in turn: (5, 6, 7, 7, 8) → [5,
-    3, 7, 2].
+    """Source frames as runs that count up by one, the first frame and the length of each in turn:
+    (5, 6, 7, 7, 8) → [5, 3, 7, 2].
     """
     runs: list[list[int]] = []
     for index in indices:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vfx_matte.programs.deliveries import ALL, Delivery, Target, common, target_named, targets
+from vfx_matte.programs.record import Program, ProgramEncoding
+from vfx_matte.programs.registry import ALL, COMMON, PROGRAMS, program_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Formats:
     common: Mapping[str, str]
     """What holds for every program and output."""
 
-    programs: tuple[Target, ...]
+    programs: tuple[Program, ...]
 
     def to_json(self) -> dict[str, object]:
         """By program and kind of output; "deep" is for clips above 8 bits."""
@@ -26,27 +27,27 @@ def formats(name: str | None) -> Formats:
     """The formats of one program, or of all.
 
     Raises:
-        UsageError: for a program that is not in the table.
+        UsageError: for a program that has no record.
     """
-    return Formats(common(), (target_named(name),) if name else tuple(targets().values()))
+    return Formats(COMMON, (program_named(name),) if name else tuple(PROGRAMS.values()))
 
 
-def _program(program: Target) -> dict[str, object]:
+def _program(program: Program) -> dict[str, object]:
     return {
         "title": program.title,
         "constant_rate": program.constant_rate,
         "sound_copies": program.sound_copies,
         "sources": program.sources,
         "outputs": {
-            kind: _output(encoding, sound_encoder=program.sound_encoders[encoding.suffix])
-            for kind, encoding in program.deliveries.items()
+            kind: _output(kind, encoding, sound_encoder=program.sound_encoders[encoding.suffix])
+            for kind, encoding in program.encodings.items()
         },
     }
 
 
-def _output(encoding: Delivery, *, sound_encoder: str) -> dict[str, object]:
+def _output(kind: str, encoding: ProgramEncoding, *, sound_encoder: str) -> dict[str, object]:
     return {
-        "file": f"{encoding.kind}{encoding.suffix}",
+        "file": f"{kind}{encoding.suffix}",
         **{
             label: {
                 "codec": encoding.codec_for(depth),

@@ -1,7 +1,4 @@
-"""Does a conformed file follow its frame map?
-
-Takes a file, its source and frame_map.json, gives a report; changes nothing.
-"""
+"""Checks that a conformed file follows its frame map."""
 
 from __future__ import annotations
 
@@ -20,22 +17,25 @@ from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_o
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.printable import shortened
 from vfx_matte.timeline import ConformMap, Timeline, constant_ticks, frames_on
+from vfx_matte.wording import option
 
 SHOWS_PICTURES = frozenset({"source", "alpha", "overlay"})
 """Outputs in which the source's pictures can be recognised without the masks."""
 
 MOST_BYTES = 256 * 2**20
-"""Of a frame map: a million frames are 20 MB."""
+"""Of a frame map that is read: a million frames are 20 MB."""
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(/[0-9]{1,30}|(\.[0-9]{1,30})?(e-?[0-9]{1,2})?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedMap:
-    """A frame map as it was read from its file, and which file is which output."""
+    """A frame map as it was read from its file."""
 
     frame_map: ConformMap
+
     files: dict[str, str]
+    """Which output each file is, by its name."""
 
 
 def verify_conformed(
@@ -45,8 +45,11 @@ def verify_conformed(
     source frame map[n].
 
     Pictures are compared where the file shows the source's (source, alpha, overlay); green screens
-    and mask videos are compared by `conform` itself, which has the masks. Raises UsageError for a
-    map that cannot be read, MediaError for files.
+    and mask videos are compared by `conform` itself, which has the masks.
+
+    Raises:
+        UsageError: for a map that cannot be read, or that is another clip's.
+        MediaError: for files that cannot be read.
     """
     saved = load_map(map_file)
     frame_map, notify = saved.frame_map, reporter.notify
@@ -55,7 +58,7 @@ def verify_conformed(
         raise UsageError(
             f"{map_file.name} is for a clip of {frame_map.source_count} frames, {source.name} has"
             f" {len(reader.info.timeline)}",
-            hint="give the clip that was conformed with --source",
+            hint=f"give the clip that was conformed with {option('source')}",
         )
     conformed = ConformedReader(reader, frame_map, notify=lambda _: None)
     report = verify_output(output, expectation_of(conformed.info), notify=notify)
@@ -79,7 +82,12 @@ def map_beside(output: Path) -> Path | None:
 
 
 def load_map(path: Path) -> SavedMap:
-    """Read frame_map.json. Raises UsageError when it is something else."""
+    """Read frame_map.json.
+
+    Raises:
+        UsageError: when it is something else.
+    """
+    # Every value has its type and range, since the file may come from anywhere.
     hint = "give the frame_map.json that stands beside the conformed files"
     try:
         facts = json.loads(read_small_file(path, what="frame map", most_bytes=MOST_BYTES))
@@ -102,7 +110,9 @@ def load_map(path: Path) -> SavedMap:
         AttributeError,
         ArithmeticError,
     ) as error:
-        raise UsageError(f"{str(path)!r} is no frame map: {shortened(error)}", hint=hint) from error
+        raise UsageError(
+            f"{str(path)!r} is not a frame map: {shortened(error)}", hint=hint
+        ) from error
     fits = len(errors) == len(indices) and 0 <= lead <= len(indices)
     if (
         not fits
@@ -112,7 +122,7 @@ def load_map(path: Path) -> SavedMap:
         or not 0 <= min(indices) <= max(indices) < count
     ):
         raise UsageError(
-            f"{str(path)!r} is no frame map: its numbers do not go together", hint=hint
+            f"{str(path)!r} is not a valid frame map: the frame counts disagree", hint=hint
         )
     pts = tuple(int(first) + number * step for number in range(len(indices)))
     grid = Timeline(pts, (step,) * len(pts), Fraction(1, scale))
@@ -122,20 +132,21 @@ def load_map(path: Path) -> SavedMap:
 def _exact(value: object) -> Fraction:
     """A number as the map writes it, exactly.
 
-    Raises ValueError for others: 1e999999999 would fill the memory.
+    Raises:
+        ValueError: for others, such as 1e999999999, which would fill the memory.
     """
     text = str(value)
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return Fraction(text)
 
 
 def check_rule(source: Timeline, frame_map: ConformMap) -> Check:
     """Whether every entry of a map is the frame that the rule of `timeline.conform` shows."""
-    wanted = frames_on(source, frame_map.timeline)
-    for number, (have, want) in enumerate(zip(frame_map.indices, wanted, strict=True)):
-        if have != want:
-            shown, right = source.number(have), source.number(want)
+    expected = frames_on(source, frame_map.timeline)
+    for number, (index, right_index) in enumerate(zip(frame_map.indices, expected, strict=True)):
+        if index != right_index:
+            shown, right = source.number(index), source.number(right_index)
             return Check(
                 "frame map",
                 False,

@@ -1,7 +1,4 @@
-"""The timelines of a package.
-
-Takes its files, gives an edit with the cut-out over the source, and the files that open it.
-"""
+"""Makes the timelines of a package: the cut-out over the source, as the program opens it."""
 
 from __future__ import annotations
 
@@ -9,13 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vfx_matte.pipeline.export.facts import PackagedFile
-from vfx_matte.programs import opentimeline
-from vfx_matte.programs.edit import Clip, Edit
-from vfx_matte.programs.fcpxml import fcpxml
-from vfx_matte.programs.scripts import CutOut, after_effects_script, resolve_script
-from vfx_matte.programs.table import TIMELINE_SUFFIXES, Program, TimelineKind
-from vfx_matte.programs.urls import file_url
-from vfx_matte.programs.xmeml import xmeml
+from vfx_matte.programs.edit import Clip, Edit, Media
+from vfx_matte.programs.record import CutOut, Program, TimelineFacts
 
 
 def edit_of(name: str, files: Sequence[PackagedFile], *, program: Program, sound: bool) -> Edit:
@@ -52,40 +44,46 @@ def edit_of(name: str, files: Sequence[PackagedFile], *, program: Program, sound
 
 def timeline_files(
     edit: Edit, files: Sequence[PackagedFile], *, program: Program, name: str, folder: Path
-) -> tuple[dict[TimelineKind, str], dict[str, bytes]]:
-    """(file name of each kind, content of each file). folder: the package's final place, absolute.
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The timelines of a package, but for those that cannot be written here.
 
-    OpenTimelineIO is left out where its library is not installed.
+    Args:
+        edit: what they show.
+        files: the source and the outputs.
+        program: says which timelines it opens.
+        name: the clip's.
+        folder: the package's final path, absolute.
+
+    Returns:
+        File names by key, and contents by file name.
     """
-    kinds = [kind for kind in program.timelines if kind != "otio" or opentimeline.is_available()]
-    names = {kind: f"{name}{TIMELINE_SUFFIXES[kind]}" for kind in kinds}
-    mattes = [one for one in files if one.kind == "maskvideo" and one.media]
-    contents: dict[str, bytes] = {}
-    for kind, file in names.items():
-        match kind:
-            case "xmeml":
-                contents[file] = xmeml(edit)
-            case "fcpxml":
-                contents[file] = fcpxml(edit)
-            case "otio":
-                address = str if "resolve" in names else file_url
-                contents[file] = opentimeline.opentimeline(edit, address=address)
-            case "aftereffects":
-                source = edit.tracks[0][0].media
-                layers = [CutOut(_layer_name(one), source, one.media) for one in mattes]
-                if not layers:
-                    layers = [
-                        CutOut(_layer_name(one), one.media)
-                        for one in files
-                        if one.kind == "alpha" and one.media
-                    ]
-                contents[file] = after_effects_script(edit, folder=folder, layers=layers)
-            case "resolve":
-                clip_mattes = [one.media for one in mattes if one.media]
-                contents[file] = resolve_script(
-                    edit, folder=folder, timeline=folder / names["fcpxml"], mattes=clip_mattes
-                )
-    return names, contents
+    timelines = [one for one in program.timelines if not one.missing()]
+    names = {one.key: f"{name}{one.suffix}" for one in timelines}
+    facts = TimelineFacts(
+        edit=edit,
+        folder=folder,
+        names=names,
+        layers=_layers(edit, files),
+        mattes=_media(files, "maskvideo"),
+    )
+    return names, {names[one.key]: one.write(facts) for one in timelines}
+
+
+def _layers(edit: Edit, files: Sequence[PackagedFile]) -> list[CutOut]:
+    """The source cut out by each matte; without mattes, the cut-outs by their own alpha."""
+    source = edit.tracks[0][0].media
+    by_matte = [
+        CutOut(_layer_name(one), source, one.media)
+        for one in files
+        if one.kind == "maskvideo" and one.media
+    ]
+    return by_matte or [
+        CutOut(_layer_name(one), one.media) for one in files if one.kind == "alpha" and one.media
+    ]
+
+
+def _media(files: Sequence[PackagedFile], kind: str) -> list[Media]:
+    return [one.media for one in files if one.kind == kind and one.media]
 
 
 def _layer_name(one: PackagedFile) -> str:

@@ -15,9 +15,9 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import fits_channels
-from vfx_matte.printable import shell_command
-from vfx_matte.programs.deliveries import common, target_named
+from vfx_matte.programs.registry import COMMON, program_named
 from vfx_matte.settings.options import EncodeSettings, RenderSettings
+from vfx_matte.wording import command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,45 +75,61 @@ def encoding_for(
     premultiplied: bool = False,
     reporter: Reporter,
 ) -> tuple[Path, EncodeOptions]:
-    """Where an output goes and how it is encoded: by the target's record, where nothing else was
+    """Where an output goes and how it is encoded: by the program's record, where nothing else was
     asked for.
 
-    kind: of the output, a key of media.targets.KINDS. usual: its file name in `folder` when there
-    is no target; with one it is folder/TARGET/KIND with the record's ending. The encoding given
-    back has no target any more: it is settled. A wish that is not the record's is followed, with a
-    notice. Raises UsageError for a program that is not in the table.
+    A wish that is not the record's is followed, with a notice.
+
+    Args:
+        kind: of the output, see `programs.record.KINDS`.
+        info: the clip that is rendered.
+        output: where it goes; None = `folder`/PROGRAM/KIND with the record's suffix.
+        folder: the clip's folder of results.
+        usual: the file's name there when it is for no program.
+        encode: what was asked for.
+        premultiplied: whether the output's colours are multiplied by its alpha.
+        reporter: receives notices.
+
+    Returns:
+        The path, and the encoding without a program: it is settled.
+
+    Raises:
+        UsageError: for a program that has no record.
     """
     if not encode.target:
         return output or folder / usual, encode
-    target = target_named(encode.target)
-    record, depth = target.deliveries[kind], info.layout.bit_depth
-    path = output or folder / target.name / f"{kind}{record.suffix}"
-    if target.constant_rate and not info.timeline.is_constant_rate:
+    # Where it goes, and what the program would rather have.
+    program = program_named(encode.target)
+    record, depth = program.encodings[kind], info.layout.bit_depth
+    path = output or folder / program.name / f"{kind}{record.suffix}"
+    if program.constant_rate and not info.timeline.is_constant_rate:
+        better = command("conform", info.path, target=program.name)
         reporter.notify(
-            f"{target.title} takes a variable frame rate badly, and {info.path.name} has one;"
-            f" better: {shell_command(['vfx-matte', 'conform', info.path, '--for', target.name])}"
+            f"{program.title} takes a variable frame rate badly, and {info.path.name} has one;"
+            f" better: {better}"
         )
     if premultiplied and record.alpha == "straight":
-        reporter.notify(f"{target.title} expects straight alpha; premultiplied was asked for")
+        reporter.notify(f"{program.title} expects straight alpha; premultiplied was asked for")
+    # The record's encoder, unless the suffix or the user chose another one.
     suffix = path.suffix.lower()
     settled = replace(
         encode,
         target=None,
-        limited_range=common()["range"] == "tv",
-        sound_choice=target.sound_for(suffix),
+        limited_range=COMMON["range"] == "tv",
+        sound_choice=program.sound_for(suffix),
     )
     if suffix not in CONTAINERS:  # pictures, or an error that is told where the file is written
         return path, settled
     codec, pixel_format = record.codec_for(depth), record.pixel_format_for(depth)
     if codec not in CONTAINERS[suffix].video:
         reporter.notify(
-            f"{path.name} is written as {suffix} usually is; for {target.title} {record.suffix}"
+            f"{path.name} is written as {suffix} usually is; for {program.title} {record.suffix}"
             " would be better"
         )
         return path, settled
     if encode.codec not in (None, codec):
         reporter.notify(
-            f"{path.name}: {encode.codec} was asked for; for {target.title} {codec} {pixel_format}"
+            f"{path.name}: {encode.codec} was asked for; for {program.title} {codec} {pixel_format}"
             " would be better"
         )
         return path, settled
@@ -160,6 +176,6 @@ def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -
     """
     if style != "auto":
         return style
-    wanted = target_named(encode.target).deliveries["maskvideo"].style if encode.target else ""
+    wanted = program_named(encode.target).encodings["maskvideo"].style if encode.target else ""
     fits = wanted != "rgb" or (len(objects) > 1 and fits_channels(objects))
     return wanted if wanted and fits else "luma"

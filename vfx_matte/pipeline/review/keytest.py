@@ -211,7 +211,7 @@ def keytest(
         UsageError: for a request that cannot be followed.
         MediaError: when encoding or decoding fails.
     """
-    picture = sheet_path(clip, sheet, usual="keytest.png", option="--sheet")
+    picture = sheet_path(clip, sheet, usual="keytest.png", option=option("sheet"))
     chosen_objects(clip, settings)
     settings = with_edges(clip, settings, reporter)
     color = choose_key(clip, options.key, settings, reporter=reporter)

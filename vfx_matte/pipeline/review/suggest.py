@@ -215,7 +215,7 @@ def suggest_frames(
         MediaError: when the clip cannot be decoded.
     """
     # Who compares, and which frames.
-    sheet = sheet_path(clip, output, usual="suggest.png", option="-o")
+    sheet = sheet_path(clip, output, usual="suggest.png", option=option("output"))
     manifest = clip.store.manifest
     name = _propagator(options, manifest, reporter)
     own = (
@@ -303,7 +303,7 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
     if len(here) > limit:
         reporter.notify(
             f"compared with {limit} evenly spaced references of {len(here)};"
-            f" {option('candidates')} takes more"
+            f" a larger {option('candidates')} takes more"
         )
     return evenly(here, limit)
 
@@ -347,7 +347,7 @@ def _candidates(
     if len(kept) < len(enough) or len(read) < len(pool):
         reporter.notify(
             f"compared {len(kept)} evenly spaced frames of {len(pool)};"
-            f" {option('candidates')} compares more"
+            f" a larger {option('candidates')} compares more"
         )
     return {index: enough[index] for index in kept}
 

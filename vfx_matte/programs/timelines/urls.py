@@ -1,6 +1,4 @@
-"""Addresses of files as timelines write them.
-
-Takes an absolute path, gives a URL; never looks at the disk.
+"""Writes paths of files as the URLs that timelines have.
 
 Everything but letters, digits and `-._~/` is percent-encoded as UTF-8, so that spaces, &, #, % and
 Chinese names survive both XML and the program that reads it.
@@ -17,16 +15,16 @@ def file_url(path: PurePath) -> str:
     """file:///home/a%20b.mov, file:///C:/a.mov, or file://server/share/a.mov for a path on a
     Windows network.
     """
-    host, way = _parts(path)
-    return f"file://{host}{way}"
+    host, path_text = _parts(path)
+    return f"file://{host}{path_text}"
 
 
 def localhost_url(path: PurePath) -> str:
     """The same as FCP7 XML wants it: file://localhost/home/a.mov, file://localhost/C%3a/a.mov."""
-    host, way = _parts(path)
-    if way[2:3] == ":":
-        way = f"{way[:2]}%3a{way[3:]}"
-    return f"file://{host or 'localhost'}{way}"
+    host, path_text = _parts(path)
+    if path_text[2:3] == ":":
+        path_text = f"{path_text[:2]}%3a{path_text[3:]}"
+    return f"file://{host or 'localhost'}{path_text}"
 
 
 def _parts(path: PurePath) -> tuple[str, str]:

@@ -1,6 +1,4 @@
-"""Final Cut Pro 7 XML (xmeml 5) for Premiere Pro and DaVinci Resolve.
-
-Takes an edit, gives the file's bytes.
+"""Writes Final Cut Pro 7 XML (xmeml 5) for Premiere Pro and DaVinci Resolve.
 
 A project with one bin of master clips and one sequence. Times are whole frames; a rate is a
 timebase with its NTSC flag.
@@ -20,8 +18,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
 from vfx_matte.programs.edit import Clip, Edit, Media, Timecode, VideoRate
-from vfx_matte.programs.urls import localhost_url
-from vfx_matte.programs.xml_text import document
+from vfx_matte.programs.timelines.urls import localhost_url
+from vfx_matte.programs.timelines.xml_text import document
 
 VERSION = "5"
 SOUND_BITS = 16

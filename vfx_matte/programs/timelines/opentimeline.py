@@ -1,6 +1,4 @@
-"""OpenTimelineIO for everything that reads it.
-
-Takes an edit, gives the text of an .otio file written by its own library.
+"""Writes OpenTimelineIO, by its own library.
 
 Times are RationalTime: whole frames at the rate's nearest double, which is how OpenTimelineIO holds
 30000/1001.
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 from vfx_matte.errors import UsageError
 from vfx_matte.printable import printable
 from vfx_matte.programs.edit import Clip, Edit, Media
-from vfx_matte.programs.urls import file_url
+from vfx_matte.programs.timelines.urls import file_url
 
 if TYPE_CHECKING:
     import opentimelineio as otio
@@ -33,8 +31,12 @@ def is_available() -> bool:
 def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> bytes:
     """The whole file.
 
-    address: how a file is named; URLs by default, `str` for plain paths, which is what Resolve
-    itself writes. Raises UsageError when the library is not installed.
+    Args:
+        edit: what it shows.
+        address: how a file is named: by a URL, or `str` for plain paths.
+
+    Raises:
+        UsageError: when the library is not installed.
     """
     if not is_available():
         raise UsageError(
@@ -52,7 +54,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         for clip in clips:
             group += clip.with_sound
             for track in (picture, sound) if clip.with_sound else (picture,):
-                _place(track, clip, group if clip.with_sound else 0, address)
+                _append(track, clip, group if clip.with_sound else 0, address)
         timeline.tracks.append(picture)
         if len(sound):
             sounds.append(sound)
@@ -65,7 +67,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
     return text.encode() + b"\n"
 
 
-def _place(
+def _append(
     track: otio.schema.Track, clip: Clip, group: int, address: Callable[[Path], str]
 ) -> None:
     """Put a clip on a track, behind a gap where nothing lies before it.

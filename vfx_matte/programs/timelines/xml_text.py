@@ -1,6 +1,4 @@
-"""XML as text.
-
-Takes an element tree, gives the bytes of a document with its declaration; never escapes by hand.
+"""Writes an element tree as the bytes of an XML document.
 
 Characters that XML 1.0 cannot hold, and others that a reader would obey, are shown as escapes: a
 name is for people, the file is found by its percent-encoded address.

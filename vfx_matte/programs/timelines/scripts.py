@@ -1,6 +1,4 @@
-"""Scripts that build an edit inside an editing program.
-
-Takes an edit, gives the text of a script; runs none.
+"""Writes scripts that build an edit inside an editing program.
 
 The scripts' own code lies in the folder templates/; the facts of the edit are put in as one literal
 of ASCII alone, so that no program reads a name in the wrong encoding.
@@ -11,31 +9,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePath, PureWindowsPath
 from urllib.parse import quote, quote_from_bytes
 
 from vfx_matte.programs.edit import Edit, Media
+from vfx_matte.programs.record import CutOut
 
-PLACE = "__PACKAGE__"
-
-
-@dataclass(frozen=True, slots=True)
-class CutOut:
-    """A layer that shows `fill` where `matte` is white; None: by its own alpha."""
-
-    name: str
-    fill: Media
-    matte: Media | None = None
+FACTS_MARK = "__PACKAGE__"
+"""What a template has where the facts belong."""
 
 
 def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) -> bytes:
-    """A .jsx that imports every file of the edit into `folder`'s composition and cuts layers out by
+    """A .jsx that imports every file of the edit and builds a composition, cutting layers out by
     their luma track mattes.
 
-    folder: where the script will lie, absolute; files are looked for from there first. layers: over
-    the background, which is the lowest track's first clip; the lowest layer first.
+    Args:
+        edit: its lowest track's first clip is the background.
+        folder: where the script will lie, absolute; files are looked for from there first.
+        layers: over the background, the lowest first.
     """
     media = edit.media
     facts = {
@@ -72,10 +64,14 @@ def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) 
 
 
 def resolve_script(edit: Edit, *, folder: Path, timeline: Path, mattes: Sequence[Media]) -> bytes:
-    """A Python script that imports every file and the timeline `timeline` into Resolve and attaches
-    mattes to the source.
+    """A Python script that imports every file and a timeline into Resolve and attaches mattes to
+    the source.
 
-    folder: where the script will lie, absolute. mattes: files for the External Matte node.
+    Args:
+        edit: what the timeline shows.
+        folder: where the script will lie, absolute.
+        timeline: the file to import.
+        mattes: files for the External Matte node.
     """
     media = edit.media
     facts = {
@@ -83,15 +79,15 @@ def resolve_script(edit: Edit, *, folder: Path, timeline: Path, mattes: Sequence
         "resolve_rate": str(edit.rate),
         "frames": edit.duration,
         "tracks": len(edit.tracks),
-        "timeline": _place(timeline, folder),
-        "media": [_place(one.path, folder) for one in media],
+        "timeline": _paths(timeline, folder),
+        "media": [_paths(one.path, folder) for one in media],
         "mattes": [media.index(one) for one in mattes],
     }
     return _script("resolve.py.txt", ascii(facts))
 
 
 def relative_path(path: Path, folder: Path) -> str:
-    """The way from a folder to a file, with slashes; "" when there is none (another Windows
+    """The path from a folder to a file, with slashes; "" when there is none (another Windows
     drive).
     """
     try:
@@ -100,7 +96,8 @@ def relative_path(path: Path, folder: Path) -> str:
         return ""
 
 
-def _place(path: Path, folder: Path) -> dict[str, str]:
+def _paths(path: Path, folder: Path) -> dict[str, str]:
+    """Where a script looks for a file: beside itself first, then where it was."""
     return {"file": path.name, "relative": relative_path(path, folder), "path": str(path)}
 
 
@@ -123,4 +120,4 @@ def _extendscript_path(path: PurePath) -> str:
 
 def _script(name: str, facts: str) -> bytes:
     text = resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
-    return text.replace(PLACE, facts).encode("ascii")
+    return text.replace(FACTS_MARK, facts).encode("ascii")

@@ -1,6 +1,4 @@
-"""FCPXML 1.9 for Final Cut Pro and DaVinci Resolve.
-
-Takes an edit, gives the file's bytes; times are exact fractions.
+"""Writes FCPXML 1.9 for Final Cut Pro and DaVinci Resolve.
 
 Every time is a whole number of frames, written over the rate's own time scale ("300300/30000s").
 Source: Apple, "Final Cut Pro XML Reference" (elements fcpxml, format, asset, media-rep, asset-clip,
@@ -13,8 +11,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from vfx_matte.picture import ColorTags
 from vfx_matte.programs.edit import Clip, Edit, Media, VideoRate
-from vfx_matte.programs.urls import file_url
-from vfx_matte.programs.xml_text import document
+from vfx_matte.programs.timelines.urls import file_url
+from vfx_matte.programs.timelines.xml_text import document
 
 VERSION = "1.9"
 

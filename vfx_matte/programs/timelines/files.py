@@ -1,0 +1,52 @@
+"""The kinds of timelines that records of programs name."""
+
+from __future__ import annotations
+
+from vfx_matte.programs.record import TimelineFacts, TimelineFile
+from vfx_matte.programs.timelines import opentimeline
+from vfx_matte.programs.timelines.fcpxml import fcpxml
+from vfx_matte.programs.timelines.scripts import after_effects_script, resolve_script
+from vfx_matte.programs.timelines.xmeml import xmeml
+
+
+def _missing_library() -> str:
+    if opentimeline.is_available():
+        return ""
+    return "The OpenTimelineIO file is left out: pip install 'vfx-matte[timelines]' adds it."
+
+
+def _after_effects(facts: TimelineFacts) -> bytes:
+    return after_effects_script(facts.edit, folder=facts.folder, layers=facts.layers)
+
+
+def _resolve(facts: TimelineFacts) -> bytes:
+    timeline = facts.folder / facts.names[FCPXML.key]
+    return resolve_script(facts.edit, folder=facts.folder, timeline=timeline, mattes=facts.mattes)
+
+
+XMEML = TimelineFile(key="xmeml", suffix=".xml", write=lambda facts: xmeml(facts.edit))
+
+FCPXML = TimelineFile(key="fcpxml", suffix=".fcpxml", write=lambda facts: fcpxml(facts.edit))
+
+OTIO = TimelineFile(
+    key="otio",
+    suffix=".otio",
+    write=lambda facts: opentimeline.opentimeline(facts.edit),
+    missing=_missing_library,
+)
+"""Names files by URLs, as OpenTimelineIO asks for."""
+
+OTIO_WITH_PATHS = TimelineFile(
+    key="otio",
+    suffix=".otio",
+    write=lambda facts: opentimeline.opentimeline(facts.edit, address=str),
+    missing=_missing_library,
+)
+"""Names files by plain paths, which is what Resolve itself writes."""
+
+AFTER_EFFECTS_SCRIPT = TimelineFile(
+    key="aftereffects", suffix=".jsx", write=_after_effects, finds_moved_files=True
+)
+
+RESOLVE_SCRIPT = TimelineFile(key="resolve", suffix=".py", write=_resolve, finds_moved_files=True)
+"""Imports the FCPXML file of the same package."""
