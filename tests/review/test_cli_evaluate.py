@@ -419,7 +419,7 @@ def broken_manifest() -> None:
     [
         (lambda: None, ("--protocol", "2016"), 2, "'2016'"),
         (lambda: None, ("--void", "0"), 2, "void value 0"),
-        (lambda: None, ("--reference", "8"), 2, "reference 8 is no frame"),
+        (lambda: None, ("--reference", "8"), 2, "reference 8 is not a frame"),
         (
             lambda: None,
             tuple(part for at in range(8) for part in ("--reference", str(at))),
