@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 
 from vfx_matte.drawing.sheet import contact_sheet, outlined
-from vfx_matte.masks import Image, Mask, Palette
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Image, Mask, Palette, overlap
 from vfx_matte.propagate import open_propagator
 from vfx_matte.propagate.driver import harden
 from vfx_matte.scene import Scene
@@ -96,7 +95,7 @@ def followed(change: Change, shown: set[int]) -> Iterator[tuple[Image, float]]:
             propagator.remember(image, truth)
         mask = harden(propagator.step(image, truth if index == 0 else None))
         if index in shown:
-            yield outlined(image, mask, Palette.davis(), line_px=3), iou(mask, truth)
+            yield outlined(image, mask, Palette.davis(), line_px=3), overlap(mask > 0, truth > 0)
 
 
 def main() -> None:

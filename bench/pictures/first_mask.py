@@ -16,8 +16,7 @@ import numpy as np
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.drawing.sheet import captioned, contact_sheet, tinted, with_marks
 from vfx_matte.first_mask import Answer, Click, FirstMask, Marks, Stroke, open_first_mask
-from vfx_matte.masks import Image, Mask, Palette
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Image, Mask, Palette, overlap
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import save_picture
 
@@ -77,7 +76,7 @@ def shown(image: Image, truth: Mask, answer: Answer | None, marks: Marks) -> Ima
     told = (
         "nothing found"
         if answer is None
-        else f"IoU {iou(mask > 0, truth > 0):.3f}, confidence {answer.confidence:.0%}"
+        else f"IoU {overlap(mask > 0, truth > 0):.3f}, confidence {answer.confidence:.0%}"
     )
     return captioned(np.ascontiguousarray(drawn), told)
 

@@ -22,7 +22,7 @@ from support.clips import VFR_PTS, number_of, sound, sound_packets, write_clip
 from support.command_line import LATE, SIZE, CommandLine, paint, pictures, segment, two_objects
 
 from vfx_matte._version import __version__
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import overlap
 from vfx_matte.media.readers.stills import StillsWriter
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.media.writers.video import VideoWriter
@@ -264,7 +264,7 @@ def test_a_mask_from_a_box(cli: CommandLine) -> None:
         "m.png",
     )
     assert ran.stdout.startswith("m.png\nobject 1: ")
-    assert iou(load_mask(Path("m.png")) > 0, disc) > 0.95
+    assert overlap(load_mask(Path("m.png")) > 0, disc) > 0.95
     assert cli("mask", "clip.mp4", "--box", "15,8,52,50", "-q").stdout == "clip.mask.0000000.png\n"
     cli("segment", "clip.mp4", "--mask", "2=m.png", "--propagator", "fake")
     np.testing.assert_array_equal(cli.mask(4), load_mask(Path("m.png")))

@@ -19,8 +19,7 @@ import pytest
 from support.clips import write_clip
 from support.command_line import CommandLine, paint, segment, two_objects
 
-from vfx_matte.masks import Palette
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Palette, overlap
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import save_mask
@@ -96,7 +95,7 @@ def test_segment_that_was_stopped_goes_on(scene: CommandLine, how: signal.Signal
     assert scene.mask_numbers(clip="scene") == list(range(FRAMES))
     assert not list(masks.glob(".*"))
     overlaps = [
-        iou(scene.mask(index, clip="scene") > 0, SCENE.truth_mask(index) > 0)
+        overlap(scene.mask(index, clip="scene") > 0, SCENE.truth_mask(index) > 0)
         for index in range(FRAMES)
     ]
     assert np.mean(overlaps) > 0.85

@@ -20,8 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfx_matte.blas_threads import one_blas_thread
-from vfx_matte.masks import Image, Mask, Probabilities
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Image, Mask, Probabilities, overlap
 from vfx_matte.propagate import open_propagator
 from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.driver import harden
@@ -80,7 +79,9 @@ def follow(frames: Sequence[Picture], *, num_objects: int = 2) -> list[Probabili
 def least_alike(masks: Sequence[Mask], others: Sequence[Mask], *, num_objects: int = 2) -> float:
     """The smallest IoU of any object on any frame."""
     pairs = zip(masks, others, strict=True)
-    return min(iou(one == k, other == k) for one, other in pairs for k in range(1, num_objects + 1))
+    return min(
+        overlap(one == k, other == k) for one, other in pairs for k in range(1, num_objects + 1)
+    )
 
 
 @pytest.fixture(scope="module")

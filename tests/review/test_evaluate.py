@@ -24,7 +24,7 @@ from vfx_matte.measure.accuracy import (
     Summary,
     boundary,
     boundary_f,
-    iou,
+    region_similarity,
     score,
     score_sequence,
     unscored_frames,
@@ -47,12 +47,14 @@ def two_masks() -> st.SearchStrategy[tuple[Bools, Bools]]:
 
 def test_iou_of_shifted_squares() -> None:
     # 4×4 squares, two columns apart: 8 common pixels of 24.
-    assert iou(square((10, 10), 2, 2, 4), square((10, 10), 2, 4, 4)) == pytest.approx(8 / 24)
+    assert region_similarity(square((10, 10), 2, 2, 4), square((10, 10), 2, 4, 4)) == pytest.approx(
+        8 / 24
+    )
 
 
 def test_any_non_zero_value_is_foreground() -> None:
     mask = np.array([[0, 38, 255]], np.uint8)
-    assert iou(mask, mask > 0) == 1
+    assert region_similarity(mask, mask > 0) == 1
 
 
 def test_empty_masks_agree_with_each_other_only() -> None:
@@ -99,18 +101,18 @@ def test_boundary_f_is_the_harmonic_mean() -> None:
 
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(4, 4\).*\(4, 5\)"):
-        iou(np.zeros((4, 4), bool), np.zeros((4, 5), bool))
+        region_similarity(np.zeros((4, 4), bool), np.zeros((4, 5), bool))
 
 
 @given(two_masks())
 def test_scores_are_symmetric_and_bounded(masks: tuple[Bools, Bools]) -> None:
     a, b = masks
-    assert iou(a, b) == iou(b, a)
+    assert region_similarity(a, b) == region_similarity(b, a)
     assert boundary_f(a, b) == pytest.approx(boundary_f(b, a))
-    assert 0 <= iou(a, b) <= 1
+    assert 0 <= region_similarity(a, b) <= 1
     assert 0 <= boundary_f(a, b) <= 1
     assert score(a, a).mean == 1
-    assert (iou(a, b) == 1) == np.array_equal(a, b)
+    assert (region_similarity(a, b) == 1) == np.array_equal(a, b)
 
 
 # ---------------------------------------------------------------- the boundary measure, told once
@@ -199,11 +201,11 @@ def test_void_pixels_are_in_neither_mask() -> None:
     shape = (20, 30)
     truth, mask, void = square(shape, 4, 4, 8), square(shape, 4, 4, 8), np.zeros(shape, bool)
     mask[15:, 20:] = True
-    assert iou(mask, truth) == pytest.approx(64 / 114)
+    assert region_similarity(mask, truth) == pytest.approx(64 / 114)
     void[14:, 19:] = True
     assert score(mask, truth, void=void) == MaskScore(1, 1)
     with pytest.raises(ValueError, match=r"\(3, 3\)"):
-        iou(mask, truth, void=np.zeros((3, 3), bool))
+        region_similarity(mask, truth, void=np.zeros((3, 3), bool))
 
 
 @given(two_masks(), st.integers(0, 99))

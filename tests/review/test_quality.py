@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.wording import typed
 
 from vfx_matte.masks import Image, Mask
 from vfx_matte.measure.judge import (
     MOST_SEVERE,
-    RULES,
-    Rule,
+    Finding,
+    Kind,
     Spot,
-    area_changes,
     findings,
     gone,
     judge,
     judge_object,
     merged,
-    passing_the_border,
     spots,
 )
 from vfx_matte.measure.measures import (
-    carried_along,
+    count_flicker,
     edge_agreement,
     edge_width,
-    flickering,
     motion,
     pieces,
+    warped,
 )
 from vfx_matte.measure.meter import Meter, ObjectMeasures
+from vfx_matte.measure.registry import MEASURES, Rule, advise, describe
+from vfx_matte.measure.series import area_changes, passing_the_border
 
 SHAPE = (90, 160)
 
@@ -97,8 +99,8 @@ def test_flicker_counts_what_differs_from_both_sides_only() -> None:
     now[0] = True  # there on this frame alone
     now[1] = after[1] = True  # came to stay
     before[2] = after[2] = True  # missing on this frame alone
-    assert flickering(before, now, after) == 8
-    assert flickering(now, now, after) == 0
+    assert count_flicker(before, now, after) == 8
+    assert count_flicker(now, now, after) == 0
 
 
 def test_a_mask_is_carried_where_the_flow_says() -> None:
@@ -109,9 +111,9 @@ def test_a_mask_is_carried_where_the_flow_says() -> None:
         -12,
         5,
     )
-    assert np.array_equal(carried_along(mask, flow), np.roll(mask, (-5, 12), axis=(0, 1)))
+    assert np.array_equal(warped(mask, flow), np.roll(mask, (-5, 12), axis=(0, 1)))
     flow[..., 0] = -200
-    assert not carried_along(mask, flow).any(), "what was outside of the picture is background"
+    assert not warped(mask, flow).any(), "what was outside of the picture is background"
 
 
 def texture(seed: int, shape: tuple[int, int] = (270, 480)) -> Image:
@@ -202,7 +204,7 @@ def test_frames_without_a_mask_are_not_known_and_break_what_compares() -> None:
 
 
 def test_the_limit_is_the_clips_own_habit() -> None:
-    rule = Rule("flicker", 1, 0.1)
+    rule = Rule(1, 0.1)
     steady = np.full(50, 0.2, np.float32)
     steady[7] = 0.29
     steady[9] = 0.31
@@ -218,7 +220,7 @@ def test_the_limit_is_the_clips_own_habit() -> None:
 
 @given(
     st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), min_size=1, max_size=60),
-    st.sampled_from(RULES),
+    st.sampled_from([one.rule for one in MEASURES.values() if one.rule is not None]),
 )
 def test_never_more_than_half_of_the_frames_stand_out(values: list[float], rule: Rule) -> None:
     """The median absolute deviation is what half of the values keep within, whatever they are."""
@@ -298,3 +300,51 @@ def test_findings_that_name_one_frame_are_merged() -> None:
     assert [one.kind for one in both.spots] == ["holes", "confidence"]
     assert (both.start, both.stop, both.weight) == (3, 9, pytest.approx(4 * math.sqrt(6)))
     assert other.frames == (15,)
+
+
+# ---------------------------------------------------------------- the registry
+
+
+def finding(*kinds: Kind, frame: int = 3) -> Finding:
+    found = tuple(Spot(frame, kind, 2.0, 0.25, 0.1) for kind in kinds)
+    return Finding(1, frame, frame + 1, frame, 2.0, found, (frame,))
+
+
+def test_every_kind_of_finding_has_an_entry_with_its_words() -> None:
+    assert set(MEASURES) == set(get_args(Kind))
+    measures = measured([big(20)] * 6)
+    for kind, entry in MEASURES.items():
+        assert entry.title
+        assert (entry.rule is None) == (entry.series is None), "what is judged has a series"
+        said = describe(Spot(3, kind, 2.0, 3.0, 5.0), measures, lambda index: index + 100)
+        assert said
+        assert "103" in said or kind not in ("gone", "crossing"), "frames have their numbers"
+        assert "103" in advise(finding(kind), measures, lambda index: index + 100)
+
+
+def test_every_measure_that_is_judged_is_drawn_and_says_how() -> None:
+    measures = measured([big(20)] * 6)
+    for kind, entry in MEASURES.items():
+        if entry.rule is None:
+            continue
+        assert entry.curve is not None, kind
+        assert entry.curve.values is not None
+        assert entry.curve.values(measures, 100).shape == (6,)
+        assert entry.curve.shown.format(12.34) in ("12.3 %", "12 %", "12 px")
+    covered = MEASURES["area"].curve
+    assert covered is not None
+    assert covered.values is not None
+    assert covered.values(measures, 1000)[2] == pytest.approx(measures.area_px[2] / 10)
+
+
+def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() -> None:
+    measures = measured([big(20)] * 6)
+    measures.holes_px[3], measures.specks_px[3] = 132, 7
+    assert typed(advise(finding("holes"), measures)).startswith("render with --fill-holes 200, or")
+    both = typed(advise(finding("flicker", "specks", "holes"), measures))
+    assert both.startswith("render with --fill-holes 200 --remove-specks 7, or")
+    assert advise(finding("flicker"), measures) == "paint a mask on frame 3"
+    assert advise(finding("holes", "overlap"), measures) == "paint a mask on frame 3"
+    assert "if it is there" in advise(finding("gone"), measures)
+    assert "if it is wrong" in advise(finding("confidence"), measures)
+    assert "--cuts stop" in typed(advise(finding("crossing", "gone"), measures))

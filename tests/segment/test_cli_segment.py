@@ -17,8 +17,7 @@ from PIL import Image as Pillow
 from support.clips import VFR_PTS
 from support.command_line import SIZE, CommandLine, Gray, paint, pictures, segment, two_objects
 
-from vfx_matte.masks import Image, Mask, Palette, Probabilities
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Image, Mask, Palette, Probabilities, overlap
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.propagate.fake import FakePropagator
 from vfx_matte.scene import Scene
@@ -168,7 +167,7 @@ def test_a_mask_of_half_the_size(film: CommandLine) -> None:
     paint(Path("small.png"), two_objects((48, 32)))
     film("segment", "clip.mp4", "--first-mask", "small.png", *FAKE)
     assert film.mask(5).shape == (64, 96)
-    assert iou(film.mask(5) == 1, two_objects() == 1) > 0.85
+    assert overlap(film.mask(5) == 1, two_objects() == 1) > 0.85
 
 
 def test_soft_edges_make_no_objects(film: CommandLine) -> None:
@@ -176,7 +175,7 @@ def test_soft_edges_make_no_objects(film: CommandLine) -> None:
     Pillow.fromarray(large).resize(SIZE, Pillow.Resampling.LANCZOS).save("soft.png")
     film("segment", "clip.mp4", "--first-mask", "soft.png", *FAKE)
     assert list(manifest(film)["objects"]) == ["1"]
-    assert iou(film.mask(5) > 0, two_objects() > 0) > 0.95
+    assert overlap(film.mask(5) > 0, two_objects() > 0) > 0.95
 
 
 def test_colours_shows_and_makes_nothing(film: CommandLine) -> None:
@@ -438,7 +437,7 @@ def test_the_builtin_propagator_follows_the_truth(cli: CommandLine) -> None:
     )
     for index in range(8):
         mask = load_mask(Path(f"workspace/scene/masks/{index:07d}.png"))
-        assert iou(mask > 0, scene.truth_mask(index) > 0) > 0.8, index
+        assert overlap(mask > 0, scene.truth_mask(index) > 0) > 0.8, index
 
 
 def test_quiet_says_nothing_and_data_goes_to_stdout(film: CommandLine) -> None:

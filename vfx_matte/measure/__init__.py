@@ -1,4 +1,1 @@
-"""How masks look to somebody who checks them.
-
-Takes masks and pictures, gives measures and what stands out; reads no file.
-"""
+"""Measures of masks: against the truth, and over a clip to find frames that stand out."""

@@ -1,6 +1,4 @@
-"""How good masks are.
-
-Takes pairs of masks, gives plain records of numbers; never reads files, holds no mask.
+"""Accuracy of masks against the truth.
 
 The measures of DAVIS (Perazzi et al., A Benchmark Dataset and Evaluation Methodology for Video
 Object Segmentation, CVPR 2016, section 4; for several objects Pont-Tuset et al., The 2017 DAVIS
@@ -22,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import Mask, object_ids
+from vfx_matte.masks import Mask, object_ids, overlap
 
 AnyMask = npt.NDArray[Any]
 """(H, W), bool or integer; not zero is foreground."""
@@ -30,27 +28,26 @@ AnyMask = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 
 ProtocolName = Literal["all", "davis"]
-"""Which frames are scored: all but the references, or, as DAVIS does, not the first and the last
-one either.
+"""Which frames are scored: all but the references, or, as DAVIS does, all but these and the first
+and last one.
 """
 
 BOUNDARY_TOLERANCE = 0.008
-"""How far apart matching boundary pixels may be, as a part of the picture's diagonal (DAVIS
-2016).
+"""How far apart matching boundary pixels may be, as a share of the picture's diagonal (DAVIS 2016).
 """
 
 RECALL_ABOVE = 0.5
+"""The score above which a frame counts for the recall (DAVIS 2016)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskScore:
-    """Agreement of one mask with the truth.
-
-    region: J; boundary: F; both in [0, 1], 1 is perfect.
-    """
+    """Agreement of one mask with the truth; 0 … 1, 1 is perfect."""
 
     region: float
+    """J, intersection over union."""
     boundary: float
+    """F, of the boundaries."""
 
     @property
     def mean(self) -> float:
@@ -60,21 +57,23 @@ class MaskScore:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """One measure over the frames of an object: mean and recall in [0, 1]; decay in [-1, 1], above
-    0 when it gets worse.
-    """
+    """One measure over the frames of an object."""
 
     mean: float
+    """0 … 1."""
     recall: float
+    """The share of frames above RECALL_ABOVE, 0 … 1."""
     decay: float
+    """-1 … 1, above 0 when it gets worse."""
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Statistics:
-        """Sum up at least one value, in the order of the frames.
+        """The statistics of at least one value, in the order of the frames.
 
         The quarters of the decay are those of DAVIS: their edges are five evenly spaced frames,
         rounded, and a frame on an edge belongs to both sides.
         """
+        # as the evaluation's round(): halves up, where Python rounds them to even
         edges = [math.floor(edge + 0.5 + 1e-10) for edge in np.linspace(0, len(values) - 1, 5)]
         first, last = values[: edges[1] + 1], values[edges[3] :]
         recall = sum(value > RECALL_ABOVE for value in values) / len(values)
@@ -92,7 +91,9 @@ class Summary:
     """J (region) and F (boundary) over frames, or over objects."""
 
     region: Statistics
+    """Of J."""
     boundary: Statistics
+    """Of F."""
 
     @property
     def mean(self) -> float:
@@ -112,14 +113,18 @@ class Summary:
 class MaskPair:
     """One frame to score.
 
-    predicted, truth: uint8 (H, W), object ids. void: bool (H, W), pixels that do not count; None
-    when all count. Raises ValueError when shapes differ.
+    Raises:
+        ValueError: shapes differ.
     """
 
     frame_index: int
+    """The frame."""
     predicted: Mask
+    """uint8 (H, W), object ids."""
     truth: Mask
+    """uint8 (H, W), object ids."""
     void: Bools | None = None
+    """bool (H, W), pixels that do not count; None when all count."""
 
     def __post_init__(self) -> None:
         _check_shapes(self.predicted, self.truth)
@@ -129,14 +134,14 @@ class MaskPair:
 
 @dataclass(frozen=True, slots=True)
 class FrameScore:
-    """One object on one frame.
-
-    score: None where the frame does not count, see `unscored_frames`.
-    """
+    """One object on one frame."""
 
     frame_index: int
+    """The frame."""
     object_id: int
+    """The object."""
     score: MaskScore | None
+    """None where the frame does not count, see `unscored_frames`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +149,27 @@ class ObjectScore:
     """One object over the scored frames of a sequence."""
 
     object_id: int
+    """The object."""
     summary: Summary
+    """Its scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceScore:
-    """Everything about one sequence.
-
-    objects: those of the truth, ascending. frames: one for each frame and object, ascending.
-    scored_frames: how many frames count. only_predicted: ids that the truth never shows; they have
-    no score. only_true: ids that the prediction never shows.
-    """
+    """The scores of one sequence."""
 
     name: str
+    """Of the sequence."""
     objects: tuple[ObjectScore, ...]
+    """Those of the truth, ascending."""
     frames: tuple[FrameScore, ...]
+    """One per frame and object, ascending."""
     scored_frames: int
+    """How many frames count."""
     only_predicted: tuple[int, ...] = ()
+    """Ids that the truth never shows; they have no score."""
     only_true: tuple[int, ...] = ()
+    """Ids that the prediction never shows."""
 
     @property
     def summary(self) -> Summary:
@@ -175,7 +183,13 @@ def unscored_frames(
     """The frames that do not count: those whose mask was given, and by the DAVIS protocol the first
     and the last.
 
-    frames: at least one frame index. Raises ValueError for an unknown protocol.
+    Args:
+        frames: at least one frame index.
+        references: those whose mask was given.
+        protocol: which frames count otherwise.
+
+    Raises:
+        ValueError: the protocol is unknown.
     """
     if protocol not in get_args(ProtocolName):
         raise ValueError(f"protocol is {protocol!r}, expected one of {get_args(ProtocolName)}")
@@ -188,23 +202,31 @@ def score_sequence(
 ) -> SequenceScore:
     """Score one sequence.
 
-    pairs: its frames in any order, taken one at a time; each is let go before the next. unscored:
-    frame indices that do not count, see `unscored_frames`. Every object that the truth shows
-    anywhere is scored on every frame: where neither side shows it J and F are 1, where the
-    prediction lacks it J is 0.
-    Raises UsageError when no frame is left to score or the truth shows no object.
+    Every object that the truth shows anywhere is scored on every frame: where neither side shows it
+    J and F are 1, where the prediction lacks it J is 0.
+
+    Args:
+        pairs: its frames in any order, taken one at a time; each is let go before the next.
+        name: of the sequence.
+        unscored: frame indices that do not count, see `unscored_frames`.
+
+    Raises:
+        UsageError: no frame is left to score, or the truth shows no object.
     """
+    # 1. every frame by itself, as only the end tells which objects the truth shows
     found: dict[int, dict[int, MaskScore]] = {}
     true_ids, predicted_ids = set[int](), set[int]()
     for pair in pairs:
-        here = object_ids(pair.truth), object_ids(pair.predicted)
-        true_ids.update(here[0])
-        predicted_ids.update(here[1])
-        wanted = () if pair.frame_index in unscored else {*here[0], *here[1]}
+        in_truth, in_prediction = object_ids(pair.truth), object_ids(pair.predicted)
+        true_ids.update(in_truth)
+        predicted_ids.update(in_prediction)
+        wanted = () if pair.frame_index in unscored else {*in_truth, *in_prediction}
         found[pair.frame_index] = {
-            one: score(pair.predicted == one, pair.truth == one, void=pair.void) for one in wanted
+            object_id: score(pair.predicted == object_id, pair.truth == object_id, void=pair.void)
+            for object_id in wanted
         }
-        del pair  # not beside the next one
+        # let go, so that it is not in memory beside the next one
+        del pair
     counted = [index for index in sorted(found) if index not in unscored]
     where = f" of {name}" if name else ""
     if not counted:
@@ -217,18 +239,21 @@ def score_sequence(
             f"the ground truth{where} shows no object",
             hint="check that its masks are the right ones",
         )
+    # 2. by frame, and by object over the frames that count; neither side shows an object that has
+    # no score on a frame
     absent = MaskScore(1.0, 1.0)
-    frames, objects = [], []
-    for index in sorted(found):
-        scores = found[index]
-        frames += [
-            FrameScore(index, one, None if index in unscored else scores.get(one, absent))
-            for one in sorted(true_ids)
-        ]
-    for one in sorted(true_ids):
-        over = [found[index].get(one, absent) for index in counted]
-        region, boundary_ = [at.region for at in over], [at.boundary for at in over]
-        objects.append(ObjectScore(one, Summary(Statistics.of(region), Statistics.of(boundary_))))
+    frames = [
+        FrameScore(index, object_id, None if index in unscored else scores.get(object_id, absent))
+        for index, scores in sorted(found.items())
+        for object_id in sorted(true_ids)
+    ]
+    objects = []
+    for object_id in sorted(true_ids):
+        scores = [found[index].get(object_id, absent) for index in counted]
+        region = Statistics.of([one.region for one in scores])
+        objects.append(
+            ObjectScore(object_id, Summary(region, Statistics.of([one.boundary for one in scores])))
+        )
     return SequenceScore(
         name,
         tuple(objects),
@@ -239,15 +264,19 @@ def score_sequence(
     )
 
 
-def iou(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> float:
-    """Intersection over union of two foregrounds, in [0, 1]; 1 when both are empty.
+def region_similarity(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> float:
+    """J, the intersection over union of two foregrounds, 0 … 1; 1 when both are empty.
 
-    Any non-zero value is foreground: compare `mask == object_id` to measure one object of several.
-    void: bool (H, W), pixels that do not count. Raises ValueError when shapes differ.
+    Args:
+        mask: (H, W); any value but zero is foreground, so compare `mask == object_id` to measure
+            one object of several.
+        truth: the same.
+        void: bool (H, W), pixels that do not count.
+
+    Raises:
+        ValueError: shapes differ.
     """
-    a, b = _foregrounds(mask, truth, void)
-    union = int(np.count_nonzero(a | b))
-    return int(np.count_nonzero(a & b)) / union if union else 1.0
+    return overlap(*_foregrounds(mask, truth, void))
 
 
 def boundary_f(
@@ -257,14 +286,23 @@ def boundary_f(
     void: Bools | None = None,
     tolerance: float = BOUNDARY_TOLERANCE,
 ) -> float:
-    """F-measure of boundary precision and recall, in [0, 1].
+    """F, the F-measure of boundary precision and recall, 0 … 1.
 
-    A boundary pixel counts as found when the other boundary passes within `tolerance` × the
-    diagonal, rounded up to whole pixels (morphological matching, Perazzi et al. 2016). 1 when both
-    masks have no boundary, 0 when only one has.
-    void: bool (H, W), taken out of both foregrounds first. Raises ValueError when shapes differ.
+    A boundary pixel counts as found when the other boundary passes within the tolerance
+    (morphological matching, Perazzi et al. 2016). 1 when both masks have no boundary, 0 when only
+    one has.
+
+    Args:
+        mask: (H, W); any value but zero is foreground.
+        truth: the same.
+        void: bool (H, W), taken out of both foregrounds first.
+        tolerance: in diagonals of the picture; rounded up to whole pixels.
+
+    Raises:
+        ValueError: shapes differ.
     """
     a, b = _foregrounds(mask, truth, void)
+    # only around the foregrounds: distances in a whole 4K picture take most of the time
     radius_px = math.ceil(tolerance * math.hypot(*a.shape))
     window = _window(a | b)
     a, b = boundary(a[window]), boundary(b[window])
@@ -278,15 +316,20 @@ def boundary_f(
 
 def score(mask: AnyMask, truth: AnyMask, *, void: Bools | None = None) -> MaskScore:
     """J and F of one mask against the truth."""
-    return MaskScore(iou(mask, truth, void=void), boundary_f(mask, truth, void=void))
+    return MaskScore(region_similarity(mask, truth, void=void), boundary_f(mask, truth, void=void))
 
 
 def boundary(mask: AnyMask) -> Bools:
-    """Boundary pixels: those whose right, lower or lower-right neighbour is of the other kind. bool
-    (H, W).
+    """The boundary of a mask, as the DAVIS 2016 evaluation draws it: pixels whose right, lower or
+    lower-right neighbour is of the other kind. The edge of the picture is not a boundary.
 
-    The edge of the picture is no boundary. (The one-pixel contour of the DAVIS 2016 evaluation.)
+    Args:
+        mask: (H, W); any value but zero is foreground.
+
+    Returns:
+        bool (H, W).
     """
+    # the last row and column are their own neighbours, so that the picture's edge draws nothing
     inside = mask.astype(bool)
     padded = np.pad(inside, ((0, 1), (0, 1)), mode="edge")
     edges: Bools = (
@@ -321,6 +364,7 @@ def _grown(edges: Bools, radius_px: int) -> Bools:
     """Pixels within `radius_px` of a set one: dilation by the disk x² + y² ≤ r², at a cost that r
     does not change.
     """
+    # by a distance transform, as a dilation by a disc of 18 px at 4K takes seconds
     distance = cv2.distanceTransform((~edges).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     near: Bools = distance <= radius_px
     return near

@@ -1,6 +1,4 @@
-"""What is odd about one mask.
-
-Takes the mask of one object and its picture, gives numbers; never knows whether they are bad.
+"""Measures of one mask and its picture, such as holes and the edge's width.
 
 Masks of one object are bool (H, W). Areas and widths are in pixels of what is given.
 """
@@ -21,28 +19,39 @@ Gray = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 SPECK_SHARE = 0.02
-"""A piece of less than this part of the object's largest piece is a speck."""
+"""A piece of less than this share of the object's largest piece is a speck."""
 
-_NEAR_PX, _FAR_PX = 4, 9  # from the edge: where the picture is compared with the edge itself
+# from the edge: where the picture is compared with the edge itself
+_NEAR_PX, _FAR_PX = 4, 9
+# a shorter edge is as much noise as edge
 _LEAST_EDGE_PX = 24
-_LEAST_FLOW_PX = 16  # OpenCV's DIS refuses smaller pictures
+# OpenCV's DIS refuses smaller pictures
+_LEAST_FLOW_PX = 16
 
 
 class Pieces(NamedTuple):
-    """Holes and specks of one object: how many, and their area in pixels."""
+    """Holes and specks of one object."""
 
     holes: int
+    """How many."""
     holes_px: int
+    """Their area."""
     specks: int
+    """How many."""
     specks_px: int
+    """Their area."""
 
 
 def pieces(mask: Mask, object_id: int) -> Pieces:
-    """Count the holes and the specks of an object. mask: uint8 (H, W), object ids.
+    """Count the holes and the specks of an object.
 
     A hole is background that the object encloses on all sides (4-connected; the picture's border
     encloses nothing, and what is mostly another object is none). A speck is an 8-connected piece of
     less than SPECK_SHARE of the largest one.
+
+    Args:
+        mask: uint8 (H, W), object ids.
+        object_id: the object.
     """
     inside = (mask == object_id).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
@@ -50,9 +59,11 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
         return Pieces(0, 0, 0, 0)
     window = slice(y, y + height), slice(x, x + width)
     own = inside[window]
+    # specks: the object's own pieces
     count, _, found, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
     areas = found[1:count, cv2.CC_STAT_AREA]
     specks = areas[areas < SPECK_SHARE * areas.max()]
+    # holes: pieces of what is not the object, but for the one that a margin all around belongs to
     around = cv2.copyMakeBorder(1 - own, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     count, labels = cv2.connectedComponents(around, connectivity=4)
     holes_px = holes = 0
@@ -60,44 +71,56 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
         outer, labels = labels[0, 0], labels[1:-1, 1:-1]
         empty = np.bincount(labels[mask[window] == 0].ravel(), minlength=count)
         sizes = np.bincount(labels.ravel(), minlength=count)
-        enclosed = [at for at in range(1, count) if at != outer and 2 * empty[at] > sizes[at]]
-        holes, holes_px = len(enclosed), int(sum(sizes[at] for at in enclosed))
+        enclosed = [
+            label for label in range(1, count) if label != outer and 2 * empty[label] > sizes[label]
+        ]
+        holes, holes_px = len(enclosed), int(sum(sizes[label] for label in enclosed))
     return Pieces(holes, holes_px, len(specks), int(specks.sum()))
 
 
-def flickering(before: Bools, now: Bools, after: Bools) -> int:
-    """How many pixels are otherwise on this frame alone: A-B-A.
+def count_flicker(before: Bools, now: Bools, after: Bools) -> int:
+    """How many pixels change on this frame alone: A-B-A.
 
-    Three masks of one shape, carried along to one frame.
+    Args:
+        before: bool (H, W), the object on the frame before, warped to this one.
+        now: the object on this frame.
+        after: the object on the next frame, warped to this one.
     """
     return int(np.count_nonzero((now != before) & (before == after)))
 
 
 def motion(now: Gray, before: Gray) -> Floats:
-    """Where each pixel was on the frame before: float32 (H, W, 2), to the right and down, in
-    pixels.
+    """Optical flow to the frame before, by dense inverse search (Kroeger et al., Fast Optical Flow
+    using Dense Inverse Search, ECCV 2016), its fastest preset.
 
-    Dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016),
-    its fastest preset.
+    Args:
+        now: uint8 (H, W), brightness.
+        before: the same.
+
+    Returns:
+        float32 (H, W, 2): how far to the right and down each pixel was on the frame before, px.
     """
     height, width = now.shape
     missing = (0, max(0, _LEAST_FLOW_PX - height), 0, max(0, _LEAST_FLOW_PX - width))
     first, second = (
         cv2.copyMakeBorder(gray, *missing, cv2.BORDER_REPLICATE) for gray in (now, before)
     )
-    # A new estimator each time: one that was used keeps buffers, and the same clip would then
-    # measure slightly differently.
+    # a new estimator each time: one that was used keeps buffers, and the same clip would then
+    # measure slightly differently
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     flow = estimator.calc(first, second, np.zeros((*first.shape, 2), np.float32))
     return np.asarray(flow[:height, :width], np.float32)
 
 
-def carried_along(mask: Mask, flow: Floats) -> Mask:
-    """Where a mask of the frame before is to be expected now.
+def warped(mask: Mask, flow: Floats) -> Mask:
+    """Warp a mask of the frame before to this one.
 
-    mask: uint8 (H, W), ids. flow: float32 (H, W, 2), for each pixel of this frame how far to the
-    right and down its place on the frame before lies. Returns uint8 (H, W); what comes from outside
-    of the picture is background.
+    Args:
+        mask: uint8 (H, W), object ids.
+        flow: float32 (H, W, 2), as `motion` gives it.
+
+    Returns:
+        uint8 (H, W); what comes from outside of the picture is background.
     """
     height, width = mask.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -108,8 +131,11 @@ def carried_along(mask: Mask, flow: Floats) -> Mask:
 
 
 def slopes(gray: Gray) -> Floats:
-    """How steep the picture is: float32 (H, W), the gradient's length after a slight blur, the
-    largest of each 3 × 3 pixels.
+    """How steep the picture is: the gradient's length after a slight blur, the largest of each
+    3 × 3 pixels.
+
+    Returns:
+        float32 (H, W).
     """
     soft = cv2.GaussianBlur(gray, (0, 0), 1.0)
     right, down = (cv2.Sobel(soft, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
@@ -117,18 +143,22 @@ def slopes(gray: Gray) -> Floats:
 
 
 def edge_agreement(inside: Bools, gray: Gray) -> float:
-    """How well an object's edge lies on edges of the picture, in [0, 1]; NaN for an edge too short
-    to say.
+    """How well an object's edge lies on edges of the picture.
 
-    inside, gray: the object and the picture, of one shape.
-    e / (e + n), where e is the mean of `slopes` on the mask's edge, the picture's border left out,
-    and n the mean 5 to 8 pixels away from it on both sides: 0.5 when the picture is no steeper
-    there than around it.
+    Args:
+        inside: bool (H, W), the object.
+        gray: uint8 (H, W), the picture.
+
+    Returns:
+        e / (e + n), 0 … 1, where e is the mean of `slopes` on the mask's edge, the picture's border
+        left out, and n the mean 5 to 8 pixels away from it on both sides: 0.5 when the picture is
+        no steeper there than around it. NaN for an edge that is too short.
     """
     own = inside.astype(np.uint8)
     x, y, width, height = cv2.boundingRect(own)
     if not width:
         return float("nan")
+    # only around the object
     top, left = max(0, y - _FAR_PX), max(0, x - _FAR_PX)
     window = slice(top, y + height + _FAR_PX), slice(left, x + width + _FAR_PX)
     own, slope = own[window], slopes(np.ascontiguousarray(gray[window]))
@@ -138,15 +168,20 @@ def edge_agreement(inside: Bools, gray: Gray) -> float:
         return float("nan")
     distance = cv2.distanceTransform(1 - edge, cv2.DIST_L2, cv2.DIST_MASK_3)
     near = (distance > _NEAR_PX) & (distance < _FAR_PX)
-    at, around = float(slope[on_edge].mean()), float(slope[near].mean()) if near.any() else 0.0
-    return at / (at + around) if at + around > 0 else float("nan")
+    steepness = float(slope[on_edge].mean())
+    around = float(slope[near].mean()) if near.any() else 0.0
+    return steepness / (steepness + around) if steepness + around > 0 else float("nan")
 
 
 def edge_width(soft: Gray) -> float:
-    """How wide an object's soft edge is, in pixels; NaN where it has none.
+    """How wide an object's soft edge is.
 
-    soft: uint8 (H, W), 255 = certain. Σ 4 p (1 - p) over the length of the line p = ½: for an edge
-    that falls evenly over w pixels it is ⅔ w.
+    Args:
+        soft: uint8 (H, W), the object's probability, 255 = certain.
+
+    Returns:
+        Σ 4 p (1 - p) over the length of the line p = ½, px: ⅔ w for an edge that falls evenly over
+        w pixels. NaN where there is no edge.
     """
     x, y, width, height = cv2.boundingRect(soft)
     if not width:
@@ -161,6 +196,6 @@ def edge_width(soft: Gray) -> float:
         return float("nan")
     counts = cv2.calcHist([np.ascontiguousarray(window)], [0], None, [256], [0, 256]).ravel()
     chance = np.arange(256) / 255
-    # A slanted line of length l crosses |l cos| + |l sin| pixel borders, 4 / π times its length on
-    # average.
+    # a slanted line of length l crosses |l cos| + |l sin| pixel borders, 4 / π times its length on
+    # average
     return float((counts * 4 * chance * (1 - chance)).sum() / (length * np.pi / 4))

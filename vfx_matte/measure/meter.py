@@ -1,9 +1,8 @@
-"""Measures of every frame of a clip.
+"""Measures every frame of a clip: a number per frame, object and measure.
 
-Takes frames in order, gives a number a frame, object and measure; holds one small frame.
-
-Pictures are looked at reduced: motion, and what depends on it, at no more than 270 lines, edges at
-540. Areas, holes and specks are counted on the masks as they are.
+One small frame is kept at a time. Pictures are reduced: motion, and what depends on it, is measured
+at no more than 270 lines, edges at 540. Areas, holes and specks are counted on the masks as they
+are.
 """
 
 from __future__ import annotations
@@ -19,46 +18,53 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.measure.measures import (
     Bools,
     Gray,
-    carried_along,
+    count_flicker,
     edge_agreement,
     edge_width,
-    flickering,
     motion,
     pieces,
+    warped,
 )
 
 MOTION_LINES, EDGE_LINES = 270, 540
-LEAST_OVERLAP_PX = 48
-"""At MOTION_LINES; of a smaller object an overlap says nothing."""
+"""The picture's height for motion and for edges, at most."""
 
-_BORDER_SHARE = 0.004  # of the picture's width: so near to the border an object touches it
+LEAST_OVERLAP_PX = 48
+"""Area at MOTION_LINES; the overlap of a smaller object is noise."""
+
+# of the picture's width: so near to the border an object touches it
+_BORDER_SHARE = 0.004
 
 Series = npt.NDArray[np.float32]
-"""float32 (frames,): a number a frame, NaN where there is none."""
+"""float32 (frames,): a number per frame, NaN where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeasures:
-    """One object on every frame of a clip; each float32 (frames,), NaN where it is not known.
-
-    area_px: 0 = not on the frame; NaN = the frame has no mask. overlap: intersection over union, in
-    [0, 1], with the mask of the frame before carried along by optical flow (DIS; Kroeger et al.,
-    Fast Optical Flow using Dense Inverse Search, ECCV 2016). holes, holes_px, specks, specks_px:
-    see `measures.pieces`. flicker_px: pixels that are otherwise on this frame alone (A-B-A), the
-    masks of both neighbours carried along to it by optical flow. edge_agreement, edge_width_px: see
-    `measures`. at_border: 1 = it touches the picture's border, else 0.
-    """
+    """One object on every frame of a clip; each float32 (frames,), NaN where it is not known."""
 
     area_px: Series
+    """0 = not on the frame; NaN = the frame has no mask."""
     overlap: Series
+    """Intersection over union, 0 … 1, with the mask of the frame before, warped by optical flow."""
     holes: Series
+    """How many, see `measures.pieces`."""
     holes_px: Series
+    """Their area."""
     specks: Series
+    """How many, see `measures.pieces`."""
     specks_px: Series
+    """Their area."""
     flicker_px: Series
+    """Pixels that change on this frame alone (A-B-A), the masks of both neighbours warped to it by
+    optical flow.
+    """
     edge_agreement: Series
+    """0 … 1, see `measures.edge_agreement`."""
     edge_width_px: Series
+    """See `measures.edge_width`; where probabilities are kept."""
     at_border: Series
+    """1 = it touches the picture's border, else 0."""
 
     @classmethod
     def unknown(cls, frame_count: int) -> ObjectMeasures:
@@ -66,53 +72,66 @@ class ObjectMeasures:
         return cls(*(np.full(frame_count, np.nan, np.float32) for _ in cls.__slots__))
 
     def separate(self, cuts: Collection[int]) -> None:
-        """Forget what compares a frame with one of another shot."""
+        """Drop the values that compare a frame with one of another shot.
+
+        Args:
+            cuts: frames that begin a shot.
+        """
         for cut in cuts:
             self.overlap[cut] = np.nan
+            # flicker looks at both neighbours
             self.flicker_px[cut - 1 : cut + 1] = np.nan
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
-    """A frame that has passed, at MOTION_LINES.
-
-    expected: the mask of the frame before it, carried along to here; None when there is no such
-    frame.
-    """
+class _SmallFrame:
+    """A frame at MOTION_LINES."""
 
     index: int
+    """The frame index."""
     mask: Mask
+    """Object ids."""
     picture: Gray
+    """Its brightness."""
     expected: Mask | None
+    """The mask of the frame before it, warped to it; None when there is no such frame."""
 
 
 class Meter:
-    """Measures frames as they pass by: `add` each in ascending order; the numbers are in
-    `objects`.
+    """Measures frames one by one: `add` each in ascending order; the numbers are in `objects`.
+
+    Args:
+        object_ids: those to measure.
+        frame_count: of the clip.
     """
 
     def __init__(self, *, object_ids: Collection[int], frame_count: int) -> None:
         self.objects: Mapping[int, ObjectMeasures] = {
             one: ObjectMeasures.unknown(frame_count) for one in object_ids
         }
-        self._past: _Before | None = None
+        self._past: _SmallFrame | None = None
 
     def add(
         self, index: int, image: Image, mask: Mask | None, soft: Mapping[int, Gray] | None = None
     ) -> None:
         """Measure a frame.
 
-        image: uint8 (H, W, 3) R'G'B'; mask: uint8 (H, W), ids, None = it has none.
-
-        soft: uint8 (H, W) by object id, 255 = certain, where these are kept.
+        Args:
+            index: of the frame.
+            image: uint8 (H, W, 3) R'G'B'.
+            mask: uint8 (H, W), object ids; None = the frame has none.
+            soft: object id → uint8 (H, W), 255 = certain, where probabilities are kept.
         """
         if mask is None:
             self._past = None
             return
         edges = _gray(image, EDGE_LINES)
         picture = _shrunk(edges, MOTION_LINES)
-        now = _Before(index, _nearest(mask, picture.shape), picture, self._expected(index, picture))
+        now = _SmallFrame(
+            index, _nearest(mask, picture.shape), picture, self._expected(index, picture)
+        )
         lines = _nearest(mask, edges.shape)
+        # what the frame alone shows; areas on the mask as it is
         for object_id, found in self.objects.items():
             found.area_px[index] = area = np.count_nonzero(mask == object_id)
             if not area:
@@ -127,6 +146,7 @@ class Meter:
             found.at_border[index] = _touches_border(lines == object_id)
             if soft is not None:
                 found.edge_width_px[index] = edge_width(soft[object_id])
+        # what needs the frames before
         self._measure_overlap(now)
         self._measure_flicker(now, mask.size / now.mask.size)
         self._past = now
@@ -136,40 +156,45 @@ class Meter:
         if before is None or before.index != index - 1:
             return None
         return (
-            carried_along(before.mask, motion(picture, before.picture))
+            warped(before.mask, motion(picture, before.picture))
             if before.mask.any()
             else before.mask
         )
 
-    def _measure_overlap(self, now: _Before) -> None:
+    def _measure_overlap(self, now: _SmallFrame) -> None:
         if now.expected is None or not now.expected.any() or not now.mask.any():
             return
         for object_id, found in self.objects.items():
             there, here = now.expected == object_id, now.mask == object_id
+            # also where one of both is empty: an object that vanishes overlaps by 0
             union = np.count_nonzero(there | here)
             if union >= LEAST_OVERLAP_PX:
                 found.overlap[now.index] = np.count_nonzero(there & here) / union
 
-    def _measure_flicker(self, after: _Before, scale: float) -> None:
-        """Of the frame before, now that the one after it is known.
+    def _measure_flicker(self, after: _SmallFrame, scale: float) -> None:
+        """Measure the flicker of the frame before, now that the one after it is known.
 
-        scale: pixels of the source for one of the reduced.
+        Args:
+            after: the frame after it.
+            scale: pixels of the source per pixel of a reduced mask.
         """
         now = self._past
         if now is None or now.expected is None or now.index != after.index - 1:
             return
         if not (now.expected.any() and now.mask.any() and after.mask.any()):
             return
-        back = carried_along(after.mask, motion(now.picture, after.picture))
+        # both neighbours at this frame: one came along with the frame before, one is warped back
+        back = warped(after.mask, motion(now.picture, after.picture))
         for object_id, found in self.objects.items():
             there = found.area_px[[now.index - 1, now.index, after.index]] > 0
             if there.all():
                 masks = (one == object_id for one in (now.expected, now.mask, back))
-                found.flicker_px[now.index] = scale * flickering(*masks)
+                found.flicker_px[now.index] = scale * count_flicker(*masks)
 
 
 def _gray(image: Image, lines: int) -> Gray:
     """Brightness at no more than `lines` lines: uint8 (h, w)."""
+    # every second, third … line of a large picture first, so that less is converted
     step = max(1, image.shape[0] // (2 * lines))
     return _shrunk(
         np.asarray(

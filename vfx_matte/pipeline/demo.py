@@ -13,8 +13,7 @@ import numpy as np
 
 from vfx_matte.drawing.sheet import checkerboard, contact_sheet
 from vfx_matte.errors import VerifyError
-from vfx_matte.masks import Image, Mask, Palette
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Image, Mask, Palette, overlap
 from vfx_matte.media.frames import Frame
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.verify import verify_clip
@@ -125,7 +124,7 @@ def _first_mask(marking: Marking, scene: Scene) -> tuple[Mask, str]:
     mask, _, _ = marking.placed(np.zeros_like(truth), Marks(), auto=True, object_id=1)
     return (
         mask,
-        f"first mask, what stands out: {iou(mask > 0, truth > 0):.1%} overlap with the truth",
+        f"first mask, what stands out: {overlap(mask > 0, truth > 0):.1%} overlap with the truth",
     )
 
 
@@ -138,7 +137,7 @@ def _images(scene: Scene, step: Callable[[], None]) -> Iterator[Image]:
 def _mean_iou(scene: Scene, masks: Iterable[Mask | None]) -> str:
     """Mean region similarity over all frames but the first, whose mask was given."""
     pairs = ((index, mask) for index, mask in enumerate(masks) if index and mask is not None)
-    values = [iou(mask > 0, scene.truth_mask(index) > 0) for index, mask in pairs]
+    values = [overlap(mask > 0, scene.truth_mask(index) > 0) for index, mask in pairs]
     return f"IoU {np.mean(values):.3f}, worst frame {min(values):.3f}"
 
 

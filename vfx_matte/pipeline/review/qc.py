@@ -21,11 +21,11 @@ from vfx_matte.measure.judge import (
     gone,
     judge_object,
     merged,
-    passing_the_border,
     spots,
 )
 from vfx_matte.measure.measures import Bools
 from vfx_matte.measure.meter import Meter, ObjectMeasures
+from vfx_matte.measure.series import passing_the_border
 from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, carried_confidence, uncertain_stretches

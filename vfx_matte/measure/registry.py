@@ -1,0 +1,310 @@
+"""The registry of QC measures: one entry per kind of finding.
+
+An entry holds all that the rest needs: what is measured, how it is judged, how it is drawn, and
+what people are told about it. A new measure is a number per frame in `meter`, and an entry here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.measure.measures import Bools
+from vfx_matte.measure.meter import ObjectMeasures, Series
+from vfx_matte.measure.series import area_changes
+from vfx_matte.wording import option
+
+if TYPE_CHECKING:
+    from vfx_matte.measure.judge import Finding, Kind, Spot
+
+FrameNumber = Callable[[int], int]
+"""What people call the frame with an index, see `Timeline.number`."""
+
+Drawn = npt.NDArray[np.float64]
+"""float64 (frames,): the values of a curve, NaN where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the values of a measure are judged, see `judge`."""
+
+    worse: Literal[-1, 0, 1]
+    """1 = high values are bad, -1 = low ones, 0 = both."""
+    least: float
+    """The least distance from the median that stands out, in the measure's unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a measure is drawn over the clip."""
+
+    label: str
+    """The curve's title."""
+    explanation: str
+    """What is drawn, in a few words."""
+    values: Callable[[ObjectMeasures, int], Drawn] | None
+    """Of (measures, pixels of the picture), in `unit`; None where the measures do not hold it."""
+    unit: Literal["%", "px"] = "%"
+    """Of the values; limits of ratios are multiplied by 100 for "%"."""
+    digits: int = 0
+    """Decimal places of a value."""
+    span: tuple[float, float] | None = None
+    """The ends of the scale; None = as the values are."""
+    has_limits: bool = True
+    """Whether the rule's limits are drawn: not where the curve shows other values."""
+
+    @property
+    def shown(self) -> str:
+        """The format of a value."""
+        return f"{{:.{self.digits}f}} {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class QcMeasure:
+    """One kind of finding."""
+
+    title: str
+    """In a few words, for the contact sheet."""
+    reason: Callable[[Spot, ObjectMeasures, FrameNumber], str]
+    """The end of a sentence about an object, for one spot."""
+    rule: Rule | None = None
+    """How it is judged; None for kinds that are found in another way than by a limit."""
+    series: Callable[[ObjectMeasures, Sequence[range], Bools], Series] | None = None
+    """What is judged: of (measures, shots, frames on which the object passes the border) float32
+    (frames,).
+    """
+    skips_passing: bool = False
+    """Whether frames on which the object passes the border do not count."""
+    curve: Curve | None = None
+    """How it is drawn; None = not at all."""
+    advice: Callable[[int], str] | None = None
+    """What to do about a finding of this kind alone, of the frame's number; None = paint a mask."""
+    overrides: bool = False
+    """Whether its advice counts whatever else was found."""
+    repair: tuple[str, Callable[[ObjectMeasures], Series]] | None = None
+    """(option of renders that removes it, its pixels)."""
+    is_repaired_along: bool = False
+    """Whether it goes where the others of the same finding are repaired."""
+
+
+def describe(spot: Spot, measures: ObjectMeasures, frame_number: FrameNumber = int) -> str:
+    """One spot, as the end of a sentence about its object."""
+    return MEASURES[spot.kind].reason(spot, measures, frame_number)
+
+
+def advise(finding: Finding, measures: ObjectMeasures, frame_number: FrameNumber = int) -> str:
+    """What to do about a finding, as a sentence."""
+    number, frames = frame_number(finding.frame), list(finding.frames)
+    kinds = {spot.kind for spot in finding.spots}
+    entries = [entry for kind, entry in MEASURES.items() if kind in kinds]
+    # 1. what makes everything else pointless
+    for entry in entries:
+        if entry.overrides and entry.advice is not None:
+            return entry.advice(number)
+    # 2. what renders can repair, if nothing else is wrong
+    repairs = [entry.repair for entry in entries if entry.repair is not None]
+    if repairs and all(entry.repair is not None or entry.is_repaired_along for entry in entries):
+        options = " ".join(
+            option(name, _round_up(area_px(measures)[frames].max())) for name, area_px in repairs
+        )
+        return f"render with {options}, or paint a mask on frame {number}"
+    # 3. what may be right
+    if len(entries) == 1 and entries[0].advice is not None:
+        return entries[0].advice(number)
+    return f"paint a mask on frame {number}"
+
+
+def _part_of_area(area_px: Series, measures: ObjectMeasures) -> Drawn:
+    """Pixels as a part of the object's area; NaN where it is not there."""
+    area = np.where(measures.area_px > 0, measures.area_px, np.nan).astype(np.float64)
+    return area_px.astype(np.float64) / area
+
+
+def _judged_part(area_px: Series, measures: ObjectMeasures) -> Series:
+    """The same in float32, as every series that is judged."""
+    area = np.where(measures.area_px > 0, measures.area_px, np.nan).astype(np.float32)
+    return area_px / area
+
+
+def _area_series(measures: ObjectMeasures, shots: Sequence[range], passing: Bools) -> Series:
+    is_judged = (measures.area_px > 0) & ~passing
+    return area_changes(np.where(is_judged, measures.area_px, np.nan).astype(np.float32), shots)
+
+
+def _area_jump(value: float) -> str:
+    """A jump, as the natural logarithm of a ratio."""
+    if value < 0:
+        return f"lost {_percent(1 - math.exp(value))} of its area against the frames before"
+    if value < math.log(2):
+        return f"gained {_percent(math.exp(value) - 1)} of area against the frames before"
+    return f"is {math.exp(value):.1f} times as large as on the frames before"
+
+
+def _usually(spot: Spot) -> str:
+    return f"(usually {_percent(spot.usual)})"
+
+
+def _round_up(pixels: float) -> int:
+    """The next number of one significant digit, so that it is easy to type."""
+    size = 10 ** max(0, len(str(int(pixels))) - 1)
+    return int(-(-pixels // size) * size)
+
+
+def _percent(part: float) -> str:
+    shown = 100 * float(part)
+    return f"{shown:.0f} %" if abs(shown) >= 10 else f"{shown:.1f} %"
+
+
+def _count(number: float, word: str) -> str:
+    return f"{number:.0f} {word}{'' if number == 1 else 's'}"
+
+
+MEASURES: Mapping[Kind, QcMeasure] = {
+    "area": QcMeasure(
+        title="area jumps",
+        reason=lambda spot, _m, _n: _area_jump(spot.value),
+        # a fifth larger or smaller
+        rule=Rule(0, math.log(1.2)),
+        series=_area_series,
+        skips_passing=True,
+        curve=Curve(
+            "Area",
+            "part of the picture that the mask covers; dots where it jumps",
+            lambda measures, pixels: 100 * measures.area_px.astype(np.float64) / pixels,
+            digits=1,
+            has_limits=False,
+        ),
+    ),
+    "overlap": QcMeasure(
+        title="does not go on",
+        reason=lambda spot, _m, _n: (
+            f"covers only {_percent(spot.value)} of where its motion should take it"
+            f" {_usually(spot)}"
+        ),
+        rule=Rule(-1, 0.12),
+        series=lambda measures, _s, _p: measures.overlap,
+        skips_passing=True,
+        curve=Curve(
+            "Overlap",
+            "with the mask of the frame before, carried along by optical flow",
+            lambda measures, _: 100 * measures.overlap.astype(np.float64),
+            span=(0, 100),
+        ),
+    ),
+    "confidence": QcMeasure(
+        title="uncertain",
+        reason=lambda spot, _m, _n: (
+            f"is uncertain: {spot.value:.0f} % of its mask is expected to be right"
+        ),
+        curve=Curve(
+            "Confidence",
+            "how much of the mask is expected to be right; what went wrong on the way counts too",
+            None,
+            span=(0, 100),
+        ),
+        advice=lambda number: f"look there, and if it is wrong paint a mask on frame {number}",
+    ),
+    "holes": QcMeasure(
+        title="holes",
+        reason=lambda spot, measures, _: (
+            f"has {_count(measures.holes[spot.frame], 'hole')}, {_percent(spot.value)} of its area"
+            f" {_usually(spot)}"
+        ),
+        rule=Rule(1, 0.01),
+        series=lambda measures, _s, _p: _judged_part(measures.holes_px, measures),
+        curve=Curve(
+            "Holes",
+            "area of enclosed background, as a part of the object's",
+            lambda measures, _: 100 * _part_of_area(measures.holes_px, measures),
+            digits=1,
+        ),
+        repair=("fill_holes", lambda measures: measures.holes_px),
+    ),
+    "specks": QcMeasure(
+        title="specks",
+        reason=lambda spot, measures, _: (
+            f"has {_count(measures.specks[spot.frame], 'speck')} beside it,"
+            f" {_percent(spot.value)} of its area {_usually(spot)}"
+        ),
+        rule=Rule(1, 0.01),
+        series=lambda measures, _s, _p: _judged_part(measures.specks_px, measures),
+        curve=Curve(
+            "Specks",
+            "area of small loose pieces, as a part of the object's",
+            lambda measures, _: 100 * _part_of_area(measures.specks_px, measures),
+            digits=1,
+        ),
+        repair=("remove_specks", lambda measures: measures.specks_px),
+    ),
+    "flicker": QcMeasure(
+        title="flicker",
+        reason=lambda spot, _m, _n: (
+            f"flickers: {_percent(spot.value)} of its area changes on this frame alone"
+            f" {_usually(spot)}"
+        ),
+        rule=Rule(1, 0.05),
+        series=lambda measures, _s, _p: _judged_part(measures.flicker_px, measures),
+        curve=Curve(
+            "Flicker",
+            "what changes on one frame alone, as a part of the object's area",
+            lambda measures, _: 100 * _part_of_area(measures.flicker_px, measures),
+            digits=1,
+        ),
+        # holes and specks that come and go flicker
+        is_repaired_along=True,
+    ),
+    "edge_agreement": QcMeasure(
+        title="edge off the picture",
+        reason=lambda spot, _m, _n: (
+            "its edge does not lie on an edge of the picture (agreement"
+            f" {_percent(spot.value)}, usually {_percent(spot.usual)})"
+        ),
+        rule=Rule(-1, 0.12),
+        series=lambda measures, _s, _p: measures.edge_agreement,
+        curve=Curve(
+            "Edge on the picture",
+            "whether the mask's edge lies where the picture has one; 50 % = no more than beside it",
+            lambda measures, _: 100 * measures.edge_agreement.astype(np.float64),
+            span=(0, 100),
+        ),
+    ),
+    "edge_width": QcMeasure(
+        title="wide edge",
+        reason=lambda spot, _m, _n: (
+            f"its soft edge is {spot.value:.0f} pixels wide (usually {spot.usual:.0f})"
+        ),
+        rule=Rule(1, 3.0),
+        series=lambda measures, _s, _p: measures.edge_width_px,
+        curve=Curve(
+            "Width of the soft edge",
+            "in pixels",
+            lambda measures, _: measures.edge_width_px.astype(np.float64),
+            unit="px",
+        ),
+    ),
+    # found by `judge.gone`; value and usual are the first frame and the one after the last
+    "gone": QcMeasure(
+        title="gone",
+        reason=lambda spot, _, number: (
+            f"is gone for {_count(spot.usual - spot.value, 'frame')}, {number(int(spot.value))} to"
+            f" {number(int(spot.usual) - 1)}, though it did not leave the picture"
+        ),
+        advice=lambda number: f"if it is there, paint a mask on frame {number}",
+    ),
+    # found by whoever knows which masks were painted; value is the first frame of the shot
+    "crossing": QcMeasure(
+        title="runs over a cut",
+        reason=lambda spot, _, number: f"runs over the shot cut at frame {number(int(spot.value))}",
+        advice=lambda number: (
+            f"segment again with {option('cuts', 'stop')}, and where it is in sight paint a mask on"
+            f" frame {number}"
+        ),
+        overrides=True,
+    ),
+}
+"""Every kind of finding, in the order in which curves are drawn."""
