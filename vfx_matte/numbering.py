@@ -16,7 +16,7 @@ from vfx_matte.errors import UsageError
 MOST_DIGITS = 18
 """No file is numbered with more digits than this."""
 MOST_NUMBERS = 1_000_000
-"""The longest range of numbers that counts as one sequence: eleven hours at 25 frames a second."""
+"""The longest range of numbers that counts as one sequence: eleven hours at 25 fps."""
 
 # a minus only at the start of a name or after "." or "_"
 _SIGNED = r"(?:(?<![^._])-)?[0-9]+"

@@ -334,12 +334,12 @@ def _longest_increasing(values: Sequence[int | None]) -> set[int]:
     for index, value in enumerate(values):
         if value is None:
             continue
-        place = bisect.bisect_left(tails, value)
-        if place < len(tails) and tails[place] == value:
+        length = bisect.bisect_left(tails, value)
+        if length < len(tails) and tails[length] == value:
             continue
-        before[index] = tail_indices[place - 1] if place else None
-        tails[place : place + 1] = [value]
-        tail_indices[place : place + 1] = [index]
+        before[index] = tail_indices[length - 1] if length else None
+        tails[length : length + 1] = [value]
+        tail_indices[length : length + 1] = [index]
     # follow the longest one from its end
     kept: set[int] = set()
     cursor = tail_indices[-1] if tail_indices else None

@@ -23,7 +23,7 @@ from support.command_line import LATE, SIZE, CommandLine, paint, pictures, segme
 
 from vfx_matte._version import __version__
 from vfx_matte.masks import overlap
-from vfx_matte.media.readers.stills import StillsWriter
+from vfx_matte.media.writers.stills import StillsWriter
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import Picture

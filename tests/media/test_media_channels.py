@@ -138,7 +138,7 @@ def test_plans_say_what_they_do() -> None:
     plan = plan_channels("aac", "4 channels")
     assert plan is not None
     assert (plan.layout, plan.order) == ("4.0", (0, 1, 2, 3))
-    assert plan.said == "its 4 channels have no names and are written as 4.0, in the same order"
+    assert plan.note == "its 4 channels have no names and are written as 4.0, in the same order"
     plan = plan_channels("aac", "10 channels")
     assert plan is not None
     assert plan.order[10:] == (SILENT,) * 6
@@ -147,7 +147,7 @@ def test_plans_say_what_they_do() -> None:
     same = plan_channels("pcm_s24le", "24 channels")
     assert same is not None
     assert not same.order
-    assert not same.said
+    assert not same.note
 
 
 @pytest.mark.parametrize(

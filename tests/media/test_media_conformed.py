@@ -16,8 +16,9 @@ from support.clips import BT709, VFR_PTS, number_of
 from vfx_matte.errors import UsageError
 from vfx_matte.media.frames import Frame
 from vfx_matte.media.open import open_clip
-from vfx_matte.media.readers.conformed import ConformedReader, check_constant_rate, check_frames
+from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.media.sketch import COLUMNS, ROWS, Sketches, sketch_of, sketch_of_alpha
+from vfx_matte.media.verify_conformed import check_constant_rate, check_frames
 from vfx_matte.picture import Picture, PixelLayout
 from vfx_matte.timeline import conform
 

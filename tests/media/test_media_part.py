@@ -16,8 +16,8 @@ from conftest import Notices
 from support.clips import VFR_PTS, sound
 
 from vfx_matte.media.probe import ClipInfo, Part, probe
-from vfx_matte.media.readers.part import numbers_in, part_of
-from vfx_matte.media.sound.cut import FLICK, SoundCut, place_earlier
+from vfx_matte.media.readers.part import parse_part_note, part_of
+from vfx_matte.media.sound.cut import FLICK, SoundCut, shift_earlier
 from vfx_matte.media.stated import Chapter
 
 Make = Callable[..., Path]
@@ -96,10 +96,10 @@ def test_chapters_and_tracks_outside_are_left_out(
 
 def test_a_note_is_read_back() -> None:
     note = Part(-3, 1006, None, None).note
-    assert numbers_in(f"vfx-matte: {note}") == (-3, 1006)
-    assert numbers_in(f"vfx-matte: {note}; without sound stream 1 of the source") == (-3, 1006)
-    assert numbers_in("vfx-matte: without sound stream 1 of the source") is None
-    assert numbers_in(note) is None
+    assert parse_part_note(f"vfx-matte: {note}") == (-3, 1006)
+    assert parse_part_note(f"vfx-matte: {note}; without sound stream 1 of the source") == (-3, 1006)
+    assert parse_part_note("vfx-matte: without sound stream 1 of the source") is None
+    assert parse_part_note(note) is None
 
 
 def test_a_packet_of_unknown_length_may_reach_into_the_part() -> None:
@@ -123,6 +123,6 @@ def test_a_packet_of_unknown_length_may_reach_into_the_part() -> None:
 def test_a_packet_is_placed_exactly_earlier(base: Fraction, unit: Fraction) -> None:
     packet: Any = av.Packet(b"x")
     packet.time_base, packet.pts, packet.dts, packet.duration = base, 50, 49, 1
-    assert place_earlier(packet, STEP) == 50 * base - STEP
+    assert shift_earlier(packet, STEP) == 50 * base - STEP
     assert packet.time_base == unit
     assert (packet.dts * unit, packet.duration * unit) == (49 * base - STEP, base)

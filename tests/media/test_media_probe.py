@@ -211,7 +211,7 @@ def test_an_odd_angle_is_shown_unturned(make_clip: Make, notices: Notices) -> No
                 packet.stream = stream
                 output.mux(packet)
     assert numbers(tilted, notices) == list(range(12))
-    assert any("no right angle" in line for line in notices)
+    assert any("not a right angle" in line for line in notices)
 
 
 def bad_files() -> list[tuple[str, Callable[[Path, Path], None], str]]:

@@ -16,7 +16,7 @@ from conftest import Notices
 from media.test_media_sound import rewritten
 
 from vfx_matte.media.probe import probe
-from vfx_matte.media.readers.fields import settled_field_order
+from vfx_matte.media.readers.fields import resolve_field_order
 from vfx_matte.media.stated import Chapter, put_chapters
 
 Make = Callable[..., Path]
@@ -148,9 +148,9 @@ def test_fields_are_what_the_frames_say(
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     for stated in ("unknown", "progressive"):
-        assert settled_field_order(stated, frames) == order
+        assert resolve_field_order(stated, frames) == order
     for stated in ("tt", "bb", "tb", "bt"):
-        assert settled_field_order(stated, frames) == stated
+        assert resolve_field_order(stated, frames) == stated
     assert probe(path, notify=notices).field_order == order
     rewritten(path, tmp_path / "o.mov", Notices())
     assert probe(tmp_path / "o.mov", notify=notices).field_order[1] == order[1]
@@ -159,8 +159,8 @@ def test_fields_are_what_the_frames_say(
 def test_whole_frames_stay_whole(make_clip: Make, notices: Notices) -> None:
     with av.open(str(make_clip("plain.mp4"))) as container:
         frames = list(container.decode(video=0))
-    assert settled_field_order("progressive", frames) == "progressive"
-    assert settled_field_order("unknown", frames) == "unknown"
+    assert resolve_field_order("progressive", frames) == "progressive"
+    assert resolve_field_order("unknown", frames) == "unknown"
     assert notices == []
 
 

@@ -20,7 +20,7 @@ from vfx_matte.media.background import open_background
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import FULL_RGB, as_layout
 from vfx_matte.media.readers import stills
-from vfx_matte.media.readers.stills import StillsWriter, written_stills
+from vfx_matte.media.writers.stills import StillsWriter, written_stills
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 from vfx_matte.timeline import FrameTime
 from vfx_matte.wording import spelled

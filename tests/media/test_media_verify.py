@@ -19,7 +19,6 @@ from support.clips import VFR_PTS, sound
 from vfx_matte.errors import MediaError
 from vfx_matte.media import verify
 from vfx_matte.media.open import open_clip
-from vfx_matte.media.readers.stills import StillsWriter
 from vfx_matte.media.verify import (
     VerifyReport,
     expectation_of,
@@ -27,6 +26,7 @@ from vfx_matte.media.verify import (
     verify_output,
     verify_stills,
 )
+from vfx_matte.media.writers.stills import StillsWriter
 from vfx_matte.picture import ColorTags
 
 Make = Callable[..., Path]

@@ -112,7 +112,7 @@ def test_numbers_without_padding_and_other_files(tmp_path: Path, notices: Notice
     assert [one is not None for one in map(files.path, range(11))] == [True] * 3 + [False] * 5 + [
         True
     ] * 3
-    assert files.held(5).name == "3.png"
+    assert files.path_or_earlier(5).name == "3.png"
     assert notices[0].endswith("left out, as the name has no number: poster.png")
     assert "5 pictures are missing (4 to 8 of 1 to 11)" in notices[1]
     assert len(notices) == 2
@@ -157,7 +157,7 @@ def test_a_range_names_what_is_missing_at_its_ends(tmp_path: Path, notices: Noti
     files, shown = found(folder / "p.[1-5].png", notices)
     assert shown == ["p.0003.png", "p.0004.png"]
     assert files.missing == ((1, 3), (5, 6))
-    assert [files.held(index).name for index in (0, 4)] == ["p.0003.png", "p.0004.png"]
+    assert [files.path_or_earlier(index).name for index in (0, 4)] == ["p.0003.png", "p.0004.png"]
     assert "3 pictures are missing (1 to 2, 5 of 1 to 5)" in notices[0]
     with pytest.raises(MediaError, match="holds no pictures") as caught:
         find_sequence(folder / "q.####.png", notify=notices)
@@ -165,7 +165,7 @@ def test_a_range_names_what_is_missing_at_its_ends(tmp_path: Path, notices: Noti
     with pytest.raises(MediaError, match="holds no pictures"):
         find_sequence(fill(tmp_path / "empty"), notify=notices)
     fill(tmp_path / "far", "1.png", "20240101120000.png")
-    with pytest.raises(UsageError, match="are no sequence"):
+    with pytest.raises(UsageError, match="are not a sequence"):
         find_sequence(tmp_path / "far", notify=notices)
 
 

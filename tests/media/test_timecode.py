@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from vfx_matte.media.stated import settled_timecode
+from vfx_matte.media.stated import resolve_timecode
 from vfx_matte.timecode import read_timecode, timecode_text
 from vfx_matte.timeline import Timeline
 
@@ -63,15 +63,15 @@ def test_every_frame_of_an_hour_comes_back_and_a_day_begins_again(
 
 
 def test_a_clips_timecode_is_settled_once() -> None:
-    assert settled_timecode(None, timeline(Fraction(25))) == (None, "")
-    assert settled_timecode("01:00:00;02", timeline(Fraction(30000, 1001))) == ("01:00:00;02", "")
-    text, note = settled_timecode("01:00:00;02", timeline(Fraction(24000, 1001)))
+    assert resolve_timecode(None, timeline(Fraction(25))) == (None, "")
+    assert resolve_timecode("01:00:00;02", timeline(Fraction(30000, 1001))) == ("01:00:00;02", "")
+    text, note = resolve_timecode("01:00:00;02", timeline(Fraction(24000, 1001)))
     assert text == "01:00:00:02"
     assert "no drop frame" in note
-    text, note = settled_timecode("hello", timeline(Fraction(25)))
+    text, note = resolve_timecode("hello", timeline(Fraction(25)))
     assert text is None
     assert "'hello'" in note
-    text, note = settled_timecode(86_410, timeline(Fraction(24)))
+    text, note = resolve_timecode(86_410, timeline(Fraction(24)))
     assert text == "01:00:00:10"
     assert "drop frame" in note
 
@@ -79,11 +79,11 @@ def test_a_clips_timecode_is_settled_once() -> None:
 def test_a_variable_rate_counts_at_its_usual_one() -> None:
     """A phone that drops frames still counts 30 a second."""
     clip = Timeline((0, 1, 2, 3, 5, 6, 9, 10, 11, 12), (1,) * 10, Fraction(1, 30))
-    assert settled_timecode("01:00:00;29", clip) == ("01:00:00;29", "")
+    assert resolve_timecode("01:00:00;29", clip) == ("01:00:00;29", "")
 
 
 def test_a_clip_without_a_usual_rate_has_its_average() -> None:
     """Intervals of 1 and 4 ticks: no interval is near their median."""
     clip = Timeline((0, 1, 5), (1, 4, 1), Fraction(1, 50))
     assert clip.typical_fps == clip.average_fps == 20
-    assert settled_timecode("01:00:00:19", clip) == ("01:00:00:19", "")
+    assert resolve_timecode("01:00:00:19", clip) == ("01:00:00:19", "")

@@ -20,7 +20,7 @@ from support.command_line import CommandLine, paint, pictures
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import frame_from, put_tags
 from vfx_matte.media.readers.changes import suspected_changes
-from vfx_matte.media.readers.uniform import fitted
+from vfx_matte.media.readers.uniform import fit_picture
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
 
 WHITE, BLACK = 255, 0
@@ -229,24 +229,24 @@ def test_range_and_subsampling_are_converted(tmp_path: Path, notices: Notices) -
     )  # fmt: skip
     frame = frame_from(full)
     put_tags(frame, full.color)
-    found = fitted(frame, info)
+    found = fit_picture(frame, info)
     assert found.difference == "yuv444p instead of yuv420p; range pc instead of range tv"
     assert found.native.format.name == "yuv420p"
     assert np.frombuffer(found.native.planes[0], np.uint8)[0] == 235
     same = frame_from(replace(full, layout=PixelLayout("yuv", 8)))
     put_tags(same, tv)
-    assert fitted(same, replace(info, layout=PixelLayout("yuv", 8))).native is same
+    assert fit_picture(same, replace(info, layout=PixelLayout("yuv", 8))).native is same
 
 
 def test_wide_pixels_count_for_the_shape(tmp_path: Path, notices: Notices) -> None:
     white = np.full((48, 64, 3), WHITE, np.uint8)
     info = open_clip(write(tmp_path / "c.mkv", [white], "ffv1", "yuv420p"), notify=notices).info
-    narrow = fitted(
+    narrow = fit_picture(
         av.VideoFrame.from_ndarray(white[:, :32].copy(), format="rgb24"),
         info,
         sample_aspect=Fraction(2),
     )
-    assert narrow.made_anew
+    assert narrow.is_converted
     assert np.frombuffer(narrow.native.planes[0], np.uint8).min() >= 234
 
 

@@ -32,7 +32,7 @@ from vfx_matte.composite.mix import with_alpha
 from vfx_matte.masks import Matte
 from vfx_matte.media.pixels import Orientation, alpha_of, picture_of
 from vfx_matte.media.probe import color_of
-from vfx_matte.media.readers.stills import save_still
+from vfx_matte.media.writers.stills import save_still
 
 FAST = ("--preset", "ultrafast")
 BASE = Fraction(1, 30000)

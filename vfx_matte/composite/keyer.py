@@ -277,10 +277,10 @@ def _interpolated(plane: Array, axis: int, size: int, shift: int, *, between: bo
         return plane
     module, step = xp(plane), 1 << shift
     # where each pixel lies among the samples, which are counted from 0
-    place = (module.arange(size, dtype=np.float32) - ((step - 1) / 2 if between else 0)) / step
+    position = (module.arange(size, dtype=np.float32) - ((step - 1) / 2 if between else 0)) / step
     # between the two samples around each pixel, by distance
-    first = module.floor(place)
-    weight = place - first
+    first = module.floor(position)
+    weight = position - first
     last = plane.shape[axis] - 1
     low, high = (module.clip(first + next_one, 0, last).astype(np.int64) for next_one in (0, 1))
     weight = weight[:, None] if axis == 0 else weight[None, :]

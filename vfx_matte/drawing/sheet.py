@@ -93,9 +93,9 @@ def contact_sheet(
     for label, images, height in zip(labels, thumbs, heights, strict=True):
         draw.text((left - margin, top + height / 2), label, _TEXT, font, anchor="rm")
         for column, thumb in enumerate(images):
-            place = left + column * (thumb_width_px + gap)
-            draw.rectangle((place, top, place + thumb_width_px - 1, top + height - 1), _CELL)
-            sheet.paste(thumb, (place, top + (height - thumb.height) // 2))
+            x = left + column * (thumb_width_px + gap)
+            draw.rectangle((x, top, x + thumb_width_px - 1, top + height - 1), _CELL)
+            sheet.paste(thumb, (x, top + (height - thumb.height) // 2))
         top += height + gap
     return np.asarray(sheet, np.uint8).copy()
 

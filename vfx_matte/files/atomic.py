@@ -199,7 +199,7 @@ class AtomicFile(AtomicOutput):
                 written into one folder.
 
         Raises:
-            OutputError: when there is no room for it, also for a `final` that is a folder, pipe,
+            OutputError: when it cannot be made, also for a `final` that is a folder, pipe,
                 socket or device.
         """
         try:
@@ -250,7 +250,7 @@ class AtomicFolder(AtomicOutput):
                 nothing.
 
         Raises:
-            OutputError: when there is no room for it, also for a `final` that holds anything else
+            OutputError: when it cannot be made, also for a `final` that holds anything else
                 than an earlier result.
         """
         self._foreign_file = foreign_file

@@ -18,6 +18,16 @@ SAMPLED_FILES = 256
 """Of a longer sequence of pictures this many are read, evenly spaced; the sizes of all count."""
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256, in hexadecimal, of a whole file, read in pieces.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def fingerprint(files: Sequence[Path]) -> str:
     """SHA-256, in hexadecimal, of what a clip's files hold, in this order.
 

@@ -120,7 +120,7 @@ def read_still_header(path: Path) -> StillHeader:
         raise UsageError(f"{name} is {what}", hint=_HINT)
     if header.width < 1 or header.height < 1:
         raise MediaError(
-            f"{name} is {header.width}×{header.height}, which is no picture",
+            f"{name} is {header.width}×{header.height}, which is not a picture",
             hint="export it again, as PNG",
         )
     return header

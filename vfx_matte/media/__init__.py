@@ -1,6 +1,5 @@
-"""The only room that speaks FFmpeg.
-
-Takes paths, gives frames with exact time and writes them back; never edits a pixel.
+"""Clips in and out: the only room that speaks FFmpeg. Paths in, frames with exact time out, and
+back; no pixel is edited.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What is put behind the subject.
-
-Takes a picture or a video file, gives what is on screen at a time, fitted to the clip.
-"""
+"""What is put behind the subject: a picture or a video, fitted to the clip."""
 
 from __future__ import annotations
 
@@ -43,6 +40,7 @@ class Background:
             color,
         )
         self._frames: Iterator[Frame] = iter(())
+        # the frame that `_picture` was made of
         self._index = -1
         self._picture: Picture | None = None
 
@@ -52,8 +50,8 @@ class Background:
         return len(self._reader.info.timeline) > 1
 
     def picture_at(self, seconds: Fraction) -> Picture:
-        """The picture on screen `seconds` after the background's first frame; after its end the
-        last one stays.
+        """The picture on screen so many seconds after the background's first frame; after its end
+        the last one stays.
         """
         timeline = self._reader.info.timeline
         index = timeline.index_at(timeline.start + seconds)
@@ -62,6 +60,7 @@ class Background:
         return self._picture
 
     def _decoded(self, index: int) -> Frame:
+        # backwards, or for the first time: from the nearest keyframe on
         if index <= self._index or self._picture is None:
             self._frames = self._reader.frames(index)
             self._index = index - 1
@@ -74,6 +73,7 @@ class Background:
     def _fitted(self, picture: Picture) -> Picture:
         """Crop to the clip's shape, centred, scale, and convert layout, matrix and range."""
         width, height = self._size
+        # pixels of the two may have different shapes
         shape = Fraction(width, height) * self._sample_aspect / self._reader.info.sample_aspect
         return as_layout(
             scaled(_cropped(picture.opaque(), shape), self._size), self._layout, color=self._color
@@ -91,13 +91,21 @@ def open_background(
 ) -> Background:
     """Open a picture, a video or an image sequence as a background.
 
-    size: (width, height) of the pictures wanted, which the background covers (its aspect kept,
-    cropped in the middle).
-    layout, color: what they are converted to; matrix and range are converted, brightness (HDR
-    against SDR) is not.
-    sample_aspect: pixel shape of the pictures wanted. Raises MediaError when the file cannot be
-    read.
+    The background covers the pictures wanted: its aspect is kept and it is cropped in the middle.
+    Matrix and range are converted, brightness (HDR against SDR) is not.
+
+    Args:
+        path: the file or sequence.
+        size: (width, height) of the pictures wanted.
+        layout: what they are converted to, without alpha.
+        color: the tags that they are converted to.
+        sample_aspect: pixel shape of the pictures wanted.
+        notify: is told of alpha that takes no part and of brightness that does not fit.
+
+    Raises:
+        MediaError: when the file cannot be read.
     """
+    # a cut-out as a background shows its colours, as there is nothing behind it
     reader = open_clip(path, notify=notify, ignore_alpha=True)
     info = reader.info
     if (
@@ -121,8 +129,10 @@ def _cropped(picture: Picture, shape: Fraction) -> Picture:
     """The middle of a picture with width ÷ height as near to `shape` as its chroma grid allows."""
     height, width = picture.shape
     x_step, y_step = (1 << shift for shift in picture.layout.chroma_shift)
+    # the largest part of that shape: of full width or of full height
     wide = min(width, max(1, round(height * shape)))
     high = min(height, max(1, round(width / shape)))
+    # whole chroma samples are cut off, so that none has to be made anew
     left, top = (width - wide) // 2 // x_step * x_step, (height - high) // 2 // y_step * y_step
     planes = []
     for number, plane in enumerate(picture.planes):

@@ -1,6 +1,5 @@
-"""Code values from one quantisation or colour model to another.
-
-Takes and gives planes; exact wherever the target can hold it.
+"""Code values from one quantisation or colour model to another, exact wherever the target can hold
+it.
 
 swscale is not used for this: above 8 bits it maps white to 1020 of 1023, or to 943 instead of 940,
 and it takes every grey picture for full range. Equations: ITU-T H.273 (2021), 8.3.
@@ -19,10 +18,13 @@ from vfx_matte.picture import LUMA_WEIGHTS, ColorTags, PixelLayout
 
 @dataclass(frozen=True, slots=True)
 class Quantisation:
-    """How levels become code values: `bit_depth` significant bits, full or limited ("tv") range."""
+    """How levels become code values."""
 
     bit_depth: int
+    """Significant bits of a sample."""
+
     full: bool
+    """Full range; otherwise limited ("tv")."""
 
     @classmethod
     def of(cls, layout: PixelLayout, color: ColorTags) -> Quantisation:
@@ -37,6 +39,7 @@ class Quantisation:
         """(scale, offset) of code = level · scale + offset; luma levels are 0..1, chroma levels
         −0.5..0.5.
         """
+        # limited range is defined at 8 bits; other depths are exact multiples
         unit = 1 << (self.bit_depth - 8)
         if self.full:
             return float(self.maximum), float(128 * unit if chroma else 0)
@@ -55,6 +58,7 @@ class Quantisation:
     def codes(self, levels: Array, *, chroma: bool) -> Array:
         """Float levels to code values, rounded and clipped."""
         scale, offset = self.line(chroma=chroma)
+        # levels outside of the range are possible after a change of model
         rounded: Array = np.clip(
             np.rint(levels * np.float32(scale) + np.float32(offset)), 0, self.maximum
         ).astype(self.dtype)
@@ -71,6 +75,7 @@ class Quantisation:
 def _table(have: Quantisation, want: Quantisation, chroma: bool) -> Array:
     scale, offset = have.line(chroma=chroma)
     new_scale, new_offset = want.line(chroma=chroma)
+    # in doubles, once for each code value: planes are then only looked up
     levels = (np.arange(have.maximum + 1) - offset) / scale
     table: Array = np.clip(np.floor(levels * new_scale + new_offset + 0.5), 0, want.maximum).astype(
         want.dtype
@@ -81,12 +86,20 @@ def _table(have: Quantisation, want: Quantisation, chroma: bool) -> Array:
 def requantised(
     plane: Array, have: Quantisation, want: Quantisation, *, chroma: bool = False
 ) -> Array:
-    """The same levels in another bit depth or range, rounded; `plane` itself when nothing changes.
+    """The same levels in another bit depth or range, rounded; the plane itself when nothing
+    changes.
 
     Limited range widens by an exact shift (235 → 940), full range by its maximum (255 → 1023).
+
+    Args:
+        plane: code values.
+        have: their quantisation.
+        want: the one wanted.
+        chroma: whether they are colour differences.
     """
     if have == want:
         return plane
+    # one look-up per sample, on the device that the plane is on
     taken: Array = _table(have, want, chroma).take(plane, mode="clip")
     return taken
 
@@ -94,9 +107,17 @@ def requantised(
 def rgb_from_yuv(
     planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str
 ) -> tuple[Array, ...]:
-    """R'G'B' planes of full-resolution Y, Cb, Cr planes. matrix: a key of LUMA_WEIGHTS."""
+    """R'G'B' planes of Y, Cb, Cr planes.
+
+    Args:
+        planes: Y, Cb, Cr at full resolution.
+        have: their quantisation.
+        want: the one wanted.
+        matrix: a key of LUMA_WEIGHTS.
+    """
     kr, kb = LUMA_WEIGHTS[matrix]
     luma = have.levels(planes[0], chroma=False)
+    # E'B − E'Y = 2 (1 − KB) E'PB, likewise red; green is what is left of luma
     blue = luma + np.float32(2 * (1 - kb)) * have.levels(planes[1], chroma=True)
     red = luma + np.float32(2 * (1 - kr)) * have.levels(planes[2], chroma=True)
     green = (luma - np.float32(kr) * red - np.float32(kb) * blue) / np.float32(1 - kr - kb)
@@ -106,9 +127,17 @@ def rgb_from_yuv(
 def yuv_from_rgb(
     planes: tuple[Array, ...], have: Quantisation, want: Quantisation, matrix: str
 ) -> tuple[Array, ...]:
-    """Full-resolution Y, Cb, Cr planes of R'G'B' planes. matrix: a key of LUMA_WEIGHTS."""
+    """Y, Cb, Cr planes of R'G'B' planes, at full resolution.
+
+    Args:
+        planes: R, G, B.
+        have: their quantisation.
+        want: the one wanted.
+        matrix: a key of LUMA_WEIGHTS.
+    """
     kr, kb = LUMA_WEIGHTS[matrix]
     red, green, blue = (have.levels(plane, chroma=False) for plane in planes)
+    # E'Y is the weighted sum, the differences are scaled to ±½
     luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
     return (
         want.codes(luma, chroma=False),

@@ -33,9 +33,11 @@ def writable_tags(color: ColorTags, *, codec: str) -> ColorTags:
             all are taken for writable.
     """
     known = codecs_of(codec)
+    # a file of another program: whatever it holds was written there
     if not known:
         return color
     names = ("matrix", "primaries", "transfer")
+    # all codecs of one format lose the same
     lost = {name: UNSPECIFIED for name in names if getattr(color, name) in known[0].lost_tags}
     kept = replace(color, **lost)
     if known[0].joint_tags and UNSPECIFIED in (kept.primaries, kept.transfer):
@@ -54,8 +56,10 @@ def tag_differs(name: str, have: str, want: str, *, codec: str, suffix: str) -> 
         suffix: the file's; a tag is not missed in files of which it is not known what they can
             hold.
     """
+    # a range that is not said is limited, in every standard and every player
     if name == "range":
         have = have.replace(UNSPECIFIED, "tv")
     if want == UNSPECIFIED or _SAME.get((name, have), have) == _SAME.get((name, want), want):
         return False
+    # a tag that is missing counts only where it is known to have had a place
     return have != UNSPECIFIED or any(suffix in known.containers for known in codecs_of(codec))

@@ -87,6 +87,7 @@ class EncodePlan:
     @property
     def container(self) -> Container:
         """The file format's properties, its sound as it was chosen."""
+        # a program may take less sound than the container does, never more
         container = CONTAINERS[self.suffix]
         if self.sound is None:
             return container
@@ -137,6 +138,7 @@ def plan_encode(
         UsageError: when the container, codec, preset or quality do not go together.
         OutputError: when this machine does not have the encoder.
     """
+    # the container decides which codecs there are
     container = container_of(path)
     name = codec or _usual_codec(container, layout)
     if name not in container.video:
@@ -159,6 +161,7 @@ def plan_encode(
     written = converted_tags(color, layout, chosen)
     if chosen.model == "yuv" and (facts.limited_range or limited_range):
         written = replace(written, range="tv")
+    # ProRes 4444 and HQ are one encoder with two profiles
     fitting = (profile for text, profile in facts.profiles.items() if text in pixel_format)
     if (profile := next(fitting, None)) is not None:
         options["profile"] = profile
@@ -247,6 +250,7 @@ def _pixel_format(facts: Codec, layout: PixelLayout, *, notify: Notify) -> str:
             f"codec {facts.name!r} cannot hold {format_name(layout)}",
             hint="use ProRes (.mov) or FFV1 (.mkv)",
         )
+    # what a format adds is no loss
     lost_depth, lost_chroma = best[0][1], best[0][2]
     if lost_depth or lost_chroma:
         notify(f"{facts.name} cannot hold {format_name(wanted)}; written as {best[1]}")
@@ -266,6 +270,7 @@ def _formats(facts: Codec) -> list[av.VideoFormat]:
 
 def _demanded(facts: Codec, layout: PixelLayout, pixel_format: str, *, notify: Notify) -> str:
     """A pixel format that was asked for, when the encoder takes it; a notice says what it costs."""
+    # what people ask for has to exist, and has to keep alpha where there is some
     known = [each.name for each in _formats(facts)]
     if pixel_format not in known or has_alpha(pixel_format) != layout.has_alpha:
         fitting = ", ".join(each for each in known if has_alpha(each) == layout.has_alpha)

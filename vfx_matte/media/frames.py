@@ -21,25 +21,35 @@ from vfx_matte.timeline import FrameTime, Timeline
 
 @dataclass(frozen=True)
 class Frame:
-    """A decoded picture with its exact time; rotation applied, so (H, W) is as displayed.
-
-    given_alpha: alpha that is not in `native`. uses_alpha: False when the clip's own alpha takes no
-    part.
-    """
+    """A decoded picture with its exact time; rotation applied, so (H, W) is as displayed."""
 
     index: int
+    """0-based, in the clip's timeline."""
+
     time: FrameTime
+    """When it is shown."""
+
     native: av.VideoFrame
+    """The picture as it was decoded, before it is turned."""
+
     orientation: Orientation
+    """How `native` is turned for display."""
+
     color: ColorTags
+    """How its code values are to be understood."""
+
     given_alpha: Array | None = None
+    """Alpha that is not in `native`: (H, W), uint8 or uint16 at full scale."""
+
     uses_alpha: bool = True
+    """False when the clip's own alpha takes no part."""
 
     @cached_property
     def image(self) -> Image:
         """R'G'B' as a player shows it, uint8 (H, W, 3): what alpha hides is black, whatever its
         pixels hold.
         """
+        # a player without alpha shows black there
         return self.colors if self.alpha is None else over_black(self.colors, self.alpha)
 
     @cached_property
@@ -66,19 +76,30 @@ class Frame:
             if self.given_alpha is None
             else self.given_alpha
         )
+        # what is opaque everywhere has no alpha: all that follows is faster then
         return None if alpha is None or alpha.min() == np.iinfo(alpha.dtype).max else alpha
 
 
 def over_black(colors: Image, alpha: Array) -> Image:
-    """R'G'B' (H, W, 3) times alpha (H, W, uint8 or uint16), rounded: uint8."""
+    """R'G'B' times alpha, rounded.
+
+    Args:
+        colors: uint8 (H, W, 3).
+        alpha: (H, W), uint8 or uint16 at full scale.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
     full = np.uint32(np.iinfo(alpha.dtype).max)
+    # 32 bits hold 255 · 65535
     products = colors.astype(np.uint32) * alpha[..., None]
+    # rounded half up, as compositing rounds
     shown: Image = ((products + full // 2) // full).astype(np.uint8)
     return shown
 
 
 class ClipReader(Protocol):
-    """Random and ordered access to a clip, a video file or an image sequence."""
+    """Frames of a clip, a video file or an image sequence, in any order."""
 
     @property
     def info(self) -> ClipInfo:
@@ -91,18 +112,27 @@ class ClipReader(Protocol):
         """Frames stop − 1 down to start, in bounded memory."""
 
     def frame(self, index: int) -> Frame:
-        """One frame. Raises UsageError when the clip does not have it."""
+        """One frame.
+
+        Raises:
+            UsageError: when the clip does not have it.
+        """
 
     def check_unchanged(self) -> None:
-        """Raise MediaError when the clip's files hold other bytes than when it was opened; `frames`
-        does at its end.
+        """Find out whether the clip's files are still what they were; `frames` does at its end.
+
+        Raises:
+            MediaError: when they hold other bytes than when the clip was opened.
         """
 
 
 def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, int]:
-    """Resolve a half-open range of frame indices; raise UsageError when it is not inside
-    the clip.
+    """Resolve a half-open range of frame indices.
+
+    Raises:
+        UsageError: when it is not inside the clip.
     """
+    # people know frames by their numbers, which begin with a sequence's own
     end = len(timeline) if stop is None else stop
     if not 0 <= start <= end <= len(timeline):
         raise UsageError(
@@ -113,7 +143,11 @@ def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, 
 
 
 def check_frame(index: int, timeline: Timeline) -> None:
-    """Raise UsageError when the clip does not have the frame `index`."""
+    """Make sure that the clip has the frame `index`.
+
+    Raises:
+        UsageError: when it has not.
+    """
     if not 0 <= index < len(timeline):
         raise UsageError(
             f"frame {timeline.number(index)} is not in the clip",

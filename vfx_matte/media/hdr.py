@@ -1,7 +1,4 @@
-"""Mastering display and content light level of HDR clips.
-
-Takes a decoded frame, gives the numbers and x265's words.
-"""
+"""Mastering display and content light level of HDR clips, and how x265 writes them."""
 
 from __future__ import annotations
 
@@ -13,21 +10,23 @@ import numpy as np
 
 from vfx_matte.media.readers.side_data import side_data_of
 
+# the units of ST 2086, in which x265 takes the numbers, too
 _CHROMATICITY = 50000
 _LUMINANCE = 10000
 
 
 @dataclass(frozen=True, slots=True)
 class HdrMetadata:
-    """Static HDR metadata (SMPTE ST 2086, CTA-861.3); empty tuples when a clip has none.
-
-    chromaticities: (x, y) of red, green, blue and white, in 1/50000. luminance: (least, greatest)
-    of the mastering display, in 1/10000 cd/m². light_level: (MaxCLL, MaxFALL) in cd/m².
-    """
+    """Static HDR metadata (SMPTE ST 2086, CTA-861.3); empty tuples where a clip has none."""
 
     chromaticities: tuple[int, ...] = ()
+    """(x, y) of red, green, blue and white, in 1/50000."""
+
     luminance: tuple[int, ...] = ()
+    """(least, greatest) of the mastering display, in 1/10000 cd/m²."""
+
     light_level: tuple[int, ...] = ()
+    """(MaxCLL, MaxFALL) in cd/m²."""
 
     def __bool__(self) -> bool:
         return bool(self.chromaticities or self.luminance or self.light_level)
@@ -38,6 +37,7 @@ class HdrMetadata:
         --master-display).
         """
         parts = []
+        # x265 takes both of the display or none
         if self.chromaticities and self.luminance:
             red, green, blue, white = zip(
                 self.chromaticities[::2], self.chromaticities[1::2], strict=True
@@ -54,14 +54,17 @@ class HdrMetadata:
 
 
 def hdr_of(frame: av.VideoFrame) -> HdrMetadata:
-    """Read a frame's side data (libavutil/mastering_display_metadata.h: rationals, then two flags;
-    two unsigned ints).
+    """Read a frame's side data.
+
+    Source: libavutil/mastering_display_metadata.h: rationals, then two flags; two unsigned ints.
     """
     attached = side_data_of(frame)
     display, light = attached.mastering_display, attached.light_level
     chromaticities: tuple[int, ...] = ()
     luminance: tuple[int, ...] = ()
     if display is not None:
+        # eight coordinates and two luminances as numerators and denominators, then what of it
+        # counts
         *numbers, has_chromaticities, has_luminance = np.frombuffer(display, np.int32, 22).tolist()
         ratios = [
             Fraction(*pair) if pair[1] else Fraction(0)

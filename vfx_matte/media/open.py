@@ -25,12 +25,20 @@ def open_clip(
 ) -> ClipReader:
     """Open a video file, a folder of pictures or a numbered pattern such as plate.%04d.png.
 
-    fps: frames per second of an image sequence (25 when None); for a video file it must be None, as
-    its own time is kept.
-    gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without meaning
-    for a video.
-    ignore_alpha: the clip's own alpha takes no part; frames are opaque.
+    Args:
+        path: what to open.
+        notify: is told what a user may not expect.
+        fps: frames per second of an image sequence (25 when None); for a video file it must be
+            None, as its own time is kept.
+        gaps: what stands for missing numbers of an image sequence, see `find_sequence`; without
+            meaning for a video.
+        ignore_alpha: the clip's own alpha takes no part; frames are opaque.
+
+    Raises:
+        UsageError: for `fps` of a video, and as `find_sequence` does.
+        MediaError: when it cannot be read.
     """
+    # a sequence has no time of its own: 25 frames per second where nothing is said
     if is_sequence(path):
         rate = Fraction(25) if fps is None else fps
         return StillsReader(path, notify=notify, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha)
@@ -44,6 +52,7 @@ def open_clip(
 
 def describe_rate(timeline: Timeline) -> str:
     """'constant 29.97 fps' or 'variable, 24.31 fps on average', for people."""
+    # rounded for people; exact rates stand in the timeline
     fps = float(timeline.average_fps)
     return (
         f"constant {fps:.5g} fps"

@@ -1,4 +1,4 @@
-"""Between FFmpeg's frames and our pictures. Takes an av.VideoFrame, gives its planes (and back).
+"""Between FFmpeg's frames and our pictures: planes of an av.VideoFrame, and frames of planes.
 
 Reading converts only what has no planar form, and only without loss; `as_layout` converts when an
 output asks for it.
@@ -42,6 +42,8 @@ MATRICES = {
 RANGES = {1: "tv", 2: "pc"}
 
 FULL_RGB = ColorTags("gbr", "pc")
+"""R'G'B' as it is everywhere but in broadcasting."""
+
 
 # swscale has its own numbers for the matrices it computes with (swscale.h, SWS_CS_*).
 _SWSCALE_MATRICES = {
@@ -81,13 +83,16 @@ _GRAY = re.compile(r"gray(9|10|12|14|16)?(?:le)?$")
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How decoded planes must be turned for display: first transpose, then flip columns, then flip
-    rows.
-    """
+    """How decoded planes must be turned for display: first transposed, then flipped."""
 
     transpose: bool = False
+    """Exchange rows and columns."""
+
     flip_columns: bool = False
+    """Then mirror left and right."""
+
     flip_rows: bool = False
+    """Then mirror top and bottom."""
 
     def apply(self, plane: Array) -> Array:
         """Turn one array (H, W) or (H, W, C); a view, no copy."""
@@ -101,10 +106,12 @@ class Orientation:
 
     @classmethod
     def from_display_matrix(cls, matrix: bytes) -> Orientation | None:
-        """Read a QuickTime display matrix (nine native int32, 16.16 fixed point); None when it is
-        no right-angle turn.
+        """Read a QuickTime display matrix; None when it is no right-angle turn.
 
         A point moves to x' = a·x + c·y, y' = b·x + d·y (QuickTime File Format, matrix structure).
+
+        Args:
+            matrix: nine native int32, 16.16 fixed point.
         """
         a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32, 9).tolist()
         if a and d and not b and not c:
@@ -115,7 +122,7 @@ class Orientation:
 
 
 def layout_of(pixel_format: str) -> PixelLayout | None:
-    """The PixelLayout of a planar little-endian pixel format without its alpha plane; None for any
+    """The layout of a planar little-endian pixel format, its alpha plane left aside; None for any
     other format.
     """
     if match := _PLANAR_YUV.match(pixel_format):
@@ -147,7 +154,7 @@ def format_name(layout: PixelLayout) -> str:
 
 
 def planar_format(pixel_format: str) -> str:
-    """The planar format that holds `pixel_format` without loss: nv12 → yuv420p, rgba → gbrp, p010le
+    """The planar format that holds a pixel format without loss: nv12 → yuv420p, rgba → gbrp, p010le
     → yuv420p10le.
 
     Alpha is not carried: `alpha_of` has it.
@@ -156,6 +163,7 @@ def planar_format(pixel_format: str) -> str:
         return pixel_format
     description = av.VideoFormat(pixel_format)
     components = [component for component in description.components if not component.is_alpha]
+    # the smallest depth that exists and holds all bits; floats become 16
     bits = max(component.bits for component in components)
     depth = next(depth for depth in (8, 9, 10, 12, 14, 16, 32) if bits <= depth)
     depth = min(depth, 16)
@@ -163,6 +171,7 @@ def planar_format(pixel_format: str) -> str:
         return format_name(PixelLayout("rgb", depth if depth != 9 else 10))
     if len(components) == 1:
         return format_name(PixelLayout("gray", depth))
+    # how much smaller chroma planes are shows at a size that all subsamplings divide
     shift = (_shift(description.chroma_width(64), 64), _shift(description.chroma_height(64), 64))
     if shift not in _SHIFT_NAMES:
         raise MediaError(
@@ -200,6 +209,11 @@ def _shift(part: int, whole: int) -> int:
 def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Picture:
     """The planes of a decoded frame as displayed; views into the frame's memory wherever the format
     is planar.
+
+    Args:
+        frame: as it was decoded.
+        orientation: how it is turned.
+        color: its tags.
     """
     wanted = picture_format(frame.format.name, orientation)
     if "f32" in frame.format.name or "f16" in frame.format.name:
@@ -212,6 +226,7 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags)
         _plane_view(frame, number, layout) for number in range(3 if layout.model != "gray" else 1)
     ]
     if layout.model == "rgb":
+        # FFmpeg has green, blue, red
         planes = [planes[2], planes[0], planes[1]]
     return Picture(
         tuple(orientation.apply(plane) for plane in planes), turned(layout, orientation), color
@@ -219,15 +234,21 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags)
 
 
 def carries_alpha(pixel_format: str) -> bool:
-    """True when decoded frames of a format may be transparent: has_alpha, or colours from a table,
+    """Whether decoded frames of a format may be transparent: `has_alpha`, or colours from a table,
     which may be.
     """
     return has_alpha(pixel_format) or av.VideoFormat(pixel_format).has_palette
 
 
 def alpha_of(frame: av.VideoFrame, orientation: Orientation) -> Array | None:
-    """The alpha plane of a decoded frame as displayed, (H, W), uint8 or uint16 at full scale; None
-    when it has none.
+    """The alpha plane of a decoded frame as displayed; None when it has none.
+
+    Args:
+        frame: as it was decoded.
+        orientation: how it is turned.
+
+    Returns:
+        (H, W), uint8 or uint16 at full scale.
     """
     name = frame.format.name
     if not carries_alpha(name):
@@ -236,6 +257,7 @@ def alpha_of(frame: av.VideoFrame, orientation: Orientation) -> Array | None:
         return orientation.apply(_plane_of_floats(frame, len(frame.planes) - 1))
     depth = max(component.bits for component in frame.format.components)
     if layout_of(name) is None:
+        # packed formats and colour tables: through planar RGB, which keeps alpha as it is
         name = format_name(PixelLayout("rgb", 8 if depth <= 8 else 16, has_alpha=True))
         frame = frame.reformat(format=name, threads=_ONE_THREAD)
     layout = layout_of(name)
@@ -252,6 +274,7 @@ def _picture_of_floats(frame: av.VideoFrame, orientation: Orientation, color: Co
     """Float samples, 0..1, as 16 bits; what is brighter than 1 is clipped. swscale would be off by
     up to 63 of 65535.
     """
+    # FFmpeg has green, blue, red, here as well
     layout = PixelLayout("gray" if frame.format.name.startswith("gray") else "rgb", 16)
     order = (2, 0, 1) if layout.model == "rgb" else (0,)
     planes = tuple(orientation.apply(_plane_of_floats(frame, number)) for number in order)
@@ -265,6 +288,7 @@ def _plane_of_floats(frame: av.VideoFrame, number: int) -> Array:
     rows = np.frombuffer(cast("Any", plane), dtype).reshape(
         plane.height, plane.line_size // dtype.itemsize
     )
+    # what is no number is black
     levels = np.nan_to_num(rows[:, : plane.width].astype(np.float32), nan=0.0)
     codes: Array = np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)
     return codes
@@ -280,9 +304,17 @@ def _plane_view(frame: av.VideoFrame, number: int, layout: PixelLayout) -> Array
 
 
 def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Image:
-    """R'G'B' of a decoded frame as displayed: uint8 (H, W, 3), contiguous, with the clip's own
-    matrix and range.
+    """R'G'B' of a decoded frame as displayed, with the clip's own matrix and range.
+
+    Args:
+        frame: as it was decoded.
+        orientation: how it is turned.
+        color: its tags.
+
+    Returns:
+        uint8 (H, W, 3), contiguous.
     """
+    # swscale takes every grey picture for full range
     if planar_format(frame.format.name).startswith("gray"):
         luma = as_layout(
             picture_of(frame, orientation, color),
@@ -306,15 +338,21 @@ def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -
 
 
 def converted_tags(color: ColorTags, layout: PixelLayout, wanted: PixelLayout) -> ColorTags:
-    """Tags of a picture of `layout` once it is in `wanted`.
+    """Tags of a picture of one layout once it is in another.
 
     RGB is full range; RGB and grey that become YUV are limited range, BT.709 unless the tags say
     otherwise; BT.2020 primaries want its matrix.
+
+    Args:
+        color: the picture's tags.
+        layout: the picture's.
+        wanted: the other one.
     """
     if wanted.model in (layout.model, "gray"):
         return color
     if wanted.model == "rgb":
         return replace(color, matrix="gbr", range="pc")
+    # what is not tagged becomes what players assume of HD
     usual = "bt2020nc" if color.primaries == "bt2020" else "bt709"
     matrix = color.matrix if color.matrix in LUMA_WEIGHTS else usual
     primaries = color.primaries if color.primaries != UNSPECIFIED else "bt709"
@@ -325,10 +363,15 @@ def converted_tags(color: ColorTags, layout: PixelLayout, wanted: PixelLayout) -
 def as_layout(picture: Picture, layout: PixelLayout, *, color: ColorTags | None = None) -> Picture:
     """The same picture in another planar layout; the same object when nothing changes.
 
-    color: the tags of the result, `converted_tags` by default; matrix and range are converted,
-    primaries and transfer are only labelled. An alpha plane is dropped, or kept (in the new depth)
-    when `layout` has one.
-    Raises ValueError when `layout` has an alpha plane and the picture has none.
+    Args:
+        picture: any.
+        layout: the one wanted; an alpha plane is dropped, or kept (in the new depth) when this has
+            one.
+        color: the tags of the result, `converted_tags` by default; matrix and range are converted,
+            primaries and transfer are only labelled.
+
+    Raises:
+        ValueError: when `layout` has an alpha plane and the picture has none.
     """
     color = color or converted_tags(picture.color, picture.layout, layout)
     if layout == picture.layout and color == picture.color:
@@ -337,6 +380,7 @@ def as_layout(picture: Picture, layout: PixelLayout, *, color: ColorTags | None 
         raise ValueError(f"picture has no alpha plane, expected one for {layout}")
     planes = tuple(to_numpy(plane) for plane in picture.planes)
     alpha = planes[-1:] if layout.has_alpha else ()
+    # alpha is full range in every layout
     depths = (
         Quantisation(depth, full=True) for depth in (picture.layout.bit_depth, layout.bit_depth)
     )
@@ -349,6 +393,7 @@ def as_layout(picture: Picture, layout: PixelLayout, *, color: ColorTags | None 
 
 def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple[Array, ...]:
     """Planes of an opaque picture in another opaque layout with other tags."""
+    # One case after the other: swscale where it is exact, the equations of H.273 elsewhere.
     have, want = Quantisation.of(picture.layout, picture.color), Quantisation.of(layout, color)
     models = picture.layout.model, layout.model
     matrices = [tags.luma_matrix(picture.shape[0]) for tags in (picture.color, color)]
@@ -359,10 +404,12 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
     ):
         frame = convert(frame_from(picture), format_name(layout), picture.color, to=color)
         return picture_of(frame, Orientation(), color).planes
+    # another matrix: through RGB with at least 10 bits, so that nothing is rounded away
     if models == ("yuv", "yuv") and matrices[0] != matrices[1]:
         through = PixelLayout("rgb", max(have.bit_depth, 10))
         rgb = Picture(_converted(picture, through, FULL_RGB), through, FULL_RGB)
         return _converted(rgb, layout, color)
+    # RGB to luma and chroma, which then is subsampled
     if models[0] == "rgb" and models[1] != "rgb":
         planes = yuv_from_rgb(picture.planes, have, want, matrices[1])
         return (
@@ -370,9 +417,11 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
             if models[1] == "gray"
             else _resampled(planes, layout.bit_depth, (0, 0), layout.chroma_shift)
         )
+    # chroma is brought to full resolution first
     if models == ("yuv", "rgb"):
         planes = _resampled(picture.planes, have.bit_depth, picture.layout.chroma_shift, (0, 0))
         return rgb_from_yuv(planes, have, want, matrices[0])
+    # the same matrix: another subsampling and other code values
     if models == ("yuv", "yuv"):
         planes = _resampled(
             picture.planes, have.bit_depth, picture.layout.chroma_shift, layout.chroma_shift
@@ -380,6 +429,7 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
         return tuple(
             requantised(plane, have, want, chroma=number > 0) for number, plane in enumerate(planes)
         )
+    # what is left keeps its model, or begins or ends as grey; neutral chroma is half of the range
     first, *rest = (
         requantised(plane, have, want) for plane in picture.planes[: 3 if models[0] == "rgb" else 1]
     )
@@ -392,11 +442,16 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
 
 
 def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
-    """An opaque picture at another (width, height), by swscale's bicubic filter; the same object
-    when it has that size.
+    """An opaque picture at another size, by swscale's bicubic filter; the same object when it has
+    that size.
+
+    Args:
+        picture: without alpha.
+        size: (width, height).
     """
     if picture.shape == (size[1], size[0]):
         return picture
+
     if picture.layout.model == "rgb":
         # plane by plane, as swscale is not exact for RGB above 8 bits
         gray = PixelLayout("gray", picture.layout.bit_depth)
@@ -420,11 +475,19 @@ def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
 def _resampled(
     planes: tuple[Array, ...], bit_depth: int, have: tuple[int, int], want: tuple[int, int]
 ) -> tuple[Array, ...]:
-    """Y, Cb, Cr planes with another chroma subsampling, luma untouched."""
+    """Y, Cb, Cr planes with another chroma subsampling, luma untouched.
+
+    Args:
+        planes: of one picture.
+        bit_depth: of its samples.
+        have: their shift (x, y), as in `PixelLayout.chroma_shift`.
+        want: the one wanted.
+    """
     if have == want:
         return planes
     tags = ColorTags("bt709", "tv")
     picture = Picture(planes, PixelLayout("yuv", bit_depth, have), tags)
+    # swscale's filters place chroma right; range does not matter, as luma is untouched
     frame = convert(frame_from(picture), format_name(PixelLayout("yuv", bit_depth, want)), tags)
     return picture_of(frame, Orientation(), tags).planes
 
@@ -432,7 +495,9 @@ def _resampled(
 def frame_from(picture: Picture, *, pad_to_even: bool = False) -> av.VideoFrame:
     """Copy a picture into a new frame for an encoder.
 
-    Width and height grow by one repeated pixel where `pad_to_even` asks.
+    Args:
+        picture: any.
+        pad_to_even: width and height grow by one repeated pixel where they are odd.
     """
     height, width = picture.shape
     padded = (height + height % 2, width + width % 2) if pad_to_even else (height, width)
@@ -466,6 +531,7 @@ def _copy_plane(values: npt.NDArray[Any], plane: av.video.plane.VideoPlane) -> N
         plane.height, plane.line_size // values.dtype.itemsize
     )
     height, width = values.shape
+    # lines of a frame are longer than the picture, and may be padded to even
     rows[:height, :width] = values
     if plane.width > width:
         rows[:height, width : plane.width] = values[:, -1:]
@@ -484,9 +550,7 @@ def tags_of(tagged: av.VideoFrame | av.VideoCodecContext) -> ColorTags:
 
 
 def put_tags(target: av.VideoFrame | av.VideoCodecContext, color: ColorTags) -> None:
-    """Write colour tags onto an av.VideoFrame or an encoder's codec context; unspecified ones are
-    left alone.
-    """
+    """Write colour tags onto a frame or an encoder's context; unspecified ones are left alone."""
     for attribute, table, name in (
         ("colorspace", MATRICES, color.matrix),
         ("color_range", RANGES, color.range),
@@ -503,9 +567,14 @@ def convert(
 ) -> av.VideoFrame:
     """Convert a frame to another pixel format with swscale; the same object when it has it already.
 
-    color: tags of `frame`. to: tags wanted (matrix and range), the same by default. Chroma is
-    interpolated bicubically, with accurate rounding. Exact for 8-bit white and black; `as_layout`
-    says what swscale must not be used for.
+    Chroma is interpolated bicubically, with accurate rounding. Exact for 8-bit white and black;
+    `as_layout` says what swscale must not be used for.
+
+    Args:
+        frame: any.
+        pixel_format: the one wanted.
+        color: tags of `frame`.
+        to: tags wanted (matrix and range); None = the same.
     """
     if frame.format.name == pixel_format:
         return frame

@@ -1,6 +1,4 @@
-"""What a clip is.
-
-Takes a path, gives `ClipInfo` with the exact timeline by counting; never decodes more than it must.
+"""What a clip is: its facts, and its exact timeline by counting.
 
 A timeline is read from packets (fast). Only where packets have no trustworthy timestamps is the
 whole clip decoded and its timestamps mended by `timeline.repair`, the one place where that happens.
@@ -30,7 +28,7 @@ from vfx_matte.media.pixels import (
     turned,
 )
 from vfx_matte.media.readers.demuxers import open_input
-from vfx_matte.media.readers.fields import LOOKED_AT, needs_a_look, settled_field_order
+from vfx_matte.media.readers.fields import EXAMINED_FRAMES, needs_frames, resolve_field_order
 from vfx_matte.media.readers.film import decoder_of, film_of
 from vfx_matte.media.readers.side_data import side_data_of
 from vfx_matte.media.sequence import SequenceFiles
@@ -39,12 +37,13 @@ from vfx_matte.media.stated import (
     Chapter,
     chapters_of,
     other_streams,
-    settled_timecode,
+    resolve_timecode,
     stated_timecode,
 )
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 from vfx_matte.timeline import Repairs, Timeline, repair
 
+# FFmpeg's AVFieldOrder: which field is coded first, and which is shown first
 FIELD_ORDERS = {0: "unknown", 1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 
 # These containers count time from an arbitrary clock (a broadcast's), not from the clip's start.
@@ -56,35 +55,48 @@ _MILLISECOND = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """One sound track.
-
-    start, end: exact seconds of its audible packets on the clip's clock; None when it is empty.
-    """
+    """One sound track."""
 
     index: int
+    """The stream's number in the file."""
+
     codec: str
+    """FFmpeg's name of the format."""
+
     sample_rate: int
+    """Samples per second."""
+
     channels: int
+    """How many there are."""
+
     layout: str
+    """Their names, see `sound.channels.layout_name`."""
+
     language: str
+    """Three letters (ISO 639-2); "und" where it is not said."""
+
     start: Fraction | None
+    """Exact seconds of its first audible packet on the clip's clock; None when it is empty."""
+
     end: Fraction | None = None
+    """Exact seconds of the end of its last audible packet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What of a clip is rendered, when that is not all of it.
-
-    first, last: numbers of its first and last frame.
-
-    begin, end: exact seconds on the clip's clock between which sound is heard; None = it is not cut
-    there.
-    """
+    """What of a clip is rendered, when that is not all of it."""
 
     first: int
+    """The number of its first frame."""
+
     last: int
+    """The number of its last frame."""
+
     begin: Fraction | None
+    """Exact seconds on the clip's clock from which sound is heard; None = it is not cut there."""
+
     end: Fraction | None
+    """Exact seconds on the clip's clock until which sound is heard; None = it is not cut there."""
 
     @property
     def note(self) -> str:
@@ -94,47 +106,91 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ClipInfo:
-    """Everything about a clip that outputs must respect.
-
-    width, height: pixels as displayed (rotation applied, pixel shape not). sample_aspect: width of
-    a pixel ÷ its height as displayed, 1 for square pixels. origin: seconds to take off every
-    timestamp (not zero only for broadcast clocks).
-    keyframes: frame indices where decoding can start. files: of an image sequence.
-    reliable: False when timestamps had to be mended by decoding.
-    has_alpha: its first picture has an alpha channel, which takes part. first_color, first_aspect:
-    tags and pixel shape of the first picture as decoded, whatever the container says; a picture
-    that has others differs from it.
-    part: None for a whole clip; otherwise see media.part.
-    """
+    """Everything about a clip that outputs must respect."""
 
     path: Path
+    """The file, folder or pattern."""
+
     container: str
+    """FFmpeg's name of the file format, "image sequence" for pictures."""
+
     codec: str
+    """FFmpeg's name of the picture's format."""
+
     pixel_format: str
+    """Of the first picture as decoded."""
+
     layout: PixelLayout
+    """The planes that all pictures are given in."""
+
     color: ColorTags
+    """Tags of the first picture, which all are given with."""
+
     width: int
+    """Pixels as displayed (rotation applied, pixel shape not)."""
+
     height: int
+    """Pixels as displayed."""
+
     sample_aspect: Fraction
+    """Width of a pixel ÷ its height as displayed, 1 for square pixels."""
+
     orientation: Orientation
+    """How pictures are turned for display."""
+
     rotation_degrees: int
+    """The same as FFmpeg tells it, for comparison with other frames."""
+
     field_order: str
+    """One of FIELD_ORDERS."""
+
     timecode: str | None
+    """Of the first frame, None where there is none."""
+
     origin: Fraction
+    """Seconds to take off every timestamp (not zero only for broadcast clocks)."""
+
     video_stream: int
+    """The stream's number in the file."""
+
     audio: tuple[AudioInfo, ...]
+    """The sound tracks."""
+
     other_streams: tuple[str, ...]
+    """Kinds of streams that nothing here carries on."""
+
     timeline: Timeline
+    """When each frame is shown."""
+
     keyframes: tuple[int, ...]
+    """Frame indices where decoding can start."""
+
     repairs: Repairs
+    """What had to be mended in the timestamps."""
+
     reliable: bool
+    """False when timestamps had to be mended by decoding."""
+
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    """Mastering display and light level."""
+
     files: SequenceFiles | None = None
+    """Of an image sequence."""
+
     chapters: tuple[Chapter, ...] = ()
+    """Named ranges."""
+
     has_alpha: bool = False
+    """Whether its first picture has an alpha channel, which takes part."""
+
     first_color: ColorTags = field(default_factory=ColorTags)
+    """Tags of the first picture as decoded, whatever the container says."""
+
     first_aspect: Fraction | None = None
+    """Pixel shape of the first picture as decoded; a picture that has another differs from it."""
+
     part: Part | None = None
+    """None for a whole clip; otherwise see `readers.part`."""
 
     @property
     def is_interlaced(self) -> bool:
@@ -150,10 +206,15 @@ class ClipInfo:
 def video_stream_of(
     container: av.container.InputContainer, path: Path, index: int | None = None
 ) -> av.VideoStream:
-    """The video stream `index` of the file, None = the first real one (cover pictures do not
-    count).
+    """The video stream of a file.
 
-    Raises MediaError when nothing can decode it.
+    Args:
+        container: the file.
+        path: its name, for messages.
+        index: the stream's number; None = the first real one (cover pictures do not count).
+
+    Raises:
+        MediaError: when there is none, or nothing can decode it.
     """
     for stream in container.streams.video:
         if index == stream.index or (
@@ -182,9 +243,14 @@ def film_stream(path: Path, *, notify: Notify) -> int:
 def probe(path: Path, *, notify: Notify) -> ClipInfo:
     """Read a clip's facts and count its frames.
 
-    notify: receives one line for each thing that had to be mended or is left out.
-    Raises MediaError when the file is missing, damaged or has no video frames.
+    Args:
+        path: a video file.
+        notify: receives one line for each thing that had to be mended or is left out.
+
+    Raises:
+        MediaError: when the file is missing, damaged or has no video frames.
     """
+    # what packets and headers say
     film = film_stream(path, notify=notify)
     with open_input(path) as container:
         stream = video_stream_of(container, path, film)
@@ -199,6 +265,7 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         chapters = chapters_of(container)
     with open_input(path) as container:
         stated = stated_timecode(container)
+    # what the first picture says, and, where packets have no times to trust, all of them
     first, first_aspect, decoded, field_order = _decode_facts(path, packets)
     timeline, repairs, keyframes = packets.timeline(), Repairs(), packets.keyframes
     if not packets.reliable:
@@ -215,17 +282,19 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
             f"{path.name}: timestamps are not reliable ({repairs or 'found by decoding'}); mended,"
             " every frame kept"
         )
+    # how it is shown
     orientation = orientation_of(first)
     if orientation is None:
         notify(
-            f"{path.name}: rotated by {first.rotation}°, which is no right angle; shown unrotated"
+            f"{path.name}: rotated by {first.rotation}°, which is not a right angle; shown"
+            " unrotated"
         )
         orientation = Orientation()
     layout = layout_of(picture_format(first.format.name, orientation))
     assert layout is not None
-    timecode, said = settled_timecode(stated, timeline)
-    if said:
-        notify(f"{path.name}: {said}")
+    timecode, note = resolve_timecode(stated, timeline)
+    if note:
+        notify(f"{path.name}: {note}")
     return ClipInfo(
         path=path,
         container=packets.container,
@@ -288,7 +357,7 @@ def color_of(frame: av.VideoFrame) -> ColorTags:
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation | None:
-    """How a frame must be turned for display; None when its matrix is no right-angle turn."""
+    """How a frame must be turned for display; None when its matrix is not a right-angle turn."""
     matrix = side_data_of(frame).display_matrix
     return Orientation() if matrix is None else Orientation.from_display_matrix(matrix)
 
@@ -298,18 +367,43 @@ class _Packets:
     """What demuxing alone tells about the video stream. Times are raw ticks."""
 
     container: str
+    """FFmpeg's name of the file format."""
+
     codec: str
+    """FFmpeg's name of the picture's format."""
+
     stream_index: int
+    """The stream's number in the file."""
+
     time_base: Fraction
+    """Seconds per tick."""
+
     field_order: str
+    """One of FIELD_ORDERS, as the stream says it."""
+
     sample_aspect: Fraction
+    """Width of a pixel ÷ its height, before turning."""
+
     pts: tuple[int, ...]
+    """Of the frames that are shown, ascending; () where they cannot be trusted."""
+
     last_duration: int
+    """How long the last frame is shown."""
+
     keyframes: tuple[int, ...]
+    """Frame indices where decoding can start."""
+
     reliable: bool
+    """Whether the timestamps can be trusted."""
+
     nominal_ticks: int
+    """Expected distance of two frames."""
+
     audio_starts: dict[int, Fraction]
+    """Stream → exact seconds of its first audible packet."""
+
     audio_ends: dict[int, Fraction]
+    """Stream → exact seconds of the end of its last one."""
 
     def timeline(self) -> Timeline:
         steps = tuple(b - a for a, b in itertools.pairwise(self.pts))
@@ -331,6 +425,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
     audio_starts: dict[int, Fraction] = {}
     audio_ends: dict[int, Fraction] = {}
     wanted = [stream, *container.streams.audio]
+    # one pass over the file: of pictures what their order needs, of sound when it begins and ends
     for packet in container.demux(wanted):
         if packet.dts is None and packet.pts is None and packet.size == 0:
             continue
@@ -347,10 +442,11 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
     assert base is not None
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     nominal = max(1, round(1 / (rate * base)))
+    # when frames are shown; the last one's end is best known to the container
     pts, keys, last_duration, reliable = _order(video, nominal)
     if pts and (end := _stated_end(stream)) is not None and end > pts[-1]:
         # MP4 may state ends in milliseconds; a packet that says nearly the same in a finer unit is
-        # believed.
+        # taken.
         nearly = abs(end - pts[-1] - last_duration) * base <= _MILLISECOND
         last_duration = last_duration if nearly and base < _MILLISECOND else end - pts[-1]
     return _Packets(
@@ -378,6 +474,7 @@ def _stated_end(stream: av.VideoStream) -> int | None:
     """
     base = stream.time_base
     assert base is not None
+    # MP4 and its like know the stream's length, Matroska writes it as a tag
     if stream.duration and stream.start_time is not None:
         return stream.start_time + stream.duration
     if match := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", "")):
@@ -407,12 +504,19 @@ def length_of(packet: av.Packet[Any]) -> Fraction:
 
 
 class _VideoPacket(NamedTuple):
-    """What `_order` needs of a packet. shown: not cut away by an edit list."""
+    """What `_order` needs of a packet."""
 
     pts: int | None
+    """Its timestamp, None where it has none."""
+
     is_key: bool
+    """Whether decoding can start with it."""
+
     duration: int
+    """In ticks; 0 where it is not said."""
+
     shown: bool
+    """Whether it is not cut away by an edit list."""
 
 
 def _order(
@@ -423,9 +527,11 @@ def _order(
     Packets that no decoder can show are left out: those before the first keyframe, and its leading
     pictures. A frame that is shown may depend on a keyframe that an edit list cut away.
     """
-    start = next((place for place, packet in enumerate(video) if packet.is_key), 0)
+    # where a packet has no timestamp, or two have the same, only decoding tells the order
+    start = next((number for number, packet in enumerate(video) if packet.is_key), 0)
     if any(packet.pts is None for packet in video):
         return (), (), nominal, False
+    # nothing shows what comes before the first keyframe, in the file or in time
     first_key_pts = (video[start].pts if video else None) or 0
     stamped = ((packet.pts or 0, packet) for packet in video[start:] if packet.shown)
     shown = sorted(
@@ -435,6 +541,7 @@ def _order(
     pts = tuple(entry[0] for entry in shown)
     if len(set(pts)) != len(pts):
         return (), (), nominal, False
+    # the last frame's length as its packet says it, or like the one before
     keys = tuple(index for index, (_, packet) in enumerate(shown) if packet.is_key)
     last = shown[-1][1].duration if shown else 0
     return pts, keys or (0,), last or (pts[-1] - pts[-2] if len(pts) > 1 else nominal), True
@@ -447,40 +554,47 @@ def _decode_facts(
 
     Timestamps are those of every frame where packets have none to trust.
     """
-    looked_at: list[av.VideoFrame] = []
+    # the first frame; a few more where fields are to be found out; all where packets have no times
+    examined: list[av.VideoFrame] = []
     shape: Fraction | None = None
     stamps: list[int | None] = []
-    wanted = LOOKED_AT if needs_a_look(packets.codec, packets.field_order) else 1
+    wanted = EXAMINED_FRAMES if needs_frames(packets.codec, packets.field_order) else 1
     for frame, aspect in decode(path, stream=packets.stream_index):
-        shape = shape if looked_at else aspect
+        shape = shape if examined else aspect
         stamps.append(frame.pts)
-        if len(looked_at) < wanted:
-            looked_at.append(frame)
-        if packets.reliable and (len(looked_at) == wanted or frame.interlaced_frame):
+        if len(examined) < wanted:
+            examined.append(frame)
+        if packets.reliable and (len(examined) == wanted or frame.interlaced_frame):
             break
-    if not looked_at:
+    if not examined:
         raise MediaError(
             f"{str(path)!r} has no picture that can be decoded",
             hint="the file is damaged or cut short",
         )
-    return looked_at[0], shape, stamps, settled_field_order(packets.field_order, looked_at)
+    return examined[0], shape, stamps, resolve_field_order(packets.field_order, examined)
 
 
 def decode(
     path: Path, *, stream: int | None = None, from_key: int | None = None, threads: int = 0
 ) -> Iterator[tuple[av.VideoFrame, Fraction | None]]:
-    """Decode the video stream in display order: frames, and the shape of their pixels (None = it is
-    not said).
+    """Decode the video stream in display order; damaged packets are passed over.
 
-    Damaged packets are passed over. stream: its number in the file, None = the first real one.
-    from_key: timestamp of a keyframe to start from; None starts at the beginning. A container that
-    seeks roughly may start at an earlier or later keyframe, never between two.
+    Args:
+        path: the file.
+        stream: the stream's number; None = the first real one.
+        from_key: timestamp of a keyframe to start from; None starts at the beginning. A container
+            that seeks roughly may start at an earlier or later keyframe, not between two.
+        threads: of the decoder, 0 = by cores.
+
+    Returns:
+        Frames, and the shape of their pixels (None = it is not said).
     """
     with open_input(path) as container:
         video = video_stream_of(container, path, stream)
         decoder = decoder_of(video, threads=threads)
         if from_key is not None:
             container.seek(from_key, stream=video)
+        # a seek may land between keyframes: nothing is decoded before the next one
         waiting = from_key is not None
         for packet in container.demux(video):
             waiting = waiting and not packet.is_keyframe

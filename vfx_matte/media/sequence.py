@@ -1,5 +1,4 @@
-"""The files of an image sequence, by their own numbers: finds them, and says what is missing or
-doubtful.
+"""The files of an image sequence, by their own numbers; says what is missing or doubtful.
 
 Frame i of a sequence is the picture with the number first + i, so that a number that is missing
 keeps its place in time.
@@ -44,33 +43,42 @@ _WEBP_FLAGS = 20
 
 @dataclass(frozen=True, slots=True)
 class SequenceFiles:
-    """The pictures of one sequence.
-
-    numbers, paths: of the pictures that are there, ascending. first, stop: the half-open range of
-    numbers that are frames.
-    digits: with how many a number is written at least. missing: half-open ranges of numbers without
-    a picture; gaps: what stands for them, one of GAPS.
-    """
+    """The pictures of one sequence."""
 
     numbers: tuple[int, ...]
+    """Of the pictures that are there, ascending."""
+
     paths: tuple[Path, ...]
+    """Of the same pictures."""
+
     first: int
+    """The number of frame 0."""
+
     stop: int
+    """One more than the number of the last frame."""
+
     digits: int
+    """With how many a number is written at least."""
+
     missing: tuple[tuple[int, int], ...]
+    """Half-open ranges of numbers without a picture."""
+
     gaps: str = "hold"
+    """What stands for them, one of GAPS."""
 
     def __len__(self) -> int:
         return self.stop - self.first
 
     def path(self, index: int) -> Path | None:
         """The picture of frame `index`, 0-based; None when its number is missing."""
-        place = bisect.bisect_left(self.numbers, self.first + index)
-        there = place < len(self.numbers) and self.numbers[place] == self.first + index
-        return self.paths[place] if there else None
+        position = bisect.bisect_left(self.numbers, self.first + index)
+        there = position < len(self.numbers) and self.numbers[position] == self.first + index
+        return self.paths[position] if there else None
 
-    def held(self, index: int) -> Path:
-        """The picture of frame `index`, or the one before it; before the first one that."""
+    def path_or_earlier(self, index: int) -> Path:
+        """The picture of frame `index`, or the one before it; before the first picture the first
+        one.
+        """
         return self.paths[max(0, bisect.bisect_right(self.numbers, self.first + index) - 1)]
 
 
@@ -80,6 +88,7 @@ def is_sequence(path: Path) -> bool:
 
     An animated PNG is a video with a time of its own.
     """
+    # by name, before anything is opened; an animated PNG is told by its content
     is_still = path.suffix.lower() in SUFFIXES and not is_animated(path, ".png")
     return path.is_dir() or is_still or _pattern(path) is not None
 
@@ -87,6 +96,10 @@ def is_sequence(path: Path) -> bool:
 def is_animated(path: Path, suffix: str) -> bool:
     """Whether a PNG or WebP file says that it moves: by a chunk acTL before the picture, or by the
     flag in VP8X.
+
+    Args:
+        path: the file.
+        suffix: which of the two is asked about: ".png" or ".webp".
     """
     if path.suffix.lower() != suffix or not path.is_file():
         return False
@@ -110,9 +123,15 @@ def has_pictures(path: Path) -> bool:
 def find_sequence(path: Path, *, notify: Notify, gaps: str = "hold") -> SequenceFiles:
     """The pictures of a folder, of a pattern (see `parse_pattern`), or one picture.
 
-    notify: told what a user may not expect. gaps: one of GAPS.
-    Raises MediaError when there are none, or with gaps "error" when numbers are missing; UsageError
-    for several sequences in one folder, a number that two pictures have, and an unknown `gaps`.
+    Args:
+        path: of any of them.
+        notify: told what a user may not expect.
+        gaps: one of GAPS.
+
+    Raises:
+        MediaError: when there are none, or with gaps "error" when numbers are missing.
+        UsageError: for several sequences in one folder, a number that two pictures have, and an
+            unknown `gaps`.
     """
     if gaps not in GAPS:
         hint = f"give {option('gaps')} one of {', '.join(GAPS)}"
@@ -135,6 +154,7 @@ def sequence_files(path: Path) -> tuple[Path, ...]:
 
 def _pattern(path: Path) -> Pattern | None:
     """A name that stands for many; a file that is really called so is a file."""
+    # a number in a name is common; only a picture's suffix makes it a sequence
     name = path.name.lower()
     if not any(suffix in name for suffix in SUFFIXES):
         return None
@@ -165,6 +185,7 @@ def _of_folder(folder: Path, notify: Notify) -> SequenceFiles:
         raise MediaError(
             f"{str(folder)!r} holds no pictures", hint=f"known kinds: {', '.join(sorted(SUFFIXES))}"
         )
+    # one sequence per head and tail of the names
     rows: dict[tuple[str, str], list[NumberedName]] = {}
     bare = []
     for name in names:
@@ -173,6 +194,7 @@ def _of_folder(folder: Path, notify: Notify) -> SequenceFiles:
             bare.append(name)
         else:
             rows.setdefault(cut.sequence, []).append(cut)
+    # without any number the order of the names has to do
     if not rows:
         if len(bare) > 1:
             notify(
@@ -195,6 +217,7 @@ def _of_pattern(path: Path, pattern: Pattern) -> SequenceFiles:
     found = [(number, name) for name in names if (number := pattern.number_of(name)) is not None]
     if not found:
         raise InputError(f"{str(path)!r} holds no pictures", hint=_nearby(path, names))
+    # cut the names where the pattern does, not at their last number
     start, end = len(pattern.head), len(pattern.tail)
     cut = [
         NumberedName(pattern.head, name[start : len(name) - end], pattern.tail, False)
@@ -205,6 +228,7 @@ def _of_pattern(path: Path, pattern: Pattern) -> SequenceFiles:
 
 def _of_picture(path: Path, notify: Notify) -> SequenceFiles:
     cut = split_name(path.name)
+    # a name without a number, or one that is not there, which opening it tells
     if cut is None or not path.is_file():
         return _unnumbered(path.parent, [path.name])
     row = [
@@ -230,6 +254,7 @@ def _unnumbered(folder: Path, names: list[str]) -> SequenceFiles:
 
 def _sequence(folder: Path, row: list[NumberedName], span: range | None = None) -> SequenceFiles:
     files: dict[int, str] = {}
+    # two files with one number, such as 7.png and 07.png, cannot both be frame 7
     for one in sorted(row, key=lambda cut: cut.number):
         name = f"{one.head}{one.digits}{one.tail}"
         if one.number in files:
@@ -239,14 +264,16 @@ def _sequence(folder: Path, row: list[NumberedName], span: range | None = None) 
                 hint="give one sequence as a pattern, for example plate.%04d.png",
             )
         files[one.number] = name
+    # a pattern may name the range; else it reaches from the first to the last number
     numbers = tuple(files)
     first, stop = (numbers[0], numbers[-1] + 1) if span is None else (span.start, span.stop)
     if stop - first > MOST_NUMBERS:
         raise UsageError(
             f"{str(folder)!r}: the numbers {numbers[0]} to {numbers[-1]} of {len(numbers)} pictures"
-            " are no sequence",
+            " are not a sequence",
             hint="number the files one after the other, for example plate.1001.png, plate.1002.png",
         )
+    # between any two numbers that do not follow each other some are missing
     edges = [first - 1, *numbers, stop]
     missing = tuple((one + 1, two) for one, two in itertools.pairwise(edges) if two > one + 1)
     digits = min(len(one.digits.removeprefix("-")) for one in row)
@@ -269,6 +296,7 @@ def _about_missing(path: Path, found: SequenceFiles, gaps: str, notify: Notify) 
     line = (
         f"{path.name}: {what} ({ranges_text(found.missing)} of {found.first} to {found.stop - 1})"
     )
+    # a wrong file among the pictures would otherwise make a clip of hours
     if count > MOST_MISSING * len(found.paths):
         raise MediaError(
             f"{path.name}: of the numbers {found.first} to {found.stop - 1} only {len(found.paths)}"
@@ -295,6 +323,7 @@ def _about_missing(path: Path, found: SequenceFiles, gaps: str, notify: Notify) 
 
 def _several(folder: Path, rows: dict[tuple[str, str], list[NumberedName]]) -> UsageError:
     """The error for a folder of several sequences, which are named."""
+    # the longest first: most often the one that is meant
     ordered = sorted(rows.values(), key=len, reverse=True)
     named = ", ".join(f"{_shown(row)} ({len(row)})" for row in ordered[:_NAMED_ROWS])
     more = f" and {len(ordered) - _NAMED_ROWS} more" if len(ordered) > _NAMED_ROWS else ""
@@ -308,7 +337,7 @@ def _several(folder: Path, rows: dict[tuple[str, str], list[NumberedName]]) -> U
 
 
 def _shown(row: list[NumberedName]) -> str:
-    """A sequence as a pattern."""
+    """A sequence as a pattern: with the shortest of its numbers, which fits all of them."""
     digits = min(len(one.digits.removeprefix("-")) for one in row)
     return f"{row[0].head}{'#' * digits}{row[0].tail}"
 

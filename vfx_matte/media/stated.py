@@ -1,5 +1,5 @@
-"""What a file states beside pictures and sound: its timecode, chapters, and streams that nothing
-here carries on.
+"""What a file states beside pictures and sound: timecode, chapters, and streams that nothing here
+carries on.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ import av
 from vfx_matte.timecode import read_timecode, timecode_text
 from vfx_matte.timeline import Timeline
 
+# how QuickTime and others name such a track
 _HANDLERS = ("timecode", "time code")
 _FRAME_NUMBER_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A named range of a clip.
-
-    start, end: exact seconds on the file's clock. title: "" when it has none.
-    """
+    """A named range of a clip."""
 
     start: Fraction
+    """Exact seconds on the file's clock."""
+
     end: Fraction
+    """Exact seconds on the file's clock."""
+
     title: str
+    """"" when it has none."""
 
 
 def chapters_of(container: av.container.InputContainer) -> tuple[Chapter, ...]:
@@ -44,12 +47,17 @@ def chapters_of(container: av.container.InputContainer) -> tuple[Chapter, ...]:
 def put_chapters(
     output: av.container.OutputContainer, chapters: Sequence[Chapter], *, shift: Fraction
 ) -> None:
-    """Give an output the chapters of its source, every time earlier by `shift`; what lies before
-    time zero is cut off.
+    """Give an output the chapters of its source; what lies before time zero is cut off.
 
     Times are exact in thousandths of a second at least. Call before the first packet is muxed.
+
+    Args:
+        output: the file.
+        chapters: of the source.
+        shift: seconds by which every time becomes earlier.
     """
     entries: Any = []
+    # microseconds, as the muxers round to milliseconds themselves
     for number, chapter in enumerate(chapters, start=1):
         start, end = max(Fraction(0), chapter.start - shift), chapter.end - shift
         if end < start:
@@ -70,11 +78,16 @@ def put_chapters(
 def other_streams(container: av.container.InputContainer, video: int) -> tuple[str, ...]:
     """Kinds of the streams that are neither the picture, sound, a timecode nor the titles of
     chapters.
+
+    Args:
+        container: the file.
+        video: index of the picture's stream.
     """
     kinds = []
     for stream in container.streams:
         if stream.index == video or stream.type == "audio":
             continue
+        # QuickTime keeps the titles of chapters in a text track that FFmpeg marks as not to be read
         if stream.type == "data" and (
             _is_timecode(stream) or stream.discard == av.stream.Discard.all
         ):
@@ -87,10 +100,14 @@ def stated_timecode(container: av.container.InputContainer) -> str | int | None:
     """The timecode of a file's first frame as it is written somewhere, in a stream or the file
     itself.
 
-    An int is the frame number of a QuickTime track that FFmpeg reads no text from, because it is
-    marked drop frame at a rate that has none, as iPhones write at 24. Demuxes that track; call
-    before any other demuxing, and seek after it.
+    Demuxes a timecode track; call before any other demuxing, and seek after it.
+
+    Returns:
+        Text; an int is the frame number of a QuickTime track that FFmpeg reads no text from,
+        because it is marked drop frame at a rate that has none, as iPhones write at 24. None where
+        there is none.
     """
+    # what a stream says of itself counts before what the file says
     for metadata in (*(stream.metadata for stream in container.streams), container.metadata):
         for key, value in metadata.items():
             if key.lower() == "timecode" and value.strip():
@@ -103,16 +120,23 @@ def stated_timecode(container: av.container.InputContainer) -> str | int | None:
     return None
 
 
-def settled_timecode(stated: str | int | None, timeline: Timeline) -> tuple[str | None, str]:
-    """(timecode in its usual form, what to tell people about it, "" for nothing) of what stands in
-    a file.
+def resolve_timecode(stated: str | int | None, timeline: Timeline) -> tuple[str | None, str]:
+    """The timecode of a clip in its usual form.
 
     Frames are counted at the whole rate nearest to the clip's own: 30 for 29.97, also where frames
     are missing.
+
+    Args:
+        stated: what stands in its file, see `stated_timecode`.
+        timeline: of the clip.
+
+    Returns:
+        The timecode, None for none; and what to tell people about it, "" for nothing.
     """
     if stated is None:
         return None, ""
     timebase = timebase_of(timeline)
+    # a count of frames needs no reading, only the form that people know
     if isinstance(stated, int):
         text = timecode_text(stated, timebase, drop_frame=False)
         why = f"{timebase} frames per second have no drop frame, so it counts every number"
@@ -126,7 +150,8 @@ def settled_timecode(stated: str | int | None, timeline: Timeline) -> tuple[str 
 
 
 def timebase_of(timeline: Timeline) -> int:
-    """Whole frames a second that a clip's timecode counts."""
+    """Whole frames per second that a clip's timecode counts."""
+    # where frames were dropped the average is too low
     fps = timeline.average_fps if timeline.is_constant_rate else timeline.typical_fps
     return max(1, round(fps))
 

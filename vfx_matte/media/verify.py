@@ -1,6 +1,4 @@
-"""Is an output in sync with its source?
-
-Takes two files, gives the differences by name; changes nothing.
+"""Is an output in sync with its source? Compares the two and names the differences.
 
 The output is read by ffprobe, an independent program, where it is on PATH, and by PyAV otherwise.
 """
@@ -22,13 +20,13 @@ from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import layout_of, planar_format
 from vfx_matte.media.probe import ClipInfo, codec_name, probe
 from vfx_matte.media.readers.demuxers import open_input
-from vfx_matte.media.readers.part import part_noted_in, part_of
-from vfx_matte.media.readers.stills import written_stills
+from vfx_matte.media.readers.part import part_in_metadata, part_of
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.media.sound.cut import UNCUT, SoundCut
 from vfx_matte.media.sound.tracks import SoundTrack, trimmed
 from vfx_matte.media.writers.left_out import left_out_of
 from vfx_matte.media.writers.numbered_files import NumberedFiles, names_in
+from vfx_matte.media.writers.stills import written_stills
 from vfx_matte.picture import UNSPECIFIED, ColorTags, PixelLayout
 
 MILLISECOND = Fraction(1, 1000)
@@ -40,36 +38,55 @@ _ENCODED_SLACK = Fraction(1024, 8000)
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What an output must show. times: exact seconds of every frame; tracks: its sound.
-
-    keeps_range: full range must be full range; otherwise it may have become limited, as some
-    formats ask for it.
-    """
+    """What an output must show."""
 
     times: tuple[Fraction, ...]
+    """Exact seconds of every frame."""
+
     tracks: tuple[SoundTrack, ...]
+    """Its sound."""
+
     color: ColorTags
+    """Its tags."""
+
     sample_aspect: Fraction
+    """Width of a pixel ÷ its height."""
+
     size: tuple[int, int]
+    """(width, height), before padding to even."""
+
     keeps_range: bool = False
+    """Full range must be full range; otherwise it may have become limited, as some formats ask for
+    it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was compared; detail names the first difference when it is not ok."""
+    """One thing that was compared."""
 
     name: str
+    """What was compared."""
+
     ok: bool
+    """Whether it is as it should be."""
+
     detail: str
+    """What was found; the first difference when it is not ok."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The outcome of verifying one output. reader: the program that read it."""
+    """The outcome of verifying one output."""
 
     output: Path
+    """The file or folder."""
+
     reader: str
+    """The program that read it."""
+
     checks: tuple[Check, ...]
+    """All that was compared."""
 
     @property
     def ok(self) -> bool:
@@ -89,27 +106,42 @@ class VerifyReport:
 
 @dataclass(slots=True)
 class _Found:
-    """What a reader saw in the output.
-
-    left_out: sound streams of the source that the file says it was made without.
-    """
+    """What a reader saw in the output."""
 
     times: list[Fraction]
+    """Exact seconds of every frame."""
+
     tracks: list[SoundTrack]
+    """Its sound."""
+
     color: ColorTags
+    """Its tags."""
+
     sample_aspect: Fraction
+    """Width of a pixel ÷ its height."""
+
     size: tuple[int, int]
+    """(width, height)."""
+
     layout: PixelLayout | None
+    """Of its pixels."""
+
     codec: str
+    """FFmpeg's name of the picture's format."""
+
     left_out: frozenset[int]
+    """Sound streams of the source that the file says it was made without."""
+
     reader: str = "PyAV"
+    """The program that read the picture."""
 
 
 def expectation_of(source: ClipInfo, *, tracks: Sequence[SoundTrack] | None = None) -> Expectation:
-    """What an output of `source` must show.
+    """What an output of a clip must show.
 
-    source: of a part of a clip where only that was rendered. tracks: the sound that was written;
-    None reads the source's sound packets from its file.
+    Args:
+        source: the clip, or a part of one where only that was rendered.
+        tracks: the sound that was written; None reads the source's sound packets from its file.
     """
     times = tuple(time.start - source.origin for time in source.timeline)
     if tracks is None:
@@ -125,16 +157,23 @@ def verify_output(
 ) -> VerifyReport:
     """Compare an output with what its source demands.
 
-    thorough: False is the fast form that every render ends with: it reads packets with PyAV only.
-    True uses ffprobe through ffmpeg-python where the program is on PATH, an independent second
-    reader.
-    Raises MediaError when the output cannot be read at all.
+    Args:
+        output: the file.
+        expected: what it must show.
+        thorough: False is the fast form that every render ends with: it reads packets with PyAV
+            only. True uses ffprobe through ffmpeg-python where the program is on PATH, an
+            independent second reader.
+        notify: is told what reading the file tells.
+
+    Raises:
+        MediaError: when the output cannot be read at all.
     """
     found = _read_with_pyav(output, notify=notify)
     if thorough and shutil.which("ffprobe"):
         _reread_with_ffprobe(output, found)
     container = CONTAINERS.get(output.suffix.lower())
     exact = container is not None and container.exact_time
+    # Matroska rounds to the millisecond: by half of one at most
     tolerance = Fraction(0) if exact else MILLISECOND / 2
     checks = [
         _check_count(found, expected),
@@ -142,6 +181,7 @@ def verify_output(
         _check_size(found, expected),
         _check_color(found, expected, output.suffix.lower()),
     ]
+    # both the packet's time and the source's may have been rounded
     checks += _check_sound(found, expected, MILLISECOND if exact else 2 * MILLISECOND)
     return VerifyReport(output, found.reader, tuple(checks))
 
@@ -149,13 +189,15 @@ def verify_output(
 def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
     """Compare an output with its source, or with the part of it that it says it holds, thoroughly.
 
-    Raises MediaError when either cannot be read.
     An image sequence has no rate of its own and is taken at the output's, so that only its frame
     count is compared.
+
+    Raises:
+        MediaError: when either cannot be read.
     """
     info, checks = open_clip(source, notify=notify).info, list[Check]()
     with open_input(output) as container:
-        noted = part_noted_in(container)
+        noted = part_in_metadata(container)
     if noted is not None:
         info, check = noted_part(info, noted)
         checks.append(check)
@@ -174,8 +216,11 @@ def noted_part(info: ClipInfo, noted: tuple[int, int]) -> tuple[ClipInfo, Check]
     """The part of a clip that an output says it holds, and whether the clip has it; the whole clip
     when it has not.
 
-    noted: numbers of the first and the last frame.
+    Args:
+        info: the clip.
+        noted: numbers of the first and the last frame.
     """
+    # the file may be of another clip, or the clip may have become shorter
     first, last = (info.timeline.index_of(number) for number in noted)
     text = f"frames {noted[0]} to {noted[1]} of the source"
     if not 0 <= first <= last < len(info.timeline):
@@ -184,10 +229,15 @@ def noted_part(info: ClipInfo, noted: tuple[int, int]) -> tuple[ClipInfo, Check]
 
 
 def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) -> VerifyReport:
-    """Whether `folder` holds one complete PNG file for each of `count` frames.
+    """Whether a folder holds one complete PNG file for each frame.
 
-    names: how they are called and numbered; None: as the first of them is. Raises MediaError when
-    the folder is not there.
+    Args:
+        folder: of the files.
+        count: how many frames there are.
+        names: how the files are called and numbered; None: as the first of them is.
+
+    Raises:
+        MediaError: when the folder is not there.
     """
     if not folder.is_dir():
         raise MediaError(f"there is no folder {str(folder)!r}")
@@ -199,6 +249,7 @@ def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) 
         detail += f", the source has {count} frames" + (
             "" if missing is None else f"; {names.name(missing)} is missing"
         )
+    # a PNG file that was cut off has no end chunk
     cut = next((index for index in found if not _is_complete_png(folder / names.name(index))), None)
     complete = "every file is complete" if cut is None else f"{names.name(cut)} is cut short"
     checks = (
@@ -235,7 +286,10 @@ def _read_with_pyav(path: Path, *, notify: Notify) -> _Found:
 def _sound_of(path: Path, *, origin: Fraction, part: SoundCut = UNCUT) -> list[SoundTrack]:
     """Times and checksums of the audible packets of every sound track of a file.
 
-    part: what of it counts.
+    Args:
+        path: the file.
+        origin: seconds to take off every timestamp.
+        part: what of it counts.
     """
     with open_input(path) as container:
         streams = list(container.streams.audio)
@@ -243,6 +297,7 @@ def _sound_of(path: Path, *, origin: Fraction, part: SoundCut = UNCUT) -> list[S
             stream.index: SoundTrack(stream.index, copied=True, codec=codec_name(stream))
             for stream in streams
         }
+        # when each track begins once what its decoder throws away is gone, and its longest packet
         begins: dict[int, Fraction] = {}
         longest: dict[int, Fraction] = {}
         for packet in container.demux(streams):
@@ -252,6 +307,8 @@ def _sound_of(path: Path, *, origin: Fraction, part: SoundCut = UNCUT) -> list[S
             hidden, cut = trimmed(packet)
             begin = begins.setdefault(index, time + hidden)
             track = tracks[index]
+            # only what is heard counts: neither what an edit list hides nor what lies outside of
+            # the part
             heard = None if packet.is_discard else part.heard(packet, time, track.codec)
             if heard is None:
                 continue
@@ -262,6 +319,7 @@ def _sound_of(path: Path, *, origin: Fraction, part: SoundCut = UNCUT) -> list[S
             longest[index] = max(longest.get(index, length), length)
             # Ogg takes what is cut off the last packet from its length as well, Matroska does not.
             track.heard = (max(begin, start), time + min(length, longest[index] - cut))
+    # the rest of uncompressed sound; and what is heard of a part begins and ends with it
     for track in tracks.values():
         track.finish()
         if part and track.start is not None:
@@ -288,6 +346,7 @@ def _reread_with_ffprobe(path: Path, found: _Found) -> None:
             "no reason given"
         ]
         raise MediaError(f"ffprobe cannot read {str(path)!r}: {reason[0]}") from error
+    # its picture stream replaces PyAV's answers; frames that an edit list hides are flagged "D"
     stream = seen["streams"][0]
     base = Fraction(stream["time_base"])
     shown = [
@@ -315,6 +374,7 @@ def _tags_seen(stream: Mapping[str, str], color: ColorTags) -> ColorTags:
         "primaries": "color_primaries",
         "transfer": "color_transfer",
     }
+    # ffprobe says "unknown", "reserved" or nothing where there is no tag
     seen = {name: stream.get(key, "unknown") for name, key in names.items()}
     return replace(
         color,
@@ -323,6 +383,7 @@ def _tags_seen(stream: Mapping[str, str], color: ColorTags) -> ColorTags:
 
 
 def _check_count(found: _Found, expected: Expectation) -> Check:
+    # a frame too few or too many makes all later ones slip
     have, want = len(found.times), len(expected.times)
     return Check(
         "frame count",
@@ -332,6 +393,7 @@ def _check_count(found: _Found, expected: Expectation) -> Check:
 
 
 def _check_times(found: _Found, expected: Expectation, tolerance: Fraction) -> Check:
+    # the first frame that is off; a wrong count is told apart from it
     for index, (have, want) in enumerate(zip(found.times, expected.times, strict=False)):
         if abs(have - want) > tolerance:
             return Check(
@@ -346,6 +408,7 @@ def _check_times(found: _Found, expected: Expectation, tolerance: Fraction) -> C
 
 def _check_size(found: _Found, expected: Expectation) -> Check:
     (width, height), (want_width, want_height) = found.size, expected.size
+    # one more column or row where the codec needs even sizes
     padded = width - want_width in (0, want_width % 2) and height - want_height in (
         0,
         want_height % 2,
@@ -364,9 +427,11 @@ def _check_color(found: _Found, expected: Expectation, suffix: str) -> Check:
     """Compare the tags that the output's pixels and its kind of file can have: only Y'CbCr has a
     matrix and a range to tell.
     """
+    # only Y'CbCr has a matrix and a range
     names = ["primaries", "transfer"]
     if found.layout is not None and found.layout.model == "yuv":
         names += ["matrix", "range"]
+    # what the codec cannot say is not asked for, nor a range that the format was allowed to change
     wanted = writable_tags(expected.color, codec=found.codec)
     if wanted.matrix == "gbr" or (
         wanted.range == "pc" and found.color.range != "pc" and not expected.keeps_range
@@ -383,6 +448,7 @@ def _check_color(found: _Found, expected: Expectation, suffix: str) -> Check:
 
 def _check_sound(found: _Found, expected: Expectation, tolerance: Fraction) -> list[Check]:
     wanted = [track for track in expected.tracks if track.source_index not in found.left_out]
+    # tracks in their order, without those that the render left out on purpose
     if len(found.tracks) != len(wanted):
         meant = (
             f", of which {len(wanted)} should be here"
@@ -412,8 +478,10 @@ def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> t
     """Packets and their times for copied sound; only start and end for encoded sound, whose packets
     are others.
     """
+    # a silent track has no time to compare
     if have.start is None or want.start is None:
         return have.start == want.start, "without any time of its own"
+    # encoded anew: only when it begins and ends, within a packet
     if have.codec != want.codec or not want.copied:
         (begun, ended), (wanted_begin, wanted_end) = (
             have.heard or have.span,
@@ -428,6 +496,7 @@ def _compare_track(have: SoundTrack, want: SoundTrack, tolerance: Fraction) -> t
                 f" {float(longer) * 1000:+.1f} ms from the source's"
             ),
         )
+    # copied: the same packets at the same times
     found, expected = _packets(have), _packets(want)
     if len(found) != len(expected):
         # Priming: Matroska shows the packets before time zero, MP4 hides them behind an edit list.

@@ -20,7 +20,7 @@ def picture_name(info: ClipInfo, index: int) -> str:
     """The picture of a frame of a sequence; of a missing number the one that it has instead; empty
     for a video.
     """
-    return "" if info.files is None else info.files.held(index).name
+    return "" if info.files is None else info.files.path_or_earlier(index).name
 
 
 def is_ambiguous(info: ClipInfo, number: int) -> bool:

@@ -16,10 +16,10 @@ from vfx_matte.media.frames import Frame
 from vfx_matte.media.open import describe_rate, open_clip
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.changes import suspected_changes
-from vfx_matte.media.readers.stills import part_noted_on
 from vfx_matte.media.verify import Check, VerifyReport, noted_part, verify_clip, verify_stills
-from vfx_matte.media.writers.exr import is_layers, part_noted_in_layers, verify_layers
+from vfx_matte.media.writers.exr import is_layers, part_of_layers, verify_layers
 from vfx_matte.media.writers.numbered_files import EXR, is_numbered, names_in
+from vfx_matte.media.writers.stills import part_of_stills
 from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.wording import option
@@ -108,7 +108,7 @@ def verify_file(output: Path, source: Path, *, reporter: Reporter) -> VerifyRepo
         is_exr = is_layers(output) or (
             names_in(folder) is None and names_in(folder, EXR) is not None
         )
-        if noted := part_noted_in_layers(folder) if is_exr else part_noted_on(folder):
+        if noted := part_of_layers(folder) if is_exr else part_of_stills(folder):
             info, check = noted_part(info, noted)
             checks.append(check)
         count = len(info.timeline)

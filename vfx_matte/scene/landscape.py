@@ -215,10 +215,10 @@ def _flowers(rng: Rng, canvas: npt.NDArray[np.uint8], top: int) -> None:
             int(rng.integers(4))
         ]
         for turn in np.arange(5) * (math.tau / 5) + rng.random():
-            place = round(x + size * math.cos(turn)), round(y + 0.6 * size * math.sin(turn))
+            center = round(x + size * math.cos(turn)), round(y + 0.6 * size * math.sin(turn))
             cv2.ellipse(
                 canvas,
-                place,
+                center,
                 (max(1, round(size * 0.62)), max(1, round(size * 0.42))),
                 0,
                 0,

@@ -13,15 +13,21 @@ from vfx_matte.files.still_header import read_still_header
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.demuxers import open_input
 
+# parameter sets stand at the beginning of a packet, and are far smaller
 _HEAD_BYTES = 4096
 
 
 def suspected_changes(info: ClipInfo) -> Iterator[int]:
-    """Frame indices, ascending, whose header is another than the one before: of keyframes, or of
-    the pictures of a sequence.
+    """Frame indices whose header is another than the one before: of keyframes, or of the pictures
+    of a sequence.
 
-    Codecs that have no header that is known here say nothing. Raises MediaError when the file
-    cannot be read.
+    Codecs that have no header that is known here say nothing.
+
+    Returns:
+        Indices, ascending.
+
+    Raises:
+        MediaError: when the file cannot be read.
     """
     before: bytes | None = None
     for index, header in (
@@ -61,6 +67,7 @@ def _headers_of_keyframes(info: ClipInfo) -> Iterator[tuple[int, bytes]]:
             index, count = count, count + 1
             if info.reliable:
                 index = -1 if packet.pts is None else info.timeline.index_of_pts(packet.pts) or 0
+            # a change of size or layout can only begin with a keyframe
             if not packet.is_keyframe or not 0 <= index < len(info.timeline):
                 continue
             header = read(bytes(memoryview(packet)[:_HEAD_BYTES])) if read else b""
@@ -77,6 +84,7 @@ def _vp9(data: bytes) -> bytes | None:
     """The uncompressed header up to the size (VP9 bitstream specification, 6.2); profile 0, else
     all of the first bytes.
     """
+    # the sync code of a keyframe; behind it stand colour and size
     at = data.find(b"\x49\x83\x42", 0, 5)
     return data[at + 3 : at + 8] if at > 0 else None
 
@@ -85,10 +93,12 @@ def _nal_units(wanted: Callable[[int], bool]) -> Callable[[bytes], bytes | None]
     """Parameter sets in front of a picture, with start codes or with lengths of four bytes; None
     where there are none.
 
-    wanted: whether the first byte of a unit is that of a sequence parameter set.
+    Args:
+        wanted: whether the first byte of a unit is that of a sequence parameter set.
     """
 
     def read(data: bytes) -> bytes | None:
+        # either start codes between the units, or each one's length in front of it
         found = []
         if data.startswith((b"\0\0\1", b"\0\0\0\1")):
             units = [unit.rstrip(b"\0") for unit in data.split(b"\0\0\1")[1:]]
@@ -116,6 +126,7 @@ def _mjpeg(data: bytes) -> bytes | None:
     return data[at + 4 : at + 10] if at >= 0 else None
 
 
+# by format; of others nothing is known and nothing suspected
 _HEADERS: Mapping[str, Callable[[bytes], bytes | None]] = {
     "vp8": _vp8,
     "vp9": _vp9,

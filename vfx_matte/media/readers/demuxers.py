@@ -1,12 +1,10 @@
-"""Which kinds of file are opened.
-
-Takes a path, gives FFmpeg's container; opens no other file and no address.
+"""Which kinds of file are opened: only those that hold their pictures themselves.
 
 Many formats of FFmpeg are lists of other files or addresses (HLS, DASH, concat, SDP, IMF …),
 scripts or devices, and a file is known by its contents, not by its name: so a clip that somebody
 sent could show files of this computer, or call a server. Only the protocol `file` and the formats
-below, which hold their pictures themselves, are let in. QuickTime's references to other files stay
-unfollowed, as is FFmpeg's default (`enable_drefs`).
+below are let in. QuickTime's references to other files stay unfollowed, as is FFmpeg's default
+(`enable_drefs`).
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ from vfx_matte.printable import shortened
 
 PROTOCOLS = ("file",)
 
+# FFmpeg's names of the formats that are let in, by kind
 CONTAINERS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "mxf", "gxf", "asf", "flv", "kux", "live_flv",
     "nut", "ogg", "rm", "wtv", "nsv",
@@ -101,8 +100,9 @@ many digits, up to 1 GB.
 def open_input(path: Path) -> Iterator[av.container.InputContainer]:
     """Open a clip or a picture for reading.
 
-    Raises InputError for what is not there or no file, or of a kind that is not let in; MediaError,
-    which names the file, for every FFmpeg or system error inside of the block.
+    Raises:
+        InputError: for what is not there or is not a file, or of a kind that is not let in.
+        MediaError: for every FFmpeg or system error inside of the block; it names the file.
     """
     _require_clip(path)
     hint = "the file is damaged, cut short, or not a video; try playing it in a video player"
@@ -113,6 +113,7 @@ def open_input(path: Path) -> Iterator[av.container.InputContainer]:
             f"file:{path}", container_options=_options(path), metadata_errors="surrogateescape"
         )
     except (av.FFmpegError, OSError) as error:
+        # FFmpeg's own message would only say that the format is not in the list
         if listed := _named_list(path):
             raise InputError(
                 f"{str(path)!r} is {listed}, which names other files or addresses; these are never"
@@ -128,6 +129,7 @@ def open_input(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def _options(path: Path) -> dict[str, str]:
+    # without the suffix of one picture image2 would look for numbered files beside it
     formats = DEMUXERS | {"image2"} if path.suffix.lower() in ONE_PICTURE else DEMUXERS
     return {
         "protocol_whitelist": ",".join(PROTOCOLS),
@@ -152,6 +154,7 @@ def _require_clip(path: Path) -> None:
         raise InputError(
             f"{str(path)!r} cannot be opened: {_reason(error)}", hint="check the path"
         ) from error
+    # opening a pipe would wait for ever, a device might never end
     if stat.S_ISDIR(found.st_mode):
         raise InputError(
             f"{str(path)!r} is a folder, expected a file", hint="give a video or a picture"
@@ -172,6 +175,7 @@ def _named_list(path: Path) -> str:
             start = file.read(_LOOK_BYTES)
     except OSError:
         return ""
+    # a byte order mark and blank lines may stand before the beginning; XML may begin with anything
     start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     is_page = start.startswith(b"<")
     return next(

@@ -10,30 +10,39 @@ import av
 import av.filter
 
 UNKNOWN = "unknown"
-LOOKED_AT = 5
-"""How many frames are looked at for fields where the stream says nothing; not every frame of such a
+EXAMINED_FRAMES = 5
+"""How many frames are examined for fields where the stream says nothing; not every frame of such a
 clip has two.
 """
 
 _PROGRESSIVE = "progressive"
+# formats that can hold fields at all
 _HAVE_FIELDS = frozenset(
     {"h264", "mpeg2video", "vc1", "dvvideo", "mjpeg", "prores", "ffv1", "rawvideo", "hevc"}
 )
 
 
-def needs_a_look(codec: str, stated: str) -> bool:
-    """Whether more frames than the first have to be asked."""
+def needs_frames(codec: str, stated: str) -> bool:
+    """Whether more frames than the first have to be examined.
+
+    Args:
+        codec: of the stream.
+        stated: what the stream says, one of probe.FIELD_ORDERS.
+    """
     return stated == UNKNOWN and codec in _HAVE_FIELDS
 
 
-def settled_field_order(stated: str, frames: list[av.VideoFrame]) -> str:
+def resolve_field_order(stated: str, frames: list[av.VideoFrame]) -> str:
     """The field order of a clip, as in probe.FIELD_ORDERS.
 
-    stated: by its stream; frames: its first ones, as decoded.
+    DV and some H.264 and MPEG-2 say it on their frames alone. What a stream says of fields counts:
+    it is what players and editing programs go by.
 
-    DV and some H.264 and MPEG-2 say it on their frames alone. What a stream says of fields is
-    believed: it is what players and editing programs go by.
+    Args:
+        stated: by its stream.
+        frames: its first ones, as decoded.
     """
+    # one interlaced frame among the first is enough
     interlaced = next((frame for frame in frames if frame.interlaced_frame), None)
     if stated not in (UNKNOWN, _PROGRESSIVE) or interlaced is None:
         return stated
@@ -47,6 +56,7 @@ def _is_top_first(frame: av.VideoFrame) -> bool:
         width=frame.width, height=frame.height, format=frame.format,
         time_base=frame.time_base or Fraction(1, 25)
     )  # fmt: skip
+    # the filter lets a frame through when its top field comes first
     chosen, sink = graph.add("select", "eq(interlace_type\\,TOPFIRST)"), graph.add("buffersink")
     source.link_to(chosen)
     chosen.link_to(sink)

@@ -23,8 +23,15 @@ def film_of(container: av.container.InputContainer, path: Path, *, notify: Notif
     else None.
 
     The first one, unless it is a single picture (a cover, a thumbnail) and a later one is not: a
-    notice says which is read. Reads packets of the container. Raises MediaError for a picture file
-    that is made of several.
+    notice says which is read. Reads packets of the container.
+
+    Args:
+        container: the file.
+        path: its name, for messages.
+        notify: is told when it is not the first one.
+
+    Raises:
+        MediaError: for a picture file that is made of several.
     """
     real = [
         each
@@ -33,12 +40,15 @@ def film_of(container: av.container.InputContainer, path: Path, *, notify: Notif
     ]
     if len(real) < 2:
         return None
+    # streams that state how many frames they have need no reading; of the others two packets each
+    # are enough
     counts = Counter({each.index: each.frames for each in real if each.frames})
     unknown = [each for each in real if not each.frames]
     for packet in container.demux(unknown) if unknown else ():
         counts[packet.stream_index] += packet.size > 0
         if all(counts[each.index] > 1 for each in unknown):
             break
+    # the first that moves; a file of pictures in tiles or layers has none
     film = next((each for each in real if counts[each.index] > 1), real[0])
     brand = container.metadata.get("major_brand", "").strip().lower()
     if counts[film.index] <= 1 and brand in _PICTURE_BRANDS:
@@ -59,7 +69,9 @@ def film_of(container: av.container.InputContainer, path: Path, *, notify: Notif
 def decoder_of(stream: av.VideoStream, *, threads: int) -> av.VideoCodecContext:
     """What decodes a stream: its own decoder, or that of libvpx where a WebM track has alpha.
 
-    threads: 0 = by cores.
+    Args:
+        stream: the picture's.
+        threads: 0 = by cores.
     """
     own = stream.codec_context
     has_alpha = any(
@@ -73,5 +85,6 @@ def decoder_of(stream: av.VideoStream, *, threads: int) -> av.VideoCodecContext:
     decoder = av.CodecContext.create(name, "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = threads
+    # a decoder of its own does not know what the container says of colours
     put_tags(decoder, tags_of(own))
     return decoder

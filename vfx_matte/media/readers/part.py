@@ -1,5 +1,4 @@
-"""A part of a clip as a clip of its own: frames [start, stop) with their own times, and the sound
-that is heard with them.
+"""A part of a clip as a clip of its own: frames [start, stop) with their own times and sound.
 
 Its time zero is the first of these frames, so that a file of it can be laid on a timeline at that
 frame, in any program. A part that begins with the clip begins as the clip does, with sound before
@@ -20,18 +19,25 @@ from vfx_matte.media.stated import Chapter, timebase_of
 from vfx_matte.timecode import read_timecode, timecode_text
 from vfx_matte.timeline import Timeline
 
+# what `Part.note` says, in the comment of a file, with other notes around it
 NOTE = re.compile(r"vfx-matte: (?:.*; )?frames (-?\d+) to (-?\d+) of the source(?:;.*)?")
 
 
 def part_of(info: ClipInfo, start: int, stop: int, *, notify: Notify) -> ClipInfo:
     """The facts of frames [start, stop); those of the whole clip itself when that is all of it.
 
-    Times stay the source's, and so do frame numbers; `origin` is taken off of them. Tells of a
-    timecode that is left out.
+    Times stay the source's, and so do frame numbers; `origin` is taken off of them.
+
+    Args:
+        info: of the whole clip.
+        start: its first frame.
+        stop: the frame behind its last one.
+        notify: is told of a timecode that is left out.
     """
     timeline = info.timeline
     if (start, stop) == (0, len(timeline)):
         return info
+    # at the clip's own ends nothing is cut
     begin = None if start == 0 else timeline[start].start
     end = None if stop == len(timeline) else timeline[stop].start
     frames = Timeline(
@@ -56,16 +62,19 @@ def part_of(info: ClipInfo, start: int, stop: int, *, notify: Notify) -> ClipInf
     )
 
 
-def part_noted_in(container: av.container.InputContainer) -> tuple[int, int] | None:
+def part_in_metadata(container: av.container.InputContainer) -> tuple[int, int] | None:
     """The numbers of the first and the last frame of its source that a file says it holds; None
     when it says nothing.
     """
     texts = (text for key, text in container.metadata.items() if key.lower() == "comment")
-    return next((found for text in texts if (found := numbers_in(text)) is not None), None)
+    return next((found for text in texts if (found := parse_part_note(text)) is not None), None)
 
 
-def numbers_in(note: str) -> tuple[int, int] | None:
-    """The numbers of the first and the last frame in a note of `Part.note`'s kind."""
+def parse_part_note(note: str) -> tuple[int, int] | None:
+    """The numbers of the first and the last frame in a note of `Part.note`'s kind; None for
+    anything else.
+    """
+    # nothing else may stand there: other programs write comments too
     match = NOTE.fullmatch(note)
     return None if match is None else (int(match[1]), int(match[2]))
 
@@ -97,8 +106,10 @@ def _timecode_at(info: ClipInfo, start: int, frames: Timeline, notify: Notify) -
             " and is left out"
         )
         return None
+    # frames are counted at the timecode's own rate, which a variable one has only on average
     passed = start
     if not timeline.is_constant_rate:
         passed = round((timeline[start].start - timeline.start) * timeline.typical_fps)
+    # counted on from the clip's own timecode, drop frame as it has it
     first = read_timecode(text, timebase)
     return timecode_text(first.frame + passed, timebase, drop_frame=first.drop_frame)

@@ -1,7 +1,5 @@
 """What decoders attach to a frame: how it is turned, and an HDR clip's metadata.
 
-Read in a way that cannot crash.
-
 Reading `frame.side_data` of a PyAV 18.1 frame that holds an ICC profile with a name (a PNG's) is a
 segmentation fault: PyAV frees the name, and so does FFmpeg. It also raises ValueError for kinds
 that PyAV does not know, such as EXIF. So every kind but the three that are wanted is taken off
@@ -28,20 +26,22 @@ those of later ones too.
 
 @dataclass(frozen=True, slots=True)
 class SideData:
-    """The bytes of FFmpeg's structures, in the host's byte order; None when a frame has none.
-
-    display_matrix: nine int32 (libavutil/display.h). mastering_display, light_level: see
-    `hdr.hdr_of`.
-    """
+    """The bytes of FFmpeg's structures, in the host's byte order; None where a frame has none."""
 
     display_matrix: bytes | None = None
+    """Nine int32 (libavutil/display.h)."""
+
     mastering_display: bytes | None = None
+    """See `hdr.hdr_of`."""
+
     light_level: bytes | None = None
+    """See `hdr.hdr_of`."""
 
 
 def side_data_of(frame: av.VideoFrame) -> SideData:
     """The wanted side data of a decoded frame, which stays as it is."""
     graph = av.filter.Graph()
+    # threads cost more than they save for one frame
     graph.threads = 1
     last = graph.add_buffer(
         width=frame.width,
@@ -55,6 +55,7 @@ def side_data_of(frame: av.VideoFrame) -> SideData:
         for number in range(_KINDS)
         if number not in wanted
     ]
+    # one filter behind the other, each taking off one kind
     for name, options in [*names, ("buffersink", "")]:
         following = graph.add(name, options)
         last.link_to(following)

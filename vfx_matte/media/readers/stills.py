@@ -1,33 +1,26 @@
-"""Image sequences.
+"""Reads image sequences: a folder, one picture or a numbered pattern such as plate.%04d.png.
 
-Takes a folder, one picture or a numbered pattern such as plate.%04d.png (PNG, JPEG, TIFF, EXR, …),
-gives the same `Frame`s as a video; writes pictures to a folder of PNG files. Never needs them all
-in memory.
+PNG, JPEG, TIFF, EXR and others give the same `Frame`s as a video; one picture is held at a time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import re
-import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import av
 import numpy as np
 
-from vfx_matte.backend import Array, Notify, to_numpy
+from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError, UsageError
-from vfx_matte.files.atomic import AtomicFolder, output_error
 from vfx_matte.files.still_header import require_still
 from vfx_matte.media.frames import Frame, check_frame, check_range
 from vfx_matte.media.pixels import (
     Orientation,
-    as_layout,
     carries_alpha,
     frame_from,
     has_alpha,
@@ -37,26 +30,13 @@ from vfx_matte.media.pixels import (
     put_tags,
     turned,
 )  # fmt: skip
-from vfx_matte.media.probe import ClipInfo, Part, color_of, orientation_of
+from vfx_matte.media.probe import ClipInfo, color_of, orientation_of
 from vfx_matte.media.readers.demuxers import open_input
-from vfx_matte.media.readers.part import numbers_in
-from vfx_matte.media.readers.video import FrameMaker, require_unchanged, watched
+from vfx_matte.media.readers.video import FrameMaker, require_unchanged, watch_files
 from vfx_matte.media.readers.webp import single_picture
 from vfx_matte.media.sequence import find_sequence, is_animated
-from vfx_matte.media.sound.tracks import SoundTrack
-from vfx_matte.media.writers.folder import other_file
-from vfx_matte.media.writers.numbered_files import USUAL_NAMES, NumberedFiles
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
-from vfx_matte.timeline import FrameTime, Repairs, Timeline
-
-_HEADER_BYTES = 8 + 25  # the signature and IHDR
-_MARK = b"Software\0vfx-matte"
-"""In every PNG file that is written here, so that a folder of them is told from one of somebody
-else's pictures.
-"""
-
-_NOTE_CHUNK = re.compile(rb"tEXtComment\0(vfx-matte: frames -?\d+ to -?\d+ of the source)")
-_NOTE_WITHIN = 512
+from vfx_matte.timeline import Repairs, Timeline
 
 
 class StillsReader:
@@ -75,20 +55,28 @@ class StillsReader:
     ) -> None:
         """Open a sequence.
 
-        fps: frames per second, > 0. gaps: what stands for missing numbers, see `find_sequence`.
+        Args:
+            path: a folder, a picture or a pattern.
+            notify: is told what a user may not expect.
+            fps: frames per second, > 0.
+            gaps: what stands for missing numbers, see `find_sequence`.
+            ignore_alpha: alpha of the pictures takes no part.
 
-        ignore_alpha: alpha of the pictures takes no part.
+        Raises:
+            UsageError: for `fps`, and as `find_sequence` does.
+            MediaError: when a picture cannot be read.
         """
         if fps <= 0:
             raise UsageError(f"fps {fps} is not positive")
         self._files = find_sequence(path, notify=notify, gaps=gaps)
-        self._watch = watched(path, self._files.paths)
+        self._watch = watch_files(path, self._files.paths)
         self._notify = notify
         count = len(self._files)
         # Ticks of 1/numerator second keep 30000/1001 exact and whole.
         step = fps.denominator
         ticks = tuple(i * step for i in range(count))
         timeline = Timeline(ticks, (step,) * count, Fraction(1, fps.numerator), self._files.first)
+        # the first picture decides size, layout and colour of all
         first, codec = _decode_picture(self._files.paths[0])
         orientation = orientation_of(first) or Orientation()
         width, height = (
@@ -152,7 +140,11 @@ class StillsReader:
             yield self._load(index)
 
     def frame(self, index: int) -> Frame:
-        """One frame. Raises UsageError when the sequence does not have it."""
+        """One frame.
+
+        Raises:
+            UsageError: when the sequence does not have it.
+        """
         check_frame(index, self._info.timeline)
         return self._load(index)
 
@@ -171,7 +163,7 @@ class StillsReader:
             return self._maker.frame(
                 index, self._black_picture(), orientation=self._info.orientation
             )
-        native, _ = _decode_picture(path or self._files.held(index))
+        native, _ = _decode_picture(path or self._files.path_or_earlier(index))
         return self._maker.frame(index, native, orientation=orientation_of(native) or Orientation())
 
     def _black_picture(self) -> av.VideoFrame:
@@ -192,6 +184,7 @@ def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
     EXR's linear light is encoded with the sRGB curve, so that it can be seen and propagated.
     """
     require_still(path)  # by content, before FFmpeg sees it
+    # FFmpeg cannot decode animated WebP, but many a file that is marked so holds one picture
     if is_animated(path, ".webp"):
         if (picture := single_picture(path)) is not None:
             with (
@@ -206,6 +199,8 @@ def _decode_picture(path: Path) -> tuple[av.VideoFrame, str]:
         )
     with open_input(path) as container:
         context = container.streams.video[0].codec_context
+        # without alpha FFmpeg encodes linear light by itself; with alpha it would encode
+        # premultiplied light
         is_exr = path.suffix.lower() == ".exr"
         associated = is_exr and has_alpha(context.pix_fmt or "gray")
         if is_exr and not associated:
@@ -232,11 +227,13 @@ def _straight(frame: av.VideoFrame) -> av.VideoFrame:
     green, blue, red, alpha = (
         np.nan_to_num(plane, nan=0.0, posinf=1e30, neginf=0.0) for plane in planes
     )
+    # a sample that is no number is black, one that is infinite is white
     alpha = np.clip(alpha, 0, 1)
     body = np.where(alpha > 0, alpha, 1)
     codes = []
     for plane in (red, green, blue):
         light = np.clip(plane / body, 0, 1)
+        # IEC 61966-2-1: a straight line near black, then a power
         curve = np.where(
             light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055
         )
@@ -248,181 +245,3 @@ def _straight(frame: av.VideoFrame) -> av.VideoFrame:
     straight.pts, straight.time_base = frame.pts, frame.time_base
     put_tags(straight, color_of(frame))
     return straight
-
-
-class StillsWriter:
-    """Writes pictures as a folder of PNG files, 0000000.png first or as `names` says.
-
-    Use as a context manager.
-
-    8-bit pictures become rgb24, rgba or gray files, deeper ones 16-bit files; YUV is converted with
-    the picture's own matrix and range. Only a complete folder gets its name, in place of an earlier
-    result.
-    """
-
-    def __init__(
-        self, folder: Path, names: NumberedFiles = USUAL_NAMES, *, part: Part | None = None
-    ) -> None:
-        """Begin the folder.
-
-        part: of the clip that the pictures show, which they then say themselves; None = all of it.
-
-        Raises OutputError when the place cannot be written or holds other files.
-        """
-        self.path = folder
-        self._note = "" if part is None else f"vfx-matte: {part.note}"
-        self._names = names
-        self._encoder: av.VideoCodecContext | None = None
-        self._next = 0
-        self._folder = AtomicFolder(folder, foreign_file=foreign_file)
-
-    @property
-    def tracks(self) -> list[SoundTrack]:
-        """Pictures have no sound."""
-        return []
-
-    def write(self, picture: Picture, time: FrameTime, *, index: int | None = None) -> None:  # noqa: ARG002
-        """Write one picture.
-
-        index: its frame index, one more than the last by default; time is not kept in PNG files.
-
-        Raises OutputError when writing fails.
-        """
-        self._next = self._next if index is None else index
-        try:
-            frame = _png_frame(picture)
-            frame.pts, frame.time_base = self._next, Fraction(1)
-            if self._encoder is None:
-                self._encoder = _png_encoder(frame, picture.color)
-            self._save(self._encoder.encode(frame))
-        except (av.FFmpegError, OSError) as error:
-            raise output_error(self.path, error) from error
-        self._next += 1
-
-    def _save(self, packets: list[av.Packet[av.VideoStream]]) -> None:
-        for packet in packets:
-            assert packet.pts is not None
-            (self._folder.part / self._names.name(packet.pts)).write_bytes(
-                _marked(bytes(packet), self._note)
-            )
-
-    def _finish(self) -> None:
-        try:
-            if self._encoder is not None:
-                self._save(self._encoder.encode(None))
-        except (av.FFmpegError, OSError) as error:
-            raise output_error(self.path, error) from error
-        self._folder.keep()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                self._finish()
-        finally:
-            self._folder.discard()
-
-
-def foreign_file(folder: Path) -> str:
-    """The name of something in `folder` that StillsWriter has not written, "" = nothing."""
-    return other_file(folder, is_ours=lambda name: _is_marked(folder / name))
-
-
-def written_stills(folder: Path, names: NumberedFiles = USUAL_NAMES) -> list[int]:
-    """Frame indices of the pictures that StillsWriter put into `folder`, ascending."""
-    return sorted(
-        index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None
-    )
-
-
-def save_still(path: Path, picture: Picture) -> None:
-    """Write one picture as a PNG file, as StillsWriter does.
-
-    path: an open temporary place. Raises OutputError.
-    """
-    try:
-        frame = _png_frame(picture)
-        frame.pts, frame.time_base = 0, Fraction(1)
-        encoder = _png_encoder(frame, picture.color)
-        (packet,) = (*encoder.encode(frame), *encoder.encode(None))
-        path.write_bytes(_marked(bytes(packet)))
-    except (av.FFmpegError, OSError) as error:
-        raise output_error(path, error) from error
-
-
-def is_same_still(path: Path, picture: Picture) -> bool:
-    """Whether a PNG file holds the samples that `save_still` was given."""
-    with open_input(path) as container:
-        frames = [frame.to_ndarray() for frame in container.decode(video=0)]
-    wanted = _png_frame(picture)
-    return len(frames) == 1 and np.array_equal(frames[0], wanted.to_ndarray())
-
-
-def part_noted_on(folder: Path) -> tuple[int, int] | None:
-    """The numbers of the first and the last frame of the source that a folder of PNG files says it
-    holds; None = all.
-    """
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".png" and _is_marked(path):
-            with path.open("rb") as file:
-                head = file.read(_NOTE_WITHIN)
-            found = _NOTE_CHUNK.search(head)
-            return None if found is None else numbers_in(found[1].decode("latin-1"))
-    return None
-
-
-def _marked(png: bytes, note: str = "") -> bytes:
-    """A PNG file with a tEXt chunk that says what wrote it, after the header (PNG specification,
-    11.3.3.2), and a note's.
-    """
-    texts = [_MARK, *([b"Comment\0" + note.encode("latin-1")] if note else [])]
-    chunks = b""
-    for chunk in (b"tEXt" + text for text in texts):
-        chunks += (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
-    return png[:_HEADER_BYTES] + chunks + png[_HEADER_BYTES:]
-
-
-def _is_marked(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return path.suffix == ".png" and _MARK in file.read(_HEADER_BYTES + 8 + len(_MARK))
-    except OSError:
-        return False
-
-
-def _png_frame(picture: Picture) -> av.VideoFrame:
-    """The picture as an encoder of PNG takes it: samples of a pixel side by side."""
-    layout = picture.layout
-    model, depth = "gray" if layout.model == "gray" else "rgb", 8 if layout.bit_depth == 8 else 16
-    if model == "gray" and layout.has_alpha:
-        model = "rgb"
-    wanted = PixelLayout("gray" if model == "gray" else "rgb", depth, has_alpha=layout.has_alpha)
-    full = ColorTags(
-        picture.color.matrix if model == "gray" else "gbr",
-        "pc",
-        picture.color.primaries,
-        picture.color.transfer,
-    )
-    planes = tuple(to_numpy(plane) for plane in as_layout(picture, wanted, color=full).planes)
-    name = {1: "gray", 3: "rgb24", 4: "rgba"}[len(planes)]
-    if depth == 16:
-        name = {"gray": "gray16be", "rgb24": "rgb48be", "rgba": "rgba64be"}[name]
-    samples: Array = planes[0] if len(planes) == 1 else np.stack(planes, axis=2)
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=name)
-
-
-def _png_encoder(frame: av.VideoFrame, color: ColorTags) -> av.VideoCodecContext:
-    encoder = av.CodecContext.create("png", "w")
-    assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
-    encoder.time_base = Fraction(1)
-    encoder.thread_type, encoder.thread_count = "FRAME", 0
-    put_tags(encoder, ColorTags(range="pc", primaries=color.primaries, transfer=color.transfer))
-    return encoder

@@ -36,41 +36,49 @@ each other, without bars.
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A decoded picture as the rest of the program reads it.
-
-    native: without alpha when it was made anew. orientation: how `native` is turned for display.
-    alpha: of a picture that was made anew, (H, W) uint8 or uint16 at full scale, None = opaque.
-    made_anew: whether anything had to be converted.
-    difference: how the picture differs from the first, for people; "" when it does not.
-    """
+class FittedPicture:
+    """A decoded picture as the rest of the program reads it."""
 
     native: av.VideoFrame
+    """Without alpha when it was converted."""
+
     orientation: Orientation
+    """How `native` is turned for display."""
+
     alpha: Array | None = None
-    made_anew: bool = False
+    """Of a picture that was converted, (H, W) uint8 or uint16 at full scale; None = opaque."""
+
+    is_converted: bool = False
+    """Whether anything had to be converted."""
+
     difference: str = ""
+    """How the picture differs from the first, for people; "" when it does not."""
 
 
-def fitted(
+def fit_picture(
     frame: av.VideoFrame,
     info: ClipInfo,
     *,
     sample_aspect: Fraction | None = None,
     orientation: Orientation | None = None,
-) -> Fitted:
+) -> FittedPicture:
     """A picture in the size, layout and colour of the clip's first one; the frame itself where it
     has them.
 
-    sample_aspect: the pixel shape of the decoded frame, None = the clip's. orientation: how it is
-    turned, None = the clip's way unless its angle is another. Tags that a picture lacks are taken
-    from the clip.
-    Primaries and transfer are not converted: the difference says so.
+    Tags that a picture lacks are taken from the clip. Primaries and transfer are not converted: the
+    difference says so.
+
+    Args:
+        frame: as it was decoded.
+        info: the clip.
+        sample_aspect: the pixel shape of the decoded frame, None = the clip's.
+        orientation: how it is turned, None = the clip's way unless its angle is another.
     """
     if orientation is None:
         # reading all side data of every frame would take longer than decoding it
         is_same = frame.rotation == info.rotation_degrees
         orientation = info.orientation if is_same else orientation_of(frame) or Orientation()
+    # what it is: layout, tags, size and pixel shape as displayed
     decoded = layout_of(picture_format(frame.format.name, orientation))
     assert decoded is not None
     layout, color = turned(decoded, orientation), _tags(frame, info)
@@ -80,6 +88,7 @@ def fitted(
     aspect = info.sample_aspect
     if sample_aspect:
         aspect = 1 / sample_aspect if orientation.transpose else sample_aspect
+    # the usual case costs a few comparisons
     difference = "; ".join(_differences(info, (width, height), aspect, layout, color))
     same_codes = (color.matrix, color.range) == (info.color.matrix, info.color.range)
     if (
@@ -88,23 +97,24 @@ def fitted(
         and layout == info.layout
         and same_codes
     ):
-        return Fitted(frame, orientation, difference=difference)
+        return FittedPicture(frame, orientation, difference=difference)
     # What is not tagged is understood as in the first picture, whatever the two heights would
     # suggest.
     color = replace(color, matrix=_computed(color, info)) if layout.model != "rgb" else color
     target = info.color
     if info.layout.model != "rgb":
         target = replace(target, matrix=_computed(target, info))
+    # convert, scale, put bars around it; alpha likewise, transparent under the bars
     picture = as_layout(picture_of(frame, orientation, color), info.layout, color=target)
     alpha = alpha_of(frame, orientation)
-    size, corner = _place(info, (width, height), aspect)
+    size, corner = _fit_size(info, (width, height), aspect)
     picture = _framed(scaled(picture, size), info, corner)
     if alpha is not None:
         alpha = _framed_alpha(alpha, info, size, corner)
     elif size != (info.width, info.height) and info.has_alpha:
         alpha = _framed_alpha(np.full((height, width), 255, np.uint8), info, size, corner)
     native = frame_from(replace(picture, color=info.color))
-    return Fitted(native, Orientation(), alpha, made_anew=True, difference=difference)
+    return FittedPicture(native, Orientation(), alpha, is_converted=True, difference=difference)
 
 
 def _computed(color: ColorTags, info: ClipInfo) -> str:
@@ -119,6 +129,7 @@ def _tags(frame: av.VideoFrame, info: ClipInfo) -> ColorTags:
     """The picture's tags; the clip's where it has none, or the same as the first picture had as it
     was decoded.
     """
+    # a tag that the first picture had as well says nothing new: the clip's own counts then
     own = color_of(frame)
 
     def kept(name: str) -> str:
@@ -156,12 +167,13 @@ def _differences(
     ]
 
 
-def _place(
+def _fit_size(
     info: ClipInfo, size: tuple[int, int], aspect: Fraction
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """(width, height) of a picture inside the clip's frame, and its corner (x, y) on the chroma
     grid.
     """
+    # width ÷ height as displayed, against the clip's
     shape = Fraction(*size) * aspect / (Fraction(info.width, info.height) * info.sample_aspect)
     width, height = info.width, info.height
     if abs(shape - 1) <= SAME_SHAPE:
@@ -182,6 +194,7 @@ def _framed(picture: Picture, info: ClipInfo, corner: tuple[int, int]) -> Pictur
     """The picture in a black frame of the clip's size."""
     if picture.shape == info.shape:
         return picture
+    # black has other code values in every layout and range
     black = code_values((0, 0, 0), picture.layout, picture.color, height=info.height)
     planes = []
     for number, (plane, code) in enumerate(zip(picture.planes, black, strict=True)):

@@ -1,10 +1,8 @@
-"""Frames of a clip in any order.
-
-Takes a path, gives `Frame`s with exact time; memory stays bounded whatever the length.
+"""Reads frames of a video file in any order; memory stays bounded whatever the length.
 
 Frame i is the i-th frame of the timeline, always. Where a picture is missing or damaged the one
 before stands in, with a notice, so that a mask never slips by a frame. Every picture has the first
-one's size and layout (media.uniform).
+one's size and layout (`readers.uniform`).
 """
 
 from __future__ import annotations
@@ -22,12 +20,13 @@ from vfx_matte.files.fingerprint import Watch
 from vfx_matte.media.frames import Frame, check_frame, check_range
 from vfx_matte.media.pixels import Orientation
 from vfx_matte.media.probe import ClipInfo, decode, probe
-from vfx_matte.media.readers.uniform import fitted
+from vfx_matte.media.readers.uniform import fit_picture
 from vfx_matte.wording import option
 
 Decoded = tuple[av.VideoFrame, Fraction | None]
 """A picture as it was decoded, and the shape of its pixels, None where it is not said."""
 
+# 16 frames of 4K with 10 bits, 120 of HD with 8: most groups of pictures are decoded once
 REVERSE_BUFFER_BYTES = 384 * 2**20
 """Decoded frames kept at once when walking backwards."""
 
@@ -51,12 +50,19 @@ class FrameMaker:
         sample_aspect: Fraction | None = None,
         orientation: Orientation | None = None,
     ) -> Frame:
-        """One frame of a decoded picture; the rest as for `fitted`."""
+        """One frame of a decoded picture.
+
+        Args:
+            index: 0-based.
+            native: as it was decoded.
+            sample_aspect: as for `fit_picture`.
+            orientation: as for `fit_picture`.
+        """
         info = self._info
-        found = fitted(native, info, sample_aspect=sample_aspect, orientation=orientation)
+        found = fit_picture(native, info, sample_aspect=sample_aspect, orientation=orientation)
         if found.difference and not self._told_change:
             self._told_change = True
-            kept = "; all are made like the first one" if found.made_anew else ""
+            kept = "; all are made like the first one" if found.is_converted else ""
             self._notify(
                 f"{info.path.name}: pictures change on the way "
                 f"(frame {info.timeline.number(index)} is {found.difference}){kept}"
@@ -79,8 +85,17 @@ class FrameMaker:
         return frame
 
 
-def watched(path: Path, files: Sequence[Path]) -> Watch:
-    """Begin to watch the files of the clip `path`. Raises MediaError when one cannot be read."""
+def watch_files(path: Path, files: Sequence[Path]) -> Watch:
+    """Begin to watch the files of a clip.
+
+    Args:
+        path: the clip, for messages.
+        files: all of its files.
+
+    Raises:
+        InputError: when one is not there.
+        MediaError: when one cannot be read.
+    """
     try:
         return Watch(files)
     except FileNotFoundError as error:
@@ -95,7 +110,11 @@ def watched(path: Path, files: Sequence[Path]) -> Watch:
 
 
 def require_unchanged(path: Path, watch: Watch) -> None:
-    """Raise MediaError when the files of the clip `path` hold other bytes now."""
+    """Make sure that the files of a clip are still what they were.
+
+    Raises:
+        MediaError: when they hold other bytes now.
+    """
     if watch.has_changed():
         raise MediaError(
             f"{str(path)!r} was replaced, changed or removed while it was read",
@@ -120,13 +139,19 @@ class VideoReader:
     ) -> None:
         """Open a clip.
 
-        info: a known probe result, to save counting again. threads: decoder threads, 0 = by cores.
+        Args:
+            path: the file.
+            notify: is told what a user may not expect.
+            info: a known probe result, to save counting again.
+            threads: decoder threads, 0 = by cores.
+            ignore_alpha: the clip's own alpha takes no part.
 
-        ignore_alpha: the clip's own alpha takes no part.
+        Raises:
+            MediaError: when it cannot be read.
         """
         watch = Watch([path]) if path.is_file() else None  # before: a probe may take long
         self._info = info or probe(path, notify=notify)
-        self._watch = watch or watched(path, [path])
+        self._watch = watch or watch_files(path, [path])
         if ignore_alpha:
             self._info = replace(self._info, has_alpha=False)
         self._maker = FrameMaker(self._info, ignore_alpha=ignore_alpha, notify=notify)
@@ -142,7 +167,8 @@ class VideoReader:
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames [start, stop) in display order.
 
-        Raises MediaError when the file is replaced or changed meanwhile.
+        Raises:
+            MediaError: when the file is replaced or changed meanwhile.
         """
         start, stop = check_range(start, stop, self._info.timeline)
         if start == stop:
@@ -151,10 +177,16 @@ class VideoReader:
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
-        """Raise MediaError when the file holds other bytes than when it was opened."""
+        """Find out whether the file is still what it was.
+
+        Raises:
+            MediaError: when it holds other bytes than when it was opened.
+        """
         require_unchanged(self._info.path, self._watch)
 
     def _frames(self, start: int, stop: int) -> Iterator[Frame]:
+        # frames that cannot be decoded leave a hole in the indices: the picture before it, or the
+        # first one there is, stands in until the next index comes
         expected, previous = start, None
         for index, native in self._decoded_from(start):
             if index < start:
@@ -191,6 +223,7 @@ class VideoReader:
         start, stop = check_range(start, stop, self._info.timeline)
         high = stop
         while high > start:
+            # from the last keyframe before, but no more frames at once than fit
             key = max((k for k in self._info.keyframes if k < high), default=0)
             low = max(start, key, high - self._window())
             window = list(self.frames(low, high))
@@ -199,12 +232,17 @@ class VideoReader:
             high = low
 
     def frame(self, index: int) -> Frame:
-        """One frame. Raises UsageError when the clip does not have it."""
+        """One frame.
+
+        Raises:
+            UsageError: when the clip does not have it.
+        """
         check_frame(index, self._info.timeline)
         return next(self.frames(index, index + 1))
 
     def _window(self) -> int:
         info = self._info
+        # planes as they are read, in bytes; never fewer than four frames
         samples = sum(
             rows * columns
             for plane in range(1 if info.layout.model == "gray" else 3)
@@ -231,9 +269,11 @@ class VideoReader:
     def _decoded_from(self, index: int) -> Iterator[tuple[int, Decoded]]:
         """Pairs (frame index, decoded frame) that begin at or before `index`."""
         info = self._info
+        # without times to trust the only way to a frame is to count from the beginning
         if not info.reliable:
             yield from enumerate(self._decode(None))
             return
+        # a keyframe that does not decode cleanly: try the two before it, then the whole file
         for key in [k for k in reversed(info.keyframes) if k <= index][:3]:
             if key == 0:
                 break
@@ -254,6 +294,7 @@ class VideoReader:
     def _indexed(self, frames: Iterator[Decoded]) -> Iterator[tuple[int, Decoded]]:
         for decoded in frames:
             pts = decoded[0].pts
+            # a frame that is not in the timeline was cut away by an edit list
             index = None if pts is None else self._info.timeline.index_of_pts(pts)
             if index is not None:
                 yield index, decoded

@@ -22,11 +22,13 @@ def single_picture(path: Path) -> bytes | None:
     """
     data = path.read_bytes()
     chunks = list(_chunks(data, 12))
+    # the picture has to fill the canvas: at (0, 0), of the canvas's size
     canvas = next((data[at + 4 : at + 10] for kind, at, _ in chunks if kind == b"VP8X"), b"")
     frames = [data[at : at + size] for kind, at, size in chunks if kind == b"ANMF"]
     if len(frames) != 1 or frames[0][:12] != bytes(6) + canvas:
         return None
     inside = frames[0][_FRAME_HEADER_BYTES:]
+    # a plain file with alpha begins with a chunk that says so
     if inside.startswith(b"ALPH"):
         inside = b"VP8X" + struct.pack("<IB3x", 10, _ALPHA_FLAG) + canvas + inside
     return b"RIFF" + struct.pack("<I", 4 + len(inside)) + b"WEBP" + inside

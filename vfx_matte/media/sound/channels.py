@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import av
 
+# stands in an order for a channel that nothing goes to
 SILENT = -1
 
 _BY_NAME: Mapping[str, frozenset[str]] = {
@@ -45,6 +46,7 @@ _SAME_PLACES = {
 }
 """The same loudspeakers under a commoner name, in the same order."""
 
+# without a low-frequency channel, in which AAC would cut most of what is heard
 _BY_COUNT: Mapping[str, Mapping[int, str]] = {
     "aac": {
         1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "6.0", 7: "7.0", 8: "octagonal",
@@ -55,6 +57,7 @@ _BY_COUNT: Mapping[str, Mapping[int, str]] = {
     "flac": {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
 }  # fmt: skip
 
+# mapping family 255 of Opus holds channels without a meaning
 _MOST_BY_COUNT = {"libopus": 255}
 _WITHOUT_NAMES = {"mapping_family": "255"}  # RFC 7845, 5.1.1.3
 
@@ -71,17 +74,21 @@ its own place.
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlan:
-    """What an encoder is given.
-
-    layout: the name that it is opened with. order: for each of its channels the source's channel
-    that goes there, SILENT for none; () = as they stand, under that name already. options: of the
-    encoder. said: what to tell people, "" for nothing.
-    """
+    """What an encoder is given."""
 
     layout: str
+    """The name that it is opened with."""
+
     order: tuple[int, ...] = ()
+    """For each of its channels the source's channel that goes there, SILENT for none; () = as they
+    stand, under that name already.
+    """
+
     options: Mapping[str, str] = field(default_factory=dict)
-    said: str = ""
+    """Of the encoder."""
+
+    note: str = ""
+    """What to tell people, "" for nothing."""
 
     @property
     def filters(self) -> tuple[tuple[str, str], ...]:
@@ -107,42 +114,50 @@ class ChannelPlan:
 
 
 def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
-    """What an encoder is given for sound of the layout `name` (see layout_name); None when it
-    cannot hold so many channels.
+    """What an encoder is given for sound of a layout; None when it cannot hold so many channels.
 
     An encoder that is not listed here (PCM) takes any, channels in an order of their own in the
     usual one.
+
+    Args:
+        encoder: FFmpeg's name.
+        name: of the source's layout, see `layout_name`.
     """
     count, speakers = av.AudioLayout(name).nb_channels, _speakers(name)
+    # the same loudspeakers, in whatever order: each goes to its own place
     known = _BY_NAME.get(encoder, _BY_NAME["flac"] if "+" in name else frozenset())
     if same := next((each for each in sorted(known) if set(_speakers(each)) == set(speakers)), ""):
         order = tuple(speakers.index(each) for each in _speakers(same))
         order = tuple(order[place] for place in _MIXED_UP.get((encoder, same), range(count)))
         return ChannelPlan(same, () if (name, order) == (same, tuple(range(count))) else order)
+    # an encoder that takes everything
     if encoder not in _BY_NAME:
         return (
             ChannelPlan(f"{count} channels", tuple(range(count)))
             if "+" in name
             else ChannelPlan(name)
         )
+    # the same loudspeakers under another name
     usual = _SAME_PLACES.get(name, "")
     if usual in known:
-        said = f"its {name} channels are written as {usual}"
-        return ChannelPlan(usual, _ordered(encoder, usual, count), said=said)
+        note = f"its {name} channels are written as {usual}"
+        return ChannelPlan(usual, _ordered(encoder, usual, count), note=note)
+    # as many channels, or the next more with silent ones behind them
     fitting = min((each for each in _BY_COUNT[encoder] if each >= count), default=0)
     if fitting:
         layout = _BY_COUNT[encoder][fitting]
         silent = f", with {fitting - count} silent ones behind them" if fitting > count else ""
         called = "without names" if layout == name else f"as {layout}"
-        said = f"{_subject(name, count)} written {called}, in the same order{silent}"
-        return ChannelPlan(layout, _ordered(encoder, layout, count), said=said)
+        note = f"{_subject(name, count)} written {called}, in the same order{silent}"
+        return ChannelPlan(layout, _ordered(encoder, layout, count), note=note)
+    # or without any names
     if count <= _MOST_BY_COUNT.get(encoder, 0):
-        said = (
+        note = (
             ""
             if _UNNAMED.fullmatch(name)
             else f"{_subject(name, count)} written without names, in the same order"
         )
-        return ChannelPlan(f"{count} channels", tuple(range(count)), _WITHOUT_NAMES, said)
+        return ChannelPlan(f"{count} channels", tuple(range(count)), _WITHOUT_NAMES, note)
     return None
 
 
@@ -168,7 +183,7 @@ def forget_own_order(context: av.AudioCodecContext | None) -> None:
     would be an order of its own.
 
     The channels stay as they stand. Frames that name such an order cannot be freed; see
-    layout_name. None, of a stream that has no decoder, is passed over.
+    `layout_name`. None, of a stream that has no decoder, is passed over.
     """
     name = layout_name(context.layout) if context is not None else ""
     if context is not None and "+" in name:

@@ -20,6 +20,7 @@ from vfx_matte.media.sound.channels import layout_name
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
+# bits per sample, byte order, and whether channels lie one after the other; the laws have 8 bits
 PCM_BITS = re.compile(r"pcm_[a-z](8|16|24|32|64)(le|be)?(_planar)?|pcm_(?:mulaw|alaw|vidc)")
 _LAW_BITS = 8
 _LONGEST_PACKET = Fraction(2)
@@ -28,18 +29,20 @@ _LONGEST_PACKET = Fraction(2)
 
 @dataclass(frozen=True, slots=True)
 class SoundCut:
-    """Sound from `begin` to `end`, exact seconds on the clock that an output counts; None does not
-    cut there.
-    """
+    """Sound between two times on the clock that an output counts."""
 
     begin: Fraction | None = None
+    """Exact seconds; None does not cut there."""
+
     end: Fraction | None = None
+    """Exact seconds; None does not cut there."""
 
     @classmethod
     def of(cls, part: Part | None, origin: Fraction) -> SoundCut:
         """The cut of a part, after `origin` is taken off every time."""
         if part is None:
             return cls()
+        # the part's times are the clip's, the cut's are the output's
         times = (None if time is None else time - origin for time in (part.begin, part.end))
         return cls(*times)
 
@@ -50,6 +53,7 @@ class SoundCut:
         """Whether all of a packet is over when the sound begins."""
         if self.begin is None or time >= self.begin:
             return False
+        # far before, nothing has to be measured, which may mean to decode
         return time < self.begin - _LONGEST_PACKET or time + length_of(packet) <= self.begin
 
     def is_long_before(self, packet: AudioPacket, time: Fraction) -> bool:
@@ -66,16 +70,25 @@ class SoundCut:
         return self.end is not None and time >= self.end
 
     def heard(self, packet: AudioPacket, time: Fraction, codec: str) -> AudioPacket | None:
-        """What is heard of a packet that begins at `time`: all of it, or a piece of uncompressed
-        sound; None = nothing.
+        """What is heard of a packet.
+
+        Args:
+            packet: of the source.
+            time: when it begins.
+            codec: of the source.
+
+        Returns:
+            The packet itself, or a piece of it where sound is uncompressed; None = nothing.
         """
         if self.is_after(time) or self.is_before(packet, time):
             return None
         bits = PCM_BITS.fullmatch(codec)
+        # planar samples cannot be cut out of one piece of memory
         if not self or bits is None or bits[3]:
             return packet
         size, rate = pcm_sample(packet, bits)
         count = packet.size // size
+        # the first sample at or after the beginning; the last one before the end
         first = 0 if self.begin is None else max(0, math.ceil((self.begin - time) * rate))
         last = count if self.end is None else min(count, math.ceil((self.end - time) * rate))
         if (first, last) == (0, count):
@@ -105,12 +118,19 @@ FLICK = Fraction(1, 705_600_000)
 """
 
 
-def place_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
-    """Make a packet's times earlier by `shift` seconds; when it begins then.
+def shift_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
+    """Make a packet's times earlier; its unit becomes a finer one where it is too coarse for that,
+    as the frames of MP3 in AVI are.
 
-    Its unit becomes a finer one where it is too coarse for that, as the frames of MP3 in AVI are.
+    Args:
+        packet: changed.
+        shift: exact seconds.
+
+    Returns:
+        When it begins then, in exact seconds.
     """
     pts, dts, base = packet.pts or 0, packet.dts or 0, packet.time_base
+    # in its own unit where that is exact
     if (shift / base).denominator == 1:
         packet.pts, packet.dts = pts - int(shift / base), dts - int(shift / base)
     else:
@@ -121,9 +141,14 @@ def place_earlier(packet: AudioPacket, shift: Fraction) -> Fraction:
 
 
 def pcm_sample(packet: AudioPacket, bits: re.Match[str]) -> tuple[int, int]:
-    """How many bytes one sample of all channels takes, and how many there are in a second.
+    """The size of a sample of all channels.
 
-    bits: of PCM_BITS.
+    Args:
+        packet: of uncompressed sound.
+        bits: of PCM_BITS.
+
+    Returns:
+        Its bytes, and how many there are per second.
     """
     context = packet.stream.codec_context
     layout = layout_name(context.layout)
@@ -134,13 +159,20 @@ def pcm_sample(packet: AudioPacket, bits: re.Match[str]) -> tuple[int, int]:
 def _piece(
     packet: AudioPacket, start: int, stop: int, *, later: Fraction, length: Fraction
 ) -> AudioPacket:
-    """Bytes [start, stop) of a packet as a packet that begins `later` and lasts `length`
-    seconds.
+    """Some bytes of a packet as a packet.
+
+    Args:
+        packet: whole.
+        start: its first byte.
+        stop: the byte behind its last one.
+        later: seconds after the packet's own time.
+        length: seconds that it lasts.
     """
     piece: AudioPacket = av.Packet(bytes(memoryview(packet)[start:stop]))
     base = packet.time_base
     piece.stream = packet.stream
     piece.time_base = base
+    # a piece of one packet keeps the packet's clock
     piece.pts, piece.dts = ((time or 0) + round(later / base) for time in (packet.pts, packet.dts))
     piece.duration = round(length / base)
     return piece

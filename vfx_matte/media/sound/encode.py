@@ -19,6 +19,8 @@ from vfx_matte.media.sound.cut import UNCUT, SoundCut
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
+# sources that may have more than 16 bits worth keeping; what lossy decoders give in 32 bits is
+# noise
 _LOSSLESS_WIDE = (
     "pcm_",
     "dsd_",
@@ -34,6 +36,7 @@ _LOSSLESS_WIDE = (
     "wmalossless",
 )
 _DEEP_FORMATS = ("s32", "s32p", "s64", "s64p", "flt", "fltp", "dbl", "dblp")
+# per channel: neither AAC nor Opus can be told from its source at this rate
 _BITS_PER_SECOND = 96_000
 _COARSE = Fraction(1, 1000)
 """The coarsest clock whose rounding is mended, in seconds: Matroska's and FLV's."""
@@ -57,19 +60,24 @@ class SoundEncoder:
         layout: str,
         cut: SoundCut = UNCUT,
     ) -> None:
-        """Add a stream to `output`.
+        """Add a stream to a file; `plan` (see `plan_channels`) says what becomes of the channels.
 
-        first: a frame of the source as it was decoded. codec, layout: the source's.
+        Args:
+            output: the file.
+            first: a frame of the source as it was decoded.
+            encoder: FFmpeg's name.
+            codec: the source's.
+            layout: the source's.
+            cut: between which times of the output's clock frames are heard, to the sample.
 
-        cut: between which times of the output's clock frames are heard, to the sample.
-
-        `plan` (see plan_channels) says what becomes of the channels.
-
-        Raises av.FFmpegError or ValueError when the encoder does not start.
+        Raises:
+            ValueError: when the encoder cannot hold the channels or does not start.
+            av.FFmpegError: when it does not start.
         """
         plan = plan_channels(encoder, layout)
         if plan is None:
             raise ValueError(f"{encoder} cannot hold {layout}")
+        # the stream: rate, layout, depth, bit rate
         rate = nearest_rate(encoder, first.sample_rate)
         stream = output.add_stream(
             encoder, rate=rate, layout=plan.layout, options=dict(plan.options)
@@ -88,6 +96,7 @@ class SoundEncoder:
         self._first_layout = layout_name(first.layout)
         self._rate = rate
         self._cut = cut
+        # what converts frames of one shape; made anew where the shape changes
         self._graph: av.filter.Graph | None = None
         self._shape: tuple[str, str, int] | None = None
         self._slack = 0
@@ -97,11 +106,14 @@ class SoundEncoder:
     def encode(
         self, frame: av.AudioFrame, *, unit: Fraction | None = None
     ) -> Iterator[AudioPacket]:
-        """Packets for one more frame; its pts counts its own time_base on the output's clock.
+        """Packets for one more frame.
 
-        unit: what its source counts in, which times may be wrong by; None = its time_base.
+        Args:
+            frame: its pts counts its own time_base on the output's clock.
+            unit: what its source counts in, which times may be wrong by; None = its time_base.
         """
         shape = (frame.format.name, layout_name(frame.layout), frame.sample_rate)
+        # what is still inside of the old converter comes first
         if shape != self._shape:
             yield from self._drained()
             self._graph, self._shape = self._converter(frame, shape, unit or frame.time_base), shape
@@ -136,12 +148,13 @@ class SoundEncoder:
         """Begin a frame where the one before ends, if its time says nearly the same or would go
         back.
 
-        Milliseconds, as in Matroska, are too coarse for short packets (TrueHD has 1200 a second):
+        Milliseconds, as in Matroska, are too coarse for short packets (TrueHD has 1200 per second):
         some would share a time.
         """
         if frame.pts is None:
             return
         if self._next is not None and self._last is not None:
+            # frames that nearly touch do touch; a real gap stays
             nearly = abs(frame.pts - self._next) <= self._slack
             frame.pts = self._next if nearly or frame.pts <= self._last else frame.pts
         self._last, self._next = frame.pts, frame.pts + frame.samples
@@ -158,6 +171,7 @@ class SoundEncoder:
         wanted, (sample_format, layout, rate) = layout_name(target.layout), shape
         graph = av.filter.Graph()
         self._slack = math.ceil(min(unit or 0, _COARSE) * self._rate)
+        # in: frames as they are
         base = {} if frame.time_base is None else {"time_base": str(frame.time_base)}
         steps = [
             graph.add(
@@ -168,9 +182,11 @@ class SoundEncoder:
                 **base,
             )
         ]
+        # channels into their places
         plan = self.plan if layout == self._first_layout else plan_channels(self._encoder, layout)
         if plan is not None and plan.layout == wanted:
             steps += [graph.add(name, arguments) for name, arguments in plan.filters]
+        # out: as the encoder takes them, counted in samples, without what is not heard
         steps += [
             graph.add(
                 "aformat",

@@ -1,8 +1,6 @@
-"""Sound beside the picture.
+"""Sound beside the picture: copied packet by packet where the container allows, otherwise encoded.
 
-Takes a source file, gives its sound tracks to an output: copied packet by packet where the
-container allows, otherwise encoded; never moved against the picture, and cut only where a part of a
-clip is rendered.
+It is never moved against the picture, and cut only where a part of a clip is rendered.
 """
 
 from __future__ import annotations
@@ -30,12 +28,14 @@ from vfx_matte.media.sound.channels import (
     most_channels,
     plan_channels,
 )
-from vfx_matte.media.sound.cut import FLICK, PCM_BITS, SoundCut, pcm_sample, place_earlier
+from vfx_matte.media.sound.cut import FLICK, PCM_BITS, SoundCut, pcm_sample, shift_earlier
 from vfx_matte.media.sound.encode import SoundEncoder
 
 AudioPacket: TypeAlias = "av.Packet[Any]"
 
+# a tenth of a second of stereo with 24 bits: a difference is named nearly where it is
 _PCM_BLOCK_BYTES = 2**15
+# Matroska rounds times to the millisecond, on both sides of a gap
 _PCM_JITTER = Fraction(2, 1000)
 
 _RUN_UP_PACKETS = {"mp3": 4, "opus": 5, "flac": 0, "alac": 0}
@@ -43,6 +43,7 @@ _RUN_UP_PACKETS = {"mp3": 4, "opus": 5, "flac": 0, "alac": 0}
 (ISO/IEC 11172-3, 2.4.2.7), Opus needs 80 ms to find its pace (RFC 7845, 4.6).
 """
 
+# a packet of AAC overlaps with the one before it, and with no other
 _USUAL_RUN_UP = 1
 
 _RUN_IN = Fraction(1, 2)
@@ -58,29 +59,51 @@ _TRIAL_PACKETS = 500
 class SoundTrack:
     """What was put into the output for one track, so that it can be checked afterwards.
 
-    copied: packets are the source's own; checksums and times (exact seconds) are then one for each
-    audible packet.
-    codec: the source's format. start, end: exact times of the first audible packet (or encoded
-    sample) and of the end of the last one; None when the track is silent from end to end.
-    heard: from when until when a player lets the track be heard, where it is known from a file:
-    without the samples that a decoder throws away at both ends (the pre-skip of Opus, the priming
-    of AAC).
     PCM is checked in blocks of its own, because every container cuts it into packets as it likes. A
     sample that a recording was cut off in does not count.
     """
 
     source_index: int
+    """The stream's number in the source."""
+
     copied: bool
+    """Whether packets are the source's own; there is one checksum and time for each audible packet
+    then.
+    """
+
     codec: str
+    """The source's format."""
+
     start: Fraction | None = None
+    """Exact time of the first audible packet, or encoded sample; None when the track is silent from
+    end to end.
+    """
+
     end: Fraction | None = None
+    """Exact time of the end of the last one."""
+
     heard: tuple[Fraction, Fraction] | None = None
+    """From when until when a player lets the track be heard, where it is known from a file: without
+    the samples that a decoder throws away at both ends (the pre-skip of Opus, the priming of AAC).
+    """
+
     checksums: list[int] = field(default_factory=list)
+    """CRC-32 of each packet's payload, or of each block of PCM."""
+
     times: list[Fraction] = field(default_factory=list)
+    """Exact seconds of the same."""
+
     _samples: bytearray = field(default_factory=bytearray)
+    """PCM that does not fill a block yet."""
+
     _samples_time: Fraction = Fraction(0)
+    """When it begins."""
+
     _bytes_per_second: int = 0
+    """Of PCM; 0 before the first packet."""
+
     _sample_bytes: int = 1
+    """Bytes of a sample of all channels."""
 
     @property
     def span(self) -> tuple[Fraction, Fraction]:
@@ -102,6 +125,7 @@ class SoundTrack:
         if not self._bytes_per_second:
             self._sample_bytes, rate = pcm_sample(packet, pcm)
             self._bytes_per_second = self._sample_bytes * rate
+        # a gap ends a block, as the next one begins at another time
         expected = self._samples_time + Fraction(len(self._samples), self._bytes_per_second)
         if self._samples and abs(time - expected) > _PCM_JITTER:
             self.finish()
@@ -125,8 +149,10 @@ class SoundTrack:
 
 
 def trimmed(packet: AudioPacket) -> tuple[Fraction, Fraction]:
-    """Seconds of sound that a decoder throws away, from the packet's beginning on and at its end;
-    (0, 0) for nearly all.
+    """What a decoder throws away of a packet; (0, 0) for nearly all.
+
+    Returns:
+        Seconds from its beginning on, and at its end.
     """
     if not packet.has_sidedata("skip_samples") or not packet.stream.codec_context:
         return Fraction(0), Fraction(0)
@@ -140,6 +166,7 @@ def payload_checksum(packet: AudioPacket, codec: str) -> int:
     payload.
     """
     data = memoryview(packet)
+    # the header has two bytes more where it holds a checksum of its own
     if codec == "aac" and len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
         data = data[7 if data[1] & 1 else 9 :]
     return zlib.crc32(data)
@@ -159,8 +186,15 @@ class SoundCopier:
         name: str,
         notify: Notify,
     ) -> None:
-        """Add one output stream for each sound track of `source`; call before the output's first
-        packet is muxed.
+        """Add one output stream for each sound track; call before the output's first packet is
+        muxed.
+
+        Args:
+            source: the clip, or a part of one.
+            output: the file.
+            container: what it can hold.
+            name: the file's, for messages.
+            notify: is told what is encoded anew or left out.
         """
         self._stack = ExitStack()
         self._input = self._stack.enter_context(open_input(source.path))
@@ -170,6 +204,7 @@ class SoundCopier:
         self._keeps_negative = container.exact_time
         self.tracks: list[SoundTrack] = []
         self._streams: dict[int, tuple[SoundTrack, av.AudioStream | SoundEncoder]] = {}
+        # empty tracks are left out, as a muxer would wait for their first packet
         wanted = {track.index: track.codec for track in source.audio if track.start is not None}
         for stream in self._input.streams.audio:
             if stream.index in wanted:
@@ -191,6 +226,7 @@ class SoundCopier:
     ) -> None:
         """Add the output stream of one track, or say why there is none."""
         target: av.AudioStream | SoundEncoder | None = None
+        # as it is where the container takes it; encoded else
         if codec in container.copies and _is_taken(source, stream.index, container.muxer):
             target = self._output.add_stream_from_template(stream)
         else:
@@ -216,14 +252,17 @@ class SoundCopier:
         name: str,
         notify: Notify,
     ) -> SoundEncoder | None:
+        # only what can be decoded can be encoded
         first = None if codec == "unknown" else _first_frame(source, index)
         if first is None:
             why = "is of an unknown kind" if codec == "unknown" else f"({codec}) cannot be decoded"
             notify(f"{name}: sound stream {index} {why} and is left out")
             return None
         encoder, layout = container.encoder, layout_name(first.layout)
+        # frames do not name an order of their own, see `forget_own_order`
         own_order = next(track.layout for track in source.audio if track.index == index)
         layout = own_order if "+" in own_order else layout
+        # Matroska takes uncompressed sound, which holds any number of channels
         if plan_channels(encoder, layout) is None and container.muxer == "matroska":
             encoder = "pcm_s24le"
         if plan_channels(encoder, layout) is None:
@@ -231,6 +270,7 @@ class SoundCopier:
             most = f"{encoder} holds {most_channels(encoder)} at most"
             notify(f"{name}: sound stream {index} has {count} channels, {most}; it is left out")
             return None
+        # say what becomes of it, and why
         usual = next(
             known.copies for known in CONTAINERS.values() if known.muxer == container.muxer
         )
@@ -241,7 +281,7 @@ class SoundCopier:
             self._output, first, encoder, codec=codec, layout=layout, cut=self._cut
         )
         rate = encoded.stream.codec_context.sample_rate
-        changed = [encoded.plan.said] if encoded.plan.said else []
+        changed = [encoded.plan.note] if encoded.plan.note else []
         changed += [f"{first.sample_rate} Hz become {rate} Hz"] if rate != first.sample_rate else []
         notify("; ".join([f"{name}: {codec} sound {reason}", f"encoded as {encoder}", *changed]))
         return encoded
@@ -252,14 +292,17 @@ class SoundCopier:
             yield from self._input.demux(*streams)
 
     def pump(self, until: Fraction | None) -> None:
-        """Mux sound up to a time on the source's clock (origin taken off); None muxes all that is
-        left.
+        """Mux sound up to a time.
+
+        Args:
+            until: on the source's clock (origin taken off); None muxes all that is left.
         """
         while (packet := self._waiting or next(self._packets, None)) is not None:
             self._waiting = None
             if self._ended.issuperset(self._streams):
                 # the rest comes after the part that is rendered
                 break
+            # what is decoded later than the picture waits for it
             if (
                 packet.dts is not None
                 and until is not None
@@ -282,9 +325,12 @@ class SoundCopier:
             return
         if packet.pts is None or packet.dts is None:
             return
+        # too late, too early, or to be heard
         time = packet.pts * packet.time_base - self._origin
         if self._cut.is_after(time):
             self._ended.add(packet.stream.index)
+        # the few packets before the cut are kept, as decoding the first one that is heard needs
+        # them
         if self._cut.is_before(packet, time):
             run_up = _RUN_UP_PACKETS.get(track.codec, _USUAL_RUN_UP)
             self._before.setdefault(packet.stream.index, deque(maxlen=run_up)).append(packet)
@@ -308,15 +354,20 @@ class SoundCopier:
     def _mux(self, packet: AudioPacket, track: SoundTrack | None, target: av.AudioStream) -> None:
         """Put a packet of the source into the output, earlier by the origin.
 
-        track: takes note, None = it is not heard.
+        Args:
+            packet: changed.
+            track: takes note, None = it is not heard.
+            target: the output's stream.
         """
-        time = place_earlier(packet, self._origin)
+        time = shift_earlier(packet, self._origin)
         if track is not None:
             track.add(packet, time)
         packet.stream = target
         self._output.mux(packet)
 
     def _encode(self, packet: AudioPacket, track: SoundTrack, target: SoundEncoder) -> None:
+        """Decode a packet and encode what is heard of it."""
+        # outside of the part nothing is decoded, but for what decoders need to find their pace
         if packet.pts is not None and self._cut:
             time = packet.pts * packet.time_base - self._origin
             if self._cut.is_after(time):
@@ -328,6 +379,7 @@ class SoundCopier:
             frames: list[Any] = list(packet.decode())
         except (av.FFmpegError, ValueError):  # a damaged packet is silence, as in every player
             frames = []
+        # each frame at its own time; what is cut off of it is the encoder's part
         for frame in frames:
             unit = frame.time_base
             if frame.pts is not None and unit is not None:
@@ -337,6 +389,7 @@ class SoundCopier:
                     continue
                 if self._cut.begin is None or time + length > self._cut.begin:
                     track.cover(*self._cut.clamped(time, time + length))
+                # a unit that is too coarse for the shifted time would move the frame
                 if (time / unit).denominator != 1:
                     frame.time_base = FLICK
                 frame.pts = round(time / frame.time_base)
@@ -358,7 +411,10 @@ class SoundCopier:
 def _packets_of(source: ClipInfo, index: int, *, forget: bool = False) -> Iterator[AudioPacket]:
     """The first packets of one sound track, from an opening of its own.
 
-    forget: see forget_own_order.
+    Args:
+        source: the clip.
+        index: the stream's number.
+        forget: see `forget_own_order`.
     """
     with open_input(source.path) as container:
         stream = next(each for each in container.streams.audio if each.index == index)
@@ -377,6 +433,7 @@ def _is_taken(source: ClipInfo, index: int, muxer: str) -> bool:
         if packet.pts is None or packet.dts is None:
             continue
         try:
+            # one packet into memory is enough
             with av.open(io.BytesIO(), "w", format=muxer) as trial:
                 target = trial.add_stream_from_template(packet.stream)
                 packet.pts, packet.dts = packet.pts - packet.dts, 0

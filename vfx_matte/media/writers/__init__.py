@@ -1,1 +1,1 @@
-"""Writes frames: video files, image sequences and EXR files."""
+"""Writes files: videos, pictures, EXR layers, and what is noted in them."""

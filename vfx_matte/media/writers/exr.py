@@ -1,6 +1,5 @@
-"""Mattes as EXR files, one layer an object.
-
-Takes alpha planes, gives half-float files that compositing programs pick apart.
+"""Mattes as EXR files with one layer per object: half-float files that compositing programs take
+apart.
 
 The channel OBJECT.A of a file is the matte of one object, and R, G, B, A are all of them together,
 so that a program without layers shows white on black. A matte is a share of coverage, 0 to 1, and
@@ -28,9 +27,9 @@ from vfx_matte.backend import Array, to_numpy
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.files.atomic import AtomicFolder, output_error
 from vfx_matte.media.probe import Part
-from vfx_matte.media.readers.part import numbers_in
+from vfx_matte.media.readers.part import parse_part_note
 from vfx_matte.media.verify import Check, VerifyReport
-from vfx_matte.media.writers.folder import other_file
+from vfx_matte.media.writers.folder import first_foreign_file
 from vfx_matte.media.writers.numbered_files import NumberedFiles, names_in
 from vfx_matte.numbering import Pattern, parse_pattern
 
@@ -52,7 +51,11 @@ def is_layers(path: Path) -> bool:
 
 
 def check_name(path: Path) -> None:
-    """Raise UsageError for an output that is no folder with one place for the frame number."""
+    """Make sure that an output names a folder and one place for the frame number.
+
+    Raises:
+        UsageError: when it does not.
+    """
     try:
         pattern = parse_pattern(path.name)
     except UsageError as error:
@@ -82,11 +85,16 @@ class LayersWriter:
         sample_aspect: Fraction,
         part: Part | None = None,
     ) -> None:
-        """names: of the files.
+        """Begin the folder.
 
-        sample_aspect: width of a pixel ÷ its height. part: of the clip that is shown, None = all.
+        Args:
+            folder: where the files go.
+            names: of the files.
+            sample_aspect: width of a pixel ÷ its height.
+            part: of the clip that is shown, None = all.
 
-        Raises OutputError when OpenEXR is missing or the place cannot be written.
+        Raises:
+            OutputError: when OpenEXR is missing or the folder cannot be written.
         """
         self.path = folder
         self._names = names
@@ -98,8 +106,16 @@ class LayersWriter:
     def write(self, index: int, mattes: Mapping[str, Array], together: Array, *, full: int) -> None:
         """Write one frame.
 
-        mattes: by layer name, (H, W) unsigned integers up to `full`; together: all of them in one.
+        Args:
+            index: 0-based.
+            mattes: by layer name, (H, W) unsigned integers.
+            together: all of them in one.
+            full: the value of 1.
+
+        Raises:
+            OutputError: when writing fails.
         """
+        # one layer per object, and all of them together as R, G, B and A
         planes = {f"{name}.A": _half(alpha, full) for name, alpha in mattes.items()}
         planes |= dict.fromkeys("RGBA", _half(together, full))
         header = {
@@ -109,18 +125,19 @@ class LayersWriter:
             _MARK[0].decode(): _MARK[1].decode(),
             **self._note,
         }
+        # compression only makes it smaller
         most = _HEADER_BYTES + sum(plane.nbytes for plane in planes.values())
-        part, place = (
+        part, shown = (
             folder / self._names.name(index) for folder in (self._folder.part, self.path)
         )
         try:
             with self._exr.File(header, planes) as file:
                 file.write(str(part))
         except (OSError, RuntimeError) as error:  # OpenEXR tells of a full disk as a RuntimeError
-            raise output_error(place, _disk_error(part, most) or error) from error
+            raise output_error(shown, _disk_error(part, most) or error) from error
         if not is_whole(part):  # or not at all, when only its last bytes found no room
             raise output_error(
-                place,
+                shown,
                 _disk_error(part, most) or OSError(errno.EIO, "only a part of it could be written"),
             )
 
@@ -143,13 +160,16 @@ class LayersWriter:
 def verify_layers(
     folder: Path, names: NumberedFiles | None, count: int, layers: tuple[str, ...] | None = None
 ) -> VerifyReport:
-    """Whether there is one EXR file for each of `count` frames, each whole, the last one with its
-    layers.
+    """Whether there is one EXR file for each frame, each whole, the last one with its layers.
 
-    names: how they are called and numbered; None: as the first of them is. layers: those that have
-    to be there; None: any.
+    Args:
+        folder: of the files.
+        names: how they are called and numbered; None: as the first of them is.
+        count: how many frames there are.
+        layers: those that have to be there; None: any.
     """
     names = names or names_in(folder, SUFFIX) or NumberedFiles(tail=SUFFIX)
+    # one file for each frame, and no other
     found = {index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None}
     missing = next((index for index in range(count) if index not in found), None)
     detail = f"{count} files"
@@ -157,6 +177,7 @@ def verify_layers(
         detail = f"{names.name(missing)} is missing"
     elif len(found) != count:
         detail = f"{len(found)} files, the source has {count} frames"
+    # a file that a full disk has cut off is found by its own table of blocks
     cut = next(
         (names.name(index) for index in sorted(found) if not is_whole(folder / names.name(index))),
         "",
@@ -165,6 +186,7 @@ def verify_layers(
         Check("frame count", missing is None and len(found) == count, detail),
         Check("files", not cut, f"{cut} is cut short" if cut else "every file is complete"),
     ]
+    # the last file's layers stand for those of all, as one writer made them
     reader = "file names"
     if layers is not None and count and not cut and count - 1 in found:
         with _openexr().File(str(folder / names.name(count - 1)), separate_channels=True) as file:
@@ -176,7 +198,7 @@ def verify_layers(
     return VerifyReport(folder, reader, tuple(checks))
 
 
-def part_noted_in_layers(folder: Path) -> tuple[int, int] | None:
+def part_of_layers(folder: Path) -> tuple[int, int] | None:
     """The numbers of the first and the last frame of the source that a folder of EXR files says it
     holds; None = all.
     """
@@ -185,7 +207,7 @@ def part_noted_in_layers(folder: Path) -> tuple[int, int] | None:
             with path.open("rb") as file:
                 file.seek(len(_MAGIC))
                 _, value = _attributes(file).get(_NOTE.encode(), (b"", b""))
-            return numbers_in(value.decode("latin-1"))
+            return parse_part_note(value.decode("latin-1"))
     return None
 
 
@@ -197,11 +219,12 @@ def _half(alpha: Array, full: int) -> npt.NDArray[np.float16]:
 
 
 def foreign_file(names: NumberedFiles, folder: Path) -> str:
-    """The name of something in `folder` that is not called as `names` says, or was not written
+    """The name of something in a folder that is not called as `names` says, or was not written
     here, "" = nothing.
     """
+    # of whatever number: an earlier render may have begun elsewhere
     files = Pattern(names.head, 0, names.tail)
-    return other_file(
+    return first_foreign_file(
         folder, is_ours=lambda name: files.number_of(name) is not None and _is_marked(folder / name)
     )
 
@@ -219,8 +242,12 @@ def _is_marked(path: Path) -> bool:
 
 def _attributes(file: IO[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
     """(type, value) of every attribute of a file of one part, by name, from behind the magic
-    number. Raises EOFError.
+    number.
+
+    Raises:
+        EOFError: when the file ends too early.
     """
+    # the version, of which the flags do not matter here
     _exactly(file, 4)
     found: dict[bytes, tuple[bytes, bytes]] = {}
     while name := _text(file):
@@ -243,11 +270,13 @@ def is_whole(path: Path) -> bool:
             attributes = _attributes(file)
             if attributes.get(b"dataWindow", (b"", b""))[0] != b"box2i":
                 return False
+            # how many blocks of lines there are
             window = struct.unpack("<4i", attributes[b"dataWindow"][1])
             lines_in_block = _LINES_IN_BLOCK.get(
                 attributes.get(b"compression", (b"", b"\0"))[1][0], 1
             )
             count = -(-(window[3] - window[1] + 1) // lines_in_block)
+            # the table of offsets is written last: a zero in it is a block that never came
             offsets = struct.unpack(f"<{count}Q", _exactly(file, 8 * count))
             file.seek(max(offsets))
             _, size = struct.unpack("<iI", _exactly(file, 8))

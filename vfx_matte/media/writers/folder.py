@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def other_file(folder: Path, *, is_ours: Callable[[str], bool]) -> str:
+def first_foreign_file(folder: Path, *, is_ours: Callable[[str], bool]) -> str:
     """The name of something in a folder that no earlier result has, "" = nothing.
 
-    is_ours: whether a file name is of one.
+    Args:
+        folder: that would be replaced.
+        is_ours: whether a file name is of an earlier result.
     """
+    # a folder inside is nobody's result
     return next(
         (path.name for path in folder.iterdir() if path.is_dir() or not is_ours(path.name)), ""
     )

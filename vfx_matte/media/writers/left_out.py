@@ -1,5 +1,5 @@
-"""What a render left out on purpose, frames and sound, noted in the file itself, so that `verify`
-does not take it for lost.
+"""Notes in a file what its render left out on purpose, frames and sound, so that `verify` does not
+take it for lost.
 
 The note is the file's "comment", which MP4, MOV, Matroska and WebM can all hold. A file that lost
 its sound elsewhere has none.
@@ -20,25 +20,29 @@ _NOTE = re.compile(r"vfx-matte: (?:.*; )?without sound streams? ([\d, ]+) of the
 def note_left_out(
     container: av.container.OutputContainer, streams: Iterable[int], *, part: Part | None = None
 ) -> None:
-    """Write into an output's metadata what is left out of its source. Nothing for nothing.
+    """Write into an output's metadata what is left out of its source; nothing for nothing.
 
-    streams: sound streams, by index. part: the frames that are there, None = all. Call it before
-    the first packet is muxed, as the header holds it.
+    Call it before the first packet is muxed, as the header holds it.
+
+    Args:
+        container: the file.
+        streams: sound streams, by index.
+        part: the frames that are there, None = all.
     """
+    # one comment for both, as a file has only one
     numbers = sorted(streams)
-    said = [] if part is None else [part.note]
+    notes = [] if part is None else [part.note]
     if numbers:
         many = "s" if len(numbers) > 1 else ""
         listed = ", ".join(map(str, numbers))
-        said.append(f"without sound stream{many} {listed} of the source")
-    if said:
-        container.metadata["comment"] = f"vfx-matte: {'; '.join(said)}"
+        notes.append(f"without sound stream{many} {listed} of the source")
+    if notes:
+        container.metadata["comment"] = f"vfx-matte: {'; '.join(notes)}"
 
 
 def left_out_of(container: av.container.InputContainer) -> frozenset[int]:
-    """The sound streams of the source, by index, that the render of this file left out on
-    purpose.
-    """
+    """The sound streams of the source, by index, that the render of a file left out on purpose."""
+    # Matroska writes the key in capitals
     texts = (text for key, text in container.metadata.items() if key.lower() == "comment")
     found = next((match for text in texts if (match := _NOTE.fullmatch(text))), None)
     return (

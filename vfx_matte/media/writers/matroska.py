@@ -1,6 +1,4 @@
-"""The pixel shape of a finished Matroska or WebM file.
-
-Takes a file that PyAV has written, adds its display size in place.
+"""Adds the pixel shape to a finished Matroska or WebM file, in place.
 
 Matroska says the pixel shape by a display size, which FFmpeg's muxer writes only from a field that
 PyAV does not set. The bytes come out of the padding that the muxer leaves after its seek table, so
@@ -33,19 +31,27 @@ MUXER_OPTIONS = {"write_crc32": "0"}
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """Where an EBML element is: `size_at` is where its size is written, `data` where its contents
-    begin.
-    """
+    """Where an EBML element is."""
 
     element_id: int
+    """What it is."""
+
     start: int
+    """Where it begins."""
+
     size_at: int
+    """Where its size is written."""
+
     data: int
+    """Where its contents begin."""
+
     end: int
+    """Where they end."""
 
 
 def _children(data: bytes | bytearray, start: int, end: int) -> Iterator[_Element]:
     while start < min(end, len(data)):
+        # as many leading zero bits as there are bytes more (RFC 8794, section 4)
         id_length = 9 - data[start].bit_length()
         element_id = int.from_bytes(data[start : start + id_length], "big")
         size_at = start + id_length
@@ -72,9 +78,16 @@ def _resize(data: bytearray, element: _Element, change: int) -> None:
 
 
 def set_pixel_shape(path: Path, sample_aspect: Fraction, *, size: tuple[int, int]) -> None:
-    """Store the width of a pixel ÷ its height. size: (width, height) of the coded picture.
+    """Store the shape of the pixels.
 
-    Raises ValueError when the file is not laid out as FFmpeg 8 writes it, and OSError.
+    Args:
+        path: a file as FFmpeg 8 writes it.
+        sample_aspect: width of a pixel ÷ its height.
+        size: (width, height) of the coded picture.
+
+    Raises:
+        ValueError: when the file is laid out in another way.
+        OSError: as the system raises it.
     """
     with path.open("r+b") as file:
         data = bytearray(file.read(_HEAD_BYTES))
@@ -87,6 +100,7 @@ def set_pixel_shape(path: Path, sample_aspect: Fraction, *, size: tuple[int, int
 
 
 def _insert(data: bytearray, sample_aspect: Fraction, size: tuple[int, int]) -> None:
+    # find the picture's track, and the padding behind the seek table
     file = _Element(0, 0, 0, 0, len(data))
     segment = _child(data, file, _SEGMENT)
     seek_head, void = _child(data, segment, _SEEK_HEAD), _child(data, segment, _VOID)
@@ -98,6 +112,7 @@ def _insert(data: bytearray, sample_aspect: Fraction, size: tuple[int, int]) -> 
         for element in _children(data, entry.data, entry.end)
         if element.element_id == _VIDEO
     )
+    # two elements more for it, and the unit that is there already
     *shown, unit = _display_size(sample_aspect, size)
     added = b"".join(
         element_id.to_bytes(2, "big") + b"\x84" + value.to_bytes(4, "big")
@@ -106,9 +121,11 @@ def _insert(data: bytearray, sample_aspect: Fraction, size: tuple[int, int]) -> 
     for element in _children(data, video.data, video.end):
         if element.element_id == _DISPLAY_UNIT:
             data[element.data : element.end] = unit.to_bytes(element.end - element.data, "big")
+    # everything around them grows, the padding shrinks
     for element in (tracks, entry, video):
         _resize(data, element, len(added))
     _resize(data, void, -len(added))
+    # what lies between padding and track list moves towards the front
     for seek in _children(data, seek_head.data, seek_head.end):
         if seek.element_id == _SEEK:
             target, position = _child(data, seek, _SEEK_ID), _child(data, seek, _SEEK_POSITION)
@@ -117,6 +134,7 @@ def _insert(data: bytearray, sample_aspect: Fraction, size: tuple[int, int]) -> 
                 data[position.data : position.end] = moved.to_bytes(
                     position.end - position.data, "big"
                 )
+    # behind first, as the offsets in front stay valid then
     data[video.end : video.end] = added
     del data[void.end - len(added) : void.end]
 

@@ -12,27 +12,32 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.numbering import MOST_DIGITS, Pattern, padded, parse_pattern, split_name
 
 PNG, EXR = ".png", ".exr"
+# four days at 25 frames per second sort by name
 USUAL_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedFiles:
-    """Names of files in one folder.
-
-    first: the number of frame 0; digits: with how many it is written at least.
-    """
+    """Names of files in one folder."""
 
     head: str = ""
+    """What stands before the number."""
+
     digits: int = USUAL_DIGITS
+    """With how many the number is written at least."""
+
     tail: str = PNG
+    """What stands behind the number, the suffix included."""
+
     first: int = 0
+    """The number of frame 0."""
 
     def name(self, index: int) -> str:
         """The file of frame `index`, 0-based."""
         return f"{self.head}{padded(self.first + index, self.digits)}{self.tail}"
 
     def index_of(self, name: str) -> int | None:
-        """The frame that a file is of, if it is called as these are."""
+        """The frame that a file is of; None if it is not called as these are."""
         number = Pattern(self.head, 0, self.tail).number_of(name)
         return (
             number - self.first
@@ -65,15 +70,20 @@ def numbered_files(
     """The folder of an output of numbered files, and their names: numbers and digits as the
     source's pictures have them.
 
-    path: a folder, or a name with a place for the number (see `parse_pattern`). start_number:
-    instead of the source's. Raises UsageError for a pattern without a folder, and for a number that
-    is too long.
+    Args:
+        path: a folder, or a name with a place for the number (see `parse_pattern`).
+        info: the source.
+        start_number: instead of the source's.
+
+    Raises:
+        UsageError: for a pattern without a folder, and for a number that is too long.
     """
     if start_number is not None and len(str(abs(start_number))) > MOST_DIGITS:
         raise UsageError(
             f"start number {start_number} is too long",
             hint=f"a number has at most {MOST_DIGITS} digits",
         )
+    # as many digits as the source has, so that both sort alike
     usual = USUAL_DIGITS if info.files is None else info.files.digits
     first = info.timeline.first_number if start_number is None else start_number
     pattern = parse_pattern(path.name) if is_numbered(path) else None
@@ -83,6 +93,7 @@ def numbered_files(
         raise UsageError(
             f"{str(path)!r} names no folder", hint=f"write FOLDER/{path.name}, for example"
         )
+    # a range in the pattern says where to begin; %d asks for no zeros
     if start_number is None and pattern.span is not None:
         first = pattern.span.start
     digits = pattern.digits or (1 if "%" in path.name else usual)
@@ -100,6 +111,7 @@ def names_in(folder: Path, suffix: str = PNG) -> NumberedFiles | None:
     ]
     if not cut:
         return None
+    # the first file stands for all; others may have more digits
     first = min(cut, key=lambda one: one.number)
     digits = min(len(one.digits.removeprefix("-")) for one in cut)
     return NumberedFiles(first.head, digits, first.tail, first.number)

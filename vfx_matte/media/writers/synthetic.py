@@ -1,7 +1,4 @@
-"""A clip from nothing.
-
-Takes pictures with times and sound samples, gives an H.264 + AAC file; for the demo and for tests.
-"""
+"""Makes a clip from nothing, H.264 and AAC, for the demo and for tests."""
 
 from __future__ import annotations
 
@@ -34,9 +31,17 @@ def make_clip(
 ) -> None:
     """Write an MP4 file, BT.709 4:2:0, with exactly the timeline's timestamps.
 
-    images: uint8 (H, W, 3) R'G'B' of even size, one for each entry of `timeline`. sound: float32
-    (channels, samples) in [-1, 1] from time zero. Written under a temporary name, renamed when
-    complete. Raises OutputError.
+    It is written under a temporary name and renamed when complete.
+
+    Args:
+        path: the file.
+        images: uint8 (H, W, 3) R'G'B' of even size, one for each entry of `timeline`.
+        timeline: when each is shown.
+        sound: float32 (channels, samples) in [-1, 1] from time zero.
+        rate: samples per second.
+
+    Raises:
+        OutputError: when writing fails.
     """
     with atomic_path(path, durable=True) as part:
         try:
@@ -47,6 +52,7 @@ def make_clip(
                 video: Any = output.add_stream(
                     "libx264",
                     rate=timeline.average_fps.limit_denominator(1001),
+                    # a source for demos has to be better than what is rendered of it
                     options={"crf": "14", "preset": "fast"},
                 )
                 track: Any = output.add_stream(
@@ -58,6 +64,7 @@ def make_clip(
                 durations: dict[int, int] = {}
                 done = 0
                 for image, time in zip(images, timeline, strict=True):
+                    # known with the first picture
                     if not durations:
                         video.height, video.width, _ = image.shape
                     planes = tuple(
@@ -69,6 +76,7 @@ def make_clip(
                     frame.pts, frame.time_base = time.pts, timeline.time_base
                     durations[time.pts] = time.duration
                     _mux(output, video.encode(frame), durations)
+                    # sound in step with the picture, so that neither waits in memory
                     until = min(sound.shape[1], round(time.end * rate))
                     while done < until:
                         output.mux(
@@ -92,6 +100,7 @@ def _mux(
 
 
 def _sound_frame(samples: npt.NDArray[np.float32], start: int, rate: int) -> av.AudioFrame:
+    # AAC takes blocks of 1024 samples, planar floats
     layout = "stereo" if len(samples) == 2 else "mono"
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
     frame.sample_rate = rate

@@ -1,6 +1,5 @@
-"""Frames to files.
-
-Takes pictures with their source's exact times, gives a finished file under its name, or nothing.
+"""Writes videos: pictures with their source's exact times and sound become a finished file, or
+nothing.
 
 Timestamps are the source's: exact in MP4 and MOV (same time base), rounded to the millisecond in
 Matroska and WebM, which can hold nothing finer. A file gets its name when it is complete.
@@ -64,11 +63,17 @@ class VideoWriter:
         sound: bool = True,
         notify: Notify,
     ) -> None:
-        """Open `path` for writing.
+        """Open a file for writing.
 
-        source: the clip whose times, pixel shape and sound the output carries. sound: False leaves
-        the sound out. Raises OutputError when the place cannot be written or the encoder does not
-        start.
+        Args:
+            path: the file.
+            plan: how pictures are encoded.
+            source: the clip whose times, pixel shape and sound the output carries.
+            sound: False leaves the sound out.
+            notify: is told what cannot be carried over.
+
+        Raises:
+            OutputError: when the file cannot be written or the encoder does not start.
         """
         self.path = path
         self.plan = plan
@@ -76,6 +81,7 @@ class VideoWriter:
         self._source = source
         self._base = output_time_base(source.timeline, plan)
         self._shift = source.origin
+        # the last two frames, see `write`
         self._tail = source.timeline.pts[1:][-2:]
         self._durations: dict[int, int] = {}
         self._count = 0
@@ -104,6 +110,7 @@ class VideoWriter:
                     f"{path.name}: the mastering display's HDR metadata is kept by {able} only,"
                     f" not by {plan.codec}"
                 )
+            # streams first, then what the header says: chapters, and what is left out
             self._stream = self._open_encoder(self._output)
             if sound and source.audio:
                 self._sound = SoundCopier(
@@ -148,6 +155,7 @@ class VideoWriter:
 
     def _muxer_options(self) -> dict[str, str]:
         if not self.plan.container.exact_time:
+            # a muxer that moves everything so that nothing is negative would move the picture
             return {"avoid_negative_ts": "disabled", **matroska.MUXER_OPTIONS}
         return {
             "video_track_timescale": str(self._base.denominator),
@@ -162,6 +170,7 @@ class VideoWriter:
             options[facts.hdr_option] += f":hdr10=1:{source.hdr.x265_params}"
         stream = output.add_stream(facts.encoder, rate=_encoder_rate(source), options=options)
         assert isinstance(stream, av.VideoStream)
+        # size, format, times and tags
         extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
         stream.width, stream.height = source.width + extra[0], source.height + extra[1]
         stream.pix_fmt = plan.pixel_format
@@ -170,6 +179,7 @@ class VideoWriter:
         stream.time_base = self._base
         context.sample_aspect_ratio = source.sample_aspect
         stream.sample_aspect_ratio = source.sample_aspect
+        # as many threads as there are cores
         context.thread_count = 0
         put_tags(context, self._tags)
         if self._keeps_fields:
@@ -184,9 +194,14 @@ class VideoWriter:
         return stream
 
     def write(self, picture: Picture, time: FrameTime) -> None:
-        """Encode one picture at the time of its source frame.
+        """Encode one picture.
 
-        Raises OutputError when writing fails.
+        Args:
+            picture: any layout.
+            time: of its source frame.
+
+        Raises:
+            OutputError: when writing fails.
         """
         try:
             planar = as_layout(picture, self.plan.layout, color=self.plan.color)
@@ -194,6 +209,7 @@ class VideoWriter:
                 frame_from(planar, pad_to_even=self.plan.pad_to_even), self.plan.pixel_format
             )
             put_tags(frame, self._tags)
+            # its exact time, rounded only where the container cannot hold it
             exact = time.start - self._shift
             frame.pts = round(exact / self._base)
             frame.time_base = self._base
@@ -201,6 +217,7 @@ class VideoWriter:
             self._durations[frame.pts] = round(time.duration * time.time_base / self._base)
             if self._fields:
                 frame = self._fields.mark(frame)
+
             if time.pts in self._tail and self._count > 1:
                 # the first one has nothing to be predicted from
                 # MP4 takes its end from the packet that is coded last; without B-frames there, that
@@ -215,6 +232,7 @@ class VideoWriter:
     def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         assert self._output is not None
         for packet in packets:
+            # encoders do not know how long the last frame lasts
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, packet.duration)
             self._output.mux(packet)
@@ -274,6 +292,7 @@ def _order(packets: list[av.Packet[av.VideoStream]]) -> None:
     """Give packets decoding times that rise and are not after their pictures' times."""
     coded = [packet for packet in packets if packet.pts is not None]
     shown = sorted(packet.pts for packet in packets if packet.pts is not None)
+    # the first decoding time lies as far before zero as the order of frames asks for
     early = max(
         (time - (packet.pts or 0) for time, packet in zip(shown, coded, strict=True)), default=0
     )
@@ -314,17 +333,20 @@ def _encoder_rate(source: ClipInfo) -> Fraction:
 
     MP4 counts a timecode at this rate, so that it has to be the one that the timecode was made for.
     """
+    # MPEG-4 encoders refuse larger denominators
     rate = source.timeline.average_fps.limit_denominator(1001)
     counted = timebase_of(source.timeline)
     return Fraction(counted) if source.timecode and round(rate) != counted else rate
 
 
 def _movie_timescale(base: Fraction, source: ClipInfo) -> int:
-    """Ticks a second of the movie's own clock, in which MP4 edit lists say how late a track starts.
+    """Ticks per second of the movie's own clock, in which MP4 edit lists say how late a track
+    starts.
 
     The default of milliseconds would round a late start; the least common multiple of all tracks'
     clocks rounds nothing.
     """
     starts = [track.start - source.origin for track in source.audio if track.start is not None]
+    # the field has 31 bits
     exact = math.lcm(base.denominator, *(start.denominator for start in starts))
     return exact if exact < 2**31 else base.denominator

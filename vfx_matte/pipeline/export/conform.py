@@ -22,9 +22,10 @@ from vfx_matte.errors import UsageError
 from vfx_matte.files.atomic import atomic_files
 from vfx_matte.masks import Mask, Matte
 from vfx_matte.media.formats import CONTAINERS
-from vfx_matte.media.readers.conformed import ConformedReader, check_constant_rate, check_frames
+from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.media.sketch import Sketches, sketch_of_alpha
 from vfx_matte.media.verify import Check
+from vfx_matte.media.verify_conformed import check_constant_rate, check_frames
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for, mask_style

@@ -11,9 +11,10 @@ from pathlib import Path
 from vfx_matte.errors import UsageError
 from vfx_matte.files.inputs import read_small_file
 from vfx_matte.media.open import open_clip
-from vfx_matte.media.readers.conformed import ConformedReader, check_constant_rate, check_frames
+from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.media.sketch import Sketches, sketch_of
 from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_output
+from vfx_matte.media.verify_conformed import check_constant_rate, check_frames
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.printable import shortened
 from vfx_matte.timeline import ConformMap, Timeline, constant_ticks, frames_on

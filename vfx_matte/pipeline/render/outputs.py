@@ -26,10 +26,10 @@ from vfx_matte.media.encode_plan import EncodePlan
 from vfx_matte.media.frames import ClipReader, Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.readers.part import part_of
-from vfx_matte.media.readers.stills import StillsWriter, foreign_file
 from vfx_matte.media.sound.tracks import SoundTrack
 from vfx_matte.media.verify import Check, VerifyReport, expectation_of, verify_output, verify_stills
 from vfx_matte.media.writers.numbered_files import USUAL_NAMES, NumberedFiles
+from vfx_matte.media.writers.stills import StillsWriter, foreign_file
 from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip

@@ -19,9 +19,9 @@ from vfx_matte.files.atomic import AtomicFile
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
-from vfx_matte.media.readers.stills import is_same_still, save_still
 from vfx_matte.media.verify import Check, VerifyReport
 from vfx_matte.media.writers.numbered_files import PNG, USUAL_DIGITS, is_numbered
+from vfx_matte.media.writers.stills import is_same_still, save_still
 from vfx_matte.numbering import padded
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_reference
