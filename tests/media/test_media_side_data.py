@@ -39,8 +39,8 @@ from pathlib import Path
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.media.background import open_background
 from vfx_matte.media.probe import probe
-from vfx_matte.media.read import open_clip
-from vfx_matte.media.sequence_files import is_sequence
+from vfx_matte.media.open import open_clip
+from vfx_matte.media.sequence import is_sequence
 from vfx_matte.media.verify import verify_clip
 
 def read(path):

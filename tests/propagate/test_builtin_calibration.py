@@ -122,7 +122,9 @@ def test_with_two_references_a_propagator_does_not_listen_to_what_is_wrong_on_bo
             probabilities = propagator.step(image, truth if index == 0 else None)
         found.append(probabilities)
     assert network.sizes == {saliency.CLOSE_PX if count == 2 else saliency.SIZE_PX}
-    assert network.looks == 1 + (2 if count == 2 else 0), "a single reference is not looked at"
+    assert network.looks == 2 + (2 if count == 2 else 0), (
+        "at the given mask of the walk, a frame, and several references"
+    )
     assert np.array_equal(*found) == (count == 2)
 
 
@@ -154,8 +156,9 @@ def test_where_it_proves_its_worth_it_looks_in_every_frame(count: int) -> None:
     for index in (0, 5)[:count]:
         propagator.remember(*camouflaged(index))
     propagator.step(*camouflaged(0))
-    before = network.looks
     for index in range(1, 1 + steps):
         propagator.step(camouflaged(index)[0])
-    assert before == (0 if count == 1 else 2)
-    assert network.looks - before == (steps // saliency.LOOKS_EVERY if count == 1 else steps)
+    at_masks = 1 + (
+        0 if count == 1 else 2
+    )  # the walk's, and several references to be calibrated by
+    assert network.looks == at_masks + (steps // saliency.LOOKS_EVERY if count == 1 else steps)

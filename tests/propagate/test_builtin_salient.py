@@ -19,7 +19,7 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import Foresighted, Witnessed, open_propagator
 from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.builtin import saliency as builtin_salient
-from vfx_matte.propagate.builtin.saliency import agreed, looked_at, salient_evidence
+from vfx_matte.propagate.builtin.saliency import agreed, looked_at, mistaken, salient_evidence
 from vfx_matte.propagate.confidence import Agreement, witnessed_overlap
 
 SHAPE = (144, 192)
@@ -182,9 +182,8 @@ def test_two_that_touch_are_seen_as_one_thing_and_stay_two() -> None:
         image, truth = pair(index)
         found = propagator.step(image, truth if index == 0 else None).argmax(axis=0)
         assert all((found[truth == k] == k).mean() > 0.95 for k in (1, 2)), index
-    assert len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, (
-        "one look in two frames, in turn"
-    )
+    looks = 2 + (LENGTH - 1) // builtin_salient.LOOKS_EVERY
+    assert len(network.shown) == looks, "one at each given mask, then one in two frames, in turn"
 
 
 @pytest.mark.parametrize("objects", [1, 2])
@@ -219,9 +218,10 @@ def test_who_knows_the_next_frame_makes_the_same_masks_and_looks_before_the_step
         assert all(np.array_equal(one, other) for one, other in zip(blind, found, strict=True)), (
             misled
         )
-        assert misled or len(network.shown) == (LENGTH - 1) // builtin_salient.LOOKS_EVERY, (
-            "nothing is looked at twice"
-        )
+        looks = (
+            objects + (LENGTH - 1) // builtin_salient.LOOKS_EVERY
+        )  # at the given masks, and at one in every second frame
+        assert misled or len(network.shown) == looks, "nothing is looked at twice"
 
 
 def test_the_network_looks_at_a_foreseen_frame_while_the_caller_has_the_one_before() -> None:
@@ -298,10 +298,10 @@ def test_a_step_tells_how_much_of_the_mask_that_the_flow_brought_it_kept(
 ) -> None:
     segment = builtin._segment
 
-    def upper_part(*arguments: Any, **options: Any) -> Layer:  # noqa: ANN401
-        objects = segment(*arguments, **options)
+    def upper_part(*arguments: Any, **options: Any) -> tuple[Layer, Layer]:  # noqa: ANN401
+        objects, unchanged = segment(*arguments, **options)
         objects[:, 60:] = 0
-        return objects
+        return objects, unchanged
 
     monkeypatch.setattr(builtin, "_segment", upper_part)
     propagator = open_propagator("builtin", num_objects=1)
@@ -314,6 +314,98 @@ def test_a_step_tells_how_much_of_the_mask_that_the_flow_brought_it_kept(
     )
 
 
+def test_a_step_tells_how_much_of_the_mask_lies_where_the_background_still_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segment = builtin._segment
+
+    def flooded(*arguments: Any, **options: Any) -> tuple[Layer, Layer]:  # noqa: ANN401
+        objects, unchanged = segment(*arguments, **options)
+        objects[0, 100:125, 60:110] = 1
+        return objects, unchanged
+
+    mask = box(40, 90, 60, 110).astype(np.uint8)
+    image = meadow()
+    image[mask > 0] = (200, 40, 40)
+    found = []
+    for leaks in (False, True):
+        if leaks:
+            monkeypatch.setattr(builtin, "_segment", flooded)
+        propagator = open_propagator("builtin", num_objects=1)
+        assert isinstance(propagator, Witnessed)
+        propagator.step(image, mask)
+        propagator.step(image)
+        assert propagator.agreement is not None
+        found.append(propagator.agreement[0].founded)
+    assert found[0] > 0.98, "nothing changed"
+    assert found[1] == pytest.approx(2 / 3, abs=0.03), "a third of it is a part of the meadow"
+
+
+def test_what_the_network_says_wrongly_of_a_given_mask_is_its_misses_and_its_false_alarms() -> None:
+    nobody, own = np.zeros(SHAPE, np.float32), box(40, 90, 60, 110)
+    sees = np.where(box(40, 70, 60, 150) > 0, np.float32(2.9), np.float32(-2.9))
+    wrong = mistaken(sees, own, nobody)
+    assert wrong[80, 80] == pytest.approx(-2.9), "a part that it does not see"
+    assert wrong[50, 140] == pytest.approx(2.9), "a thing beside that it takes for a part"
+    assert not wrong[50:60, 70:100].any()
+    assert not wrong[110:].any()
+    assert not mistaken(sees, own, box(40, 70, 110, 150))[45:65, 120:].any(), (
+        "that is another object"
+    )
+    assert not mistaken(nobody, own, nobody).any(), "it did not look"
+
+
+def test_the_network_is_not_heard_where_it_is_wrong_nor_of_background_that_is_still_there() -> None:
+    nobody, prior = np.zeros(SHAPE, np.float32), box(40, 90, 60, 110)
+    sees = np.where(box(40, 85, 60, 115) > 0, np.float32(2.9), np.float32(-2.9))
+    plain = salient_evidence(sees, prior, nobody)
+    below, beside = box(85, 90, 60, 110) > 0, box(40, 85, 110, 115) > 0
+    wrong = np.where(below, np.float32(-2.9), np.float32(0)) + np.where(
+        beside, np.float32(1), np.float32(0)
+    )
+    checked = salient_evidence(sees, prior, nobody, wrong=wrong)
+    assert not checked[below].any()
+    assert np.allclose(checked[beside], plain[beside] - 1)
+    assert np.array_equal(checked[~below & ~beside], plain[~below & ~beside])
+    assert np.array_equal(salient_evidence(sees, prior, nobody, wrong=-wrong), plain), (
+        "now it says something else"
+    )
+    still = salient_evidence(sees, prior, nobody, unchanged=(beside | below).astype(np.float32))
+    assert not still[beside].any()
+    assert np.array_equal(still[~beside], plain[~beside]), "what it does not take for the object"
+
+
+def test_a_part_that_the_network_does_not_see_in_a_given_mask_stays() -> None:
+    mask = (box(40, 95, 60, 110) + box(97, 110, 60, 110)).astype(np.uint8)
+    image = meadow()
+    image[40:95, 60:110] = (200, 40, 40)
+    image[97:110, 60:110] += 10  # shoes that are little lighter than the meadow, and not colourful
+    propagator = open_propagator("builtin", num_objects=1, network=Saying(colorful))
+    propagator.step(image, mask)
+    for _ in range(LENGTH):
+        found = propagator.step(image)[1]
+    assert (found[98:109, 62:108] > 0.5).mean() > 0.7
+
+
+def test_a_network_that_changes_its_mind_does_not_make_an_object_of_the_table_beside_it() -> None:
+    mask = box(20, 90, 60, 130).astype(np.uint8)
+    image = meadow()
+    image[85:130, 20:170] = (190, 170, 120)
+    image[20:90, 60:130] = (200, 40, 40)
+    image[55:90, 60:130] = (195, 165, 125)  # an apron, near the table's colour
+    sees_the_table = False
+
+    def word(picture: Image) -> npt.NDArray[np.bool_]:
+        anything = picture.max(axis=2).astype(int) - picture.min(axis=2) > 30
+        return anything if sees_the_table else picture[..., 1] < 50
+
+    propagator = open_propagator("builtin", num_objects=1, network=Saying(word))
+    for index in range(2 * LENGTH):
+        found = propagator.step(image, mask if index == 0 else None)[1]
+        sees_the_table = index > 0
+    assert (found > 0.5).sum() < 1.1 * mask.sum()
+
+
 def test_witnesses_that_have_something_else_cost_confidence_but_not_all_of_it() -> None:
     mask = box(40, 90, 60, 110).astype(np.uint8)
     probabilities = np.stack([1.0 - mask, mask]).astype(np.float32)
@@ -321,6 +413,9 @@ def test_witnesses_that_have_something_else_cost_confidence_but_not_all_of_it() 
     assert witnessed_overlap(probabilities, mask, (Agreement(),)) == (1.0,)
     assert witnessed_overlap(probabilities, mask, (Agreement(seen=0.4),)) == (pytest.approx(0.91),)
     assert witnessed_overlap(probabilities, mask, (Agreement(kept=0.5),)) == (pytest.approx(0.85),)
+    assert witnessed_overlap(probabilities, mask, (Agreement(founded=0.7),)) == (
+        pytest.approx(0.7),
+    )
     assert witnessed_overlap(probabilities, mask, (Agreement(0.5, 0.4),)) == (
         pytest.approx(0.85 * 0.91),
     )

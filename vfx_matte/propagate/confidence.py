@@ -25,11 +25,13 @@ class Agreement(NamedTuple):
     witness says nothing.
 
     kept: the mask of the frame before, where the flow moved it: what a frame has to correct much,
-    it may get wrong. seen: what a network sees.
+    it may get wrong. seen: what a network sees. founded: how much of the result is not where the
+    picture still shows background that was clear before.
     """
 
     kept: float = 1.0
     seen: float = 1.0
+    founded: float = 1.0
 
 
 def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
@@ -61,7 +63,7 @@ def witnessed_overlap(
     if agreement is None:
         return expected
     return tuple(
-        value * (1 - _KEPT * (1 - found.kept)) * (1 - _SEEN * (1 - found.seen))
+        value * (1 - _KEPT * (1 - found.kept)) * (1 - _SEEN * (1 - found.seen)) * found.founded
         for value, found in zip(expected, agreement, strict=True)
     )
 

@@ -75,6 +75,12 @@ how much at most.
 """
 
 
+_MATCHES, _STILL = 0.6, 0.7
+"""A plate's difference where a picture is as the plate is; and how far above that nothing of the
+match is left: where a pixel is two code values outside of what the plate shows around it.
+"""
+
+
 MIN_FLOW_PX = 16
 """OpenCV's DIS refuses smaller pictures."""
 
@@ -395,8 +401,8 @@ class Plate:
         return Plate(merged, cv2.bitwise_or(self.known, seen))
 
     def difference(self, lab: Array) -> Array:
-        """How unlike the plate a picture is: min(log(1 + d/2), 3) - 0.6, and 0 where the plate is
-        unknown.
+        """How unlike the plate a picture is: min(log(1 + d/2), 3) - `_MATCHES`, and 0 where the
+        plate is unknown.
 
         d is the excess outside the plate's 5×5 envelope (so that a small misalignment costs
         nothing), 0.5·L + a + b, averaged over 5×5.
@@ -408,8 +414,19 @@ class Plate:
         excess = cv2.add(cv2.subtract(lab, upper), cv2.subtract(lower, lab))
         apart = cv2.transform(excess, np.array([[0.5, 1, 1]], np.float32))
         apart = cv2.blur(apart.astype(np.float32), (5, 5))
-        evidence = np.minimum(np.log1p(apart / 2), 3) - np.float32(0.6)
+        evidence = np.minimum(np.log1p(apart / 2), 3) - np.float32(_MATCHES)
         return np.where(self.known > 0, evidence, np.float32(0))
+
+
+def still_background(plate: Plate, difference: Array, surprise: Array) -> Array:
+    """How surely a pixel shows the background that was seen there before: float32 (h, w) in [0, 1].
+
+    plate: the background's; difference: float32 (h, w), of the picture to it; surprise: float32 (h,
+    w), how badly the background's motion explains the pixel's, see `motion_surprise`. Where nothing
+    changed, nothing came to be object.
+    """
+    alike = np.clip(2 - (difference + np.float32(_MATCHES)) / np.float32(_STILL), 0, 1)
+    return np.where(plate.known > 0, alike * np.exp(-surprise), np.float32(0))
 
 
 class GuidedFilter:

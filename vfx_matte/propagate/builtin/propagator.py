@@ -55,6 +55,7 @@ from vfx_matte.propagate.builtin.redetect import Lookout, Sighting
 from vfx_matte.propagate.builtin.saliency import (
     CLOSE_PX,
     LOOKS_EVERY,
+    MISTAKES_KEPT,
     SIZE_PX,
     WORTH_LOOKING,
     Crop,
@@ -127,6 +128,8 @@ class BuiltinPropagator:
         )
         self._lookout: Lookout | None = None  # belongs to the appearance
         self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
+        # index → what the network said wrongly of the last given mask, moved along to now
+        self._wrong: dict[int, Future[Array]] = {}
         self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
         self._views: dict[
             tuple[int, int], Future[Array]
@@ -184,7 +187,7 @@ class BuiltinPropagator:
     def forget_temporary(self) -> None:
         """Forget the walk, and what was learned from masks that only `step` was given."""
         self._walk = self._foreseen = self._coming = None
-        self._seen, self._thin = {}, {}
+        self._seen, self._wrong, self._thin = {}, {}, {}
         self._steps = self._masked = 0
         if self._adopted:
             self._adopted.clear()
@@ -206,6 +209,7 @@ class BuiltinPropagator:
             "lookout": None if self._lookout is None else self._lookout.walk_state(),
             "thin": {str(object_id): parts.state for object_id, parts in self._thin.items()},
             "seen": {str(index): view for index, view in self._seen.items()},
+            "wrong": {str(index): errors.result() for index, errors in self._wrong.items()},
             "steps": self._steps,
             "masked": self._masked,
         }
@@ -224,10 +228,14 @@ class BuiltinPropagator:
             int(object_id): ThinParts.from_state(parts)
             for object_id, parts in state["thin"].items()
         }
-        seen = {int(index): np.asarray(view, np.float32) for index, view in state["seen"].items()}
-        if any(view.shape != shape for view in seen.values()):
+        seen, wrong = (
+            {int(index): np.asarray(view, np.float32) for index, view in state[name].items()}
+            for name in ("seen", "wrong")
+        )
+        if any(view.shape != shape for view in (*seen.values(), *wrong.values())):
             raise ValueError("views of another shape")
         self._adopted, self._seen, self._coming = adopted, seen, None
+        self._wrong = {index: settled(errors) for index, errors in wrong.items()}
         if adopted or self._appearance is None:
             self._learn(study([*self._attending(), *adopted]))
         if self._lookout is not None:
@@ -287,6 +295,7 @@ class BuiltinPropagator:
         look = _shrink_image(image) if ready is None else ready.frame.look
         objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
         before: Array | None = None  # the masks that the flow brought
+        unchanged: Array | None = None  # where the background that was seen before still is
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
             if ready is None:
@@ -294,7 +303,7 @@ class BuiltinPropagator:
             known = walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, look.gray, self._appearance)
-            ahead, objects, doubtful = self._advanced(
+            ahead, objects, unchanged, doubtful = self._advanced(
                 image, ready, known, None if coming is None else coming.view
             )
             before, anchors = ahead.objects, known.anchors
@@ -316,6 +325,9 @@ class BuiltinPropagator:
             self._seen = {
                 index: view for index, view in self._seen.items() if index + 1 not in given
             }
+            if self._eyes is not None and not last:
+                for index in (k - 1 for k in given):
+                    self._wrong[index] = self._eyes.check(image, objects, index, self._size_px)
             shown = {k: thin_parts(mask == k, look.shape) for k in given}
             self._thin = {
                 k: parts for k, parts in (self._thin | shown).items() if parts is not None
@@ -329,7 +341,7 @@ class BuiltinPropagator:
                 self._coming.view = self._eyes.look(
                     foreseen, partial(_subject, objects, self._coming.ready, turn), self._size_px
                 )
-        self._agreement = self._agreed(objects, before, given)
+        self._agreement = self._agreed(objects, before, unchanged, given)
         probabilities = full_size(objects, look.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
@@ -341,9 +353,10 @@ class BuiltinPropagator:
 
     def _advanced(
         self, image: Image, ready: _Ready, walk: Walk, view: Future[Array] | None
-    ) -> tuple[Walk, Array, frozenset[int]]:
-        """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), and what
-        nothing is to be learned of.
+    ) -> tuple[Walk, Array, Array, frozenset[int]]:
+        """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), how surely
+        each pixel shows the background that was seen there before, float32 (h, w), and what nothing
+        is to be learned of.
 
         view: see `_look`.
         """
@@ -352,16 +365,19 @@ class BuiltinPropagator:
         ahead, smooth = carried(walk, flow)
         age = self._age()
         looking = self._look(image, ahead.objects, flow, view)
-        objects = _segment(
-            ahead,
-            ready,
-            appearance,
-            smooth,
-            looking=looking,
+        wrong = {
+            index: moved(errors.result(), flow, MISTAKES_KEPT)
+            for index, errors in self._wrong.items()
+        }
+        segment = partial(
+            _segment,
+            ready=ready,
+            appearance=appearance,
             age=age,
             later=later,
             shares=self._believed,
         )
+        objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
         seen = (
             Sighting()
             if self._lookout is None
@@ -372,18 +388,11 @@ class BuiltinPropagator:
             ahead = returned(ahead, ready.frame, objects, seen.back, appearance)
             smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
             looking = self._look(image, ahead.objects, flow)
-            objects = _segment(
-                ahead,
-                ready,
-                appearance,
-                smooth,
-                looking=looking,
-                age=age,
-                later=later,
-                shares=self._believed,
-            )
+            wrong = {index: errors for index, errors in wrong.items() if index not in seen.back}
+            objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
         self._seen = {index: view.result() for index, view in looking.items()}
-        return ahead, objects, seen.doubtful - seen.back.keys()
+        self._wrong = {index: settled(errors) for index, errors in wrong.items()}
+        return ahead, objects, unchanged, seen.doubtful - seen.back.keys()
 
     def _looking_turn(self) -> int | None:
         """How often the network has looked before the frame that comes; None when it does not look
@@ -417,20 +426,24 @@ class BuiltinPropagator:
         return self._agreement
 
     def _agreed(
-        self, objects: Array, before: Array | None, given: tuple[int, ...]
+        self, objects: Array, before: Array | None, unchanged: Array | None, given: tuple[int, ...]
     ) -> tuple[Agreement, ...]:
-        """How far the masks that the flow brought, and the network, have each finished object; not
-        what has a given mask.
+        """How far the masks that the flow brought, the network, and the background as it was have
+        each finished object.
+
+        Objects with a given mask have no witnesses. Arguments as in `step`.
         """
         found = [Agreement()] * self._num_objects
-        if before is None:
+        if before is None or unchanged is None:
             return tuple(found)
         every = objects.sum(axis=0)
         for index, own in enumerate(objects):
             if index + 1 not in given:
                 view = self._seen.get(index)
                 seen = 1.0 if view is None else agreed(view, own, every - own)
-                found[index] = Agreement(overlap(before[index] >= 0.5, own >= 0.5), seen)
+                inside = own >= 0.5
+                founded = 1 - float(unchanged[inside].mean()) if inside.any() else 1.0
+                found[index] = Agreement(overlap(before[index] >= 0.5, inside), seen, founded)
         return tuple(found)
 
     def _age(self) -> int:
@@ -623,19 +636,23 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
 
 def _segment(
     walk: Walk,
+    *,
     ready: _Ready,
     appearance: Appearance,
     smooth: Array,
-    *,
     looking: Mapping[int, Future[Array]],
+    wrong: Mapping[int, Array],
     shares: Sequence[float],
     age: int,
     later: Callable[..., Future[Array]],
-) -> Array:
+) -> tuple[Array, Array]:
     """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
 
-    looking: what the network will say of some objects, by index; shares: how far each is believed.
-    age: how many frames away the nearest reference is.
+    Returns also how surely each pixel shows the background that was seen there before: float32 (h,
+    w).
+    looking: what the network will say of some objects, by index; wrong: what of that is known to be
+    wrong; shares: how far each is believed. age: how many frames away
+    the nearest reference is.
     later: begins a call in another thread.
     """
     frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
@@ -643,7 +660,7 @@ def _segment(
     alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
     objects = np.zeros_like(walk.objects)
     if not alive:
-        return objects
+        return objects, objects.sum(axis=0)
     worded = later(_word_evidence, walk, frame, appearance)
     fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
     every = walk.objects.sum(axis=0)
@@ -652,7 +669,9 @@ def _segment(
     background_surprise = cues.motion_surprise(
         flow, background_flow, scene > cues.SURELY_BACKGROUND
     )
-    uncovered = WEIGHTS.background_plate * walk.background.difference(frame.look.lab)
+    changed = walk.background.difference(frame.look.lab)
+    unchanged = cues.still_background(walk.background, changed, background_surprise)
+    uncovered = WEIGHTS.background_plate * changed
     words = worded.result()
 
     def corrected(index: int) -> Array:
@@ -681,7 +700,13 @@ def _segment(
             evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
         if index in looking:
             weight = np.float32(WEIGHTS.salient * shares[index])
-            evidence += weight * salient_evidence(looking[index].result(), prior, every - prior)
+            evidence += weight * salient_evidence(
+                looking[index].result(),
+                prior,
+                every - prior,
+                wrong=wrong.get(index),
+                unchanged=unchanged,
+            )
         near = outside <= cues.GATE_PX
         evidence = cues.size_kept(evidence, prior, near)
         if appearance.single[index]:
@@ -695,7 +720,7 @@ def _segment(
         objects[index] = corrected(index)
     for index, result in waiting.items():
         objects[index] = result.result()
-    return _compete(objects)
+    return _compete(objects), unchanged
 
 
 def _compete(objects: Array) -> Array:
