@@ -38,6 +38,7 @@ def since_start(timeline: Timeline, index: int) -> Fraction:
 
 def clock(seconds: Fraction) -> str:
     """A time as m:ss.mmm."""
+    # rounded once: seconds and their fraction must not disagree
     thousandths = round(seconds * 1000)
     return f"{thousandths // 60_000}:{thousandths // 1000 % 60:02d}.{thousandths % 1000:03d}"
 
@@ -66,6 +67,7 @@ def use_mask_command(
     clip: Path, mask: Path, number: int, timeline: Timeline, *, workspace: Path
 ) -> str:
     """The command that propagates the mask of the frame with this number through a clip."""
+    # of the first frame the shortest way to say it
     reference: Options = (
         {"first_mask": str(mask)}
         if number == timeline.first_number
@@ -141,6 +143,7 @@ def _map_colors(manifest: Manifest) -> list[str]:
     """Which object each painted colour is, as the last run was given it, but for the colours that
     the workspace's own masks have.
     """
+    # a colour near one that is known anyway needs no mapping
     own = Palette.davis().colors[list(manifest.objects)].astype(int)
     return [
         text
@@ -152,7 +155,7 @@ def _map_colors(manifest: Manifest) -> list[str]:
 def _same_cuts(manifest: Manifest) -> str:
     """What gives the cuts of the last run again; "" where looking for them does."""
     cuts = manifest.cuts
-    if cuts is None:
+    if cuts is None:  # masks were propagated across all of them
         return "ignore"
     return (
         ",".join(str(manifest.timeline.number(cut)) for cut in cuts)
@@ -169,6 +172,7 @@ def _reference_file(
     The workspace's own is as painted, unless objects were found besides those painted. as_given:
     prefer the file that was given, where it is still found, so that its mask counts as unchanged.
     """
+    # Its name is as it was typed, from a working directory that may be another one now.
     for folder in (Path(), clip.info.path.parent, clip.folder) if as_given else ():
         file = folder / record.file
         if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:

@@ -44,6 +44,7 @@ def as_json(value: object, spell: Callable[[str], str]) -> Json:  # noqa: PLR091
     Raises:
         TypeError: for a value of another type, which no record should hold.
     """
+    # NumPy's scalars become Python's first, since only some of them are instances of int or float.
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int):
@@ -54,6 +55,7 @@ def as_json(value: object, spell: Callable[[str], str]) -> Json:  # noqa: PLR091
         return spell(value)
     if isinstance(value, Fraction | PurePath):
         return str(value)
+    # A form of its own goes before the fields of a dataclass; what it holds is walked as well.
     if hasattr(value, "to_json"):
         return as_json(value.to_json(), spell)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -74,4 +76,5 @@ def as_json(value: object, spell: Callable[[str], str]) -> Json:  # noqa: PLR091
 def _field_value(record: Any, field: dataclasses.Field[Any]) -> object:  # noqa: ANN401  any dataclass
     value = getattr(record, field.name)
     digits = field.metadata.get("digits")
+    # an integer may stand for "not known" where a float is usual, and stays as it is
     return value if digits is None or isinstance(value, int) else round(float(value), digits)

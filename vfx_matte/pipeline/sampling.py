@@ -26,6 +26,7 @@ def frames_at(reader: ClipReader, indices: Sequence[int]) -> Generator[Frame, No
 
     Those between are decoded, not converted, where seeking would cost more.
     """
+    # frames between two wanted ones are decoded by the reader, but their pictures are never made
     wanted = set(indices)
     for first, last in spans(indices, seekable(reader.info)):
         for frame in reader.frames(first, last + 1):
@@ -69,6 +70,7 @@ def snapped(indices: Sequence[int], keyframes: Sequence[int]) -> list[int]:
     """
     if not keyframes or len(indices) < 2:
         return list(indices)
+    # moved by less than half the least distance, they stay in order and apart
     reach = min(after - before for before, after in itertools.pairwise(indices)) / 2
     found = set()
     for index in indices:

@@ -127,7 +127,7 @@ class _ShownSketches:
     """The objects that are shown."""
 
     def saw_mask(self, source_index: int, mask: Mask) -> None:
-        if source_index not in self.masks:
+        if source_index not in self.masks:  # a held frame is read once for each time it is shown
             self.masks.put(source_index, sketch_of_alpha(np.isin(mask, self.objects), full=1))
 
     def saw_matte(self, source_index: int, matte: Matte) -> None:
@@ -176,12 +176,15 @@ def conform(
             f"output {str(folder)!r} names a file",
             hint=f"several files are written: give a folder with {option('output')}",
         )
+    # The grid begins with the sound where that begins first: the first picture is held for it.
     reader, info = clip.reader, clip.reader.info
     rate = fps or nearest_standard_rate(info.timeline)
     starts = [track.start for track in info.audio if track.start is not None]
     frame_map = on_grid(
         info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None
     )
+    # Everything is made beside its final place. Sketches are small, and lie on disk: they are what
+    # the finished files are compared with, frame by frame, without decoding the source again.
     with (
         atomic_files(folder, stale=MAP_NAMES) as part,
         Sketches() as pictures,
@@ -198,6 +201,7 @@ def conform(
             encode=replace(encode, target=target or encode.target), folder=part, final=folder,
             reporter=reporter,
         )  # fmt: skip
+        # The source first: it is decoded as it is, and its sketches serve the renders' checks.
         made: dict[str, RenderResult] = {}
         if "source" in wanted:
             made["source"] = run.source()
@@ -213,6 +217,7 @@ def conform(
         reporter.notify(
             f"the sound begins before the picture: the first picture is held for {held}"
         )
+    # Files begin at time 0, whenever the source began.
     start = frame_map.timeline.pts[0]
     return ConformResult(
         rate=rate,
@@ -294,6 +299,7 @@ class _Run:
             VerifyError: when it differs.
         """
         path, encode = self._path_and_encoding("source")
+        # Its alpha is in what is cut out of it; as a clip it is opaque.
         info = self.reader.info
         layout = replace(info.layout, has_alpha=False)
         plan = encode_plan(
@@ -320,6 +326,7 @@ class _Run:
         objects = chosen_objects(self.clip, self.settings)
         watcher = _ShownSketches(self.masks, self.mattes, objects)
         clip = self.clip.mapped(self.reader, self.frame_map.indices, watcher=watcher)
+        # All renders are planned before one frame is decoded, and then made in that one pass.
         style = mask_style(self.shown.style, encode=self.encode, objects=objects)
         planner = Planner(clip, self.tools, self.reporter)
         planned = [
@@ -335,6 +342,8 @@ class _Run:
 
         def compare(output: Path) -> list[Check]:
             checks, notify = [check_constant_rate(output, self.frame_map)], self.reporter.notify
+            # A luma mask video shows the masks; others have colours that stand for ids, of which
+            # only the time can be checked.
             if (kind, style) == ("maskvideo", "luma"):
                 checks.append(
                     check_frames(
@@ -342,7 +351,7 @@ class _Run:
                     )
                 )
             elif kind != "maskvideo":
-                # soft pixels have colours of their own
+                # soft pixels have colours of their own, so pictures are compared well inside
                 inside = None if kind in ("source", "overlay") else self.mattes
                 alphas = self.alphas if kind in ("alpha", "greenback") else None
                 checks.append(
@@ -385,6 +394,7 @@ class _Run:
 
         Named by kind; the source by its clip, so that it can be segmented.
         """
+        # the source keeps its clip's name, so that it can be segmented in its place
         name = f"{clip_name(self.reader.info.path)}-conformed" if kind == "source" else kind
         path, encode = encoding_for(
             kind, info=self.reader.info, output=None, folder=self.folder,
@@ -405,6 +415,7 @@ def _write_map(
     people, with their numbers.
     """
     start = frame_map.timeline.start
+    # Both files are made of the same rows; times are from the first frame on.
     rows = [
         (number, index, time.start - start, source[index].start - start, error)
         for number, (index, time, error) in enumerate(

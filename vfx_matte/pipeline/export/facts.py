@@ -79,6 +79,7 @@ def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -
             rounds time to milliseconds (WebM) may be off by one of them.
     """
     info = probe(path, notify=notify)
+    # The step of a frame in ticks; where it is no whole number, the container has rounded.
     pts, step = info.timeline.pts, 1 / (rate * info.timeline.time_base)
     slack = 0 if step.denominator == 1 else 1
     if len(pts) != frame_count or any(
@@ -99,6 +100,7 @@ def as_media(
 
     A timecode that does not fit the rate is left out, with a notice.
     """
+    # One that the rate cannot have, such as drop frame at 24, would name frames that are not there.
     timecode = Timecode()
     if info.timecode:
         try:
@@ -117,6 +119,7 @@ def as_media(
         color=info.color,
         alpha=alpha,
         fields=_FIELDS.get(info.field_order, "none"),
+        # streams that are empty, or that nothing can decode, are no sound
         sound=tuple(
             Sound(track.channels, track.sample_rate)
             for track in info.audio
@@ -129,6 +132,7 @@ def foreign_file(folder: Path) -> str:
     """The name of a file in a folder that is not part of an earlier package, such as an editing
     project kept there; "" = none.
     """
+    # What a manifest names is ours; without one that can be read, nothing is.
     ours = {MANIFEST_NAME}
     try:
         facts = json.loads(
@@ -175,6 +179,7 @@ def manifest(
         frame_map: the source frame of each frame; None = itself.
         remarks: what the note tells the user.
     """
+    # Exact numbers are fractions as text, so that no reader rounds them.
     frames = len(frame_map.indices) if frame_map else len(source.timeline)
     facts = {
         "kind": KIND,
@@ -253,6 +258,7 @@ def _timestamps(timeline: Timeline) -> dict[str, object]:
     """Exact, in ticks: the first, then (ticks to the next frame, how often) for all, then how long
     the last one lasts.
     """
+    # A constant rate is one run, whatever the clip's length.
     runs = [[ticks, len(list(group))] for ticks, group in itertools.groupby(timeline.intervals)]
     return {
         "time_base": str(timeline.time_base),

@@ -61,8 +61,10 @@ def verify_conformed(
             f" {len(reader.info.timeline)}",
             hint=f"give the clip that was conformed with {option('source')}",
         )
+    # What a conformed file has to be like: its times, sound and colour.
     conformed = ConformedReader(reader, frame_map, notify=lambda _: None)
     report = verify_output(output, expectation_of(conformed.info), notify=notify)
+    # And what it has to show: the map itself follows the rule, and the pictures follow the map.
     checks = [check_constant_rate(output, frame_map), check_rule(reader.info.timeline, frame_map)]
     if saved.files.get(output.name) in SHOWS_PICTURES:
         with Sketches() as pictures, reporter.progress("compare", frame_map.source_count) as step:
@@ -114,6 +116,7 @@ def load_map(path: Path) -> SavedMap:
         raise UsageError(
             f"{str(path)!r} is not a frame map: {shortened(error)}", hint=hint
         ) from error
+    # The parts agree with each other, and name frames that there are.
     fits = len(errors) == len(indices) and 0 <= lead <= len(indices)
     if (
         not fits

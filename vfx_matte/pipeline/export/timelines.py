@@ -14,6 +14,7 @@ def edit_of(name: str, files: Sequence[PackagedFile], *, program: Program, sound
     """The source on the lowest track with its sound, above it what the program stacks, the rest in
     the bin.
     """
+    # Sound lies on the timeline once, with the source: cut-outs are silent.
     source = next(one.media for one in files if one.kind == "source")
     assert source is not None
     stacked = [one for one in files if one.kind == program.stacked]
@@ -57,6 +58,7 @@ def timeline_files(
     Returns:
         File names by key, and contents by file name.
     """
+    # A script may read another timeline of the package: all are named before one is written.
     timelines = [one for one in program.timelines if not one.missing()]
     names = {one.key: f"{name}{one.suffix}" for one in timelines}
     facts = TimelineFacts(

@@ -199,22 +199,26 @@ def evaluate_masks(
     Raises:
         MaskError, UsageError, WorkspaceError, MediaError: naming the side and the frame.
     """
-    guessed, true = find_sequences(predicted, PREDICTED), find_sequences(truth, TRUTH)
-    if ("" in guessed) != ("" in true):
-        many, one = (true, PREDICTED) if "" in guessed else (guessed, TRUTH)
+    predictions, truths = find_sequences(predicted, PREDICTED), find_sequences(truth, TRUTH)
+    # One sequence has no name to be found by among several.
+    if ("" in predictions) != ("" in truths):
+        many, single = (truths, PREDICTED) if "" in predictions else (predictions, TRUTH)
         hint = f"give the folder of one sequence on both sides, e.g. {next(iter(many.values()))}"
         raise UsageError(
-            f"{one} is one sequence, the other side is a folder of {len(many)}", hint=hint
+            f"{single} is one sequence, the other side is a folder of {len(many)}", hint=hint
         )
-    names = _chosen(list(true), guessed, sequences, comparison, reporter)
+    # The truth says which sequences there are.
+    names = _chosen(list(truths), predictions, sequences, comparison, reporter)
     scored = [
-        _score_sequence(name, guessed.get(name), true[name], comparison, reporter) for name in names
+        _score_sequence(name, predictions.get(name), truths[name], comparison, reporter)
+        for name in names
     ]
-    summaries = [one.summary for sequence, _ in scored for one in sequence.objects]
+    # As DAVIS 2017 counts: over all objects, whatever sequence they are in.
+    summaries = [result.summary for sequence, _ in scored for result in sequence.objects]
     return Evaluation(
         protocol=comparison.protocol,
         mean=Scores(*_means(Summary.mean_of(summaries))),
-        sequences=tuple(sequence_record(*one) for one in scored),
+        sequences=tuple(sequence_record(*result) for result in scored),
     )
 
 
@@ -235,31 +239,41 @@ def sequence_record(sequence: SequenceScore, references: tuple[int, ...] = ()) -
         scored_frames=sequence.scored_frames,
         mean=Scores(*_means(sequence.summary)),
         objects=tuple(
-            ObjectScores(*_means(one.summary), object=one.object_id) for one in sequence.objects
+            ObjectScores(*_means(result.summary), object=result.object_id)
+            for result in sequence.objects
         ),
         frames=tuple(
-            ScoredFrame(one.frame_index, one.object_id, *_frame_scores(one))
-            for one in sequence.frames
+            ScoredFrame(frame.frame_index, frame.object_id, *_frame_scores(frame))
+            for frame in sequence.frames
         ),
     )
 
 
-def _frame_scores(one: FrameScore) -> tuple[float, float, float]:
+def _frame_scores(frame: FrameScore) -> tuple[float, float, float]:
     """J, F and J&F of one object on one frame."""
-    found = one.score
-    if found is None:
+    score = frame.score
+    if score is None:
         return NOT_SCORED, NOT_SCORED, NOT_SCORED
-    return found.region, found.boundary, found.mean
+    return score.region, score.boundary, score.mean
 
 
 def _chosen(
     names: list[str],
-    guessed: Collection[str],
+    predictions: Collection[str],
     wanted: Sequence[str],
     comparison: Comparison,
     reporter: Reporter,
 ) -> list[str]:
-    """The sequences to score, ascending."""
+    """The sequences to score, ascending.
+
+    Args:
+        names: the sequences of the truth.
+        predictions: the sequences of the other side.
+        wanted: what the user named; () = all.
+        comparison: says whether sequences may be missing.
+        reporter: receives a notice of what is missing, or not scored.
+    """
+    # What was named has to be there.
     unknown = [name for name in wanted if name not in names]
     if unknown:
         hint = (
@@ -268,8 +282,9 @@ def _chosen(
             else f"it is one sequence; leave {option('sequence')} out"
         )
         raise UsageError(f"{TRUTH} has no sequence {unknown[0]!r}", hint=hint)
+    # Each needs its other side, unless a missing one counts as empty.
     chosen = [name for name in names if not wanted or name in wanted]
-    missing = [name for name in chosen if name not in guessed]
+    missing = [name for name in chosen if name not in predictions]
     if missing and not comparison.allow_missing:
         hint = (
             f"score some with {option('sequence')}, or count the missing ones as empty with"
@@ -283,7 +298,8 @@ def _chosen(
         reporter.notify(
             f"{PREDICTED} lacks {len(missing)} sequences, which count as empty: {first_of(missing)}"
         )
-    extra = [] if wanted else sorted(set(guessed) - set(names))
+    # Whoever named sequences knows that the others are left out.
+    extra = [] if wanted else sorted(set(predictions) - set(names))
     if extra:
         reporter.notify(
             f"{len(extra)} sequences are only in {PREDICTED} and are not scored: {first_of(extra)}"
@@ -305,7 +321,6 @@ def _score_sequence(
             reporter.notify(prefix + line)
 
     # Which frames the two sides have, and which of them count.
-
     guessed, true = open_masks(predicted, reporter), open_masks(truth, reporter)
     references = _references(predicted, comparison, {*guessed.frames, *true.frames})
     if comparison.references is None and references:
@@ -313,6 +328,7 @@ def _score_sequence(
             f"not scored are the references that the manifest of {PREDICTED} names:"
             f" {spans(references)}"
         )
+    # A frame that does not count may be missing, as the first one often is.
     unscored = unscored_frames(true.frames, references=references, protocol=comparison.protocol)
     missing = [
         index for index in true.frames if index not in guessed.frames and index not in unscored
@@ -355,8 +371,8 @@ def _counted(pairs: Iterable[MaskPair], step: Callable[[], None]) -> Iterator[Ma
 def _references(
     predicted: Path | None, comparison: Comparison, frames: Collection[int]
 ) -> frozenset[int]:
-    """The frames whose mask was given: as the user says, or else as the manifest beside the masks
-    does.
+    """The frames whose mask was given: those that the user names, or else those of the manifest
+    beside the masks.
     """
     if comparison.references is not None:
         unknown = [index for index in comparison.references if index not in frames]
@@ -366,6 +382,7 @@ def _references(
                 hint=f"they have {spans(frames)}",
             )
         return frozenset(comparison.references)
+    # Only masks of this program have a manifest beside their folder.
     if predicted is None or predicted.name != MASKS_FOLDER:
         return frozenset()
     try:
@@ -395,7 +412,8 @@ def _about_ids(result: SequenceScore, comparison: Comparison) -> Iterator[str]:
             f"only in {TRUTH}: object {first_of(result.only_true)}; J is 0 wherever it is to be"
             " seen"
         )
-    ids = [one.object_id for one in result.objects]
+    # An object 255 among others is rarely meant as one: it lowers every mean.
+    ids = [found.object_id for found in result.objects]
     if comparison.void is None and len(ids) > 1 and 255 in ids:
         yield (
             f"{TRUTH} shows 255, which in DAVIS 2017 and YouTube-VOS marks pixels to leave out:"

@@ -211,6 +211,7 @@ def keytest(
         UsageError: for a request that cannot be followed.
         MediaError: when encoding or decoding fails.
     """
+    # Everything that can be wrong with the request, before minutes of work.
     picture = sheet_path(clip, sheet, usual="keytest.png", option=option("sheet"))
     chosen_objects(clip, settings)
     settings = with_edges(clip, settings, reporter)
@@ -224,6 +225,8 @@ def keytest(
         _stretches(clip, settings, options.frames),
     )
     encodings = _encodings(clip, color, options.output, encode, reporter)
+    # Each encoding by itself, so that only one file is on disk at a time. Steps: every frame is
+    # keyed once, and written once where there is a file.
     rows, closeups = [], []
     with (
         tempfile.TemporaryDirectory(prefix="vfx-matte-keytest-") as folder,
@@ -278,7 +281,7 @@ class _Test:
 
         True alphas are kept in `folder` by the first encoding.
         """
-        # Key every tested frame, and compare.
+        # Key every tested frame, and compare it with the matte that it was made of.
         path, accuracy = folder / f"green{encoding.suffix}", KeyAccuracy(self.edge_width_px)
         made = (
             self._encoded(encoding, path, folder, step)
@@ -292,9 +295,10 @@ class _Test:
                 keyed = self._keyed(picture, true.shape)
                 edges[index] = accuracy.add(to_device(true, self.tools.device), keyed)
                 step()
+        # The sheet shows where the edge is worst.
         worst = max(edges, key=lambda index: edges[index])
         closeup = self._closeup(encoding, path, folder, worst)
-        # What the file is like.
+        # What the file is like; its size follows from the time that the tested frames last.
         timeline, plan = self.clip.info.timeline, encoding.plan
         ticks = sum(timeline[index].duration for index in self.frames)
         seconds = float(ticks * timeline.time_base)
@@ -335,6 +339,7 @@ class _Test:
                 step()
 
     def _green(self, frame: Frame, encoding: _TestedEncoding, folder: Path) -> Picture:
+        """A frame over the key, on the device, in the layout that the encoding is mixed in."""
         cut, matte = self._mattes(frame, folder)
         layout, tags = (
             working_layout(encoding.plan, self.clip.info)
@@ -351,6 +356,7 @@ class _Test:
         """A frame's matte, and what it shows of the frame: made for the first encoding, in order,
         and kept for the others.
         """
+        # A matte depends on the frames before it (`stabilize`), and is slow: it is made once.
         path, device = _alpha_path(folder, frame.index), self.tools.device
         if path.exists():
             with np.load(path) as saved:
@@ -371,10 +377,14 @@ class _Test:
         with VideoWriter(path, encoding.plan, source=info, sound=False, notify=_ignore) as writer:
             for index, picture in self._composed(encoding, folder, step):
                 writer.write(picture, info.timeline[index])
+        # The file counts its frames from 0, whichever frames of the clip they are.
         for number, frame in enumerate(open_clip(path, notify=_ignore).frames()):
             yield frames[number], frame.picture
 
     def _closeup(self, encoding: _TestedEncoding, path: Path, folder: Path, worst: int) -> Closeup:
+        """The pictures of one encoding: of the first one's worst frame and region, so that all can
+        be compared.
+        """
         index = self.enlarged[0] if self.enlarged else worst
         true = _load(folder, index)
         if encoding.plan:
@@ -397,6 +407,7 @@ class _Test:
 
 
 _SAMPLINGS = {(1, 1): "4:2:0", (1, 0): "4:2:2", (0, 0): "4:4:4", (0, 1): "4:4:0", (2, 0): "4:1:1"}
+"""What a chroma shift (columns, rows) is called."""
 
 
 def _ignore(_: str) -> None:
@@ -417,12 +428,12 @@ def _load(folder: Path, index: int) -> Array:
 
 def _unencoded(color: ColorTags) -> tuple[PixelLayout, ColorTags]:
     """_UNENCODED_LAYOUT and its tags; of RGB clips they are BT.709."""
-    return _UNENCODED_LAYOUT, replace(
-        color, matrix="bt709", range="tv"
-    ) if color.matrix == "gbr" else color
+    is_rgb = color.matrix == "gbr"
+    return _UNENCODED_LAYOUT, replace(color, matrix="bt709", range="tv") if is_rgb else color
 
 
 def _image(picture: Picture) -> Array:
+    """A picture as R'G'B' uint8 (H, W, 3)."""
     rgb = as_layout(
         picture.with_planes(tuple(to_numpy(plane) for plane in picture.planes)),
         PixelLayout("rgb", 8),
@@ -443,6 +454,7 @@ def _encodings(
         encode=encode,
         reporter=reporter,
     )
+    # As `greenback` plans it: a coloured key on a grey clip needs chroma.
     layout = mix.layout_for_color(clip.info.layout, color)
     own = _planned(
         clip,
@@ -450,6 +462,7 @@ def _encodings(
         layout,
         reporter.notify,
     )
+    # Where one of the usual ones was asked for, it has its usual name and is not tested twice.
     found = [own]
     for encoding in _USUAL_ENCODINGS:
         usual = _planned(clip, encoding, layout, _ignore)
@@ -467,6 +480,7 @@ def _planned(
     layout: PixelLayout,
     notify: Callable[[str], None],
 ) -> _TestedEncoding:
+    """The encoding with its plan for a clip of this size."""
     encode, info = encoding.encode, clip.info
     plan = plan_encode(
         Path(f"green{encoding.suffix}"),
@@ -498,9 +512,11 @@ def _stretches(clip: SegmentedClip, settings: MatteSettings, count: int) -> list
     # What is left to take is shared out over the stretches that are left.
     wanted: set[int] = set()
     for start in starts:
+        # rounded up; near the clip's end a stretch begins earlier, to be as long as the others
         length = -(-(count - len(wanted)) // (len(starts) - starts.index(start)))
         begin = max(0, min(start, max(done) + 1 - length))
         wanted |= {index for index in range(begin, begin + length) if index in done}
+    # Stretches may touch or overlap, and frames without a mask may split them.
     runs: list[range] = []
     for index in sorted(wanted):
         if runs and runs[-1].stop == index:
@@ -518,6 +534,7 @@ def _verdict(rows: list[KeyRow]) -> str:
         f" {100 * own.edge_95:.0f} %)"
     )
     finding = f"with {own.name} ({own.sampling}) {off}"
+    # A key like the subject's colours is the first thing to mend: no encoding helps then.
     keyers_own = f"{100 * unencoded.edge_mean:.1f} %"
     if unencoded.keyed_out > NOTICEABLE or unencoded.edge_mean > 5 * NOTICEABLE:
         cause = (
@@ -528,6 +545,7 @@ def _verdict(rows: list[KeyRow]) -> str:
             f"{finding}; the subject's colours are too near the key ({cause}): try"
             f" {option('key', 'auto')}, or use {command('alpha')}"
         )
+    # What counts against an encoding is what it adds to the keyer's own error.
     if own.edge_mean - unencoded.edge_mean <= NOTICEABLE:
         return (
             f"{finding}; without any encoding it would be {keyers_own}, so this key is good to use"

@@ -60,6 +60,7 @@ class MaskFolder:
     def read(self, wanted: Sequence[int]) -> Iterator[MaskPicture]:
         """Read files when they are asked for."""
         for path in (self.files[index] for index in wanted):
+            # JPEG and the like ring around edges
             picture = load_mask_picture(path)
             yield _without_noise(picture) if path.suffix.lower() in _LOSSY_SUFFIXES else picture
 
@@ -76,7 +77,7 @@ class MaskVideo:
         return range(len(self.reader.info.timeline))
 
     def read(self, wanted: Sequence[int]) -> Iterator[MaskPicture]:
-        """Decode in order."""
+        """Decode in order, from the first wanted frame to the last."""
         chosen = frozenset(wanted)
         frames = self.reader.frames(min(chosen), max(chosen) + 1) if chosen else iter(())
         return (
@@ -88,6 +89,7 @@ def _without_noise(picture: MaskPicture) -> MaskPicture:
     """The picture with true black where it is nearly black, so that an empty mask does not seem to
     show small object ids.
     """
+    # of a colour picture a pixel is dark when all its channels are
     pixels = picture.pixels
     dark = (pixels if pixels.ndim == 2 else pixels.max(axis=2, keepdims=True)) < _NOISE
     return MaskPicture(np.where(dark, np.zeros_like(pixels), pixels), picture.palette)
@@ -124,6 +126,7 @@ def find_sequences(path: Path, side: str) -> dict[str, Path]:
             f"{side} {str(path)!r} {what}",
             hint="give a folder of masks named by frame number, or a mask video",
         )
+    # One sequence, or a folder with a folder for each; DAVIS keeps those in Annotations/480p.
     masks = _masks_in(path)
     if masks is not None:
         return {"": masks}
@@ -177,13 +180,14 @@ class PairReader:
             MaskError: naming the side and the frame, for pictures that cannot be read or do not fit
                 each other.
         """
+        # What a colour means on one frame it means on the next; each side has its own colours.
         true_colors, colors = KnownColors(), KnownColors()
         there = frozenset(guessed.frames)
         pictures = guessed.read([index for index in true.frames if index in there])
         for index, picture in zip(true.frames, true.read(list(true.frames)), strict=True):
             rest, void = self._without_void(picture)
             truth = self._ids(TRUTH, index, rest, true_colors)
-            predicted = np.zeros_like(truth)
+            predicted = np.zeros_like(truth)  # a frame that is missing counts as empty
             if index in there:
                 predicted = self._ids(
                     PREDICTED,
@@ -208,6 +212,7 @@ class PairReader:
                 f"{void} is a value of palette and grey pictures, {TRUTH} is in colour",
                 hint=f"leave {option('void')} out, or save the truth as palette or grey PNG",
             )
+        # left out before ids are read: it is no object, whatever its value
         where: Bools = picture.pixels == self.void
         return (
             MaskPicture(
@@ -227,7 +232,7 @@ class PairReader:
             raise MaskError(
                 f"{PREDICTED} frame {index} is {sizes[0]}, the truth is {sizes[1]}", hint=hint
             )
-        if sizes[0] != sizes[1]:
+        if sizes[0] != sizes[1]:  # the reading below brings it to the truth's size
             self.notify(f"{PREDICTED} is brought from {sizes[0]} to {sizes[1]}")
         return picture
 

@@ -113,16 +113,17 @@ def check_masks(
         measures.separate(cuts)
         judged[object_id] = judge_object(measures, shots)
         groups = [
+            # what a measure says, what the run said, and what cuts say: each is grouped by itself
             [*spots(judged[object_id]), *gone(measures, shots)],
             list(_doubtful(confidence[object_id], shots, passing_the_border(measures))),
             list(_crossings(measures, shots, painted)) if manifest.cuts is None else [],
         ]
         gathered = [
-            one
+            finding
             for group in groups
-            for one in findings(object_id, group, shots=shots, avoid=painted)
+            for finding in findings(object_id, group, shots=shots, avoid=painted)
         ]
-        found += [(one, measures) for one in merged(gathered)]
+        found += [(finding, measures) for finding in merged(gathered)]
     found.sort(key=lambda pair: (-pair[0].weight, pair[0].frame))
     # The record, in numbers of frames, and the files.
     problems = tuple(_problem(clip, rank, *pair) for rank, pair in enumerate(found, start=1))
@@ -130,14 +131,17 @@ def check_masks(
     result = QcResult(
         clip=clip.info.path,
         frames=sum(index in span for index in manifest.done_frames()),
-        flagged=tuple(sorted({number(frame) for one, _ in found for frame in one.frames})),
+        flagged=tuple(sorted({number(index) for finding, _ in found for index in finding.frames})),
         cuts=tuple(map(number, cuts)),
         shots_without_mask=tuple((number(shot.start), number(shot.stop)) for shot in unmasked),
         references=tuple(map(number, sorted(painted))),
         problems=problems,
         fix_next=_fix_next(clip, problems, weights),
         limits={
-            object_id: {kind: Limits(one.usual, one.low, one.high) for kind, one in kinds.items()}
+            object_id: {
+                kind: Limits(measure.usual, measure.low, measure.high)
+                for kind, measure in kinds.items()
+            }
             for object_id, kinds in judged.items()
         },
         report=folder / "report.html",
@@ -156,15 +160,18 @@ def _measure(clip: SegmentedClip, reporter: Reporter) -> tuple[Meter, list[int]]
     """
     manifest = clip.store.manifest
     meter = Meter(object_ids=clip.object_ids, frame_count=len(clip.info.timeline))
+    # Masks that were propagated across cuts (None) know none, so they are looked for here.
     detector = ShotDetector() if manifest.cuts is None else None
     cuts = list(manifest.cuts or ())
     span = manifest.start, manifest.stop
+    # Decoding and reading masks go on while the frame before is measured.
     frames = prefetched(_with_masks(clip, clip.reader.frames(*span)), depth=2)
     with closing(frames) as passing, reporter.progress("check", span[1] - span[0]) as step:
         for index, image, mask, soft in passing:
             meter.add(index, image, mask, soft)
             cuts += [manifest.start + cut for cut in (detector.add(image) if detector else ())]
             step()
+    # The detector counts from the first frame that it saw, and says its last cuts at the end.
     cuts += [manifest.start + cut for cut in (detector.finish() if detector else ())]
     return meter, [cut for cut in cuts if manifest.start < cut < manifest.stop]
 
@@ -172,6 +179,7 @@ def _measure(clip: SegmentedClip, reporter: Reporter) -> tuple[Meter, list[int]]
 def _with_masks(
     clip: SegmentedClip, frames: Iterator[Frame]
 ) -> Iterator[tuple[int, Image, Mask | None, dict[int, Soft] | None]]:
+    """(index, picture, mask, probabilities by object where they were kept) of each frame."""
     for frame in frames:
         mask = clip.mask(frame.index)
         soft = None
@@ -191,6 +199,7 @@ def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[f
     )
     known = {}
     for object_id in clip.object_ids:
+        # where the run noted none, nothing is known of any frame
         values = manifest.confidence.get(object_id, (UNKNOWN,) * (manifest.stop - manifest.start))
         carried = carried_confidence(
             values, manifest.references, first_frame=manifest.start, cuts=cuts
@@ -215,12 +224,13 @@ def _doubtful(
         passing: bool (frames,), see `passing_the_border`.
     """
     for shot in shots:
+        # `uncertain_stretches` counts in whole per cent, as manifests do
         values = [
             UNKNOWN if math.isnan(value) else math.floor(value)
             for value in confidence[shot.start : shot.stop]
         ]
-        for one in uncertain_stretches(values, first_frame=shot.start):
-            for frame in range(one.start, one.stop):
+        for stretch in uncertain_stretches(values, first_frame=shot.start):
+            for frame in range(stretch.start, stretch.stop):
                 value = confidence[frame]
                 if value < LOW_CONFIDENCE and not passing[frame]:
                     yield Spot(
@@ -267,26 +277,26 @@ def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -
     means.
     """
     path, timeline = clip.info.path, clip.info.timeline
-    for one in problems:
-        index = timeline.index_of(one.frame)
+    for problem in problems:
+        number, index = problem.frame, timeline.index_of(problem.frame)
         if index in clip.store.manifest.references:
             continue
-        mask, is_crossing = mask_name(path, one.frame), "crossing" in one.kinds
-        reasons = "; ".join(one.what.split("; ")[:_NAMED_REASONS])
+        mask, is_crossing = mask_name(path, number), "crossing" in problem.kinds
+        reasons = "; ".join(problem.what.split("; ")[:_NAMED_REASONS])
         return FixNext(
-            frame=one.frame,
-            time=one.time,
+            frame=number,
+            time=problem.time,
             why=f"{frame_at(timeline, index)}: {reasons}",
-            frame_command=frame_command(path, one.frame),
+            frame_command=frame_command(path, number),
             mask=mask,
             # Masks that were propagated over a cut are wrong as a whole: all are made again.
             segment_command=segment_command(
                 clip,
-                {one.frame: mask},
+                {number: mask},
                 weights=weights,
                 update=not is_crossing,
                 cuts="stop" if is_crossing else None,
             ),
-            correct_command=correct_command(path, one.frame, workspace=clip.folder.parent),
+            correct_command=correct_command(path, number, workspace=clip.folder.parent),
         )
     return None

@@ -61,7 +61,7 @@ def save_report(clip: SegmentedClip, result: QcResult, *, count: int, reporter: 
     spell, fix = reporter.spell, result.fix_next
     shown = replace(
         result,
-        problems=tuple(replace(one, do=spell(one.do)) for one in result.problems),
+        problems=tuple(replace(problem, do=spell(problem.do)) for problem in result.problems),
         fix_next=None
         if fix is None
         else replace(
@@ -83,15 +83,17 @@ def qc_csv(clip: SegmentedClip, result: QcResult) -> str:
     writer.writerow(CSV_COLUMNS)
     timeline, pixels = clip.info.timeline, clip.info.width * clip.info.height
     flagged, measures = set(result.flagged), result.measures
-    for object_id, one in measures.objects.items():
+    for object_id, measured in measures.objects.items():
+        # how far the frame is beyond a limit, by whichever measure is worst
         worst = np.vstack([judged.severity for judged in measures.judged[object_id].values()])
-        for index in np.flatnonzero(np.isfinite(one.area_px)).tolist():
-            area = float(one.area_px[index])
+        for index in np.flatnonzero(np.isfinite(measured.area_px)).tolist():
+            area = float(measured.area_px[index])
             severity = worst[:, index][np.isfinite(worst[:, index])]
             numbers = [
-                area, 100 * area / pixels, one.overlap[index], one.holes[index],
-                one.holes_px[index], one.specks[index], one.specks_px[index],
-                one.flicker_px[index], one.edge_agreement[index], one.edge_width_px[index],
+                area, 100 * area / pixels, measured.overlap[index], measured.holes[index],
+                measured.holes_px[index], measured.specks[index], measured.specks_px[index],
+                measured.flicker_px[index], measured.edge_agreement[index],
+                measured.edge_width_px[index],
                 measures.confidence[object_id][index],
                 severity.max() if len(severity) else np.nan,
             ]  # fmt: skip
@@ -123,14 +125,16 @@ def _views(
     """
     timeline = clip.info.timeline
     wanted: dict[int, list[int]] = {}
-    for one in problems:
-        index = timeline.index_of(one.frame)
+    for problem in problems:
+        index = timeline.index_of(problem.frame)
         # where a mask ran over the cut, the frame before it shows from where
-        before = index > 0 and (one.frame not in cuts or "crossing" in one.kinds)
-        after = index + 1 < len(timeline) and one.frame + 1 not in cuts
-        wanted[one.rank] = list(range(index - before, index + after + 1))
+        before = index > 0 and (problem.frame not in cuts or "crossing" in problem.kinds)
+        after = index + 1 < len(timeline) and problem.frame + 1 not in cuts
+        wanted[problem.rank] = list(range(index - before, index + after + 1))
+    # A frame that several problems show is decoded once.
     indices = sorted({index for frames in wanted.values() for index in frames})
-    objects = {one.rank: one.object_id for one in problems}
+    objects = {problem.rank: problem.object_id for problem in problems}
+    # The three pictures of a problem show the same part, so that they can be compared.
     parts = {rank: _around(clip, frames, objects[rank]) for rank, frames in wanted.items()}
     views: dict[int, list[tuple[int, Image]]] = {rank: [] for rank in wanted}
     pictures = prefetched(pictures_at(clip.reader, indices), depth=1)
@@ -145,7 +149,9 @@ def _views(
 
 
 def _around(clip: SegmentedClip, frames: Sequence[int], object_id: int) -> tuple[slice, slice]:
-    """The part of the picture that shows an object on all of these frames."""
+    """The part of the picture that shows an object on all of these frames; of an object that is on
+    none of them, the whole picture.
+    """
     masks = [mask for mask in map(clip.mask, frames) if mask is not None]
     return close_up(
         [np.asarray(mask == object_id, np.uint8) for mask in masks]
@@ -154,6 +160,7 @@ def _around(clip: SegmentedClip, frames: Sequence[int], object_id: int) -> tuple
 
 
 def _view(clip: SegmentedClip, image: Image, mask: Mask | None, part: tuple[slice, slice]) -> Image:
+    """A part of a picture, THUMB_PX wide, tinted by its mask."""
     shown = thumbnail(np.ascontiguousarray(image[part]), width_px=THUMB_PX)
     if mask is None:
         return shown
@@ -167,16 +174,19 @@ def _view(clip: SegmentedClip, image: Image, mask: Mask | None, part: tuple[slic
 
 
 def _sheet(clip: SegmentedClip, result: QcResult, views: Views) -> Image:
+    """The worst problems below each other, with the frames before and after them."""
     rows, timeline = [], clip.info.timeline
-    for one in result.problems[: len(views)]:
-        looked_at = timeline.index_of(one.frame)
+    for problem in result.problems[: len(views)]:
+        looked_at = timeline.index_of(problem.frame)
         tiles = [
             captioned(image, tile_caption(timeline, index), marked=index == looked_at)
-            for index, image in views[one.rank]
+            for index, image in views[problem.rank]
         ]
-        if views[one.rank][0][0] == looked_at:  # no frame before it: the column stays empty
+        if views[problem.rank][0][0] == looked_at:  # no frame before it: the column stays empty
             tiles.insert(0, np.zeros_like(tiles[0]))
-        rows.append((f"{one.rank}: {', '.join(words.TITLES[kind] for kind in one.kinds)}", tiles))
+        rows.append(
+            (f"{problem.rank}: {', '.join(words.TITLES[kind] for kind in problem.kinds)}", tiles)
+        )
     columns = ("the frame before", "look here", "the frame after")
     return contact_sheet(
         rows,
@@ -200,21 +210,26 @@ def _parts(
     yield "<h2>Where it stands out</h2>"
     yield page.strip(marks, _stretches(timeline, result))
     yield _KEY
-    yield from (_card(clip, one, views[one.rank]) for one in result.problems if one.rank in views)
-    yield from _others([one for one in result.problems if one.rank not in views], spell)
+    yield from (
+        _card(clip, problem, views[problem.rank])
+        for problem in result.problems
+        if problem.rank in views
+    )
+    yield from _others([problem for problem in result.problems if problem.rank not in views], spell)
     yield from _shots(timeline, result)
     for object_id in result.measures.objects:
-        drawn = "".join(page.curve(one) for one in _curves(clip, result, object_id, marks))
+        drawn = "".join(page.curve(curve) for curve in _curves(clip, result, object_id, marks))
         yield f'<h2>Object {object_id} over the clip</h2><div class="curves">{drawn}</div>'
     yield _METHOD
 
 
 def _head(clip: SegmentedClip, result: QcResult) -> str:
+    """What the clip is, and the check in numbers."""
     timeline, info = clip.info.timeline, clip.info
     length = clock(timeline.end - timeline.start)
     share = 100 * len(result.flagged) / max(1, result.frames)
     confidence = result.measures.confidence.values()
-    values = [value for one in confidence for value in one if np.isfinite(value)]
+    values = [value for series in confidence for value in series if np.isfinite(value)]
     bad = "bad" if result.flagged else "good"
     return (
         f"<h1>{page.escaped(info.path.name)}</h1>"
@@ -238,45 +253,47 @@ def _head(clip: SegmentedClip, result: QcResult) -> str:
 
 
 def _next(result: QcResult) -> Iterator[str]:
-    one = result.fix_next
-    if one is None:
+    """What to fix first; nothing where problems are left that no painted mask fixes."""
+    fix = result.fix_next
+    if fix is None:
         if not result.problems:
             yield '<div class="card"><p class="do">Nothing stands out.</p></div>'
         return
     yield (
-        f'<div class="card next"><h3>Fix this next</h3><p>{page.escaped(one.why)}.</p><p>Save the'
-        f" picture, paint the mask over it as {page.escaped(one.mask)}, and segment"
-        f" again:</p>{page.command([one.frame_command, one.segment_command])}</div>"
+        f'<div class="card next"><h3>Fix this next</h3><p>{page.escaped(fix.why)}.</p><p>Save the'
+        f" picture, paint the mask over it as {page.escaped(fix.mask)}, and segment"
+        f" again:</p>{page.command([fix.frame_command, fix.segment_command])}</div>"
     )
 
 
-def _card(clip: SegmentedClip, one: Problem, pictures: Sequence[tuple[int, Image]]) -> str:
+def _card(clip: SegmentedClip, problem: Problem, pictures: Sequence[tuple[int, Image]]) -> str:
     """One problem with its pictures."""
     timeline = clip.info.timeline
-    looked_at = timeline.index_of(one.frame)
+    looked_at = timeline.index_of(problem.frame)
     shown = "".join(
         page.picture(image, frame_at(timeline, index), strong=index == looked_at)
         for index, image in pictures
     )
+    # The sentence of a problem joins its reasons; on the page each is a line of its own.
     what = "".join(
         f"<li>{page.escaped(part)}</li>"
-        for part in one.what.removeprefix(f"object {one.object_id} ").split("; ")
+        for part in problem.what.removeprefix(f"object {problem.object_id} ").split("; ")
     )
     return (
-        f'<div class="card" id="p{one.rank}"><h3>{one.rank}.'
-        f" {page.escaped(frame_at(timeline, looked_at))}, object {one.object_id}</h3><p"
-        f' class="quiet">frames {frames_text(one)}, severity'
-        f' {one.severity:.1f}</p><ul>{what}</ul><p class="do">→ {page.escaped(one.do)}</p><div'
-        f' class="pictures">{shown}</div></div>'
+        f'<div class="card" id="p{problem.rank}"><h3>{problem.rank}.'
+        f" {page.escaped(frame_at(timeline, looked_at))}, object {problem.object_id}</h3><p"
+        f' class="quiet">frames {frames_text(problem)}, severity {problem.severity:.1f}</p>'
+        f'<ul>{what}</ul><p class="do">→ {page.escaped(problem.do)}</p>'
+        f'<div class="pictures">{shown}</div></div>'
     )
 
 
 def _others(problems: Sequence[Problem], spell: Callable[[str], str]) -> Iterator[str]:
     """The problems without pictures, as a table."""
     rows = "".join(
-        f'<tr id="p{one.rank}"><td>{one.frame}</td><td>{one.time}</td>'
-        f"<td>{page.escaped(one.what)}</td><td>{page.escaped(one.do)}</td></tr>"
-        for one in problems[:NAMED_PROBLEMS]
+        f'<tr id="p{problem.rank}"><td>{problem.frame}</td><td>{problem.time}</td>'
+        f"<td>{page.escaped(problem.what)}</td><td>{page.escaped(problem.do)}</td></tr>"
+        for problem in problems[:NAMED_PROBLEMS]
     )
     if rows:
         head = "<tr><th>frame</th><th>time</th><th>what is wrong</th><th>what to do</th></tr>"
@@ -287,6 +304,7 @@ def _others(problems: Sequence[Problem], spell: Callable[[str], str]) -> Iterato
 
 
 def _shots(timeline: Timeline, result: QcResult) -> Iterator[str]:
+    """Where shots begin, and which of them have no painted mask."""
     if not result.cuts:
         return
     cuts = ", ".join(f"{cut} ({_clock_of(timeline, cut)})" for cut in result.cuts)
@@ -308,10 +326,10 @@ def _clock_of(timeline: Timeline, number: int) -> str:
     return clock(since_start(timeline, timeline.index_of(number)))
 
 
-def frames_text(one: Problem) -> str:
+def frames_text(problem: Problem) -> str:
     """The frames of a problem: "7", or "7 to 12"."""
-    last = one.stop - 1
-    return f"{one.start}" if one.start == last else f"{one.start} to {last}"
+    last = problem.stop - 1
+    return f"{problem.start}" if problem.start == last else f"{problem.start} to {last}"
 
 
 def _position(timeline: Timeline, seconds: Fraction) -> float:
@@ -331,6 +349,9 @@ def _end(timeline: Timeline, number: int) -> float:
 
 
 def _clip_marks(timeline: Timeline, result: QcResult) -> page.Marks:
+    """What the strip and every curve have in common: cuts, painted masks, shots without one, times
+    of the quarters.
+    """
     length = timeline.end - timeline.start
     return page.Marks(
         lines=[_begin(timeline, cut) for cut in result.cuts],
@@ -347,13 +368,13 @@ def _stretches(
     timeline: Timeline, result: QcResult
 ) -> Iterator[tuple[float, float, float, str, str]]:
     """The problems as `page.strip` draws them; the worst come last, so that they lie on top."""
-    for one in reversed(result.problems):
+    for problem in reversed(result.problems):
         yield (
-            _begin(timeline, one.start),
-            _end(timeline, one.stop),
-            min(1.0, one.severity / 5),
-            f"{frame_at(timeline, timeline.index_of(one.frame))}: {one.what}",
-            f"p{one.rank}",
+            _begin(timeline, problem.start),
+            _end(timeline, problem.stop),
+            min(1.0, problem.severity / 5),  # the colour is full at five times the limit
+            f"{frame_at(timeline, timeline.index_of(problem.frame))}: {problem.what}",
+            f"p{problem.rank}",
         )
 
 
@@ -388,47 +409,51 @@ def _curves(
     timeline, judged = clip.info.timeline, result.measures.judged[object_id]
     positions = np.array([_position(timeline, time.start) for time in timeline])
     flagged = {timeline.index_of(number) for number in result.flagged}
+    # A dot says what the finding says, or just its value where it is part of no finding.
     reasons = {
-        (kind, timeline.index_of(one.frame)): one.what
-        for one in result.problems
-        if one.object_id == object_id
-        for kind in one.kinds
+        (kind, timeline.index_of(problem.frame)): problem.what
+        for problem in result.problems
+        if problem.object_id == object_id
+        for kind in problem.kinds
     }
-    for one in _drawn_measures(clip, result, object_id):
-        if one.kind == "confidence":
+    for drawn in _drawn_measures(clip, result, object_id):
+        if drawn.kind == "confidence":
             # it has a fixed limit, and the border excuses some frames
-            low = np.flatnonzero(one.values < LOW_CONFIDENCE)
+            low = np.flatnonzero(drawn.values < LOW_CONFIDENCE)
             dots = [index for index in low.tolist() if index in flagged]
         else:
-            dots = np.flatnonzero(judged[one.kind].severity > 1).tolist()
+            dots = np.flatnonzero(judged[drawn.kind].severity > 1).tolist()
         notes = [
             f"{frame_at(timeline, index)}:"
-            f" {reasons.get((one.kind, index), one.shown.format(one.values[index]))}"
+            f" {reasons.get((drawn.kind, index), drawn.shown.format(drawn.values[index]))}"
             for index in dots
         ]
         yield page.Curve(
-            label=one.label, explanation=one.explanation, positions=positions, values=one.values,
-            limits=one.limits, dots=dots,
-            notes=notes, span=one.span, shown=one.shown, marks=marks,
+            label=drawn.label, explanation=drawn.explanation, positions=positions,
+            values=drawn.values, limits=drawn.limits, dots=dots,
+            notes=notes, span=drawn.span, shown=drawn.shown, marks=marks,
         )  # fmt: skip
 
 
 def _drawn_measures(
     clip: SegmentedClip, result: QcResult, object_id: int
 ) -> Iterator[_DrawnMeasure]:
-    one, judged = result.measures.objects[object_id], result.measures.judged[object_id]
-    area = np.where(one.area_px > 0, one.area_px, np.nan).astype(np.float64)
+    measured, judged = result.measures.objects[object_id], result.measures.judged[object_id]
+    # Shares of the object's area are not known where it has none.
+    area = np.where(measured.area_px > 0, measured.area_px, np.nan).astype(np.float64)
 
     def limits(kind: Kind, factor: float = 100) -> tuple[float, float]:
         return judged[kind].low * factor, judged[kind].high * factor
 
-    covered = 100 * one.area_px.astype(np.float64) / (clip.info.width * clip.info.height)
+    # The area's own limits are of its change from frame to frame, so none can be drawn here.
+    covered = 100 * measured.area_px.astype(np.float64) / (clip.info.width * clip.info.height)
     yield _DrawnMeasure(
         "Area", "part of the picture that the mask covers; dots where it jumps", covered, "area"
     )
     yield _DrawnMeasure(
         "Overlap", "with the mask of the frame before, carried along by optical flow",
-        100 * one.overlap.astype(np.float64), "overlap", limits("overlap"), (0, 100), "{:.0f} %",
+        100 * measured.overlap.astype(np.float64), "overlap", limits("overlap"), (0, 100),
+        "{:.0f} %",
     )  # fmt: skip
     confidence = np.array(result.measures.confidence[object_id])
     yield _DrawnMeasure(
@@ -437,17 +462,22 @@ def _drawn_measures(
         confidence, "confidence", (LOW_CONFIDENCE,), (0, 100), "{:.0f} %",
     )  # fmt: skip
     for kind, label, pixels, text in (
-        ("holes", "Holes", one.holes_px, "area of enclosed background, as a part of the object's"),
+        (
+            "holes",
+            "Holes",
+            measured.holes_px,
+            "area of enclosed background, as a part of the object's",
+        ),
         (
             "specks",
             "Specks",
-            one.specks_px,
+            measured.specks_px,
             "area of small loose pieces, as a part of the object's",
         ),
         (
             "flicker",
             "Flicker",
-            one.flicker_px,
+            measured.flicker_px,
             "what changes on one frame alone, as a part of the object's area",
         ),
     ):
@@ -455,12 +485,13 @@ def _drawn_measures(
     yield _DrawnMeasure(
         "Edge on the picture",
         "whether the mask's edge lies where the picture has one; 50 % = no more than beside it",
-        100 * one.edge_agreement.astype(np.float64), "edge_agreement", limits("edge_agreement"), (0,
-        100), "{:.0f} %",
+        100 * measured.edge_agreement.astype(np.float64), "edge_agreement",
+        limits("edge_agreement"), (0, 100), "{:.0f} %",
     )  # fmt: skip
-    if np.isfinite(one.edge_width_px).any():
+    # Known only where probabilities were kept.
+    if np.isfinite(measured.edge_width_px).any():
         yield _DrawnMeasure(
-            "Width of the soft edge", "in pixels", one.edge_width_px.astype(np.float64),
+            "Width of the soft edge", "in pixels", measured.edge_width_px.astype(np.float64),
             "edge_width",
             limits("edge_width", 1), None, "{:.0f} px",
         )  # fmt: skip

@@ -224,11 +224,13 @@ def suggest_frames(
         else {}
     )
     describer = open_describer(name, **own)
+    # The describer knows how many frames suit it: more where a GPU compares them.
     limit = options.candidates or describer.usual_candidates
     references = _references(clip, limit, reporter)
     coverage = _candidates(clip, limit, options.min_mask_percent, reporter)
     # The clip is decoded here, once.
     described = _describe(clip, describer, sorted({*references, *coverage}), reporter)
+    # Each choice is the frame farthest from all references and all choices before it.
     with reporter.progress(
         "compare", count_distances(len(coverage), len(references), options.count)
     ) as step:
@@ -248,8 +250,8 @@ def suggest_frames(
         )
     save_picture(sheet, _sheet(clip, references, choices, described))
     rows = tuple(
-        _suggestion(clip, rank, one, coverage[one.index])
-        for rank, one in enumerate(choices, start=1)
+        _suggestion(clip, rank, choice, coverage[choice.index])
+        for rank, choice in enumerate(choices, start=1)
     )
     return SuggestResult(
         clip=clip.info.path,
@@ -260,7 +262,7 @@ def suggest_frames(
         considered=len(coverage),
         suggestions=rows,
         segment_command=segment_command(
-            clip, {one.frame: one.mask for one in rows}, weights=options.weights, update=True
+            clip, {row.frame: row.mask for row in rows}, weights=options.weights, update=True
         ),
         sheet=sheet,
     )
@@ -272,6 +274,7 @@ def _propagator(options: SuggestOptions, manifest: Manifest, reporter: Reporter)
     """
     if options.propagator != "auto":
         return options.propagator
+    # Features of builtin are there everywhere, and serve for masks of any other origin.
     if manifest.propagator != "xmem":
         return "builtin"
     name, reason = choose_propagator(None, weights=options.weights)
@@ -327,6 +330,7 @@ def _candidates(
         shots_without_mask(manifest.cuts or (), span, manifest.references),
     ):
         reporter.notify(line)
+    # Reading a mask is cheap beside describing a frame, but not free: of a long clip some are read.
     pool = sorted(done.difference(manifest.references))
     read = evenly(pool, MASKS_PER_CANDIDATE * limit)
     enough: dict[int, float] = {}
@@ -343,6 +347,7 @@ def _candidates(
             f"{len(read) - len(enough)} masks cover less than {min_mask_percent:g} % of the"
             f" picture; those frames are not suggested ({option('min_mask_percent')})"
         )
+    # Evenly spaced, since neighbours look alike.
     kept = evenly(sorted(enough), limit)
     if len(kept) < len(enough) or len(read) < len(pool):
         reporter.notify(
@@ -359,6 +364,7 @@ def _describe(
     dropped at once.
     """
     height, width = clip.info.shape
+    # All thumbnails have one area, so that a tall clip takes no more memory than a wide one.
     thumb_px = max(64, round(math.sqrt(THUMB_AREA_PX * width / height)))
     described: dict[int, _Described] = {}
     with (
@@ -367,7 +373,7 @@ def _describe(
     ):
         for index, image in pictures:
             mask = clip.mask(index)
-            if mask is None:
+            if mask is None:  # it was there when candidates were chosen
                 raise WorkspaceError(
                     f"the mask of frame {clip.info.timeline.number(index)} has been removed by"
                     " another run",
@@ -397,8 +403,8 @@ def _sheet(
     )
     known = [_tile(clip, described[index].thumb, index, "", marked=True) for index in shown]
     next_ones = [
-        _tile(clip, described[one.index].thumb, one.index, f"{rank}: ")
-        for rank, one in enumerate(choices, start=1)
+        _tile(clip, described[choice.index].thumb, choice.index, f"{rank}: ")
+        for rank, choice in enumerate(choices, start=1)
     ]
     rows = [*_rows(label, known), *_rows("annotate next", next_ones)]
     title = f"{clip.name}: frames to annotate next"
@@ -406,6 +412,7 @@ def _sheet(
 
 
 def _rows(label: str, tiles: Sequence[Image]) -> Iterator[tuple[str, Sequence[Image]]]:
+    """Tiles as rows of the sheet; the first row has the label."""
     for start in range(0, len(tiles), SHEET_COLUMNS):
         yield ("" if start else label), tiles[start : start + SHEET_COLUMNS]
 
@@ -421,10 +428,8 @@ def _tile(
 def _suggestion(
     clip: SegmentedClip, rank: int, choice: Choice, coverage_percent: float
 ) -> Suggestion:
-    number, seconds = (
-        clip.info.timeline.number(choice.index),
-        since_start(clip.info.timeline, choice.index),
-    )
+    path, timeline = clip.info.path, clip.info.timeline
+    number, seconds = timeline.number(choice.index), since_start(timeline, choice.index)
     return Suggestion(
         rank=rank,
         frame=number,
@@ -432,7 +437,7 @@ def _suggestion(
         seconds=float(seconds),
         coverage_percent=coverage_percent,
         distance=choice.distance,
-        frame_command=frame_command(clip.info.path, number),
-        mask=mask_name(clip.info.path, number),
-        correct_command=correct_command(clip.info.path, number, workspace=clip.folder.parent),
+        frame_command=frame_command(path, number),
+        mask=mask_name(path, number),
+        correct_command=correct_command(path, number, workspace=clip.folder.parent),
     )

@@ -48,6 +48,7 @@ def reason(spot: Spot, measures: ObjectMeasures, frame_number: Callable[[int], i
     """
     if spot.kind == "area":
         return _area_jump(spot.value)
+    # values of these two are frames, of all others shares or pixels
     is_frame = spot.kind in ("gone", "crossing")
     return _SENTENCES[spot.kind].format(
         value=_percent(spot.value),
@@ -63,6 +64,7 @@ def reason(spot: Spot, measures: ObjectMeasures, frame_number: Callable[[int], i
 
 def _area_jump(value: float) -> str:
     """A jump, as the natural logarithm of a ratio."""
+    # Up to twice the area a percentage reads better, beyond that a factor.
     if value < 0:
         return f"lost {_percent(1 - math.exp(value))} of its area against the frames before"
     if value < math.log(2):
@@ -75,8 +77,10 @@ def advice(
 ) -> str:
     """What to do about a finding, as a sentence; see `reason` for the arguments."""
     number = frame_number(finding.frame)
-    kinds = {one.kind for one in finding.spots}
+    kinds = {spot.kind for spot in finding.spots}
     frames = list(finding.frames)
+    # Another run of segment is the only help for a whole shot; small holes, specks and nothing
+    # else are mended when rendering; everything else wants a painted mask.
     if "crossing" in kinds:
         return (
             f"segment again with {option('cuts', 'stop')}, and where it is in sight paint a mask on"

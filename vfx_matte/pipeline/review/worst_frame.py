@@ -61,6 +61,7 @@ def worst_region(error: Alpha) -> Region:
     sums = np.add.reduceat(
         np.add.reduceat(error, range(0, height, _BLOCK_PX), 0), range(0, width, _BLOCK_PX), 1
     )
+    # The window in blocks, and no larger than the picture.
     rows, columns = max(1, high // _BLOCK_PX), max(1, wide // _BLOCK_PX)
     total = np.cumsum(np.cumsum(np.pad(sums, ((1, 0), (1, 0))), 0), 1)
     rows, columns = min(rows, sums.shape[0]), min(columns, sums.shape[1])
@@ -71,6 +72,7 @@ def worst_region(error: Alpha) -> Region:
         + total[:-rows, :-columns]
     )
     row, column = np.unravel_index(int(np.argmax(windows)), windows.shape)
+    # At the right and lower border the window begins earlier, to be inside.
     top, left = min(int(row) * _BLOCK_PX, height - high), min(int(column) * _BLOCK_PX, width - wide)
     return slice(top, top + high), slice(left, left + wide)
 
@@ -79,6 +81,7 @@ def keytest_sheet(title: str, closeups: Sequence[Closeup]) -> Image:
     """The whole frame as first keyed, with the enlarged region marked, above that region for every
     encoding.
     """
+    # The first encoding is the one that was asked for.
     first = closeups[0]
     whole = [_marked(image, first.region) for image in _views(first, (slice(None), slice(None)))]
     rows = [(f"{first.name}, whole", whole)]
