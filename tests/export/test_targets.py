@@ -28,11 +28,13 @@ from support.command_line import (
 )
 
 from vfx_matte.cli.commands.formats import format_rows
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError
 from vfx_matte.picture import ColorTags
 from vfx_matte.pipeline.export.formats import formats
 from vfx_matte.programs.record import KINDS
 from vfx_matte.programs.registry import PROGRAMS, program_named
+from vfx_matte.wording import spelled
 
 PQ = ColorTags("bt2020nc", "tv", "bt2020", "smpte2084")
 RECORDS = [(target, kind) for target in PROGRAMS for kind in KINDS]
@@ -335,7 +337,7 @@ def test_formats_shows_the_table(project: CommandLine) -> None:
         for kind, record in target.encodings.items():
             told = everything[name]["outputs"][kind]
             assert told["8-bit"] == {"codec": record.codec, "pixel_format": record.pixel_format}
-            assert told["why"] == record.why
+            assert told["why"] == spelled(record.why, as_typed)
     assert project.fails("formats", "nuke", code=2).error == "unknown program 'nuke'"
 
 
@@ -425,4 +427,5 @@ def test_numbers_survive_every_target(project: CommandLine) -> None:
 def test_the_documented_table_is_the_table() -> None:
     text = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text(encoding="utf-8")
     for row in format_rows(formats(None)):
-        assert f"| {row[0]} | `{row[1]}` | {row[2]} | {row[3]} | {row[4]} | {row[7]} |" in text
+        why = spelled(row[7], as_typed)
+        assert f"| {row[0]} | `{row[1]}` | {row[2]} | {row[3]} | {row[4]} | {why} |" in text

@@ -16,6 +16,7 @@ from vfx_matte.programs.record import (
     sound_codecs,
 )
 from vfx_matte.programs.timelines.files import AFTER_EFFECTS_SCRIPT
+from vfx_matte.wording import command
 
 AFTEREFFECTS = Program(
     name="aftereffects",
@@ -29,18 +30,19 @@ AFTEREFFECTS = Program(
             )
         ),
         "greenback": prores_444(
-            why=("ProRes 4444 without alpha: chroma at full resolution for Keylight")
+            why="ProRes 4444 without alpha: chroma at full resolution for Keylight"
         ),
         "alpha": prores_4444(
             why=(
-                "ProRes 4444; Interpret Footage: Straight. For 16-bit stills: alpha -o FOLDER (PNG)"
+                "ProRes 4444; Interpret Footage: Straight. For 16-bit stills:"
+                f" {command('alpha', output='FOLDER')} (PNG)"
             )
         ),
         "maskvideo": prores_422(
             quality=1,
             why=(
-                "ProRes 422 HQ: 10-bit luma for a Luma Matte. For one layer an object:"
-                " maskvideo -o FOLDER/%07d.exr"
+                "ProRes 422 HQ: 10-bit luma for a Luma Matte. For one layer per object:"
+                f" {command('maskvideo', output='FOLDER/%07d.exr')}"
             ),
         ),
         "overlay": TO_LOOK_AT,
@@ -48,10 +50,12 @@ AFTEREFFECTS = Program(
     constant_rate=True,
     sound_copies=sound_codecs("aac", "pcm"),
     sound_encoders={".mov": "pcm_s24le", ".mp4": "aac"},
+    # the script cuts the source out by its matte; the cut-out is there for its clean colours
     outputs=("alpha", "maskvideo"),
     rates=rates(ALL_RATES),
     suffixes=(".mp4", ".mov", ".m4v", ".mxf", ".avi"),
     timelines=(AFTER_EFFECTS_SCRIPT,),
+    # A composition is built by the script, so there is no timeline file to open.
     steps=(
         Step(
             "File > Scripts > Run Script File, choose {aftereffects}. It makes the composition"

@@ -17,9 +17,10 @@ from vfx_matte.programs.record import (
 CAPCUT = Program(
     name="capcut",
     title="CapCut",
+    # Where its makers say nothing, the safest choice is what phones write.
     sources=("no list by its maker was found; reports of its users",),
     encodings={
-        "source": h264_or_h265(why=("what phones write, at constant rate")),
+        "source": h264_or_h265(why="what phones write, at constant rate"),
         "greenback": h264_or_h265(
             why=(
                 "for Remove BG, Chroma key; H.264 4:2:0 is what it surely reads on phones"
@@ -33,16 +34,18 @@ CAPCUT = Program(
             )
         ),
         "maskvideo": h264(
-            why=("white on black, for blend modes; luma is at full resolution in 4:2:0 too")
+            why="white on black, for blend modes; luma is at full resolution in 4:2:0 too"
         ),
         "overlay": TO_LOOK_AT,
     },
     constant_rate=True,
     sound_copies=sound_codecs("aac"),
     sound_encoders={".mov": "aac", ".mp4": "aac"},
+    # the desktop program takes the cut-out, phones take the green screen
     outputs=("alpha", "greenback"),
     rates=rates(FILM_RATES),
     suffixes=(".mp4", ".mov", ".m4v"),
+    # It opens no timeline of other programs: the steps say how to put one together by hand.
     steps=(
         Step(
             "CapCut is given no timeline: the files are put together by hand. Import the source and"

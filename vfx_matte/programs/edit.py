@@ -42,6 +42,7 @@ class VideoRate:
         Raises:
             UsageError: when it is neither whole nor an NTSC rate.
         """
+        # 30000/1001 is 30 slowed; 25 is 25. No rate is both.
         for ntsc, nominal in ((False, fps), (True, fps / _NTSC)):
             if nominal.denominator == 1 and nominal > 0:
                 return cls(int(nominal), ntsc)
@@ -239,12 +240,14 @@ class Edit:
     @property
     def media(self) -> tuple[Media, ...]:
         """Every file once: those on the tracks from the lowest up, then those of the bin."""
+        # a dict keeps the order and each file once
         placed = [clip.media for track in self.tracks for clip in track]
         return tuple(dict.fromkeys((*placed, *self.bin)))
 
     @property
     def sample_rate(self) -> int:
         """Of the sound on the tracks, in hertz; 48000 when there is none."""
+        # programs mix at one rate, and that of the first sound needs no resampling
         heard = (
             clip.media.sound[0].sample_rate
             for track in self.tracks

@@ -33,14 +33,15 @@ FINALCUT = Program(
                 " (optimised media)"
             )
         ),
-        "greenback": prores_422(why=("ProRes 422 HQ for the Keyer")),
+        "greenback": prores_422(why="ProRes 422 HQ for the Keyer"),
         "alpha": prores_4444(
-            why=("ProRes 4444: its alpha is seen on import; Info, Alpha Handling: Straight")
+            why="ProRes 4444: its alpha is seen on import; Info, Alpha Handling: Straight"
         ),
-        "maskvideo": prores_422(quality=1, why=("ProRes 422 HQ: 10-bit luma for Stencil Luma")),
+        "maskvideo": prores_422(quality=1, why="ProRes 422 HQ: 10-bit luma for Stencil Luma"),
         "overlay": TO_LOOK_AT,
     },
     constant_rate=True,
+    # what plays in QuickTime stays as it is
     sound_copies=sound_codecs("aac", "alac", "pcm"),
     sound_encoders={".mov": "pcm_s24le", ".mp4": "aac"},
     outputs=("alpha", "maskvideo", "greenback"),

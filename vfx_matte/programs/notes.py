@@ -62,7 +62,7 @@ def import_note(
         spell: how the door writes the options that sentences name.
     """
     name = printable(name)
-    # What was made.
+    # What was made. Names of clips and files come from anywhere, and are shown as they may be.
     lines = [f"{name} for {program.title}", "=" * WIDTH]
     if edit is not None:
         length = f"{edit.duration} frames, {float(edit.rate.seconds(edit.duration)):.3f} seconds"
@@ -71,11 +71,11 @@ def import_note(
             f" {length}."
         ]
         lines += ["Frame n of every file is frame n of the source named here."]
-    for one in files:
-        lines += ["", printable(one.path), *_wrapped(one.what, "    ")]
+    for listed in files:
+        lines += ["", printable(listed.path), *_wrapped(listed.what, "    ")]
     # What to do in the program.
-    kinds = Counter(one.kind for one in files)
-    first = next((one.path for one in files if one.kind == "alpha"), "")
+    kinds = Counter(listed.kind for listed in files)
+    first = next((listed.path for listed in files if listed.kind == "alpha"), "")
     names = dict(timelines) | {"name": name, "first": quote_from_bytes(os.fsencode(first))}
     words = {
         "alpha": alpha,
@@ -85,17 +85,19 @@ def import_note(
         "with_sound": " with its sound" if sound else "",
         "and_sound": " and its own sound" if sound else "",
     }
+    # Steps need kinds of files, timelines, or sound: all are counted alike.
     there = kinds + Counter([*timelines, *(["sound"] if sound else [])])
     lines += ["", "-" * WIDTH, *_steps(program.steps, there, names, words)]
     # What happens when files are moved.
     if edit is not None and any(
-        one.kind == "source" and PurePath(one.path).is_absolute() for one in files
+        listed.kind == "source" and PurePath(listed.path).is_absolute() for listed in files
     ):
         copy = spell(option("media", "copy"))
         lines += ["", *_wrapped(
             f"The source stays where it is. To take it along, make the package with {copy}."
         )]  # fmt: skip
-    if any(one.key in timelines and not one.finds_moved_files for one in program.timelines):
+    written = [timeline for timeline in program.timelines if timeline.key in timelines]
+    if not all(timeline.finds_moved_files for timeline in written):
         lines += ["", *_wrapped(
             "The timeline names the files by their full path. When the folder is moved, or taken"
             " to another machine, the program asks for the first file: show it that one, and it"
@@ -122,7 +124,7 @@ def _steps(
     wanted = [
         step
         for step in steps
-        if all(there[one] for one in step.needs) and not any(map(there.get, step.without))
+        if all(there[kind] for kind in step.needs) and not any(map(there.get, step.without))
     ]
     texts = [
         step.several if step.several and there[step.needs[0]] > 1 else step.text for step in wanted

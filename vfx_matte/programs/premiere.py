@@ -47,7 +47,7 @@ PREMIERE = Program(
             )
         ),
         "maskvideo": prores_422(
-            quality=1,
+            quality=1,  # a matte is nearly black and white: the best quality costs little
             why=(
                 "ProRes 422 HQ: 10-bit luma for Track Matte Key, Matte Luma; Matroska is not"
                 " imported"
@@ -60,7 +60,9 @@ PREMIERE = Program(
     sound_encoders={".mov": "pcm_s24le", ".mp4": "aac"},
     outputs=("alpha", "maskvideo", "greenback"),
     rates=rates(ALL_RATES),
+    # no Matroska and no WebM: other files are converted
     suffixes=(".mp4", ".mov", ".m4v", ".mxf", ".avi", ".mts", ".m2ts"),
+    # FCP7 XML is read by every version, OpenTimelineIO from 2025 on.
     timelines=(
         XMEML,
         OTIO,

@@ -54,6 +54,7 @@ class ProgramEncoding:
     def __post_init__(self) -> None:
         if self.suffix not in CONTAINERS:
             raise ValueError(f"suffix {self.suffix!r} is not one of {', '.join(CONTAINERS)}")
+        # a mistake in a record is found when it is loaded, not when a user renders
         for depth in (8, 10):
             if self.codec_for(depth) not in CODECS:
                 raise ValueError(f"unknown codec {self.codec_for(depth)!r}")
@@ -212,6 +213,7 @@ class Program:
         """
         if fps in self.rates or not self.rates:
             return fps
+        # A multiple repeats every frame equally often: 12 fps on a timeline of 24 looks as it was.
         multiples = [rate for rate in self.rates if rate > fps and (rate / fps).denominator == 1]
         return (
             min(multiples)
@@ -235,6 +237,7 @@ def rates(text: str) -> tuple[Fraction, ...]:
     return tuple(Fraction(rate) for rate in text.split())
 
 
+# Rates that every one of these programs has; Adobe's have slower and faster ones too.
 FILM_RATES = "24000/1001 24 25 30000/1001 30 50 60000/1001 60"
 ALL_RATES = f"10 12 15 {FILM_RATES} 100 120000/1001 120 240000/1001 240"
 

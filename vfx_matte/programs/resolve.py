@@ -39,23 +39,25 @@ RESOLVE = Program(
                 " Delta Keyer"
             )
         ),
-        "alpha": prores_4444(why=("ProRes 4444; Clip Attributes: Straight")),
+        "alpha": prores_4444(why="ProRes 4444; Clip Attributes: Straight"),
         "maskvideo": prores_444(
             style="rgb",
-            quality=1,
+            quality=1,  # a matte is nearly black and white: the best quality costs little
             why=(
                 "External Matte reads R, G and B of one file as separate mattes: 4:4:4,"
                 " because subsampled chroma would mix them"
             ),
         ),
-        "overlay": prores_422(why=("only to look at; ProRes because of the free edition on Linux")),
+        "overlay": prores_422(why="only to look at; ProRes because of the free edition on Linux"),
     },
     constant_rate=True,
+    # the free edition on Linux plays no AAC
     sound_copies=sound_codecs("pcm"),
     sound_encoders={".mov": "pcm_s24le", ".mp4": "aac"},
     outputs=("alpha", "maskvideo"),
     rates=rates(f"{FILM_RATES} 100 120000/1001 120"),
     suffixes=(".mp4", ".mov", ".m4v", ".mxf", ".avi", ".mts", ".m2ts"),
+    # The script imports the FCPXML file, and does by itself what the steps say.
     timelines=(
         FCPXML,
         OTIO_WITH_PATHS,

@@ -18,10 +18,10 @@ WEB = Program(
     sources=("https://developer.mozilla.org/docs/Web/Media/Guides/Formats/Video_codecs",),
     encodings={
         "source": h264_or_h265(
-            why=("plays in every browser; H.265 (deep clips) where the machine decodes it")
+            why="plays in every browser; H.265 (deep clips) where the machine decodes it"
         ),
         "greenback": h264_or_h265(
-            why=("plays in every browser; H.265 (deep clips) where the machine decodes it")
+            why="plays in every browser; H.265 (deep clips) where the machine decodes it"
         ),
         "alpha": ProgramEncoding(
             suffix=".webm",
@@ -33,14 +33,15 @@ WEB = Program(
                 " alpha has no more"
             ),
         ),
-        "maskvideo": h264(why=("white on black, for a shader or mask-mode: luminance")),
+        "maskvideo": h264(why="white on black, for a shader or mask-mode: luminance"),
         "overlay": TO_LOOK_AT,
     },
+    # browsers show every frame at its own time
     constant_rate=False,
     sound_copies=sound_codecs("aac", "opus", "vorbis"),
     sound_encoders={".mp4": "aac", ".webm": "libopus"},
     outputs=("alpha",),
-    stacked="",
+    stacked="",  # the page is the background, so the cut-out has the sound itself
     steps=(
         Step(
             "The video has an alpha channel{and_sound}. On a page it lies over what is behind it,"

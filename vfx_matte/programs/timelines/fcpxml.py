@@ -42,6 +42,7 @@ def fcpxml(edit: Edit) -> bytes:
     """The whole file: an event of the edit's name with a clip for each file, and the edit as a
     project.
     """
+    # Resources: every format once, and every file once, whatever uses it.
     root = Element("fcpxml", version=VERSION)
     resources = SubElement(root, "resources")
     formats = _Formats(resources)
@@ -49,11 +50,14 @@ def fcpxml(edit: Edit) -> bytes:
     refs = {media: f"a{number}" for number, media in enumerate(edit.media, start=1)}
     for media, ref in refs.items():
         _asset(resources, media, ref, formats.of(media))
+    # The event shows each file as a clip of its whole length.
     event = SubElement(SubElement(root, "library"), "event", name=edit.name)
     for media, ref in refs.items():
         whole = Clip(media=media, start=0, duration=media.frame_count, with_sound=bool(media.sound))
         clip = _asset_clip(event, whole, ref)
-        del clip.attrib["offset"]
+        del clip.attrib["offset"]  # it lies on no timeline
+    # The project with the edit itself. Its time begins at 0 and counts every frame: what a file's
+    # own timecode is stands in its asset.
     sequence = SubElement(
         SubElement(event, "project", name=edit.name),
         "sequence",
@@ -74,6 +78,7 @@ def seconds(rate: VideoRate, frames: int) -> str:
     """
     if frames == 0:
         return "0s"
+    # Final Cut wants multiples of the frame's duration, exactly: 1001/30000 s, not 0.0334 s.
     scale, ticks = (rate.timebase * 1000, 1001) if rate.ntsc else (rate.timebase * 100, 100)
     return f"{frames * ticks}/{scale}s"
 
@@ -85,6 +90,7 @@ def _spine(spine: Element, edit: Edit, refs: dict[Media, str]) -> None:
     parents = [(clip, _asset_clip(spine, clip, refs[clip.media])) for clip in edit.tracks[0]]
     for lane, track in enumerate(edit.tracks[1:], start=1):
         for clip in track:
+            # whose start the edit has checked to be over one of them
             below, parent = next(
                 (under, element)
                 for under, element in parents
@@ -110,6 +116,7 @@ def _asset_clip(parent: Element, clip: Clip, ref: str, *, lane: int | None = Non
     }
     if not clip.enabled:
         attributes["enabled"] = "0"
+    # A file's sound plays unless it says otherwise, so pictures alone have to say so.
     if clip.with_sound:
         attributes["audioRole"] = "dialogue"
     elif media.sound:
@@ -166,6 +173,7 @@ class _Formats:
             )
         if space := color_space(what.color):
             facts["colorSpace"] = space
+        # formats that say the same are one
         key = tuple(facts.items())
         if key not in self._ids:
             self._ids[key] = f"f{len(self._ids) + 1}"

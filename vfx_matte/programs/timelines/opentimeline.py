@@ -46,6 +46,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
 
     timeline = otio.schema.Timeline(printable(edit.name))
     timeline.global_start_time = otio.opentime.RationalTime(0, float(edit.rate.fps))
+    # Picture tracks from the lowest up, then the sound tracks, both numbered as programs number them.
     sounds = []
     group = 0
     for number, clips in enumerate(edit.tracks, start=1):
@@ -59,6 +60,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         if len(sound):
             sounds.append(sound)
     timeline.tracks.extend(sounds)
+    # The format has no bin; readers keep metadata that they do not know.
     unused = [
         {"name": printable(media.name), "target_url": address(media.path)} for media in edit.bin
     ]
@@ -82,6 +84,7 @@ def _append(
             otio.opentime.RationalTime(start, fps), otio.opentime.RationalTime(duration, fps)
         )
 
+    # Tracks have no free places: what is empty is filled with a gap.
     filled = round(track.duration().to_frames()) if len(track) else 0
     if clip.start > filled:
         track.append(otio.schema.Gap(source_range=span(0, clip.start - filled)))
@@ -95,6 +98,7 @@ def _append(
     item = otio.schema.Clip(
         name=printable(media.name),
         media_reference=reference,
+        # counted on the file's own clock, which begins at its timecode
         source_range=span(media.timecode.frame + clip.source_in, clip.duration),
         metadata={"Resolve_OTIO": {GROUP_KEY: group}} if group else {},
     )

@@ -29,6 +29,7 @@ def after_effects_script(edit: Edit, *, folder: Path, layers: Sequence[CutOut]) 
         folder: where the script will lie, absolute; files are looked for from there first.
         layers: over the background, the lowest first.
     """
+    # Fractions are pairs of integers: ExtendScript has no exact ones, and divides at the very end.
     media = edit.media
     facts = {
         "name": edit.name,
@@ -73,6 +74,7 @@ def resolve_script(edit: Edit, *, folder: Path, timeline: Path, mattes: Sequence
         timeline: the file to import.
         mattes: files for the External Matte node.
     """
+    # Resolve names a rate by its short form, "29.97".
     media = edit.media
     facts = {
         "name": edit.name,
@@ -102,6 +104,7 @@ def _paths(path: Path, folder: Path) -> dict[str, str]:
 
 
 def _encoded(path: PurePath) -> str:
+    # a POSIX name is bytes, and need not be UTF-8
     return (
         quote(path.as_posix())
         if isinstance(path, PureWindowsPath)

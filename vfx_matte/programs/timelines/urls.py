@@ -22,6 +22,7 @@ def file_url(path: PurePath) -> str:
 def localhost_url(path: PurePath) -> str:
     """The same as FCP7 XML wants it: file://localhost/home/a.mov, file://localhost/C%3a/a.mov."""
     host, path_text = _parts(path)
+    # Premiere itself writes the colon of a drive like this
     if path_text[2:3] == ":":
         path_text = f"{path_text[:2]}%3a{path_text[3:]}"
     return f"file://{host or 'localhost'}{path_text}"

@@ -23,6 +23,7 @@ from vfx_matte.programs.timelines.xml_text import document
 
 VERSION = "5"
 SOUND_BITS = 16
+"""Said of every sound: an edit does not know the depth of its files' sound."""
 
 _FIELDS = {"none": "none", "upper": "upper", "lower": "lower"}
 _PIXEL_ASPECTS = {
@@ -64,6 +65,7 @@ class _Writer:
 
     def _items(self) -> tuple[list[list[_Item]], list[list[_Item]]]:
         """Picture tracks, and sound tracks of one channel each, with numbered items."""
+        # Every item's number is known before one is written, because links name items further down.
         counter = iter(range(1, 1 << 30))
         pictures = [
             [
@@ -75,6 +77,7 @@ class _Writer:
         sounds: list[list[_Item]] = []
         for clips in self._edit.tracks:
             heard = [clip for clip in clips if clip.with_sound]
+            # as many tracks as the file with most channels has
             for channel in range(1, max((clip.media.channels for clip in heard), default=0) + 1):
                 with_it = [clip for clip in heard if clip.media.channels >= channel]
                 number = len(sounds) + 1
@@ -112,10 +115,13 @@ class _Writer:
         _text(clip, "ismasterclip", "TRUE")
         tracks = SubElement(clip, "media")
         whole = Clip(media=media, start=0, duration=media.frame_count)
+        # the picture is channel 0
         for channel in range(media.channels + 1):
             kind = "audio" if channel else "video"
-            place = tracks.find(kind)
-            track = SubElement(SubElement(tracks, kind) if place is None else place, "track")
+            parent_of_kind = tracks.find(kind)
+            if parent_of_kind is None:
+                parent_of_kind = SubElement(tracks, kind)
+            track = SubElement(parent_of_kind, "track")
             item = SubElement(track, "clipitem", id=f"masterclip-{number}-{channel}")
             self._facts(item, whole, channel)
 
@@ -144,6 +150,7 @@ class _Writer:
     def _sound(self, audio: Element) -> None:
         _text(audio, "numOutputChannels", 2)
         _sound_characteristics(SubElement(audio, "format"), self._edit.sample_rate)
+        # Two mono outputs; odd channels go to the left one, even ones to the right.
         outputs = SubElement(audio, "outputs")
         for output in (1, 2):
             group = SubElement(outputs, "group")
@@ -213,7 +220,7 @@ class _Writer:
 
     def _file(self, parent: Element, media: Media) -> None:
         file = SubElement(parent, "file", id=f"file-{self._files[media]}")
-        if media in self._described:
+        if media in self._described:  # readers want a file's facts once, where its id comes first
             return
         self._described.add(media)
         _text(file, "name", media.path.name)

@@ -13,6 +13,7 @@ from vfx_matte.printable import printable
 
 def document(root: Element, doctype: str) -> bytes:
     """The document in UTF-8, indented by tabs."""
+    # names come from files that anybody made
     for element in root.iter():
         if element.text:
             element.text = printable(element.text)
