@@ -25,6 +25,7 @@ from vfx_matte.measure.judge import (
 )
 from vfx_matte.measure.measures import Bools
 from vfx_matte.measure.meter import Meter, ObjectMeasures
+from vfx_matte.measure.registry import advise, describe
 from vfx_matte.measure.series import passing_the_border
 from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
@@ -40,7 +41,6 @@ from vfx_matte.pipeline.next_steps import (
 )
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.review import words
 from vfx_matte.pipeline.review.findings import FixNext, FrameMeasures, Limits, Problem, QcResult
 from vfx_matte.pipeline.review.report import save_csv, save_report
 from vfx_matte.pipeline.segment.cuts import shots as split_shots
@@ -257,7 +257,7 @@ def _crossings(
 
 def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectMeasures) -> Problem:
     timeline = clip.info.timeline
-    what = "; ".join(words.reason(spot, measures, timeline.number) for spot in finding.spots)
+    what = "; ".join(describe(spot, measures, timeline.number) for spot in finding.spots)
     return Problem(
         rank=rank,
         object_id=finding.object_id,
@@ -268,7 +268,7 @@ def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectM
         severity=round(finding.severity, 2),
         kinds=tuple(spot.kind for spot in finding.spots),
         what=f"object {finding.object_id} {what}",
-        do=words.advice(finding, measures, timeline.number),
+        do=advise(finding, measures, timeline.number),
     )
 
 

@@ -6,24 +6,22 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from vfx_matte.drawing import page
 from vfx_matte.drawing.sheet import captioned, close_up, contact_sheet, thumbnail, tinted
 from vfx_matte.masks import Image, Mask
-from vfx_matte.measure.judge import Kind
+from vfx_matte.measure.registry import MEASURES
 from vfx_matte.media.open import describe_rate
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace, require_table_place
 from vfx_matte.pipeline.confidence import LOW_CONFIDENCE
 from vfx_matte.pipeline.next_steps import clock, frame_at, since_start, tile_caption
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.review import words
 from vfx_matte.pipeline.review.findings import Problem, QcResult
 from vfx_matte.pipeline.sampling import pictures_at
 from vfx_matte.timeline import Timeline
@@ -185,7 +183,7 @@ def _sheet(clip: SegmentedClip, result: QcResult, views: Views) -> Image:
         if views[problem.rank][0][0] == looked_at:  # no frame before it: the column stays empty
             tiles.insert(0, np.zeros_like(tiles[0]))
         rows.append(
-            (f"{problem.rank}: {', '.join(words.TITLES[kind] for kind in problem.kinds)}", tiles)
+            (f"{problem.rank}: {', '.join(MEASURES[kind].title for kind in problem.kinds)}", tiles)
         )
     columns = ("the frame before", "look here", "the frame after")
     return contact_sheet(
@@ -378,35 +376,15 @@ def _stretches(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _DrawnMeasure:
-    """How a measure is drawn: its values, what they are judged as, and its words."""
-
-    label: str
-    explanation: str
-
-    values: npt.NDArray[np.float64]
-    """(frames,), NaN where nothing is known."""
-
-    kind: Kind
-
-    limits: Sequence[float] = ()
-    """Lines beyond which a value stands out."""
-
-    span: tuple[float, float] | None = None
-    """The least and the greatest value that are drawn; None = as found."""
-
-    shown: str = "{:.1f} %"
-    """How a value is written."""
-
-
 def _curves(
     clip: SegmentedClip, result: QcResult, object_id: int, marks: page.Marks
 ) -> Iterator[page.Curve]:
     """What the page draws over the clip's length: one curve per measure, with dots where it stands
     out.
     """
-    timeline, judged = clip.info.timeline, result.measures.judged[object_id]
+    info, timeline = clip.info, clip.info.timeline
+    measured = result.measures.objects[object_id]
+    judged = result.measures.judged[object_id]
     positions = np.array([_position(timeline, time.start) for time in timeline])
     flagged = {timeline.index_of(number) for number in result.flagged}
     # A dot says what the finding says, or just its value where it is part of no finding.
@@ -416,84 +394,31 @@ def _curves(
         if problem.object_id == object_id
         for kind in problem.kinds
     }
-    for drawn in _drawn_measures(clip, result, object_id):
-        if drawn.kind == "confidence":
-            # it has a fixed limit, and the border excuses some frames
-            low = np.flatnonzero(drawn.values < LOW_CONFIDENCE)
-            dots = [index for index in low.tolist() if index in flagged]
+    for kind, measure in MEASURES.items():
+        curve = measure.curve
+        if curve is None:
+            continue
+        if curve.values is None:  # confidence is the run's own, and has one limit for every clip
+            values = np.array(result.measures.confidence[object_id])
+            limits: tuple[float, ...] = (LOW_CONFIDENCE,)
+            # the border excuses some frames below it, which are then not flagged
+            low = np.flatnonzero(values < LOW_CONFIDENCE).tolist()
+            dots = [index for index in low if index in flagged]
         else:
-            dots = np.flatnonzero(judged[drawn.kind].severity > 1).tolist()
+            values = curve.values(measured, info.width * info.height)
+            verdict, factor = judged[kind], 100 if curve.unit == "%" else 1
+            limits = (verdict.low * factor, verdict.high * factor) if curve.has_limits else ()
+            dots = np.flatnonzero(verdict.severity > 1).tolist()
+        if not np.isfinite(values).any():  # such as widths of edges, without probabilities
+            continue
         notes = [
             f"{frame_at(timeline, index)}:"
-            f" {reasons.get((drawn.kind, index), drawn.shown.format(drawn.values[index]))}"
+            f" {reasons.get((kind, index), curve.shown.format(values[index]))}"
             for index in dots
         ]
         yield page.Curve(
-            label=drawn.label, explanation=drawn.explanation, positions=positions,
-            values=drawn.values, limits=drawn.limits, dots=dots,
-            notes=notes, span=drawn.span, shown=drawn.shown, marks=marks,
-        )  # fmt: skip
-
-
-def _drawn_measures(
-    clip: SegmentedClip, result: QcResult, object_id: int
-) -> Iterator[_DrawnMeasure]:
-    measured, judged = result.measures.objects[object_id], result.measures.judged[object_id]
-    # Shares of the object's area are not known where it has none.
-    area = np.where(measured.area_px > 0, measured.area_px, np.nan).astype(np.float64)
-
-    def limits(kind: Kind, factor: float = 100) -> tuple[float, float]:
-        return judged[kind].low * factor, judged[kind].high * factor
-
-    # The area's own limits are of its change from frame to frame, so none can be drawn here.
-    covered = 100 * measured.area_px.astype(np.float64) / (clip.info.width * clip.info.height)
-    yield _DrawnMeasure(
-        "Area", "part of the picture that the mask covers; dots where it jumps", covered, "area"
-    )
-    yield _DrawnMeasure(
-        "Overlap", "with the mask of the frame before, carried along by optical flow",
-        100 * measured.overlap.astype(np.float64), "overlap", limits("overlap"), (0, 100),
-        "{:.0f} %",
-    )  # fmt: skip
-    confidence = np.array(result.measures.confidence[object_id])
-    yield _DrawnMeasure(
-        "Confidence",
-        "how much of the mask is expected to be right; what went wrong on the way counts too",
-        confidence, "confidence", (LOW_CONFIDENCE,), (0, 100), "{:.0f} %",
-    )  # fmt: skip
-    for kind, label, pixels, text in (
-        (
-            "holes",
-            "Holes",
-            measured.holes_px,
-            "area of enclosed background, as a part of the object's",
-        ),
-        (
-            "specks",
-            "Specks",
-            measured.specks_px,
-            "area of small loose pieces, as a part of the object's",
-        ),
-        (
-            "flicker",
-            "Flicker",
-            measured.flicker_px,
-            "what changes on one frame alone, as a part of the object's area",
-        ),
-    ):
-        yield _DrawnMeasure(label, text, 100 * pixels.astype(np.float64) / area, kind, limits(kind))  # type: ignore[arg-type]
-    yield _DrawnMeasure(
-        "Edge on the picture",
-        "whether the mask's edge lies where the picture has one; 50 % = no more than beside it",
-        100 * measured.edge_agreement.astype(np.float64), "edge_agreement",
-        limits("edge_agreement"), (0, 100), "{:.0f} %",
-    )  # fmt: skip
-    # Known only where probabilities were kept.
-    if np.isfinite(measured.edge_width_px).any():
-        yield _DrawnMeasure(
-            "Width of the soft edge", "in pixels", measured.edge_width_px.astype(np.float64),
-            "edge_width",
-            limits("edge_width", 1), None, "{:.0f} px",
+            label=curve.label, explanation=curve.explanation, positions=positions, values=values,
+            limits=limits, dots=dots, notes=notes, span=curve.span, shown=curve.shown, marks=marks,
         )  # fmt: skip
 
 

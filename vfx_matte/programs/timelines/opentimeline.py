@@ -46,7 +46,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
 
     timeline = otio.schema.Timeline(printable(edit.name))
     timeline.global_start_time = otio.opentime.RationalTime(0, float(edit.rate.fps))
-    # Picture tracks from the lowest up, then the sound tracks, both numbered as programs number them.
+    # Picture tracks from the lowest up, then the sound tracks; both are numbered from 1.
     sounds = []
     group = 0
     for number, clips in enumerate(edit.tracks, start=1):
