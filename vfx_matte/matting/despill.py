@@ -80,7 +80,7 @@ def _yuv_steps(
     plane at its own size.
     """
     height, full_range = picture.shape[0], picture.color.range == "pc"
-    kr, kb = LUMA_WEIGHTS.get(picture.color.assumed_matrix(height), LUMA_WEIGHTS["bt709"])
+    kr, kb = LUMA_WEIGHTS[picture.color.luma_matrix(height)]
     kg = 1 - kr - kb
     unit = float(1 << (picture.layout.bit_depth - 8))
     chroma_scale = picture.layout.full if full_range else 224 * unit

@@ -5,7 +5,6 @@ A file that cannot be read is an error and stays as it is.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import re
@@ -17,7 +16,7 @@ from typing import Any, Self
 
 from vfx_matte._version import __version__
 from vfx_matte.errors import MaskError, MediaError, WorkspaceError
-from vfx_matte.files.fingerprint import fingerprint
+from vfx_matte.files.fingerprint import file_sha256, fingerprint
 from vfx_matte.files.inputs import read_small_file
 from vfx_matte.masks import RGB
 from vfx_matte.numbering import parse_pattern
@@ -160,8 +159,7 @@ class ReferenceRecord:
             MaskError: it cannot be read.
         """
         try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = file_sha256(path)
         except OSError as error:
             raise MaskError(f"cannot read mask {path}: {error.strerror}") from error
         return cls(path.name, digest, dict(objects))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 from vfx_matte._version import __version__
 from vfx_matte.backend import Notify
 from vfx_matte.errors import MediaError, UsageError, VerifyError
+from vfx_matte.files.fingerprint import file_sha256
 from vfx_matte.files.inputs import read_small_file
 from vfx_matte.media.probe import ClipInfo, probe
 from vfx_matte.printable import json_text
@@ -284,8 +284,7 @@ def _run_lengths(indices: Sequence[int]) -> list[int]:
 def sha256(path: Path) -> str:
     """Of a file's content, in hexadecimal; read in pieces. Raises MediaError."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise MediaError(
             f"{str(path)!r} cannot be read: {error.strerror}", hint="check that it is still there"

@@ -14,7 +14,7 @@ import numpy as np
 
 from vfx_matte.drawing import page
 from vfx_matte.drawing.sheet import captioned, close_up, contact_sheet, thumbnail, tinted
-from vfx_matte.masks import Image, Mask
+from vfx_matte.masks import Image, Mask, resize_nearest
 from vfx_matte.measure.registry import MEASURES
 from vfx_matte.media.open import describe_rate
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace, require_table_place
@@ -162,13 +162,8 @@ def _view(clip: SegmentedClip, image: Image, mask: Mask | None, part: tuple[slic
     shown = thumbnail(np.ascontiguousarray(image[part]), width_px=THUMB_PX)
     if mask is None:
         return shown
-    own = mask[part]
-    # ids cannot be averaged: each pixel of the small picture has the id at its centre
-    rows, columns = (
-        (2 * np.arange(now) + 1) * then // (2 * now)
-        for now, then in zip(shown.shape, own.shape, strict=False)
-    )
-    return tinted(shown, own[np.ix_(rows, columns)], clip.palette)
+    height, width, _ = shown.shape
+    return tinted(shown, resize_nearest(mask[part], (height, width)), clip.palette)
 
 
 def _sheet(clip: SegmentedClip, result: QcResult, views: Views) -> Image:

@@ -21,7 +21,7 @@ import numpy as np
 
 from vfx_matte.blas_threads import one_blas_thread
 from vfx_matte.errors import MaskError, OutputError, WorkspaceError
-from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, object_ids
+from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, hex_color, object_ids
 from vfx_matte.media.frames import ClipReader
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.confidence import doubts
@@ -235,7 +235,7 @@ def segment_clip(
         start=clip.info.timeline.number(first),
         stop=clip.info.timeline.number(last),
         computed=missing,
-        objects={object_id: _hex(color) for object_id, color in objects.items()},
+        objects={object_id: hex_color(color) for object_id, color in objects.items()},
         propagator=options.name,
         seconds=clock.monotonic() - began,
     )
@@ -259,16 +259,12 @@ def understand(
             getattr(references.sources[at], "name", ""),
             reading.kind,
             object_id,
-            "#{:02x}{:02x}{:02x}".format(*reading.colors[object_id]),
+            hex_color(reading.colors[object_id]),
             pixels,
         )
         for at, reading in references.readings.items()
         for object_id, pixels in reading.coverage.items()
     ]
-
-
-def _hex(color: RGB) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def _begun(place: ClipWorkspace) -> Manifest | None:
