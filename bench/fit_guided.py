@@ -37,7 +37,6 @@ from bench.scenes.edges import EDGE_KINDS, EdgeScene
 from vfx_matte.masks import Image, Mask
 from vfx_matte.matting import perceptron
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
-from vfx_matte.matting.guided import FULL_TRUST
 from vfx_matte.matting.picture_edges import find_edge
 from vfx_matte.matting.problem import UNKNOWN
 from vfx_matte.settings.options import MatteSettings
@@ -187,7 +186,7 @@ class Perceptron:
         inputs = rows[width : 2 * width], rows[2 * width :]
         hidden = [np.maximum(slopes @ one + offsets, 0) for one in inputs]
         alpha = 0.5 + rows[READING] + (votes @ (hidden[0] - hidden[1]))[0]
-        own, believed = rows[OWN] + 0.5, np.clip(rows[TRUST] / FULL_TRUST, 0, 1)
+        own, believed = rows[OWN] + 0.5, rows[TRUST]
         alpha = own + believed * (alpha - own)
         error = alpha.clip(0, 1) - truth
         stray = ((alpha < 0) & (truth > 0.02)) | ((alpha > 1) & (truth < 0.98))

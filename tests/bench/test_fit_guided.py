@@ -12,7 +12,6 @@ import pytest
 
 from vfx_matte.matting import perceptron as judgement
 from vfx_matte.matting.evidence import EVEN, NAMES, ODD, PAIRS, swapped
-from vfx_matte.matting.guided import FULL_TRUST
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def pixels(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     truth = rng.integers(0, 5, count).astype(np.float32) / 4
     rows[0] = truth - 0.5 + rng.normal(0, 0.1, count)
     # a quarter is not fully trusted
-    rows[NAMES.index("trust")] = np.minimum(rng.uniform(0, 4 * FULL_TRUST, count), 1)
+    rows[NAMES.index("trust")] = np.minimum(rng.uniform(0, 4, count), 1)
     return rows, truth
 
 
@@ -52,7 +51,7 @@ def test_what_is_fitted_is_what_is_computed(
 ) -> None:
     rows, truth = pixels(20_000)
     examples = fit.Examples(rows, truth, np.ones_like(truth))
-    constants = fit.fitted(examples, examples, harm=0.5, steps=400)
+    constants = fit.fitted(examples, examples, harm=0.5, steps=500)
     assert max(map(len, constants.splitlines())) <= 128
     monkeypatch.setattr(judgement, "CONSTANTS", constants)
     judgement._weights.cache_clear()

@@ -93,7 +93,7 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(
-    ("kind", "times"), [("hair", 8), ("motion", 5), ("defocus", 4), ("plain", 8.4)]
+    ("kind", "times"), [("hair", 8), ("motion", 5), ("defocus", 4), ("plain", 8)]
 )
 def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
     image, truth, mask = scene(kind)
@@ -328,7 +328,7 @@ def test_colours_that_are_on_both_sides_are_not_believed() -> None:
 
     def trusted() -> np.ndarray:
         return trust(
-            distance, learn_colors(image, distance, band_px=12, scale=TRUST_SCALE / 3), widest_px=32
+            distance, learn_colors(image, distance, band_px=12, scale=TRUST_SCALE / 3), half_px=6
         )
 
     assert trusted()[rim].mean() > 0.99
@@ -337,9 +337,35 @@ def test_colours_that_are_on_both_sides_are_not_believed() -> None:
     image[patches & (mask == 0)] = np.median(image[mask != 0], axis=0)
     assert trusted()[rim].mean() < 0.05
     alpha = make_matte(mask, image=image, options=GUIDED).alpha
-    own_edge = np.clip(0.5 + 5 * (cv2.blur(mask.astype(np.float32), (5, 5)) - 0.5), 0, 1)
+    share = cv2.blur(cv2.blur(mask.astype(np.float32), (5, 5)), (5, 5))
+    own_edge = np.clip(0.5 + 5 * (share - 0.5), 0, 1)
     assert np.abs(alpha / ONE - own_edge)[rim].mean() < 0.002
     assert np.abs(alpha / ONE - own_edge).max() < 0.35
+
+
+def test_colours_are_tried_in_thin_subjects_too() -> None:
+    """A leg is nowhere as thick as hair may reach; patches of the background's colour in it tear no
+    holes all the same.
+    """
+    mask = np.zeros((240, 320), np.uint8)
+    mask[100:140] = 1
+    base = np.where(mask[..., None] > 0, np.float32([190, 90, 60]), np.float32([70, 110, 170]))
+    image = np.clip(base + np.random.default_rng(6).normal(0, 4, base.shape), 0, 255).astype(
+        np.uint8
+    )
+    distance = signed_distance(mask)
+    rim = np.abs(distance) < 6
+
+    def trusted() -> float:
+        colors = learn_colors(image, distance, band_px=12, scale=TRUST_SCALE / 3)
+        return float(trust(distance, colors, half_px=6)[rim].mean())
+
+    assert trusted() > 0.99
+    for left in range(0, 320, 40):
+        image[106:134, left : left + 20] = 70, 110, 170
+    assert trusted() < 0.05
+    alpha = make_matte(mask, image=image, options=GUIDED).alpha
+    assert (alpha[distance > 5] == ONE).all()
 
 
 def test_colours_are_tried_far_from_the_edge_too() -> None:
@@ -352,7 +378,7 @@ def test_colours_are_tried_far_from_the_edge_too() -> None:
 
     def trusted() -> float:
         colors = learn_colors(image, distance, band_px=12, scale=TRUST_SCALE / 3)
-        return float(trust(distance, colors, widest_px=32)[rim].mean())
+        return float(trust(distance, colors, half_px=6)[rim].mean())
 
     assert trusted() > 0.99
     strewn = np.random.default_rng(5).integers(0, 2, (36, 64)).astype(np.uint8)

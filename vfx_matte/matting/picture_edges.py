@@ -50,7 +50,8 @@ lines.
 
 SMOOTHING_PX, STEEPNESS = 21, 5.0
 """Side of the window in which a mask's own edge is smoothed, at 1080 lines, and how steep it is
-made again.
+made again. It is smoothed twice: after once the steps of a propagated mask still flicker
+(bench/edges.py, the dog: 5.11 % after once, 4.96 % then).
 """
 
 _ONE = 65535
@@ -236,7 +237,7 @@ def find_edge(
 
     def rest() -> tuple[LocalColors, Array, Array, Array]:
         rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
-        trusted = trust(distance, rough, widest_px=reach_px)
+        trusted = trust(distance, rough, half_px=width_px / 2)
         if soft is not None:
             edged = softened(binary, region, soft, objects, shape=shape, options=options).astype(
                 np.float32
@@ -283,7 +284,7 @@ def _smoothed(binary: Array, window_px: int) -> Array:
     float32 in 0..1.
     """
     module = xp(binary)
-    share = box_mean(binary.astype(np.float32), window_px)
+    share = box_mean(box_mean(binary.astype(np.float32), window_px), window_px)
     smoothed: Array = module.clip(0.5 + np.float32(STEEPNESS) * (share - 0.5), 0, 1)
     return smoothed
 

@@ -36,14 +36,15 @@ TRUST_SCALE = 3
 trusted.
 """
 
-TRUST_WINDOW_PX = 720
-"""Side of the window in which that is seen, at 1080 lines: known pixels lie farther off than hair
-may reach, and there must be enough of them on both sides of every edge.
+TRUST_WINDOW_PX = 960
+"""Side of the window in which that is seen, at 1080 lines: colours that mislead may be far off, and
+there must be enough known pixels on both sides of every edge.
 """
 
-MISREAD = (0.03, 0.08)
-"""Share of known pixels read as the other side, up to which colours are trusted, and from which on
-they are not.
+MISREAD = (0.065, 0.095)
+"""Share of known pixels read as the other side, of both sides added up, up to which colours are
+trusted, and from which on they are not. On average drawn clips have 0.01 to 0.05, real ones where
+colours tore or flickered (bench/edges.py) 0.08 to 0.23.
 """
 
 SURE_ENOUGH = 2
@@ -125,13 +126,14 @@ def hairiness(
     return likely
 
 
-def trust(distance: Array, colors: LocalColors, *, widest_px: float) -> Array:
+def trust(distance: Array, colors: LocalColors, *, half_px: float) -> Array:
     """How far colours tell the sides apart around every pixel: float32 (h, w) in 0..1.
 
-    They are tried where the side is known, farther away than hair may reach: full trust where
-    hardly anything there is read as the other side, none where the subject's colours are all over
-    the background, or the other way round. That is looked at from farther away than an edge: colors
-    is a model of blocks TRUST_SCALE times larger than usual.
+    They are tried where the side is known, beyond the usual band: full trust where hardly anything
+    there is read as the other side, none where the subject's colours are all over the background,
+    or the other way round. Hair may reach farther, but so little of it that it does not count, and
+    many a subject (a dog, a leg) has no pixel that is deeper inside. That is looked at from farther
+    away than an edge: colors is a model of blocks TRUST_SCALE times larger than usual.
     """
     module = xp(distance)
     side = _sides(distance, colors)
@@ -140,11 +142,10 @@ def trust(distance: Array, colors: LocalColors, *, widest_px: float) -> Array:
     seen_px = WINDOWS[-1][0] // 2 * colors.block_px
     window_px = TRUST_WINDOW_PX / TRUST_SCALE  # as the blocks are larger
     misread = module.zeros_like(strange)
-    for known in ((side > widest_px) & (side < seen_px), (side < -widest_px) & (side > -seen_px)):
-        share = _window_sum(strange * known, window_px) / (
+    for known in ((side > half_px) & (side < seen_px), (side < -half_px) & (side > -seen_px)):
+        misread += _window_sum(strange * known, window_px) / (
             _window_sum(known, window_px) + np.float32(1e-3)
         )
-        misread = module.maximum(misread, share)
     low, high = MISREAD
     return enlarged(
         module.clip((high - misread) / (high - low), 0, 1).astype(np.float32),
