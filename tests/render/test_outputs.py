@@ -20,7 +20,7 @@ from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.render import mattes
-from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot, shots, write_outputs
+from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput, frame_jobs, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.renders import EncodeOptions
 from vfx_matte.pipeline.render.request import Tools
@@ -105,9 +105,9 @@ def test_another_look_has_its_own_mattes(segmented: SegmentedClip, tmp_path: Pat
 
 
 def test_pictures_are_not_decoded_for_masks_alone(segmented: SegmentedClip) -> None:
-    every = list(shots(segmented, decode=False))
-    assert [shot.time for shot in every] == list(segmented.info.timeline)
-    assert [shot.mask is not None for shot in every] == [2 <= index < 10 for index in range(12)]
+    every = list(frame_jobs(segmented, decode=False))
+    assert [job.time for job in every] == list(segmented.info.timeline)
+    assert [job.mask is not None for job in every] == [2 <= index < 10 for index in range(12)]
     assert every[3].image is None
     with pytest.raises(ValueError, match="frame 3 was not decoded"):
         _ = every[3].picture
@@ -121,10 +121,10 @@ def test_a_failure_on_the_way_leaves_every_earlier_file(
         one.path.write_bytes(b"earlier")
     last = outputs[-1].compose
 
-    def breaking(shot: Shot) -> Picture:
-        if shot.index == 7:
+    def breaking(job: FrameJob) -> Picture:
+        if job.index == 7:
             raise ZeroDivisionError
-        return last(shot)
+        return last(job)
 
     broken = PlannedOutput(
         path=outputs[-1].path, plan=outputs[-1].plan, label="overlay", compose=breaking

@@ -1,6 +1,6 @@
-"""How an output is encoded, and for which program.
+"""Decides where an output goes and how it is encoded, for which program.
 
-Takes what was asked for, gives a path and settings; explicit wishes win.
+What was asked for explicitly wins over the program's record.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import fits_channels
 from vfx_matte.programs.registry import COMMON, program_named
 from vfx_matte.settings.options import EncodeSettings, RenderSettings
-from vfx_matte.wording import command
+from vfx_matte.wording import command, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ def encoding_for(
         )
     if premultiplied and record.alpha == "straight":
         reporter.notify(f"{program.title} expects straight alpha; premultiplied was asked for")
-    # The record's encoder, unless the suffix or the user chose another one.
+    # Sound depends on the container alone, so it is settled for every suffix.
     suffix = path.suffix.lower()
     settled = replace(
         encode,
@@ -120,6 +120,7 @@ def encoding_for(
     )
     if suffix not in CONTAINERS:  # pictures, or an error that is told where the file is written
         return path, settled
+    # The record's encoder, unless the suffix or the user chose another one.
     codec, pixel_format = record.codec_for(depth), record.pixel_format_for(depth)
     if codec not in CONTAINERS[suffix].video:
         reporter.notify(
@@ -133,6 +134,7 @@ def encoding_for(
             " would be better"
         )
         return path, settled
+    # Quality numbers of one encoder mean nothing to another: the record's comes with its codec.
     quality = record.quality if encode.quality is None else encode.quality
     return path, replace(
         settled, codec=codec, pixel_format=encode.pixel_format or pixel_format, quality=quality
@@ -148,12 +150,16 @@ def encode_plan(
     encode: EncodeOptions,
     reporter: Reporter,
 ) -> EncodePlan:
-    """The plan of one video file of a clip's size, with settled options; see plan_encode."""
+    """The plan of one video file of a clip's size, with settled options; see `plan_encode`.
+
+    Raises:
+        UsageError: a first number for what is one file, or as `plan_encode` does.
+    """
     if encode.start_number is not None:
         raise UsageError(
-            f"--start-number {encode.start_number} is for numbered files, {path.name!r} is one"
-            " file",
-            hint="write numbered files with -o FOLDER/%07d.png, for example",
+            f"{option('start_number', encode.start_number)} is for numbered files, {path.name!r}"
+            " is one file",
+            hint=f"write numbered files with {option('output', 'FOLDER/%07d.png')}, for example",
         )
     return plan_encode(
         path,
@@ -171,11 +177,12 @@ def encode_plan(
 
 
 def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -> str:
-    """The style of a mask video: as asked for; "auto" is the target's for several objects, or else
+    """The style of a mask video: as asked for; "auto" is the program's for several objects, or else
     luma.
     """
     if style != "auto":
         return style
+    # rgb is worth its channels for two or three objects only
     wanted = program_named(encode.target).encodings["maskvideo"].style if encode.target else ""
     fits = wanted != "rgb" or (len(objects) > 1 and fits_channels(objects))
     return wanted if wanted and fits else "luma"

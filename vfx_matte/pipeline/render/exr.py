@@ -1,7 +1,4 @@
-"""Mattes with one layer an object.
-
-Takes a segmented clip, gives a folder of EXR files, verified.
-"""
+"""Renders mattes as EXR files with one layer per object."""
 
 from __future__ import annotations
 
@@ -20,18 +17,19 @@ from vfx_matte.media.writers.numbered_files import numbered_files
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
+from vfx_matte.pipeline.render.mattes import Mattes, may_hide, visible_matte
 from vfx_matte.pipeline.render.outputs import (
     RenderResult,
-    earliest,
+    first_needed,
+    frame_jobs,
     keep_verified,
     notify_empty,
-    shots,
 )
 from vfx_matte.pipeline.render.request import Tools, check_request, chosen_objects, with_edges
 from vfx_matte.settings.options import MatteSettings
+from vfx_matte.wording import option
 
-ENCODING = "EXR files, half float, one layer an object"
+ENCODING = "EXR files, half float, one layer per object"
 
 
 def layer_name(object_id: int) -> str:
@@ -40,11 +38,15 @@ def layer_name(object_id: int) -> str:
 
 
 def check_style(style: str) -> None:
-    """Raise UsageError for a style that layers do not have: each holds a matte as it is."""
+    """Check the style of a mask video whose files are EXR: each layer holds a matte as it is.
+
+    Raises:
+        UsageError: it is another style than "auto" or "luma".
+    """
     if style not in ("auto", "luma"):
         raise UsageError(
             f"style {style!r} is not for EXR files",
-            hint="they hold every object in a layer of its own",
+            hint=f"they hold every object in a layer of its own: use {option('style', 'luma')}",
         )
 
 
@@ -62,35 +64,51 @@ def render_layers(
     """Write FOLDER/%07d.exr: the matte of every chosen object as a layer of its own, and all of
     them as R, G, B, A.
 
-    start_number: the number of the first frame; None = the source's. span: the half-open range of
-    frames, None = all.
+    Args:
+        clip: a segmented clip.
+        output: the folder, with the pattern of the names.
+        style: "auto" or "luma".
+        settings: which objects are shown, and how their edges are made.
+        tools: what is computed with.
+        start_number: the number of the first frame; None is the source's.
+        span: the half-open range of frames; None is all of the clip.
+        reporter: receives notices and progress.
 
-    Raises UsageError for a style, OutputError or VerifyError.
+    Returns:
+        The folder, verified: every file is read back.
+
+    Raises:
+        UsageError: a style that layers do not have, or a request that cannot be met.
+        OutputError: the files cannot be written.
+        VerifyError: a file differs from what it should hold.
     """
+    # everything that can be wrong is found before the first frame is decoded
     check_style(style)
     check_name(output)
     start, stop = span or (0, len(clip.info.timeline))
     info = part_of(clip.info, start, stop, notify=reporter.notify)
     folder, names = numbered_files(output, info, start_number)
     check_request(clip, folder, settings)
+    # settled once, so that every layer has edges of the same kind
     settings = with_edges(clip, settings, reporter)
     started, count, objects = clock.monotonic(), stop - start, chosen_objects(clip, settings)
     clip.store.check_masks()
     empty = 0
     with (
-        AtomicFolder(folder, foreign_file=partial(foreign_file, names)) as place,
-        place.naming_final(),
+        AtomicFolder(folder, foreign_file=partial(foreign_file, names)) as temporary,
+        temporary.naming_final(),
     ):
         with (
+            # mattes are made in a thread while the frame before is compressed in this one
             closing(
                 prefetched(_mattes(Mattes(clip, settings, tools), clip, objects, start, stop))
-            ) as made,
+            ) as mattes,
             LayersWriter(
-                place.part, names, sample_aspect=info.sample_aspect, part=info.part
+                temporary.part, names, sample_aspect=info.sample_aspect, part=info.part
             ) as writer,
             reporter.progress("EXR layers", count) as step,
         ):
-            for index, (together, singles, has_mask) in enumerate(made):
+            for index, (together, singles, has_mask) in enumerate(mattes):
                 layers = {
                     layer_name(object_id): matte.alpha for object_id, matte in singles.items()
                 }
@@ -99,8 +117,10 @@ def render_layers(
                 step()
         clip.check_unchanged()
         verified = keep_verified(
-            place, partial(verify_layers, place.part, names, count, tuple(map(layer_name, objects)))
+            temporary,
+            partial(verify_layers, temporary.part, names, count, tuple(map(layer_name, objects))),
         )
+    # the manifest learns of the folder when it is complete
     facts = {"encoding": ENCODING} | ({} if info.part is None else {"frames": info.part.note})
     clip.record(folder, "EXR layers", facts, reporter)
     notify_empty(empty, count, reporter)
@@ -110,15 +130,21 @@ def render_layers(
 def _mattes(
     together: Mattes, clip: SegmentedClip, objects: tuple[int, ...], start: int, stop: int
 ) -> Iterator[tuple[Matte, dict[int, Matte], bool]]:
-    single = {one: together.alone(one) for one in objects}
+    """The matte of all objects, that of each one, and whether the frame has a mask, for every frame
+    of [start, stop).
+    """
+    by_object = {object_id: together.for_object(object_id) for object_id in objects}
     decode = together.needs_picture or may_hide(clip.info)
-    first = earliest(clip, start, memory=together.memory)
-    with closing(shots(clip, decode=decode, start=first, stop=stop)) as every:
-        for shot in every:
+    # frames before the range are made and dropped: stabilizing remembers them
+    first = first_needed(clip, start, memory=together.memory)
+    with closing(frame_jobs(clip, decode=decode, start=first, stop=stop)) as jobs:
+        for job in jobs:
             singles = {
-                one: seen(shot, mattes.of(shot.index, shot.mask, shot.image))
-                for one, mattes in single.items()
+                object_id: visible_matte(job, mattes.matte(job.index, job.mask, job.image))
+                for object_id, mattes in by_object.items()
             }
-            all_of_them = seen(shot, together.of(shot.index, shot.mask, shot.image))
-            if shot.index >= start:
-                yield all_of_them, singles, shot.mask is not None
+            # not the sum of the singles: where two objects touch, each has a soft edge there, and
+            # the subject has none
+            of_all = visible_matte(job, together.matte(job.index, job.mask, job.image))
+            if job.index >= start:
+                yield of_all, singles, job.mask is not None

@@ -1,11 +1,9 @@
-"""Which key colour a render has, and whether it suits.
-
-Takes a segmented clip and a wish, gives R'G'B' and notices.
+"""Chooses the key colour of a render, and checks whether it suits the subject.
 
 A dozen frames spread over the clip are looked at before a render begins, keyframes where there are
 some near, because only they are cheap to reach in a clip with long groups of pictures. Of each at
-most 20,000 of the subject's pixels are kept, as 8-bit R'G'B' (see keycolor), so that memory does
-not grow with the clip or the picture.
+most 20,000 of the subject's pixels are kept, as 8-bit R'G'B' (see `composite.key_color`), so that
+memory does not grow with the clip or the picture.
 """
 
 from __future__ import annotations
@@ -27,8 +25,13 @@ from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.sampling import evenly, frames_at, seekable, snapped
 from vfx_matte.settings.options import MatteSettings
+from vfx_matte.wording import command, option
 
 SAMPLED_FRAMES = 12
+"""How many frames are looked at: more see more of a subject that changes on the way, and each is
+decoded before the render begins.
+"""
+
 MASKS_PER_SAMPLE = 4
 """How many masks are read for each frame that is looked at, to find those that show the subject."""
 
@@ -40,17 +43,17 @@ warned.
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
-    """What looking at the subject said of a key.
-
-    share: the part (0 to 1) of the subject that is near the key, on the `frame` where it is
-    largest. alternative: the colour that is farthest from the subject, None when the subject has
-    that one too.
-    """
+    """How well a key suits the subject."""
 
     key: RGB
     share: float
+    """The part (0 to 1) of the subject that is near the key, on the frame where it is largest."""
+
     frame: int
+    """That frame."""
+
     alternative: str | None
+    """The colour that is farthest from the subject; None when the subject has that one, too."""
 
     @property
     def warning(self) -> str:
@@ -63,11 +66,11 @@ class KeyCheck:
             f" {name}, and may be keyed away"
         )
         other = (
-            f"try --key {self.alternative}, or "
+            f"try {option('key', self.alternative)}, or "
             if self.alternative
             else "no other key is clear of it: use "
         )
-        return f"{found}; {other}vfx-matte alpha, which needs no key"
+        return f"{found}; {other}{command('alpha')}, which needs no key"
 
 
 def choose_key(
@@ -78,17 +81,26 @@ def choose_key(
     is_checked: bool = True,
     reporter: Reporter,
 ) -> RGB:
-    """The key colour that is meant: a name, #rrggbb, or "auto" for the one farthest from the
-    subject's colours.
+    """The key colour that is meant.
 
-    is_checked: whether the subject is looked at where a colour is given, which takes a dozen
-    frames. Says which one auto chose, and warns when the subject contains the key. Raises
-    UsageError for an unknown colour, and for auto when no mask shows a subject.
+    A notice says which one "auto" chose, another one when the subject contains the key.
+
+    Args:
+        clip: a segmented clip.
+        key: a name, #rrggbb, or "auto" for the colour farthest from the subject's.
+        settings: which objects are the subject.
+        is_checked: whether the subject is looked at where a colour is given, which takes a dozen
+            frames.
+        reporter: receives the notices.
+
+    Raises:
+        UsageError: an unknown colour, or "auto" when no mask shows a subject.
     """
     is_auto = key.strip().lower() == "auto"
     given = None if is_auto else parse_color(key)
     if given is not None and not is_checked:
         return given
+    # decoded once for both questions: which key is farthest, and whether it is far enough
     subjects = subject_samples(clip, settings)
     if given is not None and not subjects:
         return given
@@ -96,7 +108,8 @@ def choose_key(
     if is_auto:
         reporter.notify(f"key colour: {chosen}, the farthest from the subject's colours")
     color = parse_color(chosen)
-    check = checked_key(subjects, color)
+    check = check_key(subjects, color)
+    # people know a picture of a sequence by its own number
     warning = replace(check, frame=clip.info.timeline.number(check.frame)).warning
     if warning:
         reporter.notify(warning)
@@ -107,17 +120,20 @@ def subject_frames(clip: SegmentedClip, settings: MatteSettings, *, count: int) 
     """At most `count` frames, ascending and evenly spaced, whose mask shows a chosen object;
     keyframes where there are some.
     """
-    here = clip.mask_frames
-    known = set(here)
+    with_mask = clip.mask_frames
+    known = set(with_mask)
     keyframes = [index for index in seekable(clip.info) if index in known]
-    looked_at = snapped(evenly(here, MASKS_PER_SAMPLE * count), keyframes)
-    shown = [index for index in looked_at if _chosen(clip, index, settings).any()]
-    return snapped(evenly(shown, count), sorted(set(keyframes).intersection(shown)))
+    # masks are cheap to read, pictures are not: several masks are read for one frame that is kept
+    candidates = snapped(evenly(with_mask, MASKS_PER_SAMPLE * count), keyframes)
+    with_subject = [index for index in candidates if _chosen(clip, index, settings).any()]
+    return snapped(evenly(with_subject, count), sorted(set(keyframes).intersection(with_subject)))
 
 
 def subject_samples(clip: SegmentedClip, settings: MatteSettings) -> dict[int, Chroma]:
-    """The subject's colours on at most SAMPLED_FRAMES frames that show a chosen object, by frame
-    index, ascending.
+    """The subject's colours on at most SAMPLED_FRAMES frames that show a chosen object.
+
+    Returns:
+        {frame index: colours}, ascending; empty where no mask shows a chosen object.
     """
     frames = frames_at(clip.reader, subject_frames(clip, settings, count=SAMPLED_FRAMES))
     return {
@@ -126,10 +142,17 @@ def subject_samples(clip: SegmentedClip, settings: MatteSettings) -> dict[int, C
     }
 
 
-def checked_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
-    """How much of the subject is near a key. subjects: from subject_samples, not empty."""
+def check_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
+    """How much of the subject is near a key.
+
+    Args:
+        subjects: from `subject_samples`, not empty.
+        key: the key's R'G'B'.
+    """
+    # the worst frame counts, not the mean: a hole of a second is seen in any clip
     shares = {index: near_share(subject, key) for index, subject in subjects.items()}
     frame = max(shares, key=lambda index: shares[index])
+    # a way out is named only where the other key is clear of the subject on every frame
     other = farthest_key(list(subjects.values()))
     is_clear = (
         max(near_share(subject, parse_color(other)) for subject in subjects.values())
@@ -141,7 +164,7 @@ def checked_key(subjects: dict[int, Chroma], key: RGB) -> KeyCheck:
 
 
 def _chosen(clip: SegmentedClip, index: int, settings: MatteSettings) -> Mask:
-    """The mask of the chosen objects, all 0 where nothing of them is seen."""
+    """The mask of the chosen objects; all 0 where the frame shows nothing of them."""
     mask = clip.mask(index)
     if mask is None:
         return np.zeros(clip.info.shape, np.uint8)

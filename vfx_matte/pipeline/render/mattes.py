@@ -1,7 +1,4 @@
-"""The mattes of one render.
-
-Takes a segmented clip and a settings, gives alpha and the subject's own colours, frames in order.
-"""
+"""Makes the mattes of one render, and the subject's own colours; frames come in order."""
 
 from __future__ import annotations
 
@@ -26,24 +23,29 @@ from vfx_matte.media.frames import Frame
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
-from vfx_matte.pipeline.render.outputs import Shot
+from vfx_matte.pipeline.render.outputs import FrameJob
 from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.settings.options import MatteSettings
 
 
 class Mattes:
-    """Makes the mattes that a settings asks for.
+    """Makes the mattes of one set of objects, by one choice of settings.
 
-    One for every set of objects, because stabilizing remembers.
-
-    Outputs that are made together may share one: a frame asked for again gives the matte that is
-    there.
-
-    Raises:
-        UsageError: the edges need a package that is not installed.
+    Every set of objects has its own, because stabilizing remembers. Outputs that are made together
+    may share one: a frame asked for again gives the matte that is there.
     """
 
     def __init__(self, clip: SegmentedClip, settings: MatteSettings, tools: Tools) -> None:
+        """Open what the edge method needs.
+
+        Args:
+            clip: a segmented clip.
+            settings: how mattes are made; `soft_edges` is settled (see `with_edges`).
+            tools: what is computed with.
+
+        Raises:
+            UsageError: the edges need a package that is not installed.
+        """
         self._clip, self._settings, self._tools = clip, settings, tools
         self._last: tuple[int, Matte] | None = None
         self._estimator = (
@@ -53,10 +55,11 @@ class Mattes:
         )
         self._stabilizer = Stabilizer(settings.stabilize)
 
-    def alone(self, object_id: int) -> Mattes:
-        """The same for one object: with a memory of its own, but with this one's network, where
-        there is one.
+    def for_object(self, object_id: int) -> Mattes:
+        """The mattes of one object: with a memory of their own, but with the network of these,
+        where there is one.
         """
+        # a shallow copy: the weights of a network are in memory once for all objects
         other = copy(self)
         other._settings = replace(self._settings, objects=(object_id,))
         other._stabilizer = Stabilizer(self._settings.stabilize)
@@ -65,12 +68,12 @@ class Mattes:
 
     @property
     def settings(self) -> MatteSettings:
-        """What they are made by."""
+        """How they are made."""
         return self._settings
 
     @property
     def needs_picture(self) -> bool:
-        """Whether `of` looks at the picture; where it does not, nothing has to be decoded."""
+        """Whether `matte` looks at the picture; where it does not, nothing has to be decoded."""
         return self._settings.method.from_picture or self._settings.stabilize > 0
 
     @property
@@ -80,36 +83,49 @@ class Mattes:
         """
         return self._stabilizer.memory
 
-    def of(
+    def matte(
         self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None = None
     ) -> Matte:
-        """Alpha of the chosen objects on one frame, on the device; frames come in order, and
-        a held one is made once.
+        """Alpha of the chosen objects on one frame; a held frame is made once.
 
-        mask: the frame's, None = it has none and nothing is shown. image: gives its picture, uint8
-        (H, W, 3); called only when it is needed. Raises WorkspaceError when a soft result is
-        damaged, ValueError when a needed picture is not given.
+        Args:
+            frame_index: of the frame; they ascend from call to call.
+            mask: its ids, uint8 (H, W); None where it has none and nothing is shown.
+            image: gives its picture, R'G'B' uint8 (H, W, 3); called only when it is needed.
+
+        Returns:
+            The matte, on the device.
+
+        Raises:
+            WorkspaceError: a soft result is damaged.
+            ValueError: a needed picture is not given.
         """
-        shown = self._clip.shows(frame_index)
-        if self._last is None or self._last[0] != shown:
-            self._last = shown, self._made(frame_index, mask, image)
+        # a held frame has the matte of the frame that is held, and is stabilized once
+        source_index = self._clip.shows(frame_index)
+        if self._last is None or self._last[0] != source_index:
+            self._last = source_index, self._make(frame_index, mask, image)
             self._clip.note_matte(frame_index, self._last[1])
         return self._last[1]
 
-    def _made(
+    def _make(
         self, frame_index: int, mask: Mask | None, image: Callable[[], Image] | None
     ) -> Matte:
         settings = self._settings
+        # stabilizing looks at the frame right before; after a jump the last matte is of another
+        # place, and nothing of it may be mixed in
         if (
             self._last is None
             or frame_index == 0
             or self._clip.shows(frame_index - 1) != self._last[0]
         ):
             self._stabilizer.reset()
+        # a frame without a mask shows nothing, and ends what stabilizing remembers
         if mask is None:
             self._stabilizer.reset()
             return Matte(to_device(np.zeros(self._clip.info.shape, np.uint8), self._tools.device))
         picture = image() if image is not None and self.needs_picture else None
+        # where alpha comes from the mask alone a picture is wanted by the stabilizer only, which
+        # finds the optical flow in host memory
         matte = make_matte(
             to_device(mask, self._tools.device),
             image=to_device(picture, self._tools.device)
@@ -123,14 +139,16 @@ class Mattes:
         if picture is None or not settings.stabilize:
             return matte
         steady = self._stabilizer(matte, picture)
+        # what the flow brought along may lie loose beside the subject, as what the picture says
         return tidied(
             steady, to_device(mask, self._tools.device), objects=settings.objects, options=settings
         )
 
     def subject(self, picture: Picture, matte: Matte) -> Picture:
         """The picture with the subject's own colours where alpha is not full, and without spill, as
-        the settings asks for.
+        the settings say.
         """
+        # spill is taken off last: the subject's colours in soft pixels carry it, too
         if self._settings.foreground:
             picture = estimate_foreground(picture, matte)
         if self._settings.despill != "off":
@@ -143,11 +161,10 @@ class Mattes:
         return picture
 
     def _soft(self, frame_index: int) -> dict[int, Image]:
-        settings = self._settings
-        ids = chosen_objects(self._clip, settings)
+        """The probability of each chosen object, on the device."""
         return {
             object_id: to_device(self._clip.soft(object_id, frame_index), self._tools.device)
-            for object_id in ids
+            for object_id in chosen_objects(self._clip, self._settings)
         }
 
 
@@ -156,7 +173,8 @@ def may_hide(info: ClipInfo) -> bool:
     return info.has_alpha or info.container == "image sequence"
 
 
-def seen(shot: Shot | Frame, cut: Matte) -> Matte:
+def visible_matte(frame: FrameJob | Frame, matte: Matte) -> Matte:
     """What a matte shows of a frame: no more than the clip's own alpha does."""
-    alpha = shot.alpha
-    return cut if alpha is None else mix.seen_through(cut, xp(cut.alpha).asarray(alpha))
+    # the clip's alpha was decoded on the host
+    alpha = frame.alpha
+    return matte if alpha is None else mix.seen_through(matte, xp(matte.alpha).asarray(alpha))

@@ -1,11 +1,9 @@
-"""Planned outputs to finished files.
+"""Writes and verifies planned outputs.
 
-Takes a segmented clip and what every file shows, gives verified files.
-
-However many there are, the clip is decoded once for all of them, and so is a matte that several
-show made once: a frame is decoded in one thread, turned into every file's picture in a second, and
+However many there are, the clip is decoded once for all of them, and a matte that several show is
+made once: a frame is decoded in one thread, turned into every file's picture in a second, and
 encoded in the caller's. No file gets its name before the last frame is in all of them and it is
-verified; one that fails is kept beside its place, under a name that says so.
+verified; one that fails is kept beside its path, under a name that says so.
 """
 
 from __future__ import annotations
@@ -36,43 +34,49 @@ from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.timeline import FrameTime
+from vfx_matte.wording import command
 
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """One finished output.
-
-    encoding: how it was encoded, for people; seconds: how long the work took, all outputs together.
-    """
+    """One finished output."""
 
     output: Path
+    """The file, or the folder of numbered files."""
+
     encoding: str
+    """How it was encoded, for people."""
+
     frame_count: int
     frames_without_mask: int
+    """How many of these frames show nothing of the subject."""
+
     verified: VerifyReport
     seconds: float
+    """How long the work took, for all outputs together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One frame on its way into the outputs.
-
-    mask: None where it has none; frame: None where no output looks at pictures.
-
-    shows: number of the clip's own frame that is seen; the same as before while a frame is held.
-    """
+class FrameJob:
+    """One frame on its way into the outputs."""
 
     index: int
     time: FrameTime
     mask: Mask | None
+    """Ids, uint8 (H, W); None where the frame has no mask."""
+
     frame: Frame | None
-    shows: int
+    """The decoded frame; None where no output looks at pictures."""
+
+    source_index: int
+    """Index of the clip's own frame that is shown; the same as before while a frame is held."""
 
     @property
     def picture(self) -> Picture:
         """The frame as it was decoded.
 
-        Raises ValueError when no output that `decodes` was planned.
+        Raises:
+            ValueError: no output that `decodes` was planned.
         """
         if self.frame is None:
             raise ValueError(f"frame {self.index} was not decoded")
@@ -81,6 +85,7 @@ class Shot:
     @property
     def image(self) -> Callable[[], Image] | None:
         """What gives the frame's colours, without regard to its alpha, as uint8 (H, W, 3)."""
+        # a function, because the conversion takes milliseconds that edges of the mask do without
         return None if self.frame is None else partial(getattr, self.frame, "colors")
 
     @property
@@ -91,38 +96,43 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedOutput:
-    """One file to be made.
-
-    plan: how it is encoded, None = as PNG files in a folder, called as `names` says. label: what it
-    is, for people.
-    compose: gives the picture that it shows, frames in order. decodes: whether `compose` looks at
-    pictures of the clip.
-    sound: whether it gets the clip's.
-    moves: whether it may change while a frame of the clip is held; otherwise a held frame is
-    composed once.
-    more_checks: of a finished file, beyond what is verified of every output; it raises MediaError
-    as that does.
-    check: raises UsageError for a place where it would replace what it is made of.
-    memory: how many frames before one it depends on; `precede` is told these before a part of the
-    clip is composed.
-    """
+    """One file, or one folder of numbered files, to be made."""
 
     path: Path
     plan: EncodePlan | None
+    """How it is encoded; None = as PNG files in a folder, called as `names` says."""
+
     label: str
-    compose: Callable[[Shot], Picture]
+    """What it is, for people."""
+
+    compose: Callable[[FrameJob], Picture]
+    """Gives the picture that it shows; frames come in order."""
+
     decodes: bool = True
+    """Whether `compose` looks at pictures of the clip."""
+
     moves: bool = False
+    """Whether it may change while a frame is held; otherwise a held frame is composed once."""
+
     sound: bool = True
+    """Whether it gets the clip's sound."""
+
     more_checks: Callable[[Path], Sequence[Check]] | None = None
+    """Checks of a finished file beyond those of every output; raises MediaError as they do."""
+
     names: NumberedFiles = USUAL_NAMES
     check: Callable[[Path], None] = lambda _: None
+    """Raises UsageError for a path where it would replace what it is made of."""
+
     memory: int = 0
-    precede: Callable[[Shot], None] = lambda _: None
+    """How many frames before one its picture depends on."""
+
+    precede: Callable[[FrameJob], None] = lambda _: None
+    """Receives these frames, in order, before a part of the clip is composed."""
 
     @property
     def encoding(self) -> str:
-        """For people."""
+        """How it is encoded, for people."""
         return "PNG files" if self.plan is None else self.plan.describe()
 
 
@@ -135,30 +145,43 @@ def write_outputs(
 ) -> list[RenderResult]:
     """Make files side by side, then verify each in the fast form.
 
-    Raises OutputError, MediaError or VerifyError.
+    A failure leaves earlier files of these names as they are; a file that differs from what it
+    should be is kept as NAME.failed-verification beside them.
 
-    span: the half-open range of frames that is made, None = all. A failure leaves earlier files of
-    these names as they are; a file that differs from what it should be is kept as
-    NAME.failed-verification beside them.
+    Args:
+        clip: a segmented clip.
+        outputs: what is made of it, in one pass.
+        reporter: receives notices and progress.
+        span: the half-open range of frames that is made; None is all of the clip.
+
+    Returns:
+        One result per output, in their order.
+
+    Raises:
+        OutputError: a file cannot be written.
+        MediaError: the clip cannot be decoded, or has changed since it was opened.
+        VerifyError: a file differs from what it should be.
     """
     started = clock.monotonic()
     start, stop = span or (0, len(clip.info.timeline))
     info, count = part_of(clip.info, start, stop, notify=reporter.notify), stop - start
+    # a mask that is gone would come out as a frame without a subject
     clip.store.check_masks()
-    every = composed(clip, outputs, start, stop)
-    made, empty = _made(info, every, outputs, clip.check_unchanged, reporter)
-    for one, (_, tracks) in zip(outputs, made, strict=True):
-        facts: dict[str, str | bool] = {"encoding": one.encoding}
+    frames = compose_frames(clip, outputs, start, stop)
+    finished, empty = _produce(info, frames, outputs, clip.check_unchanged, reporter)
+    # the manifest learns of an output only when all of them have their names
+    for output, (_, tracks) in zip(outputs, finished, strict=True):
+        facts: dict[str, str | bool] = {"encoding": output.encoding}
         if info.part is not None:
             facts["frames"] = info.part.note
-        if one.plan is not None:
+        if output.plan is not None:
             facts["sound"] = bool(tracks)
-        clip.record(one.path, one.label, facts, reporter)
+        clip.record(output.path, output.label, facts, reporter)
     notify_empty(empty, count, reporter)
     seconds = clock.monotonic() - started
     return [
-        RenderResult(one.path, one.encoding, count, empty, report, seconds)
-        for one, (report, _) in zip(outputs, made, strict=True)
+        RenderResult(output.path, output.encoding, count, empty, report, seconds)
+        for output, (report, _) in zip(outputs, finished, strict=True)
     ]
 
 
@@ -173,35 +196,43 @@ def write_source(
 ) -> RenderResult:
     """Encode a clip as it is, which needs no masks, and verify it.
 
-    Raises OutputError, MediaError or VerifyError.
+    Raises:
+        OutputError: the file cannot be written.
+        MediaError: the clip cannot be decoded, or has changed since it was opened.
+        VerifyError: the file differs from what it should be.
     """
     started, info = clock.monotonic(), reader.info
     output = PlannedOutput(
         path=path, plan=plan, label="source", compose=_opaque, sound=sound, more_checks=more_checks
     )
-    every = (Shot(frame.index, frame.time, None, frame, frame.index) for frame in reader.frames())
-    ((report, _),), _ = _made(
-        info, _composed(every, [output]), [output], reader.check_unchanged, reporter
+    jobs = (
+        FrameJob(frame.index, frame.time, None, frame, frame.index) for frame in reader.frames()
+    )
+    ((report, _),), _ = _produce(
+        info, _pictures(jobs, [output]), [output], reader.check_unchanged, reporter
     )
     return RenderResult(
         path, output.encoding, len(info.timeline), 0, report, clock.monotonic() - started
     )
 
 
-def shots(
+def frame_jobs(
     clip: SegmentedClip, *, decode: bool, start: int = 0, stop: int | None = None
-) -> Generator[Shot, None, None]:
+) -> Generator[FrameJob, None, None]:
     """Frames [start, stop) of a clip; their pictures only when they are decoded, in a thread of
     their own.
     """
     stop = len(clip.info.timeline) if stop is None else stop
+    # masks alone need the container's times and no picture: a mask video takes seconds then
     if not decode:
         for index in range(start, stop):
-            yield Shot(index, clip.info.timeline[index], clip.mask(index), None, clip.shows(index))
+            yield FrameJob(
+                index, clip.info.timeline[index], clip.mask(index), None, clip.shows(index)
+            )
         return
     with closing(prefetched(clip.reader.frames(start, stop))) as frames:
         for frame in frames:
-            yield Shot(
+            yield FrameJob(
                 frame.index, frame.time, clip.mask(frame.index), frame, clip.shows(frame.index)
             )
 
@@ -210,23 +241,32 @@ Composed = tuple[list[Picture], FrameTime, bool]
 """The picture of every output, the frame's time, and whether it has a mask."""
 
 
-def composed(
+def compose_frames(
     clip: SegmentedClip, outputs: Sequence[PlannedOutput], start: int, stop: int
 ) -> Generator[Composed, None, None]:
     """What the outputs show of frames [start, stop), to the bit as when all of the clip is made."""
-    first = earliest(clip, start, memory=max(one.memory for one in outputs))
-    every = shots(clip, decode=any(one.decodes for one in outputs), start=first, stop=stop)
-    with closing(every):
-        for _, shot in zip(range(first, start), every, strict=False):
-            for one in outputs:
-                one.precede(shot)
-        yield from _composed(every, outputs)
+    first = first_needed(clip, start, memory=max(output.memory for output in outputs))
+    jobs = frame_jobs(
+        clip, decode=any(output.decodes for output in outputs), start=first, stop=stop
+    )
+    with closing(jobs):
+        # the range comes first in zip: the other way round one frame too many would be taken
+        for _, job in zip(range(first, start), jobs, strict=False):
+            for output in outputs:
+                output.precede(job)
+        yield from _pictures(jobs, outputs)
 
 
-def earliest(clip: SegmentedClip, start: int, *, memory: int) -> int:
-    """The frame from which mattes are made for that of `start` to be as in the whole; one without a
-    mask ends it.
+def first_needed(clip: SegmentedClip, start: int, *, memory: int) -> int:
+    """Index of the frame from which mattes are made so that that of `start` is as in the whole.
+
+    Args:
+        clip: a segmented clip.
+        start: index of the first frame that is shown.
+        memory: how many frames before it its matte depends on; a frame without a mask ends them,
+            as stabilizing begins anew after it.
     """
+    # listing the masks reads the folder, which is not needed where nothing is remembered
     known, first = set(clip.mask_frames) if memory else set[int](), start
     while first > max(0, start - memory) and first - 1 in known:
         first -= 1
@@ -234,26 +274,38 @@ def earliest(clip: SegmentedClip, start: int, *, memory: int) -> int:
 
 
 def keep_verified(
-    place: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]
+    written: AtomicFile | AtomicFolder, verify: Callable[[], VerifyReport]
 ) -> VerifyReport:
-    """Give a finished output its name when nothing differs; its report.
+    """Give a finished output its name when nothing differs.
 
-    Raises VerifyError otherwise, and OutputError.
+    Args:
+        written: the output under its temporary name.
+        verify: compares it with what was asked for.
 
-    The output then lies beside its place, under a name that says that it failed.
+    Returns:
+        The report of `verify`, with the output's final path.
+
+    Raises:
+        VerifyError: the output differs, or cannot be read back; it then lies beside its path, under
+            a name that says that it failed.
+        OutputError: the output cannot be renamed.
     """
+    # a file that cannot be read back is as wrong as one that differs
     try:
-        report = replace(verify(), output=place.final)
+        report = replace(verify(), output=written.final)
         problem = "" if report.ok else f"differs from its source: {report.first_difference}"
     except MediaError as error:
-        problem = f"cannot be read back: {error.message.replace(str(place.part), str(place.final))}"
+        # people know the final name, never the temporary one
+        problem = "cannot be read back: " + error.message.replace(
+            str(written.part), str(written.final)
+        )
     if problem:
         raise VerifyError(
-            f"{place.final.name} {problem}",
-            hint=f"it is kept as {str(place.keep_failed())!r}, and no earlier file was replaced;"
-            " please report this with the output of `vfx-matte probe`",
+            f"{written.final.name} {problem}",
+            hint=f"it is kept as {str(written.keep_failed())!r}, and no earlier file was replaced;"
+            f" please report this with the output of {command('probe')}",
         )
-    place.keep()
+    written.keep()
     return report
 
 
@@ -263,30 +315,37 @@ def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
         reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 
 
-def _made(
+def _produce(
     info: ClipInfo,
-    every: Generator[Composed, None, None],
+    frames: Generator[Composed, None, None],
     outputs: Sequence[PlannedOutput],
     check_unchanged: Callable[[], None],
     reporter: Reporter,
 ) -> tuple[list[tuple[VerifyReport, list[SoundTrack]]], int]:
     """Write, verify and name every output.
 
-    The report and the sound of each, and the number of frames that had no mask.
+    Returns:
+        The report and the sound of each, and the number of frames that had no mask.
     """
-    with ExitStack() as held:
-        places: list[AtomicFile | AtomicFolder] = []
-        for one in outputs:
-            places.append(_place(one))
-            held.enter_context(places[-1])
-            held.enter_context(places[-1].naming_final())
-        made = [replace(one, path=place.part) for one, place in zip(outputs, places, strict=True)]
-        tracks, empty = _written(info, every, made, reporter)
+    with ExitStack() as stack:
+        # a temporary file or folder for every output, before the first frame is decoded: a path
+        # that cannot be written is an error at once
+        temporary: list[AtomicFile | AtomicFolder] = []
+        for output in outputs:
+            temporary.append(_temporary(output))
+            stack.enter_context(temporary[-1])
+            stack.enter_context(temporary[-1].naming_final())
+        moved = [
+            replace(output, path=file.part) for output, file in zip(outputs, temporary, strict=True)
+        ]
+        tracks, empty = _write(info, frames, moved, reporter)
+        # a clip that was replaced meanwhile would give files of two clips
         check_unchanged()
+        # all are verified even when one fails, so that the good ones are kept
         reports, failures = [], list[VfxMatteError]()
-        for one, place, sound in zip(made, places, tracks, strict=True):
+        for output, file, sound in zip(moved, temporary, tracks, strict=True):
             try:
-                reports.append(keep_verified(place, partial(_verified, info, one, sound, reporter)))
+                reports.append(keep_verified(file, partial(_verify, info, output, sound, reporter)))
             except VfxMatteError as error:
                 failures.append(error)
         if failures:
@@ -294,33 +353,37 @@ def _made(
         return list(zip(reports, tracks, strict=True)), empty
 
 
-def _place(output: PlannedOutput) -> AtomicFile | AtomicFolder:
+def _temporary(output: PlannedOutput) -> AtomicFile | AtomicFolder:
     return (
         AtomicFile(output.path)
         if output.plan is not None
+        # a folder that holds anybody else's files is not replaced
         else AtomicFolder(output.path, foreign_file=foreign_file)
     )
 
 
-def _written(
+def _write(
     info: ClipInfo,
-    every: Generator[Composed, None, None],
+    frames: Generator[Composed, None, None],
     outputs: Sequence[PlannedOutput],
     reporter: Reporter,
 ) -> tuple[list[list[SoundTrack]], int]:
     """Write every frame into every output.
 
-    The sound of each, and the number of frames that had no mask.
+    Returns:
+        The sound of each, and the number of frames that had no mask.
     """
     writers: list[VideoWriter | StillsWriter] = []
-    label, empty = ", ".join(dict.fromkeys(one.label for one in outputs)), 0
+    label, empty = ", ".join(dict.fromkeys(output.label for output in outputs)), 0
     with ExitStack() as stack:
-        made = stack.enter_context(closing(prefetched(every)))
-        for one in outputs:
-            writers.append(_writer(info, one, reporter))
+        # entered first, so closed last: the thread that composes outlives every writer
+        composed = stack.enter_context(closing(prefetched(frames)))
+        for output in outputs:
+            writers.append(_writer(info, output, reporter))
             stack.enter_context(writers[-1])
         step = stack.enter_context(reporter.progress(label, len(info.timeline)))
-        for pictures, time, has_mask in made:
+        # the queue of `prefetched` is bounded, so a few frames are in memory however long the clip is
+        for pictures, time, has_mask in composed:
             for writer, picture in zip(writers, pictures, strict=True):
                 writer.write(picture, time)
             empty += not has_mask
@@ -328,32 +391,35 @@ def _written(
     return [writer.tracks for writer in writers], empty
 
 
-def _composed(
-    every: Generator[Shot, None, None], outputs: Sequence[PlannedOutput]
+def _pictures(
+    jobs: Generator[FrameJob, None, None], outputs: Sequence[PlannedOutput]
 ) -> Generator[Composed, None, None]:
     pictures: list[Picture] = []
-    held: int | None = None
-    with closing(every):
-        for shot in every:
-            still = pictures if shot.shows == held else [None] * len(outputs)
+    last: int | None = None
+    with closing(jobs):
+        for job in jobs:
+            # while a frame is held, only a background that moves changes what is shown: a screen
+            # recording that stands still for minutes is composed once
+            kept = pictures if job.source_index == last else [None] * len(outputs)
             pictures = [
-                one.compose(shot) if picture is None or one.moves else picture
-                for one, picture in zip(outputs, still, strict=True)
+                output.compose(job) if picture is None or output.moves else picture
+                for output, picture in zip(outputs, kept, strict=True)
             ]
-            held = shot.shows
-            yield pictures, shot.time, shot.mask is not None
+            last = job.source_index
+            yield pictures, job.time, job.mask is not None
 
 
-def _opaque(shot: Shot) -> Picture:
+def _opaque(job: FrameJob) -> Picture:
     """The frame as it was decoded, black where its own alpha hides it: nothing of that alpha gets
     into the file.
     """
-    return over_black(shot.picture, shot.alpha)
+    return over_black(job.picture, job.alpha)
 
 
 def _writer(
     info: ClipInfo, output: PlannedOutput, reporter: Reporter
 ) -> VideoWriter | StillsWriter:
+    # numbered files hold neither times nor sound; of a part, each says which frames it belongs to
     if output.plan is None:
         return StillsWriter(output.path, output.names, part=info.part)
     return VideoWriter(
@@ -361,16 +427,22 @@ def _writer(
     )
 
 
-def _verified(
+def _verify(
     info: ClipInfo, output: PlannedOutput, tracks: list[SoundTrack], reporter: Reporter
 ) -> VerifyReport:
-    """Compare a finished file with what was asked for. Raises MediaError when it cannot be read."""
+    """Compare a finished file with what was asked for.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
     if output.plan is None:
         report = verify_stills(output.path, len(info.timeline), output.names)
     else:
+        # the tags that were planned: a gray clip becomes Y'CbCr under a coloured key, for example
         expected = replace(
             expectation_of(info, tracks=tracks), color=output.plan.color, keeps_range=True
         )
+        # reads packets only: decoding every picture once more would take as long as the render
         report = verify_output(output.path, expected, thorough=False, notify=reporter.notify)
     if not report.ok or output.more_checks is None:
         return report

@@ -1,8 +1,8 @@
-"""One frame, or a range of frames, of a render: edges are tried out in a second, and a shot of a
-long clip is made alone.
+"""Renders one frame or a range of frames of a clip.
 
-What is made is what the whole render would show there, to the bit: keys are chosen, and edges
-steadied, as for the whole clip.
+Edges are tried out in a second, and a shot of a long clip is made by itself. What is made is what
+the whole render would show there, to the bit: keys are chosen, and edges stabilized, as for the
+whole clip.
 """
 
 from __future__ import annotations
@@ -29,54 +29,67 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.outputs import (
     PlannedOutput,
     RenderResult,
-    composed,
+    compose_frames,
     keep_verified,
     write_outputs,
 )
+from vfx_matte.wording import option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What of a clip is rendered: positions as of `timeline.parse_position`.
 
-    frame: that one alone, as a PNG file.
-
-    start, stop: a half-open range; None is the clip's own begin or end. Raises UsageError for a
-    frame and a range.
+    Raises:
+        UsageError: a frame and a range are both given.
     """
 
     frame: int | Fraction | None = None
+    """One frame, as a PNG file."""
+
     start: int | Fraction | None = None
+    """The first frame of a range; None is the clip's."""
+
     stop: int | Fraction | None = None
+    """The frame after the range; None is the clip's end."""
 
     def __post_init__(self) -> None:
         if self.frame is not None and (self.start, self.stop) != (None, None):
             raise UsageError(
-                "--frame and a range exclude each other", hint="give --frame, or --start and --stop"
+                f"{option('frame')} and a range exclude each other",
+                hint=f"give {option('frame')}, or {option('start')} and {option('stop')}",
             )
 
     def span(self, clip: SegmentedClip, reporter: Reporter) -> tuple[int, int] | None:
         """The half-open range of frames; None is all of the clip.
 
-        Raises UsageError for positions that are not in it.
+        Raises:
+            UsageError: a position that is not in the clip.
         """
         source = SourceClip(clip.info.path, clip.reader, reporter.notify)
         if self.frame is not None:
             index = source.frame_index(self.frame)
             return index, index + 1
         span = source.frame_range(self.start, self.stop)
+        # a range that is the whole clip is no part: it gets the whole render's name and timecode
         return None if span == (0, len(clip.info.timeline)) else span
 
 
 WHOLE = Selection()
 
 
-def split_place(output: Path | None, selection: Selection) -> tuple[Path | None, Path | None]:
-    """(where the picture of a single frame goes, where the whole render would go), None for the
-    usual places.
+def split_output(output: Path | None, selection: Selection) -> tuple[Path | None, Path | None]:
+    """Tell whether an output names the picture of a single frame, or the whole render.
 
-    output: as it was given: the name of the picture when it ends in .png, or that of the whole
-    render.
+    Args:
+        output: as it was given; it may end in .png for the picture.
+        selection: what is rendered.
+
+    Returns:
+        The path of the picture and that of the whole render; None is the usual one.
+
+    Raises:
+        UsageError: a single frame cannot be written as such a file.
     """
     if selection.frame is None or output is None or is_numbered(output) or output.is_dir():
         return None, output
@@ -85,22 +98,24 @@ def split_place(output: Path | None, selection: Selection) -> tuple[Path | None,
         return output, None
     if suffix and suffix not in CONTAINERS:
         raise UsageError(
-            f"--frame writes a PNG file, {output.name!r} is none",
-            hint="give a name that ends in .png with -o",
+            f"{option('frame')} writes a PNG file, {output.name!r} is none",
+            hint=f"give a name that ends in .png with {option('output')}",
         )
+    # the name of a video: it decides how the frame would be encoded, and so what it shows
     return None, output
 
 
-def place_of_range(path: Path, info: ClipInfo, span: tuple[int, int]) -> Path:
-    """The usual place of a range: greenback.0000120-0000239.mp4, by first and last frame; no whole
+def range_path(path: Path, info: ClipInfo, span: tuple[int, int]) -> Path:
+    """The usual path of a range: greenback.0000120-0000239.mp4, by first and last frame; no whole
     render is replaced.
     """
+    # by the first and the last frame, both rendered: people count them in their player
     numbers = "-".join(_number(info, index) for index in (span[0], span[1] - 1))
     return path.with_name(f"{path.stem}.{numbers}{path.suffix}")
 
 
-def place_of_frame(planned: Path, info: ClipInfo, index: int) -> Path:
-    """The usual place of a frame's picture: greenback.0000120.png, beside what the whole render
+def frame_path(planned: Path, info: ClipInfo, index: int) -> Path:
+    """The usual path of a frame's picture: greenback.0000120.png, beside what the whole render
     would write.
     """
     stem = planned.stem if planned.suffix.lower() in CONTAINERS else planned.name
@@ -117,28 +132,43 @@ def write_frame(
     clip: SegmentedClip,
     outputs: Sequence[PlannedOutput],
     index: int,
-    places: Sequence[Path],
+    paths: Sequence[Path],
     reporter: Reporter,
 ) -> list[RenderResult]:
     """Save what outputs show of one frame as PNG files, and read them back.
 
-    Raises UsageError, OutputError or VerifyError.
-
     A picture is that which a video's encoder would be given, as R'G'B' or gray, in 8 or 16 bits; of
     numbered pictures, theirs.
+
+    Args:
+        clip: a segmented clip.
+        outputs: what is shown.
+        index: of the frame.
+        paths: of the pictures, one per output.
+        reporter: receives notices.
+
+    Returns:
+        One result per output, in their order.
+
+    Raises:
+        UsageError: a picture would replace what it is made of.
+        OutputError: a picture cannot be written.
+        VerifyError: a picture differs in the file.
     """
     started, number = clock.monotonic(), clip.info.timeline.number(index)
-    for one, place in zip(outputs, places, strict=True):
-        one.check(place)
-        refuse_reference(clip, place)
+    for output, path in zip(outputs, paths, strict=True):
+        output.check(path)
+        # a picture beside the clip may be the mask that somebody painted
+        refuse_reference(clip, path)
+    # one pass for all outputs, which also makes the frames that stabilizing needs before this one
     clip.store.check_masks()
-    with closing(composed(clip, outputs, index, index + 1)) as made:
-        pictures, time, has_mask = next(made)
+    with closing(compose_frames(clip, outputs, index, index + 1)) as frames:
+        pictures, time, has_mask = next(frames)
     clip.check_unchanged()
     results = []
-    for one, place, composed_picture in zip(outputs, places, pictures, strict=True):
-        picture = _encoded(composed_picture, one)
-        with AtomicFile(place) as file, file.naming_final():
+    for output, path, composed in zip(outputs, paths, pictures, strict=True):
+        picture = _encoder_input(composed, output)
+        with AtomicFile(path) as file, file.naming_final():
             save_still(file.part, picture)
 
             def read_back(part: Path = file.part, picture: Picture = picture) -> VerifyReport:
@@ -150,18 +180,19 @@ def write_frame(
                 )
 
             report = keep_verified(file, read_back)
+        # the time is told as well, for those who look the frame up in a player
         depth = 8 if picture.layout.bit_depth == 8 else 16
         seconds = float(time.start - clip.info.timeline.start)
         encoding = f"PNG, {depth} bit: frame {number}, at {seconds:.3f} s"
         results.append(
-            RenderResult(place, encoding, 1, int(not has_mask), report, clock.monotonic() - started)
+            RenderResult(path, encoding, 1, int(not has_mask), report, clock.monotonic() - started)
         )
     if not has_mask:
         reporter.notify(f"frame {number} has no mask and shows nothing of the subject")
     return results
 
 
-def _encoded(picture: Picture, output: PlannedOutput) -> Picture:
+def _encoder_input(picture: Picture, output: PlannedOutput) -> Picture:
     """The picture as the output's encoder is given it."""
     return (
         picture
@@ -170,7 +201,7 @@ def _encoded(picture: Picture, output: PlannedOutput) -> Picture:
     )
 
 
-def say_range(
+def notify_range(
     clip: SegmentedClip,
     span: tuple[int, int],
     reporter: Reporter,
@@ -180,7 +211,15 @@ def say_range(
 ) -> None:
     """Tell which frames are rendered; of a file, where it belongs on a timeline and how its sound
     is cut.
+
+    Args:
+        clip: a segmented clip.
+        span: the half-open range of frames.
+        reporter: receives the notice.
+        is_file: whether one file is made, rather than numbered ones.
+        has_sound: whether it gets the clip's sound.
     """
+    # numbers as people know them: those of the pictures where the clip is a sequence
     timeline = clip.info.timeline
     first, last = (timeline.number(index) for index in (span[0], span[1] - 1))
     line = f"frames {first} to {last} of the clip"
@@ -198,51 +237,71 @@ def say_range(
     reporter.notify(line)
 
 
-def with_places(
-    clip: SegmentedClip, outputs: Sequence[PlannedOutput], span: tuple[int, int], *, is_usual: bool
+def with_range_paths(
+    clip: SegmentedClip, outputs: Sequence[PlannedOutput], span: tuple[int, int]
 ) -> list[PlannedOutput]:
-    """The outputs of a range, at places of their own where none were named.
+    """The outputs of a range at the usual paths of ranges.
 
-    Raises UsageError as their `check` does.
+    Raises:
+        UsageError: such a path would replace what the output is made of.
     """
-    if not is_usual:
-        return list(outputs)
-    moved = [replace(one, path=place_of_range(one.path, clip.info, span)) for one in outputs]
-    for one in moved:
-        one.check(one.path)
+    # checked once more, because planning has checked the whole render's path only
+    moved = [replace(output, path=range_path(output.path, clip.info, span)) for output in outputs]
+    for output in moved:
+        output.check(output.path)
     return moved
 
 
-Make = Callable[[int, Path | None], Sequence[PlannedOutput]]
-"""Plans outputs: from the index of the first frame, and a place, None = the usual one."""
+Plan = Callable[[int, Path | None], Sequence[PlannedOutput]]
+"""Plans outputs: from the index of the first frame, and a path, None = the usual one."""
 
 
-def rendered(
+def render_selection(
     clip: SegmentedClip,
-    make: Make,
+    plan: Plan,
     output: Path | None,
     selection: Selection,
     reporter: Reporter,
     *,
-    named: Callable[[Path], Sequence[Path]] = lambda path: [path],
+    picture_paths: Callable[[Path], Sequence[Path]] = lambda path: [path],
 ) -> list[RenderResult]:
     """Render all of a clip, a range or one frame of it.
 
-    named: the pictures of a frame for a given name.
+    Args:
+        clip: a segmented clip.
+        plan: plans the outputs.
+        output: where they go, as it was given; None is the usual path.
+        selection: what is rendered.
+        reporter: receives notices and progress.
+        picture_paths: the pictures of a single frame for a name that was given, one per output.
+
+    Returns:
+        One result per output, in their order.
+
+    Raises:
+        UsageError: a request that cannot be met.
+        OutputError: an output cannot be written.
+        VerifyError: an output differs from what it should be.
     """
     span = selection.span(clip, reporter)
-    picture, place = split_place(output, selection)
-    outputs = make(span[0] if span else 0, place)
+    picture, path = split_output(output, selection)
+    outputs = plan(span[0] if span else 0, path)
+    # the whole clip
     if span is None:
         return write_outputs(clip, outputs, reporter)
+    # one frame, as pictures
     if selection.frame is not None:
-        places = (
-            [place_of_frame(one.path, clip.info, span[0]) for one in outputs]
+        paths = (
+            [frame_path(planned.path, clip.info, span[0]) for planned in outputs]
             if picture is None
-            else named(picture)
+            else picture_paths(picture)
         )
-        return write_frame(clip, outputs, span[0], places, reporter)
-    outputs = with_places(clip, outputs, span, is_usual=place is None)
-    files = [one for one in outputs if one.plan is not None]
-    say_range(clip, span, reporter, is_file=bool(files), has_sound=any(one.sound for one in files))
+        return write_frame(clip, outputs, span[0], paths, reporter)
+    # a range; a path that was named is taken as it is
+    if path is None:
+        outputs = with_range_paths(clip, outputs, span)
+    files = [planned for planned in outputs if planned.plan is not None]
+    notify_range(
+        clip, span, reporter, is_file=bool(files), has_sound=any(file.sound for file in files)
+    )
     return write_outputs(clip, outputs, reporter, span=span)

@@ -1,12 +1,12 @@
-"""Plans the outputs of a segmented clip: what every file shows, and how it is encoded.
+"""Plans the outputs of a segmented clip: what every file shows and how it is encoded.
 
 Every output has every frame of the source at the source's time. Frames without a mask (outside the
 range that was segmented) count as "nothing chosen": all key colour, all black, fully transparent,
 untinted. None is ever dropped.
 
 Where alpha is shown (green screen, alpha, luma and rgb mask videos) its edges are those of the
-probabilities that `segment --soft` kept, when it did; `MatteSettings.soft_edges` decides.
-Ids (overlay, palette) are hard.
+probabilities that were kept beside the masks, where there are some; `MatteSettings.soft_edges`
+decides. Ids (overlay, palette) are hard.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for
 from vfx_matte.pipeline.render.key import choose_key
-from vfx_matte.pipeline.render.mattes import Mattes, may_hide, seen
-from vfx_matte.pipeline.render.outputs import PlannedOutput, Shot
+from vfx_matte.pipeline.render.mattes import Mattes, may_hide, visible_matte
+from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput
 from vfx_matte.pipeline.render.request import Tools, check_request, chosen_objects, with_edges
 from vfx_matte.settings.edge_methods import usual
 from vfx_matte.settings.options import MatteSettings
+from vfx_matte.wording import option
 
 COLORED: RGB = (255, 0, 0)
 """Stands for the palette's colours where only the layout that holds them is asked for."""
@@ -55,9 +56,8 @@ COLORED: RGB = (255, 0, 0)
 class Planner:
     """Plans what `write_outputs` makes of one clip.
 
-    What is planned by one planner shares mattes, so it is written together.
-
-    Every method raises UsageError for a request that cannot be met.
+    What is planned by one planner shares mattes, so it is written together. Every method raises
+    UsageError for a request that cannot be met.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Planner:
         """
         self._clip, self._tools, self._reporter = clip, tools, reporter
         timeline = clip.info.timeline
+        # a part of a sequence keeps the numbers that its frames have in the whole
         self._numbered = replace(
             clip.info, timeline=replace(timeline, first_number=timeline.number(first))
         )
@@ -88,10 +89,15 @@ class Planner:
         settings: MatteSettings,
         encode: EncodeOptions,
     ) -> PlannedOutput:
-        """The subject over a key colour, or over a background.
+        """Plan the subject over a key colour, or over a background.
 
-        key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
-        background: a colour, a picture or a video; empty = the key. is_checked: see `choose_key`.
+        Args:
+            output: where it goes; None is the usual path.
+            key: green, blue, magenta, #rrggbb or auto (farthest from the subject's colours).
+            background: a colour, a picture or a video; empty = the key.
+            is_checked: whether the subject is compared with the key, see `choose_key`.
+            settings: how mattes are made.
+            encode: how the file is encoded.
         """
         clip, info = self._clip, self._clip.info
         path, encode = output_place(
@@ -100,19 +106,21 @@ class Planner:
         is_color = background.startswith("#") and not Path(background).exists()
         behind = Path(background) if background and not is_color else None
         check_request(clip, path, settings, background=behind)
-        mattes = self._of(settings)
+        mattes = self._shared_mattes(settings)
         settings = mattes.settings
-        # before a picture no key is seen, so any will do
+        # a background picture covers the key, so any colour will do
         flat = background if is_color else "green"
         color = (
             parse_color(flat)
             if background
             else choose_key(clip, key, settings, is_checked=is_checked, reporter=self._reporter)
         )
+        # a gray clip cannot show a coloured key
         layout = info.layout if behind is not None else mix.layout_for_color(info.layout, color)
         names = self._names(path, encode)
         plan = self._plan(path, layout, info.color, encode) if names is None else None
         working, tags = (info.layout, info.color) if plan is None else working_layout(plan, info)
+        # opened now, not at the first frame: a background that cannot be read ends no half render
         backdrop = None
         if behind is not None:
             backdrop = open_background(
@@ -124,18 +132,20 @@ class Planner:
                 notify=self._reporter.notify,
             )
 
-        def compose(shot: Shot) -> Picture:
-            picture = _on_device(as_layout(shot.picture, working, color=tags), self._tools.device)
-            cut = mattes.of(shot.index, shot.mask, shot.image)
-            picture, matte = mattes.subject(picture, cut), seen(shot, cut)
+        def compose(job: FrameJob) -> Picture:
+            picture = _on_device(as_layout(job.picture, working, color=tags), self._tools.device)
+            matte = mattes.matte(job.index, job.mask, job.image)
+            # the subject's colours are found with the whole matte: what the clip's own alpha hides
+            # is no background that shines through
+            picture, visible = mattes.subject(picture, matte), visible_matte(job, matte)
             if backdrop is not None:
-                shown = backdrop.picture_at(shot.time.start - info.timeline.start)
-                return mix.over_picture(picture, matte, _on_device(shown, self._tools.device))
-            return mix.over_color(picture, matte, color)
+                below = backdrop.picture_at(job.time.start - info.timeline.start)
+                return mix.over_picture(picture, visible, _on_device(below, self._tools.device))
+            return mix.over_color(picture, visible, color)
 
-        moves = backdrop is not None and backdrop.moves
         return self._planned(
-            path, plan, names, label="green screen", compose=compose, moves=moves,
+            path, plan, names, label="green screen", compose=compose,
+            moves=backdrop is not None and backdrop.moves,
             sound=encode.sound,
             settings=settings, mattes=[mattes], background=behind,
         )  # fmt: skip
@@ -149,10 +159,15 @@ class Planner:
         settings: MatteSettings,
         encode: EncodeOptions,
     ) -> PlannedOutput:
-        """The subject cut out with alpha: a video, or RGBA PNG files in a folder.
+        """Plan the subject cut out with alpha: a video, or RGBA PNG files in a folder.
 
-        keep_background: straight alpha hides the source's own colours; otherwise those of
-        `fill_hidden`.
+        Args:
+            output: where it goes; None is the usual path.
+            premultiplied: whether colours are multiplied by alpha.
+            keep_background: whether straight alpha hides the source's own colours; otherwise it
+                hides those of `fill_hidden`.
+            settings: how mattes are made.
+            encode: how the file is encoded.
         """
         clip, source = self._clip, self._clip.info.layout
         path, encode = output_place(
@@ -165,22 +180,25 @@ class Planner:
             reporter=self._reporter,
         )
         check_request(clip, path, settings)
-        mattes = self._of(settings)
+        mattes = self._shared_mattes(settings)
         plan = None
+        # a name without a suffix is a folder here, as RGBA files are what compositors take
         names = self._names(path, encode, folders=True)
         if names is not None:
+            # PNG has 8 or 16 bits per sample, so a 10-bit clip gets 16
             opaque = PixelLayout("rgb", 8 if source.bit_depth == 8 else 16)
         else:
             plan = self._plan(path, replace(source, has_alpha=True), clip.info.color, encode)
             opaque = replace(plan.layout, has_alpha=False)
 
-        def compose(shot: Shot) -> Picture:
-            picture = _on_device(as_layout(shot.picture, opaque), self._tools.device)
-            cut = mattes.of(shot.index, shot.mask, shot.image)
-            picture, shown = mattes.subject(picture, cut), seen(shot, cut)
+        def compose(job: FrameJob) -> Picture:
+            picture = _on_device(as_layout(job.picture, opaque), self._tools.device)
+            matte = mattes.matte(job.index, job.mask, job.image)
+            picture, visible = mattes.subject(picture, matte), visible_matte(job, matte)
+            # premultiplied colours are black under alpha 0 by themselves
             if not (premultiplied or keep_background):
-                picture = fill_hidden(picture, shown)
-            return mix.with_alpha(picture, shown, premultiplied=premultiplied)
+                picture = fill_hidden(picture, visible)
+            return mix.with_alpha(picture, visible, premultiplied=premultiplied)
 
         return self._planned(
             path,
@@ -201,7 +219,14 @@ class Planner:
         settings: MatteSettings,
         encode: EncodeOptions,
     ) -> PlannedOutput:
-        """Every object tinted with its colour. alpha: the tint's weight, 0..1."""
+        """Plan every object tinted with its colour.
+
+        Args:
+            output: where it goes; None is the usual path.
+            alpha: the tint's weight, 0 to 1.
+            settings: which objects are tinted, and how the mask's edge is smoothed.
+            encode: how the file is encoded.
+        """
         if not 0 <= alpha <= 1:
             raise UsageError(
                 f"overlay alpha {alpha} is outside 0..1",
@@ -212,16 +237,18 @@ class Planner:
             "overlay", clip, output, f"out-{clip.name}.mp4", encode, reporter=self._reporter
         )
         check_request(clip, path, settings)
+        # 2 px at 1080 lines: seen when the whole frame is looked at, and hides little of the edge
         contour_px = max(1, round(info.height / 540))
         smooth = _smooth(settings)
         names = self._names(path, encode)
         layout = mix.layout_for_color(info.layout, COLORED)
         plan = self._plan(path, layout, info.color, encode) if names is None else None
 
-        def compose(shot: Shot) -> Picture:
-            shown = mix.seen_ids(_ids(clip, shot.mask, smooth, settings.objects), shot.alpha)
-            picture = mix.over_black(shot.picture, shot.alpha)
-            return mix.overlay(picture, shown, clip.palette, alpha=alpha, contour_px=contour_px)
+        def compose(job: FrameJob) -> Picture:
+            # the tint lies over what a player shows, where the clip's own alpha is black
+            ids = mix.seen_ids(_ids(clip, job.mask, smooth, settings.objects), job.alpha)
+            picture = mix.over_black(job.picture, job.alpha)
+            return mix.overlay(picture, ids, clip.palette, alpha=alpha, contour_px=contour_px)
 
         return self._planned(
             path,
@@ -236,18 +263,25 @@ class Planner:
     def maskvideo(
         self, output: Path, *, style: str = "luma", settings: MatteSettings, encode: EncodeOptions
     ) -> PlannedOutput:
-        """The masks themselves: luma (white on black), palette (DAVIS colours) or rgb (an object in
-        each channel, as `object_channels` says).
+        """Plan a video of the masks themselves.
 
         Ids stay where the clip's own alpha is at least a half. The source's pictures are decoded
         only when edges are found in them, or when they may have alpha; else its times, sound and
         colour tags are used.
+
+        Args:
+            output: where it goes.
+            style: luma (white on black), palette (DAVIS colours) or rgb (one object per channel, as
+                `object_channels` says).
+            settings: which objects are shown, and how their edges are made.
+            encode: how the file is encoded.
         """
         clip, info = self._clip, self._clip.info
         path, encode = output_place(
             "maskvideo", clip, output, output.name, encode, reporter=self._reporter
         )
         check_request(clip, path, settings)
+        # layout and tags: a matte is full range, and ids are 8 bits whatever the clip has
         if style == "luma":
             layout, color = (
                 PixelLayout("gray", 8 if info.layout.bit_depth == 8 else 16),
@@ -263,54 +297,55 @@ class Planner:
                 "mask style",
                 style,
                 ("luma", "palette", "rgb"),
-                hint="use --style luma, palette or rgb",
+                hint=f"use {option('style')} luma, palette or rgb",
             )
+        # say which object is where, unless object 1 is red, 2 green and 3 blue
         channels = object_channels(chosen_objects(clip, settings)) if style == "rgb" else {}
         if any(channel != object_id - 1 for object_id, channel in channels.items()):
             self._reporter.notify(f"{path.name}: {describe_channels(channels)}")
         names = self._names(path, encode)
+        plan = self._plan(path, layout, color, encode) if names is None else None
         if style == "palette":
-            smooth, plan = (
-                _smooth(settings),
-                self._plan(path, layout, color, encode) if names is None else None,
-            )
+            smooth = _smooth(settings)
 
-            def painted(shot: Shot) -> Picture:
-                ids = _ids(clip, shot.mask, smooth, settings.objects)
-                return mix.paint_mask(mix.seen_ids(ids, shot.alpha), clip.palette)
+            # colours of ids have no edge to find, so the palette needs no matte
+            def compose_palette(job: FrameJob) -> Picture:
+                ids = _ids(clip, job.mask, smooth, settings.objects)
+                return mix.paint_mask(mix.seen_ids(ids, job.alpha), clip.palette)
 
-            decodes = may_hide(info)
             return self._planned(
                 path,
                 plan,
                 names,
                 label="mask video",
-                compose=painted,
-                decodes=decodes,
+                compose=compose_palette,
+                decodes=may_hide(info),
                 sound=encode.sound,
                 settings=settings,
             )
-        together = self._of(settings)
-        plan = self._plan(path, layout, color, encode) if names is None else None
+        together = self._shared_mattes(settings)
+        # what the encoder takes, so that a matte is rounded once
         if plan is not None:
             layout, color = plan.layout, plan.color
-        single = {channel: together.alone(object_id) for object_id, channel in channels.items()}
+        by_channel = {
+            channel: together.for_object(object_id) for object_id, channel in channels.items()
+        }
 
-        def compose(shot: Shot) -> Picture:
+        def compose(job: FrameJob) -> Picture:
+            # luma shows all objects as one matte, rgb each one's own in its channel
             if style == "luma":
-                matte = seen(shot, together.of(shot.index, shot.mask, shot.image))
+                matte = visible_matte(job, together.matte(job.index, job.mask, job.image))
                 return mix.luma_matte(matte, layout, color)
             mattes = {
-                channel: seen(shot, one.of(shot.index, shot.mask, shot.image))
-                for channel, one in single.items()
+                channel: visible_matte(job, mattes.matte(job.index, job.mask, job.image))
+                for channel, mattes in by_channel.items()
             }
             return mix.channel_mattes(mattes.get(0), mattes.get(1), mattes.get(2), shape=info.shape)
 
-        decodes = together.needs_picture or may_hide(info)
         return self._planned(
-            path, plan, names, label="mask video", compose=compose, decodes=decodes,
-            sound=encode.sound,
-            settings=settings, mattes=[together] if style == "luma" else list(single.values()),
+            path, plan, names, label="mask video", compose=compose,
+            decodes=together.needs_picture or may_hide(info), sound=encode.sound,
+            settings=settings, mattes=[together] if style == "luma" else list(by_channel.values()),
         )  # fmt: skip
 
     def _names(
@@ -318,7 +353,10 @@ class Planner:
     ) -> NumberedFiles | None:
         """How the files of an output are numbered; None when it is one file.
 
-        folders: a folder's name is enough.
+        Args:
+            path: of the output.
+            encode: its `start_number`, where it has one.
+            folders: whether a folder's name is enough; otherwise a numbered PNG name is needed.
         """
         if not (
             (folders and is_folder(path)) or (is_numbered(path) and path.suffix.lower() == PNG)
@@ -333,7 +371,7 @@ class Planner:
         names: NumberedFiles | None,
         *,
         label: str,
-        compose: Callable[[Shot], Picture],
+        compose: Callable[[FrameJob], Picture],
         decodes: bool = True,
         moves: bool = False,
         sound: bool,
@@ -341,21 +379,40 @@ class Planner:
         mattes: Sequence[Mattes] = (),
         background: Path | None = None,
     ) -> PlannedOutput:
-        def precede(shot: Shot) -> None:
-            for one in mattes:
-                one.of(shot.index, shot.mask, shot.image)
+        """An output of what was planned.
+
+        Args:
+            path: as it was asked for, with the pattern of numbered files.
+            plan: how one file is encoded; None for numbered files.
+            names: how they are numbered; None for one file.
+            label: what it is, for people.
+            compose: gives its pictures.
+            decodes: whether that looks at pictures of the clip.
+            moves: whether it may change while a frame is held.
+            sound: whether it gets the clip's sound.
+            settings: what objects are shown.
+            mattes: what it is made with; stabilized ones remember frames before a part.
+            background: the file that is put behind, which the output must not replace.
+        """
+
+        def precede(job: FrameJob) -> None:
+            for each in mattes:
+                each.matte(job.index, job.mask, job.image)
 
         folder = path if names is None else numbered_files(path, self._clip.info)[0]
         return PlannedOutput(
             path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves,
             sound=sound,
-            names=names or USUAL_NAMES, memory=max((one.memory for one in mattes), default=0),
+            names=names or USUAL_NAMES, memory=max((each.memory for each in mattes), default=0),
             precede=precede,
-            check=lambda place: check_request(self._clip, place, settings, background=background),
+            check=lambda path: check_request(self._clip, path, settings, background=background),
         )  # fmt: skip
 
-    def _of(self, settings: MatteSettings) -> Mattes:
-        """The mattes of some settings, with edges settled."""
+    def _shared_mattes(self, settings: MatteSettings) -> Mattes:
+        """The mattes of some settings, with edges settled; the same for every output that has
+        these.
+        """
+        # settings are frozen and comparable, so equal ones share a matte, its network and its past
         if settings not in self._mattes:
             self._mattes[settings] = Mattes(
                 self._clip, with_edges(self._clip, settings, self._reporter), self._tools
@@ -395,7 +452,12 @@ def output_place(
 def working_layout(plan: EncodePlan, info: ClipInfo) -> tuple[PixelLayout, ColorTags]:
     """The layout and tags to mix in: the source's, unless the file has more chroma samples, which a
     keyed edge then uses.
+
+    Args:
+        plan: how the file is encoded.
+        info: of the source.
     """
+    # 4:2:0 into a 4:4:4 file: mixed at 4:2:0, the key's edge would be half as sharp as it can be
     have, want = info.layout, plan.layout
     if (have.model, want.model) == ("yuv", "yuv") and sum(want.chroma_shift) < sum(
         have.chroma_shift
@@ -409,7 +471,7 @@ def _on_device(picture: Picture, device: Device) -> Picture:
 
 
 def _smooth(settings: MatteSettings) -> MatteSettings:
-    """Edges for ids, which have no alpha to find in the picture."""
+    """Edges for ids, which have no alpha that could be found in the picture."""
     return replace(settings, edges=usual(from_picture=False))
 
 
@@ -419,6 +481,8 @@ def _ids(
     """The ids that are shown of a frame: uint8 (H, W)."""
     if mask is None:
         return np.zeros(clip.info.shape, np.uint8)
+    # all objects are smoothed before some are left out: a neighbour that is not shown keeps its
+    # pixels
     smoothed = refine_objects(mask, options=edges)
     if objects is None:
         return smoothed

@@ -1,5 +1,6 @@
-"""Renders a segmented clip as green screen, alpha, mask video or overlay; what each shows says
-`planner`.
+"""Renders a segmented clip as green screen, alpha, mask video or overlay.
+
+What each of them shows is decided in `planner`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, mask_style
 from vfx_matte.pipeline.render.exr import check_style, render_layers
 from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult
-from vfx_matte.pipeline.render.part import WHOLE, Selection, rendered, say_range, split_place
+from vfx_matte.pipeline.render.part import (
+    WHOLE,
+    Selection,
+    notify_range,
+    render_selection,
+    split_output,
+)
 from vfx_matte.pipeline.render.planner import Planner, output_place
 from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.settings.options import (
@@ -59,13 +66,14 @@ def render_greenback(
         VerifyError: the output differs from what the source demands.
     """
     encode = EncodeOptions.of(settings, render)
+    # one frame is wanted at once, and comparing the key takes a dozen
     is_checked = selection.frame is None
 
-    def make(first: int, place: Path | None) -> list[PlannedOutput]:
+    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, tools, reporter, first=first)
         return [
             planner.greenback(
-                place,
+                path,
                 key=settings.key,
                 background=settings.background,
                 is_checked=is_checked,
@@ -74,7 +82,7 @@ def render_greenback(
             )
         ]
 
-    return rendered(clip, make, output, selection, reporter)[0]
+    return render_selection(clip, plan, output, selection, reporter)[0]
 
 
 def render_alpha(
@@ -88,16 +96,18 @@ def render_alpha(
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
-    """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
-    files in a folder. Arguments and errors are those of `render_greenback`.
+    """Cut the subject out with alpha.
+
+    The suffix of the output decides: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
+    files in a folder. Arguments, result and errors are those of `render_greenback`.
     """
     encode = EncodeOptions.of(settings, render)
 
-    def make(first: int, place: Path | None) -> list[PlannedOutput]:
+    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, tools, reporter, first=first)
         return [
             planner.alpha(
-                place,
+                path,
                 premultiplied=settings.premultiplied,
                 keep_background=settings.keep_background,
                 settings=matte,
@@ -105,7 +115,7 @@ def render_alpha(
             )
         ]
 
-    return rendered(clip, make, output, selection, reporter)[0]
+    return render_selection(clip, plan, output, selection, reporter)[0]
 
 
 def render_overlay(
@@ -119,16 +129,17 @@ def render_overlay(
     selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
-    """Tint every object with its colour, to look at what was segmented. Arguments and errors are
-    those of `render_greenback`.
+    """Tint every object with its colour, to look at what was segmented.
+
+    Arguments, result and errors are those of `render_greenback`.
     """
     encode = EncodeOptions.of(settings, render)
 
-    def make(first: int, place: Path | None) -> list[PlannedOutput]:
+    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, tools, reporter, first=first)
-        return [planner.overlay(place, alpha=settings.alpha, settings=matte, encode=encode)]
+        return [planner.overlay(path, alpha=settings.alpha, settings=matte, encode=encode)]
 
-    return rendered(clip, make, output, selection, reporter)[0]
+    return render_selection(clip, plan, output, selection, reporter)[0]
 
 
 def render_maskvideos(
@@ -148,19 +159,24 @@ def render_maskvideos(
     The style "auto" is luma, unless the program that it is for wants several objects in one file
     otherwise. An output FOLDER/%07d.exr makes EXR files with one layer per object instead.
     Arguments and errors are those of `render_greenback`.
+
+    Returns:
+        One result per video, by ascending id of the objects.
     """
     encode = EncodeOptions.of(settings, render)
-    shown = () if each_object else chosen_objects(clip, matte)
-    style = mask_style(settings.style, encode=encode, objects=shown)
-    _, place = split_place(output, selection)
+    # "auto" asks how many objects share a file; with a file for each the answer is one
+    objects = () if each_object else chosen_objects(clip, matte)
+    style = mask_style(settings.style, encode=encode, objects=objects)
+    _, whole = split_output(output, selection)
     path, encode = output_place(
-        "maskvideo", clip, place, "maskvideo.mkv", encode, reporter=reporter
+        "maskvideo", clip, whole, "maskvideo.mkv", encode, reporter=reporter
     )
+    # EXR has a writer of its own, which holds any number of objects in a file
     if is_layers(path):
         if selection.frame is None:
             span, number = selection.span(clip, reporter), encode.start_number
             if span is not None:
-                say_range(clip, span, reporter, is_file=False, has_sound=False)
+                notify_range(clip, span, reporter, is_file=False, has_sound=False)
             layers = render_layers(
                 clip,
                 output=path,
@@ -173,36 +189,40 @@ def render_maskvideos(
             )
             return [layers]
         check_style(settings.style)
-        # all objects together, as R, G, B and A of the file show them
+        # one frame as PNG: all objects together, as R, G, B and A of the EXR file show them
         path, style = path.with_suffix(PNG), "luma"
+    # one planner for all of the files, so that the clip is decoded once
     singles = chosen_objects(clip, matte) if each_object else ()
 
-    def make(first: int, _: Path | None) -> list[PlannedOutput]:
+    def plan(first: int, _: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, tools, reporter, first=first)
         if not each_object:
             return [planner.maskvideo(path, style=style, settings=matte, encode=encode)]
         return [
             planner.maskvideo(
-                _of_object(path, one),
+                _object_path(path, object_id),
                 style=style,
-                settings=replace(matte, objects=(one,)),
+                settings=replace(matte, objects=(object_id,)),
                 encode=encode,
             )
-            for one in singles
+            for object_id in singles
         ]
 
-    return rendered(
+    return render_selection(
         clip,
-        make,
+        plan,
         output,
         selection,
         reporter,
-        named=lambda name: [_of_object(name, one) for one in singles] or [name],
+        picture_paths=lambda name: (
+            [_object_path(name, object_id) for object_id in singles] or [name]
+        ),
     )
 
 
-def _of_object(path: Path, object_id: int) -> Path:
+def _object_path(path: Path, object_id: int) -> Path:
     """Where one object's mask video goes: NAME.object-N.mkv, or FOLDER.object-N/%07d.png."""
+    # the folder carries the object: numbers in the files' names stay those of the frames
     if is_numbered(path):
         return path.parent.with_name(f"{path.parent.name}.object-{object_id}") / path.name
     return path.with_name(f"{path.stem}.object-{object_id}{path.suffix}")

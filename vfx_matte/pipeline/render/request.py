@@ -1,4 +1,4 @@
-"""What a render is asked for, settled before anything is rendered.
+"""Settles what a render is asked for before anything is rendered.
 
 A clip's edges are soft on all frames or on none, so that no edge flickers.
 """
@@ -51,15 +51,18 @@ def with_edges(clip: SegmentedClip, matte: MatteSettings, reporter: Reporter) ->
         WorkspaceError: soft results are to be used, and are not there for every frame that has a
             mask.
     """
+    # "auto" is resolved here once: what is shown, cached and recorded has the method's name
     method = matte.method
     settled = replace(matte, edges=name_of(method))
     if not method.uses_probabilities:
         return replace(settled, soft_edges=False)
+    # asked for neither way, soft edges are used where the clip has them, and a notice says so
     if matte.soft_edges is None and clip.store.is_soft:
         source = f"the picture and {SOFT_COMMAND}" if method.from_picture else SOFT_COMMAND
         reporter.notify(
             f"edges are soft, from {source}; {option('soft_edges', False)} leaves it out"
         )
+    # for all frames or none: a gap would make the edge jump there
     is_soft = clip.store.is_soft if matte.soft_edges is None else matte.soft_edges
     if is_soft:
         clip.store.check_soft(chosen_objects(clip, matte))
@@ -67,7 +70,11 @@ def with_edges(clip: SegmentedClip, matte: MatteSettings, reporter: Reporter) ->
 
 
 def chosen_objects(clip: SegmentedClip, matte: MatteSettings) -> tuple[int, ...]:
-    """The ids of the objects that are shown. Raises UsageError when one does not exist."""
+    """The ids of the objects that are shown.
+
+    Raises:
+        UsageError: one of them does not exist.
+    """
     ids = clip.object_ids
     unknown = [object_id for object_id in matte.objects or () if object_id not in ids]
     if unknown:
@@ -81,8 +88,16 @@ def chosen_objects(clip: SegmentedClip, matte: MatteSettings) -> tuple[int, ...]
 def check_request(
     clip: SegmentedClip, path: Path, matte: MatteSettings, *, background: Path | None = None
 ) -> None:
-    """Raise UsageError when objects are chosen that do not exist, or when `path` would replace what
-    the render reads.
+    """Check a request before anything is rendered.
+
+    Args:
+        clip: a segmented clip.
+        path: of the output.
+        matte: which objects are shown.
+        background: the file that is put behind, where there is one.
+
+    Raises:
+        UsageError: an object that does not exist, or a path that would replace what is read.
     """
     chosen_objects(clip, matte)
     if not path.name:
@@ -90,6 +105,7 @@ def check_request(
             f"output {str(path)!r} is not a name for a result",
             hint=f"give a file or a folder with {option('output')}",
         )
+    # of numbered files the whole folder is replaced
     path = path.parent if is_numbered(path) else path
     refuse_to_replace(clip.info.path, path, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")

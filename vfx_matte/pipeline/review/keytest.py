@@ -34,7 +34,7 @@ from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encoding_for
 from vfx_matte.pipeline.render.key import choose_key, subject_frames
-from vfx_matte.pipeline.render.mattes import Mattes, seen
+from vfx_matte.pipeline.render.mattes import Mattes, visible_matte
 from vfx_matte.pipeline.render.planner import working_layout
 from vfx_matte.pipeline.render.request import Tools, chosen_objects, with_edges
 from vfx_matte.pipeline.review.worst_frame import Closeup, Region, keytest_sheet, worst_region
@@ -363,8 +363,8 @@ class _Test:
                 return Matte(to_device(saved["cut"], device)), Matte(
                     to_device(saved["alpha"], device)
                 )
-        cut = self.mattes.of(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
-        matte = seen(frame, cut)
+        cut = self.mattes.matte(frame.index, self.clip.mask(frame.index), lambda: frame.colors)
+        matte = visible_matte(frame, cut)
         np.savez_compressed(path, cut=to_numpy(cut.alpha), alpha=to_numpy(matte.alpha))
         return cut, matte
 
