@@ -382,7 +382,7 @@ def _write(
             writers.append(_writer(info, output, reporter))
             stack.enter_context(writers[-1])
         step = stack.enter_context(reporter.progress(label, len(info.timeline)))
-        # the queue of `prefetched` is bounded, so a few frames are in memory however long the clip is
+        # the queue between the threads is bounded: a few frames are in memory however long the clip
         for pictures, time, has_mask in composed:
             for writer, picture in zip(writers, pictures, strict=True):
                 writer.write(picture, time)
