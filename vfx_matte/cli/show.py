@@ -35,6 +35,7 @@ def show_to_scripts(session: Session, result: object, files: Iterable[object] = 
     Returns:
         Whether it is shown; if not, it is for people, and the command shows it to them.
     """
+    # JSON wins over --quiet: who asks for both wants the result, and no notices.
     if session.json:
         from vfx_matte.pipeline.records import as_json
 
@@ -48,12 +49,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """Print a table with a title; cells are printed as they are, without markup, on one
     line each.
     """
+    # Names of files are no markup, no numbers to colour, and no emoji.
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     shown = Table(
         title=_shown(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns)
     )
+    # Long cells are folded and never cut off: a path has to be whole to be copied.
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
@@ -79,4 +82,7 @@ def bars(counts: Sequence[tuple[str, int]], *, width: int = 30) -> list[tuple[st
 
 
 def _shown(value: object) -> str:
+    """A cell or line as it may be printed: commands spelled first, since a path in one may hold
+    anything.
+    """
     return printable(spelled(str(value), as_typed))

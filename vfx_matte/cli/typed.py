@@ -31,10 +31,12 @@ def as_typed(named: Named) -> str:
 
 def _words(name: str, value: Value | list[str]) -> list[str]:
     flag, off = _flags(name)
+    # an option without a value is named alone: a switch, or one whose value the text explains
     if value is None or value is True:
         return [flag]
     if value is False:
         return [off]
+    # options that take several values are repeated, not given a list
     if isinstance(value, list):
         return [word for one in value for word in (flag, one)]
     return [flag, str(value)]

@@ -24,12 +24,13 @@ _NTSC = Fraction(1000, 1001)
 
 @dataclass(frozen=True, slots=True)
 class VideoRate:
-    """A constant rate as editing programs write it: `timebase` frames per second, slowed by
-    1000/1001 when `ntsc`.
-    """
+    """A constant rate as editing programs write it."""
 
     timebase: int
+    """Frames per second, nominally."""
+
     ntsc: bool = False
+    """Whether they are slowed by 1000/1001."""
 
     def __post_init__(self) -> None:
         if self.timebase < 1:
@@ -72,12 +73,13 @@ class VideoRate:
 
 @dataclass(frozen=True, slots=True)
 class Timecode:
-    """The SMPTE timecode of a file's first frame as a frame count; drop_frame: numbers were left
-    out to follow the clock.
-    """
+    """The SMPTE timecode of a file's first frame."""
 
     frame: int = 0
+    """As a count of frames from 00:00:00:00."""
+
     drop_frame: bool = False
+    """Whether numbers are left out to follow the clock."""
 
     @classmethod
     def parse(cls, text: str, rate: VideoRate) -> Timecode:
@@ -96,10 +98,12 @@ class Timecode:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One sound track of a file. sample_rate: in hertz."""
+    """One sound track of a file."""
 
     channels: int
+
     sample_rate: int
+    """In hertz."""
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.sample_rate < 1:

@@ -87,6 +87,7 @@ def conform(
         ),
         reporter=session,
     )
+    # The files of --quiet: what was made, and the map that goes with it.
     if show_to_scripts(session, result, (*result.files.values(), *result.map_files)):
         return
     show_results(session, list(result.results))
@@ -94,6 +95,7 @@ def conform(
 
 
 def _map_rows(result: ConformResult) -> list[tuple[str, object]]:
+    # all frames last equally long
     step = result.timeline[0]
     return [
         (

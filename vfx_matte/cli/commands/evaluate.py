@@ -119,6 +119,7 @@ def _summary_table(found: Evaluation) -> Table:
     """
     numbers = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay", "J&F")
     total = _percent(found.mean)
+    # Of one sequence its objects are of interest, of several the sequences.
     if len(found.sequences) == 1:
         (only,) = found.sequences
         rows: list[Row] = [(one.object, only.scored_frames, *_percent(one)) for one in only.objects]
@@ -127,6 +128,7 @@ def _summary_table(found: Evaluation) -> Table:
         (one.name, len(one.objects), one.scored_frames, *_percent(one.mean))
         for one in found.sequences
     ]
+    # Objects and scored frames are summed, scores are averaged.
     objects, frames = (sum(int(row[column]) for row in rows) for column in (1, 2))
     return ("sequence", "objects", "frames", *numbers), [
         *rows,

@@ -42,6 +42,7 @@ def format_rows(found: Formats) -> list[tuple[str, ...]]:
     """One row per program and output, by COLUMNS."""
     rows: list[tuple[str, ...]] = []
     for program in found.programs:
+        # the many kinds of PCM are one to people
         copies = sorted(
             {"pcm" if codec.startswith("pcm_") else codec for codec in program.sound_copies}
         )

@@ -59,6 +59,7 @@ def package(
             "a package is made for one program, and none is named",
             hint="vfx-matte package CLIP --for premiere; see formats",
         )
+    # What the cut-out and the green screen look like is said by the sections of their own commands.
     file = session.settings
     result = pipeline.package(
         segmented_clip(session, clip),
@@ -82,7 +83,7 @@ def package(
     )
     if show_to_scripts(session, result, [result.folder / result.open_first]):
         return
-    rate = f", {result.rate} frames a second" if result.rate else ""
+    rate = f", {result.rate} frames per second" if result.rate else ""
     table(
         f"Package for {result.title}: {result.frame_count} frames{rate}",
         ("file", "", "made"),

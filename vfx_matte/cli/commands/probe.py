@@ -33,6 +33,7 @@ def probe(
     from vfx_matte.pipeline import inspect
 
     opened = opened_clip(session, clip_path(session, clip), gaps=gaps)
+    # the reader notices only what it decodes, and counting decodes nothing
     inspect.look_for_changes(opened)
     facts = inspect.ClipFacts(opened.info)
     if show_to_scripts(session, facts):
@@ -69,6 +70,7 @@ def _clip_rows(facts: ClipFacts) -> list[tuple[str, str]]:
             ),
         ),
     ]
+    # What most clips do not have is shown only where it is there.
     if info.timecode:
         rows.append(("timecode", info.timecode))
     for track in info.audio:
@@ -77,6 +79,7 @@ def _clip_rows(facts: ClipFacts) -> list[tuple[str, str]]:
             if track.start is None
             else f"starts {float(track.start - timeline.start):+.6f} s from the picture"
         )
+        # FFmpeg has no name for some layouts, and counts them in the plural
         layout = "1 channel" if track.layout == "1 channels" else track.layout
         language = [track.language] if track.language != "und" else []
         words = [track.codec, f"{track.sample_rate} Hz", layout, *language, offset]
@@ -139,10 +142,12 @@ def verify(
             "verify needs the source clip", hint="vfx-matte verify OUTPUT --source CLIP"
         )
     path = clip_path(session, source)
+    # A conformed file is recognised by the map beside it, which says what its frames have to show.
     if found := frame_map or map_beside(output):
         report = verify_conformed(output, path, found, reporter=session)
     else:
         report = inspect.verify_file(output, path, reporter=session)
+    # The report first, the error of a difference last, so that scripts get both.
     if not show_to_scripts(session, report):
         rows = [
             (check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks

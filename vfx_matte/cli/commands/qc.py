@@ -48,6 +48,7 @@ def qc(
     from vfx_matte.pipeline.review.qc import check_masks
     from vfx_matte.pipeline.review.report import frames_text
 
+    # The limit is read first: a slip in it should not cost minutes of measuring.
     settings = session.settings
     limit = fail_over if fail_over is not None else settings.qc.fail_over or None
     allowed = None if limit is None else Allowed.parse(limit)
@@ -68,6 +69,7 @@ def qc(
         )
         for line in _closing_lines(found, shown):
             say(line)
+    # Everything is shown before the exit code says that it is too much.
     if allowed is not None:
         require_allowed(found, allowed)
 

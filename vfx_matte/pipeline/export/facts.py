@@ -82,13 +82,14 @@ def read_back(path: Path, *, rate: Fraction, frame_count: int, notify: Notify) -
     # The step of a frame in ticks; where it is no whole number, the container has rounded.
     pts, step = info.timeline.pts, 1 / (rate * info.timeline.time_base)
     slack = 0 if step.denominator == 1 else 1
+    # Counted from the first frame: a container may begin a little after 0.
     if len(pts) != frame_count or any(
-        abs(at - pts[0] - number * step) > slack for number, at in enumerate(pts)
+        abs(ticks - pts[0] - number * step) > slack for number, ticks in enumerate(pts)
     ):
         have = f"{len(pts)} frames at {float(info.timeline.average_fps):.6g} per second"
         raise VerifyError(
             f"{path.name} has {have}, expected {frame_count} at {rate}",
-            hint=f"please report this with the output of {command('probe', path)}",
+            hint=f"please report this with the output of {command('probe')}",
         )
     return info
 
@@ -215,6 +216,7 @@ def manifest(
         ],
         "remarks": list(remarks),
     }
+    # Readable by people: one line per fact, and lists of numbers on one line each.
     text = json_text(facts, indent=1)
     return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text).encode() + b"\n"
 
@@ -274,6 +276,7 @@ def _run_lengths(indices: Sequence[int]) -> list[int]:
     """
     runs: list[list[int]] = []
     for index in indices:
+        # a frame that repeats, or follows a gap, begins a new run
         if runs and index == runs[-1][0] + runs[-1][1]:
             runs[-1][1] += 1
         else:

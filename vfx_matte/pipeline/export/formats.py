@@ -48,6 +48,7 @@ def _program(program: Program) -> dict[str, object]:
 def _output(kind: str, encoding: ProgramEncoding, *, sound_encoder: str) -> dict[str, object]:
     return {
         "file": f"{kind}{encoding.suffix}",
+        # both depths are said, also where they are the same
         **{
             label: {
                 "codec": encoding.codec_for(depth),

@@ -66,6 +66,7 @@ def verify_conformed(
     report = verify_output(output, expectation_of(conformed.info), notify=notify)
     # And what it has to show: the map itself follows the rule, and the pictures follow the map.
     checks = [check_constant_rate(output, frame_map), check_rule(reader.info.timeline, frame_map)]
+    # A sketch of every source frame is enough to tell which one a picture is.
     if saved.files.get(output.name) in SHOWS_PICTURES:
         with Sketches() as pictures, reporter.progress("compare", frame_map.source_count) as step:
             for frame in reader.frames():
@@ -128,6 +129,7 @@ def load_map(path: Path) -> SavedMap:
         raise UsageError(
             f"{str(path)!r} is not a valid frame map: the frame counts disagree", hint=hint
         )
+    # Times follow from the rate: the file holds no list of them that could disagree.
     pts = tuple(int(first) + number * step for number in range(len(indices)))
     grid = Timeline(pts, (step,) * len(pts), Fraction(1, scale))
     return SavedMap(ConformMap(rate, grid, indices, errors, lead, count, first_number), files)

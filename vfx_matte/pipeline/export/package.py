@@ -240,6 +240,7 @@ def package(
             f"output {str(folder)!r} is not a name for a folder",
             hint=f"give a new folder with {option('output')}",
         )
+    # Timelines name files by their full path, in the folder as it will be called.
     folder = folder.resolve()
     refuse_to_replace(clip.info.path, folder, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, folder, "the masks")
@@ -248,6 +249,7 @@ def package(
             clip, record, options, settings=settings, tools=tools, encode=encode,
             part=part, folder=folder, reporter=reporter,
         )  # fmt: skip
+        # Media first: timelines and the manifest say what was counted in the finished files.
         plan.media_folder.mkdir()
         files = [_source_file(plan, reporter), *_rendered_files(plan, reporter)]
         return _write_texts(plan, files, reporter)
@@ -329,7 +331,7 @@ def _remarks_on_time(
             f" {rate}."
         )
     if frame_map.duplicated or frame_map.dropped or frame_map.lead:
-        held = (
+        lead = (
             f" ({frame_map.lead} of them the first one, because the sound begins earlier)"
             if frame_map.lead
             else ""
@@ -346,7 +348,7 @@ def _remarks_on_time(
         )
         yield (
             f"For {rate} frames per second the source's {frame_map.source_count} frames became"
-            f" {len(frame_map.indices)}: {repeated}{held}, {left_out}."
+            f" {len(frame_map.indices)}: {repeated}{lead}, {left_out}."
         )
     ends = _sound_times([track.end for track in info.audio], encode)
     longer = max(ends, default=frame_map.timeline.end) - frame_map.timeline.end
@@ -420,6 +422,7 @@ def _source_file(plan: _Plan, reporter: Reporter) -> PackagedFile:
     clip, name = plan.clip, plan.clip.name
     if plan.reason_to_convert:
         return _converted_source(plan, reporter)
+    # `now` is where it can be read, `final` what timelines say.
     path, inside = clip.info.path, plan.media_folder / clip.info.path.name
     if plan.options.media == "reference":
         now, final, how = path, path.resolve(), "as it is, where it is"
@@ -455,8 +458,9 @@ def _converted_source(plan: _Plan, reporter: Reporter) -> PackagedFile:
         folder=plan.media_folder,
         reporter=reporter,
     )
+    # `conform` names its file for a folder of its own; the map is in the manifest.
     for extra in made.map_files:
-        extra.unlink()  # the manifest has the map
+        extra.unlink()
     (result,) = made.results
     path = plan.media_folder / f"{plan.clip.name}-source{result.output.suffix}"
     how = f"encoded anew: {result.encoding}"
@@ -572,6 +576,7 @@ def _counted_file(
 def _write_texts(plan: _Plan, files: Sequence[PackagedFile], reporter: Reporter) -> PackageResult:
     """Write everything but media, and say what the package has."""
     clip, program = plan.clip, plan.program
+    # Timelines, where there is a rate to count frames at.
     edit: Edit | None = None
     names: dict[str, str] = {}
     contents: dict[str, bytes] = {}
@@ -580,6 +585,7 @@ def _write_texts(plan: _Plan, files: Sequence[PackagedFile], reporter: Reporter)
         names, contents = timeline_files(
             edit, files, program=program, name=clip.name, folder=plan.folder
         )
+    # No door shows the note and the manifest, so what they name is spelled for the one that asked.
     contents[NOTE_NAME] = import_note(
         program,
         edit=edit,
@@ -591,8 +597,10 @@ def _write_texts(plan: _Plan, files: Sequence[PackagedFile], reporter: Reporter)
         remarks=plan.remarks,
         spell=reporter.spell,
     ).encode()
+    # Nothing else is written if one of the texts cannot be made.
     for name, content in contents.items():
         (plan.part / name).write_bytes(content)
+    # The manifest last: it has the checksums of everything else.
     facts = manifest(
         program=program.name, clip_name=clip.name, source=clip.info, files=files,
         written=tuple(contents), part=plan.part, folder=plan.folder, rate=plan.rate,

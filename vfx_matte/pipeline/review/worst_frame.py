@@ -54,6 +54,7 @@ def worst_region(error: Alpha) -> Region:
     Args:
         error: float (H, W), 0 or more.
     """
+    # Of a small picture at least 96 pixels, so that there is something to see.
     height, width = error.shape
     wide = min(width, max(96, width // 12))
     high = min(height, max(1, wide * 9 // 16))
@@ -85,6 +86,7 @@ def keytest_sheet(title: str, closeups: Sequence[Closeup]) -> Image:
     first = closeups[0]
     whole = [_marked(image, first.region) for image in _views(first, (slice(None), slice(None)))]
     rows = [(f"{first.name}, whole", whole)]
+    # The same region for every encoding, so that rows differ by nothing else.
     rows += [
         (each.name, [_enlarged(image) for image in _views(each, each.region)]) for each in closeups
     ]
@@ -123,5 +125,6 @@ def _marked(image: Image, region: Region) -> Image:
         max(0, rows.start - line) : rows.stop + line,
         max(0, columns.start - line) : columns.stop + line,
     ] = _FRAME
+    # the frame lies around the region, and hides none of it
     marked[region] = image[region]
     return marked

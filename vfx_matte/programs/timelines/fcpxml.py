@@ -104,6 +104,7 @@ def _spine(spine: Element, edit: Edit, refs: dict[Media, str]) -> None:
 
 def _asset_clip(parent: Element, clip: Clip, ref: str, *, lane: int | None = None) -> Element:
     media = clip.media
+    """A clip in the event, the storyline or (with a lane) connected above it."""
     attributes = {"ref": ref}
     if lane is not None:
         attributes["lane"] = str(lane)
@@ -139,6 +140,7 @@ def _asset(resources: Element, media: Media, ref: str, format_id: str) -> None:
         "format": format_id,
         "videoSources": "1",
     }
+    # Each track of the file is a source of sound; channels are those of its widest one.
     if media.sound:
         attributes |= {
             "hasAudio": "1",
@@ -164,6 +166,7 @@ class _Formats:
             "width": str(what.width),
             "height": str(what.height),
         }
+        # What is usual is left out: progressive, square pixels, a space without a name.
         if what.fields != "none":
             facts["fieldOrder"] = _FIELD_ORDERS[what.fields]
         if what.sample_aspect != 1:

@@ -10,6 +10,7 @@ from vfx_matte.programs.timelines.xmeml import xmeml
 
 
 def _missing_library() -> str:
+    """What a user should know where OpenTimelineIO is not installed."""
     if opentimeline.is_available():
         return ""
     return "The OpenTimelineIO file is left out: pip install 'vfx-matte[timelines]' adds it."
@@ -20,6 +21,7 @@ def _after_effects(facts: TimelineFacts) -> bytes:
 
 
 def _resolve(facts: TimelineFacts) -> bytes:
+    # Resolve imports the timeline from its file; the script adds what that cannot say.
     timeline = facts.folder / facts.names[FCPXML.key]
     return resolve_script(facts.edit, folder=facts.folder, timeline=timeline, mattes=facts.mattes)
 

@@ -41,15 +41,19 @@ def xmeml(edit: Edit) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One clip item: the picture of a clip (channel 0), or one of its file's sound channels (from
-    1).
-    """
+    """One clip item: the picture of a clip, or one of its file's sound channels."""
 
     item_id: str
     clip: Clip
+
     channel: int
+    """0 = the picture, sound channels from 1 on."""
+
     track: int
-    place: int
+    """Number of its picture or sound track, from 1."""
+
+    position: int
+    """Its number on that track, from 1."""
 
 
 class _Writer:
@@ -69,8 +73,8 @@ class _Writer:
         counter = iter(range(1, 1 << 30))
         pictures = [
             [
-                _Item(f"clipitem-{next(counter)}", clip, 0, track, place)
-                for place, clip in enumerate(clips, start=1)
+                _Item(f"clipitem-{next(counter)}", clip, 0, track, position)
+                for position, clip in enumerate(clips, start=1)
             ]
             for track, clips in enumerate(self._edit.tracks, start=1)
         ]
@@ -83,8 +87,8 @@ class _Writer:
                 number = len(sounds) + 1
                 sounds.append(
                     [
-                        _Item(f"clipitem-{next(counter)}", clip, channel, number, place)
-                        for place, clip in enumerate(with_it, start=1)
+                        _Item(f"clipitem-{next(counter)}", clip, channel, number, position)
+                        for position, clip in enumerate(with_it, start=1)
                     ]
                 )
         return pictures, sounds
@@ -158,6 +162,7 @@ class _Writer:
             _text(group, "numchannels", 1)
             _text(group, "downmix", 0)
             _text(SubElement(group, "channel"), "index", output)
+        # A stereo file's two channels are two tracks here, which Premiere shows as one again.
         for items in self._sounds:
             first = items[0]
             is_stereo = first.clip.media.channels == 2
@@ -178,7 +183,8 @@ class _Writer:
             _text(tie, "linkclipref", link.item_id)
             _text(tie, "mediatype", "audio" if link.channel else "video")
             _text(tie, "trackindex", link.track)
-            _text(tie, "clipindex", link.place)
+            _text(tie, "clipindex", link.position)
+            # sounds of one file are linked among themselves too
             if link.channel:
                 _text(tie, "groupindex", 1)
         return element
@@ -209,10 +215,12 @@ class _Writer:
                 _text(item, key, value)
             for key, value in (("in", clip.source_in), ("out", clip.source_in + clip.duration)):
                 _text(item, key, value)
+        # "black" is how this format calls colours that are multiplied by alpha.
         if not channel:
             _text(item, "alphatype", "black" if media.alpha == "premultiplied" else media.alpha)
             _text(item, "anamorphic", "FALSE")
         self._file(item, media)
+        # A sound item says which channel of the file it is.
         if channel:
             source = SubElement(item, "sourcetrack")
             _text(source, "mediatype", "audio")
