@@ -50,9 +50,6 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 LISTS = {"weights list"}
 """Whose JSON is a list, as it always was."""
 
-TO_COME = {"segment", "greenback", "maskvideo", "alpha", "overlay"}
-"""Whose commands do not call `show_to_scripts` yet."""
-
 
 def commands(group: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401  click is Typer's own
     for name, one in group.commands.items():
@@ -66,13 +63,7 @@ def test_the_table_has_every_command_of_the_program() -> None:
     assert set(commands(typer.main.get_command(program()))) == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name in TO_COME else name
-        for name in ARGUMENTS
-    ],
-)
+@pytest.mark.parametrize("name", ARGUMENTS)
 @pytest.mark.usefixtures("without_torch")
 def test_json_is_one_line_and_nothing_else_is_on_stdout(
     name: str, project: CommandLine, server: Served

@@ -170,10 +170,9 @@ def overlay(
 
 def show_results(session: Session, results: list[RenderResult]) -> None:
     """Print one row for each finished output; with --quiet its path."""
-    from vfx_matte.cli.show import paths, table
+    from vfx_matte.cli.show import show_to_scripts, table
 
-    if session.quiet:
-        paths(result.output for result in results)
+    if show_to_scripts(session, {"outputs": results}, [result.output for result in results]):
         return
     plain = ("frame count", "picture size", "colour tags")
     rows = [

@@ -130,7 +130,7 @@ def segment(
     propagation: PropagationChoice,
 ) -> None:
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
-    from vfx_matte.cli.show import paths, table
+    from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.segment.cuts import CutOptions
     from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip, understand
     from vfx_matte.timeline import parse_position
@@ -149,9 +149,10 @@ def segment(
     )
     if colors:
         rows = understand(opened, files, start=span[0], reporter=session)
-        if session.quiet:
-            return
-        table("Masks as understood", ("frame", "file", "kind", "object", "colour", "pixels"), rows)
+        columns = ("frame", "file", "kind", "object", "colour", "pixels")
+        found = [dict(zip(columns, row, strict=True)) for row in rows]
+        if not show_to_scripts(session, {"masks": found}):
+            table("Masks as understood", columns, rows)
         return
     session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"
     done = segment_clip(
@@ -169,8 +170,7 @@ def segment(
         expected_objects=session.settings.config.object_num,
         reporter=session,
     )
-    if session.quiet:
-        paths([done.masks])
+    if show_to_scripts(session, done, [done.masks]):
         return
     summary = [
         ("masks", str(done.masks)),
