@@ -1,6 +1,6 @@
-"""The command line: a door.
+"""The command line.
 
-Takes arguments, calls one pipeline function, prints its result; knows no pixel and no codec.
+A command takes arguments, calls one pipeline function and prints its result.
 
 Results go to stdout; notices, progress and errors to stderr. Exit code 0 done, 1 failed, 2 misused,
 130 stopped by Ctrl-C.
@@ -27,6 +27,7 @@ def program() -> typer.Typer:
     """The program with all of its commands."""
     from vfx_matte.cli.app import app
 
+    # a module registers its commands when it is imported
     for name in COMMAND_MODULES:
         importlib.import_module(f"{__name__}.commands.{name}")
     return app

@@ -1,7 +1,4 @@
-"""How a command is made.
-
-Takes a function with typed options, gives a Typer command with one error boundary.
-"""
+"""Makes Typer commands of functions with typed options, and is their one error boundary."""
 
 from __future__ import annotations
 
@@ -36,17 +33,19 @@ if TYPE_CHECKING:
     from rich.progress import TextColumn
 
 
+# click comes with Typer, and is no dependency of ours to import
 _BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """Typer's UsageError, which it does not export."""
 
 
 class Program(TyperGroup):
-    """The program: a request that cannot be understood is told as every other error is, in one line
-    with a hint.
+    """The program. A request that cannot be understood is shown as every other error is, in one
+    line with a hint.
     """
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # noqa: ANN401  as Typer has it
         """Run and exit; with `standalone_mode` off, return."""
+        # tests and completion call it as a function, and want exceptions
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)  # type: ignore[misc]
         try:
@@ -60,8 +59,9 @@ class Program(TyperGroup):
 
 
 def _is_near(given: str, meant: str) -> bool:
-    """Whether one of the options in `meant` resembles the given one without their dashes, which
-    click counts as likeness.
+    """Whether an option that click suggests resembles the one that was given.
+
+    Without their dashes, which click counts as likeness.
     """
     import difflib
     import re
@@ -71,15 +71,19 @@ def _is_near(given: str, meant: str) -> bool:
 
 
 def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
+    """Show a command line that is not understood, and exit with code 2."""
     context = getattr(error, "ctx", None)
     message = error.format_message().rstrip()
     if not message or type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # no command was given: this is the help
         sys.exit(2)
     command_path = context.command_path if context is not None else "vfx-matte"
+    # click says what it would have understood within its message, in one of two forms; here that
+    # is part of the hint
     message, _, meant = message.partition(" Did you mean ")
     message, _, options = message.partition(" (Possible options: ")
     meant = meant or f"{options.removesuffix(')')}?"
+    # a suggestion that shares little but the dashes misleads
     if type(error).__name__ == "NoSuchOption" and not _is_near(
         getattr(error, "option_name", ""), meant
     ):
@@ -106,22 +110,27 @@ SHARED = "Settings"
 
 @dataclass(slots=True)
 class Session:
-    """One run of the program: its settings and how it talks. Serves the pipeline as its Reporter.
-
-    json: whether the result is printed as JSON (`show.show_to_scripts`).
-    interrupt_hint: what to say after Ctrl-C, set by commands whose work can be resumed.
+    """One run of the program: its settings, and how it reports. Serves the pipeline as its
+    Reporter.
     """
 
     settings: ini.Settings
     quiet: bool
+    """Whether nothing but errors and results is printed."""
+
     json: bool = False
+    """Whether the result is printed as JSON (`show.show_to_scripts`)."""
+
     interrupt_hint: str = ""
-    _said: set[str] = field(default_factory=set)
+    """The hint after Ctrl-C, set by commands whose work can be resumed."""
+
+    _notices: set[str] = field(default_factory=set)
 
     def notify(self, line: str) -> None:
         """Print a notice to stderr, each only once."""
-        if not self.quiet and line not in self._said:
-            self._said.add(line)
+        # several outputs of one render come upon the same thing
+        if not self.quiet and line not in self._notices:
+            self._notices.add(line)
             typer.echo(f"note: {printable(self.spell(line))}", err=True)
 
     def spell(self, text: str) -> str:
@@ -142,6 +151,7 @@ def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], 
     if hidden:
         yield lambda: None
         return
+    # imported only where a bar is drawn: rich's modules take a good part of a short command's time
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -151,14 +161,16 @@ def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], 
         TimeRemainingColumn,
     )
 
-    speed = TextColumn("{task.fields[fps]} fps")
-    columns = (_label(), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    # rich has no column for frames per second, so the task carries them as a field of its own
+    fps = TextColumn("{task.fields[fps]} fps")
+    columns = (_label(), BarColumn(), MofNCompleteColumn(), fps, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(printable(label), total=total, fps="–")
 
         def step() -> None:
-            seen = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            bar.update(task, advance=1, fps=f"{seen:.1f}" if seen else "–")
+            # no speed is known before the second frame
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, advance=1, fps=f"{speed:.1f}" if speed else "–")
 
         yield step
 
@@ -190,6 +202,7 @@ def _transfer(label: str, *, hidden: bool) -> Iterator[Callable[[int, int | None
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
+    # a server need not say how much it sends, so the total may come later or never
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(printable(label), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -249,6 +262,7 @@ def open_session(
     ] = False,
 ) -> Session:
     """Read the settings; these options are part of every command."""
+    # what is not given is None here, and stays as config.ini says
     settings = ini.load(config_file)
     paths = settings.paths.overridden(workspace=workspace, source=source, model=model)
     clip = settings.clip.overridden(ignore_alpha=ignore_alpha)
@@ -258,42 +272,50 @@ def open_session(
 def command(
     *groups: Callable[..., Any], name: str | None = None, within: typer.Typer = app
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a command.
+    """Register a function as a command.
 
-    Its first parameter is the Session; each group adds its options and is passed as one value.
+    Its first parameter is the Session. A parameter that is a record of the option table stands for
+    its options (`cli.options`). An option that both the command and a group have is the command's,
+    and the group receives its value.
 
-    A parameter that is a record of the option table stands for its options (`cli.options`). A group
-    is a function of (session, options…); its result becomes the command's parameter of the group's
-    name. An option that the command has too is the command's, and the group is given it.
-    within: the commands it belongs to, such as those of `vfx-matte weights`.
+    Args:
+        groups: functions of (session, options…), whose options are added to the command's; each
+            result becomes the command's parameter of the group's name.
+        name: of the command; None is the function's.
+        within: the commands it belongs to, such as those of `vfx-matte weights`.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
+        # which options there are: the command's own, those of its groups, and those that every
+        # command has
         bundled = {"session", *(group.__name__ for group in groups)}
         own = _options(function, skip=bundled)
         parts = {group: _options(group, skip={"session"}) for group in groups}
-        # verify has its own --source
+        # a command's own option beats one that all have: verify has another --source
         shared = {key: option for key, option in _options(open_session).items() if key not in own}
 
         def run(**values: object) -> None:
-            def given(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
+            def values_of(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
                 return {key: values[key] for key in options}
 
-            def called(part: Callable[..., Any], opened: Session) -> dict[str, Any]:
-                """What a function is given: its options, and its records made of theirs."""
+            def arguments_of(part: Callable[..., Any], opened: Session) -> dict[str, Any]:
+                """Its options, and its records made of their options."""
                 plain = {key: values[key] for key in _plain_options(part, skip=bundled)}
                 return plain | {
-                    key: chosen(record, opened.settings, given(parameters(record, only)))
+                    key: chosen(record, opened.settings, values_of(parameters(record, only)))
                     for key, (record, only) in _records(part, skip=bundled).items()
                 }
 
             session: Session | None = None
             try:
-                session = open_session(**given(shared))
+                session = open_session(**values_of(shared))
+                # groups first: they check options together before the command opens a clip
                 bundles = {
-                    group.__name__: group(session, **called(group, session)) for group in groups
+                    group.__name__: group(session, **arguments_of(group, session))
+                    for group in groups
                 }
-                function(session, **called(function, session), **bundles)
+                function(session, **arguments_of(function, session), **bundles)
+            # an error that the program knows: one line and a hint
             except VfxMatteError as error:
                 error.spell(as_typed)
                 _fail(error.message, error.hint, error.exit_code)
@@ -301,18 +323,19 @@ def command(
                 _fail("stopped", session.interrupt_hint if session else "", 130)
             except BrokenPipeError:
                 # The reader of our output went away (vfx-matte … | head): that is its right, not an
-                # error.
+                # error. What is still buffered goes nowhere, so that exiting raises nothing.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            except (typer.Exit, typer.Abort):
+            # typer's own; `Program.main` shows a bad request
+            except (typer.Exit, typer.Abort, _BAD_REQUEST):
                 raise
-            except _BAD_REQUEST:
-                raise
+            # any file may be one that this user may not open
             except PermissionError as error:
                 _fail(
                     f"{str(error.filename)!r}: {error.strerror}",
                     "check the permissions of the file and of its folders",
                     1,
                 )
+            # anything else is a bug, unless a name is too long, which only the disk can tell
             except Exception as error:
                 if os.environ.get("VFX_MATTE_DEBUG"):
                     raise
@@ -330,6 +353,8 @@ def command(
                     1,
                 )
 
+        # Typer reads names, types and help from a signature: the function that runs gets one made
+        # of all options
         merged: dict[str, inspect.Parameter] = {**own}
         for options in (*parts.values(), shared):
             merged.update({key: option for key, option in options.items() if key not in own})
@@ -350,6 +375,7 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
     annotation = parameter.annotation
     if get_origin(annotation) is not Annotated:
         return parameter
+    # the plain types within Optional and list, however deep
     kind, *metadata = get_args(annotation)
     (info,) = (item for item in metadata if isinstance(item, (OptionInfo, ArgumentInfo)))
     kinds = {kind, *get_args(kind)}
@@ -358,6 +384,7 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
     read = next((one for one in (int, float, Path, str) if one in kinds), None)
     if read is None or info.parser:
         return parameter
+    # a copy: commands share the declaration of an option such as -o
     info = copy.copy(info)
     info.metavar = info.metavar or (_METAVARS[read] if isinstance(info, OptionInfo) else None)
     within = (
@@ -365,8 +392,9 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
         math.inf if info.max is None else info.max,
     )
 
+    # the range goes to the parser, whose message shows the number as it was typed
     def parse(text: object) -> object:
-        return _parsed(str(text), read, within)
+        return _parse(str(text), read, within)
 
     info.parser, info.min, info.max = parse, None, None
     return parameter.replace(annotation=Annotated[kind, info])
@@ -375,9 +403,20 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
 _METAVARS: dict[type, str] = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
-def _parsed(
+def _parse(
     text: str, kind: type[int] | type[float] | type[Path] | type[str], within: tuple[float, float]
 ) -> object:
+    """An option's value from its text.
+
+    Args:
+        text: as it was typed.
+        kind: the type of the option.
+        within: the lowest and the highest number that it may be.
+
+    Raises:
+        typer.BadParameter: it is empty, or no such number.
+    """
+    # --codec "$CODEC" with an unset variable is a slip, and no wish for the usual value
     if not text.strip():
         raise typer.BadParameter("it is empty; leave the option out for its usual value")
     if kind is int or kind is float:
@@ -392,6 +431,7 @@ def _records(
     function: Callable[..., Any], *, skip: Collection[str] = ()
 ) -> dict[str, tuple[type[Options], Only | None]]:
     """The parameters of a function that stand for the options of a record."""
+    # annotations are text in our modules, so that heavy types need no import
     signature = inspect.signature(function, eval_str=True)
     found = {
         key: record_of(one.annotation)
@@ -418,6 +458,7 @@ def _options(
     function: Callable[..., Any], *, skip: Collection[str] = ()
 ) -> dict[str, inspect.Parameter]:
     """All options of a function: its own, and those of its records."""
+    # checked by the same parser, whether the table or the command declares them
     options = _plain_options(function, skip=skip)
     for record, only in _records(function, skip=skip).values():
         options |= {key: _strict(one) for key, one in parameters(record, only).items()}
@@ -425,6 +466,7 @@ def _options(
 
 
 def _fail(message: str, hint: str, code: int) -> None:
+    # names of files may hold control characters, which would act on the terminal
     typer.echo(f"error: {printable(message)}", err=True)
     if hint:
         typer.echo(f"hint: {printable(hint)}", err=True)

@@ -1,7 +1,4 @@
-"""What commands on a clip share: its argument, and opening it.
-
-Takes what a user typed, gives what the pipeline opens.
-"""
+"""The arguments that commands on a clip share, and opening it."""
 
 from __future__ import annotations
 
@@ -55,9 +52,13 @@ At = Annotated[
 def clip_path(session: Session, clip: Path | None) -> Path:
     """The clip that is meant: as typed, in the source folder, config.ini's, or the one segmented
     last.
+
+    Raises:
+        VfxMatteError: there is none.
     """
     from vfx_matte.pipeline.clip import find_clip
 
+    # where to look is the pipeline's to know; here are only the folders of this run
     settings = session.settings
     return find_clip(
         clip,
@@ -70,11 +71,22 @@ def clip_path(session: Session, clip: Path | None) -> Path:
 def opened_clip(
     session: Session, path: Path, *, fps: str | None = None, gaps: str | None = None
 ) -> SourceClip:
-    """Open a clip; fps is the rate of an image sequence, as typed, gaps what stands for its missing
-    numbers.
+    """Open a clip.
+
+    Args:
+        session: its settings.
+        path: of the clip.
+        fps: the rate of an image sequence, as typed; None is config.ini's.
+        gaps: what stands for missing numbers of a sequence; None is config.ini's.
+
+    Raises:
+        UsageError: a rate or a word that has no meaning.
+        MediaError: the clip cannot be read.
     """
     from vfx_matte.pipeline.clip import open_source
 
+    # a rate that was typed is meant for this clip, and must fit it; config.ini's is for sequences
+    # that have none
     rate = None if fps is None else rate_of(fps)
     settings = session.settings
     chosen = settings.segment.overridden(gaps=gaps)
@@ -89,7 +101,11 @@ def opened_clip(
 
 
 def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
-    """Open the clip that is meant together with its masks."""
+    """Open the clip that is meant together with its masks.
+
+    Raises:
+        WorkspaceError: it was not segmented, or not to the end.
+    """
     from vfx_matte.pipeline.clip import open_segmented
 
     path, settings = clip_path(session, clip), session.settings
@@ -102,7 +118,12 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
 
 
 def rate_of(text: str) -> Fraction:
-    """Frames per second as typed: "25" or "30000/1001". Raises UsageError for anything else."""
+    """Frames per second as typed: "25" or "30000/1001".
+
+    Raises:
+        UsageError: it is anything else.
+    """
+    # the pattern first: Fraction also takes "1e9", signs, and digits without end
     try:
         rate = Fraction(text) if _RATE.fullmatch(text.strip()) else Fraction(0)
     except ZeroDivisionError:

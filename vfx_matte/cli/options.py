@@ -43,6 +43,7 @@ def record_of(annotation: object) -> tuple[type[Options], Only | None] | None:
 
 def parameters(record: type[Options], only: Only | None) -> dict[str, inspect.Parameter]:
     """The parameters of a Typer command for the options of a record, none of them required."""
+    # None stands for "not given", so that config.ini's value, or the table's, is taken
     hints = typing.get_type_hints(record)
     made = {}
     for item in dataclasses.fields(cast("Any", record)):
@@ -57,11 +58,14 @@ def parameters(record: type[Options], only: Only | None) -> dict[str, inspect.Pa
 
 
 def _annotation(record: type[Options], item: dataclasses.Field[Any], hint: object) -> object:
+    """The type of an option and its Typer declaration, as the option table has them."""
     facts = item.metadata
+    # the type within "| None"; a tuple is a list of repeated options to Typer
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     (kind,) = (one for one in kinds if one is not type(None))
     if typing.get_origin(kind) is tuple:
         kind = types.GenericAlias(list, typing.get_args(kind)[:1])
+    # Typer calls its first panel "Options" by itself; naming it would make a second one
     panel = facts["panel"] or record.PANEL
     option = typer.Option(
         *flags_of(item, is_switch=kind is bool),
@@ -75,9 +79,16 @@ def _annotation(record: type[Options], item: dataclasses.Field[Any], hint: objec
 def chosen(record: type[Options], settings: ini.Settings, values: dict[str, object]) -> Options:
     """A record as config.ini and the command line add up: the command line wins.
 
+    Args:
+        record: its type.
+        settings: what config.ini says.
+        values: option → value; None where the command line does not have it.
+
     Raises:
         UsageError: a value is out of its range.
     """
+    # found by type, as a section's name need not be the command's; a record without a section has
+    # the table's defaults
     base = next(
         (
             getattr(settings, item.name)
@@ -86,5 +97,6 @@ def chosen(record: type[Options], settings: ini.Settings, values: dict[str, obje
         ),
         None,
     )
+    # Typer collects repeated options in lists; records are frozen and hold tuples
     given = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
     return cast("Options", base if base is not None else record()).overridden(**given)

@@ -1,7 +1,4 @@
-"""The options that take a part of a clip.
-
-Takes what was typed, gives what the pipeline is asked for.
-"""
+"""The options that render a part of a clip."""
 
 from __future__ import annotations
 
@@ -28,10 +25,12 @@ class PartChoice:
     frame: Position
     start: Position
     stop: Position
+    """The frame after the range."""
 
     @property
     def selection(self) -> Selection:
         """The same for the pipeline."""
+        # imported here, because help must not wait for the pipeline's modules
         from vfx_matte.pipeline.render.part import Selection
 
         return Selection(frame=self.frame, start=self.start, stop=self.stop)
@@ -64,10 +63,8 @@ def part(
     """Options of the renders that can make a part of a clip."""
     from vfx_matte.timeline import parse_position
 
-    at, first, after = (
-        None if text is None else parse_position(text) for text in (frame, start, stop)
-    )
-    return PartChoice(at, first, after)
+    positions = (None if text is None else parse_position(text) for text in (frame, start, stop))
+    return PartChoice(*positions)
 
 
 def whole_clip(
@@ -79,8 +76,11 @@ def whole_clip(
 ) -> None:
     """Refuse these options where files and a timeline have to be of the whole clip.
 
-    Raises UsageError.
+    Raises:
+        UsageError: one of them is given.
     """
+    # hidden instead of unknown: whoever knows them from a render is told what to do
+    # the first one that is given is enough to say
     given = next(
         (
             name

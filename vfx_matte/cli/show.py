@@ -51,17 +51,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """
     # Names of files are no markup, no numbers to colour, and no emoji.
     console = Console(markup=False, highlight=False, emoji=False)
+    # in a pipe rich would take 80 columns and break paths
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    shown = Table(
-        title=_shown(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns)
+    grid = Table(
+        title=_text(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns)
     )
     # Long cells are folded and never cut off: a path has to be whole to be copied.
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        grid.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*(_shown(cell) for cell in row))
-    console.print(shown)
+        grid.add_row(*(_text(cell) for cell in row))
+    console.print(grid)
 
 
 def paths(results: Iterable[object]) -> None:
@@ -72,16 +73,17 @@ def paths(results: Iterable[object]) -> None:
 
 def say(line: object) -> None:
     """Print one line, such as where a file is."""
-    typer.echo(_shown(line))
+    typer.echo(_text(line))
 
 
 def bars(counts: Sequence[tuple[str, int]], *, width: int = 30) -> list[tuple[str, str, int]]:
     """Rows of a small histogram: label, a bar of at most `width` characters, the count."""
+    # never without a bar: a duration that occurs once among thousands is what people look for
     most = max((count for _, count in counts), default=1)
     return [(label, "█" * max(1, round(width * count / most)), count) for label, count in counts]
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     """A cell or line as it may be printed: commands spelled first, since a path in one may hold
     anything.
     """

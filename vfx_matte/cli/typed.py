@@ -1,4 +1,4 @@
-"""How options and commands that messages name are typed at the command line."""
+"""Spells the options and commands that messages name as they are typed at the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def flags_of(item: dataclasses.Field[Any], *, is_switch: bool) -> tuple[str, ...
 
 
 def as_typed(named: Named) -> str:
-    """`--edges guided`, `--no-soft-edges`, or `vfx-matte segment clip.mp4 --resume`."""
+    """What a message names, as it is typed: `--edges guided`, `--no-soft-edges`, or
+    `vfx-matte segment clip.mp4 --resume`.
+    """
+    # quoted for the shell, as people copy it: a clip's name may hold spaces
     words = [word for name, value in named.options.items() for word in _words(name, value)]
     if named.command is None:
         return shell_command(words)
@@ -44,6 +47,7 @@ def _words(name: str, value: Value | list[str]) -> list[str]:
 
 def _flags(name: str) -> tuple[str, str]:
     """What switches an option on, or sets it, and what switches it off."""
+    # a switch may name both of its flags: --premultiplied/--straight
     flag = _FLAGS.get(name) or _table().get(name) or f"--{name.replace('_', '-')}"
     on, _, off = flag.partition("/")
     return on, off or f"--no-{on.removeprefix('--')}"
@@ -52,6 +56,7 @@ def _flags(name: str) -> tuple[str, str]:
 @cache
 def _table() -> dict[str, str]:
     """Name of an option → its long flag, where the table says that it is not its name."""
+    # the last flag is the long one: -k, --count
     records = [one for one in vars(options).values() if isinstance(one, type)]
     return {
         item.name: item.metadata["flags"][-1]

@@ -57,6 +57,7 @@ def conform(
     from vfx_matte.pipeline.export import conform as pipeline
     from vfx_matte.pipeline.render.encoding import EncodeOptions
 
+    # a rate that is asked for is also that of an image sequence without one
     file = session.settings
     rate = None if settings.fps == "auto" else rate_of(settings.fps)
     opened = open_segmented_or_source(
@@ -64,6 +65,7 @@ def conform(
         usual_fps=rate or rate_of(file.segment.fps), gaps=file.segment.gaps,
         ignore_alpha=file.clip.ignore_alpha, reporter=session,
     )  # fmt: skip
+    # key, style and the like have sections of their own in config.ini, which hold here too
     result = pipeline.conform(
         opened,
         fps=rate,
@@ -95,6 +97,7 @@ def conform(
 
 
 def _map_rows(result: ConformResult) -> list[tuple[str, object]]:
+    """What became of the frames, as (name, value) rows."""
     # all frames last equally long
     step = result.timeline[0]
     return [
@@ -108,6 +111,7 @@ def _map_rows(result: ConformResult) -> list[tuple[str, object]]:
         ("frames", f"{result.source_count} in the source, {len(result.frame_map)} here"),
         ("shown again", result.duplicated),
         ("left out", result.dropped),
+        # the nearest frame is at most half an interval away
         (
             "largest error",
             (

@@ -91,6 +91,7 @@ def evaluate(
     from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.review import evaluate as pipeline
 
+    # None leaves it to the manifest which frames were given a mask
     comparison = pipeline.Comparison(
         protocol=pipeline.protocol_of(protocol),
         references=tuple(reference) if reference else None,
@@ -102,6 +103,7 @@ def evaluate(
     found = pipeline.evaluate_masks(
         predicted, ground_truth, comparison, sequences=sequence or (), reporter=session
     )
+    # written in every case: -q and --json are about what is printed
     if csv is not None:
         pipeline.save_frame_csv(csv, found.sequences)
     if show_to_scripts(session, found, [csv] if csv is not None else []):
@@ -118,6 +120,7 @@ def _summary_table(found: Evaluation) -> Table:
     objects.
     """
     numbers = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay", "J&F")
+    # DAVIS takes the mean over objects, not over sequences
     total = _percent(found.mean)
     # Of one sequence its objects are of interest, of several the sequences.
     if len(found.sequences) == 1:
@@ -143,6 +146,7 @@ def _frame_table(found: Evaluation) -> Table:
     for sequence in found.sequences:
         name = (sequence.name,) if several else ()
         for one in sequence.frames:
+            # frames that were given, and those the protocol leaves out, are shown without numbers
             numbers = _per_cent(one.j, one.f, one.jf) if one.is_scored else ("", "", "")
             rows.append((*name, one.frame, one.object, *numbers))
     return (*(("sequence",) if several else ()), "frame", "object", "J", "F", "J&F"), rows

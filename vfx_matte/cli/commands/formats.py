@@ -47,6 +47,7 @@ def format_rows(found: Formats) -> list[tuple[str, ...]]:
             {"pcm" if codec.startswith("pcm_") else codec for codec in program.sound_copies}
         )
         for kind, encoding in program.encodings.items():
+            # records tell two depths apart: 8 bits, and all above
             usual, deep = (
                 f"{encoding.codec_for(depth)} {encoding.pixel_format_for(depth)}"
                 for depth in (8, 10)

@@ -52,6 +52,7 @@ def keytest(
     from vfx_matte.pipeline.render.encoding import EncodeOptions
     from vfx_matte.pipeline.review import keytest as pipeline
 
+    # without --frames the pipeline's own number is taken
     options = pipeline.KeytestOptions(key=settings.key, output=output)
     if frames is not None:
         options = replace(options, frames=frames)
@@ -77,6 +78,7 @@ def keytest(
 
 def _row(one: KeyRow) -> tuple[str, ...]:
     """One encoding, by COLUMNS."""
+    # errors of alpha are shares of full alpha, shown in per cent
     shares = (one.edge_mean, one.edge_95, one.mean, one.keyed_out, one.left_in)
     return (
         one.name,

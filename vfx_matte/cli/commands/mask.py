@@ -1,7 +1,4 @@
-"""`vfx-matte mask`: a first mask, or a correction.
-
-Takes what was typed, calls one pipeline function, prints its result.
-"""
+"""The command that makes and corrects first masks."""
 
 from __future__ import annotations
 
@@ -79,6 +76,7 @@ def mask(
     from vfx_matte.pipeline import first_mask
     from vfx_matte.timeline import parse_position
 
+    # marks keep the order within each kind; the kinds together say what is object and what is not
     clicks = [(_points(text, "--fg x,y", most=1)[0], True) for text in fg or ()]
     clicks += [(_points(text, "--bg x,y", most=1)[0], False) for text in bg or ()]
     strokes = [(_points(text, '--fg-stroke "x,y x,y …"'), True) for text in fg_stroke or ()]
@@ -110,12 +108,14 @@ def mask(
     )
     if show_to_scripts(session, made, [made.path]):
         return
+    # the path comes first, alone on its line, so that it can be copied
     paths([made.path])
     for one in made.objects:
         say(
             f"object {one.object_id}: {one.pixels} px, {one.share:.1%} of the picture, confidence"
             f" {one.confidence:.0%}"
         )
+    # objects often need the same advice; it is given once
     unsure = {
         one.advice or "look at it, and mark what is missing and what is too much"
         for one in made.objects
@@ -136,7 +136,13 @@ def _box(text: str) -> tuple[int, int, int, int]:
 def _points(text: str, form: str, *, most: int = 0) -> Points:
     """Points as typed: "x,y" once, or several with spaces between.
 
-    most: how many there may be, 0 = any number.
+    Args:
+        text: what was typed.
+        form: how it is to be typed, for the message.
+        most: how many points there may be; 0 is any number.
+
+    Raises:
+        UsageError: it is typed otherwise.
     """
     parts = text.split()
     if not parts or (most and len(parts) > most):
@@ -148,12 +154,14 @@ def _points(text: str, form: str, *, most: int = 0) -> Points:
 
 
 def _integers(text: str, form: str, *, count: int) -> list[int]:
+    # a sign is understood, so that what lies outside of the picture is told as that
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != count or not all(part.removeprefix("-").isdecimal() for part in parts):
         raise UsageError(
             f"{shortened(text)!r} is not of the form {form}",
             hint="whole pixels, separated by commas",
         )
+    # converting millions of digits would take minutes
     if any(len(part) > LONGEST_COORDINATE + 1 for part in parts):
         raise UsageError(
             f"{shortened(text)!r} is far outside of every picture",

@@ -54,6 +54,7 @@ def package(
     from vfx_matte.pipeline.export import package as pipeline
     from vfx_matte.pipeline.render.encoding import EncodeOptions
 
+    # --for may also be config.ini's target, so that it is no required option
     if not render.target:
         raise UsageError(
             "a package is made for one program, and none is named",

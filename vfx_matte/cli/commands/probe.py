@@ -44,6 +44,7 @@ def probe(
 
 def _clip_rows(facts: ClipFacts) -> list[tuple[str, str]]:
     """Facts about a clip as (name, value) rows."""
+    # rows that every clip has
     info = facts.info
     color, timeline = info.color, info.timeline
     scan = "interlacing not stated" if info.field_order == "unknown" else info.field_order
@@ -104,6 +105,7 @@ def _number_rows(facts: ClipFacts) -> list[tuple[str, str]]:
 def _interval_rows(facts: ClipFacts) -> list[tuple[str, int]]:
     """How often frames follow each other at which distance, most frequent first."""
     timeline = facts.info.timeline
+    # a variable-rate recording has hundreds of distances
     counted = timeline.interval_histogram().most_common()
     rows = [
         (f"{float(ticks * timeline.time_base * 1000):.3f} ms", count)
@@ -153,6 +155,7 @@ def verify(
             (check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks
         ]
         table(f"{output} against {source}, read by {report.reader}", ("", "", ""), rows)
+    # last, so that the table is there when the exit code is 1
     inspect.require_same(report)
 
 

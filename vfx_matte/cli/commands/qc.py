@@ -83,6 +83,7 @@ def _closing_lines(found: QcResult, shown: int) -> Iterator[str]:
             f"frames {start} to {stop - 1} are a shot without a painted mask: nothing of the"
             " subject is shown there"
         )
+    # commands to copy: paint the frame anew, or correct it, then propagate again
     if found.fix_next is not None:
         yield f"fix next: {found.fix_next.why}"
         yield f"  {found.fix_next.frame_command}"

@@ -35,6 +35,7 @@ def matte(
     ] = None,
 ) -> MatteSettings:
     """Options of every command that makes mattes."""
+    # --shrink 2 is --grow -2, and easier to find in the help
     if shrink is None:
         return settings
     if settings.grow:
@@ -48,6 +49,7 @@ def tools(session: Session, render: RenderSettings) -> Tools:
     """What a render computes with."""
     from vfx_matte.pipeline.render.request import Tools
 
+    # the device is chosen once per command; a GPU that cannot be used is told here
     model = session.settings.paths.model
     return Tools.chosen(render.device, model, notify=session.notify)
 
@@ -174,6 +176,7 @@ def show_results(session: Session, results: list[RenderResult]) -> None:
 
     if show_to_scripts(session, {"outputs": results}, [result.output for result in results]):
         return
+    # every render passes these three; what is told is that which differs from clip to clip
     plain = ("frame count", "picture size", "colour tags")
     rows = [
         (

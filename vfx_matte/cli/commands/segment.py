@@ -1,4 +1,4 @@
-"""`segment`. Takes masks and options, calls the pipeline, prints what it made."""
+"""The command that propagates masks through a clip."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class PropagationChoice:
     """What the options of propagation add up to, command line before config.ini."""
 
     settings: ini.Settings
+    """All settings, with these options in their section `segment`."""
 
     @property
     def options(self) -> PropagatorOptions:
@@ -140,6 +141,7 @@ def segment(
         first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
     )
     opened = opened_clip(session, path, fps=fps, gaps=gaps)
+    # without a terminal nobody can answer, and "ask" does as "stop"
     at_cuts = CutOptions.parse(
         cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None
     )
@@ -147,6 +149,7 @@ def segment(
         parse_position(start) if start is not None else None,
         parse_position(stop) if stop is not None else None,
     )
+    # --colors shows how the masks are read, and makes none
     if colors:
         rows = understand(opened, files, start=span[0], reporter=session)
         columns = ("frame", "file", "kind", "object", "colour", "pixels")
@@ -154,6 +157,7 @@ def segment(
         if not show_to_scripts(session, {"masks": found}):
             table("Masks as understood", columns, rows)
         return
+    # from here on there are frames to go on from
     session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"
     done = segment_clip(
         opened,

@@ -35,6 +35,7 @@ def suggest(
     from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.review import suggest as pipeline
 
+    # weights and device are those of segment, with which masks are compared
     file = session.settings
     options = pipeline.SuggestOptions(
         count=settings.count,
@@ -58,6 +59,7 @@ def suggest(
             for one in found.suggestions
         ],
     )
+    # two ways to a mask of each frame, then the one command that takes them all
     if found.suggestions:
         say("to paint on:")
         for one in found.suggestions:

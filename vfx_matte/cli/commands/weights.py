@@ -1,7 +1,4 @@
-"""`vfx-matte weights …`: the commands about network weights.
-
-Each calls one pipeline function and prints what it returns.
-"""
+"""The commands about network weights: `vfx-matte weights list`, `fetch` and `check`."""
 
 from __future__ import annotations
 
@@ -51,7 +48,8 @@ def fetch(
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import fetch_weights, megabytes
 
-    session.interrupt_hint = "what came is kept; run the same command to go on"
+    # weights may be hundreds of megabytes, so a download may well be stopped
+    session.interrupt_hint = "the partial download is kept; run the command again to resume"
     done = fetch_weights(name, folder=session.settings.paths.model, force=force, reporter=session)
     if show_to_scripts(session, done, [done.path]):
         return
@@ -101,4 +99,5 @@ def check(
             ("contents", one.contents),
         ]
         table(str(one.path), ("", ""), facts)
+    # last, so that the tables are there when the exit code is 1
     require_sound(found)
