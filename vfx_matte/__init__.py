@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING
 from vfx_matte._version import __version__
 
 if TYPE_CHECKING:
+    from vfx_matte.api.checks import evaluate as evaluate
+    from vfx_matte.api.checks import probe as probe
+    from vfx_matte.api.checks import qc as qc
+    from vfx_matte.api.checks import suggest as suggest
+    from vfx_matte.api.checks import verify as verify
+    from vfx_matte.api.exports import conform as conform
+    from vfx_matte.api.exports import package as package
     from vfx_matte.api.masks import mask as mask
     from vfx_matte.api.masks import segment as segment
     from vfx_matte.api.renders import render_alpha as render_alpha
@@ -21,16 +28,28 @@ if TYPE_CHECKING:
     from vfx_matte.api.renders import render_maskvideos as render_maskvideos
     from vfx_matte.api.renders import render_overlay as render_overlay
     from vfx_matte.errors import VfxMatteError as VfxMatteError
+    from vfx_matte.media.probe import ClipInfo as ClipInfo
+    from vfx_matte.media.verify import VerifyReport as VerifyReport
+    from vfx_matte.pipeline.export.conform import ConformResult as ConformResult
+    from vfx_matte.pipeline.export.package import PackageResult as PackageResult
     from vfx_matte.pipeline.first_mask import FirstMaskResult as FirstMaskResult
     from vfx_matte.pipeline.first_mask import MaskedObject as MaskedObject
     from vfx_matte.pipeline.render.outputs import RenderResult as RenderResult
+    from vfx_matte.pipeline.review.evaluate import Evaluation as Evaluation
+    from vfx_matte.pipeline.review.findings import QcResult as QcResult
+    from vfx_matte.pipeline.review.suggest import SuggestResult as SuggestResult
     from vfx_matte.pipeline.segment.run import SegmentResult as SegmentResult
     from vfx_matte.settings.options import AlphaSettings as AlphaSettings
+    from vfx_matte.settings.options import EncodeSettings as EncodeSettings
     from vfx_matte.settings.options import GreenbackSettings as GreenbackSettings
     from vfx_matte.settings.options import MaskvideoSettings as MaskvideoSettings
     from vfx_matte.settings.options import MatteSettings as MatteSettings
     from vfx_matte.settings.options import OverlaySettings as OverlaySettings
+    from vfx_matte.settings.options import PackageSettings as PackageSettings
+    from vfx_matte.settings.options import QcSettings as QcSettings
     from vfx_matte.settings.options import RenderSettings as RenderSettings
+    from vfx_matte.settings.options import SegmentSettings as SegmentSettings
+    from vfx_matte.settings.options import SuggestSettings as SuggestSettings
 
 _EXPORTS = {
     "mask": "vfx_matte.api.masks",
@@ -39,6 +58,13 @@ _EXPORTS = {
     "render_alpha": "vfx_matte.api.renders",
     "render_maskvideos": "vfx_matte.api.renders",
     "render_overlay": "vfx_matte.api.renders",
+    "probe": "vfx_matte.api.checks",
+    "verify": "vfx_matte.api.checks",
+    "qc": "vfx_matte.api.checks",
+    "suggest": "vfx_matte.api.checks",
+    "evaluate": "vfx_matte.api.checks",
+    "package": "vfx_matte.api.exports",
+    "conform": "vfx_matte.api.exports",
     "FirstMaskResult": "vfx_matte.pipeline.first_mask",
     "MaskedObject": "vfx_matte.pipeline.first_mask",
     "SegmentResult": "vfx_matte.pipeline.segment.run",
@@ -49,6 +75,18 @@ _EXPORTS = {
     "AlphaSettings": "vfx_matte.settings.options",
     "MaskvideoSettings": "vfx_matte.settings.options",
     "OverlaySettings": "vfx_matte.settings.options",
+    "ClipInfo": "vfx_matte.media.probe",
+    "VerifyReport": "vfx_matte.media.verify",
+    "QcResult": "vfx_matte.pipeline.review.findings",
+    "SuggestResult": "vfx_matte.pipeline.review.suggest",
+    "Evaluation": "vfx_matte.pipeline.review.evaluate",
+    "PackageResult": "vfx_matte.pipeline.export.package",
+    "ConformResult": "vfx_matte.pipeline.export.conform",
+    "SuggestSettings": "vfx_matte.settings.options",
+    "QcSettings": "vfx_matte.settings.options",
+    "PackageSettings": "vfx_matte.settings.options",
+    "EncodeSettings": "vfx_matte.settings.options",
+    "SegmentSettings": "vfx_matte.settings.options",
     "VfxMatteError": "vfx_matte.errors",
 }
 """Public name → the module that defines it, which is imported when the name is first used."""
@@ -61,6 +99,13 @@ __all__ = [
     "render_alpha",
     "render_maskvideos",
     "render_overlay",
+    "probe",
+    "verify",
+    "qc",
+    "suggest",
+    "evaluate",
+    "package",
+    "conform",
     "FirstMaskResult",
     "MaskedObject",
     "SegmentResult",
@@ -71,6 +116,18 @@ __all__ = [
     "AlphaSettings",
     "MaskvideoSettings",
     "OverlaySettings",
+    "ClipInfo",
+    "VerifyReport",
+    "QcResult",
+    "SuggestResult",
+    "Evaluation",
+    "PackageResult",
+    "ConformResult",
+    "SuggestSettings",
+    "QcSettings",
+    "PackageSettings",
+    "EncodeSettings",
+    "SegmentSettings",
     "VfxMatteError",
 ]
 

@@ -83,7 +83,9 @@ ROOMS = {
     "programs": Room(3, "wording errors printable choices timecode picture", "opentimelineio"),
     "pipeline": Room(4, "*", "numpy"),
     "cli": Room(5, f"_version {NOUNS} pipeline settings", "typer rich click"),
-    "api": Room(5, f"{NOUNS} references.reading settings.options pipeline", "numpy"),
+    "api": Room(
+        5, f"{NOUNS} references.reading settings.options media.probe media.verify pipeline", "numpy"
+    ),
     "__main__": Room(6, "cli"),
     "__init__": Room(6, "*"),  # exports what doors and rooms define
 }

@@ -1,0 +1,222 @@
+"""Looking at clips, masks and outputs from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.api.shared import records_of, reporter_of, segmented, spells_python
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.verify import VerifyReport
+from vfx_matte.pipeline.clip import open_source
+from vfx_matte.pipeline.inspect import verify_file
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.review.evaluate import Comparison, Evaluation, evaluate_masks
+from vfx_matte.pipeline.review.findings import QcResult
+from vfx_matte.pipeline.review.qc import check_masks
+from vfx_matte.pipeline.review.suggest import SuggestOptions, SuggestResult, suggest_frames
+from vfx_matte.settings.options import QcSettings, SuggestSettings
+
+
+@spells_python
+def probe(
+    clip: str | Path,
+    *,
+    fps: Fraction | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter | None = None,
+) -> ClipInfo:
+    """Read what a clip is: streams, size, colour, and its exact time by counting.
+
+    Args:
+        clip: a video, a folder of pictures or a numbered pattern.
+        fps: frames per second of an image sequence.
+        gaps: what stands for missing numbers of an image sequence: "hold", "black" or "error".
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices; None keeps silent.
+
+    Returns:
+        The facts; `info.timeline` has the time of every frame.
+
+    Raises:
+        InputError: no such clip.
+        MediaError: it cannot be read.
+
+    >>> import vfx_matte
+    >>> info = vfx_matte.probe("clip.mp4")
+    >>> info.width, info.height, len(info.timeline)
+    (96, 64, 12)
+    """
+    told = reporter_of(reporter)
+    return open_source(
+        Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told
+    ).info
+
+
+@spells_python
+def verify(
+    output: str | Path, source: str | Path, *, reporter: Reporter | None = None
+) -> VerifyReport:
+    """Compare an output with its source: time of every frame, sound, colour.
+
+    Args:
+        output: a file, or a folder of numbered pictures.
+        source: the clip that it was rendered from.
+        reporter: receives notices; None keeps silent.
+
+    Returns:
+        What was compared; `report.ok` says whether all of it is as it should be.
+
+    Raises:
+        MediaError: one of the two cannot be read.
+
+    >>> import vfx_matte
+    >>> vfx_matte.verify("overlay.mp4", "clip.mp4").ok
+    True
+    """
+    return verify_file(Path(output), Path(source), reporter=reporter_of(reporter))
+
+
+@spells_python
+def qc(
+    clip: str | Path,
+    *,
+    workspace: str | Path = "workspace",
+    model: str | Path = "model",
+    output: str | Path | None = None,
+    csv: str | Path | None = None,
+    ignore_alpha: bool = False,
+    reporter: Reporter | None = None,
+    **options: Any,  # noqa: ANN401  options of the table, checked there
+) -> QcResult:
+    """Check the masks of a clip: jumps, holes, specks, flicker, edges, uncertainty.
+
+    Args:
+        clip: a clip that was segmented.
+        workspace: the folder of results.
+        model: the folder of network weights.
+        output: a folder for the page and the contact sheet; None is qc in the clip's folder.
+        csv: write every frame's numbers there.
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices and progress; None keeps silent.
+        options: options of `QcSettings`, by name.
+
+    Returns:
+        What stands out, worst first, and the frame to paint a mask on next.
+
+    Raises:
+        VfxMatteError: its subclass says what is wrong, its `hint` what to do.
+        TypeError: an unknown option.
+
+    >>> import vfx_matte
+    >>> found = vfx_matte.qc("clip.mp4")
+    >>> found.frames, found.report.name
+    (12, 'report.html')
+    """
+    told = reporter_of(reporter)
+    (settings,) = records_of(options, QcSettings)
+    return check_masks(
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        count=settings.count,
+        output=None if output is None else Path(output),
+        csv=None if csv is None else Path(csv),
+        weights=Path(model) / "XMem.pth",
+        reporter=told,
+    )
+
+
+@spells_python
+def suggest(
+    clip: str | Path,
+    *,
+    workspace: str | Path = "workspace",
+    model: str | Path = "model",
+    output: str | Path | None = None,
+    device: str = "auto",
+    ignore_alpha: bool = False,
+    reporter: Reporter | None = None,
+    **options: Any,  # noqa: ANN401  options of the table, checked there
+) -> SuggestResult:
+    """Find the frames to annotate next: those that look least like the ones that have a mask.
+
+    Args:
+        clip: a clip that was segmented.
+        workspace: the folder of results.
+        model: the folder of network weights.
+        output: where the contact sheet goes; None is suggest.png in the clip's folder.
+        device: where XMem compares frames: "auto", "cpu" or "cuda".
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices and progress; None keeps silent.
+        options: options of `SuggestSettings`, by name.
+
+    Returns:
+        The frames, best first.
+
+    Raises:
+        VfxMatteError: its subclass says what is wrong, its `hint` what to do.
+        TypeError: an unknown option.
+
+    >>> import vfx_matte
+    >>> found = vfx_matte.suggest("clip.mp4", count=2, propagator="builtin")
+    >>> len(found.suggestions)
+    2
+    """
+    told = reporter_of(reporter)
+    (settings,) = records_of(options, SuggestSettings)
+    return suggest_frames(
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        SuggestOptions(
+            count=settings.count,
+            propagator=settings.propagator,
+            weights=Path(model) / "XMem.pth",
+            size=settings.size,
+            device=device,
+            alpha=settings.alpha,
+            min_mask_percent=settings.min_mask_percent,
+            candidates=settings.candidates,
+        ),
+        output=None if output is None else Path(output),
+        reporter=told,
+    )
+
+
+@spells_python
+def evaluate(
+    predicted: str | Path,
+    truth: str | Path,
+    *,
+    sequences: Sequence[str] = (),
+    reporter: Reporter | None = None,
+    **options: Any,  # noqa: ANN401  fields of Comparison, checked there
+) -> Evaluation:
+    """Score masks against the truth, as DAVIS does: region similarity J and boundary accuracy F.
+
+    Args:
+        predicted: a folder of masks, a clip's folder in the workspace, or a folder of such folders.
+        truth: the same with true masks.
+        sequences: only these, when not empty.
+        reporter: receives notices and progress; None keeps silent.
+        options: fields of `Comparison`, by name, such as protocol or merge.
+
+    Returns:
+        Scores by sequence, object and frame.
+
+    Raises:
+        VfxMatteError: its subclass says what is wrong, its `hint` what to do.
+        TypeError: an unknown option.
+
+    >>> import vfx_matte
+    >>> scores = vfx_matte.evaluate("workspace/clip", "workspace/clip/masks")
+    >>> len(scores.sequences)
+    1
+    """
+    return evaluate_masks(
+        Path(predicted),
+        Path(truth),
+        Comparison(**options),
+        sequences=sequences,
+        reporter=reporter_of(reporter),
+    )

@@ -1,0 +1,176 @@
+"""Handing clips over to editing programs from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.api.shared import records_of, reporter_of, segmented, spells_python
+from vfx_matte.pipeline.clip import open_segmented_or_source
+from vfx_matte.pipeline.export import conform as conforming
+from vfx_matte.pipeline.export import package as packaging
+from vfx_matte.pipeline.export.conform import ConformLook, ConformResult
+from vfx_matte.pipeline.export.package import PackageOptions, PackageResult
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.render.encoding import EncodeOptions
+from vfx_matte.pipeline.render.request import Tools
+from vfx_matte.settings.options import (
+    AlphaSettings,
+    EncodeSettings,
+    GreenbackSettings,
+    MaskvideoSettings,
+    MatteSettings,
+    PackageSettings,
+    RenderSettings,
+)
+
+
+@spells_python
+def package(
+    clip: str | Path,
+    program: str,
+    *,
+    outputs: Sequence[str] | None = None,
+    each_object: bool = False,
+    fps: Fraction | None = None,
+    workspace: str | Path = "workspace",
+    model: str | Path = "model",
+    output: str | Path | None = None,
+    ignore_alpha: bool = False,
+    reporter: Reporter | None = None,
+    **options: Any,  # noqa: ANN401  options of the table, checked there
+) -> PackageResult:
+    """Make a folder for an editing program: files, a timeline with the cut-out in place, a note.
+
+    Args:
+        clip: a clip that was segmented.
+        program: "premiere", "resolve", "finalcut", "aftereffects", "capcut" or another that
+            `vfx-matte formats` lists.
+        outputs: of "alpha", "maskvideo" and "greenback"; None is what the program is usually given.
+        each_object: put each object on its own track.
+        fps: frames per second of the timeline; None is the nearest that the program has.
+        workspace: the folder of results.
+        model: the folder of network weights.
+        output: the folder that is made; None is package-PROGRAM in the clip's folder.
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices and progress; None keeps silent.
+        options: options of `PackageSettings` (media), `MatteSettings`, `RenderSettings`,
+            `EncodeSettings`, and the key and kind of alpha, by name.
+
+    Returns:
+        The folder and its files, verified.
+
+    Raises:
+        VfxMatteError: its subclass says what is wrong, its `hint` what to do.
+        TypeError: an unknown option.
+
+    >>> import vfx_matte
+    >>> made = vfx_matte.package("clip.mp4", "capcut", outputs=["greenback"])
+    >>> made.frame_count > 0
+    True
+    """
+    told = reporter_of(reporter)
+    settings, matte, render, encode, green, alpha = records_of(
+        options,
+        PackageSettings, MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings,
+        AlphaSettings,
+    )  # fmt: skip
+    return packaging.package(
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        program=program,
+        options=PackageOptions(
+            outputs=None if outputs is None else tuple(outputs),
+            media=settings.media,
+            each_object=each_object,
+            key=green.key,
+            premultiplied=alpha.premultiplied,
+            keep_background=alpha.keep_background,
+            fps=fps,
+        ),
+        settings=matte,
+        tools=Tools.chosen(render.device, Path(model), notify=told.notify),
+        encode=EncodeOptions.of(encode, render),
+        output=None if output is None else Path(output),
+        reporter=told,
+    )
+
+
+@spells_python
+def conform(
+    clip: str | Path,
+    *,
+    fps: Fraction | None = None,
+    outputs: Sequence[str] | None = None,
+    workspace: str | Path = "workspace",
+    model: str | Path = "model",
+    output: str | Path | None = None,
+    gaps: str = "hold",
+    ignore_alpha: bool = False,
+    reporter: Reporter | None = None,
+    **options: Any,  # noqa: ANN401  options of the table, checked there
+) -> ConformResult:
+    """Give a clip, and what was cut out of it, one constant rate: for programs that count frames.
+
+    Args:
+        clip: a clip, with masks or without.
+        fps: frames per second; None is the usual rate nearest to the clip's own.
+        outputs: of "source", "greenback", "alpha", "maskvideo" and "overlay"; None is all but the
+            overlay, or only the source of a clip without masks.
+        workspace: the folder of results.
+        model: the folder of network weights.
+        output: the folder that is made; None is conform in the clip's folder.
+        gaps: what stands for missing numbers of an image sequence: "hold", "black" or "error".
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices and progress; None keeps silent.
+        options: options of `MatteSettings`, `RenderSettings`, `EncodeSettings`, and of the single
+            renders (key, background, style, premultiplied, keep_background), by name.
+
+    Returns:
+        The files and the frame map that they follow.
+
+    Raises:
+        VfxMatteError: its subclass says what is wrong, its `hint` what to do.
+        TypeError: an unknown option.
+
+    >>> import vfx_matte
+    >>> made = vfx_matte.conform("clip.mp4", fps=25, outputs=["source", "overlay"])
+    >>> made.rate
+    Fraction(25, 1)
+    """
+    told = reporter_of(reporter)
+    matte, render, encode, green, masks, alpha = records_of(
+        options,
+        MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings, MaskvideoSettings,
+        AlphaSettings,
+    )  # fmt: skip
+    opened = open_segmented_or_source(
+        Path(clip),
+        workspace=Path(workspace),
+        usual_fps=fps,
+        gaps=gaps,
+        ignore_alpha=ignore_alpha,
+        reporter=told,
+    )
+    target = render.target or None
+    return conforming.conform(
+        opened,
+        fps=None if fps is None else Fraction(fps),
+        outputs=outputs,
+        target=target,
+        settings=matte,
+        tools=Tools.chosen(render.device, Path(model), notify=told.notify),
+        shown=ConformLook(
+            key=green.key,
+            background=green.background,
+            premultiplied=alpha.premultiplied,
+            keep_background=alpha.keep_background,
+            style=masks.style,
+        ),
+        encode=EncodeOptions.of(encode, render),
+        folder=conforming.usual_folder(opened, workspace=Path(workspace), target=target)
+        if output is None
+        else Path(output),
+        reporter=told,
+    )
