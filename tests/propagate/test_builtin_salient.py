@@ -349,6 +349,8 @@ def test_what_the_network_says_wrongly_of_a_given_mask_is_its_misses_and_its_fal
     assert wrong[50, 140] == pytest.approx(2.9), "a thing beside that it takes for a part"
     assert not wrong[50:60, 70:100].any()
     assert not wrong[110:].any()
+    coarse = np.where(box(40, 90, 60, 112) > 0, np.float32(2.9), np.float32(-2.9))
+    assert not mistaken(coarse, own, nobody).any(), "an edge that it sees less finely"
     assert not mistaken(sees, own, box(40, 70, 110, 150))[45:65, 120:].any(), (
         "that is another object"
     )

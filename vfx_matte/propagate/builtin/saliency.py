@@ -69,6 +69,12 @@ LEAST_WORTH, FULL_WORTH = 0.3, 0.7
 which on it is in full, where it is as sure of itself as usual.
 """
 
+_LEAST_MISTAKE_PX = 3
+"""Mistakes thinner than this, in working pixels, are edges that it sees less finely, and are none.
+
+Counting them cost drift-straight 0.6 of J&F with five masks.
+"""
+
 _MISTAKE_PX, _MISTAKE_BLUR_PX = 2, 1.5
 """How far beyond its mistakes it is not believed either, in working pixels, and how softly that
 ends: its own edges are no finer.
@@ -245,10 +251,12 @@ def mistaken(seen: Array, own: Array, others: Array) -> Array:
     seen: see `looked_at`. own, others: float32 (h, w), the given masks of this object, and of all
     others together.
     """
-    right = ((seen > 0) == (own >= 0.5)) | (others >= 0.5)
-    wrong = np.where(right, np.float32(0), seen)
+    inside, free = own >= 0.5, others < 0.5
+    alarms, misses = (_thick(part & free) for part in ((seen > 0) & ~inside, (seen < 0) & inside))
     square = np.ones((2 * _MISTAKE_PX + 1, 2 * _MISTAKE_PX + 1), np.uint8)
-    grown = cv2.dilate(np.maximum(wrong, 0), square) + cv2.erode(np.minimum(wrong, 0), square)
+    grown = cv2.dilate(np.where(alarms, seen, np.float32(0)), square) + cv2.erode(
+        np.where(misses, seen, np.float32(0)), square
+    )
     return cv2.GaussianBlur(grown, (0, 0), _MISTAKE_BLUR_PX)
 
 
@@ -263,6 +271,12 @@ def agreed(seen: Array, own: Array, others: Array) -> float:
         return 1.0
     free = others < 0.5
     return _overlap(seen, own, free)
+
+
+def _thick(region: Array) -> Array:
+    """What of a region, bool (h, w), is at least `_LEAST_MISTAKE_PX` wide."""
+    square = np.ones((_LEAST_MISTAKE_PX, _LEAST_MISTAKE_PX), np.uint8)
+    return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
 
 
 def trusted(seen: Array, prior: Array, free: Array) -> float:
