@@ -179,7 +179,7 @@ def test_marks_that_cannot_be_followed(tmp_path: Path, monkeypatch: pytest.Monke
         vfx_matte.mask(folder)
     with pytest.raises(UsageError, match="point 96,3 does not lie inside"):
         vfx_matte.mask(folder, fg=[(96, 3)])
-    with pytest.raises(MaskError, match="the mask to start from is no mask"):
+    with pytest.raises(MaskError, match="the mask to start from is not a mask"):
         vfx_matte.mask(folder, fg=[(40, 30)], start=np.zeros((2, 2, 2, 2), np.uint8))
     with pytest.raises(MaskError, match="without U²-Netp"):
         vfx_matte.mask(folder, auto=True, network=None)

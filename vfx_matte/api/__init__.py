@@ -1,4 +1,5 @@
-"""The public Python API, exported by `vfx_matte`: a door like the command line.
+"""The public Python API, exported by `vfx_matte`.
 
-It takes paths, numbers, arrays and options by name, calls the pipeline, and reads no config.ini.
+Like the command line it calls the pipeline, with paths, numbers, arrays and options by name. It
+reads no config.ini.
 """

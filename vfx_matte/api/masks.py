@@ -1,4 +1,4 @@
-"""Masks from Python: first masks, and masks for every frame."""
+"""Makes first masks, and masks for every frame, for Python programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.api.shared import position_of, spells_python
+from vfx_matte.api.shared import position_of, reporter_of, spells_python
 from vfx_matte.errors import MaskError, UsageError
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.first_mask import (
@@ -23,7 +23,7 @@ from vfx_matte.pipeline.first_mask import (
     Stroke,
     first_mask,
 )
-from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.run import ReferenceFiles, SegmentResult, segment_clip
@@ -57,8 +57,9 @@ def mask(
     network: str | Path | None = "model/u2netp.onnx",
     reporter: Reporter | None = None,
 ) -> FirstMaskResult:
-    """Make the mask of one frame from what is marked in it, or correct one: what `segment` takes as
-    a reference. The same marks give the same mask.
+    """Make the mask of one frame from what is marked in it, or correct one.
+
+    It is what `segment` takes as a reference. The same marks give the same mask.
 
     Args:
         clip: a video, a folder of pictures or a numbered pattern.
@@ -90,7 +91,9 @@ def mask(
     >>> first.mask.shape
     (64, 96)
     """
-    told = SilentReporter() if reporter is None else reporter
+    messages = reporter_of(reporter)
+    # checked by name before the pipeline sees them: `fg=(70, 30)` instead of [(70, 30)] is a usual
+    # slip, and deserves an error that shows it
     request = MaskRequest(
         at=None if at is None else position_of(at),
         marks=Marks(
@@ -118,25 +121,32 @@ def mask(
         else _whole_numbers("object_id", [object_id], "a number from 1 to 255", 1)[0],
         start=Path(start) if isinstance(start, str | Path) else None,
     )
-    begun = (
+    # a mask to begin with is a file, named in the request, or an array
+    start_picture = (
         None
         if start is None or isinstance(start, str | Path)
         else _picture(start, "the mask to start from")
     )
     found = first_mask(
-        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
+        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages),
         request,
-        start=begun,
+        start=start_picture,
         network=None if network is None else Path(network),
-        reporter=told,
+        reporter=messages,
     )
+    # the result holds them for whoever shows it; a reporter gets them as it gets all notices
     for line in found.notices:
-        told.notify(line)
+        messages.notify(line)
     return found
 
 
 def _listed(name: str, given: object) -> Sequence[Any]:
-    """A list, tuple or array, as it is."""
+    """A list, tuple or array, as it is.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    # text is a sequence, too
     if not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
         raise UsageError(f"{name} is {given!r}", hint=f"give a list: {name}=[…]")
     return cast(Sequence[Any], given)
@@ -149,7 +159,19 @@ def _points(name: str, given: object) -> tuple[Point, ...]:
 
 
 def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[int, ...]:
-    """So many whole numbers, NumPy's among them."""
+    """A fixed number of whole numbers, NumPy's among them.
+
+    Args:
+        name: of the argument, for the message.
+        given: what the program gave.
+        meant: what was expected, for the message.
+        count: how many numbers.
+
+    Raises:
+        UsageError: it is anything else.
+    """
+    # a float is refused even where it is whole: pixels that were computed want rounding by whoever
+    # knows which way
     numbers = (
         given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else ()
     )
@@ -226,9 +248,9 @@ def segment(
     >>> (result.start, result.stop)
     (0, 12)
     """
-    told = SilentReporter() if reporter is None else reporter
+    messages = reporter_of(reporter)
     return segment_clip(
-        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told),
+        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages),
         replace(_reference_files(references), colors=_colors(map_color or {})),
         workspace=Path(workspace),
         propagator=PropagatorOptions(
@@ -244,33 +266,37 @@ def segment(
         update=update,
         soft=soft,
         cuts=CutOptions.parse(cuts),
-        reporter=told,
+        reporter=messages,
     )
 
 
 def _reference_files(references: Mapping[int, Painted] | str | Path) -> ReferenceFiles:
     """Sort references into files and pictures in memory."""
+    # a folder: its files' names say the frames
     if isinstance(references, str | Path):
         return ReferenceFiles(folder=Path(references))
     files: dict[int, Path] = {}
     pictures: dict[int, MaskPicture] = {}
-    for at, painted in references.items():
+    for frame, painted in references.items():
         if isinstance(painted, str | Path):
-            files[at] = Path(painted)
-            continue
-        pictures[at] = _picture(painted, f"reference of frame {at}")
+            files[frame] = Path(painted)
+        else:
+            pictures[frame] = _picture(painted, f"reference of frame {frame}")
     return ReferenceFiles(files=files, pictures=pictures)
 
 
 def _picture(painted: npt.NDArray[Any], what: str) -> MaskPicture:
+    """An array as a painted picture; `what` names it in the message."""
+    # AttributeError: anything at all may be given where an array is expected
     try:
         return MaskPicture(painted)
     except (ValueError, AttributeError) as error:
         raise MaskError(
-            f"{what} is no mask: {error}", hint="give a path, or an array (H, W) of object ids"
+            f"{what} is not a mask: {error}", hint="give a path, or an array (H, W) of object ids"
         ) from error
 
 
 def _colors(map_color: Mapping[str, int]) -> tuple[str, ...]:
-    """The texts that --map-color takes."""
+    """Which object a colour is, as texts "COLOUR=ID"."""
+    # the pipeline reads texts, as they stand in commands that it suggests and in the manifest
     return tuple(f"{color}={object_id}" for color, object_id in map_color.items())

@@ -1,4 +1,4 @@
-"""Renders from Python: green screen, alpha, mask videos and overlay of a segmented clip."""
+"""Renders a segmented clip for Python programs: green screen, alpha, mask videos and overlay."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def render_greenback(
     >>> green.frame_count
     12
     """
-    return _rendered(
+    return _render(
         renders.render_greenback, GreenbackSettings, clip, options, workspace=workspace,
         model=model, output=output, part=(frame, start, stop), ignore_alpha=ignore_alpha,
         reporter=reporter,
@@ -89,14 +89,16 @@ def render_alpha(
     **options: Any,  # noqa: ANN401  options of the table, checked there
 ) -> RenderResult:
     """Cut the subject out with alpha: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
-    files in a folder. Arguments, result and errors are those of `render_greenback`, with the
-    options of `AlphaSettings`.
+    files in a folder.
+
+    Arguments, result and errors are those of `render_greenback`, with the options of
+    `AlphaSettings`.
 
     >>> import vfx_matte
     >>> vfx_matte.render_alpha("clip.mp4", output="cut.png", frame=3).output.name
     'cut.png'
     """
-    return _rendered(
+    return _render(
         renders.render_alpha, AlphaSettings, clip, options, workspace=workspace, model=model,
         output=output, part=(frame, start, stop), ignore_alpha=ignore_alpha, reporter=reporter,
     )  # fmt: skip
@@ -117,18 +119,21 @@ def render_maskvideos(
     reporter: Reporter | None = None,
     **options: Any,  # noqa: ANN401  options of the table, checked there
 ) -> list[RenderResult]:
-    """Render the masks as one video, or with `each_object` as one video per object. Arguments,
-    results and errors are those of `render_greenback`, with the options of `MaskvideoSettings`.
+    """Render the masks as one video, or with `each_object` as one video per object.
+
+    Arguments, results and errors are those of `render_greenback`, with the options of
+    `MaskvideoSettings`.
 
     >>> import vfx_matte
     >>> [one.output.name for one in vfx_matte.render_maskvideos("clip.mp4", style="palette")]
     ['maskvideo.mkv']
     """
 
-    def render(*args: Any, **given: Any) -> list[RenderResult]:  # noqa: ANN401  see `_rendered`
+    # the number of files is no option of the table, as it is none of config.ini
+    def render(*args: Any, **given: Any) -> list[RenderResult]:  # noqa: ANN401  see `_render`
         return renders.render_maskvideos(*args, each_object=each_object, **given)
 
-    return _rendered(
+    return _render(
         render, MaskvideoSettings, clip, options, workspace=workspace, model=model, output=output,
         part=(frame, start, stop), ignore_alpha=ignore_alpha, reporter=reporter,
     )  # fmt: skip
@@ -148,20 +153,22 @@ def render_overlay(
     reporter: Reporter | None = None,
     **options: Any,  # noqa: ANN401  options of the table, checked there
 ) -> RenderResult:
-    """Tint every object with its colour, to look at what was segmented. Arguments, result and
-    errors are those of `render_greenback`, with the options of `OverlaySettings`.
+    """Tint every object with its colour, to look at what was segmented.
+
+    Arguments, result and errors are those of `render_greenback`, with the options of
+    `OverlaySettings`.
 
     >>> import vfx_matte
     >>> vfx_matte.render_overlay("clip.mp4", alpha=0.7, start=2, stop=6).frame_count
     4
     """
-    return _rendered(
+    return _render(
         renders.render_overlay, OverlaySettings, clip, options, workspace=workspace, model=model,
         output=output, part=(frame, start, stop), ignore_alpha=ignore_alpha, reporter=reporter,
     )  # fmt: skip
 
 
-def _rendered(
+def _render(
     render: Callable[..., R],
     kind: type[Options],
     clip: str | Path,
@@ -175,16 +182,19 @@ def _rendered(
     reporter: Reporter | None,
 ) -> R:
     """Sort options into records, open the clip, and render."""
+    # one name may be an option of several records: the render's own record comes first, so that
+    # `alpha` of an overlay is its tint
     settings, matte, shared = records_of(options, kind, MatteSettings, RenderSettings)
-    told = reporter_of(reporter)
-    frame, start, stop = (None if one is None else position_of(one) for one in part)
+    messages = reporter_of(reporter)
+    frame, start, stop = (None if position is None else position_of(position) for position in part)
+    # the clip is opened after all options are checked: a slip costs no time
     return render(
-        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         settings,
         matte=matte,
         render=shared,
-        tools=Tools.chosen(shared.device, Path(model), notify=told.notify),
+        tools=Tools.chosen(shared.device, Path(model), notify=messages.notify),
         output=None if output is None else Path(output),
         selection=Selection(frame=frame, start=start, stop=stop),
-        reporter=told,
+        reporter=messages,
     )

@@ -1,4 +1,4 @@
-"""What all functions for Python programs share: options by name, positions, errors."""
+"""Options by name, positions and errors, as all functions of the API have them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def spells_python(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
+        # the same error, spelled: its type, its cause and its traceback stay
         except VfxMatteError as error:
             error.spell(as_python)
             raise
@@ -44,19 +45,22 @@ def records_of(options: Mapping[str, object], *kinds: type[Options]) -> list[Any
         kinds: the records that may have them; the first that knows a name gets it.
 
     Returns:
-        One record for each kind.
+        One record per kind, in their order.
 
     Raises:
         TypeError: an option that none of the records has.
         UsageError: a value out of its range.
     """
+    # a program that misspells an option gets Python's own error, as for any other argument
     given: dict[type[Options], dict[str, object]] = {kind: {} for kind in kinds}
     for name, value in options.items():
         owner = next((kind for kind in kinds if name in _names(kind)), None)
         if owner is None:
-            known = sorted({one for kind in kinds for one in _names(kind)})
+            known = sorted({known for kind in kinds for known in _names(kind)})
             raise TypeError(f"unknown option {name!r}; there are {', '.join(known)}")
         given[owner][name] = value
+    # `overridden` and not the constructor: None is "not given" here, and values are checked for
+    # having a meaning together
     return [kind().overridden(**values) for kind, values in given.items()]
 
 
@@ -93,6 +97,7 @@ def position_of(position: object) -> int | Fraction:
         return parse_position(position)
     if isinstance(position, Fraction):
         return position
+    # NumPy's whole numbers are frames, too; True is a slip
     if isinstance(position, bool) or not isinstance(position, int | np.integer):
         raise UsageError(
             f"frame {position!r} is not a frame number",
