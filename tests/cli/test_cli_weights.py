@@ -110,7 +110,7 @@ def test_a_first_fetch_records_what_it_verified(cli: CommandLine, mirror: Served
     assert Path("model/weights.toml").read_text(encoding="utf-8").startswith(before.rstrip())
     assert "# our mirror" in before
     assert line(ran, "sha256") == sha(GOOD)
-    assert "names and shapes unseen" in line(ran, "verified")
+    assert "names and shapes are not checked" in line(ran, "verified")
     assert ran.notes == [
         f"XMem.pth: sha256 {sha(GOOD)} is now in model/weights.toml; the file is compared with it"
         " from now on"
@@ -335,7 +335,7 @@ def test_a_fetch_that_was_stopped_goes_on(
         child.communicate()
     if how is signal.SIGINT:
         assert (ran.code, ran.error) == (130, "stopped")
-        assert "same command" in ran.hint
+        assert "run the command again" in ran.hint
     assert not FINAL.exists()
     came = part.stat().st_size
     mirror.held = None
@@ -383,7 +383,7 @@ def test_check_compares_again(cli: CommandLine, mirror: Served) -> None:
     ran = cli("weights", "check")
     assert line(ran, "checksum") == "ok"
     assert line(ran, "sha256") == sha(GOOD)
-    assert "names and shapes unseen" in line(ran, "contents")
+    assert "names and shapes are not checked" in line(ran, "contents")
     FINAL.write_bytes(OTHER)
     for target in ((), ("XMem.pth",), ("model/XMem.pth",)):
         ran = cli.run("weights", "check", *target)

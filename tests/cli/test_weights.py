@@ -38,8 +38,8 @@ from vfx_matte.weights import (
     kept_bytes,
     put_in_place,
     read_table,
-    recorded,
     reject,
+    with_checksum,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +136,7 @@ def test_a_table_of_the_folder_changes_and_adds(tmp_path: Path) -> None:
         ("[[weights]]\nname = 'XMem.pth'\nurI = 'https://a.test'", "unknown key 'urI'"),
         (
             "[[weights]]\nname = 'new.pth'\nurl = 'https://a.test'",
-            "does not say the about_megabytes of new.pth",
+            "lacks the about_megabytes of new.pth",
         ),
         (
             "[[weights]]\nname = 'XMem.pth'\nurl = 'ftp://a.test'",
@@ -237,7 +237,7 @@ def test_a_checksum_is_written_where_it_belongs(tmp_path: Path) -> None:
     """
     shutil.copy(SHIPPED, tmp_path)
     before = SHIPPED.read_text(encoding="utf-8")
-    after = recorded(tmp_path, "XMem-s012.pth", size_bytes=249_000_000, sha256=SHA)
+    after = with_checksum(tmp_path, "XMem-s012.pth", size_bytes=249_000_000, sha256=SHA)
     changed = [
         (old, new)
         for old, new in zip(before.splitlines(), after.splitlines(), strict=True)
@@ -251,7 +251,7 @@ def test_a_checksum_is_written_where_it_belongs(tmp_path: Path) -> None:
     usual = read_table(tmp_path)
     (tmp_path / TABLE_NAME).unlink()
     (tmp_path / TABLE_NAME).write_text(
-        recorded(tmp_path, "XMem.pth", size_bytes=5, sha256=SHA), encoding="utf-8"
+        with_checksum(tmp_path, "XMem.pth", size_bytes=5, sha256=SHA), encoding="utf-8"
     )
     assert read_table(tmp_path) == usual | {
         "XMem.pth": replace(usual["XMem.pth"], size_bytes=5, sha256=SHA)
@@ -300,7 +300,7 @@ def test_whatever_a_user_wrote_survives_a_checksum(
         text += f"# {end}\n"
     (tmp_path / TABLE_NAME).write_text(text, encoding="utf-8", newline="")
     before, sha = read_table(tmp_path), hashlib.sha256(content).hexdigest()
-    written = recorded(tmp_path, name, size_bytes=size, sha256=sha)
+    written = with_checksum(tmp_path, name, size_bytes=size, sha256=sha)
     (tmp_path / TABLE_NAME).write_text(written, encoding="utf-8", newline="")
     assert read_table(tmp_path) == before | {
         name: replace(before[name], size_bytes=size, sha256=sha)
@@ -338,7 +338,7 @@ def old_file(*, pickles: int = 5) -> bytes:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(archive(payload_bytes=1000), "whole archive"), (old_file(), "before 1.6")],
+    [(archive(payload_bytes=1000), "intact PyTorch archive"), (old_file(), "before 1.6")],
 )
 def test_files_of_either_form_pass_without_pytorch(
     content: bytes, says: str, tmp_path: Path
@@ -347,7 +347,7 @@ def test_files_of_either_form_pass_without_pytorch(
     path.write_bytes(content)
     told = check_container(path, about_megabytes=len(content) / 1.05e6)
     assert says in told
-    assert "names and shapes unseen" in told
+    assert "names and shapes are not checked" in told
     with pytest.raises(WeightsError, match="expected about 249 MB"):
         check_container(path, about_megabytes=249)
 
@@ -421,7 +421,7 @@ def test_a_part_is_gone_on_with(server: Served, tmp_path: Path) -> None:
     part = tmp_path / "x.part"
     server.drops = [1000]
     with pytest.raises(
-        WeightsError, match=r"cannot fetch http.*; 0\.0 MB are kept, the same command goes on"
+        WeightsError, match=r"cannot fetch http.*; 0\.0 MB are kept, run the command again"
     ) as caught:
         fetch(server, part)
     assert caught.value.hint == "put it there yourself"

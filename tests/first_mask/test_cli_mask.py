@@ -20,8 +20,7 @@ from PIL import Image
 from support.command_line import HEIGHT, WIDTH, CommandLine, paint, two_objects
 
 from vfx_matte.first_mask import Answer, Marks
-from vfx_matte.masks import Palette
-from vfx_matte.measure.accuracy import iou
+from vfx_matte.masks import Palette, overlap
 from vfx_matte.media.writers.synthetic import make_clip
 from vfx_matte.references.painting import read_note
 from vfx_matte.scene import Scene
@@ -71,9 +70,11 @@ class Painter:
 @pytest.fixture
 def painter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "vfx_matte.pipeline.first_mask.open_first_mask", lambda image, **_: Painter(image)
+        "vfx_matte.pipeline.first_mask.marking.open_first_mask", lambda image, **_: Painter(image)
     )
-    monkeypatch.setattr("vfx_matte.pipeline.first_mask.salient_network", lambda *_a, **_k: None)
+    monkeypatch.setattr(
+        "vfx_matte.pipeline.first_mask.marking.salient_network", lambda *_a, **_k: None
+    )
 
 
 @pytest.fixture
@@ -543,7 +544,7 @@ def test_config_keeps_it_off_the_network(
 ) -> None:
     asked = []
     monkeypatch.setattr(
-        "vfx_matte.pipeline.first_mask.salient_network",
+        "vfx_matte.pipeline.first_mask.marking.salient_network",
         lambda folder, *, fetch, **_: asked.append((folder, fetch)),
     )
     here("mask", "clip.mp4", "--fg", "30,20", "--model", "nets")
@@ -568,8 +569,8 @@ def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def overlap(path: str) -> float:
-    return iou(
+def overlap_of(path: str) -> float:
+    return overlap(
         load_mask(Path(path)) > 0, Scene(width=320, height=180, frame_count=3).truth_mask(0) > 0
     )
 
@@ -583,7 +584,7 @@ def test_the_network_finds_the_subject_of_a_clip(
     ran = cli("mask", "meadow.mp4", "--auto", "-o", "auto.png")
     assert not ran.notes
     assert "unsure" not in ran.stdout
-    assert overlap("auto.png") > 0.9
+    assert overlap_of("auto.png") > 0.9
     shutil.copy("auto.png", "two.png")
     cli("mask", "meadow.mp4", "--object", "2", "--fg", "97,112", "-o", "two.png")
     two, one = load_mask(Path("two.png")), load_mask(Path("auto.png"))
@@ -602,9 +603,9 @@ def test_without_the_network_one_line_says_what_would_be_better(
     assert len(ran.notes) == 1
     assert "vfx-matte weights fetch u2netp" in ran.notes[0]
     assert "unsure: " in ran.stdout
-    assert overlap("m.png") > 0.6
+    assert overlap_of("m.png") > 0.6
     ran = cli.fails("mask", "meadow.mp4", "--auto", "-o", "a.png", code=2)
     assert "weights fetch u2netp" in ran.hint
     cli("mask", "meadow.mp4", "--from", "m.png", "--bg", "97,112", "-o", "n.png")
     assert load_mask(Path("n.png"))[112, 97] == 0
-    assert overlap("n.png") > 0.4, "a click changes its place, not all"
+    assert overlap_of("n.png") > 0.4, "a click changes its place, not all"

@@ -18,8 +18,8 @@ from vfx_matte.masks import Image, Mask, Probabilities
 from vfx_matte.pipeline.confidence import (
     LOW_CONFIDENCE,
     Stretch,
-    carried_confidence,
     doubts,
+    path_confidence,
     uncertain_stretches,
 )
 from vfx_matte.propagate.fake import FakePropagator
@@ -42,14 +42,14 @@ def test_stretches_are_apart_in_order_and_worst_where_they_say(values: list[int]
     for one in found:
         low = [value for value in values[one.start : one.stop] if value != UNKNOWN]
         assert values[one.worst] == min(low)
-        carried = carried_confidence(values, [0])[one.start : one.stop]
+        carried = path_confidence(values, [0])[one.start : one.stop]
         assert UNKNOWN < carried[0] < LOW_CONFIDENCE
         assert one.start <= one.worst < one.stop
 
 
 def test_what_went_wrong_on_the_way_is_carried_on_and_fades() -> None:
     values = [100, 90, 60, 90, 90, 100, 95, 95]
-    assert carried_confidence(values, [100, 105], first_frame=100) == [
+    assert path_confidence(values, [100, 105], first_frame=100) == [
         100,
         90,
         60,
@@ -59,10 +59,10 @@ def test_what_went_wrong_on_the_way_is_carried_on_and_fades() -> None:
         95,
         95,
     ]
-    carried = carried_confidence(values, [100], first_frame=100)
+    carried = path_confidence(values, [100], first_frame=100)
     assert carried[:3] == [100, 90, 60]
     assert carried[3:5] == pytest.approx([61.2, 62.364])
-    backwards = carried_confidence(values, [110], first_frame=100)
+    backwards = path_confidence(values, [110], first_frame=100)
     assert backwards[2:] == pytest.approx([60, 90, 90, 95.0, 95, 95], abs=0.3)
     assert backwards[1] == pytest.approx(61.2)
 
@@ -74,7 +74,7 @@ def test_what_went_wrong_on_the_way_is_carried_on_and_fades() -> None:
 def test_a_frame_is_never_surer_than_by_itself_and_the_unknown_stays(
     values: list[int], references: set[int]
 ) -> None:
-    carried = carried_confidence(values, references, first_frame=10)
+    carried = path_confidence(values, references, first_frame=10)
     for at, (value, own) in enumerate(zip(carried, values, strict=True)):
         assert value <= own
         assert (value == UNKNOWN) == (own == UNKNOWN)
@@ -93,14 +93,12 @@ def test_nothing_is_carried_over_a_cut(
     values: list[int], references: set[int], cuts: set[int], first: int
 ) -> None:
     """Each shot is as sure as if there were no other."""
-    found = carried_confidence(values, references, first_frame=first, cuts=cuts)
+    found = path_confidence(values, references, first_frame=first, cuts=cuts)
     for low, high in itertools.pairwise([0, *sorted(cuts), 1000]):
         start, stop = max(low, first), min(high, first + len(values))
         if start < stop:
             inside = {one for one in references if low <= one < high}
-            alone = carried_confidence(
-                values[start - first : stop - first], inside, first_frame=start
-            )
+            alone = path_confidence(values[start - first : stop - first], inside, first_frame=start)
             assert found[start - first : stop - first] == alone
 
 

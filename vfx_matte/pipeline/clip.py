@@ -1,7 +1,4 @@
-"""Which clip, and what is known about it.
-
-Takes what a user typed, gives an opened clip and its finished masks.
-"""
+"""Finds and opens a clip, with its finished masks where it has some."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from vfx_matte.media.frames import ClipReader
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.sequence import has_pictures, is_sequence, sequence_files
-from vfx_matte.pipeline.frame_numbers import laid_on, outside_hint
+from vfx_matte.pipeline.frame_numbers import ambiguity_notice, outside_hint
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import (
@@ -37,6 +34,7 @@ GAPS_SETTING = "gaps"
 """The setting of runs on a sequence whose missing numbers are not held."""
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", "")
+"""Suffixes of files that a table may replace."""
 
 
 def _no_notice(_: str) -> None: ...
@@ -56,16 +54,21 @@ class SourceClip:
         return self.reader.info
 
     def frame_index(self, position: int | Fraction) -> int:
-        """The frame at a position: a frame's number, or seconds from the clip's start.
-
-        Raises UsageError when there is none.
+        """The index of the frame at a position.
 
         A notice says which picture of a sequence a number is, where it could be another one's.
+
+        Args:
+            position: a frame's number, or seconds from the clip's start.
+
+        Raises:
+            UsageError: the clip has no such frame.
         """
         timeline = self.info.timeline
         index = timeline.index_of(position)
-        ended = isinstance(position, Fraction) and position >= timeline.end - timeline.start
-        if ended or not 0 <= index < len(timeline):
+        # seconds at or after the end are on no frame, though the last one is the nearest
+        is_after = isinstance(position, Fraction) and position >= timeline.end - timeline.start
+        if is_after or not 0 <= index < len(timeline):
             if isinstance(position, int):
                 raise UsageError(
                     f"frame {position} is not in the clip", hint=outside_hint(self.info, position)
@@ -74,29 +77,34 @@ class SourceClip:
             raise UsageError(
                 f"{float(position):g} s is not in the clip", hint=f"the clip has {length}"
             )
-        if isinstance(position, int) and (line := laid_on(self.info, [position], "frame")):
+        if isinstance(position, int) and (line := ambiguity_notice(self.info, [position], "frame")):
             self.notify(line)
         return index
 
     def frame_range(
         self, start: int | Fraction | None, stop: int | Fraction | None
     ) -> tuple[int, int]:
-        """The half-open range of frames between two positions as of `frame_index`; None is the
-        clip's own begin or end.
+        """The half-open range of frame indices between two positions.
 
-        Raises UsageError when there is no frame between them.
+        Args:
+            start: as for `frame_index`; None is the clip's first frame.
+            stop: the first frame that is not in it; None is the clip's end.
+
+        Raises:
+            UsageError: there is no frame between them.
         """
         timeline = self.info.timeline
         first = 0 if start is None else self.frame_index(start)
         last_number = timeline.number(len(timeline))
+        # the end is a position too, though no frame is there
         at_end = stop in (None, last_number) or (
             isinstance(stop, Fraction) and stop >= timeline.end - timeline.start
         )
         last = len(timeline) if stop is None or at_end else self.frame_index(stop)
         if first >= last:
             raise UsageError(
-                f"frames {timeline.number(first)} to {timeline.number(last)} are no range of this"
-                " clip",
+                f"frames {timeline.number(first)} to {timeline.number(last)} are not a range of"
+                " this clip",
                 hint=f"it has frames {timeline.numbers_text}",
             )
         return first, last
@@ -194,7 +202,8 @@ class SegmentedClip:
     def soft(self, object_id: int, frame_index: int) -> Soft:
         """The probability of an object on a frame that has a mask: uint8 (H, W), 255 = certain.
 
-        Raises WorkspaceError.
+        Raises:
+            WorkspaceError: it is lost, damaged or of another size.
         """
         index = self.shows(frame_index)
         soft = self.store.soft(object_id, index)
@@ -212,8 +221,11 @@ class SegmentedClip:
             )
 
     def check_unchanged(self) -> None:
-        """Raise MediaError or WorkspaceError when the clip or its masks are others than when they
-        were opened.
+        """Check that the clip and its masks are as they were when they were opened.
+
+        Raises:
+            MediaError: the clip has changed.
+            WorkspaceError: masks have.
         """
         self.reader.check_unchanged()
         self.store.check_unchanged()
@@ -221,8 +233,9 @@ class SegmentedClip:
     def record(
         self, output: Path, kind: str, settings: Mapping[str, Scalar], reporter: Reporter
     ) -> None:
-        """Note in the manifest that an output was written; where that cannot be, say so, as the
-        output itself is there.
+        """Note in the manifest that an output was written.
+
+        Where that fails, a notice says so: the output itself is there.
         """
         try:
             self.workspace.record_output(output.name, OutputRecord(kind, dict(settings)))
@@ -235,9 +248,16 @@ class SegmentedClip:
 def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path | None) -> Path:
     """Find the clip that a user means.
 
-    clip: as typed: a path, or a name inside the `source` folder. None takes `default` (config.ini's
-    clip), or else the clip segmented last. Raises InputError when it is not there, UsageError when
-    there is none to take.
+    Args:
+        clip: as typed: a path, or a name inside the `source` folder; None takes the default, or
+            else the clip that was segmented last.
+        source: the folder of clips.
+        workspace: the folder for results.
+        default: the clip in config.ini.
+
+    Raises:
+        InputError: it is not there.
+        UsageError: there is none to take.
     """
     if clip is None:
         if default is not None:
@@ -249,13 +269,14 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
                 "no clip is given and none has been segmented yet",
                 hint=f"name a clip: {command('COMMAND', 'CLIP')}",
             )
+        # where it was, where it is when its whole project was moved, or under another name
         known = manifest.source.path
-        places = (known, Path(known.name), source / known.name)
-        if not any(place.exists() or is_sequence(place) for place in places) and (
+        paths = (known, Path(known.name), source / known.name)
+        if not any(path.exists() or is_sequence(path) for path in paths) and (
             found := _renamed(manifest.source, source)
         ):
             return found
-        return _existing(known, source, *places[1:])
+        return _existing(known, source, *paths[1:])
     return _existing(clip, source)
 
 
@@ -263,6 +284,7 @@ def _renamed(known: SourceStamp, source: Path) -> Path | None:
     """A file with the bytes of a clip whose own name is gone, in its folder, the working directory
     or `source`.
     """
+    # sizes first, as a fingerprint reads the file
     for folder in (known.path.parent, Path(), source):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if (
@@ -275,15 +297,13 @@ def _renamed(known: SourceStamp, source: Path) -> Path | None:
 
 
 def _existing(clip: Path, source: Path, *moved: Path) -> Path:
-    """The first of the places that is there.
-
-    moved: where it may be now, when its whole project was moved.
-    """
+    """The first of the paths that is there; `moved`: where it may be when its project was moved."""
     for candidate in (clip, source / clip, *moved):
         if candidate.exists() or has_pictures(candidate):
             return candidate
     if is_sequence(clip):
-        return clip  # reading it says what is wrong
+        # reading it will say what is wrong with the pattern
+        return clip
     raise InputError(
         f"there is no clip {str(clip)!r}",
         hint=f"check the path (also looked for in {str(source)!r})",
@@ -301,10 +321,18 @@ def open_source(
 ) -> SourceClip:
     """Open a clip.
 
-    fps: rate of an image sequence; UsageError when it is given for a video, which has its own time.
-    usual_fps: the rate of sequences when `fps` is None, without meaning for videos. gaps: what
-    stands for missing numbers of a sequence.
-    ignore_alpha: read it as opaque.
+    Args:
+        path: a video, a folder of pictures or a numbered pattern.
+        fps: the rate of an image sequence.
+        usual_fps: the rate of sequences when `fps` is None; not for videos.
+        gaps: what stands for missing numbers of a sequence: "hold", "black" or "error".
+        ignore_alpha: read it as opaque.
+        reporter: receives notices.
+
+    Raises:
+        UsageError: `fps` is given for a video, which has its own time.
+        InputError: the clip is not there.
+        MediaError: the clip cannot be read.
     """
     rate = fps or (usual_fps if is_sequence(path) else None)
     reader = open_clip(path, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha, notify=reporter.notify)
@@ -316,15 +344,24 @@ def open_segmented(
 ) -> SegmentedClip:
     """Open a clip together with its masks.
 
-    Raises WorkspaceError when it has not been segmented, or has changed since.
+    Args:
+        path: the clip.
+        workspace: the folder for results.
+        ignore_alpha: read the clip as opaque.
+        reporter: receives notices, such as that the masks are not complete.
+
+    Raises:
+        WorkspaceError: the clip has not been segmented, or has changed since.
+        MediaError: the clip cannot be read.
     """
-    place = Workspace(workspace).find(path)
-    if place is None:
+    work = Workspace(workspace).find(path)
+    if work is None:
         raise WorkspaceError(
             f"{str(path)!r} has no masks yet",
             hint=f"first run: {command('segment', path, first_mask='mask.png')}",
         )
-    store = place.mask_store()
+    store = work.mask_store()
+    # as it was segmented: another rate or filling of gaps would be another timeline
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
     gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
     clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
@@ -335,9 +372,9 @@ def open_segmented(
         )
     if not store.manifest.is_complete:
         reporter.notify(
-            f"{place.folder} is not complete; run {command('segment', resume=True)} to finish it"
+            f"{work.folder} is not complete; run {command('segment', resume=True)} to finish it"
         )
-    return SegmentedClip(clip.reader, place, store)
+    return SegmentedClip(clip.reader, work, store)
 
 
 def open_segmented_or_source(
@@ -349,9 +386,8 @@ def open_segmented_or_source(
     ignore_alpha: bool = False,
     reporter: Reporter,
 ) -> SegmentedClip | SourceClip:
-    """Open a clip with its masks where it has some, otherwise the clip alone.
-
-    Raises as `open_segmented` does.
+    """Open a clip with its masks where it has some, otherwise the clip alone; see `open_segmented`
+    and `open_source`.
     """
     if Workspace(workspace).find(path) is None:
         return open_source(
@@ -360,18 +396,24 @@ def open_segmented_or_source(
     return open_segmented(path, workspace=workspace, ignore_alpha=ignore_alpha, reporter=reporter)
 
 
-def refuse_to_replace(place: Path, output: Path, what: str) -> None:
-    """Raise UsageError when writing `output` would replace `place`, or something in it.
+def refuse_to_replace(kept: Path, output: Path, what: str) -> None:
+    """Refuse to write an output over something that is kept.
 
-    place: a file, a folder (all of whose files count) or a numbered pattern. what: its name in the
-    message.
+    Args:
+        kept: a file, a folder (all of whose files count) or a numbered pattern.
+        output: the file to be written.
+        what: the name of `kept` in the message.
+
+    Raises:
+        UsageError: writing `output` would replace `kept`, or something in it.
     """
-    kept, target = place.resolve(), output.resolve()
+    kept, target = kept.resolve(), output.resolve()
     if kept.is_dir():
         replaces = target == kept or kept in target.parents
     elif is_sequence(kept):
         replaces = target == kept.parent or target in sequence_files(kept)
     else:
+        # other names of the same file count too: links, and other cases on disks that ignore them
         replaces = target == kept or (target.exists() and kept.exists() and target.samefile(kept))
     if replaces:
         raise UsageError(

@@ -1,7 +1,4 @@
-"""Where masks want another look.
-
-Takes what a run knows about its frames, gives lines for people; never reads a mask.
-"""
+"""Finds frames whose masks are uncertain, from the confidence that a run keeps."""
 
 from __future__ import annotations
 
@@ -13,66 +10,79 @@ from vfx_matte.wording import option
 from vfx_matte.workspace import UNKNOWN, Ranges, to_ranges
 
 LOW_CONFIDENCE = 78
-"""Per cent, of `carried_confidence`.
+"""Per cent, of `path_confidence`: below it a frame is uncertain.
 
 On ten DAVIS 2016 sequences, each walked in three ways, 11 % of the built-in propagator's frames
 were below before witnesses counted (`propagate.confidence`); 61 % of these overlapped the truth by
 less than 0.7, and of all that overlapped by less than 0.6 44 % were below. With them it is 19 to 24
 % after one mask (docs/builtin.md).
 """
+# the share of what is missing to certainty that comes back with each further frame; fitted to the
+# true overlaps of the same sequences, see `path_confidence`
 _RECOVERY = 0.03
-"""Share of what is missing to certainty that comes back with each further frame."""
+# gaps that are bridged, stretches that are long enough to be named, and how many are
 _BRIDGED_FRAMES, _SHORTEST_FRAMES, _NAMED_STRETCHES = 5, 3, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Frames [start, stop) of one object that are uncertain; worst is the least certain of them."""
+    """Frames of one object that are uncertain."""
 
     start: int
+    """The first frame."""
     stop: int
+    """The frame after the last one."""
     worst: int
+    """The least certain one."""
 
 
-def carried_confidence(
+def path_confidence(
     confidence: Sequence[int],
     references: Collection[int],
     *,
     first_frame: int = 0,
     cuts: Collection[int] = (),
 ) -> list[float]:
-    """How sure frames are when what happened on the way to them counts: a mask that went wrong is
-    carried on, and surely.
+    """The confidence of frames, limited by that of the frames on the way from a reference: a wrong
+    mask is propagated with high confidence.
 
-    confidence: per cent of each frame from `first_frame` on, UNKNOWN where there is none.
-    references: frames with a mask of the user; frames before the first or after the last count from
-    there, those between from the nearer one. cuts: frames that begin a shot; nothing is carried
-    from one shot to another.
     With c the confidence of a frame, k = min(c, k' + 0.03 (100 − k')), k' that of the frame before
     it on the way. Against the true overlap its rank correlation (Spearman) is 0.67, that of c alone
-    0.56 (see LOW_CONFIDENCE). UNKNOWN stays, and without references everything does.
+    0.56 (see LOW_CONFIDENCE).
+
+    Args:
+        confidence: per cent of each frame from `first_frame` on, UNKNOWN where there is none.
+        references: frames with a mask of the user. Frames before the first or after the last count
+            from there, those between from the nearer one. Without any, nothing is limited.
+        first_frame: the frame index of the first value.
+        cuts: frames that begin a shot; values of one shot do not limit those of another.
+
+    Returns:
+        One value per frame; UNKNOWN stays.
     """
     end = first_frame + len(confidence)
     beyond = max((end, *references)) + 1
-    carried = [float(value) for value in confidence]
+    limited = [float(value) for value in confidence]
     for origin in references:
+        # the reference's shot, and the other references in it
         low = max((cut for cut in cuts if cut <= origin), default=0)
         high = min((cut for cut in cuts if cut > origin), default=beyond)
         rivals = [one for one in references if low <= one < high]
+        # forward, then backward, as far as this reference is the nearest one
         for way in (
             range(origin + 1, min(end, high)),
             range(min(origin, end) - 1, max(first_frame, low) - 1, -1),
         ):
             before = 100.0
             for frame in way:
-                if min((abs(one - frame), one) for one in rivals)[1] != origin:
+                if min((abs(other - frame), other) for other in rivals)[1] != origin:
                     break
-                at = frame - first_frame
-                if at >= 0 and confidence[at] != UNKNOWN:
-                    before = carried[at] = min(
-                        confidence[at], before + _RECOVERY * (100.0 - before)
+                index = frame - first_frame
+                if index >= 0 and confidence[index] != UNKNOWN:
+                    before = limited[index] = min(
+                        confidence[index], before + _RECOVERY * (100.0 - before)
                     )
-    return carried
+    return limited
 
 
 def uncertain_stretches(
@@ -84,22 +94,22 @@ def uncertain_stretches(
 ) -> list[Stretch]:
     """Find the uncertain frames of one object, as stretches.
 
-    Arguments are those of `carried_confidence`, which decides. Gaps of a few frames are bridged,
-    and stretches of one or two frames left out.
+    Arguments are those of `path_confidence`, which decides. Gaps of a few frames are bridged, and
+    stretches of one or two frames left out.
     """
-    carried = carried_confidence(confidence, references, first_frame=first_frame, cuts=cuts)
-    low = [at for at, value in enumerate(carried) if UNKNOWN < value < LOW_CONFIDENCE]
+    limited = path_confidence(confidence, references, first_frame=first_frame, cuts=cuts)
+    low = [index for index, value in enumerate(limited) if UNKNOWN < value < LOW_CONFIDENCE]
     bridged = [
-        at
-        for one, two in itertools.pairwise(low)
-        if two - one <= _BRIDGED_FRAMES
-        for at in range(one, two)
+        index
+        for start, stop in itertools.pairwise(low)
+        if stop - start <= _BRIDGED_FRAMES
+        for index in range(start, stop)
     ]
     found = []
     for start, stop in to_ranges([*low, *bridged]):
-        known = [at for at in range(start, stop) if confidence[at] != UNKNOWN]
+        known = [index for index in range(start, stop) if confidence[index] != UNKNOWN]
         if stop - start >= _SHORTEST_FRAMES:
-            worst = min(known, key=lambda at: confidence[at])
+            worst = min(known, key=lambda index: confidence[index])
             found.append(Stretch(start + first_frame, stop + first_frame, worst + first_frame))
     return found
 
@@ -113,11 +123,15 @@ def doubts(
     cuts: Collection[int] = (),
     number: Callable[[int], int] = int,
 ) -> Iterator[str]:
-    """One line for each thing to look at.
+    """Notices about frames that should be looked at.
 
-    unseen: for each object id, the frames of this run without it.
-
-    number: what people call a frame, see `Timeline.number`.
+    Args:
+        confidence: object id → per cent of each frame from `first_frame` on.
+        unseen: object id → the frames of this run without it.
+        references: frames with a mask of the user.
+        first_frame: the frame index of the first value.
+        cuts: frames that begin a shot.
+        number: what people call the frame with an index, see `Timeline.number`.
     """
     for object_id, indices in unseen.items():
         if indices:
@@ -130,8 +144,9 @@ def doubts(
     for object_id, values in confidence.items():
         stretches = sorted(
             uncertain_stretches(values, references, first_frame=first_frame, cuts=cuts),
-            key=lambda one: one.start - one.stop,
+            key=lambda stretch: stretch.start - stretch.stop,
         )
+        # the longest ones, in the order of the clip
         for one in sorted(stretches[:_NAMED_STRETCHES], key=lambda one: one.start):
             yield (
                 f"object {object_id} is uncertain on frames {number(one.start)} to"

@@ -1,7 +1,4 @@
-"""The whole program on a clip whose truth is known.
-
-Takes a folder, gives every output there, measured against the truth.
-"""
+"""Runs the whole program on a clip whose truth is known, and measures every output."""
 
 from __future__ import annotations
 
@@ -32,29 +29,36 @@ from vfx_matte.settings.options import MatteSettings
 from vfx_matte.workspace import save_mask, save_picture
 
 SHEET_COLUMNS = 5
+"""Moments that the contact sheet shows."""
 SHEET_THUMB_PX = 320
+# how much greener than red and blue a pixel is that a chroma key takes out
+_KEYED_OUT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class DemoRow:
-    """One output.
-
-    timing: what verify found; iou: mean overlap with the truth over all frames, for people.
-    """
+    """One output."""
 
     output: Path
+    """The file or folder."""
     what: str
+    """What it is, for people."""
     timing: str
+    """What verifying it found, for people."""
     iou: str
+    """The mean overlap with the truth over all frames, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """Everything the demo made. sheet: the contact sheet PNG."""
+    """Everything the demo made."""
 
     clip: Path
+    """The clip."""
     rows: tuple[DemoRow, ...]
+    """One per output."""
     sheet: Path
+    """The contact sheet, a PNG."""
 
 
 def run_demo(
@@ -67,10 +71,17 @@ def run_demo(
 ) -> DemoResult:
     """Make the clip and its first mask, segment, render everything, and measure.
 
-    folder: a workspace; all files go to its folder "demo". model, fetch: see `open_marking`; the
-    first mask is what stands out, and without the network for that the truth, as if it had been
-    painted. Raises VerifyError when an output differs from its source, and whatever the steps
-    raise.
+    Args:
+        folder: a workspace; all files go to its folder "demo".
+        frame_count: of the clip.
+        model: the folder of network weights.
+        fetch: whether the salient network may be fetched. The first mask is what stands out, and
+            without the network the truth, as if it had been painted.
+        reporter: receives notices and progress.
+
+    Raises:
+        VerifyError: an output differs from its source.
+        VfxMatteError: what the steps raise.
     """
     scene = Scene(frame_count=frame_count)
     place = folder / "demo"
@@ -117,7 +128,7 @@ def run_demo(
 
 
 def _first_mask(marking: Marking, scene: Scene) -> tuple[Mask, str]:
-    """The creature on the first frame, and where it is known from."""
+    """The mask of the creature on the first frame, and how it was made, for people."""
     truth = scene.truth_mask(0)
     if not marking.finds_subjects:
         return truth, "first mask, painted"
@@ -148,8 +159,18 @@ def _checked_row(
     see: Callable[[Frame], Mask] | None,
     reporter: Reporter,
 ) -> DemoRow:
-    """Read an output back: is every frame at its time, and does it show the subject where the truth
-    has it?
+    """Read an output back: whether every frame is at its time, and shows the subject where the
+    truth has it.
+
+    Args:
+        scene: the truth.
+        clip: the source.
+        result: the output.
+        see: the mask that a frame of the output shows; None = it shows none.
+        reporter: receives notices.
+
+    Raises:
+        VerifyError: the output differs from its source.
     """
     report = verify_clip(result.output, clip, notify=reporter.notify)
     if not report.ok:
@@ -166,15 +187,15 @@ def _checked_row(
 
 
 def _silent(line: str) -> None:
-    """What our own outputs are like needs no notice."""
+    """Drops notices: what our own outputs are like is known."""
 
 
 def _seen_on_green(frame: Frame) -> Mask:
-    """What an editor's chroma key would keep: pixels that are not clearly greener than red and
-    blue.
+    """The mask on a green screen: what an editor's chroma key would keep, which is pixels that are
+    not clearly greener than red and blue.
     """
     red, green, blue = (frame.colors[..., channel].astype(np.int16) for channel in range(3))
-    return np.asarray(green - np.maximum(red, blue) < 100, np.uint8)
+    return np.asarray(green - np.maximum(red, blue) < _KEYED_OUT, np.uint8)
 
 
 def _seen_as_white(frame: Frame) -> Mask:

@@ -1,8 +1,8 @@
-"""What people call frames: a video's count from 0, those of a sequence have the numbers of its
-pictures.
+"""Frame numbers of sequences and videos, and notices and hints about them.
 
-Everything that is typed and printed is such a number (`Timeline.number`); the pipeline computes
-with indices from 0.
+The frames of a video count from 0, those of a sequence have the numbers of its pictures. Everything
+that is typed and printed is such a number (`Timeline.number`); the pipeline computes with indices
+from 0.
 """
 
 from __future__ import annotations
@@ -13,48 +13,51 @@ from pathlib import PurePath
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.numbering import split_name
 
+# pictures in a notice
 _NAMED = 3
 
 
 def picture_name(info: ClipInfo, index: int) -> str:
-    """The picture of a frame of a sequence; of a missing number the one that it has instead; empty
-    for a video.
+    """The file name of a frame's picture; of a missing number, of the picture that is held; "" for
+    a video.
     """
     return "" if info.files is None else info.files.path_or_earlier(index).name
 
 
 def is_ambiguous(info: ClipInfo, number: int) -> bool:
-    """Whether a number is that of one picture, and another one's when pictures are counted
-    from 0.
-    """
+    """Whether a number is one picture's by its name, and another one's when counted from 0."""
     timeline = info.timeline
-    here, counted = timeline.index_of(number), number
+    by_name, counted = timeline.index_of(number), number
     return (
         info.files is not None
-        and here != counted
-        and all(0 <= at < len(timeline) for at in (here, counted))
+        and by_name != counted
+        and all(0 <= index < len(timeline) for index in (by_name, counted))
     )
 
 
-def laid_on(info: ClipInfo, numbers: Iterable[int], what: str) -> str:
-    """Which pictures ambiguous numbers are: a notice, empty when there is nothing to say.
+def ambiguity_notice(info: ClipInfo, numbers: Iterable[int], what: str) -> str:
+    """A notice that says which pictures ambiguous numbers are; "" without any.
 
-    what: "frame", "mask" …
+    Args:
+        info: of the clip.
+        numbers: that were typed.
+        what: what they are the numbers of: "frame", "mask" …
     """
-    doubtful = sorted(number for number in numbers if is_ambiguous(info, number))
-    if not doubtful:
+    ambiguous = sorted(number for number in numbers if is_ambiguous(info, number))
+    if not ambiguous:
         return ""
     named = ", ".join(
-        f"{what} {at} is {picture_name(info, info.timeline.index_of(at))}"
-        for at in doubtful[:_NAMED]
+        f"{what} {number} is {picture_name(info, info.timeline.index_of(number))}"
+        for number in ambiguous[:_NAMED]
     )
-    more = f" and {len(doubtful) - _NAMED} more likewise" if len(doubtful) > _NAMED else ""
+    more = f" and {len(ambiguous) - _NAMED} more likewise" if len(ambiguous) > _NAMED else ""
     return f"frames of a sequence have the numbers of its pictures: {named}{more}"
 
 
 def named_after(info: ClipInfo, mask: str) -> int | None:
-    """The number of the picture of a sequence whose name, without suffix, a mask file has; None
-    when it has none's.
+    """The number of the picture that a mask file is named after: same name but for the suffix.
+
+    None for a video, and where there is no such picture.
     """
     name = split_name(mask)
     if info.files is None or name is None:
@@ -66,10 +69,11 @@ def named_after(info: ClipInfo, mask: str) -> int | None:
 
 
 def outside_hint(info: ClipInfo, number: int) -> str:
-    """What to say to a number that no frame has."""
+    """The hint for a number that no frame has."""
     timeline = info.timeline
     if info.files is None:
         return f"the clip has frames {timeline.numbers_text}, counted from 0"
     hint = f"frames have the numbers of their pictures, {timeline.numbers_text}"
+    # somebody counted from 0: name the number of the picture that was meant
     counted = 0 <= number < len(timeline)
     return f"{hint}; counted from 0, {number} is {timeline.number(number)}" if counted else hint

@@ -1,11 +1,8 @@
-"""The network that finds what stands out, for whoever can use it.
+"""Opens the network that finds what stands out, and fetches it when it is first needed.
 
-Takes the model folder, gives the network or None.
-
-It is fetched the first time that it is needed, unless that is switched off (config.ini: [network]
-fetch = never; environment: VFX_MATTE_FETCH=never). Where it cannot be had one line says so and what
-would be better, and a day goes by until it is tried again, so that commands do not wait for a
-network that is not there.
+Fetching can be switched off (config.ini: [network] fetch = never; environment:
+VFX_MATTE_FETCH=never). Where the network cannot be had, one notice says so, and fetching is not
+tried again for a day, so that commands do not wait for a server that cannot be reached.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.detect.salient import NETWORK_FILE, SalientNetwork
+from vfx_matte.detect.salient import NETWORK_FILE, NETWORK_TITLE, SalientNetwork
 from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, require_known_checksum
@@ -27,10 +24,14 @@ FETCH_VARIABLE = "VFX_MATTE_FETCH"
 """The environment variable that switches fetching off: auto or never."""
 
 FETCH_CHOICES = ("auto", "never")
+"""The values of FETCH_VARIABLE."""
 
 TRY_AGAIN_SECONDS = 24 * 3600
+"""After a fetch that failed."""
+
+# nobody asked for this fetch, so it must not make a command wait
 _IMPATIENT = Patience(connect_seconds=4, wait_seconds=10, package_seconds=60)
-TITLE = "U²-Netp"
+TITLE = NETWORK_TITLE
 FETCH_COMMAND = command("weights fetch", Path(NETWORK_FILE).stem)
 _FETCH_AGAIN = command("weights fetch", Path(NETWORK_FILE).stem, force=True)
 
@@ -41,11 +42,15 @@ def salient_network(
     """The network in the model folder, fetched there first where it is missing; None where it
     cannot be had.
 
-    folder: of network weights. fetch: False never uses the network (VFX_MATTE_FETCH=never does the
-    same, whatever this says).
-    reporter: gets one line when the network was fetched, or when it cannot be used and why.
-    Raises UsageError for another value of the variable, ConfigError for a weights.toml of the
-    folder that cannot be read.
+    Args:
+        folder: of weights.
+        reporter: receives one notice when the network is fetched, or when it cannot be used and
+            why.
+        fetch: whether it may be fetched; VFX_MATTE_FETCH=never forbids it whatever this says.
+
+    Raises:
+        UsageError: the variable has another value.
+        ConfigError: weights.toml of the folder cannot be read.
     """
     path = folder / NETWORK_FILE
     allowed = fetch_allowed() and fetch
@@ -66,9 +71,7 @@ def salient_network(
 
 
 def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork | None:
-    """The network of a file that is there; None, and a line that says why, where it cannot
-    be used.
-    """
+    """The network of a file; None, and a notice that says why, where it cannot be used."""
     try:
         require_known_checksum(path)
         return SalientNetwork(path)
@@ -78,9 +81,10 @@ def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork 
 
 
 def fetch_allowed() -> bool:
-    """Whether the environment lets weights be fetched on first use.
+    """Whether the environment allows weights to be fetched on first use.
 
-    Raises UsageError for a value that says neither.
+    Raises:
+        UsageError: FETCH_VARIABLE has another value than FETCH_CHOICES.
     """
     value = os.environ.get(FETCH_VARIABLE, "").strip().lower() or "auto"
     if value not in FETCH_CHOICES:
@@ -90,6 +94,7 @@ def fetch_allowed() -> bool:
 
 def _is_fetched(folder: Path, reporter: Reporter) -> bool:
     """Fetch the network, unless that failed within the last day."""
+    # an empty file whose date is that of the failure
     failed = folder / f".{NETWORK_FILE}.unreachable"
     if _is_recent(failed):
         return False
@@ -100,6 +105,7 @@ def _is_fetched(folder: Path, reporter: Reporter) -> bool:
     except ConfigError:
         raise
     except VfxMatteError as error:
+        # not for a lock that another run holds: that one fetches it just now
         if isinstance(error, WeightsError):
             with contextlib.suppress(OSError):
                 failed.parent.mkdir(parents=True, exist_ok=True)
@@ -116,14 +122,15 @@ def _is_fetched(folder: Path, reporter: Reporter) -> bool:
 
 def _is_recent(failed: Path) -> bool:
     try:
+        # a date in the future, of a clock that was wrong, does not count
         return 0 <= time.time() - failed.stat().st_mtime < TRY_AGAIN_SECONDS
     except OSError:
         return False
 
 
 class _TransferOnly(SilentReporter):
-    """Shows the bytes come in, as that takes a moment, and keeps what the fetch says to itself: one
-    line tells it all.
+    """Shows the progress of a transfer, and drops the fetch's notices: one notice is enough for
+    a fetch that nobody asked for.
     """
 
     def __init__(self, reporter: Reporter) -> None:

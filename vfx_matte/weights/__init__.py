@@ -1,8 +1,6 @@
-"""Weights files.
+"""Weights files: which are known, downloading them, and whether a file is intact.
 
-Takes the table of known weights and a folder, gives verified files; the only room that speaks HTTP.
-
-What a network makes of a file is not known here.
+Only this folder uses HTTP. What a network does with a file is known elsewhere.
 """
 
 from __future__ import annotations
@@ -17,14 +15,14 @@ from vfx_matte.weights.download import (
 )
 from vfx_matte.weights.files import Fingerprint, check_container, fingerprint
 from vfx_matte.weights.package_file import file_from_package
-from vfx_matte.weights.table import TABLE_NAME, Entry, full_name, read_table, recorded
+from vfx_matte.weights.table import TABLE_NAME, Entry, full_name, read_table, with_checksum
 
 __all__ = [
     "Entry",
     "TABLE_NAME",
     "read_table",
     "full_name",
-    "recorded",
+    "with_checksum",
     "FetchError",
     "PART_SUFFIX",
     "download",

