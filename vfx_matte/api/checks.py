@@ -11,12 +11,12 @@ from vfx_matte.api.shared import records_of, reporter_of, segmented, spells_pyth
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.verify import VerifyReport
 from vfx_matte.pipeline.clip import open_source
-from vfx_matte.pipeline.inspect import verify_file
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review.evaluate import Comparison, Evaluation, evaluate_masks
 from vfx_matte.pipeline.review.findings import QcResult
 from vfx_matte.pipeline.review.qc import check_masks
 from vfx_matte.pipeline.review.suggest import SuggestOptions, SuggestResult, suggest_frames
+from vfx_matte.pipeline.verify import verify_file
 from vfx_matte.settings.options import QcSettings, SuggestSettings
 
 

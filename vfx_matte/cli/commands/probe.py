@@ -144,7 +144,6 @@ def verify(
         )
     path = clip_path(session, source)
     report = verify_file(output, path, frame_map=frame_map, reporter=session)
-    # The report first, the error of a difference last, so that scripts get both.
     if not show_to_scripts(session, report):
         rows = [
             (check.name, "ok" if check.ok else "DIFFERS", check.detail) for check in report.checks
