@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 import cv2
 import numpy as np
@@ -34,7 +33,7 @@ from vfx_matte.measure.measures import (
     warped,
 )
 from vfx_matte.measure.meter import Meter, ObjectMeasures
-from vfx_matte.measure.registry import MEASURES, Rule, advise, describe
+from vfx_matte.measure.registry import MEASURES, QcMeasure, Rule, advise, describe
 from vfx_matte.measure.series import area_changes, passing_the_border
 
 SHAPE = (90, 160)
@@ -311,7 +310,6 @@ def finding(*kinds: Kind, frame: int = 3) -> Finding:
 
 
 def test_every_kind_of_finding_has_an_entry_with_its_words() -> None:
-    assert set(MEASURES) == set(get_args(Kind))
     measures = measured([big(20)] * 6)
     for kind, entry in MEASURES.items():
         assert entry.title
@@ -348,3 +346,22 @@ def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() ->
     assert "if it is there" in advise(finding("gone"), measures)
     assert "if it is wrong" in advise(finding("confidence"), measures)
     assert "--cuts stop" in typed(advise(finding("crossing", "gone"), measures))
+
+
+def test_a_measure_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = QcMeasure(
+        title="crowded",
+        reason=lambda spot, _m, _n: f"has {spot.value:.0f} pieces",
+        rule=Rule(1, 5.0),
+        series=lambda measures, _s, _p: measures.specks,
+        advice=lambda number: f"count the pieces on frame {number}",
+    )
+    monkeypatch.setitem(MEASURES, "crowd", entry)
+    measures = measured([big(20)] * 20)
+    measures.specks[7] = 9
+    judged = judge_object(measures, [range(20)])
+    (one,) = [spot for spot in spots(judged) if spot.kind == "crowd"]
+    assert (one.frame, one.value) == (7, 9)
+    assert describe(one, measures) == "has 9 pieces"
+    (found,) = findings(1, [one], shots=[range(20)], avoid=frozenset())
+    assert advise(found, measures) == "count the pieces on frame 7"

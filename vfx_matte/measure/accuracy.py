@@ -191,6 +191,7 @@ def unscored_frames(
     Raises:
         ValueError: the protocol is unknown.
     """
+    # the name comes from the command line too
     if protocol not in get_args(ProtocolName):
         raise ValueError(f"protocol is {protocol!r}, expected one of {get_args(ProtocolName)}")
     ends = {min(frames), max(frames)} if protocol == "davis" else set[int]()
@@ -307,8 +308,10 @@ def boundary_f(
     window = _window(a | b)
     a, b = boundary(a[window]), boundary(b[window])
     count_a, count_b = int(np.count_nonzero(a)), int(np.count_nonzero(b))
+    # without a boundary there is neither precision nor recall
     if not count_a or not count_b:
         return float(count_a == count_b)
+    # each boundary's pixels that lie near the other one
     precision = np.count_nonzero(a & _grown(b, radius_px)) / count_a
     recall = np.count_nonzero(b & _grown(a, radius_px)) / count_b
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
@@ -348,6 +351,7 @@ def _check_shapes(mask: AnyMask, truth: AnyMask) -> None:
 def _foregrounds(mask: AnyMask, truth: AnyMask, void: Bools | None) -> tuple[Bools, Bools]:
     _check_shapes(mask, truth)
     a, b = mask.astype(bool), truth.astype(bool)
+    # where the truth is not known neither side shows anything
     if void is not None:
         _check_shapes(void, truth)
         a, b = a & ~void, b & ~void

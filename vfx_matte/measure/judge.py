@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -38,18 +37,8 @@ _GONE_SEVERITY = 3.0
 # MAD × this is the standard deviation of a normal distribution
 _MAD_TO_DEVIATION = 1.4826
 
-Kind = Literal[
-    "area",
-    "overlap",
-    "holes",
-    "specks",
-    "flicker",
-    "edge_agreement",
-    "edge_width",
-    "gone",
-    "confidence",
-    "crossing",
-]
+Kind = str
+"""What stands out: a key of `registry.MEASURES`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ class Meter:
             mask: uint8 (H, W), object ids; None = the frame has none.
             soft: object id → uint8 (H, W), 255 = certain, where probabilities are kept.
         """
+        # the frame after it has nothing to be compared with
         if mask is None:
             self._past = None
             return
@@ -133,6 +134,7 @@ class Meter:
         lines = _nearest(mask, edges.shape)
         # what the frame alone shows; areas on the mask as it is
         for object_id, found in self.objects.items():
+            # 0 counts: an object that is not there; its other numbers stay NaN
             found.area_px[index] = area = np.count_nonzero(mask == object_id)
             if not area:
                 continue
@@ -153,6 +155,7 @@ class Meter:
 
     def _expected(self, index: int, picture: Gray) -> Mask | None:
         before = self._past
+        # frames that were left out, as where a range begins anew
         if before is None or before.index != index - 1:
             return None
         return (
@@ -186,6 +189,7 @@ class Meter:
         # both neighbours at this frame: one came along with the frame before, one is warped back
         back = warped(after.mask, motion(now.picture, after.picture))
         for object_id, found in self.objects.items():
+            # an object that comes or goes does not flicker
             there = found.area_px[[now.index - 1, now.index, after.index]] > 0
             if there.all():
                 masks = (one == object_id for one in (now.expected, now.mask, back))

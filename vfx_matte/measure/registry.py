@@ -156,6 +156,7 @@ def _round_up(pixels: float) -> int:
 
 
 def _percent(part: float) -> str:
+    # one decimal place where it is most of the number
     shown = 100 * float(part)
     return f"{shown:.0f} %" if abs(shown) >= 10 else f"{shown:.1f} %"
 
@@ -188,6 +189,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
         ),
         rule=Rule(-1, 0.12),
         series=lambda measures, _s, _p: measures.overlap,
+        # at the border the flow brings nothing in
         skips_passing=True,
         curve=Curve(
             "Overlap",
@@ -196,6 +198,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             span=(0, 100),
         ),
     ),
+    # found where the run itself is uncertain, by a fixed limit; its curve needs the run's values
     "confidence": QcMeasure(
         title="uncertain",
         reason=lambda spot, _m, _n: (
@@ -278,6 +281,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
         reason=lambda spot, _m, _n: (
             f"its soft edge is {spot.value:.0f} pixels wide (usually {spot.usual:.0f})"
         ),
+        # pixels; unlike the others no share
         rule=Rule(1, 3.0),
         series=lambda measures, _s, _p: measures.edge_width_px,
         curve=Curve(

@@ -77,6 +77,7 @@ class SourceClip:
             raise UsageError(
                 f"{float(position):g} s is not in the clip", hint=f"the clip has {length}"
             )
+        # somebody may have counted from 0
         if isinstance(position, int) and (line := ambiguity_notice(self.info, [position], "frame")):
             self.notify(line)
         return index
@@ -259,6 +260,7 @@ def find_clip(clip: Path | None, *, source: Path, workspace: Path, default: Path
         InputError: it is not there.
         UsageError: there is none to take.
     """
+    # nothing typed: what is meant most of the time
     if clip is None:
         if default is not None:
             return _existing(default, source)
@@ -334,6 +336,7 @@ def open_source(
         InputError: the clip is not there.
         MediaError: the clip cannot be read.
     """
+    # an own rate given for a video is an error there; the usual one is meant for sequences alone
     rate = fps or (usual_fps if is_sequence(path) else None)
     reader = open_clip(path, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha, notify=reporter.notify)
     return SourceClip(path, reader, reporter.notify)
@@ -365,6 +368,7 @@ def open_segmented(
     fps = store.manifest.timeline.average_fps if is_sequence(path) else None
     gaps = str(store.manifest.settings.get(GAPS_SETTING, "hold"))
     clip = open_source(path, fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=reporter)
+    # the same bytes with another timeline, as another version of the program may read them
     if clip.info.timeline != store.manifest.timeline:
         raise WorkspaceError(
             f"{str(path)!r} is not the clip its masks were made for",
@@ -426,6 +430,7 @@ def require_table_place(path: Path) -> None:
     """Raise UsageError when a table would replace a file that is none, such as a clip or a painted
     mask.
     """
+    # a clip or a picture has another suffix; a table may have none
     if path.is_file() and path.suffix.lower() not in TABLE_ENDINGS:
         raise UsageError(
             f"table {str(path)!r} would replace a file of another kind",
@@ -456,6 +461,7 @@ def refuse_reference(clip: SegmentedClip, path: Path, *, option: str = "-o") -> 
     """Raise UsageError when a picture at `path` would replace a mask that the clip was segmented
     by. option: what names it.
     """
+    # by its bytes, as references lie anywhere
     if path.is_file():
         digest = ReferenceRecord.of(path, {}).sha256
         if any(record.sha256 == digest for record in clip.store.manifest.references.values()):

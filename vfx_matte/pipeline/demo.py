@@ -83,13 +83,15 @@ def run_demo(
         VerifyError: an output differs from its source.
         VfxMatteError: what the steps raise.
     """
+    # 1. the clip, with a known mask for every frame
     scene = Scene(frame_count=frame_count)
-    place = folder / "demo"
-    clip, first_mask = place / "demo.mp4", place / "first-mask.png"
+    outputs = folder / "demo"
+    clip, first_mask = outputs / "demo.mp4", outputs / "first-mask.png"
     with reporter.progress("make the clip", frame_count) as step:
         make_clip(clip, _images(scene, step), scene.timeline, scene.sound())
     source = open_source(clip, reporter=reporter)
     marking = open_marking(source, None, model=model, fetch=fetch, reporter=reporter)
+    # 2. its first mask, and the masks of all frames
     begun, what = _first_mask(marking, scene)
     save_mask(first_mask, begun, Palette.davis())
     done = segment_clip(
@@ -101,13 +103,17 @@ def run_demo(
         reporter=reporter,
     )
     segmented = open_segmented(clip, workspace=folder, reporter=reporter)
-    overlap = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
+    accuracy = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
     rows = [DemoRow(first_mask, what, "frame 0", "–")]
     rows += [
         DemoRow(
-            done.masks, f"palette PNG, {done.propagator} propagator", "one file a frame", overlap
+            done.masks,
+            f"palette PNG, {done.propagator} propagator",
+            "one file per frame",
+            accuracy,
         )
     ]
+    # 3. every kind of output, in one pass over the clip
     settings = MatteSettings()
     planner, encode = Planner(segmented, Tools(), reporter), EncodeOptions()
     planned = [
@@ -117,6 +123,7 @@ def run_demo(
         planner.overlay(None, settings=MatteSettings(), encode=encode),
     ]
     results = write_outputs(segmented, planned, reporter)
+    # 4. read back from their files; an overlay shows no mask that could be measured
     ways = (_seen_on_green, _seen_as_white, _seen_as_alpha, None)
     rows += [
         _checked_row(scene, clip, result, see, reporter)
@@ -178,12 +185,12 @@ def _checked_row(
             f"{result.output.name} differs from its source: {report.first_difference}"
         )
     timing = next(check.detail for check in report.checks if check.name == "timestamps")
-    overlap = "–"
+    accuracy = "–"
     if see is not None:
-        overlap = _mean_iou(
+        accuracy = _mean_iou(
             scene, (see(frame) for frame in open_clip(result.output, notify=_silent).frames())
         )
-    return DemoRow(result.output, result.encoding, f"{timing} (read by {report.reader})", overlap)
+    return DemoRow(result.output, result.encoding, f"{timing} (read by {report.reader})", accuracy)
 
 
 def _silent(line: str) -> None:
@@ -194,15 +201,18 @@ def _seen_on_green(frame: Frame) -> Mask:
     """The mask on a green screen: what an editor's chroma key would keep, which is pixels that are
     not clearly greener than red and blue.
     """
+    # signed, as the difference of bytes would wrap around
     red, green, blue = (frame.colors[..., channel].astype(np.int16) for channel in range(3))
     return np.asarray(green - np.maximum(red, blue) < _KEYED_OUT, np.uint8)
 
 
 def _seen_as_white(frame: Frame) -> Mask:
+    """The mask in a mask video: brighter than half."""
     return np.asarray(frame.picture.planes[0] > 127, np.uint8)
 
 
 def _seen_as_alpha(frame: Frame) -> Mask:
+    """The mask in a cut-out: more than half opaque, at any bit depth."""
     alpha = frame.alpha
     assert alpha is not None
     return np.asarray(alpha > np.iinfo(alpha.dtype).max // 2, np.uint8)
@@ -225,5 +235,5 @@ def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path]) -> Image:
         f"frame {timeline.number(index)}, {timeline[index].seconds:.3f} s" for index in indices
     ]
     return contact_sheet(
-        rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="vfx-matte demo"
+        rows, column_labels=labels, thumb_width_px=SHEET_THUMB_PX, title="source and outputs"
     )

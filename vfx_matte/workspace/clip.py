@@ -192,6 +192,7 @@ class ClipWorkspace(ClipLayout):
     def _has_files(self, manifest: Manifest, frame_index: int) -> bool:
         """Whether the mask of a frame is on disk and, in a soft run, every object's probability."""
         number = manifest.timeline.number(frame_index)
+        # without soft results a mask is all there is to a frame
         objects = manifest.objects if manifest.is_soft else ()
         softs = (self.soft_path(object_id, number) for object_id in objects)
         return all(map(_is_filled, (self.mask_path(number), *softs)))
@@ -262,6 +263,7 @@ class Workspace:
             WorkspaceError: its folder holds work on another clip of that name, or a damaged
                 manifest.
         """
+        # the folder of that name first: nearly always it is the one
         clip = self.clip(source)
         manifest = clip.manifest()
         stamp = SourceStamp.of(source)
@@ -316,6 +318,7 @@ class Workspace:
 
         Raises WorkspaceError when one manifest cannot be read, as it may be that one.
         """
+        # ISO 8601 in UTC sorts as text
         found = [
             (manifest.segmented_at, str(clip.folder), clip) for clip, manifest in self._manifests()
         ]

@@ -89,6 +89,7 @@ def load_mask(path: Path) -> Mask:
     """
     try:
         with _open_png(path) as picture:
+            # "L": the values of a grey picture are ids just as well
             if picture.mode not in ("P", "L"):
                 raise MaskError(
                     f"{path} is {picture.format} {picture.mode}, expected an 8-bit palette PNG"
@@ -162,6 +163,7 @@ def save_picture(path: Path, image: RGBImage) -> None:
         UsageError: no format has this suffix.
         OutputError: the file cannot be written.
     """
+    # Pillow lists formats that it only reads, too
     formats = Image.registered_extensions()
     kind = formats.get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:

@@ -59,6 +59,7 @@ def read_latest(root: Path, *, hint: str) -> LatestClip | None:
         return LatestClip(folder, str(record["source"]), str(record["fingerprint"]))
     except FileNotFoundError:
         return None
+    # whatever is in a file of that name
     except (OSError, RecursionError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(
             f"{path} cannot be read: {shortened(error, 120)}", hint=hint

@@ -126,6 +126,7 @@ class SourceStamp:
 
         Where one has no fingerprint, the name, the size and the date decide.
         """
+        # sizes first: most other clips differ there already
         if self.size_bytes != other.size_bytes:
             return False
         if self.fingerprint and other.fingerprint:
@@ -284,6 +285,7 @@ class Manifest:
         """What makes the masks of `other` differ from these, in words for people; empty when
         nothing does.
         """
+        # in the order in which a user would look for the reason
         found = []
         if not self.source.is_same_clip(other.source) or self.timeline != other.timeline:
             found.append("clip")
@@ -322,6 +324,7 @@ class Manifest:
             "settings": dict(self.settings),
             "start": self.start,
             "stop": self.stop,
+            # entries that came later are left out where they say nothing
             **({} if self.cuts is None else {"cuts": list(self.cuts)}),
             **({} if self.working_size is None else {"working_size": self.working_size}),
             **({"map_colors": list(self.map_colors)} if self.map_colors else {}),
@@ -408,6 +411,7 @@ def load_manifest(path: Path) -> Manifest | None:
             return Manifest.from_json(data)
     except FileNotFoundError:
         return None
+    # not damaged, only not readable: nothing needs to be replaced
     except OSError as error:
         raise WorkspaceError(
             f"cannot read {path}: {error.strerror}", hint="check the permissions of the folder"
@@ -473,6 +477,7 @@ def _colors_from_json(data: Mapping[str, Any]) -> dict[int, RGB]:
         int(object_id): (int(red), int(green), int(blue))
         for object_id, (red, green, blue) in data.items()
     }
+    # ids are palette indices
     for object_id, color in colors.items():
         if not (1 <= object_id <= 255 and all(0 <= value <= 255 for value in color)):
             raise ValueError(f"object {object_id} has the colour {color}")

@@ -63,6 +63,7 @@ def first_mask(
         MediaError: the frame cannot be read.
         InputError: a file is missing.
     """
+    # 1. the frame, and the mask to begin with
     frame = clip.reader.frame(0 if request.at is None else clip.frame_index(request.at))
     number = clip.info.timeline.number(frame.index)
     content = (
@@ -74,6 +75,7 @@ def first_mask(
     before: Mask = np.zeros(clip.info.shape, np.uint8)
     if content is not None:
         before = _read(content, number, clip.info.shape, name=name, reporter=reporter)
+    # 2. what the marks make of it
     found = (
         opened_network(network, reporter.notify)
         if network is not None and network.is_file()
@@ -192,6 +194,7 @@ def _start(
     workspace: Path,
     reporter: Reporter,
 ) -> _Start:
+    # what was asked for, or the output of an earlier call that named an object
     if request.from_propagated:
         return _Start(_propagated(clip, number, workspace, reporter), "the propagated mask")
     file = (
@@ -247,6 +250,7 @@ def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | Painted
     """The mask, painted in the way of the one that was begun with, where that reads the same."""
     if start.painted is None:
         return mask
+    # a mask in the user's own colours stays one that his other tools can read
     edited = repainted(start.painted, start.mask, mask)
     if edited is None:
         reporter.notify(
@@ -306,6 +310,7 @@ def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
     """The frame that a mask file is named after: as masks are named here, or like a picture of the
     sequence.
     """
+    # CLIP.mask.NUMBER is `next_steps.mask_name`
     head, _, digits = path.stem.rpartition(".")
     if head == f"{clip_name(clip.path)}.mask" and digits.isdecimal():
         return int(digits)

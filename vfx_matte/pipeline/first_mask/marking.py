@@ -85,6 +85,7 @@ class Marking:
             return self._placed_one(before, marks, object_id or _meant_object(before, marks, name))
         # 1. what stands out
         mask, answers = self._subjects(before, marks, object_id)
+        # the box has done its part: it limited what stands out
         points = Marks(None, marks.clicks, marks.strokes)
         if points.is_empty:
             return mask, answers, []
@@ -104,6 +105,7 @@ class Marking:
         """Apply marks to one object, as `placed` does."""
         own = before == chosen
         is_new_part = is_part(before, chosen, marks)
+        # another method, as the network would see the whole that the part belongs to
         method = (
             open_first_mask(self.image, network=None, is_part=True) if is_new_part else self.method
         )
@@ -139,6 +141,7 @@ class Marking:
             free = found & allowed & (mask == 0)
             if not free.any() or free.sum() < _MOSTLY * found.sum():
                 continue
+            # new objects come after those that there are
             chosen = object_id if object_id is not None else max(object_ids(mask), default=0) + 1
             if chosen > MOST_OBJECTS:
                 break
@@ -251,6 +254,7 @@ def _with_answer(
         f"a mark lies in object {other}: that piece of it is object {object_id} now"
         for other in placed.taken_from
     ]
+    # said, as a mark that changes nothing looks like a failure
     if np.array_equal(placed.mask, before):
         lines.append(f"object {object_id} is as it was")
     return placed.mask, lines
