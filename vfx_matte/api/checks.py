@@ -1,4 +1,4 @@
-"""Looking at clips, masks and outputs from Python."""
+"""Inspects clips, masks and outputs, for Python programs."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def probe(
     >>> info.width, info.height, len(info.timeline)
     (96, 64, 12)
     """
-    told = reporter_of(reporter)
+    messages = reporter_of(reporter)
+    # opening counts every frame of the file; nothing is decoded
     return open_source(
-        Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=told
+        Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages
     ).info
 
 
@@ -116,15 +117,16 @@ def qc(
     >>> found.frames, found.report.name
     (12, 'report.html')
     """
-    told = reporter_of(reporter)
+    messages = reporter_of(reporter)
+    # the weights are named in the command that the result suggests, and are not read
     (settings,) = records_of(options, QcSettings)
     return check_masks(
-        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         count=settings.count,
         output=None if output is None else Path(output),
         csv=None if csv is None else Path(csv),
         weights=Path(model) / "XMem.pth",
-        reporter=told,
+        reporter=messages,
     )
 
 
@@ -164,10 +166,12 @@ def suggest(
     >>> len(found.suggestions)
     2
     """
-    told = reporter_of(reporter)
+    messages = reporter_of(reporter)
+    # frames are compared by the propagator that made the masks, unless another one is asked for;
+    # XMem needs its weights for that
     (settings,) = records_of(options, SuggestSettings)
     return suggest_frames(
-        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         SuggestOptions(
             count=settings.count,
             propagator=settings.propagator,
@@ -179,7 +183,7 @@ def suggest(
             candidates=settings.candidates,
         ),
         output=None if output is None else Path(output),
-        reporter=told,
+        reporter=messages,
     )
 
 
@@ -213,6 +217,7 @@ def evaluate(
     >>> len(scores.sequences)
     1
     """
+    # a dataclass refuses unknown fields by itself
     return evaluate_masks(
         Path(predicted),
         Path(truth),

@@ -1,4 +1,4 @@
-"""Handing clips over to editing programs from Python."""
+"""Hands clips over to editing programs, for Python programs."""
 
 from __future__ import annotations
 
@@ -71,14 +71,17 @@ def package(
     >>> made.frame_count > 0
     True
     """
-    told = reporter_of(reporter)
+    messages = reporter_of(reporter)
+    # the order says who gets a name that two records have; all options are checked before the clip
+    # is opened
     settings, matte, render, encode, green, alpha = records_of(
         options,
         PackageSettings, MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings,
         AlphaSettings,
     )  # fmt: skip
+    # a timeline counts every frame, so a package is always of the whole clip
     return packaging.package(
-        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=told),
+        segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         program=program,
         options=PackageOptions(
             outputs=None if outputs is None else tuple(outputs),
@@ -90,10 +93,10 @@ def package(
             fps=fps,
         ),
         settings=matte,
-        tools=Tools.chosen(render.device, Path(model), notify=told.notify),
+        tools=Tools.chosen(render.device, Path(model), notify=messages.notify),
         encode=EncodeOptions.of(encode, render),
         output=None if output is None else Path(output),
-        reporter=told,
+        reporter=messages,
     )
 
 
@@ -139,20 +142,22 @@ def conform(
     >>> made.rate
     Fraction(25, 1)
     """
-    told = reporter_of(reporter)
+    messages = reporter_of(reporter)
     matte, render, encode, green, masks, alpha = records_of(
         options,
         MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings, MaskvideoSettings,
         AlphaSettings,
     )  # fmt: skip
+    # a clip without masks is conformed, too; what is missing is told where it is asked for
     opened = open_segmented_or_source(
         Path(clip),
         workspace=Path(workspace),
         usual_fps=fps,
         gaps=gaps,
         ignore_alpha=ignore_alpha,
-        reporter=told,
+        reporter=messages,
     )
+    # of the records of single renders only those options count that change what is shown
     target = render.target or None
     return conforming.conform(
         opened,
@@ -160,7 +165,7 @@ def conform(
         outputs=outputs,
         target=target,
         settings=matte,
-        tools=Tools.chosen(render.device, Path(model), notify=told.notify),
+        tools=Tools.chosen(render.device, Path(model), notify=messages.notify),
         shown=ConformLook(
             key=green.key,
             background=green.background,
@@ -172,5 +177,5 @@ def conform(
         folder=conforming.usual_folder(opened, workspace=Path(workspace), target=target)
         if output is None
         else Path(output),
-        reporter=told,
+        reporter=messages,
     )

@@ -249,6 +249,7 @@ def segment(
     (0, 12)
     """
     messages = reporter_of(reporter)
+    # unknown options are refused by the dataclass of the propagators' options
     return segment_clip(
         open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages),
         replace(_reference_files(references), colors=_colors(map_color or {})),

@@ -22,6 +22,7 @@ from vfx_matte.settings.options import (
     RenderSettings,
 )
 
+# one result, or one per object: `_render` hands on what the pipeline gives
 R = TypeVar("R")
 Position = int | str | None
 """A frame number, or a time such as "4.5s"; None is not chosen."""
