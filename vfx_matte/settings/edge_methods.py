@@ -61,6 +61,8 @@ EDGE_METHODS = {
 }
 """Name → method, in the order of the help."""
 
+# what "auto" takes: the best of each kind by the tables of docs/matting.md that needs nothing
+# installed
 _USUAL = {"from the mask": "median", "from the picture": "guided"}
 
 
@@ -70,7 +72,7 @@ def usual(*, from_picture: bool) -> str:
 
 
 def edge_method_named(name: str) -> EdgeMethod:
-    """The method of a name.
+    """The method that has a name.
 
     Raises:
         UsageError: there is none of this name.
@@ -82,4 +84,5 @@ def edge_method_named(name: str) -> EdgeMethod:
 
 def name_of(method: EdgeMethod) -> str:
     """The name that a method has in the table."""
-    return next(name for name, one in EDGE_METHODS.items() if one is method)
+    # by identity: two methods may have equal facts
+    return next(name for name, known in EDGE_METHODS.items() if known is method)

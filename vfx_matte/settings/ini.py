@@ -1,7 +1,7 @@
 """Reads config.ini into the records of options.
 
-Only doors read it. The command line beats config.ini, which beats the defaults of
-`settings.options`.
+The command line beats config.ini, which beats the defaults of `settings.options`. Pipeline
+functions take records and never read the file.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from vfx_matte.settings.options import (
 from vfx_matte.wording import Spelling, spelled
 
 FILE_NAME = "config.ini"
+# some 150 times the text of all options; anything larger is another file by mistake
 MOST_BYTES = 2**20
 S = TypeVar("S", bound=Options)
 
@@ -50,7 +51,7 @@ LONGEST_NUMBER = 15
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything config.ini can say. file: where it was read from, None when there was none."""
+    """Everything config.ini can say: one record per section."""
 
     paths: PathsSettings = field(default_factory=PathsSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -68,6 +69,7 @@ class Settings:
     qc: QcSettings = field(default_factory=QcSettings)
     config: OldScripts = field(default_factory=OldScripts)
     file: Path | None = None
+    """Where it was read from; None when there was none."""
 
     @property
     def default_clip(self) -> Path | None:
@@ -84,6 +86,7 @@ class Settings:
         """The short side in pixels that the xmem propagator works at; -1 = the clip's own, 0 = as
         memory allows.
         """
+        # the key of the old scripts counts where the new one is not set
         return (self.config.video_resize or 0) if self.segment.size is None else self.segment.size
 
     @property
@@ -97,6 +100,7 @@ class Settings:
         return self.paths.model / "u2netp.onnx"
 
 
+# made from the fields of `Settings`, so that a section is declared once
 _SECTIONS: dict[str, type[Options]] = {
     item.name: cast("type[Options]", item.default_factory)
     for item in dataclasses.fields(Settings)
@@ -106,10 +110,14 @@ _SECTIONS: dict[str, type[Options]] = {
 
 
 def load(path: Path | None = None) -> Settings:
-    """Read settings from `path`, or from config.ini in the working directory when there is one.
+    """Read settings.
 
-    Raises ConfigError for a file that is not there or cannot be read, an unknown section or key, or
-    a wrong value.
+    Args:
+        path: the file; None is config.ini in the working directory, which need not be there.
+
+    Raises:
+        ConfigError: a file that is not there or cannot be read, an unknown section or key, or a
+            wrong value.
     """
     if path is None:
         found = Path(FILE_NAME)
@@ -117,6 +125,7 @@ def load(path: Path | None = None) -> Settings:
             return Settings()
     else:
         found = path
+    # without interpolation: a % in a path or a limit is a %
     parser = configparser.ConfigParser(interpolation=None)
     try:
         content = read_small_file(
@@ -129,6 +138,7 @@ def load(path: Path | None = None) -> Settings:
             f"{str(found)!r} cannot be read: {reason}",
             hint="see the config.ini that comes with vfx-matte",
         ) from error
+    # an unknown section is a slip, whose options would silently have no effect
     sections: dict[str, Any] = {}
     for name in parser.sections():
         if name not in _SECTIONS:
@@ -141,7 +151,10 @@ def load(path: Path | None = None) -> Settings:
 
 
 def _decoded(content: bytes) -> str:
-    """UTF-8, or the Chinese code page that Windows editors saved the old scripts' file in."""
+    """The text of a file in UTF-8, or in the Chinese code page that Windows editors saved the old
+    scripts' file in.
+    """
+    # the mark of UTF-8 that such editors write is dropped by "-sig"
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -149,7 +162,16 @@ def _decoded(content: bytes) -> str:
 
 
 def _section(kind: type[S], values: dict[str, str], place: str) -> S:
-    """One section's record. Keys of config.ini are the options' names, or their `key`."""
+    """One section's record.
+
+    Args:
+        kind: its type.
+        values: key → text; keys are the options' names, or their `key`.
+        place: how messages call the section: its file and name.
+
+    Raises:
+        ConfigError: an unknown key, or a wrong value.
+    """
     hints = typing.get_type_hints(kind)
     known = {item.metadata["key"] or item.name: item for item in _in_file(kind)}
     unknown = [key for key in values if key not in known]
@@ -159,6 +181,7 @@ def _section(kind: type[S], values: dict[str, str], place: str) -> S:
         raise ConfigError(
             f"{place} has an unknown key {unknown[0]!r}", hint=f"known: {', '.join(known)}"
         )
+    # each value is checked by itself first, for a message that names file, section and key
     chosen = {}
     for key, text in values.items():
         item = known[key]
@@ -176,6 +199,8 @@ def _in_file(kind: type[Options]) -> list[dataclasses.Field[Any]]:
 
 
 def _value(kind: Any, text: str, place: str) -> object:  # noqa: ANN401  a type is whatever get_type_hints gives
+    """An option's value from its text, by the type of its field."""
+    # empty is "not set" where an option may be unset, and a value like any other where it is text
     if isinstance(kind, types.UnionType):
         if not text:
             return None
@@ -185,6 +210,7 @@ def _value(kind: Any, text: str, place: str) -> object:  # noqa: ANN401  a type 
         if flag is None:
             raise ConfigError(f"{place} is {text!r}, expected yes or no")
         return flag
+    # no path may hold one; text saved as UTF-16 is full of them
     if "\0" in text:
         raise ConfigError(
             f"{place} is {shortened(text)!r}, expected text without NUL",
@@ -201,10 +227,17 @@ def _value(kind: Any, text: str, place: str) -> object:  # noqa: ANN401  a type 
 def number(kind: type[int] | type[float], text: str, *, within: Range | None = None) -> int | float:
     """A number as a user wrote it, in config.ini and on the command line alike.
 
-    Raises ValueError, which shows the text and says what was expected, for what is no number, is
-    not finite, has more than LONGEST_NUMBER digits, or lies outside of `within`.
+    Args:
+        kind: int or float.
+        text: what was written.
+        within: the lowest and the highest number that it may be; None is any.
+
+    Raises:
+        ValueError: it is no number, not finite, has more than LONGEST_NUMBER digits, or lies
+            outside of `within`; the message shows the text and says what was expected.
     """
     name = "a whole number" if kind is int else "a number"
+    # two more characters than digits: a sign and a point
     try:
         value = kind(text) if len(text.strip()) <= LONGEST_NUMBER + 2 else math.inf
     except ValueError:
@@ -232,18 +265,19 @@ def template(spelling: Spelling) -> str:
         record = getattr(settings, section)
         lines.append(f"[{section}]")
         for item in _in_file(type(record)):
-            shown = _shown(getattr(record, item.name))
+            default = _as_text(getattr(record, item.name))
             lines += [
                 f"# {spelled(item.metadata['explanation'], spelling)}",
-                f"#{item.metadata['key'] or item.name} = {shown}".rstrip(),
+                f"#{item.metadata['key'] or item.name} = {default}".rstrip(),
             ]
         lines.append("")
     return "\n".join(lines)
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     if value is None:
         return ""
+    # as people write them in such a file; paths with / work on every system
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value.as_posix() if isinstance(value, Path) else str(value)

@@ -21,6 +21,7 @@ from vfx_matte.settings.edge_methods import EDGE_METHODS, EdgeMethod, edge_metho
 SOFT_COMMAND = wording.command("segment", soft=True)
 _METHODS = "; ".join(f"{name} = {one.title}" for name, one in EDGE_METHODS.items())
 DEVICES = ("auto", "cpu", "cuda")
+# twice the width of 8K; more is a slip
 LARGEST_SIDE_PX = 16384
 LARGEST_EDGE_PX = 500
 """Upper bound of feather, grow and band, so that distances are exact (`backend.squared_distance`).
@@ -58,6 +59,7 @@ def option(
         panel: heading in the help of the command line, where it is not the record's.
         in_file: whether config.ini may set it.
     """
+    # kept as the field's metadata, which doors and docs read by name
     facts = {
         "explanation": explanation,
         "short": short,
@@ -86,6 +88,7 @@ class Options:
     PANEL: ClassVar[str] = ""
     """Under which heading the help of the command line shows them; empty = among the first."""
 
+    # here and not in the doors, so that no record with a wrong value exists anywhere
     def __post_init__(self) -> None:
         for item in dataclasses.fields(cast("Any", self)):
             raise_on_bad_value(item, getattr(self, item.name), wording.option(item.name))
@@ -96,6 +99,7 @@ class Options:
         Raises:
             UsageError: as for the record itself.
         """
+        # the copy is checked as every record is
         chosen = {name: value for name, value in given.items() if value is not None}
         changed: Self = dataclasses.replace(cast("Any", self), **chosen)
         return changed
@@ -169,6 +173,7 @@ class SegmentSettings(Options):
 
     PANEL: ClassVar[str] = "Propagation"
 
+    # no `choices`: which propagators there are is known to their registry, on a higher floor
     propagator: str = option(
         "auto",
         "auto, builtin or xmem; auto takes xmem when its weights and torch are there",
@@ -180,6 +185,7 @@ class SegmentSettings(Options):
         short="Weights of xmem.",
         metavar="PTH",
     )
+    # XMem was trained at 480 lines; larger pictures take memory by the square
     size: int | None = option(
         None,
         "short side xmem works at; -1 = the clip's own; 0 = as memory allows, up to 480; empty ="
@@ -201,6 +207,7 @@ class SegmentSettings(Options):
         short="permanent, or xmem: masks count from their frame on.",
         choices=("permanent", "xmem"),
     )
+    # 5 is the XMem authors' own default
     mem_every: int = option(
         5,
         "xmem memorizes every N-th frame",
@@ -231,6 +238,7 @@ class SegmentSettings(Options):
         "where the shot changes masks stop, or ask, or ignore = go on; or the cuts as frames, e.g."
         " 120,300",
     )
+    # text, not a number: 30000/1001 has no exact decimal form
     fps: str = option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
     gaps: str = option(
         "hold",
@@ -252,6 +260,7 @@ class MatteSettings(Options):
 
     PANEL: ClassVar[str] = "Edges"
 
+    # not in config.ini: ids mean something in one clip only
     objects: tuple[int, ...] | None = option(
         None,
         "ids of the objects that are shown; empty = all",
@@ -274,6 +283,7 @@ class MatteSettings(Options):
     )
     """The method, an entry of `settings.edge_methods`, or "auto"."""
 
+    # automatic is 32 px at 1080 lines and up to 96 px to each side along hair (docs/matting.md)
     band: float | None = option(
         None,
         "width of the edge band, in which alpha comes from the picture; empty = automatic",
@@ -286,6 +296,7 @@ class MatteSettings(Options):
     wider along hair.
     """
 
+    # 0 and empty differ: 0 drops nothing, empty only what the usual median would drop, too
     remove_specks: int | None = option(
         None,
         "drop pieces of at most this area in pixels, of the mask and of the matte; 0 = off; empty ="
@@ -352,6 +363,7 @@ class MatteSettings(Options):
     )
     """Half of it lies inside and half outside; alpha is 0.5 on the hard edge."""
 
+    # on: with a perfect alpha, too, the old background shines through soft pixels
     foreground: bool = option(
         True,
         "give soft edges the subject's own colour, without the background that shone through",
@@ -378,6 +390,7 @@ class MatteSettings(Options):
     )
     """0 removes nothing, 1 all that counts as spill."""
 
+    # off, as edges of the picture flicker little by themselves: docs/matting.md has the figures
     stabilize: float = option(
         0.0,
         "keep edges from flickering, 0 = off to 1",
@@ -389,6 +402,7 @@ class MatteSettings(Options):
     """How much of the frames before is kept at the edge."""
 
     def __post_init__(self) -> None:
+        # the arguments are named, as a dataclass with slots is another class than its body saw
         super(MatteSettings, self).__post_init__()
         if self.median is not None and self.median > 1 and self.median % 2 == 0:
             raise UsageError(
@@ -402,6 +416,7 @@ class MatteSettings(Options):
         Raises:
             UsageError: a value is out of its range, or two of them have no meaning together.
         """
+        # only what was asked for together can exclude each other; what config.ini says gives way
         changed = super(MatteSettings, self).overridden(**given)
         if given.get("band") is not None and not changed.method.from_picture:
             from_picture = [name for name, one in EDGE_METHODS.items() if one.from_picture]
@@ -424,6 +439,7 @@ class MatteSettings(Options):
         """
         if self.edges != "auto":
             return edge_method_named(self.edges)
+        # a window, a feather and probabilities all treat the mask's own edge
         is_shaped = self.median is not None or self.feather > 0 or self.soft_edges is not None
         return edge_method_named(usual(from_picture=not is_shaped))
 
@@ -441,6 +457,7 @@ class RenderSettings(Options):
         short="auto, cpu or cuda.",
         choices=DEVICES,
     )
+    # --for at the command line; `for` is no name in Python
     target: str = option(
         "",
         f"the program that outputs are for ({wording.option('target')}), see"
@@ -450,6 +467,7 @@ class RenderSettings(Options):
         metavar="PROGRAM",
         panel="Options",
     )
+    # not in config.ini: it belongs to one clip
     start_number: int | None = option(
         None,
         "first number of numbered files; empty = the source's",
@@ -476,6 +494,8 @@ class EncodeSettings(Options):
         short="Encoder preset, e.g. medium.",
         panel="Encoding",
     )
+    # every encoder has a scale of its own, so the range is wide; it is checked where the encoder is
+    # known
     quality: int | None = option(
         None,
         "the encoder's constant-quality number (crf, cq, qscale); empty = its usual one",
@@ -515,6 +535,7 @@ class GreenbackSettings(EncodeSettings):
         Raises:
             UsageError: a value is out of its range, or key and background are both given.
         """
+        # asking for a key is asking for no background, whatever config.ini says
         if given.get("key") is not None:
             if given.get("background") is not None:
                 raise UsageError(
@@ -562,6 +583,7 @@ class AlphaSettings(EncodeSettings):
         Raises:
             UsageError: the background is to be kept where premultiplied colours make it black.
         """
+        # config.ini may hold both: the background then stays where alpha is straight
         changed = super(AlphaSettings, self).overridden(**given)
         if given.get("keep_background") and changed.premultiplied:
             raise UsageError(
@@ -576,6 +598,7 @@ class AlphaSettings(EncodeSettings):
 class OverlaySettings(EncodeSettings):
     """The clip with every object tinted."""
 
+    # half: the tint is seen and so is the picture below it
     alpha: float = option(
         0.5, "weight of the tint, 0 to 1", short="Weight of the tint, 0 to 1.", least=0, most=1
     )
@@ -642,6 +665,7 @@ class SuggestSettings(Options):
         "auto, builtin or xmem; auto = the one that the masks were made with",
         short="auto (the one that made the masks), builtin or xmem.",
     )
+    # 200 frames of a 16:9 clip take 77 MB at 240 px and 203 MB at 480 (pipeline/review/suggest.py)
     size: int = option(
         240,
         "short side in pixels that xmem compares frames at; -1 = the clip's own",
@@ -650,6 +674,7 @@ class SuggestSettings(Options):
         least=-1,
         most=LARGEST_SIDE_PX,
     )
+    # 0.5, and 0.25 % below, are the defaults of XMem++'s authors (Bekuzarov et al., ICCV 2023)
     alpha: float = option(
         0.5,
         "0 compares whole pictures, 1 only the objects",
@@ -665,6 +690,7 @@ class SuggestSettings(Options):
         least=0,
         most=100,
     )
+    # what is kept of these frames bounds the memory, however long the clip is
     candidates: int | None = option(
         None,
         "most frames that are compared; empty = 200, or 1000 on a GPU",
@@ -708,6 +734,7 @@ class OldScripts(Options):
         "", "the clip's name without its ending; with src_file_ext it is the default clip"
     )
     src_file_ext: str = option("mp4", "the clip's ending")
+    # empty is not the same as 480: only then may memory decide
     video_resize: int | None = option(
         None,
         "short side XMem works at; empty = 480, or less where memory is short",
