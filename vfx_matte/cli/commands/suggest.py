@@ -33,22 +33,18 @@ def suggest(
     yours.
     """
     from vfx_matte.cli.show import say, show_to_scripts, table
-    from vfx_matte.pipeline.review import suggest as pipeline
+    from vfx_matte.pipeline.review.suggest import suggest_frames
 
-    # weights and device are those of segment, with which masks are compared
-    file = session.settings
-    options = pipeline.SuggestOptions(
-        count=settings.count,
-        propagator=settings.propagator,
-        weights=network.weights or file.weights,
-        size=settings.size,
-        device=network.device,
-        alpha=settings.alpha,
-        min_mask_percent=settings.min_mask_percent,
-        candidates=settings.candidates,
-    )
     opened = segmented_clip(session, clip)
-    found = pipeline.suggest_frames(opened, options, output=output, reporter=session)
+    # weights and device are those of segment, with which masks are compared
+    found = suggest_frames(
+        opened,
+        settings,
+        weights=network.weights or session.settings.weights,
+        device=network.device,
+        output=output,
+        reporter=session,
+    )
     if show_to_scripts(session, found, [found.sheet]):
         return
     table(

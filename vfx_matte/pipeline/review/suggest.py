@@ -46,8 +46,12 @@ from vfx_matte.propagate.suggest import (
     count_distances,
     open_describer,
 )
+from vfx_matte.settings.options import SuggestSettings
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import Manifest, save_picture
+
+LEAST_SIZE_PX = 16
+"""Short side of one feature of the network: smaller pictures have none."""
 
 MASKS_PER_CANDIDATE = 4
 """How many masks are read, at most, for each frame that will be compared: reading all of a long
@@ -61,72 +65,6 @@ SHEET_COLUMNS = 5
 
 MOST_REFERENCES_SHOWN = 20
 """Four rows of the contact sheet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuggestOptions:
-    """What a user can choose.
-
-    Raises:
-        UsageError: for values out of range.
-    """
-
-    count: int = 5
-    """How many frames to suggest."""
-
-    propagator: str = "auto"
-    """Whose features frames are compared by: "builtin", "xmem", or "auto": of the one that made the
-    masks, where it can run.
-    """
-
-    weights: Path = Path("model/XMem.pth")
-    """Weights file of xmem."""
-
-    size: int = 240
-    """Short side in pixels at which xmem compares frames, -1 = the clip's own; the cost grows with
-    its fourth power.
-    """
-
-    device: str = "auto"
-    """Where xmem runs: "auto", "cpu" or "cuda"."""
-
-    alpha: float = 0.5
-    """0 compares whole pictures, 1 only the objects."""
-
-    min_mask_percent: float = 0.25
-    """Frames whose mask covers less of the picture are left out."""
-
-    candidates: int | None = None
-    """How many evenly spaced frames are compared at most; None = the describer's usual number. A
-    clip with no more frames is compared in full.
-    """
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise UsageError(
-                f"count is {self.count}, expected at least 1",
-                hint=f"{option('count', 5)} suggests five frames",
-            )
-        if not 0 <= self.alpha <= 1:
-            raise UsageError(
-                f"alpha is {self.alpha}, expected 0 to 1",
-                hint=f"{option('alpha', 0.5)} looks at objects and surroundings",
-            )
-        if not 0 <= self.min_mask_percent <= 100:
-            raise UsageError(
-                f"min-mask-percent is {self.min_mask_percent}, expected 0 to 100",
-                hint=f"{option('min_mask_percent', 0.25)} leaves out frames with hardly any object",
-            )
-        if self.candidates is not None and self.candidates < 1:
-            raise UsageError(
-                f"candidates is {self.candidates}, expected at least 1",
-                hint=f"{option('candidates', 200)} suits most clips",
-            )
-        if self.size != -1 and self.size < 16:
-            raise UsageError(
-                f"size is {self.size}, expected -1 or at least 16",
-                hint=f"{option('size', 240)} suits most clips",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +134,13 @@ class _Described:
 
 
 def suggest_frames(
-    clip: SegmentedClip, options: SuggestOptions, *, output: Path | None = None, reporter: Reporter
+    clip: SegmentedClip,
+    settings: SuggestSettings,
+    *,
+    weights: Path,
+    device: str = "auto",
+    output: Path | None = None,
+    reporter: Reporter,
 ) -> SuggestResult:
     """Rank the frames to annotate next by XMem++'s rule, and save a contact sheet of them and of
     the references.
@@ -205,7 +149,9 @@ def suggest_frames(
 
     Args:
         clip: with its finished masks.
-        options: what the user chose.
+        settings: how many frames, and how they are compared.
+        weights: weights file of xmem.
+        device: where xmem runs, "auto", "cpu" or "cuda".
         output: a PNG; None is suggest.png in the clip's folder of results.
         reporter: receives notices and progress.
 
@@ -214,39 +160,40 @@ def suggest_frames(
         WorkspaceError: when no reference has a mask.
         MediaError: when the clip cannot be decoded.
     """
+    if settings.size != -1 and settings.size < LEAST_SIZE_PX:
+        raise UsageError(
+            f"size is {settings.size}, expected -1 or at least {LEAST_SIZE_PX}",
+            hint=f"{option('size', 240)} suits most clips",
+        )
     # Who compares, and which frames.
     sheet = sheet_path(clip, output, usual="suggest.png", option=option("output"))
     manifest = clip.store.manifest
-    name = _propagator(options, manifest, reporter)
-    own = (
-        {"weights": options.weights, "size": options.size, "device": options.device}
-        if name == "xmem"
-        else {}
-    )
+    name = _propagator(settings.propagator, weights, manifest, reporter)
+    own = {"weights": weights, "size": settings.size, "device": device} if name == "xmem" else {}
     describer = open_describer(name, **own)
     # The describer knows how many frames suit it: more where a GPU compares them.
-    limit = options.candidates or describer.usual_candidates
+    limit = settings.candidates or describer.usual_candidates
     references = _references(clip, limit, reporter)
-    coverage = _candidates(clip, limit, options.min_mask_percent, reporter)
+    coverage = _candidates(clip, limit, settings.min_mask_percent, reporter)
     # The clip is decoded here, once.
     described = _describe(clip, describer, sorted({*references, *coverage}), reporter)
     # Each choice is the frame farthest from all references and all choices before it.
     with reporter.progress(
-        "compare", count_distances(len(coverage), len(references), options.count)
+        "compare", count_distances(len(coverage), len(references), settings.count)
     ) as step:
 
         def distance(index: int, other: int) -> float:
             step()
             return describer.distance(
-                described[index].description, described[other].description, alpha=options.alpha
+                described[index].description, described[other].description, alpha=settings.alpha
             )
 
-        choices = choose_next(coverage, known=references, count=options.count, distance=distance)
-    if len(choices) < options.count:
-        wanted = f"{options.count} frames were asked for, {len(choices)} can be suggested"
+        choices = choose_next(coverage, known=references, count=settings.count, distance=distance)
+    if len(choices) < settings.count:
+        wanted = f"{settings.count} frames were asked for, {len(choices)} can be suggested"
         reporter.notify(
-            f"{wanted}: the others have a reference, or less than {options.min_mask_percent:g} % of"
-            " mask"
+            f"{wanted}: the others have a reference, or less than"
+            f" {settings.min_mask_percent:g} % of mask"
         )
     save_picture(sheet, _sheet(clip, references, choices, described))
     rows = tuple(
@@ -256,28 +203,28 @@ def suggest_frames(
     return SuggestResult(
         clip=clip.info.path,
         propagator=name,
-        alpha=options.alpha,
-        min_mask_percent=options.min_mask_percent,
+        alpha=settings.alpha,
+        min_mask_percent=settings.min_mask_percent,
         references=tuple(map(clip.info.timeline.number, references)),
         considered=len(coverage),
         suggestions=rows,
         segment_command=segment_command(
-            clip, {row.frame: row.mask for row in rows}, weights=options.weights, update=True
+            clip, {row.frame: row.mask for row in rows}, weights=weights, update=True
         ),
         sheet=sheet,
     )
 
 
-def _propagator(options: SuggestOptions, manifest: Manifest, reporter: Reporter) -> str:
+def _propagator(wanted: str, weights: Path, manifest: Manifest, reporter: Reporter) -> str:
     """The propagator whose features frames are compared by: the one asked for, or the one that made
     the masks if it can run.
     """
-    if options.propagator != "auto":
-        return options.propagator
+    if wanted != "auto":
+        return wanted
     # Features of builtin are there everywhere, and serve for masks of any other origin.
     if manifest.propagator != "xmem":
         return "builtin"
-    name, reason = choose_propagator(None, weights=options.weights)
+    name, reason = choose_propagator(None, weights=weights)
     reporter.notify(
         f"the masks are XMem's; frames are compared with the {reason}" if name != "xmem" else reason
     )
