@@ -135,6 +135,7 @@ def segment_command(
         options["soft"] = True
     if wanted := _same_cuts(manifest) if cuts is None else cuts:
         options["cuts"] = wanted
+    # Where the results are, and whether earlier masks stay.
     options |= _workspace_option(clip.folder.parent)
     return command("segment", clip.info.path, **options, **{"update" if update else "fresh": True})
 

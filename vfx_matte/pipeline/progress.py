@@ -35,6 +35,7 @@ class Reporter(Protocol):
 class SilentReporter:
     """A reporter that keeps its notices and shows nothing; for programs and tests."""
 
+    # Lines are kept, not thrown away: whoever called may want to know what a door would have said.
     def __init__(self) -> None:
         self.lines: list[str] = []
 

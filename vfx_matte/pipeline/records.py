@@ -68,6 +68,7 @@ def as_json(value: object, spell: Callable[[str], str]) -> Json:  # noqa: PLR091
         return {str(key): as_json(item, spell) for key, item in value.items()}
     if isinstance(value, set | frozenset):
         value = sorted(value)  # the order of a set differs from run to run
+    # Arrays are collections too; those of pixels stand in INTERNAL fields.
     if isinstance(value, Collection):
         return [as_json(item, spell) for item in value]
     raise TypeError(f"{type(value).__name__} has no form in JSON")

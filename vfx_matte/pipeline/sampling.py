@@ -16,6 +16,7 @@ _WORTH_SEEKING_FRAMES = 4
 
 def evenly(items: Sequence[int], count: int) -> list[int]:
     """At most `count` items, in order, each from the middle of one of as many equal parts."""
+    # The middles of the parts: neither the first nor the last frame, which are often black.
     if len(items) <= count:
         return list(items)
     return [items[(2 * part + 1) * len(items) // (2 * count)] for part in range(count)]

@@ -200,7 +200,10 @@ class Edit:
     track.
 
     All files have the edit's rate. The lowest track is filled from frame 0 without a gap; the
-    others begin and end within it. Raises ValueError otherwise.
+    others begin and end within it.
+
+    Raises:
+        ValueError: otherwise.
     """
 
     name: str
@@ -216,12 +219,14 @@ class Edit:
     def __post_init__(self) -> None:
         if not self.tracks or not self.tracks[0]:
             raise ValueError(f"edit {self.name!r} has no clip")
+        # Times are frames of one rate; a file of another one would have none that fit.
         for media in self.media:
             if media.rate != self.rate:
                 raise ValueError(
                     f"{media.name!r} has {media.rate} frames per second, the edit {self.rate}"
                 )
-        # Clips follow each other; on the lowest track, which is what a gap would show, directly.
+        # Clips follow each other in time; on the lowest track without a gap, since nothing lies
+        # under it.
         for number, track in enumerate(self.tracks):
             filled = 0
             for clip in track:
@@ -231,6 +236,7 @@ class Edit:
                         f" {filled}"
                     )
                 filled = clip.end
+            # The lowest track says how long the edit is: nothing may be shown over the void.
             if filled > self.duration:
                 raise ValueError(
                     f"track {number + 1} ends at frame {filled}, the lowest at {self.duration}"

@@ -47,7 +47,9 @@ FINALCUT = Program(
     outputs=("alpha", "maskvideo", "greenback"),
     rates=rates(FILM_RATES),
     suffixes=(".mp4", ".mov", ".m4v", ".mxf"),
+    # the one format of timelines that it imports
     timelines=(FCPXML,),
+    # The cut-out hangs on the source: a connected clip moves with it.
     steps=(
         Step("File > Import > XML, choose {fcpxml}, and open the project “{name}”."),
         Step(

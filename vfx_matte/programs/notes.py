@@ -76,6 +76,7 @@ def import_note(
     # What to do in the program.
     kinds = Counter(listed.kind for listed in files)
     first = next((listed.path for listed in files if listed.kind == "alpha"), "")
+    # The first cut-out stands in a line of HTML, where its path is an address.
     names = dict(timelines) | {"name": name, "first": quote_from_bytes(os.fsencode(first))}
     words = {
         "alpha": alpha,
@@ -118,9 +119,11 @@ def _steps(
     steps: Sequence[Step], there: Counter[str], names: Mapping[str, str], words: Mapping[str, str]
 ) -> list[str]:
     """The lines of the steps that hold for what is there, which is counted by kind."""
+    # Names are foreign and may have spaces; words are ours, and wrap like the text around them.
     facts = {key: printable(value).replace(" ", _NO_BREAK) for key, value in names.items()} | dict(
         words
     )
+    # A step about a matte is no use without one, and one about cut-outs differs with their number.
     wanted = [
         step
         for step in steps
@@ -138,6 +141,7 @@ def _steps(
 
 def _wrapped(text: str, lead: str = "") -> list[str]:
     """Lines of at most WIDTH characters, the first with `lead` in front; file names stay whole."""
+    # A path longer than a line stays whole: broken, it could not be copied.
     text = printable(text)
     lines = textwrap.wrap(
         text,

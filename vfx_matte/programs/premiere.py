@@ -67,6 +67,7 @@ PREMIERE = Program(
         XMEML,
         OTIO,
     ),
+    # In the order in which an editor works: open, look, mend, and what else lies in the bin.
     steps=(
         Step("File > Import, choose {xmeml}, and open the sequence “{name}”."),
         Step("Premiere 2025 and later can open {otio} instead.", ("otio",)),

@@ -159,6 +159,7 @@ class Program:
     """Where these facts are from."""
 
     # ------------------------------------------------------------ files
+    # what a single output for this program is like
 
     encodings: Mapping[str, ProgramEncoding]
     """By kind of output."""
@@ -173,6 +174,7 @@ class Program:
     """What other sound becomes, by the file's suffix."""
 
     # ------------------------------------------------------------ package
+    # what a folder for this program holds
 
     outputs: tuple[str, ...]
     """What a package has when nothing else is asked for."""
@@ -193,6 +195,7 @@ class Program:
     """What the note advises."""
 
     def __post_init__(self) -> None:
+        # Any output can be asked for, also one that the program's package does not have.
         missing = [kind for kind in KINDS if kind not in self.encodings]
         if missing:
             raise ValueError(f"{self.name} has no encoding for {missing[0]}")
@@ -211,6 +214,7 @@ class Program:
         The clip's own; otherwise its least whole multiple, which shows every frame equally often;
         otherwise the nearest in ratio.
         """
+        # Its own rate needs no frame to be repeated or left out.
         if fps in self.rates or not self.rates:
             return fps
         # A multiple repeats every frame equally often: 12 fps on a timeline of 24 looks as it was.
@@ -223,6 +227,7 @@ class Program:
 
 
 # ---------------------------------------------------------------- what several records share
+# A record may use these or say the same in full; nothing else looks at them.
 
 
 def sound_codecs(*names: str) -> frozenset[str]:

@@ -45,6 +45,7 @@ def program_named(name: str) -> Program:
     Raises:
         UsageError: for a program that has no record.
     """
+    # names are typed by people: "Premiere " is premiere
     found = PROGRAMS.get(name.strip().lower())
     if found is None:
         known = f"known: {', '.join(PROGRAMS)}; see {command('formats')}"

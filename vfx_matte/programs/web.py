@@ -42,6 +42,7 @@ WEB = Program(
     sound_encoders={".mp4": "aac", ".webm": "libopus"},
     outputs=("alpha",),
     stacked="",  # the page is the background, so the cut-out has the sound itself
+    # There is nothing to open: the note has the line of HTML.
     steps=(
         Step(
             "The video has an alpha channel{and_sound}. On a page it lies over what is behind it,"

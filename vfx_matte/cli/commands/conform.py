@@ -59,6 +59,7 @@ def conform(
 
     # a rate that is asked for is also that of an image sequence without one
     file = session.settings
+    # "auto" depends on the clip, which is opened below.
     rate = None if settings.fps == "auto" else rate_of(settings.fps)
     opened = open_segmented_or_source(
         clip_path(session, clip), workspace=file.paths.workspace,

@@ -141,6 +141,7 @@ def _summary_table(found: Evaluation) -> Table:
 
 def _frame_table(found: Evaluation) -> Table:
     """Every object on every frame; blank where it does not count."""
+    # the name of the only sequence would say nothing
     several = len(found.sequences) > 1
     rows: list[Row] = []
     for sequence in found.sequences:

@@ -76,15 +76,15 @@ def keytest(
     say(f"picture: {result.sheet}")
 
 
-def _row(one: KeyRow) -> tuple[str, ...]:
+def _row(row: KeyRow) -> tuple[str, ...]:
     """One encoding, by COLUMNS."""
-    # errors of alpha are shares of full alpha, shown in per cent
-    shares = (one.edge_mean, one.edge_95, one.mean, one.keyed_out, one.left_in)
+    # the edge before the whole picture: that is where a key goes wrong
+    shares = (row.edge_mean, row.edge_95, row.mean, row.keyed_out, row.left_in)
     return (
-        one.name,
-        one.sampling,
-        one.encoding,
-        f"{one.megabytes_per_minute:.0f}" if one.megabytes_per_minute else "–",
+        row.name,
+        row.sampling,
+        row.encoding,
+        f"{row.megabytes_per_minute:.0f}" if row.megabytes_per_minute else "–",
         *(f"{100 * share:.2f} %" for share in shares),
-        f"{one.worst_frame}: {100 * one.worst_edge:.1f} %",
+        f"{row.worst_frame}: {100 * row.worst_edge:.1f} %",
     )

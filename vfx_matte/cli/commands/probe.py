@@ -177,6 +177,7 @@ def frame(
 @command(name="config")
 def config_command(session: Session) -> None:
     """Print a config.ini with every option at its default."""
+    # Text for a file by itself, so that it can be sent into one; the same options for programs.
     if session.json:
         from vfx_matte.cli.show import show_to_scripts
 

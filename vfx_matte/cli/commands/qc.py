@@ -76,6 +76,7 @@ def qc(
 
 def _closing_lines(found: QcResult, shown: int) -> Iterator[str]:
     """What stands below the table."""
+    # What the table does not show, then what to do, then where to look.
     if len(found.problems) > shown:
         yield f"and {len(found.problems) - shown} more places; -k {len(found.problems)} shows all"
     for start, stop in found.shots_without_mask:

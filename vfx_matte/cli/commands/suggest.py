@@ -58,11 +58,11 @@ def suggest(
     # two ways to a mask of each frame, then the one command that takes them all
     if found.suggestions:
         say("to paint on:")
-        for one in found.suggestions:
-            say(f"  {one.frame_command}")
+        for suggestion in found.suggestions:
+            say(f"  {suggestion.frame_command}")
         say("or to correct what is there with clicks (--fg on the subject, --bg beside it):")
-        for one in found.suggestions:
-            say(f"  {one.correct_command}")
+        for suggestion in found.suggestions:
+            say(f"  {suggestion.correct_command}")
         say("then, with the masks that you made:")
         say(f"  {found.segment_command}")
     say(f"picture: {found.sheet}")

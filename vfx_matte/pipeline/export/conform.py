@@ -51,6 +51,7 @@ OUTPUTS = ("source", "greenback", "alpha", "maskvideo", "overlay")
 USUAL_OUTPUTS = ("source", "greenback", "alpha", "maskvideo")
 
 _USUAL_SUFFIXES = {"alpha": ".mov", "maskvideo": ".mov"}
+"""Of files for no program in particular; the others are MP4. Editing programs read no Matroska."""
 
 FOLDER_NAME = "conform"
 MAP_NAMES = ("frame_map.json", "frame_map.csv")
@@ -209,6 +210,7 @@ def conform(
         _write_map(
             part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()}
         )
+    # Where the files are now, since they were made elsewhere.
     results = {
         kind: replace(result, output=folder / result.output.name) for kind, result in made.items()
     }
@@ -248,6 +250,7 @@ def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> 
     Raises:
         UsageError: for unknown ones, and for renders of a clip without masks.
     """
+    # A clip alone can be conformed before it is segmented: its masks then have the constant rate.
     has_masks = isinstance(clip, SegmentedClip)
     chosen = tuple(outputs) if outputs is not None else USUAL_OUTPUTS if has_masks else ("source",)
     unknown = [name for name in chosen if name not in OUTPUTS]
@@ -341,6 +344,7 @@ class _Run:
         """What compares a finished file with the frame map."""
 
         def compare(output: Path) -> list[Check]:
+            # Every file has to have the map's times; what can be compared depends on what it shows.
             checks, notify = [check_constant_rate(output, self.frame_map)], self.reporter.notify
             # A luma mask video shows the masks; others have colours that stand for ids, of which
             # only the time can be checked.
@@ -369,6 +373,8 @@ class _Run:
         return compare
 
     def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
+        """One output, with what was asked of its kind."""
+        # a background is a file of the user's, and may lie in the folder
         path, encode = self._path_and_encoding(kind)
         shown, settings = self.shown, self.settings
         if kind == "greenback" and shown.background:
@@ -402,6 +408,7 @@ class _Run:
             encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha",
             reporter=self.reporter,
         )  # fmt: skip
+        # checked where it will be: in the folder that is made it would replace nothing
         refuse_to_replace(
             self.reader.info.path, self.final / f"{name}{path.suffix}", "the source clip"
         )
@@ -435,6 +442,8 @@ def _write_map(
                 f"{float(error * 1000):.3f}",
             )
         )
+    # Programs count frames from 0 and want exact numbers; people want numbers of pictures and
+    # milliseconds.
     facts = {
         "rate": str(frame_map.rate),
         "ticks_per_second": frame_map.timeline.time_base.denominator,

@@ -143,6 +143,7 @@ def foreign_file(folder: Path) -> str:
             ours |= {one["file"] for one in (*facts["files"], *facts["other_files"])}
     except (UsageError, OSError, RecursionError, ValueError, KeyError, TypeError):
         ours = set()
+    # Desktops put files of their own into every folder that they show.
     there = (
         path
         for path in folder.rglob("*")
@@ -196,6 +197,7 @@ def manifest(
         "duration_seconds": str(
             rate.seconds(frames) if rate else source.timeline.end - source.timeline.start
         ),
+        # the user's own file, whether it was converted or not
         "source": {
             "path": str(source.path.resolve()),
             "relative_path": relative_path(source.path.resolve(), folder),
@@ -204,6 +206,7 @@ def manifest(
             "constant_rate": source.timeline.is_constant_rate,
             "timestamps": _timestamps(source.timeline),
         },
+        # frame n of every file shows this frame of the source
         "frame_map": None if frame_map is None else _run_lengths(frame_map.indices),
         "files": [_file(one, folder) for one in files],
         "other_files": [

@@ -29,6 +29,7 @@ def formats(name: str | None) -> Formats:
     Raises:
         UsageError: for a program that has no record.
     """
+    # all of them in the registry's order, which people know from the documentation
     return Formats(COMMON, (program_named(name),) if name else tuple(PROGRAMS.values()))
 
 

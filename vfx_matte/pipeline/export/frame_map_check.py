@@ -55,6 +55,7 @@ def verify_conformed(
     saved = load_map(map_file)
     frame_map, notify = saved.frame_map, reporter.notify
     reader = open_clip(source, notify=notify)
+    # Another clip's map would call every picture wrong, and hide what the user did.
     if frame_map.source_count != len(reader.info.timeline):
         raise UsageError(
             f"{map_file.name} is for a clip of {frame_map.source_count} frames, {source.name} has"
@@ -78,6 +79,7 @@ def verify_conformed(
 
 def map_beside(output: Path) -> Path | None:
     """The frame map that stands beside a file and names it; None when there is none."""
+    # A map of other files says nothing of this one, and a damaged one nothing at all.
     path = output.with_name("frame_map.json")
     try:
         return path if path.is_file() and output.name in load_map(path).files else None
@@ -149,6 +151,7 @@ def _exact(value: object) -> Fraction:
 
 def check_rule(source: Timeline, frame_map: ConformMap) -> Check:
     """Whether every entry of a map is the frame that the rule of `timeline.conform` shows."""
+    # The same function that `conform` asks, so a map that was edited by hand is found out.
     expected = frames_on(source, frame_map.timeline)
     for number, (index, right_index) in enumerate(zip(frame_map.indices, expected, strict=True)):
         if index != right_index:

@@ -274,6 +274,7 @@ def _plan(
     shown, info = chosen_objects(clip, settings), clip.info
     encode = replace(encode, target=program.name)
     # A rate, where anything needs one: a timeline, the program, or a new encoding of the source.
+    # Web pages need none: they show a file at its own times, and sound goes with the picture.
     rate, frame_map, remarks = None, None, list[str]()
     is_encoded_anew = options.media == "convert" or is_sequence(info.path)
     if options.fps or program.timelines or program.constant_rate or is_encoded_anew:
@@ -330,6 +331,7 @@ def _remarks_on_time(
             f"{program.title} has no timeline of {float(standard):.6g} frames per second, so it is"
             f" {rate}."
         )
+    # "none are left out" and "1 is left out" rather than "0 are": it has to read as a sentence.
     if frame_map.duplicated or frame_map.dropped or frame_map.lead:
         lead = (
             f" ({frame_map.lead} of them the first one, because the sound begins earlier)"
@@ -350,6 +352,7 @@ def _remarks_on_time(
             f"For {rate} frames per second the source's {frame_map.source_count} frames became"
             f" {len(frame_map.indices)}: {repeated}{lead}, {left_out}."
         )
+    # Sound may outlast the picture; a frame's length of it is nothing that anybody would miss.
     ends = _sound_times([track.end for track in info.audio], encode)
     longer = max(ends, default=frame_map.timeline.end) - frame_map.timeline.end
     if longer > rate.frame_duration:
@@ -364,6 +367,7 @@ def _reason_to_convert(
 ) -> str:
     """See `_Plan.reason_to_convert`; what the user asked for counts first."""
     suffix = info.path.suffix
+    # Each is enough, and the first one that holds is told.
     reasons = (
         (options.media == "convert", f"you asked for it ({option('media', 'convert')})"),
         (is_sequence(info.path), "it is a sequence of pictures"),
@@ -397,12 +401,14 @@ def _planned_renders(
     folder: Path,
 ) -> Iterator[_PlannedRender]:
     """What is cut out, in the order of OUTPUTS; one file per object where that was asked for."""
+    # Planned in one order whatever was asked for, since tracks are stacked in it.
     wanted = options.outputs or program.outputs
     for kind in (kind for kind in OUTPUTS if kind in wanted):
         style = mask_style("auto", encode=encode, objects=shown) if kind == "maskvideo" else ""
         # a file of channels or of a key colour shows all objects at once
         apart = options.each_object and len(shown) > 1 and (kind == "alpha" or style == "luma")
         for objects in [(object_id,) for object_id in shown] if apart else [()]:
+            # an id in the name, so that a file can be told from the others outside of the package
             ending = f"-object{objects[0]}" if objects else ""
             suffix = program.encodings[kind].suffix
             yield _PlannedRender(
@@ -419,6 +425,7 @@ def _planned_renders(
 
 def _source_file(plan: _Plan, reporter: Reporter) -> PackagedFile:
     """The source as the timelines name it: where it is, or in the package."""
+    # Encoding anew costs quality, time and space, so it is done only where something asks for it.
     clip, name = plan.clip, plan.clip.name
     if plan.reason_to_convert:
         return _converted_source(plan, reporter)
@@ -477,7 +484,7 @@ def _link(source: Path, link: Path) -> None:
         OutputError: when the disk has neither.
     """
     try:
-        link.hardlink_to(source)
+        link.hardlink_to(source)  # costs no space, and stays when the source's name goes
     except OSError:
         try:
             link.symlink_to(source)
@@ -516,6 +523,7 @@ def _rendered_files(plan: _Plan, reporter: Reporter) -> Iterator[PackagedFile]:
 
 def _planned_output(plan: _Plan, planner: Planner, one: _PlannedRender) -> PlannedOutput:
     options = plan.options
+    # one object's file shows no other, also where masks touch
     settings = replace(plan.settings, objects=one.objects) if one.objects else plan.settings
     # sound goes with the source, where the cut-out lies over it
     sound = plan.encode.sound and not plan.program.stacked
@@ -547,6 +555,7 @@ def _counted_file(
 ) -> PackagedFile:
     """A file of the package, read back, with its place in the finished folder."""
     final, media = plan.final(path), None
+    # Where frames are counted, every one has to be there.
     if plan.rate:
         info = read_back(
             path, rate=plan.rate.fps, frame_count=plan.frame_count, notify=reporter.notify
@@ -612,6 +621,7 @@ def _write_texts(plan: _Plan, files: Sequence[PackagedFile], reporter: Reporter)
         title=program.title,
         rate=plan.rate,
         frame_count=plan.frame_count,
+        # as the folder is read: media, what opens it, what explains it
         files=(
             *(ListedPath(_path_text(plan, one), one.name, one.how) for one in files),
             *(
@@ -627,6 +637,7 @@ def _write_texts(plan: _Plan, files: Sequence[PackagedFile], reporter: Reporter)
 
 def _path_text(plan: _Plan, one: PackagedFile) -> str:
     """From the package's folder, or in full when it lies elsewhere."""
+    # A source that is referred to lies elsewhere, and is named as timelines name it.
     is_inside = one.final.is_relative_to(plan.folder)
     return relative_path(one.final, plan.folder) if is_inside else str(one.final)
 
@@ -643,6 +654,7 @@ def _has_sound(program: Program, edit: Edit | None, files: Sequence[PackagedFile
     """Whether sound goes with the picture: on the timeline, or in a file where there is no
     timeline.
     """
+    # On a timeline sound is heard where a clip has it; without one, a file brings its own.
     if edit is not None and program.timelines:
         return any(clip.with_sound for track in edit.tracks for clip in track)
     return any(one.info.audio for one in files)

@@ -19,6 +19,7 @@ def edit_of(name: str, files: Sequence[PackagedFile], *, program: Program, sound
     assert source is not None
     stacked = [one for one in files if one.kind == program.stacked]
     media = [source, *(one.media for one in stacked if one.media)]
+    # Every file has the same frames, so each fills its track from the first to the last.
     tracks = tuple(
         (
             Clip(

@@ -45,6 +45,7 @@ from vfx_matte.workspace import ClipWorkspace, write_text
 NOT_SCORED = -1
 """Stands in CSV and JSON where a frame does not count, as in the tables of XMem++."""
 
+# Names of CSV columns are those of JSON.
 FRAME_COLUMNS = ("sequence", "frame", "object", "j", "f", "jf")
 _DIGITS = 6
 """Of a score in JSON and CSV: a millionth is less than one pixel of a mask."""
@@ -172,6 +173,7 @@ def protocol_of(text: str) -> ProtocolName:
     Raises:
         UsageError: for an unknown one.
     """
+    # the words of the type are the words that may be typed
     if text not in get_args(ProtocolName):
         raise unknown_choice("protocol", text, get_args(ProtocolName))
     return cast("ProtocolName", text)
@@ -311,6 +313,7 @@ def _score_sequence(
     name: str, predicted: Path | None, truth: Path, comparison: Comparison, reporter: Reporter
 ) -> tuple[SequenceScore, tuple[int, ...]]:
     """Score one sequence; gives its references too."""
+    # Of several sequences a notice says which one it is about.
     prefix = f"{name}: " if name else ""
 
     notices: set[str] = set()
@@ -428,6 +431,7 @@ def frame_csv(sequences: Iterable[ScoredSequence]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FRAME_COLUMNS)
+    # A cell with a name could be a formula to a spreadsheet; numbers cannot.
     for sequence in sequences:
         for row in sequence.frames:
             scores = (round(score, _DIGITS) for score in (row.j, row.f, row.jf))

@@ -34,6 +34,7 @@ class Allowed:
         Raises:
             UsageError: for anything else.
         """
+        # "2.5 %" is read too; a count is whole, a percentage need not be
         number = text.strip().removesuffix("%").strip()
         try:
             most = float(number)
@@ -180,6 +181,7 @@ def require_allowed(result: QcResult, allowed: Allowed) -> None:
     Raises:
         QualityError: when more do.
     """
+    # Raised last, when everything that was found is saved and shown.
     if not result.allows(allowed):
         limit = f"{allowed.most:g} %" if allowed.percent else f"{allowed.most:g}"
         raise QualityError(

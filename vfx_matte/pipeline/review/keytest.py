@@ -272,6 +272,7 @@ class _Test:
     @property
     def edge_width_px(self) -> int:
         """The edge band's width to either side, in pixels of the clip."""
+        # by the short side, so that it stays when a clip is turned
         return max(1, round(EDGE_WIDTH_PX_AT_1080 * min(self.clip.info.shape) / 1080))
 
     def measure(
@@ -298,7 +299,7 @@ class _Test:
         # The sheet shows where the edge is worst.
         worst = max(edges, key=lambda index: edges[index])
         closeup = self._closeup(encoding, path, folder, worst)
-        # What the file is like; its size follows from the time that the tested frames last.
+        # What the file is like. Its size per minute follows from how long the tested frames last.
         timeline, plan = self.clip.info.timeline, encoding.plan
         ticks = sum(timeline[index].duration for index in self.frames)
         seconds = float(ticks * timeline.time_base)
@@ -326,6 +327,7 @@ class _Test:
         planes = picture.with_planes(
             tuple(to_device(plane, self.tools.device) for plane in picture.planes)
         )
+        # encoders want even sizes, so a file may have a row and a column more than the matte
         alpha: Array = self.keyer.alpha(planes)[: shape[0], : shape[1]]
         return alpha
 
@@ -333,6 +335,7 @@ class _Test:
         self, encoding: _TestedEncoding, folder: Path, step: Callable[[], None] = lambda: None
     ) -> Generator[tuple[int, Picture], None, None]:
         """Every tested frame over the key, in the planes it is mixed in."""
+        # in the clip's order, which mattes that look back need
         for stretch in self.stretches:
             for frame in self.clip.reader.frames(stretch.start, stretch.stop):
                 yield frame.index, self._green(frame, encoding, folder)
@@ -387,6 +390,7 @@ class _Test:
         """
         index = self.enlarged[0] if self.enlarged else worst
         true = _load(folder, index)
+        # The file is still there: the next encoding replaces it.
         if encoding.plan:
             frame = open_clip(path, notify=_ignore).frame(self.frames.index(index))
             picture, image = frame.picture, frame.image[: true.shape[0], : true.shape[1]]
@@ -501,8 +505,10 @@ def _stretches(clip: SegmentedClip, settings: MatteSettings, count: int) -> list
     """Ranges of frames that begin where the subject is seen, `count` frames in all, or every frame
     that has a mask.
     """
+    # Spread over the clip, because light and motion differ; in stretches, because of the encoders.
     done = clip.store.manifest.done_frames()
     parts = max(1, round(count / STRETCH_FRAMES))
+    # Frames without a subject have no edge to key.
     starts = subject_frames(clip, settings, count=parts)
     if not starts:
         raise UsageError(
@@ -528,6 +534,7 @@ def _stretches(clip: SegmentedClip, settings: MatteSettings, count: int) -> list
 
 def _verdict(rows: list[KeyRow]) -> str:
     """What an editor should do, in plain words."""
+    # The first row is what was asked for, the last one what no encoding can be better than.
     own, unencoded = rows[0], rows[-1]
     off = (
         f"the keyed edge is off by {100 * own.edge_mean:.1f} % on average (95 % of it by at most"
@@ -559,6 +566,7 @@ def _verdict(rows: list[KeyRow]) -> str:
     advice = f"use {command('alpha')} (alpha.mov), which needs no keying"
     if not better:
         return f"{finding}; {advice}"
+    # Of several the one with the least error; size is no matter beside a clean edge.
     best = min(better, key=lambda row: row.edge_mean)
     return (
         f"{finding}; {advice}, or {best.name} ({best.sampling}), off by"

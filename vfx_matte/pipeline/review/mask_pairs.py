@@ -60,7 +60,7 @@ class MaskFolder:
     def read(self, wanted: Sequence[int]) -> Iterator[MaskPicture]:
         """Read files when they are asked for."""
         for path in (self.files[index] for index in wanted):
-            # JPEG and the like ring around edges
+            # lossy pictures ring around edges; others may hold ids as small as their noise
             picture = load_mask_picture(path)
             yield _without_noise(picture) if path.suffix.lower() in _LOSSY_SUFFIXES else picture
 
@@ -151,6 +151,7 @@ def _masks_in(folder: Path) -> Path | None:
     """Where a folder keeps its mask pictures: a clip's folder of results in masks, an XMem++
     project in Annotations.
     """
+    # Masks lie in a folder of their own in the first two; anything else is a plain folder of them.
     for inside in (folder / MASKS_FOLDER, folder / "Annotations", folder):
         names = inside.iterdir() if inside.is_dir() else ()
         if any(
@@ -196,6 +197,7 @@ class PairReader:
                     colors,
                     like=truth,
                 )
+            # whoever asks for one object does not care what ids it has on either side
             if self.merge:
                 truth, predicted = ((mask > 0).astype(np.uint8) for mask in (truth, predicted))
             yield MaskPair(index, predicted, truth, void)
@@ -249,6 +251,7 @@ class PairReader:
 
         known: what colours meant on earlier frames. like: one of the shape.
         """
+        # The truth has the size that counts; the other side is read at that size.
         height, width = picture.pixels.shape[:2] if like is None else like.shape
         # the usual case, which needs no search for colours
         if (
@@ -264,6 +267,7 @@ class PairReader:
             )
         except MaskError as error:
             raise MaskError(f"{side} frame {index}: {error.message}", hint=error.hint) from error
+        # what a picture was taken for, said once for each side by whoever receives it
         for notice in reading.notices:
             self.notify(f"{side}: {notice}")
         return reading.mask

@@ -92,6 +92,7 @@ def check_masks(
             f"count is {count}, expected at least 1",
             hint=f"{option('count', 12)} shows the twelve worst",
         )
+    # Two files with names of their own, in a folder that may hold anything else.
     folder = clip.folder / "qc" if output is None else output
     for name in ("report.html", "worst.png"):
         refuse_to_replace(clip.info.path, folder / name, "the clip")
@@ -248,6 +249,7 @@ def _crossings(
     """Frames of shots into which an object was propagated over a cut, although no mask of these
     shots was painted.
     """
+    # Into the first shot nothing can have been propagated.
     for shot in shots[1:]:
         crosses = measures.area_px[shot.start] > 0 and measures.area_px[shot.start - 1] > 0
         for frame in shot if crosses and not painted.intersection(shot) else ():
@@ -256,6 +258,7 @@ def _crossings(
 
 
 def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectMeasures) -> Problem:
+    # One sentence, whose reasons are told apart again where there is room for a list.
     timeline = clip.info.timeline
     what = "; ".join(describe(spot, measures, timeline.number) for spot in finding.spots)
     return Problem(

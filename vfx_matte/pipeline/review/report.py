@@ -52,6 +52,7 @@ def save_report(clip: SegmentedClip, result: QcResult, *, count: int, reporter: 
     Raises:
         MediaError, OutputError: when the clip cannot be read, or a file not be written.
     """
+    # Pictures first: the sheet and the page show the same ones.
     views = _views(clip, result.problems[:count], result.cuts, reporter)
     if result.sheet is not None:
         save_picture(result.sheet, _sheet(clip, result, views))
@@ -109,6 +110,7 @@ def save_csv(path: Path, clip: SegmentedClip, result: QcResult) -> None:
         OutputError: when it cannot be written.
         UsageError: for a path that holds the clip, its masks, or a file that is no table.
     """
+    # a typed path may name anything, and what it names is gone afterwards
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
     require_table_place(path)
@@ -150,6 +152,7 @@ def _around(clip: SegmentedClip, frames: Sequence[int], object_id: int) -> tuple
     """The part of the picture that shows an object on all of these frames; of an object that is on
     none of them, the whole picture.
     """
+    # of all three frames together: a fast object is elsewhere on each of them
     masks = [mask for mask in map(clip.mask, frames) if mask is not None]
     return close_up(
         [np.asarray(mask == object_id, np.uint8) for mask in masks]
@@ -197,6 +200,7 @@ def _parts(
 ) -> Iterator[str]:
     """The page's HTML, from top to bottom."""
     timeline = clip.info.timeline
+    # What to do stands above what was found, and how it was judged at the very end.
     yield _head(clip, result)
     yield from _next(result)
     marks = _clip_marks(timeline, result)
@@ -220,6 +224,7 @@ def _head(clip: SegmentedClip, result: QcResult) -> str:
     """What the clip is, and the check in numbers."""
     timeline, info = clip.info.timeline, clip.info
     length = clock(timeline.end - timeline.start)
+    # of the frames that have a mask; a clip may have none yet
     share = 100 * len(result.flagged) / max(1, result.frames)
     confidence = result.measures.confidence.values()
     values = [value for series in confidence for value in series if np.isfinite(value)]
@@ -327,6 +332,7 @@ def frames_text(problem: Problem) -> str:
 
 def _position(timeline: Timeline, seconds: Fraction) -> float:
     """A time in [0, 1], from the clip's start to its end."""
+    # by time and not by number of frame: clips of variable rate are drawn as they play
     length = timeline.end - timeline.start
     return float((seconds - timeline.start) / length) if length else 0.0
 
@@ -361,6 +367,7 @@ def _stretches(
     timeline: Timeline, result: QcResult
 ) -> Iterator[tuple[float, float, float, str, str]]:
     """The problems as `page.strip` draws them; the worst come last, so that they lie on top."""
+    # what is drawn later lies on top
     for problem in reversed(result.problems):
         yield (
             _begin(timeline, problem.start),
@@ -389,6 +396,7 @@ def _curves(
         if problem.object_id == object_id
         for kind in problem.kinds
     }
+    # In the registry's order, the same for every object and clip.
     for kind, measure in MEASURES.items():
         curve = measure.curve
         if curve is None:

@@ -238,6 +238,7 @@ def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int
     known = sorted(clip.store.manifest.references)
     here = [index for index in known if clip.mask(index) is not None]
     lost = [str(clip.info.timeline.number(index)) for index in known if index not in here]
+    # Without one there is nothing to differ from; with some missing the rest still serves.
     if not here:
         raise WorkspaceError(
             f"no reference frame ({', '.join(lost)}) has a mask here to compare with",
@@ -266,6 +267,7 @@ def _candidates(
     At most `limit`, evenly spaced, of those with enough mask. All masks are read when there are no
     more than MASKS_PER_CANDIDATE times the limit, otherwise so many, evenly spaced.
     """
+    # Only masks can say where the subject is, and how much of the picture it covers.
     manifest = clip.store.manifest
     done, total = manifest.done_frames(), len(manifest.timeline)
     if len(done) < total:
@@ -284,7 +286,7 @@ def _candidates(
     with reporter.progress("read masks", len(read)) as step:
         for index in read:
             mask = clip.mask(index)
-            if mask is not None:
+            if mask is not None:  # another run may have taken it away meanwhile
                 percent = 100.0 * np.count_nonzero(mask) / mask.size
                 if percent >= min_mask_percent:
                     enough[index] = percent
@@ -342,6 +344,7 @@ def _sheet(
     """References, marked, above the suggestions; each with its mask's outline, frame number and
     time.
     """
+    # Of very many references some are shown; every suggestion is.
     shown = evenly(references, MOST_REFERENCES_SHOWN)
     label = (
         "references"

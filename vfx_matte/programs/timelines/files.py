@@ -26,6 +26,7 @@ def _resolve(facts: TimelineFacts) -> bytes:
     return resolve_script(facts.edit, folder=facts.folder, timeline=timeline, mattes=facts.mattes)
 
 
+# One record per kind; a program that needs another variant of one has a record of its own.
 XMEML = TimelineFile(key="xmeml", suffix=".xml", write=lambda facts: xmeml(facts.edit))
 
 FCPXML = TimelineFile(key="fcpxml", suffix=".fcpxml", write=lambda facts: fcpxml(facts.edit))

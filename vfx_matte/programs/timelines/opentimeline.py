@@ -53,7 +53,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         picture = otio.schema.Track(f"V{number}", kind=otio.schema.TrackKind.Video)
         sound = otio.schema.Track(f"A{number}", kind=otio.schema.TrackKind.Audio)
         for clip in clips:
-            group += clip.with_sound
+            group += clip.with_sound  # a picture and its sound are linked by one number
             for track in (picture, sound) if clip.with_sound else (picture,):
                 _append(track, clip, group if clip.with_sound else 0, address)
         timeline.tracks.append(picture)

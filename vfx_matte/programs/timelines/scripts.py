@@ -93,6 +93,7 @@ def relative_path(path: Path, folder: Path) -> str:
     drive).
     """
     try:
+        # slashes everywhere: the folder may be opened on another system
         return PurePath(os.path.relpath(path, folder)).as_posix()
     except ValueError:
         return ""
@@ -104,6 +105,7 @@ def _paths(path: Path, folder: Path) -> dict[str, str]:
 
 
 def _encoded(path: PurePath) -> str:
+    """A path percent-encoded, as ExtendScript decodes it."""
     # a POSIX name is bytes, and need not be UTF-8
     return (
         quote(path.as_posix())
@@ -116,11 +118,14 @@ def _extendscript_path(path: PurePath) -> str:
     """An absolute path as ExtendScript's File takes it on every system: /home/a%20b.mov,
     /c/a.mov.
     """
+    # ExtendScript writes drives as folders: /c/a.mov
     if isinstance(path, PureWindowsPath) and path.drive.endswith(":"):
         return f"/{path.drive[0].lower()}{quote(path.as_posix()[2:])}"
     return _encoded(path)
 
 
 def _script(name: str, facts: str) -> bytes:
+    """A template with the facts in place."""
+    # encoding fails for anything but ASCII, so that a mistake here cannot reach an editing program
     text = resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
     return text.replace(FACTS_MARK, facts).encode("ascii")

@@ -34,6 +34,7 @@ def _parts(path: PurePath) -> tuple[str, str]:
         raise ValueError(f"path {str(path)!r} is not absolute")
     if not isinstance(path, PureWindowsPath):
         return "", quote_from_bytes(os.fsencode(path))  # bytes: a name need not be UTF-8
+    # A share on a network has its server as the host, a drive is the first part of the path.
     drive, rest = path.drive.replace("\\", "/"), path.as_posix()[len(path.drive) :]
     if drive.startswith("//"):
         host, _, share = drive[2:].partition("/")

@@ -191,6 +191,7 @@ class _Writer:
 
     def _linked(self, clip: Clip) -> Iterator[_Item]:
         """The items of a clip when it has sound: its picture and every channel."""
+        # A link that names only itself would be none, so pictures without sound have no links.
         if clip.with_sound:
             yield from (
                 item
@@ -210,6 +211,7 @@ class _Writer:
         _text(item, "enabled", "TRUE" if clip.enabled else "FALSE")
         _text(item, "duration", media.frame_count)
         _rate(item, media.rate)
+        # Where it lies in the sequence, and which part of the file that is.
         if timed:
             for key, value in (("start", clip.start), ("end", clip.end)):
                 _text(item, key, value)
@@ -247,6 +249,7 @@ class _Writer:
 
 
 def _premiere_track(channel: int, *, stereo: bool) -> dict[str, str]:
+    # More than two channels are shown one by one.
     if not stereo:
         return {"premiereTrackType": "Mono"}
     return {
