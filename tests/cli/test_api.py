@@ -234,3 +234,10 @@ def test_the_readme_example_runs(
     assert names["first"].mask[20, 20] == 1
     assert names["result"].computed == 40
     assert names["mask"].shape == (64, 96)
+
+
+def test_results_name_commands_as_python_writes_them(clip: Path) -> None:
+    vfx_matte.segment(clip, references={0: square(1, 8)}, propagator="fake")
+    found = vfx_matte.suggest(clip, count=1, propagator="builtin")
+    assert found.segment_command.startswith("vfx_matte.segment(")
+    assert found.suggestions[0].frame_command.startswith("vfx_matte.frame(")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from support.weights_server import Served, write_table
 
 from vfx_matte.cli import program
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.pipeline.records import INTERNAL, as_json, rounded
+from vfx_matte.pipeline.records import INTERNAL, as_json, rounded, spelled_record
 from vfx_matte.wording import command, option, spelled
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -148,3 +148,15 @@ def test_commands_are_spelled_wherever_they_stand() -> None:
 def test_what_no_record_should_hold_is_refused() -> None:
     with pytest.raises(TypeError, match="object has no form in JSON"):
         as_json({"a": object()}, str)
+
+
+def test_a_spelled_record_is_a_copy_only_where_a_text_changed() -> None:
+    same = Outer(Path("a"), Fraction(1), (Inner(0.5, "plain"),), {}, frozenset(), np.zeros(2))
+    assert spelled_record(same, lambda text: spelled(text, as_typed)) is same
+    named = replace(same, inner=(Inner(0.5, f"use {option('resume', True)}"), Inner(1)))
+    found = spelled_record(named, lambda text: spelled(text, as_typed))
+    assert [one.hint for one in found.inner] == ["use --resume", ""]
+    assert found.pixels is named.pixels
+    assert spelled_record([{"a": command("qc")}], lambda text: spelled(text, as_typed)) == [
+        {"a": "vfx-matte qc"}
+    ]

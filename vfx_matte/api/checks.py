@@ -15,7 +15,7 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review.evaluate import Comparison, Evaluation, evaluate_masks
 from vfx_matte.pipeline.review.findings import QcResult
 from vfx_matte.pipeline.review.qc import check_masks
-from vfx_matte.pipeline.review.suggest import SuggestOptions, SuggestResult, suggest_frames
+from vfx_matte.pipeline.review.suggest import SuggestResult, suggest_frames
 from vfx_matte.pipeline.verify import verify_file
 from vfx_matte.settings.options import QcSettings, SuggestSettings
 
@@ -172,16 +172,9 @@ def suggest(
     (settings,) = records_of(options, SuggestSettings)
     return suggest_frames(
         segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
-        SuggestOptions(
-            count=settings.count,
-            propagator=settings.propagator,
-            weights=Path(model) / "XMem.pth",
-            size=settings.size,
-            device=device,
-            alpha=settings.alpha,
-            min_mask_percent=settings.min_mask_percent,
-            candidates=settings.candidates,
-        ),
+        settings,
+        weights=Path(model) / "XMem.pth",
+        device=device,
         output=None if output is None else Path(output),
         reporter=messages,
     )

@@ -14,25 +14,27 @@ import numpy as np
 from vfx_matte.errors import UsageError, VfxMatteError
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.records import spelled_record
 from vfx_matte.settings.options import Options
 from vfx_matte.timeline import parse_position
-from vfx_matte.wording import as_python
+from vfx_matte.wording import as_python, spelled
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def spells_python(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with errors that name options as a Python program writes them."""
+    """The function, with results and errors that name options as a Python program writes them."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
         # the same error, spelled: its type, its cause and its traceback stay
         except VfxMatteError as error:
             error.spell(as_python)
             raise
+        return spelled_record(result, lambda text: spelled(text, as_python))
 
     return run
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
+
+T = TypeVar("T")
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -79,3 +81,36 @@ def _field_value(record: Any, field: dataclasses.Field[Any]) -> object:  # noqa:
     digits = field.metadata.get("digits")
     # an integer may stand for "not known" where a float is usual, and stays as it is
     return value if digits is None or isinstance(value, int) else round(float(value), digits)
+
+
+def spelled_record(value: T, spell: Callable[[str], str]) -> T:
+    """A record with the options and commands that its texts name as the door writes them.
+
+    Args:
+        value: a record, or what may stand in one.
+        spell: how the door writes them.
+
+    Returns:
+        A copy where a text changed, otherwise the value itself; arrays are not copied.
+    """
+    return cast("T", _spelled(value, spell))
+
+
+def _spelled(value: Any, spell: Callable[[str], str]) -> Any:  # noqa: ANN401  whatever a record holds
+    """See `spelled_record`; gives the very same object where nothing changed."""
+    if isinstance(value, str):
+        text = spell(value)
+        return value if text == value else text
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [one.name for one in dataclasses.fields(value)]
+        fields = {name: _spelled(getattr(value, name), spell) for name in names}
+        changes = {name: new for name, new in fields.items() if new is not getattr(value, name)}
+        return dataclasses.replace(value, **changes) if changes else value
+    if isinstance(value, Mapping):
+        items = {key: _spelled(item, spell) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in items) else value
+    if isinstance(value, tuple | list):
+        parts = [_spelled(part, spell) for part in value]
+        is_changed = any(new is not old for new, old in zip(parts, value, strict=True))
+        return type(value)(parts) if is_changed else value
+    return value
