@@ -133,7 +133,7 @@ def test_only_a_complete_folder_gets_its_name(tmp_path: Path, notices: Notices) 
     assert verify_layers(place, names, 2, ("object1",)).ok
     assert (
         verify_layers(place, names, 3, ("object1",)).first_difference
-        == "frame count: 0000002.exr is missing"
+        == "frame count: 2 files, the source has 3 frames; 0000002.exr is missing"
     )
     assert (
         verify_layers(place, names, 2, ("object1", "object2")).first_difference

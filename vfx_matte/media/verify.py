@@ -6,7 +6,7 @@ The output is read by ffprobe, an independent program, where it is on PATH, and 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -242,24 +242,38 @@ def verify_stills(folder: Path, count: int, names: NumberedFiles | None = None) 
     if not folder.is_dir():
         raise MediaError(f"there is no folder {str(folder)!r}")
     names = names or names_in(folder) or NumberedFiles()
+    checks = check_numbered_files(folder, names, count, is_complete=_is_complete_png)
+    return VerifyReport(folder, "file names", checks)
+
+
+def check_numbered_files(
+    folder: Path, names: NumberedFiles, count: int, *, is_complete: Callable[[Path], bool]
+) -> tuple[Check, Check]:
+    """Whether a folder holds one file for each frame, and no other, and whether each is complete.
+
+    Args:
+        folder: of the files.
+        names: how they are called and numbered.
+        count: how many frames there are.
+        is_complete: whether a file was not cut short.
+    """
     found = written_stills(folder, names)
     missing = min(set(range(count)) - set(found), default=None)
-    detail = f"{len(found)} pictures"
+    detail = f"{len(found)} files"
     if missing is not None or len(found) != count:
         detail += f", the source has {count} frames" + (
             "" if missing is None else f"; {names.name(missing)} is missing"
         )
-    # a PNG file that was cut off has no end chunk
-    cut = next((index for index in found if not _is_complete_png(folder / names.name(index))), None)
-    complete = "every file is complete" if cut is None else f"{names.name(cut)} is cut short"
-    checks = (
+    written = (names.name(index) for index in found)
+    cut = next((name for name in written if not is_complete(folder / name)), "")
+    return (
         Check("frame count", missing is None and len(found) == count, detail),
-        Check("files", cut is None, complete),
+        Check("files", not cut, f"{cut} is cut short" if cut else "every file is complete"),
     )
-    return VerifyReport(folder, "file names", checks)
 
 
 def _is_complete_png(path: Path) -> bool:
+    # a file that was cut off has no end chunk
     data = path.read_bytes()
     return data.startswith(b"\x89PNG\r\n\x1a\n") and data[-8:-4] == b"IEND"
 

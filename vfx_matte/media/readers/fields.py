@@ -4,10 +4,9 @@ not.
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import av
-import av.filter
+
+from vfx_matte.media.readers.filters import filter_chain
 
 UNKNOWN = "unknown"
 EXAMINED_FRAMES = 5
@@ -51,16 +50,14 @@ def resolve_field_order(stated: str, frames: list[av.VideoFrame]) -> str:
 
 def _is_top_first(frame: av.VideoFrame) -> bool:
     """Which field of an interlaced frame is shown first; PyAV tells it only through a filter."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format,
-        time_base=frame.time_base or Fraction(1, 25)
-    )  # fmt: skip
-    # the filter lets a frame through when its top field comes first
-    chosen, sink = graph.add("select", "eq(interlace_type\\,TOPFIRST)"), graph.add("buffersink")
-    source.link_to(chosen)
-    chosen.link_to(sink)
-    graph.configure()
+    graph = filter_chain(
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format,
+        time_base=frame.time_base,
+        # lets a frame through when its top field comes first
+        filters=[("select", "eq(interlace_type\\,TOPFIRST)")],
+    )
     graph.push(frame)
     try:
         graph.pull()

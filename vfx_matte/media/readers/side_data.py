@@ -9,12 +9,12 @@ first, by FFmpeg's sidedata filter, on a frame that shares the picture's memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, cast
 
 import av
-import av.filter
 from av.sidedata.sidedata import Type
+
+from vfx_matte.media.readers.filters import filter_chain
 
 _WANTED = (Type.DISPLAYMATRIX, Type.MASTERING_DISPLAY_METADATA, Type.CONTENT_LIGHT_LEVEL)
 
@@ -40,27 +40,16 @@ class SideData:
 
 def side_data_of(frame: av.VideoFrame) -> SideData:
     """The wanted side data of a decoded frame, which stays as it is."""
-    graph = av.filter.Graph()
-    # threads cost more than they save for one frame
-    graph.threads = 1
-    last = graph.add_buffer(
+    wanted: set[int] = {cast("Any", kind).value for kind in _WANTED}
+    unwanted = (number for number in range(_KINDS) if number not in wanted)
+    graph = filter_chain(
         width=frame.width,
         height=frame.height,
-        format=frame.format,
-        time_base=frame.time_base or Fraction(1, 1000),
+        pixel_format=frame.format,
+        time_base=frame.time_base,
+        # each takes off one kind
+        filters=[("sidedata", f"mode=delete:type={number}") for number in unwanted],
     )
-    wanted: set[int] = {cast("Any", kind).value for kind in _WANTED}
-    names = [
-        ("sidedata", f"mode=delete:type={number}")
-        for number in range(_KINDS)
-        if number not in wanted
-    ]
-    # one filter behind the other, each taking off one kind
-    for name, options in [*names, ("buffersink", "")]:
-        following = graph.add(name, options)
-        last.link_to(following)
-        last = following
-    graph.configure()
     graph.push(frame)
     attached = cast("Any", graph.pull()).side_data
     return SideData(

@@ -9,15 +9,12 @@ import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, TypeAlias
 
 import av
 import av.filter
 
 from vfx_matte.media.sound.channels import layout_name, plan_channels
-from vfx_matte.media.sound.cut import UNCUT, SoundCut
-
-AudioPacket: TypeAlias = "av.Packet[Any]"
+from vfx_matte.media.sound.cut import UNCUT, AudioPacket, SoundCut
 
 # sources that may have more than 16 bits worth keeping; what lossy decoders give in 32 bits is
 # noise

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, cast
 
 import av
 
@@ -28,10 +28,15 @@ from vfx_matte.media.sound.channels import (
     most_channels,
     plan_channels,
 )
-from vfx_matte.media.sound.cut import FLICK, PCM_BITS, SoundCut, pcm_sample, shift_earlier
+from vfx_matte.media.sound.cut import (
+    FLICK,
+    PCM_BITS,
+    AudioPacket,
+    SoundCut,
+    pcm_sample,
+    shift_earlier,
+)
 from vfx_matte.media.sound.encode import SoundEncoder
-
-AudioPacket: TypeAlias = "av.Packet[Any]"
 
 # a tenth of a second of stereo with 24 bits: a difference is named nearly where it is
 _PCM_BLOCK_BYTES = 2**15

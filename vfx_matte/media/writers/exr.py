@@ -28,7 +28,7 @@ from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.files.atomic import AtomicFolder, output_error
 from vfx_matte.media.probe import Part
 from vfx_matte.media.readers.part import parse_part_note
-from vfx_matte.media.verify import Check, VerifyReport
+from vfx_matte.media.verify import Check, VerifyReport, check_numbered_files
 from vfx_matte.media.writers.folder import first_foreign_file
 from vfx_matte.media.writers.numbered_files import NumberedFiles, names_in
 from vfx_matte.numbering import Pattern, parse_pattern
@@ -169,27 +169,11 @@ def verify_layers(
         layers: those that have to be there; None: any.
     """
     names = names or names_in(folder, SUFFIX) or NumberedFiles(tail=SUFFIX)
-    # one file for each frame, and no other
-    found = {index for path in folder.iterdir() if (index := names.index_of(path.name)) is not None}
-    missing = next((index for index in range(count) if index not in found), None)
-    detail = f"{count} files"
-    if missing is not None:
-        detail = f"{names.name(missing)} is missing"
-    elif len(found) != count:
-        detail = f"{len(found)} files, the source has {count} frames"
-    # a file that a full disk has cut off is found by its own table of blocks
-    cut = next(
-        (names.name(index) for index in sorted(found) if not is_whole(folder / names.name(index))),
-        "",
-    )
-    checks = [
-        Check("frame count", missing is None and len(found) == count, detail),
-        Check("files", not cut, f"{cut} is cut short" if cut else "every file is complete"),
-    ]
+    checks = [*check_numbered_files(folder, names, count, is_complete=is_whole)]
     # the last file's layers stand for those of all, as one writer made them
-    reader = "file names"
-    if layers is not None and count and not cut and count - 1 in found:
-        with _openexr().File(str(folder / names.name(count - 1)), separate_channels=True) as file:
+    reader, last = "file names", folder / names.name(count - 1)
+    if layers is not None and count and checks[1].ok and last.is_file():
+        with _openexr().File(str(last), separate_channels=True) as file:
             channels = set(file.channels())
         lost = [name for name in layers if f"{name}.A" not in channels]
         detail = f"layer {lost[0]} is missing" if lost else ", ".join(layers) or "no object"

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 import av
-import av.filter
 from av.video.frame import PictureType
 
 from vfx_matte.backend import Notify
@@ -25,6 +24,7 @@ from vfx_matte.media.encode_plan import EncodePlan
 from vfx_matte.media.formats import CODECS
 from vfx_matte.media.pixels import as_layout, frame_from, packed, put_tags
 from vfx_matte.media.probe import FIELD_ORDERS, ClipInfo
+from vfx_matte.media.readers.filters import filter_chain
 from vfx_matte.media.sound.tracks import SoundCopier, SoundTrack
 from vfx_matte.media.stated import put_chapters, timebase_of
 from vfx_matte.media.writers import matroska
@@ -304,20 +304,13 @@ class _FieldMarker:
     """Marks frames as interlaced, which PyAV can do only through FFmpeg's setfield filter."""
 
     def __init__(self, stream: av.VideoStream, *, top_first: bool) -> None:
-        self._graph = av.filter.Graph()
-        source = self._graph.add_buffer(
+        self._graph = filter_chain(
             width=stream.width,
             height=stream.height,
-            format=av.VideoFormat(stream.pix_fmt or ""),
+            pixel_format=av.VideoFormat(stream.pix_fmt or ""),
             time_base=stream.codec_context.time_base,
+            filters=[("setfield", "tff" if top_first else "bff")],
         )
-        marker, sink = (
-            self._graph.add("setfield", "tff" if top_first else "bff"),
-            self._graph.add("buffersink"),
-        )
-        source.link_to(marker)
-        marker.link_to(sink)
-        self._graph.configure()
 
     def mark(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The same samples, marked."""
