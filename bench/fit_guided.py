@@ -82,7 +82,7 @@ def examples(
     """A sample of the pixels that an estimator is asked about, three in four from where they are
     hard to tell.
     """
-    edge = find_edge(mask, image, options=MatteSettings(edges="guided"))
+    edge = find_edge(mask, image, settings=MatteSettings(edges="guided"))
     if edge is None:
         return None
     problem = edge.part((slice(0, edge.trimap.shape[0]), slice(0, edge.trimap.shape[1])))

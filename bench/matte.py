@@ -182,7 +182,7 @@ def edge_method(name: str) -> Method:
     steady = Stabilizer(0.5 if "stable" in parts else 0.0)
 
     def made(shot: Shot) -> tuple[Matte, Picture]:
-        matte = make_matte(shot.mask, image=shot.image, options=options, estimator=estimator)
+        matte = make_matte(shot.mask, image=shot.image, settings=options, estimator=estimator)
         matte = steady(matte, shot.image)
         return matte, shot.picture if "raw" in parts else estimate_foreground(shot.picture, matte)
 

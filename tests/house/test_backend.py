@@ -307,9 +307,9 @@ def refined(move: Move) -> Iterator[Any]:
         MatteSettings(edges="median", grow=-3),
     ):
         for given in (mask, empty, empty + 1):
-            yield refine(given, options=options).alpha
-            yield refine_objects(given, options=options)
-        yield refine(mask, objects=(3,), options=options).alpha
+            yield refine(given, settings=options).alpha
+            yield refine_objects(given, settings=options)
+        yield refine(mask, objects=(3,), settings=options).alpha
 
 
 def softened(move: Move) -> Iterator[Any]:
@@ -324,9 +324,9 @@ def softened(move: Move) -> Iterator[Any]:
         MatteSettings(edges="median", grow=-3),
     ):
         for chosen in (None, (7,), ()):
-            yield refine_soft(mask, softs, objects=chosen, options=options).alpha
+            yield refine_soft(mask, softs, objects=chosen, settings=options).alpha
         for given in (empty, empty + 1):
-            yield refine_soft(given, {1: empty + 9}, options=options).alpha
+            yield refine_soft(given, {1: empty + 9}, settings=options).alpha
 
 
 def moved(picture: Picture, move: Move) -> Picture:
@@ -345,7 +345,7 @@ def composited(move: Move) -> Iterator[Any]:
         picture = moved(picture_of(model, bits, shift, 1), move)
         background = moved(picture_of(model, bits, shift, 2), move)
         for options in (MatteSettings(edges="median"), EVERY_STEP):
-            matte = refine(mask, objects=(7,), options=options)
+            matte = refine(mask, objects=(7,), settings=options)
             yield from over_color(picture, matte, (0, 255, 0)).planes
             yield from over_picture(picture, matte, background).planes
             yield from luma_matte(matte, picture.layout, picture.color).planes
@@ -400,9 +400,9 @@ def from_pictures(move: Move) -> Iterator[Any]:
         MatteSettings(edges="guided"),
         MatteSettings(edges="guided", band=20, median=7, grow=2, feather=3),
     ):
-        yield make_matte(mask, image=image, options=options).alpha / 65535
-        yield make_matte(mask, image=image, soft=soft, objects=(7,), options=options).alpha / 65535
-        yield make_matte(mask & 0, image=image, options=options).alpha / 65535
+        yield make_matte(mask, image=image, settings=options).alpha / 65535
+        yield make_matte(mask, image=image, soft=soft, objects=(7,), settings=options).alpha / 65535
+        yield make_matte(mask & 0, image=image, settings=options).alpha / 65535
 
 
 def cleaned(move: Move) -> Iterator[Any]:

@@ -97,17 +97,17 @@ def error(alpha: np.ndarray, truth: np.ndarray) -> float:
 )
 def test_guided_is_nearer_to_the_truth_than_the_median(kind: str, times: float) -> None:
     image, truth, mask = scene(kind)
-    guided = make_matte(mask, image=image, options=GUIDED).alpha
-    median = make_matte(mask, options=MatteSettings(edges="median")).alpha
+    guided = make_matte(mask, image=image, settings=GUIDED).alpha
+    median = make_matte(mask, settings=MatteSettings(edges="median")).alpha
     assert error(guided, truth) * times < error(median, truth)
 
 
 def test_grain_is_told_from_structure() -> None:
     """What the distance from the edge explains is freed of it."""
     image, truth, mask = scene("motion", grain=14)
-    guided = make_matte(mask, image=image, options=GUIDED).alpha
+    guided = make_matte(mask, image=image, settings=GUIDED).alpha
     assert error(guided, truth) * 3.1 < error(
-        make_matte(mask, options=MatteSettings(edges="median")).alpha, truth
+        make_matte(mask, settings=MatteSettings(edges="median")).alpha, truth
     )
 
 
@@ -115,9 +115,9 @@ def test_grain_is_told_from_structure() -> None:
 def test_gray_pictures_are_enough(kind: str) -> None:
     image, truth, mask = scene(kind)
     gray = np.repeat(image[..., :1], 3, axis=2)
-    guided = make_matte(mask, image=gray, options=GUIDED).alpha
+    guided = make_matte(mask, image=gray, settings=GUIDED).alpha
     assert error(guided, truth) * 3 < error(
-        make_matte(mask, options=MatteSettings(edges="median")).alpha, truth
+        make_matte(mask, settings=MatteSettings(edges="median")).alpha, truth
     )
 
 
@@ -128,7 +128,7 @@ def test_a_displaced_mask_is_put_right() -> None:
         cv2.erode(mask, np.ones((5, 5), np.uint8)),
         cv2.dilate(mask, np.ones((5, 5), np.uint8)),
     ):
-        guided = make_matte(wrong, image=image, options=GUIDED).alpha
+        guided = make_matte(wrong, image=image, settings=GUIDED).alpha
         assert error(guided, truth) * 3 < error(wrong * np.uint8(255), truth)
 
 
@@ -136,9 +136,9 @@ def test_a_displaced_mask_is_put_right() -> None:
 @pytest.mark.parametrize("kind", ["motion", "defocus"])
 def test_closed_form_is_nearer_to_the_truth_than_the_median(kind: str) -> None:
     image, truth, mask = scene(kind, shape=(180, 240))
-    closed = make_matte(mask, image=image, options=MatteSettings(edges="closed-form")).alpha
+    closed = make_matte(mask, image=image, settings=MatteSettings(edges="closed-form")).alpha
     assert error(closed, truth) * 3 < error(
-        make_matte(mask, options=MatteSettings(edges="median")).alpha, truth
+        make_matte(mask, settings=MatteSettings(edges="median")).alpha, truth
     )
 
 
@@ -155,7 +155,7 @@ def test_probabilities_decide_where_colours_say_nothing() -> None:
             mask,
             image=image,
             soft={1: np.tile(np.rint(255 * share).astype(np.uint8), (120, 1))},
-            options=GUIDED,
+            settings=GUIDED,
         ).alpha
         for share in shares
     )
@@ -179,7 +179,7 @@ def test_alpha_is_exactly_0_and_1_outside_the_band(
     mask = np.kron(coarse, np.ones((9, 9), np.uint8))[: shape[0], : shape[1]]
     image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
     alpha = make_matte(
-        mask, image=image, options=MatteSettings(edges="guided", band=band, median=0)
+        mask, image=image, settings=MatteSettings(edges="guided", band=band, median=0)
     ).alpha
     assert alpha.dtype == np.uint16
     far = np.abs(signed_distance(mask)) >= band / 2
@@ -195,7 +195,7 @@ def test_complements_give_the_complement(kind: str) -> None:
     # pieces join at corners and holes do not, so these are left as they are
     options = MatteSettings(edges="guided", median=0, remove_specks=0, fill_holes=0)
     one, other = (
-        make_matte(given_mask, image=image, options=options).alpha
+        make_matte(given_mask, image=image, settings=options).alpha
         for given_mask in (mask, 1 - mask)
     )
     np.testing.assert_allclose(one.astype(int), ONE - other.astype(int), atol=ONE * 0.004)
@@ -216,7 +216,7 @@ def test_threads_give_the_bytes_of_one_thread(soft: bool) -> None:
                 mask,
                 image=image,
                 soft=given_soft,
-                options=GUIDED,
+                settings=GUIDED,
                 estimator=GuidedAlpha(tile_px=96),
             )
             planes = tuple(np.ascontiguousarray(image[..., channel]) for channel in range(3))
@@ -238,7 +238,7 @@ def test_evidence_has_a_counterpart() -> None:
     for corner in (mask[:9, :9], mask[-9:, -9:]):
         corner[:] = np.eye(9, dtype=np.uint8)
     whole = slice(0, 180), slice(0, 240)
-    edges = [find_edge(given_mask, image, options=GUIDED) for given_mask in (mask, 1 - mask)]
+    edges = [find_edge(given_mask, image, settings=GUIDED) for given_mask in (mask, 1 - mask)]
     problems = [edge.part(whole) for edge in edges if edge is not None]
     one, other = (evidence(problem, read(problem)) for problem in problems)
     assert one.shape == (len(NAMES), np.count_nonzero(problems[0].trimap == UNKNOWN))
@@ -257,8 +257,8 @@ def test_a_pixel_is_judged_alone(count: int, seed: int) -> None:
 
 def test_tiles_leave_no_seam() -> None:
     image, _, mask = scene("hair")
-    whole = make_matte(mask, image=image, options=GUIDED).alpha
-    tiled = make_matte(mask, image=image, options=GUIDED, estimator=GuidedAlpha(tile_px=64)).alpha
+    whole = make_matte(mask, image=image, settings=GUIDED).alpha
+    tiled = make_matte(mask, image=image, settings=GUIDED, estimator=GuidedAlpha(tile_px=64)).alpha
     np.testing.assert_allclose(tiled.astype(int), whole.astype(int), atol=ONE * 0.002)
 
 
@@ -267,17 +267,17 @@ def test_the_steps_keep_their_order() -> None:
     image, _, mask = scene("defocus")
     mask[5:8, 5:8] = 1
     plain = make_matte(
-        mask, image=image, options=MatteSettings(edges="guided", remove_specks=20)
+        mask, image=image, settings=MatteSettings(edges="guided", remove_specks=20)
     ).alpha
     assert not plain[:20, :20].any()
     grown = make_matte(
-        mask, image=image, options=MatteSettings(edges="guided", remove_specks=20, grow=3)
+        mask, image=image, settings=MatteSettings(edges="guided", remove_specks=20, grow=3)
     ).alpha
     assert (grown >= cv2.dilate(plain, disk(3)) - ONE * 0.02).all()
     soft = make_matte(
         mask,
         image=image,
-        options=MatteSettings(edges="guided", remove_specks=20, feather=9),
+        settings=MatteSettings(edges="guided", remove_specks=20, feather=9),
     ).alpha
     assert np.abs(np.diff(soft.astype(int))).max() < np.abs(np.diff(plain.astype(int))).max()
 
@@ -286,17 +286,17 @@ def test_chosen_objects_are_one_subject() -> None:
     image, _, mask = scene("plain")
     halves = mask.copy()
     halves[:, 240:] *= 2
-    one = make_matte(mask, image=image, options=GUIDED).alpha
+    one = make_matte(mask, image=image, settings=GUIDED).alpha
     np.testing.assert_array_equal(
-        make_matte(halves, image=image, objects=(1, 2), options=GUIDED).alpha, one
+        make_matte(halves, image=image, objects=(1, 2), settings=GUIDED).alpha, one
     )
-    assert not make_matte(halves, image=image, objects=(9,), options=GUIDED).alpha.any()
+    assert not make_matte(halves, image=image, objects=(9,), settings=GUIDED).alpha.any()
 
 
 def test_frames_of_one_kind_have_no_edge() -> None:
     image, _, mask = scene("plain", shape=(40, 60))
-    assert not make_matte(mask * 0, image=image, options=GUIDED).alpha.any()
-    assert (make_matte(mask * 0 + 1, image=image, options=GUIDED).alpha == ONE).all()
+    assert not make_matte(mask * 0, image=image, settings=GUIDED).alpha.any()
+    assert (make_matte(mask * 0 + 1, image=image, settings=GUIDED).alpha == ONE).all()
 
 
 # ---------------------------------------------------------------- the band
@@ -336,7 +336,7 @@ def test_colours_that_are_on_both_sides_are_not_believed() -> None:
     patches = cv2.resize(patches, (320, 240), interpolation=cv2.INTER_NEAREST) == 1
     image[patches & (mask == 0)] = np.median(image[mask != 0], axis=0)
     assert trusted()[rim].mean() < 0.05
-    alpha = make_matte(mask, image=image, options=GUIDED).alpha
+    alpha = make_matte(mask, image=image, settings=GUIDED).alpha
     share = cv2.blur(cv2.blur(mask.astype(np.float32), (5, 5)), (5, 5))
     own_edge = np.clip(0.5 + 5 * (share - 0.5), 0, 1)
     assert np.abs(alpha / ONE - own_edge)[rim].mean() < 0.002
@@ -364,7 +364,7 @@ def test_colours_are_tried_in_thin_subjects_too() -> None:
     for left in range(0, 320, 40):
         image[106:134, left : left + 20] = 70, 110, 170
     assert trusted() < 0.05
-    alpha = make_matte(mask, image=image, options=GUIDED).alpha
+    alpha = make_matte(mask, image=image, settings=GUIDED).alpha
     assert (alpha[distance > 5] == ONE).all()
 
 
@@ -396,7 +396,7 @@ def test_what_does_not_stand_out_from_noise_leaves_no_smudge() -> None:
     mask[60:, 100:220] = 1
     level = np.where(mask, 90, 120)[..., None] + rng.normal(0, 40, (240, 320, 1))
     image = np.clip(level, 0, 255).astype(np.uint8).repeat(3, axis=2)
-    alpha = make_matte(mask, image=image, options=GUIDED).alpha / ONE
+    alpha = make_matte(mask, image=image, settings=GUIDED).alpha / ONE
     away = np.abs(signed_distance(mask)) > 3
     assert np.abs(alpha - mask)[away].max() < 0.1
     clear = np.where(mask[..., None] > 0, (200, 40, 40), (40, 40, 200)) + rng.normal(
@@ -405,7 +405,7 @@ def test_what_does_not_stand_out_from_noise_leaves_no_smudge() -> None:
     clear[150:154, 80:100] = 200, 40, 40
     image = np.clip(clear, 0, 255).astype(np.uint8)
     alpha = (
-        make_matte(mask, image=image, options=MatteSettings(edges="guided", band=48)).alpha / ONE
+        make_matte(mask, image=image, settings=MatteSettings(edges="guided", band=48)).alpha / ONE
     )
     assert alpha[151:153, 93:99].mean() > 0.4
 
@@ -437,16 +437,16 @@ def test_each_method_is_what_it_says() -> None:
 
     def made(**options: float | str) -> np.ndarray:
         return make_matte(
-            mask, image=image, soft=soft, options=MatteSettings(**{"edges": "median"} | options)
+            mask, image=image, soft=soft, settings=MatteSettings(**{"edges": "median"} | options)
         ).alpha
 
     np.testing.assert_array_equal(made(edges="hard"), mask * np.uint8(255))
     np.testing.assert_array_equal(
         made(edges="hard", median=5),
-        refine(mask, options=MatteSettings(edges="median", median=5)).alpha,
+        refine(mask, settings=MatteSettings(edges="median", median=5)).alpha,
     )
     np.testing.assert_array_equal(
-        made(), refine_soft(mask, soft, options=MatteSettings(edges="median")).alpha
+        made(), refine_soft(mask, soft, settings=MatteSettings(edges="median")).alpha
     )
     np.testing.assert_array_equal(made(edges="feather", feather=7), made(feather=7))
     np.testing.assert_array_equal(made(edges="feather"), made(feather=6 * 120 / 1080))
@@ -475,12 +475,12 @@ def test_closed_form_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None
 def test_wrong_arrays_are_refused() -> None:
     mask = np.ones((8, 9), np.uint8)
     with pytest.raises(ValueError, match="need the picture"):
-        make_matte(mask, options=GUIDED)
+        make_matte(mask, settings=GUIDED)
     for bad in (np.zeros((9, 8, 3), np.uint8), np.zeros((8, 9, 3), np.float32)):
         with pytest.raises(ValueError, match="image is"):
-            make_matte(mask, image=bad, options=GUIDED)
+            make_matte(mask, image=bad, settings=GUIDED)
     with pytest.raises(ValueError, match="object 1 is not there"):
-        make_matte(mask, image=np.zeros((8, 9, 3), np.uint8), soft={}, objects=(1,), options=GUIDED)
+        make_matte(mask, image=np.zeros((8, 9, 3), np.uint8), soft={}, objects=(1,), settings=GUIDED)
 
 
 def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:
@@ -505,7 +505,7 @@ def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:
     image, _, mask = scene("plain")
     half = Half()
     alpha = make_matte(
-        mask, image=image, options=MatteSettings(edges="guided", band=10), estimator=half
+        mask, image=image, settings=MatteSettings(edges="guided", band=10), estimator=half
     ).alpha
     assert half.seen >= 2
     assert set(np.unique(alpha)) == {0, ONE // 2 + 1, ONE}

@@ -135,7 +135,7 @@ def pieces(alpha: np.ndarray) -> int:
 
 def test_the_default_leaves_no_fleck_beside_the_subject() -> None:
     image, mask = picture()
-    made = {area: make_matte(mask, image=image, options=MatteSettings(edges="guided", band=20,
+    made = {area: make_matte(mask, image=image, settings=MatteSettings(edges="guided", band=20,
     remove_specks=area))
             for area in (0, None)}  # fmt: skip
     assert pieces(made[0].alpha) > 4, "or the scene shows nothing"
@@ -148,7 +148,7 @@ def test_a_mask_of_its_own_parts_keeps_them_with_edges_from_the_picture() -> Non
     image, mask = picture()
     mask[10:30, 10:30] = 1
     image[10:30, 10:30] = (40, 50, 70)
-    alpha = make_matte(mask, image=image, options=MatteSettings(edges="guided")).alpha
+    alpha = make_matte(mask, image=image, settings=MatteSettings(edges="guided")).alpha
     assert (alpha[14:26, 14:26] == ONE).all()
 
 
@@ -158,11 +158,11 @@ def test_specks_and_holes_that_the_median_leaves_go_too() -> None:
     mask[20:40, 20:40] = 1
     mask[5:11, 5:10] = 1
     mask[28:34, 28:33] = 0
-    left = refine(mask, options=MatteSettings(edges="median", median=5)).alpha // 255
+    left = refine(mask, settings=MatteSettings(edges="median", median=5)).alpha // 255
     assert 0 < left[:15, :15].sum() <= 25
     assert 0 < (1 - left[21:39, 21:39]).sum() <= 25
     tidy = refine(
-        mask, options=MatteSettings(edges="median", median=5, remove_specks=25, fill_holes=25)
+        mask, settings=MatteSettings(edges="median", median=5, remove_specks=25, fill_holes=25)
     ).alpha
     assert not tidy[:15, :15].any()
     assert tidy[21:39, 21:39].all()
@@ -173,19 +173,19 @@ def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
     options = MatteSettings(edges="guided")
     alpha = mask.astype(np.uint16) * ONE
     alpha[3:6, 3:6] = 20000
-    tidy = tidied(Matte(alpha), mask, options=options)
+    tidy = tidied(Matte(alpha), mask, settings=options)
     assert pieces(tidy.alpha) == 1
     assert (tidy.alpha[mask > 0] == ONE).all()
     assert (
         pieces(
-            tidied(Matte(alpha), mask, options=MatteSettings(edges="guided", remove_specks=0)).alpha
+            tidied(Matte(alpha), mask, settings=MatteSettings(edges="guided", remove_specks=0)).alpha
         )
         == 2
     )
-    assert pieces(tidied(Matte(alpha), mask, options=MatteSettings(edges="feather")).alpha) == 2
-    assert not tidied(Matte(alpha * 0), mask * 0, options=options).alpha.any()
+    assert pieces(tidied(Matte(alpha), mask, settings=MatteSettings(edges="feather")).alpha) == 2
+    assert not tidied(Matte(alpha * 0), mask * 0, settings=options).alpha.any()
     small = Matte((alpha // 257).astype(np.uint8))
-    np.testing.assert_array_equal(tidied(small, mask, options=options).alpha, tidy.alpha // 257)
+    np.testing.assert_array_equal(tidied(small, mask, settings=options).alpha, tidy.alpha // 257)
 
 
 def test_impossible_areas_are_refused() -> None:

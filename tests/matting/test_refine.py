@@ -40,7 +40,7 @@ def disk(radius: int) -> np.ndarray:
 @given(SEEDS, SIZES, st.sampled_from([3, 5, 7, 21]))
 def test_median_is_exact(seed: int, shape: tuple[int, int], window: int) -> None:
     mask = random_mask(seed, shape)
-    alpha = refine(mask, options=MatteSettings(edges="median", median=window)).alpha
+    alpha = refine(mask, settings=MatteSettings(edges="median", median=window)).alpha
     padded = np.pad(mask, window // 2, mode="edge")
     brute = np.median(
         np.lib.stride_tricks.sliding_window_view(padded, (window, window)), axis=(2, 3)
@@ -56,7 +56,7 @@ def test_median_is_that_of_opencv_on_a_real_size(window: int) -> None:
     cv2.ellipse(mask, (300, 250), (40, 50), 0, 0, 360, 1, -1)
     mask ^= (np.random.default_rng(0).random(mask.shape) < 0.05).astype(np.uint8)
     np.testing.assert_array_equal(
-        refine(mask, options=MatteSettings(edges="median", median=window)).alpha,
+        refine(mask, settings=MatteSettings(edges="median", median=window)).alpha,
         cv2.medianBlur(mask * 255, window),
     )
 
@@ -74,10 +74,10 @@ def test_the_complement_of_a_mask_gives_the_complement_of_its_matte(
 ) -> None:
     mask = random_mask(seed, shape)
     one = refine(
-        mask, options=MatteSettings(edges="median", median=window, grow=grow, feather=feather)
+        mask, settings=MatteSettings(edges="median", median=window, grow=grow, feather=feather)
     )
     other = refine(
-        1 - mask, options=MatteSettings(edges="median", median=window, grow=-grow, feather=feather)
+        1 - mask, settings=MatteSettings(edges="median", median=window, grow=-grow, feather=feather)
     )
     np.testing.assert_array_equal(one.alpha, one.full - other.alpha)
 
@@ -93,32 +93,32 @@ def test_the_automatic_window_is_21_at_1080_lines_and_odd() -> None:
     assert sizes.window_px(MatteSettings(edges="median", median=5), (1080, 1920)) == 5
     mask = random_mask(3, (120, 200))
     np.testing.assert_array_equal(
-        refine(mask, options=MatteSettings(edges="median")).alpha, cv2.medianBlur(mask * 255, 3)
+        refine(mask, settings=MatteSettings(edges="median")).alpha, cv2.medianBlur(mask * 255, 3)
     )
 
 
 def test_chosen_objects_are_one_foreground() -> None:
     mask = np.array([[0, 1, 1, 2, 2, 3, 0]], np.uint8)
-    assert refine(mask, options=OFF).alpha.tolist() == [[0, 255, 255, 255, 255, 255, 0]]
-    assert refine(mask, objects=(1, 3), options=OFF).alpha.tolist() == [[0, 255, 255, 0, 0, 255, 0]]
-    assert not refine(mask, objects=(9,), options=OFF).alpha.any()
-    assert not refine(mask, objects=(), options=OFF).alpha.any()
-    together = refine(mask.repeat(5, 0), options=MatteSettings(edges="median", median=3)).alpha
+    assert refine(mask, settings=OFF).alpha.tolist() == [[0, 255, 255, 255, 255, 255, 0]]
+    assert refine(mask, objects=(1, 3), settings=OFF).alpha.tolist() == [[0, 255, 255, 0, 0, 255, 0]]
+    assert not refine(mask, objects=(9,), settings=OFF).alpha.any()
+    assert not refine(mask, objects=(), settings=OFF).alpha.any()
+    together = refine(mask.repeat(5, 0), settings=MatteSettings(edges="median", median=3)).alpha
     assert together[:, 1:6].all(), "no gap may open between two chosen objects"
 
 
 @pytest.mark.parametrize(("feather", "dtype"), [(0.0, np.uint8), (3.0, np.uint16)])
 def test_an_empty_mask_gives_an_empty_matte_of_the_same_type(feather: float, dtype: type) -> None:
     empty = np.zeros((9, 13), np.uint8)
-    alpha = refine(empty, options=MatteSettings(edges="median", feather=feather)).alpha
+    alpha = refine(empty, settings=MatteSettings(edges="median", feather=feather)).alpha
     assert alpha.dtype == dtype
     assert alpha.shape == empty.shape
     assert not alpha.any()
     assert (
-        refine(empty + 1, options=MatteSettings(edges="median", feather=feather)).alpha.min()
+        refine(empty + 1, settings=MatteSettings(edges="median", feather=feather)).alpha.min()
         == np.iinfo(dtype).max
     )
-    assert not refine_objects(empty, options=MatteSettings(edges="median")).any()
+    assert not refine_objects(empty, settings=MatteSettings(edges="median")).any()
 
 
 @fast
@@ -127,9 +127,9 @@ def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(
     seed: int, shape: tuple[int, int], radius: int
 ) -> None:
     mask = random_mask(seed, shape)
-    grown = refine(mask, options=MatteSettings(edges="median", median=0, grow=radius)).alpha // 255
+    grown = refine(mask, settings=MatteSettings(edges="median", median=0, grow=radius)).alpha // 255
     shrunk = (
-        refine(mask, options=MatteSettings(edges="median", median=0, grow=-radius)).alpha // 255
+        refine(mask, settings=MatteSettings(edges="median", median=0, grow=-radius)).alpha // 255
     )
     kernel = disk(radius)
     np.testing.assert_array_equal(
@@ -139,10 +139,10 @@ def test_growing_is_dilation_and_shrinking_erosion_by_a_disk(
         shrunk, cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
     )
     closed = (
-        refine(grown, options=MatteSettings(edges="median", median=0, grow=-radius)).alpha // 255
+        refine(grown, settings=MatteSettings(edges="median", median=0, grow=-radius)).alpha // 255
     )
     opened = (
-        refine(shrunk, options=MatteSettings(edges="median", median=0, grow=radius)).alpha // 255
+        refine(shrunk, settings=MatteSettings(edges="median", median=0, grow=radius)).alpha // 255
     )
     assert (closed >= mask).all()
     assert (opened <= mask).all()
@@ -154,10 +154,10 @@ def test_a_feathered_edge_is_half_on_the_hard_edge(
     seed: int, shape: tuple[int, int], feather: float
 ) -> None:
     mask = random_mask(seed, shape)
-    hard = refine(mask, options=OFF).alpha
-    soft = refine(mask, options=MatteSettings(edges="median", median=0, feather=feather)).alpha
+    hard = refine(mask, settings=OFF).alpha
+    soft = refine(mask, settings=MatteSettings(edges="median", median=0, feather=feather)).alpha
     np.testing.assert_array_equal(soft > 32767, hard == 255)
-    wider = refine(mask, options=MatteSettings(edges="median", median=0, feather=feather * 2)).alpha
+    wider = refine(mask, settings=MatteSettings(edges="median", median=0, feather=feather * 2)).alpha
     assert (wider[hard == 255] <= soft[hard == 255]).all()
     assert (wider[hard == 0] >= soft[hard == 0]).all()
 
@@ -165,7 +165,7 @@ def test_a_feathered_edge_is_half_on_the_hard_edge(
 def test_a_feather_has_the_stated_width_and_shape() -> None:
     mask = np.zeros((3, 20), np.uint8)
     mask[:, 10:] = 1
-    row = refine(mask, options=MatteSettings(edges="median", median=0, feather=8)).alpha[1]
+    row = refine(mask, settings=MatteSettings(edges="median", median=0, feather=8)).alpha[1]
     t = np.clip((np.arange(20) - 9.5) / 8 + 0.5, 0, 1)
     np.testing.assert_allclose(row, 65535 * (3 * t**2 - 2 * t**3), atol=0.5)
     assert row[:6].max() == 0
@@ -182,7 +182,7 @@ def test_specks_and_holes_go_by_area() -> None:
     mask[0:3, 0:1] = 1  # a speck of 3 at the frame's edge
 
     def cleaned(**areas: int) -> np.ndarray:
-        return refine(mask, options=MatteSettings(edges="median", median=0, **areas)).alpha // 255
+        return refine(mask, settings=MatteSettings(edges="median", median=0, **areas)).alpha // 255
 
     filled = cleaned(fill_holes=4)
     assert filled[6:8, 6:8].all()
@@ -202,7 +202,7 @@ def test_background_that_meets_the_frame_is_no_hole() -> None:
     mask = np.ones((10, 10), np.uint8)
     mask[0, 4] = 0
     mask[5, 5] = 0
-    alpha = refine(mask, options=MatteSettings(edges="median", median=0, fill_holes=5)).alpha
+    alpha = refine(mask, settings=MatteSettings(edges="median", median=0, fill_holes=5)).alpha
     assert alpha[0, 4] == 0
     assert alpha[5, 5] == 255
 
@@ -210,10 +210,10 @@ def test_background_that_meets_the_frame_is_no_hole() -> None:
 def test_a_ring_and_its_diagonal_gap() -> None:
     ring = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0]], np.uint8)
     assert (
-        refine(ring, options=MatteSettings(edges="median", median=0, fill_holes=2)).alpha[1].all()
+        refine(ring, settings=MatteSettings(edges="median", median=0, fill_holes=2)).alpha[1].all()
     ), "holes are 4-connected"
     assert refine(
-        ring, options=MatteSettings(edges="median", median=0, remove_specks=5)
+        ring, settings=MatteSettings(edges="median", median=0, remove_specks=5)
     ).alpha.any(), "pieces are 8-connected"
 
 
@@ -224,8 +224,8 @@ def test_objects_alone_are_refined_like_a_matte(
 ) -> None:
     mask = random_mask(seed, shape) * np.uint8(7)
     options = MatteSettings(edges="median", median=window, grow=grow, fill_holes=5, remove_specks=4)
-    objects = refine_objects(mask, options=options)
-    np.testing.assert_array_equal(objects, refine(mask, options=options).alpha // 255 * 7)
+    objects = refine_objects(mask, settings=options)
+    np.testing.assert_array_equal(objects, refine(mask, settings=options).alpha // 255 * 7)
 
 
 @fast
@@ -235,7 +235,7 @@ def test_every_pixel_takes_the_most_frequent_id_of_its_window(
 ) -> None:
     mask = random_mask(seed, shape, objects=4)
     padded = np.pad(mask, window // 2, mode="edge")
-    result = refine_objects(mask, options=MatteSettings(edges="median", median=window))
+    result = refine_objects(mask, settings=MatteSettings(edges="median", median=window))
     for (y, x), own in np.ndenumerate(mask):
         votes = np.bincount(padded[y : y + window, x : x + window].reshape(-1), minlength=5)
         winners = np.flatnonzero(votes == votes.max())
@@ -248,8 +248,8 @@ def test_growing_objects_takes_background_only(
     seed: int, shape: tuple[int, int], grow: int
 ) -> None:
     mask = random_mask(seed, shape, objects=3)
-    result = refine_objects(mask, options=MatteSettings(edges="median", median=0, grow=grow))
-    union = refine(mask, options=MatteSettings(edges="median", median=0, grow=grow)).alpha // 255
+    result = refine_objects(mask, settings=MatteSettings(edges="median", median=0, grow=grow))
+    union = refine(mask, settings=MatteSettings(edges="median", median=0, grow=grow)).alpha // 255
     np.testing.assert_array_equal(result != 0, union != 0)
     kept = (mask != 0) & (result != 0)
     np.testing.assert_array_equal(result[kept], mask[kept])
@@ -259,7 +259,7 @@ def test_growing_objects_takes_background_only(
 def test_a_grown_pixel_goes_to_the_nearest_object_and_to_the_lower_id_between_two() -> None:
     mask = np.array([[9, 0, 0, 0, 4]], np.uint8)
     assert refine_objects(
-        mask, options=MatteSettings(edges="median", median=0, grow=2)
+        mask, settings=MatteSettings(edges="median", median=0, grow=2)
     ).tolist() == [[9, 9, 4, 4, 4]]
 
 
@@ -267,7 +267,7 @@ def test_a_hole_filled_for_one_object_does_not_swallow_another() -> None:
     mask = np.ones((7, 7), np.uint8)
     mask[2:5, 2:5] = 0
     mask[3, 3] = 2
-    result = refine_objects(mask, options=MatteSettings(edges="median", median=0, fill_holes=9))
+    result = refine_objects(mask, settings=MatteSettings(edges="median", median=0, fill_holes=9))
     assert result[3, 3] == 2
     assert (result == 1).sum() == 48
 
@@ -278,8 +278,8 @@ def test_the_mask_given_is_left_as_it_was() -> None:
     options = MatteSettings(
         edges="median", median=3, grow=2, fill_holes=9, remove_specks=9, feather=2
     )
-    refine(mask, options=options)
-    refine_objects(mask, options=options)
+    refine(mask, settings=options)
+    refine_objects(mask, settings=options)
     np.testing.assert_array_equal(mask, before)
 
 
@@ -305,6 +305,6 @@ def test_impossible_options_are_refused(bad: dict[str, float]) -> None:
 @pytest.mark.parametrize("bad", [np.zeros((4, 4), np.int64), np.zeros((4, 4, 3), np.uint8)])
 def test_only_masks_are_refined(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W\)"):
-        refine(bad, options=OFF)
+        refine(bad, settings=OFF)
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W\)"):
-        refine_objects(bad, options=OFF)
+        refine_objects(bad, settings=OFF)

@@ -74,7 +74,7 @@ def test_alpha_is_what_the_formula_says(
     mask, soft = np.ascontiguousarray(mask), np.ascontiguousarray(soft)
     options = MatteSettings(edges="median", median=windows[0])
     assert sizes.mean_px(options, mask.shape) == windows[1]
-    alpha = refine_soft(mask, {1: soft}, options=options).alpha
+    alpha = refine_soft(mask, {1: soft}, settings=options).alpha
     wanted = by_the_formula(mask, soft, window=windows[0], mean=windows[1])
     np.testing.assert_allclose(alpha, wanted * ONE if mask.any() else 0, atol=3)
 
@@ -88,7 +88,7 @@ def test_no_haze_outside_and_no_hole_inside(seed: int, haze: int, doubt: int) ->
     mask = np.zeros((96, 120), np.uint8)
     cv2.ellipse(mask, (60, 48), (34, 26), seed % 180, 0, 360, 1, -1)
     soft = np.where(mask != 0, doubt, haze).astype(np.uint8)
-    alpha = refine_soft(mask, {1: soft}, options=MatteSettings(edges="median")).alpha
+    alpha = refine_soft(mask, {1: soft}, settings=MatteSettings(edges="median")).alpha
     far = distance(mask) >= soft_reach_px(mask.shape)
     assert (alpha[far & (mask == 0)] == 0).all()
     assert (alpha[far & (mask == 1)] == ONE).all()
@@ -112,7 +112,7 @@ def test_more_probability_never_gives_less_alpha(
     more = np.minimum(soft.astype(int) + random_soft(seed + 1, shape) // 3, 255).astype(np.uint8)
     options = MatteSettings(edges="median", median=window, grow=grow, feather=feather)
     less_alpha, more_alpha = (
-        refine_soft(mask, {1: one}, options=options).alpha for one in (soft, more)
+        refine_soft(mask, {1: one}, settings=options).alpha for one in (soft, more)
     )
     assert (less_alpha <= more_alpha).all()
 
@@ -128,10 +128,10 @@ def test_complements_give_the_complement(
     pads = ((9, 9), (9, 9))  # so that both sides see the same crop: the whole frame
     mask, soft = np.pad(mask, pads, mode="edge"), np.pad(soft, pads, mode="edge")
     one = refine_soft(
-        mask, {1: soft}, options=MatteSettings(edges="median", median=window, grow=grow)
+        mask, {1: soft}, settings=MatteSettings(edges="median", median=window, grow=grow)
     ).alpha
     other = refine_soft(
-        1 - mask, {1: 255 - soft}, options=MatteSettings(edges="median", median=window, grow=-grow)
+        1 - mask, {1: 255 - soft}, settings=MatteSettings(edges="median", median=window, grow=-grow)
     ).alpha
     np.testing.assert_array_equal(one, ONE - other)
 
@@ -152,7 +152,7 @@ def test_a_smooth_edge_keeps_its_place_its_area_and_its_width(scale: float) -> N
     )
     probability = cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR)
     mask, soft = (probability > 0.5).astype(np.uint8), np.rint(probability * 255).astype(np.uint8)
-    alpha = refine_soft(mask, {1: soft}, options=MatteSettings(edges="median")).alpha / ONE
+    alpha = refine_soft(mask, {1: soft}, settings=MatteSettings(edges="median")).alpha / ONE
     assert alpha.sum() == pytest.approx(mask.sum(), rel=0.01)
     assert np.count_nonzero((alpha > 0.5) != (mask != 0)) < 0.002 * mask.sum()
     between = [np.count_nonzero((one > 0.05) & (one < 0.95)) for one in (alpha, probability)]
@@ -176,14 +176,14 @@ def test_the_numbers_and_the_order_of_objects_mean_nothing(
     renamed = np.array([0, *new.values()], np.uint8)[mask]
     for chosen in (None, (1, 3), (2,), ()):
         one = refine_soft(
-            mask, soft, objects=chosen, options=MatteSettings(edges="median", median=3)
+            mask, soft, objects=chosen, settings=MatteSettings(edges="median", median=3)
         ).alpha
         ids = None if chosen is None else tuple(sorted(new[object_id] for object_id in chosen))
         named = {new[object_id]: soft[object_id] for object_id in order}
         np.testing.assert_array_equal(
             one,
             refine_soft(
-                renamed, named, objects=ids, options=MatteSettings(edges="median", median=3)
+                renamed, named, objects=ids, settings=MatteSettings(edges="median", median=3)
             ).alpha,
         )
 
@@ -195,14 +195,14 @@ def test_no_gap_between_two_chosen_objects() -> None:
     ramp = np.clip(np.rint(255 * ((np.arange(80) - 34) / 12)), 0, 255).astype(np.uint8)
     inside = (mask != 0).astype(np.uint8)
     soft = {1: inside * (255 - ramp), 2: inside * ramp}
-    together = refine_soft(mask, soft, options=OFF).alpha
+    together = refine_soft(mask, soft, settings=OFF).alpha
     np.testing.assert_array_equal(together, inside.astype(np.uint16) * ONE)
-    left = refine_soft(mask, soft, objects=(1,), options=OFF).alpha[30]
+    left = refine_soft(mask, soft, objects=(1,), settings=OFF).alpha[30]
     assert left[20] == ONE
     assert 0 < left[42] < left[38] < ONE
     assert left[50] == 0
     certain = dict.fromkeys((1, 2), np.full(mask.shape, 200, np.uint8))
-    assert (refine_soft(mask, certain, options=OFF).alpha[mask != 0] == ONE).all(), (
+    assert (refine_soft(mask, certain, settings=OFF).alpha[mask != 0] == ONE).all(), (
         "a sum above certainty is certainty"
     )
 
@@ -210,14 +210,14 @@ def test_no_gap_between_two_chosen_objects() -> None:
 def test_an_object_that_is_not_there_adds_nothing() -> None:
     mask = random_mask(4, (30, 40))
     soft, nothing = random_soft(4, (30, 40)), np.zeros((30, 40), np.uint8)
-    one = refine_soft(mask, {1: soft}, options=MatteSettings(edges="median", median=3)).alpha
+    one = refine_soft(mask, {1: soft}, settings=MatteSettings(edges="median", median=3)).alpha
     np.testing.assert_array_equal(
         one,
         refine_soft(
-            mask, {1: soft, 9: nothing}, options=MatteSettings(edges="median", median=3)
+            mask, {1: soft, 9: nothing}, settings=MatteSettings(edges="median", median=3)
         ).alpha,
     )
-    assert not refine_soft(mask, {9: nothing + 90}, objects=(9,), options=OFF).alpha.any(), (
+    assert not refine_soft(mask, {9: nothing + 90}, objects=(9,), settings=OFF).alpha.any(), (
         "the mask says where it is"
     )
 
@@ -231,10 +231,10 @@ def test_certain_probabilities_are_the_mask(seed: int, shape: tuple[int, int], g
     """On a frame whose mask was given nothing is invented, whatever comes after."""
     mask = random_mask(seed, shape)
     options = MatteSettings(edges="median", median=0, grow=grow, fill_holes=0)
-    soft = refine_soft(mask, {1: mask * 255}, options=options)
+    soft = refine_soft(mask, {1: mask * 255}, settings=options)
     assert soft.full == ONE
     np.testing.assert_array_equal(
-        soft.alpha, refine(mask, options=options).alpha.astype(np.uint16) * 257
+        soft.alpha, refine(mask, settings=options).alpha.astype(np.uint16) * 257
     )
 
 
@@ -245,7 +245,7 @@ def test_a_given_mask_gets_an_edge_too() -> None:
     mask = np.zeros((400, 400), np.uint8)
     cv2.fillPoly(mask, [np.array([(40, 60), (370, 190), (120, 360)], np.int32)], 1)
     alpha = refine_soft(
-        mask, {1: mask * 255}, options=MatteSettings(edges="median", median=9)
+        mask, {1: mask * 255}, settings=MatteSettings(edges="median", median=9)
     ).alpha
     steps = [np.abs(np.diff(one.astype(float), axis=1)).max() for one in (alpha / ONE, mask)]
     assert steps[1] == 1
@@ -259,11 +259,11 @@ def test_specks_and_holes_follow_the_mask() -> None:
     mask[40:43, 40:43] = 0
     mask[70:72, 90:92] = 1
     soft = mask * np.uint8(255)
-    kept = refine_soft(mask, {1: soft}, options=OFF).alpha
+    kept = refine_soft(mask, {1: soft}, settings=OFF).alpha
     assert kept[71, 91] == ONE
     assert kept[41, 41] == 0
     options = MatteSettings(edges="median", median=0, remove_specks=4, fill_holes=9)
-    clean = refine_soft(mask, {1: soft}, options=options).alpha
+    clean = refine_soft(mask, {1: soft}, settings=options).alpha
     assert not clean[66:, 80:].any()
     assert (clean[24:56, 24:66] == ONE).all()
 
@@ -272,12 +272,12 @@ def test_specks_and_holes_follow_the_mask() -> None:
 @given(SEEDS, SIZES, st.integers(1, 7))
 def test_growing_is_grey_dilation_by_a_disk(seed: int, shape: tuple[int, int], radius: int) -> None:
     mask, soft = random_mask(seed, shape), random_soft(seed, shape)
-    before = refine_soft(mask, {1: soft}, options=OFF).alpha
+    before = refine_soft(mask, {1: soft}, settings=OFF).alpha
     grown = refine_soft(
-        mask, {1: soft}, options=MatteSettings(edges="median", median=0, grow=radius)
+        mask, {1: soft}, settings=MatteSettings(edges="median", median=0, grow=radius)
     ).alpha
     shrunk = refine_soft(
-        mask, {1: soft}, options=MatteSettings(edges="median", median=0, grow=-radius)
+        mask, {1: soft}, settings=MatteSettings(edges="median", median=0, grow=-radius)
     ).alpha
     kernel = disk(radius)
     np.testing.assert_array_equal(
@@ -296,8 +296,8 @@ def test_the_feather_of_a_straight_edge_is_the_same_as_without_probabilities(
     mask[:, 60:] = 1
     options = MatteSettings(edges="median", median=0, feather=feather)
     for turned in (mask, np.ascontiguousarray(mask.T)):
-        hard = refine(turned, options=options).alpha.astype(int)
-        soft = refine_soft(turned, {1: turned * 255}, options=options).alpha.astype(int)
+        hard = refine(turned, settings=options).alpha.astype(int)
+        soft = refine_soft(turned, {1: turned * 255}, settings=options).alpha.astype(int)
         np.testing.assert_allclose(soft, hard, atol=4)
 
 
@@ -308,7 +308,7 @@ def test_the_feather_comes_last() -> None:
     mask = np.zeros((40, 60), np.uint8)
     mask[:, 30] = 1
     alpha = refine_soft(
-        mask, {1: mask * 255}, options=MatteSettings(edges="median", median=0, grow=3, feather=4)
+        mask, {1: mask * 255}, settings=MatteSettings(edges="median", median=0, grow=3, feather=4)
     ).alpha
     assert alpha[20, 30] == ONE
     assert 0 < alpha[20, 33] < ONE
@@ -320,9 +320,9 @@ def test_the_feather_keeps_the_area_and_stays_near_the_edge(seed: int, feather: 
     soft = random_soft(seed, (40, 40))
     soft[:12], soft[-12:], soft[:, :12], soft[:, -12:] = 0, 0, 0, 0
     mask = (soft > 127).astype(np.uint8)
-    plain = refine_soft(mask, {1: soft}, options=OFF).alpha
+    plain = refine_soft(mask, {1: soft}, settings=OFF).alpha
     blurred = refine_soft(
-        mask, {1: soft}, options=MatteSettings(edges="median", median=0, feather=feather)
+        mask, {1: soft}, settings=MatteSettings(edges="median", median=0, feather=feather)
     ).alpha
     assert blurred.sum(dtype=np.int64) == pytest.approx(
         plain.sum(dtype=np.int64), rel=1e-3, abs=2 * ONE
@@ -339,7 +339,7 @@ def test_the_type_is_always_the_same(grow: int, feather: float) -> None:
     options = MatteSettings(edges="median", grow=grow, feather=feather)
     empty = np.zeros((9, 13), np.uint8)
     for mask, soft, value in ((empty, empty + 200, 0), (empty + 1, empty, ONE)):
-        alpha = refine_soft(mask, {1: soft}, options=options).alpha
+        alpha = refine_soft(mask, {1: soft}, settings=options).alpha
         assert alpha.dtype == np.uint16
         assert alpha.shape == mask.shape
         assert (alpha == value).all(), "the mask has no edge"
@@ -354,8 +354,8 @@ def test_what_is_given_is_left_as_it_was() -> None:
     options = MatteSettings(
         edges="median", median=3, grow=2, feather=2, fill_holes=9, remove_specks=9
     )
-    refine_soft(mask, soft, options=options)
-    refine_soft(mask, soft, objects=(1,), options=MatteSettings(edges="median", median=0))
+    refine_soft(mask, soft, settings=options)
+    refine_soft(mask, soft, objects=(1,), settings=MatteSettings(edges="median", median=0))
     np.testing.assert_array_equal(mask, before[0])
     for object_id, one in soft.items():
         np.testing.assert_array_equal(one, before[1][object_id])
@@ -365,6 +365,6 @@ def test_probabilities_of_another_kind_are_refused() -> None:
     mask = np.ones((4, 6), np.uint8)
     for soft in ({}, {1: np.zeros((6, 4), np.uint8)}, {1: np.zeros((4, 6), np.float32)}):
         with pytest.raises(ValueError, match="object 1 is not there, or not uint8"):
-            refine_soft(mask, soft, objects=(1,), options=OFF)
+            refine_soft(mask, soft, objects=(1,), settings=OFF)
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W\)"):
-        refine_soft(mask.astype(int), {1: mask}, options=OFF)
+        refine_soft(mask.astype(int), {1: mask}, settings=OFF)

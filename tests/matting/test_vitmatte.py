@@ -99,7 +99,7 @@ def test_alpha_is_the_networks_own_answer_in_the_band_and_known_elsewhere(
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
     # the answer before loose pieces and holes go: on noise the random network leaves many
     options = MatteSettings(edges="vitmatte", band=24, remove_specks=0, fill_holes=0)
-    matte = make_matte(mask, image=image, options=options, estimator=estimator)
+    matte = make_matte(mask, image=image, settings=options, estimator=estimator)
     (given,) = recorder.inputs
     height, width = given.shape[2:]
     assert height % 32 == 0
@@ -136,7 +136,7 @@ def test_a_part_too_large_for_the_network_is_made_smaller(
     estimator = open_estimator("vitmatte", weights=network_folder)
     estimator._network = recorder = Recorder(estimator._network)  # type: ignore[attr-defined]
     matte = make_matte(
-        mask, image=image, options=MatteSettings(edges="vitmatte"), estimator=estimator
+        mask, image=image, settings=MatteSettings(edges="vitmatte"), estimator=estimator
     )
     assert {max(given.shape) for given in recorder.inputs} <= {32, 64}
     assert matte.alpha.shape == (160, 160)
@@ -157,7 +157,7 @@ def test_colours_are_scaled_as_the_folder_says(network_folder: Path, tmp_path: P
     make_matte(
         mask,
         image=np.full_like(image, 255),
-        options=MatteSettings(edges="vitmatte"),
+        settings=MatteSettings(edges="vitmatte"),
         estimator=estimator,
     )
     np.testing.assert_allclose(recorder.inputs[0][0, :3, 0, 0], [1.8, 3.2, 0.7], atol=1e-6)

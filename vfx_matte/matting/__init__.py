@@ -1,6 +1,4 @@
-"""Masks to mattes: the edges an editor needs.
-
-Takes object ids, probabilities and pictures, gives alpha and clean colours.
+"""Makes mattes of masks: alpha at the edge, and colours without background.
 
 `make_matte` is the one way from a mask to a matte; `refine`, `refine_soft` and `refine_picture` are
 its three kinds.

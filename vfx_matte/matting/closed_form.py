@@ -1,7 +1,4 @@
-"""Closed-form matting through PyMatting.
-
-Takes a picture and a trimap, gives alpha; runs on the CPU wherever the arrays are.
-"""
+"""Closed-form matting through PyMatting, on the CPU wherever the arrays are."""
 
 from __future__ import annotations
 
@@ -21,11 +18,15 @@ class ClosedFormAlpha:
     """Alpha by Levin, Lischinski and Weiss, "A closed-form solution to natural image matting",
     TPAMI 2008.
 
-    Raises UsageError when PyMatting is not installed.
+    Raises:
+        UsageError: PyMatting is not installed.
     """
 
+    # tiles bound the solver's memory and time, which grow with the unknown pixels; the margin gives
+    # each some known ones
     margin_px: int = 24
     tile_px: int = 256
+    # warnings are switched off for the whole process while it runs
     in_threads: bool = False
 
     def __post_init__(self) -> None:
@@ -40,6 +41,7 @@ class ClosedFormAlpha:
 
         Without known subject or known background the prior is all there is, and is given back.
         """
+        # the equations need both sides: without one any alpha solves them
         trimap = to_numpy(problem.trimap)
         if (
             not (trimap == SUBJECT).any()
@@ -48,7 +50,8 @@ class ClosedFormAlpha:
         ):
             return problem.prior
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Numba and PyMatting warn of their own affairs
+            # Numba and PyMatting warn of what concerns their developers
+            warnings.simplefilter("ignore")
             from pymatting import estimate_alpha_cf
 
             alpha = estimate_alpha_cf(to_numpy(problem.image).astype(np.float64), trimap / 255.0)

@@ -26,6 +26,9 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
         key: "green" or "blue", the colour of the screen.
         strength: 0 removes nothing, 1 all that counts as spill.
 
+    Returns:
+        A picture of the same layout; the arrays given are not changed.
+
     Raises:
         ValueError: sizes differ, or the key is another one.
     """
@@ -49,9 +52,11 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
         else _yuv_steps(samples, picture, key, strength)
     )
     for index, (step, part) in enumerate(zip(steps, parts, strict=True)):
+        # red, and the other of green and blue, do not change in R'G'B'
         if step is None:
             continue
-        seen = (
+        # a chroma sample is changed where any pixel that it covers is shown
+        visible = (
             shown
             if step.shape == shown.shape
             else footprint_means(shown.astype(np.float32), (x, y)) > 0
@@ -59,7 +64,7 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
         plane = planes[index].copy()
         module = xp(plane)
         codes = module.clip(
-            module.rint(samples[index] + step * seen), 0, picture.layout.full
+            module.rint(samples[index] + step * visible), 0, picture.layout.full
         ).astype(plane.dtype)
         plane[part] = codes
         planes[index] = plane
@@ -67,6 +72,7 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
 
 
 def _rgb_steps(samples: list[Array], key: str, strength: float) -> list[Array | None]:
+    """What R, G and B change by, in code values; None for planes that stay."""
     at = 1 if key == "green" else 2
     others = [samples[index] for index in range(3) if index != at]
     spill = xp(samples[0]).maximum(samples[at] - (others[0] + others[1]) * 0.5, 0)

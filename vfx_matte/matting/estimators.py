@@ -15,7 +15,10 @@ def open_estimator(name: str, *, weights: Path | None = None) -> AlphaEstimator:
 
     Args:
         name: a method of `EDGE_METHODS` that looks at the picture.
-        weights: the folder of a learned method's weights; None = its usual one.
+        weights: the folder of a learned method's weights; None is its usual one.
+
+    Returns:
+        The estimator, ready to be called.
 
     Raises:
         UsageError: no such method, or a package or file that it needs is not there.
@@ -23,10 +26,11 @@ def open_estimator(name: str, *, weights: Path | None = None) -> AlphaEstimator:
     """
     method = edge_method_named(name)
     if not method.from_picture:
-        known = ", ".join(one for one, entry in EDGE_METHODS.items() if entry.from_picture)
+        known = ", ".join(known for known, entry in EDGE_METHODS.items() if entry.from_picture)
         raise UsageError(f"edges {name!r} do not look at the picture", hint=f"these do: {known}")
-    module, _, found = method.estimator.partition(":")
-    opener = getattr(importlib.import_module(module), found)
+    # imported now, by name: PyMatting and PyTorch take seconds, which other methods do not pay
+    module, _, class_name = method.estimator.partition(":")
+    opener = getattr(importlib.import_module(module), class_name)
     folder = weights or Path("model") / method.weights
     estimator: AlphaEstimator = opener(folder) if method.weights else opener()
     return estimator

@@ -1,6 +1,4 @@
-"""Edges from masks and probabilities alone: smooth, clean, grow, feather.
-
-Takes object ids, gives alpha or ids again.
+"""Makes edges from masks and probabilities alone: smooths, cleans, grows, feathers.
 
 Every step works inside the bounding box of the objects only, because whole frames are what costs at
 1080p and above.
@@ -40,22 +38,29 @@ _ONE = 65535  # alpha 1.0 in 16 bits
 _TAPS_SHIFT = 15  # weights of the feather are multiples of 2^-15
 
 
-def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, options: MatteSettings) -> Matte:
+def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, settings: MatteSettings) -> Matte:
     """Make one matte of the chosen objects taken together.
 
-    mask: uint8 (H, W) of object ids, NumPy or CuPy; objects: the ids to keep, None = every id. Ids
-    that are not in this mask are simply not there. Returns a Matte on the same device: uint8 with 0
-    and 255 only when `feather_px` is 0, else uint16 0..65535, whatever the mask holds, so that the
-    type never changes within a clip.
-    Raises ValueError when the mask is not uint8 (H, W).
+    Args:
+        mask: object ids, uint8 (H, W), NumPy or CuPy.
+        objects: the ids to keep; None is every id. Ids that are not in this mask are simply not
+            there.
+        settings: how the mask's edge is treated.
+
+    Returns:
+        A matte on the same device: uint8 with 0 and 255 only when there is no feather, else uint16
+        0..65535, whatever the mask holds, so that the type never changes within a clip.
+
+    Raises:
+        ValueError: the mask is not uint8 (H, W).
     """
-    feather_px = sizes.blur_px(options, frame_shape(mask))
+    feather_px = sizes.blur_px(settings, frame_shape(mask))
     feathered = feather_px > 0
     alpha = xp(mask).zeros(mask.shape, np.uint16 if feathered else np.uint8)
-    region = bounding_box(mask, margin_px=sizes.reach_px(options) + math.ceil(feather_px / 2))
+    region = bounding_box(mask, margin_px=sizes.reach_px(settings) + math.ceil(feather_px / 2))
     if region is None:
         return Matte(alpha)
-    binary = _resized(cleaned(mask, region, objects, options), options.grow)
+    binary = _resized(cleaned(mask, region, objects, settings), settings.grow)
     alpha[region] = _feathered(binary, feather_px) if feathered else binary * 255
     return Matte(alpha)
 
@@ -65,22 +70,18 @@ def refine_soft(
     soft: Mapping[int, Array],
     *,
     objects: tuple[int, ...] | None = None,
-    options: MatteSettings,
+    settings: MatteSettings,
 ) -> Matte:
     """Make one matte of the chosen objects taken together, with the edges that their probabilities
     have.
-
-    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. soft: uint8 (H, W)
-    by object id, 255 = certain; of the chosen objects at least, others are not looked at. NumPy or
-    CuPy, all on one device.
 
     The order is that of MatteSettings. Specks, holes and median treat the mask, as in `refine`.
     Then, with b the mask's edge, s the signed distance to it (positive inside, 0 half a pixel
     before the nearest pixel of the other side), W the reach of soft edges (`soft_reach_px`) and q
     the objects' probabilities added up and averaged over `mean_px`:
 
-        r = S((q - low) / (high - low)), with S(t) = 3t² - 2t³ of t clipped to [0, 1] and low, high
-        = SOFT_LEVELS alpha = r, but at most 1 + s/W and at least s/W
+        r = S((q - low) / (high - low)),  S(t) = 3t² - 2t³ of t clipped to [0, 1],
+        alpha = r, but at most 1 + s/W and at least s/W,  (low, high) = SOFT_LEVELS
 
     So alpha is ½ where the probability is, exactly 0 and 1 from W px on, and never jumps. Averaging
     turns the steps of a mask that was given (its probabilities are 0 and 1) into an edge about as
@@ -88,38 +89,55 @@ def refine_soft(
     brush, and the feather is a weighted mean that makes of a straight hard edge what it makes of it
     in `refine`.
 
-    Returns a Matte on the same device, uint16 0..65535, whatever the arguments hold.
-    Raises ValueError when an array is not uint8 of the mask's (H, W) or an object's probabilities
-    are not there.
+    Args:
+        mask: object ids, uint8 (H, W), NumPy or CuPy.
+        soft: object id → probabilities, uint8 (H, W), 255 = certain, on the mask's device; of the
+            chosen objects at least, others are not looked at.
+        objects: the ids to keep; None is every id.
+        settings: how the mask's edge is treated.
+
+    Returns:
+        A matte on the same device, uint16 0..65535, whatever the arguments hold.
+
+    Raises:
+        ValueError: an array is not uint8 of the mask's (H, W), or an object's probabilities are not
+            there.
     """
+    # how far the result may lie outside of the mask decides what part of the frame is looked at
     shape = frame_shape(mask)
     check_soft(mask, soft, objects)
     alpha = xp(mask).zeros(shape, np.uint16)
-    feather_px = sizes.blur_px(options, shape)
+    feather_px = sizes.blur_px(settings, shape)
     margin_px = (
-        sizes.reach_px(options)
+        sizes.reach_px(settings)
         + math.ceil(soft_reach_px(shape) + feather_px / 2)
-        + sizes.mean_px(options, shape)
+        + sizes.mean_px(settings, shape)
     )
     region = bounding_box(mask, margin_px=margin_px)
     if region is None:
         return Matte(alpha)
-    binary = cleaned(mask, region, objects, options)
-    shaped = softened(binary, region, soft, objects, shape=shape, options=options)
-    alpha[region] = finished(shaped, binary, options, feather_px, shape=shape)
+    binary = cleaned(mask, region, objects, settings)
+    shaped = softened(binary, region, soft, objects, shape=shape, settings=settings)
+    alpha[region] = finished(shaped, binary, settings, feather_px, shape=shape)
     return Matte(alpha)
 
 
 def frame_shape(mask: Mask) -> tuple[int, int]:
-    """(H, W) of a mask. Raises ValueError when it is not uint8 (H, W)."""
+    """(H, W) of a mask.
+
+    Raises:
+        ValueError: it is not uint8 (H, W).
+    """
     _check(mask)
     height, width = mask.shape
     return int(height), int(width)
 
 
 def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] | None) -> None:
-    """Raise ValueError when probabilities of a chosen object are not there, or not uint8 of the
-    mask's (H, W).
+    """Check probabilities.
+
+    Raises:
+        ValueError: those of a chosen object are not there, or not uint8 of the mask's (H, W).
     """
     for object_id in soft if objects is None else objects:
         if (
@@ -133,15 +151,16 @@ def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] |
 
 
 def cleaned(
-    mask: Mask, region: Region, objects: tuple[int, ...] | None, options: MatteSettings
+    mask: Mask, region: Region, objects: tuple[int, ...] | None, settings: MatteSettings
 ) -> Array:
     """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8
     0 and 1.
 
     The median may leave smaller pieces and holes than it was given; these go too.
     """
-    specks_px, holes_px = options.remove_specks or 0, options.fill_holes or 0
-    window_px = sizes.window_px(options, frame_shape(mask))
+    # specks and holes first, so that they have no vote in the median
+    specks_px, holes_px = settings.remove_specks or 0, settings.fill_holes or 0
+    window_px = sizes.window_px(settings, frame_shape(mask))
     binary = without_holes(without_specks(_chosen(mask[region], objects), specks_px), holes_px)
     if window_px == 1:
         return binary
@@ -155,40 +174,52 @@ def softened(
     objects: tuple[int, ...] | None,
     *,
     shape: tuple[int, int],
-    options: MatteSettings,
+    settings: MatteSettings,
 ) -> Array:
     """Alpha of what `cleaned` gave, with the edges of the objects' probabilities (see
     `refine_soft`): uint16 0..65535.
 
-    shape: (H, W) of the frame that `region` lies in.
+    Args:
+        binary: what `cleaned` gave for the region.
+        region: the part of the frame.
+        soft: probabilities of whole frames, as in `refine_soft`.
+        objects: the ids to keep; None is every id.
+        shape: (H, W) of the frame.
+        settings: how wide probabilities are averaged.
     """
     chosen = tuple(soft) if objects is None else objects
     probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
     return _edged(
-        binary, probability, reach_px=soft_reach_px(shape), mean_px=sizes.mean_px(options, shape)
+        binary, probability, reach_px=soft_reach_px(shape), mean_px=sizes.mean_px(settings, shape)
     )
 
 
 def finished(
     alpha: Array,
     binary: Array,
-    options: MatteSettings,
+    settings: MatteSettings,
     feather_px: float,
     *,
     shape: tuple[int, int],
 ) -> Array:
-    """Drop loose pieces and fill holes, grow or shrink, then feather: uint16 0..65535 to the same.
+    """Drop loose pieces and fill holes, grow or shrink, then feather.
 
-    binary: what `cleaned` gave. shape: (H, W) of the frame.
+    Args:
+        alpha: of a region, uint16 0..65535; so is the result.
+        binary: what `cleaned` gave for the region.
+        settings: how the edge is treated.
+        feather_px: width of the feather.
+        shape: (H, W) of the frame.
     """
+    # pieces go before growing, which would join them to the subject
     tidy = joined(
         alpha,
         binary,
-        specks_px=sizes.specks_px(options, shape),
-        holes_px=sizes.holes_px(options, shape),
-        anchored=options.method.from_picture,
+        specks_px=sizes.specks_px(settings, shape),
+        holes_px=sizes.holes_px(settings, shape),
+        anchored=settings.method.from_picture,
     )
-    return _weighted_mean(_moved(tidy, options.grow), feather_px)
+    return _weighted_mean(_moved(tidy, settings.grow), feather_px)
 
 
 def soft_reach_px(shape: tuple[int, int]) -> float:
@@ -196,29 +227,36 @@ def soft_reach_px(shape: tuple[int, int]) -> float:
     return max(LEAST_SOFT_REACH_PX, SOFT_REACH_PX * min(shape) / 1080)
 
 
-def refine_objects(mask: Mask, *, options: MatteSettings) -> Mask:
+def refine_objects(mask: Mask, *, settings: MatteSettings) -> Mask:
     """Smooth the edges of every object and give ids again; ids are voted for, never mixed.
 
-    mask: uint8 (H, W), NumPy or CuPy. Each pixel takes the id (background included) that fills most
-    of its median window; among equals its own id wins, then the lowest. With one object this is the
-    median. Only background pixels are taken by filled holes and by growing (towards the nearest
-    object; the lowest id among equals), and shrinking moves only edges against the background.
-    `feather_px` has no meaning for ids and is not used.
-    Returns uint8 (H, W) with ids from `mask` only. Raises ValueError when the mask is not uint8 (H,
-    W).
+    Each pixel takes the id (background included) that fills most of its median window; among equals
+    its own id wins, then the lowest. With one object this is the median. Only background pixels are
+    taken by filled holes and by growing (towards the nearest object; the lowest id among equals),
+    and shrinking moves only edges against the background. A feather has no meaning for ids.
+
+    Args:
+        mask: object ids, uint8 (H, W), NumPy or CuPy.
+        settings: how edges are treated.
+
+    Returns:
+        uint8 (H, W) with ids from `mask` only.
+
+    Raises:
+        ValueError: the mask is not uint8 (H, W).
     """
     _check(mask)
     result: Mask = xp(mask).zeros(mask.shape, np.uint8)
-    region = bounding_box(mask, margin_px=1 + max(0, options.grow))
+    region = bounding_box(mask, margin_px=1 + max(0, settings.grow))
     if region is None:
         return result
     ids = mask[region].copy()
     present = object_ids(ids)
-    ids = _tidied(ids, present, options)
-    window_px = sizes.window_px(options, frame_shape(mask))
+    ids = _tidied(ids, present, settings)
+    window_px = sizes.window_px(settings, frame_shape(mask))
     if window_px > 1:
-        ids = _tidied(_voted(ids, present, window_px), present, options)
-    result[region] = _resized_objects(ids, present, options.grow)
+        ids = _tidied(_voted(ids, present, window_px), present, settings)
+    result[region] = _resized_objects(ids, present, settings.grow)
     return result
 
 
@@ -243,13 +281,14 @@ def _chosen(ids: Array, objects: tuple[int, ...] | None) -> Array:
     return _ones(chosen)
 
 
-def _tidied(ids: Array, present: tuple[int, ...], options: MatteSettings) -> Array:
+def _tidied(ids: Array, present: tuple[int, ...], settings: MatteSettings) -> Array:
     """Drop the specks of every object, then fill its holes where they are background; in place."""
+    # a hole that another object fills is that object
     for object_id in present:
         own = _ones(ids == object_id)
-        kept = without_specks(own, options.remove_specks or 0)
+        kept = without_specks(own, settings.remove_specks or 0)
         ids[(own != 0) & (kept == 0)] = 0
-        ids[(without_holes(kept, options.fill_holes or 0) != 0) & (ids == 0)] = object_id
+        ids[(without_holes(kept, settings.fill_holes or 0) != 0) & (ids == 0)] = object_id
     return ids
 
 
@@ -259,6 +298,7 @@ def _median(binary: Array, window_px: int) -> Array:
     """
     if window_px == 1:
         return binary
+    # a count by running sums costs the same for every window, where sorting would not
     return _ones(box_sum(binary, window_px) > window_px * window_px // 2)
 
 
@@ -279,6 +319,8 @@ def _feathered(binary: Array, feather_px: float) -> Array:
     other side, t = ½ + s / feather clipped to [0, 1] and alpha = 3t² − 2t³, whose slope is zero at
     both ends (no visible line there).
     """
+    # squared distances are whole numbers, so a table holds every value there is; only the upper
+    # half is computed, and the other side is its mirror image to the last bit
     reach = math.ceil(feather_px / 2 + 0.5)
     distance = np.sqrt(np.arange(reach * reach + 1, dtype=np.float64))
     t = np.clip(0.5 + (distance - 0.5) / feather_px, 0.5, 1.0)
@@ -297,6 +339,7 @@ def _voted(ids: Array, present: tuple[int, ...], window_px: int) -> Array:
     """
     if window_px == 1:
         return ids
+    # background first: among equals a later id does not beat an earlier one
     module = xp(ids)
     winner: Array = module.zeros_like(ids)
     best = module.full(ids.shape, -1, np.int32)
@@ -310,18 +353,19 @@ def _voted(ids: Array, present: tuple[int, ...], window_px: int) -> Array:
 
 
 def _resized_objects(ids: Array, present: tuple[int, ...], grow_px: int) -> Array:
+    # shrinking: the outline of all objects together, so that no gap opens between two that touch
     if grow_px < 0:
         return ids * _resized(_ones(ids != 0), grow_px)
     if grow_px == 0:
         return ids
+    # growing: each pixel in reach goes to the nearest object
     module = xp(ids)
     grown: Array = ids.copy()
     nearest = module.full(ids.shape, grow_px * grow_px + 1, np.int32)
     for object_id in present:
         distance = squared_distance(_ones(ids != object_id))
-        grown[distance < nearest] = (
-            object_id  # its own pixels are at distance 0, so no other object takes them
-        )
+        # its own pixels are at distance 0, so no other object takes them
+        grown[distance < nearest] = object_id
         nearest = module.minimum(nearest, distance)
     return grown
 
@@ -346,6 +390,7 @@ def _edged(binary: Array, probability: Array, *, reach_px: float, mean_px: int) 
 
     Everything is rounded so that the complements of both arguments give the complement of alpha.
     """
+    # the probability around every pixel, in 16 bits, and the alpha that it asks for
     module = xp(binary)
     area = mean_px * mean_px
     mean = (
@@ -354,6 +399,8 @@ def _edged(binary: Array, probability: Array, *, reach_px: float, mean_px: int) 
         else probability.astype(np.int32) * 257
     )
     wanted = module.asarray(_remap_table())[mean]
+    # how much alpha may differ from the hard edge, by the distance to it: nothing beyond the reach,
+    # so that probabilities leave no haze far outside
     reach = math.ceil(reach_px + 0.5)
     outwards = np.sqrt(np.arange(reach * reach + 1, dtype=np.float64)) - 0.5
     room = np.rint(_ONE * np.clip(1 - outwards / reach_px, 0, 1)).astype(np.uint16)
@@ -370,6 +417,7 @@ def _remap_table() -> npt.NDArray[np.uint16]:
     """Alpha of every probability in 16 bits: smoothstep between SOFT_LEVELS, its upper half
     mirrored into the lower.
     """
+    # half of the table is computed and mirrored, so that complements stay exact
     low, high = SOFT_LEVELS
     t = np.clip((np.arange(_ONE // 2 + 1, _ONE + 1) / _ONE - low) / (high - low), 0, 1)
     upper = np.rint(_ONE * (3 * t**2 - 2 * t**3)).astype(np.uint16)
@@ -392,6 +440,8 @@ def _dilated(alpha: Array, radius_px: int) -> Array:
     length is a power of two (van Herk's idea in its doubling form), so a row costs the same
     whatever its length.
     """
+    # `longest` is the maximum of `length` pixels to the right; rows come from the disk's top to its
+    # middle, so runs only grow and each doubling is made once
     module = xp(alpha)
     height, width = alpha.shape
     result: Array = alpha.copy()
@@ -404,6 +454,7 @@ def _dilated(alpha: Array, radius_px: int) -> Array:
             length *= 2
         first, last = radius_px - half, radius_px + half + 1 - length
         across = module.maximum(longest[:, first : first + width], longest[:, last : last + width])
+        # the row serves above and below the middle, as a disk is symmetric
         below, above = result[row:], result[: max(0, height - row)]
         below[:] = module.maximum(below, across[: max(0, height - row)])
         above[:] = module.maximum(above, across[row:])
@@ -419,6 +470,7 @@ def _weighted_mean(alpha: Array, feather_px: float) -> Array:
     """
     if feather_px == 0:
         return alpha
+    # weights are whole numbers that add up to 2^15: sums are exact on every device
     module = xp(alpha)
     reach = math.ceil(feather_px / 2 + 0.5)
     t = np.clip(0.5 + (np.arange(reach + 1) + 0.5) / feather_px, 0.5, 1)
@@ -430,6 +482,7 @@ def _weighted_mean(alpha: Array, feather_px: float) -> Array:
         size = alpha.shape[axis]
         sides = ((reach, reach), (0, 0)) if axis == 0 else ((0, 0), (reach, reach))
         padded = module.pad(alpha, sides, mode="edge").astype(np.uint32)
+        # half of the divisor to begin with, so that the shift rounds
         total = module.full(alpha.shape, 1 << (_TAPS_SHIFT - 1), np.uint32)
         for offset, weight in enumerate(weights):
             if weight:

@@ -1,7 +1,4 @@
-"""Alpha from the picture, in the band along a mask's edge.
-
-Takes ids, a picture and an estimator, gives a Matte.
-"""
+"""Finds alpha in the picture, in the band along a mask's edge."""
 
 from __future__ import annotations
 
@@ -40,6 +37,7 @@ from vfx_matte.matting.trimap import (
 )
 from vfx_matte.settings.options import MatteSettings
 
+# the colours of both sides are learned from what is known there
 FAR_PX = 48
 """How far beyond the widest band the picture is looked at, at 1080 lines."""
 
@@ -60,15 +58,18 @@ _ONE = 65535
 @dataclass(frozen=True, slots=True)
 class Edge:
     """All that is known of an edge before alpha is estimated: arrays of one region of the frame, on
-    one device.
-
-    region: the region. binary: the mask as it is treated, uint8 (h, w) of 0 and 1. picture: uint8
-    (h, w, 3). The others are those of AlphaProblem, for the whole region.
+    one device. Those without a description are those of AlphaProblem, for the whole region.
     """
 
     region: Region
+    """Where they lie in the frame."""
+
     binary: Array
+    """The mask as it is treated, uint8 (h, w) of 0 and 1."""
+
     picture: Image
+    """R'G'B', uint8 (h, w, 3)."""
+
     trimap: Array
     prior: Array
     own_edge: Array
@@ -97,11 +98,16 @@ class Edge:
 
 
 class _Tile(NamedTuple):
-    """The unknown part of a tile, the same with a margin, and the part inside that margin."""
+    """A part of the region that is estimated by itself."""
 
     tile: Region
+    """The bounding box of what is unknown in the tile."""
+
     place: Region
+    """The same with a margin: what the estimator sees."""
+
     inner: Region
+    """Where the tile lies in that."""
 
 
 def make_matte(
@@ -110,49 +116,61 @@ def make_matte(
     image: Image | None = None,
     soft: Mapping[int, Array] | None = None,
     objects: tuple[int, ...] | None = None,
-    options: MatteSettings,
+    settings: MatteSettings,
     estimator: AlphaEstimator | None = None,
 ) -> Matte:
-    """One matte of the chosen objects taken together, by the method that the options name.
+    """One matte of the chosen objects taken together, by the method that the settings name.
 
-    mask: uint8 (H, W) of object ids; objects: the ids to keep, None = every id. image: uint8 (H, W,
-    3) R'G'B', needed by the methods that look at the picture (`options.method.from_picture`). soft:
-    probabilities as in `refine_soft`; not used by "hard". estimator: opened before, for speed; None
-    opens the one of the options. All arrays on one device. Returns a Matte on the same device as
-    `refine`, `refine_soft` or `refine_picture` does.
-    Raises ValueError for arrays of other shapes or types, UsageError when the estimator cannot be
-    opened.
+    Args:
+        mask: object ids, uint8 (H, W).
+        image: R'G'B', uint8 (H, W, 3), on the mask's device; needed by the methods that look at the
+            picture (`settings.method.from_picture`).
+        soft: probabilities as in `refine_soft`; not used by "hard".
+        objects: the ids to keep; None is every id.
+        settings: the method, and how its edges are treated.
+        estimator: opened before, for speed; None opens the one of the settings.
+
+    Returns:
+        A matte on the same device, as `refine`, `refine_soft` or `refine_picture` gives it.
+
+    Raises:
+        ValueError: arrays of other shapes or types.
+        UsageError: the estimator cannot be opened.
     """
-    if options.method.from_picture:
+    if settings.method.from_picture:
         if image is None:
-            raise ValueError(f"edges {options.edges!r} need the picture")
-        chosen = estimator or open_estimator(options.edges)
+            raise ValueError(f"edges {settings.edges!r} need the picture")
+        chosen = estimator or open_estimator(settings.edges)
         return refine_picture(
-            mask, image, soft=soft, objects=objects, options=options, estimator=chosen
+            mask, image, soft=soft, objects=objects, settings=settings, estimator=chosen
         )
-    if soft is None or not options.method.uses_probabilities:
-        return refine(mask, objects=objects, options=options)
-    return refine_soft(mask, soft, objects=objects, options=options)
+    if soft is None or not settings.method.uses_probabilities:
+        return refine(mask, objects=objects, settings=settings)
+    return refine_soft(mask, soft, objects=objects, settings=settings)
 
 
 def tidied(
-    matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, options: MatteSettings
+    matte: Matte, mask: Mask, *, objects: tuple[int, ...] | None = None, settings: MatteSettings
 ) -> Matte:
     """A matte without loose pieces and holes, as `make_matte` leaves it: for what was changed after
     that (`Stabilizer`).
 
-    Arguments are those of `make_matte`, whose matte it is; a matte of uint8 or uint16 gives one of
-    the same dtype.
+    Args:
+        matte: of uint8 or uint16; the result has the same dtype.
+        mask: as it was given to `make_matte`, whose matte it is.
+        objects: likewise.
+        settings: likewise.
     """
     shape = frame_shape(mask)
-    specks_px, holes_px = sizes.specks_px(options, shape), sizes.holes_px(options, shape)
+    specks_px, holes_px = sizes.specks_px(settings, shape), sizes.holes_px(settings, shape)
     region = bounding_box(matte.alpha, margin_px=1)
     if region is None or not (specks_px or holes_px):
         return matte
-    binary, step = cleaned(mask, region, objects, options), _ONE // matte.full
+    # pieces are measured in 16 bits; 257 times an 8-bit code is exact in both directions
+    binary, step = cleaned(mask, region, objects, settings), _ONE // matte.full
     alpha = matte.alpha[region].astype(np.uint16) * np.uint16(step)
     part = joined(
-        alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=options.method.from_picture
+        alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=settings.method.from_picture
     )
     tidy = matte.alpha.copy()
     tidy[region] = (part // step).astype(matte.alpha.dtype)
@@ -165,13 +183,14 @@ def refine_picture(
     *,
     soft: Mapping[int, Array] | None = None,
     objects: tuple[int, ...] | None = None,
-    options: MatteSettings,
+    settings: MatteSettings,
     estimator: AlphaEstimator,
 ) -> Matte:
     """Make one matte whose edge is estimated from the picture, as `make_matte` says.
 
-    Alpha is exactly 0 and 1 outside the band (before growing and feathering). Returns uint16
-    0..65535.
+    Returns:
+        A matte of uint16, 0..65535; alpha is exactly 0 and 1 outside the band (before growing and
+        feathering).
     """
     shape = frame_shape(mask)
     if image.shape != (*shape, 3) or image.dtype != np.uint8:
@@ -180,9 +199,10 @@ def refine_picture(
         check_soft(mask, soft, objects)
     module = xp(mask)
     alpha = module.zeros(shape, np.uint16)
-    edge = find_edge(mask, image, soft=soft, objects=objects, options=options)
+    edge = find_edge(mask, image, soft=soft, objects=objects, settings=settings)
     if edge is None:
         return Matte(alpha)
+    # what is known needs no estimate; tiles fill in the rest
     trimap, found = edge.trimap, (edge.trimap == SUBJECT) * np.uint16(_ONE)
 
     def fill(part: _Tile) -> None:
@@ -194,13 +214,13 @@ def refine_picture(
         _tiles(trimap, math.ceil(estimator.margin_px * max(1.0, edge.scale)), estimator.tile_px)
     )
     if estimator.in_threads:
-        # so that all threads end together
+        # the largest tiles first, so that all threads end together
         largest_first = sorted(tiles, key=lambda part: found[part.place].size, reverse=True)
         side_by_side(fill, largest_first, on=mask)
     else:
         for part in tiles:
             fill(part)
-    alpha[edge.region] = finished(found, edge.binary, options, options.feather, shape=shape)
+    alpha[edge.region] = finished(found, edge.binary, settings, settings.feather, shape=shape)
     return Matte(alpha)
 
 
@@ -210,46 +230,51 @@ def find_edge(
     *,
     soft: Mapping[int, Array] | None = None,
     objects: tuple[int, ...] | None = None,
-    options: MatteSettings,
+    settings: MatteSettings,
 ) -> Edge | None:
     """What is known of a mask's edge before alpha is estimated; None when nothing is there.
 
     Arguments are `make_matte`'s.
     """
+    # sizes of this frame: the band, and how far it may widen along hair
     shape = frame_shape(mask)
     width_px, scale, reach_px = (
-        band_px(options, shape),
+        band_px(settings, shape),
         min(shape) / 1080,
-        widest_px(options, shape),
+        widest_px(settings, shape),
     )
-    # the same blocks on every frame, wherever it is
+    # blocks of colours begin at multiples of their side, on every frame the same, wherever the
+    # subject is: otherwise the edge would flicker as the region moves
     block_px = math.lcm(block_size(scale), block_size(TRUST_SCALE * scale))
     margin_px = (
-        sizes.reach_px(options)
+        sizes.reach_px(settings)
         + math.ceil(reach_px + width_px + FAR_PX * scale)
-        + sizes.window_px(options, shape)
+        + sizes.window_px(settings, shape)
     )
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
         return None
-    binary, picture = cleaned(mask, region, objects, options), image[region]
+    binary, picture = cleaned(mask, region, objects, settings), image[region]
     distance = signed_distance(binary)
 
-    def rest() -> tuple[LocalColors, Array, Array, Array]:
+    # everything that needs no colours nearby is found in a second thread meanwhile
+    def learn_rough() -> tuple[LocalColors, Array, Array, Array]:
         rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
         trusted = trust(distance, rough, half_px=width_px / 2)
         if soft is not None:
-            edged = softened(binary, region, soft, objects, shape=shape, options=options).astype(
+            edged = softened(binary, region, soft, objects, shape=shape, settings=settings).astype(
                 np.float32
             )
             edged *= np.float32(1 / _ONE)
             return rough, trusted, edged, edged
+        # without probabilities: a plain ramp to begin with, and the mask's edge without its steps
         ramp = xp(mask).clip(0.5 + distance / np.float32(RAMP_PX * max(scale, 0.25)), 0, 1)
         return rough, trusted, ramp, _smoothed(binary, max(3, round(SMOOTHING_PX * scale)) | 1)
 
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
-    colors, (rough, trusted, prior, own_edge) = both(learn, rest, on=mask)
-    usual = MatteSettings(edges=options.edges)  # hair is hair, whatever band was chosen
+    colors, (rough, trusted, prior, own_edge) = both(learn, learn_rough, on=mask)
+    # hair is hair, whatever band was chosen
+    usual = MatteSettings(edges=settings.edges)
     hairy = hairiness(
         distance,
         colors,
@@ -257,10 +282,11 @@ def find_edge(
         half_px=band_px(usual, shape) / 2,
         widest_px=widest_px(usual, shape),
     )
+    # a band that was chosen is kept; the automatic one is wider along hair
     trimap = trimap_of(
         distance,
         half_px=width_px / 2,
-        hairy=hairy if options.band is None else None,
+        hairy=hairy if settings.band is None else None,
         widest_px=reach_px,
     )
     return Edge(
@@ -283,6 +309,7 @@ def _smoothed(binary: Array, window_px: int) -> Array:
     """A mask's own edge without its steps, soft over a fifth of the window: uint8 0 and 1 to
     float32 in 0..1.
     """
+    # a window alone makes a ramp as wide as itself; STEEPNESS leaves a fifth of that
     module = xp(binary)
     share = box_mean(box_mean(binary.astype(np.float32), window_px), window_px)
     smoothed: Array = module.clip(0.5 + np.float32(STEEPNESS) * (share - 0.5), 0, 1)
@@ -290,10 +317,17 @@ def _smoothed(binary: Array, window_px: int) -> Array:
 
 
 def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[_Tile]:
-    """Tiles with something unknown. They bound the memory, and empty parts cost nothing."""
+    """Tiles with something unknown. They bound the memory, and empty parts cost nothing.
+
+    Args:
+        trimap: of the region.
+        margin_px: how far around a tile the estimator looks.
+        tile_px: side of a tile.
+    """
     height, width = trimap.shape
     for top in range(0, height, tile_px):
         for left in range(0, width, tile_px):
+            # only the bounding box of what is unknown: a band fills a small part of its tile
             unknown = (trimap[top : top + tile_px, left : left + tile_px] == UNKNOWN).view(np.uint8)
             box = bounding_box(unknown)
             if box is None:
@@ -302,6 +336,7 @@ def _tiles(trimap: Array, margin_px: int, tile_px: int) -> Iterator[_Tile]:
                 slice(part.start + at, part.stop + at)
                 for part, at in zip(box, (top, left), strict=True)
             )
+            # with the margin, as far as the region goes
             outer_rows = slice(max(0, rows.start - margin_px), min(height, rows.stop + margin_px))
             outer_columns = slice(
                 max(0, columns.start - margin_px), min(width, columns.stop + margin_px)

@@ -1,7 +1,4 @@
-"""Planes of different size.
-
-Takes regions and arrays of the full plane, gives what they are on a subsampled one.
-"""
+"""Regions and arrays of the full plane on subsampled planes."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ def subsampled(region: Region, shift: tuple[int, int]) -> Region:
     """A region of the full plane as a region of a plane that is smaller by `shift` (x, y), powers
     of two.
     """
+    # outwards: a sample that is covered in part belongs to the region
     x, y = shift
     rows, columns = region
     return slice(rows.start >> y, -(-rows.stop >> y)), slice(
@@ -30,6 +28,7 @@ def footprint_means(values: Array, shift: tuple[int, int]) -> Array:
     missing = (-values.shape[0] % (1 << y), -values.shape[1] % (1 << x))
     if any(missing):
         values = xp(values).pad(values, ((0, missing[0]), (0, missing[1])), mode="edge")
+    # one halving after the other: the same sums in the same order on every device
     for axis, halvings in ((0, y), (1, x)):
         for _ in range(halvings):
             even, odd = (values[at::2] if axis == 0 else values[:, at::2] for at in (0, 1))

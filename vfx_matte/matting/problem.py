@@ -1,4 +1,4 @@
-"""What an alpha estimator is given, and what it has to be."""
+"""The problem that an alpha estimator solves, and the protocol of estimators."""
 
 from __future__ import annotations
 
@@ -14,32 +14,40 @@ BACKGROUND, UNKNOWN, SUBJECT = 0, 128, 255
 
 @dataclass(frozen=True, slots=True)
 class AlphaProblem:
-    """A part of a picture in which alpha is to be found; all arrays on one device.
-
-    image: float32 (h, w, 3), R'G'B' in 0..1. trimap: uint8 (h, w) of BACKGROUND, UNKNOWN and
-    SUBJECT.
-    prior: float32 (h, w) in 0..1, alpha as the probabilities say it, or without them a narrow ramp.
-    own_edge: float32 (h, w) in 0..1, the mask's own edge: smoothed, or as the probabilities have
-    it.
-    distance: float32 (h, w), signed distance to the hard edge in px, positive inside.
-    colors, rough, place: what both sides look like, nearby and from farther away, and where in its
-    region this part lies: colors.at(place).
-    trusted: float32 (h, w) in 0..1, how far colours tell the sides apart.
-    hairy: float32 (h, w) in 0..1, how hair-like the edge is.
-    scale: size of the whole frame against 1080 lines.
-    """
+    """A part of a picture in which alpha is to be found; all arrays on one device."""
 
     image: Array
+    """R'G'B' in 0..1, float32 (h, w, 3)."""
+
     trimap: Array
+    """BACKGROUND, UNKNOWN and SUBJECT, uint8 (h, w)."""
+
     prior: Array
+    """Alpha as the probabilities say it, or without them a narrow ramp: float32 (h, w), 0..1."""
+
     own_edge: Array
+    """The mask's own edge, smoothed, or as the probabilities have it: float32 (h, w), 0..1."""
+
     distance: Array
+    """Signed distance to the hard edge in px, positive inside: float32 (h, w)."""
+
     colors: LocalColors
+    """What both sides look like nearby: `colors.at(place)`."""
+
     rough: LocalColors
+    """The same from farther away."""
+
     trusted: Array
+    """How far colours tell the sides apart: float32 (h, w), 0..1."""
+
     hairy: Array
+    """How hair-like the edge is: float32 (h, w), 0..1."""
+
     place: Region
+    """Where this part lies in the region that the colours were learned of."""
+
     scale: float
+    """Size of the whole frame against 1080 lines."""
 
 
 class AlphaEstimator(Protocol):

@@ -1,4 +1,4 @@
-"""Sizes of edge treatment that follow the frame, where nobody chose them.
+"""Sizes of edge treatment, which follow the frame where nobody chose them.
 
 A size that was chosen is in pixels of the source; one that was not is given at 1080 lines and
 scaled with the frame's shorter side, so that a portrait clip is treated as the same clip lying
@@ -24,6 +24,7 @@ BAND_PX, LEAST_BAND_PX = 32, 8
 
 def usual_window_px(shape: tuple[int, int]) -> int:
     """The odd side of the median's window when none is chosen, in a frame of this (H, W)."""
+    # odd: the window has a middle
     return int(USUAL_MEDIAN_PX * min(shape) / 1080) | 1
 
 
@@ -45,8 +46,10 @@ def holes_px(settings: MatteSettings, shape: tuple[int, int]) -> int:
 
 
 def _area_px(settings: MatteSettings, chosen: int | None, shape: tuple[int, int]) -> int:
+    """The area that was chosen; by default that of the usual median, for methods of the picture."""
     if chosen is not None or not settings.method.from_picture:
         return chosen or 0
+    # a median drops a piece that fills no more than half of its window
     return usual_window_px(shape) ** 2 // 2
 
 

@@ -56,20 +56,20 @@ on it is widest.
 """
 
 
-def band_px(options: MatteSettings, shape: tuple[int, int]) -> float:
+def band_px(settings: MatteSettings, shape: tuple[int, int]) -> float:
     """Width of the band in a frame of this (H, W), before it widens along hair."""
-    if options.band is not None:
-        return options.band
+    if settings.band is not None:
+        return settings.band
     return max(LEAST_BAND_PX, BAND_PX * min(shape) / 1080)
 
 
-def widest_px(options: MatteSettings, shape: tuple[int, int]) -> float:
+def widest_px(settings: MatteSettings, shape: tuple[int, int]) -> float:
     """How far the band reaches outwards at most: half of `band_px` when the user chose it, else as
     far as hair may.
     """
     return (
-        options.band / 2
-        if options.band is not None
+        settings.band / 2
+        if settings.band is not None
         else max(LEAST_BAND_PX, HAIR_PX * min(shape) / 1080)
     )
 

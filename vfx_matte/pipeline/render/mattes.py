@@ -133,7 +133,7 @@ class Mattes:
             else None,
             soft=self._soft(frame_index) if settings.soft_edges else None,
             objects=settings.objects,
-            options=settings,
+            settings=settings,
             estimator=self._estimator,
         )
         if picture is None or not settings.stabilize:
@@ -141,7 +141,7 @@ class Mattes:
         steady = self._stabilizer(matte, picture)
         # what the flow brought along may lie loose beside the subject, as what the picture says
         return tidied(
-            steady, to_device(mask, self._tools.device), objects=settings.objects, options=settings
+            steady, to_device(mask, self._tools.device), objects=settings.objects, settings=settings
         )
 
     def subject(self, picture: Picture, matte: Matte) -> Picture:

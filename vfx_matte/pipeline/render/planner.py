@@ -483,7 +483,7 @@ def _ids(
         return np.zeros(clip.info.shape, np.uint8)
     # all objects are smoothed before some are left out: a neighbour that is not shown keeps its
     # pixels
-    smoothed = refine_objects(mask, options=edges)
+    smoothed = refine_objects(mask, settings=edges)
     if objects is None:
         return smoothed
     kept: Array = np.where(np.isin(smoothed, objects), smoothed, 0)
