@@ -1,9 +1,8 @@
-"""Keeps NumPy's matrix products to one thread, so that their last bits are the same on one core and
-on many.
+"""Keeps NumPy's matrix products to one thread.
 
-The products here are small: shared out over cores they take twice the time, too. The command line
-asks OpenBLAS for one thread before it is loaded (`cli.main`); a Python program that uses this
-package has loaded it already.
+So their last bits are the same on one core and on many. The products here are small: shared out
+over cores they take twice the time, too. The command line asks OpenBLAS for one thread before it is
+loaded (`cli.main`); a Python program that uses this package has loaded it already.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Text from outside as it may be shown, written and pasted: names and tags of files that anybody
-made.
+"""Text from outside as it may be shown, written and pasted.
 
-A terminal, a page or a log acts on some characters (escape sequences, line breaks, text that runs
-backwards). Here they become visible escapes; letters of every script, accents and emoji stay as
-they are. Every place where text leaves the program calls `printable`, `json_text` or
-`shell_command`.
+Names and tags are of files that anybody made. A terminal, a page or a log acts on some characters
+(escape sequences, line breaks, text that runs backwards). Here they become visible escapes; letters
+of every script, accents and emoji stay as they are. Every place where text leaves the program calls
+`printable`, `json_text` or `shell_command`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Clips in and out: the only room that speaks FFmpeg. Paths in, frames with exact time out, and
-back; no pixel is edited.
+"""Clips in and out: frames with exact time, read and written.
+
+This is the only room that speaks FFmpeg, and it edits no pixel.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Code values from one quantisation or colour model to another, exact wherever the target can hold
-it.
+"""Converts code values from one quantisation or colour model to another.
 
-swscale is not used for this: above 8 bits it maps white to 1020 of 1023, or to 943 instead of 940,
-and it takes every grey picture for full range. Equations: ITU-T H.273 (2021), 8.3.
+The result is exact wherever the target can hold it. swscale is not used for this: above 8 bits it
+maps white to 1020 of 1023, or to 943 instead of 940, and it takes every grey picture for full
+range. Equations: ITU-T H.273 (2021), 8.3.
 """
 
 from __future__ import annotations

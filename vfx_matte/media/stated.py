@@ -1,6 +1,4 @@
-"""What a file states beside pictures and sound: timecode, chapters, and streams that nothing here
-carries on.
-"""
+"""What a file states beside pictures and sound: timecode, chapters and other streams."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Whether frames hold two fields, and which comes first: as the frames say, where the stream does
-not.
-"""
+"""Whether frames hold two fields, and which comes first, where the stream does not say it."""
 
 from __future__ import annotations
 

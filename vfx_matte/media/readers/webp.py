@@ -1,5 +1,6 @@
-"""WebP files that call themselves animated and hold one picture, as ffmpeg and browsers write them:
-taken as that picture.
+"""Takes the picture out of WebP files that call themselves animated and hold only one.
+
+ffmpeg and browsers write such files.
 """
 
 from __future__ import annotations

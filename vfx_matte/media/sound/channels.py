@@ -1,5 +1,4 @@
-"""Sound channels for encoders: which layout an encoder is given for a source's channels, and in
-which order.
+"""Plans sound channels: which layout an encoder is given, and in which order.
 
 Encoders take few layouts by name, and none without one. A layout that an encoder does not have is
 written as another one with as many channels, in the same order, so that no channel is mixed into

@@ -1,5 +1,4 @@
-"""Where sound is cut when only a part of a clip is rendered: what of a packet is heard between two
-times.
+"""Cuts sound where only a part of a clip is rendered.
 
 Uncompressed sound is cut to the sample, everything else that is copied to the packet: none that is
 heard there is left out.

@@ -1,6 +1,4 @@
-"""Encodes one sound track: decoded frames in, packets of another format out, whole, in place,
-channels in order.
-"""
+"""Encodes one sound track: whole, in place, with its channels in order."""
 
 from __future__ import annotations
 

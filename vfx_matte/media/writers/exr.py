@@ -1,5 +1,4 @@
-"""Mattes as EXR files with one layer per object: half-float files that compositing programs take
-apart.
+"""Writes mattes as EXR files with one layer per object, in half floats.
 
 The channel OBJECT.A of a file is the matte of one object, and R, G, B, A are all of them together,
 so that a program without layers shows white on black. A matte is a share of coverage, 0 to 1, and

@@ -1,8 +1,7 @@
-"""Notes in a file what its render left out on purpose, frames and sound, so that `verify` does not
-take it for lost.
+"""Notes in a file what its render left out on purpose, frames and sound.
 
-The note is the file's "comment", which MP4, MOV, Matroska and WebM can all hold. A file that lost
-its sound elsewhere has none.
+So `verify` does not take it for lost. The note is the file's "comment", which MP4, MOV, Matroska
+and WebM can all hold. A file that lost its sound elsewhere has none.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The names of outputs that are one file for each frame: numbered as the source's pictures are, or
-from 0.
+"""The names of outputs that are one file per frame.
+
+They are numbered as the source's pictures are, or from 0.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Writes videos: pictures with their source's exact times and sound become a finished file, or
-nothing.
+"""Writes videos: pictures with their source's exact times, and its sound.
 
 Timestamps are the source's: exact in MP4 and MOV (same time base), rounded to the millisecond in
 Matroska and WebM, which can hold nothing finer. A file gets its name when it is complete.
