@@ -448,7 +448,7 @@ def test_a_box_begins_an_object_anew_and_leaves_the_others(here: CommandLine) ->
         "-o",
         "m.png",
     )
-    assert any("made anew from the box" in line for line in ran.notes)
+    assert any("replaced by what the box holds" in line for line in ran.notes)
     found, before = raw("m.png"), two_objects()
     assert (found == 1).any()
     outside = np.ones(found.shape, bool)

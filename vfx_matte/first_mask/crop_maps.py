@@ -250,11 +250,11 @@ class CropNetwork:
             if candidate is None or candidate.score <= 0:
                 continue
             weight = candidate.score**_SHARPNESS
-            place = one.crop.slices
+            window = one.crop.slices
             near = cv2.dilate(
-                candidate.region[place].astype(np.uint8), np.ones((_TOUCH_PX, _TOUCH_PX), np.uint8)
+                candidate.region[window].astype(np.uint8), np.ones((_TOUCH_PX, _TOUCH_PX), np.uint8)
             )
-            total[place] += weight * one.probability * near
+            total[window] += weight * one.probability * near
             # outside its crop a map counts as background: its region keeps off the edge
             weights += weight
         return total / weights if weights > 0 else total
@@ -348,10 +348,10 @@ def _agreement(
     for other, other_region in maps:
         if other is one or not other.crop.holds(x, y):
             continue
-        place = other.crop.slices
-        seen = other_region[place] if other_region is not None else np.zeros_like(region[place])
+        window = other.crop.slices
+        seen = other_region[window] if other_region is not None else np.zeros_like(region[window])
         weight = 1 / (1 + abs(_log_area(one.crop) - _log_area(other.crop)))
-        total += weight * overlap(region[place], seen)
+        total += weight * overlap(region[window], seen)
         weights += weight
     # one that no other map confirms is still better than nothing: a shirt that fills every crop but
     # the whole picture

@@ -263,11 +263,11 @@ class LearnedFirstMask(BaseFirstMask):
         region = probability > 0.5
         if not region.any():
             return odds
-        place = Crop.around(
+        window = Crop.around(
             box_of(region), FEATURE_GROWTH, width=self._width, height=self._height
         ).slices
-        colors = color_odds(np.ascontiguousarray(self._image[place]), probability[place])
-        odds[place] += _COLOR_WEIGHT * colors
+        colors = color_odds(np.ascontiguousarray(self._image[window]), probability[window])
+        odds[window] += _COLOR_WEIGHT * colors
         if within is not None:
             outside = np.ones(odds.shape, bool)
             outside[within.slices] = False
@@ -294,10 +294,10 @@ class LearnedFirstMask(BaseFirstMask):
             # a mask that was given: there is a map of the crop that corrections are computed in
             self._network.add(maps, state.features, rough=True)
         for one in maps:
-            place = one.crop.slices
-            if np.count_nonzero(state.mask[place]) < _SEEN_SHARE * area:
+            window = one.crop.slices
+            if np.count_nonzero(state.mask[window]) < _SEEN_SHARE * area:
                 continue
-            total += overlap(state.mask[place], one.probability > 0.5) * one.strength
+            total += overlap(state.mask[window], one.probability > 0.5) * one.strength
             weights += 1
         confidence = total / weights if weights else UNSURE
         if confidence >= UNSURE:

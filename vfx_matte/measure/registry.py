@@ -182,7 +182,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
         ),
     ),
     "overlap": QcMeasure(
-        title="does not go on",
+        title="does not follow its motion",
         reason=lambda spot, _m, _n: (
             f"covers only {_percent(spot.value)} of where its motion should take it"
             f" {_usually(spot)}"
@@ -193,7 +193,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
         skips_passing=True,
         curve=Curve(
             "Overlap",
-            "with the mask of the frame before, carried along by optical flow",
+            "with the mask of the frame before, warped by optical flow",
             lambda measures, _: 100 * measures.overlap.astype(np.float64),
             span=(0, 100),
         ),

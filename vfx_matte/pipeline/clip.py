@@ -438,28 +438,40 @@ def require_table_place(path: Path) -> None:
         )
 
 
-def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option: str) -> Path:
-    """Where a contact sheet of a clip goes: `output`, or the file `usual` in the clip's folder of
-    results.
+def sheet_path(clip: SegmentedClip, output: Path | None, *, usual: str, option_name: str) -> Path:
+    """Where a contact sheet of a clip goes.
 
-    option: what users name the place with. Raises UsageError for a place that holds something else
-    of value.
+    Args:
+        clip: the clip.
+        output: the path that was asked for; None is the usual one.
+        usual: the file's name in the clip's folder of results.
+        option_name: the option that `output` was given with, for messages.
+
+    Raises:
+        UsageError: the sheet would replace the clip, its masks or a reference, or is not a PNG.
     """
     path = clip.folder / usual if output is None else output
     if path.suffix.lower() != ".png":
         raise UsageError(
             f"contact sheet {str(path)!r} is not a PNG",
-            hint=f"give a name that ends in .png with {option}",
+            hint=f"give a name that ends in .png with {option(option_name)}",
         )
     refuse_to_replace(clip.info.path, path, "the clip")
     refuse_to_replace(clip.workspace.masks_folder, path, "the masks")
-    refuse_reference(clip, path, option=option)
+    refuse_reference(clip, path, option_name=option_name)
     return path
 
 
-def refuse_reference(clip: SegmentedClip, path: Path, *, option: str = "-o") -> None:
-    """Raise UsageError when a picture at `path` would replace a mask that the clip was segmented
-    by. option: what names it.
+def refuse_reference(clip: SegmentedClip, path: Path, *, option_name: str = "output") -> None:
+    """Refuse to write a picture over a mask that the clip was segmented by.
+
+    Args:
+        clip: the clip.
+        path: the picture.
+        option_name: the option that it was given with, for messages.
+
+    Raises:
+        UsageError: the picture would replace a reference mask.
     """
     # by its bytes, as references lie anywhere
     if path.is_file():
@@ -467,5 +479,5 @@ def refuse_reference(clip: SegmentedClip, path: Path, *, option: str = "-o") -> 
         if any(record.sha256 == digest for record in clip.store.manifest.references.values()):
             raise UsageError(
                 f"output {str(path)!r} would replace a reference mask",
-                hint=f"choose another place with {option}",
+                hint=f"choose another place with {option(option_name)}",
             )

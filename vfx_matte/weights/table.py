@@ -202,8 +202,8 @@ def _text(path: Path) -> str:
 _SPARE = "the program knows the usual weights without it"
 
 
-def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
-    """Name → values of every entry of a table; `place`: its name in messages.
+def _entries(text: str, file: str) -> dict[str, dict[str, Any]]:
+    """Name → values of every entry of a table; `file`: its name in messages.
 
     Raises ConfigError for anything but entries with known keys.
     """
@@ -217,7 +217,7 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
             else shortened(error, 120)
         )
         raise ConfigError(
-            f"{place} is not TOML: {reason}", hint=f"repair it, or move it away: {_SPARE}"
+            f"{file} is not TOML: {reason}", hint=f"repair it, or move it away: {_SPARE}"
         ) from error
     # 1. entries and nothing else: a misspelled heading would be ignored
     entries = content.pop("weights", [])
@@ -225,7 +225,7 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
     if content or not isinstance(entries, list):
         found = next(iter(content), "weights")
         raise ConfigError(
-            f"{place} has {found!r}, expected [[weights]] entries only",
+            f"{file} has {found!r}, expected [[weights]] entries only",
             hint=f"their keys: {', '.join(known)}",
         )
     # 2. each with a name of its own, and known keys
@@ -239,20 +239,20 @@ def _entries(text: str, place: str) -> dict[str, dict[str, Any]]:
                 else f"the name {name!r} twice or not as a text"
             )
             raise ConfigError(
-                f"{place} has {what}",
+                f"{file} has {what}",
                 hint='every [[weights]] entry needs its own name = "FILE.pth"',
             )
         for key in values:
             if key not in known:
                 raise ConfigError(
-                    f"{place} gives {name} an unknown key {key!r}",
+                    f"{file} gives {name} an unknown key {key!r}",
                     hint=f"known: {', '.join(known)}",
                 )
         named[name] = values
     return named
 
 
-def _entry(values: dict[str, Any], place: str) -> Entry:
+def _entry(values: dict[str, Any], file: str) -> Entry:
     """An entry from its values. Raises ConfigError."""
     # complete only together: an entry of the folder may hold a checksum and nothing else
     needed = [
@@ -261,12 +261,10 @@ def _entry(values: dict[str, Any], place: str) -> Entry:
     lacking = [key for key in needed if key not in values]
     if lacking:
         raise ConfigError(
-            f"{place} lacks the {lacking[0]} of {values['name']}",
+            f"{file} lacks the {lacking[0]} of {values['name']}",
             hint=f"needed: {', '.join(needed)}",
         )
     try:
         return Entry(**values)
     except ValueError as error:
-        raise ConfigError(
-            f"{place}, {values['name']!r}: {error}", hint=f"correct {place}"
-        ) from error
+        raise ConfigError(f"{file}, {values['name']!r}: {error}", hint=f"correct {file}") from error

@@ -1,4 +1,4 @@
-"""One folder per clip: what is in it, and where a run may begin or go on.
+"""One folder per clip: what is in it, and whether a run may start or continue there.
 
 Work on two clips, or two different runs on one clip, is never mixed in one folder.
 """
@@ -148,7 +148,7 @@ class ClipWorkspace(ClipLayout):
         # masks of two versions beside each other would show where one began; complete work stays
         if (redo or not is_complete) and earlier.program_version != __version__:
             raise WorkspaceError(
-                f"{self.folder} was begun by vfx-matte {earlier.program_version}, this is"
+                f"{self.folder} was started by vfx-matte {earlier.program_version}, this is"
                 f" {__version__}: masks may differ",
                 hint=f"add {option('fresh', True)} to start again",
             )
@@ -184,7 +184,7 @@ class ClipWorkspace(ClipLayout):
         else:
             state = f"stopped after {done} of {wanted} frames"
             hint = (
-                f"add {option('resume', True)} to go on where it stopped, or"
+                f"add {option('resume', True)} to continue where it stopped, or"
                 f" {option('fresh', True)} to start again"
             )
         return WorkspaceError(f"{self.folder} already holds this work, which {state}", hint=hint)
@@ -214,7 +214,7 @@ class ClipWorkspace(ClipLayout):
                 f"{self.folder} holds the work on this clip at {earlier_rate} frames per second,"
                 f" this is {rate}",
                 hint=(
-                    f"add {option('fps', str(earlier_rate))} to go on with that work, or"
+                    f"add {option('fps', str(earlier_rate))} to continue that work, or"
                     f" {option('fresh', True)} to replace it"
                 ),
             )

@@ -1,4 +1,4 @@
-"""Saves the masks of a run of `segment` while it goes on.
+"""Saves the masks, the progress and the walks' states of a run of `segment`.
 
 Files and manifest agree at every moment: a frame is counted as done after its files are complete,
 and a walk's state is saved after the frames that it has passed.

@@ -56,7 +56,7 @@ def first_mask(
         request: what is asked for; its own `start` is a mask file.
         start: a painted mask in memory to begin with, instead of a file.
         network: the file of the salient network, used where it is there; None does without.
-        reporter: receives notices about the network and about the mask that is begun with.
+        reporter: receives notices about the network and about the mask to start from.
 
     Raises:
         UsageError: the request does not fit the clip (MaskError: nothing is found).
@@ -102,10 +102,10 @@ def save_first_mask(
 ) -> MaskResult:
     """Make a mask of one frame, or correct one, and save it with its preview.
 
-    A mask that is there under the output's name is begun with when an object is named
-    (`request.object_id`), and replaced otherwise, but not where it belongs to another frame, to the
-    workspace or the clip, or was not made by this function. A mask file that is corrected keeps its
-    mode, palette and colours. The same request gives the same bytes.
+    A mask that exists under the output's name is corrected when an object is named
+    (`request.object_id`), and replaced otherwise. It is an error where that mask belongs to another
+    frame or to the workspace, or was not made by this function. A mask file that is corrected keeps
+    its mode, palette and colours. The same request gives the same bytes.
 
     Args:
         clip: the clip.
@@ -120,10 +120,9 @@ def save_first_mask(
 
     Raises:
         UsageError: the request or the output does not fit (MaskError: nothing is found;
-            WorkspaceError: there is no propagated mask). Nothing is written then, nor for the
-            following ones.
+            WorkspaceError: there is no propagated mask).
         MediaError: the frame cannot be read.
-        OutputError: the mask cannot be written.
+        OutputError: the mask cannot be written. Nothing is written in any of these cases.
     """
     if output is not None and output.suffix.lower() != ".png":
         raise UsageError(
@@ -175,7 +174,7 @@ def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObjec
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """The mask that is begun with."""
+    """The mask to start from."""
 
     mask: Mask
     """uint8 (H, W), object ids."""
@@ -247,7 +246,7 @@ def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Report
 
 
 def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | PaintedMask:
-    """The mask, painted in the way of the one that was begun with, where that reads the same."""
+    """The mask, painted in the way of the one to start from, where that reads the same."""
     if start.painted is None:
         return mask
     # a mask in the user's own colours stays one that his other tools can read

@@ -62,7 +62,7 @@ class Marking:
     ) -> tuple[Mask, dict[int, Answer], list[str]]:
         """Apply marks to a mask.
 
-        A box, or a mask without the object, begins the object anew.
+        With a box, or a mask that lacks it, the object is made from scratch.
 
         Args:
             before: uint8 (H, W), object ids.
@@ -113,7 +113,7 @@ class Marking:
         answer = method.answer(marks, own.astype(np.float32) if is_there and not has_box else None)
         mask, lines = _with_answer(before, answer, chosen, marks)
         if is_there and has_box:
-            lines.append(f"object {chosen} is made anew from the box")
+            lines.append(f"object {chosen} is replaced by what the box holds")
         return mask, {chosen: answer}, lines
 
     def _subjects(
@@ -160,7 +160,7 @@ class Marking:
                     f"what stands out cannot be found without {needs}",
                     hint=f"{instead}, or: {FETCH_COMMAND}",
                 )
-            where = " here that is no object yet" if subjects else " in this picture"
+            where = " here that is not an object yet" if subjects else " in this picture"
             raise MaskError(f"nothing stands out{where}", hint=instead)
         return mask, answers
 

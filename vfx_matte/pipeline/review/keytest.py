@@ -212,7 +212,7 @@ def keytest(
         MediaError: when encoding or decoding fails.
     """
     # Everything that can be wrong with the request, before minutes of work.
-    picture = sheet_path(clip, sheet, usual="keytest.png", option=option("sheet"))
+    picture = sheet_path(clip, sheet, usual="keytest.png", option_name="sheet")
     chosen_objects(clip, settings)
     settings = with_edges(clip, settings, reporter)
     color = choose_key(clip, options.key, settings, reporter=reporter)

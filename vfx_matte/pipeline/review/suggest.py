@@ -166,7 +166,7 @@ def suggest_frames(
             hint=f"{option('size', 240)} suits most clips",
         )
     # Who compares, and which frames.
-    sheet = sheet_path(clip, output, usual="suggest.png", option=option("output"))
+    sheet = sheet_path(clip, output, usual="suggest.png", option_name="output")
     manifest = clip.store.manifest
     name = _propagator(settings.propagator, weights, manifest, reporter)
     own = {"weights": weights, "size": settings.size, "device": device} if name == "xmem" else {}
