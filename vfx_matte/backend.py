@@ -257,6 +257,16 @@ def box_sum(binary: Array, size_px: int) -> Array:
     return counted
 
 
+def vector_length(x: Array, y: Array) -> Array:
+    """The length of the vectors (x, y), float32 like them.
+
+    `cv2.magnitude` is not used for it: it rounds the last bit of some elements by where in memory
+    its result happens to lie, so that equal runs would differ.
+    """
+    length: Array = xp(x).sqrt(x * x + y * y)
+    return length
+
+
 def box_mean(values: Array, size_px: int) -> Array:
     """The mean of the square window around every pixel; beyond the border the edge pixels repeat.
 

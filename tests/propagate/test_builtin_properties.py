@@ -156,9 +156,7 @@ def test_permuted_ids_permute_the_result(order: tuple[int, ...]) -> None:
 
 def test_an_object_that_is_never_shown_changes_nothing(clip: list[Picture]) -> None:
     for one, other in zip(follow(clip), follow(clip, num_objects=4), strict=True):
-        # products of other shapes may differ in the last bits
-        np.testing.assert_allclose(one, other[:3], rtol=0, atol=1e-5)
-        assert np.array_equal(harden(one), harden(other))
+        assert np.array_equal(one, other[:3])
         assert not other[3:].any()
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vfx_matte.backend import Array, Region, bounding_box, to_numpy, xp
+from vfx_matte.backend import Array, Region, bounding_box, to_numpy, vector_length, xp
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Matte
 
@@ -197,7 +197,7 @@ def _trust(before: Array, now: Array, inside: Floats, flow: Floats) -> Floats:
     across, down = (
         cv2.Scharr(now, cv2.CV_32F, dx, dy, scale=1 / 32) for dx, dy in ((1, 0), (0, 1))
     )
-    slope = _mean(cv2.magnitude(across, down) * seen, _LOOK_PX) / near
+    slope = _mean(vector_length(across, down) * seen, _LOOK_PX) / near
     error_px = np.maximum(miss - np.float32(NOISE), 0) / (slope + np.float32(NOISE))
     return np.asarray(1 / (1 + (error_px / np.float32(DOUBT_PX)) ** 2), np.float32)
 

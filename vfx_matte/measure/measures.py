@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.backend import vector_length
 from vfx_matte.masks import Mask
 
 Bools = npt.NDArray[np.bool_]
@@ -139,7 +140,7 @@ def slopes(gray: Gray) -> Floats:
     """
     soft = cv2.GaussianBlur(gray, (0, 0), 1.0)
     right, down = (cv2.Sobel(soft, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    return np.asarray(cv2.dilate(cv2.magnitude(right, down), np.ones((3, 3), np.uint8)), np.float32)
+    return np.asarray(cv2.dilate(vector_length(right, down), np.ones((3, 3), np.uint8)), np.float32)
 
 
 def edge_agreement(inside: Bools, gray: Gray) -> float:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from vfx_matte.backend import Array
+from vfx_matte.backend import Array, vector_length
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ def motion_surprise(flow: Array, model: Array, members: Array) -> Array:
     blur, water) gives little evidence.
     """
     apart = flow - model
-    residual: Array = cv2.magnitude(apart[..., 0], apart[..., 1])
+    residual: Array = vector_length(apart[..., 0], apart[..., 1])
     sample = residual[::4, ::4][members[::4, ::4]]
     sigma = max(float(np.median(sample)), 0.5) if sample.size > 5 else 1.0
     return np.log1p((residual / np.float32(2 * sigma)) ** 2)
