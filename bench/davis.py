@@ -361,11 +361,13 @@ def main() -> int:
     try:
         options = PropagatorOptions(
             name=chosen.propagator,
-            weights=chosen.weights,
-            size=chosen.size,
-            device=chosen.device,
             memory=chosen.memory,
-            network=chosen.network,
+            values={
+                "weights": chosen.weights,
+                "size": chosen.size,
+                "device": chosen.device,
+                "network": chosen.network,
+            },
         )
         names = [name for name in chosen.sequences.split(",") if name]
         sequences = find_sequences(

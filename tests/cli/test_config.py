@@ -82,7 +82,7 @@ def test_the_old_scripts_keys_name_the_clip_and_the_weights(tmp_path: Path) -> N
     for encoding in ("utf-8", "utf-8-sig", "gb18030"):
         loaded = ini.load(write(tmp_path, old.encode(encoding)))
         assert loaded.default_clip == Path("source/跳舞.mov")
-        assert loaded.weights == Path("model/XMem-s012.pth")
+        assert loaded.legacy == {"model_name": Path("model/XMem-s012.pth"), "video_resize": 480}
         assert loaded.config.object_num == 2
 
 

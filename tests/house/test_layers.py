@@ -46,7 +46,9 @@ ROOMS = {
     "timeline": Room(1, "errors"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
-    "settings.ini": Room(4, "wording errors printable files choices"),  # doors alone read it
+    "settings.ini": Room(  # doors alone read it
+        4, "wording errors printable files choices propagate.entry propagate.registry"
+    ),
     "settings": Room(1, "wording errors printable choices"),
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
     "masks": Room(1, "errors backend", "numpy cv2"),
@@ -62,8 +64,10 @@ ROOMS = {
         2, "wording errors printable files numbering backend masks", "numpy cv2 PIL"
     ),
     "first_mask": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
-    "propagate.xmem": Room(2, "wording errors backend masks", "numpy cv2 torch torchvision"),
-    "propagate": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
+    "propagate.xmem": Room(
+        2, "wording errors backend masks settings", "numpy cv2 torch torchvision"
+    ),
+    "propagate": Room(2, "wording errors choices backend masks detect settings", "numpy cv2"),
     "matting.closed_form": Room(2, "errors backend masks picture settings", "numpy pymatting"),
     "matting.vitmatte": Room(
         2, "errors printable backend masks settings", "numpy torch transformers"

@@ -90,7 +90,7 @@ def test_nothing_known_and_nothing_asked_for_are_refused(known: list[int], count
 
 
 def test_unknown_describers_are_named() -> None:
-    with pytest.raises(UsageError, match="'sam' is unknown, expected builtin or xmem"):
+    with pytest.raises(UsageError, match="unknown propagator 'sam'"):
         open_describer("sam")
 
 

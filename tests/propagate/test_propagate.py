@@ -6,19 +6,20 @@ import functools
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.wording import typed
 
-from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import PropagatorError, UsageError
 from vfx_matte.masks import Image, Mask, object_ids
 from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
 from vfx_matte.propagate.builtin.propagator import working_shape
 from vfx_matte.propagate.driver import harden
-from vfx_matte.wording import spelled
+from vfx_matte.propagate.entry import PropagatorEntry
 
 SIZES = [(9, 12), (16, 16), (17, 40), (96, 128), (480, 640)]
 
@@ -239,24 +240,33 @@ def test_working_shape_is_bounded_and_never_larger() -> None:
 
 
 def test_open_propagator_names_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"'magic' is unknown, expected builtin, xmem$"):
+    with pytest.raises(UsageError, match="unknown propagator 'magic'") as caught:
         open_propagator("magic", num_objects=1)
+    assert caught.value.hint == "choose one of builtin, xmem"
 
 
-def test_a_propagator_that_this_version_lacks(
+def test_a_propagator_whose_packages_are_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    def no_torch(_name: str) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(PropagatorError, match="no XMem propagator") as caught:
+    monkeypatch.setattr("importlib.import_module", no_torch)
+    with pytest.raises(PropagatorError, match="XMem propagator needs torch") as caught:
         open_propagator("xmem", num_objects=1)
-    assert "builtin" in caught.value.hint
-    assert choose_propagator(None, weights=tmp_path)[0] == "builtin"
+    assert "pip install -e '.[xmem]'" in caught.value.hint
+    assert "--propagator builtin" in typed(caught.value.hint)
+    assert choose_propagator(None, weights_at(tmp_path)).entry.name == "builtin"
+
+
+def weights_at(path: Path) -> Callable[[PropagatorEntry], Any]:
+    return lambda entry: entry.chosen({"weights": path})
 
 
 @pytest.mark.parametrize(
     ("lacking", "chosen", "says"),
     [
-        ("vfx_matte.propagate.xmem.propagator", "builtin", "not part of this version"),
         ("torch", "builtin", "needs PyTorch"),
         ("torchvision", "builtin", "needs PyTorch"),
         ("weights", "builtin", "XMem.pth: vfx-matte weights fetch"),
@@ -272,16 +282,16 @@ def test_choose_propagator(
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == lacking else object()
     )
-    name, line = choose_propagator(None, weights=path)
-    assert name == chosen
-    assert says in spelled(line, as_typed)
-    assert choose_propagator("xmem", weights=path)[0] == "xmem"
+    decision = choose_propagator(None, weights_at(path))
+    assert decision.entry.name == chosen
+    assert says in typed(str(decision))
+    assert choose_propagator("xmem", weights_at(path)).entry.name == "xmem"
 
 
 def test_the_room_opens_without_heavy_imports() -> None:
     code = (
-        "import sys, vfx_matte.propagate; print([m for m in sys.modules if m == 'torch' or"
-        " 'propagate.' in m])"
+        "import sys, vfx_matte.propagate; print([m for m in sys.modules if m.split('.')[0] in"
+        " ('torch', 'numpy', 'cv2') or m.endswith(('driver', 'walk', '.propagator'))])"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

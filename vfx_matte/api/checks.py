@@ -12,6 +12,7 @@ from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.verify import VerifyReport
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import PropagatorOptions, propagator_option_names
 from vfx_matte.pipeline.review.evaluate import Comparison, Evaluation, evaluate_masks
 from vfx_matte.pipeline.review.findings import QcResult
 from vfx_matte.pipeline.review.qc import check_masks
@@ -125,7 +126,7 @@ def qc(
         count=settings.count,
         output=None if output is None else Path(output),
         csv=None if csv is None else Path(csv),
-        weights=Path(model) / "XMem.pth",
+        propagator=PropagatorOptions(model=Path(model)),
         reporter=messages,
     )
 
@@ -137,7 +138,6 @@ def suggest(
     workspace: str | Path = "workspace",
     model: str | Path = "model",
     output: str | Path | None = None,
-    device: str = "auto",
     ignore_alpha: bool = False,
     reporter: Reporter | None = None,
     **options: Any,  # noqa: ANN401  options of the table, checked there
@@ -149,10 +149,10 @@ def suggest(
         workspace: the folder of results.
         model: the folder of network weights.
         output: where the contact sheet goes; None is suggest.png in the clip's folder.
-        device: where XMem compares frames: "auto", "cpu" or "cuda".
         ignore_alpha: read the clip as opaque.
         reporter: receives notices and progress; None keeps silent.
-        options: options of `SuggestSettings`, by name.
+        options: options of `SuggestSettings` and of comparing frames, by name; docs/options.md
+            lists them.
 
     Returns:
         The frames, best first.
@@ -167,14 +167,14 @@ def suggest(
     2
     """
     messages = reporter_of(reporter)
-    # frames are compared by the propagator that made the masks, unless another one is asked for;
-    # XMem needs its weights for that
+    # frames are compared by the propagator that made the masks, unless another one is asked for,
+    # which may need weights for that
+    values = {name: options.pop(name) for name in propagator_option_names() & options.keys()}
     (settings,) = records_of(options, SuggestSettings)
     return suggest_frames(
         segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         settings,
-        weights=Path(model) / "XMem.pth",
-        device=device,
+        propagator=PropagatorOptions(name=settings.propagator, values=values, model=Path(model)),
         output=None if output is None else Path(output),
         reporter=messages,
     )

@@ -24,7 +24,7 @@ from vfx_matte.pipeline.first_mask import (
     first_mask,
 )
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.propagator import PropagatorOptions, helping_weights
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.run import ReferenceFiles, SegmentResult, segment_clip
 from vfx_matte.references.reading import MaskPicture
@@ -204,9 +204,8 @@ def segment(
     ignore_alpha: bool = False,
     reporter: Reporter | None = None,
     propagator: str = "auto",
-    weights: str | Path = "model/XMem.pth",
-    network: str | Path | None = "model/u2netp.onnx",
-    **options: Any,  # noqa: ANN401  the fields of PropagatorOptions, checked there
+    memory: str = "permanent",
+    **options: object,
 ) -> SegmentResult:
     """Propagate a few reference masks to every frame of a clip; masks are kept on disk.
 
@@ -230,10 +229,9 @@ def segment(
         ignore_alpha: read the clip as opaque.
         reporter: receives notices and progress; None keeps silent.
         propagator: the propagator's name, or "auto".
-        weights: weights of xmem.
-        network: U²-Netp, which helps the built-in propagator where the file is there; None does
-            without.
-        options: other fields of `vfx_matte.pipeline.propagator.PropagatorOptions`, by name.
+        memory: how references are remembered, see `vfx_matte.pipeline.propagator`.
+        options: those of the propagators, as docs/options.md lists them; of weights their path, and
+            None does without those that are not needed.
 
     Returns:
         Where the masks are, and figures of the run.
@@ -255,10 +253,7 @@ def segment(
         replace(_reference_files(references), colors=_colors(map_color or {})),
         workspace=Path(workspace),
         propagator=PropagatorOptions(
-            name=propagator,
-            weights=Path(weights),
-            network=None if network is None else Path(network),
-            **options,
+            name=propagator, memory=memory, values=helping_weights() | options
         ),
         start=None if start is None else position_of(start),
         stop=None if stop is None else position_of(stop),

@@ -38,7 +38,7 @@ def record_of(annotation: object) -> tuple[type[Options], Only | None] | None:
     )
     if not (isinstance(kind, type) and issubclass(kind, Options)):
         return None
-    return kind, next((one for one in extra if isinstance(one, Only)), None)
+    return ini.completed(kind), next((one for one in extra if isinstance(one, Only)), None)
 
 
 def parameters(record: type[Options], only: Only | None) -> dict[str, inspect.Parameter]:

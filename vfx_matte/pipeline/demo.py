@@ -24,6 +24,7 @@ from vfx_matte.pipeline.render.outputs import RenderResult, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.request import Tools
 from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip
+from vfx_matte.propagate.registry import FALLBACK
 from vfx_matte.scene import Scene
 from vfx_matte.settings.options import MatteSettings
 from vfx_matte.workspace import save_mask, save_picture
@@ -98,7 +99,7 @@ def run_demo(
         source,
         ReferenceFiles(first_mask=first_mask),
         workspace=folder,
-        propagator=PropagatorOptions(name="builtin"),
+        propagator=PropagatorOptions(name=FALLBACK.name),
         fresh=True,
         reporter=reporter,
     )

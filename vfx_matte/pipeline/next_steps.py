@@ -15,7 +15,7 @@ from vfx_matte._version import __version__
 from vfx_matte.masks import Palette, object_ids
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.pipeline.clip import GAPS_SETTING, SegmentedClip
-from vfx_matte.pipeline.propagator import repeated_settings
+from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_settings
 from vfx_matte.references.files import parse_color_argument
 from vfx_matte.references.flat_colors import SAME
 from vfx_matte.timeline import Timeline
@@ -93,7 +93,7 @@ def segment_command(
     clip: SegmentedClip,
     masks: Mapping[int, str],
     *,
-    weights: Path,
+    propagator: PropagatorOptions,
     update: bool = False,
     cuts: str | None = None,
 ) -> str:
@@ -102,7 +102,7 @@ def segment_command(
     Args:
         clip: as segmented by the last run.
         masks: the new masks' files by frame number.
-        weights: the file of the network, named when its name is that of the last run's.
+        propagator: what is chosen now, which says where weights are.
         update: redo only the frames that the new masks affect; masks that another version of the
             program made are all made again. Otherwise the earlier masks are kept aside.
         cuts: what to do at shot changes; None repeats the cuts of the last run.
@@ -128,9 +128,7 @@ def segment_command(
         if GAPS_SETTING in manifest.settings:
             options["gaps"] = str(manifest.settings[GAPS_SETTING])
     # How masks are propagated; a propagator of tests has no options to repeat.
-    if manifest.propagator in ("builtin", "xmem"):
-        options["propagator"] = manifest.propagator
-        options |= repeated_settings(manifest.settings, weights=weights)
+    options |= repeated_settings(manifest, propagator)
     if manifest.is_soft:
         options["soft"] = True
     if wanted := _same_cuts(manifest) if cuts is None else cuts:

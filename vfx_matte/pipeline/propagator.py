@@ -1,52 +1,58 @@
-"""Which propagator a run uses and how it works.
-
-Takes what a user chose, opens a propagator; never sees a frame.
-"""
+"""Which propagator a run uses, and how it works."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import UsageError, WorkspaceError
-from vfx_matte.pipeline.salient_network import FETCH_COMMAND, TITLE, opened_network
-from vfx_matte.pipeline.weights import require_known_checksum
-from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
-from vfx_matte.propagate.xmem.options import XMemMemory
-from vfx_matte.wording import option
+from vfx_matte.pipeline.weights import opened_weights, require_known_checksum
+from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry
+from vfx_matte.propagate.protocol import Propagator
+from vfx_matte.propagate.registry import (
+    REGISTRY,
+    Decision,
+    choose_propagator,
+    offered_names,
+    open_propagator,
+    propagator_options,
+    registered,
+)
+from vfx_matte.wording import Value, command, option
 from vfx_matte.workspace import Manifest
 
 MEMORIES = ("permanent", "xmem")
-NETWORK_SETTING = "network"
-"""The manifest's setting that names the network which helped; without it none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PropagatorOptions:
     """What a user can choose about propagation.
 
-    name: "auto" (xmem where PyTorch and the weights are there, else builtin), "builtin" or "xmem".
-    memory: "permanent" remembers every reference for the whole clip (XMem++), "xmem" uses a
-    reference only from its frame on, in one walk. Of builtin alone: network: the file of U²-Netp,
-    which helps it where it is there (`salient_network`); None does without. Of xmem alone: weights:
-    its file; size: the short side it works at in pixels, -1 = the clip's own, 0 = 480, or as much
-    as free memory is enough for; device: "auto", "cpu" or "cuda"; mem_every: every how many frames
-    one is put into working memory; long_term: whether older ones are condensed (without, memory
-    grows with the clip); flip: average with the mirrored clip, at twice the cost.
-    Raises UsageError for values out of range.
+    Raises:
+        UsageError: a value is out of range.
+        TypeError: no propagator has such an option.
     """
 
     name: str = "auto"
-    weights: Path = Path("model/XMem.pth")
-    size: int = 0
-    device: str = "auto"
+    """Which one; "auto" takes the best one that can run here (`registry.choose_propagator`)."""
+
     memory: str = "permanent"
-    mem_every: int = 5
-    long_term: bool = True
-    flip: bool = False
-    network: Path | None = None
+    """"permanent" remembers every reference for the whole clip (XMem++), "xmem" uses a reference
+    only from its frame on, in one walk.
+    """
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Option → value, of any propagator; each takes those that it has. A path to weights may be
+    True: the file in the folder of weights; False or None: without.
+    """
+
+    model: Path = Path("model")
+    """The folder of network weights."""
+
+    legacy: Mapping[str, object] = field(default_factory=dict)
+    """Key of config.ini's section [config] → value, None where there is none."""
 
     def __post_init__(self) -> None:
         if self.memory not in MEMORIES:
@@ -54,10 +60,10 @@ class PropagatorOptions:
                 f"memory {self.memory!r} is unknown",
                 hint=f"use {' or '.join(option('memory', one) for one in MEMORIES)}",
             )
-        if self.mem_every < 1:
-            raise UsageError(
-                f"mem-every is {self.mem_every}, expected at least 1", hint="5 suits most clips"
-            )
+        known = propagator_option_names()
+        if unknown := sorted(self.values.keys() - known):
+            listed = ", ".join(sorted(known))
+            raise TypeError(f"{unknown[0]!r} is not an option of a propagator: {listed}")
 
     @property
     def remembers(self) -> bool:
@@ -65,124 +71,129 @@ class PropagatorOptions:
         return self.memory == "permanent"
 
     @property
-    def settings(self) -> Mapping[str, str | int | bool]:
-        """What masks depend on, for the manifest."""
-        if self.name != "xmem":
-            return {
-                "memory": self.memory,
-                **({} if self.network is None else {NETWORK_SETTING: self.network.name}),
-            }
-        return {
-            "memory": self.memory,
-            "weights": self.weights.name,
-            "size": self.size,
-            "mem_every": self.mem_every,
-            "long_term": self.long_term,
-            "flip": self.flip,
-        }
+    def settings(self) -> Mapping[str, str | int | float | bool]:
+        """What masks depend on, for the manifest; of the decided propagator."""
+        entry = registered(self.name)
+        return {"memory": self.memory, **entry.recorded(self.of(entry))}
+
+    def of(self, entry: PropagatorEntry, *, describer: bool = False) -> Any:  # noqa: ANN401
+        """The options of one propagator, or of its describer; see `PropagatorEntry.chosen`."""
+        return entry.chosen(self.values, model=self.model, legacy=self.legacy, describer=describer)
 
     def decided(
         self, notify: Callable[[str], None], *, earlier: Manifest | None = None
     ) -> PropagatorOptions:
-        """With the propagator's name instead of "auto", and a network only where it can be used;
-        says which and why.
+        """With the propagator's name instead of "auto", and with the weights that help it only
+        where they can be used; says which and why.
 
-        earlier: work that is to be gone on with, in the way that it was begun.
-        Raises WorkspaceError where that is not possible any more.
-        """
-        name, reason = choose_propagator(
-            None if self.name == "auto" else self.name, weights=self.weights
-        )
-        if name != "builtin":
-            notify(reason)
-            return replace(self, name=name, network=None)
-        network, told = self._usable_network(notify, earlier)
-        what, *why = reason.split("; ", 1)
-        notify("; ".join([what + told, *why]))
-        return replace(self, name=name, network=network)
+        Args:
+            notify: is told the decision, in a line.
+            earlier: work that is to be gone on with, in the way that it was begun.
 
-    def _usable_network(
-        self, notify: Callable[[str], None], earlier: Manifest | None
-    ) -> tuple[Path | None, str]:
-        """The network's file where it helps, and what is said about it behind the propagator's
-        name.
+        Raises:
+            WorkspaceError: that is not possible any more.
         """
-        begun = earlier is not None and earlier.propagator == "builtin"
-        begun_with = earlier is not None and NETWORK_SETTING in earlier.settings
-        if begun and not begun_with:
-            there = self.network is not None and self.network.is_file()
-            return None, f", without {TITLE}, as this work was begun" if there else ""
-        if self.network is not None and self.network.is_file():
-            if opened_network(self.network, notify) is not None:
-                return self.network, f", with {TITLE} ({option('network', False)} does without)"
-            return None, ""
-        if begun_with:
-            found = (
-                "it is switched off"
-                if self.network is None
-                else f"there is none in {self.network.parent}"
+        decision = choose_propagator(None if self.name == "auto" else self.name, self.of)
+        helper, values = decision.entry.helper, dict(self.values)
+        if helper is not None:
+            file = getattr(self.of(decision.entry), helper.option)
+            values[helper.option], decision = _with_helper(
+                decision, helper, file, earlier=earlier, notify=notify
             )
-            hint = (
-                f"leave out {option('network', False)}"
-                if self.network is None
-                else f"{FETCH_COMMAND} gets it"
-            )
-            raise WorkspaceError(
-                f"this work was begun with {TITLE}, and {found}: masks would differ",
-                hint=f"{hint}, or add {option('fresh', True)} to start again",
-            )
-        return (
-            None,
-            ""
-            if self.network is None
-            else f"; {FETCH_COMMAND} gets a network that makes its masks better",
-        )
+        notify(str(decision))
+        return replace(self, name=decision.entry.name, values=values)
 
     def open(
         self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None
     ) -> Propagator:
-        """Open the decided propagator; notify is told about its size and a lack of memory.
+        """Open the decided propagator.
 
-        size: what an earlier run of the same work chose, where the choice was left to it.
+        Args:
+            num_objects: K.
+            notify: is told about its size and a lack of memory.
+            size: what an earlier run of the same work chose, where the choice was left to it.
 
-        Raises as `open_propagator`, and WeightsError for a file with another checksum.
+        Raises:
+            WeightsError: a file has another checksum than is known for it.
+            VfxMatteError: as `open_propagator`.
         """
-        if self.name != "xmem":
-            if self.name != "builtin" or self.network is None:
-                return open_propagator(self.name, num_objects=num_objects)
-            require_known_checksum(self.network)
-            return open_propagator(
-                self.name, num_objects=num_objects, network=SalientNetwork(self.network)
-            )
-        require_known_checksum(self.weights)
-        memory = XMemMemory(mem_every=self.mem_every, long_term=self.long_term)
-        return open_propagator(
-            self.name,
-            num_objects=num_objects,
-            weights=self.weights,
-            size=self.size or size or "auto",
-            device=self.device,
-            memory=memory,
-            flip=self.flip,
-            notify=notify,
-        )
+        entry = registered(self.name)
+        own = self.of(entry)
+        helping = None if entry.helper is None else getattr(own, entry.helper.option)
+        for path in (*entry.weights(own).values(), helping):
+            if path is not None:
+                require_known_checksum(path)
+        arguments = entry.arguments(own, Opening(notify, size))
+        return open_propagator(self.name, num_objects=num_objects, **arguments)
 
 
-def repeated_settings(
-    settings: Mapping[str, str | int | float | bool], *, weights: Path
-) -> dict[str, str | int | float | bool]:
-    """The options of `segment` that give these settings (`PropagatorOptions.settings`, from a
-    manifest) again.
+def propagator_option_names() -> frozenset[str]:
+    """The names of all options of propagators, and of comparing frames as they do."""
+    return frozenset(propagator_options() | propagator_options(describers=True))
 
-    What is at its default is left out. weights: where the weights file is; named when it is the one
-    of the settings.
+
+def helping_weights() -> dict[str, object]:
+    """The options that let weights help where they are in the model folder."""
+    return {entry.helper.option: True for entry in REGISTRY if entry.helper is not None}
+
+
+def _with_helper(
+    decision: Decision,
+    helper: Helper,
+    file: Path | None,
+    *,
+    earlier: Manifest | None,
+    notify: Callable[[str], None],
+) -> tuple[Path | None, Decision]:
+    """The file of the helping weights where they are used, and the decision with what people are
+    told about them.
     """
-    usual = PropagatorOptions(name="xmem").settings
-    options = {
-        key: value
-        for key, value in settings.items()
-        if key in usual and key != "weights" and value != usual[key]
+    fetch = "" if file is None else command("weights fetch", file.stem)
+    without = option(helper.option, False)
+    there = file is not None and file.is_file()
+    begun = earlier is not None and earlier.propagator == decision.entry.name
+    begun_with = earlier is not None and helper.option in earlier.settings
+    if begun and not begun_with:  # half the masks would be made in another way
+        told = f", without {helper.title}, as this work was begun"
+        return None, decision.extended(told if there else "")
+    if file is not None and there:
+        if opened_weights(file, helper.load, title=helper.title, notify=notify) is not None:
+            return file, decision.extended(f", with {helper.title} ({without} does without)")
+        return None, decision
+    if begun_with:
+        found = "it is switched off" if file is None else f"there is none in {file.parent}"
+        hint = f"leave out {without}" if file is None else f"{fetch} gets it"
+        raise WorkspaceError(
+            f"this work was begun with {helper.title}, and {found}: masks would differ",
+            hint=f"{hint}, or add {option('fresh', True)} to start again",
+        )
+    if file is None:
+        return None, decision
+    return None, decision.extended(note=f"{fetch} gets a network that makes its masks better")
+
+
+def repeated_settings(manifest: Manifest, options: PropagatorOptions) -> dict[str, Value]:
+    """The options of `segment` that propagate again as a manifest's run did; those at their default
+    are left out.
+
+    Args:
+        manifest: of the run; a propagator that is not offered has no options to repeat.
+        options: what is chosen now, which says where weights are; a file is named when it is the
+            run's.
+    """
+    if manifest.propagator not in offered_names():
+        return {}
+    entry = registered(manifest.propagator)
+    usual = PropagatorOptions(name=entry.name)
+    usual_paths = entry.weights(usual.of(entry))
+    others: dict[str, Value] = {
+        name: value
+        for name, value in manifest.settings.items()
+        if name in usual.settings and value != usual.settings[name] and name not in usual_paths
     }
-    if settings.get("weights") == weights.name and weights != PropagatorOptions().weights:
-        options["weights"] = str(weights)
-    return options
+    weights = {
+        name: str(path)
+        for name, path in entry.weights(options.of(entry)).items()
+        if manifest.settings.get(name) == path.name and path != usual_paths[name]
+    }
+    return {"propagator": entry.name, **others, **weights}

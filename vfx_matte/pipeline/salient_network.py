@@ -17,7 +17,7 @@ from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.salient import NETWORK_FILE, NETWORK_TITLE, SalientNetwork
 from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
-from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, require_known_checksum
+from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, opened_weights
 from vfx_matte.wording import command
 
 FETCH_VARIABLE = "VFX_MATTE_FETCH"
@@ -33,7 +33,6 @@ TRY_AGAIN_SECONDS = 24 * 3600
 _IMPATIENT = Patience(connect_seconds=4, wait_seconds=10, package_seconds=60)
 TITLE = NETWORK_TITLE
 FETCH_COMMAND = command("weights fetch", Path(NETWORK_FILE).stem)
-_FETCH_AGAIN = command("weights fetch", Path(NETWORK_FILE).stem, force=True)
 
 
 def salient_network(
@@ -72,12 +71,7 @@ def salient_network(
 
 def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork | None:
     """The network of a file; None, and a notice that says why, where it cannot be used."""
-    try:
-        require_known_checksum(path)
-        return SalientNetwork(path)
-    except WeightsError as error:
-        notify(f"without {TITLE}: {error.message}; {_FETCH_AGAIN} replaces it, for better masks")
-        return None
+    return opened_weights(path, SalientNetwork, title=TITLE, notify=notify)
 
 
 def fetch_allowed() -> bool:

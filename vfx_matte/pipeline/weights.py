@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import OutputError, PropagatorError, UsageError, WeightsError
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.propagate.registry import weights_reader
 from vfx_matte.weights import (
     PART_SUFFIX,
     TABLE_NAME,
@@ -33,6 +35,8 @@ from vfx_matte.workspace.lock import WriterLock
 
 # for connecting to the first of two sources: where it is blocked, the second one is quick
 _FIRST_SOURCE_SECONDS = 10.0
+
+Opened = TypeVar("Opened")
 
 State = Literal["missing", "partial", "not verified", "verified", "differs"]
 """Of a file: "partial" = a download left some of it; "not verified" = it is there, but no checksum
@@ -328,6 +332,27 @@ def require_known_checksum(path: Path) -> None:
         raise WeightsError(f"{path} differs: {_difference(found, entry)}", hint=_other_hint(path))
 
 
+def opened_weights(
+    path: Path, load: Callable[[Path], Opened], *, title: str, notify: Callable[[str], None]
+) -> Opened | None:
+    """Weights that the program can do without, from a file that is there; None, and a line that
+    says why, where they cannot be used.
+
+    Args:
+        path: the file.
+        load: opens it; raises WeightsError.
+        title: what people call the weights.
+        notify: is told the line.
+    """
+    try:
+        require_known_checksum(path)
+        return load(path)
+    except WeightsError as error:
+        fetch = command("weights fetch", path.stem, force=True)
+        notify(f"without {title}: {error.message}; {fetch} replaces it, for better masks")
+        return None
+
+
 def _lock(folder: Path) -> WriterLock:
     """The lock for one fetch into a folder at a time. Raises WeightsError."""
     busy = f"another run of vfx-matte is fetching weights into {folder}"
@@ -418,12 +443,11 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
     if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
         return SalientNetwork(path).description
     # without PyTorch at least that it is an intact archive
-    try:
-        from vfx_matte.propagate.xmem.weights import describe_weights
-    except ImportError:
+    read = weights_reader()
+    if read is None:
         return check_container(path, about_megabytes=about_megabytes)
     try:
-        return str(describe_weights(path))
+        return str(read(path))
     except PropagatorError as error:
         message = error.message if str(path) in error.message else f"{path}: {error.message}"
         raise WeightsError(message, hint=error.hint) from error

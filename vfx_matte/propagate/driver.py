@@ -53,9 +53,9 @@ import numpy as np
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
-from vfx_matte.propagate import Foresighted, Propagator, SelectiveMemory, Witnessed
 from vfx_matte.propagate.blend import Spool, backward_share, blended, certainties, drifts, unpack
 from vfx_matte.propagate.confidence import Agreement
+from vfx_matte.propagate.protocol import Foresighted, Propagator, SelectiveMemory, Witnessed
 from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
 
 MEETING_FRAMES, BLENDED_FRAMES = 32, 256

@@ -10,21 +10,13 @@ describer's business; the choice is the same for all.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from vfx_matte.choices import did_you_mean
-from vfx_matte.errors import PropagatorError, UsageError
+from vfx_matte.choices import unknown_choice
 from vfx_matte.masks import Image, Mask
-from vfx_matte.wording import option
-
-_IMPLEMENTATIONS = {
-    "builtin": ("vfx_matte.propagate.builtin.describer", "BuiltinDescriber"),
-    "xmem": ("vfx_matte.propagate.xmem.describer", "XMemDescriber"),
-}
-"""Name → module and class. Modules are imported when they are opened."""
+from vfx_matte.propagate.registry import load, offered_names, registered
 
 Description = TypeVar("Description")
 
@@ -111,25 +103,16 @@ def count_distances(candidates: int, known: int, count: int) -> int:
 def open_describer(name: str, **options: object) -> Describer[Any]:
     """Make a describer that sees as a propagator does.
 
-    name: "builtin", or "xmem" with its weights, size and device as options.
-    Raises UsageError for another name, PropagatorError when a package is missing, and what the
-    implementation raises.
+    Args:
+        name: of a propagator.
+        options: passed to the class as they are.
+
+    Raises:
+        UsageError: there is no such propagator, or it has no describer.
+        PropagatorError: a package is missing.
     """
-    if name not in _IMPLEMENTATIONS:
-        hint = f"{did_you_mean(name, _IMPLEMENTATIONS)}use {option('propagator', 'builtin')}"
-        raise UsageError(
-            f"propagator {name!r} is unknown, expected {' or '.join(_IMPLEMENTATIONS)}", hint=hint
-        )
-    module_name, class_name = _IMPLEMENTATIONS[name]
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        hint = (
-            f"in the vfx-matte folder: pip install -e '.[{name}]'; or use"
-            f" {option('propagator', 'builtin')}"
-        )
-        raise PropagatorError(
-            f"{name} needs {error.name}, which is not installed", hint=hint
-        ) from error
-    describer: Describer[Any] = getattr(module, class_name)(**options)
+    entry = registered(name)
+    if not entry.describer:
+        raise unknown_choice("propagator", name, offered_names())
+    describer: Describer[Any] = load(entry, entry.describer)(**options)
     return describer

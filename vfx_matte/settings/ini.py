@@ -11,6 +11,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +19,8 @@ from typing import Any, TypeVar, cast
 from vfx_matte.errors import ConfigError, UsageError
 from vfx_matte.files.inputs import read_small_file
 from vfx_matte.printable import shortened
+from vfx_matte.propagate.entry import OfferedOption
+from vfx_matte.propagate.registry import names_text, propagator_options
 from vfx_matte.settings.options import (
     AlphaSettings,
     ClipSettings,
@@ -35,6 +38,7 @@ from vfx_matte.settings.options import (
     RenderSettings,
     SegmentSettings,
     SuggestSettings,
+    option,
     raise_on_bad_value,
 )
 from vfx_matte.wording import Spelling, spelled
@@ -49,6 +53,46 @@ LONGEST_NUMBER = 15
 """Digits that a number may have; more are a slip, and converting very many takes for ever."""
 
 
+PROPAGATOR_OPTIONS = propagator_options()
+_COMPARISON = propagator_options(describers=True)
+COMPARISON_OPTIONS = {name: one for name, one in _COMPARISON.items() if not one.is_shared}
+SHARED_OPTIONS = tuple(name for name, one in _COMPARISON.items() if one.is_shared)
+"""Options of comparing frames that are those of `[segment]`."""
+
+PROPAGATION = ("propagator", "memory", *PROPAGATOR_OPTIONS)
+"""The options of `[segment]` that say how masks are propagated."""
+
+
+def _completed(record: type[S], automatic: str, options: Mapping[str, OfferedOption]) -> type[S]:
+    """A record with what the registry of propagators adds: their names, and their options."""
+    explanation = f"{names_text()}; auto = {automatic}"
+    names = option("auto", explanation, short=f"{explanation}.")
+    added = [
+        (one.name, one.kind, field(default=one.default, metadata=one.metadata))
+        for one in options.values()
+    ]
+    fields: list[tuple[str, Any, Any]] = [("propagator", str, names), *added]
+    made = dataclasses.make_dataclass(
+        record.__name__, fields, bases=(record,), frozen=True, slots=True, kw_only=True
+    )
+    return cast("type[S]", made)
+
+
+_COMPLETED: dict[type[Options], type[Options]] = {
+    SegmentSettings: _completed(
+        SegmentSettings, "the best one that can run here", PROPAGATOR_OPTIONS
+    ),
+    SuggestSettings: _completed(
+        SuggestSettings, "the one that the masks were made with", COMPARISON_OPTIONS
+    ),
+}
+
+
+def completed(record: type[S]) -> type[S]:
+    """A record of the option table with what registries add to it."""
+    return cast("type[S]", _COMPLETED.get(record, record))
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything config.ini can say: one record per section."""
@@ -56,7 +100,7 @@ class Settings:
     paths: PathsSettings = field(default_factory=PathsSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     clip: ClipSettings = field(default_factory=ClipSettings)
-    segment: SegmentSettings = field(default_factory=SegmentSettings)
+    segment: SegmentSettings = field(default_factory=completed(SegmentSettings))
     edges: MatteSettings = field(default_factory=MatteSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     greenback: GreenbackSettings = field(default_factory=GreenbackSettings)
@@ -65,7 +109,7 @@ class Settings:
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     package: PackageSettings = field(default_factory=PackageSettings)
     conform: ConformSettings = field(default_factory=ConformSettings)
-    suggest: SuggestSettings = field(default_factory=SuggestSettings)
+    suggest: SuggestSettings = field(default_factory=completed(SuggestSettings))
     qc: QcSettings = field(default_factory=QcSettings)
     config: OldScripts = field(default_factory=OldScripts)
     file: Path | None = None
@@ -82,22 +126,36 @@ class Settings:
         )
 
     @property
-    def size(self) -> int:
-        """The short side in pixels that the xmem propagator works at; -1 = the clip's own, 0 = as
-        memory allows.
+    def propagation(self) -> dict[str, object]:
+        """Option → value of propagators, where it is not at its default or says whether weights in
+        the model folder are used.
         """
-        # the key of the old scripts counts where the new one is not set
-        return (self.config.video_resize or 0) if self.segment.size is None else self.segment.size
+        return _chosen(self.segment, PROPAGATOR_OPTIONS)
 
     @property
-    def weights(self) -> Path:
-        """The weights file of the xmem propagator."""
-        return self.segment.weights or self.paths.model / f"{self.config.model_name}.pth"
+    def comparison(self) -> dict[str, object]:
+        """The same for comparing frames."""
+        values = {k: v for k, v in self.propagation.items() if k not in COMPARISON_OPTIONS}
+        return values | _chosen(self.suggest, COMPARISON_OPTIONS)
 
     @property
-    def network_file(self) -> Path:
-        """U²-Netp, which helps the builtin propagator and first masks."""
-        return self.paths.model / "u2netp.onnx"
+    def legacy(self) -> dict[str, object]:
+        """What keys of the old scripts say about propagators; None where they say nothing."""
+        # they count where the new keys are not set (`PropagatorEntry.chosen`)
+        name = self.config.model_name
+        return {
+            "video_resize": self.config.video_resize,
+            "model_name": self.paths.model / f"{name}.pth" if name else None,
+        }
+
+
+def _chosen(section: Options, options: Mapping[str, OfferedOption]) -> dict[str, object]:
+    values = {name: getattr(section, name) for name in options}
+    return {
+        name: value
+        for name, value in values.items()
+        if value != options[name].default or isinstance(value, bool)
+    }
 
 
 # made from the fields of `Settings`, so that a section is declared once

@@ -169,66 +169,19 @@ class ClipSettings(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSettings(Options):
-    """How masks are carried through a clip."""
+    """How masks are carried through a clip; `ini` adds the options of every propagator."""
 
     PANEL: ClassVar[str] = "Propagation"
 
     # no `choices`: which propagators there are is known to their registry, on a higher floor
-    propagator: str = option(
-        "auto",
-        "auto, builtin or xmem; auto takes xmem when its weights and torch are there",
-        short="auto, builtin or xmem.",
-    )
-    weights: Path | None = option(
-        None,
-        "weights of the xmem propagator; empty = XMem.pth in the model folder",
-        short="Weights of xmem.",
-        metavar="PTH",
-    )
-    # XMem was trained at 480 lines; larger pictures take memory by the square
-    size: int | None = option(
-        None,
-        "short side xmem works at; -1 = the clip's own; 0 = as memory allows, up to 480; empty ="
-        " video_resize",
-        short="Short side xmem works at; -1 = own, 0 = fits memory.",
-        unit="px",
-        least=-1,
-        most=LARGEST_SIDE_PX,
-    )
-    device: str = option(
-        "auto",
-        "auto, cpu or cuda: where xmem runs",
-        short="Where xmem runs: auto, cpu or cuda.",
-        choices=DEVICES,
-    )
+    propagator: str = option("auto", "how masks are propagated; auto = the best way here")
+    """`ini` names them all."""
+
     memory: str = option(
         "permanent",
         "permanent = every mask counts for the whole clip; xmem = only from its frame on, one walk",
         short="permanent, or xmem: masks count from their frame on.",
         choices=("permanent", "xmem"),
-    )
-    # 5 is the XMem authors' own default
-    mem_every: int = option(
-        5,
-        "xmem memorizes every N-th frame",
-        short="XMem: memorize every N-th frame.",
-        least=1,
-        most=100_000,
-    )
-    long_term: bool = option(
-        True,
-        "whether xmem condenses what it remembers; without, its memory grows with the clip",
-        short="Condense old memory.",
-    )
-    flip: bool = option(
-        False,
-        "whether xmem averages with the mirrored clip; twice the time, slightly better masks",
-        short="Average with the mirrored clip.",
-    )
-    network: bool = option(
-        True,
-        "whether U²-Netp helps the builtin propagator where it is in the model folder",
-        short="Let U²-Netp help builtin.",
     )
     soft: bool = option(
         False, "keep every object's probability too, for soft edges; costs disk space"
@@ -646,7 +599,9 @@ class ConformSettings(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestSettings(Options):
-    """Which frames to annotate next; weights and device are those of `[segment]`."""
+    """Which frames to annotate next; `ini` adds the options of comparing frames that are not those
+    of `[segment]`.
+    """
 
     PANEL: ClassVar[str] = "Comparison"
 
@@ -660,20 +615,9 @@ class SuggestSettings(Options):
         metavar="K",
         panel="Options",
     )
-    propagator: str = option(
-        "auto",
-        "auto, builtin or xmem; auto = the one that the masks were made with",
-        short="auto (the one that made the masks), builtin or xmem.",
-    )
-    # 200 frames of a 16:9 clip take 77 MB at 240 px and 203 MB at 480 (pipeline/review/suggest.py)
-    size: int = option(
-        240,
-        "short side in pixels that xmem compares frames at; -1 = the clip's own",
-        short="Short side xmem compares at; -1 = the clip's own.",
-        unit="px",
-        least=-1,
-        most=LARGEST_SIDE_PX,
-    )
+    propagator: str = option("auto", "how frames are compared; auto = as the masks were made")
+    """`ini` names them all."""
+
     # 0.5, and 0.25 % below, are the defaults of XMem++'s authors (Bekuzarov et al., ICCV 2023)
     alpha: float = option(
         0.5,
@@ -727,7 +671,7 @@ class OldScripts(Options):
 
     src_file_name and src_file_ext name the clip source/NAME.EXT that commands work on when none is
     given; model_name names model/NAME.pth; object_num is compared with the objects found;
-    video_resize is the size XMem works at.
+    video_resize is the size that the network works at.
     """
 
     src_file_name: str = option(
@@ -737,11 +681,11 @@ class OldScripts(Options):
     # empty is not the same as 480: only then may memory decide
     video_resize: int | None = option(
         None,
-        "short side XMem works at; empty = 480, or less where memory is short",
+        "short side the network works at; empty = 480, or less where memory is short",
         least=-1,
         most=LARGEST_SIDE_PX,
     )
-    model_name: str = option("XMem", "name of the weights, without .pth")
+    model_name: str = option("", "name of the weights, without .pth; empty = the usual one")
     object_num: int | None = option(
         None, "number of objects the masks are expected to show", least=0, most=255
     )

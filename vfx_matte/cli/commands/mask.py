@@ -9,6 +9,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import At, Output, clip_path, opened_clip
+from vfx_matte.cli.propagators import propagator_options
 from vfx_matte.errors import UsageError
 from vfx_matte.printable import shortened
 
@@ -105,7 +106,7 @@ def mask(
         preview=preview,
         workspace=settings.paths.workspace,
         model=settings.paths.model,
-        weights=settings.weights,
+        propagator=propagator_options(settings),
         fetch=settings.network.fetch == "auto",
         reporter=session,
     )

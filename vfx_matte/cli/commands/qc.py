@@ -10,6 +10,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, segmented_clip
+from vfx_matte.cli.propagators import propagator_options
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.review.findings import QcResult
@@ -55,7 +56,12 @@ def qc(
     shown = settings.qc.count if count is None else count
     opened = segmented_clip(session, clip)
     found = check_masks(
-        opened, count=shown, output=output, csv=csv, weights=settings.weights, reporter=session
+        opened,
+        count=shown,
+        output=output,
+        csv=csv,
+        propagator=propagator_options(settings),
+        reporter=session,
     )
     files = [path for path in (csv, found.sheet, found.report) if path is not None]
     if not show_to_scripts(session, found, files):

@@ -12,6 +12,7 @@ import typer
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
 from vfx_matte.cli.options import Only
+from vfx_matte.cli.propagators import propagator_options
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import SegmentSettings
 
@@ -29,33 +30,12 @@ class PropagationChoice:
     @property
     def options(self) -> PropagatorOptions:
         """The same for the pipeline."""
-        from vfx_matte.pipeline.propagator import PropagatorOptions
-
-        chosen = self.settings.segment
-        return PropagatorOptions(
-            name=chosen.propagator,
-            weights=self.settings.weights,
-            size=self.settings.size,
-            device=chosen.device,
-            memory=chosen.memory,
-            mem_every=chosen.mem_every,
-            long_term=chosen.long_term,
-            flip=chosen.flip,
-            network=self.settings.network_file if chosen.network else None,
-        )
+        return propagator_options(self.settings)
 
 
 def propagation(
-    session: Session,
-    *,
-    settings: Annotated[
-        SegmentSettings,
-        Only(
-            "propagator", "weights", "size", "device", "memory", "mem_every", "long_term", "flip",
-            "network",
-        ),
-    ],
-) -> PropagationChoice:  # fmt: skip
+    session: Session, *, settings: Annotated[SegmentSettings, Only(*ini.PROPAGATION)]
+) -> PropagationChoice:
     """Options of every command that opens a propagator."""
     return PropagationChoice(replace(session.settings, segment=settings))
 

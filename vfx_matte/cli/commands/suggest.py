@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import segmented_clip
 from vfx_matte.cli.options import Only
+from vfx_matte.cli.propagators import propagator_options
+from vfx_matte.settings import ini
 from vfx_matte.settings.options import SegmentSettings, SuggestSettings
 
 
@@ -21,7 +24,7 @@ def suggest(
         Path | None, typer.Argument(help="A segmented clip; without it, the one segmented last.")
     ] = None,
     settings: SuggestSettings,
-    network: Annotated[SegmentSettings, Only("weights", "device")],
+    network: Annotated[SegmentSettings, Only(*ini.SHARED_OPTIONS)],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -35,16 +38,11 @@ def suggest(
     from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.review.suggest import suggest_frames
 
-    opened = segmented_clip(session, clip)
     # weights and device are those of segment, with which masks are compared
-    found = suggest_frames(
-        opened,
-        settings,
-        weights=network.weights or session.settings.weights,
-        device=network.device,
-        output=output,
-        reporter=session,
-    )
+    file = replace(session.settings, suggest=settings, segment=network)
+    opened = segmented_clip(session, clip)
+    propagator = propagator_options(file, comparison=True)
+    found = suggest_frames(opened, settings, propagator=propagator, output=output, reporter=session)
     if show_to_scripts(session, found, [found.sheet]):
         return
     table(

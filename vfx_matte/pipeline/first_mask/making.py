@@ -25,6 +25,7 @@ from vfx_matte.pipeline.first_mask.records import (
 from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.salient_network import opened_network
 from vfx_matte.references.files import preview_path
 from vfx_matte.references.painting import (
@@ -96,7 +97,7 @@ def save_first_mask(
     preview: bool = True,
     workspace: Path,
     model: Path,
-    weights: Path,
+    propagator: PropagatorOptions,
     fetch: bool = True,
     reporter: Reporter,
 ) -> MaskResult:
@@ -114,7 +115,7 @@ def save_first_mask(
         preview: whether to save one.
         workspace: where the clip's masks are.
         model: the folder of network weights.
-        weights: the file of XMem's weights, for the next command.
+        propagator: what is chosen now, for the next command.
         fetch: whether the salient network may be fetched.
         reporter: receives notices.
 
@@ -153,7 +154,7 @@ def save_first_mask(
         except OutputError as error:
             reporter.notify(f"no preview: {error.message}")
             shown = None
-    next_command = _next_command(clip, path, number, workspace=workspace, weights=weights)
+    next_command = _next_command(clip, path, number, workspace=workspace, propagator=propagator)
     return MaskResult(path, shown, mask, _masked_objects(mask, answers), next_command)
 
 
@@ -317,7 +318,7 @@ def _frame_in_name(clip: SourceClip, path: Path) -> int | None:
 
 
 def _next_command(
-    clip: SourceClip, path: Path, number: int, *, workspace: Path, weights: Path
+    clip: SourceClip, path: Path, number: int, *, workspace: Path, propagator: PropagatorOptions
 ) -> str:
     """The command that propagates a mask, with the references of the masks that the clip has."""
     # notices about the masks are for those who use them
@@ -325,7 +326,7 @@ def _next_command(
         segmented = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
     except VfxMatteError:
         return use_mask_command(clip.path, path, number, clip.info.timeline, workspace=workspace)
-    return segment_command(segmented, {number: str(path)}, weights=weights, update=True)
+    return segment_command(segmented, {number: str(path)}, propagator=propagator, update=True)
 
 
 def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:

@@ -41,6 +41,7 @@ from vfx_matte.pipeline.next_steps import (
 )
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.review.findings import FixNext, FrameMeasures, Limits, Problem, QcResult
 from vfx_matte.pipeline.review.report import save_csv, save_report
 from vfx_matte.pipeline.segment.cuts import shots as split_shots
@@ -69,7 +70,7 @@ def check_masks(
     count: int = 12,
     output: Path | None = None,
     csv: Path | None = None,
-    weights: Path,
+    propagator: PropagatorOptions,
     reporter: Reporter,
 ) -> QcResult:
     """Measure every frame's masks, name what stands out, and save a page and a contact sheet.
@@ -79,7 +80,7 @@ def check_masks(
         count: how many problems get pictures.
         output: a folder; None is qc/ in the clip's folder of results.
         csv: where a table of every frame's numbers goes; None = nowhere.
-        weights: the network's, see `segment_command`.
+        propagator: see `segment_command`.
         reporter: receives notices and progress.
 
     Raises:
@@ -137,7 +138,7 @@ def check_masks(
         shots_without_mask=tuple((number(shot.start), number(shot.stop)) for shot in unmasked),
         references=tuple(map(number, sorted(painted))),
         problems=problems,
-        fix_next=_fix_next(clip, problems, weights),
+        fix_next=_fix_next(clip, problems, propagator),
         limits={
             object_id: {
                 kind: Limits(measure.usual, measure.low, measure.high)
@@ -275,7 +276,9 @@ def _problem(clip: SegmentedClip, rank: int, finding: Finding, measures: ObjectM
     )
 
 
-def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -> FixNext | None:
+def _fix_next(
+    clip: SegmentedClip, problems: Sequence[Problem], propagator: PropagatorOptions
+) -> FixNext | None:
     """The frame of the first problem that a painted mask fixes; a frame that has one needs other
     means.
     """
@@ -296,7 +299,7 @@ def _fix_next(clip: SegmentedClip, problems: Sequence[Problem], weights: Path) -
             segment_command=segment_command(
                 clip,
                 {number: mask},
-                weights=weights,
+                propagator=propagator,
                 update=not is_crossing,
                 cuts="stop" if is_crossing else None,
             ),

@@ -24,6 +24,7 @@ from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.review.findings import Problem, QcResult
 from vfx_matte.pipeline.sampling import pictures_at
+from vfx_matte.propagate.registry import phrase
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import save_picture, write_text
@@ -233,7 +234,7 @@ def _head(clip: SegmentedClip, result: QcResult) -> str:
         f"<h1>{page.escaped(info.path.name)}</h1>"
         f'<p class="quiet">{info.width}×{info.height}, {len(timeline)} frames, {length},'
         f" {page.escaped(describe_rate(timeline))};"
-        f" masks by {_PROPAGATORS.get(clip.store.manifest.propagator, 'another propagator')}</p>"
+        f" masks by {phrase(clip.store.manifest.propagator)}</p>"
         + page.facts(
             [
                 (
@@ -425,7 +426,6 @@ def _curves(
         )  # fmt: skip
 
 
-_PROPAGATORS = {"builtin": "the built-in propagator", "xmem": "XMem"}
 _KEY = (
     '<p class="key"><span><i style="background:var(--bad)"></i>stands out</span>'
     '<span><i style="background:var(--mark)"></i>painted mask</span>'

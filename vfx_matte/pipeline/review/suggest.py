@@ -14,14 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vfx_matte.drawing.sheet import captioned, contact_sheet, outlined, thumbnail
-from vfx_matte.errors import UsageError, WorkspaceError
+from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import Image
 from vfx_matte.pipeline.clip import SegmentedClip, sheet_path
 from vfx_matte.pipeline.next_steps import (
@@ -35,10 +35,18 @@ from vfx_matte.pipeline.next_steps import (
 )
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.records import INTERNAL
 from vfx_matte.pipeline.sampling import evenly, pictures_at
 from vfx_matte.pipeline.segment.cuts import empty_shots, shots_without_mask
-from vfx_matte.propagate import choose_propagator
+from vfx_matte.propagate.registry import (
+    FALLBACK,
+    REGISTRY,
+    missing,
+    offered_names,
+    phrase,
+    registered,
+)
 from vfx_matte.propagate.suggest import (
     Choice,
     Describer,
@@ -49,9 +57,6 @@ from vfx_matte.propagate.suggest import (
 from vfx_matte.settings.options import SuggestSettings
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import Manifest, save_picture
-
-LEAST_SIZE_PX = 16
-"""Short side of one feature of the network: smaller pictures have none."""
 
 MASKS_PER_CANDIDATE = 4
 """How many masks are read, at most, for each frame that will be compared: reading all of a long
@@ -137,8 +142,7 @@ def suggest_frames(
     clip: SegmentedClip,
     settings: SuggestSettings,
     *,
-    weights: Path,
-    device: str = "auto",
+    propagator: PropagatorOptions,
     output: Path | None = None,
     reporter: Reporter,
 ) -> SuggestResult:
@@ -150,27 +154,25 @@ def suggest_frames(
     Args:
         clip: with its finished masks.
         settings: how many frames, and how they are compared.
-        weights: weights file of xmem.
-        device: where xmem runs, "auto", "cpu" or "cuda".
+        propagator: whose describer compares frames, and its options; "auto" is the one that made
+            the masks, where it can run.
         output: a PNG; None is suggest.png in the clip's folder of results.
         reporter: receives notices and progress.
 
     Raises:
-        UsageError: for a sheet that would replace something, and as opening xmem does.
+        UsageError: for a sheet that would replace something, and options out of range.
         WorkspaceError: when no reference has a mask.
         MediaError: when the clip cannot be decoded.
     """
-    if settings.size != -1 and settings.size < LEAST_SIZE_PX:
-        raise UsageError(
-            f"size is {settings.size}, expected -1 or at least {LEAST_SIZE_PX}",
-            hint=f"{option('size', 240)} suits most clips",
-        )
+    # What is out of range is said, also where it would not be used.
+    for entry in REGISTRY:
+        propagator.of(entry, describer=True)
     # Who compares, and which frames.
     sheet = sheet_path(clip, output, usual="suggest.png", option_name="output")
     manifest = clip.store.manifest
-    name = _propagator(settings.propagator, weights, manifest, reporter)
-    own = {"weights": weights, "size": settings.size, "device": device} if name == "xmem" else {}
-    describer = open_describer(name, **own)
+    name = _propagator(propagator, manifest, reporter)
+    described_by = propagator.of(registered(name), describer=True)
+    describer = open_describer(name, **asdict(described_by))
     # The describer knows how many frames suit it: more where a GPU compares them.
     limit = settings.candidates or describer.usual_candidates
     references = _references(clip, limit, reporter)
@@ -209,26 +211,32 @@ def suggest_frames(
         considered=len(coverage),
         suggestions=rows,
         segment_command=segment_command(
-            clip, {row.frame: row.mask for row in rows}, weights=weights, update=True
+            clip, {row.frame: row.mask for row in rows}, propagator=propagator, update=True
         ),
         sheet=sheet,
     )
 
 
-def _propagator(wanted: str, weights: Path, manifest: Manifest, reporter: Reporter) -> str:
-    """The propagator whose features frames are compared by: the one asked for, or the one that made
-    the masks if it can run.
+def _propagator(options: PropagatorOptions, manifest: Manifest, reporter: Reporter) -> str:
+    """The propagator whose describer compares frames: the one asked for, or the one that made the
+    masks if it can run.
     """
-    if wanted != "auto":
-        return wanted
-    # Features of builtin are there everywhere, and serve for masks of any other origin.
-    if manifest.propagator != "xmem":
-        return "builtin"
-    name, reason = choose_propagator(None, weights=weights)
+    if options.name != "auto":
+        return options.name
+    # Features of the fallback are there everywhere, and serve for masks of any other origin.
+    if manifest.propagator not in offered_names():
+        return FALLBACK.name
+    entry = registered(manifest.propagator)
+    if not entry.describer or entry is FALLBACK:
+        return FALLBACK.name
+    lack = missing(entry, options.of(entry, describer=True))
     reporter.notify(
-        f"the masks are XMem's; frames are compared with the {reason}" if name != "xmem" else reason
+        f"the masks are those of {phrase(entry.name)}; frames are compared with"
+        f" {phrase(FALLBACK.name)}: {lack}"
+        if lack
+        else f"frames are compared with {phrase(entry.name)}, as the masks were made"
     )
-    return name
+    return FALLBACK.name if lack else entry.name
 
 
 def _references(clip: SegmentedClip, limit: int, reporter: Reporter) -> list[int]:
