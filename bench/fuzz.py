@@ -56,7 +56,7 @@ from PIL import Image
 import vfx_matte
 from vfx_matte import cli
 from vfx_matte.masks import Palette
-from vfx_matte.pipeline.segment import run as segment_pipeline
+from vfx_matte.pipeline.segment import driver_inputs
 from vfx_matte.workspace import save_mask
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 6
@@ -1207,7 +1207,7 @@ def _kill(
 
     def prepare_child() -> None:
         if often:
-            segment_pipeline.STATE_SECONDS = 0.0
+            driver_inputs.STATE_SECONDS = 0.0
 
     for _ in range(chance.randint(1, 3)):
         command = going_on(place, name)

@@ -14,7 +14,7 @@ from support.command_line import CommandLine, paint
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from vfx_matte.pipeline.segment import run as segment_pipeline  # noqa: E402
+from vfx_matte.pipeline.segment import driver_inputs  # noqa: E402
 from vfx_matte.propagate.xmem import propagator as xmem  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
 from vfx_matte.propagate.xmem.propagator import XMemMemory, XMemPropagator  # noqa: E402
@@ -141,7 +141,7 @@ def test_a_run_that_was_killed(
     )
     command = (*command, "--memory", memory)
     cli(*command, "--workspace", "whole")
-    monkeypatch.setattr(segment_pipeline, "STATE_SECONDS", 0.0)
+    monkeypatch.setattr(driver_inputs, "STATE_SECONDS", 0.0)
     real, left = SegmentRun.save_mask, [0]
 
     def save(self: SegmentRun, *values: object) -> None:
@@ -151,7 +151,7 @@ def test_a_run_that_was_killed(
         real(self, *values)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SegmentRun, "save_mask", save)
-    monkeypatch.setattr(SegmentRun, "close", lambda run: run._held.close())
+    monkeypatch.setattr(SegmentRun, "close", lambda run: run._resources.close())
     for count in (3, 4, 100):
         left[0] = count
         way = ("--resume",) if Path("again/clip/manifest.json").exists() else ()

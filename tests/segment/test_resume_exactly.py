@@ -15,7 +15,7 @@ from support.command_line import CommandLine
 
 from vfx_matte.masks import Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
-from vfx_matte.pipeline.segment import run as segment_pipeline
+from vfx_matte.pipeline.segment import driver_inputs
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import SegmentRun, save_mask
 
@@ -111,13 +111,13 @@ def test_stopped_again_and_again(
     given = [word for index in masks for word in ("--mask", f"{index}=m{index}.png")]
     command = ("segment", film, "--propagator", "builtin", *given, *options)
     cli(*command, "--workspace", "whole")
-    monkeypatch.setattr(segment_pipeline, "STATE_SECONDS", 0.0)
+    monkeypatch.setattr(driver_inputs, "STATE_SECONDS", 0.0)
     for seed in range(1):
         random, stops = np.random.default_rng(seed), 0
         place = Path(f"again{seed}")
         while stops < 4:
             # a killed run does not even save its manifest on the way out
-            monkeypatch.setattr(SegmentRun, "close", lambda run: run._held.close())
+            monkeypatch.setattr(SegmentRun, "close", lambda run: run._resources.close())
             killed_at(int(random.integers(1, 14)))
             way = () if not (place / "scene/manifest.json").exists() else ("--resume",)
             try:
@@ -130,6 +130,6 @@ def test_stopped_again_and_again(
         monkeypatch.undo()
         monkeypatch.chdir(cli.folder)
         cli(*command, "--resume", "--workspace", place)
-        monkeypatch.setattr(segment_pipeline, "STATE_SECONDS", 0.0)
+        monkeypatch.setattr(driver_inputs, "STATE_SECONDS", 0.0)
         assert result(place / "scene") == result(Path("whole/scene"))
         assert told(place / "scene") == told(Path("whole/scene"))

@@ -26,7 +26,9 @@ from vfx_matte.pipeline.first_mask import (
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions, helping_weights
 from vfx_matte.pipeline.segment.cuts import CutOptions
-from vfx_matte.pipeline.segment.run import ReferenceFiles, SegmentResult, segment_clip
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
+from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.references.reading import MaskPicture
 
 Painted = str | Path | npt.NDArray[Any]
@@ -247,23 +249,24 @@ def segment(
     (0, 12)
     """
     messages = reporter_of(reporter)
-    # unknown options are refused by the dataclass of the propagators' options
-    return segment_clip(
-        open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages),
-        replace(_reference_files(references), colors=_colors(map_color or {})),
-        workspace=Path(workspace),
+    opened = open_source(
+        Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages
+    )
+    # unknown options are refused by the record of the propagators' options
+    request = SegmentRequest(
+        references=replace(_reference_files(references), colors=_colors(map_color or {})),
+        start=None if start is None else position_of(start),
+        stop=None if stop is None else position_of(stop),
         propagator=PropagatorOptions(
             name=propagator, memory=memory, values=helping_weights() | options
         ),
-        start=None if start is None else position_of(start),
-        stop=None if stop is None else position_of(stop),
+        cuts=CutOptions.parse(cuts),
+        soft=soft,
         resume=resume,
         fresh=fresh,
         update=update,
-        soft=soft,
-        cuts=CutOptions.parse(cuts),
-        reporter=messages,
     )
+    return segment_clip(opened, request, workspace=Path(workspace), reporter=messages)
 
 
 def _reference_files(references: Mapping[int, Painted] | str | Path) -> ReferenceFiles:

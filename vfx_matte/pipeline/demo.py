@@ -23,7 +23,9 @@ from vfx_matte.pipeline.render.encoding import EncodeOptions
 from vfx_matte.pipeline.render.outputs import RenderResult, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.request import Tools
-from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest
+from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.propagate.registry import FALLBACK
 from vfx_matte.scene import Scene
 from vfx_matte.settings.options import MatteSettings
@@ -95,14 +97,12 @@ def run_demo(
     # 2. its first mask, and the masks of all frames
     begun, what = _first_mask(marking, scene)
     save_mask(first_mask, begun, Palette.davis())
-    done = segment_clip(
-        source,
-        ReferenceFiles(first_mask=first_mask),
-        workspace=folder,
+    request = SegmentRequest(
+        references=ReferenceFiles(first_mask=first_mask),
         propagator=PropagatorOptions(name=FALLBACK.name),
         fresh=True,
-        reporter=reporter,
     )
+    done = segment_clip(source, request, workspace=folder, reporter=reporter)
     segmented = open_segmented(clip, workspace=folder, reporter=reporter)
     accuracy = _mean_iou(scene, (segmented.mask(index) for index in range(frame_count)))
     rows = [DemoRow(first_mask, what, "frame 0", "–")]

@@ -1,6 +1,4 @@
-"""Where a forward and a backward walk meet.
-
-Takes both walks' results for the same frames, gives their blend; never steps.
+"""Blends the results of a forward and a backward walk.
 
 Each walk starts on a reference and drifts away from the truth, so a result is trusted the more, the
 nearer its reference, the better the forward walk arrived at the next reference, and the surer the
@@ -21,24 +19,35 @@ from vfx_matte.masks import Mask, Probabilities
 from vfx_matte.propagate.confidence import expected_overlap
 
 SPOOL_BYTES = 128 * 2**20
+"""What waits for the backward walk in memory, compressed, at most; frames beyond that are not
+blended.
+"""
+
 USUAL_DRIFT = 0.2
-"""How much of an object a walk has lost at the next reference, 1 - IoU, when it was not
+"""How much of an object a walk has lost at the next reference, 1 - IoU, where it was not
 measured.
 """
 
+# Floors of a result's error and doubt: with 0 one walk alone would count beside its reference, and
+# wherever it is wholly sure of itself.
 _LEAST_ERROR, _LEAST_DOUBT = 0.05, 0.02
 
 
 class Waiting(NamedTuple):
-    """A frame of the forward walk that waits for the backward one.
-
-    layers: what `unpack` reads; certainty: `certainties` of the result.
-    """
+    """A frame of the forward walk that waits for the backward one."""
 
     frame_index: int
+
     shape: tuple[int, ...]
+    """(K+1, H, W)."""
+
     layers: tuple[tuple[int, int, int, int, bytes], ...]
+    """Per object: top, bottom, left and right of its bounding box, and the deflated 8-bit
+    probabilities in it.
+    """
+
     certainty: tuple[float, ...]
+    """`certainties` of the result."""
 
     @property
     def size(self) -> int:
@@ -129,11 +138,16 @@ def drifts(arrived: Mask, reference: Mask) -> dict[int, float]:
 def backward_share(nearness: float, certainty: tuple[float, float], drift: float | None) -> float:
     """How much the backward walk counts, in [0, 1].
 
-    nearness: how far the frame is from the earlier reference, 0, to the later one, 1. certainty: of
-    the forward and the backward result. drift: how much the forward walk had lost at the later
-    reference, None when that was not measured. A result's error is modelled as growing evenly from
-    its reference on, times its own doubt; shares go with 1/error².
+    A result's error is modelled as growing evenly from its reference on, times its own doubt;
+    shares go with 1/error².
+
+    Args:
+        nearness: how far the frame is from the earlier reference, 0, to the later one, 1.
+        certainty: of the forward and the backward result.
+        drift: how much the forward walk had lost at the later reference; None where that was not
+            measured.
     """
+    # the backward walk is not compared with the earlier reference: it is taken for a usual one
     forward = (_LEAST_ERROR + (USUAL_DRIFT if drift is None else drift) * nearness) * (
         1 + _LEAST_DOUBT - certainty[0]
     )
@@ -144,9 +158,12 @@ def backward_share(nearness: float, certainty: tuple[float, float], drift: float
 def blended(
     forward: Probabilities, backward: Probabilities, shares: Mapping[int, float]
 ) -> Probabilities:
-    """Mix two results, both float32 (K+1, H, W).
+    """Mix two results.
 
-    shares: for each id, 0 = forward alone, 1 = backward alone.
+    Args:
+        forward: float32 (K+1, H, W), background first.
+        backward: likewise.
+        shares: id → 0 = forward alone … 1 = backward alone.
     """
     mixed = np.zeros_like(backward)
     for index, share in shares.items():

@@ -1,7 +1,5 @@
 """The order in which a propagator sees frames.
 
-Takes images by index and reference masks, gives masks; never holds a clip.
-
 At any time one image is alive (for a `Foresighted` propagator the next one, too), plus a spool of
 compressed soft masks where two walks meet, which has a fixed bound. Everything else is plain
 integers, so memory does not grow with the clip. Closing the generator stops the work.
@@ -58,7 +56,17 @@ from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.protocol import Foresighted, Propagator, SelectiveMemory, Witnessed
 from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
 
-MEETING_FRAMES, BLENDED_FRAMES = 32, 256
+MEETING_FRAMES = 32
+"""Frames of a gap that both walks make, of a propagator whose walks know every reference: enough to
+hide the seam. Each costs a second step.
+"""
+
+BLENDED_FRAMES = 256
+"""The same of a propagator with `SelectiveMemory`: nearest references and gaps that are blended as
+a whole gave 1.1 of J&F with three masks and 1.7 with five (docs/builtin.md). The bound keeps the
+time of long gaps, and what a stop costs, in check.
+"""
+
 _BAND_ROWS = 64  # of a picture, so that what belongs together stays in the processor's cache
 
 
@@ -76,17 +84,18 @@ class ImageSource(Protocol):
 
 
 class Segmented(NamedTuple):
-    """One finished frame.
-
-    mask: uint8 (H, W), ids 0..K; probabilities: float32 (K+1, H, W), background first.
-
-    agreement: see `Witnessed`; of a blended frame that of the later walk.
-    """
+    """One finished frame."""
 
     frame_index: int
+
     mask: Mask
+    """uint8 (H, W), ids 0..K."""
+
     probabilities: Probabilities
+    """float32 (K+1, H, W), background first."""
+
     agreement: tuple[Agreement, ...] | None = None
+    """See `Witnessed`; of a blended frame that of the later walk."""
 
 
 def propagate(
@@ -102,22 +111,30 @@ def propagate(
 ) -> Generator[Segmented, None, None]:
     """Segment every frame of [start, stop) that is not completed, each exactly once.
 
-    references: frame_index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a
-    reference frame the objects that it shows come out exactly as given; an empty one is a wall, see
-    the module's plan.
-    cuts: frames that begin a shot; nothing is carried from the frame before such a one to it, or
-    back.
-    completed: frames that are finished already, with their masks. They are not yielded. It may be
-    filled by the caller while masks arrive: only `in` and item access are used, so it can read from
-    disk.
-    remember: whether references go into permanent memory before the first frame; False follows the
-    original XMem, see the module's plan.
+    Args:
+        propagator: newly opened; it is told everything it needs.
+        images: the frames.
+        references: frame index → uint8 (H, W) with ids 0..K, inside or outside of the range. On a
+            reference frame the objects that it shows come out exactly as given; an empty one is a
+            wall, see the module's plan.
+        start: the first frame.
+        stop: the frame after the last one.
+        cuts: frames that begin a shot; nothing goes from the frame before such a one to it, or
+            back.
+        completed: frames that are finished already, with their masks; they are not yielded. The
+            caller may fill it while masks arrive: only `in` and item access are used, so it can
+            read from disk.
+        remember: whether references go into permanent memory before the first frame; False follows
+            the original XMem, see the module's plan.
 
-    Order: frames reached by a backward walk come in descending order, all others ascending; see the
-    module's plan. Raises, when the first frame is asked for, MaskError when no reference shows an
-    object, and ValueError for an empty range or what the propagator refuses.
+    Yields:
+        Frames reached by a backward walk in descending order, all others ascending.
+
+    Raises:
+        MaskError: no reference shows an object. As all errors, when the first frame is asked for.
+        ValueError: the range is empty, or what the propagator refuses.
     """
-    made = propagate_resumable(
+    results = propagate_resumable(
         propagator,
         images,
         references,
@@ -128,9 +145,9 @@ def propagate(
         remember=remember,
         states=_Unsaved(),
     )
-    for one in made:
-        if isinstance(one, Segmented):
-            yield one
+    for result in results:
+        if isinstance(result, Segmented):
+            yield result
 
 
 def propagate_resumable(
@@ -152,6 +169,7 @@ def propagate_resumable(
     in a later run with the same arguments; `completed` then has to hold those frames. What is
     loaded and cannot be gone on from is passed over.
     """
+    # 1. every reference of the clip is remembered, also those of other shots
     shown = {index: mask for index, mask in sorted(references.items()) if mask.any()}
     if not shown:
         raise MaskError(
@@ -161,6 +179,7 @@ def propagate_resumable(
         raise ValueError(f"range [{start}, {stop}) is empty or negative")
     for index, mask in shown.items() if remember else ():
         propagator.remember(images.image(index), mask)
+    # 2. walls and cuts divide the clip into stretches that know nothing of each other
     finished: Mapping[int, Mask] = {} if completed is None else completed
     empty = _nothing(propagator.num_objects, next(iter(shown.values())).shape)
     walls = {index for index, mask in references.items() if not mask.any()}
@@ -168,9 +187,10 @@ def propagate_resumable(
     for low, high in itertools.pairwise(sorted(edge for edge in edges if edge >= 0)):
         between = {index: mask for index, mask in shown.items() if low <= index < high}
         first, end = max(start, low), min(stop, high)
+        # 3. a stretch with a reference is walked through, any other one is empty
         if between and first < end:
             numbers = {index: number for number, index in enumerate(shown)} if remember else {}
-            yield from _Run(
+            yield from _Stretch(
                 propagator, images, between, first, end, finished, numbers, states
             ).frames()
         for index in range(first, end) if not between else ():
@@ -198,6 +218,7 @@ def harden(probabilities: Probabilities) -> Mask:
 
     Equal ones go to the lower id.
     """
+    # most pixels are clearly background: only the columns of a band that hold others are compared
     mask = np.zeros(probabilities.shape[1:], np.uint8)
     for top in range(0, len(mask), _BAND_ROWS):
         band = probabilities[:, top : top + _BAND_ROWS]
@@ -220,30 +241,38 @@ def _nothing(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """The frames between two walls.
-
-    references: not empty ones, ascending; numbers: in which order each was remembered, empty when
-    none was, and no walks meet.
-    """
+class _Stretch:
+    """The frames between two walls or cuts."""
 
     propagator: Propagator
     images: ImageSource
+
     references: Mapping[int, Mask]
+    """Those that show something, ascending."""
+
     start: int
+    """The first frame that is wanted; references may lie before it."""
+
     stop: int
     completed: Mapping[int, Mask]
+
     numbers: Mapping[int, int]
+    """Reference → its place in the order of remembering; empty where none was remembered, and no
+    walks meet.
+    """
+
     states: WalkStates
 
     def frames(self) -> Iterator[Segmented | Checkpoint]:
         """Everything, in the order of the plan."""
+        # 1. before the first reference: one backward walk
         origins = self._origins()
         first = origins[0]
         seed, begin = self.references[first], first
         order = range(first, self.start - 1, -1)
         yield from self._walk(order, seed, lambda i: i < first and self._wants(i))
         yield Checkpoint(WalkKey(first, -1), self.start, None)
+        # 2. from reference to reference; a walk that went through one goes on with what it carried
         known: set[int] = set(object_ids(seed))
         for earlier, later in itertools.pairwise(origins if self.numbers else origins[:1]):
             if earlier >= self.stop:
@@ -251,6 +280,7 @@ class _Run:
             merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
             seed, begin = (self.references[later], later) if merged is None else (merged, later + 1)
             known.update(object_ids(self.references[later]))
+        # 3. after the last reference: one forward walk
         last = origins[-1] if self.numbers else first
         yield from self._walk(range(last, self.stop), seed, lambda i: i >= begin and self._wants(i))
         yield Checkpoint(WalkKey(last, 1), self.stop, None)
@@ -282,6 +312,8 @@ class _Run:
         if it is tested there: what comes of the two walks does not depend on which frames were
         finished before.
         """
+        # 1. which frames each walk makes, and whether the forward one reaches the later reference:
+        #    to go through it with objects that it does not show, or to be compared with it
         shown = object_ids(self.references[later])
         through = not set(known).issubset(shown)
         meet = self._meeting(earlier, later, through=through)
@@ -294,22 +326,25 @@ class _Run:
             and any(map(self._wants, range(later, self.stop)))
         )
 
-        def ahead(index: int) -> bool:
+        def needs(index: int) -> bool:
             if index in meet:
                 return blends and self.start <= index < self.stop
             goal = index == later and (carries or (tested and blends))
             return goal or (begin <= index < ends and self._wants(index))
 
+        # 2. the forward walk: what meets the backward one waits in the spool, the rest is finished
         spool, drift, merged = Spool(), dict[int, float](), None
         order = range(earlier, later + 1 if tested else ends)
         blind, waiting = later if tested else None, range(meet.start, later)
         for frame in self._walk(
-            order, seed, ahead, blind=blind, unsaved=waiting if meet else range(0)
+            order, seed, needs, blind=blind, unsaved=waiting if meet else range(0)
         ):
             if isinstance(frame, Checkpoint):
                 yield frame
                 continue
             if frame.frame_index in meet:
+                # the spool is full: its earliest frames, farthest from the later reference, are
+                # left to the forward walk alone
                 for evicted in spool.put(frame.frame_index, frame.probabilities, frame.mask):
                     if self._wants(evicted.frame_index):
                         yield _segmented(evicted.frame_index, unpack(evicted))
@@ -321,8 +356,10 @@ class _Run:
                 yield frame
         if through and merged is None and later in self.completed:
             merged = self.completed[later]
+        # 3. the backward walk, blended with what waits
         final = spool.first if spool else meet.start  # what was evicted is done
-        yield from self._behind(earlier, range(later, final - 1, -1), spool, known, drift)
+        yield from self._blended(earlier, range(later, final - 1, -1), spool, known, drift)
+        # 4. the gap is done: neither state is needed any more
         yield Checkpoint(WalkKey(earlier, 1), later, None)
         yield Checkpoint(WalkKey(later, -1), earlier, None)
         return merged
@@ -342,7 +379,7 @@ class _Run:
         """
         return len(meet) > 0 and meet.stop == gap.stop <= self.stop
 
-    def _behind(
+    def _blended(
         self,
         earlier: int,
         order: range,
@@ -384,10 +421,14 @@ class _Run:
     ) -> Iterator[Segmented | Checkpoint]:
         """Step through as much of `order` as it takes to yield the frames that `needs` names.
 
-        order: from the walk's origin on, up or down. seed: the origin's mask. On the way references
-        are used to correct by, but the one at `blind`. unsaved: frames after which the walk's state
-        is not kept.
+        Args:
+            order: from the walk's origin on, up or down.
+            seed: the origin's mask. On the way references correct the walk.
+            needs: whether a frame is to be yielded.
+            blind: a reference that is not used: the walk is compared with it.
+            unsaved: frames after which the walk's state is not kept, as they wait in the spool.
         """
+        # 1. where to begin: at a saved state, or at the origin, through frames that are finished
         needed = [index for index in order if needs(index)]
         if not needed:
             return
@@ -403,9 +444,11 @@ class _Run:
             if order.step > 0
             else self.images.backward(final, first + 1)
         )
+        # 2. the masks on the way; the seed is the origin's, with what a walk through it carried
         given = {index: mask for index, mask in self.references.items() if index != blind} | {
             order[0]: seed
         }
+        # 3. step by step; `foresee` is for frames without a mask
         for (index, image), coming in self._with_next(frames):
             mask = given.get(index)
             if (
@@ -424,7 +467,9 @@ class _Run:
     def _with_next(
         self, frames: Iterator[tuple[int, Image]]
     ) -> Iterator[tuple[tuple[int, Image], tuple[int, Image] | None]]:
-        """Every frame with the one after it, where that helps the propagator; else with None."""
+        """Every frame with the one after it, where that helps the propagator, otherwise with
+        None.
+        """
         if not isinstance(self.propagator, Foresighted):
             yield from ((frame, None) for frame in frames)
             return
@@ -445,9 +490,11 @@ class _Run:
             yield Checkpoint(walk, index, state)
 
     def _begin(self, walk: WalkKey, order: range, seed: Mask, *, before: int) -> int:
-        """Begin a walk, or go on with a saved one that has not passed the frame `before`; returns
-        the frame to step next.
+        """Begin a walk, or go on with a saved one that has not passed the frame `before`.
+
+        Returns the frame to step next.
         """
+        # attending comes first: a state is of a walk that attends to the same references
         self._attend(order, seed)
         self.propagator.forget_temporary()
         saved = self.states.load(walk) if isinstance(self.propagator, ResumableWalk) else None
@@ -461,6 +508,7 @@ class _Run:
             assert isinstance(self.propagator, ResumableWalk)
             self.propagator.restore_walk(saved.state)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            # a file from elsewhere: what was restored of it so far is dropped again
             self._attend(order, seed)
             self.propagator.forget_temporary()
             return order[0]
@@ -474,10 +522,12 @@ class _Run:
         """
         if not self.numbers or not isinstance(self.propagator, SelectiveMemory):
             return
+        # 1. one on each side, where both have one, otherwise the nearest two
         ahead = {index: (index - order.start) * order.step for index in self.references}
         nearest = sorted(ahead, key=lambda index: (abs(ahead[index]), index))
         sides = [i for i in nearest if ahead[i] <= 0][:1] + [i for i in nearest if ahead[i] > 0][:1]
         chosen = sides if len(sides) == 2 else nearest[:2]
+        # 2. objects that those do not show: the nearest reference that does
         known = {k for index in chosen for k in object_ids(self.references[index])}
         for object_id in set(object_ids(mask)) - known:
             chosen += [

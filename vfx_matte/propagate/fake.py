@@ -1,7 +1,4 @@
-"""A propagator for tests of everything around propagators.
-
-Takes and gives what `Propagator` says; never looks at pixels.
-"""
+"""A propagator for tests of everything around propagators; it does not look at pixels."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the registry is read before anything that needs NumPy
 
 @runtime_checkable
 class Propagator(Protocol):
-    """Carries masks through a clip, one frame at a time."""
+    """Propagates masks through a clip, one frame at a time."""
 
     @property
     def num_objects(self) -> int:
@@ -25,20 +25,28 @@ class Propagator(Protocol):
     def remember(self, image: Image, mask: Mask) -> None:
         """Put a reference into permanent memory.
 
-        image: uint8 (H, W, 3) RGB; mask: uint8 (H, W), ids 0..K.
-
         Call it before the first `step` (or after `forget_temporary`); the order of references does
         not matter.
+
+        Args:
+            image: uint8 (H, W, 3) RGB.
+            mask: uint8 (H, W), ids 0..K.
         """
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame of the walk.
 
-        image: uint8 (H, W, 3) RGB. mask: given ids for this frame; objects present in it take
-        exactly that shape and start the walk from it. last: True on the walk's last frame (nothing
-        needs remembering for a next one). Returns float32 (K+1, H, W), background first, summing to
-        1.
-        Raises ValueError for other shapes or dtypes, and when no object has been shown yet.
+        Args:
+            image: uint8 (H, W, 3) RGB.
+            mask: given ids for this frame; objects present in it take exactly that shape and start
+                the walk from it.
+            last: True on the walk's last frame: nothing needs remembering for a next one.
+
+        Returns:
+            float32 (K+1, H, W), background first, summing to 1.
+
+        Raises:
+            ValueError: other shapes or dtypes, or no object has been shown yet.
         """
 
     def forget_temporary(self) -> None:
@@ -50,11 +58,12 @@ class SelectiveMemory(Protocol):
     """A propagator that does better when it looks only at the references next to where it walks."""
 
     def attend(self, references: Mapping[int, int]) -> None:
-        """Say which references matter in the walk that begins now: number → how many steps ahead it
-        lies (≤ 0: behind).
+        """Say which references matter in the walk that begins now. Ends a walk, like
+        `forget_temporary`.
 
-        References are numbered 0, 1, … in the order in which they were remembered. Ends a walk,
-        like `forget_temporary`.
+        Args:
+            references: number → how many steps ahead it lies (≤ 0: behind). References are numbered
+                0, 1, … in the order in which they were remembered.
         """
 
 
@@ -86,8 +95,8 @@ class ChoosesSize(Protocol):
 
 @runtime_checkable
 class Witnessed(Protocol):
-    """A propagator beside which witnesses look at the same frames, whose word tells how good a
-    result is.
+    """A propagator beside which witnesses look at the same frames: how far they agree tells how
+    good a result is.
     """
 
     @property

@@ -1,6 +1,4 @@
-"""Which frames to annotate next (XMem++).
-
-Takes distances between frames, gives frame numbers; never segments.
+"""Chooses the frames to annotate next.
 
 Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotated Frames", ICCV
 2023, section 3.3: the best next reference is the frame that is least like all frames chosen so far,
@@ -23,13 +21,12 @@ Description = TypeVar("Description")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A chosen frame.
-
-    distance: to the most alike of the frames that were known or chosen before it; at least 0.
-    """
+    """A chosen frame."""
 
     index: int
+
     distance: float
+    """To the most alike of the frames that were known or chosen before it; at least 0."""
 
 
 class Describer(Protocol[Description]):
@@ -70,12 +67,18 @@ def choose_next(
     """Choose frames to annotate, the most useful one first: k times the frame whose nearest known
     frame is farthest.
 
-    candidates: frames to choose from, in any order, those that are known left out. known: frames
-    that have a reference, at least one. count: how many to choose, at least 1; fewer come back when
-    there are not enough candidates.
-    distance: of a candidate to a known or chosen frame, asked once for each such pair,
-    `count_distances` in all. Equally far frames go by their index; a frame is never chosen twice,
-    even when all distances are 0. One number is kept per candidate. Raises ValueError.
+    Equally far frames go by their index; no frame is chosen twice, even when all distances are 0.
+    One number is kept per candidate.
+
+    Args:
+        candidates: frames to choose from, in any order; those that are known are left out.
+        known: frames that have a reference, at least one.
+        count: how many to choose, at least 1; fewer come back when there are not enough candidates.
+        distance: of a candidate to a known or chosen frame, asked once for each such pair,
+            `count_distances` in all.
+
+    Raises:
+        ValueError: `known` is empty, or `count` below 1.
     """
     if not known or count < 1:
         raise ValueError(
@@ -84,6 +87,7 @@ def choose_next(
     nearest = dict.fromkeys(sorted(set(candidates).difference(known)), float("inf"))
     chosen: list[Choice] = []
     newest = sorted(set(known))
+    # distances to earlier choices are not asked again: only the newest one can be nearer
     while nearest and len(chosen) < count:
         for other in newest:
             for index, so_far in nearest.items():

@@ -36,21 +36,25 @@ class ResumableWalk(Protocol):
 
 
 class WalkKey(NamedTuple):
-    """One walk of a run. origin: the reference that it starts on; step: 1 forward, -1 backward."""
+    """One walk of a run."""
 
     origin: int
+    """The reference that it starts on."""
+
     step: int
+    """1 forward, -1 backward."""
 
 
 class Checkpoint(NamedTuple):
-    """A walk after `frame_index`; every frame that it gave so far came before this.
-
-    state: None says that it is not needed any more.
-    """
+    """What a walk knows after a frame; every frame that it gave so far came before this."""
 
     walk: WalkKey
+
     frame_index: int
+    """The last frame that it stepped."""
+
     state: State | None
+    """None says that it is not needed any more."""
 
 
 class WalkStates(Protocol):
@@ -63,6 +67,6 @@ class WalkStates(Protocol):
         """The state of a walk that was kept last, or None."""
 
     def repeat(self, first: int, last: int) -> None:
-        """Told before finished frames are computed again, on the way to missing ones: from `first`
-        to `last`, of one walk.
+        """Receive notice that finished frames are computed again, on the way to missing ones: from
+        `first` to `last`, of one walk.
         """

@@ -113,7 +113,9 @@ def segment(
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.segment.cuts import CutOptions
-    from vfx_matte.pipeline.segment.run import ReferenceFiles, segment_clip, understand
+    from vfx_matte.pipeline.segment.references import ReferenceFiles, reference_objects
+    from vfx_matte.pipeline.segment.request import SegmentRequest
+    from vfx_matte.pipeline.segment.run import segment_clip
     from vfx_matte.timeline import parse_position
 
     path = clip_path(session, clip)
@@ -131,29 +133,31 @@ def segment(
     )
     # --colors shows how the masks are read, and makes none
     if colors:
-        rows = understand(opened, files, start=span[0], reporter=session)
         columns = ("frame", "file", "kind", "object", "colour", "pixels")
+        rows = [
+            (one.frame, one.file, one.kind, one.object_id, one.color, one.pixels)
+            for one in reference_objects(opened, files, start=span[0], reporter=session)
+        ]
         found = [dict(zip(columns, row, strict=True)) for row in rows]
         if not show_to_scripts(session, {"masks": found}):
             table("Masks as understood", columns, rows)
         return
     # from here on there are frames to go on from
     session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"
-    done = segment_clip(
-        opened,
-        files,
-        workspace=session.settings.paths.workspace,
-        propagator=propagation.options,
+    request = SegmentRequest(
+        references=files,
         start=span[0],
         stop=span[1],
+        propagator=propagation.options,
+        cuts=at_cuts,
+        soft=propagation.settings.segment.soft if soft is None else soft,
         resume=resume,
         fresh=fresh,
         update=update,
-        soft=propagation.settings.segment.soft if soft is None else soft,
-        cuts=at_cuts,
         expected_objects=session.settings.config.object_num,
-        reporter=session,
     )
+    workspace = session.settings.paths.workspace
+    done = segment_clip(opened, request, workspace=workspace, reporter=session)
     if show_to_scripts(session, done, [done.masks]):
         return
     summary = [

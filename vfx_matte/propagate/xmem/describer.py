@@ -1,7 +1,4 @@
-"""How unlike two frames are to XMem.
-
-Takes images and masks, gives keys on the device and distances; never segments.
-"""
+"""Compares frames by XMem's keys, on its device."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _ANY_OBJECTS = 255
 
 
 class XMemDescriber:
-    """Describes frames by the keys of XMem's network, as XMem++ does; see `candidates.Describer`.
+    """Describes frames by the keys of XMem's network, as XMem++ does; see `suggest.Describer`.
 
     A description holds P = (h / 16)·(w / 16) positions of 2·CK + 2 float32 each, with CK = 64 in
     the published weights: at a short side of 240 pixels and 16:9 P is 405, which is 0.2 MB; at 480
@@ -28,11 +25,12 @@ class XMemDescriber:
         self._network = XMemPropagator(
             num_objects=_ANY_OBJECTS, weights=weights, size=size, device=device
         )
+        # keys stay on the device: a GPU has room for more of them, and compares them faster
         on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         self.usual_candidates = 1000 if on_gpu else 200
 
     def describe(self, image: Image, mask: Mask) -> FrameKeys:
-        """Describe a frame; see `candidates.Describer.describe`."""
+        """Describe a frame; see `suggest.Describer.describe`."""
         return self._network.frame_keys(image, mask)
 
     def distance(self, frame: FrameKeys, known: FrameKeys, *, alpha: float) -> float:

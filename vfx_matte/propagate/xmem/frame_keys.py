@@ -1,6 +1,4 @@
-"""Which frames to annotate next (XMem++).
-
-Takes what the network sees in each frame, gives frame numbers; never segments.
+"""Chooses the frames to annotate next by the network's keys (XMem++).
 
 Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few Annotated Frames", ICCV
 2023, section 3.3: the best next reference is the frame that is least like all frames chosen so far,
@@ -21,15 +19,16 @@ from vfx_matte.propagate.xmem.store import BLOCK_ELEMENTS, Rows
 
 
 class FrameKeys(NamedTuple):
-    """One frame as the memory would see it. rows: P positions, with selection.
-
-    presence: float32 (P, 1), 1 where an object is; coverage_percent: share of the source mask's
-    pixels with an object.
-    """
+    """One frame as the memory would see it."""
 
     rows: Rows
+    """P positions, with selection."""
+
     presence: Tensor
+    """float32 (P, 1), 1 where an object is."""
+
     coverage_percent: float
+    """Share of the source mask's pixels with an object."""
 
     def composite(self, alpha: float) -> Rows:
         """Keys of which the share `alpha` counts only where an object is: α·key·mask + (1 −
@@ -49,12 +48,21 @@ def next_references(
 ) -> list[int]:
     """Choose frames to annotate, the most useful one first.
 
-    frames: every frame of the clip, of one size. previous: indices of frames that have a reference,
-    at least one. count: how many to choose; fewer come back when there are not enough candidates.
-    alpha: 0 looks at the whole picture, 1 only at objects. min_mask_percent: frames whose mask
-    covers less are no candidates. Equally good frames go by their index. Costs two P×P
-    similarities, in blocks, for every frame and chosen frame; beside the keys one number per frame
-    is kept. Raises ValueError for options out of range.
+    Costs two P×P similarities, in blocks, for every frame and chosen frame; beside the keys one
+    number per frame is kept.
+
+    Args:
+        frames: every frame of the clip, of one size.
+        previous: indices of frames that have a reference, at least one.
+        count: how many to choose; fewer come back when there are not enough candidates.
+        alpha: 0 looks at the whole picture, 1 only at objects.
+        min_mask_percent: frames whose mask covers less are no candidates.
+
+    Returns:
+        Indices; equally good frames go by their index.
+
+    Raises:
+        ValueError: options are out of range.
     """
     if not previous or not all(0 <= index < len(frames) for index in previous):
         raise ValueError(

@@ -1,7 +1,4 @@
-"""XMem's memories.
-
-Takes keys and values of frames, answers queries from them; never sees an image, a mask or the
-network.
+"""XMem's memories: keys and values of frames, and the answers to queries from them.
 
 Three stores: *working* (whole frames), *long-term* (prototypes of frames that left the working
 memory) and *permanent* (references, XMem++). Cheng and Schwing, ECCV 2022, section 3.3; Bekuzarov
@@ -38,24 +35,25 @@ from vfx_matte.propagate.xmem.store import (
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A frame in permanent memory.
-
-    digest: names its image; object_ids: what its mask shows, () for "nothing here".
-    """
+    """A frame in permanent memory."""
 
     digest: str
+    """Names its image."""
+
     object_ids: tuple[int, ...]
+    """What its mask shows, () for "nothing here"."""
 
 
 class _Remembered(NamedTuple):
-    """A reference in the permanent store.
-
-    rows: how many it has; empty: the value of "nothing here", where it says so.
-    """
+    """A reference in the permanent store."""
 
     reference: Reference
+
     rows: int
+    """How many it has."""
+
     empty: Tensor | None
+    """The value of "nothing here", where it says so."""
 
 
 class Memory:
@@ -92,6 +90,7 @@ class Memory:
     def forget_temporary(self) -> None:
         """Empty working and long-term memory."""
         self._working = Store(self._dimensions, self._like, selects=True)
+        # all its room at once, so that memory is flat from the start and not after a while
         room = self._options.max_long_term_elements if self._options.long_term else 0
         self._long_term = Store(self._dimensions, self._like, selects=False, capacity=room)
         self._frames: list[int] = []
@@ -190,6 +189,8 @@ class Memory:
         """Condense all frames but the last ones, and but the first where there is no permanent
         memory, and drop them.
         """
+        # XMem keeps its first frame, which is the mask that was given; XMem++ has that in permanent
+        # memory
         first, last = (
             (0, self._options.min_mid_term_frames)
             if self._remembered
@@ -216,29 +217,33 @@ class Memory:
         if self._options.count_usage is False:
             self._long_term.drop(0, excess)
             return
+        # strictly more than the limit, as published: of equally used rows all go, so there may be
+        # more room than is asked for
         frequency = self._long_term.frequency
         limit = frequency.topk(excess, largest=False).values.amax()
         self._long_term.keep((frequency > limit).nonzero()[:, 0])
 
     def _groups(self, object_ids: Iterable[int]) -> list[list[int]]:
         """The objects that read the same rows, those known longest first."""
+        # the same frames of the walk are those since the same birth, the same references those that
+        # say something about both
         groups: dict[tuple[int, tuple[bool, ...]], list[int]] = {}
         for object_id in sorted(
             object_ids, key=lambda object_id: (self._born[object_id], object_id)
         ):
-            groups.setdefault((self._born[object_id], self._told_of(object_id)), []).append(
+            groups.setdefault((self._born[object_id], self._informed_by(object_id)), []).append(
                 object_id
             )
         return list(groups.values())
 
     def _validity(self, object_id: int) -> Validity:
         """The rows of long-term, working and permanent memory that an object reads."""
-        told, permanent = self._told_of(object_id), None
-        if not all(told):
+        informed, permanent = self._informed_by(object_id), None
+        if not all(informed):
             counts = torch.tensor(
                 [self._remembered[digest].rows for digest in sorted(self._remembered)]
             )
-            permanent = torch.tensor(told).repeat_interleave(counts).to(self._like.device)
+            permanent = torch.tensor(informed).repeat_interleave(counts).to(self._like.device)
         return (
             self._since(object_id, self._long_term.times),
             self._since(object_id, self._working.times),
@@ -250,7 +255,7 @@ class Memory:
         born = self._born[object_id]
         return None if born == min(self._born.values()) else times >= born
 
-    def _told_of(self, object_id: int) -> tuple[bool, ...]:
+    def _informed_by(self, object_id: int) -> tuple[bool, ...]:
         """For each reference, by digest, whether it says something about the object."""
         shown = (
             self._remembered[digest].reference.object_ids for digest in sorted(self._remembered)

@@ -1,8 +1,6 @@
 # mypy: allow-subclassing-any
 """XMem's network.
 
-Takes image and mask tensors, gives keys, values and object probabilities; never remembers a frame.
-
 Cheng and Schwing, "XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory
 Model", ECCV 2022, section 3. Names of modules are those of the published weights. Tensors are (B,
 C, H, W) float32 at stride 4, 8 or 16 of the padded image; in the value and decoder paths the K
@@ -59,14 +57,16 @@ class ImageFeatures(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Keys of one image at stride 16.
-
-    key, selection: (1, CK, h, w); shrinkage: (1, 1, h, w), at least 1.
-    """
+    """Keys of one image at stride 16."""
 
     key: Tensor
+    """(1, CK, h, w)."""
+
     shrinkage: Tensor
+    """(1, 1, h, w), at least 1."""
+
     selection: Tensor
+    """(1, CK, h, w), in [0, 1]."""
 
 
 def aggregate(objects: Tensor) -> Tensor:
@@ -77,6 +77,7 @@ def aggregate(objects: Tensor) -> Tensor:
     Π(1 − p_k), and the result is the softmax of the logits. exp(logit p) is the odds p / (1 − p),
     so it is the odds over their sum.
     """
+    # clamped as published, so that odds are finite
     everything = torch.cat([(1 - objects).prod(0, keepdim=True), objects]).clamp(1e-7, 1 - 1e-7)
     odds = everything / (1 - everything)
     return odds / odds.sum(0, keepdim=True)
@@ -394,7 +395,7 @@ class XMemNetwork(nn.Module):
         return torch.cat([self.value_encoder(image, f16, part) for part in parts])
 
     def reinforce(self, value: Tensor, hidden: Tensor | None) -> Tensor | None:
-        """The deep update of the hidden state from fresh values (XMem section 3.5)."""
+        """The deep update of the hidden state from the frame's own values (XMem section 3.5)."""
         if hidden is None or self.value_encoder.hidden_reinforce is None:
             return hidden
         return self.value_encoder.hidden_reinforce(value, hidden)
@@ -426,17 +427,21 @@ class XMemNetwork(nn.Module):
 
 
 def load_network(weights: Weights) -> XMemNetwork:
-    """Build the network that fits published weights and copy them in; it is in evaluation mode, on
-    the CPU, channels last.
+    """Build the network that fits published weights and copy them in.
 
-    weights: a file as `torch.save` writes it (read with weights_only=True, so it cannot run code)
-    or its state dict. Key, value and hidden dimensions are read from it; a 4-channel first value
-    convolution (trained with one object) is extended with zeros.
-    Raises PropagatorError when the file is missing or unreadable, or names the first tensor that
-    differs.
+    Args:
+        weights: a file as `torch.save` writes it (read with weights_only=True, so it cannot run
+            code) or its state dict. Key, value and hidden dimensions are read from it.
+
+    Returns:
+        The network in evaluation mode, on the CPU, channels last.
+
+    Raises:
+        PropagatorError: the file is missing or unreadable, or a tensor differs, whose name it says.
     """
     tensors = dict(_read(Path(weights)) if isinstance(weights, str | Path) else weights)
     first = tensors.get("value_encoder.conv1.weight")
+    # trained with one object: there is no channel for the others, and zeros read nothing from it
     if isinstance(first, Tensor) and first.ndim == 4 and first.shape[1] == 4:
         tensors["value_encoder.conv1.weight"] = functional.pad(first, (0, 0, 0, 0, 0, 1))
     with torch.device("meta"):  # no random initialisation of what is overwritten anyway

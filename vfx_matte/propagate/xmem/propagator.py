@@ -1,7 +1,5 @@
 """XMem and XMem++ as a propagator.
 
-Takes images and masks at source size, gives probabilities there; never writes a file.
-
 Cheng and Schwing, "XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory
 Model", ECCV 2022, and Bekuzarov et al., "XMem++: Production-level Video Segmentation From Few
 Annotated Frames", ICCV 2023.
@@ -62,7 +60,7 @@ _T = TypeVar("_T")
 
 class MemoryUsage(NamedTuple):
     """Elements and bytes of working, long-term and permanent memory and of the hidden state
-    ("sensory memory").
+    ("sensory memory" in the paper).
     """
 
     working: StoreUsage
@@ -72,18 +70,20 @@ class MemoryUsage(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A frame with a mask from which memory can be made again.
-
-    image: uint8 (h, w, 3), mask: uint8 (h, w), on the host.
-    """
+    """A frame with a mask from which memory can be made again, on the host at working size."""
 
     image: Tensor
+    """uint8 (h, w, 3)."""
+
     mask: Tensor
+    """uint8 (h, w)."""
+
     ids: tuple[int, ...]
+    """What the mask shows."""
 
 
 class XMemPropagator:
-    """Carries masks by XMem's network and memory; a `Propagator`.
+    """Propagates masks by XMem's network and memory; a `Propagator`.
 
     Objects exist from the first mask that shows them. `step` keeps O(1) state for a walk of any
     length when `memory.long_term` is on.
@@ -103,16 +103,25 @@ class XMemPropagator:
     ) -> None:
         """Load the network.
 
-        weights: XMem.pth, XMem-s012.pth or a state dict like theirs. device: "cpu", "cuda",
-        "cuda:1" or "auto" (CUDA where there is one). size: length in pixels that the short side is
-        brought to for the network; -1 leaves it; "auto" or None takes 480, or the most that the
-        free memory is enough for, see `xmem_sizes`. memory: None takes the defaults.
-        autocast: whether the network computes in half precision (bfloat16 where the device has it);
-        the memory is always read in float32. flip: whether a second walk sees everything mirrored,
-        and the mean of both is the answer: twice the time and memory. notify: is told, in one line,
-        what size "auto" chose and what was done for lack of memory. Raises ValueError for
-        num_objects or size out of range, DeviceError, and PropagatorError for weights that do not
-        fit.
+        Args:
+            num_objects: K, 1 to 255.
+            weights: XMem.pth, XMem-s012.pth or a state dict like theirs.
+            device: "cpu", "cuda", "cuda:1" or "auto" (CUDA where there is one).
+            size: length in pixels that the short side is brought to for the network; -1 leaves it;
+                "auto" or None takes 480, or the most that the free memory is enough for, see
+                `sizes`.
+            memory: None takes the defaults.
+            autocast: whether the network computes in half precision (bfloat16 where the device has
+                it); the memory is always read in float32.
+            flip: whether a second walk sees everything mirrored, and the mean of both is the
+                result: twice the time and memory.
+            notify: is told, in one line each, what size "auto" chose and what was done for lack of
+                memory.
+
+        Raises:
+            ValueError: num_objects or size is out of range.
+            DeviceError: the device is not usable, or has no memory left for the network.
+            PropagatorError: the weights do not fit.
         """
         if not 1 <= num_objects <= 255:
             raise ValueError(f"num_objects is {num_objects}, expected 1 to 255")
@@ -127,12 +136,13 @@ class XMemPropagator:
             weights, self._device, winograd=self._device.type == "cpu" and not autocast
         )
         self._references: dict[str, _Kept] = {}
-        self._ceiling: int | None = None  # sizes from here on have turned out too large
+        # What lack of memory has led to, for the propagator's life: sizes from the ceiling on have
+        # turned out too large, and frugal computes in smaller pieces.
+        self._ceiling: int | None = None
         self._frugal = False
         self._fit: Fit | None = None
-        self._lost: list[_Kept] | None = (
-            None  # where memory has to be made again: the frames to walk through before going on
-        )
+        # where memory has to be made again: the frames to walk through before going on
+        self._lost: list[_Kept] | None = None
         self._walkers = self._new_walkers(1 + flip)
         self.forget_temporary()
 
@@ -193,12 +203,15 @@ class XMemPropagator:
             self._fit = None
 
     def frame_keys(self, image: Image, mask: Mask) -> FrameKeys:
-        """Describe a frame for `next_references`.
+        """Describe a frame for `next_references`; neither memory nor walk change.
 
-        mask: uint8 (H, W), any object counts. Neither memory nor walk change.
+        Args:
+            image: uint8 (H, W, 3).
+            mask: uint8 (H, W), any object counts.
 
-        Raises ValueError as `remember`, and DeviceError when there is no memory for it: keys of
-        another size would not compare.
+        Raises:
+            ValueError: as `remember`.
+            DeviceError: there is no memory for it: keys of another size would not compare.
         """
         source = self._check(image, mask)
         with (
@@ -232,11 +245,13 @@ class XMemPropagator:
         with it is not added to memory again. Returns float32 (K+1, H, W), background first; objects
         that were not shown yet are 0 everywhere.
         """
+        # 1. is the mask a reference that permanent memory holds already?
         source = self._check(image, mask)
         ids = () if mask is None else object_ids(mask)
         known = self._references.get(_digest(image)) if ids and self._references else None
         is_new = known is None or not set(ids) <= set(known.ids)
 
+        # 2. every walker steps, the second one in a mirror; the mean of both is the result
         def step() -> Probabilities:
             fit, picture = self._fitted(source), self._upload(image)
             painted = self._upload(mask) if mask is not None and ids else None
@@ -248,10 +263,12 @@ class XMemPropagator:
             assert total is not None
             state = self._walkers[0].state
             result = self._download(total, state.objects)
+            # masks that bring objects in are kept, to make the walk again at another size
             if painted is not None and not set(ids) <= before:
                 self._beginnings.append(_keep(fit, picture, painted, ids))
             return result
 
+        # 3. where memory is short, the same step again with less
         result = self._persistently(step)
         self._time = self._walkers[0].time
         return result
@@ -354,7 +371,11 @@ class XMemPropagator:
     def _persistently(self, work: Callable[[], _T]) -> _T:
         """Do the work; where there is no memory for it, again with less.
 
-        It must be whole or repeatable, as `Walker` is.
+        Args:
+            work: must be done as a whole or be repeatable, as a step of `Walker` is.
+
+        Raises:
+            DeviceError: there is not enough even for the least.
         """
         while True:
             try:
@@ -364,7 +385,7 @@ class XMemPropagator:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            # outside of the handler: the error holds on to everything that was being computed
+            # outside of the handler: the error keeps everything alive that was being computed
             self._retreat()
 
     def _retreat(self) -> None:
@@ -372,10 +393,12 @@ class XMemPropagator:
 
         Raises DeviceError when nothing is left to try.
         """
+        # 1. are the walkers as they were before the step that failed?
         fit, where = self._fit, f"no memory left on {self._device}"
         usable = self._lost is None and all(
             walker.intact and walker.time == self._time for walker in self._walkers
         )
+        # 2. smaller pieces first, as they change no number; then smaller sizes
         if not self._frugal:
             self._frugal = True
             self._notify(f"{where}: going on in smaller pieces")
@@ -391,6 +414,7 @@ class XMemPropagator:
                 f"{where} for a short side of {fit.size} pixels: going on with {size}, from the"
                 " last masks"
             )
+        # 3. walkers that are whole go on; others are made again from what is kept on the host
         if usable:
             for walker in self._walkers:
                 walker.economize()
@@ -398,6 +422,7 @@ class XMemPropagator:
             if self._lost is None:
                 self._lost = [*self._beginnings, *_last_of(self._walkers[0], fit)]
             self._walkers = self._new_walkers(len(self._walkers))
+        # PyTorch keeps freed blocks for itself, cut to the sizes that have just failed
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

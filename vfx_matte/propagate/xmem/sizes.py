@@ -1,14 +1,13 @@
-"""The size XMem works at: how frames fit it, what it needs, what is free.
-
-Takes shapes and bytes; knows no network, no memory.
+"""The size that XMem works at: how frames fit it, what it needs, what is free.
 
 What is needed, in bytes, to walk through frames of h × w pixels (padded) with K objects, P = h·w /
 256 positions at stride 16:
 
     network        NETWORK_BYTES, on the CPU more: convolutions are kept transformed there
     activations    ACTIVATION_BYTES · h·w · K, of as many objects as one batch holds
-    memory         2 · 4 · (max_mid_term_frames · P + max_long_term_elements) · (2·CK + CV·K); 2,
-    for buffers grow by doubling affinity       4 blocks of the search, see `xmem_store`
+    memory         2 · 4 · (max_mid_term_frames · P + max_long_term_elements) · (2·CK + CV·K);
+                   the 2 because buffers grow by doubling
+    affinity       4 blocks of the search, see `store`
 
 References of XMem++ come on top, 4 · P · (CK + CV·K) each: their number is not known when the size
 is chosen.
@@ -30,10 +29,15 @@ from vfx_matte.propagate.xmem.store import BLOCK_ELEMENTS
 STRIDE = 16
 USUAL_SIZE = 480
 """The short side in pixels that XMem was trained and evaluated with."""
+
 NETWORK_BYTES = {"cpu": 900 * 2**20}
+"""On the CPU, where filters are kept transformed (`winograd`)."""
+
 _OTHER_NETWORK_BYTES = 600 * 2**20
 ACTIVATION_BYTES = 3000
-_USABLE = 0.8  # of what is free: other programs live too, and allocators leave gaps
+"""Per pixel and object of a batch."""
+
+_USABLE = 0.8  # of what is free: other programs need some, and allocators leave gaps
 
 # of ImageNet, which the encoders were trained with
 _MEAN, _DEVIATION = (
@@ -44,14 +48,16 @@ _MEAN, _DEVIATION = (
 
 @dataclass(frozen=True)
 class Fit:
-    """How a clip's frames fit the network.
-
-    source: (H, W); working: resized; padding: left, right, top, bottom.
-    """
+    """How a clip's frames fit the network."""
 
     source: tuple[int, int]
+    """(H, W) of the clip."""
+
     working: tuple[int, int]
+    """(h, w) after resizing, without padding."""
+
     padding: tuple[int, int, int, int]
+    """Pixels on the left, right, top and bottom."""
 
     @classmethod
     def of(cls, source: tuple[int, int], size: int) -> Fit:
@@ -186,6 +192,7 @@ def choose_size(
     At most four fifths of what is free are taken for usable. Where nothing is known of that, it is
     USUAL_SIZE.
     """
+    # from large to small: the first size that fits, or else the smallest there is
     free = free_bytes(device)
     for size in range(USUAL_SIZE, 0, -STRIDE):
         need = needed_bytes(

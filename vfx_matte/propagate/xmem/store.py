@@ -1,7 +1,5 @@
 """Rows of keys and values, and how they are searched.
 
-Takes and gives tensors; never knows what a frame or a walk is.
-
 A store holds rows ("elements"), one per position of a frame at stride 16, and for each row a value
 of every object. The mathematics is that of Cheng and Schwing, "XMem", ECCV 2022, sections 3.2 and
 3.3, cited as XMem.
@@ -24,17 +22,19 @@ from vfx_matte.propagate.xmem.network import Dimensions, Keys
 
 BLOCK_ELEMENTS = 2**24
 """The largest piece of an affinity matrix that is in memory at a time: 64 MiB of float32."""
+
 CACHED_ELEMENTS = 2**21
 """The same for a search on the CPU: 8 MiB, which its cache holds."""
 
 
 class StoreUsage(NamedTuple):
-    """elements: rows in use (for the hidden state: positions times objects); bytes: held for them,
-    spare room included.
-    """
+    """How much a store holds."""
 
     elements: int
+    """Rows in use; for the hidden state positions times objects."""
+
     bytes: int
+    """Held for them, spare room included."""
 
 
 class _Column:
@@ -78,14 +78,16 @@ class _Column:
 
 
 class Rows(NamedTuple):
-    """What one row each knows besides values.
-
-    key: (N, CK); shrinkage: (N, 1); selection: (N, CK), or None when not kept.
-    """
+    """What rows hold besides values."""
 
     key: Tensor
+    """(N, CK)."""
+
     shrinkage: Tensor
+    """(N, 1)."""
+
     selection: Tensor | None
+    """(N, CK), or None where it is not kept."""
 
     @classmethod
     def of(cls, keys: Keys) -> Rows:
@@ -104,11 +106,13 @@ class Store:
     def __init__(
         self, dimensions: Dimensions, like: Tensor, *, selects: bool, capacity: int = 64
     ) -> None:
-        """like: a tensor of the dtype and on the device of all rows.
+        """Make an empty store.
 
-        selects: whether selections are kept.
-
-        capacity: rows that there is room for from the start.
+        Args:
+            dimensions: of the network.
+            like: a tensor of the dtype and on the device of all rows.
+            selects: whether selections are kept.
+            capacity: rows that there is room for from the start.
         """
         self.dimensions, self._like, self._capacity = dimensions, like, capacity
         self._key, self._shrinkage = self._column(dimensions.key), self._column(1)
@@ -154,7 +158,16 @@ class Store:
         return StoreUsage(self.size, sum(column.bytes for column in self._columns()))
 
     def insert(self, at: int, rows: Rows, values: Mapping[int, Tensor], times: Tensor) -> None:
-        """Put rows before row `at`. values: object_id → (n, CV); times: (n,)."""
+        """Put rows before row `at`.
+
+        Args:
+            at: 0 … `size`.
+            rows: n of them.
+            values: object id → (n, CV).
+            times: (n,), when each row's content is from.
+        """
+        # an object that is new here has the value 0 in all earlier rows, and one that is not in
+        # `values` in the new ones; `Memory` keeps such rows from being read
         for object_id in values:
             self._values.setdefault(object_id, self._column(self.dimensions.value, rows=self.size))
         nothing = torch.zeros_like(rows.shrinkage)
@@ -167,7 +180,7 @@ class Store:
             (self._key, rows.key),
             (self._shrinkage, rows.shrinkage),
             (self._use, nothing),
-            (self._life, nothing + 1e-7),
+            (self._life, nothing + 1e-7),  # as published: usage is 0 / 1e-7, not 0 / 0
             (self._time, times[:, None]),
         ):
             column.insert(at, content)
@@ -229,6 +242,7 @@ class Store:
 
         Raises ValueError, KeyError or TypeError for something else.
         """
+        # 1. does every array have the shape that its column has here?
         size, values = len(state["key"]), state["values"]
         columns = {name: state[name] for name in ("key", "shrinkage", "use", "life", "time")}
         widths = {"key": self.dimensions.key, "shrinkage": 1, "use": 1, "life": 1, "time": 1}
@@ -242,6 +256,7 @@ class Store:
                 f" {[expected for _, expected in shapes]}"
             )
 
+        # 2. nothing is changed before this
         def column(rows: npt.NDArray[np.float32]) -> _Column:
             made = self._column(rows.shape[1])
             made.insert(0, torch.from_numpy(rows).to(self._like))
@@ -275,13 +290,12 @@ def _host(rows: Tensor) -> npt.NDArray[np.float32]:
 
 
 def similarity(memory: Rows, query: Rows) -> Tensor:
-    """S(m, q) = −Σ_c e_c (m_c − q_c)² · s / √CK, (Q, N): XMem eq.
+    """S(m, q) = −Σ_c e_c (m_c − q_c)² · s / √CK, (Q, N).
 
-    2, with the query's selection e and the memory's shrinkage s.
-
-    Expanded to −m²·e + 2m·(qe) − Σ e q²: two products of matrices, 4·CK·Q·N operations, and two
-    times Q·N floats. Terms are rounded and added in this order because the public implementation
-    does so: near the top_k-th place a last bit decides.
+    XMem eq. 2, with the query's selection e and the memory's shrinkage s. Expanded to
+    −m²·e + 2m·(qe) − Σ e q²: two products of matrices, 4·CK·Q·N operations, and two times Q·N
+    floats. Terms are rounded and added in this order because the public implementation does so:
+    near the top_k-th place a last bit decides.
     """
     key, shrinkage, _ = memory
     selection = torch.ones_like(query.key) if query.selection is None else query.selection
@@ -306,18 +320,28 @@ def search(
     """Find what each group reads: per query position the top_k most similar rows, and the softmax
     over them (XMem eq. 1).
 
-    query: Q rows with selection. Returns, for each group, (affinity, index), both (Q, k), k ≤
-    top_k; the index counts through all stores. A position that may read nothing has affinity 0.
-
     Cost: Q·N similarities, computed for so many positions at a time (at least one) that they are at
-    most `block_elements` (None: BLOCK_ELEMENTS; on the CPU CACHED_ELEMENTS, which halves the time).
-    Beside one block memory is O(Q·k), whatever N is.
+    most `block_elements`. Beside one block memory is O(Q·k), whatever N is.
+
+    Args:
+        stores: which are searched as one, N rows together.
+        query: Q rows with selection.
+        groups: for each group the rows that it may read.
+        top_k: rows per position.
+        block_elements: None is BLOCK_ELEMENTS, and on the CPU CACHED_ELEMENTS, which halves the
+            time.
+
+    Returns:
+        For each group (affinity, index), both (Q, k), k ≤ top_k; the index counts through all
+        stores. A position that may read nothing has affinity 0.
     """
+    # 1. how many positions at a time
     total, positions, device = sum(store.size for store in stores), len(query.key), query.key.device
     # 32: keys are read from memory once
     cached = max(CACHED_ELEMENTS, 32 * total) if device.type == "cpu" else BLOCK_ELEMENTS
     elements = min(BLOCK_ELEMENTS if block_elements is None else block_elements, cached)
     step = max(1, elements // max(1, total))
+    # 2. similarities are computed once for all groups, and masked for each
     readable = [_readable(stores, group, device) for group in groups]
     found: list[list[_Found]] = [[] for _ in groups]
     for start in range(0, positions, step):
@@ -326,18 +350,18 @@ def search(
         for valid, parts in zip(readable, found, strict=True):
             allowed = block if valid is None else block.masked_fill(~valid, -torch.inf)
             parts.append(_Found(*allowed.topk(min(top_k, total), 1)))
+    # 3. the softmax; rows that may not be read are −∞, and where all are, nan becomes 0
     best = [_Found(*(torch.cat(column) for column in zip(*parts, strict=True))) for parts in found]
     return [(torch.softmax(one.similarity, 1).nan_to_num_(0.0), one.index) for one in best]
 
 
 class _Found(NamedTuple):
-    """The largest similarities of query positions, (Q, k) each.
-
-    index: row, counted through all stores.
-    """
+    """The largest similarities of query positions, (Q, k) each."""
 
     similarity: Tensor
+
     index: Tensor
+    """The rows, counted through all stores."""
 
 
 def _readable(stores: Sequence[Store], group: Validity, device: torch.device) -> Tensor | None:
@@ -390,14 +414,16 @@ def _inside(store: Store, affinity: Tensor, index: Tensor) -> tuple[Tensor, Tens
 
 
 class Condensed(NamedTuple):
-    """Prototypes made of candidates.
-
-    values: object_id → (P, CV); times: (P,), of the frames the prototypes are from.
-    """
+    """Prototypes made of candidates."""
 
     rows: Rows
+    """P rows without selection."""
+
     values: dict[int, Tensor]
+    """Object id → (P, CV)."""
+
     times: Tensor
+    """(P,): of the frames that the prototypes are from."""
 
 
 def condense(
@@ -410,10 +436,16 @@ def condense(
     3.3, eq. 3 and 4.
 
     The most used candidates are the prototypes' keys; values and shrinkage are read from all
-    candidates by the softmax of their similarity, with the prototype as the query. valid: which
-    rows an object may read, from their times. Costs P·n similarities for n candidates, in blocks as
-    in `search`.
+    candidates by the softmax of their similarity, with the prototype as the query. Costs P·n
+    similarities for n candidates, in blocks as in `search`.
+
+    Args:
+        store: whose rows are condensed; it is not changed.
+        candidates: n rows of it.
+        num_prototypes: P, at most; there are no more than candidates.
+        valid: which rows an object may read, of (object id, their times); None is all.
     """
+    # 1. select: the candidates with the highest usage
     key, shrinkage, times = (
         store.rows.key[candidates],
         store.rows.shrinkage[candidates],
@@ -424,6 +456,8 @@ def condense(
     prototypes = Rows(
         key[chosen], shrinkage[chosen], None if selection is None else selection[chosen]
     )
+    # 2. potentiate: each prototype reads from all candidates, each object only from those that are
+    #    from a time when it was known
     contents = {object_id: store.values(object_id)[candidates] for object_id in store.object_ids}
     readable = {object_id: valid(object_id, times) for object_id in contents}
     shrinkages: list[Tensor] = []

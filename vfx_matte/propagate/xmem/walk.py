@@ -1,6 +1,4 @@
-"""One walk of XMem through frames.
-
-Takes images and masks as tensors on the device, gives probabilities there.
+"""One walk of XMem through frames, in tensors on the device.
 
 A step either happens as a whole or leaves the walk as it was: when the device has no memory left in
 the middle of one, the same step can be taken again with less at a time. Only while the memory is
@@ -29,41 +27,52 @@ FRUGAL_ELEMENTS = 2**20
 
 
 class Encoded(NamedTuple):
-    """What the network sees in one image. image: (1, 3, h, w), normalised and padded."""
+    """What the network sees in one image."""
 
     image: Tensor
+    """(1, 3, h, w), normalised and padded."""
+
     keys: Keys
     features: ImageFeatures
 
 
 class Given(NamedTuple):
-    """A mask for a step.
-
-    mask: uint8 (H, W); ids: the objects that take its shape; is_new: whether to learn from it.
-    """
+    """A mask for a step."""
 
     mask: Tensor
+    """uint8 (H, W)."""
+
     ids: tuple[int, ...]
+    """The objects that take its shape."""
+
     is_new: bool = True
+    """Whether to learn from it: a remembered reference is in permanent memory already."""
 
 
 @dataclass
 class _State:
-    """Where a walk is.
-
-    time: steps made; objects: known ones, in the order of the hidden state's (K, CH, h, w).
-
-    image, probabilities: of the last step, at working size: (1, 3, h, w) normalised and (K+1, h,
-    w).
-    """
+    """Where a walk is."""
 
     last_deep_update: int
+    """The step of the last deep update of the hidden state."""
+
     time: int = 0
+    """Steps made."""
+
     last_memory: int = 0
+    """The step that last went into working memory."""
+
     objects: list[int] = field(default_factory=list)
+    """Known ones, in the order of the hidden state's."""
+
     hidden: Tensor | None = None
+    """(K, CH, h/16, w/16); None before the first step and for a network without."""
+
     image: Tensor | None = None
+    """Of the last step, at working size: (1, 3, h, w), normalised."""
+
     probabilities: Tensor | None = None
+    """Of the last step, at working size: (K+1, h, w)."""
 
 
 class Walker:
@@ -146,10 +155,16 @@ class Walker:
     ) -> None:
         """Put a reference into permanent memory.
 
-        image: uint8 (H, W, 3); mask: uint8 (H, W), which shows these ids.
+        Args:
+            digest: names the reference.
+            fit: how frames fit the network.
+            image: uint8 (H, W, 3).
+            mask: uint8 (H, W).
+            shown: the ids that the mask shows.
         """
         seen = self.encode(fit, image)
         small = fit.shrink_mask(mask)
+        # an empty mask is encoded as one object without a pixel: the value of "nothing here"
         layers = torch.stack([small == object_id for object_id in shown or (0,)]).float() * (
             small > 0
         )
@@ -169,14 +184,25 @@ class Walker:
                 self.memory.forget(digest)
 
     def step(self, fit: Fit, image: Tensor, given: Given | None, *, last: bool) -> Tensor:
-        """Segment uint8 (H, W, 3): probabilities (K'+1, H, W) of the background and of
-        `state.objects` as they are afterwards.
+        """Segment the next frame.
 
         Image and mask may be smaller than the clip's frames; what is returned is of the frames'
         size in any case, and shapes that are given are exact in it when the mask is, too.
 
-        Raises ValueError when there is no object to segment.
+        Args:
+            fit: how frames fit the network.
+            image: uint8 (H, W, 3).
+            given: the mask of this frame, where there is one.
+            last: whether the walk ends here, so that nothing needs to be remembered.
+
+        Returns:
+            Probabilities (K'+1, H, W) of the background and of `state.objects` as they are
+            afterwards.
+
+        Raises:
+            ValueError: there is no object to segment.
         """
+        # 1. the objects of this frame: those of the walk, of the references, and of the mask
         state = self.state
         known = [
             *state.objects,
@@ -188,18 +214,23 @@ class Walker:
                 "no object has been shown yet: give the first frame a mask, or remember one"
             )
         self.memory.introduce(known, state.time)
+        # 2. what the frame is for: memory frames are added, deep updates follow from their values
         seen = self.encode(fit, image)
         hidden = self._hidden(state.hidden, len(known), seen)
         is_memory = not last and (
             bool(ids) or state.time - state.last_memory >= self._options.mem_every
         )
         deep = not last and self._updates_deeply(is_memory=is_memory)
+        # 3. predict what the mask does not give; a walk's first frame has nothing to be read yet
+        #    where no reference was remembered
         predicted = None
         if not set(known) <= set(ids) and (state.time > 0 or self.memory.references):
-            # With a rhythm of their own (≥ 0), deep updates come on top of the decoder's instead of
-            # in its place.
+            # with a rhythm of their own (≥ 0), deep updates come on top of the decoder's instead of
+            # in its place
             ordinary = not last and (self._options.deep_update_every >= 0 or not deep)
             predicted, hidden = self._predict(seen, known, hidden, update=ordinary)
+        # 4. put given shapes over predicted ones, at working size for memory and once more at the
+        #    clip's size for the result, where they have to be exact
         objects = [*known, *(one for one in ids if one not in known)]
         probabilities = predicted
         if given is not None:
@@ -215,18 +246,16 @@ class Walker:
             )
         else:
             result = fit.enlarge(probabilities)
+        # 5. learn from the frame: the only part that cannot be done again when it fails half-way
         if is_memory:
             is_new = given is None or given.is_new
             hidden = self._hidden(hidden, len(objects), seen)
             hidden = self._learn(seen, objects, probabilities[1:], hidden, is_new=is_new, deep=deep)
             state.last_memory = state.time
             state.last_deep_update = state.time if deep else state.last_deep_update
-        state.objects, state.hidden, state.image, state.probabilities = (
-            objects,
-            hidden,
-            seen.image,
-            probabilities,
-        )
+        # 6. the walk goes on from here
+        state.objects, state.hidden = objects, hidden
+        state.image, state.probabilities = seen.image, probabilities
         state.time += 1
         return result
 
@@ -259,6 +288,7 @@ class Walker:
         `update`.
         """
         height, width = seen.keys.key.shape[2:]
+        # similarities near the top_k-th place are told apart by bits that half precision lacks
         with torch.autocast(self._device.type, enabled=False):
             answer = self.memory.read(Rows.of(seen.keys), ids)
         # which is channels-last
@@ -301,9 +331,16 @@ class Walker:
 def _impose(
     mask: Tensor, objects: Sequence[int], given: Sequence[int], predicted: Tensor | None
 ) -> Tensor:
-    """Put given shapes over predicted ones: (K+1, H, W), aggregated.
+    """Put given shapes over predicted ones.
 
-    mask: uint8 (H, W). predicted: (K'+1, H, W) of the first K' objects; None when all are given.
+    Args:
+        mask: uint8 (H, W).
+        objects: ids of all K objects.
+        given: those that take the mask's shape.
+        predicted: (K'+1, H, W) of the first K' objects; None where all are given.
+
+    Returns:
+        (K+1, H, W), aggregated.
     """
     layers = []
     for index, object_id in enumerate(objects):
@@ -311,5 +348,6 @@ def _impose(
             layers.append((mask == object_id).float())
         else:
             assert predicted is not None
+            # what is painted belongs to the painted objects alone
             layers.append(predicted[index + 1].masked_fill(mask > 0, 0.0))
     return aggregate(torch.stack(layers))

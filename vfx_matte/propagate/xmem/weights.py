@@ -1,7 +1,4 @@
-"""What a weights file holds.
-
-Takes a path, gives what XMem's network reads off it; never runs code that is in a file.
-"""
+"""Says what a weights file holds, as XMem's network reads it; no code in a file is run."""
 
 from __future__ import annotations
 
@@ -12,14 +9,15 @@ from vfx_matte.propagate.xmem.network import Dimensions, load_network
 
 
 class WeightsFacts(NamedTuple):
-    """A network's weights.
-
-    tensors: how many; single_object: whether it was trained without a channel for other objects.
-    """
+    """A network's weights."""
 
     tensors: int
+    """How many."""
+
     dimensions: Dimensions
+
     single_object: bool
+    """Whether it was trained without a channel for other objects."""
 
     def __str__(self) -> str:
         key, value, hidden = self.dimensions

@@ -1,7 +1,5 @@
 # mypy: allow-subclassing-any
-"""Makes a loaded network quicker, on the CPU most of all.
-
-Takes a network, changes modules in place; never what they compute.
+"""Makes a loaded network quicker, on the CPU most of all: modules are changed in place.
 
 Two things, both exact but for rounding. Batch normalisation, which is affine in evaluation, is
 folded into the convolution before it. And 3×3 convolutions of stride 1, nearly all of XMem's work,
@@ -149,6 +147,7 @@ class WinogradConvolution(nn.Module):
         )
 
     def _convolve(self, x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:
+        # 1. cut the padded planes into overlapping patches of 6 × 6, a view without a copy
         count, channels, height, width = x.shape
         down, across = -(-height // _TILE), -(-width // _TILE)
         margins = (0, 0, 1, across * _TILE - width + 1, 1, down * _TILE - height + 1)
@@ -158,6 +157,8 @@ class WinogradConvolution(nn.Module):
         patches = padded.as_strided(
             shape, (row, column, item, _TILE * row, _TILE * column, channel)
         )
+        # 2. some rows of tiles at a time: into the 36 points, one product of matrices per point,
+        #    and back to tiles of 4 × 4
         result = x.new_empty((count, down, _TILE, across, _TILE, filters.shape[2]))
         step = max(1, _BLOCK_ELEMENTS // (_PATCH**2 * count * across * max(filters.shape[1:])))
         for start in range(0, down, step):
@@ -170,6 +171,7 @@ class WinogradConvolution(nn.Module):
                 _TILE, _TILE, *part.shape[2:5], -1
             )
             torch.add(tiles.permute(2, 3, 0, 4, 1, 5), bias, out=result[:, start : start + step])
+        # 3. the last tiles may reach beyond the plane
         return result.view(count, down * _TILE, across * _TILE, -1)[:, :height, :width].permute(
             0, 3, 1, 2
         )

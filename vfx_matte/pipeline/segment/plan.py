@@ -1,0 +1,180 @@
+"""Everything about a run of `segment` that is decided before its first frame."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from vfx_matte.errors import WorkspaceError
+from vfx_matte.masks import Palette
+from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.cuts import decide_cuts
+from vfx_matte.pipeline.segment.references import References, load_references
+from vfx_matte.pipeline.segment.request import SegmentRequest
+from vfx_matte.propagate.influence import influenced
+from vfx_matte.workspace import (
+    SOFT,
+    ClipWorkspace,
+    Manifest,
+    Scalar,
+    SegmentRun,
+    SourceStamp,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPlan:
+    """A run that is ready to begin."""
+
+    clip: SourceClip
+    request: SegmentRequest
+    references: References
+
+    propagator: PropagatorOptions
+    """With the propagator's name instead of "auto"."""
+
+    manifest: Manifest
+    """What is going to be done."""
+
+    workspace: ClipWorkspace
+    """Where masks go."""
+
+    began: float
+    """When planning began, `time.monotonic`."""
+
+    def start(self) -> SegmentRun:
+        """Begin the run, or go on with an earlier one.
+
+        Raises:
+            WorkspaceError: the workspace holds other work; see `ClipWorkspace.start_run`.
+        """
+        return self.workspace.start_run(
+            self.manifest,
+            palette=Palette.davis(),
+            resume=self.request.resume,
+            fresh=self.request.fresh,
+            influenced=affected_frames if self.request.update else None,
+        )
+
+
+def plan_segment(
+    clip: SourceClip, request: SegmentRequest, *, workspace: ClipWorkspace, reporter: Reporter
+) -> SegmentPlan:
+    """Read the references, choose the propagator and find the cuts.
+
+    Args:
+        clip: what is segmented.
+        request: how.
+        workspace: where masks go; it is only looked at.
+        reporter: receives notices and progress.
+
+    Raises:
+        UsageError: among them MaskError and WorkspaceError; nothing is written.
+        MediaError: the clip cannot be read.
+    """
+    began = time.monotonic()
+    first, last = clip.frame_range(request.start, request.stop)
+    # 1. what the masks show
+    references = load_references(clip, request.references, first=first, reporter=reporter)
+    objects = references.objects
+    if request.expected_objects is not None and request.expected_objects != len(objects):
+        reporter.notify(
+            f"config.ini expects {request.expected_objects} objects, the masks show {len(objects)}"
+        )
+    # 2. who carries them
+    earlier = _readable_manifest(workspace) if request.continues else None
+    propagator = request.propagator.decided(reporter.notify, earlier=earlier)
+    # 3. where they end
+    cuts = _cuts(clip, request, workspace, references, span=range(first, last), reporter=reporter)
+    soft: dict[str, Scalar] = {SOFT: True} if request.soft else {}
+    manifest = Manifest(
+        source=SourceStamp.of(clip.path),
+        timeline=clip.info.timeline,
+        references={at: references.record(at) for at in references.sources},
+        propagator=propagator.name,
+        settings={**propagator.settings, **soft, **_gaps(clip)},
+        start=first,
+        stop=last,
+        objects=objects,
+        cuts=cuts,
+        map_colors=request.references.colors,
+    )
+    return SegmentPlan(clip, request, references, propagator, manifest, workspace, began)
+
+
+def affected_frames(earlier: Manifest, plan: Manifest) -> set[int]:
+    """The frames that other reference masks can change; all of them when the objects are others
+    too.
+    """
+    if earlier.objects != plan.objects:
+        return set(range(plan.start, plan.stop))
+    meanings = [
+        {at: record.meaning for at, record in manifest.references.items()}
+        for manifest in (earlier, plan)
+    ]
+    changed = [
+        at
+        for at in {*earlier.references, *plan.references}
+        if meanings[0].get(at) != meanings[1].get(at)
+    ]
+    # walks begin anew on references that show every object, and do not pass empty ones
+    boundaries = [
+        at
+        for at, record in plan.references.items()
+        if at not in changed and set(record.objects) in (set(), set(plan.objects))
+    ]
+    return influenced(changed, boundaries, start=plan.start, stop=plan.stop, cuts=plan.cuts or ())
+
+
+def _readable_manifest(workspace: ClipWorkspace) -> Manifest | None:
+    """The earlier work of a clip; None where there is none that can be read, which `start_run`
+    says.
+    """
+    try:
+        return workspace.manifest()
+    except WorkspaceError:
+        return None
+
+
+def _cuts(
+    clip: SourceClip,
+    request: SegmentRequest,
+    workspace: ClipWorkspace,
+    references: References,
+    *,
+    span: range,
+    reporter: Reporter,
+) -> tuple[int, ...] | None:
+    """The cuts of a run. Where `start_run` is going to refuse, the clip need not be read first."""
+    try:
+        earlier = None if request.fresh else workspace.manifest()
+    except WorkspaceError:
+        return None
+    if earlier is not None:
+        if (
+            not earlier.source.is_same_clip(SourceStamp.of(clip.path))
+            or earlier.timeline != clip.info.timeline
+        ):
+            return None
+        if not request.continues:
+            return earlier.cuts
+    return decide_cuts(
+        clip,
+        request.cuts,
+        span=span,
+        references=references.sources,
+        earlier=earlier,
+        reporter=reporter,
+    )
+
+
+def _gaps(clip: SourceClip) -> dict[str, str]:
+    """What stands for missing numbers, where that is not the picture before."""
+    files = clip.info.files
+    return (
+        {GAPS_SETTING: files.gaps}
+        if files is not None and files.missing and files.gaps != "hold"
+        else {}
+    )

@@ -1,0 +1,92 @@
+"""What a door asks of a run of `segment`, and what it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from vfx_matte.masks import Mask
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.cuts import CutOptions
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.workspace import load_mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRequest:
+    """What is to be segmented, and how."""
+
+    references: ReferenceFiles
+    """The masks that are given."""
+
+    start: int | Fraction | None = None
+    """The first frame: a number, or seconds from the clip's start; None is the clip's own."""
+
+    stop: int | Fraction | None = None
+    """The frame after the last one, likewise."""
+
+    propagator: PropagatorOptions = PropagatorOptions()  # noqa: RUF009  frozen
+    """How masks are propagated."""
+
+    cuts: CutOptions = CutOptions()  # noqa: RUF009  frozen
+    """Where a shot ends and masks with it; the frames of a shot without a reference get an empty
+    mask.
+    """
+
+    soft: bool = False
+    """Keep every object's probability beside the masks, for soft edges."""
+
+    resume: bool = False
+    """Go on with an interrupted run of the same settings."""
+
+    fresh: bool = False
+    """Start again; the earlier masks are kept as masks.previous."""
+
+    update: bool = False
+    """Go on with earlier work although reference masks have changed, and redo only the frames that
+    they affect.
+    """
+
+    expected_objects: int | None = None
+    """A notice is given when the masks show another number of objects."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether earlier work is to be gone on with."""
+        return self.resume or self.update
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """What a run made."""
+
+    masks: Path
+    """Folder of palette PNG files NNNNNNN.png, one per frame."""
+
+    start: int
+    """The first frame's number."""
+
+    stop: int
+    """The number after the last frame's."""
+
+    computed: int
+    """How many frames were made now."""
+
+    objects: Mapping[int, str]
+    """Id → painted colour, "#rrggbb"."""
+
+    propagator: str
+    """The name of the propagator."""
+
+    seconds: float
+    """How long the run took."""
+
+    def mask(self, number: int) -> Mask:
+        """The mask of the frame with this number, read from disk: uint8 (H, W), object ids.
+
+        Raises:
+            MaskError: there is none.
+        """
+        return load_mask(self.masks / f"{number:07d}.png")
