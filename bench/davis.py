@@ -52,9 +52,10 @@ from vfx_matte.measure.accuracy import (
     score_sequence,
     unscored_frames,
 )
-from vfx_matte.pipeline.propagator import MEMORIES, PropagatorOptions
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.review.evaluate import save_frame_csv, sequence_record
 from vfx_matte.propagate.driver import Segmented, propagate
+from vfx_matte.settings.options import MEMORIES
 from vfx_matte.workspace import load_mask, save_mask
 
 RESOLUTION = "480p"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.review.evaluate import Evaluation as Evaluation
     from vfx_matte.pipeline.review.findings import QcResult as QcResult
     from vfx_matte.pipeline.review.suggest import SuggestResult as SuggestResult
-    from vfx_matte.pipeline.segment.run import SegmentResult as SegmentResult
+    from vfx_matte.pipeline.segment.request import SegmentResult as SegmentResult
     from vfx_matte.settings.options import AlphaSettings as AlphaSettings
     from vfx_matte.settings.options import EncodeSettings as EncodeSettings
     from vfx_matte.settings.options import GreenbackSettings as GreenbackSettings
@@ -67,7 +67,7 @@ _EXPORTS = {
     "conform": "vfx_matte.api.exports",
     "FirstMaskResult": "vfx_matte.pipeline.first_mask",
     "MaskedObject": "vfx_matte.pipeline.first_mask",
-    "SegmentResult": "vfx_matte.pipeline.segment.run",
+    "SegmentResult": "vfx_matte.pipeline.segment.request",
     "RenderResult": "vfx_matte.pipeline.render.outputs",
     "MatteSettings": "vfx_matte.settings.options",
     "RenderSettings": "vfx_matte.settings.options",

@@ -20,10 +20,9 @@ from vfx_matte.propagate.registry import (
     propagator_options,
     registered,
 )
+from vfx_matte.settings.options import MEMORIES
 from vfx_matte.wording import Value, command, option
 from vfx_matte.workspace import Manifest
-
-MEMORIES = ("permanent", "xmem")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ class PropagatorOptions:
     name: str = "auto"
     """Which one; "auto" takes the best one that can run here (`registry.choose_propagator`)."""
 
-    memory: str = "permanent"
+    memory: str = MEMORIES[0]
     """"permanent" remembers every reference for the whole clip (XMem++), "xmem" uses a reference
     only from its frame on, in one walk.
     """
@@ -68,7 +67,7 @@ class PropagatorOptions:
     @property
     def remembers(self) -> bool:
         """Whether references go into permanent memory."""
-        return self.memory == "permanent"
+        return self.memory == MEMORIES[0]
 
     @property
     def settings(self) -> Mapping[str, str | int | float | bool]:

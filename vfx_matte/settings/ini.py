@@ -73,7 +73,13 @@ def _completed(record: type[S], automatic: str, options: Mapping[str, OfferedOpt
     ]
     fields: list[tuple[str, Any, Any]] = [("propagator", str, names), *added]
     made = dataclasses.make_dataclass(
-        record.__name__, fields, bases=(record,), frozen=True, slots=True, kw_only=True
+        record.__name__,
+        fields,
+        bases=(record,),
+        namespace={"__doc__": record.__doc__},
+        frozen=True,
+        slots=True,
+        kw_only=True,
     )
     return cast("type[S]", made)
 

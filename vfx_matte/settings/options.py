@@ -21,6 +21,9 @@ from vfx_matte.settings.edge_methods import EDGE_METHODS, EdgeMethod, edge_metho
 SOFT_COMMAND = wording.command("segment", soft=True)
 _METHODS = "; ".join(f"{name} = {one.title}" for name, one in EDGE_METHODS.items())
 DEVICES = ("auto", "cpu", "cuda")
+MEMORIES = ("permanent", "xmem")
+"""How references are remembered: for the whole clip, or as the original XMem does."""
+
 # twice the width of 8K; more is a slip
 LARGEST_SIDE_PX = 16384
 LARGEST_EDGE_PX = 500
@@ -169,7 +172,10 @@ class ClipSettings(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSettings(Options):
-    """How masks are carried through a clip; `ini` adds the options of every propagator."""
+    """How masks are propagated through a clip.
+
+    `ini` adds the options of every propagator (`propagate.registry`).
+    """
 
     PANEL: ClassVar[str] = "Propagation"
 
@@ -181,7 +187,7 @@ class SegmentSettings(Options):
         "permanent",
         "permanent = every mask counts for the whole clip; xmem = only from its frame on, one walk",
         short="permanent, or xmem: masks count from their frame on.",
-        choices=("permanent", "xmem"),
+        choices=MEMORIES,
     )
     soft: bool = option(
         False, "keep every object's probability too, for soft edges; costs disk space"
@@ -599,8 +605,9 @@ class ConformSettings(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestSettings(Options):
-    """Which frames to annotate next; `ini` adds the options of comparing frames that are not those
-    of `[segment]`.
+    """Which frames to annotate next; a device and weights are those of `[segment]`.
+
+    `ini` adds what propagators have to choose for comparing frames alone (`propagate.registry`).
     """
 
     PANEL: ClassVar[str] = "Comparison"
