@@ -266,7 +266,7 @@ def test_an_option_of_two_propagators_is_offered_once() -> None:
     options = registry.offered_options([xmem, twin])
     assert (
         options["device"].metadata["explanation"]
-        == "Twin, XMem: device to run on: auto, cpu or cuda"
+        == "XMem, Twin: device to run on: auto, cpu or cuda"
     )
     assert list(options) == list(registry.offered_options([xmem]))
 

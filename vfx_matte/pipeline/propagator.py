@@ -92,6 +92,7 @@ class PropagatorOptions:
         Raises:
             WorkspaceError: that is not possible any more.
         """
+        # 1. which one; 2. whether its optional weights are used, as the work before this did
         decision = choose_propagator(None if self.name == "auto" else self.name, self.of)
         helper, values = decision.entry.helper, dict(self.values)
         if helper is not None:
@@ -152,13 +153,15 @@ def _with_helper(
     there = file is not None and file.is_file()
     begun = earlier is not None and earlier.propagator == decision.entry.name
     begun_with = earlier is not None and helper.option in earlier.settings
-    if begun and not begun_with:  # half the masks would be made in another way
+    # work that was begun without goes on without, or half the masks would be made in another way
+    if begun and not begun_with:
         told = f", without {helper.title}, as this work was begun"
         return None, decision.extended(told if there else "")
     if file is not None and there:
         if opened_weights(file, helper.load, title=helper.title, notify=notify) is not None:
             return file, decision.extended(f", with {helper.title} ({without} does without)")
         return None, decision
+    # and work that was begun with them cannot go on without
     if begun_with:
         found = "it is switched off" if file is None else f"there is none in {file.parent}"
         hint = f"leave out {without}" if file is None else f"{fetch} gets it"

@@ -96,8 +96,8 @@ class PropagatorEntry:
     """Its class, as "module:Class"."""
 
     options: type[Options] = NoOptions
-    """What can be chosen about it: a record whose fields are made by `option`. An option
-    that several propagators have, such as `device`, means the same for all of them.
+    """What can be chosen about it: a record whose fields are made by `option`. An option that
+    several propagators have, such as `device`, means the same for all of them.
     """
 
     arguments: Callable[[Any, Opening], Mapping[str, object]] = _as_they_are
@@ -188,6 +188,7 @@ def _value(
     model: Path,
 ) -> object:
     """What an option is: as chosen, as an old key says, or its default."""
+    # what is chosen now beats the old key, also where it is None or False
     value = values.get(item.name, legacy.get(item.metadata["legacy"]))
     file = item.metadata["file"]
     if file and (value is True or (value is None and item.default is not None)):
@@ -202,10 +203,12 @@ class OfferedOption:
     """An option as doors offer it: once for all propagators that have it."""
 
     name: str
+
     kind: Any
     """Its type, such as int; optional where an empty value has a meaning."""
 
     default: object
+
     metadata: Mapping[str, Any]
     """As `option` makes it; the help begins with the propagators' titles."""
 
@@ -217,29 +220,44 @@ def offered_options(
     entries: Iterable[PropagatorEntry], *, describers: bool = False
 ) -> dict[str, OfferedOption]:
     """Every option of some propagators by its name; `describers`: of their describers instead."""
+    titles: dict[str, list[str]] = {}
     found: dict[str, OfferedOption] = {}
     for entry in entries:
-        own = {item.name: item.default for item in fields_of(entry.options)}
+        defaults = {item.name: item.default for item in fields_of(entry.options)}
         record = entry.describer_options if describers else entry.options
         hints = typing.get_type_hints(record)
         for item in fields_of(record):
-            known = found.get(item.name)
-            said = known.metadata["explanation"] if known else item.metadata["explanation"]
-            separator = ", " if known else ": "
-            metadata = {
-                **item.metadata,
-                "explanation": f"{entry.title}{separator}{said}",
-                "short": f"{entry.title}{separator}{said}.",
-                "choices": item.metadata["words"] or item.metadata["choices"],
-            }
-            shared = describers and own.get(item.name, MISSING) == item.default
-            kind, default = hints[item.name], item.default
-            if entry.helper is not None and entry.helper.option == item.name:
-                kind, default = bool, True  # whether, not which file
-            elif metadata["file"] or metadata["legacy"]:
-                kind, default = kind | None, None
-            if known:
-                found[item.name] = replace(known, metadata=metadata)
-            else:
-                found[item.name] = OfferedOption(item.name, kind, default, metadata, shared)
-    return found
+            is_shared = describers and defaults.get(item.name, MISSING) == item.default
+            offered = _offered(entry, item, hints[item.name], is_shared=is_shared)
+            # an option means the same for all that have it: the first one's facts hold
+            found.setdefault(item.name, offered)
+            titles.setdefault(item.name, []).append(entry.title)
+    return {name: _introduced(one, ", ".join(titles[name])) for name, one in found.items()}
+
+
+def _offered(
+    entry: PropagatorEntry,
+    item: dataclasses.Field[Any],
+    kind: Any,  # noqa: ANN401  a type
+    *,
+    is_shared: bool,
+) -> OfferedOption:
+    """One propagator's option as doors offer it."""
+    default = item.default
+    if entry.helper is not None and entry.helper.option == item.name:
+        kind, default = bool, True  # people say whether, not which file
+    elif item.metadata["file"] or item.metadata["legacy"]:
+        kind, default = kind | None, None  # empty: in the model folder, or as an old key says
+    return OfferedOption(item.name, kind, default, item.metadata, is_shared)
+
+
+def _introduced(offered: OfferedOption, titles: str) -> OfferedOption:
+    """The option with its propagators' titles before its explanation."""
+    facts = offered.metadata
+    explanation = f"{titles}: {facts['explanation']}"
+    told = {
+        "explanation": explanation,
+        "short": f"{explanation}.",
+        "choices": facts["words"] or facts["choices"],
+    }
+    return replace(offered, metadata={**facts, **told})

@@ -38,7 +38,7 @@ FALLBACK = BUILTIN
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which propagator is used, and why; as text, one line for people."""
+    """Which propagator is used, and why; `str` makes one line for people of it."""
 
     entry: PropagatorEntry
 
@@ -121,6 +121,7 @@ def choose_propagator(name: str | None, options: Callable[[PropagatorEntry], Any
     if name is not None:
         entry = registered(name)
         return Decision(entry, f"{entry.title} propagator (as asked)")
+    # the best one that can run; what the better ones lack is said, so that people can get it
     notes: list[str] = []
     ranked = [entry for entry in REGISTRY if entry.preference is not None]
     for entry in sorted(ranked, key=lambda entry: entry.preference or 0, reverse=True):
@@ -143,6 +144,7 @@ def missing(entry: PropagatorEntry, options: Any) -> str:  # noqa: ANN401
         entry: the propagator; its packages are looked for without importing them.
         options: its options or its describer's, which name its weights.
     """
+    # importing PyTorch takes seconds, finding it does not
     if any(importlib.util.find_spec(package) is None for package in entry.packages):
         return f"{entry.title} needs {entry.packages_title}: pip install -e '.[{entry.extra}]'"
     for name, path in entry.weights(options).items():
@@ -171,6 +173,7 @@ def load(entry: PropagatorEntry, where: str) -> Any:  # noqa: ANN401
     Raises PropagatorError when a package is missing.
     """
     module, _, name = where.partition(":")
+    # only the import is tried: what goes wrong in a constructor is not a missing package
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:

@@ -1,6 +1,4 @@
-"""Where masks stop because the shot ends.
-
-Takes a clip and what the user wants, gives cuts and notices; never makes a mask.
+"""Decides where masks stop because the shot ends.
 
 One pass over the frames between the first and the last that matter, before any mask is made: so
 that people hear at once which shots have no mask yet, and can be asked. Its memory does not grow
@@ -30,7 +28,7 @@ from vfx_matte.workspace import Manifest
 
 MODES = ("stop", "ask", "ignore")
 NAMED_SHOTS = 5
-"""How many shots without a mask are named, at most."""
+"""How many cuts, and shots without a mask, are named at most, so that notices fit a terminal."""
 
 Confirm = Callable[[str], bool]
 """Asks a person a question; True is yes."""
@@ -40,15 +38,20 @@ Confirm = Callable[[str], bool]
 class CutOptions:
     """What happens where the shot changes.
 
-    mode: "stop": masks end at every cut that is found; "ask": at every one that `confirm` says yes
-    to, and at all of them when there is nobody to ask (None); "ignore": masks go on, and no cut is
-    looked for. at: the cuts, as frames or seconds from the clip's start, instead of looking for
-    them. Raises UsageError for an unknown mode.
+    Raises:
+        UsageError: the mode is unknown.
     """
 
     mode: str = "stop"
+    """"stop": masks end at every cut that is found; "ask": at every one that `confirm` says yes to;
+    "ignore": masks go on, and no cut is looked for.
+    """
+
     at: tuple[int | Fraction, ...] = ()
+    """The cuts, as frames or seconds from the clip's start, instead of looking for them."""
+
     confirm: Confirm | None = None
+    """Who is asked; None: nobody is there, and masks end at all of them."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -61,11 +64,17 @@ class CutOptions:
 
     @classmethod
     def parse(cls, text: str, *, confirm: Confirm | None = None) -> CutOptions:
-        """Read what a user typed: a mode, or frames and times with commas between them.
+        """Read what a user typed.
 
-        Raises UsageError.
+        Args:
+            text: a mode, or frames and times with commas between them.
+            confirm: as the field.
+
+        Raises:
+            UsageError: it is neither.
         """
         word = text.strip().lower()
+        # a word that is no number is taken for a mode, so that the error lists the modes
         if word in MODES or not word.removeprefix("-")[:1].isdigit():
             return cls(mode=word, confirm=confirm)
         return cls(at=tuple(parse_position(part) for part in word.split(",")))
@@ -80,12 +89,21 @@ def decide_cuts(
     earlier: Manifest | None,
     reporter: Reporter,
 ) -> tuple[int, ...] | None:
-    """The cuts that masks of the frames `span` respect, ascending; None when they respect none.
+    """The cuts at which masks end, ascending; None where masks go on over cuts.
 
-    references: frames with a reference mask. earlier: what is known about earlier masks of this
-    clip, whose cuts are taken over, so that the clip is not read and nobody is asked a second time.
-    Says which shots will stay empty. Raises UsageError for cuts that are not in the clip,
-    MediaError.
+    Says which shots will stay empty.
+
+    Args:
+        clip: the clip.
+        options: what the user wants.
+        span: the frames that get masks.
+        references: frames with a reference mask.
+        earlier: what is known about earlier masks of this clip, whose cuts are taken over, so that
+            the clip is not read and nobody is asked a second time.
+        reporter: receives notices and progress.
+
+    Raises:
+        UsageError: a cut that was given is not in the clip.
     """
     if options.mode == "ignore":
         return None
@@ -95,6 +113,7 @@ def decide_cuts(
     elif earlier is not None and earlier.cuts is not None:
         cuts = earlier.cuts
     else:
+        # references outside of the range count, too: walks begin on them
         first, stop = min(span.start, *references), max(span.stop, *(at + 1 for at in references))
         cuts = _confirmed(_find(clip, first, stop, reporter), options, timeline, reporter)
     for line in _notices(clip.path, timeline, cuts, span, references):
@@ -115,6 +134,7 @@ def shots_without_mask(
     """The shots of a range in which no reference mask lies; a reference outside of the range counts
     for its shot too.
     """
+    # a shot is known by how many cuts lie at or before its frames
     ordered = sorted(cuts)
     covered = {bisect.bisect_right(ordered, at) for at in references}
     return [
@@ -134,10 +154,7 @@ def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[i
                 cuts += detector.add(image)
                 seen += 1
                 step()
-    except (
-        MediaError,
-        OSError,
-    ):
+    except (MediaError, OSError):
         # what can be read is worth having; segment itself will say what is wrong
         reporter.notify(
             f"the clip cannot be read from frame {clip.info.timeline.number(seen)} on; shot cuts"
@@ -182,7 +199,13 @@ def _notices(
 
 
 def empty_shots(path: Path, timeline: Timeline, empty: Sequence[range]) -> Iterator[str]:
-    """One line for each shot without a mask, NAMED_SHOTS at most, with what to do."""
+    """One line for each shot without a mask, NAMED_SHOTS at most, with what to do.
+
+    Args:
+        path: the clip.
+        timeline: its frames.
+        empty: the shots, as frame indices.
+    """
     for shot in empty[:NAMED_SHOTS]:
         first, last = timeline.number(shot.start), timeline.number(shot.stop - 1)
         yield (

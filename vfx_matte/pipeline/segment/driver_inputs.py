@@ -31,6 +31,7 @@ class ObjectNumbers:
     """
 
     def __init__(self, object_ids: tuple[int, ...]) -> None:
+        # most clips have the objects 1..K, and their masks need no copy
         self._are_equal = object_ids == tuple(range(1, len(object_ids) + 1))
         self._to_user = np.zeros(256, np.uint8)
         self._to_user[1 : len(object_ids) + 1] = object_ids
@@ -95,6 +96,7 @@ class FinishedMasks(Mapping[int, Mask]):
     """
 
     def __init__(self, run: SegmentRun, numbers: ObjectNumbers) -> None:
+        # those of earlier runs: what this run makes the driver knows already
         manifest = run.manifest
         self._frames = manifest.done_frames()
         self._first_number = manifest.timeline.first_number
@@ -128,6 +130,7 @@ class SavedWalks:
 
     def due(self) -> bool:
         """Whether a state is wanted now."""
+        # a walk that is stopped within the interval is repeated from the state before
         now = time.monotonic()
         if now < self._next:
             return False

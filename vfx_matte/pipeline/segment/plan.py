@@ -153,6 +153,7 @@ def _cuts(
     except WorkspaceError:
         return None
     if earlier is not None:
+        # of another clip, or a clip that has changed: `start_run` says so
         if (
             not earlier.source.is_same_clip(SourceStamp.of(clip.path))
             or earlier.timeline != clip.info.timeline
