@@ -245,7 +245,7 @@ def test_values_come_from_what_is_given_from_old_keys_and_from_the_model_folder(
 
 
 def test_unknown_options_and_values_out_of_range_are_named() -> None:
-    with pytest.raises(TypeError, match="'siz' is not an option of a propagator: network, weights"):
+    with pytest.raises(TypeError, match="'siz' is not an option of a propagator: device, flip"):
         PropagatorOptions(values={"siz": 3})
     with pytest.raises(UsageError, match="memory 'short' is unknown") as caught:
         PropagatorOptions(memory="short")
