@@ -70,7 +70,7 @@ ROOMS = {
     "propagate": Room(2, "wording errors choices backend masks detect settings", "numpy cv2"),
     "matting.closed_form": Room(2, "errors backend masks picture settings", "numpy pymatting"),
     "matting.vitmatte": Room(
-        2, "errors printable backend masks settings", "numpy torch transformers"
+        2, "wording errors printable backend masks settings", "numpy torch transformers"
     ),
     "matting": Room(2, "errors backend masks picture settings", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),

@@ -480,7 +480,9 @@ def test_wrong_arrays_are_refused() -> None:
         with pytest.raises(ValueError, match="image is"):
             make_matte(mask, image=bad, settings=GUIDED)
     with pytest.raises(ValueError, match="object 1 is not there"):
-        make_matte(mask, image=np.zeros((8, 9, 3), np.uint8), soft={}, objects=(1,), settings=GUIDED)
+        make_matte(
+            mask, image=np.zeros((8, 9, 3), np.uint8), soft={}, objects=(1,), settings=GUIDED
+        )
 
 
 def test_an_estimator_of_ones_own_is_asked_tile_by_tile() -> None:

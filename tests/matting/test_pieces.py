@@ -178,7 +178,9 @@ def test_a_steadied_matte_is_tidied_by_the_same_rule() -> None:
     assert (tidy.alpha[mask > 0] == ONE).all()
     assert (
         pieces(
-            tidied(Matte(alpha), mask, settings=MatteSettings(edges="guided", remove_specks=0)).alpha
+            tidied(
+                Matte(alpha), mask, settings=MatteSettings(edges="guided", remove_specks=0)
+            ).alpha
         )
         == 2
     )

@@ -100,7 +100,9 @@ def test_the_automatic_window_is_21_at_1080_lines_and_odd() -> None:
 def test_chosen_objects_are_one_foreground() -> None:
     mask = np.array([[0, 1, 1, 2, 2, 3, 0]], np.uint8)
     assert refine(mask, settings=OFF).alpha.tolist() == [[0, 255, 255, 255, 255, 255, 0]]
-    assert refine(mask, objects=(1, 3), settings=OFF).alpha.tolist() == [[0, 255, 255, 0, 0, 255, 0]]
+    assert refine(mask, objects=(1, 3), settings=OFF).alpha.tolist() == [
+        [0, 255, 255, 0, 0, 255, 0]
+    ]
     assert not refine(mask, objects=(9,), settings=OFF).alpha.any()
     assert not refine(mask, objects=(), settings=OFF).alpha.any()
     together = refine(mask.repeat(5, 0), settings=MatteSettings(edges="median", median=3)).alpha
@@ -157,7 +159,9 @@ def test_a_feathered_edge_is_half_on_the_hard_edge(
     hard = refine(mask, settings=OFF).alpha
     soft = refine(mask, settings=MatteSettings(edges="median", median=0, feather=feather)).alpha
     np.testing.assert_array_equal(soft > 32767, hard == 255)
-    wider = refine(mask, settings=MatteSettings(edges="median", median=0, feather=feather * 2)).alpha
+    wider = refine(
+        mask, settings=MatteSettings(edges="median", median=0, feather=feather * 2)
+    ).alpha
     assert (wider[hard == 255] <= soft[hard == 255]).all()
     assert (wider[hard == 0] >= soft[hard == 0]).all()
 

@@ -15,10 +15,15 @@ _FLAGS = {"output": "-o", "tint": "--alpha", "object_id": "--object", "begin": "
 
 
 def flags_of(item: dataclasses.Field[Any], *, is_switch: bool) -> tuple[str, ...]:
-    """The flags of an option: those of the table, or "--its-name"; of a switch both ways."""
-    flag = f"--{item.name.replace('_', '-')}"
-    usual = f"{flag}/--no-{flag.removeprefix('--')}" if is_switch else flag
-    return item.metadata["flags"] or (usual,)
+    """The flags of an option: those of the table, or its name; of a switch both ways."""
+    name = item.name.replace("_", "-")
+    usual = f"{name}/no-{name}" if is_switch else name
+    return tuple(_dashed(words) for words in item.metadata["flags"] or (usual,))
+
+
+def _dashed(words: str) -> str:
+    """The flags of one or two words: "k" → "-k", "sound/no-sound" → "--sound/--no-sound"."""
+    return "/".join(f"-{word}" if len(word) == 1 else f"--{word}" for word in words.split("/"))
 
 
 def as_typed(named: Named) -> str:
@@ -59,7 +64,7 @@ def _table() -> dict[str, str]:
     # the last flag is the long one: -k, --count
     records = [one for one in vars(options).values() if isinstance(one, type)]
     return {
-        item.name: item.metadata["flags"][-1]
+        item.name: _dashed(item.metadata["flags"][-1])
         for record in records
         if issubclass(record, options.Options) and record is not options.Options
         for item in dataclasses.fields(cast("Any", record))

@@ -22,6 +22,8 @@ from vfx_matte.backend import Array, enlarged, shrunk, to_numpy, xp
 from vfx_matte.errors import DeviceError, UsageError, WeightsError
 from vfx_matte.matting.problem import UNKNOWN, AlphaProblem
 from vfx_matte.printable import shell_command
+from vfx_matte.settings.edge_methods import usual
+from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +94,8 @@ class VitMatteAlpha:
             alpha = self._run(shrunk(image, factor), shrunk(trimap, factor))
             if alpha is None and min(image.shape[:2]) // (2 * factor) < SMALLEST_SIDE_PX:
                 raise DeviceError(
-                    f"memory of {self._device} is too small for ViTMatte", hint="use --edges guided"
+                    f"memory of {self._device} is too small for ViTMatte",
+                    hint=f"use {option('edges', usual(from_picture=True))}",
                 )
             factor = factor if alpha is not None else 2 * factor
         whole = (

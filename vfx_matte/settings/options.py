@@ -57,7 +57,8 @@ def option(
         most: the highest number that it may be.
         choices: all words that it may be; empty = any.
         key: its name in config.ini, where that is another one.
-        flags: its flags at the command line, where they do not follow from its name.
+        flags: its flags at the command line, without dashes, where they are not its name: "for",
+            or both words of a switch: "premultiplied/straight".
         metavar: how the help calls its value; empty = after its unit or its type.
         panel: heading in the help of the command line, where it is not the record's.
         in_file: whether config.ini may set it.
@@ -224,7 +225,7 @@ class MatteSettings(Options):
         None,
         "ids of the objects that are shown; empty = all",
         short="Only this object; repeat for more.",
-        flags=("--object",),
+        flags=("object",),
         metavar="N",
         panel="Options",
         in_file=False,
@@ -422,7 +423,7 @@ class RenderSettings(Options):
         f"the program that outputs are for ({wording.option('target')}), see"
         f" {wording.command('formats')}; empty = none in particular",
         short=f"As this program takes it; see {wording.command('formats')}.",
-        flags=("--for",),
+        flags=("for",),
         metavar="PROGRAM",
         panel="Options",
     )
@@ -527,7 +528,7 @@ class AlphaSettings(EncodeSettings):
         False,
         "multiply colours by alpha; editing programs expect straight alpha",
         short="Colours times alpha.",
-        flags=("--premultiplied/--straight",),
+        flags=("premultiplied/straight",),
     )
     keep_background: bool = option(
         False,
@@ -618,7 +619,7 @@ class SuggestSettings(Options):
         short="How many frames to suggest.",
         least=1,
         most=10_000,
-        flags=("-k", "--count"),
+        flags=("k", "count"),
         metavar="K",
         panel="Options",
     )
@@ -661,7 +662,7 @@ class QcSettings(Options):
         short="How many places are shown.",
         least=1,
         most=10_000,
-        flags=("-k", "--count"),
+        flags=("k", "count"),
         metavar="K",
     )
     fail_over: str = option(
