@@ -16,6 +16,7 @@ from conftest import Notices
 from PIL import Image
 from support.command_line import CommandLine, paint, pictures
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.composite.mix import seen_ids, seen_through
 from vfx_matte.masks import Matte
 from vfx_matte.media.background import open_background
@@ -23,6 +24,7 @@ from vfx_matte.media.frames import over_black
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import frame_from, packed
 from vfx_matte.picture import ColorTags, Picture, PixelLayout
+from vfx_matte.wording import spelled
 
 SIZE = (64, 48)
 LEFT, RIGHT = slice(0, 28), slice(36, 64)
@@ -108,7 +110,7 @@ def test_alpha_of_films(  # noqa: PLR0917
         assert shown[:, RIGHT].max() <= 1 / 60
         assert frame.image[:, RIGHT].max() <= 4  # as a player shows it: black
         assert frame.colors[:, RIGHT, 1].min() > 60  # what lies under it
-    assert [line for line in notices if "alpha" in line] == [
+    assert [spelled(line, as_typed) for line in notices if "alpha" in line] == [
         f"{name} has an alpha channel of its own, and what that hides stays hidden; --ignore-alpha"
         " shows it"
     ]

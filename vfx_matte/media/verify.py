@@ -192,6 +192,11 @@ def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
     An image sequence has no rate of its own and is taken at the output's, so that only its frame
     count is compared.
 
+    Args:
+        output: the file.
+        source: the clip that it was made of.
+        notify: is told what reading the two tells.
+
     Raises:
         MediaError: when either cannot be read.
     """
