@@ -1,0 +1,72 @@
+"""Messages name options and commands (`vfx_matte.wording`); only the command line spells them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from vfx_matte.cli import program
+
+PACKAGE = Path(__file__).parents[2] / "vfx_matte"
+SPELLED = re.compile(r"(?<![\w-])(?<!var\()--[a-z][\w-]*|vfx-matte (?:{})\b")
+OWN_WORDS = {
+    "settings/options.py",  # the table says what an option's flag is
+    "weights/package_file.py",  # arguments of pip
+}
+"""Files that hold flags for another reason than to show them."""
+FOREIGN = ("--local-dir", "vfx-matte package")
+"""A flag of another program, and the kind of a package's manifest."""
+
+
+def command_names() -> str:
+    group = typer.main.get_command(program())
+    return "|".join(group.commands)  # type: ignore[attr-defined]
+
+
+def spelled_in(source: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of every string that holds a flag or a command as it is typed; docstrings do
+    not count.
+    """
+    pattern = re.compile(SPELLED.pattern.format(command_names()))
+    tree = ast.parse(source)
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in documentation
+            and pattern.search(node.value)
+            and node.value not in FOREIGN
+        ):
+            yield node.lineno, node.value
+
+
+def modules() -> list[str]:
+    found = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+    return [name for name in found if not name.startswith("cli/") and name not in OWN_WORDS]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_string_outside_of_the_command_line_is_typed_there(module: str) -> None:
+    found = list(spelled_in((PACKAGE / module).read_text(encoding="utf-8")))
+    assert not found, f"vfx_matte/{module}: name it with wording.option or wording.command: {found}"
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ('hint = "use --edges guided"', 1),
+        ('hint = f"{x}: vfx-matte segment CLIP"', 1),
+        ('"""Explains --edges."""', 0),
+        ('hint = "in the vfx-matte folder"', 0),
+        ('style = "background:var(--bad)"', 0),
+        ("hint = f\"use {option('edges')}\"", 0),
+    ],
+)
+def test_the_finder_finds_what_is_typed(source: str, count: int) -> None:
+    assert len(list(spelled_in(source))) == count
