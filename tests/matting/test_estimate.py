@@ -25,7 +25,7 @@ from vfx_matte.matting import (
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
 from vfx_matte.matting.guided import GuidedAlpha
 from vfx_matte.matting.local_colors import learn_colors
-from vfx_matte.matting.perceptron import judged
+from vfx_matte.matting.perceptron import predict
 from vfx_matte.matting.picture_edges import find_edge
 from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 from vfx_matte.matting.trimap import (
@@ -244,15 +244,15 @@ def test_evidence_has_a_counterpart() -> None:
     assert one.shape == (len(NAMES), np.count_nonzero(problems[0].trimap == UNKNOWN))
     np.testing.assert_allclose(swapped(one), other, atol=2e-3)
     np.testing.assert_array_equal(swapped(swapped(one)), one)
-    np.testing.assert_allclose(judged(one) + judged(swapped(one)), 1, atol=1e-4)
-    assert np.ptp(judged(one)) > 0.9
+    np.testing.assert_allclose(predict(one) + predict(swapped(one)), 1, atol=1e-4)
+    assert np.ptp(predict(one)) > 0.9
 
 
 @fast
 @given(st.integers(0, 700), st.integers(0, 2**32 - 1))
 def test_a_pixel_is_judged_alone(count: int, seed: int) -> None:
     rows = np.random.default_rng(seed).normal(0, 0.5, (len(NAMES), 700)).astype(np.float32)
-    np.testing.assert_allclose(judged(rows[:, :count]), judged(rows)[:count], atol=1e-4)
+    np.testing.assert_allclose(predict(rows[:, :count]), predict(rows)[:count], atol=1e-4)
 
 
 def test_tiles_leave_no_seam() -> None:

@@ -190,7 +190,7 @@ def test_loading_prints_nothing(network_folder: Path, capfd: pytest.CaptureFixtu
 def test_a_damaged_file_is_refused(network_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((network_folder / "config.json").read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"no tensors here")
-    with pytest.raises(WeightsError, match="is no ViTMatte network"):
+    with pytest.raises(WeightsError, match="is not a ViTMatte network"):
         open_estimator("vitmatte", weights=tmp_path)
 
 

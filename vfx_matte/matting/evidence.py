@@ -1,6 +1,5 @@
-"""What is seen of a pixel before its alpha is judged.
-
-Takes a part of a picture, gives rows of numbers, one column a pixel.
+"""Collects what is known of a pixel before its alpha is predicted: rows of numbers, one column per
+pixel.
 
 Every number has a counterpart when subject and background change places: the numbers of ODD change
 their sign, those of PAIRS their places, those of EVEN stay. So whatever is made of them can treat
@@ -72,12 +71,13 @@ def swapped(rows: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the colours nearby alone say: alpha, float32 (h, w), not limited to 0..1, and the model
-    it was read with.
-    """
+    """What the colours nearby alone say."""
 
     alpha: Array
+    """Float32 (h, w), not limited to 0..1."""
+
     model: Array
+    """The model that it was read with, for every pixel: see `LocalColors.model`."""
 
 
 def read(problem: AlphaProblem) -> Reading:
@@ -96,18 +96,24 @@ def evidence(problem: AlphaProblem, reading: Reading) -> Array:
         taken: Array = values.reshape(-1, *values.shape[2:]).take(unknown, axis=0)
         return taken
 
+    # in half bands, as sizes follow the frame: one fit serves all
     unit = np.float32(2 / max(LEAST_BAND_PX, BAND_PX * problem.scale))
     distance = problem.distance * unit
-    shown = module.where(
+    # far from the edge the mask is believed, so that means around a pixel are not misled there
+    likely = module.where(
         module.abs(distance) < 2 * FAR, module.clip(alpha, 0, 1), distance > 0
     ).astype(np.float32)
     small, large = (max(3, round(window * problem.scale)) | 1 for window in WINDOWS_PX)
+    # alpha as luma says it: its distance from the middle of both sides, in units of their contrast,
+    # little where that is small
     contrast, level = near[..., 8], near[..., 9]
     of_luma = module.clip(
         (luma(problem.image) - level) * contrast / (contrast * contrast + np.float32(FAINT)), -1, 1
     )
-    mean = box_mean(shown, large)
-    spread = box_mean(shown * shown, large) - mean * mean
+    mean = box_mean(likely, large)
+    spread = box_mean(likely * likely, large) - mean * mean
+    # the rows in the order of NAMES, of unknown pixels only; around 0, so that a change of sides is
+    # a change of sign
     rows: Array = module.empty((len(NAMES), len(unknown)), np.float32)
     picture, near, rough, distance = map(picked, (problem.image, near[..., 4:8], rough, distance))
     half = np.float32(0.5)
@@ -117,10 +123,11 @@ def evidence(problem: AlphaProblem, reading: Reading) -> Array:
     rows[3] = picked(problem.own_edge) - half
     rows[4] = module.clip(distance, -2, 2)
     rows[5] = module.clip(distance * np.float32(0.5 / FAR), -1, 1)
-    for at, values in ((6, picked(box_mean(shown, small))), (7, picked(mean)), (8, near[..., 2])):
+    for at, values in ((6, picked(box_mean(likely, small))), (7, picked(mean)), (8, near[..., 2])):
         rows[at] = values - half
     rows[9] = picked(of_luma)
     rows[10] = rows[9] - picked(box_mean(of_luma, small))
+    # logarithms: variances span many powers of ten
     for at, values in enumerate((near[..., 0], near[..., 1], rough[..., 4], rough[..., 5])):
         rows[len(ODD) + at] = module.log(values + np.float32(VARIANCE))
     rows[-3] = picked(problem.trusted)

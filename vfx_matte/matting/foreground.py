@@ -1,6 +1,4 @@
-"""The subject's own colours along its edge.
-
-Takes a picture in its planes and a matte, gives the picture without background.
+"""Estimates the subject's own colours along its edge.
 
 Where a sample's alpha is full it stays as it is, bit for bit. Where it is soft it becomes the
 estimated foreground, and so do samples just outside, so that a program which scales or blurs
@@ -44,16 +42,25 @@ LEVELS = 8
 def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     """Take the background out of the pixels of a soft edge.
 
-    picture: any layout; an alpha plane stays. matte: of the picture's (H, W), on its device;
-    ValueError otherwise. With α the mean of alpha over the pixels a sample covers, colours F and B
-    are sought with I = αF + (1 − α)B. In windows around every sample F and B are taken as constant
-    and found by least squares, each level leaning on the next coarser one (the multi-level idea of
-    Germer et al., ICPR 2020, with windows instead of neighbours); then the remainder e is given to
-    both: F += α·e / (α² + (1 − α)² + DAMPING·(1 − α)), where without DAMPING the equation would
-    hold exactly. Returns a picture of the same layout; the arrays given are not changed.
+    With α the mean of alpha over the pixels a sample covers, colours F and B are sought with I = αF
+    + (1 − α)B. In windows around every sample F and B are taken as constant and found by least
+    squares, each level leaning on the next coarser one (the multi-level idea of Germer et al., ICPR
+    2020, with windows instead of neighbours); then the remainder e is given to both: F += α·e / (α²
+    + (1 − α)² + DAMPING·(1 − α)), where without DAMPING the equation would hold exactly.
+
+    Args:
+        picture: any layout; an alpha plane stays.
+        matte: of the picture's (H, W), on its device.
+
+    Returns:
+        A picture of the same layout; the arrays given are not changed.
+
+    Raises:
+        ValueError: sizes differ.
     """
     if matte.alpha.shape != picture.shape:
         raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
+    # sizes are powers of two, as levels are: larger frames begin with larger blocks
     soft = ((matte.alpha != 0) & (matte.alpha != matte.full)).view(np.uint8)
     scale = max(1, 1 << max(0, round(np.log2(min(picture.shape) / 1080))))
     block_px = max(2 * scale, 1 << max(picture.layout.chroma_shift))
@@ -61,6 +68,7 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     if region is None:
         return picture
     alpha = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
+    # alpha's levels are found once for all planes; `near` says where samples are replaced
     levels = _levels(shrunk(alpha, block_px))
     near = (
         box_mean(
@@ -70,6 +78,7 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         > 0
     )
 
+    # each plane at its own size: chroma that is subsampled is not guessed at more places
     def cleaned(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
         part = subsampled(region, shift)
@@ -79,10 +88,13 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         wanted = (_at_samples(near.astype(np.float32), shift, block_px, weight.shape) > 0) & (
             weight < 1
         )
-        at = xp(image).nonzero(wanted)
-        found = _remainder_added(image[at], weight[at], *(side[at] for side in colors))
+        # the remainder belongs to few samples, so that it is computed for these alone
+        soft_samples = xp(image).nonzero(wanted)
+        found = _remainder_added(
+            image[soft_samples], weight[soft_samples], *(side[soft_samples] for side in colors)
+        )
         result: Array = plane.copy()
-        result[part][at] = _codes(found, picture)
+        result[part][soft_samples] = _codes(found, picture)
         return result
 
     count = picture.layout.plane_count - picture.layout.has_alpha
@@ -104,7 +116,8 @@ def _to_blocks(
     factor = min(block_px >> x, block_px >> y)
     small = shrunk(image, max(1, factor))
     across, down = (block_px >> x) // max(1, factor), (block_px >> y) // max(1, factor)
-    if down > 1 or across > 1:  # 4:2:2 and 4:4:0 have samples that are not square
+    # 4:2:2 and 4:4:0 have samples that are not square
+    if down > 1 or across > 1:
         small = footprint_means(small, (across.bit_length() - 1, down.bit_length() - 1))
     return small[: shape[0], : shape[1]]
 
@@ -149,11 +162,12 @@ class _Level(NamedTuple):
 
 def _levels(alpha: Array) -> list[_Level]:
     """The levels of alpha, which all planes share; the first is the finest."""
+    # α² is averaged by itself: the square of a mean is not the mean of squares
     moments = [(alpha, alpha * alpha)]
     while max(moments[-1][0].shape) > 2 and len(moments) < LEVELS:
         moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
     return [
-        _Level(one, box_mean(one, WINDOW), box_mean(squared, WINDOW)) for one, squared in moments
+        _Level(mean, box_mean(mean, WINDOW), box_mean(squared, WINDOW)) for mean, squared in moments
     ]
 
 
@@ -162,6 +176,7 @@ def _colors(image: Array, levels: list[_Level]) -> tuple[Array, Array]:
     moments = [(image, levels[0].alpha * image)]
     for _ in levels[1:]:
         moments.append((shrunk(moments[-1][0], 2), shrunk(moments[-1][1], 2)))
+    # coarse to fine: the coarsest level leans on grey, each other one on the level before
     front = back = xp(image).full(moments[-1][0].shape, 0.5, np.float32)
     for number, (level, (colors, weighted)) in enumerate(
         zip(reversed(levels), reversed(moments), strict=True)
@@ -180,6 +195,8 @@ def _windows(
     """F and B of every window by least squares, leaning on coarser ones: the 2 × 2 normal
     equations, by Cramer's rule.
     """
+    # the sums of α², α(1 − α) and (1 − α)² in a window, and TIGHTNESS on the diagonal, so that the
+    # determinant is never 0: a window that is all subject keeps the coarser background
     both, tight = level.mean - level.squared, np.float32(TIGHTNESS)
     a = level.squared + tight
     d = 1 + tight - level.mean - both

@@ -1,13 +1,11 @@
-"""Alpha by the colours of both sides nearby.
+"""Finds alpha by the colours of both sides nearby, with box filters and arithmetic only.
 
-Takes a picture and a trimap, gives alpha; box filters and arithmetic only.
-
-What is seen of a pixel (evidence) is judged by a small fitted function (judgement). Where the
-colours leave little doubt, pixels that are all but certain, by their own colour and by those
-around, become exactly 0 or 1. Where the colours fail on pixels whose side is known, the mask keeps
-its own edge: what they say of the others is worth no more. And what differs from that edge counts
-as far as it stands out from the noise of the colours, which weighs more the farther from the edge a
-pixel is, but little along hair.
+From what is known of a pixel (`evidence`) a small fitted function (`perceptron`) predicts its
+alpha. Where the colours leave little doubt, pixels that are all but certain, by their own colour
+and by those around, become exactly 0 or 1. Where the colours fail on pixels whose side is
+known, the mask keeps its own edge: what they say of the others is worth no more. And what differs
+from that edge counts as far as it stands out from the noise of the colours, which weighs more the
+farther from the edge a pixel is, but little along hair.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ import numpy as np
 
 from vfx_matte.backend import Array, box_mean, xp
 from vfx_matte.matting.evidence import VARIANCE, WINDOWS_PX, Reading, evidence, read
-from vfx_matte.matting.perceptron import judged
+from vfx_matte.matting.perceptron import predict
 from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
 
 DOUBT = 0.002
@@ -60,12 +58,16 @@ class GuidedAlpha:
 
     def __call__(self, problem: AlphaProblem) -> Array:
         """Alpha as float32 (h, w) in 0..1."""
+        # alpha as the colours say it, then as the fitted function says it with all that is known
         module, unknown = xp(problem.image), problem.trimap == UNKNOWN
         reading = read(problem)
         alpha = module.clip(reading.alpha, 0, 1)
-        alpha[unknown] = module.clip(judged(evidence(problem, reading)), 0, 1)
+        alpha[unknown] = module.clip(predict(evidence(problem, reading)), 0, 1)
+        # where colours leave little doubt, what is all but certain becomes exactly 0 or 1
         settled, variance = _settled(problem, reading, alpha)
         alpha += (settled - alpha) / (1 + (variance * np.float32(1 / DOUBT)) ** 2)
+        # the mask's own edge, and what differs from it: as far as colours can be trusted there, and
+        # as far as it is no noise
         difference = alpha - problem.own_edge
         result: Array = (
             problem.own_edge
@@ -81,6 +83,8 @@ def _wiener_gain(problem: AlphaProblem, reading: Reading, difference: Array) -> 
     (E − n) / E, with E the mean square of the differences around, and n the variance that a reading
     has on the side where the mask has the pixel.
     """
+    # the farther from the edge, the more a difference has to stand out; not along hair, which is as
+    # faint as noise. Tried without asking how large a difference is: smudges stay (docs/matting.md)
     module, size = xp(difference), max(3, round(GAIN_WINDOW_PX * problem.scale)) | 1
     away = module.clip(
         problem.distance * np.float32(1 / (NEAR_PX * problem.scale)), -FARTHEST, FARTHEST
@@ -101,6 +105,8 @@ def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Arr
     And the variance of a reading, whichever side the pixel may be on.
     """
     module, size = xp(mixed), max(3, round(WINDOWS_PX[-1] * problem.scale)) | 1
+    # how common each belief is: on the edge about a third each, from DECAY_PX on nearly all pixels
+    # are of their own side
     far = module.minimum(
         module.abs(problem.distance) * np.float32(1 / (DECAY_PX * problem.scale)), 1
     )
@@ -108,14 +114,16 @@ def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Arr
     inside = problem.distance > 0
     front, back = module.where(inside, own, other), module.where(inside, other, own)
     rest = 1 - own - other
+    # how likely the reading is for a pixel of either side; beyond 0 and 1 it is as likely as there
     variances = [reading.model[..., at] + np.float32(VARIANCE) for at in (4, 5)]
     like_front = _likelihood(module.maximum(1 - reading.alpha, 0), variances[0])
     like_back = _likelihood(module.maximum(reading.alpha, 0), variances[1])
     is_front, is_back = front * like_front, back * like_back
     total = is_front + is_back + rest
-    asked = problem.trimap == UNKNOWN
-    is_front = is_front / total * asked + (problem.trimap == SUBJECT)
-    is_back = is_back / total * asked + (problem.trimap == BACKGROUND)
+    # the beliefs of the neighbours, known pixels among them, weigh in the second round
+    unknown = problem.trimap == UNKNOWN
+    is_front = is_front / total * unknown + (problem.trimap == SUBJECT)
+    is_back = is_back / total * unknown + (problem.trimap == BACKGROUND)
     near_front, near_back, floor = (
         box_mean(is_front, size),
         box_mean(is_back, size),

@@ -1,5 +1,5 @@
-"""Colours under alpha 0, in files with straight alpha: the subject's own a few pixels outwards, one
-flat colour beyond.
+"""Replaces colours under alpha 0 in files with straight alpha: the subject's own a few pixels
+outwards, one flat colour beyond.
 
 A program that scales, blurs or moves such a file by parts of a pixel mixes these colours into the
 subject's edge. The old background would show there, and costs most of the file. Samples that show
@@ -32,18 +32,28 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
     """Replace what alpha 0 hides by a smooth continuation of the subject's colours, flat from 8 px
     on (at 1080 lines).
 
-    picture: any layout; an alpha plane stays. matte: of the picture's (H, W), on its device;
-    ValueError otherwise. A sample is replaced when alpha is 0 on every pixel that it covers. With w
+    A sample is replaced when alpha is 0 on every pixel that it covers. With w
     = α⁴, α the mean over these pixels, its colour is Σ w·c / Σ w over a triangular window (a box
     twice), which leans by LEANING on that of the wider window, and that one on the mean of the
     whole subject, so that it runs out into it without a step (normalized convolution: Knutsson and
     Westin, CVPR 1993). A picture without any subject becomes black.
-    Returns a picture of the same layout; the arrays given are not changed.
+
+    Args:
+        picture: any layout; an alpha plane stays.
+        matte: of the picture's (H, W), on its device.
+
+    Returns:
+        A picture of the same layout; the arrays given are not changed.
+
+    Raises:
+        ValueError: sizes differ.
     """
     if matte.alpha.shape != picture.shape:
         raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
+    # a frame that is all shown hides nothing
     if bool(matte.alpha.all()):
         return picture
+    # beyond the region all is flat: most of a frame costs nothing, here and in the file
     scale = max(1, 1 << max(0, round(np.log2(min(picture.shape) / 1080))))
     region = bounding_box(matte.alpha, margin_px=2 * WINDOWS_PX[0] * scale, step=(8, 8))
     count = picture.layout.plane_count - picture.layout.has_alpha
@@ -58,12 +68,14 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
 
     def filled(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
-        part, shown = subsampled(region, shift), footprint_means(alpha, shift)
-        weight = shown * shown
+        part, visible = subsampled(region, shift), footprint_means(alpha, shift)
+        weight = visible * visible
         # samples across a hard edge hold background too, by the share that they do not show
         weight *= weight
         weighted = plane[part].astype(np.float32) * weight
         flat = np.rint(float(weighted.sum(dtype=np.float64)) / float(weight.sum(dtype=np.float64)))
+        # from the whole subject's mean to a wide window to a narrow one: each keeps the coarser
+        # colour where it has no subject
         color: Array | np.float32 = np.float32(flat)
         for half_px in WINDOWS_PX:
             size = 2 * max(1, half_px * scale >> max(shift)) + 1
@@ -72,7 +84,7 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
             )
         result: Array = xp(plane).full_like(plane, int(flat))
         result[part] = xp(plane).where(
-            shown > 0, plane[part], xp(plane).rint(color).astype(plane.dtype)
+            visible > 0, plane[part], xp(plane).rint(color).astype(plane.dtype)
         )
         return result
 

@@ -1,6 +1,4 @@
-"""What subject and background look like around every point of an edge.
-
-Takes a picture and distances, gives a linear model.
+"""Models what subject and background look like around every point of an edge.
 
 Near every pixel the colours of both sides are taken as two clouds with means F, B and covariances.
 Alpha of a colour I is read along the direction that tells the clouds apart best, Fisher's linear
@@ -31,6 +29,7 @@ WINDOWS = ((5, 1.0), (11, 0.1), (31, 0.005))
 no others.
 """
 
+# about 3 codes of 255: without it two flat colours would be told apart by nothing but grain
 NOISE = 1.5e-4
 """Variance that every colour has at least, in units of full scale squared: noise and
 compression.
@@ -62,25 +61,31 @@ PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 @dataclass(frozen=True, slots=True)
 class LocalColors:
-    """The linear model of a region, on blocks.
-
-    model: float32 (h, w, 10) of blocks: d (3), its constant −d·B, the variances of alpha(I) that
-    the subject's and the background's own texture cause, the mean of alpha around, how sure all
-    that is, 0..1, and the luma of F − B and of (F + B) / 2. alpha: float32 (h, w), what the model
-    says of the blocks, 0..1. sure: float32 (h, w), 0..1.
-    block_px: side of a block. shape: (H, W) of the region.
-    """
+    """The linear model of a region, on blocks."""
 
     model: Array
+    """Float32 (h, w, 10) of blocks: d (3), its constant −d·B, the variances of alpha(I) that the
+    subject's and the background's own texture cause, the mean of alpha around, how sure all that
+    is, 0..1, and the luma of F − B and of (F + B) / 2.
+    """
+
     alpha: Array
+    """What the model says of the blocks: float32 (h, w), 0..1."""
+
     sure: Array
+    """How sure it is of that: float32 (h, w), 0..1."""
+
     block_px: int
+    """Side of a block."""
+
     shape: tuple[int, int]
+    """(H, W) of the region."""
 
     def at(self, place: Region, *, numbers: int = 10) -> Array:
         """The first numbers of the model for every pixel of a place in the region: float32 (h, w,
         numbers), bilinear.
         """
+        # only the blocks around the place, one more on each side for the interpolation
         blocks, inner = [], []
         for part, count in zip(place, self.model.shape[:2], strict=True):
             first = max(0, part.start // self.block_px - 1)
@@ -104,23 +109,29 @@ def block_size(scale: float) -> int:
 def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float) -> LocalColors:
     """Learn the model from the pixels outside the band, then from those inside that it is sure of.
 
-    image: uint8 (H, W, 3); distance: float32 (H, W), signed distance to the edge in px, positive
-    inside the subject.
-    band_px: width of the band; scale: of the frame against 1080 lines.
+    Args:
+        image: R'G'B', uint8 (H, W, 3).
+        distance: signed distance to the edge in px, positive inside the subject: float32 (H, W).
+        band_px: width of the band.
+        scale: of the frame against 1080 lines.
     """
     block_px = block_size(scale)
     colors, grain = _blocks(image, block_px)
     side = shrunk(distance, block_px)
     half = band_px / 2
+    # what is known counts fully; a trace of the rest keeps windows without anything known solvable
     inside, outside = (side > half).astype(np.float32), (side < -half).astype(np.float32)
     faint_inside, faint_outside = 1e-4 * (side > 0), 1e-4 * (side < 0)
     weights = inside + faint_inside, outside + faint_outside
     module = xp(colors)
+    # the model, then what it is sure of becomes known, then the model again
     for number in range(PASSES):
         slope, constant, apart, spreads, lumas = _model(colors, grain, *weights)
         alpha = module.clip(dot(slope, colors) + constant, 0, 1)
         sure = module.minimum(apart / SURE, 1)
         if number < PASSES - 1:
+            # certain pixels of the band count, by how certain they are; where the model is unsure
+            # only what the mask knows does
             front, back = (
                 module.clip(2 * alpha - 1, 0, 1) ** 2,
                 module.clip(1 - 2 * alpha, 0, 1) ** 2,
@@ -129,8 +140,9 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
                 (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
                 (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
             )
-    shown = module.where(module.abs(side) < FAR * band_px, alpha, side > 0).astype(np.float32)
-    others = [constant, *spreads, box_mean(shown, AROUND), sure, *lumas]
+    # far from the edge the mask is believed, whatever colours say
+    likely = module.where(module.abs(side) < FAR * band_px, alpha, side > 0).astype(np.float32)
+    others = [constant, *spreads, box_mean(likely, AROUND), sure, *lumas]
     model = module.concatenate([slope, module.stack(others, axis=-1)], axis=-1).astype(np.float32)
     return LocalColors(model, alpha, sure, block_px, (int(image.shape[0]), int(image.shape[1])))
 
@@ -143,6 +155,7 @@ def _blocks(image: Array, block_px: int) -> tuple[Array, list[Array]]:
     has one colour on the whole. The covariance is that of an even sample, SAMPLES × SAMPLES pixels
     or more.
     """
+    # the sample's step divides the block, so that every block has as many samples
     step = max(
         (divisor for divisor in range(1, block_px // SAMPLES + 1) if block_px % divisor == 0),
         default=1,
@@ -166,6 +179,7 @@ def _model(
     (front_mean, front_cloud), (back_mean, back_cloud) = side_by_side(
         partial(_cloud, colors, grain), (front, back), on=colors
     )
+    # Fisher's direction, then scaled so that alpha is 1 at F and 0 at B
     apart = front_mean - back_mean
     slope = solve_symmetric(
         [(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart
@@ -187,6 +201,7 @@ def _cloud(colors: Array, grain: list[Array], weight: Array) -> tuple[Array, lis
         weighted[..., i] * colors[..., j] + weight * own
         for (i, j), own in zip(PAIRS, grain, strict=True)
     ]
+    # weighted sums of 1, the colours and their products, so that one filter serves mean and spread
     moments = module.stack(
         [weight, *(weighted[..., i] for i in range(3)), *products], axis=-1
     ).astype(np.float32)
@@ -196,6 +211,7 @@ def _cloud(colors: Array, grain: list[Array], weight: Array) -> tuple[Array, lis
     total /= total[..., :1] + np.float32(1e-9)
     mean = total[..., 1:4]
     cloud = [total[..., 4 + at] - mean[..., i] * mean[..., j] for at, (i, j) in enumerate(PAIRS)]
+    # variances (the diagonal): float32 may leave them a little below 0
     for at in (0, 3, 5):
         cloud[at] = module.maximum(cloud[at], 0) + np.float32(NOISE)
     return mean, cloud
@@ -227,8 +243,11 @@ def dot(one: Array, other: Array) -> Array:
 def solve_symmetric(matrix: list[Array], right: Array) -> Array:
     """Solve 3 × 3 symmetric systems by cofactors.
 
-    matrix: its entries as PAIRS, (h, w) each; right: (h, w, 3).
+    Args:
+        matrix: its entries as PAIRS, (h, w) each.
+        right: the right sides, (h, w, 3).
     """
+    # written out: a frame has tens of thousands of systems, and they stay on their device
     a, b, c, d, e, f = matrix
     aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
     dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b

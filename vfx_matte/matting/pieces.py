@@ -1,6 +1,4 @@
-"""Loose pieces and holes of masks and mattes.
-
-Takes alpha and the mask that it was made from, gives it without them.
+"""Removes loose pieces and holes from masks and mattes.
 
 Both sides are treated alike: a hole is a loose piece of the background. Pieces are joined at
 corners too (8-connected), holes are not (4-connected).
@@ -26,6 +24,7 @@ def without_specks(binary: Array, area_px: int) -> Array:
     """Drop the pieces of at most this area: uint8 (H, W) of 0 and 1 to the same. 0 = keep all."""
     if not area_px:
         return binary
+    # label 0 is the background, whose area is none of a piece
     labels, count = components(binary, diagonal=True)
     keep = xp(binary).bincount(labels.reshape(-1), minlength=count + 1) > area_px
     keep[0] = False
@@ -50,14 +49,21 @@ def without_holes(binary: Array, area_px: int) -> Array:
 
 
 def joined(alpha: Array, binary: Array, *, specks_px: int, holes_px: int, anchored: bool) -> Array:
-    """Drop the loose pieces of a matte, and fill its holes.
+    """Drop the loose pieces of a matte, and fill its holes. What meets the border is no hole.
 
-    alpha: uint16 (H, W), 0..65535; binary: the mask that it was made from, uint8 (H, W) of 0 and 1.
-    specks_px, holes_px: the area up to which a piece is dropped or a hole filled; 0 = off.
-    anchored: the same for every piece, whatever its area, that holds no more of the mask than that
-    (and holes of its background): alpha that no path of seen alpha joins to the subject. What meets
-    the border is no hole. Returns uint16 (H, W); alpha is not changed.
+    Args:
+        alpha: uint16 (H, W), 0..65535; it is not changed.
+        binary: the mask that it was made from, uint8 (H, W) of 0 and 1.
+        specks_px: the area up to which a piece is dropped; 0 = off.
+        holes_px: the area up to which a hole is filled; 0 = off.
+        anchored: whether the area counts that a piece holds of the mask (a hole of its background),
+            not its own: alpha that no path of visible alpha joins to the subject goes, however
+            large it is.
+
+    Returns:
+        Alpha without them, uint16 (H, W).
     """
+    # pieces first: a hole may be open only through one of them
     inside = (
         _kept(alpha, binary, specks_px, anchored=anchored, diagonal=True, border=False)
         if specks_px
@@ -79,10 +85,17 @@ def _kept(
     """1 where alpha belongs to a piece that is kept, uint8 (H, W); None when there is nothing to
     drop.
 
-    border: keep what meets the border.
+    Args:
+        alpha: of one side.
+        binary: the mask of that side.
+        area_px: the area up to which a piece is dropped.
+        anchored: see `joined`.
+        diagonal: whether pieces are joined at corners, too.
+        border: whether what meets the border is kept.
     """
-    module, seen = xp(alpha), (alpha > FAINT).view(np.uint8)
-    labels, count = components(seen, diagonal=diagonal)
+    module, visible = xp(alpha), (alpha > FAINT).view(np.uint8)
+    labels, count = components(visible, diagonal=diagonal)
+    # the area that is measured: of the piece, or of the mask within it
     own = labels if not anchored else labels * binary
     drop = module.bincount(own.reshape(-1), minlength=count + 1) <= area_px
     if border:
@@ -91,6 +104,7 @@ def _kept(
     drop[0] = False
     if not bool(drop.any()):
         return None
-    kept = seen & (~drop[labels]).view(np.uint8)
-    near: Array = (box_sum(kept, HALO_PX) > 0).view(np.uint8) & (kept | (1 - seen))
+    # with what is too faint to join anything around a piece that is kept: its soft end
+    kept = visible & (~drop[labels]).view(np.uint8)
+    near: Array = (box_sum(kept, HALO_PX) > 0).view(np.uint8) & (kept | (1 - visible))
     return near

@@ -1,6 +1,4 @@
-"""Mattes that hold still.
-
-Takes mattes and pictures in order, gives mattes whose edges flicker less and do not lag.
+"""Stabilizes mattes: edges flicker less and do not lag.
 
 State is one frame: its result, and its picture at the size the motion is measured at.
 """
@@ -41,7 +39,7 @@ FAINT = 0.05
 _FORGOTTEN_BITS = 40
 """A share of 2^-40 is none: alpha is computed with 24 bits."""
 
-# at the size the motion is measured at
+# windows and margins, at the size the motion is measured at
 _EDGE_PX, _FILL_PX, _LOOK_PX, _AROUND_PX, _LEAST_PX = (
     9,
     31,
@@ -55,18 +53,21 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(slots=True)
 class Stabilizer:
-    """Steadies the mattes of one render; frames in order.
-
-    strength: 0 = off … 1. Raises UsageError outside that.
+    """Stabilizes the mattes of one render; frames come in order.
 
     Alpha is mixed with the result of the frame before, moved to where the subject is now: alpha' =
     alpha + w·(moved - alpha). Motion is dense inverse search flow (Kroeger et al., ECCV 2016) of
     the pictures, carried from inside the subject to its edge, because an edge moves with its
     subject. w falls with what that motion leaves unexplained (DOUBT_PX) and with what is new
     (SURPRISE), so a lost track, a cut or an uncovered edge keeps its own alpha and none lags.
+
+    Raises:
+        UsageError: the strength is outside of 0 to 1.
     """
 
     strength: float
+    """0 = off … 1."""
+
     _before: Floats | None = field(default=None, init=False)
     _gray: npt.NDArray[np.uint8] | None = field(default=None, init=False)
 
@@ -79,6 +80,7 @@ class Stabilizer:
         """How many frames before one can still be seen in its result; of an earlier one less than
         float32 can tell is left.
         """
+        # a frame's share shrinks by this factor from frame to frame
         return (
             math.ceil(_FORGOTTEN_BITS / -math.log2(self.strength * LARGEST_SHARE))
             if self.strength
@@ -90,23 +92,31 @@ class Stabilizer:
         self._before = self._gray = None
 
     def __call__(self, matte: Matte, image: Image) -> Matte:
-        """The steadied matte of the next frame, of the same dtype and on the same device.
+        """The stabilized matte of the next frame.
 
-        matte: of the frame; image: its picture, uint8 (H, W, 3). Raises ValueError when their (H,
-        W) differ.
+        Args:
+            matte: of the frame.
+            image: its picture, R'G'B', uint8 (H, W, 3).
+
+        Returns:
+            A matte of the same dtype, on the same device.
+
+        Raises:
+            ValueError: their (H, W) differ.
         """
         if image.shape[:2] != matte.alpha.shape:
             raise ValueError(f"image is {image.shape}, expected {matte.alpha.shape}")
         if not self.strength:
             return matte
         alpha = to_numpy(matte.alpha).astype(np.float32) * np.float32(1 / matte.full)
-        gray = _measured(to_numpy(image))
+        gray = _small_gray(to_numpy(image))
         if (
             self._before is not None
             and self._gray is not None
             and self._before.shape == alpha.shape
         ):
             self._mix(alpha, self._before, self._gray, gray)
+        # the result is remembered, not what was given: so a share of many frames is in it
         self._before, self._gray = alpha, gray
         codes = np.rint(alpha * matte.full).astype(matte.alpha.dtype)
         return Matte(xp(matte.alpha).asarray(codes))
@@ -120,22 +130,24 @@ class Stabilizer:
         motion, trust = _motion(gray_before, gray, alpha)
         part, flow, weight = (
             alpha[region],
-            _at(motion, region, alpha.shape),
-            _at(trust, region, alpha.shape),
+            _enlarged(motion, region, alpha.shape),
+            _enlarged(trust, region, alpha.shape),
         )
+        # remap wants absolute positions
         rows, columns = (np.arange(side.start, side.stop, dtype=np.float32) for side in region)
         flow[..., 0] += columns[None, :]
         flow[..., 1] += rows[:, None]
         moved = cv2.remap(
             before, flow[..., 0], flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
+        # what is new counts for itself, by how much it is new
         change = moved - part
         weight /= 1 + (change / np.float32(SURPRISE)) ** 2
         part += np.float32(self.strength * LARGEST_SHARE) * weight * change
         np.clip(part, 0, 1, out=part)
 
 
-def _measured(image: Image) -> npt.NDArray[np.uint8]:
+def _small_gray(image: Image) -> npt.NDArray[np.uint8]:
     """The picture in gray at the size motion is measured at."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = gray.shape
@@ -150,28 +162,31 @@ def _motion(before: Array, now: Array, alpha: Floats) -> tuple[Floats, Floats]:
 
     Measured around the subject only; elsewhere nothing is believed.
     """
+    # a subject of a few pixels has no motion that could be measured
     height, width = now.shape
     inside = np.asarray(
         cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA), np.float32
     )
-    carried, trust = np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.float32)
+    flow, trust = np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.float32)
     region = bounding_box((inside > 0).view(np.uint8), margin_px=_AROUND_PX)
     if region is None or min(side.stop - side.start for side in region) < _LEAST_PX:
-        return carried, trust
-    carried[region] = _flow_of(before[region], now[region], inside[region])
-    trust[region] = _trust(before[region], now[region], inside[region], carried[region])
-    return carried, trust
+        return flow, trust
+    flow[region] = _flow_of(before[region], now[region], inside[region])
+    trust[region] = _trust(before[region], now[region], inside[region], flow[region])
+    return flow, trust
 
 
 def _flow_of(before: Array, now: Array, inside: Floats) -> Floats:
     """The motion of what is well inside the subject, carried to its edge, where the motions of both
     sides are mixed.
     """
+    # from now to before: every pixel asks where it came from
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     estimator.setFinestScale(0)
     target, origin = np.ascontiguousarray(now), np.ascontiguousarray(before)
     flow = estimator.calc(target, origin, np.zeros((*now.shape, 2), np.float32))
-    # thin things have no inside
+    # the 16th power leaves only what has subject all around; thin things have no inside, and the
+    # traces behind it serve them
     weight = _mean(inside, _EDGE_PX) ** 16 + np.float32(1e-3) * inside * inside + np.float32(1e-6)
     return np.asarray(
         _mean(flow * weight[..., None], _FILL_PX) / _mean(weight, _FILL_PX)[..., None], np.float32
@@ -191,13 +206,15 @@ def _trust(before: Array, now: Array, inside: Floats, flow: Floats) -> Floats:
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    seen = inside + np.float32(FAINT)
-    near = _mean(seen, _LOOK_PX)
-    miss = _mean(cv2.absdiff(moved, now) * seen, _LOOK_PX) / near
+    # what is left of the difference, mostly of the subject's own brightness
+    weight = inside + np.float32(FAINT)
+    near = _mean(weight, _LOOK_PX)
+    miss = _mean(cv2.absdiff(moved, now) * weight, _LOOK_PX) / near
     across, down = (
         cv2.Scharr(now, cv2.CV_32F, dx, dy, scale=1 / 32) for dx, dy in ((1, 0), (0, 1))
     )
-    slope = _mean(vector_length(across, down) * seen, _LOOK_PX) / near
+    slope = _mean(vector_length(across, down) * weight, _LOOK_PX) / near
+    # a difference over a slope is a distance; where nothing has a slope, no error can be seen
     error_px = np.maximum(miss - np.float32(NOISE), 0) / (slope + np.float32(NOISE))
     return np.asarray(1 / (1 + (error_px / np.float32(DOUBT_PX)) ** 2), np.float32)
 
@@ -207,13 +224,14 @@ def _mean(values: Array, size_px: int) -> Floats:
     return np.asarray(cv2.boxFilter(values.astype(np.float32), -1, (size_px, size_px)), np.float32)
 
 
-def _at(field_: Floats, region: Region, shape: tuple[int, ...]) -> Floats:
+def _enlarged(field_: Floats, region: Region, shape: tuple[int, ...]) -> Floats:
     """A field of the small picture at every pixel of a region of the frame; motion becomes px of
     the frame.
     """
     height, width = shape
     across, down = field_.shape[1] / width, field_.shape[0] / height
     rows, columns = region
+    # middles of pixels meet middles of pixels, hence the halves
     matrix = np.array(
         [
             [across, 0, (columns.start + 0.5) * across - 0.5],

@@ -1,6 +1,4 @@
-"""Where alpha is unknown.
-
-Takes a hard edge, gives a trimap: a band along the edge, known subject inside, background outside.
+"""Makes trimaps: a band of unknown alpha along an edge, known subject inside, background outside.
 
 The band is wider where the subject is like hair: where, outside its usual width, there still are
 colours of the other side.
@@ -58,6 +56,7 @@ on it is widest.
 
 def band_px(settings: MatteSettings, shape: tuple[int, int]) -> float:
     """Width of the band in a frame of this (H, W), before it widens along hair."""
+    # 24 px instead of 32 were tried: less harm, but glass is lost (docs/matting.md)
     if settings.band is not None:
         return settings.band
     return max(LEAST_BAND_PX, BAND_PX * min(shape) / 1080)
@@ -80,6 +79,7 @@ def signed_distance(binary: Array) -> Array:
     Measured to the nearest pixel that touches the other side, half a pixel before the edge; far
     away where there is none.
     """
+    # 0 where a pixel touches the other side: the distance to these is the same for both sides
     module = xp(binary)
     apart = module.ones_like(binary)
     beside, below = (
@@ -104,8 +104,12 @@ def trimap_of(
 ) -> Array:
     """A band along the edge: uint8 (h, w) of a trimap's values.
 
-    distance: from `signed_distance`. half_px: how far the band reaches to each side. hairy: float32
-    (h, w) in 0..1 from `hairiness`; the more of it, the wider the band, up to `widest_px`.
+    Args:
+        distance: from `signed_distance`.
+        half_px: how far the band reaches to each side.
+        hairy: from `hairiness`, float32 (h, w) in 0..1; the more of it, the wider the band; None
+            keeps it as it is.
+        widest_px: how far it reaches where all is hair.
     """
     reach: Array | float = half_px if hairy is None else half_px + (widest_px - half_px) * hairy
     trimap: Array = (distance > 0) * np.uint8(SUBJECT)
@@ -116,8 +120,17 @@ def trimap_of(
 def hairiness(
     distance: Array, colors: LocalColors, trusted: Array, *, half_px: float, widest_px: float
 ) -> Array:
-    """How hair-like the edge is around every pixel, as far as colours are trusted there (`trust`):
-    float32 (h, w) in 0..1.
+    """How hair-like the edge is around every pixel, as far as colours are trusted there.
+
+    Args:
+        distance: from `signed_distance`.
+        colors: of both sides nearby.
+        trusted: from `trust`.
+        half_px: half the usual band.
+        widest_px: how far hair may reach.
+
+    Returns:
+        Float32 (h, w) in 0..1.
     """
     likely: Array = (
         enlarged(hair(distance, colors, half_px, widest_px), colors.block_px, distance.shape)
@@ -135,17 +148,24 @@ def trust(distance: Array, colors: LocalColors, *, half_px: float) -> Array:
     many a subject (a dog, a leg) has no pixel that is deeper inside. That is looked at from farther
     away than an edge: colors is a model of blocks TRUST_SCALE times larger than usual.
     """
+    # how much of every block is read as the side where it is not
     module = xp(distance)
     side = _sides(distance, colors)
-    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha)
+    wrong_side = module.where(side > 0, 1 - colors.alpha, colors.alpha)
     # farther away the other side's colours are not known
-    seen_px = WINDOWS[-1][0] // 2 * colors.block_px
-    window_px = TRUST_WINDOW_PX / TRUST_SCALE  # as the blocks are larger
-    misread = module.zeros_like(strange)
-    for known in ((side > half_px) & (side < seen_px), (side < -half_px) & (side > -seen_px)):
-        misread += _window_sum(strange * known, window_px) / (
+    farthest_px = WINDOWS[-1][0] // 2 * colors.block_px
+    # blocks are TRUST_SCALE times larger, and windows are counted in usual ones
+    window_px = TRUST_WINDOW_PX / TRUST_SCALE
+    # the shares of both sides are added up: an edge may be torn by either
+    misread = module.zeros_like(wrong_side)
+    for known in (
+        (side > half_px) & (side < farthest_px),
+        (side < -half_px) & (side > -farthest_px),
+    ):
+        misread += _window_sum(wrong_side * known, window_px) / (
             _window_sum(known, window_px) + np.float32(1e-3)
         )
+    # a slope and no step between trust and none, so that an edge does not jump from frame to frame
     low, high = MISREAD
     return enlarged(
         module.clip((high - misread) / (high - low), 0, 1).astype(np.float32),
@@ -161,24 +181,28 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
     the edge, less what is to be expected there: such colours are part of a side's own clutter when
     they are as common still farther away.
     """
+    # the other side's colours in every block, where the model is sure enough to tell
     module, side = xp(distance), _sides(distance, colors)
-    strange = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(
+    foreign = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(
         colors.sure * np.float32(SURE_ENOUGH), 1
     )
     away = module.abs(side)
-    strange = module.maximum(strange - 0.15, 0)
+    # less than 0.15 is how a side's own texture is read
+    foreign = module.maximum(foreign - 0.15, 0)
+    # where hair may be, and beyond
     near, far = (
         (away > start) & (away < stop)
         for start, stop in ((half_px, widest_px), (widest_px, math.inf))
     )
     sides = (side > 0, side <= 0)
-    excess = module.zeros_like(strange)
+    excess = module.zeros_like(foreign)
+    # each side by itself: hair before a calm background is hair, whatever the subject's inside is
     for inside in sides:
-        clutter = _window_sum(strange * (far & inside), CLUTTER_WINDOW_PX) / (
+        clutter = _window_sum(foreign * (far & inside), CLUTTER_WINDOW_PX) / (
             _window_sum(far & inside, CLUTTER_WINDOW_PX) + 1e-3
         )
         excess += _window_sum(
-            strange * (near & inside), HAIR_WINDOW_PX
+            foreign * (near & inside), HAIR_WINDOW_PX
         ) - CLUTTER * clutter * _window_sum(near & inside, HAIR_WINDOW_PX)
     low, high = HAIR_SHARES
     likely: Array = module.clip((excess - low) / (high - low), 0, 1).astype(np.float32)
@@ -187,6 +211,7 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
 
 def _sides(distance: Array, colors: LocalColors) -> Array:
     """The signed distance in the middle of every block."""
+    # the last block may reach beyond the region, and its middle with it
     block = colors.block_px
     side: Array = distance[block // 2 :: block, block // 2 :: block]
     missing = [(0, want - have) for want, have in zip(colors.alpha.shape, side.shape, strict=True)]

@@ -1,6 +1,4 @@
-"""Alpha by ViTMatte, a network that was trained for it.
-
-Takes a picture and a trimap, gives alpha; weights are the user's.
+"""Finds alpha by ViTMatte, a trained network whose weights the user brings.
 
 Yao, Wang, Yang and Wang, "ViTMatte: Boosting image matting with pretrained plain vision
 transformers", Information Fusion 2024, as the `transformers` package runs it. The network is read
@@ -49,16 +47,23 @@ SMALLEST_SIDE_PX = 128
 class VitMatteAlpha:
     """The network of a folder, or of its only subfolder that holds a config.json.
 
-    weights: that folder. device: "auto" (a GPU where PyTorch finds one), "cpu" or "cuda".
-    Raises UsageError when transformers, PyTorch or the folder is not there, WeightsError when the
-    folder is not a ViTMatte network or lacks a part of one, DeviceError when "cuda" was asked for
-    and is not usable, or memory is too small.
+    Raises:
+        UsageError: transformers, PyTorch or the folder is not there.
+        WeightsError: the folder is not a ViTMatte network, or lacks a part of one.
+        DeviceError: "cuda" was asked for and is not usable, or memory is too small.
     """
 
     weights: Path = DEFAULT_FOLDER
+    """That folder."""
+
     device: str = "auto"
+    """"auto" (a GPU where PyTorch finds one), "cpu" or "cuda"."""
+
+    # with its margins a tile is 1024 px wide, which the network sees in one piece (18 s and 2.3 GB
+    # on two busy cores, docs/matting.md)
     margin_px: int = 128
     tile_px: int = 768
+    # PyTorch has threads of its own
     in_threads: bool = False
     _network: Any = field(init=False, repr=False)
     _device: torch.device = field(init=False, repr=False)
@@ -75,8 +80,8 @@ class VitMatteAlpha:
                 hint="in the vfx-matte folder: pip install -e '.[vitmatte]'",
             )
         folder = _network_folder(self.weights)
-        self._device = _chosen(self.device)
-        self._network = _loaded(folder).to(self._device)
+        self._device = _device_named(self.device)
+        self._network = _load_network(folder).to(self._device)
         self._mean, self._deviation = _normalisation(folder)
 
     def __call__(self, problem: AlphaProblem) -> Array:
@@ -87,6 +92,7 @@ class VitMatteAlpha:
             to_numpy(problem.image),
             to_numpy(problem.trimap).astype(np.float32) * np.float32(1 / 255),
         )
+        # smaller until it is what the network may see at once, then until memory suffices
         factor, alpha = 1, None
         while image.shape[0] * image.shape[1] > LARGEST_PX * factor * factor:
             factor *= 2
@@ -120,6 +126,7 @@ class VitMatteAlpha:
                     .cpu()
                     .numpy()
                 )
+        # what did not fit is given back, or the smaller try would not fit either
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
             return None
@@ -142,7 +149,12 @@ class VitMatteAlpha:
 
 
 def _network_folder(weights: Path) -> Path:
-    """Where config.json is. Raises UsageError when it is nowhere, or in several folders."""
+    """The folder that holds config.json.
+
+    Raises:
+        UsageError: it is nowhere, or in several folders.
+    """
+    # `hf download` of several networks into one folder leaves a folder for each
     if (weights / "config.json").is_file():
         return weights
     inside = sorted(path.parent for path in weights.glob("*/config.json"))
@@ -162,7 +174,12 @@ def _network_folder(weights: Path) -> Path:
     )
 
 
-def _chosen(name: str) -> torch.device:
+def _device_named(name: str) -> torch.device:
+    """The device of "auto", "cpu" or "cuda".
+
+    Raises:
+        DeviceError: "cuda" is not usable.
+    """
     import torch
 
     if name == "cuda" and not torch.cuda.is_available():
@@ -170,12 +187,13 @@ def _chosen(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _loaded(folder: Path) -> Any:  # noqa: ANN401  a class of an optional package
+def _load_network(folder: Path) -> Any:  # noqa: ANN401  a class of an optional package
     """The network, whole and in evaluation mode; pickled weights are read as data only."""
     from transformers import VitMatteForImageMatting
     from transformers.utils import logging
 
-    told = f"{str(folder)!r} is no ViTMatte network"
+    problem = f"{str(folder)!r} is not a ViTMatte network"
+    # transformers talks to stderr while it loads; what it finds is in its report
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -187,20 +205,20 @@ def _loaded(folder: Path) -> Any:  # noqa: ANN401  a class of an optional packag
             weights_only=True,
             ignore_mismatched_sizes=False,
         )
-    except (
-        Exception
-    ) as error:  # transformers, safetensors and torch raise many unrelated types for a bad file
+    # transformers, safetensors and torch raise many unrelated types for a bad file
+    except Exception as error:
         raise WeightsError(
-            f"{told}: {' '.join(str(error).split())[:300]}", hint="fetch the folder again"
+            f"{problem}: {' '.join(str(error).split())[:300]}", hint="fetch the folder again"
         ) from error
     finally:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+    # a missing tensor would be filled with random numbers, and the network run
     lacking = sorted(report["missing_keys"])
     if lacking:
         raise WeightsError(
-            f"{told}: {len(lacking)} tensors are missing, the first is {lacking[0]}",
+            f"{problem}: {len(lacking)} tensors are missing, the first is {lacking[0]}",
             hint="fetch it again",
         )
     return network.eval()
@@ -214,9 +232,9 @@ def _normalisation(folder: Path) -> tuple[list[float], list[float]]:
     if not path.is_file():
         return [0.5] * 3, [0.5] * 3
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
         mean, deviation = (
-            [float(value) for value in told.get(key, [0.5] * 3)]
+            [float(value) for value in facts.get(key, [0.5] * 3)]
             for key in ("image_mean", "image_std")
         )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
