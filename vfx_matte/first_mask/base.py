@@ -147,6 +147,7 @@ class BaseFirstMask(abc.ABC):
         state, further = self._begin(marks.box, clicks, previous)
         for click in further:
             state = self._mark(state, click)
+        # at the picture's own size: edges, pixels that did not change, and the marks
         probability = self._probability_of(state)
         full = upscaled(probability, self._image, self._full)
         if previous is not None:
@@ -329,6 +330,7 @@ class BaseFirstMask(abc.ABC):
 
     def _clicks(self, marks: Marks) -> list[Click]:
         """Strokes as points along them, then clicks, at the working size."""
+        # clicks last, so that they have the last word where they lie on a stroke
         points: list[Click] = []
         for stroke in marks.strokes:
             points += [

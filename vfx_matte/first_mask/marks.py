@@ -127,6 +127,8 @@ class Marks:
         Returns:
             int8 (H, W): 1 = object, -1 = background, 0 = not marked.
         """
+        # by distances to both kinds, not by drawing discs one over the other, which would let the
+        # last one win
         radius = mark_radius_px(shape)
         to_object, to_background = (
             _distance(self._draw(shape, is_object=kind), radius) for kind in (True, False)

@@ -110,8 +110,8 @@ def judge(values: Series, rule: Rule) -> Judged:
         nothing = np.full(len(values), np.nan, np.float32)
         return Judged(values, math.nan, math.nan, math.nan, nothing)
     usual = float(np.median(known))
-    spread = _MAD_TO_DEVIATION * float(np.median(np.abs(known - usual)))
-    reach = max(SPREADS * spread, rule.least)
+    deviation = float(np.median(np.abs(known - usual)))
+    reach = max(SPREADS * _MAD_TO_DEVIATION * deviation, rule.least)
     # in limits: ±1 is the limit itself
     above = (values - usual) / reach
     severity = np.abs(above) if rule.worse == 0 else rule.worse * above

@@ -151,6 +151,7 @@ def _usually(spot: Spot) -> str:
 
 def _round_up(pixels: float) -> int:
     """The next number of one significant digit, so that it is easy to type."""
+    # 132 → 200: render options take what is smaller than the number
     size = 10 ** max(0, len(str(int(pixels))) - 1)
     return int(-(-pixels // size) * size)
 

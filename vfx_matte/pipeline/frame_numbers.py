@@ -59,6 +59,7 @@ def named_after(info: ClipInfo, mask: str) -> int | None:
 
     None for a video, and where there is no such picture.
     """
+    # the number finds the picture, its whole name decides: "b.0007.png" is not "a.0007.png"
     name = split_name(mask)
     if info.files is None or name is None:
         return None

@@ -49,6 +49,7 @@ class ClipFacts:
                 "last": files.paths[-1].name,
                 "count": len(files.paths),
                 "digits": files.digits,
+                # first and last, as people name a range of pictures
                 "missing": [[start, stop - 1] for start, stop in files.missing],
                 "gaps": files.gaps,
             },

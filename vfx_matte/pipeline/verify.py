@@ -34,6 +34,7 @@ def verify_file(
     """
     if found := frame_map or map_beside(output):
         return verify_conformed(output, source, found, reporter=reporter)
+    # a numbered pattern is no file, but its pictures lie in a folder
     folder = (
         output.parent
         if is_numbered(output) and not output.exists() and output.parent.is_dir()
@@ -52,6 +53,7 @@ def _verify_pictures(output: Path, folder: Path, source: Path, reporter: Reporte
     if noted := part_of_layers(folder) if is_exr else part_of_stills(folder):
         info, check = noted_part(info, noted)
         checks.append(check)
+    # pictures hold no time: their number is what can be compared
     count = len(info.timeline)
     report = verify_layers(folder, None, count) if is_exr else verify_stills(folder, count)
     return replace(report, checks=(*checks, *report.checks))

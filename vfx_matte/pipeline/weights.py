@@ -202,7 +202,9 @@ def fetch_weights(
 def _from_address(
     entry: Entry, folder: Path, reporter: Reporter, patience: Patience
 ) -> FetchedFile:
+    """Download a file from its own address."""
     part = folder / f"{entry.name}{PART_SUFFIX}"
+    # with a package to fall back on, a blocked address need not be waited for
     connect = (
         min(patience.connect_seconds, _FIRST_SOURCE_SECONDS)
         if entry.package
@@ -249,6 +251,7 @@ def _accept(entry: Entry, part: Path, source: str) -> FetchedFile:
     try:
         found, verified = _verify(part, entry)
     except WeightsError as error:
+        # kept under another name: it may be a sign-in page, or a newer version of the weights
         rejected = reject(part)
         raise _RejectedError(
             f"{source} is not what it should be: {error.message}; kept as {rejected}",
@@ -260,6 +263,7 @@ def _accept(entry: Entry, part: Path, source: str) -> FetchedFile:
 
 
 def _by_hand(entry: Entry, folder: Path) -> str:
+    """The hint for machines that no download works on."""
     return (
         f"download {entry.url} in a browser and put the file here:"
         f" {(folder / entry.name).absolute()}"
@@ -411,6 +415,7 @@ def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
 
 
 def _other_hint(final: Path) -> str:
+    """The hint for a file with another checksum: one of both is wrong."""
     table = final.parent / TABLE_NAME
     return (
         f"{option('force', True)} replaces the file; if it is right and the checksum is wrong,"
@@ -430,6 +435,7 @@ def _verify(path: Path, entry: Entry) -> tuple[Fingerprint, str]:
     found = fingerprint(path)
     if entry.sha256 and found.sha256 != entry.sha256:
         raise WeightsError(_difference(found, entry), hint=_other_hint(path.with_name(entry.name)))
+    # the rounded size tells a file that was cut off, where there is no checksum to do so
     contents = _contents(path, about_megabytes=None if entry.sha256 else entry.about_megabytes)
     return found, f"its checksum is the known one; {contents}" if entry.sha256 else contents
 
@@ -480,6 +486,7 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
     own = table.get(path.name) if path.absolute().parent == folder.absolute() else None
     # under whatever name: a copy, or a file that was renamed
     twin = next((entry.name for entry in table.values() if entry.sha256 == found.sha256), None)
+    # 1. the checksum: of its own entry, else of any
     problem = ""
     if own is not None and own.sha256 and own.sha256 != found.sha256:
         checksum, problem = "DIFFERS", f"{path} differs: {_difference(found, own)}"
@@ -491,6 +498,7 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
             if own is not None
             else "none known for this file"
         )
+    # 2. the contents, whatever the checksum says
     try:
         contents = _contents(path)
     except WeightsError as error:

@@ -90,6 +90,7 @@ class SourceStamp:
         if path.is_file():
             files = [path]
         elif path.is_dir():
+            # every file but those that desktops add: which of them are pictures is known elsewhere
             files = [
                 file
                 for file in path.iterdir()
