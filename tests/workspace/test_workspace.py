@@ -521,7 +521,7 @@ def test_masks_without_a_manifest_are_not_mixed_in(tmp_path: Path, source: Path)
 def test_work_begun_by_another_version_is_not_continued(tmp_path: Path, source: Path) -> None:
     clip = Workspace(tmp_path).clip(source)
     segment(clip, plan_for(source, program_version="0.0.1"), [0])
-    with pytest.raises(WorkspaceError, match=r"begun by vfx-matte 0\.0\.1"):
+    with pytest.raises(WorkspaceError, match=r"started by vfx-matte 0\.0\.1"):
         clip.start_run(plan_for(source), palette=PALETTE, resume=True)
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from vfx_matte.errors import UsageError
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import without_unprintable
 
@@ -44,7 +45,11 @@ def clip_name(source: Path) -> str:
             plate.%04d.png and plate.####.png → "plate".
     """
     stem = source.resolve().name if source.is_dir() else source.stem
-    pattern = None if source.exists() else parse_pattern(source.name)
+    try:
+        pattern = None if source.exists() else parse_pattern(source.name)
+    except UsageError:
+        # "@0@.mp4" has two places for a number; whoever opens it is told, it has a name all the same
+        pattern = None
     if pattern is not None:
         parts = (
             pattern.head.strip(_SEPARATORS),
