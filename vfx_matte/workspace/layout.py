@@ -48,7 +48,7 @@ def clip_name(source: Path) -> str:
     try:
         pattern = None if source.exists() else parse_pattern(source.name)
     except UsageError:
-        # "@0@.mp4" has two places for a number; whoever opens it is told, it has a name all the same
+        # "@0@.mp4" has two places for a number: an error for whoever opens it, not for its name
         pattern = None
     if pattern is not None:
         parts = (
