@@ -156,6 +156,7 @@ def _listed(name: str, given: object) -> Sequence[Any]:
 
 def _points(name: str, given: object) -> tuple[Point, ...]:
     """Points (x, y) of a list."""
+    # whether they lie in the picture is checked where its size is known
     found = [_whole_numbers(name, point, "(x, y)", 2) for point in _listed(name, given)]
     return tuple((x, y) for x, y in found)
 
@@ -178,15 +179,16 @@ def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[in
         given if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else ()
     )
     if len(numbers) != count or not all(
-        isinstance(one, int | np.integer) and not isinstance(one, bool) for one in numbers
+        isinstance(number, int | np.integer) and not isinstance(number, bool) for number in numbers
     ):
         raise UsageError(
             f"{name} holds {given!r}, expected {meant} in whole numbers",
             hint="pixels count from the upper left",
         )
-    return tuple(int(one) for one in numbers)
+    return tuple(int(number) for number in numbers)
 
 
+# options that propagators have in common are named; those of one propagator come through **options
 @spells_python
 def segment(
     clip: str | Path,
@@ -274,6 +276,7 @@ def _reference_files(references: Mapping[int, Painted] | str | Path) -> Referenc
     # a folder: its files' names say the frames
     if isinstance(references, str | Path):
         return ReferenceFiles(folder=Path(references))
+    # both kinds may be mixed; frames are checked where the clip's length is known
     files: dict[int, Path] = {}
     pictures: dict[int, MaskPicture] = {}
     for frame, painted in references.items():

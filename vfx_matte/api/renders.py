@@ -126,7 +126,7 @@ def render_maskvideos(
     `MaskvideoSettings`.
 
     >>> import vfx_matte
-    >>> [one.output.name for one in vfx_matte.render_maskvideos("clip.mp4", style="palette")]
+    >>> [result.output.name for result in vfx_matte.render_maskvideos("clip.mp4", style="palette")]
     ['maskvideo.mkv']
     """
 

@@ -84,6 +84,7 @@ def segmented(
         WorkspaceError: it was not segmented, or not to the end.
         MediaError: it cannot be read.
     """
+    # no search by name in folders of config.ini, which only the command line reads
     return open_segmented(
         Path(clip), workspace=Path(workspace), ignore_alpha=ignore_alpha, reporter=reporter
     )
@@ -95,6 +96,7 @@ def position_of(position: object) -> int | Fraction:
     Raises:
         UsageError: it is none of these.
     """
+    # a plain number is a frame, a text with a unit or a colon a time
     if isinstance(position, str):
         return parse_position(position)
     if isinstance(position, Fraction):

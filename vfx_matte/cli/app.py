@@ -379,9 +379,9 @@ def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
     kind, *metadata = get_args(annotation)
     (info,) = (item for item in metadata if isinstance(item, (OptionInfo, ArgumentInfo)))
     kinds = {kind, *get_args(kind)}
-    while inner := {part for one in kinds for part in get_args(one)} - kinds:
+    while inner := {part for known in kinds for part in get_args(known)} - kinds:
         kinds |= inner
-    read = next((one for one in (int, float, Path, str) if one in kinds), None)
+    read = next((plain for plain in (int, float, Path, str) if plain in kinds), None)
     if read is None or info.parser:
         return parameter
     # a copy: commands share the declaration of an option such as -o
@@ -434,8 +434,8 @@ def _records(
     # annotations are text in our modules, so that heavy types need no import
     signature = inspect.signature(function, eval_str=True)
     found = {
-        key: record_of(one.annotation)
-        for key, one in signature.parameters.items()
+        key: record_of(parameter.annotation)
+        for key, parameter in signature.parameters.items()
         if key not in skip
     }
     return {key: record for key, record in found.items() if record is not None}
@@ -461,7 +461,7 @@ def _options(
     # checked by the same parser, whether the table or the command declares them
     options = _plain_options(function, skip=skip)
     for record, only in _records(function, skip=skip).values():
-        options |= {key: _strict(one) for key, one in parameters(record, only).items()}
+        options |= {key: _strict(parameter) for key, parameter in parameters(record, only).items()}
     return options
 
 

@@ -33,12 +33,12 @@ class Only:
 
 def record_of(annotation: object) -> tuple[type[Options], Only | None] | None:
     """The record that an annotation names, and which of its options; None when it names none."""
-    kind, *extra = (
+    kind, *extras = (
         typing.get_args(annotation) if typing.get_origin(annotation) is Annotated else [annotation]
     )
     if not (isinstance(kind, type) and issubclass(kind, Options)):
         return None
-    return ini.completed(kind), next((one for one in extra if isinstance(one, Only)), None)
+    return ini.completed(kind), next((extra for extra in extras if isinstance(extra, Only)), None)
 
 
 def parameters(record: type[Options], only: Only | None) -> dict[str, inspect.Parameter]:
@@ -62,7 +62,7 @@ def _annotation(record: type[Options], item: dataclasses.Field[Any], hint: objec
     facts = item.metadata
     # the type within "| None"; a tuple is a list of repeated options to Typer
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    (kind,) = (one for one in kinds if one is not type(None))
+    (kind,) = (kind for kind in kinds if kind is not type(None))
     if typing.get_origin(kind) is tuple:
         kind = types.GenericAlias(list, typing.get_args(kind)[:1])
     # Typer calls its first panel "Options" by itself; naming it would make a second one
@@ -98,5 +98,7 @@ def chosen(record: type[Options], settings: ini.Settings, values: dict[str, obje
         None,
     )
     # Typer collects repeated options in lists; records are frozen and hold tuples
-    given = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
+    given = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
     return cast("Options", base if base is not None else record()).overridden(**given)

@@ -46,7 +46,7 @@ def _words(name: str, value: Value | list[str]) -> list[str]:
         return [off]
     # options that take several values are repeated, not given a list
     if isinstance(value, list):
-        return [word for one in value for word in (flag, one)]
+        return [word for item in value for word in (flag, item)]
     return [flag, str(value)]
 
 
@@ -62,7 +62,7 @@ def _flags(name: str) -> tuple[str, str]:
 def _table() -> dict[str, str]:
     """Name of an option → its long flag, where the table says that it is not its name."""
     # the last flag is the long one: -k, --count
-    records = [one for one in vars(options).values() if isinstance(one, type)]
+    records = [record for record in vars(options).values() if isinstance(record, type)]
     return {
         item.name: _dashed(item.metadata["flags"][-1])
         for record in records

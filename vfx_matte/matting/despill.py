@@ -45,7 +45,7 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
     samples = [
         plane[part].astype(np.float32) for plane, part in zip(planes[:3], parts, strict=True)
     ]
-    shown = matte.alpha[region] != 0
+    subject = matte.alpha[region] != 0
     steps = (
         _rgb_steps(samples, key, strength)
         if picture.layout.model == "rgb"
@@ -57,9 +57,9 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
             continue
         # a chroma sample is changed where any pixel that it covers is shown
         visible = (
-            shown
-            if step.shape == shown.shape
-            else footprint_means(shown.astype(np.float32), (x, y)) > 0
+            subject
+            if step.shape == subject.shape
+            else footprint_means(subject.astype(np.float32), (x, y)) > 0
         )
         plane = planes[index].copy()
         module = xp(plane)

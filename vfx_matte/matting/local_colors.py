@@ -182,7 +182,7 @@ def _model(
     # Fisher's direction, then scaled so that alpha is 1 at F and 0 at B
     apart = front_mean - back_mean
     slope = solve_symmetric(
-        [(one + other) * 0.5 for one, other in zip(front_cloud, back_cloud, strict=True)], apart
+        [(front + back) * 0.5 for front, back in zip(front_cloud, back_cloud, strict=True)], apart
     )
     squared = dot(slope, apart) + np.float32(1e-6)
     slope = slope / squared[..., None]

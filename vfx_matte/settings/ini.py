@@ -49,14 +49,17 @@ MOST_BYTES = 2**20
 S = TypeVar("S", bound=Options)
 
 Range = tuple[float, float]
+# float64 holds 15 decimal digits exactly
 LONGEST_NUMBER = 15
 """Digits that a number may have; more are a slip, and converting very many takes for ever."""
 
 
+# what propagators add stands in their own folders; it joins the table here, as `settings.options`
+# lies below them and knows none
 PROPAGATOR_OPTIONS = propagator_options()
 _COMPARISON = propagator_options(describers=True)
-COMPARISON_OPTIONS = {name: one for name, one in _COMPARISON.items() if not one.is_shared}
-SHARED_OPTIONS = tuple(name for name, one in _COMPARISON.items() if one.is_shared)
+COMPARISON_OPTIONS = {name: added for name, added in _COMPARISON.items() if not added.is_shared}
+SHARED_OPTIONS = tuple(name for name, added in _COMPARISON.items() if added.is_shared)
 """Options of comparing frames that are those of `[segment]`."""
 
 PROPAGATION = ("propagator", "memory", *PROPAGATOR_OPTIONS)
@@ -67,11 +70,13 @@ def _completed(record: type[S], automatic: str, options: Mapping[str, OfferedOpt
     """A record with what the registry of propagators adds: their names, and their options."""
     explanation = f"{names_text()}; auto = {automatic}"
     names = option("auto", explanation, short=f"{explanation}.")
+    # the same metadata as `option` gives, so that doors see no difference
     added = [
-        (one.name, one.kind, field(default=one.default, metadata=one.metadata))
-        for one in options.values()
+        (added.name, added.kind, field(default=added.default, metadata=added.metadata))
+        for added in options.values()
     ]
     fields: list[tuple[str, Any, Any]] = [("propagator", str, names), *added]
+    # a class of its own: records stay frozen, checked and typed like those that are written out
     made = dataclasses.make_dataclass(
         record.__name__,
         fields,

@@ -19,7 +19,7 @@ from vfx_matte.printable import shortened
 from vfx_matte.settings.edge_methods import EDGE_METHODS, EdgeMethod, edge_method_named, usual
 
 SOFT_COMMAND = wording.command("segment", soft=True)
-_METHODS = "; ".join(f"{name} = {one.title}" for name, one in EDGE_METHODS.items())
+_METHODS = "; ".join(f"{name} = {method.title}" for name, method in EDGE_METHODS.items())
 DEVICES = ("auto", "cpu", "cuda")
 MEMORIES = ("permanent", "xmem")
 """How references are remembered: for the whole clip, or as the original XMem does."""
@@ -379,7 +379,7 @@ class MatteSettings(Options):
         # only what was asked for together can exclude each other; what config.ini says gives way
         changed = super(MatteSettings, self).overridden(**given)
         if given.get("band") is not None and not changed.method.from_picture:
-            from_picture = [name for name, one in EDGE_METHODS.items() if one.from_picture]
+            from_picture = [name for name, method in EDGE_METHODS.items() if method.from_picture]
             raise UsageError(
                 f"{wording.option('band')} has no meaning with edges {changed.edges!r}",
                 hint=f"use {wording.option('edges', from_picture[0])}",

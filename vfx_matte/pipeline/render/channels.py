@@ -28,6 +28,7 @@ def object_channels(objects: tuple[int, ...]) -> dict[int, int]:
     Raises:
         UsageError: none, or more than three objects.
     """
+    # an id that is given twice is one object
     chosen = sorted(set(objects))
     if not fits_channels(tuple(chosen)):
         numbers = ", ".join(map(str, chosen)) or "none"

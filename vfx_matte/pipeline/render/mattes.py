@@ -138,10 +138,13 @@ class Mattes:
         )
         if picture is None or not settings.stabilize:
             return matte
-        steady = self._stabilizer(matte, picture)
+        stabilized = self._stabilizer(matte, picture)
         # what the flow brought along may lie loose beside the subject, as what the picture says
         return tidied(
-            steady, to_device(mask, self._tools.device), objects=settings.objects, settings=settings
+            stabilized,
+            to_device(mask, self._tools.device),
+            objects=settings.objects,
+            settings=settings,
         )
 
     def subject(self, picture: Picture, matte: Matte) -> Picture:
@@ -170,6 +173,7 @@ class Mattes:
 
 def may_hide(info: ClipInfo) -> bool:
     """Whether pictures of a clip may have alpha of their own; those of a sequence may differ."""
+    # a sequence is known by its first picture; a later one may be RGBA
     return info.has_alpha or info.container == "image sequence"
 
 

@@ -93,6 +93,7 @@ def split_output(output: Path | None, selection: Selection) -> tuple[Path | None
     """
     if selection.frame is None or output is None or is_numbered(output) or output.is_dir():
         return None, output
+    # .png is the picture; other suffixes of videos say what is shown, and a picture lies beside
     suffix = output.suffix.lower()
     if suffix == PNG:
         return output, None
@@ -101,7 +102,7 @@ def split_output(output: Path | None, selection: Selection) -> tuple[Path | None
             f"{option('frame')} writes a PNG file, {output.name!r} is none",
             hint=f"give a name that ends in .png with {option('output')}",
         )
-    # the name of a video: it decides how the frame would be encoded, and so what it shows
+
     return None, output
 
 

@@ -395,10 +395,12 @@ class Planner:
             background: the file that is put behind, which the output must not replace.
         """
 
+        # mattes without pictures are enough to fill what stabilizing remembers
         def precede(job: FrameJob) -> None:
             for each in mattes:
                 each.matte(job.index, job.mask, job.image)
 
+        # written as a whole folder, so that no old picture lies between new ones
         folder = path if names is None else numbered_files(path, self._clip.info)[0]
         return PlannedOutput(
             path=folder, plan=plan, label=label, compose=compose, decodes=decodes, moves=moves,
