@@ -121,14 +121,16 @@ def _summary_table(found: Evaluation) -> Table:
     """
     numbers = ("J mean", "J recall", "J decay", "F mean", "F recall", "F decay", "J&F")
     # DAVIS takes the mean over objects, not over sequences
-    total = _percent(found.mean)
+    total = _score_cells(found.mean)
     # Of one sequence its objects are of interest, of several the sequences.
     if len(found.sequences) == 1:
         (only,) = found.sequences
-        rows: list[Row] = [(one.object, only.scored_frames, *_percent(one)) for one in only.objects]
+        rows: list[Row] = [
+            (one.object, only.scored_frames, *_score_cells(one)) for one in only.objects
+        ]
         return ("object", "frames", *numbers), [*rows, ("mean", only.scored_frames, *total)]
     rows = [
-        (one.name, len(one.objects), one.scored_frames, *_percent(one.mean))
+        (one.name, len(one.objects), one.scored_frames, *_score_cells(one.mean))
         for one in found.sequences
     ]
     # Objects and scored frames are summed, scores are averaged.
@@ -148,15 +150,15 @@ def _frame_table(found: Evaluation) -> Table:
         name = (sequence.name,) if several else ()
         for one in sequence.frames:
             # frames that were given, and those the protocol leaves out, are shown without numbers
-            numbers = _per_cent(one.j, one.f, one.jf) if one.is_scored else ("", "", "")
+            numbers = _percents(one.j, one.f, one.jf) if one.is_scored else ("", "", "")
             rows.append((*name, one.frame, one.object, *numbers))
     return (*(("sequence",) if several else ()), "frame", "object", "J", "F", "J&F"), rows
 
 
-def _percent(scores: Scores) -> tuple[str, ...]:
+def _score_cells(scores: Scores) -> tuple[str, ...]:
     j, f = scores.j, scores.f
-    return _per_cent(j.mean, j.recall, j.decay, f.mean, f.recall, f.decay, scores.jf)
+    return _percents(j.mean, j.recall, j.decay, f.mean, f.recall, f.decay, scores.jf)
 
 
-def _per_cent(*values: float) -> tuple[str, ...]:
+def _percents(*values: float) -> tuple[str, ...]:
     return tuple(f"{round(100 * value, 1) + 0.0:.1f}" for value in values)  # + 0.0: no "-0.0"

@@ -324,17 +324,19 @@ def _score_sequence(
             reporter.notify(prefix + line)
 
     # Which frames the two sides have, and which of them count.
-    guessed, true = open_masks(predicted, reporter), open_masks(truth, reporter)
-    references = _references(predicted, comparison, {*guessed.frames, *true.frames})
+    predictions, truths = open_masks(predicted, reporter), open_masks(truth, reporter)
+    references = _references(predicted, comparison, {*predictions.frames, *truths.frames})
     if comparison.references is None and references:
         notify(
             f"not scored are the references that the manifest of {PREDICTED} names:"
             f" {spans(references)}"
         )
     # A frame that does not count may be missing, as the first one often is.
-    unscored = unscored_frames(true.frames, references=references, protocol=comparison.protocol)
+    unscored = unscored_frames(truths.frames, references=references, protocol=comparison.protocol)
     missing = [
-        index for index in true.frames if index not in guessed.frames and index not in unscored
+        index
+        for index in truths.frames
+        if index not in predictions.frames and index not in unscored
     ]
     if missing and not comparison.allow_missing:
         hint = (
@@ -342,13 +344,13 @@ def _score_sequence(
             f" {option('allow_missing', True)} counts missing ones as empty"
         )
         raise UsageError(
-            f"{prefix}{PREDICTED} lacks {len(missing)} of {len(true.frames)} frames:"
+            f"{prefix}{PREDICTED} lacks {len(missing)} of {len(truths.frames)} frames:"
             f" {spans(missing)}",
             hint=hint,
         )
     if missing:
         notify(f"{PREDICTED} lacks {len(missing)} frames, which count as empty: {spans(missing)}")
-    extra = set(guessed.frames) - set(true.frames)
+    extra = set(predictions.frames) - set(truths.frames)
     if extra:
         notify(f"not scored are the frames of {PREDICTED} without truth: {spans(extra)}")
     # Both sides, one pair of masks at a time.
@@ -356,8 +358,8 @@ def _score_sequence(
         void=comparison.void, merge=comparison.merge, resize=comparison.resize, notify=notify
     )
     with (
-        reporter.progress(name or "evaluate", len(true.frames)) as step,
-        closing(reader.pairs(guessed, true)) as pairs,
+        reporter.progress(name or "evaluate", len(truths.frames)) as step,
+        closing(reader.pairs(predictions, truths)) as pairs,
     ):
         result = score_sequence(_counted(pairs, step), name=name, unscored=unscored)
     for line in _about_ids(result, comparison):

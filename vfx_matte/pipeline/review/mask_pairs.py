@@ -173,9 +173,9 @@ class PairReader:
     notify: Callable[[str], None]
     """Receives lines for people."""
 
-    def pairs(self, guessed: Masks, true: Masks) -> Generator[MaskPair, None, None]:
-        """Both masks of every frame that the truth has, ascending; a frame that `guessed` lacks is
-        empty there.
+    def pairs(self, predictions: Masks, truths: Masks) -> Generator[MaskPair, None, None]:
+        """Both masks of every frame that the truth has, ascending; a frame that `predictions`
+        lacks is empty there.
 
         Raises:
             MaskError: naming the side and the frame, for pictures that cannot be read or do not fit
@@ -183,9 +183,9 @@ class PairReader:
         """
         # What a colour means on one frame it means on the next; each side has its own colours.
         true_colors, colors = KnownColors(), KnownColors()
-        there = frozenset(guessed.frames)
-        pictures = guessed.read([index for index in true.frames if index in there])
-        for index, picture in zip(true.frames, true.read(list(true.frames)), strict=True):
+        there = frozenset(predictions.frames)
+        pictures = predictions.read([index for index in truths.frames if index in there])
+        for index, picture in zip(truths.frames, truths.read(list(truths.frames)), strict=True):
             rest, void = self._without_void(picture)
             truth = self._ids(TRUTH, index, rest, true_colors)
             predicted = np.zeros_like(truth)  # a frame that is missing counts as empty
