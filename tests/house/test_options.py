@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import typer
 from support.command_line import CommandLine
 
 from bench import options_page
-from vfx_matte.cli import program
-from vfx_matte.pipeline.export.facts import KIND
 from vfx_matte.settings import options
 from vfx_matte.settings.edge_methods import EDGE_METHODS
 from vfx_matte.settings.options import MatteSettings
@@ -53,21 +49,6 @@ def strings(path: Path) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
     ]
-
-
-def test_no_message_outside_the_command_line_spells_a_flag_or_a_command() -> None:
-    """`wording.option` and `wording.command` name them; arguments of other programs are no text."""
-    names = "|".join(typer.main.get_command(program()).commands)
-    ours = re.compile(rf"(?<![\w(-])--[a-z][a-z-]+|\bvfx-matte (?:{names})\b")
-    foreign = {"weights/package_file.py", "matting/vitmatte.py"}  # arguments of pip and hf
-    found = [
-        f"{path.relative_to(PACKAGE)}: {text[:80]}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if "cli" not in path.parts and str(path.relative_to(PACKAGE)) not in foreign
-        for text in strings(path)
-        if ours.search(text) and text != KIND
-    ]
-    assert found == []
 
 
 def test_names_of_edge_methods_stand_in_their_registry_alone() -> None:

@@ -15,7 +15,6 @@ from vfx_matte.cli import program
 PACKAGE = Path(__file__).parents[2] / "vfx_matte"
 SPELLED = re.compile(r"(?<![\w-])(?<!var\()--[a-z][\w-]*|vfx-matte (?:{})\b")
 OWN_WORDS = {
-    "settings/options.py",  # the table says what an option's flag is
     "weights/package_file.py",  # arguments of pip
 }
 """Files that hold flags for another reason than to show them."""
