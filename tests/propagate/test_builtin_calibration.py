@@ -13,8 +13,8 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import SelectiveMemory, open_propagator
 from vfx_matte.propagate.builtin import saliency
 from vfx_matte.propagate.builtin.appearance import Reference
-from vfx_matte.propagate.builtin.calibration import believed
-from vfx_matte.propagate.builtin.codebook import Look
+from vfx_matte.propagate.builtin.calibration import network_share
+from vfx_matte.propagate.builtin.codebook import SmallFrame
 
 SHAPE = (144, 192)
 Layer = npt.NDArray[np.float32]
@@ -37,7 +37,7 @@ def frame(index: int, *, colorful: bool) -> tuple[Image, Layer]:
 
 def reference(index: int, *, colorful: bool) -> Reference:
     image, layer = frame(index, colorful=colorful)
-    return Reference(Look(image), layer[None], (1,))
+    return Reference(SmallFrame(image), layer[None], (1,))
 
 
 def word(layer: Layer) -> Layer:
@@ -55,7 +55,7 @@ def share(*, colorful: bool, right: bool) -> float:
         if not right:
             seen[:, 20:] = np.maximum(seen[:, 20:], seen[:, :-20])
         views.append(word(seen))
-    return believed(list(zip(references, views, strict=True)), 0)
+    return network_share(list(zip(references, views, strict=True)), 0)
 
 
 def test_it_is_believed_where_it_sees_what_colours_confuse_and_not_where_they_know_better() -> None:
@@ -66,8 +66,8 @@ def test_it_is_believed_where_it_sees_what_colours_confuse_and_not_where_they_kn
 
 def test_one_reference_teaches_nothing_of_it() -> None:
     one = reference(0, colorful=True)
-    assert believed([], 0) == 1
-    assert believed([(one, word(1 - one.objects[0]))], 0) == 1
+    assert network_share([], 0) == 1
+    assert network_share([(one, word(1 - one.objects[0]))], 0) == 1
 
 
 def test_what_another_object_holds_does_not_count() -> None:
@@ -77,12 +77,12 @@ def test_what_another_object_holds_does_not_count() -> None:
         other = np.zeros_like(layer)
         other[:, 20:] = np.maximum(layer[:, :-20] - layer[:, 20:], 0)
         alone, both = (
-            Reference(Look(image), np.stack([layer, second]), (1, 2))
+            Reference(SmallFrame(image), np.stack([layer, second]), (1, 2))
             for second in (np.zeros_like(other), other)
         )
         pairs.append((alone, both, word(np.maximum(layer, other))))
-    alone = believed([(one, view) for one, _, view in pairs], 0)
-    assert believed([(both, view) for _, both, view in pairs], 0) > alone
+    alone = network_share([(one, view) for one, _, view in pairs], 0)
+    assert network_share([(both, view) for _, both, view in pairs], 0) > alone
 
 
 class TakesMore:

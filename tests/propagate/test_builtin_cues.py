@@ -156,7 +156,7 @@ def test_plate_averages_what_it_knows_and_travels() -> None:
     plate = Plate.empty((16, 16)).updated(dark, clear).updated(light, clear)
     assert (plate.lab == 110).all()
     rows, columns = np.mgrid[0:16, 0:16].astype(np.float32)
-    moved = plate.carried(columns - 4, rows)
+    moved = plate.warped(columns - 4, rows)
     assert not moved.known[:, :4].any()
     assert moved.known[:, 4:].all()
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from vfx_matte.propagate.builtin import propagator as builtin
-from vfx_matte.propagate.builtin.codebook import Look
-from vfx_matte.propagate.builtin.neighbours import Memory, memorised, recalled
+from vfx_matte.propagate.builtin.codebook import SmallFrame
+from vfx_matte.propagate.builtin.neighbours import PixelMemory, build_memory, neighbour_evidence
 
 HEIGHT, WIDTH = 96, 160
 
 
-def scene(x: int = 70, *, colour: tuple[int, int, int] = (200, 60, 50)) -> tuple[Look, np.ndarray]:
+def scene(
+    x: int = 70, *, colour: tuple[int, int, int] = (200, 60, 50)
+) -> tuple[SmallFrame, np.ndarray]:
     """A box on blotches that stay, its upper half of another colour: the look and the true mask,
     float32 (h, w).
     """
@@ -24,20 +26,20 @@ def scene(x: int = 70, *, colour: tuple[int, int, int] = (200, 60, 50)) -> tuple
     mask = (abs(columns - x) < 20) & (abs(rows - 50) < 24)
     image[mask] = colour
     image[mask & (rows < 50)] = (60, 60, 200)
-    return Look(image), mask.astype(np.float32)
+    return SmallFrame(image), mask.astype(np.float32)
 
 
-def memory_of(*scenes: tuple[Look, np.ndarray]) -> Memory:
-    memory = memorised([(look.descriptor, mask) for look, mask in scenes])
+def memory_of(*scenes: tuple[SmallFrame, np.ndarray]) -> PixelMemory:
+    memory = build_memory([(small.descriptor, mask) for small, mask in scenes])
     assert memory is not None
     return memory
 
 
 def test_the_edge_is_found_beside_a_warped_mask_that_is_off() -> None:
     memory = memory_of(scene(70), scene(80))
-    look, mask = scene(75)
+    small, mask = scene(75)
     off = np.roll(mask, 5, axis=1)
-    said = recalled(look.descriptor, memory, off)
+    said = neighbour_evidence(small.descriptor, memory, off)
     assert said.dtype == np.float32
     assert np.abs(said).max() <= 1
     wrong = (mask > 0) != (off > 0)
@@ -45,17 +47,17 @@ def test_the_edge_is_found_beside_a_warped_mask_that_is_off() -> None:
 
 
 def test_far_from_the_edge_nothing_is_said() -> None:
-    look, mask = scene()
-    said = recalled(look.descriptor, memory_of((look, mask)), mask)
+    small, mask = scene()
+    said = neighbour_evidence(small.descriptor, memory_of((small, mask)), mask)
     assert (said[:, :20] == 0).all()
     assert (said[:, 130:] == 0).all()
     assert np.abs(said[:, 50:90]).max() > 0.9
 
 
 def test_where_all_looks_the_same_the_place_decides() -> None:
-    look = Look(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    small = SmallFrame(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     _, mask = scene()
-    said = recalled(look.descriptor, memory_of((look, mask)), mask)
+    said = neighbour_evidence(small.descriptor, memory_of((small, mask)), mask)
     spoken = np.abs(said) > 0.3
     assert spoken.sum() > 300
     assert np.mean((said[spoken] > 0) == (mask[spoken] > 0)) > 0.95
@@ -64,29 +66,33 @@ def test_where_all_looks_the_same_the_place_decides() -> None:
 def test_what_was_never_seen_says_little() -> None:
     memory = memory_of(scene(colour=(200, 60, 50)))
     known, mask = scene()
-    strange = Look(255 - known.rgb)
+    strange = SmallFrame(255 - known.rgb)
     lower = (np.mgrid[:HEIGHT, :WIDTH][0] > 56) & (mask > 0)
     known_says, strange_says = (
-        np.abs(recalled(look.descriptor, memory, mask))[lower] for look in (known, strange)
+        np.abs(neighbour_evidence(small.descriptor, memory, mask))[lower]
+        for small in (known, strange)
     )
     assert strange_says.mean() < 0.25 * known_says.mean()
 
 
 def test_mirroring_mirrors() -> None:
-    look, mask = scene()
-    there = Look(np.ascontiguousarray(look.rgb[:, ::-1])), np.ascontiguousarray(mask[:, ::-1])
-    one = recalled(look.descriptor, memory_of((look, mask)), np.roll(mask, 3, axis=0))
-    other = recalled(there[0].descriptor, memory_of(there), np.roll(there[1], 3, axis=0))
+    small, mask = scene()
+    there = (
+        SmallFrame(np.ascontiguousarray(small.rgb[:, ::-1])),
+        np.ascontiguousarray(mask[:, ::-1]),
+    )
+    one = neighbour_evidence(small.descriptor, memory_of((small, mask)), np.roll(mask, 3, axis=0))
+    other = neighbour_evidence(there[0].descriptor, memory_of(there), np.roll(there[1], 3, axis=0))
     assert np.abs(one - other[:, ::-1]).mean() < 0.02
 
 
 def test_nothing_known_or_nothing_there() -> None:
-    look, mask = scene()
+    small, mask = scene()
     empty = np.zeros_like(mask)
-    assert memorised([(look.descriptor, empty)]) is None
-    assert memorised([]) is None
-    assert (recalled(look.descriptor, memory_of((look, mask)), empty) == 0).all()
-    both = memory_of((look, empty), (look, mask))
+    assert build_memory([(small.descriptor, empty)]) is None
+    assert build_memory([]) is None
+    assert (neighbour_evidence(small.descriptor, memory_of((small, mask)), empty) == 0).all()
+    both = memory_of((small, empty), (small, mask))
     assert 0 < both.inside.shape[1] + both.outside.shape[1] <= 1500 + 2 * 128, (
         "references share the room"
     )
@@ -104,18 +110,18 @@ def test_old_references_speak_less(monkeypatch: pytest.MonkeyPatch) -> None:
         return segment(*arguments, age=age, **options)
 
     monkeypatch.setattr(builtin, "_segment", noted)
-    look, mask = scene()
+    small, mask = scene()
     ids = (mask > 0).astype(np.uint8)
     propagator = builtin.BuiltinPropagator(num_objects=1)
     for _ in range(2):
-        propagator.remember(look.rgb, ids)
+        propagator.remember(small.rgb, ids)
     propagator.attend({0: 0, 1: 5})
-    propagator.step(look.rgb, ids)
+    propagator.step(small.rgb, ids)
     for _ in range(4):
-        propagator.step(look.rgb)
+        propagator.step(small.rgb)
     assert ages == [1, 2, 2, 1]
     propagator.attend({0: 0})
-    propagator.step(look.rgb, ids)
+    propagator.step(small.rgb, ids)
     for index in range(6):
-        propagator.step(look.rgb, ids if index == 3 else None)
+        propagator.step(small.rgb, ids if index == 3 else None)
     assert ages[4:] == [1, 2, 3, 1, 2]

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate.builtin.propagator import BuiltinPropagator
-from vfx_matte.propagate.builtin.redetect import Lookout, Portrait, likeness, regions
+from vfx_matte.propagate.builtin.redetect import Descriptor, Redetector, regions, similarity
 
 SHAPE = (96, 160)
 DOG, BALL, BAR = (190, 110, 60), (60, 90, 200), (90, 40, 110)
@@ -116,10 +116,10 @@ def test_attending_to_one_reference_is_knowing_no_other() -> None:
     assert np.array_equal(selective.step(draw(63)[0]), single.step(draw(63)[0]))
 
 
-def portrait() -> Portrait:
+def descriptor() -> Descriptor:
     """Words 0 and 1 are the object's, half and half; 2 and 3 the rest's."""
     counts = np.array([[50, 50, 0, 0], [0, 0, 500, 500]], np.float32)
-    return Portrait.of(counts, counts, 100.0)
+    return Descriptor.of(counts, counts, 100.0)
 
 
 def words(*places: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -136,58 +136,61 @@ def words(*places: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
 )
 def test_likeness_by_hand(word: tuple[int, int], expected: float) -> None:
     color = np.repeat(np.array([word], np.int32), 4, axis=1).repeat(4, axis=0)
-    assert likeness(
-        portrait(), color, color[::2, ::2], np.ones(color.shape, bool)
+    assert similarity(
+        descriptor(), color, color[::2, ::2], np.ones(color.shape, bool)
     ) == pytest.approx(expected, abs=1e-6)
 
 
 @given(arrays(np.int32, (8, 8), elements=st.integers(0, 3)), arrays(bool, (8, 8)))
 def test_likeness_is_between_none_and_all(color: np.ndarray, region: np.ndarray) -> None:
-    assert 0 <= likeness(portrait(), color, color[::2, ::2], region) <= 1 + 1e-6
+    assert 0 <= similarity(descriptor(), color, color[::2, ::2], region) <= 1 + 1e-6
 
 
 def test_regions_are_of_the_objects_size() -> None:
-    found = regions(portrait(), *words((4, 4, 10), (30, 30, 2), (22, 4, 24)))
+    found = regions(descriptor(), *words((4, 4, 10), (30, 30, 2), (22, 4, 24)))
     assert len(found) == 1
     assert found[0].region[9, 9]
     assert not found[0].region[31, 31]
 
 
 def test_two_frames_in_a_row_at_one_place() -> None:
-    lookout, nothing = Lookout([portrait()]), np.zeros((1, 48, 64), np.float32)
-    assert not lookout.look(*words((4, 4, 10)), nothing).back
-    assert not lookout.look(*words((30, 40, 10)), nothing).back
-    assert lookout.look(*words((30, 42, 10)), nothing).back[0][35, 46]
+    redetector, nothing = Redetector([descriptor()]), np.zeros((1, 48, 64), np.float32)
+    assert not redetector.observe(*words((4, 4, 10)), nothing).back
+    assert not redetector.observe(*words((30, 40, 10)), nothing).back
+    assert redetector.observe(*words((30, 42, 10)), nothing).back[0][35, 46]
 
 
 def test_a_place_that_another_object_has_is_not_offered() -> None:
-    lookout = Lookout([portrait(), None])
+    redetector = Redetector([descriptor(), None])
     objects = np.zeros((2, 48, 64), np.float32)
     objects[1, 4:14, 4:14] = 1
     for _ in range(3):
-        assert not lookout.look(*words((4, 4, 10)), objects).back
+        assert not redetector.observe(*words((4, 4, 10)), objects).back
 
 
 def test_a_twin_beside_the_object_raises_the_bar() -> None:
     objects = np.zeros((1, 48, 64), np.float32)
     objects[0, 4:14, 4:14] = 1
-    wary, naive = Lookout([portrait()]), Lookout([portrait()])
+    wary, naive = Redetector([descriptor()]), Redetector([descriptor()])
     wary.calibrate(*words((4, 4, 10), (30, 40, 10)), objects, known=[0])
     naive.calibrate(*words((4, 4, 10)), objects, known=[0])
     color, half = words((30, 40, 10))
     color[36:40, 40:50] = half[18:20, 20:25] = 3  # not quite the twin
     for _ in range(2):
-        seen = [lookout.look(color, half, np.zeros_like(objects)).back for lookout in (wary, naive)]
+        seen = [
+            redetector.observe(color, half, np.zeros_like(objects)).back
+            for redetector in (wary, naive)
+        ]
     assert not seen[0]
     assert seen[1]
 
 
 def test_what_turns_into_another_thing_is_doubtful_at_once_and_lost_later() -> None:
-    lookout, objects = Lookout([portrait()]), np.zeros((1, 48, 64), np.float32)
+    redetector, objects = Redetector([descriptor()]), np.zeros((1, 48, 64), np.float32)
     objects[0, 4:14, 4:14] = 1
     seen = [
-        lookout.look(*words((4, 4, 10)), objects),
-        *(lookout.look(*words(), objects) for _ in range(3)),
+        redetector.observe(*words((4, 4, 10)), objects),
+        *(redetector.observe(*words(), objects) for _ in range(3)),
     ]
     assert [bool(one.doubtful) for one in seen] == [False, True, True, True]
     assert [bool(one.lost) for one in seen] == [False, False, False, True]

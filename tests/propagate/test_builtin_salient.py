@@ -19,7 +19,7 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import Foresighted, Witnessed, open_propagator
 from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.builtin import saliency as builtin_salient
-from vfx_matte.propagate.builtin.saliency import agreed, looked_at, mistaken, salient_evidence
+from vfx_matte.propagate.builtin.saliency import agreed, mistaken, salient_evidence, view_object
 from vfx_matte.propagate.confidence import Agreement, witnessed_overlap
 
 SHAPE = (144, 192)
@@ -75,7 +75,7 @@ def test_it_looks_at_the_object_and_a_quarter_around_it_at_full_size() -> None:
     image = np.zeros((288, 384, 3), np.uint8)
     image[80:160, 100:196] = (200, 40, 40)
     network = Saying(colorful)
-    seen = looked_at(network, image, box(40, 80, 50, 98))
+    seen = view_object(network, image, box(40, 80, 50, 98))
     assert network.shown == [(120, 144, 3)], (
         "a box of 80 × 96 pixels and a quarter of it on each side"
     )
@@ -88,10 +88,10 @@ def test_it_looks_at_the_object_and_a_quarter_around_it_at_full_size() -> None:
 
 def test_it_does_not_look_where_nothing_is_and_knows_the_edge_of_the_picture() -> None:
     network = Saying(colorful)
-    assert not looked_at(network, meadow(), box(0, 0, 0, 0)).any()
+    assert not view_object(network, meadow(), box(0, 0, 0, 0)).any()
     assert network.shown == []
     for corner in (box(0, 6, 0, 1), box(143, 144, 190, 192), box(0, 144, 0, 192)):
-        assert looked_at(network, meadow(), corner).shape == SHAPE
+        assert view_object(network, meadow(), corner).shape == SHAPE
 
 
 def test_who_means_something_else_or_is_unsure_is_not_heard() -> None:
@@ -247,7 +247,7 @@ def test_the_real_network_gives_the_same_bytes_on_one_core_and_on_two() -> None:
         found = []
         for threads in (1, 2, 2):
             cv2.setNumThreads(threads)
-            found.append(looked_at(SalientNetwork(WEIGHTS), image, prior))
+            found.append(view_object(SalientNetwork(WEIGHTS), image, prior))
     finally:
         cv2.setNumThreads(before)
     assert found[0].any()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfx_matte.propagate.builtin.codebook import Grid, Look, learn_vocabulary
+from vfx_matte.propagate.builtin.codebook import Grid, SmallFrame, learn_codebook
 
 
 def test_colours_of_different_things_are_different_words() -> None:
@@ -15,12 +15,12 @@ def test_colours_of_different_things_are_different_words() -> None:
     rgb[20:40, 20:40] = (200, 40, 40)
     objects = np.zeros((1, 64, 64), np.float32)
     objects[0, 20:40, 20:40] = 1
-    look = Look(rgb)
-    vocabulary = learn_vocabulary([(look, objects)])
-    words = vocabulary.color_indices(look).reshape(64, 64)
-    assert words[30, 30] != words[5, 5]
-    assert len(np.unique(words)) == 2
-    assert vocabulary.texture_indices(look).shape == (32 * 32,)
+    small = SmallFrame(rgb)
+    codebook = learn_codebook([(small, objects)])
+    codewords = codebook.color_indices(small).reshape(64, 64)
+    assert codewords[30, 30] != codewords[5, 5]
+    assert len(np.unique(codewords)) == 2
+    assert codebook.texture_indices(small).shape == (32 * 32,)
 
 
 def test_an_object_smaller_than_a_pixel_gets_words() -> None:
@@ -28,10 +28,10 @@ def test_an_object_smaller_than_a_pixel_gets_words() -> None:
     rgb[16, 16] = (250, 20, 20)
     objects = np.zeros((1, 32, 32), np.float32)
     objects[0, 16, 16] = 0.2
-    vocabulary = learn_vocabulary([(Look(rgb), objects)])
-    words = vocabulary.color_indices(Look(rgb))
-    assert np.flatnonzero(words == words[16 * 32 + 16]).tolist() == [16 * 32 + 16]
-    assert words[16 * 32 + 16] == 0  # the first word is the object's
+    codebook = learn_codebook([(SmallFrame(rgb), objects)])
+    codewords = codebook.color_indices(SmallFrame(rgb))
+    assert np.flatnonzero(codewords == codewords[16 * 32 + 16]).tolist() == [16 * 32 + 16]
+    assert codewords[16 * 32 + 16] == 0  # the first word is the object's
 
 
 def test_words_are_shared_out_among_objects() -> None:
@@ -41,24 +41,26 @@ def test_words_are_shared_out_among_objects() -> None:
         objects = np.zeros((num_objects, 96, 96), np.float32)
         for index in range(num_objects):
             objects[index, 8 * index : 8 * index + 8] = 1
-        counts.append(learn_vocabulary([(Look(rgb), objects)]).color_count)
+        counts.append(learn_codebook([(SmallFrame(rgb), objects)]).color_count)
     assert counts == [128, 128, 16 * 8 + 64]
 
 
 @settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_counting_and_blurring_keep_what_they_count(
-    height: int, width: int, num_words: int, seed: int
+    height: int, width: int, num_codewords: int, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     grid = Grid.over((height, width))
-    words = random.integers(0, num_words, height * width).astype(np.int32)
+    codewords = random.integers(0, num_codewords, height * width).astype(np.int32)
     weights = random.random((2, height, width)).astype(np.float32)
-    counted = grid.count(words, weights, num_words)
-    assert counted.shape == (2, *grid.cells, num_words)
-    for word in range(num_words):
-        expected = weights.reshape(2, -1)[:, words == word].sum(axis=1)
-        assert counted[..., word].sum(axis=(1, 2)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    counted = grid.count(codewords, weights, num_codewords)
+    assert counted.shape == (2, *grid.cells, num_codewords)
+    for codeword in range(num_codewords):
+        expected = weights.reshape(2, -1)[:, codewords == codeword].sum(axis=1)
+        assert counted[..., codeword].sum(axis=(1, 2)) == pytest.approx(
+            expected, rel=1e-4, abs=1e-4
+        )
     flat = np.ones_like(counted)
     np.testing.assert_allclose(grid.blur(flat, 1.5), flat, rtol=1e-4)
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin.appearance import Reference
-from vfx_matte.propagate.builtin.classifier import learned_evidence, lesson
+from vfx_matte.propagate.builtin.classifier import learned_evidence, training_batch
 from vfx_matte.propagate.builtin.cues import GATE_PX, WEIGHTS, edge_distances
-from vfx_matte.propagate.builtin.neighbours import memorised, recalled
+from vfx_matte.propagate.builtin.neighbours import build_memory, neighbour_evidence
 
 _SHARES = np.linspace(0, 1, 9, dtype=np.float32)
 
@@ -30,36 +30,38 @@ _SUREST = 7.0
 """Log odds beyond which a pixel is no surer: a few sure errors do not decide."""
 
 
-def believed(seen: Sequence[tuple[Reference, Array]], index: int) -> float:
+def network_share(seen: Sequence[tuple[Reference, Array]], index: int) -> float:
     """The share of the network's evidence that counts for an object: 0 … 1, and 1 for fewer than
     two references.
 
     seen: references that show the object, neighbours beside each other, each with what the network
-    saw of it there: float32 (h, w), log odds, see `builtin_salient.looked_at`. index: the object's,
+    saw of it there: float32 (h, w), log odds, see `saliency.view_object`. index: the object's,
     from 0.
     """
     likely = [
-        _likelihoods(teacher, told, view, index)
+        _likelihoods(teacher, judged, view, index)
         for pair in itertools.pairwise(seen)
-        for (teacher, _), (told, view) in (pair, pair[::-1])
+        for (teacher, _), (judged, view) in (pair, pair[::-1])
     ]
     return float(_SHARES[int(np.mean(likely, axis=0).argmax())]) if likely else 1.0
 
 
-def _likelihoods(teacher: Reference, told: Reference, view: Array, index: int) -> Array:
+def _likelihoods(teacher: Reference, judged: Reference, view: Array, index: int) -> Array:
     """The mean log likelihood of the mask of `told` near its edge, for each of `_SHARES`; its cues
     learn from `teacher`.
     """
-    truth = told.objects[index]
-    classifier = lesson(teacher.look.descriptor, teacher.objects[index], certain=True).solved()
+    truth = judged.objects[index]
+    classifier = training_batch(
+        teacher.small.descriptor, teacher.objects[index], certain=True
+    ).solved()
     evidence = WEIGHTS.learned * learned_evidence(
-        told.look.descriptor, classifier, truth, GATE_PX + 4
+        judged.small.descriptor, classifier, truth, GATE_PX + 4
     )
-    memory = memorised([(teacher.look.descriptor, teacher.objects[index])])
+    memory = build_memory([(teacher.small.descriptor, teacher.objects[index])])
     if memory is not None:
-        evidence += WEIGHTS.nearest * recalled(told.look.descriptor, memory, truth)
+        evidence += WEIGHTS.nearest * neighbour_evidence(judged.small.descriptor, memory, truth)
     depth, outside = edge_distances(truth)
-    asked = (np.maximum(depth, outside) <= GATE_PX) & (told.objects.sum(axis=0) - truth < 0.5)
+    asked = (np.maximum(depth, outside) <= GATE_PX) & (judged.objects.sum(axis=0) - truth < 0.5)
     if not asked.any():
         return np.zeros_like(_SHARES)
     right = np.where(truth[asked] >= 0.5, np.float32(1), np.float32(-1))

@@ -1,8 +1,6 @@
-"""How an object looks, learned on the way.
+"""Classifies pixels by what objects of this clip look like.
 
-Takes descriptors and soft masks, gives evidence; never knows where it was.
-
-Words (`builtin_words`) count what was seen; a learner generalises from it. For each object a
+The codebook (`codebook`) counts what was seen; a classifier generalises from it. For each object a
 least-squares classifier tells its pixels from those around it: first from the references, then also
 from the frames that were segmented since. That is the discriminative target model of ATOM and FRTM
 (Danelljan et al., CVPR 2019; Robinson et al., CVPR 2020) with hand-made descriptors in place of a
@@ -22,7 +20,7 @@ import numpy as np
 from vfx_matte.backend import Array
 
 _GROUPS = ((slice(0, 12), 128, (15.0, 30.0)), (slice(0, 6), 64, (10.0, 20.0)))
-"""Which channels of `Look.descriptor` go together, into how many features, at which two
+"""Which channels of `SmallFrame.descriptor` go together, into how many features, at which two
 bandwidths.
 """
 
@@ -63,19 +61,21 @@ def _features(descriptor: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingBatch:
     """What frames teach about one object, as the normal equations of least squares.
 
-    gram: float32 (N, N), Σ w·φφᵀ; answer: float32 (N,), Σ w·φ·y with y = 1 inside and -1 outside.
     Object and surroundings weigh the same, whatever their size.
     """
 
     gram: Array
-    answer: Array
+    """float32 (N, N), Σ w·φφᵀ."""
 
-    def mixed(self, new: Lesson, rate: float) -> Lesson:
-        """This lesson, faded by `rate` in favour of a new one."""
-        return Lesson(
+    answer: Array
+    """float32 (N,), Σ w·φ·y with y = 1 inside and -1 outside."""
+
+    def mixed(self, new: TrainingBatch, rate: float) -> TrainingBatch:
+        """This batch, faded by `rate` in favour of a new one."""
+        return TrainingBatch(
             (1 - rate) * self.gram + rate * new.gram, (1 - rate) * self.answer + rate * new.answer
         )
 
@@ -85,13 +85,16 @@ class Lesson:
         return np.linalg.solve(self.gram + ridge, self.answer).astype(np.float32)
 
 
-def lesson(descriptor: Array, layer: Array, *, certain: bool) -> Lesson:
+def training_batch(descriptor: Array, layer: Array, *, certain: bool) -> TrainingBatch:
     """Learn from one frame, from the object and what is within `_SURROUNDINGS_PX` of it.
 
-    descriptor: float32 (h/2, w/2, 12); layer: float32 (h, w), the object's soft mask. certain: the
-    mask was given, so that every pixel counts in full; in a predicted one a pixel counts by how
-    sure it is, |2p - 1|.
+    Args:
+        descriptor: float32 (h/2, w/2, 12).
+        layer: float32 (h, w), the object's soft mask.
+        certain: the mask was given, so that every pixel counts in full; in a predicted one a pixel
+            counts by how sure it is, |2p - 1|.
     """
+    # evenly spaced samples, so that a frame costs the same whatever the object's size
     inside, near = _surroundings(layer, descriptor.shape[:2], _SURROUNDINGS_PX)
     if near.size > _SAMPLES:
         near = near[np.linspace(0, near.size - 1, _SAMPLES).astype(np.intp)]
@@ -102,13 +105,13 @@ def lesson(descriptor: Array, layer: Array, *, certain: bool) -> Lesson:
     weight += trust * (1 - chance) / max(float(((1 - chance) * trust).sum()), 1.0)
     seen = _features(descriptor.reshape(-1, descriptor.shape[2])[near])
     weighted = seen * (weight / 2)[:, None]
-    return Lesson(weighted.T @ seen, weighted.T @ answer)
+    return TrainingBatch(weighted.T @ seen, weighted.T @ answer)
 
 
-def average(lessons: Sequence[Lesson]) -> Lesson:
-    """The mean of at least one lesson."""
-    gram = np.mean([one.gram for one in lessons], axis=0)
-    return Lesson(gram, np.mean([one.answer for one in lessons], axis=0))
+def average(batches: Sequence[TrainingBatch]) -> TrainingBatch:
+    """The mean of at least one batch."""
+    gram = np.mean([one.gram for one in batches], axis=0)
+    return TrainingBatch(gram, np.mean([one.answer for one in batches], axis=0))
 
 
 def learned_evidence(descriptor: Array, classifier: Array, prior: Array, reach_px: float) -> Array:

@@ -1,11 +1,10 @@
-"""How a frame looks, in words.
+"""Quantizes a frame's colour and texture into a learned codebook.
 
-Takes small RGB frames, gives word indices and soft histograms; never says what is object.
+A *codeword* is the nearest of some hundred typical colours (or textures) that k-means finds on the
+reference frames. Histograms of codewords are the built-in propagator's memory: *global* ones count
+a class over a frame, *local* ones count it in every cell of a coarse grid, so that "green, here"
+and "green, over there" are two things.
 
-A *word* is the nearest of some hundred typical colours (or textures) that k-means finds on the
-reference frames. Histograms of words are the built-in propagator's whole memory: *global* ones
-count a class over a frame, *local* ones count it in every cell of a coarse grid, so that "green,
-here" and "green, over there" are two things.
 Classes are numbered as everywhere: 0 is the background, 1..K the objects.
 """
 
@@ -31,26 +30,24 @@ CELL_PX = 8
 """Side of a histogram cell in working pixels."""
 
 RING_PX = 30
-"""Width of the ring around the objects that gets words of its own, in working pixels."""
+"""Width of the ring around the objects that gets codewords of its own, in working pixels."""
 
-OBJECT_WORDS, MIN_OBJECT_WORDS, RING_WORDS, BACKGROUND_WORDS = 64, 16, 32, 32
+OBJECT_CODEWORDS, MIN_OBJECT_CODEWORDS, RING_CODEWORDS, BACKGROUND_CODEWORDS = 64, 16, 32, 32
 LAB_SCALE = np.array([0.6, 1.3, 1.3], np.float32)
 """Weights of 8-bit L, a, b in colour distances: light changes more than hue."""
 
-_SAMPLES, _KMEANS_ROUNDS = 4096, 10
+_SAMPLES, _KMEANS_ROUNDS = 4096, 10  # bound the time that a reference takes
 
 _CHANNELS = 128
 """More than so many channels are no picture to OpenCV 5."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """One frame at working size, with what is derived from it on first use.
-
-    rgb: uint8 (h, w, 3).
-    """
+class SmallFrame:
+    """One frame at working size, with what is derived from it on first use."""
 
     rgb: Image
+    """uint8 (h, w, 3)."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,76 +98,80 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """Typical colours and textures.
-
-    color_table: int32 (32768,), the word of a colour by the upper five bits of L, a, b.
-    color_count: how many words.
-    texture_words: float32 (N, 8), the textures themselves.
-    """
+class Codebook:
+    """Typical colours and textures."""
 
     color_table: Array
+    """int32 (32768,), the codeword of a colour by the upper five bits of L, a, b."""
+
     color_count: int
-    texture_words: Array
+    """How many colour codewords there are."""
+
+    texture_codewords: Array
+    """float32 (N, 8), the textures themselves."""
 
     @property
     def texture_count(self) -> int:
-        """How many texture words there are."""
-        return int(self.texture_words.shape[0])
+        """How many texture codewords there are."""
+        return int(self.texture_codewords.shape[0])
 
-    def color_indices(self, look: Look) -> Array:
-        """The colour word of every pixel: int32 (h·w,)."""
-        upper = (look.lab >> 3).reshape(-1, 3).astype(np.int32)
+    def color_indices(self, small: SmallFrame) -> Array:
+        """The colour codeword of every pixel: int32 (h·w,)."""
+        upper = (small.lab >> 3).reshape(-1, 3).astype(np.int32)
         indices: Array = self.color_table[(upper[:, 0] << 10) | (upper[:, 1] << 5) | upper[:, 2]]
         return indices
 
-    def texture_indices(self, look: Look) -> Array:
-        """The texture word of every pixel of the half-size frame: int32 (h/2 · w/2,)."""
-        return _nearest(look.texture.reshape(-1, 8), self.texture_words)
+    def texture_indices(self, small: SmallFrame) -> Array:
+        """The texture codeword of every pixel of the half-size frame: int32 (h/2 · w/2,)."""
+        return _nearest(small.texture.reshape(-1, 8), self.texture_codewords)
 
 
-def learn_vocabulary(references: Sequence[tuple[Look, Array]]) -> Vocabulary:
-    """Find the words of some reference frames.
+def learn_codebook(references: Sequence[tuple[SmallFrame, Array]]) -> Codebook:
+    """Find the codewords of some reference frames.
 
-    references: each a look and its object probabilities, float32 (K, h, w). Half of the words
+    references: each frame with its object probabilities, float32 (K, h, w). Half of the codewords
     describe the objects (shared out among them), a quarter the ring around them, a quarter the
     whole background.
     """
-    colors = [(look.lab.astype(np.float32) * LAB_SCALE, objects) for look, objects in references]
+    colors = [(small.lab.astype(np.float32) * LAB_SCALE, objects) for small, objects in references]
     textures = []
-    for look, objects in references:
-        height, width = look.texture_shape
-        small = [
+    for small, objects in references:
+        height, width = small.texture_shape
+        halves = [
             cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in objects
         ]
-        textures.append((look.texture, np.stack(small)))
-    color_words = _words(colors, ring_px=RING_PX)
+        textures.append((small.texture, np.stack(halves)))
+    color_codewords = _cluster(colors, ring_px=RING_PX)
     levels = np.arange(32, dtype=np.float32) * 8 + 4
     cube = (
         np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
         * LAB_SCALE
     )
-    return Vocabulary(
-        _nearest(cube, color_words), color_words.shape[0], _words(textures, ring_px=RING_PX // 2)
+    return Codebook(
+        _nearest(cube, color_codewords),
+        color_codewords.shape[0],
+        _cluster(textures, ring_px=RING_PX // 2),
     )
 
 
-def _words(references: Sequence[tuple[Array, Array]], *, ring_px: int) -> Array:
+def _cluster(references: Sequence[tuple[Array, Array]], *, ring_px: int) -> Array:
     """Cluster features (h, w, D) region by region: float32 (N, D)."""
     num_objects = references[0][1].shape[0]
     shown = sum(
         any(objects[index].any() for _, objects in references) for index in range(num_objects)
     )
-    quota = [max(OBJECT_WORDS // max(shown, 1), MIN_OBJECT_WORDS)] * num_objects + [
-        RING_WORDS,
-        BACKGROUND_WORDS,
+    quota = [max(OBJECT_CODEWORDS // max(shown, 1), MIN_OBJECT_CODEWORDS)] * num_objects + [
+        RING_CODEWORDS,
+        BACKGROUND_CODEWORDS,
     ]
     pools: list[list[Array]] = [[] for _ in quota]
     for feature, objects in references:
         for pool, region in zip(pools, _regions(objects, ring_px), strict=True):
             pool.append(feature[region])
-    words = [_kmeans(np.concatenate(pool), count) for pool, count in zip(pools, quota, strict=True)]
-    return np.concatenate(words)
+    codewords = [
+        _kmeans(np.concatenate(pool), count) for pool, count in zip(pools, quota, strict=True)
+    ]
+    return np.concatenate(codewords)
 
 
 def _regions(objects: Array, ring_px: int) -> list[Array]:
@@ -205,21 +206,21 @@ def _kmeans(samples: Array, count: int) -> Array:
         drawn = np.searchsorted(cumulative, random.random() * cumulative[-1], side="right")
         centres.append(samples[min(int(drawn), samples.shape[0] - 1)])
         distance = np.minimum(distance, ((samples - centres[-1]) ** 2).sum(axis=1))
-    words: Array = np.stack(centres)
+    codewords: Array = np.stack(centres)
     for _ in range(_KMEANS_ROUNDS):
-        nearest = _nearest(samples, words)
-        size = np.bincount(nearest, minlength=words.shape[0])[:, None]
+        nearest = _nearest(samples, codewords)
+        size = np.bincount(nearest, minlength=codewords.shape[0])[:, None]
         total = np.stack(
-            [np.bincount(nearest, column, words.shape[0]) for column in samples.T], axis=1
+            [np.bincount(nearest, column, codewords.shape[0]) for column in samples.T], axis=1
         )
-        words = np.where(size > 0, total / np.maximum(size, 1), words).astype(np.float32)
-    return words
+        codewords = np.where(size > 0, total / np.maximum(size, 1), codewords).astype(np.float32)
+    return codewords
 
 
-def _nearest(features: Array, words: Array) -> Array:
-    """Index of the nearest word of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
-    score = features @ (-2 * words.T)
-    score += (words**2).sum(axis=1)
+def _nearest(features: Array, codewords: Array) -> Array:
+    """Index of the nearest codeword of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
+    score = features @ (-2 * codewords.T)
+    score += (codewords**2).sum(axis=1)
     nearest: Array = np.argmin(score, axis=1).astype(np.int32)
     return nearest
 
@@ -268,23 +269,27 @@ class Grid:
         ) - 0.5
         return rows[:, None], columns[None, :]
 
-    def count(self, words: Array, weights: Array, num_words: int) -> Array:
-        """Soft histograms: how much of each class each word has in each cell.
+    def count(self, codewords: Array, weights: Array, num_codewords: int) -> Array:
+        """Soft histograms: how much of each class each codeword has in each cell.
 
-        words: int32 (h·w,); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x,
-        num_words).
+        codewords: int32 (h·w,); weights: float32 (C, h, w). Returns float32 (C, cells_y, cells_x,
+        num_codewords).
         """
-        index = self.cell_of_pixel * np.int32(num_words) + words
-        size = self.cells[0] * self.cells[1] * num_words
+        index = self.cell_of_pixel * np.int32(num_codewords) + codewords
+        size = self.cells[0] * self.cells[1] * num_codewords
         counted = [
             np.bincount(index, layer.reshape(-1), size).astype(np.float32) for layer in weights
         ]
-        return np.stack(counted).reshape(-1, *self.cells, num_words)
+        return np.stack(counted).reshape(-1, *self.cells, num_codewords)
 
     def read(
-        self, table: Array, words: Array, rows: Array | None = None, columns: Array | None = None
+        self,
+        table: Array,
+        codewords: Array,
+        rows: Array | None = None,
+        columns: Array | None = None,
     ) -> Array:
-        """Look up each pixel's word in the four cells around it, bilinearly: float32 (h, w).
+        """Look up each pixel's codeword in the four cells around it, bilinearly: float32 (h, w).
 
         table: float32 (cells_y, cells_x, N). rows, columns: where to read, in cell coordinates as
         `centred` gives them (the pixels' own places when None).
@@ -299,12 +304,12 @@ class Grid:
             np.minimum(left + 1, self.cells[1] - 1),
         )
         flat, stride = table.reshape(-1), np.int32(table.shape[2])
-        word = words.reshape(self.shape)
+        codeword = codewords.reshape(self.shape)
         top, below = (
             top * np.int32(self.cells[1]) * stride,
             below * np.int32(self.cells[1]) * stride,
         )
-        left, beside = left * stride + word, beside * stride + word
+        left, beside = left * stride + codeword, beside * stride + codeword
         upper = flat.take(top + left) * (1 - right) + flat.take(top + beside) * right
         lower = flat.take(below + left) * (1 - right) + flat.take(below + beside) * right
         value: Array = upper + (lower - upper) * down
@@ -331,50 +336,54 @@ class Grid:
         """Gaussian blur over the cells, as two small matrix products: float32 (C, cells_y, cells_x,
         N) → the same.
         """
-        count, num_words = histograms.shape[0], histograms.shape[3]
+        count, num_codewords = histograms.shape[0], histograms.shape[3]
         vertical, horizontal = (_gaussian_matrix(cells, sigma_cells) for cells in self.cells)
         mixed = vertical @ histograms.reshape(count, self.cells[0], -1)
-        mixed = horizontal @ mixed.reshape(count * self.cells[0], self.cells[1], num_words)
+        mixed = horizontal @ mixed.reshape(count * self.cells[0], self.cells[1], num_codewords)
         blurred: Array = mixed.reshape(histograms.shape)
         return blurred
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One frame in words. color: int32 (h·w,); texture: int32 (h/2 · w/2,)."""
+class QuantizedFrame:
+    """One frame in codewords."""
 
-    look: Look
+    small: SmallFrame
+
     color: Array
+    """int32 (h·w,), indices of colour codewords."""
+
     texture: Array
+    """int32 (h/2 · w/2,), indices of texture codewords."""
 
 
-def halved(layers: Array, look: Look) -> Array:
+def halved(layers: Array, small: SmallFrame) -> Array:
     """Bring soft masks to the size of the texture: float32 (C, h, w) → (C, h/2, w/2)."""
-    height, width = look.texture_shape
+    height, width = small.texture_shape
     return np.stack(
         [cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in layers]
     )
 
 
 @functools.lru_cache(maxsize=4)
-def grids(look_shape: tuple[int, int], texture_shape: tuple[int, int]) -> tuple[Grid, Grid]:
+def grids(frame_shape: tuple[int, int], texture_shape: tuple[int, int]) -> tuple[Grid, Grid]:
     """The cells over a frame, and the same cells over its half-size texture."""
-    color = Grid.over(look_shape)
+    color = Grid.over(frame_shape)
     return color, Grid(texture_shape, color.cells)
 
 
-def in_words(look: Look, vocabulary: Vocabulary) -> Frame:
-    """Look up the words of a frame."""
-    return Frame(look, vocabulary.color_indices(look), vocabulary.texture_indices(look))
+def quantize(small: SmallFrame, codebook: Codebook) -> QuantizedFrame:
+    """Find the codewords of a frame."""
+    return QuantizedFrame(small, codebook.color_indices(small), codebook.texture_indices(small))
 
 
 def count_locally(
-    frame: Frame, classes: Array, color_count: int, texture_count: int
+    frame: QuantizedFrame, classes: Array, color_count: int, texture_count: int
 ) -> tuple[Array, Array]:
     """Local histograms of one frame, of colours and of textures. classes: float32 (K+1, h, w)."""
-    color_grid, texture_grid = grids(frame.look.shape, frame.look.texture_shape)
+    color_grid, texture_grid = grids(frame.small.shape, frame.small.texture_shape)
     color = color_grid.count(frame.color, classes, color_count)
-    return color, texture_grid.count(frame.texture, halved(classes, frame.look), texture_count)
+    return color, texture_grid.count(frame.texture, halved(classes, frame.small), texture_count)
 
 
 def _gaussian_matrix(size: int, sigma: float) -> Array:

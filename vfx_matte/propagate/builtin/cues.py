@@ -33,12 +33,14 @@ class FusionWeights:
     prior_near: float = 0.24  # the warped mask, σ 1.5 px
     prior_far: float = -0.51  # the same, σ 7 px
     distance: float = 0.46  # signed distance to the warped mask's edge
-    color_near: float = 0.40  # colour words around here, σ 1.5 cells
+    color_near: float = 0.40  # colour codewords around here, σ 1.5 cells
     color_far: float = -0.25  # the same, σ 4 cells
-    color_running: float = -0.15  # colour words of the last twenty or so frames
-    color_reference: float = 0.17  # colour words of the references
-    color_relative: float = 0.53  # colour words at the same place of the object in its reference
-    texture_near: float = 0.40  # texture words, likewise
+    color_running: float = -0.15  # colour codewords of the last twenty or so frames
+    color_reference: float = 0.17  # colour codewords of the references
+    color_relative: float = (
+        0.53  # colour codewords at the same place of the object in its reference
+    )
+    texture_near: float = 0.40  # texture codewords, likewise
     texture_far: float = 0.04
     texture_running: float = -0.15
     texture_reference: float = 0.13
@@ -46,11 +48,9 @@ class FusionWeights:
     motion_whole: float = (
         1.0  # moves like the background and unlike the object as a whole; speaks only against
     )
-    learned: float = 4.0  # the classifier trained on this clip (`builtin_learner`)
-    nearest: float = (
-        3.0  # pixels of the references that look like it and lie there (`builtin_nearest`)
-    )
-    salient: float = 2.5  # what the network sees there (`builtin_salient`)
+    learned: float = 4.0  # the classifier trained on this clip (`classifier`)
+    nearest: float = 3.0  # pixels of the references that look like it and lie there (`neighbours`)
+    salient: float = 2.5  # what the network sees there (`saliency`)
     background_plate: float = 0.30  # unlike the clean background seen here before
     object_plate: float = 0.30  # like the object seen here before
 
@@ -151,8 +151,8 @@ def local_ratio(inside: Array, outside: Array, sigma_cells: float, cell_area_px:
 
 
 def global_ratio(inside: Array, outside: Array) -> Array:
-    """Log likelihood ratio of words between two classes, each normalised to one: float32 (N,) twice
-    → (N,).
+    """Log likelihood ratio of codewords between two classes, each normalised to one: float32 (N,)
+    twice → (N,).
     """
     smoothing = 0.02 / inside.shape[0]
     ratio: Array = np.log(
@@ -372,7 +372,7 @@ class Plate:
         """A plate on which nothing was seen yet."""
         return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8))
 
-    def carried(self, columns: Array, rows: Array) -> Plate:
+    def warped(self, columns: Array, rows: Array) -> Plate:
         """The plate as it lies on the next frame; columns, rows: float32 (h, w), where each pixel
         was.
         """

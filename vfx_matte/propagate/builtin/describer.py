@@ -2,11 +2,11 @@
 
 Takes images and masks, gives small arrays and distances.
 
-XMem++'s rule (see `candidates`) on hand-made features instead of a network's. As there, two frames
+XMem++'s rule (see `suggest`) on hand-made features instead of a network's. As there, two frames
 are compared by how differently each one's positions are explained by the other's, and objects count
 more than the rest. Three things are adapted:
 
-- A key is the colour and detail of a cell, as in `builtin_words`, and not learned. With one
+- A key is the colour and detail of a cell, as in `codebook`, and not learned. With one
   shrinkage and one selection for all, S(c → j) and S(j → c) are transposes of each other, and all
   that is left of their difference is
   2 (m_p − m_q)·(u_p + u_q), where u is the change from frame to frame at a position and m the mean
@@ -31,7 +31,7 @@ import numpy as np
 
 from vfx_matte.backend import Array
 from vfx_matte.masks import Image, Mask
-from vfx_matte.propagate.builtin.codebook import Look
+from vfx_matte.propagate.builtin.codebook import SmallFrame
 from vfx_matte.propagate.builtin.propagator import working_shape
 
 PICTURE_CELLS, OBJECT_CELLS = 144, 12
@@ -42,7 +42,8 @@ REACH = 2.5
 cells always lie around.
 """
 
-# of the eight of `Look.texture`: L, a, b, horizontal and vertical detail; the rest repeats colour
+# of the eight of `SmallFrame.texture`: L, a, b, horizontal and vertical detail; the rest repeats
+# colour
 _TEXTURE = [
     0,
     1,
@@ -87,16 +88,16 @@ class BuiltinDescriber:
     usual_candidates = 200
 
     def describe(self, image: Image, mask: Mask) -> BuiltinKeys:
-        """Describe a frame; see `candidates.Describer.describe`."""
+        """Describe a frame; see `suggest.Describer.describe`."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
         if mask.dtype != np.uint8 or mask.shape != image.shape[:2]:
             raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 {image.shape[:2]}")
         height, width = working_shape((image.shape[0], image.shape[1]))
-        look = Look(
+        small = SmallFrame(
             np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         )
-        keys = _FLOOR + (look.texture[..., _TEXTURE] - _GREY) * _SCALE
+        keys = _FLOOR + (small.texture[..., _TEXTURE] - _GREY) * _SCALE
         some: Array = np.asarray(mask > 0, np.float32)
         cover = cv2.resize(some, (keys.shape[1], keys.shape[0]), interpolation=cv2.INTER_AREA)
         stretch = math.sqrt(image.shape[1] / image.shape[0])

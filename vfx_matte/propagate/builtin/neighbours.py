@@ -1,8 +1,6 @@
-"""What the references show at such a place.
+"""Matches pixels near an edge with those of the references.
 
-Takes descriptors and masks of references, gives evidence near an edge.
-
-The classifier (`builtin_learner`) knows what an object looks like anywhere; this knows what it
+The classifier (`classifier`) knows what an object looks like anywhere; this knows what it
 looks like *there*: a pixel asks the pixels of the references that look like it, in its surroundings
 too, and lie at about the same place of the object, whether they were inside. Nearest-neighbour
 matching as in VideoMatch and PML (Hu et al., ECCV 2018; Chen et al., CVPR 2018), with hand-made
@@ -48,7 +46,7 @@ depend on what other threads do.
 
 
 @dataclass(frozen=True)
-class Memory:
+class PixelMemory:
     """Pixels of references inside and outside of an object: float32 (27, _GROUPS · n) each.
 
     A column holds -2·f and |f|² of a pixel's features f, so that its product with (g, 1) is |f -
@@ -59,7 +57,7 @@ class Memory:
     outside: Array
 
 
-def memorised(references: Sequence[tuple[Array, Array]]) -> Memory | None:
+def build_memory(references: Sequence[tuple[Array, Array]]) -> PixelMemory | None:
     """Keep the pixels around an object's edge; None when there are none on one of its sides.
 
     references: descriptors, float32 (h/2, w/2, 12), each with the object's soft mask, float32 (h,
@@ -81,39 +79,39 @@ def memorised(references: Sequence[tuple[Array, Array]]) -> Memory | None:
     if not shown.any() or shown.all():
         return None
     every = np.concatenate(features)
-    return Memory(_columns(every[shown]), _columns(every[~shown]))
+    return PixelMemory(_columns(every[shown]), _columns(every[~shown]))
 
 
 def _columns(features: Array) -> Array:
-    """What `Memory` holds of float32 (M, 26): group by group, every _GROUPS-th pixel; some come
-    twice to fill them.
+    """What `PixelMemory` holds of float32 (M, 26): group by group, every _GROUPS-th pixel; some
+    come twice to fill them.
     """
     count = -(-len(features) // (_GROUPS * _TILE)) * _GROUPS * _TILE
     filled = features[np.arange(count).reshape(-1, _GROUPS).T.reshape(-1) % len(features)]
     return np.concatenate([-2 * filled, (filled**2).sum(axis=1)[:, None]], axis=1).T.copy()
 
 
-def recalled(descriptor: Array, memory: Memory, prior: Array) -> Array:
+def neighbour_evidence(descriptor: Array, memory: PixelMemory, prior: Array) -> Array:
     """What the references say of the pixels near the warped mask's edge: float32 (h, w) within ±1;
     0 elsewhere.
 
     descriptor: float32 (h/2, w/2, 12); prior: float32 (h, w).
     """
     inside, apart = _half(prior, descriptor.shape[:2])
-    said = np.zeros(inside.size, np.float32)
+    evidence = np.zeros(inside.size, np.float32)
     asked = np.flatnonzero(apart <= _ASKED_PX / 2)
     if asked.size and (inside >= 0.5).any():
         filled = np.resize(asked, -(-asked.size // _AT_ONCE) * _AT_ONCE)
         features = _features(descriptor, filled, prior)
         for begin in range(0, filled.size, _AT_ONCE):
-            said[filled[begin : begin + _AT_ONCE]] = _votes(
+            evidence[filled[begin : begin + _AT_ONCE]] = _votes(
                 features[begin : begin + _AT_ONCE], memory
             )
-    smooth = cv2.GaussianBlur(said.reshape(inside.shape), (0, 0), 0.8)
+    smooth = cv2.GaussianBlur(evidence.reshape(inside.shape), (0, 0), 0.8)
     return cv2.resize(smooth, (prior.shape[1], prior.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def _votes(features: Array, memory: Memory) -> Array:
+def _votes(features: Array, memory: PixelMemory) -> Array:
     """How likely each pixel is inside, judged by its nearest neighbours: float32 (N, 26) → (N,),
     within ±1.
 

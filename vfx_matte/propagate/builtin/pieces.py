@@ -21,7 +21,7 @@ not move either.
 """
 
 STANDS, MOVES = math.log(2), math.log(4)
-"""Mean `builtin_cues.motion_surprise` of a piece that stands, which the background's motion misses
+"""Mean `cues.motion_surprise` of a piece that stands, which the background's motion misses
 by at most twice the median of the background's own pixels, and of an object that moves, which it
 misses by three and a half times that.
 """

@@ -1,24 +1,22 @@
 """The propagator that needs no weights.
 
-Takes images and masks, gives probabilities on one CPU core; never imports torch.
-
-A soft mask is carried by optical flow and corrected, frame by frame, by hand-made cues
-(`builtin_cues`) over words of colour and texture (`builtin_words`), and by a classifier trained on
-the clip itself (`builtin_learner`). Everything happens at about 427×240 pixels, where DAVIS 2016
+A soft mask is warped by optical flow and corrected, frame by frame, by hand-made cues (`cues`) over
+a codebook of colour and texture (`codebook`), and by a classifier trained on the clip itself
+(`classifier`). Everything happens at about 427×240 pixels, where DAVIS 2016
 was measured; the result is brought to the source's size at the end, so cost hardly depends on the
 source. Memory holds the previous frame and one small picture per reference, and is the same after
 ten frames and ten thousand.
 
-Objects share the flow, the words, the histograms and the background's plate, and compete after each
-frame. The soft mask is fed back as it is: sharpening it, by a threshold or by odds, was measured to
-lose 1.4 points of J&F.
+Objects share the flow, the codebook, the histograms and the background's plate, and compete after
+each frame. The soft mask is fed back as it is: sharpening it, by a threshold or by odds, was
+measured to lose 1.4 points of J&F.
 
-Where a network that finds salient things is there (`builtin_salient`), it is one more witness: in
+Where a network that finds salient things is there (`saliency`), it is one more witness: in
 each frame it looks at one object, in a thread of its own.
 
-A second thread takes what can wait: it learns from a frame while the caller has it, looks up words,
+A second thread takes what can wait: it learns from a frame while the caller has it, quantizes,
 and takes every other object. Where the next frame is known beforehand (`foresee`), it also finds
-that one's flow, words and edges meanwhile, and the network begins to look at it as soon as this
+that one's flow, codewords and edges meanwhile, and the network begins to look at it as soon as this
 frame's masks are there. It changes no result.
 """
 
@@ -40,18 +38,24 @@ from vfx_matte.propagate.builtin import cues
 from vfx_matte.propagate.builtin.appearance import (
     Appearance,
     Reference,
-    in_place,
-    study,
-    watch,
+    build_redetector,
+    codeword_planes,
+    learn_appearance,
     with_background,
 )
-from vfx_matte.propagate.builtin.calibration import believed
+from vfx_matte.propagate.builtin.calibration import network_share
 from vfx_matte.propagate.builtin.classifier import learned_evidence
-from vfx_matte.propagate.builtin.codebook import Frame, Look, Vocabulary, grids, in_words
+from vfx_matte.propagate.builtin.codebook import (
+    Codebook,
+    QuantizedFrame,
+    SmallFrame,
+    grids,
+    quantize,
+)
 from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter
-from vfx_matte.propagate.builtin.neighbours import recalled
+from vfx_matte.propagate.builtin.neighbours import neighbour_evidence
 from vfx_matte.propagate.builtin.pieces import without_strays
-from vfx_matte.propagate.builtin.redetect import Lookout, Sighting
+from vfx_matte.propagate.builtin.redetect import Match, Redetector
 from vfx_matte.propagate.builtin.saliency import (
     CLOSE_PX,
     LOOKS_EVERY,
@@ -59,8 +63,8 @@ from vfx_matte.propagate.builtin.saliency import (
     SIZE_PX,
     WORTH_LOOKING,
     Crop,
-    Eyes,
     Network,
+    NetworkViewer,
     agreed,
     moved,
     salient_evidence,
@@ -70,13 +74,13 @@ from vfx_matte.propagate.builtin.upsample import full_size, shrunk
 from vfx_matte.propagate.builtin.walk import (
     Anchor,
     Walk,
-    carried,
-    enriched,
-    returned,
-    started,
+    learn_frame,
+    restore_objects,
+    start_walk,
     walk_from_state,
     walk_to_state,
-    warped,
+    warp_masks,
+    warp_walk,
 )
 from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.walk_state import State
@@ -100,7 +104,7 @@ class BuiltinPropagator:
     See `Propagator` for the methods' contract.
 
     The same calls give the same result, to the rounding of float32. An object that vanishes is
-    looked for, and followed again when something much like it comes (`builtin_return`). network:
+    looked for, and followed again when something much like it comes (`redetect`). network:
     helps where it is given.
     """
 
@@ -108,7 +112,7 @@ class BuiltinPropagator:
         if num_objects < 1:
             raise ValueError(f"num_objects is {num_objects}, expected at least 1")
         self._num_objects = num_objects
-        self._eyes = None if network is None else Eyes(network)
+        self._viewer = None if network is None else NetworkViewer(network)
         self._references: list[Reference] = []
         self._attended: dict[int, int] | None = (
             None  # number of a reference → steps ahead; None: all of them, nowhere
@@ -126,7 +130,7 @@ class BuiltinPropagator:
         self._ahead = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="vfx-matte built-in, next frame"
         )
-        self._lookout: Lookout | None = None  # belongs to the appearance
+        self._redetector: Redetector | None = None  # belongs to the appearance
         self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
         # index → what the network said wrongly of the last given mask, moved along to now
         self._wrong: dict[int, Future[Array]] = {}
@@ -134,7 +138,9 @@ class BuiltinPropagator:
         self._views: dict[
             tuple[int, int], Future[Array]
         ] = {}  # (reference, index) → what it sees of it, where it was asked
-        self._believed = (1.0,) * num_objects  # which share of what it sees of each object counts
+        self._network_shares = (
+            1.0,
+        ) * num_objects  # which share of what it sees of each object counts
         self._worth_looking, self._size_px = False, SIZE_PX  # in every frame, and how closely
         self._agreement: tuple[Agreement, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
@@ -156,13 +162,13 @@ class BuiltinPropagator:
         self._check(image, mask)
         self.forget_temporary()
         if ids := object_ids(mask):
-            look = _shrink_image(image)
-            objects = self._shrink_mask(mask, ids, look.shape)
-            self._references.append(Reference(look, objects, ids))
+            small = _shrink_image(image)
+            objects = self._shrink_mask(mask, ids, small.shape)
+            self._references.append(Reference(small, objects, ids))
             self._appearance, self._attended = None, None
             crops = (
                 {}
-                if self._eyes is None
+                if self._viewer is None
                 else {k - 1: Crop.around(image, objects[k - 1]) for k in ids}
             )
             self._crops.append(
@@ -192,8 +198,8 @@ class BuiltinPropagator:
         if self._adopted:
             self._adopted.clear()
             self._appearance = None
-        if self._lookout is not None:
-            self._lookout.restart()
+        if self._redetector is not None:
+            self._redetector.restart()
 
     def foresee(self, image: Image) -> None:
         """See `Foresighted.foresee`."""
@@ -205,8 +211,8 @@ class BuiltinPropagator:
             return None
         return {
             "walk": walk_to_state(self._walk[1].result()),
-            "adopted": [[one.look.rgb, one.objects, list(one.ids)] for one in self._adopted],
-            "lookout": None if self._lookout is None else self._lookout.walk_state(),
+            "adopted": [[one.small.rgb, one.objects, list(one.ids)] for one in self._adopted],
+            "lookout": None if self._redetector is None else self._redetector.walk_state(),
             "thin": {str(object_id): parts.state for object_id, parts in self._thin.items()},
             "seen": {str(index): view for index, view in self._seen.items()},
             "wrong": {str(index): errors.result() for index, errors in self._wrong.items()},
@@ -220,7 +226,8 @@ class BuiltinPropagator:
         What references teach is learned again from the references.
         """
         adopted = [
-            Reference(Look(rgb), objects, tuple(ids)) for rgb, objects, ids in state["adopted"]
+            Reference(SmallFrame(rgb), objects, tuple(ids))
+            for rgb, objects, ids in state["adopted"]
         ]
         shape = state["walk"]["gray"].shape if self._shape is None else working_shape(self._shape)
         walk = walk_from_state(state["walk"], shape, self._num_objects)
@@ -237,9 +244,9 @@ class BuiltinPropagator:
         self._adopted, self._seen, self._coming = adopted, seen, None
         self._wrong = {index: settled(errors) for index, errors in wrong.items()}
         if adopted or self._appearance is None:
-            self._learn(study([*self._attending(), *adopted]))
-        if self._lookout is not None:
-            self._lookout.restore_walk(state["lookout"])
+            self._learn(learn_appearance([*self._attending(), *adopted]))
+        if self._redetector is not None:
+            self._redetector.restore_walk(state["lookout"])
         self._thin, self._steps, self._masked = thin, int(state["steps"]), int(state["masked"])
         self._walk = walk.gray, settled(walk)
 
@@ -247,18 +254,18 @@ class BuiltinPropagator:
         """Take what references teach, and look out for the objects as they are shown there."""
         self._appearance = appearance
         self._calibrate()
-        self._lookout = watch([*self._attending(), *self._adopted], appearance)
+        self._redetector = build_redetector([*self._attending(), *self._adopted], appearance)
 
     def _calibrate(self) -> None:
-        """Find out which share of the network's word counts for each object, by the references that
-        matter now.
+        """Find out which share of the network's evidence counts for each object, by the references
+        that matter now.
         """
         numbers = range(len(self._references)) if self._attended is None else sorted(self._attended)
-        if self._eyes is not None and len(numbers) > 1:
+        if self._viewer is not None and len(numbers) > 1:
             for number in numbers:
                 for index, crop in self._crops[number].items():
                     if (number, index) not in self._views:
-                        self._views[number, index] = self._eyes.see(crop, CLOSE_PX)
+                        self._views[number, index] = self._viewer.see(crop, CLOSE_PX)
         shares, worth = [], False
         for index in range(self._num_objects):
             views = {
@@ -267,12 +274,12 @@ class BuiltinPropagator:
                 if (number, index) in self._views
             }
             shares.append(
-                believed(
+                network_share(
                     [(self._references[number], view) for number, view in views.items()], index
                 )
             )
             worth |= len(views) > 1 and shares[-1] >= WORTH_LOOKING
-        self._believed, self._worth_looking = tuple(shares), worth
+        self._network_shares, self._worth_looking = tuple(shares), worth
         self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
@@ -287,22 +294,24 @@ class BuiltinPropagator:
             raise ValueError(
                 "no object has been shown yet: give the first frame a mask, or remember one"
             )
+        # 1. what is known of this frame, where it was foreseen
         coming, walking = self._coming, self._walk
         foreseen, self._coming, self._foreseen = None if last else self._foreseen, None, None
         if coming is not None and coming.image is not image:
             coming = None
         ready = None if coming is None else coming.ready.result()
-        look = _shrink_image(image) if ready is None else ready.frame.look
-        objects: Array = np.zeros((self._num_objects, *look.shape), np.float32)
+        small = _shrink_image(image) if ready is None else ready.frame.small
+        objects: Array = np.zeros((self._num_objects, *small.shape), np.float32)
         before: Array | None = None  # the masks that the flow brought
         unchanged: Array | None = None  # where the background that was seen before still is
         anchors: tuple[Anchor | None, ...] = (None,) * self._num_objects
+        # 2. the walk goes on: warp, correct, learn in the background
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
             if ready is None:
-                ready = _ready(look, walking[0], self._appearance.vocabulary)
+                ready = _ready(small, walking[0], self._appearance.codebook)
             known = walking[1].result()
             if foreseen is not None and not given:
-                self._coming = self._expect(foreseen, look.gray, self._appearance)
+                self._coming = self._expect(foreseen, small.gray, self._appearance)
             ahead, objects, unchanged, doubtful = self._advanced(
                 image, ready, known, None if coming is None else coming.view
             )
@@ -315,41 +324,44 @@ class BuiltinPropagator:
             }
             if not given and not last:
                 self._walk = (
-                    look.gray,
-                    self._beside.submit(enriched, ahead, ready.frame, objects, doubtful),
+                    small.gray,
+                    self._beside.submit(learn_frame, ahead, ready.frame, objects, doubtful),
                 )
+        # 3. a mask beats what was predicted, and the walk begins anew from it
         if mask is not None and (given or (walking is None and self._references)):
             objects = self._pinned(objects, mask, given)
-            self._restart(look, objects, given, anchors)
+            self._restart(small, objects, given, anchors)
             self._masked = self._steps
             self._seen = {
                 index: view for index, view in self._seen.items() if index + 1 not in given
             }
-            if self._eyes is not None and not last:
+            if self._viewer is not None and not last:
                 for index in (k - 1 for k in given):
-                    self._wrong[index] = self._eyes.check(image, objects, index, self._size_px)
-            shown = {k: thin_parts(mask == k, look.shape) for k in given}
+                    self._wrong[index] = self._viewer.check(image, objects, index, self._size_px)
+            shown = {k: thin_parts(mask == k, small.shape) for k in given}
             self._thin = {
                 k: parts for k, parts in (self._thin | shown).items() if parts is not None
             }
+        # 4. the next frame is prepared while the caller has this one
         self._steps += 1
         if foreseen is not None and self._walk is not None and self._appearance is not None:
             if self._coming is None:
-                self._coming = self._expect(foreseen, look.gray, self._appearance)
+                self._coming = self._expect(foreseen, small.gray, self._appearance)
             turn = self._looking_turn()
-            if self._eyes is not None and turn is not None:
-                self._coming.view = self._eyes.look(
+            if self._viewer is not None and turn is not None:
+                self._coming.view = self._viewer.view(
                     foreseen, partial(_subject, objects, self._coming.ready, turn), self._size_px
                 )
+        # 5. the result at the source's size, with parts too thin for the working size
         self._agreement = self._agreed(objects, before, unchanged, given)
-        probabilities = full_size(objects, look.rgb, image, mask, given)
+        probabilities = full_size(objects, small.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
         return probabilities
 
     def _expect(self, image: Image, before: Array, appearance: Appearance) -> _Coming:
         """Begin to prepare the next frame. before: uint8 (h, w), the one that is segmented now."""
-        return _Coming(image, self._ahead.submit(_prepared, image, before, appearance.vocabulary))
+        return _Coming(image, self._ahead.submit(_prepared, image, before, appearance.codebook))
 
     def _advanced(
         self, image: Image, ready: _Ready, walk: Walk, view: Future[Array] | None
@@ -360,9 +372,10 @@ class BuiltinPropagator:
 
         view: see `_look`.
         """
+        # 1. everything moves along the flow, and is corrected there
         appearance, flow, later = self._appearance, ready.flow, self._beside.submit
         assert appearance is not None
-        ahead, smooth = carried(walk, flow)
+        ahead, smooth = warp_walk(walk, flow)
         age = self._age()
         looking = self._look(image, ahead.objects, flow, view)
         wrong = {
@@ -375,17 +388,19 @@ class BuiltinPropagator:
             appearance=appearance,
             age=age,
             later=later,
-            shares=self._believed,
+            shares=self._network_shares,
         )
         objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
+        # 2. which objects left, came back, or are something else by now?
         seen = (
-            Sighting()
-            if self._lookout is None
-            else self._lookout.look(*in_place(ready.frame), objects)
+            Match()
+            if self._redetector is None
+            else self._redetector.observe(*codeword_planes(ready.frame), objects)
         )
         objects[list(seen.lost)] = 0
+        # 3. one that is back is put where it was found, and all are corrected once more
         if seen.back:
-            ahead = returned(ahead, ready.frame, objects, seen.back, appearance)
+            ahead = restore_objects(ahead, ready.frame, objects, seen.back, appearance)
             smooth = cues.smooth_flow(flow, with_background(ahead.objects), smooth.shape[1:3])
             looking = self._look(image, ahead.objects, flow)
             wrong = {index: errors for index, errors in wrong.items() if index not in seen.back}
@@ -409,13 +424,13 @@ class BuiltinPropagator:
 
         begun: what it has begun to look at, of the same image and objects.
         """
-        if self._eyes is None:
+        if self._viewer is None:
             return {}
         seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
         turn = self._looking_turn()
         index = None if turn is None else _turn(objects, turn)
         if index is not None:
-            seen[index] = begun or self._eyes.look(
+            seen[index] = begun or self._viewer.view(
                 image, partial(objects.__getitem__, index), self._size_px
             )
         return seen
@@ -490,26 +505,30 @@ class BuiltinPropagator:
         return objects
 
     def _restart(
-        self, look: Look, objects: Array, given: tuple[int, ...], anchors: Sequence[Anchor | None]
+        self,
+        small: SmallFrame,
+        objects: Array,
+        given: tuple[int, ...],
+        anchors: Sequence[Anchor | None],
     ) -> None:
         """Begin the walk anew on a frame whose objects are known; `anchors` are kept for objects
         that were not given.
         """
         appearance = self._appearance
         if appearance is None and self._references:
-            appearance = study(self._attending())
+            appearance = learn_appearance(self._attending())
         if appearance is None or not appearance.ids.issuperset(given):
-            self._adopted.append(Reference(look, objects, given))
-            appearance = study([*self._attending(), *self._adopted])
+            self._adopted.append(Reference(small, objects, given))
+            appearance = learn_appearance([*self._attending(), *self._adopted])
         if appearance is not self._appearance:
             self._learn(appearance)
-            anchors = (None,) * self._num_objects  # the old ones are in other words
-        if self._lookout is not None:
-            self._lookout.begin()
-        frame = in_words(look, appearance.vocabulary)
+            anchors = (None,) * self._num_objects  # the old ones are of another codebook
+        if self._redetector is not None:
+            self._redetector.begin()
+        frame = quantize(small, appearance.codebook)
         self._walk = (
-            look.gray,
-            self._beside.submit(started, frame, objects, given, anchors, appearance),
+            small.gray,
+            self._beside.submit(start_walk, frame, objects, given, anchors, appearance),
         )
 
 
@@ -527,7 +546,7 @@ class _Ready:
     flow: float32 (h, w, 2), where each pixel was in the frame before.
     """
 
-    frame: Frame
+    frame: QuantizedFrame
     flow: Array
     edge_aware: GuidedFilter
 
@@ -544,17 +563,17 @@ class _Coming:
     view: Future[Array] | None = None
 
 
-def _prepared(image: Image, before: Array, vocabulary: Vocabulary) -> _Ready:
+def _prepared(image: Image, before: Array, codebook: Codebook) -> _Ready:
     """Prepare a frame. before: uint8 (h, w), the one before it."""
-    return _ready(_shrink_image(image), before, vocabulary)
+    return _ready(_shrink_image(image), before, codebook)
 
 
-def _ready(look: Look, before: Array, vocabulary: Vocabulary) -> _Ready:
+def _ready(small: SmallFrame, before: Array, codebook: Codebook) -> _Ready:
     """The same for one that was brought to the working size."""
-    flow = cues.optical_flow(look.gray, before)
-    frame = in_words(look, vocabulary)
-    _ = look.descriptor  # is kept there
-    return _Ready(frame, flow, GuidedFilter(look.rgb))
+    flow = cues.optical_flow(small.gray, before)
+    frame = quantize(small, codebook)
+    _ = small.descriptor  # is kept there
+    return _Ready(frame, flow, GuidedFilter(small.rgb))
 
 
 def _turn(objects: Array, turn: int) -> int | None:
@@ -571,24 +590,24 @@ def _subject(objects: Array, ready: Future[_Ready], turn: int) -> Array:
 
     objects: float32 (K, h, w), as they are now.
     """
-    expected = warped(objects, ready.result().flow)
+    expected = warp_masks(objects, ready.result().flow)
     index = _turn(expected, turn)
     return np.zeros_like(expected[0]) if index is None else expected[index]
 
 
-def _shrink_image(image: Image) -> Look:
+def _shrink_image(image: Image) -> SmallFrame:
     """Bring an image to the working size."""
     height, width = working_shape((image.shape[0], image.shape[1]))
-    return Look(
+    return SmallFrame(
         image.copy() if (height, width) == image.shape[:2] else shrunk(image, (height, width))
     )
 
 
-def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
+def _histogram_evidence(walk: Walk, frame: QuantizedFrame, appearance: Appearance) -> Array:
     """What local and global histograms of colour and texture say: float32 (K, h, w), already
     weighted.
 
-    The four cues of a vocabulary are functions of place and word, so they are added as tables and
+    The four cues of a codebook are functions of place and codeword, so they are added as tables and
     read once.
     """
     w = WEIGHTS
@@ -606,10 +625,10 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
             (w.texture_near, w.texture_far, w.texture_running, w.texture_reference),
         ),
     )
-    height, width = frame.look.shape
+    height, width = frame.small.shape
     total = np.zeros_like(walk.objects)
-    for grid, words, (local, running, reference, (near, far, now, then)) in zip(
-        grids(frame.look.shape, frame.look.texture_shape),
+    for grid, codewords, (local, running, reference, (near, far, now, then)) in zip(
+        grids(frame.small.shape, frame.small.texture_shape),
         (frame.color, frame.texture),
         kinds,
         strict=True,
@@ -627,7 +646,7 @@ def _word_evidence(walk: Walk, frame: Frame, appearance: Appearance) -> Array:
                 table = table + weight * cues.local_ratio(
                     classes[own], every - classes[own], sigma, grid.cell_area_px
                 )
-            evidence = grid.read(table.astype(np.float32), words)
+            evidence = grid.read(table.astype(np.float32), codewords)
             total[index] += (
                 evidence if grid.shape == (height, width) else cv2.resize(evidence, (width, height))
             )
@@ -646,22 +665,22 @@ def _segment(
     age: int,
     later: Callable[..., Future[Array]],
 ) -> tuple[Array, Array]:
-    """Correct the carried masks by the new frame: float32 (K, h, w), competing but still soft.
+    """Correct the warped masks by the new frame: float32 (K, h, w), competing but still soft.
 
     Returns also how surely each pixel shows the background that was seen there before: float32 (h,
     w).
     looking: what the network will say of some objects, by index; wrong: what of that is known to be
-    wrong; shares: how far each is believed. age: how many frames away
+    wrong; shares: how far its evidence counts. age: how many frames away
     the nearest reference is.
     later: begins a call in another thread.
     """
     frame, flow, edge_aware = ready.frame, ready.flow, ready.edge_aware
-    grid, _ = grids(frame.look.shape, frame.look.texture_shape)
+    grid, _ = grids(frame.small.shape, frame.small.texture_shape)
     alive = [index for index, prior in enumerate(walk.objects) if (prior >= 0.5).any()]
     objects = np.zeros_like(walk.objects)
     if not alive:
         return objects, objects.sum(axis=0)
-    worded = later(_word_evidence, walk, frame, appearance)
+    counted = later(_histogram_evidence, walk, frame, appearance)
     fresh = np.float32(math.exp(-age / cues.FORGOTTEN_FRAMES))
     every = walk.objects.sum(axis=0)
     scene = 1 - every
@@ -669,35 +688,40 @@ def _segment(
     background_surprise = cues.motion_surprise(
         flow, background_flow, scene > cues.SURELY_BACKGROUND
     )
-    changed = walk.background.difference(frame.look.lab)
+    changed = walk.background.difference(frame.small.lab)
     unchanged = cues.still_background(walk.background, changed, background_surprise)
     uncovered = WEIGHTS.background_plate * changed
-    words = worded.result()
+    from_histograms = counted.result()
 
     def corrected(index: int) -> Array:
         prior, anchor = walk.objects[index], walk.anchors[index]
+        # 1. cues that every object has: histograms, the mask before, distance, motion, plates
         depth, outside = cues.edge_distances(prior)
-        evidence = words[index] + uncovered + np.float32(WEIGHTS.bias)
+        evidence = from_histograms[index] + uncovered + np.float32(WEIGHTS.bias)
         evidence += WEIGHTS.prior_near * cues.prior_evidence(prior, cues.PRIOR_NEAR_PX)
         evidence += WEIGHTS.prior_far * cues.prior_evidence(prior, cues.PRIOR_FAR_PX)
         evidence += WEIGHTS.distance * cues.distance_evidence(depth, outside)
         here, whole = cues.motion_evidence(flow, prior, smooth[index + 1], background_surprise)
         evidence += WEIGHTS.motion * here + WEIGHTS.motion_whole * whole
-        evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.look.lab)
+        evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.small.lab)
+        # 2. cues of what references showed, where they showed this object
         if anchor is not None:
             places = cues.relative_places(
                 grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px
             )
             evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *places)
-        taught, learned = appearance.lessons[index], walk.lessons[index]
+        taught, learned = appearance.batches[index], walk.batches[index]
         if taught is not None and learned is not None:
             classifier = taught.mixed(learned, 0.5).solved()
             evidence += WEIGHTS.learned * learned_evidence(
-                frame.look.descriptor, classifier, prior, cues.GATE_PX + 4
+                frame.small.descriptor, classifier, prior, cues.GATE_PX + 4
             )
         memory = appearance.memories[index]
         if memory is not None:
-            evidence += WEIGHTS.nearest * fresh * recalled(frame.look.descriptor, memory, prior)
+            evidence += (
+                WEIGHTS.nearest * fresh * neighbour_evidence(frame.small.descriptor, memory, prior)
+            )
+        # 3. the network, as far as it is to be trusted
         if index in looking:
             weight = np.float32(WEIGHTS.salient * shares[index])
             evidence += weight * salient_evidence(
@@ -707,14 +731,17 @@ def _segment(
                 wrong=wrong.get(index),
                 unchanged=unchanged,
             )
+        # 4. only pixels near the warped mask may change, and no bias of all cues its size
         near = outside <= cues.GATE_PX
         evidence = cues.size_kept(evidence, prior, near)
         if appearance.single[index]:
             evidence = without_strays(evidence, near, background_surprise)
+        # 5. smoothed along the picture's edges, twice
         first = np.where(near, cues.sigmoid(evidence), np.float32(0))
         again = cues.sigmoid(np.float32(0.5) * evidence + cues.logit(edge_aware(first), 0.01))
         return np.clip(edge_aware(again), 0, 1)
 
+    # every other object in the second thread
     waiting = {index: later(corrected, index) for index in alive[1::2]}
     for index in alive[::2]:
         objects[index] = corrected(index)

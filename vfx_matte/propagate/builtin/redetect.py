@@ -1,8 +1,6 @@
-"""Finding an object again that had left.
+"""Finds an object again that had left.
 
-Takes a frame in words, gives the region that is surely the object, or None.
-
-What stands out from the references' background is cut into regions, and each region's words are
+What stands out from the references' background is cut into regions, and each region's codewords are
 compared with the object's as a whole. How alike is alike enough is measured, not set: on the
 references and on frames where the object is followed, every region beside the object is a false
 alarm, and what is found later must be better than the best of them by a margin.
@@ -26,12 +24,12 @@ _SMALLEST, _LARGEST = 0.2, 4.0
 """Areas of a region to look at, in the object's own."""
 
 _MARGIN = 0.5
-"""How far between the best false alarm, 0, and the object itself, 1, a region's likeness must lie:
-on its reference the object's is 1.
+"""How far between the best false alarm, 0, and the object itself, 1, a region's similarity must
+lie: on its reference the object's is 1.
 """
 
-_STRANGER = 0.6
-"""The likeness of what is beside an object, as long as nothing was seen there that is more
+MIN_SIMILARITY = 0.6
+"""The similarity of what is beside an object, as long as nothing was seen there that is more
 alike.
 """
 
@@ -39,7 +37,7 @@ _GONE = 0.05
 """An object with less than this share of its area has left."""
 
 _DOUBTFUL, _ANOTHER, _PATIENCE_STEPS = 0.8, 0.5, 3
-"""An object whose likeness falls below this share of its usual one is doubtful, and below that
+"""An object whose similarity falls below this share of its usual one is doubtful, and below that
 share is another thing: when it stays so for some frames it is lost. On ten DAVIS 2016 sequences the
 true masks' share is at least 0.8, but for one of an object that is nearly all covered in the end.
 """
@@ -51,22 +49,28 @@ _CALIBRATION_STEPS = 8
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """An object as a whole.
-
-    color, texture: float32 (N,), how often it has each word, summing to 1; color_ratio,
-    texture_ratio: float32 (N,), log ratio of that to the background's; area: pixels.
-    """
+class Descriptor:
+    """An object as a whole."""
 
     color: Array
+    """float32 (N,), how often it has each colour codeword, summing to 1."""
+
     texture: Array
+    """The same of texture codewords."""
+
     color_ratio: Array
+    """float32 (N,), log ratio of that to the background's."""
+
     texture_ratio: Array
+
     area: float
+    """Pixels."""
 
     @classmethod
-    def of(cls, color: Array, texture: Array, area: float) -> Portrait:
-        """From how often the object, and the rest, have each word: float32 (2, N), inside first."""
+    def of(cls, color: Array, texture: Array, area: float) -> Descriptor:
+        """From how often the object, and the rest, have each codeword: float32 (2, N), the object
+        first.
+        """
         inside = [counts[0] / max(float(counts[0].sum()), 1e-6) for counts in (color, texture)]
         return cls(
             inside[0],
@@ -77,22 +81,22 @@ class Portrait:
         )
 
 
-class Found(NamedTuple):
-    """A region that looks like the object: bool (h, w), its likeness in [0, 1]."""
+class Candidate(NamedTuple):
+    """A region that looks like the object: bool (h, w), its similarity in [0, 1]."""
 
     region: Array
-    likeness: float
+    similarity: float
 
 
-def regions(portrait: Portrait, color: Array, texture: Array) -> list[Found]:
+def regions(descriptor: Descriptor, color: Array, texture: Array) -> list[Candidate]:
     """Everything that stands out as the object would, best first.
 
-    color, texture: int32 (h, w) and (h/2, w/2), the frame's words.
+    color, texture: int32 (h, w) and (h/2, w/2), the frame's codewords.
     """
     height, width = color.shape
-    sigma = max(1.0, 0.08 * float(np.sqrt(portrait.area)))
-    evidence = np.clip(portrait.color_ratio, -3, 3)[color] + cv2.resize(
-        np.clip(portrait.texture_ratio, -3, 3)[texture],
+    sigma = max(1.0, 0.08 * float(np.sqrt(descriptor.area)))
+    evidence = np.clip(descriptor.color_ratio, -3, 3)[color] + cv2.resize(
+        np.clip(descriptor.texture_ratio, -3, 3)[texture],
         (width, height),
         interpolation=cv2.INTER_LINEAR,
     )
@@ -102,62 +106,66 @@ def regions(portrait: Portrait, color: Array, texture: Array) -> list[Found]:
     )
     found = []
     for label in range(1, count):
-        if _SMALLEST * portrait.area <= stats[label, cv2.CC_STAT_AREA] <= _LARGEST * portrait.area:
+        if (
+            _SMALLEST * descriptor.area
+            <= stats[label, cv2.CC_STAT_AREA]
+            <= _LARGEST * descriptor.area
+        ):
             region = labels == label
-            found.append(Found(region, likeness(portrait, color, texture, region)))
-    return sorted(found, key=lambda one: -one.likeness)
+            found.append(Candidate(region, similarity(descriptor, color, texture, region)))
+    return sorted(found, key=lambda one: -one.similarity)
 
 
-def likeness(portrait: Portrait, color: Array, texture: Array, region: Array) -> float:
-    """How alike a region's words and the object's are: geometric mean of two Bhattacharyya
+def similarity(descriptor: Descriptor, color: Array, texture: Array, region: Array) -> float:
+    """How alike a region's codewords and the object's are: geometric mean of two Bhattacharyya
     coefficients, in [0, 1].
     """
     height, width = texture.shape
     half = cv2.resize(region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     product = 1.0
-    for words, inside, expected in (
-        (color, region, portrait.color),
-        (texture, half, portrait.texture),
+    for codewords, inside, expected in (
+        (color, region, descriptor.color),
+        (texture, half, descriptor.texture),
     ):
-        counts = np.bincount(words[inside], minlength=expected.size).astype(np.float32)
+        counts = np.bincount(codewords[inside], minlength=expected.size).astype(np.float32)
         counts /= max(float(counts.sum()), 1.0)
         product *= float(np.sqrt(counts * expected).sum())
     return float(np.sqrt(product))
 
 
-class Sighting(NamedTuple):
-    """What is to be done about some objects, by index.
-
-    back: where one was found again, bool (h, w); doubtful: nothing should be learned of it now,
-    because it may be covered;
-    lost: what the walk follows is no longer the object.
-    """
+class Match(NamedTuple):
+    """What a frame shows of the objects, by index."""
 
     back: Mapping[int, Array] = MappingProxyType({})
+    """Where one was found again: bool (h, w)."""
+
     doubtful: frozenset[int] = frozenset()
+    """Of these nothing should be learned now, because they may be covered."""
+
     lost: frozenset[int] = frozenset()
+    """What the walk follows is no longer the object."""
 
 
-class Lookout:
+class Redetector:
     """Watches for objects that left, during one walk after the other from one set of references.
 
-    portraits: one for each object, None for one that no reference shows.
+    descriptors: one for each object, None for one that no reference shows.
     """
 
-    def __init__(self, portraits: Sequence[Portrait | None]) -> None:
-        self._portraits = tuple(portraits)
-        # best likeness of anything else on the references
-        self._calibrated = [_STRANGER] * len(portraits)
+    def __init__(self, descriptors: Sequence[Descriptor | None]) -> None:
+        self._descriptors = tuple(descriptors)
+        # best similarity of anything else on the references
+        self._calibrated = [MIN_SIMILARITY] * len(descriptors)
         self._beside = list(self._calibrated)  # and in this walk so far
-        self._usual = [1.0] * len(portraits)  # likeness of what is followed
-        self._unlike = [0] * len(portraits)  # for how many steps it has been another thing
+        self._usual = [1.0] * len(descriptors)  # similarity of what is followed
+        self._unlike = [0] * len(descriptors)  # for how many steps it has been another thing
         self._before: dict[int, Array] = {}  # what was found one frame earlier
         self._steps = 0
 
     def calibrate(
         self, color: Array, texture: Array, objects: Array, *, known: Collection[int]
     ) -> None:
-        """Measure likeness on a reference.
+        """Measure similarity on a reference.
 
         objects: float32 (K, h, w); known: indices of the objects that it shows.
         """
@@ -171,8 +179,8 @@ class Lookout:
         self.begin()
 
     def begin(self) -> None:
-        """Go on from a given mask; likenesses of what is beside the objects stay."""
-        self._usual, self._unlike = [1.0] * len(self._portraits), [0] * len(self._portraits)
+        """Go on from a given mask; similarityes of what is beside the objects stay."""
+        self._usual, self._unlike = [1.0] * len(self._descriptors), [0] * len(self._descriptors)
         self._before = {}
 
     def walk_state(self) -> State:
@@ -187,7 +195,7 @@ class Lookout:
 
     def restore_walk(self, state: State) -> None:
         """Go on from `walk_state`. Raises ValueError, KeyError or TypeError for something else."""
-        count = len(self._portraits)
+        count = len(self._descriptors)
         beside, usual = ([float(value) for value in state[name]] for name in ("beside", "usual"))
         unlike = [int(steps) for steps in state["unlike"]]
         if not len(beside) == len(usual) == len(unlike) == count:
@@ -200,20 +208,24 @@ class Lookout:
         }
         self._steps = int(state["steps"])
 
-    def look(self, color: Array, texture: Array, objects: Array) -> Sighting:
+    def observe(self, color: Array, texture: Array, objects: Array) -> Match:
         """Judge what the walk has on a new frame: float32 (K, h, w)."""
         self._steps += 1
         back: dict[int, Array] = {}
         doubtful, lost = set(), set()
-        for index, portrait in enumerate(self._portraits):
-            if portrait is None:
+        for index, descriptor in enumerate(self._descriptors):
+            if descriptor is None:
                 continue
-            if np.count_nonzero(objects[index] >= 0.5) < _GONE * portrait.area:
+            # 1. one that has left is searched for
+            if np.count_nonzero(objects[index] >= 0.5) < _GONE * descriptor.area:
                 doubtful.add(index)
-                if (region := self._search(index, portrait, color, texture, objects)) is not None:
+                if (region := self._search(index, descriptor, color, texture, objects)) is not None:
                     back[index] = region
                 continue
-            share = likeness(portrait, color, texture, objects[index] >= 0.5) / self._usual[index]
+            # 2. one that is followed is compared with what it usually is
+            share = (
+                similarity(descriptor, color, texture, objects[index] >= 0.5) / self._usual[index]
+            )
             self._unlike[index] = self._unlike[index] + 1 if share < _ANOTHER else 0
             if share < _DOUBTFUL:
                 doubtful.add(index)
@@ -223,39 +235,40 @@ class Lookout:
                 lost.add(index)
             elif self._steps % _CALIBRATION_STEPS == 0:
                 self._measure(index, color, texture, objects)
-        return Sighting(back, frozenset(doubtful), frozenset(lost))
+        return Match(back, frozenset(doubtful), frozenset(lost))
 
     def _search(
-        self, index: int, portrait: Portrait, color: Array, texture: Array, objects: Array
+        self, index: int, descriptor: Descriptor, color: Array, texture: Array, objects: Array
     ) -> Array | None:
         """The region of an object that is back.
 
         It must be found on two frames in a row, at places that overlap.
         """
+        # once may be chance: what is found must be there on the next frame, too
         before = self._before.pop(index, None)
         taken = np.delete(objects, index, axis=0).sum(axis=0) >= 0.5
         best = next(
-            (one for one in regions(portrait, color, texture) if not (one.region & taken).any()),
+            (one for one in regions(descriptor, color, texture) if not (one.region & taken).any()),
             None,
         )
-        if best is None or best.likeness < self._beside[index] + _MARGIN * (
+        if best is None or best.similarity < self._beside[index] + _MARGIN * (
             1 - self._beside[index]
         ):
             return None
         self._before[index] = best.region
         if before is None or not (before & best.region).any():
             return None
-        self._usual[index], self._unlike[index] = best.likeness, 0
+        self._usual[index], self._unlike[index] = best.similarity, 0
         return best.region
 
     def _measure(self, index: int, color: Array, texture: Array, objects: Array) -> None:
-        """Bring the likeness of what is beside an object up to date with a frame where it
+        """Bring the similarity of what is beside an object up to date with a frame where it
         is known.
         """
-        portrait = self._portraits[index]
-        assert portrait is not None
+        descriptor = self._descriptors[index]
+        assert descriptor is not None
         inside = objects[index] >= 0.5
-        for one in regions(portrait, color, texture):
+        for one in regions(descriptor, color, texture):
             if not (one.region & inside).any():
-                self._beside[index] = max(self._beside[index], one.likeness)
+                self._beside[index] = max(self._beside[index], one.similarity)
                 break

@@ -43,7 +43,7 @@ Looking in each of them brings 0.4 of J&F and takes a sixth more time.
 """
 
 WORTH_LOOKING = 0.5
-"""Which share of its word must count, by several references (`builtin_calibration`), for it to look
+"""Which share of its word must count, by several references (`calibration`), for it to look
 in every frame.
 """
 
@@ -96,19 +96,19 @@ class Network(Protocol):
         """How salient every pixel is: uint8 (H, W, 3) → float32 (H, W) in [0, 1]."""
 
 
-class Eyes:
+class NetworkViewer:
     """Looks at objects in a thread of its own, in the order in which it is asked to."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte eyes")
 
-    def look(self, image: Image, find: Callable[[], Array], size_px: int) -> Future[Array]:
-        """Begin to look at an object; see `looked_at`.
+    def view(self, image: Image, find: Callable[[], Array], size_px: int) -> Future[Array]:
+        """Begin to look at an object; see `view_object`.
 
         find: gives where it is expected; it may wait for others first.
         """
-        return self._thread.submit(lambda: looked_at(self._network, image, find(), size_px))
+        return self._thread.submit(lambda: view_object(self._network, image, find(), size_px))
 
     def check(self, image: Image, objects: Array, index: int, size_px: int) -> Future[Array]:
         """Begin to find out what it says wrongly of a given mask; see `mistaken`.
@@ -118,12 +118,12 @@ class Eyes:
         own = objects[index]
         others = objects.sum(axis=0) - own
         return self._thread.submit(
-            lambda: mistaken(looked_at(self._network, image, own, size_px), own, others)
+            lambda: mistaken(view_object(self._network, image, own, size_px), own, others)
         )
 
     def see(self, crop: Crop, size_px: int) -> Future[Array]:
-        """Begin to look at a crop; see `seen_in`."""
-        return self._thread.submit(seen_in, self._network, crop, size_px)
+        """Begin to look at a crop; see `view_crop`."""
+        return self._thread.submit(view_crop, self._network, crop, size_px)
 
 
 class Crop(NamedTuple):
@@ -165,7 +165,7 @@ class Crop(NamedTuple):
         )
 
 
-def looked_at(network: Network, image: Image, prior: Array, size_px: int = SIZE_PX) -> Array:
+def view_object(network: Network, image: Image, prior: Array, size_px: int = SIZE_PX) -> Array:
     """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0
     where it did not look.
 
@@ -175,11 +175,11 @@ def looked_at(network: Network, image: Image, prior: Array, size_px: int = SIZE_
     makers do.
     """
     crop = Crop.around(image, prior)
-    return np.zeros(prior.shape, np.float32) if crop is None else seen_in(network, crop, size_px)
+    return np.zeros(prior.shape, np.float32) if crop is None else view_crop(network, crop, size_px)
 
 
-def seen_in(network: Network, crop: Crop, size_px: int) -> Array:
-    """How the network sees a crop: float32 (h, w) of the frame, see `looked_at`."""
+def view_crop(network: Network, crop: Crop, size_px: int) -> Array:
+    """How the network sees a crop: float32 (h, w) of the frame, see `view_object`."""
     seen = np.zeros(crop.shape, np.float32)
     rows, columns = crop.rows, crop.columns
     found = stretched(network.rough(crop.picture, size=size_px))
@@ -224,11 +224,11 @@ def salient_evidence(
 ) -> Array:
     """What it means for an object: float32 (h, w), log odds, 0 where nothing is known.
 
-    seen: see `looked_at`. prior, others: float32 (h, w), the warped masks of this object, and of
+    seen: see `view_object`. prior, others: float32 (h, w), the warped masks of this object, and of
     all others together.
     wrong: what it says wrongly of this object, see `mistaken`, as far as is known. unchanged:
     float32 (h, w), how surely a pixel is background that it shows still, see
-    `builtin_cues.still_background`.
+    `cues.still_background`.
     """
     free = others < 0.5
     evidence: Array = np.where(free, np.float32(trusted(seen, prior, free)) * seen, np.float32(0))
@@ -248,7 +248,7 @@ def mistaken(seen: Array, own: Array, others: Array) -> Array:
     """What it says wrongly of a mask that was given: float32 (h, w), log odds, 0 where it is right
     or did not look.
 
-    seen: see `looked_at`. own, others: float32 (h, w), the given masks of this object, and of all
+    seen: see `view_object`. own, others: float32 (h, w), the given masks of this object, and of all
     others together.
     """
     inside, free = own >= 0.5, others < 0.5
@@ -264,7 +264,7 @@ def agreed(seen: Array, own: Array, others: Array) -> float:
     """How far a finished mask is what the network saw of the object: overlap (IoU), 0 … 1; 1 where
     it did not look.
 
-    seen: see `looked_at`. own, others: float32 (h, w), the finished masks of this object, and of
+    seen: see `view_object`. own, others: float32 (h, w), the finished masks of this object, and of
     all others together.
     """
     if not seen.any():

@@ -1,10 +1,8 @@
-"""What the built-in propagator knows on its way.
+"""What the built-in propagator knows on its way, and how it goes from frame to frame.
 
-Takes a walk, the flow and a segmented frame, gives the walk one frame on.
-
-Nothing here decides what is object: `builtin` does, from what a walk has brought along. Histograms,
-plates and masks move with the flow before a frame is looked at, and are brought up to date by what
-was found there.
+Nothing here decides what is object: `propagator` does, from what a walk has brought along.
+Histograms, plates and masks move with the flow before a frame is looked at, and are brought up to
+date by what was found there.
 """
 
 from __future__ import annotations
@@ -18,47 +16,55 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.propagate.builtin import cues
 from vfx_matte.propagate.builtin.appearance import Appearance, with_background
-from vfx_matte.propagate.builtin.classifier import Lesson, lesson
-from vfx_matte.propagate.builtin.codebook import NOTHING, Frame, Grid, count_locally, grids
+from vfx_matte.propagate.builtin.classifier import TrainingBatch, training_batch
+from vfx_matte.propagate.builtin.codebook import NOTHING, Grid, QuantizedFrame, count_locally, grids
 from vfx_matte.propagate.builtin.cues import Plate, Pose
 from vfx_matte.propagate.walk_state import State
 
-_LOCAL_RATE, _RUNNING_RATE, _LESSON_RATE = 0.2, 0.05, 0.1
+_LOCAL_RATE, _RUNNING_RATE, _BATCH_RATE = 0.2, 0.05, 0.1
 _DOUBTFUL = 0.3  # a class below this probability at a pixel is not counted there
-_CLEAR_BACKGROUND, _CLEAR_OBJECT = 0.85, 0.7
+_CLEAR_BACKGROUND, _CLEAR_OBJECT = 0.85, 0.7  # probabilities from which a plate is updated
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """Which colour is where on an object, as one given mask shows it.
-
-    table: float32 (cells_y, cells_x, N), log ratios.
-    """
+    """Which colour is where on an object, as one given mask shows it."""
 
     table: Array
+    """float32 (cells_y, cells_x, N), log ratios."""
+
     pose: Pose
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What is known after a frame of a walk (and, once carried, before the next).
+    """What is known after a frame of a walk (and, once warped, before the next).
 
-    gray: uint8 (h, w). objects: float32 (K, h, w), soft masks. color_local, texture_local: float32
-    (K+1, cells_y, cells_x, N), local histograms; color_running, texture_running: float32 (K+1, N),
-    fading global ones.
-    background: the clean plate behind the objects; plates, anchors, lessons: one for each object.
+    Plates, anchors and training batches: one per object.
     """
 
     gray: Array
+    """uint8 (h, w)."""
+
     objects: Array
+    """float32 (K, h, w), soft masks."""
+
     color_local: Array
+    """float32 (K+1, cells_y, cells_x, N), local histograms."""
+
     texture_local: Array
+
     color_running: Array
+    """float32 (K+1, N), global histograms that fade."""
+
     texture_running: Array
+
     background: Plate
+    """The clean plate behind the objects."""
+
     plates: tuple[Plate, ...]
     anchors: tuple[Anchor | None, ...]
-    lessons: tuple[Lesson | None, ...]
+    batches: tuple[TrainingBatch | None, ...]
 
 
 _ARRAYS = ("gray", "objects", "color_local", "texture_local", "color_running", "texture_running")
@@ -70,7 +76,7 @@ def walk_to_state(walk: Walk) -> State:
         **{name: getattr(walk, name) for name in _ARRAYS},
         "plates": [[plate.lab, plate.known] for plate in (walk.background, *walk.plates)],
         "anchors": [None if one is None else [one.table, *one.pose] for one in walk.anchors],
-        "lessons": [None if one is None else [one.gram, one.answer] for one in walk.lessons],
+        "lessons": [None if one is None else [one.gram, one.answer] for one in walk.batches],
     }
 
 
@@ -94,21 +100,21 @@ def walk_from_state(state: State, shape: tuple[int, int], num_objects: int) -> W
         anchors=tuple(
             None if one is None else Anchor(one[0], Pose(*one[1:])) for one in state["anchors"]
         ),
-        lessons=tuple(None if one is None else Lesson(*one) for one in state["lessons"]),
+        batches=tuple(None if one is None else TrainingBatch(*one) for one in state["lessons"]),
     )
 
 
-def started(
-    frame: Frame,
+def start_walk(
+    frame: QuantizedFrame,
     objects: Array,
     given: tuple[int, ...],
     anchors: Sequence[Anchor | None],
     appearance: Appearance,
 ) -> Walk:
     """Begin a walk on a frame whose objects are known."""
-    vocabulary, classes = appearance.vocabulary, with_background(objects)
-    color, texture = count_locally(frame, classes, vocabulary.color_count, vocabulary.texture_count)
-    grid, _ = grids(frame.look.shape, frame.look.texture_shape)
+    codebook, classes = appearance.codebook, with_background(objects)
+    color, texture = count_locally(frame, classes, codebook.color_count, codebook.texture_count)
+    grid, _ = grids(frame.small.shape, frame.small.texture_shape)
     blurred = grid.blur(color, cues.RELATIVE_CELLS)
     fresh: list[Anchor | None] = list(anchors)
     for index, anchor in enumerate(anchors):
@@ -119,23 +125,28 @@ def started(
                 blurred[index + 1], others, cues.RELATIVE_CELLS, grid.cell_area_px
             )
             fresh[index] = Anchor(table, pose)
-    empty = Plate.empty(frame.look.shape)
+    # plates begin with what this frame clearly shows
+    empty = Plate.empty(frame.small.shape)
     return Walk(
-        gray=frame.look.gray,
+        gray=frame.small.gray,
         objects=objects,
         color_local=color,
         texture_local=texture,
         color_running=color.sum(axis=(1, 2)),
         texture_running=texture.sum(axis=(1, 2)),
-        background=empty.updated(frame.look.lab, classes[0] > _CLEAR_BACKGROUND),
-        plates=tuple(empty.updated(frame.look.lab, layer > _CLEAR_OBJECT) for layer in objects),
+        background=empty.updated(frame.small.lab, classes[0] > _CLEAR_BACKGROUND),
+        plates=tuple(empty.updated(frame.small.lab, layer > _CLEAR_OBJECT) for layer in objects),
         anchors=tuple(fresh),
-        lessons=appearance.lessons,
+        batches=appearance.batches,
     )
 
 
-def returned(
-    walk: Walk, frame: Frame, objects: Array, back: Mapping[int, Array], appearance: Appearance
+def restore_objects(
+    walk: Walk,
+    frame: QuantizedFrame,
+    objects: Array,
+    back: Mapping[int, Array],
+    appearance: Appearance,
 ) -> Walk:
     """The walk with objects put where they were found again, and their histograms and plates begun
     anew.
@@ -143,14 +154,14 @@ def returned(
     seeded = objects.copy()
     for index, region in back.items():
         seeded[index] = region
-    fresh = started(frame, seeded, (), walk.anchors, appearance)
+    fresh = start_walk(frame, seeded, (), walk.anchors, appearance)
     plates = tuple(
         (fresh if index in back else walk).plates[index] for index in range(len(walk.plates))
     )
-    return replace(fresh, background=walk.background, plates=plates, lessons=walk.lessons)
+    return replace(fresh, background=walk.background, plates=plates, batches=walk.batches)
 
 
-def _undone(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
+def _forget_objects(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
     """The walk without what it learned of some objects from its last frame: it may have been
     something else.
     """
@@ -167,14 +178,14 @@ def _undone(learned: Walk, before: Walk, indices: Collection[int]) -> Walk:
         (before if index in indices else learned).plates[index]
         for index in range(len(learned.plates))
     )
-    lessons = tuple(
-        (before if index in indices else learned).lessons[index]
-        for index in range(len(learned.lessons))
+    batches = tuple(
+        (before if index in indices else learned).batches[index]
+        for index in range(len(learned.batches))
     )
-    return replace(learned, **kept, plates=plates, lessons=lessons)
+    return replace(learned, **kept, plates=plates, batches=batches)
 
 
-def warped(objects: Array, flow: Array) -> Array:
+def warp_masks(objects: Array, flow: Array) -> Array:
     """Soft masks, float32 (K, h, w), as they lie on the next frame.
 
     flow: float32 (h, w, 2), where each pixel was.
@@ -189,20 +200,21 @@ def warped(objects: Array, flow: Array) -> Array:
     )
 
 
-def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
+def warp_walk(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     """Move everything in place along the flow, before looking at the new frame.
 
     Returns the moved walk and each class's smooth flow, float32 (K+1, cells_y, cells_x, 2).
     """
+    # histograms and plates move with the smooth flow of their class: a pixel's own flow is noisy
     height, width = walk.gray.shape
     grid = Grid.over((height, width))
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    objects = warped(walk.objects, flow)
+    objects = warp_masks(walk.objects, flow)
     smooth = cues.smooth_flow(flow, with_background(objects), grid.cells)
     plates = []
     for plate, class_flow in zip((walk.background, *walk.plates), smooth, strict=True):
         dense = cv2.resize(class_flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        plates.append(plate.carried(columns + dense[..., 0], rows + dense[..., 1]))
+        plates.append(plate.warped(columns + dense[..., 0], rows + dense[..., 1]))
     moved = replace(
         walk,
         objects=objects,
@@ -218,10 +230,13 @@ def carried(walk: Walk, flow: Array) -> tuple[Walk, Array]:
     return moved, smooth
 
 
-def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]) -> Walk:
+def learn_frame(
+    walk: Walk, frame: QuantizedFrame, objects: Array, doubtful: Collection[int]
+) -> Walk:
     """Bring histograms and plates up to date with a segmented frame, but for objects that may have
     been something else.
     """
+    # 1. what is nearly sure counts, faded in
     classes = with_background(objects)
     clear = np.maximum(classes - _DOUBTFUL, 0) / np.float32(1 - _DOUBTFUL)
     counts = count_locally(frame, clear, walk.color_local.shape[3], walk.texture_local.shape[3])
@@ -236,25 +251,26 @@ def enriched(walk: Walk, frame: Frame, objects: Array, doubtful: Collection[int]
         (1 - _RUNNING_RATE) * old + _RUNNING_RATE * new.sum(axis=(1, 2))
         for old, new in zip((walk.color_running, walk.texture_running), counts, strict=True)
     ]
-    lessons = [
+    # 2. the classifier learns from objects that are there
+    batches = [
         old
         if old is None or not (layer > 0.5).any()
-        else old.mixed(lesson(frame.look.descriptor, layer, certain=False), _LESSON_RATE)
-        for old, layer in zip(walk.lessons, objects, strict=True)
+        else old.mixed(training_batch(frame.small.descriptor, layer, certain=False), _BATCH_RATE)
+        for old, layer in zip(walk.batches, objects, strict=True)
     ]
     learned = replace(
         walk,
-        gray=frame.look.gray,
+        gray=frame.small.gray,
         objects=objects,
-        lessons=tuple(lessons),
+        batches=tuple(batches),
         color_local=local[0],
         texture_local=local[1],
         color_running=running[0],
         texture_running=running[1],
-        background=walk.background.updated(frame.look.lab, classes[0] > _CLEAR_BACKGROUND),
+        background=walk.background.updated(frame.small.lab, classes[0] > _CLEAR_BACKGROUND),
         plates=tuple(
-            plate.updated(frame.look.lab, layer > _CLEAR_OBJECT)
+            plate.updated(frame.small.lab, layer > _CLEAR_OBJECT)
             for plate, layer in zip(walk.plates, objects, strict=True)
         ),
     )
-    return _undone(learned, walk, doubtful)
+    return _forget_objects(learned, walk, doubtful)
