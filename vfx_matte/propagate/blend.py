@@ -67,6 +67,7 @@ class Spool:
 
     def put(self, frame_index: int, probabilities: Probabilities, mask: Mask) -> Iterator[Waiting]:
         """Keep a result, float32 (K+1, H, W); yields the earliest ones when they no longer fit."""
+        # at least the newest one stays, however large it is
         self._waiting.append(pack(frame_index, probabilities, certainties(probabilities, mask)))
         self._size += self._waiting[-1].size
         while self._size > SPOOL_BYTES and len(self._waiting) > 1:
@@ -96,6 +97,7 @@ def pack(frame_index: int, probabilities: Probabilities, certainty: tuple[float,
     """
     layers = []
     for layer in probabilities[1:]:
+        # 8 bits: the blend is hardened to ids, and soft results have no more
         coarse = np.rint(layer * 255).astype(np.uint8)
         rows, columns = np.flatnonzero(coarse.any(axis=1)), np.flatnonzero(coarse.any(axis=0))
         top, bottom = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)

@@ -201,6 +201,7 @@ def _sources(clip: SourceClip, files: ReferenceFiles, *, first: int, reporter: R
                 notify=reporter.notify,
             )
         )
+    # pictures have no file name to say in an error, so the number does
     for number, picture in files.pictures.items():
         if number in numbered or not 0 <= timeline.index_of(number) < len(timeline):
             problem = (

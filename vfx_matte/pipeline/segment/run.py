@@ -143,6 +143,7 @@ def _save_all(
             if isinstance(propagator, ChoosesSize) and not is_size_known:
                 run.note_working_size(propagator.working_size)
                 is_size_known = True
+            # the mask is saved last: with it the frame counts as done
             mask = numbers.to_user(one.mask)
             confidence = numbers.confidence(one.mask, one.probabilities, one.agreement)
             run.note_confidence(one.frame_index, confidence)

@@ -50,6 +50,7 @@ def _likelihoods(teacher: Reference, judged: Reference, view: Array, index: int)
     """The mean log likelihood of the mask of `told` near its edge, for each of `_SHARES`; its cues
     learn from `teacher`.
     """
+    # 1. what the other cues say, learned from the neighbour, as if this mask were not known
     truth = judged.objects[index]
     classifier = training_batch(
         teacher.small.descriptor, teacher.objects[index], certain=True
@@ -60,10 +61,12 @@ def _likelihoods(teacher: Reference, judged: Reference, view: Array, index: int)
     memory = build_memory([(teacher.small.descriptor, teacher.objects[index])])
     if memory is not None:
         evidence += WEIGHTS.nearest * neighbour_evidence(judged.small.descriptor, memory, truth)
+    # 2. only near the edge, and not where another object is: elsewhere all know the answer
     depth, outside = edge_distances(truth)
     asked = (np.maximum(depth, outside) <= GATE_PX) & (judged.objects.sum(axis=0) - truth < 0.5)
     if not asked.any():
         return np.zeros_like(_SHARES)
+    # 3. log odds of what is right, with each share of the network's evidence
     right = np.where(truth[asked] >= 0.5, np.float32(1), np.float32(-1))
     own, seen = right * evidence[asked], right * np.float32(WEIGHTS.salient) * view[asked]
     odds = np.clip(own + _SHARES[:, None] * seen, -_SUREST, _SUREST)

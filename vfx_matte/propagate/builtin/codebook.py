@@ -142,6 +142,7 @@ def learn_codebook(references: Sequence[tuple[SmallFrame, Array]]) -> Codebook:
         ]
         textures.append((small.texture, np.stack(halves)))
     color_codewords = _cluster(colors, ring_px=RING_PX)
+    # one table for all colours, by the upper five bits of each channel: a pixel costs one look-up
     levels = np.arange(32, dtype=np.float32) * 8 + 4
     cube = (
         np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -198,6 +199,7 @@ def _kmeans(samples: Array, count: int) -> Array:
         samples = samples[np.linspace(0, samples.shape[0] - 1, _SAMPLES).astype(np.intp)]
     if samples.shape[0] <= count:
         return samples
+    # 1. seeds, each with a chance as its squared distance from those before; always the same ones
     random = np.random.default_rng(0)
     centres = [samples[int(random.integers(samples.shape[0]))]]
     distance = ((samples - centres[0]) ** 2).sum(axis=1)
@@ -207,6 +209,7 @@ def _kmeans(samples: Array, count: int) -> Array:
         centres.append(samples[min(int(drawn), samples.shape[0] - 1)])
         distance = np.minimum(distance, ((samples - centres[-1]) ** 2).sum(axis=1))
     codewords: Array = np.stack(centres)
+    # 2. Lloyd's iterations; a cluster that has lost all its samples stays where it was
     for _ in range(_KMEANS_ROUNDS):
         nearest = _nearest(samples, codewords)
         size = np.bincount(nearest, minlength=codewords.shape[0])[:, None]
@@ -219,6 +222,7 @@ def _kmeans(samples: Array, count: int) -> Array:
 
 def _nearest(features: Array, codewords: Array) -> Array:
     """Index of the nearest codeword of each feature, Euclidean: (M, D), (N, D) → int32 (M,)."""
+    # |f|² is the same for all codewords, so it is left out
     score = features @ (-2 * codewords.T)
     score += (codewords**2).sum(axis=1)
     nearest: Array = np.argmin(score, axis=1).astype(np.int32)
@@ -277,6 +281,7 @@ class Grid:
         """
         index = self.cell_of_pixel * np.int32(num_codewords) + codewords
         size = self.cells[0] * self.cells[1] * num_codewords
+        # one count per class over (cell, codeword) pairs
         counted = [
             np.bincount(index, layer.reshape(-1), size).astype(np.float32) for layer in weights
         ]

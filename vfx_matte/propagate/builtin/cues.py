@@ -276,6 +276,7 @@ def affine_fit(flow: Array, weight: Array) -> AffineFit:
     design = np.stack([np.ones_like(x), x - mid_x, y - mid_y], axis=1).astype(np.float64)
     robust: Array = base
     solution: Array = np.zeros((3, 2))
+    # four rounds of reweighting: outliers, such as limbs, lose their weight
     for _ in range(4):
         weighted = design * robust[:, None]
         solution = np.linalg.solve(
@@ -339,6 +340,7 @@ def size_kept(evidence: Array, prior: Array, near: Array) -> Array:
     be. The shift, at most `MAX_SHIFT`, is found by bisection; areas are measured after the
     smoothing's second look, which multiplies evidence by about 1.5.
     """
+    # every third pixel is enough to measure an area by
     every = 3
     sample = np.float32(1.5) * evidence[near][::every]
 
@@ -350,6 +352,7 @@ def size_kept(evidence: Array, prior: Array, near: Array) -> Array:
     if wanted == now:
         return evidence
     low, high = -MAX_SHIFT, MAX_SHIFT
+    # six halvings of 4 leave 0.06 of log odds
     for _ in range(6):
         middle = (low + high) / 2
         low, high = (low, middle) if area(middle) > wanted else (middle, high)

@@ -65,6 +65,7 @@ def build_memory(references: Sequence[tuple[Array, Array]]) -> PixelMemory | Non
     """
     features: list[Array] = []
     chances: list[Array] = []
+    # evenly spaced samples, the same number of each reference
     for descriptor, layer in references:
         inside, apart = _half(layer, descriptor.shape[:2])
         near = np.flatnonzero(apart <= _KNOWN_PX / 2)
@@ -148,6 +149,7 @@ def _features(descriptor: Array, pixels: Array, layer: Array) -> Array:
         * np.float32(_RING_SCALE)
         for right, down in ((_RING_PX, 0), (-_RING_PX, 0), (0, _RING_PX), (0, -_RING_PX))
     ]
+    # appearance, surroundings and place weigh by their scales in one squared distance
     pose = pose_of(layer)
     own = descriptor.reshape(-1, channels)[pixels]
     return np.concatenate(

@@ -1,6 +1,4 @@
-"""What a trained network sees of each object.
-
-Takes a frame and warped masks, gives evidence; one witness among the cues.
+"""Takes a salient network's view of each object as evidence, one among the cues.
 
 The network (`vfx_matte.detect.salient`) finds what stands out in a picture, whatever that is. Shown
 only the surroundings of an object it mostly means that object, limbs and new colours included,
@@ -101,7 +99,7 @@ class NetworkViewer:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte eyes")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte network")
 
     def view(self, image: Image, find: Callable[[], Array], size_px: int) -> Future[Array]:
         """Begin to look at an object; see `view_object`.
@@ -127,21 +125,25 @@ class NetworkViewer:
 
 
 class Crop(NamedTuple):
-    """An object's surroundings.
-
-    picture: uint8 (H, W, 3); rows, columns: where that is in a frame of `shape` (h, w).
-    """
+    """An object's surroundings."""
 
     picture: Image
+    """uint8 (H, W, 3), at the source's size."""
+
     rows: slice
+    """Where that is in the working frame."""
+
     columns: slice
+
     shape: tuple[int, int]
+    """(h, w) of the working frame."""
 
     @classmethod
     def around(cls, image: Image, prior: Array) -> Crop | None:
         """The part of uint8 (H, W, 3) around an object that is expected at float32 (h, w); None
         when it is nowhere.
         """
+        # at the source's size: what the network is shown should be no blurrier than need be
         left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
         if not width:
             return None
@@ -155,6 +157,7 @@ class Crop(NamedTuple):
 
     def small(self) -> Crop:
         """The same with a picture of its own, no larger than what the network is shown at most."""
+        # kept for every reference, so that memory does not grow with the source's size
         size = CLOSE_PX, CLOSE_PX
         if self.picture.shape[0] * self.picture.shape[1] <= CLOSE_PX * CLOSE_PX:
             return self._replace(picture=self.picture.copy())
@@ -184,6 +187,7 @@ def view_crop(network: Network, crop: Crop, size_px: int) -> Array:
     rows, columns = crop.rows, crop.columns
     found = stretched(network.rough(crop.picture, size=size_px))
     size = (columns.stop - columns.start, rows.stop - rows.start)
+    # an area mean where it is shrunk, which bilinear reading would alias
     smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
     seen[rows, columns] = logit(
         cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
@@ -230,8 +234,10 @@ def salient_evidence(
     float32 (h, w), how surely a pixel is background that it shows still, see
     `cues.still_background`.
     """
+    # 1. it does not tell objects apart: nothing is said of pixels that another one holds
     free = others < 0.5
     evidence: Array = np.where(free, np.float32(trusted(seen, prior, free)) * seen, np.float32(0))
+    # 2. what it said wrongly of a given mask is taken off, down to nothing and not beyond
     if wrong is not None:
         corrected = evidence - wrong
         evidence = np.where(
@@ -239,6 +245,7 @@ def salient_evidence(
             np.where(corrected * wrong > 0, corrected, np.float32(0)),
             evidence,
         )
+    # 3. for the object it counts only where something has changed
     if unchanged is not None:
         evidence = np.where(evidence > 0, evidence * (1 - unchanged), evidence)
     return evidence
@@ -253,6 +260,7 @@ def mistaken(seen: Array, own: Array, others: Array) -> Array:
     """
     inside, free = own >= 0.5, others < 0.5
     alarms, misses = (_thick(part & free) for part in ((seen > 0) & ~inside, (seen < 0) & inside))
+    # alarms are positive and misses negative, so one grows by dilation, the other by erosion
     square = np.ones((2 * _MISTAKE_PX + 1, 2 * _MISTAKE_PX + 1), np.uint8)
     grown = cv2.dilate(np.where(alarms, seen, np.float32(0)), square) + cv2.erode(
         np.where(misses, seen, np.float32(0)), square
@@ -283,6 +291,7 @@ def trusted(seen: Array, prior: Array, free: Array) -> float:
     """How far to listen, 0 … 1: by how well it agrees with the warped mask where `free`, and by how
     sure it is of itself.
     """
+    # grey is all that it does not clearly take for background
     agreement = _overlap(seen, prior, free)
     grey = seen[(seen > math.log(CLEARLY / (1 - CLEARLY))) & (seen != 0)]
     sharpness = float(np.abs(np.tanh(grey / 2)).mean()) if grey.size else 0.0

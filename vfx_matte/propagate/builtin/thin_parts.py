@@ -1,6 +1,4 @@
-"""Ropes, rails, antennas.
-
-Takes given masks, carries what the working picture is too small for; never learns colours.
+"""Follows ropes, rails and antennas, for which the working picture is too small.
 
 What is thinner than two or three working pixels is lost when a mask is shrunk, and nothing finds it
 again. So such parts are kept as outlines at the source's size and move with the rest of their
@@ -36,11 +34,9 @@ in pixels of that size.
 """
 
 _RIDGE_SIGMA, _AROUND_SIGMA, _RIDGE_FLOOR, _CLEAREST = 1.2, 10.0, 2.0, 3.0
-# what a shift costs for each squared pixel, and what it has to bring at least
-_FARNESS, _LEAST_GAIN = (
-    0.002,
-    0.03,
-)
+# what a shift costs for each squared pixel, and what it has to bring at least: without either,
+# parts jump between lines that are nearly as clear
+_FARNESS, _LEAST_GAIN = 0.002, 0.03
 _MOST_GROWTH = 4.0
 _FRACTION_BITS = 4  # of a pixel, that OpenCV draws polygons to
 
@@ -49,14 +45,18 @@ _FRACTION_BITS = 4  # of a pixel, that OpenCV draws polygons to
 class ThinParts:
     """The thin parts of one object, as one given mask shows them, and where they are by now.
 
-    outlines: int32 (N, 1, 2) each, (x, y) at the source's size, holes' too. shape, working: (H, W)
-    of the source and (h, w) of the working picture. growth, x, y: a point p of an outline is at
-    growth·p + (x, y).
+    A point p of an outline is at growth·p + (x, y).
     """
 
     outlines: tuple[Array, ...]
+    """int32 (N, 1, 2) each, (x, y) at the source's size, holes' too."""
+
     shape: tuple[int, int]
+    """(H, W) of the source."""
+
     working: tuple[int, int]
+    """(h, w) of the working picture."""
+
     growth: float = 1.0
     x: float = 0.0
     y: float = 0.0
@@ -85,6 +85,7 @@ class ThinParts:
         flow: float32 (h, w, 2), where each pixel was in the frame before; layer: float32 (h, w),
         the object's soft mask.
         """
+        # the fit reads every fourth pixel: without one of them there is nothing to fit to
         sure = (layer > SURELY_OBJECT).astype(np.float32)
         if not sure[::4, ::4].any():
             return None
@@ -92,6 +93,7 @@ class ThinParts:
         stretch = np.array([self.shape[1] / self.working[1], self.shape[0] / self.working[0]])
         now = (fit.middle + 0.5) * stretch - 0.5
         before = (fit.middle + fit.shift + 0.5) * stretch - 0.5
+        # the flow points back, so its determinant is how much the object shrinks on the way there
         (xx, xy), (yx, yy) = fit.gradient
         shrinkage = math.sqrt(max((1 + xx) * (1 + yy) - xy * yx, 1e-6))
         growth = self.growth / shrinkage
@@ -104,6 +106,7 @@ class ThinParts:
         """The parts on the lines of a frame, uint8 (H, W, 3), that lie where they are expected, or
         else where they were.
         """
+        # 1. the parts as they are expected, and the lines of the picture around them
         scale = min(
             1.0,
             LINES_AT * self.working[0] / self.shape[0],
@@ -119,6 +122,7 @@ class ThinParts:
         lines = _lines(
             seen[rows.start : rows.stop + 2 * REACH_PX, columns.start : columns.stop + 2 * REACH_PX]
         )
+        # 2. the shift under which the parts lie on the clearest lines, near ones first
         agreement = cv2.matchTemplate(lines, shown.astype(np.float32), cv2.TM_CCORR) / np.float32(
             np.count_nonzero(shown)
         )
@@ -186,6 +190,7 @@ def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
     The mask less its opening with a disc (Serra, Image Analysis and Mathematical Morphology, 1982),
     of which pieces are kept that are `SLENDER` times as long as the disc is wide.
     """
+    # 1. the disc: as wide as what is still lost, in source pixels, and odd
     shape = (inside.shape[0], inside.shape[1])
     wide = 2 * round((THIN_PX * min(shape[0] / working[0], shape[1] / working[1]) - 1) / 2) + 1
     left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
@@ -204,6 +209,7 @@ def thin_parts(inside: Array, working: tuple[int, int]) -> ThinParts | None:
     # and what is only a corner of it
     thick = cv2.dilate(cv2.morphologyEx(part, cv2.MORPH_OPEN, disc), little)
     thin = cv2.subtract(part, thick)
+    # 2. of what is left the long pieces
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
     long = np.zeros(count, np.uint8)
     long[1:] = boxes[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1) >= SLENDER * wide

@@ -1,6 +1,4 @@
-"""Masks at the source's size, with the source's own edges.
-
-Takes soft masks at working size and a frame, gives probabilities.
+"""Brings masks to the source's size, along the source's own edges.
 
 Only the band where a mask is neither 0 nor 1 is looked at closely; all else becomes 0 or 1,
 exactly, and costs next to nothing. In the band every working pixel first asks its neighbours of the
@@ -37,7 +35,7 @@ VOTE_SIGMA = 12.0
 RADIUS_PX, EPSILON = 1, 50.0
 """The window, in nodes, and the regularisation, in squared code values, of the linear functions."""
 
-_BLOCKS_AT_ONCE = 1024
+_BLOCKS_AT_ONCE = 1024  # bounds memory, and keeps a batch in the processor's cache
 
 
 class Box(NamedTuple):
@@ -91,6 +89,7 @@ class Lattice:
     @classmethod
     def over(cls, shape: tuple[int, int], working: tuple[int, int]) -> Lattice:
         """About as many nodes as the working picture of (h, w) has pixels."""
+        # whole pixels per square, so that all blocks have the same weights
         step = max(1, int(1.1 * min(shape[0] / working[0], shape[1] / working[1])))
         rows, columns = shape[0] // step, shape[1] // step
         return cls(
@@ -198,15 +197,18 @@ def full_size(
     uint8 (h, w, 3) and (H, W, 3). mask: uint8 (H, W); the ids in `given` come out exactly as it
     shows them, and nothing else where it shows any.
     """
+    # 1. predicted objects, each only in its window
     probabilities = np.zeros((objects.shape[0] + 1, *image.shape[:2]), np.float32)
     windows = [(slice(None), slice(None))] * objects.shape[0]
     if len(given) < objects.shape[0]:
         windows = enlarge(objects, small, image, probabilities[1:])
+    # 2. given ones, exactly; they take their pixels from all others
     if mask is not None and given:
         probabilities[1:, mask > 0] = 0
         for object_id in given:
             np.equal(mask, object_id, out=probabilities[object_id])
             windows[object_id - 1] = (slice(None), slice(None))
+    # 3. the background is what is left; outside of the windows that is all
     probabilities[0] = 1
     for layer, window in zip(probabilities[1:], windows, strict=True):
         rest = probabilities[0][window]
@@ -230,6 +232,7 @@ def enlarge(
     lattice = Lattice.over(shape, working)
     stretched = np.clip((objects - np.float32(CERTAIN)) * np.float32(1 / (1 - 2 * CERTAIN)), 0, 1)
     stretched /= np.maximum(stretched.sum(axis=0), 1)
+    # how many objects painted each block: where it is one, nothing has to be shared
     claims = np.zeros((lattice.rows + 1, lattice.columns + 1), np.uint8)
     windows = []
     for layer, target in zip(stretched, out, strict=True):
@@ -277,6 +280,7 @@ def _edge_blocks(values: Array) -> tuple[Array, Array]:
     """Rows and columns of the blocks around some nodes, float32 (rows, columns), whose corners are
     not all 0 or all 1.
     """
+    # a minimum and a maximum over 2×2 find them all at once
     padded = cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     square = np.ones((2, 2), np.uint8)  # OpenCV's anchor is its lower right pixel
     most, least = cv2.dilate(padded, square)[1:, 1:], cv2.erode(padded, square)[1:, 1:]
@@ -321,9 +325,11 @@ def _paint(
     blocks = lattice.outermost_first(rows + nodes.top, columns + nodes.left)
     if not len(rows):
         return blocks
+    # 1. the functions at the nodes, from the picture at the nodes' own size
     lines = _lines(shrunk(image[lattice.squares(nodes)], values.shape), values)
     colors = sliding_window_view(image.reshape(image.shape[0], -1), (step, 3 * step))[:, ::3]
     pixels = sliding_window_view(target, (step, step), writeable=True)
+    # 2. some blocks at a time, read and written through views of the whole picture
     for begin in range(0, len(rows), _BLOCKS_AT_ONCE):
         rows, columns = (index[begin : begin + _BLOCKS_AT_ONCE] for index in blocks)
         place = lattice.corners(rows, columns)

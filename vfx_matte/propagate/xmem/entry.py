@@ -88,6 +88,7 @@ class XMemDescriberOptions(_Shared):
 
 
 def _arguments(options: XMemOptions, opening: Opening) -> Mapping[str, object]:
+    # a size that an earlier run chose by free memory is kept, so that its masks fit these
     return {
         "weights": options.weights,
         "size": options.size or opening.size or "auto",

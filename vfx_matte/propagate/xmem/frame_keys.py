@@ -96,6 +96,7 @@ def dissimilarity(frame: Rows, known: Rows) -> float:
     positions = len(frame.key)
     step = max(1, BLOCK_ELEMENTS // positions)
     total = 0.0
+    # a block of positions at a time; both products go into one buffer
     for start in range(0, positions, step):
         part = slice(start, start + step)
         gap = torch.mm(asks[part], known_offers.T)

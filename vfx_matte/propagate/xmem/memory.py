@@ -135,6 +135,7 @@ class Memory:
         self._remembered[digest] = _Remembered(
             Reference(digest, tuple(sorted(values))), len(rows.key), empty
         )
+        # in the order of digests, whatever order the references came in
         self._permanent.insert(self._range(digest).start, rows, values, rows.shrinkage[:, 0] * 0)
         self._fill_empty(self._permanent.object_ids)
 
@@ -176,6 +177,7 @@ class Memory:
         found = search(
             stores, query, validity, self._options.top_k, block_elements=self.block_elements
         )
+        # as published only the first group is counted; the others read a part of the same rows
         if self._options.long_term:
             count_reads(stores, (self._options.count_usage is not False, True, False), *found[0])
         answers = {

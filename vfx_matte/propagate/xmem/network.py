@@ -208,6 +208,7 @@ class ChannelGate(nn.Module):
         return x * attention.sigmoid()[:, :, None, None]
 
 
+# Only its name in the state dict, `SpatialGate.spatial.conv`, makes a module of it.
 class _SpatialConvolution(nn.Module):
     """Holds the spatial gate's convolution under its published name."""
 
@@ -313,6 +314,7 @@ class ValueEncoder(nn.Module):
         Returns (K, CV, h, w).
         """
         masked = torch.cat([image.expand(len(objects), -1, -1, -1), objects], 1)
+        # pooled before it is rectified, as published
         stem = self.bn1(self.conv1(masked.contiguous(memory_format=torch.channels_last)))
         g = self.layer1(functional.relu(functional.max_pool2d(stem, 3, 2, 1), inplace=True))
         return self.fuser(f16, self.layer3(self.layer2(g)))
@@ -406,6 +408,7 @@ class XMemNetwork(nn.Module):
         """Object probabilities (K+1, H, W), background first, and the hidden state to keep; see
         `Decoder.forward`.
         """
+        # so many objects at a time; they share the frame's features
         together = self._objects_at_once(features.f4, scale=4)
         states = [None] * len(readout) if hidden is None else hidden.split(together)
         pairs = zip(readout.split(together), states, strict=False)
@@ -413,6 +416,7 @@ class XMemNetwork(nn.Module):
             *(self.decoder(features, one, state, update=update) for one, state in pairs),
             strict=True,
         )
+        # in float32 also under autocast: odds near 0 and 1 need the bits
         objects = torch.cat(logits).squeeze(1).float().sigmoid()
         return aggregate(objects), None if hidden is None else torch.cat(updated)
 
@@ -446,6 +450,7 @@ def load_network(weights: Weights) -> XMemNetwork:
         tensors["value_encoder.conv1.weight"] = functional.pad(first, (0, 0, 0, 0, 0, 1))
     with torch.device("meta"):  # no random initialisation of what is overwritten anyway
         network = XMemNetwork(_dimensions(tensors))
+    # before anything is copied, so that the first tensor that differs is named
     _compare(tensors, network.state_dict())
     network.to_empty(device="cpu").to(memory_format=torch.channels_last)
     network.load_state_dict(tensors)
@@ -478,6 +483,7 @@ def _dimensions(tensors: Mapping[str, Any]) -> Dimensions:
     it.
     """
 
+    # where a tensor is missing or odd the usual number, so that `_compare` finds it
     def rows(name: str, otherwise: int) -> int:
         tensor = tensors.get(name)
         return (

@@ -172,6 +172,7 @@ class XMemPropagator:
             return _keep(fit, picture, painted, shown)
 
         kept = self._persistently(remember)
+        # popped first: a replaced reference goes to the end of the order
         self._references.pop(digest, None)
         self._references[digest] = kept
 
@@ -193,6 +194,7 @@ class XMemPropagator:
 
     def forget_temporary(self) -> None:
         """Start another walk; see `Propagator.forget_temporary`."""
+        # half-written walkers, or those of another size, are made anew with nothing to walk through
         if self._lost is not None or not all(walker.intact for walker in self._walkers):
             self._walkers, self._lost = self._new_walkers(len(self._walkers)), []
         for walker in self._walkers:
@@ -351,6 +353,7 @@ class XMemPropagator:
                 self._size = self._chosen = size
                 self._notify(line)
             fit = Fit.of(source, size)
+            # after a retreat also a size that was asked for is no larger than what has worked
             if self._ceiling is not None and fit.size > self._ceiling:
                 fit = Fit.of(source, self._ceiling)
             self._fit = fit

@@ -138,6 +138,7 @@ def needed_bytes(fit: Fit, *, num_objects: int, memory: XMemMemory, device: torc
     """What a walk needs on the device; see the module."""
     height, width = fit.padded
     pixels, dimensions = height * width, Dimensions()
+    # activations of one batch, memory of all objects
     together = max(1, min(num_objects, PIXELS_AT_ONCE // pixels))
     elements = (
         memory.max_mid_term_frames * pixels // STRIDE**2
@@ -153,9 +154,11 @@ def free_bytes(device: torch.device) -> int | None:
     system does not tell.
     """
     if device.type == "cuda":
+        # what PyTorch holds and does not use is free for it, too
         free, _ = torch.cuda.mem_get_info(device)
         spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + spare)
+    # a container may have less than the machine
     limits = [_available(Path("/proc/meminfo")), _left_in_group(Path("/sys/fs/cgroup"))]
     return min((limit for limit in limits if limit is not None), default=None)
 

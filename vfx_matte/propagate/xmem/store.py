@@ -60,12 +60,14 @@ class _Column:
     def insert(self, at: int, rows: Tensor) -> None:
         """Put (n, width) before row `at`."""
         size = self._size + len(rows)
+        # doubled, so that n rows cost O(n) copies in all
         if size > len(self._buffer):
             grown = self._buffer.new_zeros(
                 (max(size, 2 * len(self._buffer)), self._buffer.shape[1])
             )
             grown[: self._size] = self.live
             self._buffer = grown
+        # cloned: source and target overlap
         if at < self._size:
             self._buffer[at + len(rows) : size] = self._buffer[at : self._size].clone()
         self._buffer[at : at + len(rows)] = rows
@@ -220,6 +222,7 @@ class Store:
         """Note one read: `affinity` goes to the rows `indices` of the same shape, one life to every
         row.
         """
+        # use: affinity received; life: how often it could have been read
         self._use.live.index_add_(0, indices.reshape(-1), affinity.reshape(-1, 1))
         self._life.live.add_(1)
 
@@ -381,6 +384,7 @@ def read_out(stores: Sequence[Store], object_id: int, affinity: Tensor, index: T
     """Sum an object's values by affinity, (Q, CV); only the k rows of each position are touched:
     O(Q·k·CV).
     """
+    # embedding_bag gathers and sums without a (Q, k, CV) tensor between
     total = affinity.new_zeros((len(affinity), stores[0].dimensions.value))
     offset = 0
     for store in stores:
