@@ -114,7 +114,10 @@ def test_auto_is_the_one_that_made_the_masks(masked: CommandLine, weights: Path)
     assert "--propagator xmem" in found["segment_command"]
     gone = masked("suggest", "clip.mp4", "--json", "--weights", "gone.pth", "-k", "1")
     assert json.loads(gone.stdout)["propagator"] == "builtin"
-    assert any("the masks are XMem's" in note and "gone.pth" in note for note in gone.notes)
+    assert any(
+        "the masks are those of the XMem propagator" in note and "gone.pth" in note
+        for note in gone.notes
+    )
 
 
 def test_the_segment_command_repeats_how_the_masks_were_made(

@@ -161,7 +161,7 @@ def weights_reader() -> Callable[[Path], object] | None:
     """
     for entry in REGISTRY:
         if entry.weights_reader:
-            with contextlib.suppress(PropagatorError):
+            with contextlib.suppress(PropagatorError, ImportError):  # missing, or broken
                 reader: Callable[[Path], object] = load(entry, entry.weights_reader)
                 return reader
     return None
