@@ -20,6 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import av
+
 SEQUENCES = ("dog", "scooter-black", "breakdance")
 RENDERS = {
     "greenback": ["greenback"],
@@ -35,13 +37,26 @@ COMPARED = {".png", ".mp4", ".mkv", ".mov", ".npz", ".exr"}
 """Suffixes of files that are compared. Manifests and pages hold dates."""
 
 
+VIDEO = {".mp4", ".mkv", ".mov"}
+"""Suffixes of files whose packets are compared: Matroska files hold a random number."""
+
+
 def digests(folder: Path) -> dict[str, str]:
     """Path below `folder` → SHA-256 of the file, for every mask and render there."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in COMPARED and path.is_file())
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
+    return {str(path.relative_to(folder)): digest(path) for path in files}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a video, of its packets with their times."""
+    if path.suffix not in VIDEO:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = hashlib.sha256()
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            found.update(f"{packet.stream.index} {packet.pts} {packet.dts} ".encode())
+            found.update(bytes(packet))
+    return found.hexdigest()
 
 
 def run(program: str, arguments: list[str], folder: Path) -> None:

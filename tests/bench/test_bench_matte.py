@@ -163,7 +163,7 @@ def test_harm_on_real_footage_is_what_is_wrong_away_from_the_edge(
     monkeypatch.setattr(
         bench,
         "MatteSettings",
-        lambda method, **_: feather(method=method, feather_px=20 * (method == "feather")),
+        lambda edges, **_: feather(edges=edges, feather=20 * (edges == "feather")),
     )
     monkeypatch.setattr(
         sys, "argv", ["bench_matte.py", "--davis", str(tmp_path), "--methods", "hard,feather"]

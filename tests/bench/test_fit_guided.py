@@ -57,7 +57,7 @@ def test_what_is_fitted_is_what_is_computed(
     judgement._weights.cache_clear()
     try:
         fresh, true = pixels(3000, seed=9)
-        error = np.abs(judgement.judged(fresh).clip(0, 1) - true).mean()
+        error = np.abs(judgement.predict(fresh).clip(0, 1) - true).mean()
         assert error < 0.08, "the noise of the first row is what is left"
         assert error < np.abs(fresh[0] + 0.5 - true).mean() * 1.2
     finally:

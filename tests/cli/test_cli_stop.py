@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,28 +124,42 @@ def test_one_run_at_a_time(scene: CommandLine) -> None:
     assert scene.mask_numbers(clip="scene") == list(range(FRAMES))
 
 
-@pytest.fixture
-def slow(cli: CommandLine) -> CommandLine:
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segmented clip whose renders take seconds with a slow preset, and renders of it that were
     finished before.
     """
-    write_clip(
-        cli.folder / "clip.mp4",
-        size=(320, 240),
-        pts=range(0, 150 * 1001, 1001),
-        options={"preset": "ultrafast"},
-    )
-    segment(cli, "clip.mp4", size=(320, 240), start=20)
-    cli("greenback", "--preset", "ultrafast")
-    cli("alpha", "-o", "frames")
+    folder = tmp_path_factory.mktemp("rendered")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        cli = CommandLine(folder)
+        write_clip(
+            folder / "clip.mp4",
+            size=(320, 240),
+            pts=range(0, 150 * 1001, 1001),
+            options={"preset": "ultrafast"},
+        )
+        segment(cli, "clip.mp4", size=(320, 240), start=20)
+        cli("greenback", "--preset", "ultrafast", "--edges", "median")
+        cli("alpha", "-o", "frames", "--edges", "median")
+    return folder
+
+
+@pytest.fixture
+def slow(cli: CommandLine, rendered: Path) -> CommandLine:
+    """A copy of it to stop renders in."""
+    shutil.copytree(rendered, cli.folder, dirs_exist_ok=True)
     return cli
 
 
 @pytest.mark.parametrize(
     ("command", "part"),
     [
-        (("greenback", "--preset", "placebo"), "workspace/clip/.vfx-matte-*.part/**/greenback.mp4"),
-        (("alpha", "-o", "frames"), ".vfx-matte-*.part/**/frames"),
+        (
+            ("greenback", "--preset", "placebo", "--edges", "median"),
+            "workspace/clip/.vfx-matte-*.part/**/greenback.mp4",
+        ),
+        (("alpha", "-o", "frames", "--edges", "median"), ".vfx-matte-*.part/**/frames"),
     ],
     ids=["greenback", "alpha"],
 )
