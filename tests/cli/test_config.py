@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.errors import ConfigError
+from vfx_matte.errors import ConfigError, UsageError
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import MatteSettings
 
@@ -121,3 +121,12 @@ def test_any_bytes_are_settings_or_a_config_error(
     path.write_bytes(content)
     with contextlib.suppress(ConfigError):
         ini.load(path)
+
+
+def test_a_shrink_that_is_asked_for_beats_the_files_grow(tmp_path: Path) -> None:
+    """As every option of the command line beats config.ini; only two that are asked for clash."""
+    edges = ini.load(write(tmp_path, "[edges]\ngrow = 2\n")).edges
+    assert edges.overridden(shrink=3) == MatteSettings(grow=-3) == MatteSettings(shrink=3)
+    for given in ({"shrink": 3, "grow": 0}, {"shrink": 3, "grow": 1}):
+        with pytest.raises(UsageError, match="grow and shrink exclude each other"):
+            edges.overridden(**given)

@@ -139,6 +139,11 @@ def raise_on_bad_value(item: dataclasses.Field[Any], value: object, place: str) 
         )
 
 
+def _both_given(first: str, second: str) -> UsageError:
+    """The error for two options that exclude each other."""
+    return UsageError(f"{first} and {second} exclude each other", hint="give one of them")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathsSettings(Options):
     """Where things are, relative to the working directory."""
@@ -313,6 +318,17 @@ class MatteSettings(Options):
     )
     """Radius of the round brush; the frame's borders do not move."""
 
+    shrink: int | None = option(
+        None,
+        "move the edge inwards by this many pixels: grow, the other way round",
+        short="Move the edge inwards.",
+        unit="px",
+        least=-LARGEST_EDGE_PX,
+        most=LARGEST_EDGE_PX,
+        in_file=False,
+    )
+    """Another way to say `grow`, which it becomes; None afterwards."""
+
     feather: float = option(
         0.0,
         "width of the soft edge in pixels; 0 = none, or automatic when method is feather",
@@ -369,6 +385,11 @@ class MatteSettings(Options):
                 f"{wording.option('median')} is {self.median} px,"
                 " expected 0 (off) or an odd number from 1 to 255"
             )
+        if self.shrink is not None:
+            if self.grow:
+                raise _both_given(wording.option("grow"), wording.option("shrink"))
+            object.__setattr__(self, "grow", -self.shrink)
+            object.__setattr__(self, "shrink", None)
 
     def overridden(self, **given: object) -> Self:
         """A copy with the values that somebody gave; None means not given.
@@ -377,6 +398,10 @@ class MatteSettings(Options):
             UsageError: a value is out of its range, or two of them have no meaning together.
         """
         # only what was asked for together can exclude each other; what config.ini says gives way
+        if given.get("shrink") is not None:
+            if given.get("grow") is not None:
+                raise _both_given(wording.option("grow"), wording.option("shrink"))
+            given = {**given, "grow": 0}
         changed = super(MatteSettings, self).overridden(**given)
         if given.get("band") is not None and not changed.method.from_picture:
             from_picture = [name for name, method in EDGE_METHODS.items() if method.from_picture]
@@ -385,11 +410,7 @@ class MatteSettings(Options):
                 hint=f"use {wording.option('edges', from_picture[0])}",
             )
         if given.get("edges") and given.get("soft_edges") and not changed.method.uses_probabilities:
-            raise UsageError(
-                f"{wording.option('edges', changed.edges)} and {wording.option('soft_edges')}"
-                " exclude each other",
-                hint="give one of them",
-            )
+            raise _both_given(wording.option("edges", changed.edges), wording.option("soft_edges"))
         return changed
 
     @property
@@ -498,11 +519,7 @@ class GreenbackSettings(EncodeSettings):
         # asking for a key is asking for no background, whatever config.ini says
         if given.get("key") is not None:
             if given.get("background") is not None:
-                raise UsageError(
-                    f"{wording.option('key')} and {wording.option('background')} exclude each"
-                    " other",
-                    hint="give one of them",
-                )
+                raise _both_given(wording.option("key"), wording.option("background"))
             given = {**given, "background": ""}
         return super(GreenbackSettings, self).overridden(**given)
 

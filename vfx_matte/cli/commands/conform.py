@@ -9,7 +9,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, clip_path, rate_of
-from vfx_matte.cli.commands.render import matte, show_results, tools
+from vfx_matte.cli.commands.render import show_results, tools
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.settings.options import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.export.conform import ConformResult
 
 
-@command(whole_clip, matte)
+@command(whole_clip)
 def conform(
     session: Session,
     *,

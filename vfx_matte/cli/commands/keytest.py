@@ -10,7 +10,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Output, segmented_clip
-from vfx_matte.cli.commands.render import matte, tools
+from vfx_matte.cli.commands.render import tools
 from vfx_matte.cli.options import Only
 from vfx_matte.settings.options import GreenbackSettings, MatteSettings, RenderSettings
 
@@ -23,7 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@command(matte)
+@command()
 def keytest(
     session: Session,
     *,

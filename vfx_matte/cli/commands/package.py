@@ -9,7 +9,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, rate_of, segmented_clip
-from vfx_matte.cli.commands.render import matte, tools
+from vfx_matte.cli.commands.render import tools
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.errors import UsageError
 from vfx_matte.settings.options import (
@@ -20,7 +20,7 @@ from vfx_matte.settings.options import (
 )
 
 
-@command(whole_clip, matte)
+@command(whole_clip)
 def package(
     session: Session,
     *,

@@ -9,7 +9,6 @@ import typer
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Output, segmented_clip
 from vfx_matte.cli.part import PartChoice, part
-from vfx_matte.errors import UsageError
 from vfx_matte.settings.options import (
     AlphaSettings,
     GreenbackSettings,
@@ -18,31 +17,10 @@ from vfx_matte.settings.options import (
     OverlaySettings,
     RenderSettings,
 )
-from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.render.outputs import RenderResult
     from vfx_matte.pipeline.render.request import Tools
-
-
-def matte(
-    session: Session,  # noqa: ARG001  as every group of options has it
-    *,
-    settings: MatteSettings,
-    shrink: Annotated[
-        int | None,
-        typer.Option(metavar="PX", help="Move the edge inwards.", rich_help_panel="Edges"),
-    ] = None,
-) -> MatteSettings:
-    """Options of every command that makes mattes."""
-    # --shrink 2 is --grow -2, and easier to find in the help
-    if shrink is None:
-        return settings
-    if settings.grow:
-        raise UsageError(
-            f"{option('grow')} and {option('shrink')} exclude each other", hint="give one of them"
-        )
-    return settings.overridden(grow=-shrink)
 
 
 def tools(session: Session, render: RenderSettings) -> Tools:
@@ -54,7 +32,7 @@ def tools(session: Session, render: RenderSettings) -> Tools:
     return Tools.chosen(render.device, model, notify=session.notify)
 
 
-@command(part, matte)
+@command(part)
 def greenback(
     session: Session,
     *,
@@ -81,7 +59,7 @@ def greenback(
     show_results(session, [result])
 
 
-@command(part, matte)
+@command(part)
 def maskvideo(
     session: Session,
     *,
@@ -114,7 +92,7 @@ def maskvideo(
     show_results(session, results)
 
 
-@command(part, matte)
+@command(part)
 def alpha(
     session: Session,
     *,
@@ -143,7 +121,7 @@ def alpha(
     show_results(session, [result])
 
 
-@command(part, matte)
+@command(part)
 def overlay(
     session: Session,
     *,
