@@ -127,6 +127,6 @@ def test_a_shrink_that_is_asked_for_beats_the_files_grow(tmp_path: Path) -> None
     """As every option of the command line beats config.ini; only two that are asked for clash."""
     edges = ini.load(write(tmp_path, "[edges]\ngrow = 2\n")).edges
     assert edges.overridden(shrink=3) == MatteSettings(grow=-3) == MatteSettings(shrink=3)
-    for given in ({"shrink": 3, "grow": 0}, {"shrink": 3, "grow": 1}):
+    for both in ({"shrink": 3, "grow": 0}, {"shrink": 3, "grow": 1}):
         with pytest.raises(UsageError, match="grow and shrink exclude each other"):
-            edges.overridden(**given)
+            edges.overridden(**both)
