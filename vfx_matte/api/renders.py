@@ -192,10 +192,12 @@ def _render(
     return render(
         segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         settings,
-        matte=matte,
-        render=shared,
-        tools=Tools.chosen(shared.device, Path(model), notify=messages.notify),
-        output=None if output is None else Path(output),
-        selection=Selection(frame=frame, start=start, stop=stop),
+        renders.RenderRequest(
+            matte=matte,
+            render=shared,
+            tools=Tools.chosen(shared.device, Path(model), notify=messages.notify),
+            output=None if output is None else Path(output),
+            selection=Selection(frame=frame, start=start, stop=stop),
+        ),
         reporter=messages,
     )

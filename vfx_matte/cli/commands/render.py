@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Output, segmented_clip
-from vfx_matte.cli.part import PartChoice, part
 from vfx_matte.settings.options import (
     AlphaSettings,
     GreenbackSettings,
@@ -20,7 +22,10 @@ from vfx_matte.settings.options import (
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.render.outputs import RenderResult
+    from vfx_matte.pipeline.render.renders import RenderRequest
     from vfx_matte.pipeline.render.request import Tools
+
+PART = "Part of the clip"
 
 
 def tools(session: Session, render: RenderSettings) -> Tools:
@@ -32,34 +37,84 @@ def tools(session: Session, render: RenderSettings) -> Tools:
     return Tools.chosen(render.device, model, notify=session.notify)
 
 
-@command(part)
+@dataclass(frozen=True, slots=True)
+class RenderChoice:
+    """What the options that every render has add up to."""
+
+    output: Path | None
+    matte: MatteSettings
+    render: RenderSettings
+    positions: tuple[int | Fraction | None, ...]
+    """Frame, start and stop, as of `timeline.parse_position`."""
+
+    def request(self, session: Session) -> RenderRequest:
+        """The same for the pipeline."""
+        # imported here, because help must not wait for the pipeline's modules
+        from vfx_matte.pipeline.render.part import Selection
+        from vfx_matte.pipeline.render.renders import RenderRequest
+
+        frame, start, stop = self.positions
+        return RenderRequest(
+            matte=self.matte,
+            render=self.render,
+            tools=tools(session, self.render),
+            output=self.output,
+            selection=Selection(frame=frame, start=start, stop=stop),
+        )
+
+
+def rendering(
+    session: Session,  # noqa: ARG001  as every group of options has it
+    *,
+    output: Output = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FRAME|TIME",
+            help="Only this frame, at once, as NAME.0000120.png.",
+            rich_help_panel=PART,
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FRAME|TIME",
+            help="First frame, e.g. 120, 4.5s or 1:02.5.",
+            rich_help_panel=PART,
+        ),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(metavar="FRAME|TIME", help="Frame after the last one.", rich_help_panel=PART),
+    ] = None,
+    matte: MatteSettings,
+    render: RenderSettings,
+) -> RenderChoice:
+    """Options of every render."""
+    from vfx_matte.timeline import parse_position
+
+    positions = (None if text is None else parse_position(text) for text in (frame, start, stop))
+    return RenderChoice(output, matte, render, tuple(positions))
+
+
+@command(rendering)
 def greenback(
     session: Session,
     *,
     clip: Clip = None,
     settings: GreenbackSettings,
-    output: Output = None,
-    part: PartChoice,
-    matte: MatteSettings,
-    render: RenderSettings,
+    rendering: RenderChoice,
 ) -> None:
     """Render the subject over a key colour: greenback.mp4."""
     from vfx_matte.pipeline.render.renders import render_greenback
 
     result = render_greenback(
-        segmented_clip(session, clip),
-        settings,
-        matte=matte,
-        render=render,
-        tools=tools(session, render),
-        output=output,
-        selection=part.selection,
-        reporter=session,
+        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
     )
     show_results(session, [result])
 
 
-@command(part)
+@command(rendering)
 def maskvideo(
     session: Session,
     *,
@@ -68,10 +123,7 @@ def maskvideo(
     each_object: Annotated[
         bool, typer.Option("--each-object", help="Write one file per object.")
     ] = False,
-    output: Output = None,
-    part: PartChoice,
-    matte: MatteSettings,
-    render: RenderSettings,
+    rendering: RenderChoice,
 ) -> None:
     """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or
     %07d.exr for layers.
@@ -81,27 +133,20 @@ def maskvideo(
     results = render_maskvideos(
         segmented_clip(session, clip),
         settings,
+        rendering.request(session),
         each_object=each_object,
-        matte=matte,
-        render=render,
-        tools=tools(session, render),
-        output=output,
-        selection=part.selection,
         reporter=session,
     )
     show_results(session, results)
 
 
-@command(part)
+@command(rendering)
 def alpha(
     session: Session,
     *,
     clip: Clip = None,
     settings: AlphaSettings,
-    output: Output = None,
-    part: PartChoice,
-    matte: MatteSettings,
-    render: RenderSettings,
+    rendering: RenderChoice,
 ) -> None:
     """Cut the subject out with alpha: alpha.mov (ProRes 4444); -o x.webm, or -o FOLDER for PNG
     files.
@@ -109,41 +154,24 @@ def alpha(
     from vfx_matte.pipeline.render.renders import render_alpha
 
     result = render_alpha(
-        segmented_clip(session, clip),
-        settings,
-        matte=matte,
-        render=render,
-        tools=tools(session, render),
-        output=output,
-        selection=part.selection,
-        reporter=session,
+        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
     )
     show_results(session, [result])
 
 
-@command(part)
+@command(rendering)
 def overlay(
     session: Session,
     *,
     clip: Clip = None,
     settings: OverlaySettings,
-    output: Output = None,
-    part: PartChoice,
-    matte: MatteSettings,
-    render: RenderSettings,
+    rendering: RenderChoice,
 ) -> None:
     """Tint every object with its colour, to look at: out-NAME.mp4."""
     from vfx_matte.pipeline.render.renders import render_overlay
 
     result = render_overlay(
-        segmented_clip(session, clip),
-        settings,
-        matte=matte,
-        render=render,
-        tools=tools(session, render),
-        output=output,
-        selection=part.selection,
-        reporter=session,
+        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
     )
     show_results(session, [result])
 

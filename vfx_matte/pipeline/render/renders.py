@@ -5,7 +5,7 @@ What each of them shows is decided in `planner`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.media.writers.exr import is_layers
@@ -34,15 +34,31 @@ from vfx_matte.settings.options import (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderRequest:
+    """What every render is asked for, whatever it shows."""
+
+    matte: MatteSettings = MatteSettings()
+    """Which objects are shown, and how their edges are made."""
+
+    render: RenderSettings = RenderSettings()
+    """Sound, target and numbering."""
+
+    tools: Tools = Tools()
+    """What it computes with."""
+
+    output: Path | None = None
+    """Where it goes; None is the render's usual file in the clip's folder."""
+
+    selection: Selection = WHOLE
+    """One frame or a range; the whole clip otherwise."""
+
+
 def render_greenback(
     clip: SegmentedClip,
     settings: GreenbackSettings = GreenbackSettings(),
+    request: RenderRequest = RenderRequest(),
     *,
-    matte: MatteSettings = MatteSettings(),
-    render: RenderSettings = RenderSettings(),
-    tools: Tools = Tools(),
-    output: Path | None = None,
-    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Render the subject over a key colour, or over a background.
@@ -50,11 +66,7 @@ def render_greenback(
     Args:
         clip: a segmented clip.
         settings: the key or the background, and how the output is encoded.
-        matte: which objects are shown, and how their edges are made.
-        render: what all renders share.
-        tools: what it computes with.
-        output: where it goes; None is greenback.mp4 in the clip's folder.
-        selection: one frame or a range; the whole clip otherwise.
+        request: what all renders are asked for.
         reporter: receives notices and progress.
 
     Returns:
@@ -65,35 +77,31 @@ def render_greenback(
         OutputError: the output cannot be written.
         VerifyError: the output differs from what the source demands.
     """
-    encode = EncodeOptions.of(settings, render)
+    encode = EncodeOptions.of(settings, request.render)
     # one frame is wanted at once, and comparing the key takes a dozen
-    is_checked = selection.frame is None
+    is_checked = request.selection.frame is None
 
     def plan(first: int, path: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, tools, reporter, first=first)
+        planner = Planner(clip, request.tools, reporter, first=first)
         return [
             planner.greenback(
                 path,
                 key=settings.key,
                 background=settings.background,
                 is_checked=is_checked,
-                settings=matte,
+                settings=request.matte,
                 encode=encode,
             )
         ]
 
-    return render_selection(clip, plan, output, selection, reporter)[0]
+    return render_selection(clip, plan, request.output, request.selection, reporter)[0]
 
 
 def render_alpha(
     clip: SegmentedClip,
     settings: AlphaSettings = AlphaSettings(),
+    request: RenderRequest = RenderRequest(),
     *,
-    matte: MatteSettings = MatteSettings(),
-    render: RenderSettings = RenderSettings(),
-    tools: Tools = Tools(),
-    output: Path | None = None,
-    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Cut the subject out with alpha.
@@ -101,57 +109,49 @@ def render_alpha(
     The suffix of the output decides: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
     files in a folder. Arguments, result and errors are those of `render_greenback`.
     """
-    encode = EncodeOptions.of(settings, render)
+    encode = EncodeOptions.of(settings, request.render)
 
     def plan(first: int, path: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, tools, reporter, first=first)
+        planner = Planner(clip, request.tools, reporter, first=first)
         return [
             planner.alpha(
                 path,
                 premultiplied=settings.premultiplied,
                 keep_background=settings.keep_background,
-                settings=matte,
+                settings=request.matte,
                 encode=encode,
             )
         ]
 
-    return render_selection(clip, plan, output, selection, reporter)[0]
+    return render_selection(clip, plan, request.output, request.selection, reporter)[0]
 
 
 def render_overlay(
     clip: SegmentedClip,
     settings: OverlaySettings = OverlaySettings(),
+    request: RenderRequest = RenderRequest(),
     *,
-    matte: MatteSettings = MatteSettings(),
-    render: RenderSettings = RenderSettings(),
-    tools: Tools = Tools(),
-    output: Path | None = None,
-    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> RenderResult:
     """Tint every object with its colour, to look at what was segmented.
 
     Arguments, result and errors are those of `render_greenback`.
     """
-    encode = EncodeOptions.of(settings, render)
+    encode = EncodeOptions.of(settings, request.render)
 
     def plan(first: int, path: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, tools, reporter, first=first)
-        return [planner.overlay(path, alpha=settings.alpha, settings=matte, encode=encode)]
+        planner = Planner(clip, request.tools, reporter, first=first)
+        return [planner.overlay(path, alpha=settings.alpha, settings=request.matte, encode=encode)]
 
-    return render_selection(clip, plan, output, selection, reporter)[0]
+    return render_selection(clip, plan, request.output, request.selection, reporter)[0]
 
 
 def render_maskvideos(
     clip: SegmentedClip,
     settings: MaskvideoSettings = MaskvideoSettings(),
+    request: RenderRequest = RenderRequest(),
     *,
     each_object: bool = False,
-    matte: MatteSettings = MatteSettings(),
-    render: RenderSettings = RenderSettings(),
-    tools: Tools = Tools(),
-    output: Path | None = None,
-    selection: Selection = WHOLE,
     reporter: Reporter,
 ) -> list[RenderResult]:
     """Show the masks as one video, or as one video per object, named NAME.object-N.
@@ -163,26 +163,26 @@ def render_maskvideos(
     Returns:
         One result per video, by ascending id of the objects.
     """
-    encode = EncodeOptions.of(settings, render)
+    encode = EncodeOptions.of(settings, request.render)
     # "auto" asks how many objects share a file; with a file for each the answer is one
-    objects = () if each_object else chosen_objects(clip, matte)
+    objects = () if each_object else chosen_objects(clip, request.matte)
     style = mask_style(settings.style, encode=encode, objects=objects)
-    _, whole = split_output(output, selection)
+    _, whole = split_output(request.output, request.selection)
     path, encode = output_place(
         "maskvideo", clip, whole, "maskvideo.mkv", encode, reporter=reporter
     )
     # EXR has a writer of its own, which holds any number of objects in a file
     if is_layers(path):
-        if selection.frame is None:
-            span, number = selection.span(clip, reporter), encode.start_number
+        if request.selection.frame is None:
+            span, number = request.selection.span(clip, reporter), encode.start_number
             if span is not None:
                 notify_range(clip, span, reporter, is_file=False, has_sound=False)
             layers = render_layers(
                 clip,
                 output=path,
                 style=settings.style,
-                settings=matte,
-                tools=tools,
+                settings=request.matte,
+                tools=request.tools,
                 start_number=number,
                 span=span,
                 reporter=reporter,
@@ -192,17 +192,17 @@ def render_maskvideos(
         # one frame as PNG: all objects together, as R, G, B and A of the EXR file show them
         path, style = path.with_suffix(PNG), "luma"
     # one planner for all of the files, so that the clip is decoded once
-    singles = chosen_objects(clip, matte) if each_object else ()
+    singles = chosen_objects(clip, request.matte) if each_object else ()
 
     def plan(first: int, _: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, tools, reporter, first=first)
+        planner = Planner(clip, request.tools, reporter, first=first)
         if not each_object:
-            return [planner.maskvideo(path, style=style, settings=matte, encode=encode)]
+            return [planner.maskvideo(path, style=style, settings=request.matte, encode=encode)]
         return [
             planner.maskvideo(
                 _object_path(path, object_id),
                 style=style,
-                settings=replace(matte, objects=(object_id,)),
+                settings=replace(request.matte, objects=(object_id,)),
                 encode=encode,
             )
             for object_id in singles
@@ -211,8 +211,8 @@ def render_maskvideos(
     return render_selection(
         clip,
         plan,
-        output,
-        selection,
+        request.output,
+        request.selection,
         reporter,
         picture_paths=lambda name: (
             [_object_path(name, object_id) for object_id in singles] or [name]
