@@ -1,6 +1,6 @@
 """Measure a propagator on a folder laid out like DAVIS.
 
-Takes JPEGImages/480p and Annotations/480p, prints the paper's table.
+JPEGImages/480p and Annotations/480p are read; the paper's table is printed.
 
     # DAVIS 2016: the first frame's mask is given
     OMP_NUM_THREADS=1 python bench/davis.py DAVIS_DIR

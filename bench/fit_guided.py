@@ -228,7 +228,7 @@ def fitted(
     rate: float = 2e-3,
     begin: str | None = None,
 ) -> str:
-    """The constants as text, one line a unit: W, b and v for evidence as it is.
+    """The constants as text, one line per unit: W, b and v for evidence as it is.
 
     begin: constants to begin with, as text.
     """

@@ -1,6 +1,6 @@
 """How good alpha and its colours are.
 
-Takes estimated and true mattes frame by frame, gives plain numbers; keeps one frame.
+Estimated and true mattes are compared frame by frame; no more than one frame is kept.
 
 SAD, MSE, gradient and connectivity error are those of Rhemann et al., A Perceptually Motivated
 Online Benchmark for Image Matting (CVPR 2009), dtSSD that of Erofeev et al., Perceptually Motivated

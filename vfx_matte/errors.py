@@ -1,6 +1,6 @@
 """Every error a door has to handle, in one tree.
 
-Takes a message and an optional hint; never prints, never exits.
+Each has a message and, where something helps, a hint.
 
 VfxMatteError            exit 1: the work could not be done
 ├── UsageError           exit 2: the request itself is wrong (option, mask, frame number)

@@ -1,6 +1,6 @@
 """Draw what the built-in propagator does well and where it fails.
 
-Takes a PNG's name, writes a contact sheet of made clips.
+The sheet shows clips that are made here.
 
 The clips are the demo's scene with a known truth: as it is, with a bar passing in front, with the
 subject away for a while, with a background of the subject's own colours, on two strings, and with a

@@ -1,6 +1,6 @@
 """Draw what first masks are made of.
 
-Takes a picture's name and U²-Netp's file, writes a sheet of the demo's first frame.
+The sheet shows the first frame of the demo's clip; U²-Netp's file is needed.
 
 Above with the network, below without; what was marked is drawn, numbers are overlaps with the
 truth.

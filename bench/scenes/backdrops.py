@@ -1,6 +1,6 @@
 """What is behind a subject.
 
-Takes random numbers and a size, gives one opaque layer that repeats sideways; knows no time.
+Each is one opaque layer that repeats sideways, drawn from random numbers for a size.
 """
 
 from __future__ import annotations

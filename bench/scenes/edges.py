@@ -1,6 +1,6 @@
 """Clips with every kind of soft edge, whose alpha and colours are known exactly.
 
-Takes a kind and a seed, gives frames.
+A clip is known by its kind and its seed.
 
 A subject moves over a background that moves otherwise. Kinds: "hair" (down to single strands),
 "motion blur" (an exposure of fast limbs), "defocus" (seen through a disc), "glass" (a translucent

@@ -1,6 +1,6 @@
 """Subjects that mattes are judged by.
 
-Takes random numbers and a size, gives sprites with true alpha; knows no time.
+Each is a sprite with true alpha, drawn from random numbers for a size.
 
 A sprite is premultiplied float32 (S, S, 4): colours 0..255, alpha 0..1, its middle the subject's.
 Lengths below are parts of the unit, which is about the height of what is seen; x goes right and y

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,7 @@ def test_the_checker_lets_good_imports_pass() -> None:
     ]
 
 
+@cache
 def dependencies() -> dict[str, set[str]]:
     """Module → modules of vfx_matte that it imports, lazily too; imports for type checkers alone do
     not count.

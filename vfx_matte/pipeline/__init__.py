@@ -1,6 +1,7 @@
 """What every door calls: rooms in order.
 
-Takes paths and options, gives results; never prints, parses or reads config.ini.
+Functions take opened clips and records of options, and return records of results; printing, parsing
+and config.ini belong to the doors.
 """
 
 from __future__ import annotations

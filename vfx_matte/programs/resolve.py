@@ -87,7 +87,7 @@ RESOLVE = Program(
             " nodes, Add Matte.",
             ("maskvideo",),
             "For External Matte nodes: select the source in the Media Pool, right-click the mattes'"
-            " files, one an object, in Media Storage, Add As Matte; on the Color page right-click"
+            " files, one per object, in Media Storage, Add As Matte; on the Color page right-click"
             " among the nodes, Add Matte.",
         ),
         Step(

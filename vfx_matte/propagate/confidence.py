@@ -1,6 +1,6 @@
 """How sure a result is of itself.
 
-Takes probabilities, gives one number an object; never knows the truth.
+Confidence is one number per object, found without the truth.
 """
 
 from __future__ import annotations

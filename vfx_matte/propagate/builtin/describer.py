@@ -1,6 +1,6 @@
 """How unlike two frames are to the built-in propagator.
 
-Takes images and masks, gives small arrays and distances.
+Frames are described by small arrays, between which distances are taken.
 
 XMem++'s rule (see `suggest`) on hand-made features instead of a network's. As there, two frames
 are compared by how differently each one's positions are explained by the other's, and objects count
