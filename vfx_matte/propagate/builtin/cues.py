@@ -3,8 +3,7 @@
 Cues keep no state. Evidence is a log odds: above 0 speaks for the object, below 0 for the rest.
 `WEIGHTS` says how much each cue counts. The ideas are older than this program, and each function
 names its own. The weights were fitted in closed loop, forward, on ten DAVIS 2016 sequences, and
-then shrunk by steps as runs
-from other first frames (backward, from the middle) asked for.
+then shrunk by steps as runs from other first frames (backward, from the middle) asked for.
 """
 
 from __future__ import annotations
