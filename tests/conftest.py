@@ -18,6 +18,7 @@ import hypothesis
 import pytest
 from support.clips import write_clip
 from support.command_line import cli, clip, project, take  # noqa: F401  fixtures
+from support.notices import Notices
 from support.weights_server import direct, server, without_torch  # noqa: F401  fixtures
 
 from vfx_matte.backend import Device, choose_device
@@ -68,13 +69,6 @@ def gpu_device() -> Device:
     above).
     """
     return choose_device("cuda", notify=print)
-
-
-class Notices(list[str]):
-    """A notify callable that keeps what it is told."""
-
-    def __call__(self, text: str) -> None:
-        self.append(text)
 
 
 @pytest.fixture

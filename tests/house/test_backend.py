@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import Notices
+from support.notices import Notices
 
 from vfx_matte import backend
 from vfx_matte.backend import (

@@ -9,9 +9,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from PIL import Image
 from support.command_line import CommandLine
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media.open import open_clip

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from conftest import Notices
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.sequence import SequenceFiles, find_sequence, is_sequence

@@ -12,9 +12,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from PIL import Image
 from support.command_line import CommandLine, paint, pictures
+from support.notices import Notices
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.composite.mix import seen_ids, seen_through

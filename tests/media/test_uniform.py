@@ -13,9 +13,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from PIL import Image
 from support.command_line import CommandLine, paint, pictures
+from support.notices import Notices
 
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import frame_from, put_tags

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from segment.test_cli_segment import Breaks, breaks, film, manifest  # noqa: F401  fixtures
+from segment.test_segment import Breaks, breaks, film, manifest  # noqa: F401  fixtures
 from support.command_line import CommandLine, Gray, paint, pictures, planes_of, two_objects
 from support.runs import MASK, PALETTE, plan_for
 from support.wording import typed

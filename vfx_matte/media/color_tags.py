@@ -2,7 +2,7 @@
 
 A tag that a file cannot hold is no difference. What each codec loses stands in `formats.CODECS`;
 it was found by writing every tag with every encoder and reading it again
-(tests/media/test_media_color_tags.py does).
+(tests/media/test_color_tags.py does).
 """
 
 from __future__ import annotations

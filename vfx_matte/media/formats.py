@@ -215,7 +215,7 @@ _NV_PRESETS = Presets(
 _H26X_FILES = (".mp4", ".mov", ".mkv")
 _HVC1 = {".mp4": "hvc1", ".mov": "hvc1"}  # QuickTime and Safari do not play hev1
 
-# found by writing every tag and reading it again: tests/media/test_media_color_tags.py
+# found by writing every tag and reading it again: tests/media/test_color_tags.py
 _NOT_IN_H26X = frozenset({"ebu3213"})
 _NOT_IN_VP9 = frozenset(
     {

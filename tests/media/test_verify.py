@@ -1,4 +1,4 @@
-"""verify finds what is wrong and names the first difference; test_media_write shows that it accepts
+"""verify finds what is wrong and names the first difference; test_write shows that it accepts
 what is right.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import av
 import pytest
-from conftest import Notices
 from support.clips import VFR_PTS, sound
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media import verify

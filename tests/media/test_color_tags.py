@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Notices
 from PIL import Image
 from support.clips import VFR_PTS, coded_picture
 from support.command_line import CommandLine, segment
+from support.notices import Notices
 
 from vfx_matte.media.color_tags import tag_differs, writable_tags
 from vfx_matte.media.encode_plan import EncodePlan, plan_encode

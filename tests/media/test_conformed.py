@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Notices
 from support.clips import BT709, VFR_PTS, number_of
+from support.notices import Notices
 
 from vfx_matte.errors import UsageError
 from vfx_matte.media.frames import Frame

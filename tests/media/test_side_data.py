@@ -20,10 +20,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from support.clips import sound, write_clip
 from support.command_line import CommandLine, paint, two_objects
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media.open import open_clip

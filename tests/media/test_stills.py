@@ -11,8 +11,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from support.clips import BT709, VFR_PTS, coded, coded_picture, number_of
+from support.notices import Notices
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import MediaError, OutputError, UsageError

@@ -14,10 +14,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.clips import BT709, HLG, VFR_PTS, number_of, planes_equal, sound
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError, OutputError
 from vfx_matte.media.encode_plan import EncodePlan, plan_encode

@@ -11,8 +11,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from support.clips import VFR_PTS, sound, sound_packets, tone
+from support.notices import Notices
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import OutputError

@@ -32,7 +32,7 @@ from vfx_matte.propagate.xmem import store as xmem_store  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
 from vfx_matte.propagate.xmem.propagator import XMemMemory  # noqa: E402
 
-GOLDEN = Path(__file__).parents[1] / "data" / "xmem_tiny.npz"
+GOLDEN = Path(__file__).parents[2] / "data" / "xmem_tiny.npz"
 SHAPE = (45, 61)
 GAIN = {
     "key_proj.key_proj.weight": 2.0,

@@ -12,8 +12,8 @@ from typing import Any
 
 import av
 import pytest
-from conftest import Notices
 from support.clips import VFR_PTS, sound
+from support.notices import Notices
 
 from vfx_matte.media.probe import ClipInfo, Part, probe
 from vfx_matte.media.readers.part import parse_part_note, part_of

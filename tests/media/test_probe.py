@@ -1,4 +1,4 @@
-"""What probe says of broken and unusual files; the usual ones are in test_media_read."""
+"""What probe says of broken and unusual files; the usual ones are in test_read."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from support.clips import VFR_PTS, number_of, sound, write_clip
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError
 from vfx_matte.media.open import open_clip

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from support.clips import BT709, HLG
+from support.notices import Notices
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import Notices
+from support.notices import Notices
 
 from vfx_matte.media.sound.channels import SILENT, forget_own_order, layout_name, plan_channels
 from vfx_matte.media.sound.encode import SoundEncoder, nearest_rate

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import Notices
 from support.command_line import CommandLine, pictures, two_objects
+from support.notices import Notices
 
 from vfx_matte.errors import OutputError
 from vfx_matte.media.writers.exr import LayersWriter, verify_layers

@@ -12,8 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Notices
 from support.clips import BT709, HLG, VFR_PTS, coded, number_of, planes_equal, sound, write_clip
+from support.notices import Notices
 
 from vfx_matte.errors import MediaError, UsageError
 from vfx_matte.media.frames import Frame

@@ -24,7 +24,7 @@ from vfx_matte.propagate.confidence import Agreement, witnessed_overlap
 
 SHAPE = (144, 192)
 LENGTH = 7
-WEIGHTS = Path(__file__).parents[2] / "../shared/weights/u2netp.onnx"
+WEIGHTS = Path(__file__).parents[3] / "../shared/weights/u2netp.onnx"
 
 Layer = npt.NDArray[np.float32]
 

@@ -17,7 +17,7 @@ from vfx_matte.propagate import open_propagator  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
 from vfx_matte.propagate.xmem.propagator import XMemMemory, XMemPropagator, next_references  # noqa: E402
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "xmem_golden"
+GOLDEN = Path(__file__).parents[4] / "shared" / "xmem_golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden files at {GOLDEN}")
 
 
