@@ -16,11 +16,13 @@ from support.command_line import CommandLine, paint, pictures
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from support.xmem_memory import next_references  # noqa: E402
+
 from vfx_matte.masks import Palette  # noqa: E402
 from vfx_matte.propagate.builtin.describer import BuiltinDescriber, BuiltinKeys  # noqa: E402
 from vfx_matte.propagate.xmem.frame_keys import dissimilarity  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
-from vfx_matte.propagate.xmem.propagator import XMemPropagator, next_references  # noqa: E402
+from vfx_matte.propagate.xmem.propagator import XMemPropagator  # noqa: E402
 from vfx_matte.propagate.xmem.store import Rows  # noqa: E402
 from vfx_matte.workspace import load_mask, save_mask  # noqa: E402
 
@@ -71,14 +73,15 @@ def test_the_ranking_is_that_of_the_algorithm_on_every_frame(
     )
     found = json.loads(masked("suggest", "clip.mp4", "--json", "-k", "4", *arguments).stdout)
     network = XMemPropagator(num_objects=2, weights=weights, size=size)
-    keys = [
-        network.frame_keys(
+    frames = [
+        (
             frame.to_ndarray(format="rgb24"),
             load_mask(Path(f"workspace/clip/masks/{index:07d}.png")),
         )
         for index, frame in enumerate(pictures(Path("clip.mp4")))
     ]
-    expected = next_references(keys, previous=[2], count=4, alpha=alpha)
+    keys = [network.frame_keys(image, mask) for image, mask in frames]
+    expected = next_references(network, frames, previous=[2], count=4, alpha=alpha)
     assert [one["frame"] for one in found["suggestions"]] == expected
     first = found["suggestions"][0]
     known = keys[2].composite(alpha)

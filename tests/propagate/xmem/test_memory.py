@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from support.xmem_memory import store_usage  # noqa: E402
+
 from vfx_matte.propagate.xmem import store as xmem_store  # noqa: E402
 from vfx_matte.propagate.xmem.memory import Memory, XMemMemory  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions  # noqa: E402
@@ -179,8 +181,8 @@ def compare(
         fast.add(
             as_rows(frame), {object_id: values_of(frame, object_id) for object_id in objects}, time
         )
-        assert fast.usage()[0].elements == sum(len(frame) for frame in slow.working)
-        assert fast.usage()[1].elements == len(slow.long_term)
+        assert store_usage(fast)[0].elements == sum(len(frame) for frame in slow.working)
+        assert store_usage(fast)[1].elements == len(slow.long_term)
 
 
 @pytest.mark.parametrize("block", [2**24, 1, 40])
@@ -279,7 +281,7 @@ def test_forgetting_and_replacing_references_leaves_no_trace() -> None:
     remember(fast, slow, "c", third, [])  # in place of another
     fast.forget("e")
     assert fast.permanent_objects == (1, 2, 3)
-    assert fast.usage()[2].elements == 2 * POSITIONS
+    assert store_usage(fast)[2].elements == 2 * POSITIONS
     compare(fast, slow, {0: [1, 2, 3]}, rng, 12)
 
 
@@ -318,7 +320,7 @@ def test_references_are_what_is_left_whatever_came_before(
         new.remember(*one_reference(digest, left[digest]))
     assert {(one.digest, one.object_ids) for one in lived.references} == set(left.items())
     assert lived.permanent_objects == new.permanent_objects
-    assert lived.usage()[2].elements == new.usage()[2].elements == len(left) * POSITIONS
+    assert store_usage(lived)[2].elements == store_usage(new)[2].elements == len(left) * POSITIONS
     answers = []
     for memory in (lived, new):
         # 200 is new in this walk
@@ -347,7 +349,7 @@ def test_forget_temporary_keeps_references_only() -> None:
     remember(fast, slow, "a", random_frame(rng, [1, 2]), [])
     compare(fast, SlowMemory(options, permanent=dict(slow.permanent)), {0: [1, 2]}, rng, 9)
     fast.forget_temporary()
-    assert [usage.elements for usage in fast.usage()] == [0, 0, POSITIONS]
+    assert [usage.elements for usage in store_usage(fast)] == [0, 0, POSITIONS]
     compare(fast, slow, {0: [1, 2]}, rng, 9)
 
 
@@ -361,7 +363,7 @@ def test_memory_is_bounded_in_a_long_walk(count_usage: bool | None) -> None:
         frame = random_frame(rng, [1])
         memory.add(as_rows(frame), {1: values_of(frame, 1)}, time)
         memory.read(as_rows(frame), [1])
-        working, long_term, _ = memory.usage()
+        working, long_term, _ = store_usage(memory)
         assert working.elements < options.max_mid_term_frames * POSITIONS
         assert long_term.elements <= options.max_long_term_elements
         sizes.append(working.bytes + long_term.bytes)

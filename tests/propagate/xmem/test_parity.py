@@ -13,9 +13,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from support.xmem_memory import next_references  # noqa: E402
+
 from vfx_matte.propagate import open_propagator  # noqa: E402
 from vfx_matte.propagate.xmem.network import Dimensions, XMemNetwork  # noqa: E402
-from vfx_matte.propagate.xmem.propagator import XMemMemory, XMemPropagator, next_references  # noqa: E402
+from vfx_matte.propagate.xmem.propagator import XMemMemory, XMemPropagator  # noqa: E402
 
 GOLDEN = Path(__file__).parents[4] / "shared" / "xmem_golden"
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden files at {GOLDEN}")
@@ -105,12 +107,9 @@ def test_probabilities_are_those_of_the_reference(name: str, weights: dict[str, 
 def test_next_references_are_those_of_the_reference(weights: dict[str, object]) -> None:
     golden = np.load(GOLDEN / "xmempp_candidates.npz")
     propagator = XMemPropagator(num_objects=int(golden["masks"].max()), weights=weights, size=-1)
-    keys = [
-        propagator.frame_keys(image, mask)
-        for image, mask in zip(golden["frames"], golden["masks"], strict=True)
-    ]
     chosen = next_references(
-        keys,
+        propagator,
+        list(zip(golden["frames"], golden["masks"], strict=True)),
         previous=golden["previous"].tolist(),
         count=int(golden["k"]),
         alpha=float(golden["alpha"]),

@@ -24,7 +24,6 @@ from vfx_matte.propagate.xmem.options import XMemMemory
 from vfx_matte.propagate.xmem.store import (
     Rows,
     Store,
-    StoreUsage,
     Validity,
     condense,
     count_reads,
@@ -82,10 +81,6 @@ class Memory:
                 {object_id for reference in self.references for object_id in reference.object_ids}
             )
         )
-
-    def usage(self) -> tuple[StoreUsage, StoreUsage, StoreUsage]:
-        """What working, long-term and permanent memory hold."""
-        return self._working.usage(), self._long_term.usage(), self._permanent.usage()
 
     def forget_temporary(self) -> None:
         """Empty working and long-term memory."""

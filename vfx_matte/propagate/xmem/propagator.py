@@ -29,8 +29,7 @@ from torch.nn import functional
 from vfx_matte.errors import DeviceError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
 from vfx_matte.propagate.walk_state import State
-from vfx_matte.propagate.xmem.frame_keys import FrameKeys, next_references
-from vfx_matte.propagate.xmem.memory import Reference
+from vfx_matte.propagate.xmem.frame_keys import FrameKeys
 from vfx_matte.propagate.xmem.network import Weights, XMemNetwork, load_network
 from vfx_matte.propagate.xmem.options import XMemMemory
 from vfx_matte.propagate.xmem.sizes import (
@@ -41,32 +40,14 @@ from vfx_matte.propagate.xmem.sizes import (
     is_out_of_memory,
     smaller,
 )
-from vfx_matte.propagate.xmem.store import Rows, StoreUsage
+from vfx_matte.propagate.xmem.store import Rows
 from vfx_matte.propagate.xmem.walk import Given, Walker
 from vfx_matte.propagate.xmem.winograd import prepare
 from vfx_matte.wording import option
 
-__all__ = [
-    "XMemPropagator",
-    "XMemMemory",
-    "MemoryUsage",
-    "Reference",
-    "FrameKeys",
-    "next_references",
-]
+__all__ = ["XMemPropagator", "XMemMemory", "FrameKeys"]
 
 _T = TypeVar("_T")
-
-
-class MemoryUsage(NamedTuple):
-    """Elements and bytes of working, long-term and permanent memory and of the hidden state
-    ("sensory memory" in the paper).
-    """
-
-    working: StoreUsage
-    long_term: StoreUsage
-    permanent: StoreUsage
-    sensory: StoreUsage
 
 
 class _Kept(NamedTuple):
@@ -151,11 +132,6 @@ class XMemPropagator:
         """K, as opened."""
         return self._num_objects
 
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        """What permanent memory holds, in the order of `remember`."""
-        return tuple(Reference(digest, kept.ids) for digest, kept in self._references.items())
-
     def remember(self, image: Image, mask: Mask) -> None:
         """Put a reference into permanent memory; see `Propagator.remember`.
 
@@ -176,22 +152,6 @@ class XMemPropagator:
         self._references.pop(digest, None)
         self._references[digest] = kept
 
-    def forget(self, image: Image) -> None:
-        """Take the reference with this image out of permanent memory.
-
-        Raises ValueError when there is none.
-        """
-        digest = _digest(image)
-        if digest not in self._references:
-            raise ValueError(f"this image is none of the {len(self._references)} references")
-        del self._references[digest]
-
-        def forget() -> None:
-            for walker in self._walkers:
-                walker.forget(digest)
-
-        self._persistently(forget)
-
     def forget_temporary(self) -> None:
         """Start another walk; see `Propagator.forget_temporary`."""
         # half-written walkers, or those of another size, are made anew with nothing to walk through
@@ -205,7 +165,7 @@ class XMemPropagator:
             self._fit = None
 
     def frame_keys(self, image: Image, mask: Mask) -> FrameKeys:
-        """Describe a frame for `next_references`; neither memory nor walk change.
+        """Describe a frame, to compare it with others; neither memory nor walk change.
 
         Args:
             image: uint8 (H, W, 3).
@@ -227,17 +187,7 @@ class XMemPropagator:
             height, width = (side // STRIDE for side in fit.padded)
             some = (fit.shrink_mask(self._upload(mask)) > 0).float()[None, None]
             presence = functional.interpolate(some, (height, width), mode="nearest").reshape(-1, 1)
-            return FrameKeys(rows, presence, 100.0 * np.count_nonzero(mask) / mask.size)
-
-    def memory_usage(self) -> MemoryUsage:
-        """What the memories hold now; with `flip`, of both walks together."""
-        each = [(*walker.memory.usage(), walker.hidden_usage()) for walker in self._walkers]
-        return MemoryUsage(
-            *(
-                StoreUsage(*map(sum, zip(*usages, strict=True)))
-                for usages in zip(*each, strict=True)
-            )
-        )
+            return FrameKeys(rows, presence)
 
     def step(self, image: Image, mask: Mask | None = None, last: bool = False) -> Probabilities:
         """Segment the next frame of the walk; see `Propagator.step`.

@@ -27,16 +27,6 @@ CACHED_ELEMENTS = 2**21
 """The same for a search on the CPU: 8 MiB, which its cache holds."""
 
 
-class StoreUsage(NamedTuple):
-    """How much a store holds."""
-
-    elements: int
-    """Rows in use; for the hidden state positions times objects."""
-
-    bytes: int
-    """Held for them, spare room included."""
-
-
 class _Column:
     """One growing buffer of rows.
 
@@ -51,11 +41,6 @@ class _Column:
     def live(self) -> Tensor:
         """The rows in use: a view, (N, width)."""
         return self._buffer[: self._size]
-
-    @property
-    def bytes(self) -> int:
-        """Size of the buffer."""
-        return int(self._buffer.nbytes)
 
     def insert(self, at: int, rows: Tensor) -> None:
         """Put (n, width) before row `at`."""
@@ -154,10 +139,6 @@ class Store:
     def values(self, object_id: int) -> Tensor:
         """(N, CV), zero where a row was made without the object. Raises KeyError when all were."""
         return self._values[object_id].live
-
-    def usage(self) -> StoreUsage:
-        """What the store holds."""
-        return StoreUsage(self.size, sum(column.bytes for column in self._columns()))
 
     def insert(self, at: int, rows: Rows, values: Mapping[int, Tensor], times: Tensor) -> None:
         """Put rows before row `at`.

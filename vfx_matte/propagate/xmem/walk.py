@@ -20,7 +20,7 @@ from vfx_matte.propagate.xmem.memory import Memory
 from vfx_matte.propagate.xmem.network import ImageFeatures, Keys, XMemNetwork, aggregate
 from vfx_matte.propagate.xmem.options import XMemMemory
 from vfx_matte.propagate.xmem.sizes import Fit
-from vfx_matte.propagate.xmem.store import Rows, StoreUsage, rows_of
+from vfx_matte.propagate.xmem.store import Rows, rows_of
 
 FRUGAL_ELEMENTS = 2**20
 """Of an affinity matrix at a time, when memory is short: 4 MiB."""
@@ -137,13 +137,6 @@ class Walker:
         self.network.pixels_at_once = 1
         self.memory.block_elements = FRUGAL_ELEMENTS
 
-    def hidden_usage(self) -> StoreUsage:
-        """What the hidden state holds."""
-        hidden = self.state.hidden
-        if hidden is None:
-            return StoreUsage(0, 0)
-        return StoreUsage(hidden.shape[0] * hidden.shape[2] * hidden.shape[3], int(hidden.nbytes))
-
     def encode(self, fit: Fit, image: Tensor) -> Encoded:
         """Keys and features of uint8 (H, W, 3)."""
         planes = fit.shrink_image(image)
@@ -176,12 +169,6 @@ class Walker:
             self.memory.remember(
                 digest, Rows.of(seen.keys), values, None if shown else rows_of(value[0])
             )
-
-    def forget(self, digest: str) -> None:
-        """Take a reference out of permanent memory, where it is there."""
-        if any(reference.digest == digest for reference in self.memory.references):
-            with self._writing():
-                self.memory.forget(digest)
 
     def step(self, fit: Fit, image: Tensor, given: Given | None, *, last: bool) -> Tensor:
         """Segment the next frame.
