@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from vfx_matte.backend import Array
+from vfx_matte.backend import Array, Region
 
 UNSPECIFIED = "unspecified"
 
@@ -151,6 +151,24 @@ class Picture:
         if not self.layout.has_alpha:
             return self
         return replace(self, planes=self.planes[:-1], layout=replace(self.layout, has_alpha=False))
+
+
+def require_same_size(picture: Picture, alpha: Array) -> None:
+    """Raise ValueError unless a matte's alpha, or a mask, has the (H, W) of its picture."""
+    if alpha.shape != picture.shape:
+        raise ValueError(f"matte or mask is {alpha.shape}, expected {picture.shape} as the picture")
+
+
+def subsampled(region: Region, shift: tuple[int, int]) -> Region:
+    """A region of the full plane as a region of a plane that is smaller by `shift` (x, y), powers
+    of two.
+    """
+    # outwards: a sample that is covered in part belongs to the region
+    x, y = shift
+    rows, columns = region
+    return slice(rows.start >> y, -(-rows.stop >> y)), slice(
+        columns.start >> x, -(-columns.stop >> x)
+    )
 
 
 def code_values(

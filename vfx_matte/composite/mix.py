@@ -13,9 +13,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from vfx_matte.backend import Array, Region, bounding_box, xp
+from vfx_matte.backend import Array, bounding_box, xp
 from vfx_matte.masks import RGB, Mask, Matte, Palette
-from vfx_matte.picture import ColorTags, Picture, PixelLayout, code_values
+from vfx_matte.picture import (
+    ColorTags,
+    Picture,
+    PixelLayout,
+    code_values,
+    require_same_size,
+    subsampled,
+)
 
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
@@ -41,7 +48,7 @@ def over_color(picture: Picture, matte: Matte, rgb: RGB) -> Picture:
         The layout of `picture` without alpha; a gray picture under a coloured key becomes YUV 4:2:0
         of the same depth, which every editing program decodes, and stays gray under a neutral one.
     """
-    _check_size(picture, matte.alpha)
+    require_same_size(picture, matte.alpha)
     return _laid_over(_for_color(picture, rgb), matte, empty_color(picture, rgb))
 
 
@@ -57,7 +64,7 @@ def over_picture(picture: Picture, matte: Matte, background: Picture) -> Picture
     Raises:
         ValueError: when layout or size differ.
     """
-    _check_size(picture, matte.alpha)
+    require_same_size(picture, matte.alpha)
     source, behind = picture.opaque(), background.opaque()
     if behind.layout != source.layout or behind.shape != source.shape:
         raise ValueError(
@@ -157,7 +164,7 @@ def with_alpha(picture: Picture, matte: Matte, *, premultiplied: bool = False) -
         premultiplied: each sample becomes black + (sample − black)·α in code values; otherwise
             alpha is straight and the colour planes are the very same arrays.
     """
-    _check_size(picture, matte.alpha)
+    require_same_size(picture, matte.alpha)
     # premultiplied colours are the subject over black, to the last bit
     colors = over_color(picture, matte, BLACK) if premultiplied else picture.opaque()
     plane = _scaled_alpha(matte, 0, colors.layout.full, colors.layout)
@@ -265,7 +272,7 @@ def overlay(
         raise ValueError(
             f"alpha is {alpha}, contour {contour_px} px, expected 0 to 1 and 0 or more"
         )
-    _check_size(picture, mask)
+    require_same_size(picture, mask)
     # gray cannot show a tint
     source = _as_yuv(picture.opaque())
     x, y = source.layout.chroma_shift
@@ -284,18 +291,13 @@ def overlay(
         tint = _footprint_sums(
             weight * module.asarray(table[:, index].astype(np.uint32))[ids], shift
         )
-        tinted, part = plane.copy(), _subsampled(region, shift)
+        tinted, part = plane.copy(), subsampled(region, shift)
         full = OVERLAY_FULL << sum(shift)
         # a subsampled sample mixes the tints of all the pixels that it covers
         mixed = plane[part] * (full - _footprint_sums(weight, shift)) + tint
         tinted[part] = ((mixed + full // 2) // full).astype(plane.dtype)
         planes.append(tinted)
     return source.with_planes(tuple(planes))
-
-
-def _check_size(picture: Picture, array: Array) -> None:
-    if array.shape != picture.shape:
-        raise ValueError(f"matte or mask is {array.shape}, expected {picture.shape} as the picture")
 
 
 def layout_for_color(layout: PixelLayout, rgb: RGB) -> PixelLayout:
@@ -365,7 +367,7 @@ def _laid_over(source: Picture, matte: Matte, below: Picture) -> Picture:
         shift = source.layout.plane_shift(index)
         if shift not in weights:
             weights[shift] = _footprint_sums(alpha, shift)
-        part = _subsampled(region, shift)
+        part = subsampled(region, shift)
         _blend_into(
             under[part], over[part], weights[shift], matte.full << sum(shift), source.layout.full
         )
@@ -396,16 +398,6 @@ def _blend_into(under: Array, over: Array, weight: Array, full: int, peak: int) 
     part = weight[band].astype(wide)
     mixed = over[band].astype(wide) * part + under[band].astype(wide) * (full - part)
     under[band] = ((mixed + full // 2) // full).astype(under.dtype)
-
-
-def _subsampled(region: Region, shift: tuple[int, int]) -> Region:
-    """A region of the full plane as a region of a plane that is smaller by `shift` (x, y)."""
-    x, y = shift
-    rows, columns = region
-    # outwards, so that samples that a region only touches belong to it
-    return slice(rows.start >> y, -(-rows.stop >> y)), slice(
-        columns.start >> x, -(-columns.stop >> x)
-    )
 
 
 def _footprint_sums(values: Array, shift: tuple[int, int]) -> Array:

@@ -13,8 +13,8 @@ import numpy as np
 
 from vfx_matte.backend import Array, bounding_box, xp
 from vfx_matte.masks import Matte
-from vfx_matte.matting.planes import footprint_means, subsampled
-from vfx_matte.picture import LUMA_WEIGHTS, Picture
+from vfx_matte.matting.planes import footprint_means
+from vfx_matte.picture import LUMA_WEIGHTS, Picture, require_same_size, subsampled
 
 
 def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) -> Picture:
@@ -32,8 +32,7 @@ def despill(picture: Picture, matte: Matte, *, key: str, strength: float = 1.0) 
     Raises:
         ValueError: sizes differ, or the key is another one.
     """
-    if matte.alpha.shape != picture.shape:
-        raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
+    require_same_size(picture, matte.alpha)
     if key not in ("green", "blue"):
         raise ValueError(f"spill of {key!r} is unknown, expected green or blue")
     x, y = picture.layout.chroma_shift

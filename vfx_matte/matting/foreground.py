@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vfx_matte.backend import Array, bounding_box, box_mean, enlarged, shrunk, side_by_side, xp
+from vfx_matte.backend import Array, bounding_box, box_mean, enlarged, shrunk, xp
 from vfx_matte.masks import Matte
-from vfx_matte.matting.planes import footprint_means, subsampled
-from vfx_matte.picture import Picture
+from vfx_matte.matting.planes import alpha_in, block_scale, footprint_means, with_color_planes
+from vfx_matte.picture import Picture, require_same_size, subsampled
 
 REACH_PX = 64
 """How far around the soft edge colours are looked for, at 1080 lines; scaled with the frame."""
@@ -58,16 +58,15 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     Raises:
         ValueError: sizes differ.
     """
-    if matte.alpha.shape != picture.shape:
-        raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
+    require_same_size(picture, matte.alpha)
     # sizes are powers of two, as levels are: larger frames begin with larger blocks
     soft = ((matte.alpha != 0) & (matte.alpha != matte.full)).view(np.uint8)
-    scale = max(1, 1 << max(0, round(np.log2(min(picture.shape) / 1080))))
+    scale = block_scale(picture)
     block_px = max(2 * scale, 1 << max(picture.layout.chroma_shift))
     region = bounding_box(soft, margin_px=REACH_PX * scale, step=(8 * scale, 8 * scale))
     if region is None:
         return picture
-    alpha = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
+    alpha = alpha_in(matte, region)
     # alpha's levels are found once for all planes; `near` says where samples are replaced
     levels = _levels(shrunk(alpha, block_px))
     near = (
@@ -97,9 +96,7 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         result[part][soft_samples] = _codes(found, picture)
         return result
 
-    count = picture.layout.plane_count - picture.layout.has_alpha
-    planes = side_by_side(cleaned, range(count), on=matte.alpha)
-    return picture.with_planes((*planes, *picture.planes[count:]))
+    return with_color_planes(picture, cleaned, on=matte.alpha)
 
 
 def _unit(plane: Array, peak: int) -> Array:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vfx_matte.backend import Array, bounding_box, box_mean, side_by_side, xp
+from vfx_matte.backend import Array, bounding_box, box_mean, xp
 from vfx_matte.masks import RGB, Matte
-from vfx_matte.matting.planes import footprint_means, subsampled
-from vfx_matte.picture import Picture, code_values
+from vfx_matte.matting.planes import alpha_in, block_scale, footprint_means, with_color_planes
+from vfx_matte.picture import Picture, code_values, require_same_size, subsampled
 
 WINDOWS_PX = (4, 1)
 """Half the reach of each window, at 1080 lines, scaled with the frame: first far, then near, where
@@ -48,23 +48,23 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
     Raises:
         ValueError: sizes differ.
     """
-    if matte.alpha.shape != picture.shape:
-        raise ValueError(f"matte is {matte.alpha.shape}, expected {picture.shape} as the picture")
+    require_same_size(picture, matte.alpha)
     # a frame that is all shown hides nothing
     if bool(matte.alpha.all()):
         return picture
     # beyond the region all is flat: most of a frame costs nothing, here and in the file
-    scale = max(1, 1 << max(0, round(np.log2(min(picture.shape) / 1080))))
+    scale = block_scale(picture)
     region = bounding_box(matte.alpha, margin_px=2 * WINDOWS_PX[0] * scale, step=(8, 8))
-    count = picture.layout.plane_count - picture.layout.has_alpha
     if region is None:
         codes = code_values(_BLACK, picture.layout, picture.color, height=picture.shape[0])
-        blank = (
-            xp(plane).full_like(plane, code)
-            for plane, code in zip(picture.planes[:count], codes, strict=False)
-        )
-        return picture.with_planes((*blank, *picture.planes[count:]))
-    alpha = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
+
+        def blank(index: int) -> Array:
+            plane = picture.planes[index]
+            black: Array = xp(plane).full_like(plane, codes[index])
+            return black
+
+        return with_color_planes(picture, blank, on=matte.alpha)
+    alpha = alpha_in(matte, region)
 
     def filled(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
@@ -88,8 +88,7 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
         )
         return result
 
-    planes = side_by_side(filled, range(count), on=matte.alpha)
-    return picture.with_planes((*planes, *picture.planes[count:]))
+    return with_color_planes(picture, filled, on=matte.alpha)
 
 
 def _near(values: Array, size_px: int) -> Array:

@@ -1,22 +1,36 @@
-"""Regions and arrays of the full plane on subsampled planes."""
+"""Alpha beside the planes of a picture, which may be subsampled."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
-from vfx_matte.backend import Array, Region, xp
+from vfx_matte.backend import Array, Region, side_by_side, xp
+from vfx_matte.masks import Matte
+from vfx_matte.picture import Picture
 
 
-def subsampled(region: Region, shift: tuple[int, int]) -> Region:
-    """A region of the full plane as a region of a plane that is smaller by `shift` (x, y), powers
-    of two.
+def block_scale(picture: Picture) -> int:
+    """How much larger a frame is than 1080 lines, as the nearest power of two; at least 1."""
+    # blocks and levels halve and double, so that in between there is nothing to choose
+    return 1 << max(0, round(math.log2(min(picture.shape) / 1080)))
+
+
+def alpha_in(matte: Matte, region: Region) -> Array:
+    """Alpha of a region as float32 (h, w) in 0..1."""
+    alpha: Array = matte.alpha[region].astype(np.float32) * np.float32(1 / matte.full)
+    return alpha
+
+
+def with_color_planes(picture: Picture, plane_of: Callable[[int], Array], *, on: Array) -> Picture:
+    """The picture with other planes of colour: `plane_of` makes each from its index, side by side
+    on the CPU. An alpha plane stays.
     """
-    # outwards: a sample that is covered in part belongs to the region
-    x, y = shift
-    rows, columns = region
-    return slice(rows.start >> y, -(-rows.stop >> y)), slice(
-        columns.start >> x, -(-columns.stop >> x)
-    )
+    count = picture.layout.plane_count - picture.layout.has_alpha
+    planes = side_by_side(plane_of, range(count), on=on)
+    return picture.with_planes((*planes, *picture.planes[count:]))
 
 
 def footprint_means(values: Array, shift: tuple[int, int]) -> Array:

@@ -285,11 +285,8 @@ def _plane_of_floats(frame: av.VideoFrame, number: int) -> Array:
     """One plane of float samples as uint16 (H, W) at full scale."""
     dtype = np.dtype(np.float16 if "f16" in frame.format.name else np.float32)
     plane = frame.planes[number]
-    rows = np.frombuffer(cast("Any", plane), dtype).reshape(
-        plane.height, plane.line_size // dtype.itemsize
-    )
     # what is no number is black
-    levels = np.nan_to_num(rows[:, : plane.width].astype(np.float32), nan=0.0)
+    levels = np.nan_to_num(_lines(plane, dtype)[:, : plane.width].astype(np.float32), nan=0.0)
     codes: Array = np.rint(np.clip(levels, 0, 1) * np.float32(65535)).astype(np.uint16)
     return codes
 
@@ -297,10 +294,16 @@ def _plane_of_floats(frame: av.VideoFrame, number: int) -> Array:
 def _plane_view(frame: av.VideoFrame, number: int, layout: PixelLayout) -> Array:
     plane = frame.planes[number]
     dtype = np.dtype(np.uint8 if layout.bit_depth == 8 else np.uint16)
-    rows = np.frombuffer(cast("Any", plane), dtype).reshape(
+    return _lines(plane, dtype)[:, : plane.width]
+
+
+def _lines(plane: av.video.plane.VideoPlane, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The memory of a plane, line by line: a view of (H, samples per line). FFmpeg aligns lines, so
+    that they are longer than the picture is wide.
+    """
+    return np.frombuffer(cast("Any", plane), dtype).reshape(
         plane.height, plane.line_size // dtype.itemsize
     )
-    return rows[:, : plane.width]
 
 
 def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -> Image:
@@ -527,11 +530,8 @@ def _ffmpeg_plane_order(layout: PixelLayout) -> tuple[int, ...]:
 
 
 def _copy_plane(values: npt.NDArray[Any], plane: av.video.plane.VideoPlane) -> None:
-    rows = np.frombuffer(cast("Any", plane), values.dtype).reshape(
-        plane.height, plane.line_size // values.dtype.itemsize
-    )
-    height, width = values.shape
-    # lines of a frame are longer than the picture, and may be padded to even
+    rows, (height, width) = _lines(plane, values.dtype), values.shape
+    # the frame may have been padded to even: its last column and row are repeated
     rows[:height, :width] = values
     if plane.width > width:
         rows[:height, width : plane.width] = values[:, -1:]
