@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.errors import DeviceError
+from vfx_matte.errors import DeviceError, install_hint
 from vfx_matte.wording import option
 
 Array = npt.NDArray[Any]
@@ -74,7 +74,7 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
         if name == "cuda":
             raise DeviceError(
                 "device 'cuda' needs CuPy, which is not installed",
-                hint="in the vfx-matte folder: pip install -e '.[cuda12]'",
+                hint=install_hint("cuda12"),
             )
         return Device.CPU
     problem = _cuda_problem()

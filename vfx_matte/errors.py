@@ -22,6 +22,11 @@ from __future__ import annotations
 from vfx_matte.wording import Spelling, as_python, spelled
 
 
+def install_hint(extra: str) -> str:
+    """The hint where a package is missing that an extra of pyproject.toml installs."""
+    return f"in the vfx-matte folder: pip install -e '.[{extra}]'"
+
+
 class VfxMatteError(Exception):
     """Base of all errors that vfx-matte raises on purpose.
 

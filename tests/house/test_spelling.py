@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
+from support.source import strings
 
 from vfx_matte.cli import program
 
@@ -32,17 +32,9 @@ def spelled_in(source: str) -> Iterator[tuple[int, str]]:
     not count.
     """
     pattern = re.compile(SPELLED.pattern.format(command_names()))
-    tree = ast.parse(source)
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in documentation
-            and pattern.search(node.value)
-            and node.value not in FOREIGN
-        ):
-            yield node.lineno, node.value
+    for line, text in strings(source):
+        if pattern.search(text) and text not in FOREIGN:
+            yield line, text
 
 
 def modules() -> list[str]:

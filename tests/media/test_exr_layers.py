@@ -163,4 +163,4 @@ def test_without_the_package_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "OpenEXR", None)
     ran = project.fails("maskvideo", "-o", "m/%07d.exr", code=1)
-    assert ran.hint == "pip install 'vfx-matte[exr]'"
+    assert ran.hint == "in the vfx-matte folder: pip install -e '.[exr]'"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfx_matte.backend import Array, to_numpy, xp
-from vfx_matte.errors import UsageError
+from vfx_matte.errors import UsageError, install_hint
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaProblem
 
 
@@ -33,7 +33,7 @@ class ClosedFormAlpha:
         if importlib.util.find_spec("pymatting") is None:
             raise UsageError(
                 "edges 'closed-form' need PyMatting, which is not installed",
-                hint="in the vfx-matte folder: pip install -e '.[matting]'",
+                hint=install_hint("matting"),
             )
 
     def __call__(self, problem: AlphaProblem) -> Array:

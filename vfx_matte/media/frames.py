@@ -142,8 +142,13 @@ def check_range(start: int, stop: int | None, timeline: Timeline) -> tuple[int, 
     return start, end
 
 
-def check_frame(index: int, timeline: Timeline) -> None:
+def check_frame(index: int, timeline: Timeline, *, hint: str = "") -> None:
     """Make sure that the clip has the frame `index`.
+
+    Args:
+        index: the frame.
+        timeline: the clip's.
+        hint: which frames there are; "" names their numbers.
 
     Raises:
         UsageError: when it has not.
@@ -151,5 +156,5 @@ def check_frame(index: int, timeline: Timeline) -> None:
     if not 0 <= index < len(timeline):
         raise UsageError(
             f"frame {timeline.number(index)} is not in the clip",
-            hint=f"the clip has frames {timeline.numbers_text}",
+            hint=hint or f"the clip has frames {timeline.numbers_text}",
         )

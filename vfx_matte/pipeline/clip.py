@@ -11,7 +11,7 @@ from typing import Protocol
 from vfx_matte.backend import Notify
 from vfx_matte.errors import InputError, OutputError, UsageError, WorkspaceError
 from vfx_matte.masks import Mask, Matte, Palette
-from vfx_matte.media.frames import ClipReader
+from vfx_matte.media.frames import ClipReader, check_frame
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.sequence import has_pictures, is_sequence, sequence_files
@@ -70,9 +70,7 @@ class SourceClip:
         is_after = isinstance(position, Fraction) and position >= timeline.end - timeline.start
         if is_after or not 0 <= index < len(timeline):
             if isinstance(position, int):
-                raise UsageError(
-                    f"frame {position} is not in the clip", hint=outside_hint(self.info, position)
-                )
+                check_frame(index, timeline, hint=outside_hint(self.info, position))
             length = f"frames {timeline.numbers_text}, {float(timeline.end - timeline.start):.3f} s"
             raise UsageError(
                 f"{float(position):g} s is not in the clip", hint=f"the clip has {length}"

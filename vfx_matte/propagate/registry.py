@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.errors import PropagatorError
+from vfx_matte.errors import PropagatorError, install_hint
 from vfx_matte.propagate.builtin.entry import BUILTIN
 from vfx_matte.propagate.entry import OfferedOption, PropagatorEntry, offered_options
 from vfx_matte.propagate.protocol import Propagator
@@ -146,7 +146,7 @@ def missing(entry: PropagatorEntry, options: Any) -> str:  # noqa: ANN401
     """
     # importing PyTorch takes seconds, finding it does not
     if any(importlib.util.find_spec(package) is None for package in entry.packages):
-        return f"{entry.title} needs {entry.packages_title}: pip install -e '.[{entry.extra}]'"
+        return f"{entry.title} needs {entry.packages_title}; {install_hint(entry.extra)}"
     for name, path in entry.weights(options).items():
         if not path.is_file():
             usual = getattr(entry.chosen({}), name)
@@ -180,7 +180,5 @@ def load(entry: PropagatorEntry, where: str) -> Any:  # noqa: ANN401
         instead = f"use {option('propagator', FALLBACK.name)}"
         raise PropagatorError(
             f"the {entry.title} propagator needs {error.name}, which is not installed",
-            hint=f"in the vfx-matte folder: pip install -e '.[{entry.extra}]'; or {instead}"
-            if entry.extra
-            else instead,
+            hint=f"{install_hint(entry.extra)}; or {instead}" if entry.extra else instead,
         ) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickletools
 import zipfile
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from vfx_matte.errors import WeightsError
+from vfx_matte.files.fingerprint import file_sha256
 from vfx_matte.files.inputs import other_than_file
 
 _TOLERANCE = 0.1
@@ -39,9 +39,7 @@ def fingerprint(path: Path) -> Fingerprint:
     """
     _require_file(path)
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return Fingerprint(file.tell(), digest)
+        return Fingerprint(path.stat().st_size, file_sha256(path))
     except OSError as error:
         hint = "check that it is there, a file, and readable"
         raise WeightsError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.backend import Array, to_numpy
-from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.errors import OutputError, UsageError, install_hint
 from vfx_matte.files.atomic import AtomicFolder, output_error
 from vfx_matte.media.probe import Part
 from vfx_matte.media.readers.part import parse_part_note
@@ -293,6 +293,6 @@ def _openexr() -> Any:  # noqa: ANN401  a module
     except ImportError as error:
         raise OutputError(
             "EXR files with layers need the OpenEXR package, which is not installed",
-            hint="pip install 'vfx-matte[exr]'",
+            hint=install_hint("exr"),
         ) from error
     return OpenEXR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vfx_matte.errors import install_hint
 from vfx_matte.programs.record import TimelineFacts, TimelineFile
 from vfx_matte.programs.timelines import opentimeline
 from vfx_matte.programs.timelines.fcpxml import fcpxml
@@ -13,7 +14,7 @@ def _missing_library() -> str:
     """What a user should know where OpenTimelineIO is not installed."""
     if opentimeline.is_available():
         return ""
-    return "The OpenTimelineIO file is left out: pip install 'vfx-matte[timelines]' adds it."
+    return f"The OpenTimelineIO file is left out; to have it, {install_hint('timelines')}"
 
 
 def _after_effects(facts: TimelineFacts) -> bytes:

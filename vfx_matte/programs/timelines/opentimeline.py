@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vfx_matte.errors import UsageError
+from vfx_matte.errors import UsageError, install_hint
 from vfx_matte.printable import printable
 from vfx_matte.programs.edit import Clip, Edit, Media
 from vfx_matte.programs.timelines.urls import file_url
@@ -39,9 +39,7 @@ def opentimeline(edit: Edit, *, address: Callable[[Path], str] = file_url) -> by
         UsageError: when the library is not installed.
     """
     if not is_available():
-        raise UsageError(
-            "OpenTimelineIO is not installed", hint="pip install 'vfx-matte[timelines]'"
-        )
+        raise UsageError("OpenTimelineIO is not installed", hint=install_hint("timelines"))
     import opentimelineio as otio
 
     timeline = otio.schema.Timeline(printable(edit.name))
