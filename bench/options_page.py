@@ -66,8 +66,8 @@ def _shown(value: object) -> str:
 
 
 def _range(facts: Any) -> str:  # noqa: ANN401  a field's metadata
-    if facts["choices"]:
-        return ", ".join(facts["choices"])
+    if words := facts["choices"] or facts["members"]:
+        return ", ".join(words)
     unit = f" {facts['unit']}" if facts["unit"] else ""
     return "" if facts["least"] is None else f"{facts['least']:g} to {facts['most']:g}{unit}"
 

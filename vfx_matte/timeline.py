@@ -18,6 +18,7 @@ from fractions import Fraction
 from typing import overload
 
 from vfx_matte.errors import UsageError
+from vfx_matte.printable import shortened
 
 _FRAME = re.compile(r"-?[0-9]{1,18}")
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)s")
@@ -401,6 +402,32 @@ def parse_position(text: str) -> int | Fraction:
         f"position {text!r} is not understood",
         hint="give a frame number (120) or a time (4.5s, 1:02.5, 0:01:02.5)",
     )
+
+
+LOWEST_RATE, HIGHEST_RATE = Fraction(1, 1000), Fraction(1000)
+"""Frames per second; a slip beyond them would make millions of frames."""
+
+_RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", re.ASCII)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Read frames per second: "25", "29.97" or "30000/1001".
+
+    Raises:
+        UsageError: for anything else, and for what lies outside of LOWEST_RATE to HIGHEST_RATE.
+    """
+    # the pattern first: Fraction also takes "1e9", signs, and digits without end
+    try:
+        rate = Fraction(text) if _RATE.fullmatch(text.strip()) else Fraction(0)
+    except ZeroDivisionError:
+        rate = Fraction(0)
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        hint = (
+            f"give a number or a fraction from 1/{LOWEST_RATE.denominator} to {HIGHEST_RATE}, e.g."
+            " 25 or 30000/1001"
+        )
+        raise UsageError(f"fps {shortened(text)!r} is not a rate", hint=hint)
+    return rate
 
 
 STANDARD_RATES = tuple(

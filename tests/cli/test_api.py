@@ -86,7 +86,7 @@ def test_wrong_references_are_mask_errors(clip: Path, references: dict, message:
 
 
 def test_wrong_options_are_refused(clip: Path) -> None:
-    with pytest.raises(UsageError, match="memory 'long' is unknown"):
+    with pytest.raises(UsageError, match="unknown memory 'long'"):
         vfx_matte.segment(clip, references={0: square(1, 8)}, memory="long")
     with pytest.raises(TypeError, match="colour"):
         vfx_matte.segment(clip, references={0: square(1, 8)}, colour="red")

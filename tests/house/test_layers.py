@@ -44,7 +44,7 @@ ROOMS = {
     "files": Room(1, "wording errors"),
     "choices": Room(1, "errors"),
     "blas_threads": Room(1, "", "numpy"),
-    "timeline": Room(1, "errors"),
+    "timeline": Room(1, "errors printable"),
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
     "settings.ini": Room(  # doors alone read it

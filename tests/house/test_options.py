@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from support.command_line import CommandLine
+from support.source import strings
 
 from bench import options_page
 from vfx_matte.settings import options
@@ -34,21 +35,75 @@ def test_every_option_says_what_it_does(record: type[options.Options]) -> None:
         assert (facts["least"] is None) == (facts["most"] is None), item.name
 
 
+NO_OPTIONS = {
+    "media/sequence.py SequenceFiles.gaps",  # media lies below the table
+    "programs/record.py ProgramEncoding.quality",  # what a program takes best
+    "programs/record.py ProgramEncoding.style",
+}
+"""Fields that are called like an option of the same type, and why they have their own default."""
+
+
+def fields_of_the_table() -> set[tuple[str, str]]:
+    """(name, type) of every option."""
+    return {
+        (item.name, str(item.type))
+        for record in vars(options).values()
+        if isinstance(record, type) and issubclass(record, options.Options)
+        if record is not options.Options
+        for item in dataclasses.fields(cast("Any", record))
+    }
+
+
+def is_written_out(default: ast.expr) -> bool:
+    """Whether a default is a literal, or a path of one; anything else refers to the table."""
+    literals = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.UnaryOp)
+    is_path = isinstance(default, ast.Call) and ast.unparse(default.func) == "Path"
+    return is_path or isinstance(default, literals)
+
+
+def repeated_defaults(source: str) -> list[str]:
+    """CLASS.FIELD of every field that gives an option of the table a default of its own."""
+    table = fields_of_the_table()
+    return [
+        f"{record.name}.{ast.unparse(item.target)}"
+        for record in ast.walk(ast.parse(source))
+        if isinstance(record, ast.ClassDef)
+        for item in record.body
+        if isinstance(item, ast.AnnAssign) and item.value is not None
+        if (ast.unparse(item.target), ast.unparse(item.annotation)) in table
+        if is_written_out(item.value)
+    ]
+
+
+def test_no_record_repeats_the_default_of_an_option() -> None:
+    found = {
+        f"{path.relative_to(PACKAGE).as_posix()} {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.parent.name != "settings"
+        for name in repeated_defaults(path.read_text(encoding="utf-8"))
+    }
+    assert found == NO_OPTIONS, "hold the table's record, or take the default from it"
+
+
+@pytest.mark.parametrize(
+    ("field", "count"),
+    [
+        ("key: str = 'green'", 1),
+        ("quality: int | None = None", 1),
+        ("model: Path = Path('model')", 1),
+        ("model: Path = PathsSettings().model", 0),
+        ("key: int = 64", 0),
+        ("key: str", 0),
+    ],
+)
+def test_the_finder_finds_a_repeated_default(field: str, count: int) -> None:
+    assert len(repeated_defaults(f"class Record:\n    {field}\n")) == count
+
+
 def test_python_and_the_command_line_have_the_same_edges() -> None:
     """The usual method is resolved in the table; no door has another one."""
     assert MatteSettings().method is EDGE_METHODS["guided"]
     assert MatteSettings(feather=2.0).method is EDGE_METHODS["median"]
-
-
-def strings(path: Path) -> list[str]:
-    """The texts of a module that are no docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
-    ]
 
 
 def test_names_of_edge_methods_stand_in_their_registry_alone() -> None:
@@ -57,7 +112,7 @@ def test_names_of_edge_methods_stand_in_their_registry_alone() -> None:
         f"{path.relative_to(PACKAGE)}: {text}"
         for path in sorted(PACKAGE.rglob("*.py"))
         if path.relative_to(PACKAGE).parts[0] != "matting" and path.name != "edge_methods.py"
-        for text in strings(path)
+        for _, text in strings(path.read_text(encoding="utf-8"))
         if text in names
     ]
     assert found == []

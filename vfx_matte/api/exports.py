@@ -11,13 +11,14 @@ from vfx_matte.api.shared import records_of, reporter_of, segmented, spells_pyth
 from vfx_matte.pipeline.clip import open_segmented_or_source
 from vfx_matte.pipeline.export import conform as conforming
 from vfx_matte.pipeline.export import package as packaging
-from vfx_matte.pipeline.export.conform import ConformLook, ConformResult
-from vfx_matte.pipeline.export.package import PackageOptions, PackageResult
+from vfx_matte.pipeline.export.conform import ConformRequest, ConformResult
+from vfx_matte.pipeline.export.package import PackageRequest, PackageResult
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions
 from vfx_matte.pipeline.render.request import Tools
 from vfx_matte.settings.options import (
     AlphaSettings,
+    ConformSettings,
     EncodeSettings,
     GreenbackSettings,
     MaskvideoSettings,
@@ -33,7 +34,6 @@ def package(
     program: str,
     *,
     outputs: Sequence[str] | None = None,
-    each_object: bool = False,
     fps: Fraction | None = None,
     workspace: str | Path = "workspace",
     model: str | Path = "model",
@@ -49,15 +49,14 @@ def package(
         program: "premiere", "resolve", "finalcut", "aftereffects", "capcut" or another that
             `vfx-matte formats` lists.
         outputs: of "alpha", "maskvideo" and "greenback"; None is what the program is usually given.
-        each_object: put each object on its own track.
         fps: frames per second of the timeline; None is the nearest that the program has.
         workspace: the folder of results.
         model: the folder of network weights.
         output: the folder that is made; None is package-PROGRAM in the clip's folder.
         ignore_alpha: read the clip as opaque.
         reporter: receives notices and progress; None keeps silent.
-        options: options of `PackageSettings` (media), `MatteSettings`, `RenderSettings`,
-            `EncodeSettings`, and the key and kind of alpha, by name.
+        options: options of `PackageSettings` (media, each_object), `MatteSettings`,
+            `RenderSettings`, `EncodeSettings`, and the key and kind of alpha, by name.
 
     Returns:
         The folder and its files, verified.
@@ -75,27 +74,23 @@ def package(
     # the order says who gets a name that two records have; all options are checked before the clip
     # is opened
     settings, matte, render, encode, green, alpha = records_of(
-        options,
+        options | _listed_text(outputs, fps),
         PackageSettings, MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings,
         AlphaSettings,
     )  # fmt: skip
     # a timeline counts every frame, so a package is always of the whole clip
     return packaging.package(
         segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
-        program=program,
-        options=PackageOptions(
-            outputs=None if outputs is None else tuple(outputs),
-            media=settings.media,
-            each_object=each_object,
-            key=green.key,
-            premultiplied=alpha.premultiplied,
-            keep_background=alpha.keep_background,
-            fps=fps,
+        PackageRequest(
+            settings=settings,
+            green=green,
+            cut_out=alpha,
+            matte=matte,
+            tools=Tools.chosen(render.device, Path(model), notify=messages.notify),
+            encode=EncodeOptions.of(encode, render),
+            output=None if output is None else Path(output),
         ),
-        settings=matte,
-        tools=Tools.chosen(render.device, Path(model), notify=messages.notify),
-        encode=EncodeOptions.of(encode, render),
-        output=None if output is None else Path(output),
+        program=program,
         reporter=messages,
     )
 
@@ -143,39 +138,40 @@ def conform(
     Fraction(25, 1)
     """
     messages = reporter_of(reporter)
-    matte, render, encode, green, masks, alpha = records_of(
-        options,
-        MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings, MaskvideoSettings,
-        AlphaSettings,
+    settings, matte, render, encode, green, masks, alpha = records_of(
+        options | _listed_text(outputs, fps),
+        ConformSettings, MatteSettings, RenderSettings, EncodeSettings, GreenbackSettings,
+        MaskvideoSettings, AlphaSettings,
     )  # fmt: skip
+    # of the records of single renders only those options count that change what is shown
+    request = ConformRequest(
+        settings=settings,
+        green=green,
+        cut_out=alpha,
+        masks=masks,
+        matte=matte,
+        tools=Tools.chosen(render.device, Path(model), notify=messages.notify),
+        encode=EncodeOptions.of(encode, render),
+    )
     # a clip without masks is conformed, too; what is missing is told where it is asked for
     opened = open_segmented_or_source(
         Path(clip),
         workspace=Path(workspace),
-        usual_fps=fps,
+        usual_fps=request.fps,
         gaps=gaps,
         ignore_alpha=ignore_alpha,
         reporter=messages,
     )
-    # of the records of single renders only those options count that change what is shown
-    target = render.target or None
+    usual = conforming.usual_folder(opened, workspace=Path(workspace), target=render.target)
     return conforming.conform(
-        opened,
-        fps=None if fps is None else Fraction(fps),
-        outputs=outputs,
-        target=target,
-        settings=matte,
-        tools=Tools.chosen(render.device, Path(model), notify=messages.notify),
-        shown=ConformLook(
-            key=green.key,
-            background=green.background,
-            premultiplied=alpha.premultiplied,
-            keep_background=alpha.keep_background,
-            style=masks.style,
-        ),
-        encode=EncodeOptions.of(encode, render),
-        folder=conforming.usual_folder(opened, workspace=Path(workspace), target=target)
-        if output is None
-        else Path(output),
-        reporter=messages,
+        opened, request, folder=usual if output is None else Path(output), reporter=messages
     )
+
+
+def _listed_text(outputs: Sequence[str] | None, fps: Fraction | None) -> dict[str, str | None]:
+    """A list of outputs and a rate as the option table has them, which knows text alone.
+
+    A text in place of the list is one output, or several with commas between them.
+    """
+    text = outputs if outputs is None or isinstance(outputs, str) else ",".join(outputs)
+    return {"outputs": text, "fps": None if fps is None else str(fps)}

@@ -109,7 +109,6 @@ def render_alpha(
 def render_maskvideos(
     clip: str | Path,
     *,
-    each_object: bool = False,
     workspace: str | Path = "workspace",
     model: str | Path = "model",
     output: str | Path | None = None,
@@ -129,14 +128,10 @@ def render_maskvideos(
     >>> [result.output.name for result in vfx_matte.render_maskvideos("clip.mp4", style="palette")]
     ['maskvideo.mkv']
     """
-
-    # the number of files is no option of the table, as it is none of config.ini
-    def render(*args: Any, **given: Any) -> list[RenderResult]:  # noqa: ANN401  see `_render`
-        return renders.render_maskvideos(*args, each_object=each_object, **given)
-
     return _render(
-        render, MaskvideoSettings, clip, options, workspace=workspace, model=model, output=output,
-        part=(frame, start, stop), ignore_alpha=ignore_alpha, reporter=reporter,
+        renders.render_maskvideos, MaskvideoSettings, clip, options, workspace=workspace,
+        model=model, output=output, part=(frame, start, stop), ignore_alpha=ignore_alpha,
+        reporter=reporter,
     )  # fmt: skip
 
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session
-from vfx_matte.errors import UsageError
-from vfx_matte.printable import shortened
+from vfx_matte.timeline import parse_rate
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.clip import SegmentedClip, SourceClip
-
-LOWEST_RATE, HIGHEST_RATE = Fraction(1, 1000), Fraction(1000)
-"""Frames per second; a slip beyond them would make millions of frames."""
-
-_RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", re.ASCII)
 
 Clip = Annotated[
     Path | None,
@@ -87,13 +79,13 @@ def opened_clip(
 
     # a rate that was typed is meant for this clip, and must fit it; config.ini's is for sequences
     # that have none
-    rate = None if fps is None else rate_of(fps)
+    rate = None if fps is None else parse_rate(fps)
     settings = session.settings
     chosen = settings.segment.overridden(gaps=gaps)
     return open_source(
         path,
         fps=rate,
-        usual_fps=rate_of(settings.segment.fps),
+        usual_fps=parse_rate(settings.segment.fps),
         gaps=chosen.gaps,
         ignore_alpha=settings.clip.ignore_alpha,
         reporter=session,
@@ -115,23 +107,3 @@ def segmented_clip(session: Session, clip: Path | None) -> SegmentedClip:
         ignore_alpha=settings.clip.ignore_alpha,
         reporter=session,
     )
-
-
-def rate_of(text: str) -> Fraction:
-    """Frames per second as typed: "25" or "30000/1001".
-
-    Raises:
-        UsageError: it is anything else.
-    """
-    # the pattern first: Fraction also takes "1e9", signs, and digits without end
-    try:
-        rate = Fraction(text) if _RATE.fullmatch(text.strip()) else Fraction(0)
-    except ZeroDivisionError:
-        rate = Fraction(0)
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        hint = (
-            f"give a number or a fraction from 1/{LOWEST_RATE.denominator} to {HIGHEST_RATE}, e.g."
-            " 25 or 30000/1001"
-        )
-        raise UsageError(f"fps {shortened(text)!r} is not a rate", hint=hint)
-    return rate

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vfx_matte.backend import Array, enlarged, shrunk, to_numpy, xp
-from vfx_matte.errors import DeviceError, UsageError, WeightsError
+from vfx_matte.errors import DeviceError, UsageError, WeightsError, install_hint
 from vfx_matte.matting.problem import UNKNOWN, AlphaProblem
 from vfx_matte.printable import shell_command
 from vfx_matte.settings.edge_methods import usual
+from vfx_matte.settings.options import RenderSettings
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class VitMatteAlpha:
     weights: Path = DEFAULT_FOLDER
     """That folder."""
 
-    device: str = "auto"
+    device: str = RenderSettings().device
     """"auto" (a GPU where PyTorch finds one), "cpu" or "cuda"."""
 
     # with its margins a tile is 1024 px wide, which the network sees in one piece (18 s and 2.3 GB
@@ -77,7 +78,7 @@ class VitMatteAlpha:
         if missing:
             raise UsageError(
                 f"edges 'vitmatte' need {' and '.join(missing)}, which is not installed",
-                hint="in the vfx-matte folder: pip install -e '.[vitmatte]'",
+                hint=install_hint("vitmatte"),
             )
         folder = _network_folder(self.weights)
         self._device = _device_named(self.device)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.errors import UsageError, WorkspaceError
+from vfx_matte.errors import WorkspaceError
 from vfx_matte.pipeline.weights import opened_weights, require_known_checksum
 from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry
 from vfx_matte.propagate.protocol import Propagator
@@ -20,7 +20,7 @@ from vfx_matte.propagate.registry import (
     propagator_options,
     registered,
 )
-from vfx_matte.settings.options import MEMORIES
+from vfx_matte.settings.options import MEMORIES, PathsSettings, SegmentSettings
 from vfx_matte.wording import Value, command, option
 from vfx_matte.workspace import Manifest
 
@@ -37,7 +37,7 @@ class PropagatorOptions:
     name: str = "auto"
     """Which one; "auto" takes the best one that can run here (`registry.choose_propagator`)."""
 
-    memory: str = MEMORIES[0]
+    memory: str = SegmentSettings().memory
     """"permanent" remembers every reference for the whole clip (XMem++), "xmem" uses a reference
     only from its frame on, in one walk.
     """
@@ -47,18 +47,14 @@ class PropagatorOptions:
     True: the file in the folder of weights; False or None: without.
     """
 
-    model: Path = Path("model")
+    model: Path = PathsSettings().model
     """The folder of network weights."""
 
     legacy: Mapping[str, object] = field(default_factory=dict)
     """Key of config.ini's section [config] → value, None where there is none."""
 
     def __post_init__(self) -> None:
-        if self.memory not in MEMORIES:
-            raise UsageError(
-                f"memory {self.memory!r} is unknown",
-                hint=f"use {' or '.join(option('memory', one) for one in MEMORIES)}",
-            )
+        SegmentSettings(memory=self.memory)  # which refuses another word
         known = propagator_option_names()
         if unknown := sorted(self.values.keys() - known):
             listed = ", ".join(sorted(known))

@@ -26,6 +26,7 @@ from vfx_matte.settings.options import (
     ClipSettings,
     ConformSettings,
     GreenbackSettings,
+    KeytestSettings,
     MaskvideoSettings,
     MatteSettings,
     NetworkSettings,
@@ -120,6 +121,7 @@ class Settings:
     overlay: OverlaySettings = field(default_factory=OverlaySettings)
     package: PackageSettings = field(default_factory=PackageSettings)
     conform: ConformSettings = field(default_factory=ConformSettings)
+    keytest: KeytestSettings = field(default_factory=KeytestSettings)
     suggest: SuggestSettings = field(default_factory=completed(SuggestSettings))
     qc: QcSettings = field(default_factory=QcSettings)
     config: OldScripts = field(default_factory=OldScripts)

@@ -24,6 +24,12 @@ DEVICES = ("auto", "cpu", "cuda")
 MEMORIES = ("permanent", "xmem")
 """How references are remembered: for the whole clip, or as the original XMem does."""
 
+PACKAGE_OUTPUTS = ("alpha", "maskvideo", "greenback")
+"""What a package can hold beside the source, in the order in which tracks are stacked."""
+
+CONFORM_OUTPUTS = ("source", "greenback", "alpha", "maskvideo", "overlay")
+"""What can be conformed, in the order in which it is made. "source" needs no masks."""
+
 # twice the width of 8K; more is a slip
 LARGEST_SIDE_PX = 16384
 LARGEST_EDGE_PX = 500
@@ -40,6 +46,7 @@ def option(
     least: float | None = None,
     most: float | None = None,
     choices: Collection[str] = (),
+    members: Collection[str] = (),
     key: str = "",
     flags: tuple[str, ...] = (),
     metavar: str = "",
@@ -56,6 +63,7 @@ def option(
         least: the lowest number that it may be.
         most: the highest number that it may be.
         choices: all words that it may be; empty = any.
+        members: all words that may stand in it, where it is a list with commas between them.
         key: its name in config.ini, where that is another one.
         flags: its flags at the command line, without dashes, where they are not its name: "for",
             or both words of a switch: "premultiplied/straight".
@@ -71,6 +79,7 @@ def option(
         "least": least,
         "most": most,
         "choices": tuple(choices),
+        "members": tuple(members),
         "key": key,
         "flags": flags,
         "metavar": metavar,
@@ -137,6 +146,17 @@ def raise_on_bad_value(item: dataclasses.Field[Any], value: object, place: str) 
         raise unknown_choice(
             place, shortened(value), choices, hint=f"it is one of {', '.join(choices)}"
         )
+    members = facts["members"]
+    for word in listed(cast("str", value)) if members else ():
+        if word not in members:
+            raise unknown_choice(
+                place, shortened(word), members, hint=f"it is made of {', '.join(members)}"
+            )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a list with commas between them; () for an empty text."""
+    return tuple(word.strip() for word in text.split(",")) if text else ()
 
 
 def _both_given(first: str, second: str) -> UsageError:
@@ -535,6 +555,9 @@ class MaskvideoSettings(EncodeSettings):
         short="auto, luma, palette or rgb.",
         choices=("auto", "luma", "palette", "rgb"),
     )
+    each_object: bool = option(
+        False, "write one file per object", short="Write one file per object."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -596,9 +619,22 @@ class PackageSettings(Options):
     )
     outputs: str = option(
         "",
-        "of alpha,maskvideo,greenback; empty = what the program is usually given",
-        short="Of alpha,maskvideo,greenback; without it, what the program is given.",
+        f"of {', '.join(PACKAGE_OUTPUTS)}; empty = what the program is usually given",
+        short=f"Of {','.join(PACKAGE_OUTPUTS)}; without it, what the program is given.",
+        members=PACKAGE_OUTPUTS,
         metavar="LIST",
+    )
+    each_object: bool = option(
+        False,
+        "give each object its own cut-out and matte, on a track of its own",
+        short="Put each object on its own track.",
+    )
+    fps: str = option(
+        "auto",
+        "frames per second of the timeline, e.g. 25 or 30000/1001; auto = the rate nearest to the"
+        " clip's own that the program has",
+        short="25, 30000/1001 …; auto = the program's nearest.",
+        metavar="RATE|auto",
     )
 
 
@@ -614,10 +650,26 @@ class ConformSettings(Options):
     )
     outputs: str = option(
         "",
-        "of source, greenback, alpha, maskvideo, overlay; empty = the first four, source without"
-        " masks",
-        short="Of source,greenback,alpha,maskvideo,overlay; without masks only source.",
+        f"of {', '.join(CONFORM_OUTPUTS)}; empty = the first four, source without masks",
+        short=f"Of {','.join(CONFORM_OUTPUTS)}; without masks only source.",
+        members=CONFORM_OUTPUTS,
         metavar="LIST",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeytestSettings(Options):
+    """A test of how well a green screen keys; its key and encoding are those of `[greenback]`."""
+
+    # four stretches (`keytest.STRETCH_FRAMES`), as light and motion differ over a clip; every frame
+    # is encoded once per encoding, so more of them take longer
+    frames: int = option(
+        48,
+        "how many frames are tested, spread over the clip",
+        short="How many frames are tested, spread over the clip.",
+        least=1,
+        most=10_000,
+        metavar="N",
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, clip_path, rate_of
+from vfx_matte.cli.clips import Clip, clip_path
 from vfx_matte.cli.commands.render import show_results, tools
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.part import whole_clip
@@ -21,6 +21,7 @@ from vfx_matte.settings.options import (
     MatteSettings,
     RenderSettings,
 )
+from vfx_matte.timeline import parse_rate
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.export.conform import ConformResult
@@ -32,7 +33,7 @@ def conform(
     *,
     clip: Clip = None,
     settings: ConformSettings,
-    shown: Annotated[GreenbackSettings, Only("key")],
+    green: Annotated[GreenbackSettings, Only("key")],
     maskvideo: Annotated[MaskvideoSettings, Only("style")],
     alpha: Annotated[AlphaSettings, Only("premultiplied", "keep_background")],
     output: Annotated[
@@ -57,37 +58,29 @@ def conform(
     from vfx_matte.pipeline.export import conform as pipeline
     from vfx_matte.pipeline.render.encoding import EncodeOptions
 
-    # a rate that is asked for is also that of an image sequence without one
     file = session.settings
-    # "auto" depends on the clip, which is opened below.
-    rate = None if settings.fps == "auto" else rate_of(settings.fps)
+    # key, style and the like have sections of their own in config.ini, which hold here too
+    request = pipeline.ConformRequest(
+        settings=settings,
+        green=green,
+        cut_out=alpha,
+        masks=maskvideo,
+        overlay=file.overlay,
+        matte=matte,
+        tools=tools(session, render),
+        encode=EncodeOptions.of(encode, render),
+    )
     opened = open_segmented_or_source(
         clip_path(session, clip), workspace=file.paths.workspace,
-        usual_fps=rate or rate_of(file.segment.fps), gaps=file.segment.gaps,
+        # a rate that is asked for is also that of an image sequence without one
+        usual_fps=request.fps or parse_rate(file.segment.fps), gaps=file.segment.gaps,
         ignore_alpha=file.clip.ignore_alpha, reporter=session,
     )  # fmt: skip
-    # key, style and the like have sections of their own in config.ini, which hold here too
+    usual = pipeline.usual_folder(opened, workspace=file.paths.workspace, target=render.target)
     result = pipeline.conform(
         opened,
-        fps=rate,
-        outputs=[name.strip() for name in settings.outputs.split(",")]
-        if settings.outputs
-        else None,
-        settings=matte,
-        tools=tools(session, render),
-        shown=pipeline.ConformLook(
-            key=shown.key,
-            background=shown.background,
-            premultiplied=alpha.premultiplied,
-            keep_background=alpha.keep_background,
-            style=maskvideo.style,
-            tint=file.overlay.alpha,
-        ),
-        encode=EncodeOptions.of(encode, render),
-        folder=output
-        or pipeline.usual_folder(
-            opened, workspace=file.paths.workspace, target=render.target or None
-        ),
+        request,
+        folder=output or usual,
         reporter=session,
     )
     # The files of --quiet: what was made, and the map that goes with it.

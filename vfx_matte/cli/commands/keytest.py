@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,12 @@ from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Output, segmented_clip
 from vfx_matte.cli.commands.render import tools
 from vfx_matte.cli.options import Only
-from vfx_matte.settings.options import GreenbackSettings, MatteSettings, RenderSettings
+from vfx_matte.settings.options import (
+    GreenbackSettings,
+    KeytestSettings,
+    MatteSettings,
+    RenderSettings,
+)
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.review.keytest import KeyRow
@@ -28,16 +32,9 @@ def keytest(
     session: Session,
     *,
     clip: Clip = None,
-    settings: Annotated[
-        GreenbackSettings, Only("key", "codec", "preset", "quality", "pixel_format")
-    ],
+    green: Annotated[GreenbackSettings, Only("key", "codec", "preset", "quality", "pixel_format")],
     output: Output = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, max=10_000, help="How many frames are tested, spread over the clip."
-        ),
-    ] = None,
+    settings: KeytestSettings,
     sheet: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Where the contact sheet goes (keytest.png).")
     ] = None,
@@ -52,17 +49,17 @@ def keytest(
     from vfx_matte.pipeline.render.encoding import EncodeOptions
     from vfx_matte.pipeline.review import keytest as pipeline
 
-    # without --frames the pipeline's own number is taken
-    options = pipeline.KeytestOptions(key=settings.key, output=output)
-    if frames is not None:
-        options = replace(options, frames=frames)
     result = pipeline.keytest(
         segmented_clip(session, clip),
-        options,
-        settings=matte,
-        tools=tools(session, render),
-        encode=EncodeOptions.of(settings, render),
-        sheet=sheet,
+        pipeline.KeytestRequest(
+            settings=settings,
+            green=green,
+            matte=matte,
+            tools=tools(session, render),
+            encode=EncodeOptions.of(green, render),
+            output=output,
+            sheet=sheet,
+        ),
         reporter=session,
     )
     if show_to_scripts(session, result, [result.sheet]):

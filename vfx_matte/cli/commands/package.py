@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, rate_of, segmented_clip
+from vfx_matte.cli.clips import Clip, segmented_clip
 from vfx_matte.cli.commands.render import tools
 from vfx_matte.cli.part import whole_clip
 from vfx_matte.errors import UsageError
@@ -26,13 +26,6 @@ def package(
     *,
     clip: Clip = None,
     settings: PackageSettings,
-    each_object: Annotated[
-        bool, typer.Option("--each-object", help="Put each object on its own track.")
-    ] = False,
-    fps: Annotated[
-        str,
-        typer.Option(metavar="RATE|auto", help="25, 30000/1001 …; auto = the program's nearest."),
-    ] = "auto",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -64,22 +57,16 @@ def package(
     file = session.settings
     result = pipeline.package(
         segmented_clip(session, clip),
-        program=render.target,
-        options=pipeline.PackageOptions(
-            outputs=tuple(name.strip() for name in settings.outputs.split(","))
-            if settings.outputs
-            else None,
-            media=settings.media,
-            each_object=each_object,
-            key=file.greenback.key,
-            premultiplied=file.alpha.premultiplied,
-            keep_background=file.alpha.keep_background,
-            fps=None if fps == "auto" else rate_of(fps),
+        pipeline.PackageRequest(
+            settings=settings,
+            green=file.greenback,
+            cut_out=file.alpha,
+            matte=matte,
+            tools=tools(session, render),
+            encode=EncodeOptions.of(encode, render),
+            output=output,
         ),
-        settings=matte,
-        tools=tools(session, render),
-        encode=EncodeOptions.of(encode, render),
-        output=output,
+        program=render.target,
         reporter=session,
     )
     if show_to_scripts(session, result, [result.folder / result.open_first]):

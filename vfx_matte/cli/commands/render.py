@@ -120,9 +120,6 @@ def maskvideo(
     *,
     clip: Clip = None,
     settings: MaskvideoSettings,
-    each_object: Annotated[
-        bool, typer.Option("--each-object", help="Write one file per object.")
-    ] = False,
     rendering: RenderChoice,
 ) -> None:
     """Render the masks as a video: maskvideo.mkv, lossless; -o x.mov, -o FOLDER/%07d.png, or
@@ -131,11 +128,7 @@ def maskvideo(
     from vfx_matte.pipeline.render.renders import render_maskvideos
 
     results = render_maskvideos(
-        segmented_clip(session, clip),
-        settings,
-        rendering.request(session),
-        each_object=each_object,
-        reporter=session,
+        segmented_clip(session, clip), settings, rendering.request(session), reporter=session
     )
     show_results(session, results)
 

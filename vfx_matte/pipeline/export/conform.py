@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError
 from vfx_matte.files.atomic import atomic_files
 from vfx_matte.masks import Mask, Matte
@@ -39,14 +38,20 @@ from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.request import Tools, chosen_objects
 from vfx_matte.printable import json_text
 from vfx_matte.programs.registry import program_named
-from vfx_matte.settings.options import MatteSettings
-from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate
+from vfx_matte.settings.options import (
+    CONFORM_OUTPUTS,
+    AlphaSettings,
+    ConformSettings,
+    GreenbackSettings,
+    MaskvideoSettings,
+    MatteSettings,
+    OverlaySettings,
+    listed,
+)
+from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate, parse_rate
 from vfx_matte.timeline import conform as on_grid
 from vfx_matte.wording import option
 from vfx_matte.workspace import Workspace, clip_name, write_text
-
-OUTPUTS = ("source", "greenback", "alpha", "maskvideo", "overlay")
-"""What can be conformed. "source" needs no masks."""
 
 USUAL_OUTPUTS = ("source", "greenback", "alpha", "maskvideo")
 
@@ -58,26 +63,43 @@ MAP_NAMES = ("frame_map.json", "frame_map.csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConformLook:
-    """What the renders show, beyond the matte."""
+class ConformRequest:
+    """What is conformed, and what the renders look like. Of the records of single renders nothing
+    counts but what they show: all files are encoded alike.
+    """
 
-    key: str = "green"
-    """Of the green screen."""
+    settings: ConformSettings = ConformSettings()
+    """Which files, at which rate."""
 
-    background: str = ""
-    """Instead of the key colour."""
+    green: GreenbackSettings = GreenbackSettings()
+    """The key of the green screen, or what is put behind."""
 
-    premultiplied: bool = False
-    """Whether the cut-out's colours are multiplied by alpha."""
+    cut_out: AlphaSettings = AlphaSettings()
+    """What colours of the cut-out are like."""
 
-    keep_background: bool = False
-    """Whether the cut-out keeps the old background under alpha 0."""
+    masks: MaskvideoSettings = MaskvideoSettings()
+    """The style of the mask video."""
 
-    style: str = "auto"
-    """Of the mask video."""
+    overlay: OverlaySettings = OverlaySettings()
+    """The weight of the overlay's colours."""
 
-    tint: float = 0.5
-    """Weight of the overlay's colours."""
+    matte: MatteSettings = MatteSettings()
+    """Which objects are shown, and how their edges are made."""
+
+    tools: Tools = Tools()
+    """What it computes with."""
+
+    encode: EncodeOptions = EncodeOptions()
+    """How every file is encoded, and for which program."""
+
+    @property
+    def fps(self) -> Fraction | None:
+        """The rate that was asked for; None = the standard rate nearest to the clip's own.
+
+        Raises:
+            UsageError: it is no rate.
+        """
+        return None if self.settings.fps == "auto" else parse_rate(self.settings.fps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +160,8 @@ class _ShownSketches:
 
 def conform(
     clip: SourceClip | SegmentedClip,
+    request: ConformRequest = ConformRequest(),
     *,
-    fps: Fraction | None = None,
-    outputs: Sequence[str] | None = None,
-    target: str | None = None,
-    settings: MatteSettings = MatteSettings(),
-    tools: Tools = Tools(),
-    shown: ConformLook = ConformLook(),
-    encode: EncodeOptions = EncodeOptions(),
     folder: Path,
     reporter: Reporter,
 ) -> ConformResult:
@@ -156,22 +172,14 @@ def conform(
 
     Args:
         clip: with masks, or without.
-        fps: frames per second; None takes the standard rate nearest to the clip's own
-            (`timeline.nearest_standard_rate`).
-        outputs: of OUTPUTS; None = all but the overlay, or only the source while the clip has no
-            masks.
-        target: the program they are for, as in `encode`.
-        settings: the matte.
-        tools: what computes it.
-        shown: what the renders show.
-        encode: how they are encoded.
+        request: what is made of it.
         folder: where everything goes.
         reporter: receives notices and progress.
 
     Raises:
         UsageError, MediaError, OutputError, VerifyError: an earlier result then stays as it is.
     """
-    wanted = _wanted(clip, outputs)
+    wanted = _wanted(clip, listed(request.settings.outputs))
     if folder.suffix.lower() in CONTAINERS and not folder.is_dir():
         raise UsageError(
             f"output {str(folder)!r} names a file",
@@ -179,10 +187,12 @@ def conform(
         )
     # The grid begins with the sound where that begins first: the first picture is held for it.
     reader, info = clip.reader, clip.reader.info
-    rate = fps or nearest_standard_rate(info.timeline)
+    rate = request.fps or nearest_standard_rate(info.timeline)
     starts = [track.start for track in info.audio if track.start is not None]
     frame_map = on_grid(
-        info.timeline, rate, sound_start=min(starts, default=None) if encode.sound else None
+        info.timeline,
+        rate,
+        sound_start=min(starts, default=None) if request.encode.sound else None,
     )
     # Everything is made beside its final place. Sketches are small, and lie on disk: they are what
     # the finished files are compared with, frame by frame, without decoding the source again.
@@ -198,9 +208,7 @@ def conform(
             reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas,
             notify=reporter.notify),
             frame_map=frame_map, pictures=pictures, masks=masks, mattes=mattes, alphas=alphas,
-            settings=settings, tools=tools, shown=shown,
-            encode=replace(encode, target=target or encode.target), folder=part, final=folder,
-            reporter=reporter,
+            request=request, folder=part, final=folder, reporter=reporter,
         )  # fmt: skip
         # The source first: it is decoded as it is, and its sketches serve the renders' checks.
         made: dict[str, RenderResult] = {}
@@ -236,7 +244,7 @@ def conform(
     )
 
 
-def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: str | None) -> Path:
+def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: str) -> Path:
     """Where conformed files go when no folder is named: conform in the clip's folder of results, or
     in the program's there.
     """
@@ -244,24 +252,21 @@ def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: s
     return own / program_named(target).name / FOLDER_NAME if target else own / FOLDER_NAME
 
 
-def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str] | None) -> tuple[str, ...]:
-    """The outputs in the order of OUTPUTS.
+def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str]) -> tuple[str, ...]:
+    """The outputs in the order of CONFORM_OUTPUTS; without any, the usual ones.
 
     Raises:
-        UsageError: for unknown ones, and for renders of a clip without masks.
+        UsageError: for renders of a clip without masks.
     """
     # A clip alone can be conformed before it is segmented: its masks then have the constant rate.
     has_masks = isinstance(clip, SegmentedClip)
-    chosen = tuple(outputs) if outputs is not None else USUAL_OUTPUTS if has_masks else ("source",)
-    unknown = [name for name in chosen if name not in OUTPUTS]
-    if unknown or not chosen:
-        raise unknown_choice("output", (unknown or [""])[0], OUTPUTS)
+    chosen = outputs or (USUAL_OUTPUTS if has_masks else ("source",))
     if not has_masks and set(chosen) != {"source"}:
         raise UsageError(
             f"{clip.reader.info.path.name} has no masks yet, so only its source can be conformed",
             hint=f"segment it first, or take {option('outputs', 'source')}",
         )
-    return tuple(name for name in OUTPUTS if name in chosen)
+    return tuple(name for name in CONFORM_OUTPUTS if name in chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,10 +287,7 @@ class _Run:
     alphas: Sketches
     """Of the alpha of what was decoded."""
 
-    settings: MatteSettings
-    tools: Tools
-    shown: ConformLook
-    encode: EncodeOptions
+    request: ConformRequest
 
     folder: Path
     """Where the outputs are made."""
@@ -326,12 +328,12 @@ class _Run:
         if not kinds:
             return {}
         assert isinstance(self.clip, SegmentedClip)
-        objects = chosen_objects(self.clip, self.settings)
+        objects = chosen_objects(self.clip, self.request.matte)
         watcher = _ShownSketches(self.masks, self.mattes, objects)
         clip = self.clip.mapped(self.reader, self.frame_map.indices, watcher=watcher)
         # All renders are planned before one frame is decoded, and then made in that one pass.
-        style = mask_style(self.shown.style, encode=self.encode, objects=objects)
-        planner = Planner(clip, self.tools, self.reporter)
+        style = mask_style(self.request.masks.style, encode=self.request.encode, objects=objects)
+        planner = Planner(clip, self.request.tools, self.reporter)
         planned = [
             replace(
                 self._planned(planner, kind, style), more_checks=self._checks(kind, style=style)
@@ -374,25 +376,28 @@ class _Run:
 
     def _planned(self, planner: Planner, kind: str, style: str) -> PlannedOutput:
         """One output, with what was asked of its kind."""
-        # a background is a file of the user's, and may lie in the folder
         path, encode = self._path_and_encoding(kind)
-        shown, settings = self.shown, self.settings
-        if kind == "greenback" and shown.background:
-            refuse_to_replace(Path(shown.background), self.final / path.name, "the background")
+        request, settings = self.request, self.request.matte
         if kind == "greenback":
+            key, background = request.green.key, request.green.background
+            # a background is a file of the user's, and may lie in the folder
+            if background:
+                refuse_to_replace(Path(background), self.final / path.name, "the background")
             return planner.greenback(
-                path, key=shown.key, background=shown.background, settings=settings, encode=encode
+                path, key=key, background=background, settings=settings, encode=encode
             )
         if kind == "alpha":
             return planner.alpha(
                 path,
-                premultiplied=shown.premultiplied,
-                keep_background=shown.keep_background,
+                premultiplied=request.cut_out.premultiplied,
+                keep_background=request.cut_out.keep_background,
                 settings=settings,
                 encode=encode,
             )
         if kind == "overlay":
-            return planner.overlay(path, alpha=shown.tint, settings=settings, encode=encode)
+            return planner.overlay(
+                path, alpha=request.overlay.alpha, settings=settings, encode=encode
+            )
         return planner.maskvideo(path, style=style, settings=settings, encode=encode)
 
     def _path_and_encoding(self, kind: str) -> tuple[Path, EncodeOptions]:
@@ -404,8 +409,8 @@ class _Run:
         name = f"{clip_name(self.reader.info.path)}-conformed" if kind == "source" else kind
         path, encode = encoding_for(
             kind, info=self.reader.info, output=None, folder=self.folder,
-            usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}",
-            encode=self.encode, premultiplied=self.shown.premultiplied and kind == "alpha",
+            usual=f"{name}{_USUAL_SUFFIXES.get(kind, '.mp4')}", encode=self.request.encode,
+            premultiplied=self.request.cut_out.premultiplied and kind == "alpha",
             reporter=self.reporter,
         )  # fmt: skip
         # checked where it will be: in the folder that is made it would replace nothing

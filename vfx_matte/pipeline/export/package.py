@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.files.atomic import atomic_folder
 from vfx_matte.media.pixels import Orientation
@@ -22,7 +21,7 @@ from vfx_matte.media.probe import ClipInfo, probe
 from vfx_matte.media.readers.conformed import ConformedReader
 from vfx_matte.media.sequence import is_sequence
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
-from vfx_matte.pipeline.export.conform import conform
+from vfx_matte.pipeline.export.conform import ConformRequest, conform
 from vfx_matte.pipeline.export.facts import (
     MANIFEST_NAME,
     PackagedFile,
@@ -43,17 +42,19 @@ from vfx_matte.programs.notes import ListedFile, import_note
 from vfx_matte.programs.record import Program
 from vfx_matte.programs.registry import program_named
 from vfx_matte.programs.timelines.scripts import relative_path
-from vfx_matte.settings.options import MatteSettings
-from vfx_matte.timeline import ConformMap, nearest_standard_rate
+from vfx_matte.settings.options import (
+    PACKAGE_OUTPUTS,
+    AlphaSettings,
+    ConformSettings,
+    GreenbackSettings,
+    MatteSettings,
+    PackageSettings,
+    listed,
+)
+from vfx_matte.timeline import ConformMap, nearest_standard_rate, parse_rate
 from vfx_matte.timeline import conform as on_grid
 from vfx_matte.wording import option
 
-MEDIA_CHOICES = ("reference", "copy", "link", "convert")
-"""What becomes of the source: named where it is, copied, linked (no second copy on the same disk),
-or encoded anew.
-"""
-
-OUTPUTS = ("alpha", "maskvideo", "greenback")
 MEDIA_FOLDER = "media"
 NOTE_NAME = "README.txt"
 
@@ -62,47 +63,43 @@ _FILE_NAMES = {"alpha": "alpha", "maskvideo": "matte", "greenback": "green"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackageOptions:
-    """What a package is made of.
+class PackageRequest:
+    """What a package is made of."""
 
-    Raises:
-        UsageError: for an unknown choice.
-    """
+    settings: PackageSettings = PackageSettings()
+    """Which files, at which rate, and what becomes of the source."""
 
-    outputs: tuple[str, ...] | None = None
-    """Of OUTPUTS, None = what the program is usually given."""
+    green: GreenbackSettings = GreenbackSettings()
+    """The key of the green screen."""
 
-    media: str = "reference"
-    """Of MEDIA_CHOICES."""
+    cut_out: AlphaSettings = AlphaSettings()
+    """What colours of the cut-out are like."""
 
-    each_object: bool = False
-    """Whether every object has its own cut-out and matte."""
+    matte: MatteSettings = MatteSettings()
+    """Which objects are shown, and how their edges are made."""
 
-    key: str = "green"
-    """The key colour of the green screen."""
+    tools: Tools = Tools()
+    """What it computes with."""
 
-    premultiplied: bool = False
-    """Whether colours of the cut-out are multiplied by alpha."""
+    encode: EncodeOptions = EncodeOptions()
+    """Wishes beyond the program's record; its `sound` says whether the source's is carried."""
 
-    keep_background: bool = False
-    """Whether the cut-out keeps the old background under alpha 0."""
+    output: Path | None = None
+    """The folder; None is package-PROGRAM in the clip's folder of results."""
 
-    fps: Fraction | None = None
-    """Frames per second; None = the standard rate nearest to the clip's own that the program
-    has.
-    """
+    @property
+    def fps(self) -> Fraction | None:
+        """The rate that was asked for; None = the nearest to the clip's own that the program has.
 
-    def __post_init__(self) -> None:
-        if self.media not in MEDIA_CHOICES:
-            raise unknown_choice("media", self.media, MEDIA_CHOICES)
-        for name in self.outputs or ():
-            if name not in OUTPUTS:
-                raise unknown_choice("output", name, OUTPUTS)
+        Raises:
+            UsageError: it is no rate.
+        """
+        return None if self.settings.fps == "auto" else parse_rate(self.settings.fps)
 
     @property
     def alpha(self) -> AlphaMode:
         """How colours of the cut-out go with its alpha."""
-        return "premultiplied" if self.premultiplied else "straight"
+        return "premultiplied" if self.cut_out.premultiplied else "straight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +161,10 @@ class _Plan:
 
     clip: SegmentedClip
     program: Program
-    options: PackageOptions
-    settings: MatteSettings
-    tools: Tools
+    request: PackageRequest
+
     encode: EncodeOptions
+    """That of the request, for the program."""
 
     part: Path
     """Where the package is made."""
@@ -204,13 +201,9 @@ class _Plan:
 
 def package(
     clip: SegmentedClip,
+    request: PackageRequest = PackageRequest(),
     *,
     program: str,
-    options: PackageOptions = PackageOptions(),
-    settings: MatteSettings = MatteSettings(),
-    tools: Tools = Tools(),
-    encode: EncodeOptions = EncodeOptions(),
-    output: Path | None = None,
     reporter: Reporter,
 ) -> PackageResult:
     """Make the package of a clip for one program.
@@ -219,13 +212,8 @@ def package(
 
     Args:
         clip: with its finished masks.
+        request: what the package is made of.
         program: its name, see `programs.registry`.
-        options: what the package is made of.
-        settings: the matte.
-        tools: what computes it.
-        encode: wishes beyond the program's record; its `sound` says whether the source's sound is
-            carried.
-        output: the folder; None is package-PROGRAM in the clip's folder of results.
         reporter: receives notices and progress.
 
     Raises:
@@ -234,7 +222,7 @@ def package(
         VerifyError: when a file differs from its source.
     """
     record = program_named(program)
-    folder = output or clip.folder / f"package-{record.name}"
+    folder = request.output or clip.folder / f"package-{record.name}"
     if not folder.name:
         raise UsageError(
             f"output {str(folder)!r} is not a name for a folder",
@@ -245,10 +233,7 @@ def package(
     refuse_to_replace(clip.info.path, folder, "the source clip")
     refuse_to_replace(clip.workspace.masks_folder, folder, "the masks")
     with atomic_folder(folder, foreign_file=foreign_file) as part:
-        plan = _plan(
-            clip, record, options, settings=settings, tools=tools, encode=encode,
-            part=part, folder=folder, reporter=reporter,
-        )  # fmt: skip
+        plan = _plan(clip, record, request, part=part, folder=folder, reporter=reporter)
         # Media first: timelines and the manifest say what was counted in the finished files.
         plan.media_folder.mkdir()
         files = [_source_file(plan, reporter), *_rendered_files(plan, reporter)]
@@ -261,34 +246,32 @@ def package(
 def _plan(
     clip: SegmentedClip,
     program: Program,
-    options: PackageOptions,
+    request: PackageRequest,
     *,
-    settings: MatteSettings,
-    tools: Tools,
-    encode: EncodeOptions,
     part: Path,
     folder: Path,
     reporter: Reporter,
 ) -> _Plan:
     """Settle the time of a package, its files, and what its note remarks; says the remarks too."""
-    shown, info = chosen_objects(clip, settings), clip.info
-    encode = replace(encode, target=program.name)
+    shown, info, fps = chosen_objects(clip, request.matte), clip.info, request.fps
+    encode = replace(request.encode, target=program.name)
     # A rate, where anything needs one: a timeline, the program, or a new encoding of the source.
     # Web pages need none: they show a file at its own times, and sound goes with the picture.
     rate, frame_map, remarks = None, None, list[str]()
-    is_encoded_anew = options.media == "convert" or is_sequence(info.path)
-    if options.fps or program.timelines or program.constant_rate or is_encoded_anew:
+    is_encoded_anew = request.settings.media == "convert" or is_sequence(info.path)
+    if fps or program.timelines or program.constant_rate or is_encoded_anew:
         standard = nearest_standard_rate(info.timeline)
-        rate = VideoRate.of(options.fps or program.rate_for(standard))
+        rate = VideoRate.of(fps or program.rate_for(standard))
         starts = _sound_times([track.start for track in info.audio], encode)
         frame_map = on_grid(info.timeline, rate.fps, sound_start=min(starts, default=None))
         remarks += _remarks_on_time(program, rate, standard, frame_map, info=info, encode=encode)
     # The files.
-    reason = _reason_to_convert(program, options, info, frame_map) if frame_map else ""
+    settings = request.settings
+    reason = _reason_to_convert(program, settings, info, frame_map) if frame_map else ""
     if reason:
         remarks.append(f"The source was encoded anew, because {reason}.")
     renders = tuple(
-        _planned_renders(clip, program, options, encode, shown, folder=part / MEDIA_FOLDER)
+        _planned_renders(clip, program, settings, encode, shown, folder=part / MEDIA_FOLDER)
     )
     # What else the note remarks; the channels of a mask video its planner says.
     missing = [line for one in program.timelines if (line := one.missing())]
@@ -300,8 +283,8 @@ def _plan(
         if one.style == "rgb"
     ]
     return _Plan(
-        clip=clip, program=program, options=options, settings=settings, tools=tools, encode=encode,
-        part=part, folder=folder, rate=rate, frame_map=frame_map, renders=renders,
+        clip=clip, program=program, request=request, encode=encode, part=part,
+        folder=folder, rate=rate, frame_map=frame_map, renders=renders,
         reason_to_convert=reason, remarks=(*remarks, *channels, *missing),
     )  # fmt: skip
 
@@ -363,13 +346,13 @@ def _remarks_on_time(
 
 
 def _reason_to_convert(
-    program: Program, options: PackageOptions, info: ClipInfo, frame_map: ConformMap
+    program: Program, settings: PackageSettings, info: ClipInfo, frame_map: ConformMap
 ) -> str:
     """See `_Plan.reason_to_convert`; what the user asked for counts first."""
     suffix = info.path.suffix
     # Each is enough, and the first one that holds is told.
     reasons = (
-        (options.media == "convert", f"you asked for it ({option('media', 'convert')})"),
+        (settings.media == "convert", f"you asked for it ({option('media', 'convert')})"),
         (is_sequence(info.path), "it is a sequence of pictures"),
         (
             not info.timeline.is_constant_rate or not info.reliable,
@@ -394,19 +377,19 @@ def _reason_to_convert(
 def _planned_renders(
     clip: SegmentedClip,
     program: Program,
-    options: PackageOptions,
+    settings: PackageSettings,
     encode: EncodeOptions,
     shown: tuple[int, ...],
     *,
     folder: Path,
 ) -> Iterator[_PlannedRender]:
-    """What is cut out, in the order of OUTPUTS; one file per object where that was asked for."""
+    """What is cut out, in the order of PACKAGE_OUTPUTS; with `each_object` one file per object."""
     # Planned in one order whatever was asked for, since tracks are stacked in it.
-    wanted = options.outputs or program.outputs
-    for kind in (kind for kind in OUTPUTS if kind in wanted):
+    wanted = listed(settings.outputs) or program.outputs
+    for kind in (kind for kind in PACKAGE_OUTPUTS if kind in wanted):
         style = mask_style("auto", encode=encode, objects=shown) if kind == "maskvideo" else ""
         # a file of channels or of a key colour shows all objects at once
-        apart = options.each_object and len(shown) > 1 and (kind == "alpha" or style == "luma")
+        apart = settings.each_object and len(shown) > 1 and (kind == "alpha" or style == "luma")
         for objects in [(object_id,) for object_id in shown] if apart else [()]:
             # an id in the name, so that a file can be told from the others outside of the package
             ending = f"-object{objects[0]}" if objects else ""
@@ -431,9 +414,10 @@ def _source_file(plan: _Plan, reporter: Reporter) -> PackagedFile:
         return _converted_source(plan, reporter)
     # `now` is where it can be read, `final` what timelines say.
     path, inside = clip.info.path, plan.media_folder / clip.info.path.name
-    if plan.options.media == "reference":
+    media_choice = plan.request.settings.media
+    if media_choice == "reference":
         now, final, how = path, path.resolve(), "as it is, where it is"
-    elif plan.options.media == "copy":
+    elif media_choice == "copy":
         shutil.copy2(path, inside)
         now, final, how = inside, plan.final(inside), "copied"
     else:
@@ -459,9 +443,9 @@ def _converted_source(plan: _Plan, reporter: Reporter) -> PackagedFile:
     assert plan.rate is not None
     made = conform(
         plan.clip,
-        fps=plan.rate.fps,
-        outputs=("source",),
-        encode=plan.encode,
+        ConformRequest(
+            settings=ConformSettings(fps=str(plan.rate.fps), outputs="source"), encode=plan.encode
+        ),
         folder=plan.media_folder,
         reporter=reporter,
     )
@@ -504,7 +488,7 @@ def _rendered_files(plan: _Plan, reporter: Reporter) -> Iterator[PackagedFile]:
     if plan.frame_map is not None:
         reader = ConformedReader(clip.reader, plan.frame_map, notify=reporter.notify)
         clip = clip.mapped(reader, plan.frame_map.indices)
-    planner = Planner(clip, plan.tools, reporter)
+    planner = Planner(clip, plan.request.tools, reporter)
     planned = [_planned_output(plan, planner, one) for one in plan.renders]
     results = write_outputs(clip, planned, reporter)
     for one, result in zip(plan.renders, results, strict=True):
@@ -514,7 +498,7 @@ def _rendered_files(plan: _Plan, reporter: Reporter) -> Iterator[PackagedFile]:
             kind=one.kind,
             name=one.name,
             how=result.encoding,
-            alpha=plan.options.alpha if one.kind == "alpha" else "none",
+            alpha=plan.request.alpha if one.kind == "alpha" else "none",
             object_ids=one.objects,
             in_channels=one.style == "rgb",
             reporter=reporter,
@@ -522,22 +506,22 @@ def _rendered_files(plan: _Plan, reporter: Reporter) -> Iterator[PackagedFile]:
 
 
 def _planned_output(plan: _Plan, planner: Planner, one: _PlannedRender) -> PlannedOutput:
-    options = plan.options
+    request, matte = plan.request, plan.request.matte
     # one object's file shows no other, also where masks touch
-    settings = replace(plan.settings, objects=one.objects) if one.objects else plan.settings
+    settings = replace(matte, objects=one.objects) if one.objects else matte
     # sound goes with the source, where the cut-out lies over it
     sound = plan.encode.sound and not plan.program.stacked
     encode = replace(plan.encode, sound=sound)
     if one.kind == "alpha":
         return planner.alpha(
             one.path,
-            premultiplied=options.premultiplied,
-            keep_background=options.keep_background,
+            premultiplied=request.cut_out.premultiplied,
+            keep_background=request.cut_out.keep_background,
             settings=settings,
             encode=encode,
         )
     if one.kind == "greenback":
-        return planner.greenback(one.path, key=options.key, settings=settings, encode=encode)
+        return planner.greenback(one.path, key=request.green.key, settings=settings, encode=encode)
     return planner.maskvideo(one.path, style=one.style, settings=settings, encode=encode)
 
 
@@ -601,7 +585,7 @@ def _write_texts(plan: _Plan, files: Sequence[PackagedFile], reporter: Reporter)
         name=clip.name,
         files=[_listed(plan, one) for one in files],
         timelines=names,
-        alpha=plan.options.alpha,
+        alpha=plan.request.alpha,
         sound=_has_sound(program, edit, files),
         remarks=plan.remarks,
         spell=reporter.spell,

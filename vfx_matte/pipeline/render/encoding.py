@@ -21,27 +21,20 @@ from vfx_matte.wording import command, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeOptions:
-    """How one output is encoded: the options of its kind and of all renders together.
+class EncodeOptions(EncodeSettings):
+    """How one output is encoded: the options of its kind, and those of all renders that say
+    something about encoding.
 
     None leaves the choice to the program's record, or else to the container (`media.formats`).
     """
 
-    codec: str | None = None
-    preset: str | None = None
-    quality: int | None = None
-    """The encoder's constant-quality number."""
-
-    pixel_format: str | None = None
-    """What the encoder is fed."""
-
-    sound: bool = True
+    sound: bool = RenderSettings().sound
     """Whether the source's sound is carried."""
 
-    target: str | None = None
-    """The program that the output is for."""
+    target: str = RenderSettings().target
+    """The program that the output is for; "" = none, or it is settled."""
 
-    start_number: int | None = None
+    start_number: int | None = RenderSettings().start_number
     """The number of the first frame in numbered files; None = the source's."""
 
     limited_range: bool = False
@@ -59,7 +52,7 @@ class EncodeOptions:
             quality=encode.quality,
             pixel_format=encode.pixel_format,
             sound=render.sound,
-            target=render.target or None,
+            target=render.target,
             start_number=render.start_number,
         )
 
@@ -114,7 +107,7 @@ def encoding_for(
     suffix = path.suffix.lower()
     settled = replace(
         encode,
-        target=None,
+        target="",
         limited_range=COMMON["range"] == "tv",
         sound_choice=program.sound_for(suffix),
     )

@@ -33,6 +33,7 @@ from vfx_matte.picture import Picture
 from vfx_matte.pipeline.clip import SegmentedClip
 from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.settings.options import RenderSettings
 from vfx_matte.timeline import FrameTime
 from vfx_matte.wording import command
 
@@ -114,7 +115,7 @@ class PlannedOutput:
     moves: bool = False
     """Whether it may change while a frame is held; otherwise a held frame is composed once."""
 
-    sound: bool = True
+    sound: bool = RenderSettings().sound
     """Whether it gets the clip's sound."""
 
     more_checks: Callable[[Path], Sequence[Check]] | None = None

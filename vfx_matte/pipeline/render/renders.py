@@ -151,7 +151,6 @@ def render_maskvideos(
     settings: MaskvideoSettings = MaskvideoSettings(),
     request: RenderRequest = RenderRequest(),
     *,
-    each_object: bool = False,
     reporter: Reporter,
 ) -> list[RenderResult]:
     """Show the masks as one video, or as one video per object, named NAME.object-N.
@@ -163,7 +162,7 @@ def render_maskvideos(
     Returns:
         One result per video, by ascending id of the objects.
     """
-    encode = EncodeOptions.of(settings, request.render)
+    encode, each_object = EncodeOptions.of(settings, request.render), settings.each_object
     # "auto" asks how many objects share a file; with a file for each the answer is one
     objects = () if each_object else chosen_objects(clip, request.matte)
     style = mask_style(settings.style, encode=encode, objects=objects)

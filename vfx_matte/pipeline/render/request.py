@@ -15,7 +15,7 @@ from vfx_matte.media.writers.numbered_files import is_numbered
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.settings.edge_methods import name_of
-from vfx_matte.settings.options import SOFT_COMMAND, MatteSettings
+from vfx_matte.settings.options import SOFT_COMMAND, MatteSettings, PathsSettings
 from vfx_matte.wording import option
 
 
@@ -26,7 +26,7 @@ class Tools:
     device: Device = Device.CPU
     """Where arrays live."""
 
-    model: Path = Path("model")
+    model: Path = PathsSettings().model
     """The folder of network weights."""
 
     @classmethod

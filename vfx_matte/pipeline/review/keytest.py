@@ -38,7 +38,7 @@ from vfx_matte.pipeline.render.mattes import Mattes, visible_matte
 from vfx_matte.pipeline.render.planner import working_layout
 from vfx_matte.pipeline.render.request import Tools, chosen_objects, with_edges
 from vfx_matte.pipeline.review.worst_frame import Closeup, Region, keytest_sheet, worst_region
-from vfx_matte.settings.options import MatteSettings
+from vfx_matte.settings.options import GreenbackSettings, KeytestSettings, MatteSettings
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import save_picture
 
@@ -55,30 +55,31 @@ NOTICEABLE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeytestOptions:
-    """What a user can choose.
+class KeytestRequest:
+    """What is tested."""
 
-    Raises:
-        UsageError: for frames below 1.
-    """
+    settings: KeytestSettings = KeytestSettings()
+    """How many frames, in evenly spaced stretches of about STRETCH_FRAMES."""
 
-    key: str = "green"
+    green: GreenbackSettings = GreenbackSettings()
     """The key colour, as for a green screen."""
 
-    frames: int = 48
-    """How many frames are tested, in evenly spaced stretches of about STRETCH_FRAMES."""
+    matte: MatteSettings = MatteSettings()
+    """Which objects are shown, and how their edges are made."""
+
+    tools: Tools = Tools()
+    """What it computes with."""
+
+    encode: EncodeOptions = EncodeOptions()
+    """The encoding, as for a green screen."""
 
     output: Path | None = None
     """The file that the green screen would be, of which only the suffix is used; None = its usual
     one.
     """
 
-    def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise UsageError(
-                f"frames is {self.frames}, expected at least 1",
-                hint=f"{option('frames', 48)} suits most clips",
-            )
+    sheet: Path | None = None
+    """Where the contact sheet goes, a PNG; None is keytest.png in the clip's folder of results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,25 +187,13 @@ is.
 
 
 def keytest(
-    clip: SegmentedClip,
-    options: KeytestOptions,
-    *,
-    settings: MatteSettings = MatteSettings(),
-    tools: Tools = Tools(),
-    encode: EncodeOptions = EncodeOptions(),
-    sheet: Path | None = None,
-    reporter: Reporter,
+    clip: SegmentedClip, request: KeytestRequest = KeytestRequest(), *, reporter: Reporter
 ) -> KeytestResult:
     """Encode, decode and key some of the clip, and compare with the matte.
 
     Args:
         clip: with its finished masks.
-        options: what the user chose.
-        settings: the matte, as for a green screen.
-        tools: what computes it.
-        encode: the encoding, as for a green screen.
-        sheet: where the contact sheet goes, a PNG; None is keytest.png in the clip's folder of
-            results.
+        request: what is tested.
         reporter: receives notices and progress.
 
     Raises:
@@ -212,19 +201,19 @@ def keytest(
         MediaError: when encoding or decoding fails.
     """
     # Everything that can be wrong with the request, before minutes of work.
-    picture = sheet_path(clip, sheet, usual="keytest.png", option_name="sheet")
-    chosen_objects(clip, settings)
-    settings = with_edges(clip, settings, reporter)
-    color = choose_key(clip, options.key, settings, reporter=reporter)
+    picture = sheet_path(clip, request.sheet, usual="keytest.png", option_name="sheet")
+    chosen_objects(clip, request.matte)
+    settings = with_edges(clip, request.matte, reporter)
+    color = choose_key(clip, request.green.key, settings, reporter=reporter)
     test = _Test(
         clip,
-        tools,
-        Mattes(clip, settings, tools),
+        request.tools,
+        Mattes(clip, settings, request.tools),
         color,
         Keyer(key=color),
-        _stretches(clip, settings, options.frames),
+        _stretches(clip, settings, request.settings.frames),
     )
-    encodings = _encodings(clip, color, options.output, encode, reporter)
+    encodings = _encodings(clip, color, request.output, request.encode, reporter)
     # Each encoding by itself, so that only one file is on disk at a time. Steps: every frame is
     # keyed once, and written once where there is a file.
     rows, closeups = [], []

@@ -11,6 +11,7 @@ from vfx_matte.masks import Mask
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.settings.options import SegmentSettings
 from vfx_matte.workspace import load_mask
 
 
@@ -35,7 +36,7 @@ class SegmentRequest:
     mask.
     """
 
-    soft: bool = False
+    soft: bool = SegmentSettings().soft
     """Keep every object's probability beside the masks, for soft edges."""
 
     resume: bool = False
