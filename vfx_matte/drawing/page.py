@@ -185,6 +185,7 @@ def curve(data: Curve) -> str:
     high = high if high > low else low + 1
 
     def y(value: float) -> float:
+        # 4 % of the height stay free above and below, so that no line is cut
         return _HEIGHT * (1 - min(max((value - low) / (high - low), 0.0), 1.0) * 0.92 - 0.04)
 
     # what is drawn later lies on top: gaps, marks, limits, the line, its dots

@@ -158,6 +158,7 @@ class Meter:
         # frames that were left out, as where a range begins anew
         if before is None or before.index != index - 1:
             return None
+        # what is empty stays empty, wherever it moves
         return (
             warped(before.mask, motion(picture, before.picture))
             if before.mask.any()
@@ -217,6 +218,8 @@ def _shrunk(gray: Gray, lines: int) -> Gray:
 
 
 def _nearest(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    # not `masks.resize_nearest`: where a centre lies between two pixels it takes the other one, and
+    # numbers would differ from those of earlier runs
     return np.asarray(
         cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
     )

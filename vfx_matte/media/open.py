@@ -42,6 +42,7 @@ def open_clip(
     if is_sequence(path):
         rate = Fraction(25) if fps is None else fps
         return StillsReader(path, notify=notify, fps=rate, gaps=gaps, ignore_alpha=ignore_alpha)
+    # to give a video another rate would move its frames against its sound
     if fps is not None:
         raise UsageError(
             f"{option('fps', str(fps))} is for image sequences only",

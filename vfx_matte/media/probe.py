@@ -263,6 +263,7 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         )
         left_out = other_streams(container, stream.index)
         chapters = chapters_of(container)
+    # opened anew, as a timecode track has to be demuxed before anything else
     with open_input(path) as container:
         stated = stated_timecode(container)
     # what the first picture says, and, where packets have no times to trust, all of them
@@ -272,6 +273,7 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
         timeline, repairs = repair(
             decoded, time_base=packets.time_base, nominal_ticks=packets.nominal_ticks
         )
+        # without the packets' times there is nothing to seek by
         keyframes = (0,)
         if packets.audio_starts and all(stamp is None for stamp in decoded):
             # Only the sound has times, on the file's own clock: the picture begins with it.
@@ -440,6 +442,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
             audio_ends[packet.stream_index] = packet.pts * packet.time_base + length_of(packet)
     base = stream.time_base
     assert base is not None
+    # 25 only spaces frames that have no times, where nothing else is said
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     nominal = max(1, round(1 / (rate * base)))
     # when frames are shown; the last one's end is best known to the container

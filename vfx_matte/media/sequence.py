@@ -35,9 +35,12 @@ refused.
 MOST_MISSING = 100
 """More missing numbers than this for each picture are a stray number, not gaps."""
 
+# of the sequences in a folder, in a message
 _NAMED_ROWS = 4
 
+# what tells an animation stands before the first picture, behind a colour profile at most
 _HEAD_BYTES = 2**16
+# the byte behind the RIFF header (12) and the head of the chunk VP8X (8)
 _WEBP_FLAGS = 20
 
 

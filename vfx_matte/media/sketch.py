@@ -33,6 +33,7 @@ def sketch_of(picture: Picture, alpha: Array | None = None) -> Sketch:
         picture: without alpha.
         alpha: of the clip itself, (H, W) uint8 or uint16 at full scale; what it hides is black.
     """
+    # green is nearest to luma, and spares a conversion
     plane = picture.planes[1 if picture.layout.model == "rgb" else 0]
     levels = (
         Quantisation.of(picture.layout, picture.color).levels(

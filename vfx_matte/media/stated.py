@@ -15,6 +15,7 @@ from vfx_matte.timeline import Timeline
 
 # how QuickTime and others name such a track
 _HANDLERS = ("timecode", "time code")
+# the one sample of a timecode track is a 32-bit number (QuickTime File Format, tmcd)
 _FRAME_NUMBER_BYTES = 4
 
 

@@ -200,6 +200,7 @@ def verify_clip(output: Path, source: Path, *, notify: Notify) -> VerifyReport:
     Raises:
         MediaError: when either cannot be read.
     """
+    # the output itself says which part of the source it shows
     info, checks = open_clip(source, notify=notify).info, list[Check]()
     with open_input(output) as container:
         noted = part_in_metadata(container)

@@ -23,6 +23,8 @@ SPOOL_BYTES = 128 * 2**20
 blended.
 """
 
+# Where the forward walk was not measured either, only its ratio to _LEAST_ERROR below matters: at 4
+# a walk at its end counts 1/25 of one at its reference.
 USUAL_DRIFT = 0.2
 """How much of an object a walk has lost at the next reference, 1 - IoU, where it was not
 measured.
@@ -82,6 +84,7 @@ class Spool:
 
     def take(self, frame_index: int) -> Waiting | None:
         """Remove a frame, from the last one on, and those after it; None when it does not wait."""
+        # the backward walk comes from above, so what lies above this frame is not asked for again
         while self._waiting and self._waiting[-1].frame_index > frame_index:
             self._size -= self._waiting.pop().size
         if not self._waiting or self._waiting[-1].frame_index != frame_index:
@@ -130,6 +133,7 @@ def certainties(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
 
 def drifts(arrived: Mask, reference: Mask) -> dict[int, float]:
     """How much of each object of a reference a walk that arrives there has lost: id → 1 - IoU."""
+    # of the reference's own objects: the walk may carry others
     lost = {}
     for k in np.unique(reference[reference > 0]).tolist():
         here, there = arrived == k, reference == k
@@ -178,6 +182,7 @@ def _completed(probabilities: Probabilities) -> Probabilities:
 
     In place.
     """
+    # 8 bits per object, and shares of its own for each, may bring the sum above 1
     total = probabilities[1:].sum(axis=0)
     probabilities[0] = np.maximum(1 - total, 0)
     probabilities[1:] /= np.maximum(total, 1)

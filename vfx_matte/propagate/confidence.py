@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vfx_matte.masks import Mask, Probabilities
 
+# a ratio of areas hardly changes with the size, and confidence is asked of every frame
 _SAMPLED_SIDE_PX = 270
 _SEEN, _KEPT = 0.15, 0.3
 """What it costs when a witness has something else altogether; it may be the one that is wrong.
@@ -43,6 +44,7 @@ def expected_overlap(probabilities: Probabilities, mask: Mask) -> tuple[float, .
     intersection to the expected union. An object that is nowhere, and not even possible anywhere,
     is certain: 1. Large pictures are sampled on a grid of about 270 lines.
     """
+    # every n-th pixel as it is: an average would make hard edges look unsure
     step = max(1, min(mask.shape) // _SAMPLED_SIDE_PX)
     sampled = mask[::step, ::step]
     return tuple(
@@ -62,6 +64,7 @@ def witnessed_overlap(
     expected = expected_overlap(probabilities, mask)
     if agreement is None:
         return expected
+    # each witness takes its share of what is left, so that no number falls below 0
     return tuple(
         value * (1 - _KEPT * (1 - found.kept)) * (1 - _SEEN * (1 - found.seen)) * found.founded
         for value, found in zip(expected, agreement, strict=True)
@@ -69,6 +72,8 @@ def witnessed_overlap(
 
 
 def _overlap(probability: Probabilities, inside: npt.NDArray[np.bool_]) -> float:
+    # in float64, as float32 sums of many small probabilities stall
     within = float(probability[inside].sum(dtype=np.float64))
     union = int(np.count_nonzero(inside)) + float(probability[~inside].sum(dtype=np.float64))
+    # less than half a pixel is possible at all
     return within / union if union > 0.5 else 1.0

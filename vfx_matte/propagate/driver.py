@@ -183,6 +183,7 @@ def propagate_resumable(
     finished: Mapping[int, Mask] = {} if completed is None else completed
     empty = _nothing(propagator.num_objects, next(iter(shown.values())).shape)
     walls = {index for index, mask in references.items() if not mask.any()}
+    # a wall is a stretch of its own: without a reference that shows something it comes out empty
     edges = {0, max(stop, *references) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
     for low, high in itertools.pairwise(sorted(edge for edge in edges if edge >= 0)):
         between = {index: mask for index, mask in shown.items() if low <= index < high}
@@ -226,6 +227,7 @@ def harden(probabilities: Probabilities) -> Mask:
         unclear = np.flatnonzero(band[0].min(axis=0) < 0.51)
         if len(unclear):
             columns = slice(unclear[0], unclear[-1] + 1)
+            # by `>`, so that equal ones go to the lower id
             best, ids = band[0, :, columns].copy(), mask[top : top + _BAND_ROWS, columns]
             for index, layer in enumerate(band[1:, :, columns], start=1):
                 np.copyto(ids, index, where=layer > best)
@@ -275,6 +277,7 @@ class _Stretch:
         # 2. from reference to reference; a walk that went through one goes on with what it carried
         known: set[int] = set(object_ids(seed))
         for earlier, later in itertools.pairwise(origins if self.numbers else origins[:1]):
+            # what follows lies beyond the range
             if earlier >= self.stop:
                 return
             merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
@@ -293,6 +296,8 @@ class _Stretch:
         first = next(iter(self.references))
         for index, mask in self.references.items():
             known.update(object_ids(mask))
+            # a walk that began on a reference without one of the known objects would lose that
+            # object
             if index <= self.start and len(object_ids(mask)) == len(known):
                 first = index
         return [index for index in self.references if index >= first]
@@ -370,6 +375,8 @@ class _Stretch:
         """
         most = BLENDED_FRAMES if isinstance(self.propagator, SelectiveMemory) else MEETING_FRAMES
         length = min(most, later - earlier - 1)
+        # a walk that goes through keeps the gap, and the backward one leads over to what the later
+        # reference adds or corrects; otherwise both go equally far
         start = later - length if through else (earlier + later + 1 - length) // 2
         return range(start, start + length)
 
@@ -377,6 +384,7 @@ class _Stretch:
         """Whether the forward walk over a gap goes on to the later reference, to be compared with
         it.
         """
+        # from a meeting in the middle of a long gap the walk would have to go on for this alone
         return len(meet) > 0 and meet.stop == gap.stop <= self.stop
 
     def _blended(
@@ -400,6 +408,7 @@ class _Stretch:
                 continue
             nearness = (frame.frame_index - earlier) / (later - earlier)
             sure = zip(waiting.certainty, certainties(frame.probabilities, frame.mask), strict=True)
+            # what only one of the walks knows is that walk's alone
             shares = dict.fromkeys(known, 0.0) | dict.fromkeys(shown, 1.0)
             for k, both in enumerate(sure, start=1):
                 if k in known and k in shown:
@@ -475,6 +484,7 @@ class _Stretch:
             return
         now = next(frames, None)
         while now is not None:
+            # one frame ahead and no more: each is a picture of the source's size
             coming = next(frames, None)
             yield now, coming
             now = coming

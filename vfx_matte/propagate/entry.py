@@ -79,6 +79,7 @@ def fields_of(record: object) -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _as_they_are(options: Any, _opening: Opening) -> Mapping[str, object]:  # noqa: ANN401
+    # an entry without a function of its own has options that are its class's arguments
     return {item.name: getattr(options, item.name) for item in fields_of(options)}
 
 
@@ -175,6 +176,7 @@ class PropagatorEntry:
             if item.metadata["recorded"]
         }
         return {
+            # the same weights in another folder make the same masks
             name: value.name if isinstance(value, Path) else value
             for name, value in values.items()
             if value is not None
@@ -227,6 +229,7 @@ def offered_options(
         record = entry.describer_options if describers else entry.options
         hints = typing.get_type_hints(record)
         for item in fields_of(record):
+            # the same name with another default is a choice of its own, as XMem's size is
             is_shared = describers and defaults.get(item.name, MISSING) == item.default
             offered = _offered(entry, item, hints[item.name], is_shared=is_shared)
             # an option means the same for all that have it: the first one's facts hold

@@ -32,6 +32,7 @@ class FakePropagator:
             )
         before = np.zeros(image.shape[:2], np.uint8) if self._last is None else self._last
         given = np.zeros_like(before) if mask is None else mask
+        # a given object is only where the mask has it, and covers the others there
         kept = np.where(np.isin(before, np.unique(given)), np.uint8(0), before)
         self._last = np.where(given > 0, given, kept)
         return np.stack([self._last == index for index in range(self.num_objects + 1)]).astype(

@@ -79,6 +79,7 @@ def names_text() -> str:
 
 def phrase(name: str) -> str:
     """A propagator in a sentence: "the XMem propagator"."""
+    # masks may have been made by one that is for tests, or by one that is gone by now
     titles = (entry.title for entry in REGISTRY if entry.name == name and entry.is_offered)
     return f"the {title} propagator" if (title := next(titles, "")) else "another propagator"
 
@@ -147,6 +148,7 @@ def missing(entry: PropagatorEntry, options: Any) -> str:  # noqa: ANN401
     # importing PyTorch takes seconds, finding it does not
     if any(importlib.util.find_spec(package) is None for package in entry.packages):
         return f"{entry.title} needs {entry.packages_title}; {install_hint(entry.extra)}"
+    # a file that is damaged is found when it is opened
     for name, path in entry.weights(options).items():
         if not path.is_file():
             usual = getattr(entry.chosen({}), name)

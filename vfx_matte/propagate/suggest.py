@@ -100,6 +100,7 @@ def choose_next(
 
 def count_distances(candidates: int, known: int, count: int) -> int:
     """How many distances `choose_next` asks for among that many candidates, none of them known."""
+    # each known frame to every candidate, then each choice but the last to those that are left
     rounds = min(count, candidates)
     return known * candidates + sum(candidates - done for done in range(1, rounds)) if rounds else 0
 

@@ -35,6 +35,7 @@ from vfx_matte.numbering import Pattern, parse_pattern
 SUFFIX = ".exr"
 _LINES_IN_BLOCK = {3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 """By the compression's number; others have one."""
+# a header with its table of offsets takes less
 _HEADER_BYTES = 8192
 _MAGIC = b"\x76\x2f\x31\x01"
 _MARK = (b"software", b"vfx-matte")
@@ -185,6 +186,7 @@ def part_of_layers(folder: Path) -> tuple[int, int] | None:
     """The numbers of the first and the last frame of the source that a folder of EXR files says it
     holds; None = all.
     """
+    # the first file that was written here stands for all: one writer made them
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         if _is_marked(path):
             with path.open("rb") as file:

@@ -39,6 +39,7 @@ class NumberedFiles:
 
     def index_of(self, name: str) -> int | None:
         """The frame that a file is of; None if it is not called as these are."""
+        # a number with other leading zeros is another file
         number = Pattern(self.head, 0, self.tail).number_of(name)
         return (
             number - self.first

@@ -149,6 +149,7 @@ def save_still(path: Path, picture: Picture) -> None:
         frame = _png_frame(picture)
         frame.pts, frame.time_base = 0, Fraction(1)
         encoder = _png_encoder(frame, picture.color)
+        # with threads of its own the encoder may give it at once or only at the end
         (packet,) = (*encoder.encode(frame), *encoder.encode(None))
         path.write_bytes(_marked(bytes(packet)))
     except (av.FFmpegError, OSError) as error:
@@ -231,6 +232,7 @@ def _png_encoder(frame: av.VideoFrame, color: ColorTags) -> av.VideoCodecContext
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
     encoder.time_base = Fraction(1)
+    # several pictures at a time, on as many threads as there are cores
     encoder.thread_type, encoder.thread_count = "FRAME", 0
     # without a matrix, which RGB has none of
     put_tags(encoder, ColorTags(range="pc", primaries=color.primaries, transfer=color.transfer))

@@ -216,11 +216,9 @@ class VideoWriter:
             self._durations[frame.pts] = round(time.duration * time.time_base / self._base)
             if self._fields:
                 frame = self._fields.mark(frame)
-
+            # MP4 takes its end from the packet that is coded last: without B-frames there, that is
+            # the last one shown. The first frame has nothing to be predicted from.
             if time.pts in self._tail and self._count > 1:
-                # the first one has nothing to be predicted from
-                # MP4 takes its end from the packet that is coded last; without B-frames there, that
-                # is the last one shown.
                 frame.pict_type = PictureType.P
             if self._sound:
                 self._sound.pump(exact)

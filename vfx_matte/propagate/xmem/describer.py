@@ -9,6 +9,7 @@ from vfx_matte.propagate.xmem.frame_keys import dissimilarity
 from vfx_matte.propagate.xmem.network import Weights
 from vfx_matte.propagate.xmem.propagator import FrameKeys, XMemPropagator
 
+# keys do not depend on how many objects there are, so any mask will do
 _ANY_OBJECTS = 255
 
 

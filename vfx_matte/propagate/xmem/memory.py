@@ -142,6 +142,7 @@ class Memory:
         rows = self._range(digest)
         self._permanent.drop(rows.start, rows.stop)
         del self._remembered[digest]
+        # what a walk knows keeps its rows, which empty references fill for it
         self._permanent.forget_objects({*self.permanent_objects, *self._born})
 
     def introduce(self, object_ids: Iterable[int], time: int) -> None:
@@ -194,6 +195,7 @@ class Memory:
             else (1, self._options.min_mid_term_frames - 1)
         )
         leaving = slice(sum(self._frames[:first]), sum(self._frames[: len(self._frames) - last]))
+        # room for the prototypes first, so that none of them is judged before it could be read
         self._make_room()
         made = condense(self._working, leaving, self._options.num_prototypes, self._since)
         self._long_term.append(made.rows, made.values, made.times)
@@ -261,6 +263,7 @@ class Memory:
 
     def _range(self, digest: str) -> slice:
         """The rows of a reference in the permanent store."""
+        # rows stand in the order of digests, see `remember`
         before = sum(entry.rows for other, entry in self._remembered.items() if other < digest)
         return slice(before, before + self._remembered[digest].rows)
 

@@ -184,6 +184,7 @@ class GroupResBlock(nn.Module):
 
         frame: (1, C', h, w), channels that stand before g's and are the same for all objects.
         """
+        # g is not rectified in place: the skip takes it as it was
         skip = g if self.downsample is None else self.downsample(g, frame)
         inner = self.conv1(functional.relu(g), None if frame is None else functional.relu(frame))
         summed: Tensor = self.conv2(functional.relu(inner, inplace=True)).add_(skip)
@@ -229,6 +230,7 @@ class SpatialGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (K, C, h, w)."""
+        # the maximum first, as the published weights have it
         pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1)
         return x * self.spatial(pooled).sigmoid()
 
@@ -270,6 +272,7 @@ class HiddenUpdate(nn.Module):
 
     def forward(self, g: Tensor, hidden: Tensor) -> Tensor:
         """g: (K, C, h, w); hidden: (K, CH, h, w). Returns the next hidden state."""
+        # in this order in the published weights
         forget, update, new = self.transform(torch.cat([g, hidden], 1)).chunk(3, 1)
         gate = update.sigmoid()
         return forget.sigmoid() * hidden * (1 - gate) + gate * new.tanh()
@@ -364,6 +367,7 @@ class Decoder(nn.Module):
         g16 = self.fuser(
             features.f16, readout if hidden is None else torch.cat([readout, hidden], 1)
         )
+        # up to stride 8, then 4; all three also feed the hidden state
         g8 = self.up_16_8(features.f8, g16)
         g4 = self.up_8_4(features.f4, g8)
         logits = self.pred(functional.relu(g4))

@@ -315,6 +315,7 @@ class XMemPropagator:
             yield (
                 walker,
                 (
+                    # mirrored twice is as it was: one function for both ways
                     (lambda tensor, axis: tensor.flip(axis))
                     if index
                     else (lambda tensor, _axis: tensor)
@@ -428,6 +429,7 @@ class XMemPropagator:
         else:
             host = found.cpu()
         planes = host.numpy()
+        # the walk knows its objects in the order in which they came, results have them by id
         result = np.zeros((self._num_objects + 1, *planes.shape[1:]), np.float32)
         for index, object_id in enumerate([0, *objects]):
             result[object_id] = planes[index]
@@ -468,6 +470,7 @@ def _last_of(walker: Walker, fit: Fit | None) -> list[_Kept]:
     state = walker.state
     if fit is None or state.image is None or state.probabilities is None:
         return []
+    # on the host: the device has just run out of memory
     best = fit.unpad(state.probabilities.cpu()).argmax(0)
     mask = torch.tensor([0, *state.objects], dtype=torch.uint8)[best]
     ids = object_ids(mask.numpy())
@@ -515,4 +518,5 @@ def _device(name: str) -> torch.device:
 
 def _digest(image: Image) -> str:
     """A name for an image by its content."""
+    # 16 bytes, so that no two images of a clip share a name by chance
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest()

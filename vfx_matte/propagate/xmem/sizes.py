@@ -183,6 +183,7 @@ def _left_in_group(group: Path) -> int | None:
         )
     except OSError:
         return None
+    # "max" is written where there is no limit
     return max(0, int(limit) - int(used)) if limit.isdecimal() else None
 
 
@@ -217,6 +218,7 @@ def smaller(size: int) -> int | None:
     """The short side to try when there is no memory for this one: three quarters, a multiple of 16;
     None below 16.
     """
+    # three quarters of a side are about half of the pixels
     return (size * 3 // 4) // STRIDE * STRIDE or None
 
 
@@ -230,4 +232,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in said for sign in _SIGNS)
 
 
+# of CUDA, the CPU's allocators and cuDNN or cuBLAS, which raise a bare RuntimeError
 _SIGNS = ("out of memory", "can't allocate memory", "DefaultCPUAllocator", "STATUS_ALLOC_FAILED")

@@ -60,6 +60,7 @@ class _Column:
 
     def keep(self, indices: Tensor) -> None:
         """Drop all rows but these, in this order."""
+        # indexing copies first, so rows may move onto each other
         self._buffer[: len(indices)] = self._buffer[indices]
         self._size = len(indices)
 
@@ -104,6 +105,7 @@ class Store:
         self.dimensions, self._like, self._capacity = dimensions, like, capacity
         self._key, self._shrinkage = self._column(dimensions.key), self._column(1)
         self._selection = self._column(dimensions.key) if selects else None
+        # affinity received, how often it could have been, and the time of the row's frame
         self._use, self._life, self._time = self._column(1), self._column(1), self._column(1)
         self._values: dict[int, _Column] = {}
 
@@ -452,6 +454,7 @@ def condense(
         query = Rows(
             *(None if column is None else column[start : start + step] for column in prototypes)
         )
+        # over all candidates, as published, and not the top_k of them
         block = similarity(Rows(key, shrinkage, None), query)
         affinity = torch.softmax(block, 1)
         shrinkages.append(affinity @ shrinkage)

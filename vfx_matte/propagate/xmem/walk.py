@@ -92,6 +92,7 @@ class Walker:
     def restart(self) -> None:
         """Begin another walk; references stay."""
         self.memory.forget_temporary()
+        # so that the first step's turn for a deep update has come
         self.state = _State(last_deep_update=-self._options.deep_update_every)
 
     def walk_state(self) -> State:
@@ -141,6 +142,7 @@ class Walker:
         """Keys and features of uint8 (H, W, 3)."""
         planes = fit.shrink_image(image)
         keys, features = self.network.encode_image(planes)
+        # float32 for the search also under autocast, see `_predict`
         return Encoded(planes, Keys(*(one.float() for one in keys)), features)
 
     def remember(
@@ -262,6 +264,7 @@ class Walker:
             return None
         if hidden is None:
             return torch.zeros((count, channels, height, width), device=self._device)
+        # as published an object begins with zeros, whenever it comes
         return (
             hidden
             if len(hidden) == count
@@ -296,6 +299,7 @@ class Walker:
 
         Returns the hidden state, updated from it when `deep`.
         """
+        # of a reference that permanent memory holds the value is only needed for a deep update
         if not is_new and (not deep or hidden is None):
             return hidden
         value = self.network.encode_value(seen.image, seen.features.f16, objects).float()

@@ -79,7 +79,10 @@ def transforms() -> tuple[Tensor, Tensor, Tensor]:
     infinity = [
         [Fraction(exponent == last) for exponent in range(_PATCH)] for last in (_TILE - 1, 2)
     ]
+    # correlation is the transpose of multiplying polynomials: Aᵀ and G evaluate at the points, of
+    # which infinity reads the leading coefficient, and Bᵀ interpolates
     output = [[row[i] for row in powers] + [infinity[0][i]] for i in range(_TILE)]
+    # Lagrange's denominators go into G, so that Bᵀ holds the products Π (x − root) as they are
     filters, inputs = [], []
     for index, point in enumerate(_POINTS):
         others = [other for other in _POINTS if other != point]
@@ -182,6 +185,7 @@ def _transformed(weight: Tensor) -> Tensor:
     _, filters, _ = transforms()
     both = torch.kron(filters, filters).to(weight.device)
     transformed = weight.new_empty((_PATCH**2, *weight.shape[1::-1]))
+    # in float64, as it is done once; 64 channels at a time bound the memory that it takes
     for part, place in zip(weight.split(64, 1), transformed.split(64, 1), strict=True):
         place.copy_(
             torch.mm(both, part.double().permute(2, 3, 1, 0).reshape(9, -1)).view(place.shape)
