@@ -5,6 +5,7 @@ Each has a message and, where something helps, a hint.
 VfxMatteError            exit 1: the work could not be done
 ├── UsageError           exit 2: the request itself is wrong (option, mask, frame number)
 │   ├── MaskError        a mask picture that cannot be used on this clip
+│   │   └── NothingFoundError  exit 1: the marks are right, and no subject is found by them
 │   ├── ConfigError      config.ini says something this program cannot follow
 │   └── WorkspaceError   a workspace that holds other work, or none
 ├── MediaError           a clip that cannot be read or written
@@ -62,6 +63,12 @@ class MaskError(UsageError):
     """A mask picture that cannot be used: unreadable, empty, of another shape, or for a frame that
     is not there.
     """
+
+
+class NothingFoundError(MaskError):
+    """No subject is found by marks that are right as such (exit code 1, as nothing was misused)."""
+
+    exit_code = 1
 
 
 class ConfigError(UsageError):

@@ -358,6 +358,22 @@ def test_a_failure_leaves_nothing_half(
     assert project.files("c") == before
 
 
+def test_files_of_others_are_left_alone(project: CommandLine) -> None:
+    """What earlier runs made is replaced, also by a run that made something else in between."""
+    for outputs in ("greenback,source", "source", "greenback"):
+        project("conform", "clip.mp4", "--outputs", outputs, "-o", "c", "--preset", "ultrafast")
+    assert saved_map(Path("c"))["made"] == ["clip-conformed.mp4", "greenback.mp4"]
+    for name in ("greenback.mp4", "frame_map.json"):
+        folder = Path("mine") / name.split(".", maxsplit=1)[0]
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(b"my own")
+        before = project.files(str(folder))
+        ran = project.fails("conform", "clip.mp4", "-o", str(folder), code=2)
+        assert f"{str(folder / name)!r} is there already" in ran.error
+        assert "-o" in ran.hint
+        assert project.files(str(folder)) == before
+
+
 def _broken(*_: object) -> None:
     raise ValueError("no more frames")
 

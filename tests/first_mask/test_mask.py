@@ -211,6 +211,7 @@ def test_the_preview_shows_the_mask_and_the_marks(here: CommandLine) -> None:
         (("--bg-stroke", "1,2 1,64"), "stroke point 1,64"),
         (("--fg", "99999999999999999999,3"), "far outside"),
         (("--box", "1,2,3"), "'1,2,3'"),
+        (("--box", "1,2,30,30", "--box", "40,2,30,30"), "2 boxes are given"),
         (("--box", "9,9,30,30", "--fg", "60,60"), "outside the box"),
         (("--object", "0", "--fg", "3,3"), "object 0"),
         (("--object", "256", "--auto"), "object 256"),
@@ -255,6 +256,12 @@ def test_misuse_writes_nothing(here: CommandLine, options: tuple[str, ...], says
     assert here.files() == before
 
 
+def test_a_second_box_is_a_second_object(here: CommandLine) -> None:
+    ran = here.fails("mask", "clip.mp4", "--box", "1,2,30,30", "--box", "40,2,30,30", code=2)
+    assert "1,2,30,30 and 40,2,30,30" in ran.error
+    assert "--object N" in ran.hint
+
+
 # ---------------------------------------------------------------- correcting
 
 
@@ -284,7 +291,7 @@ def test_a_correction_is_one_click(here: CommandLine) -> None:
             "33,28 47,28 47,30 33,30 33,33 47,33",
             "--bg",
             "40,30",
-            code=2,
+            code=1,
         ).error
     )
 
@@ -604,7 +611,7 @@ def test_without_the_network_one_line_says_what_would_be_better(
     assert "vfx-matte weights fetch u2netp" in ran.notes[0]
     assert "unsure: " in ran.stdout
     assert overlap_of("m.png") > 0.6
-    ran = cli.fails("mask", "meadow.mp4", "--auto", "-o", "a.png", code=2)
+    ran = cli.fails("mask", "meadow.mp4", "--auto", "-o", "a.png", code=1)
     assert "weights fetch u2netp" in ran.hint
     cli("mask", "meadow.mp4", "--from", "m.png", "--bg", "97,112", "-o", "n.png")
     assert load_mask(Path("n.png"))[112, 97] == 0

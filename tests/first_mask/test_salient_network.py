@@ -21,9 +21,10 @@ from support.weights_server import Served, serve
 
 from vfx_matte.errors import ConfigError, UsageError, WeightsError
 from vfx_matte.pipeline.progress import SilentReporter
-from vfx_matte.pipeline.salient_network import TRY_AGAIN_SECONDS, salient_network
+from vfx_matte.pipeline.salient_network import TRY_AGAIN_SECONDS, named_network, salient_network
 from vfx_matte.pipeline.weights import fetch_weights
 from vfx_matte.weights import package_file
+from vfx_matte.wording import as_python, spelled
 
 NETWORK = tiny_network()
 PACKAGE = "tiny-network==1.2"
@@ -161,6 +162,19 @@ def test_a_wrong_file_is_not_used_and_said(known: Path, folder: Path) -> None:
     (folder / "weights.toml").write_text("[[weights", encoding="utf-8")
     with pytest.raises(ConfigError):
         use(folder)
+
+
+def test_a_network_that_is_named_has_to_be_there(folder: Path) -> None:
+    """From Python: the one in the model folder may be missing, another path may not."""
+    for given in (True, False, None):
+        assert named_network(given, model=folder) is None
+    for missing in ("none.onnx", folder):
+        with pytest.raises(UsageError, match="there is no file of U²-Netp at") as caught:
+            named_network(missing, model=folder)
+        assert "network=False" in spelled(caught.value.hint, as_python)
+    folder.mkdir(exist_ok=True)
+    (folder / "u2netp.onnx").write_bytes(NETWORK)
+    assert named_network(True, model=folder) == folder / "u2netp.onnx"
 
 
 @pytest.mark.parametrize("first", ["refused", "missing", "page"])

@@ -251,6 +251,8 @@ def test_unknown_options_and_values_out_of_range_are_named() -> None:
     assert caught.value.hint == "it is one of permanent, xmem"
     with pytest.raises(UsageError, match="mem_every is 0, expected 1 to 100000"):
         PropagatorOptions(values={"mem_every": 0}).of(registry.registered("xmem"))
+    with pytest.raises(UsageError, match=r"there is no file of U²-Netp at 'none\.onnx'"):
+        PropagatorOptions(name="builtin", values={"network": "none.onnx"}).decided(lambda _: None)
 
 
 def test_config_ini_holds_each_option_once() -> None:

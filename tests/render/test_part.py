@@ -213,6 +213,20 @@ def test_what_is_no_part_of_the_clip_is_told(
     assert long.files() == before
 
 
+def test_an_object_that_the_frame_lacks_is_told(project: CommandLine) -> None:
+    """The picture is the key and nothing else, which looks like a failure."""
+    path = Path("workspace/clip/masks/0000005.png")
+    with Image.open(path) as saved:
+        without = Image.fromarray(np.where(project.mask(5) == 2, 0, project.mask(5)), mode="P")
+        without.putpalette(saved.getpalette() or [])
+    without.save(path)
+    ran = project("greenback", "clip.mp4", "--object", "2", "--frame", "5")
+    assert ran.notes == ["the mask of frame 5 has no object 2, so its picture shows nothing of it"]
+    for words in (("--object", "1", "--frame", "5"), ("--object", "2", "--frame", "4")):
+        assert not project("alpha", "clip.mp4", *words).notes
+    assert not project("alpha", "clip.mp4", "--frame", "5").notes
+
+
 def test_files_of_the_whole_clip_take_no_part(long: CommandLine) -> None:
     for command in ("package", "conform"):
         ran = long.fails(command, "long.mp4", "--for", "premiere", "--start", "3", code=2)

@@ -409,6 +409,12 @@ def test_check_looks_at_any_file(cli: CommandLine, mirror: Served) -> None:
     ):
         Path(name).write_bytes(content)
         assert line(cli("weights", "check", name), "checksum") == says
+    Path("XMem.pth").write_bytes(OTHER)  # a known name, in another folder
+    ran = cli.run("weights", "check", "./XMem.pth")
+    assert ran.code == 1
+    assert line(ran, "checksum") == "DIFFERS"
+    assert sha(GOOD) in ran.error
+    assert "another name" in ran.hint
     Path("own.pth").write_bytes(b"no weights")
     ran = cli.run("weights", "check", "own.pth")
     assert ran.code == 1

@@ -25,11 +25,13 @@ from vfx_matte.pipeline.first_mask import (
 )
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions, helping_weights
+from vfx_matte.pipeline.salient_network import named_network
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
 from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.references.reading import MaskPicture
+from vfx_matte.settings.options import PathsSettings
 
 Painted = str | Path | npt.NDArray[Any]
 """A painted mask: a picture file, or an array (H, W[, 3 or 4]), bool, uint8 or uint16, with the
@@ -56,7 +58,7 @@ def mask(
     fps: Fraction | None = None,
     gaps: str = "hold",
     ignore_alpha: bool = False,
-    network: str | Path | None = "model/u2netp.onnx",
+    network: str | Path | bool | None = True,
     reporter: Reporter | None = None,
 ) -> FirstMaskResult:
     """Make the mask of one frame from what is marked in it, or correct one.
@@ -78,15 +80,16 @@ def mask(
         fps: frames per second of an image sequence.
         gaps: what stands for missing numbers of an image sequence: "hold", "black" or "error".
         ignore_alpha: read the clip as opaque.
-        network: U²-Netp, used where the file is there (masks are much better); None does without.
+        network: the file of U²-Netp, which makes masks much better; True is model/u2netp.onnx where
+            that is there, False or None does without.
         reporter: receives notices; None keeps silent.
 
     Returns:
         The mask, uint8 (H, W) of object ids, with area and confidence of what was found.
 
     Raises:
-        UsageError: marks outside the picture, or none at all.
-        MaskError: nothing was found.
+        UsageError: marks outside the picture, or none at all; or no such network.
+        NothingFoundError: nothing was found.
 
     >>> import vfx_matte
     >>> first = vfx_matte.mask("clip.mp4", start="mask.png", fg=[(70, 30)])
@@ -123,6 +126,7 @@ def mask(
         else _whole_numbers("object_id", [object_id], "a number from 1 to 255", 1)[0],
         start=Path(start) if isinstance(start, str | Path) else None,
     )
+    weights = named_network(network, model=PathsSettings().model)
     # a mask to begin with is a file, named in the request, or an array
     start_picture = (
         None
@@ -133,7 +137,7 @@ def mask(
         open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages),
         request,
         start=start_picture,
-        network=None if network is None else Path(network),
+        network=weights,
         reporter=messages,
     )
     # the result holds them for whoever shows it; a reporter gets them as it gets all notices

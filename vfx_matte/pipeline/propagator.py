@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.errors import WorkspaceError
-from vfx_matte.pipeline.weights import opened_weights, require_known_checksum
+from vfx_matte.pipeline.weights import opened_weights, require_known_checksum, require_named_file
 from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry
 from vfx_matte.propagate.protocol import Propagator
 from vfx_matte.propagate.registry import (
@@ -86,12 +86,15 @@ class PropagatorOptions:
             earlier: work that is to be gone on with, in the way that it was begun.
 
         Raises:
+            UsageError: weights that were named are not there.
             WorkspaceError: that is not possible any more.
         """
         # 1. which one; 2. whether its optional weights are used, as the work before this did
         decision = choose_propagator(None if self.name == "auto" else self.name, self.of)
         helper, values = decision.entry.helper, dict(self.values)
         if helper is not None:
+            given = values.get(helper.option)
+            require_named_file(given, title=helper.title, option_name=helper.option)
             file = getattr(self.of(decision.entry), helper.option)
             values[helper.option], decision = _with_helper(
                 decision, helper, file, earlier=earlier, notify=notify

@@ -17,7 +17,13 @@ from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.salient import NETWORK_FILE, NETWORK_TITLE, SalientNetwork
 from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
-from vfx_matte.pipeline.weights import Patience, fetch_weights, megabytes, opened_weights
+from vfx_matte.pipeline.weights import (
+    Patience,
+    fetch_weights,
+    megabytes,
+    opened_weights,
+    require_named_file,
+)
 from vfx_matte.wording import command
 
 FETCH_VARIABLE = "VFX_MATTE_FETCH"
@@ -67,6 +73,21 @@ def salient_network(
             )
             return None
     return opened_network(path, reporter.notify)
+
+
+def named_network(given: str | Path | bool | None, *, model: Path) -> Path | None:
+    """The file that a Python program means; None where it does without.
+
+    Args:
+        given: the file's path; True is the one in the model folder, where it is there.
+        model: the folder of network weights.
+
+    Raises:
+        UsageError: there is no file of that path.
+    """
+    require_named_file(given, title=TITLE, option_name="network")
+    path = model / NETWORK_FILE if isinstance(given, bool) or given is None else Path(given)
+    return path if given and path.is_file() else None
 
 
 def opened_network(path: Path, notify: Callable[[str], None]) -> SalientNetwork | None:

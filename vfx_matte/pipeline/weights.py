@@ -318,7 +318,8 @@ def raise_on_problem(files: list[CheckedFile]) -> None:
         if file.problem:
             raise WeightsError(
                 file.problem,
-                hint=f"{command('weights fetch', 'NAME', force=True)} replaces known weights",
+                hint=f"{command('weights fetch', 'NAME', force=True)} replaces known weights;"
+                " others need another name",
             )
 
 
@@ -334,6 +335,25 @@ def require_known_checksum(path: Path) -> None:
     found = fingerprint(path)
     if found.sha256 != entry.sha256:
         raise WeightsError(f"{path} differs: {_difference(found, entry)}", hint=_other_hint(path))
+
+
+def require_named_file(given: object, *, title: str, option_name: str) -> None:
+    """Refuse a path to weights that the program can do without, when no file is there: whoever
+    names a file means it.
+
+    Args:
+        given: a path; True, False and None leave the choice open, and are passed over.
+        title: what people call the weights.
+        option_name: the option that it was given with.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if isinstance(given, str | Path) and not Path(given).is_file():
+        raise UsageError(
+            f"there is no file of {title} at {str(given)!r}",
+            hint=f"give its path, or do without: {option(option_name, False)}",
+        )
 
 
 def opened_weights(
@@ -482,8 +502,9 @@ def _record(entry: Entry, found: Fingerprint, folder: Path, reporter: Reporter) 
 def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
     """What is known about one file."""
     found = fingerprint(path)
-    # an entry speaks of the file in the folder, not of others with its name
-    own = table.get(path.name) if path.absolute().parent == folder.absolute() else None
+    # a known name promises known bytes wherever the file lies: damaged weights may still open
+    own = table.get(path.name)
+    is_in_folder = path.absolute().parent == folder.absolute()
     # under whatever name: a copy, or a file that was renamed
     twin = next((entry.name for entry in table.values() if entry.sha256 == found.sha256), None)
     # 1. the checksum: of its own entry, else of any
@@ -495,7 +516,7 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
     else:
         checksum = (
             f"none known yet; {command('weights fetch')} takes this one"
-            if own is not None
+            if own is not None and is_in_folder
             else "none known for this file"
         )
     # 2. the contents, whatever the checksum says

@@ -26,7 +26,8 @@ def mask(
     clip: Annotated[Path, typer.Argument(help="The clip.")],
     at: At = None,
     box: Annotated[
-        str | None, typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels.")
+        list[str] | None,
+        typer.Option(metavar="X,Y,W,H", help="A box around the subject, in pixels."),
     ] = None,
     fg: Annotated[
         list[str] | None,
@@ -89,7 +90,7 @@ def mask(
     request = first_mask.MaskRequest(
         at=None if at is None else parse_position(at),
         marks=first_mask.Marks(
-            box=None if box is None else _box(box),
+            box=_box(box) if box else None,
             clicks=tuple(first_mask.Click(x, y, is_object) for (x, y), is_object in clicks),
             strokes=tuple(first_mask.Stroke(points, is_object) for points, is_object in strokes),
         ),
@@ -132,8 +133,20 @@ def mask(
     say(f"next: {made.next_command}")
 
 
-def _box(text: str) -> tuple[int, int, int, int]:
-    numbers = _integers(text, "--box x,y,width,height", count=4)
+def _box(texts: list[str]) -> tuple[int, int, int, int]:
+    """The one box that there may be.
+
+    Raises:
+        UsageError: there are several, or it is typed otherwise.
+    """
+    # a second box means a second object: the last one must not win silently
+    if len(texts) > 1:
+        raise UsageError(
+            f"{len(texts)} boxes are given, {' and '.join(map(shortened, texts))}, and one call"
+            " marks one object",
+            hint="one --box; then mark the other object with --object N and the same -o",
+        )
+    numbers = _integers(texts[0], "--box x,y,width,height", count=4)
     return numbers[0], numbers[1], numbers[2], numbers[3]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,7 @@ from vfx_matte.media.sketch import Sketches, sketch_of_alpha
 from vfx_matte.media.verify import Check
 from vfx_matte.media.verify_conformed import check_constant_rate, check_frames
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, refuse_to_replace
+from vfx_matte.pipeline.export.frame_map_check import load_map
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for, mask_style
 from vfx_matte.pipeline.render.outputs import (
@@ -50,7 +51,7 @@ from vfx_matte.settings.options import (
 )
 from vfx_matte.timeline import ConformMap, Timeline, nearest_standard_rate, parse_rate
 from vfx_matte.timeline import conform as on_grid
-from vfx_matte.wording import option
+from vfx_matte.wording import command, option
 from vfx_matte.workspace import Workspace, clip_name, write_text
 
 USUAL_OUTPUTS = ("source", "greenback", "alpha", "maskvideo")
@@ -185,6 +186,10 @@ def conform(
             f"output {str(folder)!r} names a file",
             hint=f"several files are written: give a folder with {option('output')}",
         )
+    # Whatever earlier runs made may be replaced, and nothing else: the folder may be the user's.
+    earlier = _made_before(folder)
+    for name in MAP_NAMES:
+        _refuse_other_file(folder / name, earlier)
     # The grid begins with the sound where that begins first: the first picture is held for it.
     reader, info = clip.reader, clip.reader.info
     rate = request.fps or nearest_standard_rate(info.timeline)
@@ -208,16 +213,17 @@ def conform(
             reader=ConformedReader(reader, frame_map, sketches=pictures, alphas=alphas,
             notify=reporter.notify),
             frame_map=frame_map, pictures=pictures, masks=masks, mattes=mattes, alphas=alphas,
-            request=request, folder=part, final=folder, reporter=reporter,
+            request=request, folder=part, final=folder, earlier=earlier,
+            reporter=reporter,
         )  # fmt: skip
         # The source first: it is decoded as it is, and its sketches serve the renders' checks.
         made: dict[str, RenderResult] = {}
         if "source" in wanted:
             made["source"] = run.source()
         made |= run.renders([kind for kind in wanted if kind != "source"])
-        _write_map(
-            part, info.timeline, frame_map, {kind: result.output for kind, result in made.items()}
-        )
+        files = {kind: result.output for kind, result in made.items()}
+        kept = {name for name in earlier.difference(MAP_NAMES) if (folder / name).exists()}
+        _write_map(part, info.timeline, frame_map, files, kept=kept)
     # Where the files are now, since they were made elsewhere.
     results = {
         kind: replace(result, output=folder / result.output.name) for kind, result in made.items()
@@ -250,6 +256,30 @@ def usual_folder(clip: SourceClip | SegmentedClip, *, workspace: Path, target: s
     """
     own = Workspace(workspace).clip(clip.reader.info.path).folder
     return own / program_named(target).name / FOLDER_NAME if target else own / FOLDER_NAME
+
+
+def _made_before(folder: Path) -> frozenset[str]:
+    """Names of the files that earlier runs have made in a folder: those in its frame map, and the
+    map's own.
+    """
+    # what is no frame map names nothing, and is itself a file of somebody else's
+    try:
+        return load_map(folder / MAP_NAMES[0]).made | frozenset(MAP_NAMES)
+    except UsageError:
+        return frozenset()
+
+
+def _refuse_other_file(path: Path, earlier: frozenset[str]) -> None:
+    """Refuse to replace a file that no earlier run has made.
+
+    Raises:
+        UsageError: `path` is there, and its name is not among `earlier`.
+    """
+    if path.name not in earlier and path.exists():
+        raise UsageError(
+            f"{str(path)!r} is there already, and is not of an earlier {command('conform')}",
+            hint=f"move it away, or choose a new folder with {option('output')}",
+        )
 
 
 def _wanted(clip: SourceClip | SegmentedClip, outputs: Sequence[str]) -> tuple[str, ...]:
@@ -294,6 +324,9 @@ class _Run:
 
     final: Path
     """Where they belong."""
+
+    earlier: frozenset[str]
+    """Names of what earlier runs have made there."""
 
     reporter: Reporter
 
@@ -414,17 +447,29 @@ class _Run:
             reporter=self.reporter,
         )  # fmt: skip
         # checked where it will be: in the folder that is made it would replace nothing
-        refuse_to_replace(
-            self.reader.info.path, self.final / f"{name}{path.suffix}", "the source clip"
-        )
+        final = self.final / f"{name}{path.suffix}"
+        refuse_to_replace(self.reader.info.path, final, "the source clip")
+        _refuse_other_file(final, self.earlier)
         return self.folder / f"{name}{path.suffix}", encode
 
 
 def _write_map(
-    folder: Path, source: Timeline, frame_map: ConformMap, files: Mapping[str, Path]
+    folder: Path,
+    source: Timeline,
+    frame_map: ConformMap,
+    files: Mapping[str, Path],
+    *,
+    kept: Collection[str],
 ) -> None:
     """Save the frame map beside the files: as JSON for programs, counted from 0, and as CSV for
     people, with their numbers.
+
+    Args:
+        folder: where they are made.
+        source: the clip's times.
+        frame_map: the map.
+        files: by output.
+        kept: names of what earlier runs have made and this one leaves as it is.
     """
     start = frame_map.timeline.start
     # Both files are made of the same rows; times are from the first frame on.
@@ -461,6 +506,8 @@ def _write_map(
         "lead": frame_map.lead,
         "largest_error_ms": round(float(frame_map.largest_error * 1000), 3),
         "files": {kind: path.name for kind, path in files.items()},
+        # what a later run may replace; files of earlier runs may follow another map
+        "made": sorted({*kept, *(path.name for path in files.values())}),
         "map": list(frame_map.indices),
         "error_ms": [round(float(error * 1000), 3) for error in frame_map.errors],
     }

@@ -38,6 +38,9 @@ class SavedMap:
     files: dict[str, str]
     """Which output each file is, by its name."""
 
+    made: frozenset[str]
+    """Names of all files that `conform` has made beside the map, in earlier runs too."""
+
 
 def verify_conformed(
     output: Path, source: Path, map_file: Path, *, reporter: Reporter
@@ -103,6 +106,7 @@ def load_map(path: Path) -> SavedMap:
         lead, count = int(facts["lead"]), int(facts["source_frames"])
         first_number = int(facts.get("source_first_number", 0))
         files = {str(name): str(kind) for kind, name in facts["files"].items()}
+        made = frozenset(map(str, facts.get("made", files)))
         scale, step = constant_ticks(rate)
         first = start * scale
     except UsageError:
@@ -134,7 +138,8 @@ def load_map(path: Path) -> SavedMap:
     # Times follow from the rate: the file holds no list of them that could disagree.
     pts = tuple(int(first) + number * step for number in range(len(indices)))
     grid = Timeline(pts, (step,) * len(pts), Fraction(1, scale))
-    return SavedMap(ConformMap(rate, grid, indices, errors, lead, count, first_number), files)
+    saved = ConformMap(rate, grid, indices, errors, lead, count, first_number)
+    return SavedMap(saved, files, made)
 
 
 def _exact(value: object) -> Fraction:

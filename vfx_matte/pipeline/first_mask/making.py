@@ -60,7 +60,7 @@ def first_mask(
         reporter: receives notices about the network and about the mask to start from.
 
     Raises:
-        UsageError: the request does not fit the clip (MaskError: nothing is found).
+        UsageError: the request does not fit the clip (NothingFoundError: nothing is found).
         MediaError: the frame cannot be read.
         InputError: a file is missing.
     """
@@ -120,7 +120,7 @@ def save_first_mask(
         reporter: receives notices.
 
     Raises:
-        UsageError: the request or the output does not fit (MaskError: nothing is found;
+        UsageError: the request or the output does not fit (NothingFoundError: nothing is found;
             WorkspaceError: there is no propagated mask).
         MediaError: the frame cannot be read.
         OutputError: the mask cannot be written. Nothing is written in any of these cases.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte.detect.salient import SalientNetwork
-from vfx_matte.errors import MaskError, UsageError
+from vfx_matte.errors import NothingFoundError, UsageError
 from vfx_matte.first_mask import (
     METHODS,
     Answer,
@@ -77,7 +77,7 @@ class Marking:
 
         Raises:
             UsageError: the marks do not fit, or it is not clear which object is meant.
-            MaskError: nothing is found.
+            NothingFoundError: nothing is found.
         """
         height, width = self.image.shape[:2]
         marks.check(width=width, height=height)
@@ -156,12 +156,12 @@ class Marking:
             )
             if not subjects and not self.finds_subjects:
                 needs = next(method.needs for method in METHODS if method.finds_subjects)
-                raise MaskError(
+                raise NothingFoundError(
                     f"what stands out cannot be found without {needs}",
                     hint=f"{instead}, or: {FETCH_COMMAND}",
                 )
             where = " here that is not an object yet" if subjects else " in this picture"
-            raise MaskError(f"nothing stands out{where}", hint=instead)
+            raise NothingFoundError(f"nothing stands out{where}", hint=instead)
         return mask, answers
 
 
@@ -228,7 +228,7 @@ def _with_answer(
 ) -> tuple[Mask, list[str]]:
     """A mask with an answer in it, and lines for people.
 
-    Raises MaskError when nothing was found.
+    Raises NothingFoundError when nothing was found.
     """
     found = answer.mask > 0
     if not found.any():
@@ -237,12 +237,12 @@ def _with_answer(
             f"click on it ({option('fg', 'x,y')}), or draw a box around it"
             f" ({option('box', 'x,y,w,h')})"
         )
-        raise MaskError(f"{what} object {object_id}", hint=hint)
+        raise NothingFoundError(f"{what} object {object_id}", hint=hint)
     # other objects keep their pixels, and may leave none of what was found
     placed = place_object(before, found, object_id, marks)
     if not (placed.mask == object_id).any():
         others = ", ".join(map(str, placed.left_to))
-        raise MaskError(
+        raise NothingFoundError(
             f"what was found for object {object_id} belongs to object {others} already",
             hint=(
                 f"click in it ({option('fg', 'x,y')}) to make it object {object_id}, or correct"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vfx_matte.errors import UsageError
 from vfx_matte.files.atomic import AtomicFile
+from vfx_matte.masks import object_ids
 from vfx_matte.media.formats import CONTAINERS
 from vfx_matte.media.pixels import as_layout
 from vfx_matte.media.probe import ClipInfo
@@ -253,6 +254,24 @@ def with_range_paths(
     return moved
 
 
+def _notify_absence(
+    clip: SegmentedClip, index: int, objects: tuple[int, ...] | None, reporter: Reporter
+) -> None:
+    """Say in a line which objects a single frame does not show: its picture would look like a
+    failure, a key colour and nothing else.
+    """
+    mask = clip.mask(index)
+    if mask is None:  # `write_frame` says so
+        return
+    shown = object_ids(mask)
+    absent = [object_id for object_id in objects or () if object_id not in shown]
+    if not absent and shown:
+        return
+    number = clip.info.timeline.number(index)
+    who = " or ".join(f"object {object_id}" for object_id in absent) or "object"
+    reporter.notify(f"the mask of frame {number} has no {who}, so its picture shows nothing of it")
+
+
 Plan = Callable[[int, Path | None], Sequence[PlannedOutput]]
 """Plans outputs: from the index of the first frame, and a path, None = the usual one."""
 
@@ -264,6 +283,7 @@ def render_selection(
     selection: Selection,
     reporter: Reporter,
     *,
+    objects: tuple[int, ...] | None,
     picture_paths: Callable[[Path], Sequence[Path]] = lambda path: [path],
 ) -> list[RenderResult]:
     """Render all of a clip, a range or one frame of it.
@@ -274,6 +294,7 @@ def render_selection(
         output: where they go, as it was given; None is the usual path.
         selection: what is rendered.
         reporter: receives notices and progress.
+        objects: ids of the objects that were asked for; None is all.
         picture_paths: the pictures of a single frame for a name that was given, one per output.
 
     Returns:
@@ -292,6 +313,7 @@ def render_selection(
         return write_outputs(clip, outputs, reporter)
     # one frame, as pictures
     if selection.frame is not None:
+        _notify_absence(clip, span[0], objects, reporter)
         paths = (
             [frame_path(planned.path, clip.info, span[0]) for planned in outputs]
             if picture is None

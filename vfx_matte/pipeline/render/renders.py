@@ -5,6 +5,7 @@ What each of them shows is decided in `planner`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vfx_matte.pipeline.render.exr import check_style, render_layers
 from vfx_matte.pipeline.render.outputs import PlannedOutput, RenderResult
 from vfx_matte.pipeline.render.part import (
     WHOLE,
+    Plan,
     Selection,
     notify_range,
     render_selection,
@@ -94,7 +96,7 @@ def render_greenback(
             )
         ]
 
-    return render_selection(clip, plan, request.output, request.selection, reporter)[0]
+    return _selected(clip, plan, request, reporter)[0]
 
 
 def render_alpha(
@@ -123,7 +125,7 @@ def render_alpha(
             )
         ]
 
-    return render_selection(clip, plan, request.output, request.selection, reporter)[0]
+    return _selected(clip, plan, request, reporter)[0]
 
 
 def render_overlay(
@@ -143,7 +145,7 @@ def render_overlay(
         planner = Planner(clip, request.tools, reporter, first=first)
         return [planner.overlay(path, alpha=settings.alpha, settings=request.matte, encode=encode)]
 
-    return render_selection(clip, plan, request.output, request.selection, reporter)[0]
+    return _selected(clip, plan, request, reporter)[0]
 
 
 def render_maskvideos(
@@ -207,15 +209,34 @@ def render_maskvideos(
             for object_id in singles
         ]
 
+    return _selected(
+        clip,
+        plan,
+        request,
+        reporter,
+        picture_paths=lambda name: (
+            [_object_path(name, object_id) for object_id in singles] or [name]
+        ),
+    )
+
+
+def _selected(
+    clip: SegmentedClip,
+    plan: Plan,
+    request: RenderRequest,
+    reporter: Reporter,
+    *,
+    picture_paths: Callable[[Path], Sequence[Path]] = lambda path: [path],
+) -> list[RenderResult]:
+    """What of the clip was asked for, see `render_selection`."""
     return render_selection(
         clip,
         plan,
         request.output,
         request.selection,
         reporter,
-        picture_paths=lambda name: (
-            [_object_path(name, object_id) for object_id in singles] or [name]
-        ),
+        objects=request.matte.objects,
+        picture_paths=picture_paths,
     )
 
 
