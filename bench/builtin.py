@@ -10,7 +10,7 @@ Each clip shows copies of the demo's creature on its meadow, every one an object
 programs, decode and mask files included, kept to one core or two (Linux only); what a further frame
 costs is the difference between runs over all and over a fifth of the frames, and start-up is left
 out. Of `--rounds` runs the fastest counts. Wall time depends on what else the machine does; CPU
-time hardly, so both are printed: on one free core the frames a second are 1000 / CPU ms.
+time hardly, so both are printed: on one free core the frames per second are 1000 / CPU ms.
 Memory: peak resident size for 200 and 1,000 frames.
 """
 

@@ -16,7 +16,7 @@ pieces    loose pieces in a frame: parts where alpha is above 8/255 that are joi
 the mask worth the name
           (SPECK of its largest part), and their area in px; holes: the same the other way round
 outside,  alpha farther than AWAY_PX outside the mask, and what lacks farther than that inside; with
-a truth (DAVIS), farther lacking   than 2 px from the true edge. In thousands of px a frame
+a truth (DAVIS), farther lacking   than 2 px from the true edge. In thousands of px per frame
 flicker   mean absolute difference of alpha from the frame before, moved along the optical flow of
 the pictures, in the band
           BAND_PX to each side of the mask's edge, in per cent. Every method is measured in the same

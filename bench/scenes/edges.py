@@ -104,7 +104,7 @@ class EdgeScene:
         speed = self.height / 540 * float(self._rng(3).uniform(1.5, 5))
         for layer in self._layers:
             offsets = [layer.nearness * speed * (index + part) for part in (0.0, 0.25, 0.5)]
-            strip = layer.seen(offsets, self.width)[: self.height - layer.top]
+            strip = layer.view(offsets, self.width)[: self.height - layer.top]
             rows = slice(layer.top, layer.top + len(strip))
             picture[rows] = picture[rows] * (1 - strip[..., 3:] / 255) + strip[..., :3]
         return picture

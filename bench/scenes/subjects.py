@@ -50,7 +50,7 @@ class _Pen:
         size = math.ceil(_SIDE * unit_px * SPRITE_SCALE) * _INK_SCALE
         return cls(np.zeros((size, size, 4), np.uint8), unit)
 
-    def place(self, points: npt.ArrayLike) -> Floats:
+    def to_canvas(self, points: npt.ArrayLike) -> Floats:
         """Canvas pixels of points in units."""
         return np.asarray(
             np.asarray(points) * self.unit + self.canvas.shape[0] / 2 - 0.5, np.float32
@@ -59,7 +59,7 @@ class _Pen:
     def polygon(self, points: npt.ArrayLike, color: Color) -> None:
         cv2.fillPoly(
             self.canvas,
-            [np.round(self.place(points) * 16).astype(np.int32)],
+            [np.round(self.to_canvas(points) * 16).astype(np.int32)],
             (*color, 255),
             shift=4,
         )
@@ -75,7 +75,10 @@ class _Pen:
 
     def erase(self, points: npt.ArrayLike) -> None:
         cv2.fillPoly(
-            self.canvas, [np.round(self.place(points) * 16).astype(np.int32)], (0, 0, 0, 0), shift=4
+            self.canvas,
+            [np.round(self.to_canvas(points) * 16).astype(np.int32)],
+            (0, 0, 0, 0),
+            shift=4,
         )
 
     def sprite(self, rng: Rng) -> Floats:
@@ -182,8 +185,8 @@ def _hair(
     ).clip(0, 255)
     paint_strands(
         pen.canvas,
-        roots=pen.place(roots),
-        ends=pen.place(ends),
+        roots=pen.to_canvas(roots),
+        ends=pen.to_canvas(ends),
         bends=bends * pen.unit,
         widths=widths * pen.unit,
         colors=colors,

@@ -426,7 +426,7 @@ def test_opentimelineio_reads_fcp7_xml() -> None:
 
 @pytest.mark.parametrize("fps", [Fraction(24), Fraction(25), Fraction(30), Fraction(60)], ids=str)
 def test_opentimelineio_reads_fcpxml_at_whole_rates(fps: Fraction) -> None:
-    """At 29.97 its adapter counts 29 frames a second, whoever wrote the file."""
+    """At 29.97 its adapter counts 29 frames per second, whoever wrote the file."""
     otio = pytest.importorskip("opentimelineio")
     if "fcpx_xml" not in otio.adapters.available_adapter_names():
         pytest.skip("otio-fcpx-xml-adapter is not installed")

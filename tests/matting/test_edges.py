@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def true_alpha(index: int) -> Floats:
-    """A soft disc that moves by two pixels a frame."""
+    """A soft disc that moves by two pixels per frame."""
     disc = np.zeros(SHAPE, np.float64)
     cv2.circle(disc, (80 + 2 * index, 64), 34, 1, -1)
     return np.asarray(cv2.GaussianBlur(disc, (0, 0), BLUR), np.float64)

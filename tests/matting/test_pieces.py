@@ -14,7 +14,7 @@ from matting.test_mask_edges import random_mask
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte
 from vfx_matte.matting import make_matte, refine, tidied
-from vfx_matte.matting.pieces import FAINT, ONE, joined
+from vfx_matte.matting.pieces import FAINT, ONE, without_loose_pieces
 from vfx_matte.settings.options import MatteSettings
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -22,7 +22,7 @@ fast = settings(max_examples=40)
 
 
 def both(alpha: np.ndarray, binary: np.ndarray, area: int, *, anchored: bool = True) -> np.ndarray:
-    return joined(alpha, binary, specks_px=area, holes_px=area, anchored=anchored)
+    return without_loose_pieces(alpha, binary, specks_px=area, holes_px=area, anchored=anchored)
 
 
 def subject() -> tuple[np.ndarray, np.ndarray]:
@@ -92,15 +92,17 @@ def test_holes_are_pieces_of_the_other_side(seed: int, area: int, anchored: bool
         ),
         6,
     )
-    inside = joined(alpha, binary, specks_px=area, holes_px=0, anchored=anchored)
-    outside = ONE - joined(ONE - alpha, 1 - binary, specks_px=0, holes_px=area, anchored=anchored)
+    inside = without_loose_pieces(alpha, binary, specks_px=area, holes_px=0, anchored=anchored)
+    outside = ONE - without_loose_pieces(
+        ONE - alpha, 1 - binary, specks_px=0, holes_px=area, anchored=anchored
+    )
     assert (inside <= alpha).all()
     assert (outside <= alpha).all()
     assert set(np.unique(outside - alpha)) <= set(np.unique(0 - alpha)) | {0}, (
         "a value stays or becomes full"
     )
     np.testing.assert_array_equal(
-        joined(inside, binary, specks_px=area, holes_px=0, anchored=anchored), inside
+        without_loose_pieces(inside, binary, specks_px=area, holes_px=0, anchored=anchored), inside
     )
 
 

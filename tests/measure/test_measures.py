@@ -17,8 +17,8 @@ from vfx_matte.measure.judge import (
     Finding,
     Kind,
     Spot,
+    find_gone,
     findings,
-    gone,
     judge,
     judge_object,
     merged,
@@ -241,15 +241,15 @@ def test_a_jump_of_area_is_measured_in_its_shot() -> None:
 
 def test_what_vanishes_inside_is_gone_and_what_leaves_the_picture_is_not() -> None:
     inside = measured([*[big(200)] * 6, *[big(0, 0)] * 3, *[big(200)] * 6])
-    vanished = list(gone(inside, [range(15)]))
+    vanished = list(find_gone(inside, [range(15)]))
     assert [one.frame for one in vanished] == [6, 7, 8]
     assert {(one.value, one.usual) for one in vanished} == {(6, 9)}
     leaving = measured(
         [big(520 - 15 * abs(index - 7)) if index != 7 else big(0, 0) for index in range(15)]
     )
-    assert not list(gone(leaving, [range(15)]))
+    assert not list(find_gone(leaving, [range(15)]))
     never = measured([big(0, 0)] * 5)
-    assert not list(gone(never, [range(5)]))
+    assert not list(find_gone(never, [range(5)]))
 
 
 def test_coming_into_the_picture_is_no_jump() -> None:
@@ -268,7 +268,7 @@ def test_a_cropped_object_that_shrinks_or_vanishes_for_a_moment_does_not_pass() 
         one.frame for one in spots(judge_object(found, [range(30)])) if one.kind == "area"
     ]
     masks[12] = big(0, 0)
-    assert [one.frame for one in gone(measured(list(masks)), [range(30)])] == [12]
+    assert [one.frame for one in find_gone(measured(list(masks)), [range(30)])] == [12]
 
 
 def test_spots_near_each_other_are_one_finding_and_a_painted_frame_is_not_named() -> None:

@@ -1,4 +1,4 @@
-"""EXR files with a layer an object, read back byte by byte: not through the library that wrote
+"""EXR files with one layer per object, read back byte by byte: not through the library that wrote
 them.
 """
 

@@ -97,7 +97,7 @@ def test_nonsense_is_told_and_left_out(make_clip: Make, tmp_path: Path, notices:
 def test_a_track_that_gives_no_text_is_read(
     make_clip: Make, tmp_path: Path, notices: Notices
 ) -> None:
-    """Final Cut Camera marks 24 frames a second as drop frame, and FFmpeg then gives no text."""
+    """Final Cut Camera marks 24 frames per second as drop frame, and FFmpeg then gives no text."""
     pts = tuple(range(0, 12_000, 1000))
     source = make_clip(
         "phone24.mov", pts=pts, time_base=Fraction(1, 24_000), metadata={"timecode": "01:00:00:10"}

@@ -289,6 +289,6 @@ def test_a_file_that_is_too_large_is_not_looked_into(
     with (tmp_path / "big.jpg").open("wb") as file:
         file.write(b"\xff\xd8\xff")
         file.truncate((2 << 30) + 1)  # sparse
-    monkeypatch.setattr("vfx_matte.files.still_header._parsed", None)
+    monkeypatch.setattr("vfx_matte.files.still_header._parse_header", None)
     with pytest.raises(UsageError, match="2048 MB, more than a picture needs"):
         read_still_header(tmp_path / "big.jpg")

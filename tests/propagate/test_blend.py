@@ -12,7 +12,7 @@ from vfx_matte.propagate import blend as meeting
 from vfx_matte.propagate.blend import (
     Spool,
     backward_share,
-    blended,
+    blend,
     certainties,
     drifts,
     pack,
@@ -90,11 +90,11 @@ def test_equal_walks_meet_in_the_middle() -> None:
 
 
 def test_blending_by_hand() -> None:
-    mixed = blended(result(0), result(8, 0.5), {1: 0.25})
+    mixed = blend(result(0), result(8, 0.5), {1: 0.25})
     assert mixed[1, 3, 1] == pytest.approx(0.75)
     assert mixed[1, 3, 9] == pytest.approx(0.125)
     assert mixed.sum(axis=0) == pytest.approx(np.ones((8, 32)))
 
 
 def test_an_object_that_neither_walk_knows_is_left_out() -> None:
-    assert not blended(result(0), result(8), {})[1].any()
+    assert not blend(result(0), result(8), {})[1].any()

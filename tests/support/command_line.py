@@ -235,7 +235,7 @@ def two_objects(size: tuple[int, int] = SIZE) -> Gray:
 def paint(
     path: Path, ids: Gray, colors: tuple[tuple[int, int, int], ...] = (BLACK, RED, LIME)
 ) -> Path:
-    """Save ids as a picture of one colour an object, as painting programs do."""
+    """Save ids as a picture of one colour per object, as painting programs do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.array(colors, np.uint8)[ids]).save(path)
     return path

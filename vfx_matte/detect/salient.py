@@ -84,7 +84,7 @@ class SalientNetwork:
             WeightsError: the network does not give such a map.
         """
         (found,) = self._forward(image, size, [self._output])
-        return _fitted(_map(found), image)
+        return _at_picture_size(_map(found), image)
 
     def rough(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
         """Nearly the same map, in two fifths of the time: the side output of the decoder's
@@ -106,7 +106,7 @@ class SalientNetwork:
         if self._net.getLayerId(_FEATURE_LAYERS[0]) < 0:
             return self.probability(image, size=size)
         (stage,) = self._forward(image, size, [_FEATURE_LAYERS[0]])
-        return _fitted(self._side_output(stage, size), image)
+        return _at_picture_size(self._side_output(stage, size), image)
 
     def describe(
         self, image: Image, *, size: int = TRAINED_SIZE_PX
@@ -119,14 +119,16 @@ class SalientNetwork:
 
         Returns:
             The map as `rough` gives it, float32 (H, W), and the last layers of three stages of the
-            decoder, finest first: float32 (64, S, S) with S = size/2, size/4, size/8. Places that
+            decoder, finest first: float32 (64, S, S) with S = size/2, size/4, size/8. Pixels that
             look alike to the network have vectors that are near each other.
 
         Raises:
             WeightsError: the file is another network, without such layers.
         """
         layers = self._forward(image, size, list(_FEATURE_LAYERS))
-        return _fitted(self._side_output(layers[0], size), image), [layer[0] for layer in layers]
+        return _at_picture_size(self._side_output(layers[0], size), image), [
+            layer[0] for layer in layers
+        ]
 
     def _side_output(self, stage: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
         """The map of the second-finest stage, (1, 64, S/2, S/2), by itself: (S, S), 0 … 1."""
@@ -186,7 +188,7 @@ def _map(output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(output[0, 0], np.float32)
 
 
-def _fitted(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.float32]:
+def _at_picture_size(found: npt.NDArray[np.float32], image: Image) -> npt.NDArray[np.float32]:
     """A map of the network, (S, S), at the picture's size."""
     height, width = image.shape[:2]
     return np.asarray(

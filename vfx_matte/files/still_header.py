@@ -98,7 +98,7 @@ def read_still_header(path: Path) -> StillHeader:
                 raise UsageError(
                     f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT
                 )
-            header = _parsed(file, path.suffix.lower())
+            header = _parse_header(file, path.suffix.lower())
     except FileNotFoundError as error:
         raise InputError(
             f"there is no file {name}", hint="check the path; quote names with spaces"
@@ -147,7 +147,7 @@ def require_still(path: Path, *, most_pixels: int = MOST_PIXELS, limit: str = ""
     return header
 
 
-def _parsed(file: BinaryIO, suffix: str) -> StillHeader | str:
+def _parse_header(file: BinaryIO, suffix: str) -> StillHeader | str:
     """The header, or what the file is instead, "" = unknown."""
     # by the formats' magic numbers, with TGA, which has none, by its name and the fields that
     # cannot be anything else
@@ -184,7 +184,7 @@ def _parsed(file: BinaryIO, suffix: str) -> StillHeader | str:
     return found
 
 
-def _at(file: BinaryIO, offset: int, size: int) -> bytes:
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
     found = file.read(size)
     if len(found) < size:
@@ -197,9 +197,9 @@ def _at(file: BinaryIO, offset: int, size: int) -> bytes:
 
 def _png(file: BinaryIO) -> tuple[int, int]:
     """Also unpacks what Pillow and FFmpeg would before the first pixel, in bounded memory."""
-    if _at(file, 12, 4) != b"IHDR":
+    if _read_at(file, 12, 4) != b"IHDR":
         raise _HeaderError("its header is damaged")
-    width, height = struct.unpack(">II", _at(file, 16, 8))
+    width, height = struct.unpack(">II", _read_at(file, 16, 8))
     unpacked = 0
     for kind, at, length in _png_chunks(file):
         if kind in (b"iCCP", b"zTXt", b"iTXt"):
@@ -221,7 +221,7 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """
     at = 8
     for _ in range(_MOST_CHUNKS):
-        head = _at_most(file, at, 8)
+        head = _read_at_most(file, at, 8)
         if len(head) < 8:
             return
         length, kind = struct.unpack(">I4s", head)
@@ -230,7 +230,7 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     raise _HeaderError(f"it has more than {_MOST_CHUNKS:,} chunks")
 
 
-def _at_most(file: BinaryIO, offset: int, size: int) -> bytes:
+def _read_at_most(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
     return file.read(size)
 
@@ -243,7 +243,7 @@ def _unpacked_size(file: BinaryIO, kind: bytes, at: int, length: int) -> int:
         return length
     # a keyword, then a byte that says how it is compressed; iTXt says first whether it is, and has
     # a language and a translated keyword before its text
-    rest = _at_most(file, at, length).partition(b"\0")[2]
+    rest = _read_at_most(file, at, length).partition(b"\0")[2]
     if kind == b"iTXt":
         if rest[:1] != b"\1":  # not compressed
             return length
@@ -260,7 +260,7 @@ def _jpeg(file: BinaryIO) -> tuple[int, int]:
     """The largest frame that is announced before the first scan."""
     at, width, height = 2, 0, 0
     for _ in range(_MOST_MARKERS):
-        marker = _at(file, at, 2)
+        marker = _read_at(file, at, 2)
         if marker[0] != 0xFF:
             raise _HeaderError("its header is damaged")
         if marker[1] in (0xFF, 0x01, *range(0xD0, 0xD9)):  # filling, and markers without content
@@ -268,10 +268,10 @@ def _jpeg(file: BinaryIO) -> tuple[int, int]:
             continue
         if marker[1] in (0xDA, 0xD9):
             return width, height
-        (length,) = struct.unpack(">H", _at(file, at + 2, 2))
+        (length,) = struct.unpack(">H", _read_at(file, at + 2, 2))
         # a start of frame; C4, C8 and CC are tables and a reserved marker within the same range
         if 0xC0 <= marker[1] <= 0xCF and marker[1] not in (0xC4, 0xC8, 0xCC):
-            high, wide = struct.unpack(">HH", _at(file, at + 5, 4))
+            high, wide = struct.unpack(">HH", _read_at(file, at + 5, 4))
             width, height = max(width, wide), max(height, high)
         at += 2 + max(length, 2)
     raise _HeaderError(f"it has more than {_MOST_MARKERS:,} markers before its first scan")
@@ -279,22 +279,22 @@ def _jpeg(file: BinaryIO) -> tuple[int, int]:
 
 def _tiff(file: BinaryIO) -> tuple[int, int]:
     # TIFF and BigTIFF differ in the sizes of their counts and offsets
-    head = _at(file, 0, 8)
+    head = _read_at(file, 0, 8)
     order = "<" if head[:2] == b"II" else ">"
     is_big = struct.unpack(f"{order}H", head[2:4])[0] == 43
     if is_big:
-        (at,) = struct.unpack(f"{order}Q", _at(file, 8, 8))
-        (count,) = struct.unpack(f"{order}Q", _at(file, at, 8))
+        (at,) = struct.unpack(f"{order}Q", _read_at(file, 8, 8))
+        (count,) = struct.unpack(f"{order}Q", _read_at(file, at, 8))
         first, step, value_at, long = at + 8, 20, 12, "Q"
     else:
         (at,) = struct.unpack(f"{order}I", head[4:8])
-        (count,) = struct.unpack(f"{order}H", _at(file, at, 2))
+        (count,) = struct.unpack(f"{order}H", _read_at(file, at, 2))
         first, step, value_at, long = at + 2, 12, 8, "I"
     if count > 4096:
         raise _HeaderError("its header is damaged")
     found: dict[int, int] = {}
     for number in range(count):
-        entry = _at(file, first + number * step, step)
+        entry = _read_at(file, first + number * step, step)
         tag, kind = struct.unpack_from(f"{order}HH", entry)
         # ImageWidth and ImageLength, of whatever integer type the writer chose
         if tag in (256, 257):
@@ -306,14 +306,14 @@ def _tiff(file: BinaryIO) -> tuple[int, int]:
 
 
 def _bmp(file: BinaryIO) -> tuple[int, int]:
-    (size,) = struct.unpack("<I", _at(file, 14, 4))
+    (size,) = struct.unpack("<I", _read_at(file, 14, 4))
     form = "<HH" if size == 12 else "<ii"
-    width, height = struct.unpack(form, _at(file, 18, struct.calcsize(form)))
+    width, height = struct.unpack(form, _read_at(file, 18, struct.calcsize(form)))
     return width, abs(height)
 
 
 def _gif(file: BinaryIO) -> tuple[int, int]:
-    width, height = struct.unpack("<HH", _at(file, 6, 4))
+    width, height = struct.unpack("<HH", _read_at(file, 6, 4))
     return width, height
 
 
@@ -321,19 +321,19 @@ def _webp(file: BinaryIO) -> tuple[int, int]:
     """The largest of the canvas and the pictures in the first chunks."""
     at, width, height = 12, 0, 0
     for _ in range(64):
-        head = _at_most(file, at, 8)
+        head = _read_at_most(file, at, 8)
         if len(head) < 8:
             break
         kind, length = struct.unpack("<4sI", head)
         if kind == b"VP8X":
-            data = _at(file, at + 8, 10)
+            data = _read_at(file, at + 8, 10)
             size = int.from_bytes(data[4:7], "little") + 1, int.from_bytes(data[7:10], "little") + 1
         # two 14-bit numbers, each one less than the size
         elif kind == b"VP8L":
-            bits = int.from_bytes(_at(file, at + 9, 4), "little")
+            bits = int.from_bytes(_read_at(file, at + 9, 4), "little")
             size = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
         elif kind == b"VP8 ":
-            wide, high = struct.unpack("<HH", _at(file, at + 14, 4))
+            wide, high = struct.unpack("<HH", _read_at(file, at + 14, 4))
             size = wide & 0x3FFF, high & 0x3FFF
         else:
             size = 0, 0
@@ -343,7 +343,7 @@ def _webp(file: BinaryIO) -> tuple[int, int]:
 
 
 def _pnm(file: BinaryIO) -> tuple[int, int]:
-    lines = _at_most(file, 2, 4096).split(b"\n")
+    lines = _read_at_most(file, 2, 4096).split(b"\n")
     words = b" ".join(line.split(b"#")[0] for line in lines).split()
     if (
         len(words) < 2
@@ -355,19 +355,19 @@ def _pnm(file: BinaryIO) -> tuple[int, int]:
 
 
 def _psd(file: BinaryIO) -> tuple[int, int]:
-    height, width = struct.unpack(">II", _at(file, 14, 8))
+    height, width = struct.unpack(">II", _read_at(file, 14, 8))
     return width, height
 
 
 def _dpx(file: BinaryIO) -> tuple[int, int]:
-    order = ">" if _at(file, 0, 4) == b"SDPX" else "<"
-    width, height = struct.unpack(f"{order}II", _at(file, 772, 8))
+    order = ">" if _read_at(file, 0, 4) == b"SDPX" else "<"
+    width, height = struct.unpack(f"{order}II", _read_at(file, 772, 8))
     return width, height
 
 
 def _exr(file: BinaryIO) -> tuple[int, int]:
     """The larger of what is shown and what is stored."""
-    head = _at_most(file, 8, 1 << 20)
+    head = _read_at_most(file, 8, 1 << 20)
     at, width, height = 0, 0, 0
     while at < len(head) and head[at]:
         _, name_end = at, head.index(b"\0", at)

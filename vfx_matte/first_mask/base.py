@@ -151,7 +151,7 @@ class BaseFirstMask(abc.ABC):
         probability = self._probability_of(state)
         full = upscaled(probability, self._image, self._full)
         if previous is not None:
-            full = self._only_changed(full, previous, state.mask)
+            full = self._keep_unchanged(full, previous, state.mask)
         self._apply_marks(full, marks, previous)
         return Answer(full, *self._confidence_of(state))
 
@@ -196,7 +196,9 @@ class BaseFirstMask(abc.ABC):
             np.float32,
         )
 
-    def _only_changed(self, full: Probability, previous: Probability, mask: Region) -> Probability:
+    def _keep_unchanged(
+        self, full: Probability, previous: Probability, mask: Region
+    ) -> Probability:
         """The new probabilities where the mask has changed at the working size, and next to it; the
         previous ones elsewhere, as exact as they were.
         """

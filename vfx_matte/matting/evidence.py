@@ -1,9 +1,9 @@
 """Collects what is known of a pixel before its alpha is predicted: rows of numbers, one column per
 pixel.
 
-Every number has a counterpart when subject and background change places: the numbers of ODD change
-their sign, those of PAIRS their places, those of EVEN stay. So whatever is made of them can treat
-both sides alike.
+Every number has a counterpart when subject and background are exchanged: the numbers of ODD change
+their sign, those of PAIRS their positions, those of EVEN stay. So whatever is made of them can
+treat both sides alike.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ FAINT = 1e-3
 
 
 def swapped(rows: Array) -> Array:
-    """The same numbers as seen when subject and background change places: (len(NAMES), …) to the
+    """The same numbers as seen when subject and background are exchanged: (len(NAMES), …) to the
     same.
     """
     odd, pairs = len(ODD), len(PAIRS)
@@ -82,24 +82,28 @@ class Reading:
 
 def read(problem: AlphaProblem) -> Reading:
     """Read alpha off the linear model of the colours nearby."""
-    near = problem.colors.at(problem.place)
+    near = problem.colors.sample(problem.region)
     return Reading(dot(problem.image, near) + near[..., 3], near)
 
 
 def evidence(problem: AlphaProblem, reading: Reading) -> Array:
     """What is seen of the unknown pixels, in the order of the array: float32 (len(NAMES), n)."""
     module = xp(problem.image)
-    alpha, near, rough = reading.alpha, reading.model, problem.rough.at(problem.place, numbers=6)
+    alpha, near, rough = (
+        reading.alpha,
+        reading.model,
+        problem.rough.sample(problem.region, numbers=6),
+    )
     unknown = module.flatnonzero(problem.trimap == UNKNOWN)
 
-    def picked(values: Array) -> Array:
+    def of_unknown(values: Array) -> Array:
         taken: Array = values.reshape(-1, *values.shape[2:]).take(unknown, axis=0)
         return taken
 
     # in half bands, as sizes follow the frame: one fit serves all
     unit = np.float32(2 / max(LEAST_BAND_PX, BAND_PX * problem.scale))
     distance = problem.distance * unit
-    # far from the edge the mask is believed, so that means around a pixel are not misled there
+    # far from the edge the mask decides, so that means around a pixel are not misled there
     likely = module.where(
         module.abs(distance) < 2 * FAR, module.clip(alpha, 0, 1), distance > 0
     ).astype(np.float32)
@@ -115,22 +119,28 @@ def evidence(problem: AlphaProblem, reading: Reading) -> Array:
     # the rows in the order of NAMES, of unknown pixels only; around 0, so that a change of sides is
     # a change of sign
     rows: Array = module.empty((len(NAMES), len(unknown)), np.float32)
-    picture, near, rough, distance = map(picked, (problem.image, near[..., 4:8], rough, distance))
+    picture, near, rough, distance = map(
+        of_unknown, (problem.image, near[..., 4:8], rough, distance)
+    )
     half = np.float32(0.5)
-    rows[0] = module.clip(picked(alpha), -0.5, 1.5) - half
+    rows[0] = module.clip(of_unknown(alpha), -0.5, 1.5) - half
     rows[1] = module.clip(rows[0], -0.5, 0.5)
     rows[2] = module.clip(dot(picture, rough) + rough[..., 3], -0.5, 1.5) - half
-    rows[3] = picked(problem.own_edge) - half
+    rows[3] = of_unknown(problem.own_edge) - half
     rows[4] = module.clip(distance, -2, 2)
     rows[5] = module.clip(distance * np.float32(0.5 / FAR), -1, 1)
-    for at, values in ((6, picked(box_mean(likely, small))), (7, picked(mean)), (8, near[..., 2])):
+    for at, values in (
+        (6, of_unknown(box_mean(likely, small))),
+        (7, of_unknown(mean)),
+        (8, near[..., 2]),
+    ):
         rows[at] = values - half
-    rows[9] = picked(of_luma)
-    rows[10] = rows[9] - picked(box_mean(of_luma, small))
+    rows[9] = of_unknown(of_luma)
+    rows[10] = rows[9] - of_unknown(box_mean(of_luma, small))
     # logarithms: variances span many powers of ten
     for at, values in enumerate((near[..., 0], near[..., 1], rough[..., 4], rough[..., 5])):
         rows[len(ODD) + at] = module.log(values + np.float32(VARIANCE))
-    rows[-3] = picked(problem.trusted)
+    rows[-3] = of_unknown(problem.trusted)
     rows[-2] = near[..., 3]
-    rows[-1] = module.sqrt(module.maximum(picked(spread), 0))
+    rows[-1] = module.sqrt(module.maximum(of_unknown(spread), 0))
     return rows

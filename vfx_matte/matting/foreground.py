@@ -78,7 +78,7 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
     )
 
     # each plane at its own size: chroma that is subsampled is not guessed at more places
-    def cleaned(index: int) -> Array:
+    def clean_plane(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
         part = subsampled(region, shift)
         image, weight = _unit(plane[part], picture.layout.full), footprint_means(alpha, shift)
@@ -89,14 +89,14 @@ def estimate_foreground(picture: Picture, matte: Matte) -> Picture:
         )
         # the remainder belongs to few samples, so that it is computed for these alone
         soft_samples = xp(image).nonzero(wanted)
-        found = _remainder_added(
+        found = _add_remainder(
             image[soft_samples], weight[soft_samples], *(side[soft_samples] for side in colors)
         )
         result: Array = plane.copy()
         result[part][soft_samples] = _codes(found, picture)
         return result
 
-    return with_color_planes(picture, cleaned, on=matte.alpha)
+    return with_color_planes(picture, clean_plane, on=matte.alpha)
 
 
 def _unit(plane: Array, peak: int) -> Array:
@@ -131,7 +131,7 @@ def _at_samples(
     return enlarged(values, factor, (int(shape[0]), int(shape[1])))
 
 
-def _remainder_added(image: Array, alpha: Array, front: Array, back: Array) -> Array:
+def _add_remainder(image: Array, alpha: Array, front: Array, back: Array) -> Array:
     """F with its share of what the windows' colours do not explain; exactly I where alpha is 1."""
     error = image - alpha * front - (1 - alpha) * back
     result: Array = front + alpha * error / (

@@ -23,7 +23,7 @@ DOUBT = 0.002
 """Variance of alpha at which a pixel's colour leaves as much doubt as not."""
 
 COMMON = 0.01
-"""How common each belief is at least."""
+"""How common each hypothesis is at least."""
 
 DECAY_PX = 20.0
 """Distance from the edge at which pixels of the other side and mixed ones have become rare, at 1080
@@ -64,7 +64,7 @@ class GuidedAlpha:
         alpha = module.clip(reading.alpha, 0, 1)
         alpha[unknown] = module.clip(predict(evidence(problem, reading)), 0, 1)
         # where colours leave little doubt, what is all but certain becomes exactly 0 or 1
-        settled, variance = _settled(problem, reading, alpha)
+        settled, variance = _posterior_mean(problem, reading, alpha)
         alpha += (settled - alpha) / (1 + (variance * np.float32(1 / DOUBT)) ** 2)
         # the mask's own edge, and what differs from it: as far as colours can be trusted there, and
         # as far as it is no noise
@@ -98,15 +98,15 @@ def _wiener_gain(problem: AlphaProblem, reading: Reading, difference: Array) -> 
     return gain
 
 
-def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Array, Array]:
-    """The mean of three beliefs, background, subject and mixed, each by its likelihood and by how
-    common it is nearby.
+def _posterior_mean(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Array, Array]:
+    """The mean of three hypotheses, background, subject and mixed, each by its likelihood and by
+    how common it is nearby.
 
     And the variance of a reading, whichever side the pixel may be on.
     """
     module, size = xp(mixed), max(3, round(WINDOWS_PX[-1] * problem.scale)) | 1
-    # how common each belief is: on the edge about a third each, from DECAY_PX on nearly all pixels
-    # are of their own side
+    # how common each hypothesis is: on the edge about a third each, from DECAY_PX on nearly all
+    # pixels are of their own side
     far = module.minimum(
         module.abs(problem.distance) * np.float32(1 / (DECAY_PX * problem.scale)), 1
     )
@@ -120,7 +120,7 @@ def _settled(problem: AlphaProblem, reading: Reading, mixed: Array) -> tuple[Arr
     like_back = _likelihood(module.maximum(reading.alpha, 0), variances[1])
     is_front, is_back = front * like_front, back * like_back
     total = is_front + is_back + rest
-    # the beliefs of the neighbours, known pixels among them, weigh in the second round
+    # what the neighbours are likely to be, known pixels among them, weigh in the second round
     unknown = problem.trimap == UNKNOWN
     is_front = is_front / total * unknown + (problem.trimap == SUBJECT)
     is_back = is_back / total * unknown + (problem.trimap == BACKGROUND)

@@ -66,7 +66,7 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
         return with_color_planes(picture, blank, on=matte.alpha)
     alpha = alpha_in(matte, region)
 
-    def filled(index: int) -> Array:
+    def fill_plane(index: int) -> Array:
         plane, shift = picture.planes[index], picture.layout.plane_shift(index)
         part, visible = subsampled(region, shift), footprint_means(alpha, shift)
         weight = visible * visible
@@ -79,8 +79,8 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
         color: Array | np.float32 = np.float32(flat)
         for half_px in WINDOWS_PX:
             size = 2 * max(1, half_px * scale >> max(shift)) + 1
-            color = (_near(weighted, size) + np.float32(LEANING) * color) / (
-                _near(weight, size) + np.float32(LEANING)
+            color = (_triangular_mean(weighted, size) + np.float32(LEANING) * color) / (
+                _triangular_mean(weight, size) + np.float32(LEANING)
             )
         result: Array = xp(plane).full_like(plane, int(flat))
         result[part] = xp(plane).where(
@@ -88,9 +88,9 @@ def fill_hidden(picture: Picture, matte: Matte) -> Picture:
         )
         return result
 
-    return with_color_planes(picture, filled, on=matte.alpha)
+    return with_color_planes(picture, fill_plane, on=matte.alpha)
 
 
-def _near(values: Array, size_px: int) -> Array:
+def _triangular_mean(values: Array, size_px: int) -> Array:
     """The mean around every sample, with weights that fall to 0 at `size_px`."""
     return box_mean(box_mean(values, size_px), size_px)

@@ -81,18 +81,18 @@ class LocalColors:
     shape: tuple[int, int]
     """(H, W) of the region."""
 
-    def at(self, place: Region, *, numbers: int = 10) -> Array:
-        """The first numbers of the model for every pixel of a place in the region: float32 (h, w,
+    def sample(self, part: Region, *, numbers: int = 10) -> Array:
+        """The first numbers of the model for every pixel of a part of the region: float32 (h, w,
         numbers), bilinear.
         """
-        # only the blocks around the place, one more on each side for the interpolation
+        # only the blocks around the part, one more on each side for the interpolation
         blocks, inner = [], []
-        for part, count in zip(place, self.model.shape[:2], strict=True):
-            first = max(0, part.start // self.block_px - 1)
-            last = min(count, (part.stop - 1) // self.block_px + 2)
+        for side, count in zip(part, self.model.shape[:2], strict=True):
+            first = max(0, side.start // self.block_px - 1)
+            last = min(count, (side.stop - 1) // self.block_px + 2)
             blocks.append(slice(first, last))
             inner.append(
-                slice(part.start - first * self.block_px, part.stop - first * self.block_px)
+                slice(side.start - first * self.block_px, side.stop - first * self.block_px)
             )
         rows, columns = inner
         large = enlarged(
@@ -140,7 +140,7 @@ def learn_colors(image: Array, distance: Array, *, band_px: float, scale: float)
                 (side > half / 2) * front * sure + inside * (1 - sure) + faint_inside,
                 (side < -half / 2) * back * sure + outside * (1 - sure) + faint_outside,
             )
-    # far from the edge the mask is believed, whatever colours say
+    # far from the edge the mask decides, whatever colours say
     likely = module.where(module.abs(side) < FAR * band_px, alpha, side > 0).astype(np.float32)
     others = [constant, *spreads, box_mean(likely, AROUND), sure, *lumas]
     model = module.concatenate([slope, module.stack(others, axis=-1)], axis=-1).astype(np.float32)

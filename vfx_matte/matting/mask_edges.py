@@ -20,7 +20,7 @@ import numpy.typing as npt
 from vfx_matte.backend import Array, Region, bounding_box, box_sum, squared_distance, xp
 from vfx_matte.masks import Mask, Matte, object_ids
 from vfx_matte.matting import sizes
-from vfx_matte.matting.pieces import joined, without_holes, without_specks
+from vfx_matte.matting.pieces import without_holes, without_loose_pieces, without_specks
 from vfx_matte.settings.options import MatteSettings
 
 SOFT_REACH_PX, LEAST_SOFT_REACH_PX = 16, 4
@@ -60,8 +60,8 @@ def refine(mask: Mask, *, objects: tuple[int, ...] | None = None, settings: Matt
     region = bounding_box(mask, margin_px=sizes.reach_px(settings) + math.ceil(feather_px / 2))
     if region is None:
         return Matte(alpha)
-    binary = _resized(cleaned(mask, region, objects, settings), settings.grow)
-    alpha[region] = _feathered(binary, feather_px) if feathered else binary * 255
+    binary = _grow(clean_mask(mask, region, objects, settings), settings.grow)
+    alpha[region] = _feather(binary, feather_px) if feathered else binary * 255
     return Matte(alpha)
 
 
@@ -116,9 +116,9 @@ def refine_soft(
     region = bounding_box(mask, margin_px=margin_px)
     if region is None:
         return Matte(alpha)
-    binary = cleaned(mask, region, objects, settings)
-    shaped = softened(binary, region, soft, objects, shape=shape, settings=settings)
-    alpha[region] = finished(shaped, binary, settings, feather_px, shape=shape)
+    binary = clean_mask(mask, region, objects, settings)
+    shaped = soften_edges(binary, region, soft, objects, shape=shape, settings=settings)
+    alpha[region] = finish_alpha(shaped, binary, settings, feather_px, shape=shape)
     return Matte(alpha)
 
 
@@ -150,7 +150,7 @@ def check_soft(mask: Mask, soft: Mapping[int, Array], objects: tuple[int, ...] |
             )
 
 
-def cleaned(
+def clean_mask(
     mask: Mask, region: Region, objects: tuple[int, ...] | None, settings: MatteSettings
 ) -> Array:
     """The chosen objects inside a region of the frame without specks and holes, and smoothed: uint8
@@ -161,13 +161,13 @@ def cleaned(
     # specks and holes first, so that they have no vote in the median
     specks_px, holes_px = settings.remove_specks or 0, settings.fill_holes or 0
     window_px = sizes.window_px(settings, frame_shape(mask))
-    binary = without_holes(without_specks(_chosen(mask[region], objects), specks_px), holes_px)
+    binary = without_holes(without_specks(_select(mask[region], objects), specks_px), holes_px)
     if window_px == 1:
         return binary
     return without_holes(without_specks(_median(binary, window_px), specks_px), holes_px)
 
 
-def softened(
+def soften_edges(
     binary: Array,
     region: Region,
     soft: Mapping[int, Array],
@@ -176,11 +176,11 @@ def softened(
     shape: tuple[int, int],
     settings: MatteSettings,
 ) -> Array:
-    """Alpha of what `cleaned` gave, with the edges of the objects' probabilities (see
+    """Alpha of what `clean_mask` gave, with the edges of the objects' probabilities (see
     `refine_soft`): uint16 0..65535.
 
     Args:
-        binary: what `cleaned` gave for the region.
+        binary: what `clean_mask` gave for the region.
         region: the part of the frame.
         soft: probabilities of whole frames, as in `refine_soft`.
         objects: the ids to keep; None is every id.
@@ -188,13 +188,13 @@ def softened(
         settings: how wide probabilities are averaged.
     """
     chosen = tuple(soft) if objects is None else objects
-    probability = _added([soft[object_id][region] for object_id in chosen], like=binary)
-    return _edged(
+    probability = _sum_probabilities([soft[object_id][region] for object_id in chosen], like=binary)
+    return _soften(
         binary, probability, reach_px=soft_reach_px(shape), mean_px=sizes.mean_px(settings, shape)
     )
 
 
-def finished(
+def finish_alpha(
     alpha: Array,
     binary: Array,
     settings: MatteSettings,
@@ -206,20 +206,20 @@ def finished(
 
     Args:
         alpha: of a region, uint16 0..65535; so is the result.
-        binary: what `cleaned` gave for the region.
+        binary: what `clean_mask` gave for the region.
         settings: how the edge is treated.
         feather_px: width of the feather.
         shape: (H, W) of the frame.
     """
     # pieces go before growing, which would join them to the subject
-    tidy = joined(
+    tidy = without_loose_pieces(
         alpha,
         binary,
         specks_px=sizes.specks_px(settings, shape),
         holes_px=sizes.holes_px(settings, shape),
         anchored=settings.method.from_picture,
     )
-    return _weighted_mean(_moved(tidy, settings.grow), feather_px)
+    return _weighted_mean(_grow_alpha(tidy, settings.grow), feather_px)
 
 
 def soft_reach_px(shape: tuple[int, int]) -> float:
@@ -252,11 +252,11 @@ def refine_objects(mask: Mask, *, settings: MatteSettings) -> Mask:
         return result
     ids = mask[region].copy()
     present = object_ids(ids)
-    ids = _tidied(ids, present, settings)
+    ids = _tidy_ids(ids, present, settings)
     window_px = sizes.window_px(settings, frame_shape(mask))
     if window_px > 1:
-        ids = _tidied(_voted(ids, present, window_px), present, settings)
-    result[region] = _resized_objects(ids, present, settings.grow)
+        ids = _tidy_ids(_majority_ids(ids, present, window_px), present, settings)
+    result[region] = _grow_objects(ids, present, settings.grow)
     return result
 
 
@@ -271,7 +271,7 @@ def _ones(condition: Array) -> Array:
     return ones
 
 
-def _chosen(ids: Array, objects: tuple[int, ...] | None) -> Array:
+def _select(ids: Array, objects: tuple[int, ...] | None) -> Array:
     """1 where an id is chosen: uint8 (H, W)."""
     if objects is None:
         return _ones(ids != 0)
@@ -281,7 +281,7 @@ def _chosen(ids: Array, objects: tuple[int, ...] | None) -> Array:
     return _ones(chosen)
 
 
-def _tidied(ids: Array, present: tuple[int, ...], settings: MatteSettings) -> Array:
+def _tidy_ids(ids: Array, present: tuple[int, ...], settings: MatteSettings) -> Array:
     """Drop the specks of every object, then fill its holes where they are background; in place."""
     # a hole that another object fills is that object
     for object_id in present:
@@ -302,7 +302,7 @@ def _median(binary: Array, window_px: int) -> Array:
     return _ones(box_sum(binary, window_px) > window_px * window_px // 2)
 
 
-def _resized(binary: Array, grow_px: int) -> Array:
+def _grow(binary: Array, grow_px: int) -> Array:
     """Dilate by a disk of this radius, or erode by one when it is negative."""
     if grow_px > 0:
         return _ones(squared_distance(1 - binary) <= grow_px * grow_px)
@@ -311,7 +311,7 @@ def _resized(binary: Array, grow_px: int) -> Array:
     return binary
 
 
-def _feathered(binary: Array, feather_px: float) -> Array:
+def _feather(binary: Array, feather_px: float) -> Array:
     """Soften a hard edge: uint8 0/1 → uint16 0..65535, the complement of the mask giving the
     complement of alpha.
 
@@ -332,7 +332,7 @@ def _feathered(binary: Array, feather_px: float) -> Array:
     return softened
 
 
-def _voted(ids: Array, present: tuple[int, ...], window_px: int) -> Array:
+def _majority_ids(ids: Array, present: tuple[int, ...], window_px: int) -> Array:
     """Give every pixel the id with the most pixels in its window.
 
     Doubled counts leave room for the tie rule.
@@ -352,10 +352,10 @@ def _voted(ids: Array, present: tuple[int, ...], window_px: int) -> Array:
     return winner
 
 
-def _resized_objects(ids: Array, present: tuple[int, ...], grow_px: int) -> Array:
+def _grow_objects(ids: Array, present: tuple[int, ...], grow_px: int) -> Array:
     # shrinking: the outline of all objects together, so that no gap opens between two that touch
     if grow_px < 0:
-        return ids * _resized(_ones(ids != 0), grow_px)
+        return ids * _grow(_ones(ids != 0), grow_px)
     if grow_px == 0:
         return ids
     # growing: each pixel in reach goes to the nearest object
@@ -370,7 +370,7 @@ def _resized_objects(ids: Array, present: tuple[int, ...], grow_px: int) -> Arra
     return grown
 
 
-def _added(probabilities: list[Array], *, like: Array) -> Array:
+def _sum_probabilities(probabilities: list[Array], *, like: Array) -> Array:
     """Add up objects' probabilities: uint8 (H, W) each → uint8 (H, W), at most 255; 0 when there is
     none.
     """
@@ -384,7 +384,7 @@ def _added(probabilities: list[Array], *, like: Array) -> Array:
     return added
 
 
-def _edged(binary: Array, probability: Array, *, reach_px: float, mean_px: int) -> Array:
+def _soften(binary: Array, probability: Array, *, reach_px: float, mean_px: int) -> Array:
     """Give a hard edge the softness of its probabilities, as `refine_soft` says: uint8 0/1 and
     0..255 → uint16 0..65535.
 
@@ -424,16 +424,16 @@ def _remap_table() -> npt.NDArray[np.uint16]:
     return np.concatenate([_ONE - upper[::-1], upper])
 
 
-def _moved(alpha: Array, grow_px: int) -> Array:
-    """Dilate alpha by a disk of this radius, or erode by one when it is negative: what `_resized`
+def _grow_alpha(alpha: Array, grow_px: int) -> Array:
+    """Dilate alpha by a disk of this radius, or erode by one when it is negative: what `_grow`
     is at every threshold.
     """
     if grow_px < 0:
-        return _ONE - _dilated(_ONE - alpha, -grow_px)
-    return _dilated(alpha, grow_px) if grow_px else alpha
+        return _ONE - _dilate(_ONE - alpha, -grow_px)
+    return _dilate(alpha, grow_px) if grow_px else alpha
 
 
-def _dilated(alpha: Array, radius_px: int) -> Array:
+def _dilate(alpha: Array, radius_px: int) -> Array:
     """The largest value within a disk; beyond the border there is nothing.
 
     The disk is taken row by row. The maximum of a row's run comes from two overlapping ones whose
@@ -463,7 +463,7 @@ def _dilated(alpha: Array, radius_px: int) -> Array:
 
 def _weighted_mean(alpha: Array, feather_px: float) -> Array:
     """Average uint16 alpha so that a straight edge of 0 and 65535 becomes the feather of
-    `_feathered`; borders repeat.
+    `_feather`; borders repeat.
 
     A weight is the rise of the feather's smoothstep across one pixel; both axes, one after the
     other.

@@ -3,7 +3,7 @@
     alpha = ½ + r + g(x) − g(x′),  g(x) = v · max(W x + b, 0)
 
 with x the evidence, r the reading of the colours that is part of it ("clipped"), and x′ the
-evidence as seen when subject and background change places: then alpha becomes 1 − alpha, exactly. g
+evidence as seen when subject and background are exchanged: then alpha becomes 1 − alpha, exactly. g
 is a perceptron with one layer of UNITS hidden units. `bench/fit_guided.py` finds its constants and
 writes them here.
 """

@@ -17,14 +17,14 @@ from vfx_matte.matting.estimators import open_estimator
 from vfx_matte.matting.local_colors import LocalColors, block_size, learn_colors
 from vfx_matte.matting.mask_edges import (
     check_soft,
-    cleaned,
-    finished,
+    clean_mask,
+    finish_alpha,
     frame_shape,
     refine,
     refine_soft,
-    softened,
+    soften_edges,
 )
-from vfx_matte.matting.pieces import joined
+from vfx_matte.matting.pieces import without_loose_pieces
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN, AlphaEstimator, AlphaProblem
 from vfx_matte.matting.trimap import (
     TRUST_SCALE,
@@ -80,19 +80,19 @@ class Edge:
     hairy: Array
     scale: float
 
-    def part(self, place: Region) -> AlphaProblem:
+    def part(self, region: Region) -> AlphaProblem:
         """What an estimator is given for a part of the region."""
         return AlphaProblem(
-            image=self.picture[place].astype(np.float32) * np.float32(1 / 255),
-            trimap=self.trimap[place],
-            prior=self.prior[place],
-            own_edge=self.own_edge[place],
-            distance=self.distance[place],
+            image=self.picture[region].astype(np.float32) * np.float32(1 / 255),
+            trimap=self.trimap[region],
+            prior=self.prior[region],
+            own_edge=self.own_edge[region],
+            distance=self.distance[region],
             colors=self.colors,
             rough=self.rough,
-            trusted=self.trusted[place],
-            hairy=self.hairy[place],
-            place=place,
+            trusted=self.trusted[region],
+            hairy=self.hairy[region],
+            region=region,
             scale=self.scale,
         )
 
@@ -103,7 +103,7 @@ class _Tile(NamedTuple):
     tile: Region
     """The bounding box of what is unknown in the tile."""
 
-    place: Region
+    outer: Region
     """The same with a margin: what the estimator sees."""
 
     inner: Region
@@ -167,9 +167,9 @@ def tidied(
     if region is None or not (specks_px or holes_px):
         return matte
     # pieces are measured in 16 bits; 257 times an 8-bit code is exact in both directions
-    binary, step = cleaned(mask, region, objects, settings), _ONE // matte.full
+    binary, step = clean_mask(mask, region, objects, settings), _ONE // matte.full
     alpha = matte.alpha[region].astype(np.uint16) * np.uint16(step)
-    part = joined(
+    part = without_loose_pieces(
         alpha, binary, specks_px=specks_px, holes_px=holes_px, anchored=settings.method.from_picture
     )
     tidy = matte.alpha.copy()
@@ -206,7 +206,7 @@ def refine_picture(
     trimap, found = edge.trimap, (edge.trimap == SUBJECT) * np.uint16(_ONE)
 
     def fill(part: _Tile) -> None:
-        values = module.clip(estimator(edge.part(part.place))[part.inner], 0, 1)
+        values = module.clip(estimator(edge.part(part.outer))[part.inner], 0, 1)
         codes = module.rint(values * _ONE).astype(np.uint16)
         found[part.tile] = module.where(trimap[part.tile] == UNKNOWN, codes, found[part.tile])
 
@@ -215,12 +215,12 @@ def refine_picture(
     )
     if estimator.in_threads:
         # the largest tiles first, so that all threads end together
-        largest_first = sorted(tiles, key=lambda part: found[part.place].size, reverse=True)
+        largest_first = sorted(tiles, key=lambda part: found[part.outer].size, reverse=True)
         side_by_side(fill, largest_first, on=mask)
     else:
         for part in tiles:
             fill(part)
-    alpha[edge.region] = finished(found, edge.binary, settings, settings.feather, shape=shape)
+    alpha[edge.region] = finish_alpha(found, edge.binary, settings, settings.feather, shape=shape)
     return Matte(alpha)
 
 
@@ -254,7 +254,7 @@ def find_edge(
     region = bounding_box(mask, margin_px=margin_px, step=(block_px, block_px))
     if region is None:
         return None
-    binary, picture = cleaned(mask, region, objects, settings), image[region]
+    binary, picture = clean_mask(mask, region, objects, settings), image[region]
     distance = signed_distance(binary)
 
     # everything that needs no colours nearby is found in a second thread meanwhile
@@ -262,9 +262,9 @@ def find_edge(
         rough = learn_colors(picture, distance, band_px=width_px, scale=TRUST_SCALE * scale)
         trusted = trust(distance, rough, half_px=width_px / 2)
         if soft is not None:
-            edged = softened(binary, region, soft, objects, shape=shape, settings=settings).astype(
-                np.float32
-            )
+            edged = soften_edges(
+                binary, region, soft, objects, shape=shape, settings=settings
+            ).astype(np.float32)
             edged *= np.float32(1 / _ONE)
             return rough, trusted, edged, edged
         # without probabilities: a plain ramp to begin with, and the mask's edge without its steps

@@ -48,7 +48,9 @@ def without_holes(binary: Array, area_px: int) -> Array:
     return filled
 
 
-def joined(alpha: Array, binary: Array, *, specks_px: int, holes_px: int, anchored: bool) -> Array:
+def without_loose_pieces(
+    alpha: Array, binary: Array, *, specks_px: int, holes_px: int, anchored: bool
+) -> Array:
     """Drop the loose pieces of a matte, and fill its holes. What meets the border is no hole.
 
     Args:
@@ -65,21 +67,23 @@ def joined(alpha: Array, binary: Array, *, specks_px: int, holes_px: int, anchor
     """
     # pieces first: a hole may be open only through one of them
     inside = (
-        _kept(alpha, binary, specks_px, anchored=anchored, diagonal=True, border=False)
+        _kept_pieces(alpha, binary, specks_px, anchored=anchored, diagonal=True, border=False)
         if specks_px
         else None
     )
     if inside is not None:
         alpha = alpha * inside
     outside = (
-        _kept(ONE - alpha, 1 - binary, holes_px, anchored=anchored, diagonal=False, border=True)
+        _kept_pieces(
+            ONE - alpha, 1 - binary, holes_px, anchored=anchored, diagonal=False, border=True
+        )
         if holes_px
         else None
     )
     return alpha if outside is None else ONE - (ONE - alpha) * outside
 
 
-def _kept(
+def _kept_pieces(
     alpha: Array, binary: Array, area_px: int, *, anchored: bool, diagonal: bool, border: bool
 ) -> Array | None:
     """1 where alpha belongs to a piece that is kept, uint8 (H, W); None when there is nothing to
@@ -89,7 +93,7 @@ def _kept(
         alpha: of one side.
         binary: the mask of that side.
         area_px: the area up to which a piece is dropped.
-        anchored: see `joined`.
+        anchored: see `without_loose_pieces`.
         diagonal: whether pieces are joined at corners, too.
         border: whether what meets the border is kept.
     """

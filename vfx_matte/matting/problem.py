@@ -32,7 +32,7 @@ class AlphaProblem:
     """Signed distance to the hard edge in px, positive inside: float32 (h, w)."""
 
     colors: LocalColors
-    """What both sides look like nearby: `colors.at(place)`."""
+    """What both sides look like nearby: `colors.sample(region)`."""
 
     rough: LocalColors
     """The same from farther away."""
@@ -43,7 +43,7 @@ class AlphaProblem:
     hairy: Array
     """How hair-like the edge is: float32 (h, w), 0..1."""
 
-    place: Region
+    region: Region
     """Where this part lies in the region that the colours were learned of."""
 
     scale: float

@@ -23,8 +23,8 @@ LARGEST_SHARE = 0.75
 """Share of the frame before at strength 1; a still edge then flickers by a third of what it did."""
 
 DOUBT_PX = 0.25
-"""Error of the motion, in px of the size it is measured at, at which the frame before is believed
-by half.
+"""Error of the motion, in px of the size it is measured at, at which the frame before counts
+half.
 """
 
 NOISE = 2.0
@@ -158,9 +158,9 @@ def _small_gray(image: Image) -> npt.NDArray[np.uint8]:
 
 def _motion(before: Array, now: Array, alpha: Floats) -> tuple[Floats, Floats]:
     """Where the subject was a frame ago: float32 (h, w, 2) in px of `now`, and how far that can be
-    believed, 0..1.
+    trusted, 0..1.
 
-    Measured around the subject only; elsewhere nothing is believed.
+    Measured around the subject only; elsewhere trust is 0.
     """
     # a subject of a few pixels has no motion that could be measured
     height, width = now.shape

@@ -81,7 +81,7 @@ class VitMatteAlpha:
                 hint=install_hint("vitmatte"),
             )
         folder = _network_folder(self.weights)
-        self._device = _device_named(self.device)
+        self._device = _torch_device(self.device)
         self._network = _load_network(folder).to(self._device)
         self._mean, self._deviation = _normalisation(folder)
 
@@ -175,7 +175,7 @@ def _network_folder(weights: Path) -> Path:
     )
 
 
-def _device_named(name: str) -> torch.device:
+def _torch_device(name: str) -> torch.device:
     """The device of "auto", "cpu" or "cuda".
 
     Raises:

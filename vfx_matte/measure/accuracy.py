@@ -312,8 +312,8 @@ def boundary_f(
     if not count_a or not count_b:
         return float(count_a == count_b)
     # each boundary's pixels that lie near the other one
-    precision = np.count_nonzero(a & _grown(b, radius_px)) / count_a
-    recall = np.count_nonzero(b & _grown(a, radius_px)) / count_b
+    precision = np.count_nonzero(a & _dilate(b, radius_px)) / count_a
+    recall = np.count_nonzero(b & _dilate(a, radius_px)) / count_b
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
@@ -364,7 +364,7 @@ def _window(foreground: Bools) -> tuple[slice, slice]:
     return slice(max(top - 1, 0), top + height + 1), slice(max(left - 1, 0), left + width + 1)
 
 
-def _grown(edges: Bools, radius_px: int) -> Bools:
+def _dilate(edges: Bools, radius_px: int) -> Bools:
     """Pixels within `radius_px` of a set one: dilation by the disk x² + y² ≤ r², at a cost that r
     does not change.
     """

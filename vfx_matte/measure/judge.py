@@ -141,7 +141,7 @@ def judge_object(measures: ObjectMeasures, shots: Sequence[range]) -> dict[Kind,
     return judged
 
 
-def gone(measures: ObjectMeasures, shots: Sequence[range]) -> Iterator[Spot]:
+def find_gone(measures: ObjectMeasures, shots: Sequence[range]) -> Iterator[Spot]:
     """Frames from which an object vanishes, although it was not leaving the picture before, nor
     entering it after.
 

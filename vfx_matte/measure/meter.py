@@ -129,7 +129,7 @@ class Meter:
         edges = _gray(image, EDGE_LINES)
         picture = _shrunk(edges, MOTION_LINES)
         now = _SmallFrame(
-            index, _nearest(mask, picture.shape), picture, self._expected(index, picture)
+            index, _nearest(mask, picture.shape), picture, self._expected_mask(index, picture)
         )
         lines = _nearest(mask, edges.shape)
         # what the frame alone shows; areas on the mask as it is
@@ -153,7 +153,7 @@ class Meter:
         self._measure_flicker(now, mask.size / now.mask.size)
         self._past = now
 
-    def _expected(self, index: int, picture: Gray) -> Mask | None:
+    def _expected_mask(self, index: int, picture: Gray) -> Mask | None:
         before = self._past
         # frames that were left out, as where a range begins anew
         if before is None or before.index != index - 1:

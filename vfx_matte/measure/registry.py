@@ -292,7 +292,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             unit="px",
         ),
     ),
-    # found by `judge.gone`; value and usual are the first frame and the one after the last
+    # found by `judge.find_gone`; value and usual are the first frame and the one after the last
     "gone": QcMeasure(
         title="gone",
         reason=lambda spot, _, number: (

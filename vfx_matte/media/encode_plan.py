@@ -153,7 +153,7 @@ def plan_encode(
     options = facts.options | _quality(facts, quality) | _preset(facts, preset)
     # what the encoder is fed, and what of the tags still holds for it
     pixel_format = (
-        _demanded(facts, layout, pixel_format, notify=notify)
+        _requested_format(facts, layout, pixel_format, notify=notify)
         if pixel_format
         else _pixel_format(facts, layout, notify=notify)
     )
@@ -268,7 +268,9 @@ def _formats(facts: Codec) -> list[av.VideoFormat]:
         ) from error
 
 
-def _demanded(facts: Codec, layout: PixelLayout, pixel_format: str, *, notify: Notify) -> str:
+def _requested_format(
+    facts: Codec, layout: PixelLayout, pixel_format: str, *, notify: Notify
+) -> str:
     """A pixel format that was asked for, when the encoder takes it; a notice says what it costs."""
     # what people ask for has to exist, and has to keep alpha where there is some
     known = [each.name for each in _formats(facts)]

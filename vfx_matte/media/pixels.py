@@ -390,11 +390,11 @@ def as_layout(picture: Picture, layout: PixelLayout, *, color: ColorTags | None 
     alpha = tuple(requantised(plane, *depths) for plane in alpha)
     opaque = picture.with_planes(planes).opaque()
     return Picture(
-        (*_converted(opaque, replace(layout, has_alpha=False), color), *alpha), layout, color
+        (*_convert_planes(opaque, replace(layout, has_alpha=False), color), *alpha), layout, color
     )
 
 
-def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple[Array, ...]:
+def _convert_planes(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple[Array, ...]:
     """Planes of an opaque picture in another opaque layout with other tags."""
     # One case after the other: swscale where it is exact, the equations of H.273 elsewhere.
     have, want = Quantisation.of(picture.layout, picture.color), Quantisation.of(layout, color)
@@ -410,8 +410,8 @@ def _converted(picture: Picture, layout: PixelLayout, color: ColorTags) -> tuple
     # another matrix: through RGB with at least 10 bits, so that nothing is rounded away
     if models == ("yuv", "yuv") and matrices[0] != matrices[1]:
         through = PixelLayout("rgb", max(have.bit_depth, 10))
-        rgb = Picture(_converted(picture, through, FULL_RGB), through, FULL_RGB)
-        return _converted(rgb, layout, color)
+        rgb = Picture(_convert_planes(picture, through, FULL_RGB), through, FULL_RGB)
+        return _convert_planes(rgb, layout, color)
     # RGB to luma and chroma, which then is subsampled
     if models[0] == "rgb" and models[1] != "rgb":
         planes = yuv_from_rgb(picture.planes, have, want, matrices[1])

@@ -120,7 +120,7 @@ def unpack(waiting: Waiting) -> Probabilities:
             bottom - top, right - left
         )
         target[top:bottom, left:right] = coarse * np.float32(1 / 255)
-    return _completed(probabilities)
+    return _normalize(probabilities)
 
 
 def certainties(probabilities: Probabilities, mask: Mask) -> tuple[float, ...]:
@@ -161,7 +161,7 @@ def backward_share(nearness: float, certainty: tuple[float, float], drift: float
     return forward**2 / (forward**2 + backward**2)
 
 
-def blended(
+def blend(
     forward: Probabilities, backward: Probabilities, shares: Mapping[int, float]
 ) -> Probabilities:
     """Mix two results.
@@ -174,10 +174,10 @@ def blended(
     mixed = np.zeros_like(backward)
     for index, share in shares.items():
         mixed[index] = forward[index] * np.float32(1 - share) + backward[index] * np.float32(share)
-    return _completed(mixed)
+    return _normalize(mixed)
 
 
-def _completed(probabilities: Probabilities) -> Probabilities:
+def _normalize(probabilities: Probabilities) -> Probabilities:
     """Fill in the background, and bring the objects down where they sum to more than 1.
 
     In place.

@@ -51,7 +51,7 @@ import numpy as np
 
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Image, Mask, Probabilities, object_ids
-from vfx_matte.propagate.blend import Spool, backward_share, blended, certainties, drifts, unpack
+from vfx_matte.propagate.blend import Spool, backward_share, blend, certainties, drifts, unpack
 from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.protocol import Foresighted, Propagator, SelectiveMemory, Witnessed
 from vfx_matte.propagate.walk_state import Checkpoint, ResumableWalk, WalkKey, WalkStates
@@ -181,7 +181,7 @@ def propagate_resumable(
         propagator.remember(images.image(index), mask)
     # 2. walls and cuts divide the clip into stretches that know nothing of each other
     finished: Mapping[int, Mask] = {} if completed is None else completed
-    empty = _nothing(propagator.num_objects, next(iter(shown.values())).shape)
+    empty = _certain_background(propagator.num_objects, next(iter(shown.values())).shape)
     walls = {index for index, mask in references.items() if not mask.any()}
     # a wall is a stretch of its own: without a reference that shows something it comes out empty
     edges = {0, max(stop, *references) + 1, *cuts, *walls, *(wall + 1 for wall in walls)}
@@ -235,7 +235,7 @@ def harden(probabilities: Probabilities) -> Mask:
     return mask
 
 
-def _nothing(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
+def _certain_background(num_objects: int, shape: tuple[int, ...]) -> Probabilities:
     """Certain background: float32 (K+1, H, W)."""
     probabilities = np.zeros((num_objects + 1, *shape), np.float32)
     probabilities[0] = 1
@@ -259,7 +259,7 @@ class _Stretch:
     completed: Mapping[int, Mask]
 
     numbers: Mapping[int, int]
-    """Reference → its place in the order of remembering; empty where none was remembered, and no
+    """Reference → its position in the order of remembering; empty where none was remembered, and no
     walks meet.
     """
 
@@ -280,7 +280,7 @@ class _Stretch:
             # what follows lies beyond the range
             if earlier >= self.stop:
                 return
-            merged = yield from self._between(earlier, later, seed, known=known, begin=begin)
+            merged = yield from self._fill_gap(earlier, later, seed, known=known, begin=begin)
             seed, begin = (self.references[later], later) if merged is None else (merged, later + 1)
             known.update(object_ids(self.references[later]))
         # 3. after the last reference: one forward walk
@@ -306,7 +306,7 @@ class _Stretch:
         """Whether the frame is to be yielded."""
         return self.start <= index < self.stop and index not in self.completed
 
-    def _between(
+    def _fill_gap(
         self, earlier: int, later: int, seed: Mask, *, known: Collection[int], begin: int
     ) -> Generator[Segmented | Checkpoint, None, Mask | None]:
         """Frames [begin, later): forward from `earlier`, then backward from `later`, blended where
@@ -340,9 +340,9 @@ class _Stretch:
         # 2. the forward walk: what meets the backward one waits in the spool, the rest is finished
         spool, drift, merged = Spool(), dict[int, float](), None
         order = range(earlier, later + 1 if tested else ends)
-        blind, waiting = later if tested else None, range(meet.start, later)
+        withheld, waiting = later if tested else None, range(meet.start, later)
         for frame in self._walk(
-            order, seed, needs, blind=blind, unsaved=waiting if meet else range(0)
+            order, seed, needs, withheld=withheld, unsaved=waiting if meet else range(0)
         ):
             if isinstance(frame, Checkpoint):
                 yield frame
@@ -352,7 +352,7 @@ class _Stretch:
                 # left to the forward walk alone
                 for evicted in spool.put(frame.frame_index, frame.probabilities, frame.mask):
                     if self._wants(evicted.frame_index):
-                        yield _segmented(evicted.frame_index, unpack(evicted))
+                        yield _result(evicted.frame_index, unpack(evicted))
                 continue
             if frame.frame_index == later:
                 merged = frame.mask if through else None
@@ -363,7 +363,7 @@ class _Stretch:
             merged = self.completed[later]
         # 3. the backward walk, blended with what waits
         final = spool.first if spool else meet.start  # what was evicted is done
-        yield from self._blended(earlier, range(later, final - 1, -1), spool, known, drift)
+        yield from self._blend_backward(earlier, range(later, final - 1, -1), spool, known, drift)
         # 4. the gap is done: neither state is needed any more
         yield Checkpoint(WalkKey(earlier, 1), later, None)
         yield Checkpoint(WalkKey(later, -1), earlier, None)
@@ -387,7 +387,7 @@ class _Stretch:
         # from a meeting in the middle of a long gap the walk would have to go on for this alone
         return len(meet) > 0 and meet.stop == gap.stop <= self.stop
 
-    def _blended(
+    def _blend_backward(
         self,
         earlier: int,
         order: range,
@@ -413,9 +413,9 @@ class _Stretch:
             for k, both in enumerate(sure, start=1):
                 if k in known and k in shown:
                     shares[k] = backward_share(nearness, both, drift.get(k))
-            yield _segmented(
+            yield _result(
                 frame.frame_index,
-                blended(unpack(waiting), frame.probabilities, shares),
+                blend(unpack(waiting), frame.probabilities, shares),
                 frame.agreement,
             )
 
@@ -425,7 +425,7 @@ class _Stretch:
         seed: Mask,
         needs: Callable[[int], bool],
         *,
-        blind: int | None = None,
+        withheld: int | None = None,
         unsaved: range = range(0),
     ) -> Iterator[Segmented | Checkpoint]:
         """Step through as much of `order` as it takes to yield the frames that `needs` names.
@@ -434,7 +434,7 @@ class _Stretch:
             order: from the walk's origin on, up or down.
             seed: the origin's mask. On the way references correct the walk.
             needs: whether a frame is to be yielded.
-            blind: a reference that is not used: the walk is compared with it.
+            withheld: a reference that is not used: the walk is compared with it.
             unsaved: frames after which the walk's state is not kept, as they wait in the spool.
         """
         # 1. where to begin: at a saved state, or at the origin, through frames that are finished
@@ -454,7 +454,7 @@ class _Stretch:
             else self.images.backward(final, first + 1)
         )
         # 2. the masks on the way; the seed is the origin's, with what a walk through it carried
-        given = {index: mask for index, mask in self.references.items() if index != blind} | {
+        given = {index: mask for index, mask in self.references.items() if index != withheld} | {
             order[0]: seed
         }
         # 3. step by step; `foresee` is for frames without a mask
@@ -468,7 +468,7 @@ class _Stretch:
                 self.propagator.foresee(coming[1])
             probabilities = self.propagator.step(image, mask, last=index == final)
             if needs(index):
-                yield _segmented(index, probabilities, self._agreement())
+                yield _result(index, probabilities, self._agreement())
             del probabilities  # not beside the next one: at 4K each takes 66 MB or more
             if index != final and index not in unsaved and self.states.due():
                 yield from self._state(walk, index)
@@ -546,7 +546,7 @@ class _Stretch:
         self.propagator.attend({self.numbers[index]: ahead[index] for index in chosen})
 
 
-def _segmented(
+def _result(
     index: int, probabilities: Probabilities, agreement: tuple[Agreement, ...] | None = None
 ) -> Segmented:
     return Segmented(index, harden(probabilities), probabilities, agreement)

@@ -78,7 +78,7 @@ def fields_of(record: object) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cast("Any", record))
 
 
-def _as_they_are(options: Any, _opening: Opening) -> Mapping[str, object]:  # noqa: ANN401
+def _options_as_arguments(options: Any, _opening: Opening) -> Mapping[str, object]:  # noqa: ANN401
     # an entry without a function of its own has options that are its class's arguments
     return {item.name: getattr(options, item.name) for item in fields_of(options)}
 
@@ -101,7 +101,7 @@ class PropagatorEntry:
     several propagators have, such as `device`, means the same for all of them.
     """
 
-    arguments: Callable[[Any, Opening], Mapping[str, object]] = _as_they_are
+    arguments: Callable[[Any, Opening], Mapping[str, object]] = _options_as_arguments
     """From its options to what its class is opened with, beside `num_objects`."""
 
     describer: str = ""
@@ -231,14 +231,14 @@ def offered_options(
         for item in fields_of(record):
             # the same name with another default is a choice of its own, as XMem's size is
             is_shared = describers and defaults.get(item.name, MISSING) == item.default
-            offered = _offered(entry, item, hints[item.name], is_shared=is_shared)
+            offered = _offered_option(entry, item, hints[item.name], is_shared=is_shared)
             # an option means the same for all that have it: the first one's facts hold
             found.setdefault(item.name, offered)
             titles.setdefault(item.name, []).append(entry.title)
-    return {name: _introduced(one, ", ".join(titles[name])) for name, one in found.items()}
+    return {name: _with_titles(one, ", ".join(titles[name])) for name, one in found.items()}
 
 
-def _offered(
+def _offered_option(
     entry: PropagatorEntry,
     item: dataclasses.Field[Any],
     kind: Any,  # noqa: ANN401  a type
@@ -254,13 +254,13 @@ def _offered(
     return OfferedOption(item.name, kind, default, item.metadata, is_shared)
 
 
-def _introduced(offered: OfferedOption, titles: str) -> OfferedOption:
+def _with_titles(offered: OfferedOption, titles: str) -> OfferedOption:
     """The option with its propagators' titles before its explanation."""
     facts = offered.metadata
     explanation = f"{titles}: {facts['explanation']}"
-    told = {
+    texts = {
         "explanation": explanation,
         "short": f"{explanation}.",
         "choices": facts["words"] or facts["choices"],
     }
-    return replace(offered, metadata={**facts, **told})
+    return replace(offered, metadata={**facts, **texts})

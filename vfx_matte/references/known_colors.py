@@ -51,7 +51,7 @@ class KnownColors:
             color: object_id for color in colors if (object_id := self.given_id(color)) is not None
         }
         given = set(found.values())
-        found.update(self._remembered([color for color in colors if color not in found]))
+        found.update(self._match_known([color for color in colors if color not in found]))
         # 2. new colours, in an order that JPEG noise does not change
         new = sorted((color for color in colors if color not in found), key=_color_order)
         taken = {*self.ids.values(), *self.values.values(), *given}
@@ -110,7 +110,7 @@ class KnownColors:
         )
         return self.given[nearest] if distance <= _SAME_PAINT else None
 
-    def _remembered(self, colors: list[RGB]) -> dict[RGB, int]:
+    def _match_known(self, colors: list[RGB]) -> dict[RGB, int]:
         """The ids of those that are known, nearest first, each known colour once."""
         pairs = sorted(
             (color_distance(color, known), color, known) for color in colors for known in self.ids

@@ -138,7 +138,9 @@ def _edited(
         shown = before == object_id
         # in the value that the object already has; a soft edge makes several, of which one is paint
         value = (
-            _usual(pixels[shown]) if shown.any() else _new_value(edited, pixels, object_id, color)
+            _most_frequent(pixels[shown])
+            if shown.any()
+            else _new_value(edited, pixels, object_id, color)
         )
         if value is None:
             return None
@@ -146,7 +148,7 @@ def _edited(
     return edited
 
 
-def _usual(values: npt.NDArray[np.generic]) -> int | tuple[int, ...]:
+def _most_frequent(values: npt.NDArray[np.generic]) -> int | tuple[int, ...]:
     """The most frequent of some pixels' values, (N,) or (N, C); of very many pixels, of those at
     equal distances.
     """

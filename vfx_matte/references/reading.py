@@ -323,7 +323,9 @@ def _read_palette(
         and len(set(known.ids)) > 1
     )
     if not background and not is_reordered:
-        return _numbered(indices, "palette", colors, shape=shape, known=known, notices=notices)
+        return _reading_of_ids(
+            indices, "palette", colors, shape=shape, known=known, notices=notices
+        )
     if background:
         notices.append(
             f"index {background} ({hex_color(_rgb(table[background]))}) is the background, not"
@@ -383,14 +385,14 @@ def _are_numbers(pixels: npt.NDArray[Any]) -> bool:
     # the equal neighbours of each pixel, 0 to 8: each pair of neighbours counts for both
     same = np.zeros(pixels.shape, np.uint8)
     for rows, columns in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here, there = _shifted(pixels.shape, rows, columns)
+        here, there = _neighbour_slices(pixels.shape, rows, columns)
         equal = pixels[here] == pixels[there]
         same[here] += equal
         same[there] += equal
     return float(same[between].mean()) >= _FEWEST_EQUAL_NEIGHBOURS
 
 
-def _shifted(
+def _neighbour_slices(
     shape: tuple[int, ...], rows: int, columns: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """The pixels that have a neighbour `rows` below and `columns` to the right, and these
@@ -440,7 +442,7 @@ def _read_numbers(
         notices.append(f"its numbers are object ids: {shown}{', …' if len(ids) > 6 else ''}")
     table = np.array([ids.get(int(value), 0) for value in values], np.uint8)
     colors = {object_id: _rgb(Palette.davis().colors[object_id]) for object_id in ids.values()}
-    return _numbered(
+    return _reading_of_ids(
         table[indices].reshape(pixels.shape),
         "gray",
         colors,
@@ -450,7 +452,7 @@ def _read_numbers(
     )
 
 
-def _numbered(
+def _reading_of_ids(
     ids: Mask,
     kind: Kind,
     colors: dict[int, RGB],
@@ -586,7 +588,7 @@ def _read_colors(
         }
         kind: Kind = "binary" if list(colors) == [1] else "gray"
         notices = [f"{void} is the void label and taken as background"] if has_void else []
-        return _numbered(labels, kind, colors, shape=shape, known=known, notices=notices)
+        return _reading_of_ids(labels, kind, colors, shape=shape, known=known, notices=notices)
     # 2. flat colours; grey of any kind is a mask, colours that are not flat are none
     flat = find_flat_colors(samples)
     if is_gray:

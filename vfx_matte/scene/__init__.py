@@ -224,7 +224,7 @@ class Scene:
         """
         picture = np.zeros((self.height, self.width, 3), np.float32)
         for layer in self._layers:
-            strip = layer.seen(
+            strip = layer.view(
                 [layer.nearness * self._camera(float(time)) for time in times], self.width
             )
             rows = slice(layer.top, layer.top + len(strip))
@@ -263,7 +263,7 @@ class Scene:
         total = np.zeros((bottom - top, right - left, 4), np.float32)
         y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
         for pose in poses:
-            total += self._sprites[blink].posed(
+            total += self._sprites[blink].sample(
                 pose, (x - pose.x) / radius, (y - self._ground) / radius + pose.rise
             )
         return (slice(top, bottom), slice(left, right)), np.asarray(total / len(poses), np.float32)

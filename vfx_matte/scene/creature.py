@@ -69,7 +69,7 @@ class Sprite:
         pixels[..., :3] = np.minimum(pixels[..., :3] * _light(size, unit), pixels[..., 3:] * 255)
         return cls(pixels, unit)
 
-    def posed(self, pose: Pose, x: Floats, y: Floats) -> Floats:
+    def sample(self, pose: Pose, x: Floats, y: Floats) -> Floats:
         """Sample the sprite in a pose.
 
         Args:
@@ -108,7 +108,7 @@ class _Pen:
     unit: float
     """Pixels per radius."""
 
-    def place(self, points: npt.ArrayLike) -> Floats:
+    def to_canvas(self, points: npt.ArrayLike) -> Floats:
         """Canvas pixels of points in radii."""
         return np.asarray(
             np.asarray(points) * self.unit + self.canvas.shape[0] / 2 - 0.5, np.float32
@@ -117,7 +117,7 @@ class _Pen:
     def ellipse(
         self, center: tuple[float, float], axes: tuple[float, float], color: tuple[int, int, int]
     ) -> None:
-        x, y = self.place(center).round().astype(int).tolist()
+        x, y = self.to_canvas(center).round().astype(int).tolist()
         size = max(1, round(axes[0] * self.unit)), max(1, round(axes[1] * self.unit))
         cv2.ellipse(self.canvas, (x, y), size, 0, 0, 360, (*color, 255), -1)
 
@@ -128,7 +128,7 @@ class _Pen:
         angles: tuple[int, int],
         width: float,
     ) -> None:
-        x, y = self.place(center).round().astype(int).tolist()
+        x, y = self.to_canvas(center).round().astype(int).tolist()
         size = max(1, round(axes[0] * self.unit)), max(1, round(axes[1] * self.unit))
         cv2.ellipse(
             self.canvas,
@@ -181,8 +181,8 @@ def _fur(rng: Rng, pen: _Pen) -> None:
     widths = np.where(wisp, 0.022, 0.038) * rng.uniform(0.7, 1.2, count) * pen.unit
     paint_strands(
         pen.canvas,
-        roots=pen.place(roots),
-        ends=pen.place(ends),
+        roots=pen.to_canvas(roots),
+        ends=pen.to_canvas(ends),
         bends=bends * pen.unit,
         widths=widths,
         colors=colors,

@@ -46,7 +46,7 @@ class Layer:
             np.concatenate([painted, painted[:, :margin]], axis=1), top, nearness, painted.shape[1]
         )
 
-    def seen(self, offsets: list[float], width: int) -> Floats:
+    def view(self, offsets: list[float], width: int) -> Floats:
         """The mean of what is seen from several offsets (linear between columns).
 
         Args:

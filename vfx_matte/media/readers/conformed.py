@@ -51,8 +51,8 @@ class ConformedReader:
             source,
             timeline=frame_map.timeline,
             origin=frame_map.timeline.start,
-            timecode=_kept_timecode(source, frame_map, notify),
-            keyframes=_first_shown(source.keyframes, frame_map.indices),
+            timecode=_grid_timecode(source, frame_map, notify),
+            keyframes=_grid_keyframes(source.keyframes, frame_map.indices),
             repairs=Repairs(),
         )
 
@@ -82,7 +82,7 @@ class ConformedReader:
                         sketch_of_alpha(frame.alpha, full=int(np.iinfo(frame.alpha.dtype).max)),
                     )
             while number < stop and wanted[number] == frame.index:
-                yield self._placed(frame, number)
+                yield self._grid_frame(frame, number)
                 number += 1
 
     def frames_reversed(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
@@ -94,7 +94,7 @@ class ConformedReader:
         number = stop - 1
         for frame in self._reader.frames_reversed(wanted[start], wanted[stop - 1] + 1):
             while number >= start and wanted[number] == frame.index:
-                yield self._placed(frame, number)
+                yield self._grid_frame(frame, number)
                 number -= 1
 
     def frame(self, index: int) -> Frame:
@@ -104,17 +104,17 @@ class ConformedReader:
             UsageError: when there is none.
         """
         check_frame(index, self._info.timeline)
-        return self._placed(self._reader.frame(self._map.indices[index]), index)
+        return self._grid_frame(self._reader.frame(self._map.indices[index]), index)
 
     def check_unchanged(self) -> None:
         """Raise MediaError when the source's files hold other bytes than when it was opened."""
         self._reader.check_unchanged()
 
-    def _placed(self, frame: Frame, number: int) -> Frame:
+    def _grid_frame(self, frame: Frame, number: int) -> Frame:
         return replace(frame, index=number, time=self._map.timeline[number])
 
 
-def _first_shown(keyframes: tuple[int, ...], indices: tuple[int, ...]) -> tuple[int, ...]:
+def _grid_keyframes(keyframes: tuple[int, ...], indices: tuple[int, ...]) -> tuple[int, ...]:
     """Grid frames from which decoding can start: those that are the first to show a keyframe of the
     source.
     """
@@ -128,7 +128,7 @@ def _first_shown(keyframes: tuple[int, ...], indices: tuple[int, ...]) -> tuple[
     return tuple(shown) or (0,)
 
 
-def _kept_timecode(source: ClipInfo, frame_map: ConformMap, notify: Notify) -> str | None:
+def _grid_timecode(source: ClipInfo, frame_map: ConformMap, notify: Notify) -> str | None:
     """The timecode counts frames, so it stays only where frames stay the same."""
     # every frame once and in order
     same = frame_map.indices == tuple(range(frame_map.source_count))

@@ -85,7 +85,7 @@ class StillsReader:
         layout = layout_of(picture_format(first.format.name, orientation))
         assert layout is not None
         color = color_of(first)
-        if layout.model == "gray" and (colored := next(self._colored(), None)) is not None:
+        if layout.model == "gray" and (colored := next(self._colored_pictures(), None)) is not None:
             # A black leader is often saved as gray; what follows must not lose its colours for
             # that.
             layout, color = colored
@@ -148,7 +148,7 @@ class StillsReader:
         check_frame(index, self._info.timeline)
         return self._load(index)
 
-    def _colored(self) -> Iterator[tuple[PixelLayout, ColorTags]]:
+    def _colored_pictures(self) -> Iterator[tuple[PixelLayout, ColorTags]]:
         """Layout and tags of the pictures after the first that have colours."""
         for path in self._files.paths[1:]:
             with open_input(path) as container:

@@ -100,24 +100,26 @@ def fit_picture(
         return FittedPicture(frame, orientation, difference=difference)
     # What is not tagged is understood as in the first picture, whatever the two heights would
     # suggest.
-    color = replace(color, matrix=_computed(color, info)) if layout.model != "rgb" else color
+    color = (
+        replace(color, matrix=_computing_matrix(color, info)) if layout.model != "rgb" else color
+    )
     target = info.color
     if info.layout.model != "rgb":
-        target = replace(target, matrix=_computed(target, info))
+        target = replace(target, matrix=_computing_matrix(target, info))
     # convert, scale, put bars around it; alpha likewise, transparent under the bars
     picture = as_layout(picture_of(frame, orientation, color), info.layout, color=target)
     alpha = alpha_of(frame, orientation)
     size, corner = _fit_size(info, (width, height), aspect)
-    picture = _framed(scaled(picture, size), info, corner)
+    picture = _with_bars(scaled(picture, size), info, corner)
     if alpha is not None:
-        alpha = _framed_alpha(alpha, info, size, corner)
+        alpha = _alpha_with_bars(alpha, info, size, corner)
     elif size != (info.width, info.height) and info.has_alpha:
-        alpha = _framed_alpha(np.full((height, width), 255, np.uint8), info, size, corner)
+        alpha = _alpha_with_bars(np.full((height, width), 255, np.uint8), info, size, corner)
     native = frame_from(replace(picture, color=info.color))
     return FittedPicture(native, Orientation(), alpha, is_converted=True, difference=difference)
 
 
-def _computed(color: ColorTags, info: ClipInfo) -> str:
+def _computing_matrix(color: ColorTags, info: ClipInfo) -> str:
     return (
         color.matrix
         if color.matrix not in (UNSPECIFIED, "gbr")
@@ -190,8 +192,8 @@ def _fit_size(
     return (width, height), (x, y)
 
 
-def _framed(picture: Picture, info: ClipInfo, corner: tuple[int, int]) -> Picture:
-    """The picture in a black frame of the clip's size."""
+def _with_bars(picture: Picture, info: ClipInfo, corner: tuple[int, int]) -> Picture:
+    """The picture in the middle of one of the clip's size, with black bars around it."""
     if picture.shape == info.shape:
         return picture
     # black has other code values in every layout and range
@@ -208,7 +210,7 @@ def _framed(picture: Picture, info: ClipInfo, corner: tuple[int, int]) -> Pictur
     return picture.with_planes(tuple(planes))
 
 
-def _framed_alpha(
+def _alpha_with_bars(
     alpha: Array, info: ClipInfo, size: tuple[int, int], corner: tuple[int, int]
 ) -> Array:
     """Alpha scaled as its picture was; bars are transparent."""

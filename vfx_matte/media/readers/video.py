@@ -281,7 +281,7 @@ class VideoReader:
             # decoded.
             frames = (
                 pair
-                for pair in self._indexed(self._decode(info.timeline.pts[key]))
+                for pair in self._with_index(self._decode(info.timeline.pts[key]))
                 if pair[0] >= key
             )
             first = next(frames, None)
@@ -289,9 +289,9 @@ class VideoReader:
                 yield first
                 yield from frames
                 return
-        yield from self._indexed(self._decode(None))
+        yield from self._with_index(self._decode(None))
 
-    def _indexed(self, frames: Iterator[Decoded]) -> Iterator[tuple[int, Decoded]]:
+    def _with_index(self, frames: Iterator[Decoded]) -> Iterator[tuple[int, Decoded]]:
         for decoded in frames:
             pts = decoded[0].pts
             # a frame that is not in the timeline was cut away by an edit list

@@ -123,11 +123,11 @@ def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
         name: of the source's layout, see `layout_name`.
     """
     count, speakers = av.AudioLayout(name).nb_channels, _speakers(name)
-    # the same loudspeakers, in whatever order: each goes to its own place
+    # the same loudspeakers, in whatever order: each goes to its own channel
     known = _BY_NAME.get(encoder, _BY_NAME["flac"] if "+" in name else frozenset())
     if same := next((each for each in sorted(known) if set(_speakers(each)) == set(speakers)), ""):
         order = tuple(speakers.index(each) for each in _speakers(same))
-        order = tuple(order[place] for place in _MIXED_UP.get((encoder, same), range(count)))
+        order = tuple(order[position] for position in _MIXED_UP.get((encoder, same), range(count)))
         return ChannelPlan(same, () if (name, order) == (same, tuple(range(count))) else order)
     # an encoder that takes everything
     if encoder not in _BY_NAME:
@@ -140,7 +140,7 @@ def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
     usual = _SAME_PLACES.get(name, "")
     if usual in known:
         note = f"its {name} channels are written as {usual}"
-        return ChannelPlan(usual, _ordered(encoder, usual, count), note=note)
+        return ChannelPlan(usual, _channel_order(encoder, usual, count), note=note)
     # as many channels, or the next more with silent ones behind them
     fitting = min((each for each in _BY_COUNT[encoder] if each >= count), default=0)
     if fitting:
@@ -148,7 +148,7 @@ def plan_channels(encoder: str, name: str) -> ChannelPlan | None:
         silent = f", with {fitting - count} silent ones behind them" if fitting > count else ""
         called = "without names" if layout == name else f"as {layout}"
         note = f"{_subject(name, count)} written {called}, in the same order{silent}"
-        return ChannelPlan(layout, _ordered(encoder, layout, count), note=note)
+        return ChannelPlan(layout, _channel_order(encoder, layout, count), note=note)
     # or without any names
     if count <= _MOST_BY_COUNT.get(encoder, 0):
         note = (
@@ -204,10 +204,10 @@ def most_channels(encoder: str) -> int:
     return max(*_BY_COUNT[encoder], _MOST_BY_COUNT.get(encoder, 0))
 
 
-def _ordered(encoder: str, layout: str, count: int) -> tuple[int, ...]:
+def _channel_order(encoder: str, layout: str, count: int) -> tuple[int, ...]:
     """Every channel of `layout` and the source's channel that goes there, as they stand."""
-    places = _MIXED_UP.get((encoder, layout), tuple(range(av.AudioLayout(layout).nb_channels)))
-    return tuple(source if source < count else SILENT for source in places)
+    order = _MIXED_UP.get((encoder, layout), tuple(range(av.AudioLayout(layout).nb_channels)))
+    return tuple(source if source < count else SILENT for source in order)
 
 
 def _speakers(name: str) -> tuple[str, ...]:
@@ -215,5 +215,5 @@ def _speakers(name: str) -> tuple[str, ...]:
     two the same one.
     """
     layout = av.AudioLayout(name)
-    places = tuple(channel.name for channel in layout.channels)
-    return places if len(set(places)) == layout.nb_channels and "NONE" not in places else (name,)
+    names = tuple(channel.name for channel in layout.channels)
+    return names if len(set(names)) == layout.nb_channels and "NONE" not in names else (name,)

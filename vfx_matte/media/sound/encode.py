@@ -110,25 +110,25 @@ class SoundEncoder:
         shape = (frame.format.name, layout_name(frame.layout), frame.sample_rate)
         # what is still inside of the old converter comes first
         if shape != self._shape:
-            yield from self._drained()
+            yield from self._drain()
             self._graph, self._shape = self._converter(frame, shape, unit or frame.time_base), shape
         assert self._graph is not None
         self._graph.push(frame)
-        yield from self._converted()
+        yield from self._encode_converted()
 
     def finish(self) -> Iterator[AudioPacket]:
         """Packets for what is still inside."""
-        yield from self._drained()
+        yield from self._drain()
         yield from self.stream.encode(None)
 
-    def _drained(self) -> Iterator[AudioPacket]:
+    def _drain(self) -> Iterator[AudioPacket]:
         if self._graph is not None:
             with contextlib.suppress(EOFError):  # everything to the cut is through
                 self._graph.push(None)
-            yield from self._converted()
+            yield from self._encode_converted()
             self._graph = None
 
-    def _converted(self) -> Iterator[AudioPacket]:
+    def _encode_converted(self) -> Iterator[AudioPacket]:
         assert self._graph is not None
         while True:
             try:
@@ -136,10 +136,10 @@ class SoundEncoder:
             except (EOFError, BlockingIOError):
                 return
             assert isinstance(frame, av.AudioFrame)
-            self._place(frame)
+            self._align(frame)
             yield from self.stream.encode(frame)
 
-    def _place(self, frame: av.AudioFrame) -> None:
+    def _align(self, frame: av.AudioFrame) -> None:
         """Begin a frame where the one before ends, if its time says nearly the same or would go
         back.
 

@@ -214,7 +214,7 @@ class SoundCopier:
         for stream in self._input.streams.audio:
             if stream.index in wanted:
                 self._add(source, stream, wanted[stream.index], container, name=name, notify=notify)
-        self._packets = self._interleaved()
+        self._packets = self._demux()
         self._waiting: AudioPacket | None = None
         self._before: dict[int, deque[AudioPacket]] = {}
         self._ended: set[int] = set()
@@ -291,7 +291,7 @@ class SoundCopier:
         notify("; ".join([f"{name}: {codec} sound {reason}", f"encoded as {encoder}", *changed]))
         return encoded
 
-    def _interleaved(self) -> Iterator[AudioPacket]:
+    def _demux(self) -> Iterator[AudioPacket]:
         streams = [self._input.streams[index] for index in self._streams]
         if streams:
             yield from self._input.demux(*streams)

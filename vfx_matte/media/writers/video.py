@@ -87,8 +87,8 @@ class VideoWriter:
         self._sound: SoundCopier | None = None
         self._output: av.container.OutputContainer | None = None
         self._fields: _FieldMarker | None = None
-        self._place = AtomicFile(path)
-        self._part = self._place.part
+        self._atomic = AtomicFile(path)
+        self._part = self._atomic.part
         try:
             self._part.touch()  # FFmpeg opens it only with the first packet
             self._output = av.open(
@@ -252,7 +252,7 @@ class VideoWriter:
                 )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._error(error) from error
-        self._place.keep()
+        self._atomic.keep()
 
     def _error(self, error: Exception) -> OutputError:
         """Why the file cannot be written; muxers do not tell whether a picture or the sound beside
@@ -265,7 +265,7 @@ class VideoWriter:
             # The file is thrown away; the first error is the one to report.
             with contextlib.suppress(av.FFmpegError, OSError):
                 self._output.close()
-        self._place.discard()
+        self._atomic.discard()
 
     def __enter__(self) -> Self:
         return self

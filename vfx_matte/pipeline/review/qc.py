@@ -17,8 +17,8 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.measure.judge import (
     Finding,
     Spot,
+    find_gone,
     findings,
-    gone,
     judge_object,
     merged,
     spots,
@@ -116,7 +116,7 @@ def check_masks(
         judged[object_id] = judge_object(measures, shots)
         groups = [
             # what a measure says, what the run said, and what cuts say: each is grouped by itself
-            [*spots(judged[object_id]), *gone(measures, shots)],
+            [*spots(judged[object_id]), *find_gone(measures, shots)],
             list(_doubtful(confidence[object_id], shots, passing_the_border(measures))),
             list(_crossings(measures, shots, painted)) if manifest.cuts is None else [],
         ]

@@ -50,7 +50,7 @@ __all__ = ["XMemPropagator", "XMemMemory", "FrameKeys"]
 _T = TypeVar("_T")
 
 
-class _Kept(NamedTuple):
+class _KeptFrame(NamedTuple):
     """A frame with a mask from which memory can be made again, on the host at working size."""
 
     image: Tensor
@@ -116,14 +116,14 @@ class XMemPropagator:
         self._network = _open_network(
             weights, self._device, winograd=self._device.type == "cpu" and not autocast
         )
-        self._references: dict[str, _Kept] = {}
+        self._references: dict[str, _KeptFrame] = {}
         # What lack of memory has led to, for the propagator's life: sizes from the ceiling on have
         # turned out too large, and frugal computes in smaller pieces.
         self._ceiling: int | None = None
         self._frugal = False
         self._fit: Fit | None = None
         # where memory has to be made again: the frames to walk through before going on
-        self._lost: list[_Kept] | None = None
+        self._to_replay: list[_KeptFrame] | None = None
         self._walkers = self._new_walkers(1 + flip)
         self.forget_temporary()
 
@@ -141,13 +141,13 @@ class XMemPropagator:
         """
         source, digest, shown = self._check(image, mask), _digest(image), object_ids(mask)
 
-        def remember() -> _Kept:
+        def remember() -> _KeptFrame:
             fit, picture, painted = self._fitted(source), self._upload(image), self._upload(mask)
-            for walker, mirror in self._sides():
+            for walker, mirror in self._mirrored_walkers():
                 walker.remember(digest, fit, mirror(picture, 1), mirror(painted, 1), shown)
             return _keep(fit, picture, painted, shown)
 
-        kept = self._persistently(remember)
+        kept = self._retry_with_less(remember)
         # popped first: a replaced reference goes to the end of the order
         self._references.pop(digest, None)
         self._references[digest] = kept
@@ -155,12 +155,12 @@ class XMemPropagator:
     def forget_temporary(self) -> None:
         """Start another walk; see `Propagator.forget_temporary`."""
         # half-written walkers, or those of another size, are made anew with nothing to walk through
-        if self._lost is not None or not all(walker.intact for walker in self._walkers):
-            self._walkers, self._lost = self._new_walkers(len(self._walkers)), []
+        if self._to_replay is not None or not all(walker.intact for walker in self._walkers):
+            self._walkers, self._to_replay = self._new_walkers(len(self._walkers)), []
         for walker in self._walkers:
             walker.restart()
         self._time = 0
-        self._beginnings: list[_Kept] = []
+        self._beginnings: list[_KeptFrame] = []
         if not self._references:
             self._fit = None
 
@@ -208,7 +208,7 @@ class XMemPropagator:
             fit, picture = self._fitted(source), self._upload(image)
             painted = self._upload(mask) if mask is not None and ids else None
             before, total = set(self._walkers[0].state.objects), None
-            for walker, mirror in self._sides():
+            for walker, mirror in self._mirrored_walkers():
                 given = None if painted is None else Given(mirror(painted, 1), ids, is_new)
                 found = mirror(walker.step(fit, mirror(picture, 1), given, last=last), 2)
                 total = found if total is None else (total + found) / 2
@@ -221,7 +221,7 @@ class XMemPropagator:
             return result
 
         # 3. where memory is short, the same step again with less
-        result = self._persistently(step)
+        result = self._retry_with_less(step)
         self._time = self._walkers[0].time
         return result
 
@@ -239,7 +239,7 @@ class XMemPropagator:
         fit = self._fit
         if (
             fit is None
-            or self._lost is not None
+            or self._to_replay is not None
             or any(walker.time != self._time for walker in self._walkers)
         ):
             return None
@@ -271,7 +271,7 @@ class XMemPropagator:
                 walker.restore_walk(one)
         self._time = self._walkers[0].time
         self._beginnings = [
-            _Kept(torch.from_numpy(image), torch.from_numpy(mask), tuple(ids))
+            _KeptFrame(torch.from_numpy(image), torch.from_numpy(mask), tuple(ids))
             for image, mask, ids in state["beginnings"]
         ]
 
@@ -292,7 +292,7 @@ class XMemPropagator:
         return source
 
     def _fitted(self, source: tuple[int, int]) -> Fit:
-        """How frames fit the network, decided with the first one and after every retreat."""
+        """How frames fit the network, decided with the first one and whenever memory was short."""
         if self._fit is None:
             size = self._size
             if size is None or size == "auto":
@@ -303,13 +303,13 @@ class XMemPropagator:
                 self._size = self._chosen = size
                 self._notify(line)
             fit = Fit.of(source, size)
-            # after a retreat also a size that was asked for is no larger than what has worked
+            # where memory was short, a size that was asked for is no larger than what has worked
             if self._ceiling is not None and fit.size > self._ceiling:
                 fit = Fit.of(source, self._ceiling)
             self._fit = fit
         return self._fit
 
-    def _sides(self) -> Iterator[tuple[Walker, Callable[[Tensor, int], Tensor]]]:
+    def _mirrored_walkers(self) -> Iterator[tuple[Walker, Callable[[Tensor, int], Tensor]]]:
         """Every walker with the function that mirrors a tensor along an axis for it, and back."""
         for index, walker in enumerate(self._walkers):
             yield (
@@ -322,7 +322,7 @@ class XMemPropagator:
                 ),
             )
 
-    def _persistently(self, work: Callable[[], _T]) -> _T:
+    def _retry_with_less(self, work: Callable[[], _T]) -> _T:
         """Do the work; where there is no memory for it, again with less.
 
         Args:
@@ -334,22 +334,22 @@ class XMemPropagator:
         while True:
             try:
                 with self._computing():
-                    self._make_again()
+                    self._rebuild_walkers()
                     return work()
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             # outside of the handler: the error keeps everything alive that was being computed
-            self._retreat()
+            self._reduce_memory()
 
-    def _retreat(self) -> None:
+    def _reduce_memory(self) -> None:
         """Take less memory from now on: smaller pieces, then smaller sizes.
 
         Raises DeviceError when nothing is left to try.
         """
         # 1. are the walkers as they were before the step that failed?
         fit, where = self._fit, f"no memory left on {self._device}"
-        usable = self._lost is None and all(
+        usable = self._to_replay is None and all(
             walker.intact and walker.time == self._time for walker in self._walkers
         )
         # 2. smaller pieces first, as they change no number; then smaller sizes
@@ -373,8 +373,8 @@ class XMemPropagator:
             for walker in self._walkers:
                 walker.economize()
         else:
-            if self._lost is None:
-                self._lost = [*self._beginnings, *_last_of(self._walkers[0], fit)]
+            if self._to_replay is None:
+                self._to_replay = [*self._beginnings, *_last_frame(self._walkers[0], fit)]
             self._walkers = self._new_walkers(len(self._walkers))
         # PyTorch keeps freed blocks for itself, cut to the sizes that have just failed
         if self._device.type == "cuda":
@@ -387,15 +387,15 @@ class XMemPropagator:
             walker.economize()
         return walkers
 
-    def _make_again(self) -> None:
+    def _rebuild_walkers(self) -> None:
         """Fill new walkers with the references, and walk through the frames that the lost ones came
         from.
         """
-        if self._lost is None:
+        if self._to_replay is None:
             return
         fit = self._fit
         assert fit is not None
-        for walker, mirror in self._sides():
+        for walker, mirror in self._mirrored_walkers():
             for digest, kept in self._references.items():
                 walker.remember(
                     digest,
@@ -404,10 +404,10 @@ class XMemPropagator:
                     mirror(self._send(kept.mask), 1),
                     kept.ids,
                 )
-            for kept in self._lost:
+            for kept in self._to_replay:
                 given = Given(mirror(self._send(kept.mask), 1), kept.ids)
                 walker.step(fit, mirror(self._send(kept.image), 1), given, last=False)
-        self._time, self._lost = self._walkers[0].time, None
+        self._time, self._to_replay = self._walkers[0].time, None
 
     def _upload(self, array: Image | Mask) -> Tensor:
         """A copy on the device."""
@@ -453,16 +453,16 @@ class XMemPropagator:
             yield
 
 
-def _keep(fit: Fit, image: Tensor, mask: Tensor, ids: tuple[int, ...]) -> _Kept:
+def _keep(fit: Fit, image: Tensor, mask: Tensor, ids: tuple[int, ...]) -> _KeptFrame:
     """What it takes to learn from a frame once more, at working size and on the host."""
-    return _Kept(
+    return _KeptFrame(
         fit.restore_image(fit.shrink_image(image)).cpu(),
         fit.unpad(fit.shrink_mask(mask)).cpu(),
         ids,
     )
 
 
-def _last_of(walker: Walker, fit: Fit | None) -> list[_Kept]:
+def _last_frame(walker: Walker, fit: Fit | None) -> list[_KeptFrame]:
     """The last frame of a walk with its result; nothing when there is none or it shows no object.
 
     Needs no device memory.
@@ -474,7 +474,7 @@ def _last_of(walker: Walker, fit: Fit | None) -> list[_Kept]:
     best = fit.unpad(state.probabilities.cpu()).argmax(0)
     mask = torch.tensor([0, *state.objects], dtype=torch.uint8)[best]
     ids = object_ids(mask.numpy())
-    return [_Kept(fit.restore_image(state.image.cpu()), mask, ids)] if ids else []
+    return [_KeptFrame(fit.restore_image(state.image.cpu()), mask, ids)] if ids else []
 
 
 def _open_network(weights: Weights, device: torch.device, *, winograd: bool) -> XMemNetwork:

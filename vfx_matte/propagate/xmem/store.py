@@ -281,7 +281,7 @@ def similarity(memory: Rows, query: Rows) -> Tensor:
     XMem eq. 2, with the query's selection e and the memory's shrinkage s. Expanded to
     −m²·e + 2m·(qe) − Σ e q²: two products of matrices, 4·CK·Q·N operations, and two times Q·N
     floats. Terms are rounded and added in this order because the public implementation does so:
-    near the top_k-th place a last bit decides.
+    near the top_k-th one a last bit decides.
     """
     key, shrinkage, _ = memory
     selection = torch.ones_like(query.key) if query.selection is None else query.selection

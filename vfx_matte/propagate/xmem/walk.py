@@ -278,7 +278,7 @@ class Walker:
         `update`.
         """
         height, width = seen.keys.key.shape[2:]
-        # similarities near the top_k-th place are told apart by bits that half precision lacks
+        # similarities near the top_k-th one are told apart by bits that half precision lacks
         with torch.autocast(self._device.type, enabled=False):
             answer = self.memory.read(Rows.of(seen.keys), ids)
         # which is channels-last

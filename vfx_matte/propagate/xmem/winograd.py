@@ -186,8 +186,8 @@ def _transformed(weight: Tensor) -> Tensor:
     both = torch.kron(filters, filters).to(weight.device)
     transformed = weight.new_empty((_PATCH**2, *weight.shape[1::-1]))
     # in float64, as it is done once; 64 channels at a time bound the memory that it takes
-    for part, place in zip(weight.split(64, 1), transformed.split(64, 1), strict=True):
-        place.copy_(
-            torch.mm(both, part.double().permute(2, 3, 1, 0).reshape(9, -1)).view(place.shape)
+    for part, target in zip(weight.split(64, 1), transformed.split(64, 1), strict=True):
+        target.copy_(
+            torch.mm(both, part.double().permute(2, 3, 1, 0).reshape(9, -1)).view(target.shape)
         )
     return transformed
