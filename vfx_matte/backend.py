@@ -179,6 +179,7 @@ def side_by_side(
     try:
         return list(pool.map(work, items))
     finally:
+        # after an error too: nothing may go on computing behind the back of whoever handles it
         pool.shutdown(cancel_futures=True)
 
 
@@ -419,6 +420,7 @@ def components(binary: Array, *, diagonal: bool) -> tuple[Array, int]:
     from cupyx.scipy.ndimage import label
 
     module = xp(binary)
+    # 4 or 8 neighbours, as the corners of this structure are off or on
     cross = module.asarray(
         [[diagonal, True, diagonal], [True, True, True], [diagonal, True, diagonal]]
     )

@@ -50,6 +50,7 @@ class VfxMatteError(Exception):
 
     def spell(self, spelling: Spelling) -> None:
         """Write what message and hint name as a door writes it."""
+        # once, at the door: spelled text has no marks left, so doing it again changes nothing
         self.message, self.hint = spelled(self.message, spelling), spelled(self.hint, spelling)
 
 

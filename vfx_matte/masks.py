@@ -124,6 +124,7 @@ def hex_color(rgb: RGB) -> str:
 
 def parse_hex_color(text: str) -> RGB | None:
     """Read "#rrggbb", upper or lower case; None for anything else."""
+    # the pattern first: fromhex also takes spaces
     if re.fullmatch("#[0-9a-fA-F]{6}", text) is None:
         return None
     red, green, blue = bytes.fromhex(text[1:])

@@ -175,6 +175,7 @@ class Timeline(Sequence[FrameTime]):
         intervals = self.intervals
         if len(intervals) < 2:
             return self.average_fps
+        # the median, as a few long gaps would move a mean
         middle = statistics.median(intervals)
         usual = [ticks for ticks in intervals if middle <= 2 * ticks <= 3 * middle]
         if not usual:  # two very unlike halves, with a median that is in neither
@@ -189,6 +190,7 @@ class Timeline(Sequence[FrameTime]):
         """Index of the frame on screen at `seconds`: the last one that starts at or before it,
         clamped to the clip.
         """
+        # exact: a float could fall on the wrong side of a frame's first tick
         ticks = seconds / self.time_base
         return max(0, bisect.bisect_right(self.pts, ticks) - 1)
 

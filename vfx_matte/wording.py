@@ -90,6 +90,7 @@ def _marked(
     operands: tuple[str, ...],
     options: Mapping[str, Value | list[str]],
 ) -> str:
+    # as data and not as text, so that a door can spell it in its own way
     text = json.dumps([command_name, operands, options], ensure_ascii=False)
     # a foreign name may hold the brackets
     return "⟦" + text.replace("⟦", "\\u27e6").replace("⟧", "\\u27e7") + "⟧"

@@ -79,6 +79,7 @@ def verify(
     >>> vfx_matte.verify("overlay.mp4", "clip.mp4").ok
     True
     """
+    # the frame map of a conformed file is found beside it; a program need not name one
     return verify_file(Path(output), Path(source), reporter=reporter_of(reporter))
 
 
@@ -211,6 +212,7 @@ def evaluate(
     1
     """
     # a dataclass refuses unknown fields by itself
+    # both sides may be one sequence or many: what they are is found out from their folders
     return evaluate_masks(
         Path(predicted),
         Path(truth),

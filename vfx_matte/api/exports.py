@@ -162,6 +162,7 @@ def conform(
         ignore_alpha=ignore_alpha,
         reporter=messages,
     )
+    # after opening: the usual folder is named after the clip as it was found
     usual = conforming.usual_folder(opened, workspace=Path(workspace), target=render.target)
     return conforming.conform(
         opened, request, folder=usual if output is None else Path(output), reporter=messages
@@ -173,5 +174,6 @@ def _listed_text(outputs: Sequence[str] | None, fps: Fraction | None) -> dict[st
 
     A text in place of the list is one output, or several with commas between them.
     """
+    # a list and a fraction are what a program has at hand; checking them stays with the table
     text = outputs if outputs is None or isinstance(outputs, str) else ",".join(outputs)
     return {"outputs": text, "fps": None if fps is None else str(fps)}

@@ -133,6 +133,7 @@ def mask(
         if start is None or isinstance(start, str | Path)
         else _picture(start, "the mask to start from")
     )
+    # in memory: no file is written, so that a tool may ask with every click
     found = first_mask(
         open_source(Path(clip), fps=fps, gaps=gaps, ignore_alpha=ignore_alpha, reporter=messages),
         request,
@@ -272,6 +273,7 @@ def segment(
         fresh=fresh,
         update=update,
     )
+    # errors of single frames come late, after hours perhaps; what is finished by then stays on disk
     return segment_clip(opened, request, workspace=Path(workspace), reporter=messages)
 
 

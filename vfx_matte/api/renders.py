@@ -68,6 +68,7 @@ def render_greenback(
     >>> green.frame_count
     12
     """
+    # the four renders differ in nothing but their record and what they call: see `_render`
     return _render(
         renders.render_greenback, GreenbackSettings, clip, options, workspace=workspace,
         model=model, output=output, part=(frame, start, stop), ignore_alpha=ignore_alpha,

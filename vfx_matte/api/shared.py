@@ -67,6 +67,8 @@ def records_of(options: Mapping[str, object], *kinds: type[Options]) -> list[Any
 
 
 def _names(kind: type[Options]) -> set[str]:
+    # of the record as it is written in the table: what registries add is checked by
+    # `PropagatorOptions`
     return {item.name for item in dataclasses.fields(cast("Any", kind))}
 
 

@@ -212,6 +212,8 @@ class SegmentedClip:
         return soft
 
     def _check_size(self, array: Mask | Soft, what: str) -> None:
+        # masks are files that people may replace: another size would fail deep inside a render,
+        # without a name
         if array.shape != self.info.shape:
             raise WorkspaceError(
                 f"{what} is {array.shape[1]}×{array.shape[0]}, the clip is"
@@ -409,6 +411,7 @@ def refuse_to_replace(kept: Path, output: Path, what: str) -> None:
     Raises:
         UsageError: writing `output` would replace `kept`, or something in it.
     """
+    # by where paths lead, not by how they are written: links and ".." must not get around it
     kept, target = kept.resolve(), output.resolve()
     if kept.is_dir():
         replaces = target == kept or kept in target.parents

@@ -61,6 +61,7 @@ def path_confidence(
         One value per frame; UNKNOWN stays.
     """
     end = first_frame + len(confidence)
+    # references outside of the range count as well: walks come from them
     beyond = max((end, *references)) + 1
     limited = [float(value) for value in confidence]
     for origin in references:
@@ -75,6 +76,8 @@ def path_confidence(
         ):
             before = 100.0
             for frame in way:
+                # beyond the middle another reference is nearer, whose own walk limits the frames
+                # there
                 if min((abs(other - frame), other) for other in rivals)[1] != origin:
                     break
                 index = frame - first_frame
@@ -99,6 +102,7 @@ def uncertain_stretches(
     """
     limited = path_confidence(confidence, references, first_frame=first_frame, cuts=cuts)
     low = [index for index, value in enumerate(limited) if UNKNOWN < value < LOW_CONFIDENCE]
+    # a stretch with a few sure frames in it is one place to look at, not two
     bridged = [
         index
         for start, stop in itertools.pairwise(low)
@@ -142,6 +146,7 @@ def doubts(
                 f" them: {option('mask', f'{number((start + stop) // 2)}=mask.png')}"
             )
     for object_id, values in confidence.items():
+        # the longest ones first, as they are what a single further mask mends most of
         stretches = sorted(
             uncertain_stretches(values, references, first_frame=first_frame, cuts=cuts),
             key=lambda stretch: stretch.start - stretch.stop,

@@ -99,6 +99,7 @@ def run_demo(
     save_mask(first_mask, begun, Palette.davis())
     request = SegmentRequest(
         references=ReferenceFiles(first_mask=first_mask),
+        # the one that runs everywhere, so that the figures of two machines can be compared
         propagator=PropagatorOptions(name=FALLBACK.name),
         fresh=True,
     )
@@ -180,6 +181,7 @@ def _checked_row(
     Raises:
         VerifyError: the output differs from its source.
     """
+    # time first: an overlap is worth nothing if frames are compared with others than their own
     report = verify_clip(result.output, clip, notify=reporter.notify)
     if not report.ok:
         raise VerifyError(
@@ -223,6 +225,7 @@ def _contact_sheet(segmented: SegmentedClip, outputs: Sequence[Path]) -> Image:
     """Source and outputs at a few moments, read back from the files."""
     timeline = segmented.info.timeline
     indices = np.linspace(0, len(timeline) - 1, SHEET_COLUMNS).round().astype(int).tolist()
+    # from the files and not from memory: the sheet is to show what an editor would get
     rows = [("source", [segmented.reader.frame(index).image for index in indices])]
     for output in outputs:
         reader = open_clip(output, notify=_silent)

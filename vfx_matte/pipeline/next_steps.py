@@ -109,6 +109,7 @@ def segment_command(
     """
     manifest = clip.store.manifest
     number = manifest.timeline.number
+    # frames of two versions beside each other would show where one began
     update = update and manifest.program_version == __version__
     # All references, the earlier ones first: a new mask replaces an earlier one of its frame.
     files = {
@@ -177,6 +178,7 @@ def _reference_file(
         if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:
             return str(file)
     mask = clip.mask(index)
+    # an object that was found besides would become a reference itself, and be taken for certain
     as_painted = mask is not None and set(object_ids(mask)) == set(record.objects)
     return (
         str(clip.workspace.mask_path(clip.info.timeline.number(index)))

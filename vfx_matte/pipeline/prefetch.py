@@ -33,6 +33,7 @@ def prefetched(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None
     made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=depth)
     begun, stopped = threading.Event(), threading.Event()
 
+    # for the thread: wait for room, and notice within _POLL_SECONDS that nobody takes any more
     def put(entry: tuple[T] | BaseException | None) -> bool:
         while not stopped.is_set():
             try:
@@ -42,6 +43,8 @@ def prefetched(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None
             return True
         return False
 
+    # the thread: make items until they end, fail, or nobody wants them; the end and an error are
+    # handed over like an item
     def work() -> None:
         begun.set()
         if stopped.is_set():
@@ -59,6 +62,8 @@ def prefetched(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None
             if isinstance(iterator, Generator):
                 iterator.close()
 
+    # the consumer; the thread is a daemon, so that a generator that nobody closed does not keep the
+    # process from ending
     thread = threading.Thread(target=work, name="vfx-matte stage", daemon=True)
     try:
         thread.start()  # Ctrl-C may arrive as soon as it runs, so from here on it has to be stopped
@@ -68,5 +73,7 @@ def prefetched(items: Iterable[T], *, depth: int = 4) -> Generator[T, None, None
             yield entry[0]
     finally:
         stopped.set()
+        # a thread that never began has nothing to close, and waiting for one that could not be
+        # started would fail
         if begun.is_set():
             thread.join()

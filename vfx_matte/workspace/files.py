@@ -53,6 +53,7 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
     picture = Image.fromarray(mask)
+    # any viewer shows objects in colours, and any program reads the indices
     picture.putpalette(palette.colors.tobytes())
     with atomic_path(path, clean_up=False) as part:
         picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL)
@@ -65,6 +66,7 @@ def _open_png(path: Path) -> Image.Image:
     """
     if other := other_than_file(path):
         raise ValueError(f"it is {other}")
+    # from the header alone, before Pillow reserves memory for what it promises
     if (size := _png_size(path)) is not None and size[0] * size[1] > _MOST_PIXELS:
         raise ValueError(f"it is {size[0]}×{size[1]}, more than any clip")
     return Image.open(path, formats=["PNG"])
@@ -141,6 +143,7 @@ def load_soft(path: Path) -> Soft:
     )
     try:
         with _open_png(path) as picture:
+            # "1": the file of a frame without the object
             if picture.mode not in ("L", "1"):
                 raise WorkspaceError(
                     f"{path} is {picture.format} {picture.mode}, expected an 8-bit gray PNG",

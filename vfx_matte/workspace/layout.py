@@ -57,6 +57,7 @@ def clip_name(source: Path) -> str:
         )
         # "%04d.png" has no name of its own: its folder has one
         stem = "_".join(filter(None, parts)) or source.absolute().parent.name
+    # NFC first: macOS hands out names in parts (NFD), and one clip must not have two folders
     name = re.sub(
         r'[<>:"/\\|?*]', "_", without_unprintable(unicodedata.normalize("NFC", stem))
     ).lstrip(". ")
@@ -108,6 +109,8 @@ class ClipLayout:
     @property
     def previous_masks_folder(self) -> Path:
         """The masks that the latest fresh or updating run replaced: one generation is kept."""
+        # one generation: masks of a long clip are gigabytes, and what is two runs old is rarely
+        # missed
         return self.folder / "masks.previous"
 
     @property

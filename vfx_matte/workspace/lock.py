@@ -33,6 +33,7 @@ class WriterLock:
             # opening a pipe would wait for a reader
             if path.exists() and not path.is_file():
                 raise FileExistsError(errno.EEXIST, "what has this name is not a file", str(path))
+            # for appending: opening must not change a file that another run has locked
             self._file = path.open("ab")
         except OSError as error:
             raise output_error(path, error) from error

@@ -442,6 +442,7 @@ def save_manifest(path: Path, manifest: Manifest) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    # durable: it is what says which of the other files count
     write_text(path, json_text(manifest.to_json()) + "\n")
 
 

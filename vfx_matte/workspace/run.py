@@ -104,6 +104,8 @@ class SegmentRun:
         """
         with self._lock:
             for object_id, value in confidence.items():
+                # whole per cents: a manifest holds one per frame and object, and more digits would
+                # say nothing
                 self._confidence[object_id][frame_index - self._manifest.start] = round(100 * value)
 
     def note_working_size(self, size: int | None) -> None:
@@ -154,6 +156,7 @@ class SegmentRun:
         with self._lock:
             self._done.add(frame_index)
             self._is_dirty = True
+            # not with every mask: a manifest of a long clip takes longer to write than a mask
             if self._clock() - self._saved_at >= SAVE_INTERVAL_SECONDS:
                 self._save()
 

@@ -28,6 +28,7 @@ class MaskStore:
     def __init__(self, clip: ClipLayout, manifest: Manifest) -> None:
         self.clip = clip
         self.manifest = manifest
+        # taken once: a run that goes on meanwhile must not change what a render shows
         self._done = frozenset(manifest.done_frames())
         self._opened = self._fingerprint()
 
@@ -63,6 +64,8 @@ class MaskStore:
         Raises:
             WorkspaceError: one was.
         """
+        # asked after the last frame: half a render of old masks and half of new ones would look
+        # whole
         if self._fingerprint() != self._opened:
             raise WorkspaceError(
                 f"masks in {self.clip.masks_folder} have been changed by another run",

@@ -52,6 +52,7 @@ def format_rows(found: Formats) -> list[tuple[str, ...]]:
                 f"{encoding.codec_for(depth)} {encoding.pixel_format_for(depth)}"
                 for depth in (8, 10)
             )
+            # what cannot be copied into the container is encoded with this
             encoder = program.sound_encoders[encoding.suffix]
             rows.append(
                 (

@@ -49,6 +49,7 @@ def keytest(
     from vfx_matte.pipeline.render.encoding import EncodeOptions
     from vfx_matte.pipeline.review import keytest as pipeline
 
+    # config.ini's key and encoding hold here too: what is tested is what `greenback` would write
     result = pipeline.keytest(
         segmented_clip(session, clip),
         pipeline.KeytestRequest(

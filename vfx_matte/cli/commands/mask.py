@@ -99,6 +99,8 @@ def mask(
         start=Path(begin) if begin is not None and not propagated else None,
         from_propagated=propagated,
     )
+    # the network is fetched on first use unless config.ini forbids it; weights and masks lie where
+    # segment looks for them
     settings = session.settings
     made = first_mask.save_first_mask(
         opened_clip(session, clip_path(session, clip)),
@@ -121,6 +123,7 @@ def mask(
             f" {one.confidence:.0%}"
         )
     # objects often need the same advice; it is given once
+    # a low confidence without advice still wants a look
     unsure = {
         one.advice or "look at it, and mark what is missing and what is too much"
         for one in made.objects

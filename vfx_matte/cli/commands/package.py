@@ -55,6 +55,8 @@ def package(
         )
     # What the cut-out and the green screen look like is said by the sections of their own commands.
     file = session.settings
+    # no timeline counts part of a clip, so there are no --start and --stop: `whole_clip` refuses
+    # them
     result = pipeline.package(
         segmented_clip(session, clip),
         pipeline.PackageRequest(
@@ -77,4 +79,5 @@ def package(
         ("file", "", "made"),
         [(one.file, one.what, one.made) for one in result.files],
     )
+    # last, as it is the one line that the user goes on with
     say(f"open first: {result.folder / result.open_first}")

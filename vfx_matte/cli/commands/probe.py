@@ -167,6 +167,7 @@ def frame(
     from vfx_matte.timeline import parse_position
 
     opened = opened_clip(session, clip_path(session, clip))
+    # the clip is opened first: of a sequence the position is a picture's own number
     position = None if at is None else parse_position(at)
     workspace = session.settings.paths.workspace
     saved = save_frame(opened, at=position, output=output, workspace=workspace)
@@ -198,6 +199,8 @@ def demo(
     from vfx_matte.pipeline.demo import run_demo
 
     settings = session.settings
+    # the demo begins with `mask --auto`, which wants the network, and paints the truth where it may
+    # not be fetched
     fetch = settings.network.fetch == "auto"
     result = run_demo(
         folder, frame_count=frames, model=settings.paths.model, fetch=fetch, reporter=session

@@ -11,6 +11,7 @@ import typer
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, segmented_clip
 from vfx_matte.cli.propagators import propagator_options
+from vfx_matte.settings.options import QcSettings
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.review.findings import QcResult
@@ -21,19 +22,11 @@ def qc(
     session: Session,
     *,
     clip: Clip = None,
-    count: Annotated[
-        int | None, typer.Option("-k", "--count", metavar="K", help="How many places are shown.")
-    ] = None,
+    settings: QcSettings,
     output: Annotated[
         Path | None,
         typer.Option(
             "-o", "--output", metavar="DIR", help="Where report.html and worst.png go (qc)."
-        ),
-    ] = None,
-    fail_over: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|N%", help="Exit code 1 when more than N frames (or N % of them) stand out."
         ),
     ] = None,
     csv: Annotated[
@@ -50,17 +43,14 @@ def qc(
     from vfx_matte.pipeline.review.report import frames_text
 
     # The limit is read first: a slip in it should not cost minutes of measuring.
-    settings = session.settings
-    limit = fail_over if fail_over is not None else settings.qc.fail_over or None
-    allowed = None if limit is None else Allowed.parse(limit)
-    shown = settings.qc.count if count is None else count
+    allowed = Allowed.parse(settings.fail_over) if settings.fail_over else None
     opened = segmented_clip(session, clip)
     found = check_masks(
         opened,
-        count=shown,
+        count=settings.count,
         output=output,
         csv=csv,
-        propagator=propagator_options(settings),
+        propagator=propagator_options(session.settings),
         reporter=session,
     )
     files = [path for path in (csv, found.sheet, found.report) if path is not None]
@@ -70,10 +60,10 @@ def qc(
             ("frame", "time", "frames", "what is wrong", "what to do"),
             [
                 (one.frame, one.time, frames_text(one), one.what, one.do)
-                for one in found.problems[:shown]
+                for one in found.problems[: settings.count]
             ],
         )
-        for line in _closing_lines(found, shown):
+        for line in _closing_lines(found, settings.count):
             say(line)
     # Everything is shown before the exit code says that it is too much.
     if allowed is not None:
@@ -100,6 +90,7 @@ def _closing_lines(found: QcResult, shown: int) -> Iterator[str]:
         )
         yield "then, with the mask that you made:"
         yield f"  {found.fix_next.segment_command}"
+    # without problems there is no sheet, and the report says that nothing stands out
     if found.sheet is not None:
         yield f"picture: {found.sheet}"
     yield f"report: {found.report}"

@@ -53,6 +53,7 @@ class RenderChoice:
         from vfx_matte.pipeline.render.part import Selection
         from vfx_matte.pipeline.render.renders import RenderRequest
 
+        # a range and a frame exclude each other, which `Selection` checks for every door
         frame, start, stop = self.positions
         return RenderRequest(
             matte=self.matte,
@@ -93,6 +94,7 @@ def rendering(
     """Options of every render."""
     from vfx_matte.timeline import parse_position
 
+    # read before the clip is opened, so that a slip in a position costs no time
     positions = (None if text is None else parse_position(text) for text in (frame, start, stop))
     return RenderChoice(output, matte, render, tuple(positions))
 

@@ -118,6 +118,7 @@ def segment(
     from vfx_matte.pipeline.segment.run import segment_clip
     from vfx_matte.timeline import parse_position
 
+    # references are collected as text and paths; they are read once the clip's size is known
     path = clip_path(session, clip)
     files = ReferenceFiles(
         first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
@@ -150,6 +151,7 @@ def segment(
         stop=span[1],
         propagator=propagation.options,
         cuts=at_cuts,
+        # three states: --soft, --no-soft, and neither, which leaves it to config.ini
         soft=propagation.settings.segment.soft if soft is None else soft,
         resume=resume,
         fresh=fresh,
@@ -160,6 +162,7 @@ def segment(
     done = segment_clip(opened, request, workspace=workspace, reporter=session)
     if show_to_scripts(session, done, [done.masks]):
         return
+    # what was made, and the commands that use it: the end of one step is the start of the next
     summary = [
         ("masks", str(done.masks)),
         (

@@ -21,6 +21,7 @@ def list_(session: Session) -> None:
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import list_weights
 
+    # files are read whole for their checksums: a state that is not compared would be a guess
     found = list_weights(session.settings.paths.model)
     if show_to_scripts(session, found):
         return
@@ -48,6 +49,7 @@ def fetch(
 
     # weights may be hundreds of megabytes, so a download may well be stopped
     session.interrupt_hint = "the partial download is kept; run the command again to resume"
+    # a file that is there is verified instead: asking twice is how scripts make sure
     done = fetch_weights(name, folder=session.settings.paths.model, force=force, reporter=session)
     if show_to_scripts(session, done, [done.path]):
         return
@@ -88,6 +90,7 @@ def check(
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.weights import check_weights, megabytes, raise_on_problem
 
+    # everything is shown, damaged files too, before the exit code says that one of them is
     found = check_weights(target, folder=session.settings.paths.model)
     for one in [] if show_to_scripts(session, {"files": found}) else found:
         facts = [

@@ -208,6 +208,7 @@ def _start(
         return _Start(np.zeros(clip.info.shape, np.uint8))
     painted = load_painted(file, shape=clip.info.shape)
     note = read_note(file)
+    # meant or not, it is worth a line: subjects seldom stay where they were
     if note.get("frame", number) != number:
         reporter.notify(f"{file.name} is the mask of frame {note['frame']}")
     return _Start(
@@ -233,6 +234,7 @@ def _propagated(clip: SourceClip, number: int, workspace: Path, reporter: Report
     )
     mask = segmented.mask(clip.info.timeline.index_of(number))
     if mask is None:
+        # a run may have covered a range, or been stopped: say where masks are
         done = segmented.mask_frames
         known = (
             f"it has {len(done)} masks, {clip.info.timeline.number(done[0])} to"
@@ -264,6 +266,7 @@ def _as_painted(start: _Start, mask: Mask, reporter: Reporter) -> Mask | Painted
 def _begins_with(request: MaskRequest, path: Path) -> bool:
     """Whether the request corrects the mask that is there under the output's name."""
     if request.start is not None:
+        # the same file under two names is one
         return path.is_file() and request.start.resolve() == path.resolve()
     return request.object_id is not None and not request.from_propagated
 
@@ -331,6 +334,7 @@ def _next_command(
 
 def _preview_output(clip: SourceClip, path: Path, reporter: Reporter) -> Path | None:
     """Where the preview of a mask goes; None where a file of the user has that name."""
+    # never asked for by name, so it gives way to a file of the user instead of being an error
     output = preview_path(path)
     refuse_to_replace(clip.path, output, "the clip")
     if output.exists() and read_note(output).get("preview") is None:

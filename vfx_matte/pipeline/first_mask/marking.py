@@ -143,6 +143,7 @@ class Marking:
                 continue
             # new objects come after those that there are
             chosen = object_id if object_id is not None else max(object_ids(mask), default=0) + 1
+            # ids are bytes; the smallest subjects are the ones that are left out
             if chosen > MOST_OBJECTS:
                 break
             mask[free] = chosen

@@ -47,6 +47,7 @@ class MaskRequest:
     """Begin with the frame's mask in the workspace."""
 
     def __post_init__(self) -> None:
+        # refused here and not by a door, so that Python, too, hears what could be marked
         if self.marks.is_empty and not self.auto:
             begins = self.start is not None or self.from_propagated
             raise UsageError(
@@ -86,6 +87,8 @@ class MaskedObject:
     @property
     def is_unsure(self) -> bool:
         """Whether it should be looked at."""
+        # advice is given for masks that look right and rest on little, such as a click that may
+        # mean two things
         return self.confidence < _UNSURE or bool(self.advice)
 
 

@@ -101,6 +101,8 @@ def encoding_for(
             f"{program.title} takes a variable frame rate badly, and {info.path.name} has one;"
             f" better: {better}"
         )
+    # followed all the same: who asks for it may know a setting of the program that the record does
+    # not
     if premultiplied and record.alpha == "straight":
         reporter.notify(f"{program.title} expects straight alpha; premultiplied was asked for")
     # Sound depends on the container alone, so it is settled for every suffix.

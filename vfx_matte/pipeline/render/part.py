@@ -264,6 +264,7 @@ def _notify_absence(
     if mask is None:  # `write_frame` says so
         return
     shown = object_ids(mask)
+    # asked for by id, each absent one is named; otherwise only a frame without any is worth a line
     absent = [object_id for object_id in objects or () if object_id not in shown]
     if not absent and shown:
         return

@@ -227,6 +227,8 @@ def evaluate_masks(
 def _means(summary: Summary) -> tuple[Means, Means, float]:
     """J, F and J&F."""
 
+    # recall is the share above 0.5, decay what is lost from the first to the last quarter (Perazzi
+    # et al., CVPR 2016)
     def means(statistics: Statistics) -> Means:
         return Means(statistics.mean, statistics.recall, statistics.decay)
 
@@ -254,6 +256,7 @@ def sequence_record(sequence: SequenceScore, references: tuple[int, ...] = ()) -
 def _frame_scores(frame: FrameScore) -> tuple[float, float, float]:
     """J, F and J&F of one object on one frame."""
     score = frame.score
+    # a number outside of [0, 1] and no blank, so that columns of a table stay numbers
     if score is None:
         return NOT_SCORED, NOT_SCORED, NOT_SCORED
     return score.region, score.boundary, score.mean
@@ -380,6 +383,7 @@ def _references(
     beside the masks.
     """
     if comparison.references is not None:
+        # a typing mistake would let a mask that was given raise the score
         unknown = [index for index in comparison.references if index not in frames]
         if unknown:
             raise UsageError(

@@ -37,6 +37,7 @@ class Allowed:
         # "2.5 %" is read too; a count is whole, a percentage need not be
         number = text.strip().removesuffix("%").strip()
         try:
+            # float first: "nan" and "inf" are numbers to it, and fall to the range below
             most = float(number)
         except ValueError:
             most = math.nan
@@ -170,6 +171,7 @@ class QcResult:
 
     def allows(self, allowed: Allowed) -> bool:
         """Whether no more frames stand out than are allowed."""
+        # of the frames that have a mask: a clip that was segmented in part is judged by that part
         return len(self.flagged) <= (
             allowed.most * self.frames / 100 if allowed.percent else allowed.most
         )

@@ -108,6 +108,8 @@ def decide_cuts(
     if options.mode == "ignore":
         return None
     timeline = clip.info.timeline
+    # three sources, the surest first: what the user says, what an earlier run of this work was
+    # told, what is found; frame 0 begins a shot anyway and is no cut
     if options.at:
         cuts = tuple(sorted({clip.frame_index(position) for position in options.at} - {0}))
     elif earlier is not None and earlier.cuts is not None:
@@ -145,6 +147,8 @@ def shots_without_mask(
 
 
 def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[int]:
+    # the detector counts from 0 wherever the range begins; the index of the first frame is added at
+    # the end
     detector, cuts = ShotDetector(), list[int]()
     frames = prefetched((frame.image for frame in clip.reader.frames(first, stop)), depth=2)
     seen = first
@@ -168,6 +172,8 @@ def _confirmed(
 ) -> tuple[int, ...]:
     if options.mode != "ask" or not cuts:
         return tuple(cuts)
+    # a script has nobody to ask: stopping loses nothing that a later reference could not give,
+    # while a mask that crosses a cut is wrong without notice
     if options.confirm is None:
         reporter.notify(
             f"{option('cuts', 'ask')}: there is no terminal to ask on, so masks stop at every cut"
@@ -186,6 +192,7 @@ def _notices(
     inside = [cut for cut in cuts if span.start < cut < span.stop]
     if not inside:
         return
+    # cuts outside of the range count for the walks that begin there, and are no news to the user
     named = ", ".join(
         f"{timeline.number(cut)} ({clock(since_start(timeline, cut))})"
         for cut in inside[:NAMED_SHOTS]

@@ -33,6 +33,7 @@ class ObjectNumbers:
     def __init__(self, object_ids: tuple[int, ...]) -> None:
         # most clips have the objects 1..K, and their masks need no copy
         self._are_equal = object_ids == tuple(range(1, len(object_ids) + 1))
+        # tables with an entry per value of a byte: mapping a mask is one look-up per pixel
         self._to_user = np.zeros(256, np.uint8)
         self._to_user[1 : len(object_ids) + 1] = object_ids
         self._to_dense = np.zeros(256, np.uint8)
@@ -75,6 +76,8 @@ class ClipImages:
     def __init__(self, reader: ClipReader) -> None:
         self._reader = reader
 
+    # two frames ahead in both directions: one is decoded while the next waits, and at 8K each of
+    # them is 100 MB
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, Image]]:
         """Frames start, start + 1, …, decoded ahead in a thread."""
         frames = ((frame.index, frame.image) for frame in self._reader.frames(start, stop))
@@ -104,6 +107,8 @@ class FinishedMasks(Mapping[int, Mask]):
         self._numbers = numbers
 
     def __getitem__(self, frame_index: int) -> Mask:
+        # a frame that is not done may have a file all the same, of a run that was killed before it
+        # was counted
         if frame_index not in self._frames:
             raise KeyError(frame_index)
         path = self._clip.mask_path(self._first_number + frame_index)
@@ -161,13 +166,17 @@ class SavedWalks:
         try:
             self._run.save_state(name, checkpoint.frame_index, checkpoint.state)
         except OutputError as error:
+            # the walk goes on: states only shorten what a stop costs
             if not self._has_complained:
                 self._reporter.notify(
                     f"a run that is stopped will repeat more frames: {error.message}"
                 )
             self._has_complained = True
+        # never shorter again: one slow write says more about the disk than the quick ones that its
+        # cache took
         self._interval = max(self._interval, MOST_STATE_SHARE * (time.monotonic() - began))
 
 
 def _walk_name(walk: WalkKey) -> str:
+    # both walks of a reference begin on its frame, so the direction belongs to the name
     return f"{'forward' if walk.step > 0 else 'backward'}{walk.origin:07d}"

@@ -88,6 +88,8 @@ def plan_segment(
     propagator = request.propagator.decided(reporter.notify, earlier=earlier)
     # 3. where they end
     cuts = _cuts(clip, request, workspace, references, span=range(first, last), reporter=reporter)
+    # what files beside the masks depend on is a setting as well: a resumed run must not leave half
+    # of the frames without probabilities
     soft: dict[str, Scalar] = {SOFT: True} if request.soft else {}
     manifest = Manifest(
         source=SourceStamp.of(clip.path),
@@ -108,12 +110,14 @@ def affected_frames(earlier: Manifest, plan: Manifest) -> set[int]:
     """The frames that other reference masks can change; all of them when the objects are others
     too.
     """
+    # an id may be another subject now, so that no finished mask says anything
     if earlier.objects != plan.objects:
         return set(range(plan.start, plan.stop))
     meanings = [
         {at: record.meaning for at, record in manifest.references.items()}
         for manifest in (earlier, plan)
     ]
+    # by content and by what the colours mean: a file that was only moved changes no frame
     changed = [
         at
         for at in {*earlier.references, *plan.references}
@@ -159,6 +163,7 @@ def _cuts(
             or earlier.timeline != clip.info.timeline
         ):
             return None
+        # `start_run` refuses what neither resumes nor begins afresh, so nobody waits for a search
         if not request.continues:
             return earlier.cuts
     return decide_cuts(

@@ -72,6 +72,7 @@ class References:
         source, colors = self.sources[frame_index], self.readings[frame_index].colors
         if isinstance(source, Path):
             return ReferenceRecord.of(source, colors)
+        # type and shape belong to the digest: equal bytes of another shape are another mask
         pixels = np.ascontiguousarray(source.pixels)
         digest = hashlib.sha256(
             f"{pixels.dtype} {pixels.shape} ".encode() + pixels.tobytes()
@@ -81,6 +82,8 @@ class References:
     @property
     def objects(self) -> dict[int, RGB]:
         """Every object with its colour on the first reference that shows it; ids ascending."""
+        # the first reference decides: references may paint one object in several colours, and a
+        # manifest has room for one
         colors: dict[int, RGB] = {}
         for reading in self.readings.values():
             for object_id, color in reading.colors.items():
@@ -138,6 +141,7 @@ def load_references(
         )
         for at, source in sources.items()
     )
+    # colours that were given come first, so that they hold on every reference alike
     given = dict(parse_color_argument(text) for text in files.colors)
     understood = read_references(pictures, shape=clip.info.shape, given=given)
     readings = {timeline.index_of(number): reading for number, reading in understood}
@@ -166,6 +170,7 @@ def reference_objects(
         MaskError: as `load_references`.
     """
     first, _ = clip.frame_range(start, None)
+    # the very reading that a run would use, so that what is shown is what would be propagated
     references = load_references(clip, files, first=first, reporter=reporter)
     return [
         ReferenceObject(
@@ -231,6 +236,7 @@ def _notices(
             f" named after frame {named}: give it as {option('mask', f'{named}=PNG')} to put it"
             " there"
         )
+    # a first mask was not given by a number, so its number cannot have been meant otherwise
     typed = {number(at) for at, source in sources.items() if source != files.first_mask}
     if line := ambiguity_notice(clip.info, typed, "mask"):
         yield line

@@ -57,6 +57,7 @@ def segment_clip(
 
 def run_segment(plan: SegmentPlan, *, reporter: Reporter) -> SegmentResult:
     """Do what was planned; errors are those of `segment_clip`."""
+    # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
         missing = sum(end - begin for begin, end in run.missing)
         if plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
@@ -89,9 +90,11 @@ def _propagate(plan: SegmentPlan, run: SegmentRun, *, total: int, reporter: Repo
     propagator = plan.propagator.open(
         num_objects=len(manifest.objects),
         notify=reporter.notify,
+        # of the run before, whatever memory is free now: masks of two sizes would not match
         size=run.manifest.working_size,
     )
     walks = SavedWalks(run, reporter)
+    # nothing is computed yet: the driver makes frames as they are asked for, in a thread
     frames = propagate_resumable(
         propagator,
         ClipImages(plan.clip.reader),
@@ -106,6 +109,7 @@ def _propagate(plan: SegmentPlan, run: SegmentRun, *, total: int, reporter: Repo
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
     with one_blas_thread():
         unseen = _save_all(frames, run, numbers, walks, propagator, total=total, reporter=reporter)
+    # said when all is done: how sure a frame is depends on the frames on its way from a reference
     for line in doubts(
         run.manifest.confidence,
         unseen,
@@ -132,6 +136,8 @@ def _save_all(
     Returns the frames on which each object is out of sight, in shots that have a reference.
     """
     unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
+    # their masks are empty by design, which planning has said; an object that is missing there is
+    # no doubt
     maskless = _frames_without_reference(run.manifest)
     is_size_known = run.manifest.working_size is not None
     with closing(prefetched(frames, depth=2)) as made, reporter.progress("segment", total) as step:
@@ -140,6 +146,7 @@ def _save_all(
             if isinstance(one, Checkpoint):
                 walks.save(one)
                 continue
+            # known from the first frame on, and needed by whoever resumes this run
             if isinstance(propagator, ChoosesSize) and not is_size_known:
                 run.note_working_size(propagator.working_size)
                 is_size_known = True
@@ -150,6 +157,7 @@ def _save_all(
             soft = numbers.soft(one.probabilities) if run.is_soft else None
             run.save_mask(one.frame_index, mask, soft)
             if one.frame_index not in maskless:
+                # counted apart from confidence, which speaks of a mask that is there
                 for object_id in unseen.keys() - set(object_ids(mask)):
                     unseen[object_id].append(one.frame_index)
             step()
