@@ -87,12 +87,17 @@ ROOMS = {
     "programs.registry": Room(3, "choices wording"),
     "programs": Room(3, "wording errors printable choices timecode picture", "opentimelineio"),
     "pipeline": Room(4, "*", "numpy"),
-    "cli": Room(5, f"_version {NOUNS} pipeline settings", "typer rich click"),
+    "web": Room(
+        5,
+        "wording errors printable choices pipeline settings.options",
+        "numpy fastapi starlette pydantic uvicorn",
+    ),
+    "cli": Room(6, f"_version {NOUNS} pipeline settings web", "typer rich click"),
     "api": Room(
         5, f"{NOUNS} references.reading settings.options media.probe media.verify pipeline", "numpy"
     ),
-    "__main__": Room(6, "cli"),
-    "__init__": Room(6, "*"),  # exports what doors and rooms define
+    "__main__": Room(7, "cli"),
+    "__init__": Room(7, "*"),  # exports what doors and rooms define
 }
 FLOORS = {pattern.split(".")[0]: room.floor for pattern, room in ROOMS.items()}
 
@@ -214,6 +219,8 @@ def test_the_table_itself_goes_down_and_has_no_circle() -> None:
             "vfx_matte.media.readers.video.Reader",
         ),
         ("cli.render", "import numpy as np", "numpy"),
+        ("web.app", "from vfx_matte.workspace import Workspace", "vfx_matte.workspace.Workspace"),
+        ("pipeline.probe", "from vfx_matte.web import server", "vfx_matte.web.server"),
         ("masks", "if True:\n    from PIL import Image", "PIL.Image"),
     ],
 )

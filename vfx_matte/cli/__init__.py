@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMAND_MODULES = (
     "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate",
-    "mask", "probe", "weights",
+    "mask", "studio", "probe", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 

@@ -38,6 +38,7 @@ from vfx_matte.settings.options import (
     QcSettings,
     RenderSettings,
     SegmentSettings,
+    StudioSettings,
     SuggestSettings,
     option,
     raise_on_bad_value,
@@ -124,6 +125,7 @@ class Settings:
     keytest: KeytestSettings = field(default_factory=KeytestSettings)
     suggest: SuggestSettings = field(default_factory=completed(SuggestSettings))
     qc: QcSettings = field(default_factory=QcSettings)
+    studio: StudioSettings = field(default_factory=StudioSettings)
     config: OldScripts = field(default_factory=OldScripts)
     file: Path | None = None
     """Where it was read from; None when there was none."""

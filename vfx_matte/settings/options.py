@@ -743,6 +743,36 @@ class QcSettings(Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudioSettings(Options):
+    """The studio, a page in the browser; how it propagates is that of `[segment]`."""
+
+    port: int = option(
+        0,
+        "port at which the page is served; 0 = one that is free",
+        short="Port of the page; 0 = a free one.",
+        least=0,
+        most=65535,
+        metavar="N",
+    )
+    host: str = option(
+        "127.0.0.1",
+        "address at which the page is served; with another than this machine's own, others get in",
+        short="Address of the page (this machine alone).",
+    )
+    # not in config.ini: the file may come with a project of somebody else
+    allow_remote: bool = option(
+        False,
+        "let other machines in: whoever has the page's address can see the clip and change the"
+        " project, and nothing is encrypted",
+        short="Let other machines in, unencrypted.",
+        in_file=False,
+    )
+    browser: bool = option(
+        True, "open the page in the browser", short="Open the page in the browser."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OldScripts(Options):
     """`[config]`: the keys of the scripts that came before, still understood.
 

@@ -1,0 +1,89 @@
+"""The command that serves the studio, a page to cut things out in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from vfx_matte.cli.app import Session, command
+from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
+from vfx_matte.cli.commands.segment import PropagationChoice, propagation
+from vfx_matte.settings.options import StudioSettings
+
+if TYPE_CHECKING:
+    from vfx_matte.web.server import Address, StudioServer
+
+
+@command(propagation)
+def studio(
+    session: Session,
+    *,
+    clip: Clip = None,
+    gaps: Gaps = None,
+    settings: StudioSettings,
+    propagation: PropagationChoice,
+) -> None:
+    """Open a page in the browser to see, click, paint, propagate, check and export."""
+    from vfx_matte.cli.typed import as_typed
+    from vfx_matte.pipeline.studio import Studio  # type: ignore[import-not-found,unused-ignore]
+    from vfx_matte.web.server import StudioServer, browser, check_host, close_in_time
+
+    check_host(settings, session)
+    known = session.settings
+    engine = Studio.open(
+        opened_clip(session, clip_path(session, clip), gaps=gaps),
+        workspace=known.paths.workspace,
+        model=known.paths.model,
+        propagator=propagation.options,
+        fetch=known.network.fetch == "auto",
+        reporter=session,
+    )
+    groups = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
+    server: StudioServer | None = None
+    stopped_by: int | None = None
+    try:
+        with browser() as open_page:
+
+            def ready(address: Address) -> None:
+                _print_address(session, address)
+                if settings.browser:
+                    open_page(address.url)
+
+            server = StudioServer(
+                engine,
+                settings,
+                typed=as_typed,
+                records={name: getattr(known, name) for name in groups},
+                ready=ready,
+            )
+            stopped_by = server.run()
+    finally:
+        is_closed = close_in_time(engine.close)
+    if stopped_by is not None:
+        _end(128 + stopped_by, session, is_closed=is_closed)
+
+
+def _print_address(session: Session, address: Address) -> None:
+    """Print where the page is: all that a script or a person needs."""
+    from vfx_matte.cli.show import say, show_to_scripts
+
+    if not session.json:
+        say(address.url)
+    else:
+        show_to_scripts(session, {"address": address.url})
+    # whoever reads a pipe waits for the line
+    sys.stdout.flush()
+
+
+def _end(code: int, session: Session, *, is_closed: bool) -> None:
+    """End after Ctrl-C, which is how the studio is left."""
+    if not session.quiet:
+        typer.echo("note: the studio is closed, and everything is saved", err=True)
+    if not is_closed:
+        # a thread is still computing what nobody will see; waiting for it may take minutes
+        sys.stdout.flush()
+        os._exit(code)
+    raise typer.Exit(code)

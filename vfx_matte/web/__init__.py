@@ -1,0 +1,1 @@
+"""Serves the studio's page and its HTTP interface on this machine."""

@@ -1,0 +1,107 @@
+"""Forms of answers: JSON, errors, and how their texts name options and commands."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from vfx_matte.errors import OutputError, UsageError, VfxMatteError
+from vfx_matte.pipeline.records import as_json
+from vfx_matte.printable import json_text, printable
+from vfx_matte.wording import Named, Spelling, Value, spelled
+
+
+class Speller:
+    """Writes what texts name as the page shows it: an option as its label, a command as it is
+    typed.
+    """
+
+    def __init__(self, typed: Spelling) -> None:
+        """Keep how a command is typed.
+
+        Args:
+            typed: how the command line writes a command.
+        """
+        self._typed = typed
+
+    def __call__(self, text: str) -> str:
+        """A text as the page shows it."""
+        return spelled(text, self._shown)
+
+    def _shown(self, named: Named) -> str:
+        if named.command is not None:
+            return self._typed(named)
+        return ", ".join(_label(name, value) for name, value in named.options.items())
+
+    def typed(self, text: str) -> str:
+        """A text with options as they are typed, too."""
+        return spelled(text, self._typed)
+
+
+def _label(name: str, value: Value | list[str]) -> str:
+    """An option as a person reads it in the page: “soft edges” off, “edges” = guided."""
+    label = f"“{name.replace('_', ' ')}”"
+    if value is None:
+        return label
+    if isinstance(value, bool):
+        return f"{label} {'on' if value else 'off'}"
+    return f"{label} = {', '.join(value) if isinstance(value, list) else value}"
+
+
+def encoded(content: object) -> bytes:
+    """JSON in UTF-8. Characters that are none, such as half a surrogate pair, become escapes."""
+    return json_text(content).encode("utf-8")
+
+
+def error_body(message: str, hint: str = "") -> dict[str, str]:
+    """The form of every error."""
+    return {"message": printable(message), "hint": printable(hint)}
+
+
+class JsonResponse(Response):
+    """JSON that any text can stand in."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401  as Starlette has it
+        """The body."""
+        return encoded(content)
+
+
+def record_response(record: object, speller: Speller, *, status: int = 200) -> JsonResponse:
+    """A record of the pipeline as JSON."""
+    return JsonResponse(as_json(record, speller), status_code=status)
+
+
+def header_json(record: object, speller: Speller) -> str:
+    """A record as JSON for a header, as JavaScript's decodeURIComponent reads it."""
+    return quote(encoded(as_json(record, speller)), safe="~()*!.'")
+
+
+def error_response(status: int, message: str, hint: str = "", **more: object) -> JsonResponse:
+    """An error."""
+    return JsonResponse({**error_body(message, hint), **more}, status_code=status)
+
+
+_STATUSES = {"Conflict": 409, "Superseded": 409, "NotFound": 404}
+
+
+def bug(error: Exception) -> tuple[str, str]:
+    """Message and hint for an error that nobody expected; how the program is made is not shown."""
+    return (
+        f"unexpected {type(error).__name__}",
+        "this is a bug; start again with VFX_MATTE_DEBUG=1 and report what it prints",
+    )
+
+
+def status_of(error: VfxMatteError) -> int:
+    """The HTTP status of an error of the program."""
+    for kind in type(error).__mro__:
+        if kind.__name__ in _STATUSES:
+            return _STATUSES[kind.__name__]
+    # what kind of error it is decides; a clip or disk that fails now may work again later
+    if isinstance(error, OutputError):
+        return 503
+    return 400 if isinstance(error, UsageError) else 503

@@ -1,0 +1,134 @@
+"""What requests hold, checked when they arrive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from vfx_matte.pipeline.first_mask import Click, Marks, Stroke
+
+# further out lies no pixel; Marks.check says whether the picture has it
+_FAR = 100_000
+# of the marks of one object on one frame: many times what anybody draws
+_MOST_MARKS = 2000
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("expected text without control characters")
+    return text.strip()
+
+
+Name = Annotated[str, Field(max_length=80), AfterValidator(_printable)]
+Color = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+Index = Annotated[int, Field(ge=0, le=10**9)]
+Revision = Annotated[int, Field(ge=0, le=2**53)] | None
+ObjectId = Annotated[int, Field(ge=1, le=255)]
+Coordinate = Annotated[int, Field(ge=-_FAR, le=_FAR)]
+Point = tuple[Coordinate, Coordinate]
+
+
+class Body(BaseModel):
+    """What a request holds. Types are exact, "1" is no number, and nothing unknown is ignored."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class ClickBody(Body):
+    """A click."""
+
+    x: Coordinate
+    y: Coordinate
+    object: bool = True
+
+
+class StrokeBody(Body):
+    """A stroke."""
+
+    points: Annotated[
+        list[Annotated[list[Coordinate], Field(min_length=2, max_length=2)]],
+        Field(min_length=1, max_length=_MOST_MARKS),
+    ]
+    object: bool = True
+
+
+class MarksBody(Body):
+    """Marks for one object on one frame."""
+
+    object: ObjectId
+    clicks: Annotated[list[ClickBody], Field(max_length=_MOST_MARKS)] = []
+    strokes: Annotated[list[StrokeBody], Field(max_length=_MOST_MARKS)] = []
+    box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)] | None = None
+    auto: bool = False
+    preview: bool = False
+    revision: Revision = None
+
+    def marks(self) -> Marks:
+        """The same for the engine."""
+        return Marks(
+            box=None if self.box is None else (self.box[0], self.box[1], self.box[2], self.box[3]),
+            clicks=tuple(Click(one.x, one.y, one.object) for one in self.clicks),
+            strokes=tuple(
+                Stroke(tuple((x, y) for x, y in one.points), one.object) for one in self.strokes
+            ),
+        )
+
+
+class ReferenceBody(Body):
+    """Whether a reference counts."""
+
+    enabled: bool
+    revision: Revision = None
+
+
+class NewObjectBody(Body):
+    """An object that is added."""
+
+    name: Name | None = None
+    color: Color | None = None
+
+
+class ObjectBody(Body):
+    """What changes about an object; what is left out stays."""
+
+    name: Name | None = None
+    color: Color | None = None
+    hidden: bool | None = None
+    locked: bool | None = None
+
+
+class RangeBody(Body):
+    """In and out, both inclusive; null is the clip's end."""
+
+    first: Index | None = None
+    last: Index | None = None
+    revision: Revision = None
+
+
+class ClearBody(Body):
+    """What is cleared."""
+
+    what: Literal["propagated", "all"]
+
+
+class PropagateBody(Body):
+    """A propagation that is started."""
+
+    kind: Literal["propagate"]
+    direction: Literal["forward", "backward", "both", "one", "next"]
+    index: Index
+
+
+class RenderBody(Body):
+    """A render that is started."""
+
+    kind: Literal["render"]
+    name: Annotated[str, Field(max_length=40, pattern="^[a-z]+(:[a-z]+)?$")]
+    options: dict[str, Any] = {}
+
+
+class PreviewBody(Body):
+    """What a preview shows."""
+
+    options: dict[str, Any] = {}

@@ -1,0 +1,261 @@
+"""Decides which requests reach the studio, and how large they may be.
+
+A page on localhost can be asked by every web page that is open in the same browser, and by every
+user of the machine. So each request has to name this server (Host), come from its own page (Origin,
+Sec-Fetch-Site) and, below /api, carry the token of this start. Answers, refusals too, get headers
+that keep other pages from framing or reading them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import secrets
+import sys
+import traceback
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vfx_matte.web.answers import bug, encoded, error_body
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
+        " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""On every answer."""
+
+BODY_SECONDS = 30.0
+"""How long a body may take to arrive: a mask of 8K is 33 MB, and everything is on one machine."""
+
+# a client that still sends does not read an answer, so this much of a refused body is read first
+_MOST_DISCARDED = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Which values of the Host header mean this server."""
+
+    port: int
+    """Where it listens."""
+
+    names: Collection[str]
+    """Names and addresses that it is called by, IPv6 addresses in brackets."""
+
+    any_address: bool = False
+    """Whether every IP address is one of its own. A name could be made to lead here by anybody who
+    has a domain (DNS rebinding); an address leads to one machine only.
+    """
+
+    def include(self, host: str) -> bool:
+        """Whether a Host header means this server: a name with the port, which only 80 may omit."""
+        name, colon, port = host.rpartition(":")
+        if not colon or port.endswith("]"):
+            name, port = host, "80"
+        if port != str(self.port):
+            return False
+        return name.lower() in self.names or (self.any_address and _is_address(name))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+    except ValueError:
+        return False
+    return True
+
+
+class _RefusedError(Exception):
+    """A request that the guard answers itself."""
+
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.status, self.message, self.hint = status, message, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Middleware around the whole application."""
+
+    app: ASGIApp
+    """What answers requests that may come in."""
+
+    token: str = field(repr=False)
+    """The secret of this start."""
+
+    authorities: Authorities
+    """Which Host headers mean this server."""
+
+    body_limit: Callable[[str, str], int]
+    """(method, path) → most bytes of the body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or begin or end with the server."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no web sockets here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        answer = _Answer(send)
+        try:
+            self._check(scope)
+            body = await _read_body(scope, receive, self.body_limit(scope["method"], scope["path"]))
+            if body is not None:  # else nobody is there any more
+                await self.app(scope, _Replay(body, receive), answer)
+        except _RefusedError as refused:
+            await answer.error(refused.status, refused.message, refused.hint)
+        # the last resort: a bug is one line in the page, and never shows how the program is made
+        except Exception as error:  # noqa: BLE001
+            if os.environ.get("VFX_MATTE_DEBUG"):
+                traceback.print_exc(file=sys.stderr)
+            await answer.error(500, *bug(error))
+
+    def _check(self, scope: Scope) -> None:
+        """Raise _RefusedError for a request that may not come in."""
+        host, origin, site, authorization = (
+            _header(scope, name) for name in ("host", "origin", "sec-fetch-site", "authorization")
+        )
+        if host is None or not self.authorities.include(host):
+            raise _RefusedError(
+                421, "the request is not for this server", "open the address that was printed"
+            )
+        # the address in the browser names us the same way as the request
+        if origin is not None and origin.lower() != f"http://{host.lower()}":
+            raise _RefusedError(403, "another page may not use the studio")
+        if site not in (None, "same-origin", "none") and not _opens_page(scope):
+            raise _RefusedError(403, "another page may not use the studio")
+        is_public = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/api")
+        if not is_public and not self._knows_token(authorization):
+            raise _RefusedError(
+                401, "the token is missing or wrong", "open the address that was printed"
+            )
+
+    def _knows_token(self, authorization: str | None) -> bool:
+        scheme, _, given = (authorization or "").partition(" ")
+        # as bytes, since text outside of ASCII is refused by the comparison
+        is_equal = secrets.compare_digest(given.encode("latin-1"), self.token.encode("latin-1"))
+        return is_equal and scheme.lower() == "bearer"
+
+
+def _opens_page(scope: Scope) -> bool:
+    """Whether a request is the browser's own, to show the page in a tab. It comes from another site
+    where a link or the file that `server` opens the browser with leads here. The page itself holds
+    no secret, and its headers keep it out of frames.
+    """
+    return (
+        scope["method"] == "GET"
+        and scope["path"] == "/"
+        and _header(scope, "sec-fetch-mode") == "navigate"
+        and _header(scope, "sec-fetch-dest") == "document"
+    )
+
+
+def _header(scope: Scope, name: str) -> str | None:
+    """A header's value; None where there is none.
+
+    Raises:
+        _RefusedError: it is there twice, and others could read the other one.
+    """
+    wanted = name.encode("latin-1")
+    values = [value for key, value in scope["headers"] if key == wanted]
+    if len(values) > 1:
+        raise _RefusedError(400, f"the request has more than one {name} header")
+    return values[0].decode("latin-1").strip() if values else None
+
+
+async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
+    """The whole body; None when the client went away.
+
+    Raises:
+        _RefusedError: it is larger than `most` bytes, or does not arrive in time.
+    """
+    length = _header(scope, "content-length") or "0"
+    # h11 has checked that it is a number
+    announced = int(length) if length.isdecimal() and len(length) < 20 else most + 1
+    parts: list[bytes] = []
+    size, discarded = 0, 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                if announced > most and announced > _MOST_DISCARDED:
+                    break
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                part = message.get("body", b"")
+                size += len(part)
+                if size <= most and announced <= most:
+                    parts.append(part)
+                else:
+                    parts.clear()
+                    discarded += len(part)
+                if not message.get("more_body") or discarded > _MOST_DISCARDED:
+                    break
+    except TimeoutError:
+        raise _RefusedError(408, "the request did not arrive in time") from None
+    if size > most or announced > most:
+        raise _RefusedError(413, "the request is too large", f"at most {most:,} bytes are taken")
+    return b"".join(parts)
+
+
+class _Replay:
+    """Gives an application the body that was read, and afterwards what really arrives."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()  # that the client went away
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+class _Answer:
+    """Sends an answer with the headers of this server."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._is_started = True
+            headers = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in headers}
+            added = SECURITY_HEADERS
+            if b"cache-control" not in names:
+                added = added | {"cache-control": "no-store"}
+            headers += [
+                (name.encode(), value.encode())
+                for name, value in added.items()
+                if name.encode() not in names
+            ]
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def error(self, status: int, message: str, hint: str) -> None:
+        """Answer with an error, unless an answer has begun."""
+        if self._is_started:
+            return
+        body = encoded(error_body(message, hint))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""The requests that the studio answers, by what they are about."""

@@ -1,0 +1,96 @@
+"""Edits of the project: references, objects, range, undo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from vfx_matte.web.answers import JsonResponse
+from vfx_matte.web.bodies import (
+    ClearBody,
+    NewObjectBody,
+    ObjectBody,
+    RangeBody,
+    ReferenceBody,
+)
+from vfx_matte.web.failures import RequestError
+from vfx_matte.web.service import Served
+
+router = APIRouter(prefix="/api")
+
+ObjectId = Annotated[int, Path(ge=1, le=255)]
+
+
+@router.get("/project")
+async def project(service: Served) -> JsonResponse:
+    """The whole state."""
+    return await service.record(service.studio.view)
+
+
+@router.patch("/references/{index}")
+async def set_reference(service: Served, index: int, body: ReferenceBody) -> JsonResponse:
+    """Switch a reference on or off."""
+    service.require_frame(index)
+    return await service.record(
+        service.studio.set_reference, index, enabled=body.enabled, revision=body.revision
+    )
+
+
+@router.delete("/references/{index}")
+async def remove_reference(
+    service: Served,
+    index: int,
+    revision: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> JsonResponse:
+    """Drop a reference."""
+    service.require_frame(index)
+    return await service.record(service.studio.remove_reference, index, revision=revision)
+
+
+@router.post("/objects")
+async def add_object(service: Served, body: NewObjectBody) -> JsonResponse:
+    """Add an object."""
+    return await service.record(service.studio.add_object, name=body.name, color=body.color)
+
+
+@router.patch("/objects/{object_id}")
+async def set_object(service: Served, object_id: ObjectId, body: ObjectBody) -> JsonResponse:
+    """Change an object."""
+    changes = body.model_dump(exclude_none=True)
+    if not changes:
+        raise RequestError(400, "nothing is to change", "give name, color, hidden or locked")
+    return await service.record(service.studio.set_object, object_id, **changes)
+
+
+@router.delete("/objects/{object_id}")
+async def remove_object(service: Served, object_id: ObjectId) -> JsonResponse:
+    """Drop an object."""
+    return await service.record(service.studio.remove_object, object_id)
+
+
+@router.patch("/range")
+async def set_range(service: Served, body: RangeBody) -> JsonResponse:
+    """Set in and out."""
+    for index in (body.first, body.last):
+        if index is not None:
+            service.require_frame(index)
+    return await service.record(service.studio.set_range, body.first, body.last)
+
+
+@router.post("/undo")
+async def undo(service: Served) -> JsonResponse:
+    """Take back the last edit."""
+    return await service.record(service.studio.undo)
+
+
+@router.post("/redo")
+async def redo(service: Served) -> JsonResponse:
+    """Make the edit again that was taken back last."""
+    return await service.record(service.studio.redo)
+
+
+@router.post("/clear")
+async def clear(service: Served, body: ClearBody) -> JsonResponse:
+    """Drop masks."""
+    return await service.record(service.studio.clear, body.what)

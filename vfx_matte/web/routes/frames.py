@@ -1,0 +1,162 @@
+"""Frames, their masks, and what is marked on them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from vfx_matte.web.answers import JsonResponse, error_response, header_json
+from vfx_matte.web.bodies import MarksBody, PreviewBody
+from vfx_matte.web.masks import check_png, packed, unpacked
+from vfx_matte.web.option_table import PREVIEW
+from vfx_matte.web.service import Served
+
+router = APIRouter(prefix="/api/frames/{index}")
+
+LARGEST_WIDTH = 16384
+"""Of a picture that is asked for."""
+
+Width = Annotated[int | None, Query(ge=16, le=LARGEST_WIDTH)]
+Revision = Annotated[int | None, Query(ge=0, le=2**53)]
+Side = Annotated[int, Query(ge=1, le=LARGEST_WIDTH)]
+Offset = Annotated[int, Query(ge=0, le=LARGEST_WIDTH)]
+
+# an hour: the picture of a frame never changes, while a program of another version may draw it
+# otherwise at the same address
+_FOREVER = "private, max-age=3600, immutable"
+_CHECKED = "private, no-cache"
+
+
+def _matches(request: Request, etag: str) -> bool:
+    """Whether the browser has an answer already."""
+    return etag in (one.strip() for one in request.headers.get("if-none-match", "").split(","))
+
+
+@router.get("")
+async def frame(
+    service: Served,
+    request: Request,
+    index: int,
+    width: Width = None,
+    clip: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """One frame as JPEG. With the clip's id in the address it may be kept without asking again."""
+    service.require_frame(index)
+    info = service.studio.info
+    is_named = clip is not None and clip == getattr(info, "id", None)
+    headers = {
+        "etag": f'"{service.nonce}-{index}-{width or 0}"',
+        "cache-control": _FOREVER if is_named else _CHECKED,
+    }
+    if _matches(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    shown = await service.call(service.studio.frame_jpeg, index, width)
+    headers |= {"x-frame-index": str(shown.index), "x-frame-pts": str(shown.pts)}
+    return Response(shown.data, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/crop")
+async def crop(service: Served, index: int, *, x: Offset, y: Offset, w: Side, h: Side) -> Response:
+    """A part of a frame as PNG, with every pixel as it is."""
+    service.require_frame(index)
+    info = service.studio.info
+    if x + w > info.width or y + h > info.height:
+        return error_response(
+            400,
+            f"{w}×{h} at {x},{y} does not lie inside the picture, {info.width}×{info.height}",
+        )
+    data = await service.call(service.studio.frame_crop_png, index, x, y, w, h)
+    return Response(data, media_type="image/png", headers={"x-frame-index": str(index)})
+
+
+@router.get("/mask")
+async def mask(service: Served, request: Request, index: int) -> Response:
+    """The ids of a frame's mask."""
+    service.require_frame(index)
+    shown = await service.call(service.studio.mask, index)
+    headers = {
+        "etag": f'"{service.nonce}-{shown.digest}"',
+        "cache-control": _CHECKED,
+        "x-mask-kind": shown.kind,
+    }
+    if _matches(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    body = await service.call(packed, shown.mask)
+    headers["content-encoding"] = "gzip"
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+@router.put("/mask")
+async def save_mask(
+    service: Served,
+    request: Request,
+    index: int,
+    label: Annotated[str, Query(max_length=40, pattern=r"^[\w \-]+$")] = "brush",
+    revision: Revision = None,
+) -> JsonResponse:
+    """Make the frame a reference with these ids."""
+    service.require_frame(index)
+    info = service.studio.info
+    body = await request.body()
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    ids = await service.call(unpacked, body, encoding, width=info.width, height=info.height)
+    return await service.record(
+        service.studio.save_mask, index, ids, label=label, revision=revision
+    )
+
+
+@router.post("/marks")
+async def mark(service: Served, index: int, body: MarksBody) -> Response:
+    """The mask that answers the marks of one object."""
+    service.require_frame(index)
+    info = service.studio.info
+    marks = body.marks()
+    marks.check(width=info.width, height=info.height)
+    made = await service.call(
+        service.studio.mark,
+        index,
+        object_id=body.object,
+        marks=marks,
+        auto=body.auto,
+        preview=body.preview,
+        revision=body.revision,
+    )
+    edit = made.edit
+    result = {
+        "revision": edit.revision if edit is not None else None,
+        "objects": made.objects,
+        "notices": [*getattr(made, "lines", ()), *(edit.notices if edit is not None else ())],
+    }
+    headers = {"content-encoding": "gzip", "x-result": header_json(result, service.speller)}
+    ids = await service.call(packed, made.mask)
+    return Response(ids, media_type="application/octet-stream", headers=headers)
+
+
+@router.post("/prepare", status_code=202)
+async def prepare(service: Served, index: int) -> Response:
+    """Look at a frame before it is marked, so that the first click is answered sooner."""
+    service.require_frame(index)
+    await service.call(service.studio.prepare, index)
+    return JsonResponse({}, status_code=202)
+
+
+@router.post("/import")
+async def import_mask(
+    service: Served, request: Request, index: int, revision: Revision = None
+) -> JsonResponse:
+    """Make the frame a reference with a mask that was painted elsewhere."""
+    service.require_frame(index)
+    info = service.studio.info
+    body = await request.body()
+    check_png(body, width=info.width, height=info.height)
+    return await service.record(service.studio.import_mask, index, body, revision=revision)
+
+
+@router.post("/preview")
+async def preview(service: Served, index: int, body: PreviewBody, width: Width = None) -> Response:
+    """What a green screen with these options would show, as PNG."""
+    service.require_frame(index)
+    service.options.check(PREVIEW, body.options)
+    data = await service.call(service.studio.preview, index, body.options, width)
+    return Response(data, media_type="image/png", headers={"x-frame-index": str(index)})

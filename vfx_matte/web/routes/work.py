@@ -1,0 +1,73 @@
+"""Work that takes a while, what it reports, and what the project can be asked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Header, Path
+from fastapi.responses import StreamingResponse
+
+from vfx_matte.pipeline.records import as_json
+from vfx_matte.web.answers import JsonResponse
+from vfx_matte.web.bodies import PropagateBody, RenderBody
+from vfx_matte.web.failures import RequestError
+from vfx_matte.web.service import Served
+
+router = APIRouter(prefix="/api")
+
+
+@router.post("/jobs")
+async def start_job(
+    service: Served,
+    body: Annotated[PropagateBody | RenderBody, Body(discriminator="kind")],
+) -> JsonResponse:
+    """Queue a propagation or a render."""
+    if isinstance(body, PropagateBody):
+        service.require_frame(body.index)
+        return await service.record(service.studio.propagate, body.direction, body.index)
+    service.options.check(body.name, body.options)
+    return await service.record(service.studio.render, body.name, body.options)
+
+
+@router.delete("/jobs/{job_id}")
+async def stop_job(service: Served, job_id: Annotated[int, Path(ge=0, le=2**53)]) -> JsonResponse:
+    """Stop a job, or take it out of the queue."""
+    jobs = await service.call(service.studio.jobs)
+    if all(job.id != job_id for job in jobs):
+        raise RequestError(404, f"there is no job {job_id}")
+    await service.call(service.studio.stop, job_id)
+    return JsonResponse({})
+
+
+@router.get("/suggested")
+async def suggested(service: Served) -> JsonResponse:
+    """Frames that are worth a mask of one's own."""
+    return await service.record(service.studio.suggested)
+
+
+@router.get("/problems")
+async def problems(service: Served) -> JsonResponse:
+    """Frames whose masks stand out."""
+    return await service.record(service.studio.problems)
+
+
+@router.get("/options")
+async def options(service: Served) -> JsonResponse:
+    """The options of edges and renders."""
+    return JsonResponse(as_json(service.options.facts(), service.speller))
+
+
+@router.get("/commands")
+async def commands(service: Served) -> JsonResponse:
+    """Command lines that would do the same."""
+    lines = await service.call(service.studio.commands)
+    return JsonResponse([service.speller.typed(line) for line in lines])
+
+
+@router.get("/events")
+async def events(
+    service: Served, last_event_id: Annotated[str | None, Header(max_length=40)] = None
+) -> StreamingResponse:
+    """What happens, as server-sent events."""
+    stream = service.events.open(last_event_id)
+    return StreamingResponse(stream, media_type="text/event-stream")

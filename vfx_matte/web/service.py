@@ -1,0 +1,84 @@
+"""What the routes of one studio share: the engine, its events, and a pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+
+from fastapi import Depends, Request
+
+from vfx_matte.web.answers import JsonResponse, Speller, record_response
+from vfx_matte.web.events import EventLog
+from vfx_matte.web.failures import RequestError
+from vfx_matte.web.option_table import OptionTable
+
+if TYPE_CHECKING:
+    from vfx_matte.web.engine import Studio
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# frames that are not decoded yet wait for the decoder, and so do many at a time while somebody
+# scrubs; edits must not wait for a thread behind them
+_THREADS = 24
+
+
+@dataclass(slots=True)
+class Service:
+    """One studio that is served."""
+
+    studio: Studio
+    """The engine."""
+
+    speller: Speller
+    """How texts name options and commands."""
+
+    options: OptionTable
+    """The options of edges and renders, with their values in config.ini."""
+
+    events: EventLog = field(default_factory=EventLog)
+    """What happens, for pages."""
+
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Part of every ETag, so that what was cached from another start is never taken for this
+    clip's.
+    """
+
+    pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="studio")
+    )
+    """Where the engine is called: a call may take long, and the server's loop must not wait."""
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the engine in a thread.
+
+        The thread goes on when nobody waits for its result any more.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.pool, partial(function, *args, **kwargs))
+
+    async def record(
+        self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> JsonResponse:
+        """Call the engine in a thread, and answer with the record that it returns."""
+        return record_response(await self.call(function, *args, **kwargs), self.speller)
+
+    def require_frame(self, index: int) -> None:
+        """Raise RequestError when the clip has no such frame."""
+        frames = self.studio.info.frames
+        if not 0 <= index < frames:
+            raise RequestError(404, f"there is no frame {index}", f"the clip has {frames} frames")
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Served = Annotated[Service, Depends(_service, use_cache=True)]
+"""The parameter of a route that is the service."""
