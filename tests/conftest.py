@@ -16,9 +16,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+from support.breaking import breaks  # noqa: F401  fixture
 from support.clips import write_clip
-from support.command_line import cli, clip, project, take  # noqa: F401  fixtures
+from support.command_line import cli, clip, film, project, take, templates  # noqa: F401  fixtures
 from support.notices import Notices
+from support.runs import source  # noqa: F401  fixture
 from support.weights_server import direct, server, without_torch  # noqa: F401  fixtures
 
 from vfx_matte.backend import Device, choose_device
@@ -34,6 +36,16 @@ hypothesis.settings.load_profile("untimed")
 os.environ["VFX_MATTE_FETCH"] = (
     "never"  # no test reaches the network, in this process or in one that it starts
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With several workers (`-n`) each, and what it starts, computes in one thread: the cores are
+    busy as it is, and threads for pictures as small as these cost more than the work. What threads
+    change is tested where they are asked for by number.
+    """
+    if getattr(config.option, "numprocesses", None):
+        for name in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+            os.environ.setdefault(name, "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

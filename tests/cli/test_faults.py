@@ -43,8 +43,13 @@ def intact(project: CommandLine) -> Iterator[CommandLine]:
     """A segmented and rendered project; after the test every file of it is as it was, and nothing
     was added.
     """
-    project("greenback", *FAST)
-    project("alpha", "-o", "frames")
+    assert project.templates
+
+    def render() -> None:
+        project("greenback", *FAST)
+        project("alpha", "-o", "frames")
+
+    project.templates.fill(project.folder, "a rendered project", render)
     before = project.files()
     yield project
     assert project.files() == before
@@ -602,8 +607,9 @@ def test_names_of_every_kind(cli: CommandLine, clip: Path, name: str) -> None:
     film, mask = folder / f"{name}.mp4", folder / f"{name}.png"
     shutil.copy2(clip, film)
     paint(mask, two_objects())
-    place = ("--workspace", folder / f"{name} space")
-    cli("segment", *place, "--mask", f"3={mask}", *FAKE, "--", film)
+    space = ("--workspace", folder / f"{name} space")
+    cli("segment", *space, "--mask", f"3={mask}", *FAKE, "--", film)
+    place = (*space, "--edges", "hard")
     cli(
         "greenback",
         *place,

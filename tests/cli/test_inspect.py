@@ -34,13 +34,6 @@ ROOT = Path(__file__).parents[2]
 FAST = ("--preset", "ultrafast")
 
 
-@pytest.fixture
-def film(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine:
-    """A working directory with clip.mp4 and nothing else."""
-    take(clip)
-    return cli
-
-
 # ---------------------------------------------------------------- probe
 
 

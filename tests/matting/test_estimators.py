@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matting.test_mask_edges import disk
+from support.noise_masks import disk
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask

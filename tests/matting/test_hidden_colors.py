@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matting.test_foreground import LAYOUTS, footprints, mixed, soft_disc
+from support.mixtures import LAYOUTS, footprints, mixed, soft_disc
 
 from vfx_matte.backend import Device, to_device, to_numpy
 from vfx_matte.masks import Matte

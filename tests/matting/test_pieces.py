@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matting.test_mask_edges import random_mask
+from support.noise_masks import random_mask
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Matte

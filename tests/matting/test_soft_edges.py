@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matting.test_mask_edges import OFF, SEEDS, SIZES, disk, random_mask
+from support.noise_masks import OFF, SEEDS, SIZES, disk, random_mask
 
 from vfx_matte.matting import SOFT_LEVELS, refine, refine_soft, sizes, soft_reach_px
 from vfx_matte.settings.options import MatteSettings

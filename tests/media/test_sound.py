@@ -13,36 +13,18 @@ import numpy as np
 import pytest
 from support.clips import VFR_PTS, sound, sound_packets, tone
 from support.notices import Notices
+from support.rewriting import rewritten
 
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import OutputError
-from vfx_matte.media.encode_plan import plan_encode
-from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
 from vfx_matte.media.sound.encode import SoundEncoder
 from vfx_matte.media.sound.tracks import SoundCopier
 from vfx_matte.media.verify import verify_clip
 from vfx_matte.media.writers.left_out import left_out_of
-from vfx_matte.media.writers.video import VideoWriter
 from vfx_matte.wording import spelled
 
 Make = Callable[..., Path]
-
-
-def rewritten(
-    source: Path, path: Path, notices: Notices, *, with_sound: bool = True
-) -> VideoWriter:
-    reader = open_clip(source, notify=notices)
-    info = reader.info
-    plan = plan_encode(
-        path, layout=info.layout, color=info.color, size=(info.width, info.height), notify=notices
-    )
-    with VideoWriter(path, plan, source=info, sound=with_sound, notify=notices) as writer:
-        for frame in reader.frames():
-            writer.write(frame.picture, frame.time)
-    report = verify_clip(path, source, notify=notices)
-    assert report.ok, report.first_difference
-    return writer
 
 
 COPIES: list[tuple[str, str, list[dict[str, Any]], Fraction]] = [

@@ -12,8 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media.test_sound import rewritten
 from support.notices import Notices
+from support.rewriting import rewritten
 
 from vfx_matte.media.probe import probe
 from vfx_matte.media.readers.fields import resolve_field_order

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from propagate.test_driver import Clip, block
+from support.drifting_squares import Clip, block
 
 from vfx_matte.masks import Mask
 from vfx_matte.propagate.driver import propagate

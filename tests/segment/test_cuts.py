@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from propagate.test_driver import Clip, block, masks_of
 from support.command_line import CommandLine, paint
+from support.drifting_squares import Clip, block, masks_of
 
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Mask

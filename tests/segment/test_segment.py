@@ -4,22 +4,19 @@ again.
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from support.breaking import Breaks
 from support.clips import VFR_PTS
 from support.command_line import SIZE, CommandLine, Gray, paint, pictures, segment, two_objects
 
-from vfx_matte.masks import Image, Mask, Palette, Probabilities, overlap
+from vfx_matte.masks import Palette, overlap
 from vfx_matte.media.writers.synthetic import make_clip as make_film
-from vfx_matte.propagate.fake import FakePropagator
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import load_mask, save_mask
 
@@ -29,23 +26,9 @@ ONE[10:30, 10:30] = 1
 OTHER[35:60, 40:70] = 1
 
 
-@pytest.fixture
-def film(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine:
-    """A working directory with clip.mp4 and nothing else."""
-    take(clip)
-    return cli
-
-
 def on_screen(seconds: str) -> int:
     """Which frame of the clip is shown at a time."""
     return sum(Fraction(ticks, 30000) <= Fraction(seconds) for ticks in VFR_PTS) - 1
-
-
-def manifest(cli: CommandLine) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        (cli.folder / "workspace/clip/manifest.json").read_text(encoding="utf-8")
-    )
-    return found
 
 
 # ---------------------------------------------------------------- masks in
@@ -64,7 +47,7 @@ def test_a_first_mask_gives_a_mask_for_every_frame(film: CommandLine) -> None:
         palette = picture.getpalette("RGB")
     assert palette is not None
     assert palette[:9] == Palette.davis().colors[:3].ravel().tolist()
-    facts = manifest(film)
+    facts = film.manifest()
     assert facts["propagator"] == "fake"
     assert facts["references"]["0"]["file"] == "m.png"
     assert facts["timeline"]["time_base"] == "1/30000"
@@ -91,7 +74,7 @@ def test_without_permanent_memory_a_mask_counts_from_its_frame_on(film: CommandL
     film(*both, "--memory", "xmem")
     for index in range(12):
         np.testing.assert_array_equal(film.mask(index), OTHER if index >= 9 else ONE)
-    assert manifest(film)["settings"]["memory"] == "xmem"
+    assert film.manifest()["settings"]["memory"] == "xmem"
     assert "setting memory" in film.fails(*both, "--resume", code=2).error
     Path("config.ini").write_text("[segment]\nmemory = xmem\n", encoding="utf-8")
     film(*both, "--resume")
@@ -122,7 +105,7 @@ def test_a_folder_of_masks_with_gaps(film: CommandLine) -> None:
     paint(Path("masks in/.7.png"), OTHER)
     Path("masks in/notes.txt").write_text("5")
     film("segment", "clip.mp4", "--masks", "masks in", *FAKE)
-    assert sorted(manifest(film)["references"]) == ["10", "3"]
+    assert sorted(film.manifest()["references"]) == ["10", "3"]
     np.testing.assert_array_equal(film.mask(3), ONE)
     np.testing.assert_array_equal(film.mask(10), OTHER)
 
@@ -131,7 +114,7 @@ def test_the_folders_of_xmem(film: CommandLine) -> None:
     save_palette("dataset/Annotations/clip/00004.png", two_objects())
     paint(Path("dataset/JPEGImages/clip/00000.png"), OTHER)
     film("segment", "clip.mp4", "--masks", "dataset", *FAKE)
-    assert list(manifest(film)["references"]) == ["4"]
+    assert list(film.manifest()["references"]) == ["4"]
     np.testing.assert_array_equal(film.mask(0), two_objects())
 
 
@@ -174,7 +157,7 @@ def test_soft_edges_make_no_objects(film: CommandLine) -> None:
     large = np.kron(two_objects() > 0, np.full((4, 4), 255, np.uint8))
     Pillow.fromarray(large).resize(SIZE, Pillow.Resampling.LANCZOS).save("soft.png")
     film("segment", "clip.mp4", "--first-mask", "soft.png", *FAKE)
-    assert list(manifest(film)["objects"]) == ["1"]
+    assert list(film.manifest()["objects"]) == ["1"]
     assert overlap(film.mask(5) > 0, two_objects() > 0) > 0.95
 
 
@@ -211,35 +194,11 @@ def test_ranges_by_frame_and_by_time(
     last = [] if stop is None else ["--stop", stop]
     film("segment", "clip.mp4", "--first-mask", "m.png", "--start", start, *last, *FAKE)
     assert film.mask_numbers() == list(frames)
-    assert manifest(film)["references"].keys() == {str(frames[0])}
+    assert film.manifest()["references"].keys() == {str(frames[0])}
 
 
 # ---------------------------------------------------------------- going on, starting again, never
 # mixing
-
-
-class Breaks:
-    """Makes the propagator fail at its n-th step, as a power cut or a bug would."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.steps = 0
-        self.at: int | None = None
-        step = FakePropagator.step
-
-        def counted(
-            fake: FakePropagator, image: Image, mask: Mask | None = None, *, last: bool = False
-        ) -> Probabilities:
-            self.steps += 1
-            if self.steps == self.at:
-                raise MemoryError("the machine gave up")
-            return step(fake, image, mask, last=last)
-
-        monkeypatch.setattr(FakePropagator, "step", counted)
-
-
-@pytest.fixture
-def breaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaks]:
-    return Breaks(monkeypatch)
 
 
 def test_resume_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) -> None:
@@ -343,8 +302,8 @@ def test_update_makes_only_the_frames_again_that_a_mask_changes(film: CommandLin
         kept["workspace/clip/masks.previous/0000004.png"]
         == before["workspace/clip/masks/0000004.png"]
     )
-    assert list(manifest(film)["references"]) == ["0", "4", "8"]
-    assert "maskvideo.mkv" in manifest(film)["outputs"]
+    assert list(film.manifest()["references"]) == ["0", "4", "8"]
+    assert "maskvideo.mkv" in film.manifest()["outputs"]
     # the same as made in one go
     film(*first, "--mask", "4=c.png", "--fresh")
     assert film.files("workspace/clip/masks") == after

@@ -20,11 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from segment.test_segment import Breaks, breaks, film, manifest  # noqa: F401  fixtures
+from support.breaking import Breaks
 from support.command_line import CommandLine, Gray, paint, pictures, planes_of, two_objects
-from support.runs import MASK, PALETTE, plan_for
+from support.runs import BOTH, MASK, PALETTE, SOFT, plan_for, soft_plan
 from support.wording import typed
-from workspace.test_workspace import source  # noqa: F401  fixture
 
 from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.masks import Palette, Probabilities
@@ -33,8 +32,6 @@ from vfx_matte.propagate.fake import FakePropagator
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import ClipWorkspace, Manifest, Workspace, load_soft, save_mask, save_soft
 
-SOFT = {1: np.where(MASK == 1, 200, 7).astype(np.uint8), 2: np.zeros_like(MASK)}
-BOTH = {1: (255, 0, 0), 2: (0, 255, 0)}
 FAKE = ("--propagator", "fake")
 SEGMENT = ("segment", "clip.mp4", "--first-mask", "m.png", *FAKE)
 
@@ -89,17 +86,13 @@ def test_only_probabilities_are_saved_and_loaded(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- runs
 
 
-def soft_plan(source: Path, **changes: object) -> Manifest:  # noqa: F811
-    return plan_for(source, **{"settings": {"soft": True}, "objects": BOTH, **changes})
-
-
 def save(clip: ClipWorkspace, plan: Manifest, *frames: int, **how: bool) -> None:
     with clip.start_run(plan, palette=PALETTE, **how) as run:
         for frame_index in frames:
             run.save_mask(frame_index, MASK, SOFT if plan.is_soft else None)
 
 
-def test_a_soft_run_keeps_every_object(tmp_path: Path, source: Path) -> None:  # noqa: F811
+def test_a_soft_run_keeps_every_object(tmp_path: Path, source: Path) -> None:
     clip = Workspace(tmp_path / "w").clip(source)
     save(clip, soft_plan(source), *range(10))
     assert clip.soft_path(2, 3) == clip.folder / "masks" / "soft" / "2" / "0000003.png"
@@ -111,7 +104,7 @@ def test_a_soft_run_keeps_every_object(tmp_path: Path, source: Path) -> None:  #
     assert not list(clip.folder.rglob("*.part"))
 
 
-def test_what_is_saved_is_what_the_run_is_for(tmp_path: Path, source: Path) -> None:  # noqa: F811
+def test_what_is_saved_is_what_the_run_is_for(tmp_path: Path, source: Path) -> None:
     clip = Workspace(tmp_path).clip(source)
     with clip.start_run(soft_plan(source), palette=PALETTE) as run:
         assert run.is_soft
@@ -133,7 +126,7 @@ def test_what_is_saved_is_what_the_run_is_for(tmp_path: Path, source: Path) -> N
 @pytest.mark.parametrize("resume", [True, False])
 def test_soft_and_plain_work_never_mix(
     tmp_path: Path,
-    source: Path,  # noqa: F811
+    source: Path,
     was_soft: bool,
     resume: bool,
 ) -> None:
@@ -148,7 +141,7 @@ def test_soft_and_plain_work_never_mix(
 
 
 @pytest.mark.parametrize("lost", ["mask", "soft of 1", "soft of 2", "empty soft of 1"])
-def test_a_frame_is_done_only_with_all_its_files(tmp_path: Path, source: Path, lost: str) -> None:  # noqa: F811
+def test_a_frame_is_done_only_with_all_its_files(tmp_path: Path, source: Path, lost: str) -> None:
     clip = Workspace(tmp_path).clip(source)
     save(clip, soft_plan(source), *range(10))
     path = clip.mask_path(4) if lost == "mask" else clip.soft_path(int(lost[-1]), 4)
@@ -172,7 +165,7 @@ def test_a_frame_is_done_only_with_all_its_files(tmp_path: Path, source: Path, l
     np.testing.assert_array_equal(clip.mask_store().soft(1, 4), SOFT[1])
 
 
-def test_the_mask_comes_last(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_the_mask_comes_last(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mask on disk says that its probabilities are there, too."""
     clip = Workspace(tmp_path).clip(source)
 
@@ -189,7 +182,7 @@ def test_the_mask_comes_last(tmp_path: Path, source: Path, monkeypatch: pytest.M
         assert run.missing == ((1, 10),)
 
 
-def test_fresh_keeps_both_together(tmp_path: Path, source: Path) -> None:  # noqa: F811
+def test_fresh_keeps_both_together(tmp_path: Path, source: Path) -> None:
     clip = Workspace(tmp_path).clip(source)
     previous = clip.folder / "masks.previous"
     save(clip, soft_plan(source), *range(10))
@@ -208,7 +201,7 @@ def test_fresh_keeps_both_together(tmp_path: Path, source: Path) -> None:  # noq
 CHILD = """
 import sys
 from pathlib import Path
-from segment.test_soft import MASK, PALETTE, SOFT, soft_plan
+from support.runs import MASK, PALETTE, SOFT, soft_plan
 from vfx_matte.workspace import Workspace
 source, root = map(Path, sys.argv[1:])
 plan = soft_plan(source, frames=100000)
@@ -218,7 +211,7 @@ with Workspace(root).clip(source).start_run(plan, palette=PALETTE) as run:
 """
 
 
-def test_a_killed_soft_run_goes_on(tmp_path: Path, source: Path) -> None:  # noqa: F811
+def test_a_killed_soft_run_goes_on(tmp_path: Path, source: Path) -> None:
     tests = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
     child = subprocess.Popen(
@@ -255,7 +248,7 @@ def softs(cli: CommandLine, object_id: int) -> list[Path]:
 
 
 def test_probabilities_are_kept_by_the_users_numbers(
-    film: CommandLine,  # noqa: F811
+    film: CommandLine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Objects 3 and 7, whose probability is 1/3 and 0.9 inside: round(255 p), in the folder of the
@@ -277,14 +270,14 @@ def test_probabilities_are_kept_by_the_users_numbers(
     np.testing.assert_array_equal(film.mask(11), ids)
     np.testing.assert_array_equal(load_soft(softs(film, 3)[11]), np.where(ids == 3, 85, 0))
     np.testing.assert_array_equal(load_soft(softs(film, 7)[11]), np.where(ids == 7, 230, 0))
-    assert manifest(film)["settings"]["soft"] is True
+    assert film.manifest()["settings"]["soft"] is True
 
 
-def test_without_soft_nothing_of_it_is_there(film: CommandLine) -> None:  # noqa: F811
+def test_without_soft_nothing_of_it_is_there(film: CommandLine) -> None:
     paint(Path("m.png"), two_objects())
     film(*SEGMENT)
     assert not Path("workspace/clip/masks/soft").exists()
-    assert "soft" not in manifest(film)["settings"]
+    assert "soft" not in film.manifest()["settings"]
     before = film.files()
     for way in ((), ("--resume",)):
         ran = film.fails(*SEGMENT, "--soft", *way, code=2)
@@ -296,7 +289,7 @@ def test_without_soft_nothing_of_it_is_there(film: CommandLine) -> None:  # noqa
     assert not any("edges" in note for note in film("maskvideo").notes)
 
 
-def test_config_ini_says_soft(film: CommandLine) -> None:  # noqa: F811
+def test_config_ini_says_soft(film: CommandLine) -> None:
     paint(Path("m.png"), two_objects())
     Path("config.ini").write_text("[segment]\nsoft = yes\n[edges]\nsoft = no\n")
     film(*SEGMENT)
@@ -308,7 +301,7 @@ def test_config_ini_says_soft(film: CommandLine) -> None:  # noqa: F811
     film.fails("maskvideo", "--soft-edges", code=2)
 
 
-def test_a_soft_run_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) -> None:  # noqa: F811
+def test_a_soft_run_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) -> None:
     paint(Path("m.png"), two_objects())
     film(*SEGMENT, "--soft")
     whole = film.files("workspace/clip/masks")
@@ -331,7 +324,7 @@ def test_a_soft_run_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) 
     [("greenback",), ("alpha",), ("alpha", "-o", "frames"), ("maskvideo", "--each-object")],
 )
 def test_a_lost_or_damaged_soft_result_stops_the_render(
-    film: CommandLine,  # noqa: F811
+    film: CommandLine,
     command: tuple[str, ...],
 ) -> None:
     paint(Path("m.png"), two_objects())
@@ -356,14 +349,14 @@ def test_a_lost_or_damaged_soft_result_stops_the_render(
     film("maskvideo", "--style", "palette")
 
 
-def test_a_soft_result_of_another_size_is_refused(film: CommandLine) -> None:  # noqa: F811
+def test_a_soft_result_of_another_size_is_refused(film: CommandLine) -> None:
     paint(Path("m.png"), two_objects())
     film(*SEGMENT, "--soft")
     save_soft(softs(film, 1)[0], np.ones((10, 10), np.uint8))
     assert "10×10, the clip is 96×64" in film.fails("greenback", code=2).error
 
 
-def test_the_notice_is_given_once(film: CommandLine) -> None:  # noqa: F811
+def test_the_notice_is_given_once(film: CommandLine) -> None:
     paint(Path("m.png"), two_objects())
     film(*SEGMENT, "--soft")
     for command, times in (

@@ -6,6 +6,9 @@ The fixtures are passed on by conftest.py.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -23,9 +26,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from support.clips import VFR_PTS, sound
+from support.templates import Templates
 from vfx_matte.cli import program
 from vfx_matte.workspace import load_mask
 
@@ -69,11 +74,22 @@ class Ran:
         return found[0] if found else ""
 
 
-class CommandLine:
-    """Runs commands in `folder`, the working directory."""
+@functools.cache
+def _program() -> Any:  # noqa: ANN401  click is Typer's own
+    """The program as click has it. Typer builds it anew for every call, which takes longer than
+    most commands here.
+    """
+    return get_command(program())
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class CommandLine:
+    """Runs commands in `folder`, the working directory.
+
+    `templates` has what was made before in folders like it.
+    """
+
+    def __init__(self, folder: Path, templates: Templates | None = None) -> None:
+        self.folder, self.templates = folder, templates
 
     def __call__(self, *arguments: str | Path) -> Ran:
         """Run a command that has to succeed."""
@@ -84,10 +100,21 @@ class CommandLine:
 
     def run(self, *arguments: str | Path) -> Ran:
         """Run a command that may fail."""
-        result = CliRunner().invoke(
-            program(), [str(argument) for argument in arguments], catch_exceptions=False
-        )
-        return Ran(result.exit_code, result.stdout, result.stderr)
+        runner, command = CliRunner(), _program()
+        with runner.isolation() as (stdout, stderr, _):
+            try:
+                code = command.main(
+                    [str(argument) for argument in arguments],
+                    prog_name=runner.get_default_prog_name(command),
+                )
+            except SystemExit as ended:
+                code = ended.code
+            sys.stdout.flush()
+            sys.stderr.flush()
+            shown, told = (
+                stream.getvalue().decode().replace("\r\n", "\n") for stream in (stdout, stderr)
+            )
+        return Ran(code, shown, told)
 
     def fails(self, *arguments: str | Path, code: int) -> Ran:
         """Run a command that has to fail: with this exit code, a line for what, one for what to do,
@@ -149,6 +176,12 @@ class CommandLine:
         """A finished mask, uint8 (H, W)."""
         return load_mask(self.folder / "workspace" / clip / "masks" / f"{frame_index:07d}.png")
 
+    def manifest(self, *, clip: str = "clip") -> dict[str, Any]:
+        """The manifest of a clip."""
+        path = self.folder / "workspace" / clip / "manifest.json"
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
     def mask_numbers(self, *, clip: str = "clip", folder: str = "masks") -> list[int]:
         """Which frames have a mask."""
         return sorted(
@@ -157,11 +190,17 @@ class CommandLine:
         )
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Working directories that were filled before."""
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, templates: Templates) -> CommandLine:
     """The program in an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    return CommandLine(tmp_path)
+    return CommandLine(tmp_path, templates)
 
 
 @pytest.fixture(scope="session")
@@ -187,6 +226,13 @@ def take(cli: CommandLine) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def film(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine:
+    """A working directory with clip.mp4 and nothing else."""
+    take(clip)
+    return cli
+
+
+@pytest.fixture
 def project(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine:
     """A working directory with clip.mp4, mask.png of two objects and finished masks for frames 2 to
     9.
@@ -204,20 +250,24 @@ def segment(
     stop: int | None = None,
     size: tuple[int, int] = SIZE,
 ) -> None:
-    """Paint mask.png with two objects and carry it on with the propagator that repeats it."""
-    paint(cli.folder / "mask.png", two_objects(size))
-    last = [] if stop is None else ["--stop", str(stop)]
-    cli(
-        "segment",
-        clip,
-        "--first-mask",
-        "mask.png",
-        "--propagator",
-        "fake",
-        "--start",
-        str(start),
-        *last,
-    )
+    """Paint mask.png with two objects and carry it on with the propagator that repeats it.
+
+    In a folder with nothing but the clip this is done once for each clip and range.
+    """
+    last = () if stop is None else ("--stop", str(stop))
+
+    def run() -> None:
+        paint(cli.folder / "mask.png", two_objects(size))
+        first = ("--first-mask", "mask.png", "--propagator", "fake", "--start", str(start))
+        cli("segment", clip, *first, *last)
+
+    path = cli.folder / clip
+    if cli.templates is None or list(cli.folder.iterdir()) != [path] or not path.is_file():
+        run()
+        return
+    # the time of its last change is in the stamp by which a clip is known again
+    stamp = path.name, path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).digest()
+    cli.templates.fill(cli.folder, ("segment", stamp, start, stop, size), run)
 
 
 def two_objects(size: tuple[int, int] = SIZE) -> Gray:

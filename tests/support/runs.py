@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from vfx_matte.masks import Palette
 from vfx_matte.timeline import Timeline
@@ -15,6 +16,8 @@ from vfx_matte.workspace import Manifest, ReferenceRecord, SourceStamp
 PALETTE = Palette.davis()
 MASK = np.zeros((24, 32), np.uint8)
 MASK[4:12, 4:20], MASK[14:20, 10:30] = 1, 2
+SOFT = {1: np.where(MASK == 1, 200, 7).astype(np.uint8), 2: np.zeros_like(MASK)}
+BOTH = {1: (255, 0, 0), 2: (0, 255, 0)}
 
 
 def plan_for(source: Path, *, frames: int = 10, **changes: object) -> Manifest:
@@ -31,3 +34,15 @@ def plan_for(source: Path, *, frames: int = 10, **changes: object) -> Manifest:
         "objects": {1: (255, 0, 0)},
     }
     return Manifest(**{**fields, **changes})
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source" / "my clip.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"frames")
+    return path
+
+
+def soft_plan(source: Path, **changes: object) -> Manifest:
+    return plan_for(source, **{"settings": {"soft": True}, "objects": BOTH, **changes})

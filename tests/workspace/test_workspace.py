@@ -40,14 +40,6 @@ from vfx_matte.workspace import (
 from vfx_matte.workspace.manifest import load_manifest, save_manifest
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "source" / "my clip.mp4"
-    path.parent.mkdir()
-    path.write_bytes(b"frames")
-    return path
-
-
 def segment(
     clip: ClipWorkspace,
     plan: Manifest,
