@@ -141,6 +141,9 @@ class Session:
         """A progress bar on stderr when that is a terminal; otherwise nothing."""
         return _progress(label, total, hidden=self.quiet or not sys.stderr.isatty())
 
+    def saved(self, frame_index: int) -> None:
+        """The bar tells as much."""
+
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
         """The same for bytes: shows how many are there, of how many, and how fast they come."""
         return _transfer(label, hidden=self.quiet or not sys.stderr.isatty())

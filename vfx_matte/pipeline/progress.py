@@ -26,6 +26,9 @@ class Reporter(Protocol):
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """Begin `total` steps of work; the context's value is called once per step."""
 
+    def saved(self, frame_index: int) -> None:
+        """Hear that the mask of a frame is on disk, before its step of progress."""
+
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
         """Begin to move bytes; the context's value is told how many are there, and of how many
         (None: not known).
@@ -50,6 +53,9 @@ class SilentReporter:
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:  # noqa: ARG002
         """Count nothing."""
         return nullcontext(lambda: None)
+
+    def saved(self, frame_index: int) -> None:
+        """Let it pass."""
 
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:  # noqa: ARG002
         """Count nothing."""

@@ -161,9 +161,13 @@ def propagate_resumable(
     completed: Mapping[int, Mask] | None = None,
     remember: bool = True,
     states: WalkStates,
+    only: range | None = None,
 ) -> Generator[Segmented | Checkpoint, None, None]:
     """As `propagate`, with the states of walks between the frames, whenever `states.due()`, to go
     on from after a stop.
+
+    only: frames of the range that are wanted now, the others in a later run; each comes out as if
+    the whole range were made at once. The state of every walk is given where it ends for now.
 
     A `Checkpoint` counts once every frame that came before it is saved. `states.load` gives it back
     in a later run with the same arguments; `completed` then has to hold those frames. What is
@@ -181,6 +185,7 @@ def propagate_resumable(
         propagator.remember(images.image(index), mask)
     # 2. walls and cuts divide the clip into stretches that know nothing of each other
     finished: Mapping[int, Mask] = {} if completed is None else completed
+    wanted = range(start, stop) if only is None else only
     empty = _certain_background(propagator.num_objects, next(iter(shown.values())).shape)
     walls = {index for index, mask in references.items() if not mask.any()}
     # a wall is a stretch of its own: without a reference that shows something it comes out empty
@@ -192,10 +197,10 @@ def propagate_resumable(
         if between and first < end:
             numbers = {index: number for number, index in enumerate(shown)} if remember else {}
             yield from _Stretch(
-                propagator, images, between, first, end, finished, numbers, states
+                propagator, images, between, first, end, finished, numbers, states, wanted
             ).frames()
         for index in range(first, end) if not between else ():
-            if index not in finished:
+            if index not in finished and index in wanted:
                 yield Segmented(index, harden(empty), empty)
 
 
@@ -265,6 +270,9 @@ class _Stretch:
 
     states: WalkStates
 
+    wanted: range
+    """The frames that are made now."""
+
     def frames(self) -> Iterator[Segmented | Checkpoint]:
         """Everything, in the order of the plan."""
         # 1. before the first reference: one backward walk
@@ -273,7 +281,7 @@ class _Stretch:
         seed, begin = self.references[first], first
         order = range(first, self.start - 1, -1)
         yield from self._walk(order, seed, lambda i: i < first and self._wants(i))
-        yield Checkpoint(WalkKey(first, -1), self.start, None)
+        yield from self._end_of(WalkKey(first, -1), self.start)
         # 2. from reference to reference; a walk that went through one goes on with what it carried
         known: set[int] = set(object_ids(seed))
         for earlier, later in itertools.pairwise(origins if self.numbers else origins[:1]):
@@ -286,7 +294,17 @@ class _Stretch:
         # 3. after the last reference: one forward walk
         last = origins[-1] if self.numbers else first
         yield from self._walk(range(last, self.stop), seed, lambda i: i >= begin and self._wants(i))
-        yield Checkpoint(WalkKey(last, 1), self.stop, None)
+        yield from self._end_of(WalkKey(last, 1), self.stop)
+
+    def _end_of(self, walk: WalkKey, index: int) -> Iterator[Checkpoint]:
+        """Say that a walk's state is not needed any more, where no later run goes on with it."""
+        if not self._is_part:
+            yield Checkpoint(walk, index, None)
+
+    @property
+    def _is_part(self) -> bool:
+        """Whether a later run makes other frames."""
+        return self.wanted.start > self.start or self.wanted.stop < self.stop
 
     def _origins(self) -> list[int]:
         """The references to walk from: the last one up to `start` that shows every object known by
@@ -304,7 +322,8 @@ class _Stretch:
 
     def _wants(self, index: int) -> bool:
         """Whether the frame is to be yielded."""
-        return self.start <= index < self.stop and index not in self.completed
+        is_asked = self.start <= index < self.stop and index in self.wanted
+        return is_asked and index not in self.completed
 
     def _fill_gap(
         self, earlier: int, later: int, seed: Mask, *, known: Collection[int], begin: int
@@ -365,8 +384,8 @@ class _Stretch:
         final = spool.first if spool else meet.start  # what was evicted is done
         yield from self._blend_backward(earlier, range(later, final - 1, -1), spool, known, drift)
         # 4. the gap is done: neither state is needed any more
-        yield Checkpoint(WalkKey(earlier, 1), later, None)
-        yield Checkpoint(WalkKey(later, -1), earlier, None)
+        yield from self._end_of(WalkKey(earlier, 1), later)
+        yield from self._end_of(WalkKey(later, -1), earlier)
         return merged
 
     def _meeting(self, earlier: int, later: int, *, through: bool) -> range:
@@ -466,11 +485,14 @@ class _Stretch:
                 and coming[0] not in given
             ):
                 self.propagator.foresee(coming[1])
-            probabilities = self.propagator.step(image, mask, last=index == final)
+            # a walk that a later run goes on with learns from its last frame, too
+            ends = index == final and (not self._is_part or index == order[-1])
+            probabilities = self.propagator.step(image, mask, last=ends)
             if needs(index):
                 yield _result(index, probabilities, self._agreement())
             del probabilities  # not beside the next one: at 4K each takes 66 MB or more
-            if index != final and index not in unsaved and self.states.due():
+            pauses = index == final and not ends
+            if index not in unsaved and (pauses or (index != final and self.states.due())):
                 yield from self._state(walk, index)
 
     def _with_next(

@@ -50,6 +50,9 @@ class CutOptions:
     at: tuple[int | Fraction, ...] = ()
     """The cuts, as frames or seconds from the clip's start, instead of looking for them."""
 
+    found: tuple[int, ...] | None = None
+    """The cuts, as frame indices, where the caller has looked for them already (`find_cuts`)."""
+
     confirm: Confirm | None = None
     """Who is asked; None: nobody is there, and masks end at all of them."""
 
@@ -114,10 +117,12 @@ def decide_cuts(
         cuts = tuple(sorted({clip.frame_index(position) for position in options.at} - {0}))
     elif earlier is not None and earlier.cuts is not None:
         cuts = earlier.cuts
+    elif options.found is not None:
+        cuts = options.found
     else:
         # references outside of the range count, too: walks begin on them
         first, stop = min(span.start, *references), max(span.stop, *(at + 1 for at in references))
-        cuts = _confirmed(_find(clip, first, stop, reporter), options, timeline, reporter)
+        cuts = _confirmed(find_cuts(clip, first, stop, reporter), options, timeline, reporter)
     for line in _notices(clip.path, timeline, cuts, span, references):
         reporter.notify(line)
     return cuts
@@ -146,7 +151,8 @@ def shots_without_mask(
     ]
 
 
-def _find(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[int]:
+def find_cuts(clip: SourceClip, first: int, stop: int, reporter: Reporter) -> list[int]:
+    """Look for cuts in one pass over the frames [first, stop); frame indices, ascending."""
     # the detector counts from 0 wherever the range begins; the index of the first frame is added at
     # the end
     detector, cuts = ShotDetector(), list[int]()

@@ -50,6 +50,11 @@ class SegmentRequest:
     they affect.
     """
 
+    only: tuple[int, int] | None = None
+    """The frames that are made now, as a half-open range of indices; the others are left to a later
+    run, and come out as if all were made at once. None: all of them.
+    """
+
     expected_objects: int | None = None
     """A notice is given when the masks show another number of objects."""
 

@@ -59,11 +59,17 @@ def run_segment(plan: SegmentPlan, *, reporter: Reporter) -> SegmentResult:
     """Do what was planned; errors are those of `segment_clip`."""
     # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
-        missing = sum(end - begin for begin, end in run.missing)
+        span = range(plan.manifest.start, plan.manifest.stop)
+        if plan.request.only is not None:
+            first, stop = plan.request.only
+            span = range(max(first, span.start), min(stop, span.stop))
+        missing = sum(
+            max(min(end, span.stop) - max(begin, span.start), 0) for begin, end in run.missing
+        )
         if plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
             reporter.notify(_redone(run))
         if missing:
-            _propagate(plan, run, total=missing, reporter=reporter)
+            _propagate(plan, run, only=span, total=missing, reporter=reporter)
     number = plan.manifest.timeline.number
     return SegmentResult(
         masks=plan.workspace.masks_folder,
@@ -83,8 +89,10 @@ def _redone(run: SegmentRun) -> str:
     return f"frames made again: {spans or 'none'}; the others stay as they are"
 
 
-def _propagate(plan: SegmentPlan, run: SegmentRun, *, total: int, reporter: Reporter) -> None:
-    """Make the frames that are missing, `total` of them."""
+def _propagate(
+    plan: SegmentPlan, run: SegmentRun, *, only: range, total: int, reporter: Reporter
+) -> None:
+    """Make the frames of a range that are missing, `total` of them."""
     manifest = plan.manifest
     numbers = ObjectNumbers(tuple(manifest.objects))
     propagator = plan.propagator.open(
@@ -105,6 +113,7 @@ def _propagate(plan: SegmentPlan, run: SegmentRun, *, total: int, reporter: Repo
         completed=FinishedMasks(run, numbers),
         remember=plan.propagator.remembers,
         states=walks,
+        only=only,
     )
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
     with one_blas_thread():
@@ -160,6 +169,7 @@ def _save_all(
                 # counted apart from confidence, which speaks of a mask that is there
                 for object_id in unseen.keys() - set(object_ids(mask)):
                     unseen[object_id].append(one.frame_index)
+            reporter.saved(one.frame_index)
             step()
     return unseen
 
