@@ -15,7 +15,8 @@ VfxMatteError            exit 1: the work could not be done
 ├── QualityError         masks of which more frames stand out than was allowed
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
 ├── WeightsError         a weights file that cannot be fetched or is not what it should be
-└── DeviceError          a device that was asked for and is not usable
+├── DeviceError          a device that was asked for and is not usable
+└── StoppedError         work that somebody ended
 """
 
 from __future__ import annotations
@@ -112,3 +113,7 @@ class WeightsError(VfxMatteError):
 
 class DeviceError(VfxMatteError):
     """The device that was asked for is not usable."""
+
+
+class StoppedError(VfxMatteError):
+    """The work was ended by somebody who asked for it; what is finished is kept."""

@@ -1,4 +1,4 @@
-"""Frames that are made in parts, in any order, are those of a run that makes all of them at once."""
+"""Frames that are made in parts, in any order, are those of a run that makes all at once."""
 
 from __future__ import annotations
 

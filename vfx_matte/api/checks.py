@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.api.shared import records_of, reporter_of, segmented, spells_python
+from vfx_matte.api.shared import reporter_of, segmented, spells_python
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.media.verify import VerifyReport
 from vfx_matte.pipeline.clip import open_source
@@ -18,6 +18,7 @@ from vfx_matte.pipeline.review.findings import QcResult
 from vfx_matte.pipeline.review.qc import check_masks
 from vfx_matte.pipeline.review.suggest import SuggestResult, suggest_frames
 from vfx_matte.pipeline.verify import verify_file
+from vfx_matte.settings.by_name import records_of
 from vfx_matte.settings.options import QcSettings, SuggestSettings
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.api.shared import records_of, reporter_of, segmented, spells_python
+from vfx_matte.api.shared import reporter_of, segmented, spells_python
 from vfx_matte.pipeline.clip import open_segmented_or_source
 from vfx_matte.pipeline.export import conform as conforming
 from vfx_matte.pipeline.export import package as packaging
@@ -16,6 +16,7 @@ from vfx_matte.pipeline.export.package import PackageRequest, PackageResult
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.encoding import EncodeOptions
 from vfx_matte.pipeline.render.request import Tools
+from vfx_matte.settings.by_name import records_of
 from vfx_matte.settings.options import (
     AlphaSettings,
     ConformSettings,

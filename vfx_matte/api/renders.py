@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vfx_matte.api.shared import position_of, records_of, reporter_of, segmented, spells_python
+from vfx_matte.api.shared import position_of, reporter_of, segmented, spells_python
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render import renders
 from vfx_matte.pipeline.render.outputs import RenderResult
 from vfx_matte.pipeline.render.part import Selection
 from vfx_matte.pipeline.render.request import Tools
+from vfx_matte.settings.by_name import records_of
 from vfx_matte.settings.options import (
     AlphaSettings,
     GreenbackSettings,

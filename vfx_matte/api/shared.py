@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from vfx_matte.errors import UsageError, VfxMatteError
 from vfx_matte.pipeline.clip import SegmentedClip, open_segmented
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.records import spelled_record
-from vfx_matte.settings.options import Options
 from vfx_matte.timeline import parse_position
 from vfx_matte.wording import as_python, spelled
 
@@ -37,39 +35,6 @@ def spells_python(function: Callable[P, R]) -> Callable[P, R]:
         return spelled_record(result, lambda text: spelled(text, as_python))
 
     return run
-
-
-def records_of(options: Mapping[str, object], *kinds: type[Options]) -> list[Any]:
-    """Options by name, sorted into records of the option table.
-
-    Args:
-        options: name → value; None leaves an option at its default.
-        kinds: the records that may have them; the first that knows a name gets it.
-
-    Returns:
-        One record per kind, in their order.
-
-    Raises:
-        TypeError: an option that none of the records has.
-        UsageError: a value out of its range.
-    """
-    # a program that misspells an option gets Python's own error, as for any other argument
-    given: dict[type[Options], dict[str, object]] = {kind: {} for kind in kinds}
-    for name, value in options.items():
-        owner = next((kind for kind in kinds if name in _names(kind)), None)
-        if owner is None:
-            known = sorted({known for kind in kinds for known in _names(kind)})
-            raise TypeError(f"unknown option {name!r}; there are {', '.join(known)}")
-        given[owner][name] = value
-    # `overridden` and not the constructor: None is "not given" here, and values are checked for
-    # having a meaning together
-    return [kind().overridden(**values) for kind, values in given.items()]
-
-
-def _names(kind: type[Options]) -> set[str]:
-    # of the record as it is written in the table: what registries add is checked by
-    # `PropagatorOptions`
-    return {item.name for item in dataclasses.fields(cast("Any", kind))}
 
 
 def reporter_of(reporter: Reporter | None) -> Reporter:

@@ -141,6 +141,10 @@ class Session:
         """A progress bar on stderr when that is a terminal; otherwise nothing."""
         return _progress(label, total, hidden=self.quiet or not sys.stderr.isatty())
 
+    def stops(self) -> bool:
+        """Never: Ctrl-C ends the whole program."""
+        return False
+
     def saved(self, frame_index: int) -> None:
         """The bar tells as much."""
 

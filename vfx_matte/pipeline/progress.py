@@ -26,6 +26,11 @@ class Reporter(Protocol):
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """Begin `total` steps of work; the context's value is called once per step."""
 
+    def stops(self) -> bool:
+        """Whether the work should end as soon as it can be gone on with from there. Segmenting asks
+        between frames, and raises `errors.StoppedError`.
+        """
+
     def saved(self, frame_index: int) -> None:
         """Hear that the mask of a frame is on disk, before its step of progress."""
 
@@ -53,6 +58,10 @@ class SilentReporter:
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:  # noqa: ARG002
         """Count nothing."""
         return nullcontext(lambda: None)
+
+    def stops(self) -> bool:
+        """Never."""
+        return False
 
     def saved(self, frame_index: int) -> None:
         """Let it pass."""

@@ -124,6 +124,18 @@ class ClipLayout:
         return self.folder / ".walks"
 
     @property
+    def references_folder(self) -> Path:
+        """The reference masks of the studio, named after their frames as masks are: what `segment`
+        takes as its folder of masks.
+        """
+        return self.folder / "references"
+
+    @property
+    def studio_folder(self) -> Path:
+        """What the studio needs for undo, and its cuts."""
+        return self.folder / "studio"
+
+    @property
     def lock_path(self) -> Path:
         """The lock that a run holds."""
         return self.folder / ".segment.lock"

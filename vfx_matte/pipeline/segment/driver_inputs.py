@@ -137,7 +137,8 @@ class SavedWalks:
         """Whether a state is wanted now."""
         # a walk that is stopped within the interval is repeated from the state before
         now = time.monotonic()
-        if now < self._next:
+        # who stops wants to go on from here
+        if now < self._next and not self._reporter.stops():
             return False
         self._next = now + self._interval
         return True

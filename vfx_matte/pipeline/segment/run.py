@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from vfx_matte.blas_threads import one_blas_thread
+from vfx_matte.errors import StoppedError
 from vfx_matte.masks import hex_color, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.confidence import doubts
@@ -66,7 +67,8 @@ def run_segment(plan: SegmentPlan, *, reporter: Reporter) -> SegmentResult:
         missing = sum(
             max(min(end, span.stop) - max(begin, span.start), 0) for begin, end in run.missing
         )
-        if plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
+        is_whole = plan.request.only is None
+        if is_whole and plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
             reporter.notify(_redone(run))
         if missing:
             _propagate(plan, run, only=span, total=missing, reporter=reporter)
@@ -154,6 +156,8 @@ def _save_all(
             # a state counts once every frame before it is saved, which it is by now
             if isinstance(one, Checkpoint):
                 walks.save(one)
+                if reporter.stops():
+                    raise StoppedError("stopped; finished frames are kept")
                 continue
             # known from the first frame on, and needed by whoever resumes this run
             if isinstance(propagator, ChoosesSize) and not is_size_known:

@@ -1,0 +1,265 @@
+"""What a studio project is made into: renders, packages, previews and checks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.choices import unknown_choice
+from vfx_matte.errors import UsageError, WorkspaceError
+from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, open_segmented
+from vfx_matte.pipeline.export.package import PackageRequest, package
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.render import renders
+from vfx_matte.pipeline.render.encoding import EncodeOptions
+from vfx_matte.pipeline.render.outputs import RenderResult
+from vfx_matte.pipeline.render.part import Selection
+from vfx_matte.pipeline.render.request import Tools
+from vfx_matte.pipeline.review.qc import check_masks
+from vfx_matte.pipeline.review.suggest import suggest_frames
+from vfx_matte.pipeline.studio.jobs import JobOutput, JobReporter, Work
+from vfx_matte.pipeline.studio.project import Project
+from vfx_matte.programs.registry import PROGRAMS
+from vfx_matte.settings.by_name import records_of_json
+from vfx_matte.settings.options import (
+    AlphaSettings,
+    GreenbackSettings,
+    MaskvideoSettings,
+    MatteSettings,
+    OverlaySettings,
+    PackageSettings,
+    RenderSettings,
+    SuggestSettings,
+)
+
+RENDERS: dict[str, tuple[Callable[..., Any], type[Any]]] = {
+    "greenback": (renders.render_greenback, GreenbackSettings),
+    "alpha": (renders.render_alpha, AlphaSettings),
+    "maskvideo": (renders.render_maskvideos, MaskvideoSettings),
+    "overlay": (renders.render_overlay, OverlaySettings),
+}
+"""Name → the function that renders it, and the record of its own options."""
+
+PACKAGE = "package:"
+"""Stands before the name of an editing program."""
+
+
+def option_records(name: str) -> tuple[type[Any], ...]:
+    """The records of the options that an export has.
+
+    Raises:
+        UsageError: there is no such export.
+    """
+    if name.startswith(PACKAGE):
+        return PackageSettings, GreenbackSettings, AlphaSettings, MatteSettings, RenderSettings
+    if name not in RENDERS:
+        raise unknown_choice("output", name, (*RENDERS, *(PACKAGE + one for one in PROGRAMS)))
+    return RENDERS[name][1], MatteSettings, RenderSettings
+
+
+@dataclass
+class Exports:
+    """Makes outputs of one project.
+
+    Args:
+        clip: path of the clip.
+        workspace: folder for results.
+        model: folder of network weights.
+        project: whose references and masks count.
+    """
+
+    clip: SourceClip
+    workspace: Path
+    model: Path
+    project: Project
+
+    def __post_init__(self) -> None:
+        self._paths: list[Path] = []
+        self._previewing = threading.Lock()
+
+    def work(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        *,
+        finish_masks: Callable[[JobReporter, tuple[int, int]], None],
+    ) -> Work:
+        """What a job has to do for an output.
+
+        Args:
+            name: of RENDERS, or PACKAGE and a program.
+            options: of the option table, by name, as JSON has them; none may name a file.
+            finish_masks: makes the masks that are missing or no longer of the references, in a
+                half-open range of frames.
+
+        Raises:
+            UsageError: no such output, or an option that it does not have.
+        """
+        records = _records(name, options)
+        if name.startswith(PACKAGE):
+            program = name.removeprefix(PACKAGE)
+            if program not in PROGRAMS:
+                raise unknown_choice("program", program, PROGRAMS)
+        state, frames = self.project.state, len(self.clip.info.timeline)
+        span = (
+            0 if state.first is None else state.first,
+            (frames if state.last is None else state.last + 1),
+        )
+        if name.startswith(PACKAGE):  # timelines of programs hold the whole clip
+            span = 0, frames
+
+        def work(reporter: JobReporter) -> tuple[JobOutput, ...]:
+            finish_masks(reporter, span)
+            clip = open_segmented(self.clip.path, workspace=self.workspace, reporter=reporter)
+            if name.startswith(PACKAGE):
+                return self._package(clip, name.removeprefix(PACKAGE), records, reporter)
+            render, _ = RENDERS[name]
+            settings, matte, shared = records
+            number = self.clip.info.timeline.number
+            # a part has the range in its name; the whole clip is no part
+            part = (
+                Selection()
+                if span == (0, frames)
+                else Selection(start=number(span[0]), stop=number(span[1]))
+            )
+            request = renders.RenderRequest(
+                matte=matte,
+                render=shared,
+                tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
+                selection=part,
+            )
+            done = render(clip, settings, request, reporter=reporter)
+            results: Sequence[RenderResult] = done if isinstance(done, list) else [done]
+            return tuple(
+                self._output(
+                    result.output,
+                    f"{result.frame_count} frames verified: "
+                    + ", ".join(check.name for check in result.verified.checks),
+                )
+                for result in results
+            )
+
+        return work
+
+    def path(self, output_id: int) -> Path:
+        """The file or folder of an output.
+
+        Raises:
+            UsageError: there is none with this id.
+        """
+        if not 1 <= output_id <= len(self._paths):
+            raise UsageError(f"there is no output {output_id}")
+        return self._paths[output_id - 1]
+
+    def preview(self, index: int, options: Mapping[str, Any]) -> bytes:
+        """What a green screen would show of a frame, to the bit, as PNG.
+
+        Args:
+            index: of the frame.
+            options: as of `work`.
+
+        Raises:
+            UsageError: an option that a green screen does not have.
+            MediaError: the frame cannot be read.
+        """
+        settings, matte, shared = _records("greenback", options)
+        path = self.project.workspace.studio_folder / "preview.png"
+        reporter = SilentReporter()
+        request = renders.RenderRequest(
+            matte=matte,
+            render=shared,
+            tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
+            output=path,
+            selection=Selection(frame=self.clip.info.timeline.number(index)),
+        )
+        with self._previewing:
+            # masks as they are shown now: the frame's reference, which may not be propagated yet
+            clip = SegmentedClip(self.clip.reader, self.project.workspace, self.project.store())
+            renders.render_greenback(clip, settings, request, reporter=reporter)
+            data = path.read_bytes()
+            path.unlink(missing_ok=True)
+        return data
+
+    def suggested(self, propagator: PropagatorOptions) -> list[dict[str, Any]]:
+        """Frames that are worth a reference: index, and the reason for people.
+
+        Raises:
+            WorkspaceError: there are no masks yet.
+        """
+        clip = self._with_masks()
+        found = suggest_frames(
+            clip,
+            SuggestSettings(),
+            propagator=propagator,
+            output=self.project.workspace.studio_folder / "suggest.png",
+            reporter=SilentReporter(),
+        )
+        return [
+            {
+                "index": clip.info.timeline.index_of(one.frame),
+                "rank": one.rank,
+                "reason": f"differs most from the references so far ({one.distance:.2f})",
+            }
+            for one in found.suggestions
+        ]
+
+    def problems(self, propagator: PropagatorOptions) -> list[dict[str, Any]]:
+        """What stands out in the masks, the worst first: index, object, severity, what, do.
+
+        Raises:
+            WorkspaceError: there are no masks yet.
+        """
+        clip = self._with_masks()
+        reporter = SilentReporter()
+        found = check_masks(clip, propagator=propagator, reporter=reporter)
+        return [
+            {
+                "index": clip.info.timeline.index_of(one.frame),
+                "rank": one.rank,
+                "object": one.object_id,
+                "severity": round(one.severity, 3),
+                "reason": reporter.spell(one.what),
+                "do": reporter.spell(one.do),
+            }
+            for one in found.problems
+        ]
+
+    def _with_masks(self) -> SegmentedClip:
+        if self.project.manifest() is None:
+            raise WorkspaceError("there are no masks yet", hint="propagate first")
+        return open_segmented(self.clip.path, workspace=self.workspace, reporter=SilentReporter())
+
+    def _package(
+        self, clip: SegmentedClip, program: str, records: Sequence[Any], reporter: Reporter
+    ) -> tuple[JobOutput, ...]:
+        settings, green, cut_out, matte, shared = records
+        made = package(
+            clip,
+            PackageRequest(
+                settings=settings,
+                green=green,
+                cut_out=cut_out,
+                matte=matte,
+                tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
+                encode=EncodeOptions.of(green, shared),
+            ),
+            program=program,
+            reporter=reporter,
+        )
+        return (self._output(made.folder, f"{made.frame_count} frames verified in every file"),)
+
+    def _output(self, path: Path, verified: str) -> JobOutput:
+        self._paths.append(path.resolve())
+        return JobOutput(len(self._paths), path.name, verified)
+
+
+def _records(name: str, options: Mapping[str, Any]) -> list[Any]:
+    """The records of an export's options, of which none may name a file."""
+    background = options.get("background")
+    if background not in (None, "") and not str(background).startswith("#"):
+        raise UsageError("the background is a colour here", hint='write it as "#rrggbb"')
+    return records_of_json(options, *option_records(name))

@@ -1,0 +1,224 @@
+"""One queue of work that takes long: propagation, renders and packages, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vfx_matte.errors import StoppedError, UsageError, VfxMatteError
+
+Listener = Callable[[Mapping[str, Any]], None]
+"""Receives events: mappings with a `type`, as JSON can hold them."""
+
+_PROGRESS_SECONDS = 0.1  # between two events: more is not seen
+_PATIENCE_SECONDS = 1.0  # to end by itself; then the next step of progress ends it
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutput:
+    """A file that a job made."""
+
+    id: int
+    """Among the outputs of all jobs."""
+    name: str
+    verified: str
+    """What was checked, in a sentence; "" where nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work, as it stands."""
+
+    id: int
+    kind: str
+    """ "propagate" or "render"."""
+    label: str
+    """For people."""
+    state: str = "waiting"
+    """ "waiting", "running", "done", "stopped" or "failed"."""
+    stage: str = ""
+    """What it does just now."""
+    done: int = 0
+    """Steps of this stage."""
+    total: int = 0
+    fps: float = 0.0
+    """Steps per second, on average."""
+    message: str = ""
+    """What went wrong."""
+    hint: str = ""
+    """What to do about it."""
+    outputs: tuple[JobOutput, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in ("done", "stopped", "failed")
+
+
+Work = Callable[["JobReporter"], tuple[JobOutput, ...]]
+"""Does a job, and gives its outputs."""
+
+
+class JobReporter:
+    """The `Reporter` of one job."""
+
+    def __init__(self, queue: JobQueue, job_id: int, spell: Callable[[str], str]) -> None:
+        self._queue, self._id, self._spell = queue, job_id, spell
+        self._stop_asked_at: float | None = None
+
+    def stop(self) -> None:
+        """Ask the work to end."""
+        self._stop_asked_at = time.monotonic()
+
+    def stops(self) -> bool:
+        """Whether it was asked to."""
+        return self._stop_asked_at is not None
+
+    def notify(self, line: str) -> None:
+        """Hand a line on."""
+        self._queue.tell({"type": "notice", "text": self.spell(line)})
+
+    def spell(self, text: str) -> str:
+        """As the page writes options."""
+        return self._spell(text)
+
+    def saved(self, frame_index: int) -> None:
+        """Hand it on."""
+        self._queue.tell({"type": "saved", "index": frame_index})
+
+    def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Count steps; they end the work when it does not end by itself."""
+        return self._progress(label, total)
+
+    @contextmanager
+    def _progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        began = told = time.monotonic()
+        done = 0
+
+        def step() -> None:
+            nonlocal told, done
+            done += 1
+            now = time.monotonic()
+            if self._stop_asked_at is not None and now - self._stop_asked_at > _PATIENCE_SECONDS:
+                raise StoppedError("stopped; finished frames are kept")
+            if done in (1, total) or now - told >= _PROGRESS_SECONDS:
+                told = now
+                self._queue.note_progress(self._id, label, done, total, done / (now - began or 1))
+
+        self._queue.note_progress(self._id, label, 0, total, 0.0)
+        yield step
+
+    def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
+        """Count nothing: only small files are fetched."""
+        self._queue.note_progress(self._id, label, 0, 0, 0.0)
+        return contextlib.nullcontext(lambda _done, _total: None)
+
+
+class JobQueue:
+    """Jobs in the order in which they were added; safe to call from any thread.
+
+    Args:
+        tell: receives events.
+        spell: writes options as the door does.
+    """
+
+    def __init__(self, tell: Listener, spell: Callable[[str], str]) -> None:
+        self.tell, self._spell = tell, spell
+        self._changed = threading.Condition()
+        self._jobs: dict[int, Job] = {}
+        self._work: dict[int, Work] = {}
+        self._reporters: dict[int, JobReporter] = {}
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="vfx-matte jobs", daemon=True)
+        self._thread.start()
+
+    def add(self, kind: str, label: str, work: Work) -> Job:
+        """Put a job at the end of the queue."""
+        with self._changed:
+            job = Job(len(self._jobs) + 1, kind, label)
+            self._jobs[job.id], self._work[job.id] = job, work
+            self._reporters[job.id] = JobReporter(self, job.id, self._spell)
+            self._changed.notify_all()
+        self._told(job)
+        return job
+
+    def jobs(self) -> list[Job]:
+        """All jobs, in order."""
+        with self._changed:
+            return list(self._jobs.values())
+
+    def is_busy(self, kind: str) -> bool:
+        """Whether a job of this kind runs or waits."""
+        return any(job.kind == kind and not job.is_over for job in self.jobs())
+
+    def stop(self, job_id: int) -> None:
+        """End a job, or take it off the queue.
+
+        Raises:
+            UsageError: there is no such job.
+        """
+        with self._changed:
+            job = self._jobs.get(job_id)
+            if job is None:
+                raise UsageError(f"there is no job {job_id}")
+            self._reporters[job_id].stop()
+            is_waiting = job.state == "waiting"
+        if is_waiting:
+            self._set(job_id, state="stopped")
+
+    def close(self) -> None:
+        """End what runs, and the thread."""
+        with self._changed:
+            self._is_closed = True
+            for reporter in self._reporters.values():
+                reporter.stop()
+            self._changed.notify_all()
+        self._thread.join()
+
+    def note_progress(self, job_id: int, stage: str, done: int, total: int, fps: float) -> None:
+        """Keep how far a job is, and tell."""
+        with self._changed:
+            fps = round(fps, 2)
+            changes = {"stage": stage, "done": done, "total": total, "fps": fps}
+            self._jobs[job_id] = replace(self._jobs[job_id], **changes)  # type: ignore[arg-type]
+        event = {"type": "progress", "job": job_id, "label": stage, "done": done, "total": total}
+        self.tell({**event, "fps": fps})
+
+    def _run(self) -> None:
+        while (job_id := self._next()) is not None:
+            self._set(job_id, state="running")
+            try:
+                outputs = self._work.pop(job_id)(self._reporters[job_id])
+            except StoppedError:
+                self._set(job_id, state="stopped")
+            except VfxMatteError as error:
+                message, hint = self._spell(error.message), self._spell(error.hint)
+                self._set(job_id, state="failed", message=message, hint=hint)
+            # a bug, or a disk that is gone: the queue goes on, and the page says it
+            except Exception as error:  # noqa: BLE001
+                message = f"unexpected {type(error).__name__}: {error}"
+                self._set(job_id, state="failed", message=message, hint="this is a bug; report it")
+            else:
+                self._set(job_id, state="done", outputs=outputs)
+
+    def _next(self) -> int | None:
+        with self._changed:
+            while not self._is_closed:
+                for job in self._jobs.values():
+                    if job.state == "waiting":
+                        return job.id
+                self._changed.wait()
+            return None
+
+    def _set(self, job_id: int, **changes: Any) -> None:  # noqa: ANN401  fields of Job
+        with self._changed:
+            job = self._jobs[job_id] = replace(self._jobs[job_id], **changes)
+        self._told(job)
+
+    def _told(self, job: Job) -> None:
+        self.tell({"type": "job", "job": job})

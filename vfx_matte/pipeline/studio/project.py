@@ -1,0 +1,478 @@
+"""One clip's project on disk: objects, reference masks, undo, and the propagated masks.
+
+Every action is a new state in the history (`workspace.history`), and is on the disk when the call
+returns. The references that count lie as files in a folder that `segment` reads, so the command
+line makes the same masks of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte.errors import UsageError, VfxMatteError, WorkspaceError
+from vfx_matte.files.atomic import AtomicFile
+from vfx_matte.masks import Mask, Palette, object_ids
+from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, ProjectState, Reference
+from vfx_matte.printable import shortened
+from vfx_matte.timeline import Timeline
+from vfx_matte.workspace import ClipWorkspace, Manifest, MaskStore, SourceStamp, load_mask
+from vfx_matte.workspace.history import History
+from vfx_matte.workspace.lock import WriterLock
+from vfx_matte.workspace.mask_archive import MaskArchive, mask_digest
+
+_LONGEST_NAME = 80
+
+
+class ConflictError(UsageError):
+    """The project was changed by somebody else since the caller looked at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMask:
+    """The mask of one frame, as it counts."""
+
+    mask: Mask
+    """uint8 (H, W), object ids."""
+    kind: str
+    """ "reference", "propagated" or "none"."""
+    digest: str
+    """Of the pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditResult:
+    """What an action came to."""
+
+    revision: int
+    """Of the project now."""
+    notices: tuple[str, ...] = ()
+    """What else it did, for people."""
+
+
+class Project:
+    """The project of one clip; safe to call from any thread.
+
+    Args:
+        workspace: the clip's folder.
+        timeline: of the clip.
+        shape: (H, W) of its frames.
+
+    Raises:
+        WorkspaceError: another studio has this project open.
+        OutputError: its files cannot be read or written.
+    """
+
+    def __init__(
+        self, workspace: ClipWorkspace, *, timeline: Timeline, shape: tuple[int, int]
+    ) -> None:
+        self.workspace, self._timeline, self._shape = workspace, timeline, shape
+        workspace.studio_folder.mkdir(parents=True, exist_ok=True)
+        self._in_use = WriterLock(
+            workspace.studio_folder / ".lock",
+            busy="this clip is open in another studio",
+            hint="use that one, or close it first",
+        )
+        self._lock = threading.RLock()
+        self._palette = Palette.davis()
+        self._archive = MaskArchive(workspace, self._palette)
+        try:
+            self._archive.finish()
+            self._history = History(workspace.studio_folder, ProjectState().to_plain())
+            self._state = self._readable_state()
+            self._revision = 1
+            self._take_in()
+            self._write_references()
+        except BaseException:
+            self._in_use.release()
+            raise
+
+    def close(self) -> None:
+        """Let others open it."""
+        self._in_use.release()
+
+    # what is there
+
+    @property
+    def state(self) -> ProjectState:
+        """The present state."""
+        return self._state
+
+    @property
+    def revision(self) -> int:
+        """Changes with every action of this program; begins at 1."""
+        return self._revision
+
+    @property
+    def undo_label(self) -> str | None:
+        """What `undo` takes back."""
+        return self._history.undo_label
+
+    @property
+    def redo_label(self) -> str | None:
+        """What `redo` does again."""
+        return self._history.redo_label
+
+    def manifest(self) -> Manifest | None:
+        """What is known about the propagated masks.
+
+        Raises:
+            WorkspaceError: it is damaged.
+        """
+        return self.workspace.manifest()
+
+    def mask(self, index: int) -> ShownMask:
+        """The mask of a frame: its reference where that counts, or else the propagated one.
+
+        Raises:
+            UsageError: there is no such frame (MaskError: a mask's file is damaged).
+        """
+        self.check_frame(index)
+        reference = self._state.references.get(index)
+        if reference is not None and reference.enabled:
+            return ShownMask(self._archive.mask(reference.digest), "reference", reference.digest)
+        path = self.workspace.mask_path(self._timeline.number(index))
+        if path.is_file():
+            mask = load_mask(path)
+            if mask.shape == self._shape:
+                return ShownMask(mask, "propagated", mask_digest(mask))
+        empty = np.zeros(self._shape, np.uint8)
+        return ShownMask(empty, "none", mask_digest(empty))
+
+    def kept_mask(self, digest: str) -> Mask:
+        """A mask of an earlier state."""
+        return self._archive.mask(digest)
+
+    def keep(self, mask: Mask) -> str:
+        """Keep a mask, uint8 (H, W), for `kept_mask`; gives its digest."""
+        return self._archive.keep(mask)
+
+    def store(self) -> MaskStore:
+        """The masks as they are shown now, references included, as renders read masks."""
+        manifest = self.manifest()
+        colors = {
+            one.id: (int(r), int(g), int(b))
+            for one in self._state.objects
+            for r, g, b in [self._palette.colors[one.id]]
+        }
+        frames = len(self._timeline)
+        if manifest is None:
+            stamp = SourceStamp(Path(), 0, 0)
+            manifest = Manifest(stamp, self._timeline, {}, "", {}, 0, frames, colors)
+        else:
+            manifest = replace(manifest, objects=colors, settings={})
+        return _ShownMasks(self, manifest)
+
+    def check_frame(self, index: int) -> None:
+        """Raise UsageError when the clip does not have a frame."""
+        if not 0 <= index < len(self._timeline):
+            raise UsageError(
+                f"there is no frame {index}",
+                hint=f"the clip has 0 to {len(self._timeline) - 1}",
+            )
+
+    # what can be done; every action takes the revision that its caller saw, None = whatever it is
+
+    def save_mask(
+        self,
+        index: int,
+        mask: Mask,
+        *,
+        label: str,
+        revision: int | None = None,
+        marks: OpenMarks | None = None,
+    ) -> EditResult:
+        """Make a mask the reference of a frame.
+
+        Args:
+            index: of the frame.
+            mask: uint8 (H, W), object ids.
+            label: the action, for people.
+            revision: that the caller saw.
+            marks: that it was made of, for further ones.
+
+        Raises:
+            UsageError: the mask does not fit, or changes a locked object.
+            ConflictError: the project was changed.
+            OutputError: it cannot be written.
+        """
+        with self._lock:
+            before = self.mask(index).mask
+            if mask.dtype != np.uint8 or mask.shape != self._shape:
+                raise UsageError(
+                    f"the mask is {mask.dtype} {mask.shape}, the clip's frames {self._shape}"
+                )
+            changed = [
+                object_id
+                for object_id in {*object_ids(before), *object_ids(mask)}
+                if not np.array_equal(before == object_id, mask == object_id)
+            ]
+            locked = [one for one in self._state.objects if one.locked and one.id in changed]
+            if locked:
+                raise UsageError(f"{locked[0].name} is locked", hint="unlock it first")
+            self._check(revision)
+            reference = Reference(self._archive.keep(mask), object_ids(mask))
+            changed_state = replace(self._state.with_reference(index, reference), marks=marks)
+            return self._do(label, changed_state)
+
+    def set_reference(
+        self, index: int, *, enabled: bool | None, revision: int | None = None
+    ) -> EditResult:
+        """Let a reference count or not; with None it is dropped.
+
+        Raises:
+            UsageError: the frame has none.
+        """
+        with self._lock:
+            self._check(revision)
+            reference = self._state.references.get(index)
+            if reference is None:
+                raise UsageError(f"frame {self._number(index)} has no reference mask")
+            label = {None: "remove reference", True: "use reference", False: "disable reference"}
+            new = None if enabled is None else replace(reference, enabled=enabled)
+            return self._do(label[enabled], self._state.with_reference(index, new))
+
+    def add_object(self, *, name: str | None = None, color: str | None = None) -> EditResult:
+        """Add an object, with the lowest free id."""
+        with self._lock:
+            used = {one.id for one in self._state.objects}
+            free = next((number for number in range(1, 256) if number not in used), None)
+            if free is None:
+                raise UsageError("there are 255 objects already", hint="remove one first")
+            new = ProjectObject.usual(free)
+            new = replace(new, name=_named(name, new.name), color=_color(color, new.color))
+            objects = tuple(sorted((*self._state.objects, new), key=lambda one: one.id))
+            return self._do("add object", replace(self._state, objects=objects))
+
+    def set_object(
+        self,
+        object_id: int,
+        *,
+        name: str | None = None,
+        color: str | None = None,
+        hidden: bool | None = None,
+        locked: bool | None = None,
+    ) -> EditResult:
+        """Change what an object is called, looks like, and whether it is shown and can be changed.
+
+        Raises:
+            UsageError: there is no such object, or a colour that is none.
+        """
+        with self._lock:
+            old = self._object(object_id)
+            new = replace(
+                old,
+                name=_named(name, old.name),
+                color=_color(color, old.color),
+                hidden=old.hidden if hidden is None else hidden,
+                locked=old.locked if locked is None else locked,
+            )
+            objects = tuple(new if one.id == object_id else one for one in self._state.objects)
+            return self._do("change object", replace(self._state, objects=objects))
+
+    def remove_object(self, object_id: int) -> EditResult:
+        """Remove an object from the list and from every reference.
+
+        Raises:
+            UsageError: there is no such object, it is locked, or it is the last one.
+        """
+        with self._lock:
+            if self._object(object_id).locked:
+                raise UsageError("the object is locked", hint="unlock it first")
+            if len(self._state.objects) == 1:
+                raise UsageError("the last object stays", hint="erase its masks instead")
+            state = replace(
+                self._state,
+                objects=tuple(one for one in self._state.objects if one.id != object_id),
+                marks=None,
+            )
+            for index, reference in self._state.references.items():
+                if object_id in reference.objects:
+                    mask = self._archive.mask(reference.digest).copy()
+                    mask[mask == object_id] = 0
+                    ids = object_ids(mask)
+                    new = replace(reference, digest=self._archive.keep(mask), objects=ids)
+                    # a reference that shows nothing more would say that nothing is there
+                    state = state.with_reference(index, new if ids else None)
+            return self._do("remove object", state)
+
+    def set_range(
+        self, first: int | None, last: int | None, *, revision: int | None = None
+    ) -> EditResult:
+        """Choose the frames that are worked on, both ends included; None is the clip's end.
+
+        Raises:
+            UsageError: they are no range of the clip.
+        """
+        with self._lock:
+            self._check(revision)
+            for index in (first, last):
+                if index is not None:
+                    self.check_frame(index)
+            if first is not None and last is not None and first > last:
+                raise UsageError(f"frames {first} to {last} are not a range")
+            return self._do("set range", replace(self._state, first=first, last=last))
+
+    def clear(self, *, references: bool) -> EditResult:
+        """Forget the propagated masks, and with `references` the references too.
+
+        Raises:
+            WorkspaceError: masks are being written.
+        """
+        with self._lock:
+            self._archive.put_back(None)
+            state = replace(self._state, propagated=None, marks=None)
+            if references:
+                state = replace(state, references={})
+            return self._do("clear all" if references else "clear propagated masks", state)
+
+    def undo(self) -> EditResult:
+        """Take the last action back.
+
+        Raises:
+            UsageError: there is none.
+            WorkspaceError: masks are being written.
+        """
+        return self._travel(self._history.undo, "there is nothing to undo", "undone")
+
+    def redo(self) -> EditResult:
+        """Do again what was taken back; errors as of `undo`."""
+        return self._travel(self._history.redo, "there is nothing to redo", "done again")
+
+    def note_propagated(self, label: str) -> None:
+        """Take the masks that a run has made into the history.
+
+        Raises:
+            OutputError: they cannot be kept.
+        """
+        with self._lock:
+            kept = self._archive.keep_set()
+            if kept != self._state.propagated:
+                self._do(label, replace(self._state, propagated=kept))
+
+    # how it is kept
+
+    def _travel(self, go: Callable[[], str | None], nothing: str, done: str) -> EditResult:
+        with self._lock:
+            label = go()
+            if label is None:
+                raise UsageError(nothing)
+            before, self._state = self._state, self._readable_state()
+            if self._state.propagated != before.propagated:
+                try:
+                    self._archive.put_back(self._state.propagated)
+                except VfxMatteError:
+                    # nothing has changed then, in either place
+                    (self._history.redo if go == self._history.undo else self._history.undo)()
+                    self._state = before
+                    raise
+            self._write_references()
+            self._revision += 1
+            return EditResult(self._revision, (f"{done}: {label}",))
+
+    def _do(self, label: str, state: ProjectState) -> EditResult:
+        self._history.add(label, state.to_plain())
+        self._state = state
+        self._write_references()
+        self._revision += 1
+        return EditResult(self._revision)
+
+    def _check(self, revision: int | None) -> None:
+        if revision is not None and revision != self._revision:
+            raise ConflictError(
+                "the project was changed in another window", hint="look at it, and do it again"
+            )
+
+    def _readable_state(self) -> ProjectState:
+        try:
+            return ProjectState.from_plain(self._history.present)
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(
+                f"{self.workspace.studio_folder} is damaged", hint="move it away to begin anew"
+            ) from error
+
+    def _take_in(self) -> None:
+        """Take masks into the history that a killed run, or the command line, has made; and
+        reference files of a project that the studio has not seen yet.
+        """
+        manifest = self.manifest()
+        if not self._state.references and manifest is not None:
+            state = self._state
+            for index in manifest.references:
+                path = self.workspace.mask_path(self._timeline.number(index))
+                if index < len(self._timeline) and path.is_file():
+                    mask = load_mask(path)
+                    if mask.shape == self._shape:
+                        reference = Reference(self._archive.keep(mask), object_ids(mask))
+                        state = state.with_reference(index, reference)
+            if state.references and self._history.undo_label is None:
+                self._do("masks of segment", state)
+        kept = self._archive.keep_set()
+        if kept != self._state.propagated:
+            self._do("propagated masks", replace(self._state, propagated=kept))
+
+    def _write_references(self) -> None:
+        """Let the folder of references hold those that count, and no other PNG of ours."""
+        folder = self.workspace.references_folder
+        wanted = {
+            folder / f"{self._number(index):07d}.png": reference
+            for index, reference in self._state.enabled_references().items()
+        }
+        for path in folder.glob("*.png") if folder.is_dir() else ():
+            if path not in wanted:
+                path.unlink(missing_ok=True)
+        for path, reference in wanted.items():
+            kept = self._archive.path(reference.digest)
+            data = kept.read_bytes()
+            if not path.is_file() or path.read_bytes() != data:
+                with AtomicFile(path, clean_up=False) as file, file.naming_final():
+                    file.part.write_bytes(data)
+                    file.keep(durable=False)
+
+    def _object(self, object_id: int) -> ProjectObject:
+        found = self._state.object(object_id)
+        if found is None:
+            raise UsageError(f"there is no object {object_id}")
+        return found
+
+    def _number(self, index: int) -> int:
+        return self._timeline.number(index)
+
+
+def _named(name: str | None, usual: str) -> str:
+    text = " ".join((name or "").split())
+    if len(text) > _LONGEST_NAME:
+        raise UsageError(f"the name {shortened(text)!r} is too long", hint=f"{_LONGEST_NAME} signs")
+    return text or usual
+
+
+def _color(color: str | None, usual: str) -> str:
+    if color is None:
+        return usual
+    digits = color.removeprefix("#").lower()
+    if len(digits) != 6 or not set(digits) <= set("0123456789abcdef"):
+        raise UsageError(f"{shortened(color)!r} is not a colour", hint='write it as "#rrggbb"')
+    return f"#{digits}"
+
+
+class _ShownMasks(MaskStore):
+    """The masks of a project as they are shown, which may change at any time."""
+
+    def __init__(self, project: Project, manifest: Manifest) -> None:
+        super().__init__(project.workspace, manifest)
+        self._project = project
+
+    def get(self, frame_index: int) -> Mask | None:
+        """The mask of one frame: uint8 (H, W), object ids; None where there is none."""
+        shown = self._project.mask(frame_index)
+        return None if shown.kind == "none" else shown.mask
+
+    def check_masks(self) -> None:
+        """What is missing is shown without a subject."""
+
+    def check_unchanged(self) -> None:
+        """What is shown may change."""

@@ -1,0 +1,79 @@
+"""Propagates the references of a project over the frames that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.cuts import CutOptions
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest
+from vfx_matte.pipeline.segment.run import segment_clip
+from vfx_matte.pipeline.studio.state import ProjectState
+from vfx_matte.workspace import ClipWorkspace
+
+DIRECTIONS = ("forward", "backward", "both", "one", "next")
+"""From a frame to the end of the range, to its beginning, all of it, one frame, or up to the next
+reference.
+"""
+
+
+def frames_of(direction: str, index: int, state: ProjectState, *, frames: int) -> tuple[int, int]:
+    """The half-open range of frames of a direction.
+
+    Args:
+        direction: of DIRECTIONS.
+        index: the frame to begin at; for "one" the frame itself.
+        state: the project, with its range and references.
+        frames: how many the clip has.
+    """
+    first = 0 if state.first is None else state.first
+    stop = frames if state.last is None else state.last + 1
+    later = [at for at in state.enabled_references() if at > index]
+    return {
+        "forward": (index, max(stop, index + 1)),
+        "backward": (min(first, index), index + 1),
+        "both": (first, stop),
+        "one": (index, index + 1),
+        "next": (index, later[0] + 1 if later else max(stop, index + 1)),
+    }[direction]
+
+
+def propagate(
+    clip: SourceClip,
+    propagator: PropagatorOptions,
+    *,
+    only: tuple[int, int],
+    cuts: Collection[int],
+    fresh: bool,
+    workspace: ClipWorkspace,
+    root: Path,
+    reporter: Reporter,
+) -> None:
+    """Make the masks of some frames, as a run of `segment` over the whole clip would.
+
+    Args:
+        clip: the clip.
+        propagator: how.
+        only: the half-open range of frames.
+        cuts: frames that begin a shot.
+        fresh: drop earlier work.
+        workspace: the clip's folder, with its references.
+        root: the folder that holds it.
+        reporter: receives notices and progress.
+
+    Raises:
+        VfxMatteError: as `segment_clip`.
+    """
+    request = SegmentRequest(
+        references=ReferenceFiles(folder=workspace.references_folder),
+        propagator=propagator,
+        cuts=CutOptions(found=tuple(cuts)),
+        fresh=fresh,
+        update=not fresh,
+        only=only,
+    )
+    segment_clip(clip, request, workspace=root, reporter=reporter)

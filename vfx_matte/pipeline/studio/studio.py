@@ -1,0 +1,627 @@
+"""Everything that a page can do with one clip."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+from vfx_matte._version import __version__
+from vfx_matte.errors import UsageError, VfxMatteError
+from vfx_matte.first_mask import Marks
+from vfx_matte.masks import Mask, object_ids
+from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.first_mask.records import MaskedObject
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.cuts import find_cuts
+from vfx_matte.pipeline.studio.exports import Exports
+from vfx_matte.pipeline.studio.frame_server import FrameServer
+from vfx_matte.pipeline.studio.jobs import Job, JobQueue, JobReporter, Listener
+from vfx_matte.pipeline.studio.open_frames import OpenFrames
+from vfx_matte.pipeline.studio.project import EditResult, Project, ShownMask
+from vfx_matte.pipeline.studio.propagation import DIRECTIONS, frames_of, propagate
+from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, marks_to_plain
+from vfx_matte.references.files import load_mask_picture
+from vfx_matte.references.reading import read_references
+from vfx_matte.wording import command
+from vfx_matte.workspace import Workspace, write_text
+from vfx_matte.workspace.manifest import SourceStamp
+
+_CUTS_FILE = "cuts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """What a page must know of the clip."""
+
+    id: str
+    """Of its bytes."""
+    name: str
+    width: int
+    height: int
+    frames: int
+    first_number: int
+    """What people call the first frame."""
+    time_base: tuple[int, int]
+    """Numerator and denominator, seconds."""
+    pts: tuple[int, ...]
+    """When each frame is shown, in units of the time base."""
+    duration: float
+    """Seconds."""
+    fps: float
+    """On average."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReference:
+    """A reference in the view of a project."""
+
+    index: int
+    enabled: bool
+    objects: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MasksView:
+    """Which frames have a propagated mask, and how sure it is."""
+
+    done: tuple[tuple[int, int], ...] = ()
+    """Half-open ranges of frame indices."""
+    start: int = 0
+    """The frame that `confidence` begins with."""
+    confidence: Mapping[int, tuple[int, ...]] | None = None
+    """Object → per cent for every frame, -1 where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """The whole project, as a page shows it."""
+
+    clip: ClipFacts
+    revision: int
+    objects: tuple[ProjectObject, ...]
+    references: tuple[ShownReference, ...]
+    first: int | None
+    last: int | None
+    marks: Mapping[str, Any] | None
+    """index, object, and the marks as of `state.marks_to_plain`."""
+    masks: MasksView
+    cuts: tuple[int, ...] | None
+    """Frames that begin a shot; None while they are looked for."""
+    undo: str | None
+    redo: str | None
+    jobs: tuple[Job, ...]
+    propagator: str
+    program_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkResult:
+    """What marks came to."""
+
+    mask: Mask
+    """uint8 (H, W), object ids."""
+    objects: tuple[MaskedObject, ...]
+    notices: tuple[str, ...]
+    revision: int
+    """Of the project now."""
+
+
+class Studio:
+    """One clip that is open for work; safe to call from any thread.
+
+    Made by `open`; `close` ends its threads.
+    """
+
+    def __init__(
+        self,
+        clip: SourceClip,
+        project: Project,
+        *,
+        workspace: Path,
+        model: Path,
+        propagator: PropagatorOptions,
+        fetch: bool,
+        reporter: Reporter,
+    ) -> None:
+        self._clip, self._project, self._reporter = clip, project, reporter
+        self._propagator, self._workspace = propagator, workspace
+        self._listeners: list[Listener] = []
+        self._listening = threading.Lock()
+        self._frames = FrameServer(clip.reader)
+        self._open = OpenFrames(clip, model=model, fetch=fetch, reporter=_Quiet(self))
+        self._jobs = JobQueue(self._tell, reporter.spell)
+        self._exports = Exports(clip, workspace=workspace, model=model, project=project)
+        self._facts = _facts(clip)
+        self._cuts: tuple[int, ...] | None = None
+        self._cuts_known = threading.Event()
+        self._is_closing = False
+        self._looking = threading.Thread(target=self._look_for_cuts, daemon=True)
+        self._looking.start()
+
+    @classmethod
+    def open(
+        cls,
+        clip: SourceClip,
+        *,
+        workspace: Path,
+        model: Path,
+        propagator: PropagatorOptions,
+        fetch: bool = True,
+        reporter: Reporter,
+    ) -> Self:
+        """Open a clip, with the work that was done on it.
+
+        Args:
+            clip: the clip.
+            workspace: folder for results, with one folder per clip.
+            model: folder of network weights.
+            propagator: how masks are propagated.
+            fetch: whether small weights may be fetched.
+            reporter: receives notices, and spells options.
+
+        Raises:
+            WorkspaceError: the folder holds work on another clip, or another studio has it open.
+            OutputError: the workspace cannot be written.
+        """
+        own = Workspace(workspace).find(clip.path) or Workspace(workspace).clip(clip.path)
+        project = Project(own, timeline=clip.info.timeline, shape=clip.info.shape)
+        return cls(
+            clip, project, workspace=workspace, model=model, propagator=propagator, fetch=fetch,
+            reporter=reporter,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End jobs and threads; what was done is on the disk."""
+        self._is_closing = True
+        self._jobs.close()
+        self._frames.close()
+        self._looking.join()
+        self._project.close()
+
+    # what there is to see
+
+    @property
+    def info(self) -> ClipFacts:
+        """Facts about the clip."""
+        return self._facts
+
+    def view(self) -> ProjectView:
+        """The whole project.
+
+        Raises:
+            WorkspaceError: what is known of its masks is damaged.
+        """
+        state, manifest = self._project.state, self._project.manifest()
+        masks = MasksView()
+        if manifest is not None:
+            masks = MasksView(manifest.done, manifest.start, dict(manifest.confidence))
+        marks = state.marks
+        return ProjectView(
+            clip=self._facts,
+            revision=self._project.revision,
+            objects=state.objects,
+            references=tuple(
+                ShownReference(index, one.enabled, one.objects)
+                for index, one in state.references.items()
+            ),
+            first=state.first,
+            last=state.last,
+            marks=None
+            if marks is None
+            else {
+                "index": marks.index,
+                "object": marks.object_id,
+                **marks_to_plain(marks.marks),
+            },
+            masks=masks,
+            cuts=self._cuts,
+            undo=self._project.undo_label,
+            redo=self._project.redo_label,
+            jobs=tuple(self._jobs.jobs()),
+            propagator=self._propagator.name,
+            program_version=__version__,
+        )
+
+    def frame_jpeg(self, index: int, width: int | None = None) -> bytes:
+        """One frame as JPEG; see `FrameServer.jpeg`."""
+        return self._frames.jpeg(index, width)
+
+    def frame_crop(self, index: int, x: int, y: int, width: int, height: int) -> bytes:
+        """A part of a frame as PNG; see `FrameServer.crop`."""
+        return self._frames.crop(index, x, y, width, height)
+
+    def mask(self, index: int) -> ShownMask:
+        """The mask of a frame; see `Project.mask`."""
+        return self._project.mask(index)
+
+    # what can be edited
+
+    def save_mask(
+        self, index: int, mask: Mask, *, label: str = "paint", revision: int | None = None
+    ) -> EditResult:
+        """Make a mask the reference of a frame; see `Project.save_mask`."""
+        return self._edited(
+            self._project.save_mask(index, mask, label=label or "paint", revision=revision)
+        )
+
+    def mark(
+        self,
+        index: int,
+        marks: Marks,
+        *,
+        object_id: int,
+        auto: bool = False,
+        preview: bool = False,
+        revision: int | None = None,
+    ) -> MarkResult:
+        """Make or correct an object's mask on a frame by marks.
+
+        Args:
+            index: the frame.
+            marks: all that were set so far, the new ones last: they go on from those of the call
+                before when they begin with the same ones.
+            object_id: what is marked.
+            auto: take what stands out instead, as this object and new ones.
+            preview: give the mask, and change nothing.
+            revision: that the caller saw.
+
+        Raises:
+            UsageError: the marks do not fit (MaskError: nothing is found).
+            ConflictError: the project was changed.
+            MediaError: the frame cannot be read.
+        """
+        self._project.check_frame(index)
+        if not 1 <= object_id <= 255:
+            raise UsageError(f"object {object_id} is out of range", hint="objects are 1 to 255")
+        if marks.is_empty and not auto:
+            raise UsageError("nothing is marked")
+        # 1. the mask before the first of these marks
+        earlier = self._project.state.marks
+        shown = self._project.mask(index)
+        base, before = shown.digest, shown.mask
+        if (
+            earlier is not None
+            and (earlier.index, earlier.object_id) == (index, object_id)
+            and _goes_on(earlier.marks, marks)
+        ):
+            base, before = earlier.base, self._project.kept_mask(earlier.base)
+        # 2. what the marks make of it
+        with self._open.lock:
+            opened = self._open.frame(index)
+            mask, answers, lines = opened.placed(
+                before, marks, auto=auto, object_id=None if auto else object_id, name="the mask"
+            )
+        objects = tuple(
+            MaskedObject(
+                one,
+                int((mask == one).sum()),
+                float((mask == one).mean()),
+                answer.confidence,
+                answer.advice,
+            )
+            for one, answer in answers.items()
+        )
+        notices = tuple(
+            map(self._reporter.spell, (*lines, *_changes_beside(shown.mask, mask, answers)))
+        )
+        if preview:
+            return MarkResult(mask, objects, notices, self._project.revision)
+        # 3. kept as the frame's reference, with the marks for a further one
+        self._project.keep(before)  # for further marks, which begin from it
+        done = self._edited(
+            self._project.save_mask(
+                index,
+                mask,
+                label="mark",
+                revision=revision,
+                marks=None if auto else OpenMarks(index, object_id, marks, base),
+            )
+        )
+        return MarkResult(mask, objects, notices, done.revision)
+
+    def prepare(self, index: int) -> None:
+        """Compute what marks on this frame need, in the background."""
+        self._project.check_frame(index)
+        self._open.prepare(index)
+
+    def import_mask(self, index: int, file: Path, *, revision: int | None = None) -> EditResult:
+        """Make a picture the reference of a frame; its colours are read as `segment` reads them.
+
+        Raises:
+            MaskError: it cannot be used.
+        """
+        self._project.check_frame(index)
+        ((_, reading),) = read_references(
+            [(index, load_mask_picture(file))], shape=self._clip.info.shape
+        )
+        done = self._project.save_mask(index, reading.mask, label="import", revision=revision)
+        notices = tuple(map(self._reporter.spell, reading.notices))
+        return self._edited(EditResult(done.revision, notices))
+
+    def set_reference(
+        self, index: int, *, enabled: bool | None, revision: int | None = None
+    ) -> EditResult:
+        """See `Project.set_reference`."""
+        return self._edited(self._project.set_reference(index, enabled=enabled, revision=revision))
+
+    def add_object(self, *, name: str | None = None, color: str | None = None) -> EditResult:
+        """See `Project.add_object`."""
+        return self._edited(self._project.add_object(name=name, color=color))
+
+    def set_object(self, object_id: int, **changes: Any) -> EditResult:  # noqa: ANN401  as there
+        """See `Project.set_object`."""
+        return self._edited(self._project.set_object(object_id, **changes))
+
+    def remove_object(self, object_id: int) -> EditResult:
+        """See `Project.remove_object`."""
+        return self._edited(self._project.remove_object(object_id))
+
+    def set_range(
+        self, first: int | None, last: int | None, *, revision: int | None = None
+    ) -> EditResult:
+        """See `Project.set_range`."""
+        return self._edited(self._project.set_range(first, last, revision=revision))
+
+    def undo(self) -> EditResult:
+        """See `Project.undo`."""
+        self._refuse_while_propagating()
+        return self._edited(self._project.undo())
+
+    def redo(self) -> EditResult:
+        """See `Project.redo`."""
+        self._refuse_while_propagating()
+        return self._edited(self._project.redo())
+
+    def clear(self, what: str) -> EditResult:
+        """Forget masks.
+
+        Args:
+            what: "propagated", or "all" for the references too.
+
+        Raises:
+            UsageError: another word, or masks are being made.
+        """
+        if what not in ("propagated", "all"):
+            raise UsageError(f"there is nothing called {what!r} to clear", hint="propagated or all")
+        self._refuse_while_propagating()
+        return self._edited(self._project.clear(references=what == "all"))
+
+    # what takes time
+
+    def propagate(self, direction: str, index: int, *, fresh: bool = False) -> Job:
+        """Propagate the references, as a job.
+
+        Args:
+            direction: one of `propagation.DIRECTIONS`.
+            index: the frame to begin at.
+            fresh: drop earlier work that was made in another way.
+
+        Raises:
+            UsageError: another word, no such frame, or there is no reference.
+        """
+        if direction not in DIRECTIONS:
+            raise UsageError(
+                f"{direction!r} is not a direction", hint=f"it is one of {', '.join(DIRECTIONS)}"
+            )
+        self._project.check_frame(index)
+        state = self._project.state
+        if not any(one.objects for one in state.enabled_references().values()):
+            raise UsageError("no reference mask shows an object", hint="click on the subject first")
+        only = frames_of(direction, index, state, frames=self._facts.frames)
+        number = self._facts.first_number
+        label = f"frames {number + only[0]} to {number + only[1] - 1}"
+
+        def work(reporter: JobReporter) -> tuple[()]:
+            self._propagate(reporter, only, fresh=fresh)
+            return ()
+
+        return self._jobs.add("propagate", label, work)
+
+    def _propagate(
+        self, reporter: JobReporter, only: tuple[int, int], *, fresh: bool = False
+    ) -> None:
+        # masks end at cuts, so these must be known; of a short clip they are by now
+        self._wait_for_cuts(reporter)
+        try:
+            propagate(
+                self._clip,
+                self._propagator,
+                only=only,
+                cuts=self._cuts or (),
+                fresh=fresh,
+                workspace=self._project.workspace,
+                root=self._workspace,
+                reporter=reporter,
+            )
+        finally:
+            # of a run that was stopped, too: what is finished is kept, and can be undone
+            self._project.note_propagated("propagate")
+            self._changed()
+
+    def render(self, name: str, options: Mapping[str, Any]) -> Job:
+        """Render an output, as a job; see `Exports.work`."""
+        work = self._exports.work(name, options, finish_masks=self._propagate)
+        return self._jobs.add("render", name, work)
+
+    def jobs(self) -> list[Job]:
+        """All jobs, in order."""
+        return self._jobs.jobs()
+
+    def stop(self, job_id: int) -> None:
+        """End a job, or take it off the queue; see `JobQueue.stop`."""
+        self._jobs.stop(job_id)
+
+    def output_path(self, output_id: int) -> Path:
+        """The file of a job's output.
+
+        Raises:
+            UsageError: there is none with this id.
+        """
+        return self._exports.path(output_id)
+
+    def preview(self, index: int, options: Mapping[str, Any]) -> bytes:
+        """What a green screen would show of a frame, as PNG; see `Exports.preview`."""
+        self._project.check_frame(index)
+        return self._exports.preview(index, options)
+
+    def suggested(self) -> list[dict[str, Any]]:
+        """Frames that are worth a reference; see `pipeline.review.suggest`."""
+        return self._exports.suggested(self._propagator)
+
+    def problems(self) -> list[dict[str, Any]]:
+        """What stands out in the masks, the worst first; see `pipeline.review.qc`."""
+        return self._exports.problems(self._propagator)
+
+    def commands(self) -> list[str]:
+        """Commands that make the same masks, and a green screen."""
+        folder = self._project.workspace.references_folder
+        return [
+            self._reporter.spell(line)
+            for line in (
+                command("segment", self._clip.path, masks=str(folder), update=True),
+                command("greenback", self._clip.path),
+            )
+        ]
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Receive events until the function that this gives is called; see `docs/studio.md`.
+
+        Args:
+            listener: is called from any thread, and must be quick.
+        """
+        with self._listening:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._listening, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    # within
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        with self._listening:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(event)
+
+    def _changed(self) -> None:
+        self._tell({"type": "project", "revision": self._project.revision})
+
+    def _edited(self, result: EditResult) -> EditResult:
+        self._changed()
+        return result
+
+    def _refuse_while_propagating(self) -> None:
+        if self._jobs.is_busy("propagate"):
+            raise UsageError("masks are being made just now", hint="stop that first")
+
+    def _look_for_cuts(self) -> None:
+        """The thread that looks for cuts when the clip is opened, once for ever."""
+        path = self._project.workspace.studio_folder / _CUTS_FILE
+        stamp = SourceStamp.of(self._clip.path).fingerprint
+        try:
+            manifest = self._project.manifest()
+            known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            if manifest is not None and manifest.cuts is not None:
+                self._cuts = manifest.cuts
+            elif known.get("clip") == stamp:
+                self._cuts = tuple(map(int, known["cuts"]))
+            else:
+                self._cuts = tuple(find_cuts(self._clip, 0, self._facts.frames, _Closing(self)))
+                write_text(path, json.dumps({"clip": stamp, "cuts": self._cuts}))
+        except _ClosedError:
+            return
+        except (VfxMatteError, OSError, ValueError, KeyError, TypeError):
+            self._cuts = self._cuts or ()
+        finally:
+            self._cuts_known.set()
+        self._changed()
+
+    def _wait_for_cuts(self, reporter: JobReporter) -> None:
+        if self._cuts_known.is_set():
+            return
+        with reporter.progress("look for cuts", 0) as step:
+            while not self._cuts_known.wait(0.1):
+                step()
+
+
+class _ClosedError(Exception):
+    """The studio is being closed."""
+
+
+class _Closing(SilentReporter):
+    """Ends work when its studio is closed."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+
+    def progress(
+        self,
+        label: str,  # noqa: ARG002
+        total: int,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        """End where the studio is being closed."""
+
+        def step() -> None:
+            if self._studio._is_closing:
+                raise _ClosedError
+
+        return contextlib.nullcontext(step)
+
+
+class _Quiet(SilentReporter):
+    """Hands notices on as events."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+
+    def notify(self, line: str) -> None:
+        """Tell those who listen."""
+        text = self._studio._reporter.spell(line)
+        self._studio._tell({"type": "notice", "text": text})
+
+
+def _facts(clip: SourceClip) -> ClipFacts:
+    info, timeline = clip.info, clip.info.timeline
+    base: Fraction = timeline.time_base
+    return ClipFacts(
+        id=SourceStamp.of(clip.path).fingerprint[:16],
+        name=clip.path.name,
+        width=info.width,
+        height=info.height,
+        frames=len(timeline),
+        first_number=timeline.number(0),
+        time_base=(base.numerator, base.denominator),
+        pts=tuple(timeline.pts),
+        duration=float(timeline.end - timeline.start),
+        fps=float(timeline.average_fps),
+    )
+
+
+def _goes_on(earlier: Marks, marks: Marks) -> bool:
+    """Whether marks begin with earlier ones."""
+    return (
+        earlier.box == marks.box
+        and earlier.clicks == marks.clicks[: len(earlier.clicks)]
+        and earlier.strokes == marks.strokes[: len(earlier.strokes)]
+    )
+
+
+def _changes_beside(before: Mask, after: Mask, meant: Mapping[int, object]) -> list[str]:
+    """Lines about other objects whose pixels were taken."""
+    return [
+        f"object {one} lost {lost} pixels to it"
+        for one in object_ids(before)
+        if one not in meant and (lost := int(((before == one) & (after != one)).sum()))
+    ]
