@@ -94,7 +94,10 @@ ROOMS = {
     ),
     "cli": Room(6, f"_version {NOUNS} pipeline settings web", "typer rich click"),
     "api": Room(
-        5, f"{NOUNS} references.reading settings.options media.probe media.verify pipeline", "numpy"
+        5,
+        f"{NOUNS} references.reading settings.options settings.by_name media.probe media.verify"
+        " pipeline",
+        "numpy",
     ),
     "__main__": Room(7, "cli"),
     "__init__": Room(7, "*"),  # exports what doors and rooms define
