@@ -14,28 +14,26 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vfx_matte.errors import UsageError
+from vfx_matte.errors import UsageError, VfxMatteError
+from vfx_matte.pipeline.first_mask import MaskedObject
 from vfx_matte.pipeline.records import INTERNAL
 
 Ids = npt.NDArray[np.uint8]
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
 
 
-class Conflict(UsageError):  # noqa: N818  as the engine has it
+class ConflictError(UsageError):
     """The revision is not the present one."""
 
 
-class NotFound(UsageError):  # noqa: N818
-    """There is no such object or job."""
-
-
-class Superseded(UsageError):  # noqa: N818
+class SupersededError(VfxMatteError):
     """A newer frame request took this one's place."""
 
 
@@ -54,13 +52,6 @@ class FakeFacts:
 
 
 @dataclass(frozen=True)
-class FakeFrame:
-    data: bytes
-    index: int
-    pts: int
-
-
-@dataclass(frozen=True)
 class FakeMask:
     mask: Ids = field(metadata=INTERNAL)
     kind: str
@@ -70,25 +61,56 @@ class FakeMask:
 @dataclass(frozen=True)
 class FakeEdit:
     revision: int
-    taken: dict[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class FakeMarked:
-    id: int
-    pixels: int
-    share: float
-    confidence: float
-    advice: str = ""
+class FakeMarkResult:
+    mask: Ids
+    objects: tuple[MaskedObject, ...]
+    notices: tuple[str, ...]
+    revision: int
 
 
 @dataclass(frozen=True)
-class FakeMarkResult:
-    mask: Ids = field(metadata=INTERNAL)
-    objects: tuple[FakeMarked, ...]
-    lines: tuple[str, ...]
-    edit: FakeEdit | None
+class FakeObject:
+    id: int
+    name: str
+    color: str
+    hidden: bool = False
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class FakeReference:
+    index: int
+    enabled: bool
+    objects: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FakeMasks:
+    done: tuple[tuple[int, int], ...]
+    start: int = 0
+    confidence: dict[int, tuple[int, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class FakeView:
+    clip: FakeFacts
+    revision: int
+    objects: tuple[FakeObject, ...]
+    references: tuple[FakeReference, ...]
+    first: int | None
+    last: int | None
+    marks: dict[str, Any] | None
+    masks: FakeMasks
+    cuts: tuple[int, ...] | None
+    undo: str | None
+    redo: str | None
+    jobs: tuple[FakeJob, ...]
+    propagator: str = "fake"
+    program_version: str = "0.1.0"
 
 
 @dataclass(frozen=True)
@@ -121,9 +143,7 @@ class FakeStudio:
         self._references: dict[int, Ids] = {}
         self._disabled: set[int] = set()
         self._propagated: dict[int, Ids] = {}
-        self._objects: dict[int, dict[str, Any]] = {
-            1: {"id": 1, "name": "object 1", "color": "#ff0000", "hidden": False, "locked": False}
-        }
+        self._objects = {1: FakeObject(1, "Object 1", "#ff0000")}
         self._range: tuple[int | None, int | None] = (None, None)
         self._jobs: dict[int, FakeJob] = {}
         self._stopped: set[int] = set()
@@ -147,7 +167,7 @@ class FakeStudio:
     def _edited(self, label: str, revision: int | None, change: Callable[[], None]) -> FakeEdit:
         with self._lock:
             if revision is not None and revision != self._revision:
-                raise Conflict("the project has changed meanwhile", hint="look at it again")
+                raise ConflictError("the project has changed meanwhile", hint="look at it again")
             before = dict(self._references)
             change()
             self._undo.append((label, before))
@@ -161,53 +181,51 @@ class FakeStudio:
         self.closed = True
         self._stopped.update(self._jobs)
 
-    def view(self) -> dict[str, Any]:
+    def view(self) -> FakeView:
         self._called("view")
         with self._lock:
             done = sorted({*self._references, *self._propagated})
-            return {
-                "clip": self.info,
-                "revision": self._revision,
-                "state": {
-                    "objects": list(self._objects.values()),
-                    "references": [
-                        {
-                            "index": index,
-                            "enabled": index not in self._disabled,
-                            "objects": [int(one) for one in np.unique(mask) if one],
-                        }
-                        for index, mask in sorted(self._references.items())
-                    ],
-                    "first": self._range[0],
-                    "last": self._range[1],
-                    "marks": None,
-                },
-                "masks": {"done": [[index, index + 1] for index in done], "confidence": {}},
-                "cuts": [],
-                "undo": self._undo[-1][0] if self._undo else None,
-                "redo": self._redo[-1][0] if self._redo else None,
-                "jobs": list(self._jobs.values()),
-                "propagator": "fake",
-                "read_only": False,
-                "program_version": "0.1.0",
-            }
+            return FakeView(
+                clip=self.info,
+                revision=self._revision,
+                objects=tuple(self._objects.values()),
+                references=tuple(
+                    FakeReference(
+                        index,
+                        index not in self._disabled,
+                        tuple(int(one) for one in np.unique(mask) if one),
+                    )
+                    for index, mask in sorted(self._references.items())
+                ),
+                first=self._range[0],
+                last=self._range[1],
+                marks=None,
+                masks=FakeMasks(
+                    tuple((index, index + 1) for index in done),
+                    confidence={1: (90,) * self.info.frames},
+                ),
+                cuts=(),
+                undo=self._undo[-1][0] if self._undo else None,
+                redo=self._redo[-1][0] if self._redo else None,
+                jobs=tuple(self._jobs.values()),
+            )
 
     def _picture(self, index: int) -> Image.Image:
         y, x = np.mgrid[: self.info.height, : self.info.width]
         picture = np.stack([x * 2 % 256, y * 3 % 256, 0 * x + index * 10 % 256], axis=2)
         return Image.fromarray(picture.astype(np.uint8))
 
-    def frame_jpeg(self, index: int, width: int | None) -> FakeFrame:
+    def frame_jpeg(self, index: int, width: int | None = None) -> bytes:
         self._called("frame_jpeg")
         picture, file = self._picture(index), io.BytesIO()
         if width is not None and width < self.info.width:
             picture = picture.resize((width, max(1, self.info.height * width // self.info.width)))
         picture.save(file, "JPEG", quality=85)
-        return FakeFrame(file.getvalue(), index, self.info.pts[index])
+        return file.getvalue()
 
-    def frame_crop_png(self, index: int, x: int, y: int, w: int, h: int) -> bytes:
-        self._called("frame_crop_png")
-        return _png(self._picture(index).crop((x, y, x + w, y + h)))
+    def frame_crop(self, index: int, x: int, y: int, width: int, height: int) -> bytes:
+        self._called("frame_crop")
+        return _png(self._picture(index).crop((x, y, x + width, y + height)))
 
     def mask(self, index: int) -> FakeMask:
         self._called("mask")
@@ -228,16 +246,17 @@ class FakeStudio:
     def mark(
         self,
         index: int,
+        marks: Any,
         *,
         object_id: int,
-        marks: Any,
         auto: bool = False,
         preview: bool = False,
         revision: int | None = None,
     ) -> FakeMarkResult:
         self._called("mark")
-        if object_id not in self._objects:
-            raise NotFound(f"there is no object {object_id}", hint="add it first")
+        if marks.is_empty and not auto:
+            raise UsageError("nothing is marked")
+        seen = revision
         y, x = np.mgrid[: self.info.height, : self.info.width]
         mask = self.mask(index).mask.copy()
         for click in marks.clicks:
@@ -246,66 +265,66 @@ class FakeStudio:
         if marks.box is not None:
             left, top, wide, high = marks.box
             mask[top : top + high, left : left + wide] = object_id
-        edit = None
+        revision = self._revision
         if not preview:
-            edit = self._edited("click", revision, lambda: self._references.update({index: mask}))
+            change = lambda: self._references.update({index: mask})  # noqa: E731
+            revision = self._edited("mark", seen, change).revision
         pixels = int((mask == object_id).sum())
-        marked = FakeMarked(object_id, pixels, pixels / mask.size, 0.9)
-        return FakeMarkResult(mask, (marked,), ("a notice",), edit)
+        marked = MaskedObject(object_id, pixels, pixels / mask.size, 0.9, "")
+        return FakeMarkResult(mask, (marked,), ("a notice",), revision)
 
     def prepare(self, index: int) -> None:
         self._called("prepare")
 
-    def import_mask(self, index: int, png: bytes, revision: int | None = None) -> FakeEdit:
+    def import_mask(self, index: int, file: Path, *, revision: int | None = None) -> FakeEdit:
         self._called("import_mask")
         try:
-            mask = np.array(Image.open(io.BytesIO(png)).convert("L"))
+            mask = np.array(Image.open(file).convert("L"))
         except Exception as error:
-            raise UsageError("the picture is damaged") from error
+            raise UsageError(f"{str(file)!r} is damaged") from error
         if mask.shape != (self.info.height, self.info.width):
             raise UsageError("the mask has another size than the clip")
         return self._edited("import", revision, lambda: self._references.update({index: mask}))
 
-    def remove_reference(self, index: int, revision: int | None = None) -> FakeEdit:
-        self._called("remove_reference")
-        if index not in self._references:
-            raise NotFound(f"frame {index} is no reference")
-        return self._edited("remove", revision, lambda: self._references.pop(index) and None)
-
-    def set_reference(self, index: int, *, enabled: bool, revision: int | None = None) -> FakeEdit:
+    def set_reference(
+        self, index: int, *, enabled: bool | None, revision: int | None = None
+    ) -> FakeEdit:
         self._called("set_reference")
-        if index not in self._references:
-            raise NotFound(f"frame {index} is no reference")
-        change = self._disabled.discard if enabled else self._disabled.add
-        return self._edited("reference", revision, lambda: change(index))
+
+        def change() -> None:
+            if enabled is None:
+                del self._references[index]
+            elif enabled:
+                self._disabled.discard(index)
+            else:
+                self._disabled.add(index)
+
+        return self._edited("reference", revision, change)
 
     def add_object(self, *, name: str | None = None, color: str | None = None) -> FakeEdit:
         self._called("add_object")
         number = next((one for one in range(1, 256) if one not in self._objects), None)
         if number is None:
             raise UsageError("there are 255 objects, and no more can be told apart")
-        made = {
-            "id": number,
-            "name": name or f"object {number}",
-            "color": color or "#00ff00",
-            "hidden": False,
-            "locked": False,
-        }
+        made = FakeObject(number, name or f"Object {number}", color or "#00ff00")
         return self._edited("object", None, lambda: self._objects.update({number: made}))
 
     def set_object(self, object_id: int, **changes: Any) -> FakeEdit:
         self._called("set_object")
         if object_id not in self._objects:
-            raise NotFound(f"there is no object {object_id}")
-        return self._edited("object", None, lambda: self._objects[object_id].update(changes))
+            raise UsageError(f"there is no object {object_id}")
+        new = replace(self._objects[object_id], **changes)
+        return self._edited("object", None, lambda: self._objects.update({object_id: new}))
 
     def remove_object(self, object_id: int) -> FakeEdit:
         self._called("remove_object")
         if object_id not in self._objects:
-            raise NotFound(f"there is no object {object_id}")
+            raise UsageError(f"there is no object {object_id}")
         return self._edited("object", None, lambda: self._objects.pop(object_id) and None)
 
-    def set_range(self, first: int | None, last: int | None) -> FakeEdit:
+    def set_range(
+        self, first: int | None, last: int | None, *, revision: int | None = None
+    ) -> FakeEdit:
         self._called("set_range")
         if first is not None and last is not None and first > last:
             raise UsageError("the range is empty")
@@ -313,7 +332,7 @@ class FakeStudio:
         def change() -> None:
             self._range = (first, last)
 
-        return self._edited("range", None, change)
+        return self._edited("range", revision, change)
 
     def undo(self) -> FakeEdit:
         self._called("undo")
@@ -408,7 +427,7 @@ class FakeStudio:
         self._called("problems")
         return [{"index": 9, "reason": "the mask is half as large as before"}]
 
-    def preview(self, index: int, options: dict[str, Any], width: int | None) -> bytes:
+    def preview(self, index: int, options: dict[str, Any]) -> bytes:
         self._called("preview")
         return _png(self._picture(index))
 

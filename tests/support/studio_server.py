@@ -18,6 +18,7 @@ from vfx_matte.cli.typed import as_typed
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import StudioSettings
 from vfx_matte.web.server import StudioServer
+from vfx_matte.web.spelling import Speller
 
 GROUPS = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
 
@@ -28,7 +29,7 @@ def make_server(studio: Any, *, port: int = 0, ready: Any = None) -> StudioServe
     return StudioServer(
         studio,
         StudioSettings(port=port),
-        typed=as_typed,
+        speller=Speller(as_typed),
         records={name: getattr(settings, name) for name in GROUPS},
         ready=ready or (lambda _: None),
     )

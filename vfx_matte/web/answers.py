@@ -10,44 +10,7 @@ from starlette.responses import Response
 from vfx_matte.errors import OutputError, UsageError, VfxMatteError
 from vfx_matte.pipeline.records import as_json
 from vfx_matte.printable import json_text, printable
-from vfx_matte.wording import Named, Spelling, Value, spelled
-
-
-class Speller:
-    """Writes what texts name as the page shows it: an option as its label, a command as it is
-    typed.
-    """
-
-    def __init__(self, typed: Spelling) -> None:
-        """Keep how a command is typed.
-
-        Args:
-            typed: how the command line writes a command.
-        """
-        self._typed = typed
-
-    def __call__(self, text: str) -> str:
-        """A text as the page shows it."""
-        return spelled(text, self._shown)
-
-    def _shown(self, named: Named) -> str:
-        if named.command is not None:
-            return self._typed(named)
-        return ", ".join(_label(name, value) for name, value in named.options.items())
-
-    def typed(self, text: str) -> str:
-        """A text with options as they are typed, too."""
-        return spelled(text, self._typed)
-
-
-def _label(name: str, value: Value | list[str]) -> str:
-    """An option as a person reads it in the page: “soft edges” off, “edges” = guided."""
-    label = f"“{name.replace('_', ' ')}”"
-    if value is None:
-        return label
-    if isinstance(value, bool):
-        return f"{label} {'on' if value else 'off'}"
-    return f"{label} = {', '.join(value) if isinstance(value, list) else value}"
+from vfx_matte.web.spelling import Speller
 
 
 def encoded(content: object) -> bytes:
@@ -85,7 +48,7 @@ def error_response(status: int, message: str, hint: str = "", **more: object) ->
     return JsonResponse({**error_body(message, hint), **more}, status_code=status)
 
 
-_STATUSES = {"Conflict": 409, "Superseded": 409, "NotFound": 404}
+_STATUSES = {"ConflictError": 409, "SupersededError": 409}
 
 
 def bug(error: Exception) -> tuple[str, str]:

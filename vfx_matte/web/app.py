@@ -53,7 +53,7 @@ def make_app(service: Service) -> FastAPI:
     @app.exception_handler(VfxMatteError)
     async def _failed(_: Request, error: VfxMatteError) -> Response:
         speller = service.speller
-        more = {"superseded": True} if type(error).__name__ == "Superseded" else {}
+        more = {"superseded": True} if type(error).__name__ == "SupersededError" else {}
         return error_response(status_of(error), speller(error.message), speller(error.hint), **more)
 
     @app.exception_handler(OSError)
@@ -90,7 +90,9 @@ def _complaint(error: RequestValidationError) -> tuple[str, str]:
     texts = []
     for one in found:
         place = ".".join(str(part) for part in one["loc"][1:]) or "the body"
-        texts.append(f"{shortened(place)}: {shortened(one['msg'], 120)}")
+        texts.append(
+            f"{shortened(place)}: {shortened(one['msg'].removeprefix('Value error, '), 120)}"
+        )
     more = len(texts) - 1
     return texts[0], f"and {more} more" if more else ""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -20,13 +21,40 @@ def _printable(text: str) -> str:
     return text.strip()
 
 
+def _printable_or_empty(text: str) -> str:
+    return text and _printable(text)
+
+
+def _no_path(options: dict[str, OptionValue]) -> dict[str, OptionValue]:
+    background = options.get("background")
+    # a file is named at the command line only: who has the page's token may not read any file
+    if background and not _COLOR.fullmatch(str(background)):
+        raise ValueError("expected a colour such as #203040 for the background")
+    return options
+
+
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
 Name = Annotated[str, Field(max_length=80), AfterValidator(_printable)]
 Color = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 Index = Annotated[int, Field(ge=0, le=10**9)]
 Revision = Annotated[int, Field(ge=0, le=2**53)] | None
 ObjectId = Annotated[int, Field(ge=1, le=255)]
 Coordinate = Annotated[int, Field(ge=-_FAR, le=_FAR)]
-Point = tuple[Coordinate, Coordinate]
+Number = Annotated[int, Field(ge=-(10**9), le=10**9)]
+OptionValue = (
+    bool
+    | Number
+    | Annotated[float, Field(ge=-1e9, le=1e9)]
+    | Annotated[str, Field(max_length=200), AfterValidator(_printable_or_empty)]
+    | Annotated[list[Number], Field(max_length=255)]
+    | None
+)
+GivenOptions = Annotated[
+    dict[Annotated[str, Field(max_length=40)], OptionValue],
+    Field(max_length=100),
+    AfterValidator(_no_path),
+]
+"""Option → value; which there are, the engine knows."""
 
 
 class Body(BaseModel):
@@ -125,10 +153,10 @@ class RenderBody(Body):
 
     kind: Literal["render"]
     name: Annotated[str, Field(max_length=40, pattern="^[a-z]+(:[a-z]+)?$")]
-    options: dict[str, Any] = {}
+    options: GivenOptions = {}
 
 
 class PreviewBody(Body):
     """What a preview shows."""
 
-    options: dict[str, Any] = {}
+    options: GivenOptions = {}

@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from vfx_matte.errors import UsageError
-from vfx_matte.web.answers import Speller
 from vfx_matte.web.app import body_limit, make_app
 from vfx_matte.web.guard import Authorities, Guard
-from vfx_matte.web.option_table import OptionTable
 from vfx_matte.web.service import Service
-from vfx_matte.wording import Spelling, option
+from vfx_matte.web.spelling import Speller
+from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.progress import Reporter
@@ -185,7 +184,7 @@ class StudioServer:
         studio: Studio,
         settings: StudioSettings,
         *,
-        typed: Spelling,
+        speller: Speller,
         records: Mapping[str, Options],
         ready: Callable[[Address], None],
     ) -> None:
@@ -194,14 +193,14 @@ class StudioServer:
         Args:
             studio: the engine, which the caller closes.
             settings: where it listens.
-            typed: how commands are typed.
+            speller: how texts name options and commands.
             records: group → its options, with the values of config.ini.
             ready: called once, when the server answers.
 
         Raises:
             UsageError: nothing can listen there.
         """
-        self.service = Service(studio, Speller(typed), OptionTable(records))
+        self.service = Service(studio, speller, records)
         self._listener = listen(settings.host, settings.port)
         authority, authorities = authorities_of(self._listener, settings.host)
         self.address = Address(authority, secrets.token_urlsafe(TOKEN_BYTES))

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
-from vfx_matte.web.answers import JsonResponse, Speller, record_response
+from vfx_matte.web.answers import JsonResponse, record_response
 from vfx_matte.web.events import EventLog
 from vfx_matte.web.failures import RequestError
-from vfx_matte.web.option_table import OptionTable
+from vfx_matte.web.spelling import Speller
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vfx_matte.settings.options import Options
     from vfx_matte.web.engine import Studio
 
 P = ParamSpec("P")
@@ -38,8 +41,8 @@ class Service:
     speller: Speller
     """How texts name options and commands."""
 
-    options: OptionTable
-    """The options of edges and renders, with their values in config.ini."""
+    options: Mapping[str, Options]
+    """Group → its options of edges and renders, with their values in config.ini."""
 
     events: EventLog = field(default_factory=EventLog)
     """What happens, for pages."""

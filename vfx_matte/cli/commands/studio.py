@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,10 +12,24 @@ import typer
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
 from vfx_matte.cli.commands.segment import PropagationChoice, propagation
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.settings.options import StudioSettings
+from vfx_matte.web.spelling import Speller
 
 if TYPE_CHECKING:
     from vfx_matte.web.server import Address, StudioServer
+
+
+_SPELLER = Speller(as_typed)
+
+
+@dataclass(slots=True)
+class PageSession(Session):
+    """Reports what is shown in the page, where options have labels instead of flags."""
+
+    def spell(self, text: str) -> str:
+        """Spell options as the page does."""
+        return _SPELLER(text)
 
 
 @command(propagation)
@@ -27,7 +42,6 @@ def studio(
     propagation: PropagationChoice,
 ) -> None:
     """Open a page in the browser to see, click, paint, propagate, check and export."""
-    from vfx_matte.cli.typed import as_typed
     from vfx_matte.pipeline.studio import Studio  # type: ignore[import-not-found,unused-ignore]
     from vfx_matte.web.server import StudioServer, browser, check_host, close_in_time
 
@@ -39,7 +53,7 @@ def studio(
         model=known.paths.model,
         propagator=propagation.options,
         fetch=known.network.fetch == "auto",
-        reporter=session,
+        reporter=PageSession(session.settings, session.quiet),
     )
     groups = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
     server: StudioServer | None = None
@@ -55,7 +69,7 @@ def studio(
             server = StudioServer(
                 engine,
                 settings,
-                typed=as_typed,
+                speller=_SPELLER,
                 records={name: getattr(known, name) for name in groups},
                 ready=ready,
             )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from vfx_matte.web.answers import JsonResponse
+from vfx_matte.web.answers import JsonResponse, record_response
 from vfx_matte.web.bodies import (
     ClearBody,
     NewObjectBody,
@@ -15,23 +15,40 @@ from vfx_matte.web.bodies import (
     ReferenceBody,
 )
 from vfx_matte.web.failures import RequestError
-from vfx_matte.web.service import Served
+from vfx_matte.web.service import Served, Service
+from vfx_matte.web.views import project_view
 
 router = APIRouter(prefix="/api")
 
 ObjectId = Annotated[int, Path(ge=1, le=255)]
 
 
+async def _require_reference(service: Service, index: int) -> None:
+    """Raise RequestError when a frame is no reference."""
+    service.require_frame(index)
+    view = await service.call(service.studio.view)
+    if all(one.index != index for one in view.references):
+        raise RequestError(404, f"frame {index} is no reference")
+
+
+async def _require_object(service: Service, object_id: int) -> None:
+    """Raise RequestError when there is no such object."""
+    view = await service.call(service.studio.view)
+    if all(one.id != object_id for one in view.objects):
+        raise RequestError(404, f"there is no object {object_id}")
+
+
 @router.get("/project")
 async def project(service: Served) -> JsonResponse:
     """The whole state."""
-    return await service.record(service.studio.view)
+    view = await service.call(service.studio.view)
+    return record_response(project_view(view), service.speller)
 
 
 @router.patch("/references/{index}")
 async def set_reference(service: Served, index: int, body: ReferenceBody) -> JsonResponse:
     """Switch a reference on or off."""
-    service.require_frame(index)
+    await _require_reference(service, index)
     return await service.record(
         service.studio.set_reference, index, enabled=body.enabled, revision=body.revision
     )
@@ -44,8 +61,10 @@ async def remove_reference(
     revision: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> JsonResponse:
     """Drop a reference."""
-    service.require_frame(index)
-    return await service.record(service.studio.remove_reference, index, revision=revision)
+    await _require_reference(service, index)
+    return await service.record(
+        service.studio.set_reference, index, enabled=None, revision=revision
+    )
 
 
 @router.post("/objects")
@@ -60,12 +79,14 @@ async def set_object(service: Served, object_id: ObjectId, body: ObjectBody) -> 
     changes = body.model_dump(exclude_none=True)
     if not changes:
         raise RequestError(400, "nothing is to change", "give name, color, hidden or locked")
+    await _require_object(service, object_id)
     return await service.record(service.studio.set_object, object_id, **changes)
 
 
 @router.delete("/objects/{object_id}")
 async def remove_object(service: Served, object_id: ObjectId) -> JsonResponse:
     """Drop an object."""
+    await _require_object(service, object_id)
     return await service.record(service.studio.remove_object, object_id)
 
 
@@ -75,7 +96,9 @@ async def set_range(service: Served, body: RangeBody) -> JsonResponse:
     for index in (body.first, body.last):
         if index is not None:
             service.require_frame(index)
-    return await service.record(service.studio.set_range, body.first, body.last)
+    return await service.record(
+        service.studio.set_range, body.first, body.last, revision=body.revision
+    )
 
 
 @router.post("/undo")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from vfx_matte.errors import VfxMatteError
 from vfx_matte.web.answers import JsonResponse, error_response, header_json
 from vfx_matte.web.bodies import MarksBody, PreviewBody
 from vfx_matte.web.masks import check_png, packed, unpacked
-from vfx_matte.web.option_table import PREVIEW
 from vfx_matte.web.service import Served
+from vfx_matte.web.views import mark_view
+
+if TYPE_CHECKING:
+    from vfx_matte.web.engine import EditResult, Studio
 
 router = APIRouter(prefix="/api/frames/{index}")
 
@@ -51,9 +57,9 @@ async def frame(
     }
     if _matches(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
-    shown = await service.call(service.studio.frame_jpeg, index, width)
-    headers |= {"x-frame-index": str(shown.index), "x-frame-pts": str(shown.pts)}
-    return Response(shown.data, media_type="image/jpeg", headers=headers)
+    data = await service.call(service.studio.frame_jpeg, index, width)
+    headers |= {"x-frame-index": str(index), "x-frame-pts": str(info.pts[index])}
+    return Response(data, media_type="image/jpeg", headers=headers)
 
 
 @router.get("/crop")
@@ -66,7 +72,7 @@ async def crop(service: Served, index: int, *, x: Offset, y: Offset, w: Side, h:
             400,
             f"{w}×{h} at {x},{y} does not lie inside the picture, {info.width}×{info.height}",
         )
-    data = await service.call(service.studio.frame_crop_png, index, x, y, w, h)
+    data = await service.call(service.studio.frame_crop, index, x, y, w, h)
     return Response(data, media_type="image/png", headers={"x-frame-index": str(index)})
 
 
@@ -116,19 +122,16 @@ async def mark(service: Served, index: int, body: MarksBody) -> Response:
     made = await service.call(
         service.studio.mark,
         index,
+        marks,
         object_id=body.object,
-        marks=marks,
         auto=body.auto,
         preview=body.preview,
         revision=body.revision,
     )
-    edit = made.edit
-    result = {
-        "revision": edit.revision if edit is not None else None,
-        "objects": made.objects,
-        "notices": [*getattr(made, "lines", ()), *(edit.notices if edit is not None else ())],
+    headers = {
+        "content-encoding": "gzip",
+        "x-result": header_json(mark_view(made), service.speller),
     }
-    headers = {"content-encoding": "gzip", "x-result": header_json(result, service.speller)}
     ids = await service.call(packed, made.mask)
     return Response(ids, media_type="application/octet-stream", headers=headers)
 
@@ -150,13 +153,25 @@ async def import_mask(
     info = service.studio.info
     body = await request.body()
     check_png(body, width=info.width, height=info.height)
-    return await service.record(service.studio.import_mask, index, body, revision=revision)
+    return await service.record(_import, service.studio, index, body, revision)
+
+
+def _import(studio: Studio, index: int, png: bytes, revision: int | None) -> EditResult:
+    """Hand a picture on as a file, as the reader of masks takes it."""
+    with tempfile.TemporaryDirectory(prefix="vfx-matte-studio-") as folder:
+        file = Path(folder) / "mask.png"
+        file.write_bytes(png)
+        try:
+            return studio.import_mask(index, file, revision=revision)
+        except VfxMatteError as error:
+            # the person knows it by another name
+            error.message = error.message.replace(str(file), file.name)
+            raise
 
 
 @router.post("/preview")
-async def preview(service: Served, index: int, body: PreviewBody, width: Width = None) -> Response:
+async def preview(service: Served, index: int, body: PreviewBody) -> Response:
     """What a green screen with these options would show, as PNG."""
     service.require_frame(index)
-    service.options.check(PREVIEW, body.options)
-    data = await service.call(service.studio.preview, index, body.options, width)
+    data = await service.call(service.studio.preview, index, body.options)
     return Response(data, media_type="image/png", headers={"x-frame-index": str(index)})

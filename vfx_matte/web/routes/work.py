@@ -11,6 +11,7 @@ from vfx_matte.pipeline.records import as_json
 from vfx_matte.web.answers import JsonResponse
 from vfx_matte.web.bodies import PropagateBody, RenderBody
 from vfx_matte.web.failures import RequestError
+from vfx_matte.web.option_table import option_facts
 from vfx_matte.web.service import Served
 
 router = APIRouter(prefix="/api")
@@ -25,7 +26,6 @@ async def start_job(
     if isinstance(body, PropagateBody):
         service.require_frame(body.index)
         return await service.record(service.studio.propagate, body.direction, body.index)
-    service.options.check(body.name, body.options)
     return await service.record(service.studio.render, body.name, body.options)
 
 
@@ -54,7 +54,7 @@ async def problems(service: Served) -> JsonResponse:
 @router.get("/options")
 async def options(service: Served) -> JsonResponse:
     """The options of edges and renders."""
-    return JsonResponse(as_json(service.options.facts(), service.speller))
+    return JsonResponse(as_json(option_facts(service.options), service.speller))
 
 
 @router.get("/commands")

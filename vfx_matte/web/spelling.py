@@ -1,0 +1,42 @@
+"""How the page writes the options and commands that messages name."""
+
+from __future__ import annotations
+
+from vfx_matte.wording import Named, Spelling, Value, spelled
+
+
+class Speller:
+    """Writes what texts name as the page shows it: an option as its label, a command as it is
+    typed.
+    """
+
+    def __init__(self, typed: Spelling) -> None:
+        """Keep how a command is typed.
+
+        Args:
+            typed: how the command line writes a command.
+        """
+        self._typed = typed
+
+    def __call__(self, text: str) -> str:
+        """A text as the page shows it."""
+        return spelled(text, self._shown)
+
+    def _shown(self, named: Named) -> str:
+        if named.command is not None:
+            return self._typed(named)
+        return ", ".join(_label(name, value) for name, value in named.options.items())
+
+    def typed(self, text: str) -> str:
+        """A text with options as they are typed, too."""
+        return spelled(text, self._typed)
+
+
+def _label(name: str, value: Value | list[str]) -> str:
+    """An option as a person reads it in the page: “soft edges” off, “edges” = guided."""
+    label = f"“{name.replace('_', ' ')}”"
+    if value is None:
+        return label
+    if isinstance(value, bool):
+        return f"{label} {'on' if value else 'off'}"
+    return f"{label} = {', '.join(value) if isinstance(value, list) else value}"
