@@ -21,20 +21,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vfx_matte.errors import UsageError, VfxMatteError
+from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.first_mask import MaskedObject
 from vfx_matte.pipeline.records import INTERNAL
+from vfx_matte.pipeline.studio import ConflictError
 
 Ids = npt.NDArray[np.uint8]
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
-
-
-class ConflictError(UsageError):
-    """The revision is not the present one."""
-
-
-class SupersededError(VfxMatteError):
-    """A newer frame request took this one's place."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from vfx_matte.errors import OutputError, UsageError, VfxMatteError
 from vfx_matte.pipeline.records import as_json
+from vfx_matte.pipeline.studio import ConflictError, SupersededError
 from vfx_matte.printable import json_text, printable
 from vfx_matte.web.spelling import Speller
 
@@ -48,9 +49,6 @@ def error_response(status: int, message: str, hint: str = "", **more: object) ->
     return JsonResponse({**error_body(message, hint), **more}, status_code=status)
 
 
-_STATUSES = {"ConflictError": 409, "SupersededError": 409}
-
-
 def bug(error: Exception) -> tuple[str, str]:
     """Message and hint for an error that nobody expected; how the program is made is not shown."""
     return (
@@ -61,9 +59,8 @@ def bug(error: Exception) -> tuple[str, str]:
 
 def status_of(error: VfxMatteError) -> int:
     """The HTTP status of an error of the program."""
-    for kind in type(error).__mro__:
-        if kind.__name__ in _STATUSES:
-            return _STATUSES[kind.__name__]
+    if isinstance(error, ConflictError | SupersededError):
+        return 409
     # what kind of error it is decides; a clip or disk that fails now may work again later
     if isinstance(error, OutputError):
         return 503

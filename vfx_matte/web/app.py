@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from vfx_matte.errors import VfxMatteError
+from vfx_matte.pipeline.studio import SupersededError
 from vfx_matte.printable import shortened
 from vfx_matte.web.answers import bug, error_response, status_of
 from vfx_matte.web.failures import RequestError
@@ -53,7 +54,7 @@ def make_app(service: Service) -> FastAPI:
     @app.exception_handler(VfxMatteError)
     async def _failed(_: Request, error: VfxMatteError) -> Response:
         speller = service.speller
-        more = {"superseded": True} if type(error).__name__ == "SupersededError" else {}
+        more = {"superseded": True} if isinstance(error, SupersededError) else {}
         return error_response(status_of(error), speller(error.message), speller(error.hint), **more)
 
     @app.exception_handler(OSError)

@@ -31,8 +31,8 @@ from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.progress import Reporter
+    from vfx_matte.pipeline.studio import Studio
     from vfx_matte.settings.options import Options, StudioSettings
-    from vfx_matte.web.engine import Studio
 
 TOKEN_BYTES = 32
 

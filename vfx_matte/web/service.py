@@ -20,8 +20,8 @@ from vfx_matte.web.spelling import Speller
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vfx_matte.pipeline.studio import Studio
     from vfx_matte.settings.options import Options
-    from vfx_matte.web.engine import Studio
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vfx_matte.web.engine import MarkResult, ProjectView
+    from vfx_matte.pipeline.studio import MarkResult, ProjectView
 
 
 def project_view(view: ProjectView) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def studio(
     propagation: PropagationChoice,
 ) -> None:
     """Open a page in the browser to see, click, paint, propagate, check and export."""
-    from vfx_matte.pipeline.studio import Studio  # type: ignore[import-not-found,unused-ignore]
+    from vfx_matte.pipeline.studio import Studio
     from vfx_matte.web.server import StudioServer, browser, check_host, close_in_time
 
     check_host(settings, session)

@@ -16,7 +16,7 @@ from vfx_matte.web.service import Served
 from vfx_matte.web.views import mark_view
 
 if TYPE_CHECKING:
-    from vfx_matte.web.engine import EditResult, Studio
+    from vfx_matte.pipeline.studio import EditResult, Studio
 
 router = APIRouter(prefix="/api/frames/{index}")
 
