@@ -1,0 +1,163 @@
+/** Starts the page and joins its parts. */
+
+import { Api, ApiError } from "./api.js";
+import { Display } from "./display.js";
+import { byId } from "./dom.js";
+import { listen } from "./events.js";
+import { Exporting } from "./export.js";
+import { Findings } from "./findings.js";
+import { Frames } from "./frames.js";
+import { Help } from "./help.js";
+import { language, setLanguage, t, translate } from "./i18n.js";
+import { importMasks } from "./import.js";
+import { Keys } from "./keys.js";
+import { Overlay } from "./marks.js";
+import { Masks } from "./masks.js";
+import { Notices } from "./notices.js";
+import { Objects } from "./objects.js";
+import { Player } from "./player.js";
+import { References } from "./references.js";
+import { Renderer } from "./renderer.js";
+import { Session } from "./session.js";
+import { Store } from "./state.js";
+import { Tabs } from "./tabs.js";
+import { Timeline } from "./timeline.js";
+import { takeToken } from "./token.js";
+import { Toolbar } from "./toolbar.js";
+import { Tools } from "./tools.js";
+import { Viewport } from "./viewport.js";
+import { Work } from "./work.js";
+
+/** All parts of the page, which know each other through this. */
+export class App {
+  /**
+   * @param {Api} api
+   * @param {import("./types.js").Project} project
+   * @param {Notices} notices
+   */
+  constructor(api, project, notices) {
+    const { width, height, frames } = project.clip;
+    this.api = api;
+    this.notices = notices;
+    this.stage = byId("stage");
+    this.frame = byId("frame");
+    this.store = new Store(project);
+    this.frames = new Frames(api, frames);
+    this.masks = new Masks(api, width, height);
+    this.session = new Session(api, this.store, this.masks, notices);
+    this.renderer = new Renderer(byId("picture"), width, height, (text, hint) =>
+      notices.error(t(text), t(hint)),
+    );
+    this.viewport = new Viewport(this.stage, width, height, () => this.placed());
+    this.overlay = new Overlay(byId("overlay"), this.store, this.viewport);
+    this.display = new Display(
+      this.store, this.frames, this.masks, this.renderer, this.viewport, api, notices, this.frame,
+    );
+    this.tools = new Tools(this);
+    this.player = new Player(this);
+    this.objects = new Objects(this);
+    this.findings = new Findings(this);
+    this.references = new References(this);
+    this.timeline = new Timeline(byId("timeline"), this);
+    this.work = new Work(this);
+    this.exporting = new Exporting(this);
+    this.keys = new Keys(this);
+    this.help = new Help(this.keys);
+    this.toolbar = new Toolbar(this);
+    this.tabs = new Tabs();
+    importMasks(this);
+
+    const shown = this.masks.arrived;
+    this.masks.arrived = (entry) => {
+      shown(entry);
+      this.timeline.seen(entry);
+    };
+    this.session.refreshed = () => this.display.layMask();
+    this.renderer.restored = () => this.display.show(this.store.state.shown);
+    this.placed();
+    this.prepareAhead();
+    listen(api, (event) => this.heard(event), (connected) => this.store.set({ connected }));
+  }
+
+  placed() {
+    // the stage is measured before everything is there
+    if (!this.display) return;
+    this.display.place();
+    this.overlay.ask();
+    this.toolbar?.zoomed();
+  }
+
+  /** Have the frame that one stays at encoded before the first click on it. */
+  prepareAhead() {
+    let timer = 0;
+    this.store.on(["shown", "speed", "tool"], ({ shown, speed, tool }) => {
+      clearTimeout(timer);
+      if (shown < 0 || speed || tool === "brush" || tool === "eraser") return;
+      timer = window.setTimeout(() => {
+        if (this.work.running.length) return;
+        this.api.send("POST", `frames/${shown}/prepare`).catch(() => null);
+      }, 250);
+    });
+  }
+
+  /** @param {any} event of the server */
+  heard(event) {
+    const { session, work, notices, store } = this;
+    if (event.type === "saved") work.saved(event.index);
+    if (event.type === "progress") work.progress(event);
+    if (event.type === "job") work.take(event.job);
+    if (event.type === "notice") notices.tell(event.text);
+    if (event.type === "masks") {
+      const { project } = store.state;
+      const masks = { ...project.masks, done: event.done };
+      store.set({ project: { ...project, masks } });
+    }
+    if (event.type === "project") session.heard(event.revision).catch((e) => notices.failed(e));
+    if (event.type === "reload") session.reload().catch((e) => notices.failed(e));
+  }
+}
+
+/**
+ * Say why the page cannot be used.
+ * @param {string} text
+ * @param {string} hint
+ */
+function refuse(text, hint) {
+  byId("refused").hidden = false;
+  byId("refused-text").textContent = text;
+  byId("refused-hint").textContent = hint;
+  byId("app").hidden = true;
+}
+
+async function start() {
+  translate(document);
+  const languages = byId("language");
+  languages.value = language();
+  languages.addEventListener("change", () => setLanguage(languages.value));
+  const token = takeToken();
+  if (!token) {
+    refuse(
+      t("This page needs the address that the studio printed."),
+      t("Open the whole address from the terminal, with everything after the # sign."),
+    );
+    return;
+  }
+  const api = new Api(token);
+  try {
+    const app = new App(api, await api.project(), new Notices());
+    // for tests and for those who look under the hood
+    Object.assign(window, { studio: app });
+    byId("app").dataset.ready = "true";
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const old = error.status === 401 || error.status === 403;
+    refuse(
+      old ? t("This address is from an earlier start of the studio.") : t(error.message),
+      old
+        ? t("Open the whole address from the terminal, with everything after the # sign.")
+        : t(error.hint),
+    );
+  }
+}
+
+start();

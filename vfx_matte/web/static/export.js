@@ -1,0 +1,9 @@
+/** Export. */
+export class Exporting {
+  /** @param {import("./app.js").App} app */
+  constructor(app) {
+    this.app = app;
+  }
+
+  progress() {}
+}

@@ -1,0 +1,104 @@
+/** The tabs "Suggested" and "Problems": frames worth a look, with the reason. */
+
+import { byId, el, refill } from "./dom.js";
+import { t } from "./i18n.js";
+
+/** @typedef {import("./types.js").Finding} Finding */
+/** @typedef {"suggested" | "problems"} Kind */
+
+export class Findings {
+  /** @param {import("./app.js").App} app */
+  constructor(app) {
+    this.app = app;
+    for (const kind of /** @type {Kind[]} */ (["suggested", "problems"])) {
+      byId(`tab-${kind}`).addEventListener("chosen", () => this.load(kind));
+      byId(`${kind}-again`).addEventListener("click", () => this.load(kind, true));
+      app.store.on([kind, "shown"], () => this.render(kind));
+    }
+  }
+
+  /** What is known was found in older masks. */
+  outdated() {
+    this.app.store.set({ suggested: null, problems: null });
+    for (const kind of /** @type {Kind[]} */ (["suggested", "problems"])) {
+      if (!byId(`panel-${kind}`).hidden) this.load(kind);
+    }
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {boolean} [again] even when there is an answer
+   * @returns {Promise<Finding[]>}
+   */
+  async load(kind, again = false) {
+    const { store, api, notices } = this.app;
+    const known = store.state[kind];
+    if (known && !again) return known;
+    const note = byId(`${kind}-note`);
+    note.hidden = false;
+    note.textContent = t("Looking through the clip…");
+    try {
+      const found = await api.json("GET", kind);
+      store.set(/** @type {any} */ ({ [kind]: found }));
+      return found;
+    } catch (error) {
+      note.textContent = t("None so far.");
+      notices.failed(error);
+      return [];
+    }
+  }
+
+  /**
+   * Go to the next one; problems the worst first.
+   * @param {Kind} kind
+   */
+  async next(kind) {
+    const { store, player, notices } = this.app;
+    const found = await this.load(kind);
+    if (!found.length) {
+      notices.tell(kind === "problems" ? t("No problems are known.") : t("No frame is suggested."));
+      return;
+    }
+    const at = found.findIndex(({ index }) => index === store.state.index);
+    const next = found[(at + 1) % found.length];
+    player.goto(next.index);
+    if (next.object) this.app.objects.choose(next.object);
+    notices.status(`${this.app.timeline.text(next.index)}: ${next.reason}`);
+  }
+
+  /** @param {Kind} kind */
+  render(kind) {
+    const { store, player, objects, timeline } = this.app;
+    if (!timeline) return;
+    const found = store.state[kind];
+    const note = byId(`${kind}-note`);
+    if (found) {
+      note.hidden = found.length > 0;
+      note.textContent = t("None so far.");
+    }
+    refill(
+      byId(`${kind}-list`),
+      (found ?? []).map((one) => {
+        const object = store.objects.find(({ id }) => id === one.object);
+        return el(
+          "li",
+          { class: one.index === store.state.shown ? "here" : "" },
+          el(
+            "button",
+            {
+              type: "button",
+              class: "finding",
+              "data-focus": String(one.index),
+              click: () => {
+                player.goto(one.index);
+                if (object) objects.choose(object.id);
+              },
+            },
+            el("strong", {}, timeline.text(one.index)),
+            el("span", {}, `${object ? `${object.name}: ` : ""}${one.reason ?? ""}`),
+          ),
+        );
+      }),
+    );
+  }
+}

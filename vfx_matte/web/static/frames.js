@@ -1,0 +1,176 @@
+/** Pictures of the clip: fetched newest first, kept while there is room. */
+
+import { ApiError } from "./api.js";
+
+const MOST_FRAMES = 120;
+const MOST_BYTES = 300e6;
+const IDLE_AHEAD = 15;
+const PLAY_AHEAD = 24;
+/** A request that takes longer than this makes way for a newer one. */
+const PATIENCE_MS = 250;
+
+/** @typedef {{index: number, bitmap: ImageBitmap, pts: number, bytes: number}} Frame */
+
+export class Frames {
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {number} count of frames in the clip
+   */
+  constructor(api, count) {
+    this.api = api;
+    this.count = count;
+    this.width = 1280;
+    /** @type {Map<number, Frame>} in the order of their last use */
+    this.kept = new Map();
+    this.bytes = 0;
+    this.wanted = -1;
+    this.direction = 1;
+    this.playing = false;
+    /** How long a request takes, ms. */
+    this.latency = 30;
+    /** @type {{index: number, since: number, abort: AbortController, urgent: boolean} | null} */
+    this.current = null;
+    /** @type {Set<number>} frames that failed; not tried again ahead of time */
+    this.failed = new Set();
+    /** @type {(frame: Frame) => void} */
+    this.arrived = () => {};
+    /** @type {(error: ApiError, index: number) => void} */
+    this.refused = () => {};
+  }
+
+  /**
+   * Ask for pictures of this width from now on.
+   * @param {number} width
+   */
+  setWidth(width) {
+    if (width === this.width) return;
+    this.width = width;
+    this.current?.abort.abort();
+    this.current = null;
+    for (const frame of this.kept.values()) frame.bitmap.close();
+    this.kept.clear();
+    this.bytes = 0;
+    if (this.wanted >= 0) this.pump();
+  }
+
+  /**
+   * A frame that was seen already.
+   * @param {number} index
+   */
+  get(index) {
+    const frame = this.kept.get(index);
+    if (frame) {
+      this.kept.delete(index);
+      this.kept.set(index, frame);
+    }
+    return frame;
+  }
+
+  /**
+   * This frame is wanted before all others.
+   * @param {number} index
+   */
+  want(index) {
+    if (index !== this.wanted) this.direction = index > this.wanted ? 1 : -1;
+    this.wanted = index;
+    this.failed.delete(index);
+    const current = this.current;
+    if (current && current.index !== index && !this.kept.has(index)) {
+      const late = performance.now() - current.since > PATIENCE_MS;
+      if (!current.urgent || late) {
+        current.abort.abort();
+        this.current = null;
+      }
+    }
+    this.pump();
+  }
+
+  /** Fetch the next frame of use, one after another. */
+  pump() {
+    if (this.current) return;
+    const index = this.next();
+    if (index === null) return;
+    const abort = new AbortController();
+    const current = { index, since: performance.now(), abort, urgent: index === this.wanted };
+    this.current = current;
+    this.fetch(index, abort.signal)
+      .then((frame) => frame && this.arrived(frame))
+      .catch((error) => {
+        if (!(error instanceof ApiError) || error.superseded) return;
+        this.failed.add(index);
+        if (index === this.wanted) this.refused(error, index);
+      })
+      .finally(() => {
+        if (this.current !== current) return;
+        this.current = null;
+        // a short rest keeps a server that refuses from being asked without end
+        window.setTimeout(() => this.pump(), this.failed.has(index) ? 200 : 0);
+      });
+  }
+
+  next() {
+    if (!this.kept.has(this.wanted) && !this.failed.has(this.wanted)) return this.wanted;
+    const ahead = this.playing ? PLAY_AHEAD : IDLE_AHEAD;
+    const steps = [];
+    for (let step = 1; step <= ahead; step++) {
+      steps.push(this.direction * step);
+      if (!this.playing && step <= 5) steps.push(-this.direction * step);
+    }
+    for (const step of steps) {
+      const index = this.wanted + step;
+      if (index < 0 || index >= this.count) continue;
+      if (!this.kept.has(index) && !this.failed.has(index)) return index;
+    }
+    return null;
+  }
+
+  /**
+   * @param {number} index
+   * @param {AbortSignal} signal
+   * @returns {Promise<Frame | null>}
+   */
+  async fetch(index, signal) {
+    const width = this.width;
+    const since = performance.now();
+    const response = await this.api.send("GET", `frames/${index}`, { query: { width }, signal });
+    const told = response.headers.get("X-Frame-Index");
+    const pts = Number(response.headers.get("X-Frame-Pts"));
+    const bitmap = await createImageBitmap(await response.blob(), {
+      colorSpaceConversion: "none",
+      premultiplyAlpha: "none",
+    });
+    this.latency += 0.2 * (performance.now() - since - this.latency);
+    if (width !== this.width || signal.aborted) {
+      bitmap.close();
+      return null;
+    }
+    // the server's word on which frame this is counts
+    const frame = {
+      index: told === null ? index : Number(told),
+      bitmap,
+      pts,
+      bytes: bitmap.width * bitmap.height * 4,
+    };
+    this.keep(frame);
+    return frame;
+  }
+
+  /** @param {Frame} frame */
+  keep(frame) {
+    const old = this.kept.get(frame.index);
+    if (old) {
+      this.bytes -= old.bytes;
+      old.bitmap.close();
+      this.kept.delete(frame.index);
+    }
+    this.kept.set(frame.index, frame);
+    this.bytes += frame.bytes;
+    for (const [index, { bitmap, bytes }] of this.kept) {
+      if (this.kept.size <= MOST_FRAMES && this.bytes <= MOST_BYTES) break;
+      if (index === this.wanted || index === frame.index) continue;
+      this.kept.delete(index);
+      this.bytes -= bytes;
+      bitmap.close();
+    }
+  }
+}

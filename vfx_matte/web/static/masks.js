@@ -1,0 +1,127 @@
+/** Masks of frames: bytes of ids at full size, fetched once and asked again when they may differ. */
+
+const MOST_BYTES = 160e6;
+
+/**
+ * @typedef {Object} Entry
+ * @property {number} index
+ * @property {Uint8Array} mask
+ * @property {string} kind "reference", "propagated" or "none"
+ * @property {string} etag
+ * @property {boolean} stale the server may have another one
+ * @property {number} unsaved edits that are on their way
+ */
+
+export class Masks {
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {number} width
+   * @param {number} height
+   */
+  constructor(api, width, height) {
+    this.api = api;
+    this.width = width;
+    this.height = height;
+    /** @type {Map<number, Entry>} in the order of their last use */
+    this.kept = new Map();
+    /** @type {Map<number, Promise<Entry>>} */
+    this.loading = new Map();
+    /** @type {(entry: Entry) => void} */
+    this.arrived = () => {};
+  }
+
+  /**
+   * What is known now, perhaps stale.
+   * @param {number} index
+   */
+  get(index) {
+    const entry = this.kept.get(index);
+    if (entry) {
+      this.kept.delete(index);
+      this.kept.set(index, entry);
+    }
+    return entry;
+  }
+
+  /**
+   * The frame's mask, from the server where needed.
+   * @param {number} index
+   * @returns {Promise<Entry>}
+   */
+  async load(index) {
+    const known = this.kept.get(index);
+    if (known && (!known.stale || known.unsaved)) return known;
+    const running = this.loading.get(index);
+    if (running) return running;
+    const work = this.fetch(index, known).finally(() => this.loading.delete(index));
+    this.loading.set(index, work);
+    return work;
+  }
+
+  /**
+   * @param {number} index
+   * @param {Entry | undefined} known
+   * @returns {Promise<Entry>}
+   */
+  async fetch(index, known) {
+    /** @type {Record<string, string>} */
+    const headers = known?.etag ? { "If-None-Match": known.etag } : {};
+    if (known) known.stale = false;
+    try {
+      const response = await this.api.send("GET", `frames/${index}/mask`, { headers });
+      if (response.status === 304 && known) return known;
+      const mask = new Uint8Array(await response.arrayBuffer());
+      if (mask.length !== this.width * this.height) throw new Error("a mask of another size");
+      // what was painted in the meantime is newer
+      if (known?.unsaved) return known;
+      return this.put(index, mask, {
+        kind: response.headers.get("X-Mask-Kind") ?? "none",
+        etag: response.headers.get("ETag") ?? "",
+      });
+    } catch (error) {
+      if (known) known.stale = true;
+      throw error;
+    }
+  }
+
+  /**
+   * Keep a mask and tell who shows it.
+   * @param {number} index
+   * @param {Uint8Array} mask
+   * @param {{kind: string, etag?: string, stale?: boolean}} facts
+   * @returns {Entry}
+   */
+  put(index, mask, { kind, etag = "", stale = false }) {
+    const known = this.kept.get(index);
+    /** @type {Entry} */
+    const entry = known ?? { index, mask, kind, etag, stale, unsaved: 0 };
+    Object.assign(entry, { mask, kind, etag, stale });
+    this.kept.delete(index);
+    this.kept.set(index, entry);
+    const room = Math.max(4, Math.floor(MOST_BYTES / mask.length));
+    for (const [other, { unsaved }] of this.kept) {
+      if (this.kept.size <= room) break;
+      if (!unsaved && other !== index) this.kept.delete(other);
+    }
+    this.arrived(entry);
+    return entry;
+  }
+
+  /**
+   * Ask the server again before showing it next time.
+   * @param {number} [index] all, when left out
+   */
+  expire(index) {
+    for (const entry of this.kept.values()) {
+      if (index === undefined || entry.index === index) entry.stale = true;
+    }
+  }
+
+  /**
+   * Forget what was painted and not saved.
+   * @param {number} index
+   */
+  drop(index) {
+    this.kept.delete(index);
+  }
+}

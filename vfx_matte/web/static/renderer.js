@@ -1,0 +1,301 @@
+/** Draws the picture and its mask with one WebGL2 shader. */
+
+import { FRAGMENT, VERTEX } from "./shader.js";
+
+/** @typedef {import("./types.js").Rect} Rect */
+
+/** What the shader calls the views; "source" shows no mask. */
+const MODES = { source: 0, overlay: 1, outline: 2, alpha: 3, checker: 4, green: 5, color: 6 };
+
+const UNITS = { uFrame: 0, uCrop: 1, uMask: 2, uPalette: 3, uOnion: 4 };
+
+/**
+ * @typedef {Object} Look
+ * @property {keyof typeof MODES} view
+ * @property {[number, number, number]} behind
+ * @property {number} opacity
+ * @property {number} active id that is worked on
+ * @property {number} wipe
+ * @property {number} onion share of the other frame, 0 … 1
+ */
+
+/**
+ * @typedef {Object} Placement device pixels
+ * @property {number} width of the canvas
+ * @property {number} height
+ * @property {number} x of the picture's upper left corner
+ * @property {number} y
+ * @property {number} scale device pixels per pixel of the picture
+ */
+
+export class Renderer {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {number} width of the clip
+   * @param {number} height
+   * @param {(text: string, hint: string) => void} say
+   */
+  constructor(canvas, width, height, say) {
+    this.canvas = canvas;
+    this.width = width;
+    this.height = height;
+    this.say = say;
+    /** @type {ImageBitmap | null} */
+    this.frame = null;
+    /** @type {ImageBitmap | null} */
+    this.onion = null;
+    /** @type {{bitmap: ImageBitmap, rect: Rect} | null} */
+    this.crop = null;
+    /** @type {Uint8Array | null} */
+    this.mask = null;
+    /** @type {Uint8Array} */
+    this.palette = new Uint8Array(1024);
+    /** @type {Look} */
+    this.look = {
+      view: "overlay", behind: [64, 64, 64], opacity: 0.5, active: 1, wipe: 0, onion: 0,
+    };
+    /** @type {Placement} */
+    this.place = { width: 1, height: 1, x: 0, y: 0, scale: 1 };
+    /** Uniforms by name. @type {Record<string, WebGLUniformLocation | null>} */
+    this.at = {};
+    this.step = 1;
+    this.asked = 0;
+    /** Called after each drawing. @type {() => void} */
+    this.drawn = () => {};
+    canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.gl = null;
+      say("The graphics driver took the picture away.", "It comes back by itself; nothing is lost.");
+    });
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.start();
+      this.restored();
+    });
+    this.start();
+  }
+
+  /** The graphics context came back. */
+  restored() {}
+
+  /** Everything that lives in the graphics context; once more after it was lost. */
+  start() {
+    const gl = this.canvas.getContext("webgl2", {
+      alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true,
+    });
+    /** @type {WebGL2RenderingContext | null} */
+    this.gl = gl;
+    if (!gl) {
+      this.say(
+        "This browser gives the page no WebGL2, so no picture can be shown.",
+        "Turn on hardware acceleration, or use a current Chrome, Edge, Firefox or Safari.",
+      );
+      return;
+    }
+    const program = build(gl);
+    gl.useProgram(program);
+    this.at = {};
+    const count = gl.getProgramParameter(program, gl.ACTIVE_UNIFORMS);
+    for (let i = 0; i < count; i++) {
+      const info = gl.getActiveUniform(program, i);
+      if (info) this.at[info.name] = gl.getUniformLocation(program, info.name);
+    }
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+    for (const [name, unit] of Object.entries(UNITS)) {
+      gl.uniform1i(this.at[name], unit);
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+      const smooth = name === "uFrame" || name === "uOnion" ? gl.LINEAR : gl.NEAREST;
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, smooth);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, smooth);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+      if (name !== "uMask") {
+        gl.texImage2D(
+          gl.TEXTURE_2D, 0, gl.RGBA, 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4),
+        );
+      }
+    }
+    // a mask larger than the largest texture is shown by every n-th pixel; the mask itself is whole
+    const largest = gl.getParameter(gl.MAX_TEXTURE_SIZE);
+    this.step = Math.ceil(Math.max(this.width, this.height) / largest);
+    if (this.step > 1) {
+      this.say(
+        `The clip is larger than this graphics driver's ${largest} px: masks look coarser here.`,
+        "Masks are painted and saved at full size all the same.",
+      );
+    }
+    gl.activeTexture(gl.TEXTURE0 + UNITS.uMask);
+    gl.texStorage2D(
+      gl.TEXTURE_2D, 1, gl.R8UI,
+      Math.ceil(this.width / this.step), Math.ceil(this.height / this.step),
+    );
+    gl.uniform1i(this.at.uStep, this.step);
+    gl.uniform2f(this.at.uSize, this.width, this.height);
+    this.setPalette(this.palette);
+    this.setFrame(this.frame);
+    this.setCrop(this.crop);
+    this.setOnion(this.onion);
+    this.setMask(this.mask);
+  }
+
+  /**
+   * @param {number} unit
+   * @param {ImageBitmap | null} bitmap
+   */
+  upload(unit, bitmap) {
+    const gl = this.gl;
+    // a bitmap that its owner closed has no size
+    if (!gl || !bitmap || !bitmap.width) return;
+    gl.activeTexture(gl.TEXTURE0 + unit);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+  }
+
+  /** @param {ImageBitmap | null} bitmap */
+  setFrame(bitmap) {
+    this.frame = bitmap;
+    this.upload(UNITS.uFrame, bitmap);
+    this.ask();
+  }
+
+  /** @param {{bitmap: ImageBitmap, rect: Rect} | null} crop the picture's own pixels in a part */
+  setCrop(crop) {
+    if (this.crop && this.crop !== crop) this.crop.bitmap.close();
+    this.crop = crop;
+    if (crop) this.upload(UNITS.uCrop, crop.bitmap);
+    this.ask();
+  }
+
+  /** @param {ImageBitmap | null} bitmap another frame that shines through */
+  setOnion(bitmap) {
+    this.onion = bitmap;
+    this.upload(UNITS.uOnion, bitmap);
+    this.ask();
+  }
+
+  /**
+   * @param {Uint8Array | null} mask
+   * @param {Rect | null} [part] only this changed
+   */
+  setMask(mask, part = null) {
+    this.mask = mask;
+    const gl = this.gl;
+    if (!gl) return;
+    gl.activeTexture(gl.TEXTURE0 + UNITS.uMask);
+    if (mask && this.step === 1) this.uploadMask(gl, mask, part);
+    else if (mask) this.uploadCoarse(gl, mask);
+    gl.uniform1i(this.at.uHasMask, mask ? 1 : 0);
+    this.ask();
+  }
+
+  /**
+   * @param {WebGL2RenderingContext} gl
+   * @param {Uint8Array} mask
+   * @param {Rect | null} part
+   */
+  uploadMask(gl, mask, part) {
+    const { x, y, w, h } = part ?? { x: 0, y: 0, w: this.width, h: this.height };
+    gl.pixelStorei(gl.UNPACK_ROW_LENGTH, this.width);
+    gl.pixelStorei(gl.UNPACK_SKIP_PIXELS, x);
+    gl.pixelStorei(gl.UNPACK_SKIP_ROWS, y);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, x, y, w, h, gl.RED_INTEGER, gl.UNSIGNED_BYTE, mask);
+    gl.pixelStorei(gl.UNPACK_ROW_LENGTH, 0);
+    gl.pixelStorei(gl.UNPACK_SKIP_PIXELS, 0);
+    gl.pixelStorei(gl.UNPACK_SKIP_ROWS, 0);
+  }
+
+  /**
+   * @param {WebGL2RenderingContext} gl
+   * @param {Uint8Array} mask
+   */
+  uploadCoarse(gl, mask) {
+    const w = Math.ceil(this.width / this.step), h = Math.ceil(this.height / this.step);
+    const coarse = new Uint8Array(w * h);
+    for (let y = 0; y < h; y++) {
+      for (let x = 0; x < w; x++) coarse[y * w + x] = mask[(y * this.width + x) * this.step];
+    }
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, w, h, gl.RED_INTEGER, gl.UNSIGNED_BYTE, coarse);
+  }
+
+  /** @param {Uint8Array} palette see colors.js */
+  setPalette(palette) {
+    this.palette = palette;
+    const gl = this.gl;
+    if (!gl) return;
+    gl.activeTexture(gl.TEXTURE0 + UNITS.uPalette);
+    const { TEXTURE_2D, RGBA, UNSIGNED_BYTE } = gl;
+    const bytes = /** @type {Uint8Array<ArrayBuffer>} */ (palette);
+    gl.texImage2D(TEXTURE_2D, 0, RGBA, 256, 1, 0, RGBA, UNSIGNED_BYTE, bytes);
+    this.ask();
+  }
+
+  /** @param {Partial<Look>} look */
+  setLook(look) {
+    Object.assign(this.look, look);
+    this.ask();
+  }
+
+  /** @param {Placement} place */
+  setPlace(place) {
+    this.place = place;
+    this.ask();
+  }
+
+  /** Draw with the screen's next refresh. */
+  ask() {
+    if (this.asked) return;
+    this.asked = requestAnimationFrame(() => {
+      this.asked = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const gl = this.gl;
+    if (!gl) return;
+    const { width, height, x, y, scale } = this.place;
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+    }
+    const at = this.at;
+    const { view, behind, opacity, active, wipe, onion } = this.look;
+    gl.viewport(0, 0, width, height);
+    gl.uniform2f(at.uCanvas, width, height);
+    gl.uniform2f(at.uOrigin, x, y);
+    gl.uniform1f(at.uScale, scale);
+    gl.uniform1i(at.uMode, MODES[view]);
+    gl.uniform3f(at.uBehind, behind[0] / 255, behind[1] / 255, behind[2] / 255);
+    gl.uniform1f(at.uOpacity, opacity);
+    gl.uniform1i(at.uActive, active);
+    gl.uniform1f(at.uWipe, wipe);
+    gl.uniform1f(at.uOnionShare, this.onion ? onion : 0);
+    gl.uniform1i(at.uHasFrame, this.frame ? 1 : 0);
+    const rect = this.crop?.rect ?? { x: 0, y: 0, w: 0, h: 0 };
+    gl.uniform4f(at.uCropRect, rect.x, rect.y, rect.w, rect.h);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    this.drawn();
+  }
+}
+
+/**
+ * @param {WebGL2RenderingContext} gl
+ * @returns {WebGLProgram}
+ */
+function build(gl) {
+  const program = gl.createProgram();
+  for (const [kind, text] of /** @type {const} */ ([
+    [gl.VERTEX_SHADER, VERTEX],
+    [gl.FRAGMENT_SHADER, FRAGMENT],
+  ])) {
+    const shader = /** @type {WebGLShader} */ (gl.createShader(kind));
+    gl.shaderSource(shader, text);
+    gl.compileShader(shader);
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) {
+      throw new Error(gl.getShaderInfoLog(shader) ?? "the shader does not compile");
+    }
+    gl.attachShader(program, shader);
+  }
+  gl.linkProgram(program);
+  return program;
+}

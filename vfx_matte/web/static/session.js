@@ -1,0 +1,106 @@
+/** Edits of the project: one after another, with the revision they were made for. */
+
+import { ApiError } from "./api.js";
+import { t } from "./i18n.js";
+
+/** @typedef {import("./types.js").EditResult} EditResult */
+
+export class Session {
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {import("./state.js").Store} store
+   * @param {import("./masks.js").Masks} masks
+   * @param {import("./notices.js").Notices} notices
+   */
+  constructor(api, store, masks, notices) {
+    this.api = api;
+    this.store = store;
+    this.masks = masks;
+    this.notices = notices;
+    this.revision = store.state.project.revision;
+    this.waiting = 0;
+    /** @type {Promise<any>} */
+    this.line = Promise.resolve();
+    /** A stroke is being drawn: nothing may replace the mask below it. */
+    this.drawing = false;
+    this.behind = false;
+    /** Show the present frame's mask anew. @type {() => void} */
+    this.refreshed = () => {};
+    window.addEventListener("beforeunload", (event) => {
+      if (this.waiting) event.preventDefault();
+    });
+  }
+
+  /**
+   * Send an edit when those before it are answered.
+   * @template {EditResult} R
+   * @param {(revision: number) => Promise<R>} send
+   * @param {number | null} [painted] the frame whose mask was already changed here
+   * @returns {Promise<R | null>} null when it was refused; that was said
+   */
+  edit(send, painted = null) {
+    this.waiting += 1;
+    const work = this.line.then(async () => {
+      try {
+        const result = await send(this.revision);
+        if (typeof result.revision === "number") this.revision = result.revision;
+        for (const text of result.notices ?? []) this.notices.tell(text);
+        return result;
+      } catch (error) {
+        // what is shown was not saved: take the server's mask again
+        if (painted !== null) this.masks.drop(painted);
+        this.masks.expire();
+        this.behind = true;
+        if (error instanceof ApiError && error.status === 409) {
+          this.notices.error(
+            t("The project was changed elsewhere; it was loaded again."), error.message,
+          );
+          await this.reload();
+        } else this.notices.failed(error);
+        return null;
+      } finally {
+        this.waiting -= 1;
+        if (!this.waiting) this.reload().catch((error) => this.notices.failed(error));
+      }
+    });
+    this.line = work;
+    return work;
+  }
+
+  /** Take the project and the shown mask as the server has them. */
+  async reload() {
+    const project = await this.api.project();
+    if (this.waiting) {
+      // later edits are on their way with this revision
+      this.revision = Math.max(this.revision, project.revision);
+      return;
+    }
+    this.revision = project.revision;
+    this.masks.expire();
+    const marks = project.state.marks;
+    this.store.set({ project, marks });
+    this.refreshed();
+  }
+
+  /**
+   * The server says that the project has this revision.
+   * @param {number} revision
+   */
+  async heard(revision) {
+    await this.line.catch(() => null);
+    if (this.waiting || this.drawing || revision <= this.revision) {
+      if (this.drawing) this.behind = true;
+      return;
+    }
+    await this.reload();
+  }
+
+  /** A stroke ended: what happened meanwhile is taken over. */
+  drawn() {
+    this.drawing = false;
+    if (this.behind && !this.waiting) {
+      this.behind = false;
+      this.reload().catch((error) => this.notices.failed(error));
+    }
+  }
+}

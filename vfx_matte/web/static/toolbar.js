@@ -1,0 +1,209 @@
+/** Buttons and fields around the picture. */
+
+import { byId } from "./dom.js";
+import { t } from "./i18n.js";
+import { VIEWS, timeText } from "./state.js";
+
+export class Toolbar {
+  /** @param {import("./app.js").App} app */
+  constructor(app) {
+    this.app = app;
+    this.tools();
+    this.edits();
+    this.transport();
+    this.views();
+    this.facts();
+    // a click on a button leaves the focus, and with it Space and Enter, where it was
+    document.addEventListener("mousedown", (event) => {
+      const target = /** @type {HTMLElement} */ (event.target);
+      if (target.closest?.("#app button:not(.name)")) event.preventDefault();
+    });
+  }
+
+  tools() {
+    const { store } = this.app;
+    /** @type {NodeListOf<HTMLElement>} */
+    const buttons = document.querySelectorAll("[data-tool]");
+    for (const button of buttons) {
+      const tool = /** @type {any} */ (button.dataset.tool);
+      button.addEventListener("click", () => store.set({ tool }));
+    }
+    store.on(["tool"], ({ tool }) => {
+      for (const button of buttons) {
+        button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+      }
+      this.app.stage.dataset.tool = tool;
+      byId("paint-options").dataset.on = String(tool === "brush" || tool === "eraser");
+      byId("tool-hint").textContent = t(HINTS[tool]);
+    });
+    const size = byId("size");
+    size.addEventListener("input", () => store.set({ size: Number(size.value) }));
+    store.on(["size"], (state) => {
+      size.value = String(state.size);
+      byId("size-value").textContent = `${state.size} px`;
+    });
+    const over = byId("over");
+    over.addEventListener("change", () => store.set({ over: over.checked }));
+    store.on(["over"], (state) => (over.checked = state.over));
+  }
+
+  edits() {
+    const { store, api, session } = this.app;
+    for (const way of /** @type {const} */ (["undo", "redo"])) {
+      const button = byId(way);
+      button.addEventListener("click", () => {
+        if (this.app.tools.busy) return;
+        session.edit((revision) => api.json("POST", way, { json: { revision } }));
+      });
+      store.on(["project"], ({ project }) => {
+        button.disabled = project[way] === null;
+        button.title = project[way] ? `${t(way === "undo" ? "Undo" : "Redo")}: ${project[way]}` : "";
+      });
+    }
+    const menu = byId("clear-menu");
+    const opener = byId("clear");
+    const open = (/** @type {boolean} */ on) => {
+      menu.hidden = !on;
+      opener.setAttribute("aria-expanded", String(on));
+    };
+    opener.addEventListener("click", () => {
+      open(menu.hidden);
+      if (!menu.hidden) menu.querySelector("button").focus();
+    });
+    menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Escape") {
+        event.preventDefault();
+        open(false);
+        opener.focus();
+      }
+    });
+    document.addEventListener("pointerdown", (event) => {
+      const target = /** @type {HTMLElement} */ (event.target);
+      if (!target.closest("#clear-menu, #clear")) open(false);
+    });
+    for (const what of ["propagated", "all"]) {
+      byId(`clear-${what}`).addEventListener("click", () => {
+        open(false);
+        session.edit((revision) => api.json("POST", "clear", { json: { what, revision } }));
+      });
+    }
+  }
+
+  transport() {
+    const { store, player, api, session } = this.app;
+    byId("to-start").addEventListener("click", () => player.goto(0));
+    byId("step-back").addEventListener("click", () => player.step(-1));
+    byId("play").addEventListener("click", () => player.toggle());
+    byId("step-on").addEventListener("click", () => player.step(1));
+    byId("to-end").addEventListener("click", () => player.goto(store.clip.frames - 1));
+    const loop = byId("loop");
+    loop.addEventListener("click", () => store.set({ loop: !store.state.loop }));
+    store.on(["loop"], (state) => loop.setAttribute("aria-pressed", String(state.loop)));
+    store.on(["speed"], ({ speed }) => {
+      const play = byId("play");
+      play.dataset.on = String(speed !== 0);
+      play.setAttribute("aria-label", speed ? t("Pause") : t("Play"));
+      byId("speed").textContent = Math.abs(speed) > 1 || speed < 0 ? `${speed}×` : "";
+    });
+    const setRange = (/** @type {number | null} */ first, /** @type {number | null} */ last) =>
+      session.edit((revision) => api.json("PATCH", "range", { json: { first, last, revision } }));
+    byId("set-in").addEventListener("click", () => {
+      const { index, project } = store.state;
+      const { last } = project.state;
+      setRange(index, last !== null && last < index ? null : last);
+    });
+    byId("set-out").addEventListener("click", () => {
+      const { index, project } = store.state;
+      const { first } = project.state;
+      setRange(first !== null && first > index ? null : first, index);
+    });
+    byId("no-range").addEventListener("click", () => setRange(null, null));
+    store.on(["project"], ({ project }) => {
+      byId("no-range").disabled = project.state.first === null && project.state.last === null;
+    });
+    const field = byId("frame-number");
+    field.addEventListener("change", () => {
+      const number = Number.parseInt(field.value, 10);
+      if (Number.isFinite(number)) player.goto(number - store.clip.first_number);
+      field.value = String(store.number(store.state.index));
+      field.blur();
+    });
+    store.on(["index"], ({ index }) => {
+      if (document.activeElement !== field) field.value = String(store.number(index));
+      byId("time").textContent = timeText(store.seconds(index));
+    });
+  }
+
+  views() {
+    const { store, viewport } = this.app;
+    const view = byId("view");
+    view.addEventListener("change", () => store.set({ view: view.value }));
+    store.on(["view"], (state) => {
+      view.value = state.view;
+      byId("behind").disabled = state.view !== "color";
+      byId("opacity").disabled = state.view !== "overlay";
+    });
+    const behind = byId("behind");
+    behind.addEventListener("input", () => store.set({ behind: behind.value, view: "color" }));
+    const opacity = byId("opacity");
+    opacity.addEventListener("input", () => store.set({ opacity: Number(opacity.value) / 100 }));
+    byId("fit").addEventListener("click", () => viewport.fit());
+    byId("full").addEventListener("click", () => viewport.zoomTo(1));
+    const wipe = byId("wipe");
+    wipe.addEventListener("input", () => store.set({ wipe: Number(wipe.value) / 100 }));
+    store.on(["wipe"], (state) => (wipe.value = String(Math.round(state.wipe * 100))));
+    const onion = byId("onion");
+    onion.addEventListener("change", () => store.set({ onion: onion.checked }));
+    store.on(["onion"], (state) => (onion.checked = state.onion));
+  }
+
+  /** @param {number} by */
+  nextView(by) {
+    const { store } = this.app;
+    const at = VIEWS.indexOf(store.state.view);
+    store.set({ view: VIEWS[(at + by + VIEWS.length) % VIEWS.length] });
+  }
+
+  zoomed() {
+    byId("zoom").textContent = `${Math.round(this.app.viewport.zoom * 100)} %`;
+  }
+
+  facts() {
+    const { store, notices } = this.app;
+    const { clip, propagator } = store.state.project;
+    byId("clip-name").textContent = clip.name;
+    const rate = clip.fps ? `${Number(clip.fps.toFixed(3))} fps · ` : "";
+    byId("clip-facts").textContent =
+      `${clip.width}×${clip.height} · ${rate}${t("{n} frames", { n: clip.frames })} · ${propagator}`;
+    document.title = `${clip.name} · vfx-matte`;
+    store.on(["project"], ({ project }) => {
+      byId("app").dataset.readonly = String(project.read_only);
+      byId("read-only").hidden = !project.read_only;
+    });
+    store.on(["connected"], ({ connected }) => {
+      byId("lost").hidden = connected;
+    });
+    store.on(["answer"], ({ answer }) => {
+      const advice = byId("advice");
+      if (!answer) {
+        advice.textContent = "";
+        return;
+      }
+      const sure = answer.confidence === null || answer.confidence === undefined
+        ? "" : t("Confidence {percent} %", { percent: Math.round(answer.confidence * 100) });
+      advice.textContent = [sure, answer.advice].filter(Boolean).join(" · ");
+    });
+    notices.status(t("Ready"));
+    this.zoomed();
+  }
+}
+
+/** @type {Record<import("./state.js").ToolName, string>} */
+const HINTS = {
+  click: "Click on the object; right or Alt: on what it is not. Hold P for a preview.",
+  box: "Drag a box around the object.",
+  brush: "Paint. Shift: straight line from the last point. Alt+wheel or [ ]: size.",
+  eraser: "Erase the object. Shift: straight line. Alt+wheel or [ ]: size.",
+  stroke: "Scribble over the object; right or Alt: over what it is not.",
+  fill: "Click into a hole to fill it; Alt: empty a piece.",
+};

@@ -1,0 +1,133 @@
+/** Propagation and other jobs: start, follow, stop, and the line of progress. */
+
+import { byId } from "./dom.js";
+import { t } from "./i18n.js";
+
+/** @typedef {import("./types.js").Job} Job */
+
+const RUNNING = new Set(["waiting", "running"]);
+const TOLD_EVERY_MS = 250;
+
+export class Work {
+  /** @param {import("./app.js").App} app */
+  constructor(app) {
+    this.app = app;
+    this.told = 0;
+    /** Jobs that this page asked for. @type {Set<number>} */
+    this.mine = new Set();
+    for (const direction of ["forward", "backward", "both", "one", "next"]) {
+      byId(`go-${direction}`).addEventListener("click", () => this.propagate(direction));
+    }
+    byId("stop").addEventListener("click", () => this.stop());
+    app.store.on(["project"], ({ project }) => {
+      byId("stop").disabled = !project.jobs.some((job) => RUNNING.has(job.state));
+    });
+  }
+
+  get running() {
+    return this.app.store.state.project.jobs.filter((job) => RUNNING.has(job.state));
+  }
+
+  /** @param {string} direction */
+  async propagate(direction) {
+    const { api, session, store, player, notices } = this.app;
+    player.pause();
+    const { index } = store.state;
+    // what was painted must be there before
+    await session.line.catch(() => null);
+    try {
+      const job = await api.json("POST", "jobs", { json: { kind: "propagate", direction, index } });
+      this.mine.add(job.id);
+      store.set({ following: direction !== "one" });
+      this.take(job);
+    } catch (error) {
+      notices.failed(error);
+    }
+  }
+
+  /** Stop what runs; what is done stays. */
+  async stop() {
+    const { api, notices } = this.app;
+    for (const job of this.running) {
+      if (job.kind !== "propagate" && job.state === "waiting") continue;
+      await api.send("DELETE", `jobs/${job.id}`).catch((error) => notices.failed(error));
+    }
+  }
+
+  /**
+   * Replace or add a job in what is known.
+   * @param {Job} job
+   */
+  take(job) {
+    const { store, notices } = this.app;
+    const { project } = store.state;
+    const known = project.jobs.find((one) => one.id === job.id);
+    const jobs = known
+      ? project.jobs.map((one) => (one.id === job.id ? { ...one, ...job } : one))
+      : [...project.jobs, job];
+    store.set({ project: { ...project, jobs } });
+    const ended = known && RUNNING.has(known.state) && !RUNNING.has(job.state);
+    if (job.state === "failed" && ended) notices.error(job.message, job.hint);
+    if (ended || !known) this.tell(job);
+    if (ended) this.ended(job);
+  }
+
+  /** @param {Job} job */
+  ended(job) {
+    if (job.kind !== "propagate") return;
+    const { store, findings } = this.app;
+    if (this.mine.has(job.id)) store.set({ following: false });
+    findings.outdated();
+  }
+
+  /** @param {Job} job */
+  tell(job) {
+    const { notices } = this.app;
+    const label = t(job.label);
+    const count = { label, done: job.done, total: job.total, fps: (job.fps ?? 0).toFixed(1) };
+    if (job.state === "waiting") notices.status(t("{label}: waiting", count));
+    if (job.state === "running") {
+      notices.status(
+        job.fps
+          ? t("{label}: {done} of {total}, {fps} frames/s", count)
+          : t("{label}: {done} of {total}", count),
+      );
+    }
+    if (job.state === "done") notices.status(t("{label}: done", count));
+    if (job.state === "stopped") notices.status(t("{label}: stopped at {done} of {total}", count));
+    if (job.state === "failed") notices.status(t("{label}: failed", count));
+  }
+
+  /** @param {{job: number, label: string, done: number, total: number, fps: number}} event */
+  progress(event) {
+    const { store } = this.app;
+    const job = store.state.project.jobs.find((one) => one.id === event.job);
+    if (job) {
+      Object.assign(job, { done: event.done, total: event.total, fps: event.fps ?? 0 });
+      if (job.state === "waiting") job.state = "running";
+    }
+    const now = performance.now();
+    if (now - this.told < TOLD_EVERY_MS) return;
+    this.told = now;
+    this.tell(job ?? /** @type {any} */ ({ ...event, state: "running" }));
+    byId("progress").value = event.total ? event.done / event.total : 0;
+    this.app.exporting.progress();
+  }
+
+  /**
+   * A frame's mask was made.
+   * @param {number} index
+   */
+  saved(index) {
+    const { store, masks, display, player, session } = this.app;
+    masks.expire(index);
+    const { following, shown, project } = store.state;
+    const { done } = project.masks;
+    if (!done.some(([start, stop]) => start <= index && index < stop)) {
+      project.masks.done = [...done, [index, index + 1]];
+      this.app.timeline.ask();
+    }
+    if (following && !session.drawing) player.set(index);
+    if (index === shown && !session.drawing) display.layMask();
+  }
+}
