@@ -30,7 +30,7 @@ def test_a_lesson_finds_the_object_elsewhere() -> None:
     small, layer = scene(0, 10)
     taught = training_batch(small.descriptor, layer, certain=True)
     elsewhere, truth = scene(1, 50)
-    said = learned_evidence(elsewhere.descriptor, taught.solved(), np.ones_like(truth), 10)
+    said = learned_evidence(elsewhere.descriptor, taught.solve(), np.ones_like(truth), 10)
     assert said.shape == truth.shape
     assert said[20:44, 54:78].mean() > 0.5
     assert said[4:60, 4:40].mean() < -0.5
@@ -40,7 +40,7 @@ def test_a_lesson_finds_the_object_elsewhere() -> None:
 def test_it_says_nothing_far_from_the_warped_mask() -> None:
     small, layer = scene(0, 10)
     said = learned_evidence(
-        small.descriptor, training_batch(small.descriptor, layer, certain=True).solved(), layer, 8
+        small.descriptor, training_batch(small.descriptor, layer, certain=True).solve(), layer, 8
     )
     assert not said[:, 60:].any()
     assert said[20:44, 14:38].all()
@@ -82,7 +82,7 @@ def test_an_object_that_fills_the_frame_can_be_learned() -> None:
     everywhere = np.ones(small.shape, np.float32)
     said = learned_evidence(
         small.descriptor,
-        training_batch(small.descriptor, everywhere, certain=True).solved(),
+        training_batch(small.descriptor, everywhere, certain=True).solve(),
         everywhere,
         8,
     )
@@ -94,5 +94,5 @@ def test_an_object_of_one_pixel_teaches_nothing() -> None:
     tiny = np.zeros_like(layer)
     tiny[31, 30] = 1
     taught = training_batch(small.descriptor, tiny, certain=True)
-    assert not taught.solved().any()
-    assert not learned_evidence(small.descriptor, taught.solved(), tiny, 8).any()
+    assert not taught.solve().any()
+    assert not learned_evidence(small.descriptor, taught.solve(), tiny, 8).any()

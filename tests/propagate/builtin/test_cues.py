@@ -26,14 +26,14 @@ def test_global_ratio_compares_classes_of_any_size() -> None:
     assert np.isfinite(cues.global_ratio(np.zeros(2, np.float32), np.ones(2, np.float32))).all()
 
 
-def test_pose_and_relative_places() -> None:
+def test_pose_and_relative_positions() -> None:
     mask = np.zeros((20, 30), np.float32)
     mask[4:8, 10:14] = 1
     pose = cues.pose_of(mask)
     assert pose == (11.5, 5.5, 16)
     then = Pose(4.0, 3.0, 4.0)
     # Twice as large now, so one cell here is half a cell there; the centroids fall together.
-    rows, columns = cues.relative_places(
+    rows, columns = cues.relative_positions(
         (np.array([[5.5], [7.5]]), np.array([[11.5, 12.5]])), pose, then, (1.0, 1.0)
     )
     assert rows[:, 0] == pytest.approx([3, 4])
@@ -103,7 +103,7 @@ def test_size_is_kept_near_the_warped_mask(offset: float, spread: float) -> None
     evidence = (
         np.where(prior > 0, 2, -2) + offset + spread * random.standard_normal(prior.shape)
     ).astype(np.float32)
-    kept = cues.size_kept(evidence, prior, near)
+    kept = cues.limit_growth(evidence, prior, near)
     shift = kept - evidence
     assert float(np.ptp(shift)) < 1e-5
     assert abs(float(shift[0, 0])) <= cues.MAX_SHIFT

@@ -19,7 +19,12 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import Foresighted, Witnessed, open_propagator
 from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.builtin import saliency as builtin_salient
-from vfx_matte.propagate.builtin.saliency import agreed, mistaken, salient_evidence, view_object
+from vfx_matte.propagate.builtin.saliency import (
+    network_errors,
+    salient_evidence,
+    view_object,
+    view_overlap,
+)
 from vfx_matte.propagate.confidence import Agreement, witnessed_overlap
 
 SHAPE = (144, 192)
@@ -257,12 +262,14 @@ def test_the_real_network_gives_the_same_bytes_on_one_core_and_on_two() -> None:
 def test_agreement_is_the_overlap_of_mask_and_sight_where_nothing_else_is() -> None:
     seen = np.where(box(20, 60, 20, 60) > 0, np.float32(2.9), np.float32(-2.9))
     nobody = np.zeros(SHAPE, np.float32)
-    assert agreed(seen, box(20, 60, 20, 60), nobody) == 1
-    assert agreed(seen, box(20, 40, 20, 60), nobody) == 0.5
-    assert agreed(seen, box(20, 40, 20, 60), box(40, 60, 20, 60)) == 1, (
+    assert view_overlap(seen, box(20, 60, 20, 60), nobody) == 1
+    assert view_overlap(seen, box(20, 40, 20, 60), nobody) == 0.5
+    assert view_overlap(seen, box(20, 40, 20, 60), box(40, 60, 20, 60)) == 1, (
         "the other half is another object"
     )
-    assert agreed(np.zeros(SHAPE, np.float32), box(20, 60, 20, 60), nobody) == 1, "it did not look"
+    assert view_overlap(np.zeros(SHAPE, np.float32), box(20, 60, 20, 60), nobody) == 1, (
+        "it did not look"
+    )
 
 
 def test_a_step_tells_how_far_the_network_saw_its_result_and_not_of_a_given_mask() -> None:
@@ -344,17 +351,17 @@ def test_a_step_tells_how_much_of_the_mask_lies_where_the_background_still_is(
 def test_what_the_network_says_wrongly_of_a_given_mask_is_its_misses_and_its_false_alarms() -> None:
     nobody, own = np.zeros(SHAPE, np.float32), box(40, 90, 60, 110)
     sees = np.where(box(40, 70, 60, 150) > 0, np.float32(2.9), np.float32(-2.9))
-    wrong = mistaken(sees, own, nobody)
+    wrong = network_errors(sees, own, nobody)
     assert wrong[80, 80] == pytest.approx(-2.9), "a part that it does not see"
     assert wrong[50, 140] == pytest.approx(2.9), "a thing beside that it takes for a part"
     assert not wrong[50:60, 70:100].any()
     assert not wrong[110:].any()
     coarse = np.where(box(40, 90, 60, 112) > 0, np.float32(2.9), np.float32(-2.9))
-    assert not mistaken(coarse, own, nobody).any(), "an edge that it sees less finely"
-    assert not mistaken(sees, own, box(40, 70, 110, 150))[45:65, 120:].any(), (
+    assert not network_errors(coarse, own, nobody).any(), "an edge that it sees less finely"
+    assert not network_errors(sees, own, box(40, 70, 110, 150))[45:65, 120:].any(), (
         "that is another object"
     )
-    assert not mistaken(nobody, own, nobody).any(), "it did not look"
+    assert not network_errors(nobody, own, nobody).any(), "it did not look"
 
 
 def test_the_network_is_not_heard_where_it_is_wrong_nor_of_background_that_is_still_there() -> None:

@@ -44,7 +44,7 @@ def pixels(parts: ThinParts | None) -> np.ndarray:
     """Bool (H, W) of what is drawn."""
     assert parts is not None
     shown = np.zeros(parts.shape, bool)
-    if (drawn := parts.drawn()) is not None:
+    if (drawn := parts.draw()) is not None:
         window, inside = drawn
         shown[window] = inside
     return shown
@@ -121,7 +121,7 @@ def test_it_follows_the_object(x: float, y: float, growth: float) -> None:
     mask = disk_and_rope()
     grown = disk_and_rope(400 + round(2 * x), 240 + round(2 * y), size=growth)
     middle = ((400 + 0.5) / 2 - 0.5, (240 + 0.5) / 2 - 0.5)
-    moved = found(mask).moved(flow_of(x=x, y=y, growth=growth, middle=middle), shrunk(grown))
+    moved = found(mask).follow(flow_of(x=x, y=y, growth=growth, middle=middle), shrunk(grown))
     near = cv2.distanceTransform(1 - grown, cv2.DIST_L2, 5)
     shown = pixels(moved)
     assert near[shown].max() < 3
@@ -132,26 +132,26 @@ def test_moves_add_up() -> None:
     mask, parts = disk_and_rope(), None
     for step in range(1, 9):
         layer = shrunk(disk_and_rope(400 + 6 * step))
-        parts = (parts or found(mask)).moved(flow_of(x=3), layer)
+        parts = (parts or found(mask)).follow(flow_of(x=3), layer)
     assert (pixels(parts) == np.roll(pixels(found(mask)), 48, axis=1)).all()
 
 
 def test_turning_and_limbs_do_not_turn_it() -> None:
     rows, columns = np.mgrid[: WORKING[0], : WORKING[1]].astype(np.float32)
     turning = np.dstack([0.2 * (rows - 120), -0.2 * (columns - 200)])
-    moved = found(disk_and_rope()).moved(turning, shrunk(disk_and_rope()))
+    moved = found(disk_and_rope()).follow(turning, shrunk(disk_and_rope()))
     assert moved is not None
     assert moved.growth == pytest.approx(1 / (1.04**0.5), abs=0.01)
 
 
 def test_nothing_is_left_to_follow() -> None:
     parts = found(disk_and_rope())
-    assert parts.moved(flow_of(), np.full(WORKING, 0.5, np.float32)) is None
+    assert parts.follow(flow_of(), np.full(WORKING, 0.5, np.float32)) is None
     for growth in (0.05, 20):
-        assert parts.moved(flow_of(growth=growth), np.ones(WORKING, np.float32)) is None
-    gone = parts.moved(flow_of(x=2000), np.ones(WORKING, np.float32))
+        assert parts.follow(flow_of(growth=growth), np.ones(WORKING, np.float32)) is None
+    gone = parts.follow(flow_of(x=2000), np.ones(WORKING, np.float32))
     assert gone is not None
-    assert gone.drawn() is None
+    assert gone.draw() is None
 
 
 def test_it_stays_behind_others_and_off_what_is_taken() -> None:
@@ -202,18 +202,18 @@ def test_the_picture_puts_it_right(x: int, y: int, scale: int) -> None:
     noise = np.random.default_rng(0).normal(120, 3, (*shape, 3))
     there = np.roll(mask, (y * scale, x * scale), axis=(0, 1)) > 0
     seen = np.clip(np.where(there[..., None], noise - 40, noise), 0, 255).astype(np.uint8)
-    moved = parts.aligned(seen)
+    moved = parts.align(seen)
     if max(abs(x), abs(y)) <= 5:
         assert (moved.x, moved.y) == pytest.approx((x * scale, y * scale), abs=scale)
     else:
         assert max(abs(moved.x), abs(moved.y)) <= 6 * scale
-    assert parts.aligned(np.full((*shape, 3), 90, np.uint8)) is parts
+    assert parts.align(np.full((*shape, 3), 90, np.uint8)) is parts
 
 
 def test_what_has_left_the_picture_is_not_looked_for() -> None:
-    parts = found(disk_and_rope()).moved(flow_of(x=2000), np.ones(WORKING, np.float32))
+    parts = found(disk_and_rope()).follow(flow_of(x=2000), np.ones(WORKING, np.float32))
     assert parts is not None
-    assert parts.aligned(np.zeros((*SHAPE, 3), np.uint8)) is parts
+    assert parts.align(np.zeros((*SHAPE, 3), np.uint8)) is parts
 
 
 def test_the_propagator_keeps_a_rope() -> None:

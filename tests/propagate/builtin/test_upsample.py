@@ -160,7 +160,7 @@ def test_the_linear_functions_are_those_of_the_guided_filter() -> None:
     truth = disk(shape, 0.5, 0.6, 0.3)
     image, mask = two_colors(truth, noise=20), cv2.GaussianBlur(truth, (0, 0), 2)
     stretched = np.clip((mask - edges.CERTAIN) / (1 - 2 * edges.CERTAIN), 0, 1).astype(np.float32)
-    stretched = edges.agreed(stretched, image)
+    stretched = edges.smooth_by_color(stretched, image)
     expected = GuidedFilter(image, radius_px=edges.RADIUS_PX, epsilon=edges.EPSILON)(
         stretched
     ).clip(0, 1)
@@ -175,11 +175,11 @@ def test_an_uncertain_pixel_sides_with_its_own_colour() -> None:
     truth[:, 20:] = 1
     image, mask = two_colors(truth), truth.copy()
     mask[20, 17], mask[10, 22] = 0.7, 0.3
-    agreed = edges.agreed(mask, image)
+    agreed = edges.smooth_by_color(mask, image)
     assert agreed[20, 17] < 0.2
     assert agreed[10, 22] > 0.8
     mask[20, 17], mask[10, 22] = 0, 1
-    assert np.array_equal(edges.agreed(mask, image), mask)  # certain pixels ask nobody
+    assert np.array_equal(edges.smooth_by_color(mask, image), mask)  # certain pixels ask nobody
 
 
 @settings(max_examples=40)

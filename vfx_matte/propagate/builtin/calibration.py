@@ -47,14 +47,14 @@ def network_share(seen: Sequence[tuple[Reference, Array]], index: int) -> float:
 
 
 def _likelihoods(teacher: Reference, judged: Reference, view: Array, index: int) -> Array:
-    """The mean log likelihood of the mask of `told` near its edge, for each of `_SHARES`; its cues
-    learn from `teacher`.
+    """The mean log likelihood of the mask of `judged` near its edge, for each of `_SHARES`; the
+    other cues learn from `teacher`.
     """
     # 1. what the other cues say, learned from the neighbour, as if this mask were not known
     truth = judged.objects[index]
     classifier = training_batch(
         teacher.small.descriptor, teacher.objects[index], certain=True
-    ).solved()
+    ).solve()
     evidence = WEIGHTS.learned * learned_evidence(
         judged.small.descriptor, classifier, truth, GATE_PX + 4
     )

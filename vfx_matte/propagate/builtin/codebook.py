@@ -32,6 +32,7 @@ CELL_PX = 8
 RING_PX = 30
 """Width of the ring around the objects that gets codewords of its own, in working pixels."""
 
+# as many for what is object as for all that is not
 OBJECT_CODEWORDS, MIN_OBJECT_CODEWORDS, RING_CODEWORDS, BACKGROUND_CODEWORDS = 64, 16, 32, 32
 LAB_SCALE = np.array([0.6, 1.3, 1.3], np.float32)
 """Weights of 8-bit L, a, b in colour distances: light changes more than hue."""
@@ -297,7 +298,7 @@ class Grid:
         """Look up each pixel's codeword in the four cells around it, bilinearly: float32 (h, w).
 
         table: float32 (cells_y, cells_x, N). rows, columns: where to read, in cell coordinates as
-        `centred` gives them (the pixels' own places when None).
+        `centred` gives them (the pixels' own positions when None).
         """
         own_rows, own_columns = self.centred
         rows = np.clip(own_rows if rows is None else rows, 0, self.cells[0] - 1)
@@ -315,6 +316,7 @@ class Grid:
             below * np.int32(self.cells[1]) * stride,
         )
         left, beside = left * stride + codeword, beside * stride + codeword
+        # bilinear: two reads in the row above, two in the row below
         upper = flat.take(top + left) * (1 - right) + flat.take(top + beside) * right
         lower = flat.take(below + left) * (1 - right) + flat.take(below + beside) * right
         value: Array = upper + (lower - upper) * down
@@ -393,8 +395,8 @@ def count_locally(
 
 def _gaussian_matrix(size: int, sigma: float) -> Array:
     """Row-normalised Gaussian weights between `size` positions: float32 (size, size)."""
-    place = np.arange(size, dtype=np.float32)
-    weights = np.exp(-((place[:, None] - place) ** 2) / np.float32(2 * sigma * sigma))
+    position = np.arange(size, dtype=np.float32)
+    weights = np.exp(-((position[:, None] - position) ** 2) / np.float32(2 * sigma * sigma))
     weights[weights < NOTHING] = 0
     matrix: Array = weights / weights.sum(axis=1, keepdims=True)
     return matrix

@@ -152,9 +152,9 @@ def _centre(profile: Array, area: float) -> tuple[float, float]:
     """Mean and standard deviation of a mask along one axis, in pixels; half a pixel more, which a
     single pixel needs.
     """
-    places = np.arange(profile.size, dtype=np.float64)
-    mean = float(profile @ places) / area
-    return mean, math.sqrt(max(0.0, float(profile @ (places - mean) ** 2) / area)) + 0.5
+    positions = np.arange(profile.size, dtype=np.float64)
+    mean = float(profile @ positions) / area
+    return mean, math.sqrt(max(0.0, float(profile @ (positions - mean) ** 2) / area)) + 0.5
 
 
 def _cells(planes: Array, cells: tuple[int, int]) -> Array:

@@ -25,18 +25,19 @@ _RING_PX, _RING_SCALE = 3, 0.6
 counts.
 """
 
-_PLACE_SCALE = 30.0
+_POSITION_SCALE = 30.0
 """How much a step of one √area counts against colours, in units of the descriptor."""
 
 _SOFTNESS = (
     60.0  # squared distance beyond the nearest one at which a neighbour's vote has fallen to e^-½
 )
-_STRANGENESS = 900.0  # squared distance of the nearest one at which all votes have
+_OUTLIER_SCALE = 900.0  # squared distance of the nearest one at which all votes have
 _KNOWN_PX, _ASKED_PX = 48, 14
 """How far from its edge, in working pixels, an object and its surroundings are remembered, and
 asked about.
 """
 
+# bounds the product of a frame, whatever the number of references
 _SAMPLES = 3000  # of all references together
 _AT_ONCE, _TILE = 256, 16
 """How many pixels are asked about in one product, and what the products' sides are multiples of:
@@ -130,7 +131,7 @@ def _votes(features: Array, memory: PixelMemory) -> Array:
         np.exp((least - side) / np.float32(2 * _SOFTNESS)).sum(axis=1) for side in (inside, outside)
     )
     votes: Array = (
-        (own - other) / (own + other) * np.exp(least[:, 0] / np.float32(-2 * _STRANGENESS))
+        (own - other) / (own + other) * np.exp(least[:, 0] / np.float32(-2 * _OUTLIER_SCALE))
     )
     return votes
 
@@ -153,17 +154,17 @@ def _features(descriptor: Array, pixels: Array, layer: Array) -> Array:
     pose = pose_of(layer)
     own = descriptor.reshape(-1, channels)[pixels]
     return np.concatenate(
-        [own, *ring, _places(rows, columns, (height, width), layer.shape, pose)], axis=1
+        [own, *ring, _positions_on(rows, columns, (height, width), layer.shape, pose)], axis=1
     )
 
 
-def _places(
+def _positions_on(
     rows: Array, columns: Array, half: tuple[int, int], full: tuple[int, ...], pose: Pose
 ) -> Array:
     """Where pixels of the half-size picture lie on an object, from its centre in units of its
     √area, scaled: (N, 2).
     """
-    unit = _PLACE_SCALE / max(pose.area, 1.0) ** 0.5
+    unit = _POSITION_SCALE / max(pose.area, 1.0) ** 0.5
     x = ((columns + 0.5) * (full[1] / half[1]) - 0.5 - pose.x) * unit
     y = ((rows + 0.5) * (full[0] / half[0]) - 0.5 - pose.y) * unit
     return np.stack([x, y], axis=1).astype(np.float32)

@@ -58,16 +58,16 @@ from vfx_matte.propagate.builtin.pieces import without_strays
 from vfx_matte.propagate.builtin.redetect import Match, Redetector
 from vfx_matte.propagate.builtin.saliency import (
     CLOSE_PX,
+    ERRORS_KEPT,
     LOOKS_EVERY,
-    MISTAKES_KEPT,
     SIZE_PX,
     WORTH_LOOKING,
     Crop,
     Network,
     NetworkViewer,
-    agreed,
-    moved,
     salient_evidence,
+    view_overlap,
+    warp_view,
 )
 from vfx_matte.propagate.builtin.thin_parts import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin.upsample import full_size, shrunk
@@ -85,6 +85,8 @@ from vfx_matte.propagate.builtin.walk import (
 from vfx_matte.propagate.confidence import Agreement
 from vfx_matte.propagate.walk_state import State
 
+# Half of DAVIS's 854 × 480 in each direction. A finer scale for small objects took twice the time
+# and brought nothing that stood out of the noise (docs/builtin.md).
 WORKING_AREA_PX = 427 * 240
 T = TypeVar("T")
 
@@ -125,7 +127,7 @@ class BuiltinPropagator:
             None  # the last frame, gray, and what is being learned from it
         )
         self._foreseen: Image | None = None  # the frame after the next step's
-        self._coming: _Coming | None = None  # what is being made of it
+        self._coming: _NextFrame | None = None  # what is being made of it
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte built-in")
         self._ahead = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="vfx-matte built-in, next frame"
@@ -182,7 +184,7 @@ class BuiltinPropagator:
         self._attended = dict(references)
         self.forget_temporary()
 
-    def _attending(self) -> list[Reference]:
+    def _attended_references(self) -> list[Reference]:
         """The references that matter now."""
         return (
             self._references
@@ -242,19 +244,21 @@ class BuiltinPropagator:
         if any(view.shape != shape for view in (*seen.values(), *wrong.values())):
             raise ValueError("views of another shape")
         self._adopted, self._seen, self._coming = adopted, seen, None
-        self._wrong = {index: settled(errors) for index, errors in wrong.items()}
+        self._wrong = {index: completed_future(errors) for index, errors in wrong.items()}
         if adopted or self._appearance is None:
-            self._learn(learn_appearance([*self._attending(), *adopted]))
+            self._learn(learn_appearance([*self._attended_references(), *adopted]))
         if self._redetector is not None:
             self._redetector.restore_walk(state["lookout"])
         self._thin, self._steps, self._masked = thin, int(state["steps"]), int(state["masked"])
-        self._walk = walk.gray, settled(walk)
+        self._walk = walk.gray, completed_future(walk)
 
     def _learn(self, appearance: Appearance) -> None:
         """Take what references teach, and look out for the objects as they are shown there."""
         self._appearance = appearance
         self._calibrate()
-        self._redetector = build_redetector([*self._attending(), *self._adopted], appearance)
+        self._redetector = build_redetector(
+            [*self._attended_references(), *self._adopted], appearance
+        )
 
     def _calibrate(self) -> None:
         """Find out which share of the network's evidence counts for each object, by the references
@@ -308,19 +312,19 @@ class BuiltinPropagator:
         # 2. the walk goes on: warp, correct, learn in the background
         if walking is not None and self._appearance is not None and len(given) < self._num_objects:
             if ready is None:
-                ready = _ready(small, walking[0], self._appearance.codebook)
+                ready = _prepare(small, walking[0], self._appearance.codebook)
             known = walking[1].result()
             if foreseen is not None and not given:
                 self._coming = self._expect(foreseen, small.gray, self._appearance)
-            ahead, objects, unchanged, doubtful = self._advanced(
+            ahead, objects, unchanged, doubtful = self._advance(
                 image, ready, known, None if coming is None else coming.view
             )
             before, anchors = ahead.objects, known.anchors
             following = {
-                k: parts.moved(ready.flow, objects[k - 1]) for k, parts in self._thin.items()
+                k: parts.follow(ready.flow, objects[k - 1]) for k, parts in self._thin.items()
             }
             self._thin = {
-                k: parts.aligned(image) for k, parts in following.items() if parts is not None
+                k: parts.align(image) for k, parts in following.items() if parts is not None
             }
             if not given and not last:
                 self._walk = (
@@ -329,7 +333,7 @@ class BuiltinPropagator:
                 )
         # 3. a mask beats what was predicted, and the walk begins anew from it
         if mask is not None and (given or (walking is None and self._references)):
-            objects = self._pinned(objects, mask, given)
+            objects = self._impose_given(objects, mask, given)
             self._restart(small, objects, given, anchors)
             self._masked = self._steps
             self._seen = {
@@ -347,24 +351,26 @@ class BuiltinPropagator:
         if foreseen is not None and self._walk is not None and self._appearance is not None:
             if self._coming is None:
                 self._coming = self._expect(foreseen, small.gray, self._appearance)
-            turn = self._looking_turn()
+            turn = self._look_number()
             if self._viewer is not None and turn is not None:
                 self._coming.view = self._viewer.view(
                     foreseen, partial(_subject, objects, self._coming.ready, turn), self._size_px
                 )
         # 5. the result at the source's size, with parts too thin for the working size
-        self._agreement = self._agreed(objects, before, unchanged, given)
+        self._agreement = self._measure_agreement(objects, before, unchanged, given)
         probabilities = full_size(objects, small.rgb, image, mask, given)
         followed = {k: parts for k, parts in self._thin.items() if k not in given}
         add_thin(probabilities, followed, None if mask is None else mask > 0)
         return probabilities
 
-    def _expect(self, image: Image, before: Array, appearance: Appearance) -> _Coming:
+    def _expect(self, image: Image, before: Array, appearance: Appearance) -> _NextFrame:
         """Begin to prepare the next frame. before: uint8 (h, w), the one that is segmented now."""
-        return _Coming(image, self._ahead.submit(_prepared, image, before, appearance.codebook))
+        return _NextFrame(
+            image, self._ahead.submit(_prepare_next, image, before, appearance.codebook)
+        )
 
-    def _advanced(
-        self, image: Image, ready: _Ready, walk: Walk, view: Future[Array] | None
+    def _advance(
+        self, image: Image, ready: _PreparedFrame, walk: Walk, view: Future[Array] | None
     ) -> tuple[Walk, Array, Array, frozenset[int]]:
         """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), how surely
         each pixel shows the background that was seen there before, float32 (h, w), and what nothing
@@ -379,7 +385,7 @@ class BuiltinPropagator:
         age = self._age()
         looking = self._look(image, ahead.objects, flow, view)
         wrong = {
-            index: moved(errors.result(), flow, MISTAKES_KEPT)
+            index: warp_view(errors.result(), flow, ERRORS_KEPT)
             for index, errors in self._wrong.items()
         }
         segment = partial(
@@ -406,10 +412,10 @@ class BuiltinPropagator:
             wrong = {index: errors for index, errors in wrong.items() if index not in seen.back}
             objects, unchanged = segment(ahead, smooth=smooth, looking=looking, wrong=wrong)
         self._seen = {index: view.result() for index, view in looking.items()}
-        self._wrong = {index: settled(errors) for index, errors in wrong.items()}
+        self._wrong = {index: completed_future(errors) for index, errors in wrong.items()}
         return ahead, objects, unchanged, seen.doubtful - seen.back.keys()
 
-    def _looking_turn(self) -> int | None:
+    def _look_number(self) -> int | None:
         """How often the network has looked before the frame that comes; None when it does not look
         there.
         """
@@ -426,9 +432,11 @@ class BuiltinPropagator:
         """
         if self._viewer is None:
             return {}
-        seen = {index: settled(moved(view, flow)) for index, view in self._seen.items()}
-        turn = self._looking_turn()
-        index = None if turn is None else _turn(objects, turn)
+        seen = {
+            index: completed_future(warp_view(view, flow)) for index, view in self._seen.items()
+        }
+        turn = self._look_number()
+        index = None if turn is None else _object_in_turn(objects, turn)
         if index is not None:
             seen[index] = begun or self._viewer.view(
                 image, partial(objects.__getitem__, index), self._size_px
@@ -440,7 +448,7 @@ class BuiltinPropagator:
         """See `Witnessed`."""
         return self._agreement
 
-    def _agreed(
+    def _measure_agreement(
         self, objects: Array, before: Array | None, unchanged: Array | None, given: tuple[int, ...]
     ) -> tuple[Agreement, ...]:
         """How far the masks that the flow brought, the network, and the background as it was have
@@ -455,7 +463,7 @@ class BuiltinPropagator:
         for index, own in enumerate(objects):
             if index + 1 not in given:
                 view = self._seen.get(index)
-                seen = 1.0 if view is None else agreed(view, own, every - own)
+                seen = 1.0 if view is None else view_overlap(view, own, every - own)
                 inside = own >= 0.5
                 founded = 1 - float(unchanged[inside].mean()) if inside.any() else 1.0
                 found[index] = Agreement(overlap(before[index] >= 0.5, inside), seen, founded)
@@ -494,7 +502,7 @@ class BuiltinPropagator:
             objects[object_id - 1] = inside * np.float32(1 / 255)
         return objects
 
-    def _pinned(self, predicted: Array, mask: Mask, given: tuple[int, ...]) -> Array:
+    def _impose_given(self, predicted: Array, mask: Mask, given: tuple[int, ...]) -> Array:
         """Soft masks with the given objects in place and the predicted others around them: float32
         (K, h, w).
         """
@@ -516,10 +524,11 @@ class BuiltinPropagator:
         """
         appearance = self._appearance
         if appearance is None and self._references:
-            appearance = learn_appearance(self._attending())
+            appearance = learn_appearance(self._attended_references())
         if appearance is None or not appearance.ids.issuperset(given):
+            # an object that no reference shows: codewords are found anew, with this mask
             self._adopted.append(Reference(small, objects, given))
-            appearance = learn_appearance([*self._attending(), *self._adopted])
+            appearance = learn_appearance([*self._attended_references(), *self._adopted])
         if appearance is not self._appearance:
             self._learn(appearance)
             anchors = (None,) * self._num_objects  # the old ones are of another codebook
@@ -532,7 +541,7 @@ class BuiltinPropagator:
         )
 
 
-def settled(value: T) -> Future[T]:
+def completed_future(value: T) -> Future[T]:
     """A result that need not be waited for."""
     known: Future[T] = Future()
     known.set_result(value)
@@ -540,7 +549,7 @@ def settled(value: T) -> Future[T]:
 
 
 @dataclass(frozen=True)
-class _Ready:
+class _PreparedFrame:
     """All of a frame that does not depend on masks.
 
     flow: float32 (h, w, 2), where each pixel was in the frame before.
@@ -552,31 +561,31 @@ class _Ready:
 
 
 @dataclass
-class _Coming:
+class _NextFrame:
     """The next frame, known by its image, while it is being prepared.
 
     view: what the network sees there, once it looks.
     """
 
     image: Image
-    ready: Future[_Ready]
+    ready: Future[_PreparedFrame]
     view: Future[Array] | None = None
 
 
-def _prepared(image: Image, before: Array, codebook: Codebook) -> _Ready:
+def _prepare_next(image: Image, before: Array, codebook: Codebook) -> _PreparedFrame:
     """Prepare a frame. before: uint8 (h, w), the one before it."""
-    return _ready(_shrink_image(image), before, codebook)
+    return _prepare(_shrink_image(image), before, codebook)
 
 
-def _ready(small: SmallFrame, before: Array, codebook: Codebook) -> _Ready:
+def _prepare(small: SmallFrame, before: Array, codebook: Codebook) -> _PreparedFrame:
     """The same for one that was brought to the working size."""
     flow = cues.optical_flow(small.gray, before)
     frame = quantize(small, codebook)
     _ = small.descriptor  # is kept there
-    return _Ready(frame, flow, GuidedFilter(small.rgb))
+    return _PreparedFrame(frame, flow, GuidedFilter(small.rgb))
 
 
-def _turn(objects: Array, turn: int) -> int | None:
+def _object_in_turn(objects: Array, turn: int) -> int | None:
     """Which object the network looks at, of float32 (K, h, w), warped; None when none is there.
 
     turn: how often it looked.
@@ -585,13 +594,13 @@ def _turn(objects: Array, turn: int) -> int | None:
     return alive[turn % len(alive)] if alive else None
 
 
-def _subject(objects: Array, ready: Future[_Ready], turn: int) -> Array:
+def _subject(objects: Array, ready: Future[_PreparedFrame], turn: int) -> Array:
     """Where the object is whose turn it is in the next frame: float32 (h, w).
 
     objects: float32 (K, h, w), as they are now.
     """
     expected = warp_masks(objects, ready.result().flow)
-    index = _turn(expected, turn)
+    index = _object_in_turn(expected, turn)
     return np.zeros_like(expected[0]) if index is None else expected[index]
 
 
@@ -607,8 +616,8 @@ def _histogram_evidence(walk: Walk, frame: QuantizedFrame, appearance: Appearanc
     """What local and global histograms of colour and texture say: float32 (K, h, w), already
     weighted.
 
-    The four cues of a codebook are functions of place and codeword, so they are added as tables and
-    read once.
+    The four cues of a codebook are functions of position and codeword, so they are added as tables
+    and read once.
     """
     w = WEIGHTS
     kinds = (
@@ -656,7 +665,7 @@ def _histogram_evidence(walk: Walk, frame: QuantizedFrame, appearance: Appearanc
 def _segment(
     walk: Walk,
     *,
-    ready: _Ready,
+    ready: _PreparedFrame,
     appearance: Appearance,
     smooth: Array,
     looking: Mapping[int, Future[Array]],
@@ -693,7 +702,7 @@ def _segment(
     uncovered = WEIGHTS.background_plate * changed
     from_histograms = counted.result()
 
-    def corrected(index: int) -> Array:
+    def correct(index: int) -> Array:
         prior, anchor = walk.objects[index], walk.anchors[index]
         # 1. cues that every object has: histograms, the mask before, distance, motion, plates
         depth, outside = cues.edge_distances(prior)
@@ -706,13 +715,14 @@ def _segment(
         evidence -= WEIGHTS.object_plate * walk.plates[index].difference(frame.small.lab)
         # 2. cues of what references showed, where they showed this object
         if anchor is not None:
-            places = cues.relative_places(
+            positions = cues.relative_positions(
                 grid.centred, cues.pose_of(prior), anchor.pose, grid.cell_px
             )
-            evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *places)
+            evidence += WEIGHTS.color_relative * grid.read(anchor.table, frame.color, *positions)
         taught, learned = appearance.batches[index], walk.batches[index]
         if taught is not None and learned is not None:
-            classifier = taught.mixed(learned, 0.5).solved()
+            # half from the references, so that a drift is never learned in full
+            classifier = taught.mixed(learned, 0.5).solve()
             evidence += WEIGHTS.learned * learned_evidence(
                 frame.small.descriptor, classifier, prior, cues.GATE_PX + 4
             )
@@ -733,7 +743,7 @@ def _segment(
             )
         # 4. only pixels near the warped mask may change, and no bias of all cues its size
         near = outside <= cues.GATE_PX
-        evidence = cues.size_kept(evidence, prior, near)
+        evidence = cues.limit_growth(evidence, prior, near)
         if appearance.single[index]:
             evidence = without_strays(evidence, near, background_surprise)
         # 5. smoothed along the picture's edges, twice
@@ -742,9 +752,9 @@ def _segment(
         return np.clip(edge_aware(again), 0, 1)
 
     # every other object in the second thread
-    waiting = {index: later(corrected, index) for index in alive[1::2]}
+    waiting = {index: later(correct, index) for index in alive[1::2]}
     for index in alive[::2]:
-        objects[index] = corrected(index)
+        objects[index] = correct(index)
     for index, result in waiting.items():
         objects[index] = result.result()
     return _compete(objects), unchanged

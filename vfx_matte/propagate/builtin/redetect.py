@@ -42,6 +42,7 @@ share is another thing: when it stays so for some frames it is lost. On ten DAVI
 true masks' share is at least 0.8, but for one of an object that is nearly all covered in the end.
 """
 
+# the usual similarity follows the object over some five frames
 _USUAL_RATE = 0.2
 
 _CALIBRATION_STEPS = 8
@@ -94,6 +95,7 @@ def regions(descriptor: Descriptor, color: Array, texture: Array) -> list[Candid
     color, texture: int32 (h, w) and (h/2, w/2), the frame's codewords.
     """
     height, width = color.shape
+    # smoothed by a share of its size, so that texture does not cut it into pieces
     sigma = max(1.0, 0.08 * float(np.sqrt(descriptor.area)))
     evidence = np.clip(descriptor.color_ratio, -3, 3)[color] + cv2.resize(
         np.clip(descriptor.texture_ratio, -3, 3)[texture],
@@ -179,7 +181,7 @@ class Redetector:
         self.begin()
 
     def begin(self) -> None:
-        """Go on from a given mask; similarityes of what is beside the objects stay."""
+        """Go on from a given mask; similarities of what is beside the objects stay."""
         self._usual, self._unlike = [1.0] * len(self._descriptors), [0] * len(self._descriptors)
         self._before = {}
 
@@ -242,7 +244,7 @@ class Redetector:
     ) -> Array | None:
         """The region of an object that is back.
 
-        It must be found on two frames in a row, at places that overlap.
+        It must be found on two frames in a row, where the two overlap.
         """
         # once may be chance: what is found must be there on the next frame, too
         before = self._before.pop(index, None)

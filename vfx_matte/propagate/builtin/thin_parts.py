@@ -25,9 +25,11 @@ from vfx_matte.propagate.builtin.cues import SURELY_OBJECT, affine_fit
 from vfx_matte.propagate.builtin.upsample import shrunk
 from vfx_matte.propagate.walk_state import State
 
+# from 2.4 times as long as wide on, horsejump-high lost 1.0 of J&F and libby 0.5 (docs/builtin.md)
 THIN_PX, SLENDER = 2.5, 8.0
 """Thin parts are narrower than this, in working pixels, and at least so many times as long."""
 
+# 13 × 13 shifts: the ropes' distance from the truth fell from 4.8 to 1.8 px (docs/builtin.md)
 LINES_AT, REACH_PX = 2.0, 6
 """Lines are looked for at so many times the working size, so far from where the parts are expected,
 in pixels of that size.
@@ -78,7 +80,7 @@ class ThinParts:
             "place": [self.growth, self.x, self.y],
         }
 
-    def moved(self, flow: Array, layer: Array) -> ThinParts | None:
+    def follow(self, flow: Array, layer: Array) -> ThinParts | None:
         """Follow the object into the next frame; None when there is too little of it, or it is
         another size altogether.
 
@@ -96,13 +98,14 @@ class ThinParts:
         # the flow points back, so its determinant is how much the object shrinks on the way there
         (xx, xy), (yx, yy) = fit.gradient
         shrinkage = math.sqrt(max((1 + xx) * (1 + yy) - xy * yx, 1e-6))
+        # growth and shift alone: with the whole affine motion the ropes lost 5 of J&F
         growth = self.growth / shrinkage
         if not 1 / _MOST_GROWTH <= growth <= _MOST_GROWTH:
             return None
         x, y = now + (np.array([self.x, self.y]) - before) / shrinkage
         return replace(self, growth=growth, x=float(x), y=float(y))
 
-    def aligned(self, image: Image) -> ThinParts:
+    def align(self, image: Image) -> ThinParts:
         """The parts on the lines of a frame, uint8 (H, W, 3), that lie where they are expected, or
         else where they were.
         """
@@ -113,7 +116,7 @@ class ThinParts:
             LINES_AT * self.working[1] / self.shape[1],
         )
         size = round(scale * self.shape[0]), round(scale * self.shape[1])
-        if (drawn := self.drawn(size)) is None:
+        if (drawn := self.draw(size)) is None:
             return self
         (rows, columns), shown = drawn
         seen = np.pad(
@@ -137,9 +140,7 @@ class ThinParts:
             y=self.y + away[down] * self.shape[0] / size[0],
         )
 
-    def drawn(
-        self, size: tuple[int, int] | None = None
-    ) -> tuple[tuple[slice, slice], Array] | None:
+    def draw(self, size: tuple[int, int] | None = None) -> tuple[tuple[slice, slice], Array] | None:
         """Where they are: a window of the source, or of a smaller picture of `size` (h, w), and
         bool (rows, columns) of it.
 
@@ -147,18 +148,20 @@ class ThinParts:
         """
         height, width = size or self.shape
         stretch = np.array([width / self.shape[1], height / self.shape[0]])
-        places = [
+        outlines = [
             (outline * self.growth + (self.x, self.y) + 0.5) * stretch - 0.5
             for outline in self.outlines
         ]
-        every = np.concatenate(places)[:, 0]
+        every = np.concatenate(outlines)[:, 0]
         left, top = np.maximum(np.floor(every.min(axis=0)).astype(int), 0)
         right, bottom = np.minimum(np.ceil(every.max(axis=0)).astype(int) + 1, (width, height))
         if left >= right or top >= bottom:
             return None
         canvas = np.zeros((bottom - top, right - left), np.uint8)
+        # in fractions of a pixel, so that ropes thinner than one keep their position
         fixed = [
-            np.rint((place - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for place in places
+            np.rint((outline - (left, top)) * 2**_FRACTION_BITS).astype(np.int32)
+            for outline in outlines
         ]
         cv2.fillPoly(canvas, fixed, 1, shift=_FRACTION_BITS)
         return ((slice(top, bottom), slice(left, right)), canvas > 0) if canvas.any() else None
@@ -233,7 +236,7 @@ def add_thin(
     They stay behind other objects, and off the pixels that are `taken`: bool (H, W).
     """
     for object_id, part in parts.items():
-        if (drawn := part.drawn()) is None:
+        if (drawn := part.draw()) is None:
             continue
         window, shown = drawn
         layers = probabilities[:, window[0], window[1]]

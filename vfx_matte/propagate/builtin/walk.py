@@ -21,7 +21,10 @@ from vfx_matte.propagate.builtin.codebook import NOTHING, Grid, QuantizedFrame, 
 from vfx_matte.propagate.builtin.cues import Plate, Pose
 from vfx_matte.propagate.walk_state import State
 
+# shares of the new frame: local histograms remember some five frames, global ones twenty, the
+# classifier ten
 _LOCAL_RATE, _RUNNING_RATE, _BATCH_RATE = 0.2, 0.05, 0.1
+# histograms that skip doubtful pixels brought 0.8 of J&F (docs/builtin.md)
 _DOUBTFUL = 0.3  # a class below this probability at a pixel is not counted there
 _CLEAR_BACKGROUND, _CLEAR_OBJECT = 0.85, 0.7  # probabilities from which a plate is updated
 
@@ -119,6 +122,7 @@ def start_walk(
     fresh: list[Anchor | None] = list(anchors)
     for index, anchor in enumerate(anchors):
         pose = cues.pose_of(objects[index])
+        # what was not given keeps the anchor that a mask gave it
         if pose.area >= 1 and (anchor is None or index + 1 in given):
             others = blurred.sum(axis=0) - blurred[index + 1]
             table = cues.local_ratio(
@@ -167,6 +171,7 @@ def _forget_objects(learned: Walk, before: Walk, indices: Collection[int]) -> Wa
     """
     if not indices:
         return learned
+    # the classes of histograms begin with the background, hence the + 1 below
     kept = {
         name: getattr(learned, name).copy()
         for name in ("color_local", "texture_local", "color_running", "texture_running")
@@ -191,10 +196,10 @@ def warp_masks(objects: Array, flow: Array) -> Array:
     flow: float32 (h, w, 2), where each pixel was.
     """
     rows, columns = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float32)
-    places = columns + flow[..., 0], rows + flow[..., 1]
+    positions = columns + flow[..., 0], rows + flow[..., 1]
     return np.stack(
         [
-            cv2.remap(layer, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            cv2.remap(layer, *positions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for layer in objects
         ]
     )
