@@ -1,4 +1,4 @@
-"""Which colour a green screen has: names, hexadecimal text, or the one farthest from a subject.
+"""Chooses the colour of a green screen: by name, by hexadecimal text, or farthest from a subject.
 
 Colours are compared by their chroma in OKLab, the plane (a, b) without lightness: keyers judge
 chroma, and a green shirt in the shade is keyed away like one in the sun. Source: B. Ottosson, "A

@@ -1,4 +1,4 @@
-"""What an editing program's keyer makes of a green screen, and how far that is off.
+"""Keys a green screen as an editing program would, and measures how far that is off.
 
 The keyer is the plain one of the textbooks, so that its result can be foretold: linear chroma
 keying with an acceptance angle, K. Jack, "Video Demystified", chapter "Digital video processing",

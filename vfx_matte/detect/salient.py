@@ -1,4 +1,4 @@
-"""A network that finds what stands out in a picture.
+"""Finds what stands out in a picture, by a salient network.
 
 U²-Netp (Qin, Zhang, Huang, Dehghan, Zaiane, Jagersand: "U²-Net: Going deeper with nested
 U-structure for salient object detection", Pattern Recognition 106, 2020), trained on DUTS-TR, read

@@ -1,4 +1,4 @@
-"""Pages for a browser: parts of one self-contained HTML page from texts, numbers and pictures.
+"""Makes pages for a browser: self-contained HTML from texts, numbers and pictures.
 
 A page needs nothing from outside: pictures and curves are inside of it, its style follows the
 reader's light or dark setting, it fits a phone, and it runs no script. Every text is escaped.

@@ -1,4 +1,4 @@
-"""Contact sheets and other labelled pictures for people.
+"""Draws contact sheets and other labelled pictures for people.
 
 The only font is the one inside Pillow, so a sheet looks the same on every machine; a character it
 lacks becomes a box.

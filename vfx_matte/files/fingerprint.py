@@ -1,4 +1,4 @@
-"""Which clip a file is: by its bytes, as names and dates change with copies and clouds."""
+"""Recognises a clip by its bytes, as names and dates change with copies and clouds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of picture file a still is, and how large, from its first bytes.
+"""Reads the format and the size of a still from its first bytes.
 
 The one list of formats that are taken as masks, backgrounds and image sequences, by content and not
 by name; nothing is decoded. Whatever is not in it is refused before a decoder sees it: PostScript

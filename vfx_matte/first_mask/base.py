@@ -1,4 +1,4 @@
-"""The steps that every method for first masks takes.
+"""The steps that all methods for first masks share.
 
 Steps:
     1. a mask begins from the box, the first object mark, or a mask that is given; subclasses

@@ -1,4 +1,4 @@
-"""What is put behind the subject: a picture or a video, fitted to the clip."""
+"""Reads backgrounds: a picture or a video, fitted to the clip."""
 
 from __future__ import annotations
 

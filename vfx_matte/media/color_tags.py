@@ -1,4 +1,4 @@
-"""Which colour tags a kind of file can hold, and which say the same.
+"""The colour tags that each kind of file can hold, and those that say the same.
 
 A tag that a file cannot hold is no difference. What each codec loses stands in `formats.CODECS`;
 it was found by writing every tag with every encoder and reading it again

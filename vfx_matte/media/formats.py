@@ -1,4 +1,4 @@
-"""What containers and codecs can hold: one entry for each.
+"""The registry of containers and codecs: one entry for each.
 
 A codec is added by one more entry of `CODECS`: planning, writing, verifying and the lists that
 people see read it from there. Source: FFmpeg 8.1, documentation of its muxers and encoders.

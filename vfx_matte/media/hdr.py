@@ -1,4 +1,4 @@
-"""Mastering display and content light level of HDR clips, and how x265 writes them."""
+"""Reads the mastering display and light level of HDR clips, and writes them for x265."""
 
 from __future__ import annotations
 

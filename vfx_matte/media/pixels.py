@@ -1,4 +1,4 @@
-"""Between FFmpeg's frames and our pictures: planes of an av.VideoFrame, and frames of planes.
+"""Converts between FFmpeg's frames and our pictures.
 
 Reading converts only what has no planar form, and only without loss; `as_layout` converts when an
 output asks for it.

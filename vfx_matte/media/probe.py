@@ -1,4 +1,4 @@
-"""What a clip is: its facts, and its exact timeline by counting.
+"""Reads the facts of a clip, and its exact timeline by counting frames.
 
 A timeline is read from packets (fast). Only where packets have no trustworthy timestamps is the
 whole clip decoded and its timestamps mended by `timeline.repair`, the one place where that happens.

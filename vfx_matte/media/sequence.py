@@ -1,4 +1,4 @@
-"""The files of an image sequence, by their own numbers; says what is missing or doubtful.
+"""Finds the files of an image sequence by their numbers; says what is missing or doubtful.
 
 Frame i of a sequence is the picture with the number first + i, so that a number that is missing
 keeps its place in time.

@@ -1,4 +1,4 @@
-"""Very small pictures by which frames are recognised, kept in a file by index.
+"""Makes very small pictures by which frames are recognised, kept in a file by index.
 
 A sketch of 64×36 cells is enough to tell a frame from its neighbours wherever something visible
 moves, and costs next to nothing to make.

@@ -1,4 +1,4 @@
-"""What a file states beside pictures and sound: timecode, chapters and other streams."""
+"""Reads timecode, chapters and other streams of a file."""
 
 from __future__ import annotations
 

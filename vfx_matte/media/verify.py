@@ -1,4 +1,4 @@
-"""Is an output in sync with its source? Compares the two and names the differences.
+"""Verifies outputs: compares each with its source and names the differences.
 
 The output is read by ffprobe, an independent program, where it is on PATH, and by PyAV otherwise.
 """

@@ -1,4 +1,4 @@
-"""How sure a result is of itself.
+"""Measures how sure a result is of itself.
 
 Confidence is one number per object, found without the truth.
 """

@@ -1,4 +1,4 @@
-"""The order in which a propagator sees frames.
+"""Drives a propagator: the order in which it sees frames.
 
 At any time one image is alive (for a `Foresighted` propagator the next one, too), plus a spool of
 compressed soft masks where two walks meet, which has a fixed bound. Everything else is plain

@@ -1,4 +1,4 @@
-"""What the registry holds about a propagator.
+"""The record of a propagator in the registry.
 
 An entry is read before NumPy or any network is imported: it names modules, and they are imported
 when the propagator is opened.

@@ -1,4 +1,4 @@
-"""Which frames a reference can change; see `driver` for the plan it follows."""
+"""Finds the frames that a reference can change; see `driver` for the plan it follows."""
 
 from __future__ import annotations
 

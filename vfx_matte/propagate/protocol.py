@@ -1,4 +1,4 @@
-"""What a propagator is, and what some of them can do besides.
+"""The protocol of propagators, and of what some of them can do besides.
 
 A propagator walks in one direction at a time: `driver.propagate` decides which frames it sees, in
 which order.

@@ -1,4 +1,4 @@
-"""The propagators there are: the only place that lists them.
+"""The registry of propagators: the only file that lists them.
 
 A new one is a folder or file of its own and an entry here. Nothing is imported for it until it is
 opened.

@@ -1,4 +1,4 @@
-"""What a propagator's walk can be saved as, and what the driver asks of whoever saves it.
+"""The states of walks that can be saved, and the protocol of whoever saves them.
 
 A saved walk goes on exactly as the walk that it was saved from: every later result is the same, bit
 for bit. A state is plain data (dictionaries with text keys, lists, None, bool, int, float, str and

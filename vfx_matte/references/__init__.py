@@ -1,1 +1,1 @@
-"""What the masks that a user gives mean: their colours, object ids and frames."""
+"""Reads the masks that a user gives: their colours, object ids and frames."""

@@ -1,4 +1,4 @@
-"""Which object each painted colour is, over all references of one clip."""
+"""Assigns objects to painted colours, over all references of one clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What landscape and creature are painted with: ramps, mixtures, noise and strands."""
+"""Tools to paint landscape and creature with: ramps, mixtures, noise and strands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the pictures of a clip may become others, by what headers say: nothing is decoded.
+"""Finds where a clip's pictures change their format, by headers alone: nothing is decoded.
 
 What headers say is a suspicion: two headers may differ in what no picture shows. Whoever wants to
 be sure decodes the frame.

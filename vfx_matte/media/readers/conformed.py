@@ -1,4 +1,4 @@
-"""A clip as if it had been filmed at a constant rate: reads the frames that a map names.
+"""Reads a clip as if it had been filmed at a constant rate: the frames that a map names.
 
 Frame n is source frame map[n] at the time of grid frame n; the sound that an output copies keeps
 its place against both.

@@ -1,4 +1,4 @@
-"""Which kinds of file are opened: only those that hold their pictures themselves.
+"""Opens video files, only of kinds that hold their pictures themselves.
 
 Many formats of FFmpeg are lists of other files or addresses (HLS, DASH, concat, SDP, IMF …),
 scripts or devices, and a file is known by its contents, not by its name: so a clip that somebody

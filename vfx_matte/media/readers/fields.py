@@ -1,4 +1,4 @@
-"""Whether frames hold two fields, and which comes first, where the stream does not say it."""
+"""Finds out whether frames hold two fields, and their order, where the stream does not say."""
 
 from __future__ import annotations
 

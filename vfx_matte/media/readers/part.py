@@ -1,4 +1,4 @@
-"""A part of a clip as a clip of its own: frames [start, stop) with their own times and sound.
+"""Reads a part of a clip as a clip of its own: frames [start, stop) with their times and sound.
 
 Its time zero is the first of these frames, so that a file of it can be laid on a timeline at that
 frame, in any program. A part that begins with the clip begins as the clip does, with sound before

@@ -1,4 +1,4 @@
-"""What decoders attach to a frame: how it is turned, and an HDR clip's metadata.
+"""Reads what decoders attach to a frame: its orientation, and an HDR clip's metadata.
 
 Reading `frame.side_data` of a PyAV 18.1 frame that holds an ICC profile with a name (a PNG's) is a
 segmentation fault: PyAV frees the name, and so does FFmpeg. It also raises ValueError for kinds

@@ -1,4 +1,4 @@
-"""Sound beside the picture: copied packet by packet where the container allows, otherwise encoded.
+"""Writes sound: copied packet by packet where the container allows, otherwise encoded.
 
 It is never moved against the picture, and cut only where a part of a clip is rendered.
 """

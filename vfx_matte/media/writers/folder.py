@@ -1,4 +1,4 @@
-"""What a folder of numbered pictures may hold for a writer of pictures to replace it."""
+"""Finds foreign files in a folder of numbered pictures, which is then not replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of outputs that are one file per frame.
+"""Names outputs that are one file per frame.
 
 They are numbered as the source's pictures are, or from 0.
 """

@@ -1,4 +1,4 @@
-"""What references teach the built-in propagator: the same for every walk."""
+"""Learns from references what an object looks like: the same for every walk."""
 
 from __future__ import annotations
 

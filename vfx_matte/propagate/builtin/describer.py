@@ -1,4 +1,4 @@
-"""How unlike two frames are to the built-in propagator.
+"""Compares frames as the built-in propagator sees them.
 
 Frames are described by small arrays, between which distances are taken.
 

@@ -1,4 +1,4 @@
-"""What the built-in propagator knows on its way, and how it goes from frame to frame.
+"""The state of a walk of the built-in propagator, and its steps from frame to frame.
 
 Nothing here decides what is object: `propagator` does, from what a walk has brought along.
 Histograms, plates and masks move with the flow before a frame is looked at, and are brought up to

@@ -1,4 +1,4 @@
-"""What can be chosen about XMem's memory; no PyTorch is needed for it."""
+"""The options of XMem's memory; no PyTorch is needed for them."""
 
 from __future__ import annotations
 
