@@ -25,6 +25,8 @@ from vfx_matte.errors import UsageError
 from vfx_matte.masks import Palette
 from vfx_matte.workspace import load_mask, save_mask
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "bench" / "davis.py"
 LENGTH = {"bear": 9, "cows": 7}

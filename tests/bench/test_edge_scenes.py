@@ -37,6 +37,7 @@ def test_colours_of_the_foreground_are_colours(kind: str) -> None:
     assert (frame.covered >= -9 * frame.alpha[..., None] - 0.01).all()
 
 
+@pytest.mark.slow
 def test_kinds_differ_in_how_soft_they_are() -> None:
     shares = {kind: np.mean([soft_share(kind, seed) for seed in (0, 1, 2)]) for kind in EDGE_KINDS}
     assert shares["hair"] > 4 * shares["hard"]

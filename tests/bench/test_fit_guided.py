@@ -46,6 +46,7 @@ def test_the_gradient_is_that_of_the_loss(fit: ModuleType) -> None:
             np.testing.assert_allclose(gradient[at], (above - below) / 2e-6, rtol=2e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_what_is_fitted_is_what_is_computed(
     fit: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,7 @@ def test_marks_that_cannot_be_followed(tmp_path: Path, monkeypatch: pytest.Monke
         vfx_matte.mask(folder, auto=True, network=None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NETWORK.is_file(), reason="the network is not here")
 def test_the_network_is_used_where_its_file_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -216,6 +217,7 @@ def test_importing_loads_nothing_heavy() -> None:
         _ = vfx_matte.nothing
 
 
+@pytest.mark.slow
 def test_the_readme_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_clip: Callable[..., Path]
 ) -> None:

@@ -43,13 +43,12 @@ def intact(project: CommandLine) -> Iterator[CommandLine]:
     """A segmented and rendered project; after the test every file of it is as it was, and nothing
     was added.
     """
-    assert project.templates
 
     def render() -> None:
         project("greenback", *FAST)
         project("alpha", "-o", "frames")
 
-    project.templates.fill(project.folder, "a rendered project", render)
+    project.once("a rendered project", render)
     before = project.files()
     yield project
     assert project.files() == before
@@ -599,6 +598,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_every_kind(cli: CommandLine, clip: Path, name: str) -> None:
     """As clip, folder, mask, workspace and output at once."""

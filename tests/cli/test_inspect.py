@@ -169,6 +169,7 @@ def test_verify_of_a_folder_of_pictures(project: CommandLine) -> None:
     assert "0000004.png is cut short" in ran.error
 
 
+@pytest.mark.slow
 def test_a_render_that_is_not_true_is_an_error(
     project: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +305,7 @@ def test_every_command_has_help(cli: CommandLine) -> None:
 # ---------------------------------------------------------------- demo
 
 
+@pytest.mark.slow
 def test_the_demo_makes_everything(cli: CommandLine) -> None:
     shown = cli("demo", "out", "--frames", "10").stdout
     place = Path("out/demo")
@@ -345,6 +347,7 @@ something_forgotten = 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 def test_the_old_scripts_still_work(
     cli: CommandLine, take: Callable[..., Path], clip: Path, encoding: str

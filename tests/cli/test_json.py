@@ -63,7 +63,9 @@ def test_the_table_has_every_command_of_the_program() -> None:
     assert set(commands(typer.main.get_command(program()))) == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "demo")) for n in ARGUMENTS]
+)
 @pytest.mark.usefixtures("without_torch")
 def test_json_is_one_line_and_nothing_else_is_on_stdout(
     name: str, project: CommandLine, server: Served

@@ -25,7 +25,10 @@ from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import save_mask
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX"),
+]
 
 FRAMES = 40
 SCENE = Scene(width=192, height=108, frame_count=FRAMES)

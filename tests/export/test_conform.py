@@ -22,6 +22,8 @@ from support.command_line import LATE, CommandLine, paint, pictures, planes_of, 
 from vfx_matte.timeline import Timeline
 from vfx_matte.timeline import conform as on_grid
 
+pytestmark = pytest.mark.slow
+
 X264 = {"preset": "ultrafast", "bf": "0"}
 STEADY = tuple(range(0, 10 * 1001, 1001))
 NTSC = Fraction(30000, 1001)

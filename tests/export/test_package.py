@@ -34,6 +34,8 @@ from support.timeline_readers import Placed, read_fcpxml, read_otio, read_xmeml,
 from vfx_matte.errors import OutputError
 from vfx_matte.pipeline.export import package as pipeline
 
+pytestmark = pytest.mark.slow
+
 NTSC = Fraction(30000, 1001)
 ODD = "狗 & #1 100%.mp4"
 NAME = "狗 & #1 100%"

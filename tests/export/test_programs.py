@@ -36,6 +36,8 @@ from vfx_matte.programs.record import KINDS
 from vfx_matte.programs.registry import PROGRAMS, program_named
 from vfx_matte.wording import spelled
 
+pytestmark = pytest.mark.slow
+
 PQ = ColorTags("bt2020nc", "tv", "bt2020", "smpte2084")
 RECORDS = [(target, kind) for target in PROGRAMS for kind in KINDS]
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
@@ -82,7 +84,7 @@ def written(cli: CommandLine, name: Path, target: str, kind: str) -> Path:
     if kind == "source":
         cli("conform", name, "--outputs", "source", "--for", target)
         return next((place / "conform").glob("*-conformed.*"))
-    cli(kind, name, "--for", target)
+    cli(kind, name, "--for", target, "--edges", "hard")  # it is the file that is looked at
     return next(place.glob(f"{kind}.*"))
 
 

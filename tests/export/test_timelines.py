@@ -322,6 +322,7 @@ def test_a_stack_reads_back_frame_exact(fps: Fraction, channels: int) -> None:
     assert sounds(clips, "sound") == heard(edit)
 
 
+@pytest.mark.slow
 @given(edits())
 def test_any_edit_reads_back_frame_exact(edit: Edit) -> None:
     frame, duration, clips = read_xmeml(xmeml(edit))
@@ -338,6 +339,7 @@ def test_any_edit_reads_back_frame_exact(edit: Edit) -> None:
     assert sounds(clips, "sound") == heard(edit)
 
 
+@pytest.mark.slow
 @given(edits())
 def test_any_edit_has_the_published_structure(edit: Edit) -> None:
     validate(xmeml(edit), "xmeml_5.dtd")

@@ -524,6 +524,7 @@ def test_the_next_command_works(here: CommandLine) -> None:
     here(*words[1:], "--propagator", "fake")
 
 
+@pytest.mark.slow
 def test_options_go_together_in_any_mix(here: CommandLine) -> None:
     """Each of these is one request; none of them ends in an error that is not meant."""
     paint(Path("mask.png"), two_objects())
@@ -602,6 +603,7 @@ def test_the_network_finds_the_subject_of_a_clip(
     )
 
 
+@pytest.mark.slow
 def test_without_the_network_one_line_says_what_would_be_better(
     cli: CommandLine, take: Callable[..., Path], meadow: Path
 ) -> None:

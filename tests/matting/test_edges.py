@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from support.command_line import BLACK, RED, CommandLine, paint, pictures, planes_of, two_objects
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (128, 192)
 FRAMES = 4
 BLUR = 1.6
@@ -57,8 +59,12 @@ def write_soft_clip(
 @pytest.fixture
 def soft(cli: CommandLine) -> CommandLine:
     """A working directory with clip.mkv, a soft disc, and its hard masks."""
-    write_soft_clip(cli.folder / "clip.mkv")
-    mask_all(cli)
+
+    def make() -> None:
+        write_soft_clip(cli.folder / "clip.mkv")
+        mask_all(cli)
+
+    cli.once("a soft disc", make)
     return cli
 
 

@@ -132,6 +132,7 @@ def test_a_displaced_mask_is_put_right() -> None:
         assert error(guided, truth) * 3 < error(wrong * np.uint8(255), truth)
 
 
+@pytest.mark.slow
 @needs_pymatting
 @pytest.mark.parametrize("kind", ["motion", "defocus"])
 def test_closed_form_is_nearer_to_the_truth_than_the_median(kind: str) -> None:

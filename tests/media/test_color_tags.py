@@ -178,6 +178,7 @@ SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
 PACKAGED = ("vp9", "ffv1 rgb", "uneven h264", "only full range")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_clip_that_says_little_of_its_colour_is_taken_everywhere(
     kind: str, cli: CommandLine, take: Callable[..., Path], make_clip: Make

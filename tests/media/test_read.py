@@ -170,6 +170,7 @@ def test_the_ffmpeg_program_turns_the_same_way(
     assert np.abs(ours.astype(int) - theirs).mean() < 6
 
 
+@pytest.mark.slow
 def test_reversed_keeps_to_its_buffer(
     make_clip: Make, notices: Notices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ class _Holder:
         return holder
 
 
+@pytest.mark.slow
 def test_going_forward_keeps_no_frames(make_clip: Make, notices: Notices) -> None:
     seen: list[weakref.ref[_Holder]] = []
     for frame in open_clip(make_clip("vfr.mp4", **PHONE), notify=notices).frames():

@@ -250,6 +250,7 @@ def test_wide_pixels_count_for_the_shape(tmp_path: Path, notices: Notices) -> No
     assert np.frombuffer(narrow.native.planes[0], np.uint8).min() >= 234
 
 
+@pytest.mark.slow
 def test_every_command_takes_a_clip_whose_size_changes(cli: CommandLine) -> None:
     parts = [
         write(cli.folder / f"{number}.webm", [halves(size)] * 2, "libvpx", "yuv420p")

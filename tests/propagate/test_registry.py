@@ -135,6 +135,7 @@ def left_edges() -> list[int]:
     return [int(np.flatnonzero((load_mask(file) == 1).any(axis=0))[0]) for file in files]
 
 
+@pytest.mark.slow
 def test_one_file_and_one_entry_make_a_propagator(drifting: Callable[..., Ran]) -> None:
     """Chosen by name and by "auto", with options of its own, resumed, compared, repeated."""
     segment = ("segment", "clip.mp4", "--first-mask", "m.png")
@@ -170,6 +171,7 @@ def test_one_file_and_one_entry_make_a_propagator(drifting: Callable[..., Ran]) 
     assert words[words.index("--drift") + 1] == "2"
 
 
+@pytest.mark.slow
 def test_doors_offer_what_the_registry_holds(drifting: Callable[..., Ran]) -> None:
     for command, option in (("segment", "--drift"), ("suggest", "--cell")):
         told = " ".join(drifting(command, "--help").stdout.split())

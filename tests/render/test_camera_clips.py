@@ -15,6 +15,8 @@ import pytest
 from support.clips import HLG, VFR_PTS, number_of, sound
 from support.command_line import LATE, CommandLine, paint, pictures, segment
 
+pytestmark = pytest.mark.slow
+
 X264 = {"preset": "ultrafast", "bf": "0"}
 STEADY = tuple(range(0, 10 * 1001, 1001))
 

@@ -14,6 +14,8 @@ from vfx_matte.errors import UsageError
 from vfx_matte.masks import Palette
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 
+pytestmark = pytest.mark.slow
+
 SETS = [(1,), (1, 2), (1, 5), (2, 3), (1, 2, 3), (2, 7, 9), (1, 2, 3, 4)]
 
 

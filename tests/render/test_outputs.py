@@ -53,6 +53,7 @@ def decoded(path: Path) -> list[list[np.ndarray]]:
     return [planes_of(frame) for frame in pictures(path)]
 
 
+@pytest.mark.slow
 def test_together_they_are_as_they_are_alone(segmented: SegmentedClip, tmp_path: Path) -> None:
     together = write_outputs(segmented, planned(segmented, tmp_path / "together"), SILENT)
     alone = [

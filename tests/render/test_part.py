@@ -34,6 +34,8 @@ from vfx_matte.media.pixels import Orientation, alpha_of, picture_of
 from vfx_matte.media.probe import color_of
 from vfx_matte.media.writers.stills import save_still
 
+pytestmark = pytest.mark.slow
+
 FAST = ("--preset", "ultrafast")
 BASE = Fraction(1, 30000)
 COUNT = 40

@@ -33,6 +33,8 @@ from vfx_matte.masks import Palette
 from vfx_matte.media.frames import Frame
 from vfx_matte.media.readers.video import VideoReader
 
+pytestmark = pytest.mark.slow
+
 HARD = ("--median", "0")
 """The matte is the mask, exactly."""
 FAST = ("--preset", "ultrafast")

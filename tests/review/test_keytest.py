@@ -22,6 +22,8 @@ from vfx_matte.pipeline.sampling import evenly, snapped
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import save_mask
 
+pytestmark = pytest.mark.slow
+
 FRAMES, SIZE = 30, (160, 96)
 SHIRT, SKIN = (30, 160, 40), (220, 170, 140)
 
@@ -66,15 +68,21 @@ def skin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clear(cli: CommandLine, take: Callable[..., Path], skin: Path) -> CommandLine:
-    take(skin)
-    masked(cli)
+    def make() -> None:
+        take(skin)
+        masked(cli)
+
+    cli.once("a subject without green", make)
     return cli
 
 
 @pytest.fixture
 def shirt(cli: CommandLine) -> CommandLine:
-    film(cli.folder / "clip.mp4", green_from=20)
-    masked(cli)
+    def make() -> None:
+        film(cli.folder / "clip.mp4", green_from=20)
+        masked(cli)
+
+    cli.once("a green shirt", make)
     return cli
 
 

@@ -29,6 +29,8 @@ from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.timeline import Timeline
 from vfx_matte.workspace import save_mask
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 60
 HEIGHT, WIDTH = 144, 240
 
@@ -58,8 +60,12 @@ def rolled(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> Comman
     """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame;
     frame 0 is the reference.
     """
-    take(rolling)
-    segment_truly(cli, scene, FRAMES)
+
+    def make() -> None:
+        take(rolling)
+        segment_truly(cli, scene, FRAMES)
+
+    cli.once("the ball of qc", make)
     return cli
 
 
@@ -266,13 +272,18 @@ def cut_film(index: int) -> Image:
 @pytest.fixture
 def cut(cli: CommandLine) -> CommandLine:
     """ball.mp4 with a cut at frame 30."""
-    timeline = Timeline(
-        tuple(index * TICKS for index in range(FRAMES)), (TICKS,) * FRAMES, Fraction(1, 30000)
-    )
-    make_film(
-        Path("ball.mp4"), map(cut_film, range(FRAMES)), timeline, np.zeros((1, 1024), np.float32)
-    )
-    paint(Path("m.png"), scene(0)[1])
+    starts = tuple(index * TICKS for index in range(FRAMES))
+
+    def make() -> None:
+        make_film(
+            Path("ball.mp4"),
+            map(cut_film, range(FRAMES)),
+            Timeline(starts, (TICKS,) * FRAMES, Fraction(1, 30000)),
+            np.zeros((1, 1024), np.float32),
+        )
+        paint(Path("m.png"), scene(0)[1])
+
+    cli.once("a ball and a cut", make)
     return cli
 
 

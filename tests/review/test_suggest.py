@@ -61,8 +61,12 @@ def rolled(cli: CommandLine, take: Callable[..., Path], rolling: Path) -> Comman
     """A working directory with ball.mp4, m.png and a true mask in the workspace for every frame;
     frame 0 is the reference.
     """
-    take(rolling)
-    segment_truly(cli, scene, FRAMES)
+
+    def make() -> None:
+        take(rolling)
+        segment_truly(cli, scene, FRAMES)
+
+    cli.once("the ball of suggest", make)
     return cli
 
 

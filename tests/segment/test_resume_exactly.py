@@ -19,6 +19,8 @@ from vfx_matte.pipeline.segment import driver_inputs
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import SegmentRun, save_mask
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 14
 SCENE = Scene(width=128, height=72, frame_count=FRAMES)
 

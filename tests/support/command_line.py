@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -97,6 +97,15 @@ class CommandLine:
         assert ran.code == 0, f"{arguments} ended with {ran.code}\n{ran.stdout}\n{ran.stderr}"
         assert not ran.error, ran.stderr
         return ran
+
+    def once(self, key: Hashable, make: Callable[[], object]) -> None:
+        """Fill the folder with what `make` makes there: it runs for the first test that asks for
+        this key, and the others get copies (`Templates.fill`).
+        """
+        if self.templates is None:
+            make()
+        else:
+            self.templates.fill(self.folder, key, make)
 
     def run(self, *arguments: str | Path) -> Ran:
         """Run a command that may fail."""
@@ -262,12 +271,12 @@ def segment(
         cli("segment", clip, *first, *last)
 
     path = cli.folder / clip
-    if cli.templates is None or list(cli.folder.iterdir()) != [path] or not path.is_file():
+    if list(cli.folder.iterdir()) != [path] or not path.is_file():
         run()
         return
     # the time of its last change is in the stamp by which a clip is known again
     stamp = path.name, path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).digest()
-    cli.templates.fill(cli.folder, ("segment", stamp, start, stop, size), run)
+    cli.once(("segment", stamp, start, stop, size), run)
 
 
 def two_objects(size: tuple[int, int] = SIZE) -> Gray:

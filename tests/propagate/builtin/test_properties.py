@@ -26,6 +26,8 @@ from vfx_matte.propagate.builtin import propagator as builtin
 from vfx_matte.propagate.driver import harden
 from vfx_matte.propagate.walk_state import ResumableWalk
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 Picture = tuple[Image, Mask]
 

@@ -191,6 +191,7 @@ def test_two_that_touch_are_seen_as_one_thing_and_stay_two() -> None:
     assert len(network.shown) == looks, "one at each given mask, then one in two frames, in turn"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objects", [1, 2])
 def test_who_knows_the_next_frame_makes_the_same_masks_and_looks_before_the_step(
     objects: int,

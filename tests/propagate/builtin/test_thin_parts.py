@@ -116,6 +116,7 @@ def test_outlines_draw_exactly_what_they_were_found_on(points: list[tuple[int, i
         assert (pixels(parts) == np.isin(labels, long)).all()
 
 
+@pytest.mark.slow
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.95, 1.05))
 def test_it_follows_the_object(x: float, y: float, growth: float) -> None:
     mask = disk_and_rope()
@@ -188,6 +189,7 @@ def scene(x: int) -> tuple[np.ndarray, np.ndarray]:
     return image, mask
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(-9, 9), st.integers(-9, 9), st.sampled_from([1, 2]))
 def test_the_picture_puts_it_right(x: int, y: int, scale: int) -> None:
@@ -216,6 +218,7 @@ def test_what_has_left_the_picture_is_not_looked_for() -> None:
     assert parts.align(np.zeros((*SHAPE, 3), np.uint8)) is parts
 
 
+@pytest.mark.slow
 def test_the_propagator_keeps_a_rope() -> None:
     propagator = open_propagator("builtin", num_objects=1)
     image, mask = scene(380)

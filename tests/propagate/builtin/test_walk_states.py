@@ -13,6 +13,8 @@ from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate.builtin.propagator import BuiltinPropagator
 from vfx_matte.workspace.walk_states import WalkStateFolder, digest_of
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (72, 96)
 LENGTH = 16
 
