@@ -1,6 +1,6 @@
 /** Starts the page and joins its parts. */
 
-import { Api, ApiError } from "./api.js";
+import { Api, ApiError } from "./client.js";
 import { Display } from "./display.js";
 import { byId } from "./dom.js";
 import { listen } from "./events.js";
@@ -36,13 +36,13 @@ export class App {
    * @param {Notices} notices
    */
   constructor(api, project, notices) {
-    const { width, height, frames } = project.clip;
+    const { width, height } = project.clip;
     this.api = api;
     this.notices = notices;
     this.stage = byId("stage");
     this.frame = byId("frame");
     this.store = new Store(project);
-    this.frames = new Frames(api, frames);
+    this.frames = new Frames(api, project.clip);
     this.masks = new Masks(api, width, height);
     this.session = new Session(api, this.store, this.masks, notices);
     this.renderer = new Renderer(byId("picture"), width, height, (text, hint) =>

@@ -13,7 +13,7 @@ export class Display {
    * @param {import("./masks.js").Masks} masks
    * @param {import("./renderer.js").Renderer} renderer
    * @param {import("./viewport.js").Viewport} viewport
-   * @param {import("./api.js").Api} api
+   * @param {import("./client.js").Api} api
    * @param {import("./notices.js").Notices} notices
    * @param {HTMLElement} frame the element named "Frame"
    */

@@ -5,7 +5,7 @@ const LONGEST_WAIT_MS = 5000;
 
 /**
  * Listen until the page is left; connects again when the stream ends.
- * @param {import("./api.js").Api} api
+ * @param {import("./client.js").Api} api
  * @param {(event: any) => void} heard
  * @param {(connected: boolean) => void} changed
  */

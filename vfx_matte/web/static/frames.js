@@ -1,6 +1,6 @@
 /** Pictures of the clip: fetched newest first, kept while there is room. */
 
-import { ApiError } from "./api.js";
+import { ApiError } from "./client.js";
 
 const MOST_FRAMES = 120;
 const MOST_BYTES = 300e6;
@@ -13,12 +13,13 @@ const PATIENCE_MS = 250;
 
 export class Frames {
   /**
-   * @param {import("./api.js").Api} api
-   * @param {number} count of frames in the clip
+   * @param {import("./client.js").Api} api
+   * @param {import("./types.js").Clip} clip
    */
-  constructor(api, count) {
+  constructor(api, clip) {
     this.api = api;
-    this.count = count;
+    this.count = clip.frames;
+    this.clip = clip.id;
     this.width = 1280;
     /** @type {Map<number, Frame>} in the order of their last use */
     this.kept = new Map();
@@ -132,7 +133,12 @@ export class Frames {
   async fetch(index, signal) {
     const width = this.width;
     const since = performance.now();
-    const response = await this.api.send("GET", `frames/${index}`, { query: { width }, signal });
+    const response = await this.api.send("GET", `frames/${index}`, {
+      // with the clip in the address the browser may keep it too
+      query: { width, clip: this.clip },
+      cache: "default",
+      signal,
+    });
     const told = response.headers.get("X-Frame-Index");
     const pts = Number(response.headers.get("X-Frame-Pts"));
     const bitmap = await createImageBitmap(await response.blob(), {

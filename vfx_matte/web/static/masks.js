@@ -14,7 +14,7 @@ const MOST_BYTES = 160e6;
 
 export class Masks {
   /**
-   * @param {import("./api.js").Api} api
+   * @param {import("./client.js").Api} api
    * @param {number} width
    * @param {number} height
    */

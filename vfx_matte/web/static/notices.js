@@ -1,6 +1,6 @@
 /** What is said to the user: a line of status, and messages that stay until they are dismissed. */
 
-import { ApiError } from "./api.js";
+import { ApiError } from "./client.js";
 import { byId, el, icon } from "./dom.js";
 import { t } from "./i18n.js";
 

@@ -18,7 +18,7 @@ export class Objects {
   async add() {
     const { api, session, store } = this.app;
     const before = new Set(store.objects.map((object) => object.id));
-    const done = await session.edit((revision) => api.json("POST", "objects", { json: { revision } }));
+    const done = await session.edit(() => api.json("POST", "objects", { json: {} }));
     if (!done) return;
     const project = await api.project();
     store.set({ project });
@@ -46,17 +46,13 @@ export class Objects {
    */
   change(id, changes) {
     const { api, session } = this.app;
-    return session.edit((revision) =>
-      api.json("PATCH", `objects/${id}`, { json: { ...changes, revision } }),
-    );
+    return session.edit(() => api.json("PATCH", `objects/${id}`, { json: changes }));
   }
 
   /** @param {number} id */
   remove(id) {
     const { api, session } = this.app;
-    return session.edit((revision) =>
-      api.json("DELETE", `objects/${id}`, { query: { revision } }),
-    );
+    return session.edit(() => api.json("DELETE", `objects/${id}`));
   }
 
   render() {

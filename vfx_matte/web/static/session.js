@@ -1,13 +1,13 @@
 /** Edits of the project: one after another, with the revision they were made for. */
 
-import { ApiError } from "./api.js";
+import { ApiError } from "./client.js";
 import { t } from "./i18n.js";
 
 /** @typedef {import("./types.js").EditResult} EditResult */
 
 export class Session {
   /**
-   * @param {import("./api.js").Api} api
+   * @param {import("./client.js").Api} api
    * @param {import("./state.js").Store} store
    * @param {import("./masks.js").Masks} masks
    * @param {import("./notices.js").Notices} notices

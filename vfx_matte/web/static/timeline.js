@@ -213,8 +213,14 @@ export class Timeline {
       c.lineWidth = id === store.state.object ? 1.75 : 1;
       for (const [start, values] of runs) {
         c.beginPath();
+        let drawing = false;
         for (const [offset, value] of values.entries()) {
-          c.lineTo(this.x(start + offset + 0.5, w), top + (1 - value) * (high - 2) + 1);
+          const x = this.x(start + offset + 0.5, w);
+          const y = top + (1 - value / 100) * (high - 3) + 1.5;
+          // -1 = nothing is known of this frame
+          if (value >= 0 && drawing) c.lineTo(x, y);
+          else if (value >= 0) c.moveTo(x, y);
+          drawing = value >= 0;
         }
         c.stroke();
       }

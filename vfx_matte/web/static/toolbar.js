@@ -53,7 +53,7 @@ export class Toolbar {
       const button = byId(way);
       button.addEventListener("click", () => {
         if (this.app.tools.busy) return;
-        session.edit((revision) => api.json("POST", way, { json: { revision } }));
+        session.edit(() => api.json("POST", way));
       });
       store.on(["project"], ({ project }) => {
         button.disabled = project[way] === null;
@@ -84,7 +84,7 @@ export class Toolbar {
     for (const what of ["propagated", "all"]) {
       byId(`clear-${what}`).addEventListener("click", () => {
         open(false);
-        session.edit((revision) => api.json("POST", "clear", { json: { what, revision } }));
+        session.edit(() => api.json("POST", "clear", { json: { what } }));
       });
     }
   }

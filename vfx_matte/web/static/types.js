@@ -54,6 +54,7 @@
  * @property {number} id
  * @property {string} kind
  * @property {string} label
+ * @property {string} [stage] what it does just now
  * @property {"waiting" | "running" | "done" | "stopped" | "failed"} state
  * @property {number} done
  * @property {number} total
@@ -68,7 +69,7 @@
  * @property {{objects: MatteObject[], references: Reference[], first: number | null,
  *   last: number | null, marks: Marks | null}} state
  * @property {{done: Run[], confidence: Record<string, [number, number[]][]>,
- *   coverage?: Record<string, [number, number[]][]>}} masks
+ *   coverage?: Record<string, [number, number[]][]>}} masks confidence in per cent, -1 = unknown
  * @property {number[] | null} cuts
  * @property {string | null} undo
  * @property {string | null} redo

@@ -23,6 +23,7 @@ export class ApiError extends Error {
  * @property {BodyInit} [body]
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
+ * @property {RequestCache} [cache]
  */
 
 /** The server's API; every request carries the token. */
@@ -39,7 +40,7 @@ export class Api {
    * @returns {Promise<Response>} also for 304
    * @throws {ApiError} on every other status that is no success
    */
-  async send(method, path, { query = {}, json, body, headers = {}, signal } = {}) {
+  async send(method, path, { query = {}, json, body, headers = {}, signal, cache } = {}) {
     const asked = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
     const search = new URLSearchParams(asked.map(([name, value]) => [name, String(value)]));
     const address = `/api/${path}${asked.length ? `?${search}` : ""}`;
@@ -51,7 +52,8 @@ export class Api {
     }
     let response;
     try {
-      response = await fetch(address, { method, headers: sent, body, signal, cache: "no-store" });
+      const init = { method, headers: sent, body, signal, cache: cache ?? "no-store" };
+      response = await fetch(address, init);
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") throw error;
       throw new ApiError(0, "The studio's server does not answer.", "Is its terminal still open?");
