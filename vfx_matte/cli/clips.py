@@ -26,12 +26,6 @@ Output = Annotated[
     ),
 ]
 
-Gaps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="hold|black|error", help="What stands for missing numbers of a sequence (hold)."
-    ),
-]
 At = Annotated[
     str | None,
     typer.Option(

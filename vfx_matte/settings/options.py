@@ -216,12 +216,18 @@ class SegmentSettings(Options):
         choices=MEMORIES,
     )
     soft: bool = option(
-        False, "keep every object's probability too, for soft edges; costs disk space"
+        False,
+        "keep every object's probability too, for soft edges; costs disk space",
+        short="Keep probabilities too, for soft edges.",
+        panel="Options",
     )
     cuts: str = option(
         "stop",
         "where the shot changes masks stop, or ask, or ignore = go on; or the cuts as frames, e.g."
         " 120,300",
+        short="What to do at shot changes: stop, ask, ignore, or a list of frames.",
+        metavar="stop|ask|ignore|FRAMES",
+        panel="Options",
     )
     # text, not a number: 30000/1001 has no exact decimal form
     fps: str = option("25", "frames per second of an image sequence, e.g. 25 or 30000/1001")
@@ -229,7 +235,10 @@ class SegmentSettings(Options):
         "hold",
         "missing numbers of an image sequence: hold = the picture before stands in, black, or"
         " error",
+        short="What stands for missing numbers of a sequence (hold).",
         choices=("hold", "black", "error"),
+        metavar="hold|black|error",
+        panel="Options",
     )
 
 

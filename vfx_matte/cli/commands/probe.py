@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import At, Gaps, Output, clip_path, opened_clip
+from vfx_matte.cli.clips import At, Output, clip_path, opened_clip
+from vfx_matte.cli.options import Only
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import UsageError
 from vfx_matte.numbering import ranges_text
 from vfx_matte.settings import ini
+from vfx_matte.settings.options import SegmentSettings
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.probe import ClipFacts
@@ -26,13 +28,13 @@ def probe(
     session: Session,
     *,
     clip: Annotated[Path, typer.Argument(help="Video, folder of pictures, or plate.####.png.")],
-    gaps: Gaps = None,
+    settings: Annotated[SegmentSettings, Only("gaps")],
 ) -> None:
     """Show what a clip is: streams, size, colour, and its exact time by counting."""
     from vfx_matte.cli.show import bars, show_to_scripts, table
     from vfx_matte.pipeline.probe import ClipFacts, look_for_changes
 
-    opened = opened_clip(session, clip_path(session, clip), gaps=gaps)
+    opened = opened_clip(session, clip_path(session, clip), gaps=settings.gaps)
     # the reader notices only what it decodes, and counting decodes nothing
     look_for_changes(opened)
     facts = ClipFacts(opened.info)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, clip_path, opened_clip
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.propagators import propagator_options
 from vfx_matte.settings import ini
@@ -76,7 +76,6 @@ def segment(
     fps: Annotated[
         str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
     ] = None,
-    gaps: Gaps = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
     ] = False,
@@ -87,17 +86,7 @@ def segment(
     update: Annotated[
         bool, typer.Option("--update", help="Masks have changed: redo only the frames they affect.")
     ] = False,
-    soft: Annotated[
-        bool | None,
-        typer.Option("--soft/--no-soft", help="Keep probabilities too, for soft edges."),
-    ] = None,
-    cuts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="stop|ask|ignore|FRAMES",
-            help="What to do at shot changes: stop, ask, ignore, or a list of frames.",
-        ),
-    ] = None,
+    settings: Annotated[SegmentSettings, Only("gaps", "soft", "cuts")],
     map_color: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,11 +112,9 @@ def segment(
     files = ReferenceFiles(
         first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
     )
-    opened = opened_clip(session, path, fps=fps, gaps=gaps)
+    opened = opened_clip(session, path, fps=fps, gaps=settings.gaps)
     # without a terminal nobody can answer, and "ask" does as "stop"
-    at_cuts = CutOptions.parse(
-        cuts or propagation.settings.segment.cuts, confirm=asked if on_terminal() else None
-    )
+    at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
     span = (
         parse_position(start) if start is not None else None,
         parse_position(stop) if stop is not None else None,
@@ -151,8 +138,7 @@ def segment(
         stop=span[1],
         propagator=propagation.options,
         cuts=at_cuts,
-        # three states: --soft, --no-soft, and neither, which leaves it to config.ini
-        soft=propagation.settings.segment.soft if soft is None else soft,
+        soft=settings.soft,
         resume=resume,
         fresh=fresh,
         update=update,
