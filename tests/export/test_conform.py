@@ -354,7 +354,7 @@ def test_a_failure_leaves_nothing_half(
 ) -> None:
     project("conform", "clip.mp4", "--outputs", "source", "-o", "c")
     before = project.files("c")
-    monkeypatch.setattr("vfx_matte.media.readers.conformed.ConformedReader._placed", _broken)
+    monkeypatch.setattr("vfx_matte.media.readers.conformed.ConformedReader._grid_frame", _broken)
     ran = project.run("conform", "clip.mp4", "--outputs", "source", "-o", "c", "--fps", "25")
     assert ran.code != 0
     assert project.files("c") == before

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, Gaps, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, clip_path, opened_clip
 from vfx_matte.cli.commands.segment import PropagationChoice, propagation
+from vfx_matte.cli.options import Only
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.settings.options import StudioSettings
+from vfx_matte.settings.options import SegmentSettings, StudioSettings
 from vfx_matte.web.spelling import Speller
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def studio(
     session: Session,
     *,
     clip: Clip = None,
-    gaps: Gaps = None,
+    sequence: Annotated[SegmentSettings, Only("gaps")],
     settings: StudioSettings,
     propagation: PropagationChoice,
 ) -> None:
@@ -48,13 +49,14 @@ def studio(
     check_host(settings, session)
     known = session.settings
     engine = Studio.open(
-        opened_clip(session, clip_path(session, clip), gaps=gaps),
+        opened_clip(session, clip_path(session, clip), gaps=sequence.gaps),
         workspace=known.paths.workspace,
         model=known.paths.model,
         propagator=propagation.options,
         fetch=known.network.fetch == "auto",
         reporter=PageSession(session.settings, session.quiet),
     )
+    # what the page may change, with what config.ini says as its beginning
     groups = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
     server: StudioServer | None = None
     stopped_by: int | None = None
