@@ -61,7 +61,7 @@ class FrameServer:
         self._waiting: list[_Request] = []  # the newest last
         self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cache_bytes = 0
-        self._is_closed = False
+        self._is_closed = self._is_idle = False
         self._thread = threading.Thread(target=self._work, name="vfx-matte frames", daemon=True)
         self._thread.start()
 
@@ -101,6 +101,16 @@ class FrameServer:
             )
         part = slice(y, y + height), slice(x, x + width)
         return self._ask(_Request(index, lambda frame: png(frame.image[part]), None))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing more to make until somebody asks."""
+        return self._is_idle
+
+    @property
+    def cached_bytes(self) -> int:
+        """How much is kept."""
+        return self._cache_bytes
 
     def close(self) -> None:
         """End the thread; requests that wait are given up."""
@@ -170,8 +180,10 @@ class FrameServer:
         end.
         """
         with self._changed:
+            self._is_idle = wait and not self._waiting
             while wait and not self._waiting and not self._is_closed:
                 self._changed.wait()
+            self._is_idle = False
             if self._is_closed:
                 for request in self._waiting:
                     self._answer(request, SupersededError("the clip is closed"))
@@ -243,6 +255,8 @@ class _Decoding:
             return self._last
         if self._frames is None or not self.position <= index <= self.position + _LARGEST_STEP:
             self.close()
+            # frames of another file under this name would be shown as this clip's
+            self._reader.check_unchanged()
             self._frames = iter(self._reader.frames(self._begin(index)))
         for frame in self._frames:
             self.position = frame.index + 1
