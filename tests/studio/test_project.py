@@ -1,8 +1,8 @@
-"""A project on disk: every action can be undone, survives, and leaves a folder that segment reads."""
+"""A project on disk: every action can be undone, survives, and segment reads its folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ def test_who_did_not_see_the_latest_action_is_told_so(project: Project) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(
-    project: Project, call: Any, says: str
+    project: Project, call: Callable[[Project], object], says: str
 ) -> None:
     before, revision = project.state, project.revision
     with pytest.raises(UsageError, match=says):

@@ -62,7 +62,8 @@ def test_a_line_that_was_cut_off_costs_the_last_action_alone(tmp_path: Path, los
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff\xfe\n", b"{}\n", b'{"now": 99}\n', b'{"now": "x"}\n', b'{"do": 1, "state": 2}\n']
+    "line",
+    [b"\xff\xfe\n", b"{}\n", b'{"now": 99}\n', b'{"now": "x"}\n', b'{"do": 1, "state": 2}\n'],
 )
 def test_a_damaged_line_and_what_builds_on_it_are_dropped(tmp_path: Path, line: bytes) -> None:
     history = History(tmp_path, BEGIN)

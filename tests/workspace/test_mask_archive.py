@@ -90,11 +90,13 @@ def test_probabilities_belong_to_the_set_and_half_written_files_do_not(clip: Cli
     assert masks(clip) == {0: 1}
 
 
-def test_putting_back_goes_on_after_a_kill(clip: ClipLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_putting_back_goes_on_after_a_kill(
+    clip: ClipLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = MaskArchive(clip, DAVIS)
-    propagate(clip, {number: 1 for number in range(5)})
+    propagate(clip, dict.fromkeys(range(5), 1))
     first = archive.keep_set()
-    propagate(clip, {number: 2 for number in range(5)})
+    propagate(clip, dict.fromkeys(range(5), 2))
 
     class Killed(BaseException):
         pass

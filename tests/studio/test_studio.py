@@ -1,0 +1,403 @@
+"""The studio without its page: mark, propagate, stop, undo, render; and what the command line makes
+of the same folder.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.command_line import CommandLine
+
+from vfx_matte.errors import UsageError
+from vfx_matte.first_mask import Click, Marks
+from vfx_matte.masks import Mask, Palette
+from vfx_matte.media.writers.synthetic import make_clip as make_film
+from vfx_matte.pipeline.clip import open_source
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.studio import Job, Studio
+from vfx_matte.scene import Scene
+from vfx_matte.workspace import load_mask, save_mask
+
+FRAMES = 14
+SCENE = Scene(width=128, height=72, frame_count=FRAMES)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "scene.mp4"
+    make_film(
+        path, (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound()
+    )
+    return path
+
+
+def truth(index: int) -> Mask:
+    return (SCENE.truth_mask(index) > 0).astype(np.uint8)
+
+
+def opened(film: Path, folder: Path) -> Studio:
+    reporter = SilentReporter()
+    return Studio.open(
+        open_source(film, reporter=reporter),
+        workspace=folder / "workspace",
+        model=folder / "model",
+        propagator=PropagatorOptions(name="builtin"),
+        fetch=False,
+        reporter=reporter,
+    )
+
+
+@pytest.fixture
+def studio(film: Path, tmp_path: Path) -> Iterator[Studio]:
+    made = opened(film, tmp_path)
+    yield made
+    made.close()
+
+
+def finished(studio: Studio, job: Job) -> Job:
+    """The job once it is over."""
+    for _ in range(3000):
+        now = next(one for one in studio.jobs() if one.id == job.id)
+        if now.is_over:
+            return now
+        time.sleep(0.02)
+    raise AssertionError(f"{now} does not end")
+
+
+def masks(folder: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((folder / "workspace" / "scene" / "masks").glob("*.png"))
+    }
+
+
+def test_masks_made_in_parts_are_those_of_the_command_line(
+    studio: Studio, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in (4, 11):
+        studio.save_mask(index, truth(index), label="brush")
+    parts = (("one", 5, 1), ("next", 8, 5), ("forward", 12, 7), ("backward", 2, 10))
+    for direction, index, count in (*parts, ("both", 0, FRAMES)):
+        assert finished(studio, studio.propagate(direction, index)).state == "done"
+        assert len(masks(tmp_path)) == count
+    # the other way: one run of segment on the studio's folder of references
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    references = tmp_path / "workspace" / "scene" / "references"
+    command_line = CommandLine(other)
+    command_line("segment", film, "--masks", references, "--propagator", "builtin")
+    assert masks(tmp_path) == masks(other)
+    assert len(masks(other)) == FRAMES
+    # the command that the page shows does nothing more: all of it is there
+    studio.close()
+    monkeypatch.chdir(tmp_path)
+    again = CommandLine(tmp_path)
+    ran = again("segment", film, "--masks", references, "--update", "--propagator", "builtin")
+    assert "0 computed" in ran.stdout
+
+
+def test_given_masks_stay_as_they_are(studio: Studio, tmp_path: Path) -> None:
+    for index in (2, 9):
+        studio.save_mask(index, truth(index), label="brush")
+    finished(studio, studio.propagate("both", 0))
+    for index in (2, 9):
+        path = tmp_path / "workspace" / "scene" / "masks" / f"{index:07d}.png"
+        assert np.array_equal(load_mask(path), truth(index))
+
+
+def test_events_tell_of_every_mask_when_it_is_on_the_disk(studio: Studio, tmp_path: Path) -> None:
+    seen: list[tuple[int, bool]] = []
+    folder = tmp_path / "workspace" / "scene" / "masks"
+
+    def listen(event: Mapping[str, Any]) -> None:
+        if event["type"] == "saved":
+            seen.append((event["index"], (folder / f"{event['index']:07d}.png").is_file()))
+
+    unsubscribe = studio.subscribe(listen)
+    studio.save_mask(0, truth(0), label="brush")
+    finished(studio, studio.propagate("forward", 0))
+    assert seen == [(index, True) for index in range(FRAMES)]
+    unsubscribe()
+    finished(studio, studio.propagate("both", 0))
+    assert len(seen) == FRAMES
+
+
+def test_a_run_that_is_stopped_keeps_its_masks_and_goes_on_where_it_was(
+    studio: Studio, film: Path, tmp_path: Path
+) -> None:
+    notices: list[str] = []
+    third = threading.Event()
+    job_id = threading.local()
+    job_id.now = 0
+
+    def listen(event: Mapping[str, Any]) -> None:
+        if event["type"] == "saved" and event["index"] == 3:
+            studio.stop(studio.jobs()[-1].id)
+            third.set()
+        if event["type"] == "notice":
+            notices.append(event["text"])
+
+    unsubscribe = studio.subscribe(listen)
+    studio.save_mask(0, truth(0), label="brush")
+    assert finished(studio, studio.propagate("forward", 0)).state == "stopped"
+    unsubscribe()
+    kept = masks(tmp_path)
+    assert 4 <= len(kept) < FRAMES
+    studio.subscribe(listen)
+    notices.clear()
+    assert finished(studio, studio.propagate("forward", 0)).state in ("done", "stopped")
+    assert not [line for line in notices if "computed again" in line]
+    assert masks(tmp_path).items() >= kept.items()
+
+
+def test_propagation_is_undone_and_done_again_to_the_byte(studio: Studio, tmp_path: Path) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    finished(studio, studio.propagate("forward", 0))
+    first = masks(tmp_path)
+    studio.save_mask(9, truth(9), label="brush")
+    finished(studio, studio.propagate("both", 0))
+    second = masks(tmp_path)
+    assert first != second
+    studio.undo()
+    assert masks(tmp_path) == first
+    assert [one.index for one in studio.view().references] == [0, 9]
+    studio.undo()
+    assert [one.index for one in studio.view().references] == [0]
+    studio.redo()
+    studio.redo()
+    assert masks(tmp_path) == second
+    studio.clear("propagated")
+    assert masks(tmp_path) == {}
+    assert studio.mask(0).kind == "reference"
+    studio.clear("all")
+    assert studio.mask(0).kind == "none"
+    studio.undo()
+    studio.undo()
+    assert masks(tmp_path) == second
+
+
+def test_a_click_makes_a_mask_and_a_further_one_adds_to_it(studio: Studio) -> None:
+    inside = np.argwhere(truth(0))
+    y, x = (int(value) for value in inside[len(inside) // 2])
+    one = studio.mark(0, Marks(clicks=(Click(x, y),)), object_id=1)
+    assert one.mask[y, x] == 1
+    assert studio.mask(0).kind == "reference"
+    marks = studio.view().marks
+    assert marks is not None
+    assert marks["clicks"] == [{"x": x, "y": y, "object": True}]
+    away = (2, 2)
+    two = studio.mark(0, Marks(clicks=(Click(x, y), Click(*away, is_object=False))), object_id=1)
+    assert two.mask[y, x] == 1
+    assert two.mask[away[1], away[0]] == 0
+    studio.undo()
+    assert np.array_equal(studio.mask(0).mask, one.mask)
+    # the same call again begins where the first one began, and so comes to the same
+    again = studio.mark(0, Marks(clicks=(Click(x, y), Click(*away, is_object=False))), object_id=1)
+    assert np.array_equal(again.mask, two.mask)
+
+
+def test_a_preview_of_marks_changes_nothing(studio: Studio) -> None:
+    before = studio.view()
+    y, x = (int(value) for value in np.argwhere(truth(0))[40])
+    made = studio.mark(0, Marks(clicks=(Click(x, y),)), object_id=1, preview=True)
+    assert made.mask.any()
+    after = studio.view()
+    assert (after.revision, after.undo, after.references) == (before.revision, None, ())
+
+
+def test_a_picture_in_any_colours_is_imported(studio: Studio, tmp_path: Path) -> None:
+    picture = np.zeros((72, 128, 3), np.uint8)
+    picture[10:30, 20:50] = (250, 10, 10)
+    path = tmp_path / "painted.png"
+    Image.fromarray(picture).save(path)
+    studio.import_mask(6, path)
+    assert np.array_equal(studio.mask(6).mask > 0, picture[..., 0] > 0)
+
+
+def test_the_preview_is_what_a_render_of_the_frame_shows(
+    studio: Studio, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    options = {"edges": "median", "key": "blue"}
+    early = studio.preview(0, options)
+    finished(studio, studio.propagate("both", 0))
+    monkeypatch.chdir(tmp_path)
+    rendered = tmp_path / "frame.png"
+    command_line = CommandLine(tmp_path)
+    for index in (0, 7):
+        asked = ("--frame", str(index), "--edges", "median", "--key", "blue", "-o", rendered)
+        command_line("greenback", film, *asked)
+        assert np.array_equal(
+            np.asarray(Image.open(io.BytesIO(studio.preview(index, options)))),
+            np.asarray(Image.open(rendered)),
+        )
+    assert np.array_equal(
+        np.asarray(Image.open(io.BytesIO(early))),
+        np.asarray(Image.open(io.BytesIO(studio.preview(0, options)))),
+    )
+
+
+def test_an_export_finishes_masks_first_and_is_verified(studio: Studio, tmp_path: Path) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    job = finished(studio, studio.render("greenback", {"edges": "median"}))
+    assert job.state == "done", job.message
+    assert len(masks(tmp_path)) == FRAMES
+    (output,) = job.outputs
+    assert output.name == "greenback.mp4"
+    assert f"{FRAMES} frames verified" in output.verified
+    assert studio.output_path(output.id) == tmp_path / "workspace" / "scene" / "greenback.mp4"
+
+
+def test_an_export_is_of_the_chosen_range(studio: Studio, tmp_path: Path) -> None:
+    studio.save_mask(5, truth(5), label="brush")
+    studio.set_range(4, 8)
+    job = finished(studio, studio.render("maskvideo", {}))
+    assert job.state == "done", job.message
+    assert job.outputs[0].name == "maskvideo.0000004-0000008.mkv"
+    assert len(masks(tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("movie", {}, "movie"),
+        ("package:nothing", {}, "nothing"),
+        ("greenback", {"band": "wide"}, "band"),
+        ("greenback", {"band": True}, "band"),
+        ("greenback", {"band": 0}, "band"),
+        ("greenback", {"spam": 1}, "spam"),
+        ("greenback", {"objects": [1, "2"]}, "objects"),
+        ("greenback", {"background": "/etc/passwd"}, "background"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    studio: Studio, name: str, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        studio.render(name, options)
+    assert studio.jobs() == []
+
+
+def test_jobs_wait_their_turn_and_can_be_taken_off(studio: Studio) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    first = studio.propagate("both", 0)
+    second, third = studio.render("overlay", {}), studio.render("maskvideo", {})
+    studio.stop(second.id)
+    assert finished(studio, third).state == "done"
+    assert [job.state for job in studio.jobs()] == ["done", "stopped", "done"]
+    assert first.id < second.id
+    with pytest.raises(UsageError, match="no job 99"):
+        studio.stop(99)
+
+
+def test_a_job_that_fails_says_why_and_the_next_one_runs(studio: Studio) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    failed = finished(studio, studio.render("overlay", {"objects": [7]}))
+    assert failed.state == "failed"
+    assert failed.message == "there is no object 7"
+    assert failed.hint
+    assert finished(studio, studio.render("maskvideo", {})).state == "done"
+
+
+def test_nothing_can_be_undone_while_masks_are_made(studio: Studio) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    job = studio.propagate("both", 0)
+    for call in (studio.undo, studio.redo, lambda: studio.clear("all")):
+        with pytest.raises(UsageError, match="being made"):
+            call()
+    finished(studio, job)
+    studio.undo()
+
+
+@pytest.mark.parametrize("direction", ["sideways", "", "Forward"])
+def test_directions_have_names(studio: Studio, direction: str) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    with pytest.raises(UsageError, match="not a direction"):
+        studio.propagate(direction, 0)
+
+
+def test_without_a_reference_there_is_nothing_to_propagate(studio: Studio) -> None:
+    with pytest.raises(UsageError, match="no reference"):
+        studio.propagate("both", 0)
+
+
+def test_work_of_the_command_line_is_taken_up(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_mask(tmp_path / "first.png", truth(0), Palette.davis())
+    command_line = CommandLine(tmp_path)
+    command_line("segment", film, "--first-mask", "first.png", "--propagator", "builtin")
+    before = masks(tmp_path)
+    studio = opened(film, tmp_path)
+    view = studio.view()
+    assert [one.index for one in view.references] == [0]
+    assert view.masks.done == ((0, FRAMES),)
+    studio.clear("propagated")
+    studio.undo()
+    assert masks(tmp_path) == before
+    studio.close()
+
+
+KILLED = """
+    import sys, time
+    from pathlib import Path
+    sys.path[:0] = {paths!r}
+    from studio.test_studio import opened, truth
+    studio = opened(Path({film!r}), Path({folder!r}))
+    studio.save_mask(0, truth(0), label="brush")
+    studio.add_object(name="second")
+    studio.subscribe(lambda event: print(event["type"], flush=True))
+    studio.propagate("both", 0)
+    time.sleep(60)
+"""
+
+
+def test_nothing_is_lost_by_a_kill(film: Path, tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    code = KILLED.format(
+        paths=[str(tests), str(tests.parent)], film=str(film), folder=str(tmp_path)
+    )
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        saved = 0
+        for line in process.stdout:
+            saved += line.strip() == "saved"
+            if saved == 4:
+                break
+        process.send_signal(signal.SIGKILL)
+    studio = opened(film, tmp_path)
+    view = studio.view()
+    assert [one.name for one in view.objects] == ["Object 1", "second"]
+    assert [one.index for one in view.references] == [0]
+    assert len(masks(tmp_path)) >= 4
+    assert finished(studio, studio.propagate("both", 0)).state == "done"
+    assert len(masks(tmp_path)) == FRAMES
+    while studio.view().undo is not None:
+        studio.undo()
+    assert masks(tmp_path) == {}
+    studio.close()
+
+
+def test_closing_ends_what_is_going_on(film: Path, tmp_path: Path) -> None:
+    studio = opened(film, tmp_path)
+    studio.save_mask(0, truth(0), label="brush")
+    studio.propagate("both", 0)
+    studio.render("overlay", {})
+    studio.close()
+    opened(film, tmp_path).close()
