@@ -87,6 +87,15 @@ export class Api {
   }
 
   /**
+   * A frame's mask as the server has it.
+   * @param {number} index
+   */
+  async mask(index) {
+    const response = await this.send("GET", `frames/${index}/mask`);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /**
    * Save a frame's mask, which makes it a reference.
    * @param {number} index
    * @param {Uint8Array} mask

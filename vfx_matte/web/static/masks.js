@@ -10,6 +10,9 @@ const MOST_BYTES = 160e6;
  * @property {string} etag
  * @property {boolean} stale the server may have another one
  * @property {number} unsaved edits that are on their way
+ * @property {((mask: Uint8Array) => void)[]} pending what was painted and is not saved, in order
+ * @property {Uint8Array | null} saved the server's mask below what is pending
+ * @property {number} seen how many other edits `saved` takes in, see `Session.others`
  */
 
 export class Masks {
@@ -94,7 +97,9 @@ export class Masks {
   put(index, mask, { kind, etag = "", stale = false }) {
     const known = this.kept.get(index);
     /** @type {Entry} */
-    const entry = known ?? { index, mask, kind, etag, stale, unsaved: 0 };
+    const entry = known ?? {
+      index, mask, kind, etag, stale, unsaved: 0, pending: [], saved: null, seen: 0,
+    };
     Object.assign(entry, { mask, kind, etag, stale });
     this.kept.delete(index);
     this.kept.set(index, entry);
@@ -105,6 +110,49 @@ export class Masks {
     }
     this.arrived(entry);
     return entry;
+  }
+
+  /**
+   * Something is about to be painted: keep what the server has.
+   * @param {Entry} entry
+   * @param {number} others see `Session.others`
+   * @param {(mask: Uint8Array) => void} paint repeats all that was painted so far
+   */
+  begin(entry, others, paint) {
+    entry.unsaved += 1;
+    if (!entry.saved) {
+      entry.saved = entry.mask.slice();
+      entry.seen = others;
+    }
+    entry.pending.push(paint);
+  }
+
+  /**
+   * It is saved, or was refused.
+   * @param {Entry} entry
+   * @param {(mask: Uint8Array) => void} paint
+   */
+  end(entry, paint) {
+    entry.unsaved -= 1;
+    entry.pending = entry.pending.filter((one) => one !== paint);
+    if (!entry.unsaved) entry.saved = null;
+  }
+
+  /**
+   * The server made a mask; what was painted meanwhile goes on top.
+   * @param {number} index
+   * @param {Uint8Array} mask
+   */
+  answered(index, mask) {
+    const entry = this.kept.get(index);
+    if (!entry?.unsaved) {
+      this.put(index, mask, { kind: "reference" });
+      return;
+    }
+    entry.saved = mask;
+    const painted = mask.slice();
+    for (const paint of entry.pending) paint(painted);
+    this.put(index, painted, { kind: "reference" });
   }
 
   /**

@@ -19,11 +19,16 @@ export class Session {
     this.notices = notices;
     this.revision = store.state.project.revision;
     this.waiting = 0;
+    this.count(0);
     /** @type {Promise<any>} */
     this.line = Promise.resolve();
     /** A stroke is being drawn: nothing may replace the mask below it. */
     this.drawing = false;
     this.behind = false;
+    /** How many edits were made that are no painting: each may have changed every mask. */
+    this.others = 0;
+    /** How often the project was found changed elsewhere. */
+    this.conflicts = 0;
     /** Show the present frame's mask anew. @type {() => void} */
     this.refreshed = () => {};
     window.addEventListener("beforeunload", (event) => {
@@ -39,10 +44,14 @@ export class Session {
    * @returns {Promise<R | null>} null when it was refused; that was said
    */
   edit(send, painted = null) {
-    this.waiting += 1;
+    this.count(1);
+    const { conflicts } = this;
     const work = this.line.then(async () => {
       try {
+        // made for a project that is no more
+        if (conflicts !== this.conflicts) return null;
         const result = await send(this.revision);
+        if (painted === null) this.others += 1;
         if (typeof result.revision === "number") this.revision = result.revision;
         for (const text of result.notices ?? []) this.notices.tell(text);
         return result;
@@ -52,6 +61,7 @@ export class Session {
         this.masks.expire();
         this.behind = true;
         if (error instanceof ApiError && error.status === 409) {
+          this.conflicts += 1;
           this.notices.error(
             t("The project was changed elsewhere; it was loaded again."), error.message,
           );
@@ -59,12 +69,21 @@ export class Session {
         } else this.notices.failed(error);
         return null;
       } finally {
-        this.waiting -= 1;
+        this.count(-1);
         if (!this.waiting) this.reload().catch((error) => this.notices.failed(error));
       }
     });
     this.line = work;
     return work;
+  }
+
+  /**
+   * How many edits are on their way; stands in the document too, for those who look from outside.
+   * @param {number} by
+   */
+  count(by) {
+    this.waiting += by;
+    document.body.dataset.unsaved = String(this.waiting);
   }
 
   /** Take the project and the shown mask as the server has them. */

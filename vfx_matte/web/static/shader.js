@@ -45,6 +45,8 @@ vec3 picture(vec2 point) {
   return color;
 }
 
+vec3 bright(vec3 color) { return color / max(0.25, max(color.r, max(color.g, color.b))); }
+
 // weight of the edge of what is shown, and its colour, about one screen pixel wide on each side
 vec4 edgeAt(vec2 point) {
   int id = idAt(point);
@@ -56,8 +58,9 @@ vec4 edgeAt(vec2 point) {
     int other = idAt(point + step);
     if (other == id) continue;
     vec4 beside = colorOf(other);
-    if (own.a > 0.5) return vec4(own.rgb, 1.0);
-    if (beside.a > 0.5) return vec4(beside.rgb, 1.0);
+    // dark colours are hard to see as a line
+    if (own.a > 0.5) return vec4(bright(own.rgb), 1.0);
+    if (beside.a > 0.5) return vec4(bright(beside.rgb), 1.0);
   }
   return vec4(0.0);
 }

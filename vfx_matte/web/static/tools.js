@@ -5,8 +5,11 @@ import { allowedIds, around, fill, paintLine } from "./raster.js";
 import { t } from "./i18n.js";
 
 /** @typedef {import("./types.js").Marks} Marks */
-/** @typedef {{entry: import("./masks.js").Entry, last: [number, number], id: number,
- *   allowed: Uint8Array, changed: boolean}} Painting */
+/** @typedef {import("./types.js").Rect} Rect */
+/** @typedef {[number, number]} Pixel */
+/** @typedef {{entry: import("./masks.js").Entry, label: string, last: Pixel, changed: boolean,
+ *   lines: [Pixel, Pixel][], line: (mask: Uint8Array, from: Pixel, to: Pixel) => Rect | null,
+ *   again: (mask: Uint8Array) => void}} Painting */
 
 const MOST_SIZE = 800;
 
@@ -243,14 +246,30 @@ export class Tools {
     const erasing = tool === "eraser";
     app.display.setPreview(null);
     app.session.drawing = true;
-    entry.unsaved += 1;
-    this.painting = {
+    /** @type {[[number, number], [number, number]][]} */
+    const lines = [];
+    const { width, height } = store.clip;
+    const { size } = store.state;
+    const id = erasing ? 0 : object;
+    const allowed = allowedIds(store.objects, object, over, erasing);
+    const line = (
+      /** @type {Uint8Array} */ mask,
+      /** @type {[number, number]} */ from,
+      /** @type {[number, number]} */ to,
+    ) => paintLine(mask, width, height, from, to, size, id, allowed);
+    const painting = {
       entry,
+      label: erasing ? "eraser" : "brush",
       last: straight && this.last ? this.last : pixel,
-      id: erasing ? 0 : object,
-      allowed: allowedIds(store.objects, object, over, erasing),
       changed: false,
+      lines,
+      line,
+      again: (/** @type {Uint8Array} */ mask) => {
+        for (const [from, to] of lines) line(mask, from, to);
+      },
     };
+    app.masks.begin(entry, app.session.others, painting.again);
+    this.painting = painting;
     this.paintTo([pixel]);
   }
 
@@ -258,20 +277,16 @@ export class Tools {
   paintTo(pixels) {
     const painting = this.painting;
     if (!painting) return;
-    const { width, height } = this.app.store.clip;
-    const { entry, id, allowed } = painting;
     let changed = null;
     for (const pixel of pixels) {
-      const part = paintLine(
-        entry.mask, width, height, painting.last, pixel, this.app.store.state.size, id, allowed,
-      );
-      changed = around(changed, part);
+      changed = around(changed, painting.line(painting.entry.mask, painting.last, pixel));
+      painting.lines.push([painting.last, pixel]);
       painting.last = pixel;
     }
     this.last = painting.last;
     if (changed) {
       painting.changed = true;
-      this.app.renderer.setMask(entry.mask, changed);
+      this.app.renderer.setMask(painting.entry.mask, changed);
     }
   }
 
@@ -279,24 +294,33 @@ export class Tools {
     const painting = this.painting;
     this.painting = null;
     if (!painting) return;
-    if (painting.changed) this.save(painting.entry, painting.id ? "brush" : "eraser");
-    else painting.entry.unsaved -= 1;
+    if (painting.changed) this.save(painting.entry, painting.again, painting.label);
+    else this.app.masks.end(painting.entry, painting.again);
   }
 
   /**
-   * Send a painted mask; `entry.unsaved` was raised when the painting began.
+   * Send what was painted, on top of what the server has by then.
    * @param {import("./masks.js").Entry} entry
+   * @param {(mask: Uint8Array) => void} paint
    * @param {string} label
    */
-  save(entry, label) {
-    const { app } = this;
-    const painted = entry.mask.slice();
+  save(entry, paint, label) {
+    const { api, masks, session } = this.app;
+    const { index } = entry;
     entry.kind = "reference";
-    app.session
-      .edit((revision) => app.api.putMask(entry.index, painted, label, revision), entry.index)
-      .finally(() => {
-        entry.unsaved -= 1;
-      });
+    session
+      .edit(async (revision) => {
+        if (entry.seen !== session.others || !entry.saved) {
+          entry.saved = await api.mask(index);
+          entry.seen = session.others;
+        }
+        const painted = entry.saved.slice();
+        paint(painted);
+        const result = await api.putMask(index, painted, label, revision);
+        entry.saved = painted;
+        return result;
+      }, index)
+      .finally(() => masks.end(entry, paint));
   }
 
   /**
@@ -323,10 +347,13 @@ export class Tools {
       app.notices.tell(t("That is the whole background, no hole. Close its outline first."));
       return;
     }
+    const again = (/** @type {Uint8Array} */ mask) => {
+      fill(mask, width, height, pixel, erasing ? 0 : object);
+    };
+    app.masks.begin(entry, app.session.others, again);
     entry.mask.set(filled);
-    entry.unsaved += 1;
     app.renderer.setMask(entry.mask, part);
-    this.save(entry, "fill");
+    this.save(entry, again, "fill");
   }
 
   // marks
@@ -389,13 +416,13 @@ export class Tools {
     await app.session.edit(async (revision) => {
       const asked = { object, clicks, strokes, box, auto: false, preview: false, revision };
       const { mask, result } = await app.api.postMarks(index, asked);
-      app.masks.put(index, mask, { kind: "reference" });
+      app.masks.answered(index, mask);
       const answer = (result.objects ?? []).find(
         (/** @type {{id: number}} */ one) => one.id === object,
       );
       app.store.set({ answer: answer ?? null });
       return result;
-    });
+    }, index);
   }
 
   /**
