@@ -14,6 +14,7 @@ from vfx_matte.pipeline.studio import SupersededError
 from vfx_matte.printable import shortened
 from vfx_matte.web.answers import bug, error_response, status_of
 from vfx_matte.web.failures import RequestError
+from vfx_matte.web.guard import BodyRule
 from vfx_matte.web.masks import most_packed
 from vfx_matte.web.routes import edits, frames, page, work
 
@@ -98,18 +99,17 @@ def _complaint(error: RequestValidationError) -> tuple[str, str]:
     return texts[0], f"and {more} more" if more else ""
 
 
-def body_limit(service: Service) -> Callable[[str, str], int]:
-    """How large bodies may be: (method, path) → bytes."""
+def body_rule(service: Service) -> Callable[[str, str], BodyRule]:
+    """Which bodies requests may have: (method, path) → rule."""
     info = service.studio.info
-    pixels: int = info.width * info.height
-    masks = re.compile(r"/api/frames/\d+/mask")
-    imports = re.compile(r"/api/frames/\d+/import")
+    pixels = info.width * info.height
+    json = BodyRule(MOST_JSON_BYTES, ("application/json",))
+    mask = BodyRule(most_packed(pixels), ("application/octet-stream", ""))
+    picture = BodyRule(8 * pixels + _PNG_EXTRA_BYTES, ("image/png", "application/octet-stream", ""))
+    others = {"PUT": ("mask", mask), "POST": ("import", picture)}
 
-    def most(method: str, path: str) -> int:
-        if method == "PUT" and masks.fullmatch(path):
-            return most_packed(pixels)
-        if method == "POST" and imports.fullmatch(path):
-            return 8 * pixels + _PNG_EXTRA_BYTES
-        return MOST_JSON_BYTES
+    def rule(method: str, path: str) -> BodyRule:
+        end, other = others.get(method, ("", json))
+        return other if re.fullmatch(rf"/api/frames/[^/]+/{end}", path) else json
 
-    return most
+    return rule

@@ -68,11 +68,26 @@ class Authorities:
 
 
 def _is_address(name: str) -> bool:
+    """Whether it is an IPv4 address, or an IPv6 address in brackets."""
+    is_v6 = name.startswith("[") and name.endswith("]")
     try:
-        ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+        address = ipaddress.ip_address(name[1:-1] if is_v6 else name)
     except ValueError:
         return False
-    return True
+    return (address.version == 6) == is_v6
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRule:
+    """Which bodies a request may have."""
+
+    most_bytes: int
+    """The largest."""
+
+    types: tuple[str, ...]
+    """Content types; "" = it may say none. Browsers let other pages send some types without asking
+    first, JSON is not among them.
+    """
 
 
 class _RefusedError(Exception):
@@ -96,8 +111,8 @@ class Guard:
     authorities: Authorities
     """Which Host headers mean this server."""
 
-    body_limit: Callable[[str, str], int]
-    """(method, path) → most bytes of the body."""
+    body_rule: Callable[[str, str], BodyRule]
+    """(method, path) → which bodies it may have."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or begin or end with the server."""
@@ -110,7 +125,10 @@ class Guard:
         answer = _Answer(send)
         try:
             self._check(scope)
-            body = await _read_body(scope, receive, self.body_limit(scope["method"], scope["path"]))
+            rule = self.body_rule(scope["method"], scope["path"])
+            body = await _read_body(scope, receive, rule.most_bytes)
+            if body:
+                _check_type(scope, rule)
             if body is not None:  # else nobody is there any more
                 await self.app(scope, _Replay(body, receive), answer)
         except _RefusedError as refused:
@@ -207,6 +225,14 @@ async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
     if size > most or announced > most:
         raise _RefusedError(413, "the request is too large", f"at most {most:,} bytes are taken")
     return b"".join(parts)
+
+
+def _check_type(scope: Scope, rule: BodyRule) -> None:
+    """Raise _RefusedError when a body has another type than the request may have."""
+    kind = (_header(scope, "content-type") or "").partition(";")[0].strip().lower()
+    if kind not in rule.types:
+        expected = " or ".join(one for one in rule.types if one)
+        raise _RefusedError(415, "the request has a body of another type", f"expected {expected}")
 
 
 class _Replay:

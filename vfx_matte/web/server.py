@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from vfx_matte.errors import UsageError
-from vfx_matte.web.app import body_limit, make_app
+from vfx_matte.web.app import body_rule, make_app
 from vfx_matte.web.guard import Authorities, Guard
 from vfx_matte.web.service import Service
 from vfx_matte.web.spelling import Speller
@@ -205,7 +205,7 @@ class StudioServer:
         authority, authorities = authorities_of(self._listener, settings.host)
         self.address = Address(authority, secrets.token_urlsafe(TOKEN_BYTES))
         app = Guard(
-            make_app(self.service), self.address.token, authorities, body_limit(self.service)
+            make_app(self.service), self.address.token, authorities, body_rule(self.service)
         )
         # names are fixed so that packages which happen to be installed change nothing; nothing is
         # logged, as requests are nobody's business and errors are told to the page

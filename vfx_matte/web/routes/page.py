@@ -30,8 +30,10 @@ TYPES = {
 differs from machine to machine: a script of a wrong type does not run.
 """
 
-# no name begins with a point, so that ".." and hidden files have none
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# no name begins with a point, so that ".." and hidden files have none; none is longer than a disk
+# can have
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_DEEPEST = 5
 
 
 def static_file(path: str) -> Path | None:
@@ -41,7 +43,7 @@ def static_file(path: str) -> Path | None:
         path: what stands after the first "/", decoded.
     """
     names = (path or "index.html").split("/")
-    if not all(_NAME.fullmatch(name) for name in names):
+    if len(names) > _DEEPEST or not all(_NAME.fullmatch(name) for name in names):
         return None
     file = STATIC.joinpath(*names)
     if file.suffix not in TYPES or not file.is_file():
@@ -51,9 +53,10 @@ def static_file(path: str) -> Path | None:
 
 
 @router.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
-def page(request: Request, path: str) -> Response:
+def page(request: Request) -> Response:
     """One of the page's files."""
-    file = static_file(path)
+    # as it was sent: what the route takes of it lacks a line break at its end
+    file = static_file(str(request.scope["path"]).removeprefix("/"))
     if file is None:
         raise RequestError(404, "there is no such page")
     content = file.read_bytes()

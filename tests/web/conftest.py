@@ -1,0 +1,53 @@
+"""A served studio: with an engine that computes nothing, or with the real one on a small clip."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.fake_studio import FakeStudio
+from support.studio_server import Client, serving
+
+from vfx_matte.pipeline.clip import open_source
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.studio import Studio
+
+
+@pytest.fixture(scope="session")
+def _shared() -> Iterator[Client]:
+    with serving(FakeStudio()) as client:
+        yield client
+
+
+@pytest.fixture
+def page(_shared: Client) -> Iterator[Client]:
+    """A page of a fake engine that earlier tests may have changed."""
+    fake = _shared.studio
+    fake.failure, fake.delay_seconds = None, 0.0
+    fake.calls.clear()
+    yield _shared
+    fake.failure, fake.delay_seconds = None, 0.0
+
+
+@pytest.fixture
+def real(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
+    """A page of the real engine, with a clip of 12 frames, 96×64."""
+    clip = tmp_path / "clip.mp4"
+    shutil.copy2(make_clip("studio.mp4"), clip)
+    reporter = SilentReporter()
+    studio = Studio.open(
+        open_source(clip, reporter=reporter),
+        workspace=tmp_path / "workspace",
+        model=tmp_path / "model",
+        propagator=PropagatorOptions(name="fake"),
+        fetch=False,
+        reporter=reporter,
+    )
+    try:
+        with serving(studio) as client:
+            yield client
+    finally:
+        studio.close()

@@ -1,0 +1,275 @@
+"""`vfx-matte studio` as people start and end it: one line, no secret where others can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.command_line import CommandLine
+from support.studio_server import Client
+
+from vfx_matte.errors import UsageError
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.settings.options import StudioSettings
+from vfx_matte.web import server
+from vfx_matte.web.server import authorities_of, check_host, listen
+
+Start = Callable[..., "Started"]
+
+# a browser that writes down what it is given, and what the file says
+BROWSER = """\
+import pathlib, sys, urllib.parse, urllib.request
+path = urllib.request.url2pathname(urllib.parse.urlparse(sys.argv[1]).path)
+pathlib.Path("browser.txt").write_text(sys.argv[1] + "\\n" + oct(pathlib.Path(path).stat().st_mode))
+pathlib.Path("opened.html").write_text(pathlib.Path(path).read_text())
+"""
+
+
+class Started:
+    """A studio in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
+        self.process = process
+        self.line = process.stdout.readline()
+        if not self.line:
+            raise AssertionError(f"no line: {process.communicate()}")
+
+    @property
+    def page(self) -> Client:
+        authority, _, token = self.line.strip().removeprefix("http://").partition("/#token=")
+        return Client(authority, token)
+
+    def end(self, how: signal.Signals) -> tuple[int, str, str, float]:
+        """Exit code, the rest of stdout, stderr, and how long it took."""
+        began = time.monotonic()
+        self.process.send_signal(how)
+        stdout, stderr = self.process.communicate(timeout=20)
+        return self.process.returncode, stdout, stderr, time.monotonic() - began
+
+
+@pytest.fixture
+def start(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterator[Start]:
+    take(clip)
+    started: list[Started] = []
+
+    def begin(*arguments: str, **environment: str) -> Started:
+        old = dict(os.environ)
+        os.environ.update(environment)
+        try:
+            process = cli.start("studio", "clip.mp4", *arguments)
+        finally:
+            os.environ.clear()
+            os.environ.update(old)
+        started.append(Started(process))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate()
+
+
+def test_one_line_and_ctrl_c(start: Start) -> None:
+    studio = start("--port", "0", "--no-browser")
+    assert studio.line.startswith("http://127.0.0.1:")
+    assert len(studio.page.token) >= 43  # 256 bits
+    assert studio.page("GET", "/api/project").json["clip"]["name"] == "clip.mp4"
+    code, stdout, stderr, seconds = studio.end(signal.SIGINT)
+    assert code == 130
+    assert stdout == ""
+    assert stderr == "note: the studio is closed, and everything is saved\n"
+    assert seconds < 2
+
+
+def test_it_ends_in_time_while_pages_listen_and_the_engine_works(start: Start) -> None:
+    studio = start("--no-browser")
+    page = studio.page
+    page.put_mask(0, bytes([1]) * (96 * 64))
+    connection = page.connect()
+    connection.putrequest("GET", "/api/events", skip_host=True)
+    connection.putheader("Host", page.authority)
+    connection.putheader("Authorization", f"Bearer {page.token}")
+    connection.endheaders()
+    assert connection.getresponse().readline() == b": connected\n"
+    assert (
+        page("POST", "/api/jobs", {"kind": "propagate", "direction": "both", "index": 0}).status
+        == 200
+    )
+    code, _, stderr, seconds = studio.end(signal.SIGINT)
+    assert (code, stderr.count("\n")) == (130, 1)
+    assert seconds < 2.5
+    connection.close()
+
+
+def test_it_ends_when_it_is_told_to(start: Start) -> None:
+    code, _, stderr, seconds = start("--no-browser").end(signal.SIGTERM)
+    assert (code, stderr.count("\n")) == (143, 1)
+    assert seconds < 2
+
+
+def test_what_was_saved_survives_a_kill(start: Start) -> None:
+    first = start("--no-browser")
+    ids = bytes([0, 1]) * (96 * 32)
+    assert first.page.put_mask(3, ids).status == 200
+    first.end(signal.SIGKILL)
+    second = start("--no-browser")
+    assert second.page("GET", "/api/frames/3/mask").ids == ids
+    project = second.page("GET", "/api/project").json
+    assert [one["index"] for one in project["state"]["references"]] == [3]
+    assert project["undo"]
+    second.end(signal.SIGINT)
+
+
+def test_json(start: Start) -> None:
+    studio = start("--no-browser", "--json")
+    assert list(json.loads(studio.line)) == ["address"]
+    assert json.loads(studio.line)["address"].startswith("http://127.0.0.1:")
+
+
+def test_a_token_per_start_and_a_port_of_ones_own(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    first = start("--no-browser", "--port", str(port))
+    assert first.page.port == port
+    second = start("--no-browser", "--workspace", "other")
+    assert second.page.token != first.page.token
+    wrong = Client(second.page.authority, first.page.token)
+    assert wrong("GET", "/api/project").status == 401
+
+
+def test_a_port_that_is_taken(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+    take(clip)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ran = cli.fails("studio", "clip.mp4", "--no-browser", "--port", str(port), code=2)
+    assert str(port) in ran.error
+    assert "--port 0" in ran.hint
+
+
+def test_the_token_is_where_nobody_else_can_read_it(start: Start, cli: CommandLine) -> None:
+    """Neither in the arguments of a process nor in what the browser is started with."""
+    (cli.folder / "browser.py").write_text(BROWSER)
+    command = f"{sys.executable} {cli.folder / 'browser.py'} %s"
+    studio = start(BROWSER=command)
+    token = studio.page.token
+    deadline = time.monotonic() + 15
+    while not (cli.folder / "opened.html").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.1)
+    given, mode = (cli.folder / "browser.txt").read_text().splitlines()
+    assert given.startswith("file://")
+    assert token not in given
+    assert stat.S_IMODE(int(mode, 8)) == 0o600
+    assert studio.line.strip() in (cli.folder / "opened.html").read_text()
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert token.encode() not in process.read_bytes()
+        except OSError:
+            continue
+    _, stdout, stderr, _ = studio.end(signal.SIGINT)
+    assert token not in stdout + stderr
+    # nothing of it stays
+    redirect = Path(given.removeprefix("file://"))
+    assert not redirect.parent.exists()
+
+
+def test_nothing_of_a_request_is_printed(start: Start) -> None:
+    studio = start("--no-browser")
+    page = studio.page
+    page("GET", "/api/nothing")
+    page("GET", "/api/project", headers={"Host": "evil.example"})
+    with socket.create_connection(("127.0.0.1", page.port)) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        connection.recv(100)
+    _, stdout, stderr, _ = studio.end(signal.SIGINT)
+    assert (stdout, stderr.count("\n")) == ("", 1)
+
+
+def test_no_clip(cli: CommandLine) -> None:
+    cli.fails("studio", "none.mp4", "--no-browser", code=2)
+    cli.fails("studio", "--no-browser", code=2)
+
+
+def test_a_studio_that_is_open_already(start: Start, cli: CommandLine) -> None:
+    start("--no-browser")
+    ran = cli.run("studio", "clip.mp4", "--no-browser")
+    assert ran.code in (1, 2)
+    assert "open in another studio" in ran.error
+    assert ran.hint
+
+
+# other machines
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])
+def test_others_get_in_only_when_that_is_asked_for(host: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_host(StudioSettings(host=host), SilentReporter())
+    assert "not" in caught.value.hint
+    assert "allow_remote" in caught.value.hint
+    reporter = SilentReporter()
+    check_host(StudioSettings(host=host, allow_remote=True), reporter)
+    (line,) = reporter.lines
+    assert "nothing on the way is encrypted" in line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_this_machine_needs_no_permission(host: str) -> None:
+    reporter = SilentReporter()
+    check_host(StudioSettings(host=host), reporter)
+    assert reporter.lines == []
+
+
+def test_config_ini_lets_nobody_in(cli: CommandLine, take: Callable[..., Path], clip: Path) -> None:
+    """The file may come with somebody else's project."""
+    take(clip)
+    Path("config.ini").write_text("[studio]\nhost = 0.0.0.0\n")
+    ran = cli.fails("studio", "clip.mp4", "--no-browser", code=2)
+    assert "--allow-remote" in ran.hint
+    Path("config.ini").write_text("[studio]\nallow_remote = yes\n")
+    assert "unknown key" in cli.fails("studio", "clip.mp4", "--no-browser", code=2).error
+
+
+def test_which_hosts_mean_the_server() -> None:
+    with listen("127.0.0.1", 0) as one:
+        authority, authorities = authorities_of(one, "127.0.0.1")
+        port = one.getsockname()[1]
+        assert authority == f"127.0.0.1:{port}"
+        assert authorities.include(authority)
+        assert not authorities.include(f"10.0.0.7:{port}")
+    with listen("0.0.0.0", 0) as one:
+        authority, authorities = authorities_of(one, "0.0.0.0")
+        port = one.getsockname()[1]
+        assert authorities.include(authority)
+        assert authorities.include(f"10.0.0.7:{port}")
+        assert not authorities.include(f"evil.example:{port}")
+
+
+def test_a_host_that_is_none() -> None:
+    with pytest.raises(UsageError, match="host"):
+        listen("no such host.invalid", 0)
+    with pytest.raises(UsageError, match="listen"):
+        listen("192.0.2.1", 0)  # an address that is kept for examples
+
+
+def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_CLOSE_SECONDS", 0.1)
+    assert not server.close_in_time(lambda: time.sleep(1))
+
+    def fail() -> None:
+        raise UsageError("x")
+
+    with pytest.raises(UsageError):
+        server.close_in_time(fail)
