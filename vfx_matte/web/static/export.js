@@ -83,6 +83,7 @@ export class Exporting {
     const choices = RENDERS.map(({ name, text }) => {
       const radio = el("input", { type: "radio", name: "render", value: name });
       radio.checked = name === this.render;
+      radio.autofocus = radio.checked;
       radio.addEventListener("change", () => {
         this.render = name;
         programs.disabled = name !== "package";

@@ -3,6 +3,17 @@
 import { byId, el } from "./dom.js";
 import { t } from "./i18n.js";
 
+/**
+ * A combination as people read it.
+ * @param {string} key
+ */
+function readable(key) {
+  return key.replace(/Arrow(Left|Right|Up|Down)/, (_, way) => ARROWS[way]).replace("Escape", "Esc");
+}
+
+/** @type {Record<string, string>} */
+const ARROWS = { Left: "←", Right: "→", Up: "↑", Down: "↓" };
+
 export class Help {
   /** @param {import("./keys.js").Keys} keys */
   constructor(keys) {
@@ -27,7 +38,7 @@ export class Help {
     for (const action of keys.actions) {
       const rows = groups.get(action.group) ?? [];
       groups.set(action.group, rows);
-      const shown = keys.keysOf(action).join(t(" or ")) || "—";
+      const shown = keys.keysOf(action).map(readable).join(t(" or ")) || "—";
       const button = el(
         "button",
         {
