@@ -173,6 +173,8 @@ def suggest(
     # which may need weights for that
     values = {name: options.pop(name) for name in propagator_option_names() & options.keys()}
     (settings,) = records_of(options, SuggestSettings)
+    # the pipeline wants every option in one of two records: what comparing needs, and what a
+    # propagator is opened with
     return suggest_frames(
         segmented(clip, workspace=workspace, ignore_alpha=ignore_alpha, reporter=messages),
         settings,
