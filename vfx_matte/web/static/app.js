@@ -49,7 +49,9 @@ export class App {
       notices.error(t(text), t(hint)),
     );
     this.viewport = new Viewport(this.stage, width, height, () => this.placed());
-    this.overlay = new Overlay(byId("overlay"), this.store, this.viewport);
+    this.overlay = new Overlay(
+      byId("overlay"), this.store, this.viewport, byId("ring"),
+    );
     this.display = new Display(
       this.store, this.frames, this.masks, this.renderer, this.viewport, api, notices, this.frame,
     );

@@ -235,6 +235,7 @@ export const CHINESE = {
   sound: "声音",
   "start number": "起始编号",
   codec: "编码器",
+  confidence: "置信度",
   preset: "预设",
   quality: "质量",
   "pixel format": "像素格式",

@@ -20,6 +20,16 @@ export function hex(color) {
 }
 
 /**
+ * The same colour, bright enough for thin lines on a dark ground.
+ * @param {string | number[]} color
+ */
+export function bright(color) {
+  const parts = rgb(color);
+  const most = Math.max(64, ...parts);
+  return hex(parts.map((part) => Math.round(70 + (part * 185) / most)));
+}
+
+/**
  * The palette as the picture's shader takes it: 256 times R, G, B and whether it is shown.
  * @param {import("./types.js").MatteObject[]} objects
  * @param {number} solo

@@ -1,10 +1,20 @@
 /** Brings the wanted frame and its mask to the screen. */
 
 import { paletteOf, rgb } from "./colors.js";
+import { debounced } from "./dom.js";
 
-const WIDTHS = [480, 640, 960, 1280, 1920, 2560, 3840, 5120, 7680];
-const LARGEST_PROXY = 1920;
+const LARGEST_PROXY = 2560;
+/** While a window is being resized, pictures of the size before are shown. */
+const RESIZED_AFTER_MS = 250;
 const SHARP_AFTER_MS = 120;
+
+/**
+ * The mask to draw; none where it is known to be empty, which is quicker.
+ * @param {import("./masks.js").Entry | undefined} entry
+ */
+function visible(entry) {
+  return entry && (entry.kind !== "none" || entry.unsaved) ? entry.mask : null;
+}
 
 export class Display {
   /**
@@ -27,6 +37,7 @@ export class Display {
     this.notices = notices;
     this.frame = frame;
     this.sharpTimer = 0;
+    this.resized = debounced(() => this.chooseWidth(), RESIZED_AFTER_MS);
     /** @type {AbortController | null} */
     this.sharpening = null;
     /** A mask that is only looked at, in place of the frame's own. @type {Uint8Array | null} */
@@ -46,7 +57,7 @@ export class Display {
     };
     frames.refused = (error) => notices.failed(error);
     masks.arrived = (entry) => {
-      if (entry.index === store.state.shown && !this.preview) renderer.setMask(entry.mask);
+      if (entry.index === store.state.shown && !this.preview) renderer.setMask(visible(entry));
     };
     store.on(["index"], ({ index, speed }) => {
       if (speed) return;
@@ -57,13 +68,12 @@ export class Display {
       renderer.setPalette(paletteOf(project.state.objects, solo));
     });
     store.on(
-      ["view", "behind", "opacity", "object", "source", "wipe", "onion"],
-      ({ view, behind, opacity, object, source, wipe, onion }) => {
+      ["view", "behind", "opacity", "source", "wipe", "onion"],
+      ({ view, behind, opacity, source, wipe, onion }) => {
         renderer.setLook({
           view: source ? "source" : view,
           behind: rgb(behind),
           opacity,
-          active: object,
           wipe: source ? 0 : wipe,
           onion: onion && !source ? 0.5 : 0,
         });
@@ -82,7 +92,8 @@ export class Display {
     this.preview = null;
     this.renderer.setCrop(null);
     this.renderer.setFrame(frame.bitmap);
-    this.store.set({ shown: index });
+    const { answer, shown } = this.store.state;
+    this.store.set({ shown: index, answer: shown === index ? answer : null });
     this.frame.dataset.index = String(index);
     this.frame.dataset.pts = String(frame.pts);
     this.layMask();
@@ -96,7 +107,7 @@ export class Display {
     const { shown, speed } = this.store.state;
     if (shown < 0) return;
     const known = this.masks.get(shown);
-    this.renderer.setMask(known?.mask ?? null);
+    this.renderer.setMask(visible(known));
     if (speed && !this.store.hasMask(shown)) return;
     this.masks.load(shown).catch((error) => this.notices.failed(error));
   }
@@ -110,8 +121,7 @@ export class Display {
   /** @param {Uint8Array | null} mask shown until the next frame, edit or null */
   setPreview(mask) {
     this.preview = mask;
-    const own = this.masks.get(this.store.state.shown)?.mask ?? null;
-    this.renderer.setMask(mask ?? own);
+    this.renderer.setMask(mask ?? visible(this.masks.get(this.store.state.shown)));
   }
 
   /** The stage or the zoom changed. */
@@ -135,7 +145,7 @@ export class Display {
       y: (viewport.y - covered.y) * ratio,
       scale: viewport.zoom,
     });
-    this.chooseWidth();
+    this.resized();
     this.sharpen();
     this.moved();
   }
@@ -144,9 +154,9 @@ export class Display {
   chooseWidth() {
     const { viewport, store } = this;
     if (!viewport.fitted) return;
-    const needed = Math.min(store.clip.width, LARGEST_PROXY, viewport.width * viewport.zoom);
-    const width = WIDTHS.find((one) => one >= needed) ?? needed;
-    this.frames.setWidth(Math.min(store.clip.width, width));
+    // exactly as large as on screen, so that nothing has to be scaled
+    const width = Math.round(viewport.width * viewport.zoom);
+    this.frames.setWidth(Math.max(64, Math.min(store.clip.width, LARGEST_PROXY, width)));
   }
 
   /** Fetch the picture's own pixels where the proxy's are too few. */

@@ -6,6 +6,7 @@ const MOST_FRAMES = 120;
 const MOST_BYTES = 300e6;
 const IDLE_AHEAD = 15;
 const PLAY_AHEAD = 24;
+const PLAY_AT_ONCE = 3;
 /** A request that takes longer than this makes way for a newer one. */
 const PATIENCE_MS = 250;
 
@@ -29,8 +30,9 @@ export class Frames {
     this.playing = false;
     /** How long a request takes, ms. */
     this.latency = 30;
-    /** @type {{index: number, since: number, abort: AbortController, urgent: boolean} | null} */
-    this.current = null;
+    /** Requests on their way, by frame.
+     * @type {Map<number, {since: number, abort: AbortController, urgent: boolean}>} */
+    this.flying = new Map();
     /** @type {Set<number>} frames that failed; not tried again ahead of time */
     this.failed = new Set();
     /** @type {(frame: Frame) => void} */
@@ -46,8 +48,8 @@ export class Frames {
   setWidth(width) {
     if (width === this.width) return;
     this.width = width;
-    this.current?.abort.abort();
-    this.current = null;
+    for (const { abort } of this.flying.values()) abort.abort();
+    this.flying.clear();
     for (const frame of this.kept.values()) frame.bitmap.close();
     this.kept.clear();
     this.bytes = 0;
@@ -75,25 +77,31 @@ export class Frames {
     if (index !== this.wanted) this.direction = index > this.wanted ? 1 : -1;
     this.wanted = index;
     this.failed.delete(index);
-    const current = this.current;
-    if (current && current.index !== index && !this.kept.has(index)) {
-      const late = performance.now() - current.since > PATIENCE_MS;
-      if (!current.urgent || late) {
-        current.abort.abort();
-        this.current = null;
+    if (!this.kept.has(index) && !this.flying.has(index)) {
+      for (const [other, { since, abort, urgent }] of this.flying) {
+        // a frame on the way there may still come, so that scrubbing shows something
+        if (urgent && performance.now() - since < PATIENCE_MS) continue;
+        abort.abort();
+        this.flying.delete(other);
       }
     }
     this.pump();
   }
 
-  /** Fetch the next frame of use, one after another. */
+  /** Fetch the next frames of use: one after another, or a few at a time while playing. */
   pump() {
-    if (this.current) return;
-    const index = this.next();
-    if (index === null) return;
+    while (this.flying.size < (this.playing ? PLAY_AT_ONCE : 1)) {
+      const index = this.next();
+      if (index === null) return;
+      this.start(index);
+    }
+  }
+
+  /** @param {number} index */
+  start(index) {
     const abort = new AbortController();
-    const current = { index, since: performance.now(), abort, urgent: index === this.wanted };
-    this.current = current;
+    const flight = { since: performance.now(), abort, urgent: index === this.wanted };
+    this.flying.set(index, flight);
     this.fetch(index, abort.signal)
       .then((frame) => frame && this.arrived(frame))
       .catch((error) => {
@@ -102,15 +110,17 @@ export class Frames {
         if (index === this.wanted) this.refused(error, index);
       })
       .finally(() => {
-        if (this.current !== current) return;
-        this.current = null;
+        if (this.flying.get(index) !== flight) return;
+        this.flying.delete(index);
         // a short rest keeps a server that refuses from being asked without end
         window.setTimeout(() => this.pump(), this.failed.has(index) ? 200 : 0);
       });
   }
 
   next() {
-    if (!this.kept.has(this.wanted) && !this.failed.has(this.wanted)) return this.wanted;
+    const useful = (/** @type {number} */ index) =>
+      !this.kept.has(index) && !this.failed.has(index) && !this.flying.has(index);
+    if (useful(this.wanted)) return this.wanted;
     const ahead = this.playing ? PLAY_AHEAD : IDLE_AHEAD;
     const steps = [];
     for (let step = 1; step <= ahead; step++) {
@@ -120,7 +130,7 @@ export class Frames {
     for (const step of steps) {
       const index = this.wanted + step;
       if (index < 0 || index >= this.count) continue;
-      if (!this.kept.has(index) && !this.failed.has(index)) return index;
+      if (useful(index)) return index;
     }
     return null;
   }

@@ -49,9 +49,11 @@ export class Overlay {
    * @param {HTMLCanvasElement} canvas
    * @param {import("./state.js").Store} store
    * @param {import("./viewport.js").Viewport} viewport
+   * @param {HTMLElement} ring
    */
-  constructor(canvas, store, viewport) {
+  constructor(canvas, store, viewport, ring) {
     this.canvas = canvas;
+    this.ring = ring;
     this.store = store;
     this.viewport = viewport;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -68,6 +70,7 @@ export class Overlay {
   }
 
   ask() {
+    this.moveRing();
     if (this.asked) return;
     this.asked = requestAnimationFrame(() => {
       this.asked = 0;
@@ -78,6 +81,11 @@ export class Overlay {
   draw() {
     const { canvas, context, viewport } = this;
     const { ratio, covered } = viewport;
+    const { marks, shown, object, tool } = this.store.state;
+    const hasMarks = marks?.index === shown && marks.object === object && tool !== "brush";
+    // a layer that shows nothing costs nothing
+    canvas.hidden = !hasMarks && !this.stroke && !this.box && !this.keyboard;
+    if (canvas.hidden) return;
     const w = Math.round(covered.w * ratio), h = Math.round(covered.h * ratio);
     if (canvas.width !== w || canvas.height !== h) {
       canvas.width = w;
@@ -87,18 +95,30 @@ export class Overlay {
     context.clearRect(0, 0, w, h);
     context.scale(ratio, ratio);
     context.translate(viewport.x - covered.x, viewport.y - covered.y);
-    const { marks, shown, object, tool, size } = this.store.state;
     const color = hex(this.store.active?.color ?? "#ffffff");
-    if (marks && marks.index === shown && marks.object === object && tool !== "brush") {
+    if (marks && hasMarks) {
       for (const stroke of marks.strokes ?? []) this.line(stroke.points, stroke.object);
       if (marks.box) this.frame(marks.box, color);
       for (const click of marks.clicks ?? []) this.dot(click.x, click.y, click.object);
     }
     if (this.stroke) this.line(this.stroke.points, this.stroke.object);
     if (this.box) this.frame(this.box, color);
-    const at = this.pointer ?? this.keyboard;
-    if (at && (tool === "brush" || tool === "eraser")) this.ring(at, size, tool === "eraser");
     if (this.keyboard) this.cross(this.keyboard);
+  }
+
+  /** The brush's outline: an element of its own, so that nothing is drawn anew as it moves. */
+  moveRing() {
+    const { ring, viewport } = this;
+    const { tool, size } = this.store.state;
+    const at = this.pointer ?? this.keyboard;
+    ring.hidden = !at || (tool !== "brush" && tool !== "eraser");
+    if (!at || ring.hidden) return;
+    const wide = Math.max(3, size * viewport.scale);
+    const x = viewport.x + (at[0] + 0.5) * viewport.scale - wide / 2;
+    const y = viewport.y + (at[1] + 0.5) * viewport.scale - wide / 2;
+    Object.assign(ring.style, {
+      width: `${wide}px`, height: `${wide}px`, transform: `translate(${x}px, ${y}px)`,
+    });
   }
 
   /** @param {number} pixel of the picture; its middle */
@@ -166,26 +186,6 @@ export class Overlay {
     c.lineWidth = 1.5;
     c.strokeStyle = color;
     c.strokeRect(x * s, y * s, w * s, h * s);
-    c.setLineDash([]);
-  }
-
-  /**
-   * @param {[number, number]} at
-   * @param {number} size
-   * @param {boolean} erasing
-   */
-  ring([x, y], size, erasing) {
-    const { context: c } = this;
-    const radius = Math.max(1, (size / 2) * this.viewport.scale);
-    c.beginPath();
-    c.arc(this.at(x), this.at(y), radius, 0, 2 * Math.PI);
-    c.lineWidth = 3;
-    c.strokeStyle = "#00000090";
-    c.stroke();
-    if (erasing) c.setLineDash([4, 3]);
-    c.lineWidth = 1.25;
-    c.strokeStyle = "#fff";
-    c.stroke();
     c.setLineDash([]);
   }
 

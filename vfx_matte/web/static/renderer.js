@@ -1,20 +1,23 @@
 /** Draws the picture and its mask with one WebGL2 shader. */
 
-import { FRAGMENT, VERTEX } from "./shader.js";
+import { around } from "./raster.js";
+import { fragment, VERTEX } from "./shader.js";
 
 /** @typedef {import("./types.js").Rect} Rect */
+/** @typedef {{program: WebGLProgram, at: Record<string, WebGLUniformLocation | null>}} Version */
 
-/** What the shader calls the views; "source" shows no mask. */
-const MODES = { source: 0, overlay: 1, outline: 2, alpha: 3, checker: 4, green: 5, color: 6 };
+/** Zoom from which pixels get borders. */
+const GRID_FROM = 7;
+/** Drivers that have no graphics card. */
+const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
 const UNITS = { uFrame: 0, uCrop: 1, uMask: 2, uPalette: 3, uOnion: 4 };
 
 /**
  * @typedef {Object} Look
- * @property {keyof typeof MODES} view
+ * @property {"source" | import("./state.js").ViewName} view
  * @property {[number, number, number]} behind
  * @property {number} opacity
- * @property {number} active id that is worked on
  * @property {number} wipe
  * @property {number} onion share of the other frame, 0 … 1
  */
@@ -52,13 +55,17 @@ export class Renderer {
     this.palette = new Uint8Array(1024);
     /** @type {Look} */
     this.look = {
-      view: "overlay", behind: [64, 64, 64], opacity: 0.5, active: 1, wipe: 0, onion: 0,
+      view: "overlay", behind: [64, 64, 64], opacity: 0.5, wipe: 0, onion: 0,
     };
     /** @type {Placement} */
     this.place = { width: 1, height: 1, x: 0, y: 0, scale: 1 };
-    /** Uniforms by name. @type {Record<string, WebGLUniformLocation | null>} */
-    this.at = {};
+    /** The shader's versions, by what they can do. @type {Map<string, Version>} */
+    this.versions = new Map();
+    /** Masks have every n-th pixel only, where the driver's textures are too small. */
     this.step = 1;
+    this.isSoftware = false;
+    /** What is to be drawn anew, device pixels; null = all. @type {Rect | null} */
+    this.dirty = null;
     this.asked = 0;
     /** Called after each drawing. @type {() => void} */
     this.drawn = () => {};
@@ -91,18 +98,14 @@ export class Renderer {
       );
       return;
     }
-    const program = build(gl);
-    gl.useProgram(program);
-    this.at = {};
-    const count = gl.getProgramParameter(program, gl.ACTIVE_UNIFORMS);
-    for (let i = 0; i < count; i++) {
-      const info = gl.getActiveUniform(program, i);
-      if (info) this.at[info.name] = gl.getUniformLocation(program, info.name);
-    }
+    this.versions.clear();
+    const names = gl.getExtension("WEBGL_debug_renderer_info");
+    this.isSoftware = Boolean(
+      names && SOFTWARE.test(String(gl.getParameter(names.UNMASKED_RENDERER_WEBGL))),
+    );
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
     for (const [name, unit] of Object.entries(UNITS)) {
-      gl.uniform1i(this.at[name], unit);
       gl.activeTexture(gl.TEXTURE0 + unit);
       gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
       const smooth = name === "uFrame" || name === "uOnion" ? gl.LINEAR : gl.NEAREST;
@@ -130,8 +133,6 @@ export class Renderer {
       gl.TEXTURE_2D, 1, gl.R8UI,
       Math.ceil(this.width / this.step), Math.ceil(this.height / this.step),
     );
-    gl.uniform1i(this.at.uStep, this.step);
-    gl.uniform2f(this.at.uSize, this.width, this.height);
     this.setPalette(this.palette);
     this.setFrame(this.frame);
     this.setCrop(this.crop);
@@ -184,8 +185,7 @@ export class Renderer {
     gl.activeTexture(gl.TEXTURE0 + UNITS.uMask);
     if (mask && this.step === 1) this.uploadMask(gl, mask, part);
     else if (mask) this.uploadCoarse(gl, mask);
-    gl.uniform1i(this.at.uHasMask, mask ? 1 : 0);
-    this.ask();
+    this.ask(part);
   }
 
   /**
@@ -241,55 +241,117 @@ export class Renderer {
     this.ask();
   }
 
-  /** Draw with the screen's next refresh. */
-  ask() {
-    if (this.asked) return;
-    this.asked = requestAnimationFrame(() => {
-      this.asked = 0;
-      this.draw();
-    });
+  /**
+   * Draw with the screen's next refresh.
+   * @param {Rect | null} [part] only these pixels of the picture changed
+   */
+  ask(part = null) {
+    if (!this.asked) {
+      this.dirty = part && this.onCanvas(part);
+      this.asked = requestAnimationFrame(() => this.draw());
+    } else {
+      this.dirty = part && this.dirty && around(this.dirty, this.onCanvas(part));
+    }
+  }
+
+  /**
+   * Where a part of the picture is on the canvas, with room for the line around it.
+   * @param {Rect} part
+   * @returns {Rect}
+   */
+  onCanvas({ x, y, w, h }) {
+    const { scale, x: left, y: top } = this.place;
+    const edge = Math.max(3, 2 * scale);
+    const x0 = Math.floor(left + x * scale - edge), y0 = Math.floor(top + y * scale - edge);
+    const x1 = Math.ceil(left + (x + w) * scale + edge);
+    const y1 = Math.ceil(top + (y + h) * scale + edge);
+    return { x: x0, y: y0, w: x1 - x0, h: y1 - y0 };
+  }
+
+  /**
+   * The shader for what is shown now, ready to draw.
+   * @param {WebGL2RenderingContext} gl
+   */
+  version(gl) {
+    const { view, wipe, onion } = this.look;
+    const { scale } = this.place;
+    const features = {
+      view: this.mask || view !== "overlay" ? view : /** @type {const} */ ("source"),
+      crop: Boolean(this.crop),
+      onion: Boolean(this.onion) && onion > 0,
+      wipe: wipe > 0,
+      grid: scale >= GRID_FROM,
+      smooth: scale < 1 && !this.isSoftware,
+    };
+    const key = JSON.stringify(features);
+    let made = this.versions.get(key);
+    if (!made) {
+      made = build(gl, fragment(features));
+      this.versions.set(key, made);
+    }
+    gl.useProgram(made.program);
+    return made;
   }
 
   draw() {
+    cancelAnimationFrame(this.asked);
+    this.asked = 0;
     const gl = this.gl;
     if (!gl) return;
     const { width, height, x, y, scale } = this.place;
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
+      this.dirty = null;
     }
-    const at = this.at;
-    const { view, behind, opacity, active, wipe, onion } = this.look;
     gl.viewport(0, 0, width, height);
-    gl.uniform2f(at.uCanvas, width, height);
-    gl.uniform2f(at.uOrigin, x, y);
-    gl.uniform1f(at.uScale, scale);
-    gl.uniform1i(at.uMode, MODES[view]);
-    gl.uniform3f(at.uBehind, behind[0] / 255, behind[1] / 255, behind[2] / 255);
-    gl.uniform1f(at.uOpacity, opacity);
-    gl.uniform1i(at.uActive, active);
-    gl.uniform1f(at.uWipe, wipe);
-    gl.uniform1f(at.uOnionShare, this.onion ? onion : 0);
-    gl.uniform1i(at.uHasFrame, this.frame ? 1 : 0);
-    const rect = this.crop?.rect ?? { x: 0, y: 0, w: 0, h: 0 };
-    gl.uniform4f(at.uCropRect, rect.x, rect.y, rect.w, rect.h);
-    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    const part = this.dirty;
+    if (part) {
+      gl.enable(gl.SCISSOR_TEST);
+      gl.scissor(part.x, height - part.y - part.h, part.w, part.h);
+    }
+    if (this.frame) {
+      const { at } = this.version(gl);
+      const { behind, opacity, wipe, onion } = this.look;
+      // a picture that is as large as on screen needs no scaling
+      const exact = Math.abs(this.frame.width - this.width * scale) < 1;
+      const filter = exact ? gl.NEAREST : gl.LINEAR;
+      gl.activeTexture(gl.TEXTURE0 + UNITS.uFrame);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, filter);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, filter);
+      gl.uniform2f(at.uSize, this.width, this.height);
+      gl.uniform2f(at.uCanvas, width, height);
+      gl.uniform2f(at.uOrigin, x, y);
+      gl.uniform1f(at.uScale, scale);
+      gl.uniform3f(at.uBehind, behind[0] / 255, behind[1] / 255, behind[2] / 255);
+      gl.uniform1f(at.uOpacity, opacity);
+      gl.uniform1f(at.uWipe, wipe);
+      gl.uniform1f(at.uOnionShare, onion);
+      const rect = this.crop?.rect ?? { x: 0, y: 0, w: 0, h: 0 };
+      gl.uniform4f(at.uCropRect, rect.x, rect.y, rect.w, rect.h);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    } else {
+      gl.clearColor(0.055, 0.058, 0.062, 1);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+    }
+    if (part) gl.disable(gl.SCISSOR_TEST);
     this.drawn();
   }
 }
 
 /**
  * @param {WebGL2RenderingContext} gl
- * @returns {WebGLProgram}
+ * @param {string} text of the fragment shader
+ * @returns {Version}
  */
-function build(gl) {
+function build(gl, text) {
   const program = gl.createProgram();
-  for (const [kind, text] of /** @type {const} */ ([
+  for (const [kind, source] of /** @type {const} */ ([
     [gl.VERTEX_SHADER, VERTEX],
-    [gl.FRAGMENT_SHADER, FRAGMENT],
+    [gl.FRAGMENT_SHADER, text],
   ])) {
     const shader = /** @type {WebGLShader} */ (gl.createShader(kind));
-    gl.shaderSource(shader, text);
+    gl.shaderSource(shader, source);
     gl.compileShader(shader);
     if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) {
       throw new Error(gl.getShaderInfoLog(shader) ?? "the shader does not compile");
@@ -297,5 +359,14 @@ function build(gl) {
     gl.attachShader(program, shader);
   }
   gl.linkProgram(program);
-  return program;
+  gl.useProgram(program);
+  /** @type {Record<string, WebGLUniformLocation | null>} */
+  const at = {};
+  const count = gl.getProgramParameter(program, gl.ACTIVE_UNIFORMS);
+  for (let i = 0; i < count; i++) {
+    const info = gl.getActiveUniform(program, i);
+    if (info) at[info.name] = gl.getUniformLocation(program, info.name);
+  }
+  for (const [name, unit] of Object.entries(UNITS)) if (at[name]) gl.uniform1i(at[name], unit);
+  return { program, at };
 }

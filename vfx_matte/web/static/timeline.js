@@ -1,6 +1,6 @@
 /** The timeline: lanes of what is known about each frame, and the playhead. */
 
-import { hex } from "./colors.js";
+import { bright } from "./colors.js";
 import { t } from "./i18n.js";
 import { timeText } from "./state.js";
 
@@ -158,7 +158,7 @@ export class Timeline {
       const y = top + lane * (LANE + 2);
       c.fillStyle = "#1f2125";
       c.fillRect(0, y, w, LANE);
-      c.fillStyle = hex(color);
+      c.fillStyle = bright(color);
       c.globalAlpha = hidden ? 0.35 : 1;
       const shares = told?.[String(id)] ? series(told[String(id)]) : this.seenShares(id);
       this.bars(shares, w, y, LANE);
@@ -206,10 +206,13 @@ export class Timeline {
     const high = Math.min(height, CONFIDENCE + 16);
     c.fillStyle = "#1f2125";
     c.fillRect(0, top, w, high);
+    c.font = "10px system-ui, sans-serif";
+    c.fillStyle = "#7e848d";
+    if (high > 24) c.fillText(t("confidence"), 5, top + high - 7);
     for (const { id, color } of store.objects) {
       const runs = store.state.project.masks.confidence?.[String(id)];
       if (!runs) continue;
-      c.strokeStyle = hex(color);
+      c.strokeStyle = bright(color);
       c.lineWidth = id === store.state.object ? 1.75 : 1;
       for (const [start, values] of runs) {
         c.beginPath();

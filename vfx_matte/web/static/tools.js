@@ -41,7 +41,7 @@ export class Tools {
     stage.addEventListener("pointercancel", (event) => this.up(event));
     stage.addEventListener("pointerleave", () => {
       app.overlay.pointer = null;
-      app.overlay.ask();
+      app.overlay.moveRing();
     });
     stage.addEventListener("contextmenu", (event) => event.preventDefault());
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -134,7 +134,8 @@ export class Tools {
     const { overlay, viewport } = app;
     const pixel = viewport.pixel(event);
     overlay.pointer = pixel;
-    overlay.ask();
+    if (this.drag === "box" || this.drag === "stroke") overlay.ask();
+    else overlay.moveRing();
     if (this.drag === "pan") {
       viewport.pan(event.movementX, event.movementY);
     } else if (this.painting) {
