@@ -10,10 +10,12 @@ import pytest
 from support.fake_studio import FakeStudio
 from support.studio_server import Client, serving
 
+from vfx_matte.cli.typed import as_typed
 from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.studio import Studio
+from vfx_matte.web.spelling import Speller
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +34,24 @@ def page(_shared: Client) -> Iterator[Client]:
     fake.failure, fake.delay_seconds = None, 0.0
 
 
+class PageReporter(SilentReporter):
+    """Spells options as the page does."""
+
+    def spell(self, text: str) -> str:
+        return Speller(as_typed)(text)
+
+
 @pytest.fixture
 def real(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
     """A page of the real engine, with a clip of 12 frames, 96×64."""
     clip = tmp_path / "clip.mp4"
     shutil.copy2(make_clip("studio.mp4"), clip)
-    reporter = SilentReporter()
+    reporter = PageReporter()
     studio = Studio.open(
         open_source(clip, reporter=reporter),
         workspace=tmp_path / "workspace",
         model=tmp_path / "model",
-        propagator=PropagatorOptions(name="fake"),
+        propagator=PropagatorOptions(name="builtin"),
         fetch=False,
         reporter=reporter,
     )

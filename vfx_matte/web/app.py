@@ -13,6 +13,7 @@ from vfx_matte.errors import VfxMatteError
 from vfx_matte.pipeline.studio import SupersededError
 from vfx_matte.printable import shortened
 from vfx_matte.web.answers import bug, error_response, status_of
+from vfx_matte.web.bodies import ErrorAnswer
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.guard import BodyRule
 from vfx_matte.web.masks import most_packed
@@ -41,7 +42,10 @@ def make_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        separate_input_output_schemas=False,
+        responses={
+            "4XX": {"model": ErrorAnswer, "description": "A request that cannot be answered"},
+            503: {"model": ErrorAnswer, "description": "Not possible just now"},
+        },
     )
     app.state.service = service
     # the page's files come last: their route fits every address

@@ -1,9 +1,9 @@
-"""What requests hold, checked when they arrive."""
+"""What requests hold, checked when they arrive, and how both ways are documented."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -160,3 +160,21 @@ class PreviewBody(Body):
     """What a preview shows."""
 
     options: GivenOptions = {}
+
+
+class ErrorAnswer(BaseModel):
+    """What every error looks like."""
+
+    message: str
+    hint: str
+
+
+def binary(*kinds: str, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """How an answer that is no JSON is documented."""
+    return {status: {"description": "Done", "content": {kind: {} for kind in kinds}}}
+
+
+def binary_body(kind: str) -> dict[str, Any]:
+    """How a body that is no JSON is documented."""
+    schema = {"type": "string", "format": "binary"}
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.web.answers import JsonResponse, error_response, header_json
-from vfx_matte.web.bodies import MarksBody, PreviewBody
+from vfx_matte.web.bodies import MarksBody, PreviewBody, binary, binary_body
 from vfx_matte.web.masks import check_png, packed, unpacked
 from vfx_matte.web.service import Served
 from vfx_matte.web.views import mark_view
@@ -32,6 +32,7 @@ Offset = Annotated[int, Query(ge=0, le=LARGEST_WIDTH)]
 # otherwise at the same address
 _FOREVER = "private, max-age=3600, immutable"
 _CHECKED = "private, no-cache"
+_IDS = "application/octet-stream"
 
 
 def _matches(request: Request, etag: str) -> bool:
@@ -39,7 +40,7 @@ def _matches(request: Request, etag: str) -> bool:
     return etag in (one.strip() for one in request.headers.get("if-none-match", "").split(","))
 
 
-@router.get("")
+@router.get("", response_class=Response, responses=binary("image/jpeg"))
 async def frame(
     service: Served,
     request: Request,
@@ -62,7 +63,7 @@ async def frame(
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
-@router.get("/crop")
+@router.get("/crop", response_class=Response, responses=binary("image/png"))
 async def crop(service: Served, index: int, *, x: Offset, y: Offset, w: Side, h: Side) -> Response:
     """A part of a frame as PNG, with every pixel as it is."""
     service.require_frame(index)
@@ -76,7 +77,7 @@ async def crop(service: Served, index: int, *, x: Offset, y: Offset, w: Side, h:
     return Response(data, media_type="image/png", headers={"x-frame-index": str(index)})
 
 
-@router.get("/mask")
+@router.get("/mask", response_class=Response, responses=binary(_IDS))
 async def mask(service: Served, request: Request, index: int) -> Response:
     """The ids of a frame's mask."""
     service.require_frame(index)
@@ -90,10 +91,10 @@ async def mask(service: Served, request: Request, index: int) -> Response:
         return Response(status_code=304, headers=headers)
     body = await service.call(packed, shown.mask)
     headers["content-encoding"] = "gzip"
-    return Response(body, media_type="application/octet-stream", headers=headers)
+    return Response(body, media_type=_IDS, headers=headers)
 
 
-@router.put("/mask")
+@router.put("/mask", openapi_extra=binary_body(_IDS))
 async def save_mask(
     service: Served,
     request: Request,
@@ -112,7 +113,7 @@ async def save_mask(
     )
 
 
-@router.post("/marks")
+@router.post("/marks", response_class=Response, responses=binary(_IDS))
 async def mark(service: Served, index: int, body: MarksBody) -> Response:
     """The mask that answers the marks of one object."""
     service.require_frame(index)
@@ -133,7 +134,7 @@ async def mark(service: Served, index: int, body: MarksBody) -> Response:
         "x-result": header_json(mark_view(made), service.speller),
     }
     ids = await service.call(packed, made.mask)
-    return Response(ids, media_type="application/octet-stream", headers=headers)
+    return Response(ids, media_type=_IDS, headers=headers)
 
 
 @router.post("/prepare", status_code=202)
@@ -144,7 +145,7 @@ async def prepare(service: Served, index: int) -> Response:
     return JsonResponse({}, status_code=202)
 
 
-@router.post("/import")
+@router.post("/import", openapi_extra=binary_body("image/png"))
 async def import_mask(
     service: Served, request: Request, index: int, revision: Revision = None
 ) -> JsonResponse:
@@ -169,7 +170,7 @@ def _import(studio: Studio, index: int, png: bytes, revision: int | None) -> Edi
             raise
 
 
-@router.post("/preview")
+@router.post("/preview", response_class=Response, responses=binary("image/png"))
 async def preview(service: Served, index: int, body: PreviewBody) -> Response:
     """What a green screen with these options would show, as PNG."""
     service.require_frame(index)

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from vfx_matte.pipeline.records import as_json
 from vfx_matte.web.answers import JsonResponse
-from vfx_matte.web.bodies import PropagateBody, RenderBody
+from vfx_matte.web.bodies import PropagateBody, RenderBody, binary
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.option_table import option_facts
 from vfx_matte.web.service import Served
@@ -64,7 +64,7 @@ async def commands(service: Served) -> JsonResponse:
     return JsonResponse([service.speller.typed(line) for line in lines])
 
 
-@router.get("/events")
+@router.get("/events", response_class=StreamingResponse, responses=binary("text/event-stream"))
 async def events(
     service: Served, last_event_id: Annotated[str | None, Header(max_length=40)] = None
 ) -> StreamingResponse:
