@@ -76,6 +76,7 @@ def test_a_perfect_method_has_no_error_and_a_perfect_alpha_only_that_of_colours(
     assert hard.sad > 0.1
 
 
+@pytest.mark.slow
 def test_edges_from_the_picture_beat_the_median(bench: ModuleType) -> None:
     """The claim of docs/matting.md, small: a blurred edge, a network-like mask, errors at least
     halved.

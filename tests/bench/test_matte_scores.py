@@ -148,6 +148,7 @@ def test_the_truth_itself_has_no_error(alpha: np.ndarray) -> None:
         assert measure(alpha, alpha.copy()) == 0
 
 
+@pytest.mark.slow
 @given(alphas, alphas)
 def test_errors_are_symmetric_and_above_zero(alpha: np.ndarray, truth: np.ndarray) -> None:
     for measure in (sad, mse, gradient_error, connectivity_error):

@@ -104,6 +104,19 @@ def test_converting_can_be_asked_for(steady: SegmentedClip) -> None:
     assert plan.frame_map.indices == tuple(range(12))
 
 
+def test_a_container_that_a_program_does_not_import_is_converted(
+    cli: CommandLine, take: Callable[..., Path], make_clip: Callable[..., Path]
+) -> None:
+    options = {"preset": "ultrafast", "bf": "0"}
+    pts, base = range(0, 12 * 40, 40), Fraction(1, 1000)
+    facts = {"pts": pts, "time_base": base, "last_duration": 40, "options": options}
+    take(make_clip("steady.mkv", **facts))
+    segment(cli, "steady.mkv")
+    assert planned(opened("steady.mkv"), "premiere").reason_to_convert.endswith(
+        "does not import .mkv files"
+    )
+
+
 def test_web_pages_need_no_rate(uneven: SegmentedClip) -> None:
     plan = planned(uneven, "web")
     assert (plan.rate, plan.frame_map, plan.reason_to_convert) == (None, None, "")

@@ -134,6 +134,7 @@ class HalfAlpha:
 '''
 
 
+@pytest.mark.slow
 def test_a_new_edge_method_is_one_file_and_one_entry(project: CommandLine, tmp_path: Path) -> None:
     """It is in the help, in config.ini's text, in Python, and it renders."""
     (tmp_path / "half_alpha.py").write_text(NEW_METHOD)

@@ -202,6 +202,7 @@ def test_complements_give_the_complement(kind: str) -> None:
     np.testing.assert_allclose(one.astype(int), ONE - other.astype(int), atol=ONE * 0.004)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft", [False, True])
 def test_threads_give_the_bytes_of_one_thread(soft: bool) -> None:
     """However many threads there are, alpha and the subject's colours are the same to the

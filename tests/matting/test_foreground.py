@@ -111,6 +111,7 @@ def test_another_size_is_refused() -> None:
         estimate_foreground(picture, Matte(np.zeros((80, 60), np.uint16)))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("pymatting") is None, reason="PyMatting is not installed"
 )

@@ -262,6 +262,7 @@ def test_ignoring_alpha_is_an_option_and_a_setting(cut: CommandLine) -> None:
     assert (first(cut.folder / "d.mkv")[3][:, RIGHT] == 0).all()
 
 
+@pytest.mark.slow
 def test_conform_package_and_keytest_show_no_more_than_the_clip(cut: CommandLine) -> None:
     cut("conform", "c.mkv", "--fps", "50", "--outputs", "source,alpha,greenback,maskvideo", *HARD)
     folder = cut.folder / "workspace" / "c" / "conform"

@@ -30,6 +30,8 @@ from vfx_matte.media.open import open_clip
 from vfx_matte.media.probe import probe
 from vfx_matte.media.readers.side_data import side_data_of
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Path]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LARGE = PROFILE + os.urandom(300_000)

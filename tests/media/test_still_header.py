@@ -174,6 +174,7 @@ def test_an_empty_file_a_folder_and_none(tmp_path: Path) -> None:
 BOMBS = {"aspect": (13000, 13000), "shape": (18000, 12000)}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 @pytest.mark.parametrize("size", BOMBS.values(), ids=BOMBS)
 def test_a_huge_mask_is_never_decoded(

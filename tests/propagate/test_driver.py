@@ -43,6 +43,7 @@ def run(
     return list(frames)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_every_frame_once_whatever_the_references(data: st.DataObject) -> None:

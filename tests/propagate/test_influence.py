@@ -42,6 +42,7 @@ def masks_of(references: dict[int, Mask], start: int, stop: int) -> dict[int, Ma
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(st.data())
 def test_the_others_do_not_change(data: st.DataObject) -> None:

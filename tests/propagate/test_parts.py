@@ -90,6 +90,7 @@ def run(
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ids", [{0: (1, 2)}, {9: (1, 2)}, {2: (1, 2), 11: (1, 2)}, {0: (1,), 8: (2,)}]
 )

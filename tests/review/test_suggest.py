@@ -30,6 +30,8 @@ from vfx_matte.pipeline.sampling import (
 )  # what is decoded is nowhere to be seen from outside
 from vfx_matte.pipeline.sampling import spans as spans_of
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 48
 OTHER_LOOK = range(21, 27)
 HEIGHT, WIDTH = 96, 160

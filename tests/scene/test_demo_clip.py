@@ -24,6 +24,7 @@ def test_shapes_types_and_ranges(scene: Scene) -> None:
             scene.frame(index)
 
 
+@pytest.mark.slow
 def test_equal_arguments_give_equal_clips_in_any_order_and_other_seeds_others(scene: Scene) -> None:
     again = Scene(width=256, height=144, frame_count=60, seed=7)
     for index in (33, 2):

@@ -134,6 +134,7 @@ def test_a_mask_in_another_shot_is_carried_through_that_shot_alone(
     assert runs(shown(film)) == kept
 
 
+@pytest.mark.slow
 def test_the_built_in_propagator_stops_too_and_starts_again(film: CommandLine) -> None:
     masks = ("--mask", "0=one.png", "--mask", f"{SECOND_CUT}=other.png")
     film("segment", "film.mp4", *masks, "--propagator", "builtin")
@@ -236,6 +237,7 @@ def test_only_a_range_is_looked_at(film: CommandLine) -> None:
     ] * 4 + [False] * 6
 
 
+@pytest.mark.slow
 def test_suggest_names_the_shots_without_a_mask_and_repeats_the_cuts(film: CommandLine) -> None:
     film("segment", "film.mp4", "--first-mask", "one.png", *FAKE)
     ran = film("suggest", "film.mp4", "-k", "2", "--json")
@@ -379,6 +381,7 @@ def carried(
     return masks_of(list(frames))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_nothing_crosses_a_cut(data: st.DataObject) -> None:
     """Each shot comes out as if there were no other, and without a reference as nothing; every

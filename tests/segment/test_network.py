@@ -20,6 +20,8 @@ from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import save_mask
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 6
 NETWORK = tiny_network()
 SEGMENT = ("segment", "scene.mp4", "--first-mask", "first.png", "--propagator", "builtin")

@@ -278,6 +278,7 @@ def test_a_second_run_never_mixes(
     assert film.files() == before
 
 
+@pytest.mark.slow
 def test_update_makes_only_the_frames_again_that_a_mask_changes(film: CommandLine) -> None:
     paint(Path("a.png"), ONE)
     paint(Path("b.png"), OTHER)
@@ -380,6 +381,7 @@ def test_fresh_that_fails_before_its_first_mask_changes_nothing(
 # scene whose truth is known
 
 
+@pytest.mark.slow
 def test_the_builtin_propagator_follows_the_truth(cli: CommandLine) -> None:
     scene = Scene(width=160, height=90, frame_count=8)
     cli.folder.joinpath("source").mkdir()

@@ -44,6 +44,7 @@ def pan(scene: int, count: int, px_per_frame: float) -> list[Image]:
     return [view(scene, 40 + at * px_per_frame) for at in range(count)]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     st.lists(

@@ -211,6 +211,7 @@ with Workspace(root).clip(source).start_run(plan, palette=PALETTE) as run:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_soft_run_goes_on(tmp_path: Path, source: Path) -> None:
     tests = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
@@ -419,6 +420,7 @@ def near_edge(mask: Gray, distance_px: float) -> npt.NDArray[np.bool_]:
     return changed
 
 
+@pytest.mark.slow
 def test_soft_edges_are_nearer_to_the_truth_than_hard_ones(scene: CommandLine) -> None:
     """The scene's own antialiased matte, motion blur and fur included, decides.
 
@@ -443,6 +445,7 @@ def test_soft_edges_are_nearer_to_the_truth_than_hard_ones(scene: CommandLine) -
     assert soft_error < 0.8 * hard_error
 
 
+@pytest.mark.slow
 def test_the_luma_matte_and_the_stills_are_the_alpha(scene: CommandLine) -> None:
     scene("alpha", "-o", "cut.mkv")
     scene("alpha", "-o", "stills")
@@ -456,6 +459,7 @@ def test_the_luma_matte_and_the_stills_are_the_alpha(scene: CommandLine) -> None
             np.testing.assert_array_equal(np.array(still)[..., 3], plane)
 
 
+@pytest.mark.slow
 def test_the_green_screen_mixes_along_the_edge(
     scene: CommandLine, ffmpeg: Callable[..., None]
 ) -> None:
@@ -486,6 +490,7 @@ def test_the_green_screen_mixes_along_the_edge(
         np.testing.assert_allclose(green[index], key + (before[index] - key) * alpha, atol=1.01)
 
 
+@pytest.mark.slow
 def test_edges_can_still_be_treated(scene: CommandLine) -> None:
     """Growing and feathering act on soft edges; a wider alpha, a softer one."""
     sizes, widths = {}, {}
@@ -503,6 +508,7 @@ def test_edges_can_still_be_treated(scene: CommandLine) -> None:
     assert sizes["feathered"] == pytest.approx(sizes["as it is"], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_stopped_soft_run_can_be_finished(cli: CommandLine, scene_work: Path) -> None:
     """Ctrl-C in a process of its own."""
