@@ -36,7 +36,7 @@ export class Notices {
    * @param {string} [hint]
    */
   error(text, hint = "") {
-    this.add("error", text, hint);
+    return this.add("error", text, hint);
   }
 
   /** @param {unknown} error */
@@ -54,6 +54,7 @@ export class Notices {
    * @param {"note" | "error"} kind
    * @param {string} text
    * @param {string} hint
+   * @returns {HTMLElement | null} null when it stands there already
    */
   add(kind, text, hint) {
     const same = [...this.list.children].find((item) => item.dataset.text === text);

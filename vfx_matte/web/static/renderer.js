@@ -36,7 +36,7 @@ export class Renderer {
    * @param {HTMLCanvasElement} canvas
    * @param {number} width of the clip
    * @param {number} height
-   * @param {(text: string, hint: string) => void} say
+   * @param {(text: string, hint: string) => HTMLElement | null} say gives the message
    */
   constructor(canvas, width, height, say) {
     this.canvas = canvas;
@@ -69,14 +69,17 @@ export class Renderer {
     this.asked = 0;
     /** Called after each drawing. @type {() => void} */
     this.drawn = () => {};
+    /** @type {HTMLElement | null} */
+    let lost = null;
     canvas.addEventListener("webglcontextlost", (event) => {
       event.preventDefault();
       this.gl = null;
-      say("The graphics driver took the picture away.", "It comes back by itself; nothing is lost.");
+      lost = say("The graphics driver took the picture away.", "It comes back by itself; nothing is lost.");
     });
     canvas.addEventListener("webglcontextrestored", () => {
       this.start();
       this.restored();
+      lost?.remove();
     });
     this.start();
   }

@@ -192,6 +192,7 @@ export class Toolbar {
       const sure = answer.confidence === null || answer.confidence === undefined
         ? "" : t("Confidence {percent} %", { percent: Math.round(answer.confidence * 100) });
       advice.textContent = [sure, answer.advice].filter(Boolean).join(" · ");
+      advice.title = advice.textContent;
     });
     notices.status(t("Ready"));
     this.zoomed();
