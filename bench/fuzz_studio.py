@@ -105,6 +105,7 @@ class Sender:
         import hypothesis
         from hypothesis import strategies as st
         from schemathesis.checks import CHECKS
+        from schemathesis.core.failures import FailureGroup
 
         name = f"{operation.method.upper()} {operation.path}"
         counts = self.report.statuses.setdefault(name, Counter())
@@ -143,7 +144,7 @@ class Sender:
             self.report.faults.extend(f"{name}: {line}" for line in _faults(answer))
             try:
                 case.validate_response(answer, checks=checks, headers=self.headers)
-            except AssertionError as error:
+            except (AssertionError, FailureGroup) as error:
                 self.report.faults.append(
                     f"described: {name}: {' '.join(str(error).split())}"[:500]
                 )
