@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from support.command_line import CommandLine
 from support.tiny_onnx import tiny_network
 
 from vfx_matte.api import masks as api
+from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image, Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.scene import Scene
@@ -109,16 +111,17 @@ def test_config_ini_and_the_library_switch_it_off_too(place: CommandLine) -> Non
     Path("config.ini").write_text("[segment]\nnetwork = no\n")
     place(*SEGMENT)
     assert "network" not in settings()
-    for network in (None, "elsewhere/u2netp.onnx"):
-        api.segment(
-            "scene.mp4",
-            references={0: "first.png"},
-            propagator="builtin",
-            fresh=True,
-            network=network,
-        )
-        assert "network" not in settings()
-    api.segment("scene.mp4", references={0: "first.png"}, propagator="builtin", fresh=True)
+    again: dict[str, Any] = {
+        "references": {0: "first.png"},
+        "propagator": "builtin",
+        "fresh": True,
+    }
+    api.segment("scene.mp4", **again, network=None)
+    assert "network" not in settings()
+    with pytest.raises(UsageError, match="there is no file of U²-Netp"):
+        api.segment("scene.mp4", **again, network="elsewhere/u2netp.onnx")
+    assert "network" not in settings()
+    api.segment("scene.mp4", **again)
     assert settings()["network"] == "u2netp.onnx"
 
 
