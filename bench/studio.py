@@ -4,7 +4,7 @@
     python bench/studio.py
     python bench/studio.py --davis DAVIS_DIR --network model/u2netp.onnx   # the scripted user
 
-Clips are made here (the demo's scene at 1080p, a 4K clip of ten minutes with the ffmpeg program).
+Clips are made here: the demo's scene, and test patterns by the ffmpeg program.
 The browser is the system's chromium, without a GPU: a graphics card makes drawing faster, not
 slower. Times are those that a user sees: from the key or the mouse to the picture on screen.
 
@@ -157,19 +157,19 @@ def film(folder: Path, name: str, *, width: int, height: int, frames: int) -> Pa
     return path
 
 
-def long_4k(folder: Path) -> Path | None:
-    """Ten minutes of 4K, made of one second that is repeated; None without the ffmpeg program."""
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        return None
-    second, path = folder / "second.mp4", folder / "long.mp4"
-    made = ["-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25:duration=2", "-c:v", "libx264"]
-    quick = ["-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50"]
+def pattern(folder: Path, name: str, *, size: str, seconds: int, times: int = 1) -> Path:
+    """A moving test pattern by the ffmpeg program, two seconds from keyframe to keyframe.
+
+    size: "1920x1080"; times: how often it is repeated, which costs no encoding.
+    """
+    once, path = folder / f"once-{name}", folder / name
+    made = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}"]
+    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50"]
     for arguments in (
-        [*made, *quick, str(second)],
-        ["-stream_loop", "299", "-i", str(second), "-c", "copy", str(path)],
+        [*made, *coded, str(once)],
+        ["-stream_loop", str(times - 1), "-i", str(once), "-c", "copy", str(path)],
     ):
-        subprocess.run([ffmpeg, "-v", "error", "-y", *arguments], check=True)
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments], check=True)
     return path
 
 
@@ -265,8 +265,8 @@ async () => {{
     const begin = performance.now();
     at("pointermove", 60 + 6 * step, 60 + 3 * step);
     await new Promise(requestAnimationFrame);
-    const channel = new MessageChannel();
-    await new Promise((next) => {{ channel.port1.onmessage = next; channel.port2.postMessage(0); }});
+    const {{ port1, port2 }} = new MessageChannel();
+    await new Promise((next) => {{ port1.onmessage = next; port2.postMessage(0); }});
     took.push(performance.now() - begin);
   }}
   at("pointerup", 60 + 6 * 60, 60 + 3 * 60);
@@ -430,20 +430,22 @@ def measure_page(browser_path: str, actions: int) -> None:
     from playwright.sync_api import sync_playwright
 
     print("| | measured | asked |\n|---|---|---|")
-    scene = Scene(width=1920, height=1080, frame_count=250)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(BROWSER))
-        clip = film(folder, "film.mp4", width=1920, height=1080, frames=250)
+        clip = pattern(folder, "film.mp4", size="1920x1080", seconds=10)
         measure_start(browser, clip, folder, "1080p, 10 s")
-        if (long := long_4k(folder)) is not None:
-            measure_start(browser, long, folder, "4K, 10 min")
+        long = pattern(folder, "long.mp4", size="3840x2160", seconds=2, times=300)
+        measure_start(browser, long, folder, "4K, 10 min")
         with serving(clip, folder) as served, page_of(browser, served) as page:
             measure_scrub(page, 250)
             measure_play(page)
-            measure_marks(page, scene)
             measure_brush(page)
             measure_memory(page, served, actions)
+        scene = Scene(width=1920, height=1080, frame_count=3)
+        short = film(folder, "short.mp4", width=1920, height=1080, frames=3)
+        with serving(short, folder) as served, page_of(browser, served) as page:
+            measure_marks(page, scene)
         small = film(folder, "small.mp4", width=854, height=480, frames=60)
         with serving(small, folder) as served, page_of(browser, served) as page:
             measure_marks(page, Scene(width=854, height=480, frame_count=60))
