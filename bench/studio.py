@@ -142,7 +142,7 @@ def page_of(browser: Any, served: Served) -> Iterator[Any]:  # noqa: ANN401  Pla
     """The page, ready to be used."""
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.goto(served.address)
-    page.wait_for_function(f"{FRAME}?.dataset.index !== undefined", timeout=60_000)
+    page.wait_for_selector("[role=application][data-index]", timeout=60_000)
     yield page
     page.close()
 
