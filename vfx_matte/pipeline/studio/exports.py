@@ -99,6 +99,7 @@ class Exports:
         Raises:
             UsageError: no such output, or an option that it does not have.
         """
+        # 1. everything that can be refused is refused now, not when the job's turn comes
         records = _records(name, options)
         if name.startswith(PACKAGE):
             program = name.removeprefix(PACKAGE)
@@ -109,18 +110,22 @@ class Exports:
             0 if state.first is None else state.first,
             (frames if state.last is None else state.last + 1),
         )
-        if name.startswith(PACKAGE):  # timelines of programs hold the whole clip
+        # timelines of programs hold the whole clip
+        if name.startswith(PACKAGE):
             span = 0, frames
 
         def work(reporter: JobReporter) -> tuple[JobOutput, ...]:
+            # 2. masks that are missing, or of references that were changed since, are made first:
+            #    what is exported is what the references say
             finish_masks(reporter, span)
+            # opened only now, as masks have changed
             clip = open_segmented(self.clip.path, workspace=self.workspace, reporter=reporter)
             if name.startswith(PACKAGE):
                 return self._package(clip, name.removeprefix(PACKAGE), records, reporter)
             render, _ = RENDERS[name]
             settings, matte, shared = records
             number = self.clip.info.timeline.number
-            # a part has the range in its name; the whole clip is no part
+            # 3. a part has the range in its name; the whole clip is no part
             part = (
                 Selection()
                 if span == (0, frames)
@@ -176,6 +181,7 @@ class Exports:
             output=path,
             selection=Selection(frame=self.clip.info.timeline.number(index)),
         )
+        # one at a time: all have the same file
         with self._previewing:
             # masks as they are shown now: the frame's reference, which may not be propagated yet
             clip = SegmentedClip(self.clip.reader, self.project.workspace, self.project.store())
@@ -259,6 +265,7 @@ class Exports:
 
 def _records(name: str, options: Mapping[str, Any]) -> list[Any]:
     """The records of an export's options, of which none may name a file."""
+    # of a file the page could show what its user may not see
     background = options.get("background")
     if background not in (None, "") and not str(background).startswith("#"):
         raise UsageError("the background is a colour here", hint='write it as "#rrggbb"')

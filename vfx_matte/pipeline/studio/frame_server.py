@@ -81,6 +81,7 @@ class FrameServer:
         if not 0 <= index < len(info.timeline):
             raise UsageError(f"there is no frame {index}", hint=f"0 to {len(info.timeline) - 1}")
         wanted = info.width if width is None else min(max(width, _LEAST_WIDTH), info.width)
+        # what is there is given at once, whatever is decoded just now
         with self._changed:
             if (kept := self._cached(index, wanted)) is not None:
                 return kept
@@ -165,6 +166,7 @@ class FrameServer:
                     return
                 self._make_ahead(decoding, width, goal)
                 continue
+            # a crop is of the frame that is shown already, and says nothing of the next one
             if request.width is not None:
                 width, goal = request.width, request.index + AHEAD
                 with self._changed:
@@ -219,6 +221,7 @@ class FrameServer:
         if frame is None or not width:
             decoding.drop_passed()
             return
+        # a frame that was asked for meanwhile need not be encoded again
         with self._changed:
             is_known = (frame.index, width) in self._cache
         if not is_known:

@@ -103,7 +103,9 @@ class JobReporter:
         def step() -> None:
             nonlocal told, done
             done += 1
+            # a render of a hundred frames per second would send more than a page can show
             now = time.monotonic()
+            # work that keeps no state to go on from ends here
             if self._stop_asked_at is not None and now - self._stop_asked_at > _PATIENCE_SECONDS:
                 raise StoppedError("stopped; finished frames are kept")
             if done in (1, total) or now - told >= _PROGRESS_SECONDS:
@@ -167,6 +169,7 @@ class JobQueue:
             if job is None:
                 raise UsageError(f"there is no job {job_id}")
             self._reporters[job_id].stop()
+            # what runs ends by itself, what waits never begins
             is_waiting = job.state == "waiting"
         if is_waiting:
             self._set(job_id, state="stopped")

@@ -40,6 +40,7 @@ class OpenFrames:
             MediaError: it cannot be read.
         """
         with self.lock:
+            # the network is opened with the first frame: a page that never clicks needs none
             if index not in self._open:
                 if not self._has_network:
                     self._network = salient_network(

@@ -71,6 +71,7 @@ class Project:
         self, workspace: ClipWorkspace, *, timeline: Timeline, shape: tuple[int, int]
     ) -> None:
         self.workspace, self._timeline, self._shape = workspace, timeline, shape
+        # 1. one studio at a time: two histories of one project would be lost in each other
         workspace.studio_folder.mkdir(parents=True, exist_ok=True)
         self._in_use = WriterLock(
             workspace.studio_folder / ".lock",
@@ -81,6 +82,7 @@ class Project:
         self._palette = Palette.davis()
         self._archive = MaskArchive(workspace, self._palette)
         try:
+            # 2. what a kill has left halfway is finished, then what was made elsewhere is taken in
             self._archive.finish()
             self._history = History(workspace.studio_folder, ProjectState().to_plain())
             self._state = self._readable_state()
@@ -201,6 +203,7 @@ class Project:
             OutputError: it cannot be written.
         """
         with self._lock:
+            # 1. does it fit, and does it leave locked objects alone?
             before = self.mask(index).mask
             if mask.dtype != np.uint8 or mask.shape != self._shape:
                 raise UsageError(
@@ -215,6 +218,8 @@ class Project:
             if locked:
                 raise UsageError(f"{locked[0].name} is locked", hint="unlock it first")
             self._check(revision)
+            # 2. the pixels first, then the state that names them: a kill between leaves a file too
+            #    many, and never one too few
             reference = Reference(self._archive.keep(mask), object_ids(mask))
             changed_state = replace(self._state.with_reference(index, reference), marks=marks)
             return self._do(label, changed_state)
@@ -324,6 +329,7 @@ class Project:
             WorkspaceError: masks are being written.
         """
         with self._lock:
+            # the masks go first; a kill before the state is written is taken in when it is opened
             self._archive.put_back(None)
             state = replace(self._state, propagated=None, marks=None)
             if references:
@@ -399,6 +405,7 @@ class Project:
         """Take masks into the history that a killed run, or the command line, has made; and
         reference files of a project that the studio has not seen yet.
         """
+        # 1. references of a run of segment: the masks of these frames are as they were given
         manifest = self.manifest()
         if not self._state.references and manifest is not None:
             state = self._state
@@ -411,6 +418,7 @@ class Project:
                         state = state.with_reference(index, reference)
             if state.references and self._history.undo_label is None:
                 self._do("masks of segment", state)
+        # 2. the propagated masks as they are now
         kept = self._archive.keep_set()
         if kept != self._state.propagated:
             self._do("propagated masks", replace(self._state, propagated=kept))
@@ -422,10 +430,12 @@ class Project:
             folder / f"{self._number(index):07d}.png": reference
             for index, reference in self._state.enabled_references().items()
         }
+        # those of disabled and removed references would count for segment
         for path in folder.glob("*.png") if folder.is_dir() else ():
             if path not in wanted:
                 path.unlink(missing_ok=True)
         for path, reference in wanted.items():
+            # the same bytes, so that segment sees no other reference where nothing has changed
             kept = self._archive.path(reference.digest)
             data = kept.read_bytes()
             if not path.is_file() or path.read_bytes() != data:

@@ -30,6 +30,7 @@ def frames_of(direction: str, index: int, state: ProjectState, *, frames: int) -
         state: the project, with its range and references.
         frames: how many the clip has.
     """
+    # a frame outside of the chosen range can be worked on, too: the range is then stretched to it
     first = 0 if state.first is None else state.first
     stop = frames if state.last is None else state.last + 1
     later = [at for at in state.enabled_references() if at > index]
@@ -68,6 +69,8 @@ def propagate(
     Raises:
         VfxMatteError: as `segment_clip`.
     """
+    # the run is one over the whole clip, of which some frames are made: so the command line can go
+    # on with it
     request = SegmentRequest(
         references=ReferenceFiles(folder=workspace.references_folder),
         propagator=propagator,

@@ -76,6 +76,7 @@ class ProjectState:
 
     def with_reference(self, index: int, reference: Reference | None) -> Self:
         """With another reference for a frame, or none; objects that it shows exist from now on."""
+        # an imported picture may show objects that nobody has added
         known = {one.id for one in self.objects}
         new = () if reference is None else sorted(set(reference.objects) - known)
         references = {at: one for at, one in self.references.items() if at != index}
@@ -95,6 +96,7 @@ class ProjectState:
 
     def to_plain(self) -> dict[str, Any]:
         """What JSON can hold."""
+        # short, as a line of the history holds all of it
         return {
             "objects": [
                 [one.id, one.name, one.color, one.hidden, one.locked] for one in self.objects

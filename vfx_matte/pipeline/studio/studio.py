@@ -142,6 +142,7 @@ class Studio:
         self._cuts: tuple[int, ...] | None = None
         self._cuts_known = threading.Event()
         self._is_closing = False
+        # cuts end masks, so they are looked for now, while the user still looks at the clip
         self._looking = threading.Thread(target=self._look_for_cuts, daemon=True)
         self._looking.start()
 
@@ -170,6 +171,7 @@ class Studio:
             WorkspaceError: the folder holds work on another clip, or another studio has it open.
             OutputError: the workspace cannot be written.
         """
+        # a clip that was renamed is known by its bytes
         own = Workspace(workspace).find(clip.path) or Workspace(workspace).clip(clip.path)
         project = Project(own, timeline=clip.info.timeline, shape=clip.info.shape)
         return cls(
@@ -179,6 +181,7 @@ class Studio:
 
     def close(self) -> None:
         """End jobs and threads; what was done is on the disk."""
+        # jobs first, as they use all of the others
         self._is_closing = True
         self._jobs.close()
         self._frames.close()
@@ -508,6 +511,7 @@ class Studio:
     # within
 
     def _tell(self, event: Mapping[str, Any]) -> None:
+        # called without the lock, so that a listener may unsubscribe
         with self._listening:
             listeners = tuple(self._listeners)
         for listener in listeners:
@@ -531,6 +535,7 @@ class Studio:
         try:
             manifest = self._project.manifest()
             known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            # those that masks were made with count, whoever chose them
             if manifest is not None and manifest.cuts is not None:
                 self._cuts = manifest.cuts
             elif known.get("clip") == stamp:
@@ -540,6 +545,7 @@ class Studio:
                 write_text(path, json.dumps({"clip": stamp, "cuts": self._cuts}))
         except _ClosedError:
             return
+        # without cuts masks go on across them, which is better than not at all
         except (VfxMatteError, OSError, ValueError, KeyError, TypeError):
             self._cuts = self._cuts or ()
         finally:
