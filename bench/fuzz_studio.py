@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import shutil
 import signal
 import subprocess
@@ -184,7 +185,12 @@ def main() -> int:
         clip = Path(shutil.copy2(given.clip, folder))
         command = [sys.executable, "-m", "vfx_matte", "studio", clip.name, "--no-browser"]
         with subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=folder,
+            env=os.environ | {"VFX_MATTE_FETCH": "never"},  # nothing is fetched from anywhere
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None

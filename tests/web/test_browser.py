@@ -141,6 +141,7 @@ def test_the_file_opens_the_page(
         ready.set()
         return True
 
+    monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(server.webbrowser, "open", open_browser)
     url = f"http://{page.authority}/#token={page.token}"
     with server.browser() as open_page:

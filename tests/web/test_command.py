@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -262,6 +265,54 @@ def test_a_host_that_is_none() -> None:
         listen("no such host.invalid", 0)
     with pytest.raises(UsageError, match="listen"):
         listen("192.0.2.1", 0)  # an address that is kept for examples
+
+
+def test_no_browser_takes_over_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without a screen, Python would start a text browser."""
+    opened: list[str] = []
+    monkeypatch.setattr(server.webbrowser, "open", opened.append)
+    monkeypatch.setattr(server.sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    with server.browser() as open_page:
+        open_page("http://127.0.0.1:1/#token=x")
+    assert opened == []
+
+
+STUCK = """\
+import sys, time
+from vfx_matte.pipeline.studio import Studio
+Studio.close = lambda self: time.sleep(60)
+Studio.frame_jpeg = lambda self, index, width: time.sleep(60)
+from vfx_matte.cli import main
+main()
+"""
+
+
+def test_it_ends_in_time_though_the_engine_does_not(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
+    take(clip)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, "studio", "clip.mp4", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    studio = Started(process)
+    waiting = threading.Thread(target=_ask_in_vain, args=(studio.page,))
+    waiting.start()
+    time.sleep(0.3)
+    code, _, stderr, seconds = studio.end(signal.SIGINT)
+    waiting.join()
+    assert code == 130
+    assert stderr == "note: the studio is closed, and what was finished is saved\n"
+    assert seconds < 3  # 2, on a machine that does nothing else
+
+
+def _ask_in_vain(page: Client) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        page("GET", "/api/frames/1")
 
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

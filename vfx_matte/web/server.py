@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import ipaddress
+import os
 import secrets
 import shutil
 import signal
@@ -39,7 +40,7 @@ TOKEN_BYTES = 32
 # of the 2 seconds within which the program ends: requests that are being answered get the first,
 # jobs that save what they have the second
 _ANSWER_SECONDS = 1
-_CLOSE_SECONDS = 1.0
+_CLOSE_SECONDS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,8 @@ class StudioServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            # a page that is looked at sends nothing for a while, and should not connect anew then
+            timeout_keep_alive=120,
             timeout_graceful_shutdown=_ANSWER_SECONDS,
         )
         self._server = _Server(config, ready=lambda: ready(self.address))
@@ -283,6 +286,15 @@ def _others_run() -> bool:
     return any(one is not main and not one.daemon for one in threading.enumerate())
 
 
+def _has_screen() -> bool:
+    """Whether a browser would open a window, and not take over the terminal, as text browsers do
+    that are started on a machine without a screen.
+    """
+    if sys.platform in ("win32", "darwin") or "BROWSER" in os.environ:
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 @contextlib.contextmanager
 def browser() -> Iterator[Callable[[str], None]]:
     """Lends a function that opens an address in the browser.
@@ -293,6 +305,8 @@ def browser() -> Iterator[Callable[[str], None]]:
     folder = Path(tempfile.mkdtemp(prefix="vfx-matte-studio-"))  # for this user alone
 
     def open_page(url: str) -> None:
+        if not _has_screen():
+            return
         file = folder / "studio.html"
         file.touch(0o600)
         target = html.escape(url, quote=True)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.studio import MarkResult, ProjectView
 
 
-def project_view(view: ProjectView) -> dict[str, Any]:
-    """The whole state. What undo changes stands in `state`, beside what it does not change."""
+def project_view(view: ProjectView, *, clip_id: str) -> dict[str, Any]:
+    """The whole state. What undo changes stands in `state`, beside what it does not change.
+
+    Args:
+        view: the engine's.
+        clip_id: what the page calls the clip.
+    """
     masks = view.masks
     confidence = masks.confidence or {}
     return {
-        "clip": view.clip,
+        "clip": {**dataclasses.asdict(view.clip), "id": clip_id},
         "revision": view.revision,
         "state": {
             "objects": view.objects,

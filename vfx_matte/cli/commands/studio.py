@@ -38,6 +38,9 @@ def studio(
     session: Session,
     *,
     clip: Clip = None,
+    fps: Annotated[
+        str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
+    ] = None,
     sequence: Annotated[SegmentSettings, Only("gaps")],
     settings: StudioSettings,
     propagation: PropagationChoice,
@@ -49,7 +52,7 @@ def studio(
     check_host(settings, session)
     known = session.settings
     engine = Studio.open(
-        opened_clip(session, clip_path(session, clip), gaps=sequence.gaps),
+        opened_clip(session, clip_path(session, clip), fps=fps, gaps=sequence.gaps),
         workspace=known.paths.workspace,
         model=known.paths.model,
         propagator=propagation.options,
@@ -96,8 +99,9 @@ def _print_address(session: Session, address: Address) -> None:
 
 def _end(code: int, session: Session, *, is_closed: bool) -> None:
     """End after Ctrl-C, which is how the studio is left."""
+    rest = "everything is saved" if is_closed else "what was finished is saved"
     if not session.quiet:
-        typer.echo("note: the studio is closed, and everything is saved", err=True)
+        typer.echo(f"note: the studio is closed, and {rest}", err=True)
     if not is_closed:
         # a thread is still computing what nobody will see; waiting for it may take minutes
         sys.stdout.flush()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from vfx_matte.web.answers import JsonResponse, record_response
+from vfx_matte.web.answers import JsonResponse
 from vfx_matte.web.bodies import (
     ClearBody,
     NewObjectBody,
@@ -16,7 +16,6 @@ from vfx_matte.web.bodies import (
 )
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.service import Served, Service
-from vfx_matte.web.views import project_view
 
 router = APIRouter(prefix="/api")
 
@@ -41,8 +40,7 @@ async def _require_object(service: Service, object_id: int) -> None:
 @router.get("/project")
 async def project(service: Served) -> JsonResponse:
     """The whole state."""
-    view = await service.call(service.studio.view)
-    return record_response(project_view(view), service.speller)
+    return await service.record(service.project)
 
 
 @router.patch("/references/{index}")

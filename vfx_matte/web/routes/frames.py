@@ -28,9 +28,8 @@ Revision = Annotated[int | None, Query(ge=0, le=2**53)]
 Side = Annotated[int, Query(ge=1, le=LARGEST_WIDTH)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST_WIDTH)]
 
-# an hour: the picture of a frame never changes, while a program of another version may draw it
-# otherwise at the same address
-_FOREVER = "private, max-age=3600, immutable"
+# for the day: the id in the address is of this start alone
+_FOREVER = "private, max-age=86400, immutable"
 _CHECKED = "private, no-cache"
 _IDS = "application/octet-stream"
 
@@ -51,10 +50,9 @@ async def frame(
     """One frame as JPEG. With the clip's id in the address it may be kept without asking again."""
     service.require_frame(index)
     info = service.studio.info
-    is_named = clip is not None and clip == getattr(info, "id", None)
     headers = {
         "etag": f'"{service.nonce}-{index}-{width or 0}"',
-        "cache-control": _FOREVER if is_named else _CHECKED,
+        "cache-control": _FOREVER if clip == service.clip_id else _CHECKED,
     }
     if _matches(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
