@@ -16,6 +16,7 @@ from support.studio_server import Client
 from vfx_matte.web import server
 
 playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.slow
 CHROMIUM = Path("/usr/bin/chromium")
 
 HOSTILE = """<!doctype html><title>hostile</title><script>

@@ -10,6 +10,7 @@ from support.studio_server import Client
 from bench.fuzz_studio import campaign
 
 pytest.importorskip("schemathesis")
+pytestmark = pytest.mark.slow
 
 
 def test_no_request_does_harm(real: Client) -> None:

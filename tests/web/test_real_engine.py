@@ -48,6 +48,7 @@ def test_the_frame_that_was_asked_for(real: Client) -> None:
     assert number_of(np.array(Image.open(io.BytesIO(crop.body)))) == 5
 
 
+@pytest.mark.slow
 def test_from_a_click_to_a_verified_green_screen(real: Client, tmp_path: Path) -> None:
     project = ok(real("GET", "/api/project"))
     assert real("POST", "/api/frames/0/prepare").status == 202

@@ -41,6 +41,7 @@ def record_response(record: object, speller: Speller, *, status: int = 200) -> J
 
 def header_json(record: object, speller: Speller) -> str:
     """A record as JSON for a header, as JavaScript's decodeURIComponent reads it."""
+    # headers hold ASCII; these characters are left as encodeURIComponent leaves them
     return quote(encoded(as_json(record, speller)), safe="~()*!.'")
 
 

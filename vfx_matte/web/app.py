@@ -48,9 +48,13 @@ def make_app(service: Service) -> FastAPI:
         },
     )
     app.state.service = service
+    # FastAPI's own pages of documentation load scripts from elsewhere, and are left out; what it
+    # describes serves the fuzzer
     # the page's files come last: their route fits every address
     for one in (edits, frames, work, page):
         app.include_router(one.router)
+
+    # Errors in order of how much is known about them; each has the same form.
 
     @app.exception_handler(RequestError)
     async def _refused(_: Request, error: RequestError) -> Response:
@@ -76,6 +80,7 @@ def make_app(service: Service) -> FastAPI:
     async def _not_valid(_: Request, error: RequestValidationError) -> Response:
         return error_response(422, *_complaint(error))
 
+    # of the framework's own there are few: no such address or method, JSON that is too deep
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:
         text = _STATUS_TEXTS.get(error.status_code, "the request cannot be read")
@@ -95,6 +100,7 @@ def _complaint(error: RequestValidationError) -> tuple[str, str]:
     found = error.errors()
     texts = []
     for one in found:
+        # the first part says "body" or "query", which people need not know
         place = ".".join(str(part) for part in one["loc"][1:]) or "the body"
         texts.append(
             f"{shortened(place)}: {shortened(one['msg'].removeprefix('Value error, '), 120)}"
@@ -110,6 +116,7 @@ def body_rule(service: Service) -> Callable[[str, str], BodyRule]:
     json = BodyRule(MOST_JSON_BYTES, ("application/json",))
     mask = BodyRule(most_packed(pixels), ("application/octet-stream", ""))
     picture = BodyRule(8 * pixels + _PNG_EXTRA_BYTES, ("image/png", "application/octet-stream", ""))
+    # whether there is such a frame, the route says
     others = {"PUT": ("mask", mask), "POST": ("import", picture)}
 
     def rule(method: str, path: str) -> BodyRule:

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vfx_matte.pipeline.first_mask import Click, Marks, Stroke
 
+# Bounds are those of sense, not of the clip: what reaches the engine is of the right type and fits
+# into the integers of arrays. What the clip has, the engine knows and says.
+
 # further out lies no pixel; Marks.check says whether the picture has it
 _FAR = 100_000
 # of the marks of one object on one frame: many times what anybody draws
@@ -49,6 +52,7 @@ OptionValue = (
     | Annotated[list[Number], Field(max_length=255)]
     | None
 )
+# which options there are is the engine's to know; here are the forms that any may have
 GivenOptions = Annotated[
     dict[Annotated[str, Field(max_length=40)], OptionValue],
     Field(max_length=100),
@@ -60,6 +64,7 @@ GivenOptions = Annotated[
 class Body(BaseModel):
     """What a request holds. Types are exact, "1" is no number, and nothing unknown is ignored."""
 
+    # a misspelt key would silently have no effect
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 

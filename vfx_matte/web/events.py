@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -48,6 +49,7 @@ class EventLog:
         """Add an event; from any thread."""
         with self._lock:
             self._count += 1
+            # made once for all streams; JSON has no line break, which would end the event
             text = f"id: {self._count}\ndata: ".encode() + encoded(event) + b"\n\n"
             self._kept.append(_Event(self._count, text))
         self._wake()
@@ -58,9 +60,10 @@ class EventLog:
         self._wake()
 
     def _wake(self) -> None:
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake_all)
+        # the loop may end between any two steps, and no job must fail because nobody listens
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake_all)
 
     def _wake_all(self) -> None:
         for waker in self._wakers:
@@ -81,6 +84,7 @@ class EventLog:
             raise RequestError(400, "Last-Event-ID is not the number of an event")
         if len(self._wakers) >= MOST_STREAMS:
             raise RequestError(503, "too many pages are open", "close some of them")
+        # a page that is new has just loaded the project: nothing before counts
         seen = self._count if last_event_id is None else int(last_event_id)
         self._loop = asyncio.get_running_loop()
         return self._stream(seen)
@@ -92,6 +96,7 @@ class EventLog:
             # at once, so that the page knows that it is connected
             yield b": connected\n\n"
             while not self._is_closed:
+                # cleared before looking, so that what comes in between is not missed
                 waker.clear()
                 seen, text = self._since(seen)
                 if text:

@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECURITY_HEADERS = {
+    # scripts, styles and requests of our own alone, so that text which got into the page, such as a
+    # clip's name, could run nothing and send nothing away; blob: is for pictures that came by a
+    # request with the token
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
         " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
+    # a mask or an error is never taken for a script
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    # another page gets no handle on ours when it opens it, and no picture of ours into its own
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
@@ -119,11 +124,13 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        if scope["type"] != "http":  # there are no web sockets here
+        # there are no web sockets here; browsers open them to any server without asking
+        if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
         answer = _Answer(send)
         try:
+            # the body is read only when its sender may come in, and whole before anything is done
             self._check(scope)
             rule = self.body_rule(scope["method"], scope["path"])
             body = await _read_body(scope, receive, rule.most_bytes)
@@ -144,15 +151,19 @@ class Guard:
         host, origin, site, authorization = (
             _header(scope, name) for name in ("host", "origin", "sec-fetch-site", "authorization")
         )
+        # 1. a stranger's name that leads here (DNS rebinding) would make its page one of our origin
         if host is None or not self.authorities.include(host):
             raise _RefusedError(
                 421, "the request is not for this server", "open the address that was printed"
             )
-        # the address in the browser names us the same way as the request
+        # 2. a page of another origin; ours names us in the same way as its requests do
         if origin is not None and origin.lower() != f"http://{host.lower()}":
             raise _RefusedError(403, "another page may not use the studio")
+        # 3. the same where a browser sends no Origin: pictures, scripts, frames, links
         if site not in (None, "same-origin", "none") and not _opens_page(scope):
             raise _RefusedError(403, "another page may not use the studio")
+        # 4. everything below /api, also where there is no route, so that routes cannot be found by
+        # asking; the page's files are the same for everybody who installs the program
         is_public = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/api")
         if not is_public and not self._knows_token(authorization):
             raise _RefusedError(
@@ -198,31 +209,29 @@ async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
     Raises:
         _RefusedError: it is larger than `most` bytes, or does not arrive in time.
     """
+    # what is announced counts as well as what comes: a body in chunks announces nothing
     length = _header(scope, "content-length") or "0"
-    # h11 has checked that it is a number
-    announced = int(length) if length.isdecimal() and len(length) < 20 else most + 1
+    announced = int(length) if length.isdecimal() and len(length) < 20 else sys.maxsize
     parts: list[bytes] = []
-    size, discarded = 0, 0
+    size = 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                if announced > most and announced > _MOST_DISCARDED:
-                    break
+            is_more = True
+            # of a body that is too large nothing is kept, and not all is waited for
+            while is_more and max(size, announced) <= max(most, _MOST_DISCARDED):
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
                 part = message.get("body", b"")
+                is_more = message.get("more_body", False)
                 size += len(part)
-                if size <= most and announced <= most:
+                if max(size, announced) <= most:
                     parts.append(part)
                 else:
                     parts.clear()
-                    discarded += len(part)
-                if not message.get("more_body") or discarded > _MOST_DISCARDED:
-                    break
     except TimeoutError:
         raise _RefusedError(408, "the request did not arrive in time") from None
-    if size > most or announced > most:
+    if max(size, announced) > most:
         raise _RefusedError(413, "the request is too large", f"at most {most:,} bytes are taken")
     return b"".join(parts)
 
@@ -261,9 +270,8 @@ class _Answer:
             self._is_started = True
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
-            added = SECURITY_HEADERS
-            if b"cache-control" not in names:
-                added = added | {"cache-control": "no-store"}
+            # what says nothing of being kept is an answer of the moment, and may be the project's
+            added = SECURITY_HEADERS | {"cache-control": "no-store"}
             headers += [
                 (name.encode(), value.encode())
                 for name, value in added.items()
@@ -274,6 +282,7 @@ class _Answer:
 
     async def error(self, status: int, message: str, hint: str) -> None:
         """Answer with an error, unless an answer has begun."""
+        # half an answer is in the browser by then; uvicorn closes the connection
         if self._is_started:
             return
         body = encoded(error_body(message, hint))

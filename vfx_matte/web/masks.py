@@ -22,6 +22,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 def packed(mask: Ids) -> bytes:
     """The ids of a mask, row by row, packed with gzip."""
+    # without Python's gzip module, which would write the time into the header
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     return packer.compress(np.ascontiguousarray(mask).tobytes()) + packer.flush()
 
@@ -63,6 +64,7 @@ def unpacked(body: bytes, encoding: str, *, width: int, height: int) -> Ids:
 
 def _inflated(body: bytes, most: int) -> bytes:
     """Unpack gzip up to one byte more than may be, however much it would become."""
+    # a few kB of zeros may stand for gigabytes
     unpacker = zlib.decompressobj(_GZIP)
     try:
         ids = unpacker.decompress(body, most + 1)
@@ -71,6 +73,7 @@ def _inflated(body: bytes, most: int) -> bytes:
     if len(ids) <= most and not unpacker.eof:
         # the checksum at the end may still be due after the last byte
         raise RequestError(400, "the mask's gzip data is cut off")
+    # a second member would be legal gzip, and is nothing that the page sends
     if unpacker.unused_data:
         raise RequestError(400, "there is something after the mask's gzip data")
     return ids
@@ -84,6 +87,7 @@ def check_png(body: bytes, *, width: int, height: int) -> None:
     """
     if not body.startswith(_PNG) or len(body) < 33 or body[12:16] != b"IHDR":
         raise RequestError(415, "the file is no PNG picture", "save the mask as PNG")
+    # the first chunk has to be the header, and the header begins with the size
     wide, high = struct.unpack(">II", body[16:24])
     if wide * high > width * height:
         raise RequestError(

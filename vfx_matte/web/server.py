@@ -129,7 +129,9 @@ def authorities_of(listener: socket.socket, host: str) -> tuple[str, Authorities
     """
     address, port = listener.getsockname()[:2]
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if ip.is_unspecified:  # all of the machine's addresses, and its name
+    # 0.0.0.0 is nothing to type into a browser: the machine's name is printed, and any address that
+    # leads here means it
+    if ip.is_unspecified:
         name = socket.gethostname().lower()
         authorities = Authorities(port, frozenset({name, "localhost"}), any_address=True)
     else:
@@ -143,19 +145,20 @@ class _Server(uvicorn.Server):
     the signal that stopped it to whoever called.
     """
 
-    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, ready: Callable[[], None], closing: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self.stopped_by: int | None = None
-        self._ready = ready
-        self.service: Service | None = None
+        self._ready, self._closing = ready, closing
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.service is not None:
-            self.service.events.close()
+        # first, as uvicorn waits for answers to end, and a stream of events has no end of its own
+        self._closing()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -208,8 +211,9 @@ class StudioServer:
         app = Guard(
             make_app(self.service), self.address.token, authorities, body_rule(self.service)
         )
-        # names are fixed so that packages which happen to be installed change nothing; nothing is
-        # logged, as requests are nobody's business and errors are told to the page
+        # Parser and loop are named so that packages which happen to be installed change nothing;
+        # headers of proxies are not believed, as there is none. Nothing is logged: errors are told
+        # to the page, and what somebody works on is nobody's business.
         config = uvicorn.Config(
             app,
             http="h11",
@@ -225,8 +229,9 @@ class StudioServer:
             timeout_keep_alive=120,
             timeout_graceful_shutdown=_ANSWER_SECONDS,
         )
-        self._server = _Server(config, ready=lambda: ready(self.address))
-        self._server.service = self.service
+        self._server = _Server(
+            config, ready=lambda: ready(self.address), closing=self.service.events.close
+        )
 
     def run(self) -> int | None:
         """Serve until a signal or `stop` ends it.
@@ -240,6 +245,7 @@ class StudioServer:
         finally:
             unsubscribe()
             self._listener.close()
+            # calls that have not begun are dropped; `close_in_time` sees to the others
             self.service.pool.shutdown(wait=False, cancel_futures=True)
         return self._server.stopped_by
 
@@ -268,6 +274,7 @@ def close_in_time(close: Callable[[], None]) -> bool:
         except BaseException as error:  # noqa: BLE001  raised below, where somebody hears it
             failures.append(error)
 
+    # in a thread, because the engine may wait for work that looks up once a frame only
     closer = threading.Thread(target=closing, daemon=True)
     closer.start()
     deadline = time.monotonic() + _CLOSE_SECONDS
@@ -316,7 +323,8 @@ def browser() -> Iterator[Callable[[str], None]]:
             f'<p><a href="{target}">Open the studio</a>',
             encoding="utf-8",
         )
-        # some browsers only return when their window is closed
+        # the fragment survives the refresh, and is sent nowhere; some browsers only return when
+        # their window is closed
         threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
 
     try:

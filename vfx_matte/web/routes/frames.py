@@ -50,6 +50,7 @@ async def frame(
     """One frame as JPEG. With the clip's id in the address it may be kept without asking again."""
     service.require_frame(index)
     info = service.studio.info
+    # the picture is a function of the address, so nothing is decoded to say that it is known
     headers = {
         "etag": f'"{service.nonce}-{index}-{width or 0}"',
         "cache-control": _FOREVER if clip == service.clip_id else _CHECKED,
@@ -131,6 +132,7 @@ async def mark(service: Served, index: int, body: MarksBody) -> Response:
         "content-encoding": "gzip",
         "x-result": header_json(mark_view(made), service.speller),
     }
+    # what it came to goes into a header, so that one request brings mask and words
     ids = await service.call(packed, made.mask)
     return Response(ids, media_type=_IDS, headers=headers)
 
@@ -151,6 +153,7 @@ async def import_mask(
     service.require_frame(index)
     info = service.studio.info
     body = await request.body()
+    # before anything decodes it: a small file may claim a picture that no memory holds
     check_png(body, width=info.width, height=info.height)
     return await service.record(_import, service.studio, index, body, revision)
 

@@ -32,6 +32,7 @@ async def start_job(
 @router.delete("/jobs/{job_id}")
 async def stop_job(service: Served, job_id: Annotated[int, Path(ge=0, le=2**53)]) -> JsonResponse:
     """Stop a job, or take it out of the queue."""
+    # the engine knows no difference between a job that is not there and any other misuse
     jobs = await service.call(service.studio.jobs)
     if all(job.id != job_id for job in jobs):
         raise RequestError(404, f"there is no job {job_id}")
