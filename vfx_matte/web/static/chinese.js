@@ -185,6 +185,7 @@ export const CHINESE = {
   "frame {number}": "第 {number} 帧",
   "frame {number}, {time}": "第 {number} 帧，{time}",
   nothing: "无",
+  "The mask of this frame is still on its way; try again in a moment.": "此帧的遮罩尚未载入，请稍后再试。",
   "read-only": "只读",
   "{label}: done": "{label}：完成",
   "{label}: failed": "{label}：失败",

@@ -29,6 +29,8 @@ export class Masks {
     this.kept = new Map();
     /** @type {Map<number, Promise<Entry>>} */
     this.loading = new Map();
+    /** How often each frame's mask was said to be another one; -1 = all. */
+    this.ages = new Map([[-1, 0]]);
     /** @type {(entry: Entry) => void} */
     this.arrived = () => {};
   }
@@ -69,14 +71,19 @@ export class Masks {
   async fetch(index, known) {
     /** @type {Record<string, string>} */
     const headers = known?.etag ? { "If-None-Match": known.etag } : {};
+    const age = this.age(index);
     if (known) known.stale = false;
     try {
       const response = await this.api.send("GET", `frames/${index}/mask`, { headers });
-      if (response.status === 304 && known) return known;
-      const mask = new Uint8Array(await response.arrayBuffer());
+      const same = response.status === 304;
+      const mask = same && known ? known.mask : new Uint8Array(await response.arrayBuffer());
+      // another one was made while this one was on its way
+      if (age !== this.age(index)) return this.fetch(index, this.kept.get(index));
+      if (same && known) return known;
       if (mask.length !== this.width * this.height) throw new Error("a mask of another size");
       // what was painted in the meantime is newer
-      if (known?.unsaved) return known;
+      const now = this.kept.get(index);
+      if (now?.unsaved) return now;
       return this.put(index, mask, {
         kind: response.headers.get("X-Mask-Kind") ?? "none",
         etag: response.headers.get("ETag") ?? "",
@@ -85,6 +92,11 @@ export class Masks {
       if (known) known.stale = true;
       throw error;
     }
+  }
+
+  /** @param {number} index */
+  age(index) {
+    return `${this.ages.get(index) ?? 0} ${this.ages.get(-1)}`;
   }
 
   /**
@@ -160,6 +172,8 @@ export class Masks {
    * @param {number} [index] all, when left out
    */
   expire(index) {
+    const key = index ?? -1;
+    this.ages.set(key, (this.ages.get(key) ?? 0) + 1);
     for (const entry of this.kept.values()) {
       if (index === undefined || entry.index === index) entry.stale = true;
     }

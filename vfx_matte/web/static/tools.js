@@ -71,6 +71,22 @@ export class Tools {
     return true;
   }
 
+  /**
+   * The mask to paint on, also where it has not arrived yet and is known to be empty.
+   * @param {number} index
+   */
+  entry(index) {
+    const { masks, store, notices } = this.app;
+    const known = masks.get(index);
+    if (known) return known;
+    if (store.hasMask(index)) {
+      notices.tell(t("The mask of this frame is still on its way; try again in a moment."));
+      return null;
+    }
+    const { width, height } = store.clip;
+    return masks.put(index, new Uint8Array(width * height), { kind: "none" });
+  }
+
   /** @param {PointerEvent} event */
   down(event) {
     const { app } = this;
@@ -238,7 +254,7 @@ export class Tools {
     if (!this.ready()) return;
     const { store } = app;
     const { tool, object, over, shown } = store.state;
-    const entry = app.masks.get(shown);
+    const entry = this.entry(shown);
     if (!entry) return;
     if (tool === "brush" && !store.active) {
       app.objects.add().then(() => app.notices.tell(t("An object was added; paint again.")));
@@ -332,7 +348,7 @@ export class Tools {
     const { app } = this;
     const { store } = app;
     const { object, over, shown } = store.state;
-    const entry = app.masks.get(shown);
+    const entry = this.entry(shown);
     if (!entry) return;
     const { width, height } = store.clip;
     const old = entry.mask[pixel[1] * width + pixel[0]];

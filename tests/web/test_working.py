@@ -1,0 +1,542 @@
+# ruff: noqa: ANN401
+"""The page in a real browser: what a person sees, clicks and paints, and what reaches the project.
+
+Skipped where Playwright or the browser is missing.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from support.clips import VFR_PTS, number_of
+from support.studio_server import Client, serving
+
+from vfx_matte.pipeline.clip import open_source
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.studio import Studio
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
+]
+
+WIDTH, HEIGHT, FRAMES = 96, 64, 12
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def variable(
+    tmp_path_factory: pytest.TempPathFactory, make_clip: Callable[..., Path]
+) -> Iterator[Client]:
+    """A studio on a clip with uneven times, which the tests of it leave as it is."""
+    folder = tmp_path_factory.mktemp("variable")
+    clip = folder / "uneven.mp4"
+    shutil.copy2(make_clip("uneven.mp4", pts=VFR_PTS, size=(192, 128)), clip)
+    reporter = SilentReporter()
+    studio = Studio.open(
+        open_source(clip, reporter=reporter),
+        workspace=folder / "workspace",
+        model=folder / "model",
+        propagator=PropagatorOptions(name="fake"),
+        fetch=False,
+        reporter=reporter,
+    )
+    try:
+        with serving(studio) as client:
+            yield client
+    finally:
+        studio.close()
+
+
+class Page:
+    """A tab with the page, and how a person finds things in it."""
+
+    def __init__(self, browser: Any, client: Client, **context: Any) -> None:
+        self.context = browser.new_context(
+            viewport={"width": 1280, "height": 720}, **({"locale": "en-US"} | context)
+        )
+        self.client = client
+        self.faults: list[str] = []
+        self.tab = self.open()
+
+    def open(self) -> Any:
+        tab = self.context.new_page()
+        tab.set_default_timeout(30_000)
+        tab.on("pageerror", lambda error: self.faults.append(str(error)))
+        tab.goto(f"http://{self.client.authority}/#token={self.client.token}")
+        tab.wait_for_selector("#frame[data-index]")
+        return tab
+
+    def button(self, name: str) -> Any:
+        return self.tab.get_by_role("button", name=name, exact=True)
+
+    @property
+    def frame(self) -> Any:
+        return self.tab.get_by_role("application", name="Frame", exact=True)
+
+    @property
+    def timeline(self) -> Any:
+        return self.tab.get_by_role("slider", name="Timeline", exact=True)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where the middle of a pixel of the picture is on screen."""
+        box, data = self.frame.bounding_box(), self.frame.evaluate("e => ({...e.dataset})")
+        zoom, left, top = (float(data[name]) for name in ("zoom", "x", "y"))
+        return box["x"] + left + (x + 0.5) * zoom, box["y"] + top + (y + 0.5) * zoom
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        first, *rest = (self.at(*point) for point in points)
+        self.tab.mouse.move(*first)
+        self.tab.mouse.down()
+        for point in rest:
+            self.tab.mouse.move(*point, steps=6)
+        self.tab.mouse.up()
+        self.saved()
+
+    def saved(self) -> None:
+        """Wait until every edit was answered and the page shows the project after it."""
+        self.tab.wait_for_selector('body[data-unsaved="0"]')
+        revision = self.client("GET", "/api/project").json["revision"]
+        self.until(f"studio.store.state.project.revision === {revision}")
+
+    def until(self, condition: str) -> None:
+        """Wait for a condition; the page's policy forbids `wait_for_function`."""
+        done = self.tab.evaluate(
+            f"""async () => {{
+              for (let tries = 0; tries < 600; tries++) {{
+                if ({condition}) return true;
+                await new Promise((next) => setTimeout(next, 25));
+              }}
+              return false;
+            }}"""
+        )
+        assert done, condition
+
+    def shows(self, index: int) -> None:
+        self.tab.wait_for_selector(f'#frame[data-index="{index}"]')
+        self.tab.evaluate("() => new Promise(requestAnimationFrame)")
+
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """The picture as it is on screen, RGB."""
+        data = self.tab.locator("#picture").evaluate(
+            "c => { studio.renderer.draw(); return c.toDataURL('image/png').split(',')[1]; }"
+        )
+        image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        return np.asarray(image)
+
+    def mask(self, index: int = 0) -> npt.NDArray[np.uint8]:
+        """What the server has."""
+        answer = self.client("GET", f"/api/frames/{index}/mask")
+        width, height = (
+            self.client("GET", "/api/project").json["clip"][side] for side in ("width", "height")
+        )
+        return np.frombuffer(gzip.decompress(answer.body), np.uint8).reshape(height, width)
+
+    def kind(self, index: int) -> str:
+        """What the server says a mask is."""
+        return self.client("GET", f"/api/frames/{index}/mask").headers["x-mask-kind"]
+
+    def mask_here(self, index: int = 0) -> npt.NDArray[np.uint8]:
+        """What the page has."""
+        ids = self.tab.evaluate(f"() => [...studio.masks.get({index}).mask]")
+        return np.array(ids, np.uint8).reshape(HEIGHT, WIDTH)
+
+
+@pytest.fixture
+def studio(browser: Any, real: Client) -> Iterator[Page]:
+    page = Page(browser, real)
+    yield page
+    page.context.close()
+    assert page.faults == []
+
+
+def add_object(studio: Page) -> None:
+    before = studio.tab.get_by_role("list", name="Objects").get_by_role("listitem").count()
+    studio.button("Add object").click()
+    studio.tab.locator("#objects > li").nth(before).wait_for()
+    studio.saved()
+
+
+# coming in
+
+
+def test_the_token_leaves_the_address(studio: Page) -> None:
+    assert studio.client.token not in studio.tab.url
+    assert "#" not in studio.tab.url
+    studio.tab.reload()
+    studio.shows(0)
+
+
+@pytest.mark.parametrize(("fragment", "text"), [("", "needs the address"), ("#token=x", "earlier")])
+def test_without_the_right_token_the_page_says_what_to_do(
+    browser: Any, variable: Client, fragment: str, text: str
+) -> None:
+    tab = browser.new_page(locale="en-US")
+    tab.goto(f"http://{variable.authority}/{fragment}")
+    tab.get_by_role("heading", name=text).wait_for()
+    assert not tab.locator("#app").is_visible()
+    tab.close()
+
+
+def test_everything_has_the_name_that_it_is_found_by(studio: Page) -> None:
+    for name in (
+        "Click", "Box", "Brush", "Eraser", "Stroke", "Undo", "Redo", "Forward", "Backward", "Both",
+        "Stop", "Clear memory", "Export",
+    ):  # fmt: skip
+        assert studio.button(name).count() == 1, name
+        # no other button can be taken for it
+        assert studio.tab.get_by_role("button", name=name).count() == 1, name
+    for name in ("References", "Suggested", "Problems"):
+        assert studio.tab.get_by_role("tab", name=name, exact=True).count() == 1
+    assert studio.frame.count() == studio.timeline.count() == 1
+    assert studio.tab.get_by_role("list", name="Objects", exact=True).count() == 1
+    assert studio.tab.get_by_role("status").count() == 1
+    assert studio.timeline.get_attribute("aria-valuetext") == "frame 0, 0:00.000"
+
+
+# seeing
+
+
+def test_the_frame_shown_is_the_frame_that_was_asked_for(browser: Any, variable: Client) -> None:
+    page = Page(browser, variable)
+    times = variable("GET", "/api/project").json["clip"]["pts"]
+    for index in (0, 3, 11, 4, 10, 1, 6):
+        page.tab.evaluate(f"() => studio.player.goto({index})")
+        page.shows(index)
+        assert number_of(page.picture()) == index
+        assert page.frame.get_attribute("data-pts") == str(times[index])
+    seconds = (times[6] - times[0]) / 30000
+    assert page.timeline.get_attribute("aria-valuetext") == f"frame 6, 0:0{seconds:.3f}"
+    # at 1:1 and above the picture's own pixels come as PNG, to their places
+    page.tab.locator("#full").click()
+    page.until("studio.renderer.crop !== null")
+    assert number_of(page.picture()) == 6
+    assert page.faults == []
+    page.context.close()
+
+
+def test_keys_step_jump_and_play(studio: Page) -> None:
+    keys = studio.tab.keyboard
+    for key, index in (
+        ("ArrowRight", 1), ("Shift+ArrowRight", 11), ("ArrowLeft", 10), ("Home", 0), ("End", 11),
+        ("Shift+ArrowLeft", 1),
+    ):  # fmt: skip
+        keys.press(key)
+        studio.shows(index)
+    box = studio.timeline.bounding_box()
+    studio.tab.mouse.click(box["x"] + box["width"] * 7.5 / FRAMES, box["y"] + box["height"] / 2)
+    studio.shows(7)
+    keys.press("Home")
+    studio.shows(0)
+    keys.press("Space")
+    studio.until("studio.store.state.shown > 4")
+    keys.press("k")
+    studio.until("studio.store.state.speed === 0")
+
+
+def test_every_view_is_drawn_and_q_shows_the_source(studio: Page) -> None:
+    studio.button("Brush").click()
+    studio.drag((20, 40), (60, 44))
+    studio.tab.mouse.move(2, 2)
+    x, y = studio.tab.locator("#picture").evaluate("c => [c.width, c.height]")
+    inside = round(y * 42 / HEIGHT), round(x * 40 / WIDTH)
+    outside = round(y * 60 / HEIGHT), round(x * 80 / WIDTH)
+    seen = {}
+    for view in ("overlay", "outline", "alpha", "checker", "green", "color"):
+        assert studio.tab.locator("#view").input_value() == view
+        picture = studio.picture().astype(int)
+        seen[view] = picture[inside], picture[outside]
+        studio.tab.keyboard.press("v")
+    assert abs(seen["alpha"][0] - 255).max() <= 64  # the grid of pixels may lie over it
+    assert seen["alpha"][1].max() <= 64
+    assert seen["green"][1][1] - seen["green"][1][0] > 100
+    assert (seen["overlay"][0] != seen["outline"][0]).any()
+    studio.tab.keyboard.down("q")
+    source = studio.picture()
+    studio.tab.keyboard.up("q")
+    assert (source != studio.picture()).any()
+
+
+# marking and painting
+
+
+def test_a_click_makes_a_mask_and_undo_takes_it_back(studio: Page) -> None:
+    studio.button("Click").click()
+    studio.tab.mouse.click(*studio.at(40, 45))
+    studio.saved()
+    first = studio.mask()
+    assert first[45, 40] == 1
+    assert (studio.mask_here() == first).all()
+    studio.tab.mouse.click(*studio.at(80, 60), button="right")
+    studio.saved()
+    marks = studio.client("GET", "/api/project").json["state"]["marks"]
+    assert [(one["x"], one["y"], one["object"]) for one in marks["clicks"]] == [
+        (40, 45, True),
+        (80, 60, False),
+    ]
+    assert studio.mask()[60, 80] == 0
+    studio.button("Undo").click()
+    studio.saved()
+    assert (studio.mask() == first).all()
+    studio.tab.keyboard.press("Control+z")
+    studio.saved()
+    assert not studio.mask().any()
+    studio.tab.keyboard.press("Control+Shift+z")
+    studio.saved()
+    assert (studio.mask() == first).all()
+    studio.tab.reload()
+    studio.shows(0)
+    studio.until("studio.masks.get(0)?.mask.some(Boolean)")
+    assert (studio.mask_here() == first).all()
+
+
+def test_box_and_stroke_are_marks(studio: Page) -> None:
+    studio.button("Box").click()
+    studio.drag((20, 34), (70, 60))
+    marks = studio.client("GET", "/api/project").json["state"]["marks"]
+    assert marks["box"] == [20, 34, 51, 27]
+    studio.button("Stroke").click()
+    studio.drag((30, 40), (50, 50), (60, 45))
+    marks = studio.client("GET", "/api/project").json["state"]["marks"]
+    assert marks["box"] == [20, 34, 51, 27]
+    assert marks["strokes"][0]["points"][0] == [30, 40]
+    assert marks["strokes"][0]["points"][-1] == [60, 45]
+    mask = studio.mask()
+    assert mask[40, 30] == 1
+    assert set(np.unique(mask)) == {0, 1}
+
+
+def test_paint_has_whole_ids_and_leaves_others_alone(studio: Page) -> None:
+    studio.tab.evaluate("() => studio.store.set({size: 7})")
+    studio.button("Brush").click()
+    studio.drag((10, 20), (60, 40), (80, 10))
+    first = studio.mask()
+    assert set(np.unique(first)) == {0, 1}
+    add_object(studio)
+    studio.drag((5, 30), (90, 30))
+    both = studio.mask()
+    assert ((both == 1) == (first == 1)).all()
+    assert (both == 2).any()
+    assert (studio.mask_here() == both).all()
+    # over others, but not over one that is locked
+    studio.tab.get_by_role("button", name="Lock Object 1", exact=True).click()
+    studio.saved()
+    studio.tab.get_by_label("Over others").check()
+    studio.drag((5, 20), (90, 20))
+    assert ((studio.mask() == 1) == (first == 1)).all()
+    studio.tab.get_by_role("button", name="Lock Object 1", exact=True).click()
+    studio.saved()
+    studio.drag((10, 25), (90, 25))
+    assert (studio.mask() == 1).sum() < (first == 1).sum()
+
+
+def test_shift_draws_a_straight_line_and_the_eraser_erases_its_object(studio: Page) -> None:
+    studio.tab.evaluate("() => studio.store.set({size: 1})")
+    studio.button("Brush").click()
+    studio.tab.mouse.click(*studio.at(10, 10))
+    studio.saved()
+    studio.tab.keyboard.down("Shift")
+    studio.tab.mouse.click(*studio.at(50, 30))
+    studio.tab.keyboard.up("Shift")
+    studio.saved()
+    line = studio.mask()
+    assert line.sum() == 41  # as many pixels as the longer side, and no two thick
+    assert line[10, 10] == line[30, 50] == line[20, 30] == 1
+    studio.button("Eraser").click()
+    studio.tab.evaluate("() => studio.store.set({size: 9})")
+    studio.drag((30, 20), (31, 20))
+    erased = studio.mask()
+    assert erased[20, 30] == 0
+    assert erased[10, 10] == 1
+
+
+def test_fill_closes_a_hole(studio: Page) -> None:
+    studio.tab.evaluate("() => studio.store.set({size: 3})")
+    studio.button("Brush").click()
+    studio.drag((20, 20), (50, 20), (50, 50), (20, 50), (20, 20))
+    assert studio.mask()[35, 35] == 0
+    studio.button("Fill").click()
+    studio.tab.mouse.click(*studio.at(35, 35))
+    studio.saved()
+    filled = studio.mask()
+    assert filled[20:51, 20:51].all()
+    assert filled[60, 90] == 0
+    studio.tab.mouse.click(*studio.at(90, 60))
+    studio.tab.get_by_text("whole background").wait_for()
+    assert (studio.mask() == filled).all()
+
+
+def test_what_is_painted_while_a_click_is_answered_stays(studio: Page) -> None:
+    studio.button("Click").click()
+    studio.tab.mouse.click(*studio.at(70, 45))
+    studio.tab.keyboard.press("b")
+    studio.drag((8, 8), (20, 12))
+    mask = studio.mask()
+    assert (mask[8, 8], mask[45, 70]) == (1, 1)
+    assert (studio.mask_here() == mask).all()
+
+
+def test_the_keyboard_alone_marks_and_paints(studio: Page) -> None:
+    keys = studio.tab.keyboard
+    studio.frame.focus()
+    keys.press("b")
+    keys.press("Enter")
+    keys.press("Alt+ArrowRight")
+    keys.press("Enter")
+    studio.saved()
+    assert studio.mask().any()
+    keys.press("Control+z")
+    studio.saved()
+    assert not studio.mask().any()
+
+
+def test_a_mask_is_imported(studio: Page, tmp_path: Path) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[10:30, 20:50] = 255
+    file = tmp_path / "mask.png"
+    Image.fromarray(mask).save(file)
+    studio.tab.locator("#mask-file").set_input_files(file)
+    studio.tab.get_by_text("mask.png is at this frame").wait_for()
+    studio.saved()
+    assert ((studio.mask() > 0) == (mask > 0)).all()
+
+
+def test_another_tab_agrees_and_nothing_is_lost(studio: Page) -> None:
+    other = studio.open()
+    studio.button("Brush").click()
+    studio.drag((20, 20), (40, 30))
+    other.locator(".reference").wait_for()
+    # a change that the first tab did not hear of
+    studio.tab.evaluate("() => { studio.session.revision = 0; }")
+    before = studio.mask()
+    studio.drag((60, 50), (80, 60))
+    studio.tab.get_by_text("changed elsewhere").wait_for()
+    studio.saved()
+    assert (studio.mask() == before).all()
+    studio.until("studio.masks.get(0).unsaved === 0")
+    assert (studio.mask_here() == before).all()
+    studio.drag((60, 50), (80, 60))
+    assert studio.mask()[50, 60] == 1
+    other.close()
+
+
+# work
+
+
+def test_propagation_is_shown_as_it_comes_and_can_be_cleared(studio: Page) -> None:
+    studio.button("Brush").click()
+    studio.drag((30, 40), (60, 50))
+    studio.button("Forward").click()
+    studio.until("studio.store.state.project.jobs.at(-1)?.state === 'done'")
+    studio.shows(FRAMES - 1)
+    studio.until(f"studio.masks.get({FRAMES - 1})?.kind === 'propagated'")
+    assert studio.button("Stop").is_disabled()
+    assert "done" in studio.tab.get_by_role("status").inner_text()
+    studio.button("Clear memory").click()
+    studio.button("Propagated masks only").click()
+    studio.saved()
+    assert studio.kind(FRAMES - 1) == "none"
+    assert studio.kind(0) == "reference"
+    studio.button("Undo").click()
+    studio.saved()
+    assert studio.kind(FRAMES - 1) == "propagated"
+
+
+def test_references_are_listed_jumped_to_switched_off_and_removed(studio: Page) -> None:
+    studio.button("Brush").click()
+    studio.drag((30, 40), (60, 50))
+    studio.tab.keyboard.press("End")
+    studio.shows(FRAMES - 1)
+    studio.drag((30, 40), (60, 50))
+    rows = studio.tab.locator(".reference")
+    assert rows.count() == 2
+    rows.first.locator(".jump").click()
+    studio.shows(0)
+    studio.tab.get_by_role("button", name="Use the reference at 0", exact=True).click()
+    studio.saved()
+    states = studio.client("GET", "/api/project").json["state"]["references"]
+    assert [one["enabled"] for one in states] == [False, True]
+    studio.tab.get_by_role("button", name="Remove the reference at 0", exact=True).click()
+    studio.saved()
+    assert rows.count() == 1
+
+
+def test_an_export_is_previewed_made_and_verified(studio: Page) -> None:
+    studio.button("Brush").click()
+    studio.drag((30, 40), (60, 50))
+    studio.tab.keyboard.press("Control+e")
+    studio.tab.get_by_text("Green screen at frame 0").wait_for()
+    studio.button("Add to the queue").click()
+    studio.tab.locator(".job .result").first.wait_for(timeout=120_000)
+    assert "frames verified" in studio.tab.locator(".job").first.inner_text()
+    studio.tab.get_by_text("Commands that do the same").click()
+    studio.tab.get_by_text("vfx-matte segment").wait_for()
+
+
+# words and keys
+
+
+def test_keys_are_given_to_other_actions_and_kept(studio: Page) -> None:
+    keys = studio.tab.keyboard
+    keys.press("?")
+    studio.tab.locator('[data-action="brush"]').click()
+    keys.press("m")
+    keys.press("Escape")
+    keys.press("m")
+    assert studio.button("Brush").get_attribute("aria-pressed") == "true"
+    studio.tab.reload()
+    studio.shows(0)
+    keys.press("m")
+    assert studio.button("Brush").get_attribute("aria-pressed") == "true"
+    keys.press("b")
+    keys.press("c")
+    keys.press("b")
+    assert studio.button("Click").get_attribute("aria-pressed") == "true"
+
+
+def test_chinese_by_the_browsers_language_and_by_choice(browser: Any, variable: Client) -> None:
+    page = Page(browser, variable, locale="zh-CN")
+    page.button("导出").wait_for()
+    assert page.timeline.count() == 0
+    page.tab.locator("#language").select_option("en")
+    page.button("Export").wait_for()
+    page.shows(0)
+    assert page.faults == []
+    page.context.close()
+
+
+def test_the_picture_comes_back_after_the_driver_took_it(studio: Page) -> None:
+    studio.until("studio.renderer.crop !== null")
+    before = studio.picture()
+    studio.tab.evaluate(
+        """() => {
+          window.lose = studio.renderer.gl.getExtension("WEBGL_lose_context");
+          window.lose.loseContext();
+        }"""
+    )
+    studio.tab.get_by_text("took the picture away").wait_for()
+    studio.tab.evaluate("() => window.lose.restoreContext()")
+    studio.until("studio.renderer.gl !== null")
+    studio.until("studio.renderer.crop !== null")
+    studio.tab.evaluate("() => new Promise(requestAnimationFrame)")
+    assert (studio.picture() == before).all()
