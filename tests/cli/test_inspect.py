@@ -121,6 +121,7 @@ def test_verify_says_that_a_render_is_true(project: CommandLine) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

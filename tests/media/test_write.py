@@ -92,6 +92,7 @@ def copy(
     return plan, writer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize(("output", "codec"), OUTPUTS)
 def test_outputs_match_their_source(

@@ -320,6 +320,7 @@ def test_a_soft_run_goes_on_where_it_stopped(film: CommandLine, breaks: Breaks) 
     assert film.files("workspace/clip/masks") == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [("greenback",), ("alpha",), ("alpha", "-o", "frames"), ("maskvideo", "--each-object")],

@@ -31,6 +31,8 @@ from vfx_matte.pipeline.studio import Job, Studio
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import load_mask, save_mask
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 14
 SCENE = Scene(width=128, height=72, frame_count=FRAMES)
 

@@ -17,6 +17,8 @@ from support.clips import number_of
 from support.command_line import two_objects
 from support.studio_server import Answer, Client
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, FRAMES = 96, 64, 12
 
 
