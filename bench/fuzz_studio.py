@@ -3,11 +3,12 @@ it must never do. For developers; needs schemathesis.
 
     python bench/fuzz_studio.py CLIP --count 300
 
-The requests are made from the server's own OpenAPI description, for every address and method.
-The clip is copied, and its workspace is a temporary one. Faults: server error (5xx but 503), form
-(an error without a message, or with a traceback), headers (an answer without those that keep other
-pages out), described (a status or type that the description lacks), hang (more than 20 s), and died
-(the server or its project is gone afterwards).
+Requests are made from the server's own OpenAPI description, for every address and method, and as a
+page sends them, in any order. The clip is copied, and its workspace is a temporary one. Faults:
+server error (5xx but 503, or a job that ended unexpectedly), form (an error without a message, or
+with a traceback), headers (an answer without those that keep other pages out), described (a status
+or type that the description lacks), changed (a refused request changed the project), hang (more
+than 20 s), and died (the server or its project is gone afterwards).
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 from vfx_matte.web.guard import SECURITY_HEADERS
 
 HANG_SECONDS = 20.0
+_ACTIVE = ("waiting", "running")
 
 
 @dataclass
@@ -61,45 +66,142 @@ def campaign(url: str, token: str, *, count: int, seed: int = 0) -> Report:
     Args:
         url: its address, without a fragment.
         token: its secret.
-        count: requests for each operation and kind; fewer where there are not so many.
+        count: requests for each operation and kind; fewer where there are not so many. Of requests
+            as a page sends them there are five times as many.
         seed: what they are made from.
     """
-    import httpx
     import schemathesis
 
-    report = Report()
-    headers = {"Authorization": f"Bearer {token}"}
-    described = httpx.get(f"{url}/api/openapi.json", headers=headers).json()
-    clip = httpx.get(f"{url}/api/project", headers=headers).json()["clip"]
-    frames = clip["frames"]
-    # with a reference there is something to propagate, to export, and to lose
-    ids = gzip.compress(bytes([0, 1]) * (clip["width"] * clip["height"] // 2))
-    httpx.put(
-        f"{url}/api/frames/0/mask", content=ids, headers=headers | {"Content-Encoding": "gzip"}
-    ).raise_for_status()
-    schema = schemathesis.openapi.from_dict(described)
+    sender = Sender(url, token, random.Random(seed))
+    schema = schemathesis.openapi.from_dict(sender.get("/api/openapi.json"))
+    # first what makes a project that can be lost
+    sender.use(count=5 * count)
     modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
     for found in schema.get_all_operations():
         operation: Any = cast("Any", found).ok()
         # a stream of events has no end
         if not operation.path.endswith("/events"):
             for mode in modes:
-                sender = Sender(url, headers, frames, report)
                 sender.send(operation, mode, count=count, seed=seed)
-    alive = httpx.get(f"{url}/api/project", headers=headers)
-    if alive.status_code != 200:
-        report.faults.append(f"died: the project answers {alive.status_code} {alive.text[:200]}")
-    return report
+    sender.use(count=5 * count)
+    sender.check_jobs()
+    return sender.report
 
 
-@dataclass(frozen=True)
 class Sender:
-    """Sends requests, and writes down what is answered."""
+    """Sends requests, and writes down what is answered.
 
-    url: str
-    headers: dict[str, str]
-    frames: int
-    report: Report
+    Args:
+        url: the studio's address.
+        token: its secret.
+        random: what requests as a page sends them are made from.
+    """
+
+    def __init__(self, url: str, token: str, random: random.Random) -> None:
+        import httpx
+
+        self.url, self.random, self.report = url, random, Report()
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self._client = httpx.Client(base_url=url, headers=self.headers, timeout=HANG_SECONDS)
+        self._clip: dict[str, int] = self.get("/api/project")["clip"]
+
+    def get(self, path: str) -> Any:  # noqa: ANN401  JSON
+        """What is answered to a request that has to succeed."""
+        answer = self._client.get(path)
+        if answer.status_code != 200:
+            raise SystemExit(f"died: {path} answers {answer.status_code} {answer.text[:200]}")
+        return answer.json()
+
+    def check_jobs(self) -> None:
+        """Wait for the jobs, and see how they ended."""
+        while any(job["state"] in _ACTIVE for job in self.get("/api/project")["jobs"]):
+            time.sleep(0.1)
+        self.report.faults.extend(
+            f"server error: job {job['label']}: {job['message']}"
+            for job in self.get("/api/project")["jobs"]
+            if "unexpected" in job["message"]
+        )
+
+    def use(self, *, count: int) -> None:
+        """Send requests as a page does, in any order, with frames and objects that may be there."""
+        for _ in range(count):
+            method, path, content = self._likely()
+            packed = isinstance(content, bytes)
+            self._send(
+                f"{method} {re.sub(r'[0-9]+', '{}', path.partition('?')[0])}",
+                lambda method=method, path=path, content=content, packed=packed: (  # type: ignore[misc]
+                    self._client.request(
+                        method,
+                        path,
+                        content=content if packed else None,
+                        json=None if packed else content,
+                        headers={"Content-Encoding": "gzip"} if packed else {},
+                    )
+                ),
+            )
+
+    def _likely(self) -> tuple[str, str, Any]:
+        """Method, path and content of a request; bytes are packed ids."""
+        chance, clip = self.random, self._clip
+        width, height = clip["width"], clip["height"]
+        index = chance.randrange(clip["frames"])
+        frame = f"/api/frames/{index}"
+        point: dict[str, Any] = {"x": chance.randrange(width), "y": chance.randrange(height)}
+        ids = bytearray(width * height)
+        start = chance.randrange(width * height)
+        ids[start : start + 9 * width] = bytes([chance.randrange(4)]) * len(
+            ids[start : start + 9 * width]
+        )
+        options = dict(
+            chance.sample(
+                [
+                    ("key", "blue"), ("grow", 2), ("feather", 1.5), ("edges", "median"),
+                    ("background", "#102030"), ("objects", [chance.randrange(4)]), ("sound", False),
+                    ("codec", "libx264"), ("style", "palette"), ("start_number", 7),
+                ],
+                chance.randrange(3),
+            )
+        )  # fmt: skip
+        marks: dict[str, Any] = {
+            "object": chance.randrange(1, 5),
+            "clicks": [point | {"object": chance.random() < 0.8}],
+            "preview": chance.random() < 0.3,
+            "auto": chance.random() < 0.1,
+        }
+        if chance.random() < 0.3:
+            marks["box"] = [0, 0, chance.randrange(2, width), chance.randrange(2, height)]
+        if chance.random() < 0.3:
+            marks["strokes"] = [{"points": [[point["x"], point["y"]], [0, 0]], "object": False}]
+        direction = chance.choice(["forward", "backward", "both", "one", "next"])
+        propagation = {"kind": "propagate", "direction": direction, "index": index}
+        name = chance.choice(["greenback", "alpha", "maskvideo", "overlay", "package:premiere"])
+        one = f"/api/objects/{chance.randrange(1, 5)}"
+        first, last = sorted(chance.sample(range(clip["frames"]), 2))
+        # a click and a propagation are what people do most
+        return chance.choice([
+            *3 * [("POST", f"{frame}/marks", marks)],
+            *2 * [("POST", "/api/jobs", propagation)],
+            ("PUT", f"{frame}/mask", gzip.compress(bytes(ids))),
+            ("POST", "/api/jobs", {"kind": "render", "name": name, "options": options}),
+            ("POST", f"{frame}/preview", {"options": options}),
+            ("POST", f"{frame}/prepare", None),
+            ("GET", f"{frame}?width={chance.randrange(16, 2 * width)}", None),
+            ("GET", f"{frame}/crop?x=0&y=0&w={chance.randrange(1, width)}&h=9", None),
+            ("GET", f"{frame}/mask", None),
+            ("PATCH", f"/api/references/{index}", {"enabled": chance.random() < 0.5}),
+            ("DELETE", f"/api/references/{index}", None),
+            ("POST", "/api/objects", {"color": "#aabbcc"}),
+            ("PATCH", one, {"locked": chance.random() < 0.3, "hidden": chance.random() < 0.3}),
+            ("DELETE", one, None),
+            ("PATCH", "/api/range", {"first": first, "last": last}),
+            ("PATCH", "/api/range", {"first": None, "last": None}),
+            *2 * [("POST", "/api/undo", None)],
+            ("POST", "/api/redo", None),
+            ("POST", "/api/clear", {"what": chance.choice(["propagated", "all"])}),
+            ("DELETE", f"/api/jobs/{chance.randrange(1, 20)}", None),
+            ("GET", "/api/suggested", None),
+            ("GET", "/api/problems", None),
+        ])  # fmt: skip
 
     def send(self, operation: Any, mode: Any, *, count: int, seed: int) -> None:  # noqa: ANN401
         """Send requests of one operation."""
@@ -109,14 +211,8 @@ class Sender:
         from schemathesis.core.failures import FailureGroup
 
         name = f"{operation.method.upper()} {operation.path}"
-        counts = self.report.statuses.setdefault(name, Counter())
-        checks = [
-            check
-            for check in CHECKS.get_all()
-            if check.__name__
-            in ("not_a_server_error", "status_code_conformance", "content_type_conformance")
-        ]
-        cases = operation.as_strategy(generation_mode=mode)
+        wanted = ("not_a_server_error", "status_code_conformance", "content_type_conformance")
+        checks = [check for check in CHECKS.get_all() if check.__name__ in wanted]
 
         @hypothesis.seed(seed)
         @hypothesis.settings(
@@ -126,25 +222,21 @@ class Sender:
             phases=[hypothesis.Phase.generate],
             suppress_health_check=list(hypothesis.HealthCheck),
         )
-        @hypothesis.given(case=cases, index=st.integers(-1, self.frames))
+        @hypothesis.given(
+            case=operation.as_strategy(generation_mode=mode),
+            index=st.integers(-1, self._clip["frames"]),
+        )
         def send(case: Any, index: int) -> None:  # noqa: ANN401
             # frames at random would mostly be none of this clip
             if isinstance((case.path_parameters or {}).get("index"), int):
                 case.path_parameters["index"] = index
+            answer = self._send(
+                name,
+                lambda: case.call(base_url=self.url, headers=self.headers, timeout=HANG_SECONDS),
+            )
             try:
-                answer = case.call(base_url=self.url, headers=self.headers, timeout=HANG_SECONDS)
-            # requests that the client itself cannot send are no test of the server
-            except (UnicodeError, ValueError):
-                return
-            except Exception as error:  # noqa: BLE001  whatever the client says: it is written down
-                self.report.faults.append(
-                    f"hang or died: {name}: {type(error).__name__} {error}"[:300]
-                )
-                return
-            counts[answer.status_code] += 1
-            self.report.faults.extend(f"{name}: {line}" for line in _faults(answer))
-            try:
-                case.validate_response(answer, checks=checks, headers=self.headers)
+                if answer is not None:
+                    case.validate_response(answer, checks=checks, headers=self.headers)
             except (AssertionError, FailureGroup) as error:
                 self.report.faults.append(
                     f"described: {name}: {' '.join(str(error).split())}"[:500]
@@ -154,6 +246,31 @@ class Sender:
             send()
         except hypothesis.errors.Unsatisfiable:
             return  # nothing about this request can be wrong
+
+    def _send(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """Send one request; None when it cannot be sent."""
+        before = self._quiet_revision()
+        try:
+            answer = call()
+        # requests that the client itself cannot send are no test of the server
+        except (UnicodeError, ValueError):
+            return None
+        except Exception as error:  # noqa: BLE001  whatever the client says: it is written down
+            self.report.faults.append(f"hang or died: {name}: {type(error).__name__} {error}"[:300])
+            return None
+        self.report.statuses.setdefault(name, Counter())[answer.status_code] += 1
+        self.report.faults.extend(f"{name}: {line}" for line in _faults(answer))
+        after = self._quiet_revision() if answer.status_code >= 400 else None
+        if before != after and before is not None and after is not None:
+            self.report.faults.append(f"changed: {name}: {answer.status_code}")
+        return answer
+
+    def _quiet_revision(self) -> int | None:
+        """The project's revision; None while a job may change it."""
+        project = self.get("/api/project")
+        if any(job["state"] in _ACTIVE for job in project["jobs"]):
+            return None
+        return int(project["revision"])
 
 
 def _faults(answer: Any) -> Iterator[str]:  # noqa: ANN401  as above
