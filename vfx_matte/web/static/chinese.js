@@ -196,6 +196,7 @@ export const CHINESE = {
   "{name} is locked.": "{name} 已锁定。",
   "{name} is no PNG picture.": "{name} 不是 PNG 图片。",
   "{n} frames": "{n} 帧",
+  "frames {first} to {last}": "第 {first} 至 {last} 帧",
   "cross hair: left": "十字线：左",
   "cross hair: right": "十字线：右",
   "cross hair: up": "十字线：上",

@@ -89,3 +89,14 @@ export function refill(list, children) {
   );
   if (again instanceof HTMLElement) again.focus();
 }
+
+/**
+ * Show which rows are of the frame on screen.
+ * @param {HTMLElement} list of rows with `data-index`
+ * @param {number} index
+ */
+export function markHere(list, index) {
+  for (const row of list.children) {
+    row.classList.toggle("here", row.getAttribute("data-index") === String(index));
+  }
+}

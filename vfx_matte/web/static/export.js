@@ -2,6 +2,7 @@
 
 import { byId, debounced, el, icon, refill } from "./dom.js";
 import { t } from "./i18n.js";
+import { labelOf } from "./work.js";
 
 /** @typedef {import("./types.js").Option} Option */
 /** @typedef {import("./types.js").Job} Job */
@@ -302,13 +303,13 @@ export class Exporting {
     return el(
       "li",
       { class: "job", "data-job": job.id },
-      el("strong", {}, t(job.label)),
+      el("strong", {}, labelOf(job)),
       runs
         ? el(
             "button",
             {
               type: "button", class: "bare", "data-focus": `job-${job.id}`, click: cancel,
-              "aria-label": t("Cancel {label}", { label: t(job.label) }), title: t("Cancel"),
+              "aria-label": t("Cancel {label}", { label: labelOf(job) }), title: t("Cancel"),
             },
             icon("close"),
           )

@@ -1,6 +1,6 @@
 /** The tabs "Suggested" and "Problems": frames worth a look, with the reason. */
 
-import { byId, el, refill } from "./dom.js";
+import { byId, el, markHere, refill } from "./dom.js";
 import { t } from "./i18n.js";
 
 /** @typedef {import("./types.js").Finding} Finding */
@@ -13,7 +13,8 @@ export class Findings {
     for (const kind of /** @type {Kind[]} */ (["suggested", "problems"])) {
       byId(`tab-${kind}`).addEventListener("chosen", () => this.load(kind));
       byId(`${kind}-again`).addEventListener("click", () => this.load(kind, true));
-      app.store.on([kind, "shown"], () => this.render(kind));
+      app.store.on([kind], () => this.render(kind));
+      app.store.on(["shown"], ({ shown }) => markHere(byId(`${kind}-list`), shown));
     }
   }
 
@@ -82,7 +83,7 @@ export class Findings {
         const object = store.objects.find(({ id }) => id === one.object);
         return el(
           "li",
-          { class: one.index === store.state.shown ? "here" : "" },
+          { "data-index": one.index },
           el(
             "button",
             {
@@ -100,5 +101,6 @@ export class Findings {
         );
       }),
     );
+    markHere(byId(`${kind}-list`), store.state.shown);
   }
 }

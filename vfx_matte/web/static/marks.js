@@ -1,6 +1,6 @@
 /** Marks of the frame and object at hand, and the layer above the picture that shows them. */
 
-import { hex } from "./colors.js";
+import { bright } from "./colors.js";
 
 /** @typedef {import("./types.js").Marks} Marks */
 
@@ -95,7 +95,7 @@ export class Overlay {
     context.clearRect(0, 0, w, h);
     context.scale(ratio, ratio);
     context.translate(viewport.x - covered.x, viewport.y - covered.y);
-    const color = hex(this.store.active?.color ?? "#ffffff");
+    const color = bright(this.store.active?.color ?? "#ffffff");
     if (marks && hasMarks) {
       for (const stroke of marks.strokes ?? []) this.line(stroke.points, stroke.object);
       if (marks.box) this.frame(marks.box, color);

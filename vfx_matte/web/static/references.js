@@ -1,6 +1,6 @@
 /** The tab "References": the frames whose masks were given, as small pictures. */
 
-import { byId, el, icon, refill } from "./dom.js";
+import { byId, el, icon, markHere, refill } from "./dom.js";
 import { paletteOf } from "./colors.js";
 import { t } from "./i18n.js";
 
@@ -14,7 +14,8 @@ export class References {
     /** @type {Map<number, {canvas: HTMLCanvasElement, mask: Uint8Array | null}>} */
     this.small = new Map();
     this.drawing = false;
-    app.store.on(["project", "shown"], () => this.render());
+    app.store.on(["project"], () => this.render());
+    app.store.on(["shown"], ({ shown }) => markHere(this.list, shown));
   }
 
   render() {
@@ -22,6 +23,7 @@ export class References {
     const { references } = store.state.project.state;
     byId("references-note").hidden = references.length > 0;
     refill(this.list, references.map((reference) => this.row(reference)));
+    markHere(this.list, store.state.shown);
     this.draw();
   }
 
@@ -40,7 +42,7 @@ export class References {
       );
     return el(
       "li",
-      { class: `reference${enabled ? "" : " off"}${store.state.shown === index ? " here" : ""}` },
+      { class: `reference${enabled ? "" : " off"}`, "data-index": index },
       el(
         "button",
         {

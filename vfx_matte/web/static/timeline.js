@@ -1,6 +1,7 @@
 /** The timeline: lanes of what is known about each frame, and the playhead. */
 
 import { bright } from "./colors.js";
+import { debounced } from "./dom.js";
 import { t } from "./i18n.js";
 import { timeText } from "./state.js";
 
@@ -10,6 +11,8 @@ const MOST_LANES = 4;
 const CONFIDENCE = 26;
 /** Coverage is counted at one pixel of this many. */
 const SPARSE = 11;
+/** Masks come many at a time while playing. */
+const COUNTED_AFTER_MS = 150;
 
 export class Timeline {
   /**
@@ -20,11 +23,16 @@ export class Timeline {
     this.slider = slider;
     this.app = app;
     this.canvas = /** @type {HTMLCanvasElement} */ (slider.querySelector("canvas"));
+    /** Where is drawn just now. */
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     /** Share of the picture, by object, by frame; from masks that were seen here.
      * @type {Map<number, Map<number, number>>} */
     this.coverage = new Map();
+    /** All but the playhead, which moves most often. */
+    this.ground = document.createElement("canvas");
+    this.isOld = true;
     this.asked = 0;
+    this.counted = debounced(() => this.askAll(), COUNTED_AFTER_MS);
     const { store } = app;
     const { frames, first_number: number } = store.clip;
     slider.setAttribute("aria-valuemin", String(number));
@@ -34,8 +42,8 @@ export class Timeline {
       slider.setAttribute("aria-valuetext", this.text(index));
       this.ask();
     });
-    store.on(["project", "problems", "suggested", "object", "solo"], () => this.ask());
-    new ResizeObserver(() => this.ask()).observe(slider);
+    store.on(["project", "problems", "suggested", "object", "solo"], () => this.askAll());
+    new ResizeObserver(() => this.askAll()).observe(slider);
     slider.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       slider.setPointerCapture(event.pointerId);
@@ -73,6 +81,12 @@ export class Timeline {
       if (counts[id]) shares.set(id, (counts[id] * SPARSE) / mask.length);
     }
     this.coverage.set(index, shares);
+    this.counted();
+  }
+
+  /** Draw everything with the screen's next refresh. */
+  askAll() {
+    this.isOld = true;
     this.ask();
   }
 
@@ -85,14 +99,36 @@ export class Timeline {
   }
 
   draw() {
-    const { canvas, context: c } = this;
+    const { canvas, ground } = this;
     const ratio = window.devicePixelRatio || 1;
     const w = this.slider.clientWidth, h = this.slider.clientHeight;
-    if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
-      canvas.width = Math.round(w * ratio);
-      canvas.height = Math.round(h * ratio);
+    const wide = Math.round(w * ratio), high = Math.round(h * ratio);
+    if (!wide || !high) return;
+    if (canvas.width !== wide || canvas.height !== high) {
+      canvas.width = ground.width = wide;
+      canvas.height = ground.height = high;
+      this.isOld = true;
     }
-    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const front = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    if (this.isOld) {
+      this.isOld = false;
+      this.context = /** @type {CanvasRenderingContext2D} */ (ground.getContext("2d"));
+      this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      this.drawGround(w, h);
+      this.context = front;
+    }
+    front.setTransform(1, 0, 0, 1, 0, 0);
+    front.drawImage(ground, 0, 0);
+    front.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.playhead(w, h);
+  }
+
+  /**
+   * @param {number} w
+   * @param {number} h
+   */
+  drawGround(w, h) {
+    const { context: c } = this;
     c.fillStyle = "#17181b";
     c.fillRect(0, 0, w, h);
     this.ruler(w, h);
@@ -102,7 +138,6 @@ export class Timeline {
     this.cuts(w, h);
     this.references(w);
     this.range(w, h);
-    this.playhead(w, h);
   }
 
   /**

@@ -18,6 +18,19 @@ export class Toolbar {
       const target = /** @type {HTMLElement} */ (event.target);
       if (target.closest?.("#app button:not(.name)")) event.preventDefault();
     });
+    this.returnFocus();
+  }
+
+  /** After a list, slider or box was used with the mouse, keys are the picture's again. */
+  returnFocus() {
+    let byPointer = false;
+    window.addEventListener("pointerdown", () => (byPointer = true), true);
+    window.addEventListener("keydown", () => (byPointer = false), true);
+    byId("app").addEventListener("change", (/** @type {Event} */ event) => {
+      const target = /** @type {HTMLElement} */ (event.target);
+      const isField = target.matches("select, [type=range], [type=checkbox], [type=color]");
+      if (byPointer && isField) this.app.frame.focus({ preventScroll: true });
+    });
   }
 
   tools() {

@@ -8,6 +8,15 @@ import { t } from "./i18n.js";
 const RUNNING = new Set(["waiting", "running"]);
 const TOLD_EVERY_MS = 250;
 
+/**
+ * A job's name in the language of the page.
+ * @param {{label: string}} job
+ */
+export function labelOf({ label }) {
+  const range = /^frames (\d+) to (\d+)$/.exec(label);
+  return range ? t("frames {first} to {last}", { first: range[1], last: range[2] }) : t(label);
+}
+
 export class Work {
   /** @param {import("./app.js").App} app */
   constructor(app) {
@@ -83,7 +92,7 @@ export class Work {
   /** @param {Job} job */
   tell(job) {
     const { notices } = this.app;
-    const label = t(job.label);
+    const label = labelOf(job);
     const count = { label, done: job.done, total: job.total, fps: (job.fps ?? 0).toFixed(1) };
     if (job.state === "waiting") notices.status(t("{label}: waiting", count));
     if (job.state === "running") {
@@ -125,7 +134,7 @@ export class Work {
     const { done } = project.masks;
     if (!done.some(([start, stop]) => start <= index && index < stop)) {
       project.masks.done = [...done, [index, index + 1]];
-      this.app.timeline.ask();
+      this.app.timeline.counted();
     }
     if (following && !session.drawing) player.set(index);
     if (index === shown && !session.drawing) display.layMask();
