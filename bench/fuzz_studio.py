@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
@@ -72,19 +72,19 @@ def campaign(url: str, token: str, *, count: int, seed: int = 0) -> Report:
     """
     import schemathesis
 
-    sender = Sender(url, token, random.Random(seed))
-    schema = schemathesis.openapi.from_dict(sender.get("/api/openapi.json"))
-    # first what makes a project that can be lost
-    sender.use(count=5 * count)
-    modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
-    for found in schema.get_all_operations():
-        operation: Any = cast("Any", found).ok()
-        # a stream of events has no end
-        if not operation.path.endswith("/events"):
-            for mode in modes:
-                sender.send(operation, mode, count=count, seed=seed)
-    sender.use(count=5 * count)
-    sender.check_jobs()
+    with Sender(url, token, random.Random(seed)) as sender:
+        schema = schemathesis.openapi.from_dict(sender.get("/api/openapi.json"))
+        # first what makes a project that can be lost
+        sender.use(count=5 * count)
+        modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+        for found in schema.get_all_operations():
+            operation: Any = cast("Any", found).ok()
+            # a stream of events has no end
+            if not operation.path.endswith("/events"):
+                for mode in modes:
+                    sender.send(operation, mode, count=count, seed=seed)
+        sender.use(count=5 * count)
+        sender.check_jobs()
     return sender.report
 
 
@@ -104,6 +104,12 @@ class Sender:
         self.headers = {"Authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=url, headers=self.headers, timeout=HANG_SECONDS)
         self._clip: dict[str, int] = self.get("/api/project")["clip"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def get(self, path: str) -> Any:  # noqa: ANN401  JSON
         """What is answered to a request that has to succeed."""

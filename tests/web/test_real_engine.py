@@ -174,3 +174,30 @@ def test_a_clip_that_is_gone(real: Client, tmp_path: Path) -> None:
     assert ended["state"] == "failed"
     assert "unexpected" not in ended["message"], ended
     assert real("GET", "/api/frames/1/mask").ids == ids
+
+
+def test_scrubbing_while_somebody_paints(real: Client) -> None:
+    """Frames that newer requests overtake say so; every other one is the one that was asked for."""
+    ids = two_objects().tobytes()
+
+    def scrub(number: int) -> list[int]:
+        statuses = []
+        for step in range(12):
+            index = (number * 5 + step * 7) % FRAMES
+            answer = real("GET", f"/api/frames/{index}?width={96 - number}")
+            statuses.append(answer.status)
+            if answer.status == 200:
+                assert answer.headers["x-frame-index"] == str(index)
+            else:
+                assert answer.json["superseded"] is True
+        return statuses
+
+    def paint(number: int) -> list[int]:
+        return [real.put_mask((number + step) % FRAMES, ids).status for step in range(6)]
+
+    with ThreadPoolExecutor(12) as pool:
+        frames = [pool.submit(scrub, number) for number in range(8)]
+        masks = [pool.submit(paint, number) for number in range(3)]
+        assert {status for one in frames for status in one.result()} <= {200, 409}
+        assert {status for one in masks for status in one.result()} == {200}
+    assert len(ok(real("GET", "/api/project"))["state"]["references"]) == 8
