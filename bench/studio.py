@@ -35,6 +35,8 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
+
 from bench.davis import find_sequences, read_truth
 from bench.first_mask import iou, next_click
 from vfx_matte.first_mask import Click, Marks
