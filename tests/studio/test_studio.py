@@ -355,6 +355,26 @@ def test_work_of_the_command_line_is_taken_up(
     studio.close()
 
 
+def test_masks_made_in_another_way_are_not_mixed_with_new_ones(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_mask(tmp_path / "first.png", truth(0), Palette.davis())
+    command_line = CommandLine(tmp_path)
+    command_line("segment", film, "--first-mask", "first.png", "--stop", "6")
+    before = masks(tmp_path)
+    studio = opened(film, tmp_path)
+    failed = finished(studio, studio.propagate("both", 0))
+    assert failed.state == "failed"
+    assert "frame range" in failed.message
+    assert "clear_memory" in failed.hint
+    assert masks(tmp_path) == before
+    studio.clear("propagated")
+    assert finished(studio, studio.propagate("both", 0)).state == "done"
+    assert len(masks(tmp_path)) == FRAMES
+    studio.close()
+
+
 KILLED = """
     import sys, time
     from pathlib import Path

@@ -17,8 +17,8 @@ from vfx_matte.drawing.encoded import jpeg, png
 from vfx_matte.errors import UsageError, VfxMatteError
 from vfx_matte.media.frames import ClipReader, Frame
 
-CACHE_BYTES = 512 * 2**20
-"""Of encoded pictures: some 3,000 frames at 1080p."""
+CACHE_BYTES = 256 * 2**20
+"""Of encoded pictures: some 1,500 frames at the size of a page."""
 
 AHEAD = 30
 """Frames beyond the last one wanted that are made while nothing is asked for."""

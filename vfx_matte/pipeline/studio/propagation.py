@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from vfx_matte.errors import WorkspaceError
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -13,6 +14,7 @@ from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
 from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.pipeline.studio.state import ProjectState
+from vfx_matte.wording import option
 from vfx_matte.workspace import ClipWorkspace
 
 DIRECTIONS = ("forward", "backward", "both", "one", "next")
@@ -79,4 +81,12 @@ def propagate(
         update=not fresh,
         only=only,
     )
-    segment_clip(clip, request, workspace=root, reporter=reporter)
+    try:
+        segment_clip(clip, request, workspace=root, reporter=reporter)
+    except WorkspaceError as error:
+        # earlier masks that were made in another way, by the command line say; a run that is going
+        # on elsewhere has a hint of its own
+        if (option("fresh", True)) not in error.hint:
+            raise
+        hint = f"{option('clear_memory')} forgets the earlier masks, and undo brings them back"
+        raise WorkspaceError(error.message, hint=hint) from error
