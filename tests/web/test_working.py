@@ -540,3 +540,19 @@ def test_the_picture_comes_back_after_the_driver_took_it(studio: Page) -> None:
     studio.until("studio.renderer.crop !== null")
     studio.tab.evaluate("() => new Promise(requestAnimationFrame)")
     assert (studio.picture() == before).all()
+
+
+def test_masks_are_kept_and_compared_with_later_ones(studio: Page) -> None:
+    studio.button("Brush").click()
+    studio.drag((10, 40), (80, 44))
+    studio.tab.locator("#view").select_option("alpha")
+    both = studio.picture().astype(int)
+    studio.button("Keep as A").click()
+    studio.tab.keyboard.press("Control+z")
+    studio.saved()
+    studio.until("studio.masks.get(0).mask.every((id) => id === 0)")
+    half = studio.picture().astype(int)
+    middle = half.shape[1] // 2
+    left, right = slice(0, middle - 9), slice(middle + 9, None)
+    assert (half[:, left] == both[:, left]).all()
+    assert half[:, right].max() <= 64 < both[:, right].max()

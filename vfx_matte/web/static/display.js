@@ -6,6 +6,7 @@ import { debounced } from "./dom.js";
 const LARGEST_PROXY = 2560;
 /** While a window is being resized, pictures of the size before are shown. */
 const RESIZED_AFTER_MS = 250;
+const MOST_KEPT_BYTES = 80e6;
 const SHARP_AFTER_MS = 120;
 
 /**
@@ -42,6 +43,8 @@ export class Display {
     this.sharpening = null;
     /** A mask that is only looked at, in place of the frame's own. @type {Uint8Array | null} */
     this.preview = null;
+    /** Masks as they were when they were kept, by frame. @type {Map<number, Uint8Array>} */
+    this.versions = new Map();
     /** Called after each new frame or place. @type {() => void} */
     this.moved = () => {};
 
@@ -108,8 +111,23 @@ export class Display {
     if (shown < 0) return;
     const known = this.masks.get(shown);
     this.renderer.setMask(visible(known));
+    this.renderer.setOther(this.versions.get(shown) ?? null);
     if (speed && !this.store.hasMask(shown)) return;
     this.masks.load(shown).catch((error) => this.notices.failed(error));
+  }
+
+  /** Keep the masks that are at hand, to compare later ones with; or let them go. */
+  keepVersion() {
+    if (this.versions.size) this.versions.clear();
+    else {
+      const room = Math.max(1, Math.floor(MOST_KEPT_BYTES / (this.masks.width * this.masks.height)));
+      for (const [index, { mask }] of [...this.masks.kept].slice(-room)) {
+        this.versions.set(index, mask.slice());
+      }
+    }
+    const kept = this.versions.size > 0;
+    this.store.set({ kept, wipe: kept ? this.store.state.wipe || 0.5 : 0 });
+    this.renderer.setOther(this.versions.get(this.store.state.shown) ?? null);
   }
 
   layOnion() {

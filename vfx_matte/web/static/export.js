@@ -2,34 +2,13 @@
 
 import { byId, debounced, el, icon, refill } from "./dom.js";
 import { t } from "./i18n.js";
+import { PROGRAMS, RENDERS } from "./renders.js";
 import { labelOf } from "./work.js";
 
 /** @typedef {import("./types.js").Option} Option */
 /** @typedef {import("./types.js").Job} Job */
 
 const PREVIEW_AFTER_MS = 150;
-
-/** What can be made: name of the render, text, groups of its own options. */
-const RENDERS = [
-  { name: "greenback", text: "Green screen", groups: ["edges", "greenback"] },
-  { name: "alpha", text: "Cut-out with alpha", groups: ["edges", "alpha"] },
-  { name: "maskvideo", text: "Mask video", groups: ["edges", "maskvideo"] },
-  { name: "overlay", text: "Overlay for review", groups: ["edges", "overlay"] },
-  {
-    name: "package", text: "Package for a program",
-    groups: ["edges", "greenback", "alpha", "package"],
-  },
-];
-
-/** Editing programs that packages are made for, by the server's names. */
-const PROGRAMS = [
-  ["premiere", "Adobe Premiere Pro"],
-  ["aftereffects", "Adobe After Effects"],
-  ["resolve", "DaVinci Resolve"],
-  ["finalcut", "Final Cut Pro"],
-  ["capcut", "CapCut"],
-  ["web", "Web pages"],
-];
 
 /** Groups as people read them. */
 const TITLES = /** @type {Record<string, string>} */ ({
@@ -283,6 +262,8 @@ export class Exporting {
     for (const job of this.app.store.state.project.jobs) {
       const bar = byId("queue").querySelector(`[data-job="${job.id}"] progress`);
       if (bar && job.total) bar.value = job.done / job.total;
+      const count = byId("queue").querySelector(`[data-job="${job.id}"] .count`);
+      if (count && job.total) count.textContent = `${job.done} / ${job.total}`;
     }
   }
 
@@ -314,6 +295,7 @@ export class Exporting {
             icon("close"),
           )
         : el("span", { class: job.state === "done" ? "good" : "quiet" }, t(job.state)),
+      runs ? el("span", { class: "count" }, job.state === "waiting" ? t("waiting") : "") : null,
       runs ? el("progress", { max: 1, value: job.total ? job.done / job.total : 0 }) : null,
       ...job.outputs.map((output) =>
         el(

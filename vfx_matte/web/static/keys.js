@@ -232,6 +232,7 @@ function actionsOf(app) {
     { id: "solo", group: "View", label: "Solo", keys: ["Shift+S"], run: () => store.set({ solo: store.state.solo ? 0 : store.state.object }) },
     { id: "onion", group: "View", label: "Onion skin: the frame before", keys: ["Shift+O"], run: () => store.set({ onion: !store.state.onion }) },
     { id: "wipe", group: "View", label: "Wipe between source and view", keys: ["Shift+W"], run: () => store.set({ wipe: store.state.wipe ? 0 : 0.5 }) },
+    { id: "keep", group: "View", label: "Keep these masks to compare", keys: ["Shift+A"], run: press("keep") },
     ...[["Left", -10, 0], ["Right", 10, 0], ["Up", 0, -10], ["Down", 0, 10]].map(([name, dx, dy]) => ({
       id: `cross-${name}`.toLowerCase(), group: "Picture by keyboard", label: `Cross hair: ${name}`.toLowerCase(),
       keys: [`Alt+Arrow${name}`], run: () => tools.nudge(Number(dx), Number(dy)),

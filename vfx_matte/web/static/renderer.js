@@ -6,12 +6,14 @@ import { fragment, VERTEX } from "./shader.js";
 /** @typedef {import("./types.js").Rect} Rect */
 /** @typedef {{program: WebGLProgram, at: Record<string, WebGLUniformLocation | null>}} Version */
 
+/** Views that show the picture alone where there is no mask. */
+const LINED = new Set(["overlay", "outline"]);
 /** Zoom from which pixels get borders. */
 const GRID_FROM = 7;
 /** Drivers that have no graphics card. */
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
-const UNITS = { uFrame: 0, uCrop: 1, uMask: 2, uPalette: 3, uOnion: 4 };
+const UNITS = { uFrame: 0, uCrop: 1, uMask: 2, uPalette: 3, uOnion: 4, uOther: 5 };
 
 /**
  * @typedef {Object} Look
@@ -51,6 +53,9 @@ export class Renderer {
     this.crop = null;
     /** @type {Uint8Array | null} */
     this.mask = null;
+    this.empty = new Uint8Array(width * height);
+    /** What the mask is compared with. @type {Uint8Array | null} */
+    this.other = null;
     /** @type {Uint8Array} */
     this.palette = new Uint8Array(1024);
     /** @type {Look} */
@@ -116,7 +121,7 @@ export class Renderer {
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, smooth);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
-      if (name !== "uMask") {
+      if (name !== "uMask" && name !== "uOther") {
         gl.texImage2D(
           gl.TEXTURE_2D, 0, gl.RGBA, 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4),
         );
@@ -131,16 +136,17 @@ export class Renderer {
         "Masks are painted and saved at full size all the same.",
       );
     }
-    gl.activeTexture(gl.TEXTURE0 + UNITS.uMask);
-    gl.texStorage2D(
-      gl.TEXTURE_2D, 1, gl.R8UI,
-      Math.ceil(this.width / this.step), Math.ceil(this.height / this.step),
-    );
+    const wide = Math.ceil(this.width / this.step), high = Math.ceil(this.height / this.step);
+    for (const unit of [UNITS.uMask, UNITS.uOther]) {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R8UI, wide, high);
+    }
     this.setPalette(this.palette);
     this.setFrame(this.frame);
     this.setCrop(this.crop);
     this.setOnion(this.onion);
     this.setMask(this.mask);
+    this.setOther(this.other);
   }
 
   /**
@@ -186,9 +192,21 @@ export class Renderer {
     const gl = this.gl;
     if (!gl) return;
     gl.activeTexture(gl.TEXTURE0 + UNITS.uMask);
-    if (mask && this.step === 1) this.uploadMask(gl, mask, part);
-    else if (mask) this.uploadCoarse(gl, mask);
+    const ids = mask ?? this.empty;
+    if (this.step === 1) this.uploadMask(gl, ids, part);
+    else this.uploadCoarse(gl, ids);
     this.ask(part);
+  }
+
+  /** @param {Uint8Array | null} mask shown on the left of the wipe, in place of the source */
+  setOther(mask) {
+    this.other = mask;
+    const gl = this.gl;
+    if (!gl || !mask) return;
+    gl.activeTexture(gl.TEXTURE0 + UNITS.uOther);
+    if (this.step === 1) this.uploadMask(gl, mask, null);
+    else this.uploadCoarse(gl, mask);
+    this.ask();
   }
 
   /**
@@ -279,10 +297,12 @@ export class Renderer {
     const { view, wipe, onion } = this.look;
     const { scale } = this.place;
     const features = {
-      view: this.mask || view !== "overlay" ? view : /** @type {const} */ ("source"),
+      view: this.mask || !LINED.has(view) ? view : /** @type {const} */ ("source"),
       crop: Boolean(this.crop),
       onion: Boolean(this.onion) && onion > 0,
-      wipe: wipe > 0,
+      wipe: /** @type {import("./shader.js").Features["wipe"]} */ (
+        wipe === 0 ? "no" : this.other ? "other" : "source"
+      ),
       grid: scale >= GRID_FROM,
       smooth: scale < 1 && !this.isSoftware,
     };

@@ -41,9 +41,10 @@ export class Session {
    * @template {EditResult} R
    * @param {(revision: number) => Promise<R>} send
    * @param {number | null} [painted] the frame whose mask was already changed here
+   * @param {boolean} [quiet] what it tells is for the line of status only
    * @returns {Promise<R | null>} null when it was refused; that was said
    */
-  edit(send, painted = null) {
+  edit(send, painted = null, quiet = false) {
     this.count(1);
     const { conflicts } = this;
     const work = this.line.then(async () => {
@@ -53,7 +54,10 @@ export class Session {
         const result = await send(this.revision);
         if (painted === null) this.others += 1;
         if (typeof result.revision === "number") this.revision = result.revision;
-        for (const text of result.notices ?? []) this.notices.tell(text);
+        for (const text of result.notices ?? []) {
+          if (quiet) this.notices.status(text);
+          else this.notices.tell(text);
+        }
         return result;
       } catch (error) {
         // what is shown was not saved: take the server's mask again

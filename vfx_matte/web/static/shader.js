@@ -18,7 +18,7 @@ void main() {
  * @property {"source" | import("./state.js").ViewName} view
  * @property {boolean} crop a part of the picture has pixels of its own
  * @property {boolean} onion another frame shines through
- * @property {boolean} wipe the source on one side
+ * @property {"no" | "source" | "other"} wipe what is on the left side
  * @property {boolean} grid borders of pixels
  * @property {boolean} smooth several samples of the mask for one pixel of the screen
  */
@@ -33,14 +33,18 @@ precision highp float;
 precision highp int;
 precision highp usampler2D;
 uniform sampler2D uFrame, uCrop, uPalette, uOnion;
-uniform usampler2D uMask;
+uniform usampler2D uMask, uOther;
 uniform vec2 uSize, uCanvas, uOrigin;
 uniform vec4 uCropRect;
 uniform vec3 uBehind;
 uniform float uScale, uOpacity, uWipe, uOnionShare;
 out vec4 shown;
 
-int idAt(vec2 place) { return int(texture(uMask, place).r); }
+int idAt(vec2 place) {
+  int id = int(texture(uMask, place).r);
+  ${wipe === "other" ? "if (place.x < uWipe) id = int(texture(uOther, place).r);" : ""}
+  return id;
+}
 
 // colour of an id; a = 1 where it is shown
 vec4 colorOf(int id) { return texelFetch(uPalette, ivec2(id, 0), 0); }
@@ -59,9 +63,10 @@ void main() {
   vec2 point = (device - uOrigin) / uScale;
   vec2 place = point / uSize;
   vec3 color = picture(point, place);
-  ${wipe ? "vec3 source = color;" : ""}
+  ${wipe === "source" ? "vec3 source = color;" : ""}
   ${LOOKS[view]}
-  ${wipe ? WIPE : ""}
+  ${wipe === "source" ? "if (place.x < uWipe) color = source;" : ""}
+  ${wipe === "no" ? "" : BORDER}
   ${grid ? GRID : ""}
   shown = vec4(color, 1.0);
 }`;
@@ -112,8 +117,7 @@ const LOOKS = {
   color: "color = mix(uBehind, color, maskAt(place).a);",
 };
 
-const WIPE = `if (point.x < uWipe * uSize.x) color = source;
-  if (abs(point.x - uWipe * uSize.x) * uScale < 1.0) color = vec3(1.0);`;
+const BORDER = `if (abs(point.x - uWipe * uSize.x) * uScale < 1.0) color = vec3(1.0);`;
 
 const GRID = `vec2 border = fract(point) * uScale;
   if (border.x < 1.0 || border.y < 1.0) color = mix(color, vec3(0.5), 0.25);`;

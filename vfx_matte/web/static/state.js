@@ -18,7 +18,8 @@
  * @property {number} solo the only object shown; 0 = all
  * @property {boolean} source the picture without any overlay
  * @property {boolean} onion the frame before shines through
- * @property {number} wipe share of the picture that shows the source; 0 = no wipe
+ * @property {boolean} kept masks were kept, for the left side of the wipe
+ * @property {number} wipe share of the picture that shows the source, or the masks that were kept; 0 = no wipe
  * @property {number} speed of playing; 0 = not
  * @property {boolean} loop
  * @property {boolean} following the propagation decides which frame is shown
@@ -50,6 +51,7 @@ export class Store {
       solo: 0,
       source: false,
       onion: false,
+      kept: false,
       wipe: 0,
       speed: 0,
       loop: true,

@@ -1,6 +1,7 @@
 /** The timeline: lanes of what is known about each frame, and the playhead. */
 
 import { bright } from "./colors.js";
+import { Coverage } from "./coverage.js";
 import { debounced } from "./dom.js";
 import { t } from "./i18n.js";
 import { timeText } from "./state.js";
@@ -9,8 +10,6 @@ const RULER = 18;
 const LANE = 9;
 const MOST_LANES = 4;
 const CONFIDENCE = 26;
-/** Coverage is counted at one pixel of this many. */
-const SPARSE = 11;
 /** Masks come many at a time while playing. */
 const COUNTED_AFTER_MS = 150;
 
@@ -25,14 +24,12 @@ export class Timeline {
     this.canvas = /** @type {HTMLCanvasElement} */ (slider.querySelector("canvas"));
     /** Where is drawn just now. */
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-    /** Share of the picture, by object, by frame; from masks that were seen here.
-     * @type {Map<number, Map<number, number>>} */
-    this.coverage = new Map();
     /** All but the playhead, which moves most often. */
     this.ground = document.createElement("canvas");
     this.isOld = true;
     this.asked = 0;
     this.counted = debounced(() => this.askAll(), COUNTED_AFTER_MS);
+    this.coverage = new Coverage(app, this.counted);
     const { store } = app;
     const { frames, first_number: number } = store.clip;
     slider.setAttribute("aria-valuemin", String(number));
@@ -70,18 +67,12 @@ export class Timeline {
   }
 
   /**
-   * Count what a mask covers.
+   * A mask came by.
    * @param {import("./masks.js").Entry} entry
    */
   seen({ index, mask, kind }) {
-    const counts = new Uint32Array(256);
-    if (kind !== "none") for (let at = 0; at < mask.length; at += SPARSE) counts[mask[at]]++;
-    const shares = new Map();
-    for (let id = 1; id < 256; id++) {
-      if (counts[id]) shares.set(id, (counts[id] * SPARSE) / mask.length);
-    }
-    this.coverage.set(index, shares);
-    this.counted();
+    if (kind === "none") this.coverage.shares.delete(index);
+    else this.coverage.count(index, mask);
   }
 
   /** Draw everything with the screen's next refresh. */
@@ -195,22 +186,11 @@ export class Timeline {
       c.fillRect(0, y, w, LANE);
       c.fillStyle = bright(color);
       c.globalAlpha = hidden ? 0.35 : 1;
-      const shares = told?.[String(id)] ? series(told[String(id)]) : this.seenShares(id);
+      const shares = told?.[String(id)] ? series(told[String(id)]) : this.coverage.of(id);
       this.bars(shares, w, y, LANE);
       c.globalAlpha = 1;
     }
     return top + Math.max(1, objects.length) * (LANE + 2);
-  }
-
-  /**
-   * @param {number} id
-   * @returns {[number, number][]}
-   */
-  seenShares(id) {
-    /** @type {[number, number][]} */
-    const shares = [];
-    for (const [index, of] of this.coverage) if (of.has(id)) shares.push([index, of.get(id) ?? 0]);
-    return shares.sort((a, b) => a[0] - b[0]);
   }
 
   /**
@@ -223,8 +203,11 @@ export class Timeline {
   bars(shares, w, y, height) {
     let most = 0;
     for (const [, share] of shares) most = Math.max(most, share);
-    const wide = Math.max(1, w / this.app.store.clip.frames + 0.3);
-    for (const [index, share] of shares) {
+    const one = w / this.app.store.clip.frames;
+    for (const [at, [index, share]] of shares.entries()) {
+      // of a long clip only some frames are known; a bar reaches to the next one of them
+      const gap = (shares[at + 1]?.[0] ?? index + 1) - index;
+      const wide = Math.max(1, one * (gap <= this.coverage.stride ? gap : 1) + 0.3);
       const high = Math.max(1, (share / most) * height);
       if (share > 0) this.context.fillRect(this.x(index, w), y + height - high, wide, high);
     }

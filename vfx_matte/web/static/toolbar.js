@@ -66,7 +66,7 @@ export class Toolbar {
       const button = byId(way);
       button.addEventListener("click", () => {
         if (this.app.tools.busy) return;
-        session.edit(() => api.json("POST", way));
+        session.edit(() => api.json("POST", way), null, true);
       });
       store.on(["project"], ({ project }) => {
         button.disabled = project[way] === null;
@@ -165,6 +165,9 @@ export class Toolbar {
     const wipe = byId("wipe");
     wipe.addEventListener("input", () => store.set({ wipe: Number(wipe.value) / 100 }));
     store.on(["wipe"], (state) => (wipe.value = String(Math.round(state.wipe * 100))));
+    const keep = byId("keep");
+    keep.addEventListener("click", () => this.app.display.keepVersion());
+    store.on(["kept"], (state) => keep.setAttribute("aria-pressed", String(state.kept)));
     const onion = byId("onion");
     onion.addEventListener("change", () => store.set({ onion: onion.checked }));
     store.on(["onion"], (state) => (onion.checked = state.onion));

@@ -43,6 +43,10 @@ export class Tools {
       app.overlay.pointer = null;
       app.overlay.moveRing();
     });
+    // the middle button pans; it would scroll otherwise
+    stage.addEventListener("mousedown", (event) => {
+      if (event.button === 1) event.preventDefault();
+    });
     stage.addEventListener("contextmenu", (event) => event.preventDefault());
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     app.store.on(["shown"], () => {

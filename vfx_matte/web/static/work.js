@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import { t } from "./i18n.js";
+import { PROGRAMS, RENDERS } from "./renders.js";
 
 /** @typedef {import("./types.js").Job} Job */
 
@@ -14,7 +15,11 @@ const TOLD_EVERY_MS = 250;
  */
 export function labelOf({ label }) {
   const range = /^frames (\d+) to (\d+)$/.exec(label);
-  return range ? t("frames {first} to {last}", { first: range[1], last: range[2] }) : t(label);
+  if (range) return t("frames {first} to {last}", { first: range[1], last: range[2] });
+  const program = PROGRAMS.find(([name]) => label === `package:${name}`);
+  const render = RENDERS.find(({ name }) => name === label);
+  if (program) return t("Package for {program}", { program: program[1] });
+  return t(render?.text ?? label);
 }
 
 export class Work {
@@ -92,12 +97,15 @@ export class Work {
   /** @param {Job} job */
   tell(job) {
     const { notices } = this.app;
-    const label = labelOf(job);
+    const stage = job.stage && job.stage !== job.label ? ` · ${t(job.stage)}` : "";
+    const label = labelOf(job) + (job.state === "running" ? stage : "");
     const count = { label, done: job.done, total: job.total, fps: (job.fps ?? 0).toFixed(1) };
     if (job.state === "waiting") notices.status(t("{label}: waiting", count));
     if (job.state === "running") {
       notices.status(
-        job.fps
+        !job.total
+          ? label
+          : job.fps
           ? t("{label}: {done} of {total}, {fps} frames/s", count)
           : t("{label}: {done} of {total}", count),
       );
@@ -112,7 +120,8 @@ export class Work {
     const { store } = this.app;
     const job = store.state.project.jobs.find((one) => one.id === event.job);
     if (job) {
-      Object.assign(job, { done: event.done, total: event.total, fps: event.fps ?? 0 });
+      const { label: stage, done, total, fps } = event;
+      Object.assign(job, { stage, done, total, fps: fps ?? 0 });
       if (job.state === "waiting") job.state = "running";
     }
     const now = performance.now();
@@ -133,7 +142,11 @@ export class Work {
     const { following, shown, project } = store.state;
     const { done } = project.masks;
     if (!done.some(([start, stop]) => start <= index && index < stop)) {
-      project.masks.done = [...done, [index, index + 1]];
+      const before = done.find((run) => run[1] === index);
+      const after = done.find((run) => run[0] === index + 1);
+      if (before) before[1] = index + 1;
+      else if (after) after[0] = index;
+      else done.push([index, index + 1]);
       this.app.timeline.counted();
     }
     if (following && !session.drawing) player.set(index);
