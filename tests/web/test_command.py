@@ -22,6 +22,9 @@ from support.studio_server import Client
 
 pytestmark = pytest.mark.slow
 
+LONGEST_SECONDS = 4.0
+"""Until it has ended: 2 s on a machine that does nothing else, and tests run beside others."""
+
 Start = Callable[..., "Started"]
 
 # a browser that writes down what it is given, and what the file says
@@ -88,7 +91,7 @@ def test_one_line_and_ctrl_c(start: Start) -> None:
     assert code == 130
     assert stdout == ""
     assert stderr == "note: the studio is closed, and everything is saved\n"
-    assert seconds < 2
+    assert seconds < LONGEST_SECONDS
 
 
 def test_it_ends_in_time_while_pages_listen_and_the_engine_works(start: Start) -> None:
@@ -107,14 +110,14 @@ def test_it_ends_in_time_while_pages_listen_and_the_engine_works(start: Start) -
     )
     code, _, stderr, seconds = studio.end(signal.SIGINT)
     assert (code, stderr.count("\n")) == (130, 1)
-    assert seconds < 2.5
+    assert seconds < LONGEST_SECONDS
     connection.close()
 
 
 def test_it_ends_when_it_is_told_to(start: Start) -> None:
     code, _, stderr, seconds = start("--no-browser").end(signal.SIGTERM)
     assert (code, stderr.count("\n")) == (143, 1)
-    assert seconds < 2
+    assert seconds < LONGEST_SECONDS
 
 
 def test_what_was_saved_survives_a_kill(start: Start) -> None:
@@ -247,7 +250,7 @@ def test_it_ends_in_time_though_the_engine_does_not(
     waiting.join()
     assert code == 130
     assert stderr == "note: the studio is closed, and what was finished is saved\n"
-    assert seconds < 3  # 2, on a machine that does nothing else
+    assert seconds < LONGEST_SECONDS
 
 
 def _ask_in_vain(page: Client) -> None:
