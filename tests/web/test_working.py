@@ -433,7 +433,7 @@ def test_another_tab_agrees_and_nothing_is_lost(studio: Page) -> None:
     studio.tab.get_by_text("changed elsewhere").wait_for()
     studio.saved()
     assert (studio.mask() == before).all()
-    studio.until("studio.masks.get(0).unsaved === 0")
+    studio.until("studio.masks.get(0)?.unsaved === 0")
     assert (studio.mask_here() == before).all()
     studio.drag((60, 50), (80, 60))
     assert studio.mask()[50, 60] == 1
@@ -550,7 +550,7 @@ def test_masks_are_kept_and_compared_with_later_ones(studio: Page) -> None:
     studio.button("Keep as A").click()
     studio.tab.keyboard.press("Control+z")
     studio.saved()
-    studio.until("studio.masks.get(0).mask.every((id) => id === 0)")
+    studio.until("studio.masks.get(0)?.mask.every((id) => id === 0)")
     half = studio.picture().astype(int)
     middle = half.shape[1] // 2
     left, right = slice(0, middle - 9), slice(middle + 9, None)

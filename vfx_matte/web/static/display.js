@@ -112,7 +112,8 @@ export class Display {
     const known = this.masks.get(shown);
     this.renderer.setMask(visible(known));
     this.renderer.setOther(this.versions.get(shown) ?? null);
-    if (speed && !this.store.hasMask(shown)) return;
+    // nothing is asked about frames that are known to have none
+    if (!this.store.hasMask(shown) && (speed || !known)) return;
     this.masks.load(shown).catch((error) => this.notices.failed(error));
   }
 

@@ -69,6 +69,8 @@ export class Renderer {
     /** Masks have every n-th pixel only, where the driver's textures are too small. */
     this.step = 1;
     this.isSoftware = false;
+    /** The texture of the mask holds nothing yet. */
+    this.isNew = true;
     /** What is to be drawn anew, device pixels; null = all. @type {Rect | null} */
     this.dirty = null;
     this.asked = 0;
@@ -145,6 +147,7 @@ export class Renderer {
     this.setFrame(this.frame);
     this.setCrop(this.crop);
     this.setOnion(this.onion);
+    this.isNew = true;
     this.setMask(this.mask);
     this.setOther(this.other);
   }
@@ -188,9 +191,11 @@ export class Renderer {
    * @param {Rect | null} [part] only this changed
    */
   setMask(mask, part = null) {
+    if (!mask && !this.mask && !this.isNew) return;
     this.mask = mask;
     const gl = this.gl;
     if (!gl) return;
+    this.isNew = false;
     gl.activeTexture(gl.TEXTURE0 + UNITS.uMask);
     const ids = mask ?? this.empty;
     if (this.step === 1) this.uploadMask(gl, ids, part);
