@@ -289,6 +289,7 @@ def test_an_export_is_of_the_chosen_range(studio: Studio, tmp_path: Path) -> Non
 def test_options_that_cannot_be_are_refused(
     studio: Studio, name: str, options: dict[str, Any], says: str
 ) -> None:
+    studio.save_mask(0, truth(0), label="brush")
     with pytest.raises(UsageError, match=says):
         studio.render(name, options)
     assert studio.jobs() == []
@@ -315,14 +316,39 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(studio: Studio) -> None
     assert finished(studio, studio.render("maskvideo", {})).state == "done"
 
 
-def test_nothing_can_be_undone_while_masks_are_made(studio: Studio) -> None:
+@pytest.mark.parametrize("kind", ["propagate", "render"])
+def test_masks_are_not_taken_away_while_a_job_makes_or_reads_them(
+    studio: Studio, kind: str
+) -> None:
     studio.save_mask(0, truth(0), label="brush")
-    job = studio.propagate("both", 0)
-    for call in (studio.undo, studio.redo, lambda: studio.clear("all")):
-        with pytest.raises(UsageError, match="being made"):
-            call()
-    finished(studio, job)
+    finished(studio, studio.propagate("both", 0))
+    studio.save_mask(9, truth(9), label="brush")
+    go_on = threading.Event()
+    studio.subscribe(lambda event: event["type"] == "progress" and go_on.wait(30))
+    job = studio.propagate("both", 0) if kind == "propagate" else studio.render("overlay", {})
+    # the stroke alone can be taken back, and is not missed by what runs
     studio.undo()
+    for call in (studio.undo, lambda: studio.clear("all")):
+        with pytest.raises(UsageError, match="being made or read"):
+            call()
+    go_on.set()
+    assert finished(studio, job).state == "done"
+    studio.undo()
+
+
+def test_a_frame_that_was_emptied_stays_empty_and_does_not_stop_the_rest(
+    studio: Studio, tmp_path: Path
+) -> None:
+    """Also when it is the first of all references."""
+    studio.save_mask(0, truth(0) * 0, label="erase")
+    with pytest.raises(UsageError, match="no reference"):
+        studio.propagate("both", 0)
+    studio.save_mask(5, truth(5), label="brush")
+    assert finished(studio, studio.propagate("both", 0)).state == "done"
+    folder = tmp_path / "workspace" / "scene" / "masks"
+    assert not load_mask(folder / "0000000.png").any()
+    assert load_mask(folder / "0000001.png").any()
+    assert len(masks(tmp_path)) == FRAMES
 
 
 @pytest.mark.parametrize("direction", ["sideways", "", "Forward"])
@@ -332,9 +358,11 @@ def test_directions_have_names(studio: Studio, direction: str) -> None:
         studio.propagate(direction, 0)
 
 
-def test_without_a_reference_there_is_nothing_to_propagate(studio: Studio) -> None:
+def test_without_a_reference_there_is_nothing_to_propagate_or_render(studio: Studio) -> None:
     with pytest.raises(UsageError, match="no reference"):
         studio.propagate("both", 0)
+    with pytest.raises(UsageError, match="no reference"):
+        studio.render("greenback", {})
 
 
 def test_work_of_the_command_line_is_taken_up(

@@ -157,7 +157,9 @@ def log_odds(probability: npt.NDArray[np.float32]) -> LogOdds:
 
 def probability_of(odds: LogOdds) -> npt.NDArray[np.float32]:
     """The probabilities of log odds."""
-    return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+    # beyond 88 below zero the exponential is infinite, and the probability 0, as it should be
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
 
 def color_odds(image: Image, probability: npt.NDArray[np.float32]) -> LogOdds:

@@ -114,8 +114,8 @@ def read_references(
     """Read the references of one clip, in frame order, so that one colour is one object on all of
     them.
 
-    A colour that an earlier frame does not have is a new object, with a notice. The first picture
-    must show something; later ones may be empty: "nothing here", with a notice.
+    A colour that an earlier frame does not have is a new object, with a notice. A single picture
+    must show something; of several some may be empty: "nothing here", with a notice.
 
     Args:
         pictures: (frame_index, picture) pairs, read one at a time.
@@ -130,10 +130,15 @@ def read_references(
     """
     known = KnownColors(given=given or {})
     earlier: set[int] = set()
-    for position, (frame_index, picture) in enumerate(pictures):
+    # one is read ahead, as a first picture without anything is a slip when it is the only one
+    coming = iter(pictures)
+    now, position = next(coming, None), 0
+    while now is not None:
+        (frame_index, picture), now = now, next(coming, None)
+        is_single = position == 0 and now is None
         try:
             _require_undithered(picture)
-            reading = read_mask_colors(picture, shape=shape, known=known, allow_empty=position > 0)
+            reading = read_mask_colors(picture, shape=shape, known=known, allow_empty=not is_single)
         except MaskError as error:
             raise MaskError(
                 f"mask of frame {frame_index}: {error.message}", hint=error.hint
@@ -141,6 +146,7 @@ def read_references(
         remarks = _remarks(picture, reading, earlier if position else None)
         yield frame_index, replace(reading, notices=(*reading.notices, *remarks))
         earlier |= set(reading.colors)
+        position += 1
 
 
 def _require_undithered(picture: MaskPicture) -> None:

@@ -70,6 +70,16 @@ class History:
         """The action that `redo` does again; None where there is none."""
         return self._steps[self._now + 1].label if self._now + 1 < len(self._steps) else None
 
+    @property
+    def before(self) -> PlainState | None:
+        """The state that `undo` would go to."""
+        return self._steps[self._now - 1].state if self._now else None
+
+    @property
+    def after(self) -> PlainState | None:
+        """The state that `redo` would go to."""
+        return self._steps[self._now + 1].state if self._now + 1 < len(self._steps) else None
+
     def add(self, label: str, state: PlainState) -> None:
         """Make a state the present one; what could be done again is given up.
 

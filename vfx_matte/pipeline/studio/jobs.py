@@ -154,9 +154,9 @@ class JobQueue:
         with self._changed:
             return list(self._jobs.values())
 
-    def is_busy(self, kind: str) -> bool:
-        """Whether a job of this kind runs or waits."""
-        return any(job.kind == kind and not job.is_over for job in self.jobs())
+    def is_busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return any(not job.is_over for job in self.jobs())
 
     def stop(self, job_id: int) -> None:
         """End a job, or take it off the queue.

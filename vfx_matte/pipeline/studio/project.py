@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -348,6 +349,16 @@ class Project:
     def redo(self) -> EditResult:
         """Do again what was taken back; errors as of `undo`."""
         return self._travel(self._history.redo, "there is nothing to redo", "done again")
+
+    def unchanged(self) -> AbstractContextManager[bool]:
+        """A block in which nobody else changes the project."""
+        return self._lock
+
+    def keeps_masks(self, *, undo: bool) -> bool:
+        """Whether undo, or redo, would leave the propagated masks alone."""
+        with self._lock:
+            goal = self._history.before if undo else self._history.after
+            return goal is None or goal["propagated"] == self._state.propagated
 
     def note_propagated(self, label: str) -> None:
         """Take the masks that a run has made into the history.

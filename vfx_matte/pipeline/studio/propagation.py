@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
+from vfx_matte.pipeline.segment.plan import plan_segment
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
-from vfx_matte.pipeline.segment.run import segment_clip
+from vfx_matte.pipeline.segment.run import run_segment
+from vfx_matte.pipeline.studio.project import Project
 from vfx_matte.pipeline.studio.state import ProjectState
 from vfx_matte.wording import option
-from vfx_matte.workspace import ClipWorkspace
 
 DIRECTIONS = ("forward", "backward", "both", "one", "next")
 """From a frame to the end of the range, to its beginning, all of it, one frame, or up to the next
@@ -52,8 +52,7 @@ def propagate(
     only: tuple[int, int],
     cuts: Collection[int],
     fresh: bool,
-    workspace: ClipWorkspace,
-    root: Path,
+    project: Project,
     reporter: Reporter,
 ) -> None:
     """Make the masks of some frames, as a run of `segment` over the whole clip would.
@@ -64,17 +63,16 @@ def propagate(
         only: the half-open range of frames.
         cuts: frames that begin a shot.
         fresh: drop earlier work.
-        workspace: the clip's folder, with its references.
-        root: the folder that holds it.
+        project: whose references they are of.
         reporter: receives notices and progress.
 
     Raises:
-        VfxMatteError: as `segment_clip`.
+        VfxMatteError: as `segment.run.segment_clip`.
     """
     # the run is one over the whole clip, of which some frames are made: so the command line can go
     # on with it
     request = SegmentRequest(
-        references=ReferenceFiles(folder=workspace.references_folder),
+        references=ReferenceFiles(folder=project.workspace.references_folder),
         propagator=propagator,
         cuts=CutOptions(found=tuple(cuts)),
         fresh=fresh,
@@ -82,7 +80,11 @@ def propagate(
         only=only,
     )
     try:
-        segment_clip(clip, request, workspace=root, reporter=reporter)
+        # the references are read at one moment: what is painted while masks are made is of the next
+        # run
+        with project.unchanged():
+            plan = plan_segment(clip, request, workspace=project.workspace, reporter=reporter)
+        run_segment(plan, reporter=reporter)
     except WorkspaceError as error:
         # earlier masks that were made in another way, by the command line say; a run that is going
         # on elsewhere has a hint of its own

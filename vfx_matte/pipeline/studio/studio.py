@@ -131,7 +131,7 @@ class Studio:
         reporter: Reporter,
     ) -> None:
         self._clip, self._project, self._reporter = clip, project, reporter
-        self._propagator, self._workspace = propagator, workspace
+        self._propagator = propagator
         self._listeners: list[Listener] = []
         self._listening = threading.Lock()
         self._frames = FrameServer(clip.reader)
@@ -373,13 +373,19 @@ class Studio:
         return self._edited(self._project.set_range(first, last, revision=revision))
 
     def undo(self) -> EditResult:
-        """See `Project.undo`."""
-        self._refuse_while_propagating()
+        """See `Project.undo`.
+
+        Raises:
+            UsageError: it would change masks that a job is making or reading.
+        """
+        if not self._project.keeps_masks(undo=True):
+            self._refuse_while_busy()
         return self._edited(self._project.undo())
 
     def redo(self) -> EditResult:
-        """See `Project.redo`."""
-        self._refuse_while_propagating()
+        """See `Project.redo`; errors as of `undo`."""
+        if not self._project.keeps_masks(undo=False):
+            self._refuse_while_busy()
         return self._edited(self._project.redo())
 
     def clear(self, what: str) -> EditResult:
@@ -389,11 +395,11 @@ class Studio:
             what: "propagated", or "all" for the references too.
 
         Raises:
-            UsageError: another word, or masks are being made.
+            UsageError: another word, or a job makes or reads masks.
         """
         if what not in ("propagated", "all"):
             raise UsageError(f"there is nothing called {what!r} to clear", hint="propagated or all")
-        self._refuse_while_propagating()
+        self._refuse_while_busy()
         return self._edited(self._project.clear(references=what == "all"))
 
     # what takes time
@@ -414,10 +420,8 @@ class Studio:
                 f"{direction!r} is not a direction", hint=f"it is one of {', '.join(DIRECTIONS)}"
             )
         self._project.check_frame(index)
-        state = self._project.state
-        if not any(one.objects for one in state.enabled_references().values()):
-            raise UsageError("no reference mask shows an object", hint="click on the subject first")
-        only = frames_of(direction, index, state, frames=self._facts.frames)
+        self._require_reference()
+        only = frames_of(direction, index, self._project.state, frames=self._facts.frames)
         number = self._facts.first_number
         label = f"frames {number + only[0]} to {number + only[1] - 1}"
 
@@ -439,8 +443,7 @@ class Studio:
                 only=only,
                 cuts=self._cuts or (),
                 fresh=fresh,
-                workspace=self._project.workspace,
-                root=self._workspace,
+                project=self._project,
                 reporter=reporter,
             )
         finally:
@@ -450,6 +453,7 @@ class Studio:
 
     def render(self, name: str, options: Mapping[str, Any]) -> Job:
         """Render an output, as a job; see `Exports.work`."""
+        self._require_reference()
         work = self._exports.work(name, options, finish_masks=self._propagate)
         return self._jobs.add("render", name, work)
 
@@ -524,9 +528,17 @@ class Studio:
         self._changed()
         return result
 
-    def _refuse_while_propagating(self) -> None:
-        if self._jobs.is_busy("propagate"):
-            raise UsageError("masks are being made just now", hint="stop that first")
+    def _refuse_while_busy(self) -> None:
+        # a render reads masks, and makes those that are missing first
+        if self._jobs.is_busy():
+            raise UsageError(
+                "masks are being made or read just now", hint="wait for the job, or stop it"
+            )
+
+    def _require_reference(self) -> None:
+        enabled = self._project.state.enabled_references()
+        if not any(one.objects for one in enabled.values()):
+            raise UsageError("no reference mask shows an object", hint="click on the subject first")
 
     def _look_for_cuts(self) -> None:
         """The thread that looks for cuts when the clip is opened, once for ever."""
