@@ -323,9 +323,16 @@ def test_masks_are_not_taken_away_while_a_job_makes_or_reads_them(
     studio.save_mask(0, truth(0), label="brush")
     finished(studio, studio.propagate("both", 0))
     studio.save_mask(9, truth(9), label="brush")
-    go_on = threading.Event()
-    studio.subscribe(lambda event: event["type"] == "progress" and go_on.wait(30))
+    has_begun, go_on = threading.Event(), threading.Event()
+
+    def listen(event: Mapping[str, Any]) -> None:
+        if event["type"] == "progress":
+            has_begun.set()
+            go_on.wait(30)
+
+    studio.subscribe(listen)
     job = studio.propagate("both", 0) if kind == "propagate" else studio.render("overlay", {})
+    assert has_begun.wait(30)
     # the stroke alone can be taken back, and is not missed by what runs
     studio.undo()
     for call in (studio.undo, lambda: studio.clear("all")):
