@@ -79,7 +79,7 @@ ROOMS = {
         2, "_version wording errors printable files timeline numbering backend masks", "numpy PIL"
     ),
     "measure": Room(2, "wording errors backend masks", "numpy cv2"),
-    "drawing": Room(2, "errors printable backend masks", "numpy PIL"),
+    "drawing": Room(2, "errors printable backend masks", "numpy PIL cv2"),
     "shots": Room(2, "errors masks", "numpy cv2 scenedetect"),
     "scene": Room(2, "errors timeline masks", "numpy cv2"),
     "weights": Room(2, "_version wording errors files printable", "httpx tomlkit"),

@@ -1,4 +1,7 @@
-"""What a studio project is made into: renders, packages, previews and checks."""
+"""What a studio project is made into: renders, packages, previews and checks.
+
+What makes them is imported when it is first asked for, so that the studio opens at once.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vfx_matte.choices import unknown_choice
 from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, open_segmented
-from vfx_matte.pipeline.export.package import PackageRequest, package
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.render import renders
-from vfx_matte.pipeline.render.encoding import EncodeOptions
-from vfx_matte.pipeline.render.outputs import RenderResult
-from vfx_matte.pipeline.render.part import Selection
-from vfx_matte.pipeline.render.request import Tools
-from vfx_matte.pipeline.review.qc import check_masks
-from vfx_matte.pipeline.review.suggest import suggest_frames
 from vfx_matte.pipeline.studio.jobs import JobOutput, JobReporter, Work
 from vfx_matte.pipeline.studio.project import Project
 from vfx_matte.programs.registry import PROGRAMS
@@ -36,13 +31,16 @@ from vfx_matte.settings.options import (
     SuggestSettings,
 )
 
-RENDERS: dict[str, tuple[Callable[..., Any], type[Any]]] = {
-    "greenback": (renders.render_greenback, GreenbackSettings),
-    "alpha": (renders.render_alpha, AlphaSettings),
-    "maskvideo": (renders.render_maskvideos, MaskvideoSettings),
-    "overlay": (renders.render_overlay, OverlaySettings),
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.render.outputs import RenderResult
+
+RENDERS: dict[str, type[Any]] = {
+    "greenback": GreenbackSettings,
+    "alpha": AlphaSettings,
+    "maskvideo": MaskvideoSettings,
+    "overlay": OverlaySettings,
 }
-"""Name → the function that renders it, and the record of its own options."""
+"""Name → the record of its own options."""
 
 PACKAGE = "package:"
 """Stands before the name of an editing program."""
@@ -58,7 +56,7 @@ def option_records(name: str) -> tuple[type[Any], ...]:
         return PackageSettings, GreenbackSettings, AlphaSettings, MatteSettings, RenderSettings
     if name not in RENDERS:
         raise unknown_choice("output", name, (*RENDERS, *(PACKAGE + one for one in PROGRAMS)))
-    return RENDERS[name][1], MatteSettings, RenderSettings
+    return RENDERS[name], MatteSettings, RenderSettings
 
 
 @dataclass
@@ -122,33 +120,54 @@ class Exports:
             clip = open_segmented(self.clip.path, workspace=self.workspace, reporter=reporter)
             if name.startswith(PACKAGE):
                 return self._package(clip, name.removeprefix(PACKAGE), records, reporter)
-            render, _ = RENDERS[name]
-            settings, matte, shared = records
-            number = self.clip.info.timeline.number
             # 3. a part has the range in its name; the whole clip is no part
-            part = (
-                Selection()
-                if span == (0, frames)
-                else Selection(start=number(span[0]), stop=number(span[1]))
-            )
-            request = renders.RenderRequest(
-                matte=matte,
-                render=shared,
-                tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
-                selection=part,
-            )
-            done = render(clip, settings, request, reporter=reporter)
-            results: Sequence[RenderResult] = done if isinstance(done, list) else [done]
+            number = self.clip.info.timeline.number
+            part = () if span == (0, frames) else (number(span[0]), number(span[1]))
+            done = self._render(name, clip, records, part, reporter)
             return tuple(
                 self._output(
                     result.output,
                     f"{result.frame_count} frames verified: "
                     + ", ".join(check.name for check in result.verified.checks),
                 )
-                for result in results
+                for result in done
             )
 
         return work
+
+    def _render(
+        self,
+        name: str,
+        clip: SegmentedClip,
+        records: Sequence[Any],
+        part: tuple[int, ...],
+        reporter: Reporter,
+        *,
+        frame: int | None = None,
+        output: Path | None = None,
+    ) -> Sequence[RenderResult]:
+        """Render: all of the clip, the `part` between two frame numbers, or one frame."""
+        from vfx_matte.pipeline.render import renders
+        from vfx_matte.pipeline.render.part import Selection
+        from vfx_matte.pipeline.render.request import Tools
+
+        functions: dict[str, Callable[..., Any]] = {
+            "greenback": renders.render_greenback,
+            "alpha": renders.render_alpha,
+            "maskvideo": renders.render_maskvideos,
+            "overlay": renders.render_overlay,
+        }
+        settings, matte, shared = records
+        start, stop = part or (None, None)
+        request = renders.RenderRequest(
+            matte=matte,
+            render=shared,
+            tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
+            output=output,
+            selection=Selection(frame=frame, start=start, stop=stop),
+        )
+        done = functions[name](clip, settings, request, reporter=reporter)
+        return done if isinstance(done, list) else [done]
 
     def path(self, output_id: int) -> Path:
         """The file or folder of an output.
@@ -171,21 +190,16 @@ class Exports:
             UsageError: an option that a green screen does not have.
             MediaError: the frame cannot be read.
         """
-        settings, matte, shared = _records("greenback", options)
+        records = _records("greenback", options)
         path = self.project.workspace.studio_folder / "preview.png"
-        reporter = SilentReporter()
-        request = renders.RenderRequest(
-            matte=matte,
-            render=shared,
-            tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
-            output=path,
-            selection=Selection(frame=self.clip.info.timeline.number(index)),
-        )
+        number = self.clip.info.timeline.number(index)
         # one at a time: all have the same file
         with self._previewing:
             # masks as they are shown now: the frame's reference, which may not be propagated yet
             clip = SegmentedClip(self.clip.reader, self.project.workspace, self.project.store())
-            renders.render_greenback(clip, settings, request, reporter=reporter)
+            self._render(
+                "greenback", clip, records, (), SilentReporter(), frame=number, output=path
+            )
             data = path.read_bytes()
             path.unlink(missing_ok=True)
         return data
@@ -196,6 +210,8 @@ class Exports:
         Raises:
             WorkspaceError: there are no masks yet.
         """
+        from vfx_matte.pipeline.review.suggest import suggest_frames
+
         clip = self._with_masks()
         found = suggest_frames(
             clip,
@@ -219,6 +235,8 @@ class Exports:
         Raises:
             WorkspaceError: there are no masks yet.
         """
+        from vfx_matte.pipeline.review.qc import check_masks
+
         clip = self._with_masks()
         reporter = SilentReporter()
         found = check_masks(clip, propagator=propagator, reporter=reporter)
@@ -242,6 +260,10 @@ class Exports:
     def _package(
         self, clip: SegmentedClip, program: str, records: Sequence[Any], reporter: Reporter
     ) -> tuple[JobOutput, ...]:
+        from vfx_matte.pipeline.export.package import PackageRequest, package
+        from vfx_matte.pipeline.render.encoding import EncodeOptions
+        from vfx_matte.pipeline.render.request import Tools
+
         settings, green, cut_out, matte, shared = records
         made = package(
             clip,

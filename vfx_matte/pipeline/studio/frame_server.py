@@ -62,6 +62,7 @@ class FrameServer:
         self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cache_bytes = 0
         self._is_closed = self._is_idle = False
+        self._rests = False
         self._thread = threading.Thread(target=self._work, name="vfx-matte frames", daemon=True)
         self._thread.start()
 
@@ -102,6 +103,10 @@ class FrameServer:
             )
         part = slice(y, y + height), slice(x, x + width)
         return self._ask(_Request(index, lambda frame: png(frame.image[part]), None))
+
+    def rest(self, rests: bool) -> None:
+        """Make nothing ahead for now: other work wants the processor."""
+        self._rests = rests
 
     @property
     def is_idle(self) -> bool:
@@ -159,7 +164,8 @@ class FrameServer:
         decoding = _Decoding(self._reader)
         width, goal = 0, -1
         while True:
-            request = self._next(wait=not decoding.has_passed and decoding.position > goal)
+            has_more = decoding.has_passed or decoding.position <= goal
+            request = self._next(wait=self._rests or not has_more)
             if request is None:
                 if self._is_closed:
                     decoding.close()

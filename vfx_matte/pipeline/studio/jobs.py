@@ -127,10 +127,13 @@ class JobQueue:
     Args:
         tell: receives events.
         spell: writes options as the door does.
+        working: hears when a job begins, and when it is over.
     """
 
-    def __init__(self, tell: Listener, spell: Callable[[str], str]) -> None:
-        self.tell, self._spell = tell, spell
+    def __init__(
+        self, tell: Listener, spell: Callable[[str], str], *, working: Callable[[bool], None]
+    ) -> None:
+        self.tell, self._spell, self._working = tell, spell, working
         self._changed = threading.Condition()
         self._jobs: dict[int, Job] = {}
         self._work: dict[int, Work] = {}
@@ -195,6 +198,7 @@ class JobQueue:
     def _run(self) -> None:
         while (job_id := self._next()) is not None:
             self._set(job_id, state="running")
+            self._working(True)
             try:
                 outputs = self._work.pop(job_id)(self._reporters[job_id])
             except StoppedError:
@@ -208,6 +212,8 @@ class JobQueue:
                 self._set(job_id, state="failed", message=message, hint="this is a bug; report it")
             else:
                 self._set(job_id, state="done", outputs=outputs)
+            finally:
+                self._working(False)
 
     def _next(self) -> int | None:
         with self._changed:

@@ -136,7 +136,7 @@ class Studio:
         self._listening = threading.Lock()
         self._frames = FrameServer(clip.reader)
         self._open = OpenFrames(clip, model=model, fetch=fetch, reporter=_Quiet(self))
-        self._jobs = JobQueue(self._tell, reporter.spell)
+        self._jobs = JobQueue(self._tell, reporter.spell, working=self._frames.rest)
         self._exports = Exports(clip, workspace=workspace, model=model, project=project)
         self._facts = _facts(clip)
         self._cuts: tuple[int, ...] | None = None
