@@ -247,6 +247,8 @@ def test_the_preview_is_what_a_render_of_the_frame_shows(
             np.asarray(Image.open(io.BytesIO(studio.preview(index, options)))),
             np.asarray(Image.open(rendered)),
         )
+    small = Image.open(io.BytesIO(studio.preview(0, options, width=64)))
+    assert small.size == (64, 36)
     assert np.array_equal(
         np.asarray(Image.open(io.BytesIO(early))),
         np.asarray(Image.open(io.BytesIO(studio.preview(0, options)))),
@@ -363,6 +365,16 @@ def test_directions_have_names(studio: Studio, direction: str) -> None:
     studio.save_mask(0, truth(0), label="brush")
     with pytest.raises(UsageError, match="not a direction"):
         studio.propagate(direction, 0)
+
+
+def test_commands_are_those_that_do_the_same(studio: Studio) -> None:
+    segment, greenback = studio.commands()
+    assert "references" in segment
+    assert "update" in segment
+    assert "start" not in greenback
+    studio.set_range(4, 8)
+    assert "start=4" in studio.commands()[1]
+    assert "stop=9" in studio.commands()[1]
 
 
 def test_without_a_reference_there_is_nothing_to_propagate_or_render(studio: Studio) -> None:

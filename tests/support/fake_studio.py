@@ -420,7 +420,7 @@ class FakeStudio:
         self._called("problems")
         return [{"index": 9, "reason": "the mask is half as large as before"}]
 
-    def preview(self, index: int, options: dict[str, Any]) -> bytes:
+    def preview(self, index: int, options: dict[str, Any], *, width: int | None = None) -> bytes:
         self._called("preview")
         return _png(self._picture(index))
 

@@ -34,6 +34,15 @@ def png(image: Image) -> bytes:
     return _encoded(image, ".png", cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL)
 
 
+def smaller_png(data: bytes, width: int) -> bytes:
+    """A PNG file of 8 bits at another width, or as it is when it is no wider."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None or image.shape[1] <= width:
+        return data
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return png(np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)))
+
+
 def _encoded(image: Image, kind: str, option: int, value: int) -> bytes:
     # OpenCV has its colours the other way round
     _, data = cv2.imencode(kind, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [option, value])

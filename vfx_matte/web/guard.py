@@ -164,7 +164,9 @@ class Guard:
             raise _RefusedError(403, "another page may not use the studio")
         # 4. everything below /api, also where there is no route, so that routes cannot be found by
         # asking; the page's files are the same for everybody who installs the program
-        is_public = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/api")
+        is_public = scope["method"] in ("GET", "HEAD") and not f"{scope['path']}/".startswith(
+            "/api/"
+        )
         if not is_public and not self._knows_token(authorization):
             raise _RefusedError(
                 401, "the token is missing or wrong", "open the address that was printed"

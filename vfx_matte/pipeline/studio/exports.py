@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vfx_matte.choices import unknown_choice
+from vfx_matte.drawing.encoded import smaller_png
 from vfx_matte.errors import UsageError, WorkspaceError
 from vfx_matte.pipeline.clip import SegmentedClip, SourceClip, open_segmented
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
@@ -179,12 +180,13 @@ class Exports:
             raise UsageError(f"there is no output {output_id}")
         return self._paths[output_id - 1]
 
-    def preview(self, index: int, options: Mapping[str, Any]) -> bytes:
+    def preview(self, index: int, options: Mapping[str, Any], *, width: int | None = None) -> bytes:
         """What a green screen would show of a frame, to the bit, as PNG.
 
         Args:
             index: of the frame.
             options: as of `work`.
+            width: shrink it to this, in pixels; None is the clip's.
 
         Raises:
             UsageError: an option that a green screen does not have.
@@ -202,7 +204,7 @@ class Exports:
             )
             data = path.read_bytes()
             path.unlink(missing_ok=True)
-        return data
+        return data if width is None else smaller_png(data, width)
 
     def suggested(self, propagator: PropagatorOptions) -> list[dict[str, Any]]:
         """Frames that are worth a reference: index, and the reason for people.

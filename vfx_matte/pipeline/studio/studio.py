@@ -29,7 +29,7 @@ from vfx_matte.pipeline.studio.propagation import DIRECTIONS, frames_of, propaga
 from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, marks_to_plain
 from vfx_matte.references.files import load_mask_picture
 from vfx_matte.references.reading import read_references
-from vfx_matte.wording import command
+from vfx_matte.wording import Value, command
 from vfx_matte.workspace import Workspace, write_text
 from vfx_matte.workspace.manifest import SourceStamp
 
@@ -473,10 +473,10 @@ class Studio:
         """
         return self._exports.path(output_id)
 
-    def preview(self, index: int, options: Mapping[str, Any]) -> bytes:
+    def preview(self, index: int, options: Mapping[str, Any], *, width: int | None = None) -> bytes:
         """What a green screen would show of a frame, as PNG; see `Exports.preview`."""
         self._project.check_frame(index)
-        return self._exports.preview(index, options)
+        return self._exports.preview(index, options, width=width)
 
     def suggested(self) -> list[dict[str, Any]]:
         """Frames that are worth a reference; see `pipeline.review.suggest`."""
@@ -488,14 +488,18 @@ class Studio:
 
     def commands(self) -> list[str]:
         """Commands that make the same masks, and a green screen."""
-        folder = self._project.workspace.references_folder
-        return [
-            self._reporter.spell(line)
-            for line in (
-                command("segment", self._clip.path, masks=str(folder), update=True),
-                command("greenback", self._clip.path),
-            )
-        ]
+        state, number = self._project.state, self._facts.first_number
+        part: dict[str, Value | list[str]] = {}
+        if state.first is not None:
+            part["start"] = number + state.first
+        if state.last is not None:
+            part["stop"] = number + state.last + 1
+        path, folder = self._clip.path, self._project.workspace.references_folder
+        lines = (
+            command("segment", path, masks=str(folder), update=True),
+            command("greenback", path, **part),
+        )
+        return [self._reporter.spell(line) for line in lines]
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Receive events until the function that this gives is called; see `docs/studio.md`.

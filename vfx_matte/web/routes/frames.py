@@ -172,8 +172,8 @@ def _import(studio: Studio, index: int, png: bytes, revision: int | None) -> Edi
 
 
 @router.post("/preview", response_class=Response, responses=binary("image/png"))
-async def preview(service: Served, index: int, body: PreviewBody) -> Response:
+async def preview(service: Served, index: int, body: PreviewBody, width: Width = None) -> Response:
     """What a green screen with these options would show, as PNG."""
     service.require_frame(index)
-    data = await service.call(service.studio.preview, index, body.options)
+    data = await service.call(service.studio.preview, index, body.options, width=width)
     return Response(data, media_type="image/png", headers={"x-frame-index": str(index)})
