@@ -26,6 +26,7 @@ import uvicorn
 from vfx_matte.errors import UsageError
 from vfx_matte.web.app import body_rule, make_app
 from vfx_matte.web.guard import Authorities, Guard
+from vfx_matte.web.routes.page import PageFiles
 from vfx_matte.web.service import Service
 from vfx_matte.web.spelling import Speller
 from vfx_matte.wording import option
@@ -209,7 +210,10 @@ class StudioServer:
         authority, authorities = authorities_of(self._listener, settings.host)
         self.address = Address(authority, secrets.token_urlsafe(TOKEN_BYTES))
         app = Guard(
-            make_app(self.service), self.address.token, authorities, body_rule(self.service)
+            PageFiles(make_app(self.service)),
+            self.address.token,
+            authorities,
+            body_rule(self.service),
         )
         # Parser and loop are named so that packages which happen to be installed change nothing;
         # headers of proxies are not believed, as there is none. Nothing is logged: errors are told
