@@ -1,13 +1,12 @@
 /** Starts the page and joins its parts. */
 
-import { Api, ApiError } from "./client.js";
+import { ApiError } from "./client.js";
 import { Display } from "./display.js";
 import { byId } from "./dom.js";
+import { api, firstFrame, project } from "./early.js";
 import { listen } from "./events.js";
-import { Exporting } from "./export.js";
 import { Findings } from "./findings.js";
 import { Frames } from "./frames.js";
-import { Help } from "./help.js";
 import { language, setLanguage, t, translate } from "./i18n.js";
 import { importMasks } from "./import.js";
 import { Keys } from "./keys.js";
@@ -22,27 +21,46 @@ import { Session } from "./session.js";
 import { Store } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
-import { takeToken } from "./token.js";
 import { Toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 import { Viewport } from "./viewport.js";
 import { Work } from "./work.js";
 
+const DIALOGS_AFTER_MS = 1000;
+
+/**
+ * What makes something the first time, and gives the same later; a failure is tried again.
+ * @template T
+ * @param {() => Promise<T>} make
+ * @returns {() => Promise<T>}
+ */
+function once(make) {
+  /** @type {Promise<T> | null} */
+  let made = null;
+  return () => {
+    made ??= make().catch((error) => {
+      made = null;
+      throw error;
+    });
+    return made;
+  };
+}
+
 /** All parts of the page, which know each other through this. */
 export class App {
   /**
-   * @param {Api} api
    * @param {import("./types.js").Project} project
+   * @param {import("./early.js").EarlyFrame | null} early the first picture, on its way
    * @param {Notices} notices
    */
-  constructor(api, project, notices) {
+  constructor(project, early, notices) {
     const { width, height } = project.clip;
     this.api = api;
     this.notices = notices;
     this.stage = byId("stage");
     this.frame = byId("frame");
     this.store = new Store(project);
-    this.frames = new Frames(api, project.clip);
+    this.frames = new Frames(api, project.clip, early);
     this.masks = new Masks(api, width, height);
     this.session = new Session(api, this.store, this.masks, notices);
     this.renderer = new Renderer(byId("picture"), width, height, (text, hint) =>
@@ -62,12 +80,13 @@ export class App {
     this.references = new References(this);
     this.timeline = new Timeline(byId("timeline"), this);
     this.work = new Work(this);
-    this.exporting = new Exporting(this);
+    /** @type {import("./export.js").Exporting | null} */
+    this.exporting = null;
     this.keys = new Keys(this);
-    this.help = new Help(this.keys);
     this.toolbar = new Toolbar(this);
     this.tabs = new Tabs();
     importMasks(this);
+    this.dialogs();
 
     const shown = this.masks.arrived;
     this.masks.arrived = (entry) => {
@@ -79,6 +98,27 @@ export class App {
     this.placed();
     this.prepareAhead();
     listen(api, (event) => this.heard(event), (connected) => this.store.set({ connected }));
+  }
+
+  /** Dialogs are fetched when the first picture is there, or somebody opens one. */
+  dialogs() {
+    const { notices, keys } = this;
+    const help = once(async () => new (await import("./help.js")).Help(keys));
+    const exporting = once(async () => {
+      this.exporting = new (await import("./export.js")).Exporting(this);
+      return this.exporting;
+    });
+    for (const [id, dialog] of /** @type {const} */ ([["help", help], ["export", exporting]])) {
+      byId(id).addEventListener("click", () =>
+        dialog().then((one) => one.open()).catch((error) => notices.failed(error)),
+      );
+    }
+    let asked = false;
+    this.store.on(["shown"], ({ shown }) => {
+      if (asked || shown < 0) return;
+      asked = true;
+      window.setTimeout(() => Promise.all([help(), exporting()]).catch(() => null), DIALOGS_AFTER_MS);
+    });
   }
 
   placed() {
@@ -136,17 +176,15 @@ async function start() {
   const languages = byId("language");
   languages.value = language();
   languages.addEventListener("change", () => setLanguage(languages.value));
-  const token = takeToken();
-  if (!token) {
+  if (!project) {
     refuse(
       t("This page needs the address that the studio printed."),
       t("Open the whole address from the terminal, with everything after the # sign."),
     );
     return;
   }
-  const api = new Api(token);
   try {
-    const app = new App(api, await api.project(), new Notices());
+    const app = new App(await project, await firstFrame, new Notices());
     // for tests and for those who look under the hood
     Object.assign(window, { studio: app });
     byId("app").dataset.ready = "true";

@@ -2,8 +2,8 @@
 
 import { paletteOf, rgb } from "./colors.js";
 import { debounced } from "./dom.js";
+import { pictureWidth } from "./frames.js";
 
-const LARGEST_PROXY = 2560;
 /** While a window is being resized, pictures of the size before are shown. */
 const RESIZED_AFTER_MS = 250;
 const MOST_KEPT_BYTES = 80e6;
@@ -173,9 +173,7 @@ export class Display {
   chooseWidth() {
     const { viewport, store } = this;
     if (!viewport.fitted) return;
-    // exactly as large as on screen, so that nothing has to be scaled
-    const width = Math.round(viewport.width * viewport.zoom);
-    this.frames.setWidth(Math.max(64, Math.min(store.clip.width, LARGEST_PROXY, width)));
+    this.frames.setWidth(pictureWidth(store.clip.width, viewport.zoom));
   }
 
   /** Fetch the picture's own pixels where the proxy's are too few. */

@@ -74,6 +74,21 @@ export function debounced(work, delay) {
 }
 
 /**
+ * A function that runs `work` within `pause` ms of a call, and once in that time at most.
+ * @param {() => void} work
+ * @param {number} pause
+ */
+export function paced(work, pause) {
+  let timer = 0;
+  return () => {
+    timer ||= window.setTimeout(() => {
+      timer = 0;
+      work();
+    }, pause);
+  };
+}
+
+/**
  * Give a list new children; the focus stays on the one with the same `data-focus`.
  * @param {HTMLElement} list
  * @param {Node[]} children

@@ -31,7 +31,6 @@ export class Exporting {
     /** @type {AbortController | null} */
     this.asking = null;
     this.preview = debounced(() => this.fetchPreview(), PREVIEW_AFTER_MS);
-    byId("export").addEventListener("click", () => this.open());
     byId("export-close").addEventListener("click", () => this.dialog.close());
     byId("export-form").addEventListener("submit", (/** @type {Event} */ event) =>
       event.preventDefault(),

@@ -10,15 +10,28 @@ const PLAY_AT_ONCE = 3;
 /** A request that takes longer than this makes way for a newer one. */
 const PATIENCE_MS = 250;
 
+const LARGEST_PROXY = 2560;
+
+/**
+ * How wide a picture is fetched: exactly as on screen, so that nothing has to be scaled.
+ * @param {number} width of the clip
+ * @param {number} zoom device pixels per pixel of the clip
+ */
+export function pictureWidth(width, zoom) {
+  return Math.max(64, Math.min(width, LARGEST_PROXY, Math.round(width * zoom)));
+}
+
 /** @typedef {{index: number, bitmap: ImageBitmap, pts: number, bytes: number}} Frame */
 
 export class Frames {
   /**
    * @param {import("./client.js").Api} api
    * @param {import("./types.js").Clip} clip
+   * @param {import("./early.js").EarlyFrame | null} early a picture that was asked for before
    */
-  constructor(api, clip) {
+  constructor(api, clip, early) {
     this.api = api;
+    this.early = early;
     this.count = clip.frames;
     this.clip = clip.id;
     this.width = 1280;
@@ -28,6 +41,8 @@ export class Frames {
     this.wanted = -1;
     this.direction = 1;
     this.playing = false;
+    /** Nothing else needs the machine: frames nearby may be fetched ahead. */
+    this.idle = true;
     /** How long a request takes, ms. */
     this.latency = 30;
     /** Requests on their way, by frame.
@@ -121,6 +136,7 @@ export class Frames {
     const useful = (/** @type {number} */ index) =>
       !this.kept.has(index) && !this.failed.has(index) && !this.flying.has(index);
     if (useful(this.wanted)) return this.wanted;
+    if (!this.idle && !this.playing) return null;
     const ahead = this.playing ? PLAY_AHEAD : IDLE_AHEAD;
     const steps = [];
     for (let step = 1; step <= ahead; step++) {
@@ -143,12 +159,16 @@ export class Frames {
   async fetch(index, signal) {
     const width = this.width;
     const since = performance.now();
-    const response = await this.api.send("GET", `frames/${index}`, {
-      // with the clip in the address the browser may keep it too
-      query: { width, clip: this.clip },
-      cache: "default",
-      signal,
-    });
+    const early = this.early;
+    this.early = null;
+    const response = await (early?.index === index && early.width === width
+      ? early.response
+      : this.api.send("GET", `frames/${index}`, {
+        // with the clip in the address the browser may keep it too
+        query: { width, clip: this.clip },
+        cache: "default",
+        signal,
+      }));
     const told = response.headers.get("X-Frame-Index");
     const pts = Number(response.headers.get("X-Frame-Pts"));
     const bitmap = await createImageBitmap(await response.blob(), {

@@ -19,16 +19,17 @@ export class Help {
   constructor(keys) {
     this.keys = keys;
     this.dialog = byId("help-dialog");
-    byId("help").addEventListener("click", () => {
-      this.render();
-      this.dialog.showModal();
-    });
     byId("keys-reset").addEventListener("click", () => {
       keys.reset();
       this.render();
     });
     byId("help-close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => (keys.capture = null));
+  }
+
+  open() {
+    this.render();
+    this.dialog.showModal();
   }
 
   render() {

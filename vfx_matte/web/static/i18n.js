@@ -1,7 +1,5 @@
 /** The page's words in English and Chinese. English texts are the keys. */
 
-import { CHINESE } from "./chinese.js";
-
 const KEY = "vfx-matte-language";
 
 /** @returns {"en" | "zh"} */
@@ -17,7 +15,7 @@ export function setLanguage(chosen) {
   location.reload();
 }
 
-const words = language() === "zh" ? CHINESE : {};
+const words = language() === "zh" ? (await import("./chinese.js")).CHINESE : {};
 
 /**
  * A text in the language of the page.

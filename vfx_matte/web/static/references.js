@@ -14,8 +14,13 @@ export class References {
     /** @type {Map<number, {canvas: HTMLCanvasElement, mask: Uint8Array | null}>} */
     this.small = new Map();
     this.drawing = false;
+    /** Small pictures wait until there is time for them. */
+    this.isLate = false;
     app.store.on(["project"], () => this.render());
-    app.store.on(["shown"], ({ shown }) => markHere(this.list, shown));
+    app.store.on(["shown"], ({ shown }) => {
+      markHere(this.list, shown);
+      if (this.isLate) this.draw();
+    });
   }
 
   render() {
@@ -94,7 +99,10 @@ export class References {
 
   /** Draw the small pictures whose masks changed, one after another. */
   async draw() {
-    if (this.drawing) return;
+    const { store, work } = this.app;
+    // the first picture comes first, and so does a propagation
+    this.isLate = store.state.shown < 0 || Boolean(work?.propagating);
+    if (this.drawing || this.isLate) return;
     this.drawing = true;
     try {
       for (const { index } of this.app.store.state.project.state.references) {

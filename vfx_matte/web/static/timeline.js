@@ -2,7 +2,7 @@
 
 import { bright } from "./colors.js";
 import { Coverage } from "./coverage.js";
-import { debounced } from "./dom.js";
+import { paced } from "./dom.js";
 import { t } from "./i18n.js";
 import { timeText } from "./state.js";
 
@@ -11,7 +11,7 @@ const LANE = 9;
 const MOST_LANES = 4;
 const CONFIDENCE = 26;
 /** Masks come many at a time while playing. */
-const COUNTED_AFTER_MS = 150;
+const COUNTED_AFTER_MS = 400;
 
 export class Timeline {
   /**
@@ -28,7 +28,7 @@ export class Timeline {
     this.ground = document.createElement("canvas");
     this.isOld = true;
     this.asked = 0;
-    this.counted = debounced(() => this.askAll(), COUNTED_AFTER_MS);
+    this.counted = paced(() => this.askAll(), COUNTED_AFTER_MS);
     this.coverage = new Coverage(app, this.counted);
     const { store } = app;
     const { frames, first_number: number } = store.clip;

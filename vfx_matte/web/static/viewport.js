@@ -5,6 +5,16 @@ const LARGEST = 16;
 /** The pixel scale that counts as "800 %" and its like. */
 const STEPS = [0.05, 0.1, 0.125, 0.25, 0.333, 0.5, 0.667, 1, 1.5, 2, 3, 4, 6, 8, 12, 16];
 
+/**
+ * The scale at which a whole picture fits into its stage.
+ * @param {HTMLElement} stage
+ * @param {{width: number, height: number}} picture
+ */
+export function fittedScale({ clientWidth, clientHeight }, { width, height }) {
+  const room = Math.min((clientWidth - 2 * MARGIN) / width, (clientHeight - 2 * MARGIN) / height);
+  return Math.max(0.01, room);
+}
+
 export class Viewport {
   /**
    * @param {HTMLElement} stage
@@ -49,10 +59,7 @@ export class Viewport {
   fit() {
     const { w, h } = this.stageSize;
     this.fitted = true;
-    this.scale = Math.max(
-      0.01,
-      Math.min((w - 2 * MARGIN) / this.width, (h - 2 * MARGIN) / this.height),
-    );
+    this.scale = fittedScale(this.stage, this);
     this.x = Math.round((w - this.width * this.scale) / 2);
     this.y = Math.round((h - this.height * this.scale) / 2);
     this.changed();

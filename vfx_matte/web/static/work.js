@@ -8,6 +8,8 @@ import { PROGRAMS, RENDERS } from "./renders.js";
 
 const RUNNING = new Set(["waiting", "running"]);
 const TOLD_EVERY_MS = 250;
+/** Each frame that is followed is decoded, sent and drawn, which the propagation has to wait for. */
+const FOLLOWED_EVERY_MS = 400;
 
 /**
  * A job's name in the language of the page.
@@ -27,6 +29,10 @@ export class Work {
   constructor(app) {
     this.app = app;
     this.told = 0;
+    /** The newest mask, which is shown next. */
+    this.newest = -1;
+    this.followed = 0;
+    this.timer = 0;
     /** Jobs that this page asked for. @type {Set<number>} */
     this.mine = new Set();
     for (const direction of ["forward", "backward", "both", "one", "next"]) {
@@ -35,11 +41,20 @@ export class Work {
     byId("stop").addEventListener("click", () => this.stop());
     app.store.on(["project"], ({ project }) => {
       byId("stop").disabled = !project.jobs.some((job) => RUNNING.has(job.state));
+      const idle = !this.propagating;
+      if (idle === app.frames.idle) return;
+      app.frames.idle = idle;
+      if (idle && app.frames.wanted >= 0) app.frames.pump();
     });
   }
 
   get running() {
     return this.app.store.state.project.jobs.filter((job) => RUNNING.has(job.state));
+  }
+
+  /** Whether masks are made just now: nothing is fetched then that nobody looks at. */
+  get propagating() {
+    return this.running.some(({ kind }) => kind === "propagate");
   }
 
   /** @param {string} direction */
@@ -52,6 +67,7 @@ export class Work {
     try {
       const job = await api.json("POST", "jobs", { json: { kind: "propagate", direction, index } });
       this.mine.add(job.id);
+      this.newest = -1;
       store.set({ following: direction !== "one" });
       this.take(job);
     } catch (error) {
@@ -90,7 +106,10 @@ export class Work {
   ended(job) {
     if (job.kind !== "propagate") return;
     const { store, findings } = this.app;
-    if (this.mine.has(job.id)) store.set({ following: false });
+    if (this.mine.has(job.id)) {
+      this.follow();
+      store.set({ following: false });
+    }
     findings.outdated();
   }
 
@@ -129,7 +148,7 @@ export class Work {
     this.told = now;
     this.tell(job ?? /** @type {any} */ ({ ...event, state: "running" }));
     byId("progress").value = event.total ? event.done / event.total : 0;
-    this.app.exporting.progress();
+    this.app.exporting?.progress();
   }
 
   /**
@@ -137,7 +156,7 @@ export class Work {
    * @param {number} index
    */
   saved(index) {
-    const { store, masks, display, player, session } = this.app;
+    const { store, masks, display, session } = this.app;
     masks.expire(index);
     const { following, shown, project } = store.state;
     const { done } = project.masks;
@@ -149,7 +168,20 @@ export class Work {
       else done.push([index, index + 1]);
       this.app.timeline.counted();
     }
-    if (following && !session.drawing) player.set(index);
+    this.newest = index;
+    if (following && !this.timer) {
+      const rest = this.followed + FOLLOWED_EVERY_MS - performance.now();
+      this.timer = window.setTimeout(() => this.follow(), Math.max(0, rest));
+    }
     if (index === shown && !session.drawing) display.layMask();
+  }
+
+  /** Show the frame whose mask is the newest. */
+  follow() {
+    const { store, player, session } = this.app;
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.followed = performance.now();
+    if (store.state.following && !session.drawing && this.newest >= 0) player.set(this.newest);
   }
 }
