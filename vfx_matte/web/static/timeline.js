@@ -2,7 +2,7 @@
 
 import { bright } from "./colors.js";
 import { Coverage } from "./coverage.js";
-import { paced } from "./dom.js";
+import { byId, paced } from "./dom.js";
 import { t } from "./i18n.js";
 import { timeText } from "./state.js";
 
@@ -11,7 +11,7 @@ const LANE = 9;
 const MOST_LANES = 4;
 const CONFIDENCE = 26;
 /** Masks come many at a time while playing. */
-const COUNTED_AFTER_MS = 400;
+const COUNTED_AFTER_MS = 800;
 
 export class Timeline {
   /**
@@ -22,13 +22,13 @@ export class Timeline {
     this.slider = slider;
     this.app = app;
     this.canvas = /** @type {HTMLCanvasElement} */ (slider.querySelector("canvas"));
-    /** Where is drawn just now. */
-    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-    /** All but the playhead, which moves most often. */
-    this.ground = document.createElement("canvas");
-    this.isOld = true;
+    // drawn seldom and with many small lines, which a graphics card is slower at
+    this.context = /** @type {CanvasRenderingContext2D} */ (
+      this.canvas.getContext("2d", { willReadFrequently: true })
+    );
+    this.width = this.height = 0;
     this.asked = 0;
-    this.counted = paced(() => this.askAll(), COUNTED_AFTER_MS);
+    this.counted = paced(() => this.ask(), COUNTED_AFTER_MS);
     this.coverage = new Coverage(app, this.counted);
     const { store } = app;
     const { frames, first_number: number } = store.clip;
@@ -37,10 +37,10 @@ export class Timeline {
     store.on(["index"], ({ index }) => {
       slider.setAttribute("aria-valuenow", String(store.number(index)));
       slider.setAttribute("aria-valuetext", this.text(index));
-      this.ask();
+      this.movePlayhead();
     });
-    store.on(["project", "problems", "suggested", "object", "solo"], () => this.askAll());
-    new ResizeObserver(() => this.askAll()).observe(slider);
+    store.on(["project", "problems", "suggested", "object", "solo"], () => this.ask());
+    new ResizeObserver(() => this.resized()).observe(slider);
     slider.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       slider.setPointerCapture(event.pointerId);
@@ -75,12 +75,7 @@ export class Timeline {
     else this.coverage.count(index, mask);
   }
 
-  /** Draw everything with the screen's next refresh. */
-  askAll() {
-    this.isOld = true;
-    this.ask();
-  }
-
+  /** Draw with the screen's next refresh. */
   ask() {
     if (this.asked) return;
     this.asked = requestAnimationFrame(() => {
@@ -89,36 +84,42 @@ export class Timeline {
     });
   }
 
+  resized() {
+    this.width = this.slider.clientWidth;
+    this.height = this.slider.clientHeight;
+    this.ask();
+    this.movePlayhead();
+  }
+
   draw() {
-    const { canvas, ground } = this;
+    const { canvas, width: w, height: h, context } = this;
     const ratio = window.devicePixelRatio || 1;
-    const w = this.slider.clientWidth, h = this.slider.clientHeight;
     const wide = Math.round(w * ratio), high = Math.round(h * ratio);
     if (!wide || !high) return;
     if (canvas.width !== wide || canvas.height !== high) {
-      canvas.width = ground.width = wide;
-      canvas.height = ground.height = high;
-      this.isOld = true;
+      canvas.width = wide;
+      canvas.height = high;
     }
-    const front = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    if (this.isOld) {
-      this.isOld = false;
-      this.context = /** @type {CanvasRenderingContext2D} */ (ground.getContext("2d"));
-      this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      this.drawGround(w, h);
-      this.context = front;
-    }
-    front.setTransform(1, 0, 0, 1, 0, 0);
-    front.drawImage(ground, 0, 0);
-    front.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.playhead(w, h);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.drawLanes(w, h);
+  }
+
+  /** An element of its own, so that nothing is drawn anew as it moves. */
+  movePlayhead() {
+    const { width: w } = this;
+    const { index } = this.app.store.state;
+    const wide = this.x(1, w);
+    byId("playhead").style.transform = `translateX(${Math.round(this.x(index + 0.5, w))}px)`;
+    Object.assign(byId("present").style, {
+      width: `${wide > 3 ? wide : 0}px`, transform: `translateX(${this.x(index, w)}px)`,
+    });
   }
 
   /**
    * @param {number} w
    * @param {number} h
    */
-  drawGround(w, h) {
+  drawLanes(w, h) {
     const { context: c } = this;
     c.fillStyle = "#17181b";
     c.fillRect(0, 0, w, h);
@@ -326,28 +327,6 @@ export class Timeline {
       c.fillRect(right - 7, 0, 7, 2);
       c.fillRect(right - 7, h - 2, 7, 2);
     }
-  }
-
-  /**
-   * @param {number} w
-   * @param {number} h
-   */
-  playhead(w, h) {
-    const { context: c } = this;
-    const { index } = this.app.store.state;
-    const wide = this.x(1, w);
-    c.fillStyle = "#ffffff24";
-    if (wide > 3) c.fillRect(this.x(index, w), RULER, wide, h);
-    const x = Math.round(this.x(index + 0.5, w));
-    c.fillStyle = "#ff8a3d";
-    c.fillRect(x - 0.75, 0, 1.5, h);
-    c.beginPath();
-    c.moveTo(x - 6, 0);
-    c.lineTo(x + 6, 0);
-    c.lineTo(x + 6, 8);
-    c.lineTo(x, 14);
-    c.lineTo(x - 6, 8);
-    c.fill();
   }
 }
 

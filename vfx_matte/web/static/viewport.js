@@ -28,6 +28,8 @@ export class Viewport {
     this.height = height;
     this.changed = changed;
     this.fitted = true;
+    /** CSS pixels. */
+    this.stageSize = { w: 0, h: 0 };
     /** CSS pixels per pixel of the picture. */
     this.scale = 1;
     /** CSS pixels of the picture's corner in the stage. */
@@ -46,11 +48,9 @@ export class Viewport {
     return this.scale * this.ratio;
   }
 
-  get stageSize() {
-    return { w: this.stage.clientWidth, h: this.stage.clientHeight };
-  }
-
   resized() {
+    // kept, as asking the document for it lays out the page each time
+    this.stageSize = { w: this.stage.clientWidth, h: this.stage.clientHeight };
     if (this.fitted) this.fit();
     else this.settle();
   }

@@ -7,9 +7,12 @@ import { PROGRAMS, RENDERS } from "./renders.js";
 /** @typedef {import("./types.js").Job} Job */
 
 const RUNNING = new Set(["waiting", "running"]);
-const TOLD_EVERY_MS = 250;
-/** Each frame that is followed is decoded, sent and drawn, which the propagation has to wait for. */
-const FOLLOWED_EVERY_MS = 400;
+const TOLD_EVERY_MS = 500;
+/** Each frame that is followed is decoded, sent and drawn, which the propagation has to wait for:
+ * it is shown this often at most, and takes this share of the time. */
+const FOLLOWED_EVERY_MS = 350;
+const FOLLOWED_SHARE = 0.125;
+const LONGEST_PAUSE_MS = 2000;
 
 /**
  * A job's name in the language of the page.
@@ -31,13 +34,17 @@ export class Work {
     this.told = 0;
     /** The newest mask, which is shown next. */
     this.newest = -1;
+    /** The frame that is on its way to the screen. */
+    this.awaited = -1;
     this.followed = 0;
+    this.pause = FOLLOWED_EVERY_MS;
     this.timer = 0;
     /** Jobs that this page asked for. @type {Set<number>} */
     this.mine = new Set();
     for (const direction of ["forward", "backward", "both", "one", "next"]) {
       byId(`go-${direction}`).addEventListener("click", () => this.propagate(direction));
     }
+    app.store.on(["shown"], ({ shown }) => this.isShown(shown));
     byId("stop").addEventListener("click", () => this.stop());
     app.store.on(["project"], ({ project }) => {
       byId("stop").disabled = !project.jobs.some((job) => RUNNING.has(job.state));
@@ -105,9 +112,10 @@ export class Work {
   /** @param {Job} job */
   ended(job) {
     if (job.kind !== "propagate") return;
-    const { store, findings } = this.app;
+    const { store, findings, player, session } = this.app;
     if (this.mine.has(job.id)) {
-      this.follow();
+      const { following } = store.state;
+      if (following && !session.drawing && this.newest >= 0) player.set(this.newest);
       store.set({ following: false });
     }
     findings.outdated();
@@ -170,18 +178,34 @@ export class Work {
     }
     this.newest = index;
     if (following && !this.timer) {
-      const rest = this.followed + FOLLOWED_EVERY_MS - performance.now();
+      const rest = this.followed + this.pause - performance.now();
       this.timer = window.setTimeout(() => this.follow(), Math.max(0, rest));
     }
     if (index === shown && !session.drawing) display.layMask();
   }
 
   /** Show the frame whose mask is the newest. */
-  follow() {
-    const { store, player, session } = this.app;
-    clearTimeout(this.timer);
-    this.timer = 0;
+  async follow() {
+    const { store, player, session, masks } = this.app;
+    const { newest } = this;
     this.followed = performance.now();
-    if (store.state.following && !session.drawing && this.newest >= 0) player.set(this.newest);
+    // frame and mask are drawn together, in half the time
+    await masks.load(newest).catch(() => null);
+    this.timer = 0;
+    if (!store.state.following || session.drawing || newest === store.state.shown) return;
+    this.awaited = newest;
+    player.set(newest);
+  }
+
+  /**
+   * How long it took says how long to wait.
+   * @param {number} shown
+   */
+  isShown(shown) {
+    if (shown !== this.awaited) return;
+    this.awaited = -1;
+    const took = performance.now() - this.followed;
+    const pause = Math.max(FOLLOWED_EVERY_MS, took / FOLLOWED_SHARE);
+    this.pause = Math.min(pause, LONGEST_PAUSE_MS);
   }
 }
