@@ -88,3 +88,14 @@ def test_the_scripts_types_hold() -> None:
         check=False,
     )
     assert done.stdout == ""
+
+
+def test_every_module_that_the_first_picture_needs_is_preloaded() -> None:
+    needed, found = ["early.js", "app.js"], set()
+    while needed:
+        name = needed.pop()
+        found.add(name)
+        imported = re.findall(r'^import (?:.* from )?"\./([\w.]+)";', SCRIPTS[name], re.MULTILINE)
+        needed += [other for other in imported if other not in found]
+    preloaded = re.findall(r'<link rel="modulepreload" href="([\w.]+)">', PAGE)
+    assert sorted(preloaded) == sorted(found)
