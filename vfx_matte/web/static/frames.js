@@ -6,7 +6,8 @@ const MOST_FRAMES = 120;
 const MOST_BYTES = 300e6;
 const IDLE_AHEAD = 15;
 const PLAY_AHEAD = 24;
-const PLAY_AT_ONCE = 3;
+/** The server takes the newest of those that wait first: a third one would have it go back. */
+const PLAY_AT_ONCE = 2;
 /** A request that takes longer than this makes way for a newer one. */
 const PATIENCE_MS = 250;
 

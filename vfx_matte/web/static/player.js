@@ -86,7 +86,7 @@ export class Player {
 
   tick() {
     const { app } = this;
-    const { store, frames, display } = app;
+    const { store, frames, display, renderer } = app;
     const { speed, shown, loop } = store.state;
     if (!speed) return;
     requestAnimationFrame(this.tick);
@@ -114,6 +114,8 @@ export class Player {
     if (there !== null && there !== shown) {
       store.set({ index: there });
       display.show(there);
+      // with the next refresh another frame would take its place, and every second one is not seen
+      renderer.draw();
     }
     this.fetchMasks(index, Math.sign(speed));
   }

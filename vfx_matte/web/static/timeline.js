@@ -34,10 +34,11 @@ export class Timeline {
     const { frames, first_number: number } = store.clip;
     slider.setAttribute("aria-valuemin", String(number));
     slider.setAttribute("aria-valuemax", String(number + frames - 1));
-    store.on(["index"], ({ index }) => {
+    store.on(["index", "speed"], ({ index, speed }) => {
+      this.movePlayhead();
+      if (speed) return;
       slider.setAttribute("aria-valuenow", String(store.number(index)));
       slider.setAttribute("aria-valuetext", this.text(index));
-      this.movePlayhead();
     });
     store.on(["project", "problems", "suggested", "object", "solo"], () => this.ask());
     new ResizeObserver(() => this.resized()).observe(slider);

@@ -4,6 +4,9 @@ import { byId } from "./dom.js";
 import { t } from "./i18n.js";
 import { VIEWS, timeText } from "./state.js";
 
+/** While playing. */
+const NUMBERS_EVERY_MS = 200;
+
 export class Toolbar {
   /** @param {import("./app.js").App} app */
   constructor(app) {
@@ -141,7 +144,11 @@ export class Toolbar {
       field.value = String(store.number(store.state.index));
       field.blur();
     });
-    store.on(["index"], ({ index }) => {
+    let told = 0;
+    store.on(["index", "speed"], ({ index, speed }) => {
+      // numbers that nobody could read are not drawn
+      if (speed && performance.now() - told < NUMBERS_EVERY_MS) return;
+      told = performance.now();
       if (document.activeElement !== field) field.value = String(store.number(index));
       byId("time").textContent = timeText(store.seconds(index));
     });
