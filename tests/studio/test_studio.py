@@ -375,6 +375,32 @@ def test_commands_are_those_that_do_the_same(studio: Studio) -> None:
     studio.set_range(4, 8)
     assert "start=4" in studio.commands()[1]
     assert "stop=9" in studio.commands()[1]
+    assert "premiere" in studio.commands("package:premiere")[1]
+    assert "alpha" in studio.commands("alpha")[1]
+    with pytest.raises(UsageError, match="movie"):
+        studio.commands("movie")
+
+
+def test_a_package_is_of_the_whole_clip_and_says_so(studio: Studio) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    studio.set_range(4, 8)
+    with pytest.raises(UsageError, match="in and out are set"):
+        studio.render("package:premiere", {})
+    studio.set_range(0, FRAMES - 1)
+    job = finished(studio, studio.render("package:premiere", {"edges": "median"}))
+    assert job.state == "done", job.message
+    assert Path(job.outputs[0].path).is_dir()
+
+
+def test_at_the_end_of_the_range_forward_means_what_leads_there(
+    studio: Studio, tmp_path: Path
+) -> None:
+    studio.save_mask(2, truth(2), label="brush")
+    studio.set_range(0, 6)
+    finished(studio, studio.propagate("forward", 6))
+    assert list(masks(tmp_path)) == [f"{index:07d}.png" for index in range(2, 7)]
+    finished(studio, studio.propagate("backward", 0))
+    assert len(masks(tmp_path)) == 7
 
 
 def test_without_a_reference_there_is_nothing_to_propagate_or_render(studio: Studio) -> None:

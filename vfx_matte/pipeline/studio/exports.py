@@ -100,18 +100,21 @@ class Exports:
         """
         # 1. everything that can be refused is refused now, not when the job's turn comes
         records = _records(name, options)
+        state, frames = self.project.state, len(self.clip.info.timeline)
         if name.startswith(PACKAGE):
             program = name.removeprefix(PACKAGE)
             if program not in PROGRAMS:
                 raise unknown_choice("program", program, PROGRAMS)
-        state, frames = self.project.state, len(self.clip.info.timeline)
+            # its timeline holds the whole clip, and masks of frames that nobody wanted take time
+            if (state.first or 0, state.last or frames - 1) != (0, frames - 1):
+                raise UsageError(
+                    "a package holds the whole clip, and in and out are set",
+                    hint="clear in and out, or export the range as a cut-out with alpha",
+                )
         span = (
             0 if state.first is None else state.first,
             (frames if state.last is None else state.last + 1),
         )
-        # timelines of programs hold the whole clip
-        if name.startswith(PACKAGE):
-            span = 0, frames
 
         def work(reporter: JobReporter) -> tuple[JobOutput, ...]:
             # 2. masks that are missing, or of references that were changed since, are made first:
@@ -284,7 +287,7 @@ class Exports:
 
     def _output(self, path: Path, verified: str) -> JobOutput:
         self._paths.append(path.resolve())
-        return JobOutput(len(self._paths), path.name, verified)
+        return JobOutput(len(self._paths), path.name, str(path.resolve()), verified)
 
 
 def _records(name: str, options: Mapping[str, Any]) -> list[Any]:

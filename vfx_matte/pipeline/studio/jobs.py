@@ -26,6 +26,8 @@ class JobOutput:
     id: int
     """Among the outputs of all jobs."""
     name: str
+    path: str
+    """Where it lies, for people."""
     verified: str
     """What was checked, in a sentence; "" where nothing was."""
 
@@ -80,8 +82,8 @@ class JobReporter:
         return self._stop_asked_at is not None
 
     def notify(self, line: str) -> None:
-        """Hand a line on."""
-        self._queue.tell({"type": "notice", "text": self.spell(line)})
+        """Hand a line on, each only once."""
+        self._queue.note(self.spell(line))
 
     def spell(self, text: str) -> str:
         """As the page writes options."""
@@ -138,6 +140,7 @@ class JobQueue:
         self._jobs: dict[int, Job] = {}
         self._work: dict[int, Work] = {}
         self._reporters: dict[int, JobReporter] = {}
+        self._notices: set[str] = set()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="vfx-matte jobs", daemon=True)
         self._thread.start()
@@ -185,6 +188,14 @@ class JobQueue:
                 reporter.stop()
             self._changed.notify_all()
         self._thread.join()
+
+    def note(self, line: str) -> None:
+        """Tell a line, unless an earlier job has told it: what was read once is in the way then."""
+        with self._changed:
+            is_new = line not in self._notices
+            self._notices.add(line)
+        if is_new:
+            self.tell({"type": "notice", "text": line})
 
     def note_progress(self, job_id: int, stage: str, done: int, total: int, fps: float) -> None:
         """Keep how far a job is, and tell."""

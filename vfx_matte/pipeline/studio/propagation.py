@@ -35,7 +35,16 @@ def frames_of(direction: str, index: int, state: ProjectState, *, frames: int) -
     # a frame outside of the chosen range can be worked on, too: the range is then stretched to it
     first = 0 if state.first is None else state.first
     stop = frames if state.last is None else state.last + 1
-    later = [at for at in state.enabled_references() if at > index]
+    references = state.enabled_references()
+    earlier, later = (
+        [at for at in references if at < index],
+        [at for at in references if at > index],
+    )
+    # at the end of the range there is nothing to go on to: what leads there is meant
+    if direction == "forward" and index == stop - 1 and earlier:
+        index = earlier[-1]
+    if direction == "backward" and index == first and later:
+        index = later[0]
     return {
         "forward": (index, max(stop, index + 1)),
         "backward": (min(first, index), index + 1),

@@ -9,6 +9,14 @@ from typing import Any, Self
 from vfx_matte.first_mask import Click, Marks, Stroke
 from vfx_matte.masks import Palette, hex_color
 
+COLORS = (
+    "#00e5ff", "#ff4081", "#ffd600", "#76ff03", "#ff9100", "#b388ff", "#ff5252", "#1de9b6",
+    "#448aff",
+)  # fmt: skip
+"""Of the first objects, for looking at: bright, and rare in pictures. The palette of masks begins
+with a dark red, which is not seen on dark trousers and brown ground.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectObject:
@@ -28,7 +36,8 @@ class ProjectObject:
     def usual(cls, object_id: int) -> Self:
         """An object nobody has named yet."""
         r, g, b = (int(value) for value in Palette.davis().colors[object_id])
-        return cls(object_id, f"Object {object_id}", hex_color((r, g, b)))
+        color = COLORS[object_id - 1] if object_id <= len(COLORS) else hex_color((r, g, b))
+        return cls(object_id, f"Object {object_id}", color)
 
 
 @dataclass(frozen=True, slots=True)

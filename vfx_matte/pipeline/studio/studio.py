@@ -20,7 +20,7 @@ from vfx_matte.pipeline.first_mask.records import MaskedObject
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import find_cuts
-from vfx_matte.pipeline.studio.exports import Exports
+from vfx_matte.pipeline.studio.exports import PACKAGE, Exports, option_records
 from vfx_matte.pipeline.studio.frame_server import FrameServer
 from vfx_matte.pipeline.studio.jobs import Job, JobQueue, JobReporter, Listener
 from vfx_matte.pipeline.studio.open_frames import OpenFrames
@@ -486,8 +486,16 @@ class Studio:
         """What stands out in the masks, the worst first; see `pipeline.review.qc`."""
         return self._exports.problems(self._propagator)
 
-    def commands(self) -> list[str]:
-        """Commands that make the same masks, and a green screen."""
+    def commands(self, name: str = "greenback") -> list[str]:
+        """Commands that make the same masks, and the same export.
+
+        Args:
+            name: of an export, see `Exports.work`.
+
+        Raises:
+            UsageError: there is no such export.
+        """
+        option_records(name)
         state, number = self._project.state, self._facts.first_number
         part: dict[str, Value | list[str]] = {}
         if state.first is not None:
@@ -497,7 +505,9 @@ class Studio:
         path, folder = self._clip.path, self._project.workspace.references_folder
         lines = (
             command("segment", path, masks=str(folder), update=True),
-            command("greenback", path, **part),
+            command("package", path, target=name.removeprefix(PACKAGE))
+            if name.startswith(PACKAGE)
+            else command(name, path, **part),
         )
         return [self._reporter.spell(line) for line in lines]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Path
+from fastapi import APIRouter, Body, Header, Path, Query
 from fastapi.responses import StreamingResponse
 
 from vfx_matte.pipeline.records import as_json
@@ -59,9 +59,12 @@ async def options(service: Served) -> JsonResponse:
 
 
 @router.get("/commands")
-async def commands(service: Served) -> JsonResponse:
-    """Command lines that would do the same."""
-    lines = await service.call(service.studio.commands)
+async def commands(
+    service: Served,
+    name: Annotated[str, Query(max_length=40, pattern="^[a-z]+(:[a-z]+)?$")] = "greenback",
+) -> JsonResponse:
+    """Command lines that would make the same masks and the same export."""
+    lines = await service.call(service.studio.commands, name)
     return JsonResponse([service.speller.typed(line) for line in lines])
 
 
