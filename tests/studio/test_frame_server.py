@@ -133,6 +133,16 @@ def test_neighbours_are_made_ahead_and_not_decoded_again(reader: ClipReader) -> 
     server.close()
 
 
+def test_a_frame_that_was_passed_is_not_decoded_again(reader: ClipReader) -> None:
+    counting = Counting(reader)
+    server = FrameServer(counting)  # type: ignore[arg-type]
+    server.rest(True)
+    for index in (10, 9, 12, 11, 14, 13):
+        assert shown(server.jpeg(index)) == index
+    assert counting.decoded == list(range(counting.decoded[0], 15))
+    server.close()
+
+
 def test_memory_is_bounded(reader: ClipReader) -> None:
     size = len(FrameServer(reader).jpeg(0))
     server = FrameServer(reader, cache_bytes=5 * size)

@@ -424,7 +424,7 @@ class FakeStudio:
         self._called("preview")
         return _png(self._picture(index))
 
-    def commands(self, name: str = "greenback") -> list[str]:  # noqa: ARG002
+    def commands(self, name: str = "greenback") -> list[str]:
         from vfx_matte.wording import command
 
         self._called("commands")

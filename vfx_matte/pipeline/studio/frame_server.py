@@ -262,6 +262,10 @@ class _Decoding:
         """Decode up to a frame."""
         if self._last is not None and self._last.index == index:
             return self._last
+        # a page that plays asks for some frames at a time, and the later one may come first
+        waiting = next((frame for frame in self._passed if frame.index == index), None)
+        if waiting is not None:
+            return waiting
         if self._frames is None or not self.position <= index <= self.position + _LARGEST_STEP:
             self.close()
             # frames of another file under this name would be shown as this clip's
