@@ -229,7 +229,9 @@ class Exports:
             {
                 "index": clip.info.timeline.index_of(one.frame),
                 "rank": one.rank,
-                "reason": f"differs most from the references so far ({one.distance:.2f})",
+                "reason": "looks least like the references so far"
+                if one.rank == 1
+                else f"looks little like them, number {one.rank}",
             }
             for one in found.suggestions
         ]

@@ -15,6 +15,9 @@ from vfx_matte.errors import StoppedError, UsageError, VfxMatteError
 Listener = Callable[[Mapping[str, Any]], None]
 """Receives events: mappings with a `type`, as JSON can hold them."""
 
+STOPPING = "stopping"
+"""The stage of a job that was asked to end, and finishes what cannot be left halfway."""
+
 _PROGRESS_SECONDS = 0.1  # between two events: more is not seen
 _PATIENCE_SECONDS = 1.0  # to end by itself; then the next step of progress ends it
 
@@ -179,6 +182,8 @@ class JobQueue:
             is_waiting = job.state == "waiting"
         if is_waiting:
             self._set(job_id, state="stopped")
+        elif not job.is_over:
+            self._set(job_id, stage=STOPPING)
 
     def close(self) -> None:
         """End what runs, and the thread."""
@@ -201,6 +206,7 @@ class JobQueue:
         """Keep how far a job is, and tell."""
         with self._changed:
             fps = round(fps, 2)
+            stage = STOPPING if self._reporters[job_id].stops() else stage
             changes = {"stage": stage, "done": done, "total": total, "fps": fps}
             self._jobs[job_id] = replace(self._jobs[job_id], **changes)  # type: ignore[arg-type]
         event = {"type": "progress", "job": job_id, "label": stage, "done": done, "total": total}

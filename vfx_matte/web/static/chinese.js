@@ -257,6 +257,7 @@ export const CHINESE = {
   green: "绿",
   blue: "蓝",
   yes: "是",
+  stopping: "正在停止",
   waiting: "等待中",
   segment: "传播",
   "look for cuts": "查找切点",

@@ -252,7 +252,10 @@ export class Exporting {
 
   async showCommands() {
     if (!byId("commands-part").open) return;
-    const lines = await this.app.api.json("GET", "commands").catch(() => []);
+    const name = this.render === "package" ? `package:${this.program}` : this.render;
+    const lines = await this.app.api
+      .json("GET", "commands", { query: { name } })
+      .catch(() => []);
     byId("commands").textContent = lines.join("\n");
   }
 
@@ -262,7 +265,7 @@ export class Exporting {
       const bar = byId("queue").querySelector(`[data-job="${job.id}"] progress`);
       if (bar && job.total) bar.value = job.done / job.total;
       const count = byId("queue").querySelector(`[data-job="${job.id}"] .count`);
-      if (count && job.total) count.textContent = `${job.done} / ${job.total}`;
+      if (count) count.textContent = saysOf(job);
     }
   }
 
@@ -294,13 +297,13 @@ export class Exporting {
             icon("close"),
           )
         : el("span", { class: job.state === "done" ? "good" : "quiet" }, t(job.state)),
-      runs ? el("span", { class: "count" }, job.state === "waiting" ? t("waiting") : "") : null,
+      runs ? el("span", { class: "count" }, saysOf(job)) : null,
       runs ? el("progress", { max: 1, value: job.total ? job.done / job.total : 0 }) : null,
       ...job.outputs.map((output) =>
         el(
           "span",
           { class: "result" },
-          el("span", {}, output.name),
+          el("span", { title: output.path }, output.path ?? output.name),
           output.verified ? el("span", { class: "good" }, ` ✓ ${output.verified}`) : null,
         ),
       ),
@@ -309,6 +312,16 @@ export class Exporting {
         : null,
     );
   }
+}
+
+/**
+ * How far a job is, in a few characters.
+ * @param {import("./types.js").Job} job
+ */
+function saysOf(job) {
+  if (job.stage === "stopping") return t("stopping");
+  if (job.state === "waiting") return t("waiting");
+  return job.total ? `${job.done} / ${job.total}` : "";
 }
 
 /** Not asked here: the machine decides, or the choice above does. */

@@ -96,11 +96,20 @@ export class Findings {
               },
             },
             el("strong", {}, timeline.text(one.index)),
-            el("span", {}, `${object ? `${object.name}: ` : ""}${one.reason ?? ""}`),
+            el("span", {}, reasonOf(one, object?.name)),
           ),
         );
       }),
     );
     markHere(byId(`${kind}-list`), store.state.shown);
   }
+}
+
+/**
+ * Why a frame is listed, with the object's own name.
+ * @param {{reason?: string}} one
+ * @param {string | undefined} name
+ */
+function reasonOf({ reason = "" }, name) {
+  return name ? `${name} ${reason.replace(/^object \d+:? ?/i, "")}` : reason;
 }

@@ -11,6 +11,8 @@ export class Notices {
   constructor() {
     this.list = byId("messages");
     this.line = byId("status");
+    /** What the line says about the last edit. */
+    this.edited = "";
   }
 
   /**
@@ -19,6 +21,22 @@ export class Notices {
    */
   status(text) {
     if (this.line.textContent !== text) this.line.textContent = text;
+  }
+
+  /** What was said about the edit before is no longer so. */
+  forget() {
+    for (const note of this.list.querySelectorAll(".note")) note.remove();
+    if (this.edited && this.line.textContent === this.edited) this.line.textContent = "";
+    this.edited = "";
+  }
+
+  /**
+   * The line of status about an edit, until the next one.
+   * @param {string} text
+   */
+  statusOfEdit(text) {
+    this.status(text);
+    this.edited = text;
   }
 
   /**

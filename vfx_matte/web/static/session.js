@@ -54,8 +54,9 @@ export class Session {
         const result = await send(this.revision);
         if (painted === null) this.others += 1;
         if (typeof result.revision === "number") this.revision = result.revision;
+        this.notices.forget();
         for (const text of result.notices ?? []) {
-          if (quiet) this.notices.status(text);
+          if (quiet) this.notices.statusOfEdit(text);
           else this.notices.tell(text);
         }
         return result;

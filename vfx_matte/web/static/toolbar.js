@@ -144,6 +144,10 @@ export class Toolbar {
       field.value = String(store.number(store.state.index));
       field.blur();
     });
+    field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      // the same number again is no change, and the next key is meant for the picture
+      if (event.key === "Enter" || event.key === "Escape") field.blur();
+    });
     let told = 0;
     store.on(["index", "speed"], ({ index, speed }) => {
       // numbers that nobody could read are not drawn

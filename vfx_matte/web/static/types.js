@@ -48,6 +48,7 @@
  * @typedef {Object} Output
  * @property {string | number} id
  * @property {string} name
+ * @property {string} path where it lies, for people
  * @property {string} verified
  *
  * @typedef {Object} Job

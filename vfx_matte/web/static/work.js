@@ -75,7 +75,8 @@ export class Work {
       const job = await api.json("POST", "jobs", { json: { kind: "propagate", direction, index } });
       this.mine.add(job.id);
       this.newest = -1;
-      store.set({ following: direction !== "one" });
+      // who corrects a frame and makes both sides anew stays there
+      store.set({ following: direction !== "one" && direction !== "both" });
       this.take(job);
     } catch (error) {
       notices.failed(error);
