@@ -205,9 +205,11 @@ def measure_scrub(page: Any, frames: int) -> None:  # noqa: ANN401
         page.keyboard.press(key)
         return float(page.evaluate(WAIT_FOR_FRAME, target))
 
-    unseen = [press("Shift+ArrowRight", target) for target in range(10, frames, 10)]
-    seen = [press("ArrowLeft", frames - 11 - step) for step in range(1, 10)]
-    seen = [press("ArrowRight", frames - 20 + step) for step in range(1, 9)]
+    far = list(range(10, frames, 10))
+    unseen = [press("Shift+ArrowRight", target) for target in far]
+    for step in range(1, 10):
+        press("ArrowLeft", far[-1] - step)
+    seen = [press("ArrowRight", far[-1] - 9 + step) for step in range(1, 10)]
     say("scrub to an unseen frame, p95", p95(unseen), "ms", "≤ 150 ms")
     say("step to a seen frame, p95", p95(seen), "ms", "≤ 33 ms")
 
@@ -293,7 +295,9 @@ def measure_propagation(page: Any, served: Served, clip: Path, folder: Path) -> 
     command = [sys.executable, "-m", "vfx_matte", "segment", str(clip), "--masks", str(references)]
     other = folder / "other"
     stamps: list[float] = []
-    process = subprocess.Popen([*command, "--workspace", str(other)])
+    process = subprocess.Popen(
+        [*command, "--workspace", str(other), "--quiet"], cwd=folder, stdout=subprocess.DEVNULL
+    )
     while process.poll() is None:
         if len(list(other.glob("*/masks/*.png"))) > len(stamps):
             stamps.append(time.monotonic())
@@ -427,13 +431,16 @@ def print_sessions(davis: Path, names: list[str], network: Path | None) -> None:
     print(f"| mean | {means[0]:.1f} | {means[1]:.1f} | {rest[0]:.0f} | {rest[1]:.1f} |")
 
 
-def measure_page(browser_path: str, actions: int) -> None:
+def measure_page(browser_path: str, actions: int, network: Path | None) -> None:
     """Everything that needs the browser."""
     from playwright.sync_api import sync_playwright
 
     print("| | measured | asked |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
+        (folder / "model").mkdir()
+        if network is not None:
+            shutil.copy(network, folder / "model")
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(BROWSER))
         clip = pattern(folder, "film.mp4", size="1920x1080", seconds=10)
         measure_start(browser, clip, folder, "1080p, 10 s")
@@ -463,7 +470,7 @@ def main() -> int:
     )
     parser.add_argument("--davis", type=Path, help="let the scripted user work on this data set")
     parser.add_argument("--sequences", default="", help="of it; names, separated by commas")
-    parser.add_argument("--network", type=Path, help="weights of U²-Netp")
+    parser.add_argument("--network", type=Path, help="weights of U²-Netp, for marks and masks")
     parser.add_argument("--actions", type=int, default=1200, help="for memory: an hour's work")
     parser.add_argument("--browser", help="path of chromium")
     chosen = parser.parse_args()
@@ -476,7 +483,7 @@ def main() -> int:
     if browser is None:
         print("no chromium: apt-get install chromium, or name one with --browser", file=sys.stderr)
         return 2
-    measure_page(browser, chosen.actions)
+    measure_page(browser, chosen.actions, chosen.network)
     return 0
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vfx_matte.errors import UsageError, WorkspaceError
-from vfx_matte.masks import Mask
+from vfx_matte.errors import OutputError, UsageError, WorkspaceError
+from vfx_matte.masks import Mask, Palette
 from vfx_matte.pipeline.studio.project import ConflictError, Project
 from vfx_matte.timeline import Timeline
-from vfx_matte.workspace import ClipWorkspace, load_mask
+from vfx_matte.workspace import ClipWorkspace, SourceStamp, load_mask, save_mask
 
 SHAPE, FRAMES = (6, 8), 20
 TIMELINE = Timeline(tuple(range(FRAMES)), (1,) * FRAMES, Fraction(1, 25), first_number=100)
@@ -137,6 +137,87 @@ def test_a_project_is_open_once(project: Project, tmp_path: Path) -> None:
         opened(tmp_path)
     project.close()
     opened(tmp_path).close()
+
+
+def test_masks_that_somebody_put_into_the_folder_are_taken_up_and_other_files_stay(
+    project: Project, tmp_path: Path
+) -> None:
+    project.save_mask(3, painted(c1=1), label="brush")
+    project.close()
+    folder = project.workspace.references_folder
+    save_mask(folder / "0000107.png", painted(c2=2), Palette.davis())
+    save_mask(folder / "0000103.png", painted(c4=1), Palette.davis())
+    (folder / "notes.png").write_bytes(b"not a mask")
+    (folder / "0000999.png").write_bytes(b"of no frame")
+    again = opened(tmp_path)
+    assert list(again.state.references) == [3, 7]
+    assert np.array_equal(again.mask(3).mask, painted(c4=1))
+    again.set_reference(7, enabled=None)
+    assert {path.name for path in folder.iterdir()} == {
+        "0000103.png", "0000999.png", "notes.png",
+    }  # fmt: skip
+    again.undo()
+    again.undo()
+    assert np.array_equal(again.mask(3).mask, painted(c1=1))
+    again.close()
+
+
+def test_a_damaged_archive_is_mended_by_the_folder(project: Project, tmp_path: Path) -> None:
+    project.save_mask(3, painted(c1=1), label="brush")
+    project.save_mask(5, painted(c2=1), label="brush")
+    project.close()
+    archive = sorted((project.workspace.studio_folder / "masks").glob("*.png"))
+    archive[0].write_bytes(b"rubbish")
+    archive[1].unlink()
+    again = opened(tmp_path)
+    assert np.array_equal(again.mask(3).mask, painted(c1=1))
+    assert np.array_equal(again.mask(5).mask, painted(c2=1))
+    again.close()
+
+
+def test_a_reference_that_is_lost_everywhere_no_longer_counts(
+    project: Project, tmp_path: Path
+) -> None:
+    project.save_mask(3, painted(c1=1), label="brush")
+    project.save_mask(5, painted(c2=1), label="brush")
+    project.close()
+    (project.workspace.references_folder / "0000103.png").unlink()
+    for path in (project.workspace.studio_folder / "masks").glob("*.png"):
+        path.unlink()
+    again = opened(tmp_path)
+    assert list(again.state.references) == [5]
+    again.close()
+
+
+def test_an_action_that_could_not_be_written_has_not_happened(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.save_mask(3, painted(c1=1), label="brush")
+    before, revision = project.state, project.revision
+
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("the disk is full")
+
+    for broken in ("AtomicFile", "History.add"):
+        target = "vfx_matte.pipeline.studio.project." + broken
+        with monkeypatch.context() as patched:
+            patched.setattr(target, full)
+            with pytest.raises(OutputError):
+                project.save_mask(5, painted(c2=1), label="brush")
+        assert (project.state, project.revision) == (before, revision)
+        assert list(files(project)) == ["0000103.png"]
+    project.save_mask(5, painted(c2=1), label="brush")
+    assert list(files(project)) == ["0000103.png", "0000105.png"]
+
+
+def test_a_project_is_of_one_clip(tmp_path: Path) -> None:
+    workspace = ClipWorkspace(tmp_path / "clip")
+    first, other = (SourceStamp(tmp_path / "clip.mp4", size, 0, "abc") for size in (7, 8))
+    for stamp in (first, first):
+        Project(workspace, timeline=TIMELINE, shape=SHAPE, stamp=stamp).close()
+    with pytest.raises(WorkspaceError, match="another clip"):
+        Project(workspace, timeline=TIMELINE, shape=SHAPE, stamp=other)
+    Project(workspace, timeline=TIMELINE, shape=SHAPE, stamp=first).close()
 
 
 ACTIONS = st.one_of(

@@ -192,6 +192,22 @@ def test_propagation_is_undone_and_done_again_to_the_byte(studio: Studio, tmp_pa
     assert masks(tmp_path) == second
 
 
+def test_masks_of_the_command_line_come_back_after_they_were_cleared(
+    studio: Studio, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made while the studio is open."""
+    studio.save_mask(0, truth(0), label="brush")
+    monkeypatch.chdir(tmp_path)
+    references = tmp_path / "workspace" / "scene" / "references"
+    command_line = CommandLine(tmp_path)
+    command_line("segment", film, "--masks", references, "--propagator", "builtin")
+    made = masks(tmp_path)
+    studio.clear("propagated")
+    assert masks(tmp_path) == {}
+    studio.undo()
+    assert masks(tmp_path) == made
+
+
 def test_a_click_makes_a_mask_and_a_further_one_adds_to_it(studio: Studio) -> None:
     inside = np.argwhere(truth(0))
     y, x = (int(value) for value in inside[len(inside) // 2])

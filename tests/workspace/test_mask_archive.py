@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vfx_matte.errors import MaskError, OutputError
+from vfx_matte.errors import MaskError, OutputError, WorkspaceError
 from vfx_matte.masks import Palette
 from vfx_matte.workspace import ClipLayout, load_mask, save_mask
 from vfx_matte.workspace.mask_archive import MaskArchive, mask_digest
@@ -115,10 +116,67 @@ def test_putting_back_goes_on_after_a_kill(
     with pytest.raises(Killed):
         archive.put_back(first)
     monkeypatch.setattr(mask_archive, "_link", real)
-    assert set(masks(clip).values()) == {1, 2}
+    # nothing has changed yet: the set is made beside the masks
+    assert set(masks(clip).values()) == {2}
     MaskArchive(clip, DAVIS).finish()
     assert set(masks(clip).values()) == {1}
     MaskArchive(clip, DAVIS).finish()
+
+
+def test_a_set_that_is_gone_takes_no_masks_away(clip: ClipLayout) -> None:
+    archive = MaskArchive(clip, DAVIS)
+    propagate(clip, {0: 1})
+    kept = archive.keep_set()
+    assert kept is not None
+    propagate(clip, {0: 2})
+    shutil.rmtree(clip.studio_folder / "propagated" / kept)
+    with pytest.raises(WorkspaceError, match="gone"):
+        archive.put_back(kept)
+    assert masks(clip) == {0: 2}
+
+
+@pytest.mark.parametrize("text", ['{"set": 5}', '{"set": "gone"}', "[]", "\xff"])
+def test_a_note_of_a_kill_that_says_nothing_is_passed_over(clip: ClipLayout, text: str) -> None:
+    archive = MaskArchive(clip, DAVIS)
+    propagate(clip, {0: 1})
+    note = clip.studio_folder / "putting-back.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(text)
+    archive.finish()
+    assert masks(clip) == {0: 1}
+    assert not note.exists()
+
+
+def test_a_render_that_is_recorded_makes_no_other_set(clip: ClipLayout) -> None:
+    archive = MaskArchive(clip, DAVIS)
+    propagate(clip, {0: 1})
+    kept = archive.keep_set()
+    facts = json.loads(clip.manifest_path.read_text()) | {"outputs": {"greenback.mp4": {}}}
+    clip.manifest_path.write_text(json.dumps(facts))
+    assert archive.keep_set() == kept
+
+
+def test_a_full_disk_in_the_middle_of_putting_back_changes_nothing(
+    clip: ClipLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = MaskArchive(clip, DAVIS)
+    propagate(clip, {0: 1, 1: 1})
+    kept = archive.keep_set()
+    propagate(clip, {0: 2, 1: 2})
+    before = clip.manifest_path.read_text()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.link", full)
+    monkeypatch.setattr("shutil.copy2", full)
+    with pytest.raises(OutputError, match="full"):
+        archive.put_back(kept)
+    assert masks(clip) == {0: 2, 1: 2}
+    assert clip.manifest_path.read_text() == before
+    monkeypatch.undo()
+    archive.finish()
+    assert masks(clip) == {0: 2, 1: 2}
 
 
 def test_masks_are_copied_where_there_are_no_links(

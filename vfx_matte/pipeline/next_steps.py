@@ -73,7 +73,7 @@ def use_mask_command(
         if number == timeline.first_number
         else {"mask": f"{number}={mask}"}
     )
-    return command("segment", clip, **reference, **_workspace_option(workspace))
+    return command("segment", clip, **reference, **workspace_option(workspace))
 
 
 def correct_command(clip: Path, number: int, *, workspace: Path) -> str:
@@ -81,10 +81,10 @@ def correct_command(clip: Path, number: int, *, workspace: Path) -> str:
     click is still to be typed.
     """
     options: Options = {"at": number, "begin": "propagated", "output": mask_name(clip, number)}
-    return command("mask", clip, **options, **_workspace_option(workspace), fg="x,y")
+    return command("mask", clip, **options, **workspace_option(workspace), fg="x,y")
 
 
-def _workspace_option(folder: Path) -> Options:
+def workspace_option(folder: Path) -> Options:
     """What names the folder for results, where it is not the usual one."""
     return {} if folder == USUAL_WORKSPACE else {"workspace": str(folder)}
 
@@ -135,7 +135,7 @@ def segment_command(
     if wanted := _same_cuts(manifest) if cuts is None else cuts:
         options["cuts"] = wanted
     # Where the results are, and whether earlier masks stay.
-    options |= _workspace_option(clip.folder.parent)
+    options |= workspace_option(clip.folder.parent)
     return command("segment", clip.info.path, **options, **{"update" if update else "fresh": True})
 
 

@@ -3,7 +3,8 @@
 A file of lines that only grows: each line is a new state with the name of the action that made it,
 or moves the present to another line. A state is small plain data; masks that it names lie in files
 of their own (`mask_archive`). A line that was cut off by a kill is dropped: at most the last action
-is lost.
+is lost. Of a file that was damaged elsewhere, every line that can be read counts, and the file is
+kept aside.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vfx_matte.files.atomic import output_error
+from vfx_matte.workspace.files import write_text
 
 FILE_NAME = "history.jsonl"
 
@@ -129,11 +131,34 @@ class History:
             data = self._path.read_bytes()
         except OSError as error:
             raise output_error(self._path, error) from error
+        is_damaged = False
         for line in data.splitlines(keepends=True):
-            # what follows a damaged line builds on it
             if not self._reads(line):
-                break
+                is_damaged = True
+                continue
+            if is_damaged:
+                # every line holds a whole state: what follows a damaged one counts, in a new file
+                self._write_anew(data)
+                return
             self._whole_bytes += len(line)
+
+    def _write_anew(self, damaged: bytes) -> None:
+        """Read the rest of a damaged file, put it aside and write what can be read."""
+        lines = damaged.splitlines(keepends=True)
+        self._steps, self._now = self._steps[:1], 0
+        for line in lines:
+            self._reads(line)
+        entries: list[Mapping[str, Any]] = [
+            {"do": step.label, "state": step.state} for step in self._steps[1:]
+        ]
+        text = "".join(map(_line, [*entries, {"now": self._now}]))
+        aside = self._path.with_name("history.damaged.jsonl")
+        try:
+            aside.write_bytes(damaged)
+        except OSError as error:
+            raise output_error(aside, error) from error
+        write_text(self._path, text)
+        self._whole_bytes = len(text.encode())
 
     def _reads(self, line: bytes) -> bool:
         """Whether a line of the file is whole; it counts then."""
@@ -145,7 +170,7 @@ class History:
                 self._apply_step(Step(str(entry["do"]), dict(entry["state"])))
                 return True
             now = int(entry["now"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return False
         if not 0 <= now < len(self._steps):
             return False
@@ -153,7 +178,7 @@ class History:
         return True
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = _line(entry).encode()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("r+b" if self._path.exists() else "w+b") as file:
@@ -166,3 +191,7 @@ class History:
         except OSError as error:
             raise output_error(self._path, error) from error
         self._whole_bytes += len(line)
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"

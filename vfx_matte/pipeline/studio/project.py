@@ -7,26 +7,36 @@ line makes the same masks of them.
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.errors import UsageError, VfxMatteError, WorkspaceError
+from vfx_matte.errors import MaskError, UsageError, VfxMatteError, WorkspaceError
 from vfx_matte.files.atomic import AtomicFile
 from vfx_matte.masks import Mask, Palette, object_ids
 from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, ProjectState, Reference
 from vfx_matte.printable import shortened
 from vfx_matte.timeline import Timeline
-from vfx_matte.workspace import ClipWorkspace, Manifest, MaskStore, SourceStamp, load_mask
+from vfx_matte.wording import option
+from vfx_matte.workspace import (
+    ClipWorkspace,
+    Manifest,
+    MaskStore,
+    SourceStamp,
+    load_mask,
+    write_text,
+)
 from vfx_matte.workspace.history import History
 from vfx_matte.workspace.lock import WriterLock
 from vfx_matte.workspace.mask_archive import MaskArchive, mask_digest
 
 _LONGEST_NAME = 80
+_CLIP_FILE = "clip.json"
 
 
 class ConflictError(UsageError):
@@ -62,14 +72,20 @@ class Project:
         workspace: the clip's folder.
         timeline: of the clip.
         shape: (H, W) of its frames.
+        stamp: of the clip, by which the project knows it; None does not ask.
 
     Raises:
-        WorkspaceError: another studio has this project open.
+        WorkspaceError: another studio has this project open, or it is another clip's.
         OutputError: its files cannot be read or written.
     """
 
     def __init__(
-        self, workspace: ClipWorkspace, *, timeline: Timeline, shape: tuple[int, int]
+        self,
+        workspace: ClipWorkspace,
+        *,
+        timeline: Timeline,
+        shape: tuple[int, int],
+        stamp: SourceStamp | None = None,
     ) -> None:
         self.workspace, self._timeline, self._shape = workspace, timeline, shape
         # 1. one studio at a time: two histories of one project would be lost in each other
@@ -81,15 +97,18 @@ class Project:
         )
         self._lock = threading.RLock()
         self._palette = Palette.davis()
+        self._digests: dict[tuple[Path, int, int], str] = {}  # of files, by their date
         self._archive = MaskArchive(workspace, self._palette)
         try:
             # 2. what a kill has left halfway is finished, then what was made elsewhere is taken in
+            if stamp is not None:
+                self._require_clip(stamp)
             self._archive.finish()
             self._history = History(workspace.studio_folder, ProjectState().to_plain())
             self._state = self._readable_state()
             self._revision = 1
             self._take_in()
-            self._write_references()
+            self._write_references(self._state)
         except BaseException:
             self._in_use.release()
             raise
@@ -330,6 +349,7 @@ class Project:
             WorkspaceError: masks are being written.
         """
         with self._lock:
+            self._archive_masks()
             # the masks go first; a kill before the state is written is taken in when it is opened
             self._archive.put_back(None)
             state = replace(self._state, propagated=None, marks=None)
@@ -360,6 +380,20 @@ class Project:
             goal = self._history.before if undo else self._history.after
             return goal is None or goal["propagated"] == self._state.propagated
 
+    def _archive_masks(self) -> None:
+        """Keep masks that the command line has made meanwhile, before they give way."""
+        self.note_propagated("masks of segment")
+
+    def refresh(self) -> None:
+        """Bring the files in line with the project, and keep masks made elsewhere: before a run.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        with self._lock:
+            self._archive_masks()
+            self._write_references(self._state)
+
     def note_propagated(self, label: str) -> None:
         """Take the masks that a run has made into the history.
 
@@ -375,26 +409,35 @@ class Project:
 
     def _travel(self, go: Callable[[], str | None], nothing: str, done: str) -> EditResult:
         with self._lock:
+            self._archive_masks()
             label = go()
             if label is None:
                 raise UsageError(nothing)
             before, self._state = self._state, self._readable_state()
-            if self._state.propagated != before.propagated:
-                try:
+            try:
+                self._write_references(self._state)
+                if self._state.propagated != before.propagated:
                     self._archive.put_back(self._state.propagated)
-                except VfxMatteError:
-                    # nothing has changed then, in either place
-                    (self._history.redo if go == self._history.undo else self._history.undo)()
-                    self._state = before
-                    raise
-            self._write_references()
+            except VfxMatteError:
+                # as it was before, in both places
+                (self._history.redo if go == self._history.undo else self._history.undo)()
+                self._state = before
+                with suppress(VfxMatteError):
+                    self._write_references(before)
+                raise
             self._revision += 1
             return EditResult(self._revision, (f"{done}: {label}",))
 
     def _do(self, label: str, state: ProjectState) -> EditResult:
-        self._history.add(label, state.to_plain())
+        # the files first: an action that is in the history has happened
+        try:
+            self._write_references(state)
+            self._history.add(label, state.to_plain())
+        except VfxMatteError:
+            with suppress(VfxMatteError):
+                self._write_references(self._state)
+            raise
         self._state = state
-        self._write_references()
         self._revision += 1
         return EditResult(self._revision)
 
@@ -429,27 +472,112 @@ class Project:
                         state = state.with_reference(index, reference)
             if state.references and self._history.undo_label is None:
                 self._do("masks of segment", state)
-        # 2. the propagated masks as they are now
+        # 2. masks that somebody has painted into the folder, by hand or by another program
+        state = self._state
+        for index, mask in self._foreign_references():
+            state = state.with_reference(
+                index, Reference(self._archive.keep(mask), object_ids(mask))
+            )
+        # 3. references whose masks are lost cannot count
+        for index, reference in state.references.items():
+            if index >= len(self._timeline) or not self._is_there(index, reference):
+                state = state.with_reference(index, None)
+        if state != self._state:
+            self._do("masks of the folder", state)
+        # 4. the propagated masks as they are now; those of another state, when a kill came between
+        #    the two steps of an undo
         kept = self._archive.keep_set()
+        if kept != self._state.propagated and kept in {
+            plain["propagated"] for plain in self._history.states()
+        }:
+            with suppress(WorkspaceError):
+                self._archive.put_back(self._state.propagated)
+                return
         if kept != self._state.propagated:
             self._do("propagated masks", replace(self._state, propagated=kept))
 
-    def _write_references(self) -> None:
-        """Let the folder of references hold those that count, and no other PNG of ours."""
+    def _require_clip(self, stamp: SourceStamp) -> None:
+        """Raise WorkspaceError when the project is of another clip of that name."""
+        path = self.workspace.studio_folder / _CLIP_FILE
+        facts = {"path": str(stamp.path), "size": stamp.size_bytes, "bytes": stamp.fingerprint}
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            is_known = (known["size"], known["bytes"]) == (facts["size"], facts["bytes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            is_known, known = False, None
+        if known is not None and not is_known:
+            raise WorkspaceError(
+                f"{self.workspace.folder} is the project of another clip, or of another version of"
+                f" it: {known.get('path')}",
+                hint=f"use another {option('workspace')} for this one",
+            )
+        if not is_known:
+            write_text(path, json.dumps(facts, ensure_ascii=False))
+
+    def _foreign_references(self) -> Iterator[tuple[int, Mask]]:
+        """Masks in the folder of references that this project has never had: (frame, mask)."""
+        folder = self.workspace.references_folder
+        for path in sorted(folder.glob("*.png")) if folder.is_dir() else ():
+            index = self._frame_of(path)
+            digest = self._digest_of(path)
+            if index is not None and digest is not None and not self._archive.has(digest):
+                mask = load_mask(path)
+                if mask.shape == self._shape:
+                    yield index, mask
+
+    def _frame_of(self, path: Path) -> int | None:
+        """The frame that a file of the folder of references is named after."""
+        if not path.stem.isdecimal() or len(path.stem) > 12:
+            return None
+        index = int(path.stem) - self._timeline.first_number
+        return index if 0 <= index < len(self._timeline) else None
+
+    def _digest_of(self, path: Path) -> str | None:
+        """The digest of a mask's file; None where there is none that can be read."""
+        try:
+            stat = path.stat()
+            key = path, stat.st_mtime_ns, stat.st_size
+            if key not in self._digests:
+                self._digests[key] = mask_digest(load_mask(path))
+            return self._digests[key]
+        except (OSError, MaskError):
+            return None
+
+    def _is_there(self, index: int, reference: Reference) -> bool:
+        """Whether a reference's mask can be had: from the archive, or else from its own file, which
+        mends the archive.
+        """
+        if self._archive.has(reference.digest):
+            return True
+        path = self.workspace.references_folder / f"{self._number(index):07d}.png"
+        if self._digest_of(path) != reference.digest:
+            return False
+        self._archive.drop(reference.digest)
+        return self._archive.keep(load_mask(path)) == reference.digest
+
+    def _write_references(self, state: ProjectState) -> None:
+        """Let the folder of references hold those that count. Files that are not ours stay."""
         folder = self.workspace.references_folder
         wanted = {
             folder / f"{self._number(index):07d}.png": reference
-            for index, reference in self._state.enabled_references().items()
+            for index, reference in state.enabled_references().items()
         }
-        # those of disabled and removed references would count for segment
+        # 1. those of disabled and removed references would count for segment
         for path in folder.glob("*.png") if folder.is_dir() else ():
-            if path not in wanted:
-                path.unlink(missing_ok=True)
+            if path not in wanted and self._frame_of(path) is not None:
+                digest = self._digest_of(path)
+                if digest is not None and self._archive.has(digest):
+                    path.unlink(missing_ok=True)
+        # 2. the same bytes as in the archive, so that segment sees no other reference where nothing
+        #    has changed
         for path, reference in wanted.items():
-            # the same bytes, so that segment sees no other reference where nothing has changed
-            kept = self._archive.path(reference.digest)
-            data = kept.read_bytes()
-            if not path.is_file() or path.read_bytes() != data:
+            if self._digest_of(path) != reference.digest:
+                if not self._archive.has(reference.digest):
+                    raise MaskError(
+                        f"the mask of {path.name} is lost or damaged",
+                        hint="undo, or remove this reference and paint it again",
+                    )
+                data = self._archive.path(reference.digest).read_bytes()
                 with AtomicFile(path, clean_up=False) as file, file.naming_final():
                     file.part.write_bytes(data)
                     file.keep(durable=False)

@@ -88,10 +88,13 @@ def propagate(
         update=not fresh,
         only=only,
     )
+    # a clip that was replaced meanwhile would get masks of the other one's frames
+    clip.reader.check_unchanged()
     try:
         # the references are read at one moment: what is painted while masks are made is of the next
         # run
         with project.unchanged():
+            project.refresh()
             plan = plan_segment(clip, request, workspace=project.workspace, reporter=reporter)
         run_segment(plan, reporter=reporter)
     except WorkspaceError as error:

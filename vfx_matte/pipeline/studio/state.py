@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from vfx_matte.first_mask import Click, Marks, Stroke
 from vfx_matte.masks import Palette, hex_color
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 COLORS = (
     "#00e5ff", "#ff4081", "#ffd600", "#76ff03", "#ff9100", "#b388ff", "#ff5252", "#1de9b6",
@@ -133,6 +136,10 @@ class ProjectState:
         Raises:
             ValueError, KeyError or TypeError: it is something else.
         """
+        # a digest becomes a file's name
+        for digest, _, _ in plain["references"].values():
+            if not _DIGEST.fullmatch(digest):
+                raise ValueError(digest)
         marks = plain["marks"]
         first, last = plain["range"]
         return cls(

@@ -17,6 +17,7 @@ from vfx_matte.first_mask import Marks
 from vfx_matte.masks import Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.records import MaskedObject
+from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import find_cuts
@@ -173,7 +174,12 @@ class Studio:
         """
         # a clip that was renamed is known by its bytes
         own = Workspace(workspace).find(clip.path) or Workspace(workspace).clip(clip.path)
-        project = Project(own, timeline=clip.info.timeline, shape=clip.info.shape)
+        project = Project(
+            own,
+            timeline=clip.info.timeline,
+            shape=clip.info.shape,
+            stamp=SourceStamp.of(clip.path),
+        )
         return cls(
             clip, project, workspace=workspace, model=model, propagator=propagator, fetch=fetch,
             reporter=reporter,
@@ -503,11 +509,12 @@ class Studio:
         if state.last is not None:
             part["stop"] = number + state.last + 1
         path, folder = self._clip.path, self._project.workspace.references_folder
+        where = workspace_option(self._project.workspace.folder.parent)
         lines = (
-            command("segment", path, masks=str(folder), update=True),
-            command("package", path, target=name.removeprefix(PACKAGE))
+            command("segment", path, masks=str(folder), update=True, **where),
+            command("package", path, target=name.removeprefix(PACKAGE), **where)
             if name.startswith(PACKAGE)
-            else command(name, path, **part),
+            else command(name, path, **part, **where),
         )
         return [self._reporter.spell(line) for line in lines]
 
