@@ -51,10 +51,18 @@ def records_of_json(options: Mapping[str, object], *kinds: type[Options]) -> lis
     for name, value in options.items():
         owner = next((kind for kind in kinds if name in _names(kind)), None)
         if owner is None:
-            raise UsageError(f"there is no option {shortened(name)!r}")
+            known = sorted({known for kind in kinds for known in _names(kind)})
+            raise UsageError(
+                f"there is no option {shortened(name)!r}", hint=f"there are {', '.join(known)}"
+            )
         allowed = _json_types(owner)[name]
         if value is not None and not _fits(value, allowed):
-            raise UsageError(f"option {name} cannot be {shortened(value)}")
+            facts = next(
+                one.metadata for one in dataclasses.fields(cast("Any", owner)) if one.name == name
+            )
+            raise UsageError(
+                f"option {name} cannot be {shortened(repr(value))}", hint=facts["explanation"]
+            )
         values[name] = tuple(value) if isinstance(value, list) else value
     return records_of(values, *kinds)
 
