@@ -361,6 +361,33 @@ def test_masks_are_not_taken_away_while_a_job_makes_or_reads_them(
     studio.undo()
 
 
+def test_a_stroke_is_taken_back_while_masks_are_being_saved(studio: Studio, tmp_path: Path) -> None:
+    studio.save_mask(0, truth(0), label="brush")
+    studio.save_mask(13, truth(13), label="brush")
+    studio.set_reference(13, enabled=False)
+    saved, go_on = threading.Event(), threading.Event()
+
+    def listen(event: Mapping[str, Any]) -> None:
+        if event["type"] == "saved" and event["index"] == 2:
+            time.sleep(1.1)  # the manifest is written about once a second
+        if event["type"] == "saved" and event["index"] == 4:
+            saved.set()
+            go_on.wait(30)
+
+    studio.subscribe(listen)
+    job = studio.propagate("forward", 0)
+    assert saved.wait(30)
+    assert (tmp_path / "workspace" / "scene" / "manifest.json").is_file()
+    studio.undo()
+    assert studio.view().references[1].enabled
+    assert studio.view().undo == "brush"
+    studio.redo()
+    go_on.set()
+    assert finished(studio, job).state == "done"
+    assert studio.view().undo == "propagate"
+    assert len(masks(tmp_path)) == FRAMES
+
+
 def test_a_frame_that_was_emptied_stays_empty_and_does_not_stop_the_rest(
     studio: Studio, tmp_path: Path
 ) -> None:

@@ -382,7 +382,12 @@ class Project:
 
     def _archive_masks(self) -> None:
         """Keep masks that the command line has made meanwhile, before they give way."""
-        self.note_propagated("masks of segment")
+        try:
+            lock = WriterLock(self.workspace.lock_path)
+        except WorkspaceError:
+            return  # a run writes them just now, and what it makes is kept when it is over
+        with lock:
+            self.note_propagated("masks of segment")
 
     def refresh(self) -> None:
         """Bring the files in line with the project, and keep masks made elsewhere: before a run.
