@@ -19,14 +19,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.command_line import CommandLine
+from support.studios import open_studio
 
 from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Click, Marks
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
-from vfx_matte.pipeline.clip import open_source
-from vfx_matte.pipeline.progress import SilentReporter
-from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.studio import Job, Studio
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import load_mask, save_mask
@@ -50,21 +48,9 @@ def truth(index: int) -> Mask:
     return (SCENE.truth_mask(index) > 0).astype(np.uint8)
 
 
-def opened(film: Path, folder: Path) -> Studio:
-    reporter = SilentReporter()
-    return Studio.open(
-        open_source(film, reporter=reporter),
-        workspace=folder / "workspace",
-        model=folder / "model",
-        propagator=PropagatorOptions(name="builtin"),
-        fetch=False,
-        reporter=reporter,
-    )
-
-
 @pytest.fixture
 def studio(film: Path, tmp_path: Path) -> Iterator[Studio]:
-    made = opened(film, tmp_path)
+    made = open_studio(film, tmp_path)
     yield made
     made.close()
 
@@ -429,6 +415,9 @@ def test_a_package_is_of_the_whole_clip_and_says_so(studio: Studio) -> None:
     studio.set_range(4, 8)
     with pytest.raises(UsageError, match="in and out are set"):
         studio.render("package:premiere", {})
+    studio.set_range(None, 0)
+    with pytest.raises(UsageError, match="in and out are set"):
+        studio.render("package:premiere", {})
     studio.set_range(0, FRAMES - 1)
     job = finished(studio, studio.render("package:premiere", {"edges": "median"}))
     assert job.state == "done", job.message
@@ -461,7 +450,7 @@ def test_work_of_the_command_line_is_taken_up(
     command_line = CommandLine(tmp_path)
     command_line("segment", film, "--first-mask", "first.png", "--propagator", "builtin")
     before = masks(tmp_path)
-    studio = opened(film, tmp_path)
+    studio = open_studio(film, tmp_path)
     view = studio.view()
     assert [one.index for one in view.references] == [0]
     assert view.masks.done == ((0, FRAMES),)
@@ -479,7 +468,7 @@ def test_masks_made_in_another_way_are_not_mixed_with_new_ones(
     command_line = CommandLine(tmp_path)
     command_line("segment", film, "--first-mask", "first.png", "--stop", "6")
     before = masks(tmp_path)
-    studio = opened(film, tmp_path)
+    studio = open_studio(film, tmp_path)
     failed = finished(studio, studio.propagate("both", 0))
     assert failed.state == "failed"
     assert "frame range" in failed.message
@@ -495,8 +484,9 @@ KILLED = """
     import sys, time
     from pathlib import Path
     sys.path[:0] = {paths!r}
-    from studio.test_studio import opened, truth
-    studio = opened(Path({film!r}), Path({folder!r}))
+    from studio.test_studio import truth
+    from support.studios import open_studio
+    studio = open_studio(Path({film!r}), Path({folder!r}))
     studio.save_mask(0, truth(0), label="brush")
     studio.add_object(name="second")
     studio.subscribe(lambda event: print(event["type"], flush=True))
@@ -519,7 +509,7 @@ def test_nothing_is_lost_by_a_kill(film: Path, tmp_path: Path) -> None:
             if saved == 4:
                 break
         process.send_signal(signal.SIGKILL)
-    studio = opened(film, tmp_path)
+    studio = open_studio(film, tmp_path)
     view = studio.view()
     assert [one.name for one in view.objects] == ["Object 1", "second"]
     assert [one.index for one in view.references] == [0]
@@ -533,9 +523,9 @@ def test_nothing_is_lost_by_a_kill(film: Path, tmp_path: Path) -> None:
 
 
 def test_closing_ends_what_is_going_on(film: Path, tmp_path: Path) -> None:
-    studio = opened(film, tmp_path)
+    studio = open_studio(film, tmp_path)
     studio.save_mask(0, truth(0), label="brush")
     studio.propagate("both", 0)
     studio.render("overlay", {})
     studio.close()
-    opened(film, tmp_path).close()
+    open_studio(film, tmp_path).close()

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from support.fake_studio import FakeStudio
 from support.studio_server import Client, serving
+from support.studios import open_studio
 
 from vfx_matte.cli.typed import as_typed
-from vfx_matte.pipeline.clip import open_source
 from vfx_matte.pipeline.progress import SilentReporter
-from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.studio import Studio
 from vfx_matte.web.spelling import Speller
 
 
@@ -46,15 +44,7 @@ def real(tmp_path: Path, make_clip: Callable[..., Path]) -> Iterator[Client]:
     """A page of the real engine, with a clip of 12 frames, 96×64."""
     clip = tmp_path / "clip.mp4"
     shutil.copy2(make_clip("studio.mp4"), clip)
-    reporter = PageReporter()
-    studio = Studio.open(
-        open_source(clip, reporter=reporter),
-        workspace=tmp_path / "workspace",
-        model=tmp_path / "model",
-        propagator=PropagatorOptions(name="builtin"),
-        fetch=False,
-        reporter=reporter,
-    )
+    studio = open_studio(clip, tmp_path, reporter=PageReporter())
     try:
         with serving(studio) as client:
             yield client

@@ -20,11 +20,7 @@ import pytest
 from PIL import Image
 from support.clips import VFR_PTS, number_of
 from support.studio_server import Client, serving
-
-from vfx_matte.pipeline.clip import open_source
-from vfx_matte.pipeline.progress import SilentReporter
-from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.studio import Studio
+from support.studios import open_studio
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
@@ -52,15 +48,7 @@ def variable(
     folder = tmp_path_factory.mktemp("variable")
     clip = folder / "uneven.mp4"
     shutil.copy2(make_clip("uneven.mp4", pts=VFR_PTS, size=(192, 128)), clip)
-    reporter = SilentReporter()
-    studio = Studio.open(
-        open_source(clip, reporter=reporter),
-        workspace=folder / "workspace",
-        model=folder / "model",
-        propagator=PropagatorOptions(name="fake"),
-        fetch=False,
-        reporter=reporter,
-    )
+    studio = open_studio(clip, folder, propagator="fake")
     try:
         with serving(studio) as client:
             yield client

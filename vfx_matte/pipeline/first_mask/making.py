@@ -86,7 +86,7 @@ def first_mask(
     mask, answers, lines = marking.placed(
         before, request.marks, auto=request.auto, object_id=request.object_id, name=name
     )
-    return FirstMaskResult(number, mask, _masked_objects(mask, answers), tuple(lines))
+    return FirstMaskResult(number, mask, masked_objects(mask, answers), tuple(lines))
 
 
 def save_first_mask(
@@ -155,10 +155,10 @@ def save_first_mask(
             reporter.notify(f"no preview: {error.message}")
             shown = None
     next_command = _next_command(clip, path, number, workspace=workspace, propagator=propagator)
-    return MaskResult(path, shown, mask, _masked_objects(mask, answers), next_command)
+    return MaskResult(path, shown, mask, masked_objects(mask, answers), next_command)
 
 
-def _masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
+def masked_objects(mask: Mask, answers: dict[int, Answer]) -> tuple[MaskedObject, ...]:
     """Every object that was found, with its area in the mask that resulted."""
     counts = {object_id: int((mask == object_id).sum()) for object_id in answers}
     return tuple(

@@ -65,7 +65,7 @@ class Exports:
     """Makes outputs of one project.
 
     Args:
-        clip: path of the clip.
+        clip: the clip.
         workspace: folder for results.
         model: folder of network weights.
         project: whose references and masks count.
@@ -100,21 +100,18 @@ class Exports:
         """
         # 1. everything that can be refused is refused now, not when the job's turn comes
         records = _records(name, options)
-        state, frames = self.project.state, len(self.clip.info.timeline)
+        frames = len(self.clip.info.timeline)
+        span = self.project.state.span(frames)
         if name.startswith(PACKAGE):
             program = name.removeprefix(PACKAGE)
             if program not in PROGRAMS:
                 raise unknown_choice("program", program, PROGRAMS)
             # its timeline holds the whole clip, and masks of frames that nobody wanted take time
-            if (state.first or 0, state.last or frames - 1) != (0, frames - 1):
+            if span != (0, frames):
                 raise UsageError(
                     "a package holds the whole clip, and in and out are set",
                     hint="clear in and out, or export the range as a cut-out with alpha",
                 )
-        span = (
-            0 if state.first is None else state.first,
-            (frames if state.last is None else state.last + 1),
-        )
 
         def work(reporter: JobReporter) -> tuple[JobOutput, ...]:
             # 2. masks that are missing, or of references that were changed since, are made first:

@@ -177,13 +177,16 @@ class JobQueue:
             job = self._jobs.get(job_id)
             if job is None:
                 raise UsageError(f"there is no job {job_id}")
+            if job.is_over:
+                return
             self._reporters[job_id].stop()
             # what runs ends by itself, what waits never begins
-            is_waiting = job.state == "waiting"
-        if is_waiting:
-            self._set(job_id, state="stopped")
-        elif not job.is_over:
-            self._set(job_id, stage=STOPPING)
+            if job.state == "waiting":
+                del self._work[job_id]
+                job = self._change(job_id, state="stopped")
+            else:
+                job = self._change(job_id, stage=STOPPING)
+        self._told(job)
 
     def close(self) -> None:
         """End what runs, and the thread."""
@@ -207,14 +210,14 @@ class JobQueue:
         with self._changed:
             fps = round(fps, 2)
             stage = STOPPING if self._reporters[job_id].stops() else stage
-            changes = {"stage": stage, "done": done, "total": total, "fps": fps}
-            self._jobs[job_id] = replace(self._jobs[job_id], **changes)  # type: ignore[arg-type]
+            self._change(job_id, stage=stage, done=done, total=total, fps=fps)
         event = {"type": "progress", "job": job_id, "label": stage, "done": done, "total": total}
         self.tell({**event, "fps": fps})
 
     def _run(self) -> None:
-        while (job_id := self._next()) is not None:
-            self._set(job_id, state="running")
+        while (job := self._begin_next()) is not None:
+            job_id = job.id
+            self._told(job)
             self._working(True)
             try:
                 outputs = self._work.pop(job_id)(self._reporters[job_id])
@@ -232,19 +235,25 @@ class JobQueue:
             finally:
                 self._working(False)
 
-    def _next(self) -> int | None:
+    def _begin_next(self) -> Job | None:
+        """The next job, which runs from now on; None at the end."""
         with self._changed:
             while not self._is_closed:
-                for job in self._jobs.values():
-                    if job.state == "waiting":
-                        return job.id
+                # of what waits the first: jobs have their work until they begin
+                if self._work:
+                    return self._change(next(iter(self._work)), state="running")
                 self._changed.wait()
             return None
 
     def _set(self, job_id: int, **changes: Any) -> None:  # noqa: ANN401  fields of Job
         with self._changed:
-            job = self._jobs[job_id] = replace(self._jobs[job_id], **changes)
+            job = self._change(job_id, **changes)
         self._told(job)
+
+    def _change(self, job_id: int, **changes: Any) -> Job:  # noqa: ANN401  fields of Job
+        """Change what is known of a job; the lock is held."""
+        job = self._jobs[job_id] = replace(self._jobs[job_id], **changes)
+        return job
 
     def _told(self, job: Job) -> None:
         self.tell({"type": "job", "job": job})

@@ -33,8 +33,7 @@ def frames_of(direction: str, index: int, state: ProjectState, *, frames: int) -
         frames: how many the clip has.
     """
     # a frame outside of the chosen range can be worked on, too: the range is then stretched to it
-    first = 0 if state.first is None else state.first
-    stop = frames if state.last is None else state.last + 1
+    first, stop = state.span(frames)
     references = state.enabled_references()
     earlier, later = (
         [at for at in references if at < index],
@@ -60,7 +59,6 @@ def propagate(
     *,
     only: tuple[int, int],
     cuts: Collection[int],
-    fresh: bool,
     project: Project,
     reporter: Reporter,
 ) -> None:
@@ -71,7 +69,6 @@ def propagate(
         propagator: how.
         only: the half-open range of frames.
         cuts: frames that begin a shot.
-        fresh: drop earlier work.
         project: whose references they are of.
         reporter: receives notices and progress.
 
@@ -84,8 +81,7 @@ def propagate(
         references=ReferenceFiles(folder=project.workspace.references_folder),
         propagator=propagator,
         cuts=CutOptions(found=tuple(cuts)),
-        fresh=fresh,
-        update=not fresh,
+        update=True,
         only=only,
     )
     # a clip that was replaced meanwhile would get masks of the other one's frames
@@ -100,7 +96,7 @@ def propagate(
     except WorkspaceError as error:
         # earlier masks that were made in another way, by the command line say; a run that is going
         # on elsewhere has a hint of its own
-        if (option("fresh", True)) not in error.hint:
+        if option("fresh", True) not in error.hint:
             raise
         hint = f"{option('clear_memory')} forgets the earlier masks, and undo brings them back"
         raise WorkspaceError(error.message, hint=hint) from error

@@ -102,6 +102,11 @@ class ProjectState:
             ),
         )
 
+    def span(self, frames: int) -> tuple[int, int]:
+        """The half-open range that is worked on, of a clip with so many frames."""
+        first = 0 if self.first is None else self.first
+        return first, frames if self.last is None else self.last + 1
+
     def enabled_references(self) -> dict[int, Reference]:
         """Those that count, by frame index."""
         return {index: one for index, one in self.references.items() if one.enabled}

@@ -16,7 +16,8 @@ from vfx_matte.errors import UsageError, VfxMatteError
 from vfx_matte.first_mask import Marks
 from vfx_matte.masks import Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
-from vfx_matte.pipeline.first_mask.records import MaskedObject
+from vfx_matte.pipeline.first_mask.making import masked_objects
+from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS, MaskedObject
 from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -125,6 +126,7 @@ class Studio:
         clip: SourceClip,
         project: Project,
         *,
+        stamp: SourceStamp,
         workspace: Path,
         model: Path,
         propagator: PropagatorOptions,
@@ -132,14 +134,14 @@ class Studio:
         reporter: Reporter,
     ) -> None:
         self._clip, self._project, self._reporter = clip, project, reporter
-        self._propagator = propagator
+        self._propagator, self._stamp = propagator, stamp
         self._listeners: list[Listener] = []
         self._listening = threading.Lock()
         self._frames = FrameServer(clip.reader)
         self._open = OpenFrames(clip, model=model, fetch=fetch, reporter=_Quiet(self))
         self._jobs = JobQueue(self._tell, reporter.spell, working=self._frames.rest)
         self._exports = Exports(clip, workspace=workspace, model=model, project=project)
-        self._facts = _facts(clip)
+        self._facts = _facts(clip, stamp)
         self._cuts: tuple[int, ...] | None = None
         self._cuts_known = threading.Event()
         self._is_closing = False
@@ -172,17 +174,13 @@ class Studio:
             WorkspaceError: the folder holds work on another clip, or another studio has it open.
             OutputError: the workspace cannot be written.
         """
+        stamp = SourceStamp.of(clip.path)
         # a clip that was renamed is known by its bytes
         own = Workspace(workspace).find(clip.path) or Workspace(workspace).clip(clip.path)
-        project = Project(
-            own,
-            timeline=clip.info.timeline,
-            shape=clip.info.shape,
-            stamp=SourceStamp.of(clip.path),
-        )
+        project = Project(own, timeline=clip.info.timeline, shape=clip.info.shape, stamp=stamp)
         return cls(
-            clip, project, workspace=workspace, model=model, propagator=propagator, fetch=fetch,
-            reporter=reporter,
+            clip, project, stamp=stamp, workspace=workspace, model=model, propagator=propagator,
+            fetch=fetch, reporter=reporter,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -287,8 +285,10 @@ class Studio:
             MediaError: the frame cannot be read.
         """
         self._project.check_frame(index)
-        if not 1 <= object_id <= 255:
-            raise UsageError(f"object {object_id} is out of range", hint="objects are 1 to 255")
+        if not 1 <= object_id <= MOST_OBJECTS:
+            raise UsageError(
+                f"object {object_id} is out of range", hint=f"objects are 1 to {MOST_OBJECTS}"
+            )
         if marks.is_empty and not auto:
             raise UsageError("nothing is marked")
         # 1. the mask before the first of these marks
@@ -307,16 +307,7 @@ class Studio:
             mask, answers, lines = opened.placed(
                 before, marks, auto=auto, object_id=None if auto else object_id, name="the mask"
             )
-        objects = tuple(
-            MaskedObject(
-                one,
-                int((mask == one).sum()),
-                float((mask == one).mean()),
-                answer.confidence,
-                answer.advice,
-            )
-            for one, answer in answers.items()
-        )
+        objects = masked_objects(mask, answers)
         notices = tuple(
             map(self._reporter.spell, (*lines, *_changes_beside(shown.mask, mask, answers)))
         )
@@ -410,13 +401,12 @@ class Studio:
 
     # what takes time
 
-    def propagate(self, direction: str, index: int, *, fresh: bool = False) -> Job:
+    def propagate(self, direction: str, index: int) -> Job:
         """Propagate the references, as a job.
 
         Args:
             direction: one of `propagation.DIRECTIONS`.
             index: the frame to begin at.
-            fresh: drop earlier work that was made in another way.
 
         Raises:
             UsageError: another word, no such frame, or there is no reference.
@@ -432,14 +422,12 @@ class Studio:
         label = f"frames {number + only[0]} to {number + only[1] - 1}"
 
         def work(reporter: JobReporter) -> tuple[()]:
-            self._propagate(reporter, only, fresh=fresh)
+            self._propagate(reporter, only)
             return ()
 
         return self._jobs.add("propagate", label, work)
 
-    def _propagate(
-        self, reporter: JobReporter, only: tuple[int, int], *, fresh: bool = False
-    ) -> None:
+    def _propagate(self, reporter: JobReporter, only: tuple[int, int]) -> None:
         # masks end at cuts, so these must be known; of a short clip they are by now
         self._wait_for_cuts(reporter)
         try:
@@ -448,7 +436,6 @@ class Studio:
                 self._propagator,
                 only=only,
                 cuts=self._cuts or (),
-                fresh=fresh,
                 project=self._project,
                 reporter=reporter,
             )
@@ -564,7 +551,7 @@ class Studio:
     def _look_for_cuts(self) -> None:
         """The thread that looks for cuts when the clip is opened, once for ever."""
         path = self._project.workspace.studio_folder / _CUTS_FILE
-        stamp = SourceStamp.of(self._clip.path).fingerprint
+        stamp = self._stamp.fingerprint
         try:
             manifest = self._project.manifest()
             known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -631,11 +618,11 @@ class _Quiet(SilentReporter):
         self._studio._tell({"type": "notice", "text": text})
 
 
-def _facts(clip: SourceClip) -> ClipFacts:
+def _facts(clip: SourceClip, stamp: SourceStamp) -> ClipFacts:
     info, timeline = clip.info, clip.info.timeline
     base: Fraction = timeline.time_base
     return ClipFacts(
-        id=SourceStamp.of(clip.path).fingerprint[:16],
+        id=stamp.fingerprint[:16],
         name=clip.path.name,
         width=info.width,
         height=info.height,
