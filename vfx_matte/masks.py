@@ -53,6 +53,20 @@ class Matte:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectLabel:
+    """What an object is, for people and for other programs."""
+
+    name: str
+    """As people call it: "dog 2"."""
+
+    class_name: str = ""
+    """What kind of thing it is: "dog"; "" where nobody said."""
+
+    score: float | None = None
+    """How sure a detector was of it, 0 … 1; None where none was asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Palette:
     """The colours that object ids are shown in."""
 

@@ -54,7 +54,7 @@ ROOMS = {
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
-    "detect": Room(1, "errors masks", "numpy cv2"),
+    "detect": Room(1, "wording errors choices masks", "numpy cv2 scipy"),
     "media": Room(
         2,
         "wording errors printable choices files timeline timecode numbering backend picture"

@@ -1,0 +1,114 @@
+"""The registry of detectors: the only file that lists them.
+
+A new one is a file with a class that is a `Detector`, and an entry here. Nothing is imported for it
+until it is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vfx_matte.choices import unknown_choice
+from vfx_matte.detect.base import Detector
+from vfx_matte.detect.salient import NETWORK_FILE, NETWORK_TITLE
+from vfx_matte.errors import UsageError, WeightsError, install_hint
+from vfx_matte.wording import command, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorEntry:
+    """A detector: everything that the rest of the program has to know about it."""
+
+    name: str
+    """What users choose it by, and what a run's manifest records."""
+
+    title: str
+    """What people call it: "Mask R-CNN"."""
+
+    implementation: str
+    """Its class, as "module:Class", opened with `weights`, a path, and `device`."""
+
+    weights: str
+    """The usual name of its weights in the model folder: a file, or a folder."""
+
+    packages: tuple[str, ...] = ()
+    """Packages that it needs and that may be missing, as they are imported."""
+
+    extra: str = ""
+    """The extra of this program that installs them."""
+
+    every: int = 24
+    """How many frames lie between two pictures that it is shown, where nothing is chosen."""
+
+    preference: int = 0
+    """"auto" takes the one with the highest that can run."""
+
+    is_offered: bool = True
+    """Whether help texts and messages name it; those for tests are not."""
+
+
+SALIENT = DetectorEntry(
+    name="salient",
+    title=NETWORK_TITLE,
+    implementation="vfx_matte.detect.salient_objects:SalientObjects",
+    weights=NETWORK_FILE,
+    every=12,
+)
+"""The one that runs on a fresh machine."""
+
+REGISTRY: tuple[DetectorEntry, ...] = (SALIENT,)
+
+
+def registered(name: str) -> DetectorEntry:
+    """The entry of that name. Raises UsageError for an unknown one."""
+    for entry in REGISTRY:
+        if entry.name == name:
+            return entry
+    raise unknown_choice("detector", name, ("auto", *offered_names()))
+
+
+def offered_names() -> tuple[str, ...]:
+    """The names that help texts and messages show."""
+    return tuple(entry.name for entry in REGISTRY if entry.is_offered)
+
+
+def missing(entry: DetectorEntry, weights: Path) -> str:
+    """What a detector lacks to run here, as a sentence; "" where it lacks nothing.
+
+    Args:
+        entry: the detector; its packages are looked for without importing them.
+        weights: its file or folder of weights.
+    """
+    lacking = [name for name in entry.packages if importlib.util.find_spec(name) is None]
+    if lacking:
+        return f"{entry.title} needs {' and '.join(lacking)}; {install_hint(entry.extra)}"
+    if not weights.exists():
+        fetch = command("weights fetch", Path(entry.weights).stem)
+        return f"{entry.title} needs its weights at {weights}: {fetch}"
+    return ""
+
+
+def open_detector(entry: DetectorEntry, *, weights: Path, device: str) -> Detector:
+    """Open a detector.
+
+    Args:
+        entry: which one.
+        weights: its file or folder of weights.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UsageError: a package is missing.
+        WeightsError: the weights are missing, or are not a network of this kind.
+        DeviceError: the device cannot be used.
+    """
+    if lack := missing(entry, weights):
+        kind = WeightsError if not weights.exists() else UsageError
+        raise kind(lack, hint=f"or use {option('detector', SALIENT.name)}")
+    module, _, name = entry.implementation.partition(":")
+    kind_of_detector: Any = getattr(importlib.import_module(module), name)
+    detector: Detector = kind_of_detector(weights=weights, device=device)
+    return detector
