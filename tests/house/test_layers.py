@@ -54,6 +54,7 @@ ROOMS = {
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
+    "pretrained": Room(1, "wording errors files", "numpy torch transformers"),
     "detect": Room(1, "wording errors choices masks", "numpy cv2 scipy"),
     "media": Room(
         2,
@@ -71,7 +72,7 @@ ROOMS = {
     "propagate": Room(2, "wording errors choices backend masks detect settings", "numpy cv2"),
     "matting.closed_form": Room(2, "errors backend masks picture settings", "numpy pymatting"),
     "matting.vitmatte": Room(
-        2, "wording errors printable backend masks settings", "numpy torch transformers"
+        2, "wording errors printable backend masks pretrained settings", "numpy torch"
     ),
     "matting": Room(2, "errors backend masks picture settings", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),

@@ -203,7 +203,7 @@ def test_a_folder_that_is_not_there_is_named_and_nothing_is_fetched(tmp_path: Pa
 
 
 def test_without_the_packages_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vfx_matte.matting.vitmatte.importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("vfx_matte.pretrained.importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UsageError, match="need torch and transformers") as caught:
         open_estimator("vitmatte")
     assert "'.[vitmatte]'" in caught.value.hint
