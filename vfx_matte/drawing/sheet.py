@@ -17,10 +17,10 @@ from vfx_matte.masks import Image, Mask, Palette, resize_nearest
 from vfx_matte.printable import printable
 
 # dark and without a tint, as the surround of a picture is in a grading room
-_BACKGROUND = (30, 31, 34)
+BACKGROUND = (30, 31, 34)
 _CELL = (44, 45, 49)
-_TEXT = (228, 228, 224)
-_QUIET_TEXT = (158, 160, 164)
+TEXT = (228, 228, 224)
+QUIET_TEXT = (158, 160, 164)
 _MARK = (240, 180, 41)
 _OBJECT_MARK = (26, 152, 80)
 _BACKGROUND_MARK = (204, 41, 41)
@@ -68,7 +68,7 @@ def contact_sheet(
     text_px = max(11, thumb_width_px // 18)
     margin, gap, line = text_px + 4, max(4, text_px // 2), round(1.7 * text_px)
     font, title_font = ImageFont.load_default(text_px), ImageFont.load_default(round(1.5 * text_px))
-    labels = [_fitted(label, font, thumb_width_px) for label, _ in rows]
+    labels = [fitted(label, font, thumb_width_px) for label, _ in rows]
     # what goes around the grid: labels at the left, title and column labels above
     gutter = max(_width(label, font) for label in labels)
     left = margin + (gutter + margin if gutter else 0)
@@ -76,22 +76,22 @@ def contact_sheet(
     width = left + columns * (thumb_width_px + gap) - gap + margin
     # the sheet with its texts
     sheet = Pillow.new(
-        "RGB", (width, top + sum(heights) + gap * (len(rows) - 1) + margin), _BACKGROUND
+        "RGB", (width, top + sum(heights) + gap * (len(rows) - 1) + margin), BACKGROUND
     )
     draw = ImageDraw.Draw(sheet)
-    draw.text((margin, margin), _fitted(title, title_font, width - 2 * margin), _TEXT, title_font)
+    draw.text((margin, margin), fitted(title, title_font, width - 2 * margin), TEXT, title_font)
     for column, name in enumerate(column_labels[:columns]):
         middle = left + column * (thumb_width_px + gap) + thumb_width_px / 2
         draw.text(
             (middle, top - line / 2),
-            _fitted(name, font, thumb_width_px),
-            _QUIET_TEXT,
+            fitted(name, font, thumb_width_px),
+            QUIET_TEXT,
             font,
             anchor="mm",
         )
     # row by row: a cell for each image, in whose middle it lies
     for label, images, height in zip(labels, thumbs, heights, strict=True):
-        draw.text((left - margin, top + height / 2), label, _TEXT, font, anchor="rm")
+        draw.text((left - margin, top + height / 2), label, TEXT, font, anchor="rm")
         for column, thumb in enumerate(images):
             x = left + column * (thumb_width_px + gap)
             draw.rectangle((x, top, x + thumb_width_px - 1, top + height - 1), _CELL)
@@ -263,9 +263,9 @@ def captioned(image: Image, caption: str, *, marked: bool = False) -> Image:
     below = round(1.8 * text_px)
     sheet = Pillow.new("RGB", (width, height + below), _MARK if marked else _CELL)
     sheet.paste(Pillow.fromarray(np.ascontiguousarray(image)), (0, 0))
-    text = _fitted(caption, font, width - 6)
+    text = fitted(caption, font, width - 6)
     ImageDraw.Draw(sheet).text(
-        (width / 2, height + below / 2), text, _BACKGROUND if marked else _TEXT, font, anchor="mm"
+        (width / 2, height + below / 2), text, BACKGROUND if marked else TEXT, font, anchor="mm"
     )
     return np.array(sheet)
 
@@ -308,7 +308,7 @@ def _width(text: str, font: _Font) -> int:
     return round(font.getlength(text))
 
 
-def _fitted(text: str, font: _Font, limit_px: int) -> str:
+def fitted(text: str, font: _Font, limit_px: int) -> str:
     """`text` as one line (Pillow cannot measure several), at most `limit_px` wide."""
     line = printable(" ".join(text.split()))
     if _width(line, font) <= limit_px:

@@ -1,0 +1,283 @@
+"""Folders of PNG pictures with one mask per frame, named by frame numbers (00012.png).
+
+Of all objects together they are palette pictures: the index of a pixel is its object's id, and the
+palette says how it looks, in a colour per object, a colour per class, or white. A folder per
+instance holds white on black.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image as Pillow
+
+from vfx_matte.annotations.categories import MOST_PLACES, official_place
+from vfx_matte.annotations.records import (
+    MOST_OBJECTS,
+    AddFrame,
+    AnnotatedClip,
+    Annotations,
+    FrameAnnotation,
+    FrameName,
+    file_stem,
+    frame_numbers,
+)
+from vfx_matte.errors import MaskError, MediaError, UsageError
+from vfx_matte.files.atomic import atomic_folder
+from vfx_matte.files.still_header import require_still
+from vfx_matte.masks import Mask, ObjectLabel, Palette, object_ids
+from vfx_matte.printable import without_unprintable
+
+Look = Literal["objects", "classes", "white"]
+"""What has a colour of its own in a mask: each object, each class, or nothing."""
+
+# masks are flat: higher levels save little and take several times as long
+_LEVEL = 1
+_NAME = re.compile(r"-?[0-9]{5,18}\.png")
+_INSTANCE = re.compile(r"[0-9]{3}( .*)?", re.DOTALL)
+# what file systems and shells take for something else
+_UNSAFE = re.compile(r'[\\/:*?"<>|\x00]')
+_LONGEST_NAME = 60
+
+
+@contextmanager
+def write_masks(folder: Path, clip: AnnotatedClip, *, look: Look = "objects") -> Iterator[AddFrame]:
+    """Write one palette PNG per frame, index = object id; the folder is there once the block ends
+    well.
+
+    Args:
+        folder: replaced when all it holds are such pictures.
+        clip: whose masks they are; its labels must be complete for `look` "classes".
+        look: what the palette shows.
+
+    Raises:
+        OutputError: it cannot be written, or holds something else.
+    """
+    palette = palette_for(clip, look)
+    with atomic_folder(folder, foreign_file=partial(_foreign, is_ours=_NAME.fullmatch)) as part:
+
+        def add(frame: FrameName, mask: Mask) -> None:
+            clip.require_mask(mask)
+            save_palette_png(part / f"{file_stem(frame.number)}.png", mask, palette)
+
+        yield add
+
+
+@contextmanager
+def write_instances(folder: Path, clip: AnnotatedClip) -> Iterator[AddFrame]:
+    """Write one folder per object, "002 dog", with one PNG per frame, white on black, black too
+    where the object is not there.
+
+    Args:
+        folder: replaced when all it holds are such folders.
+        clip: whose masks they are; the objects of its labels have a folder each, and so has every
+            other object from the frame on where it appears, with black frames before it.
+
+    Raises:
+        OutputError: it cannot be written, or holds something else.
+    """
+    with atomic_folder(folder, foreign_file=partial(_foreign, is_ours=_INSTANCE.fullmatch)) as part:
+        frames: list[FrameName] = []
+        folders: dict[int, Path] = {}
+        empty: Mask = np.zeros(clip.shape, np.uint8)
+
+        def open_folder(object_id: int) -> None:
+            label = clip.label(object_id)
+            folders[object_id] = part / f"{object_id:03} {safe_name(label.name)}".rstrip()
+            folders[object_id].mkdir()
+            for earlier in frames:
+                save_gray_png(folders[object_id] / f"{file_stem(earlier.number)}.png", empty)
+
+        def add(frame: FrameName, mask: Mask) -> None:
+            clip.require_mask(mask)
+            present = object_ids(mask)
+            for object_id in sorted({*present, *clip.labels} - set(folders)):
+                open_folder(object_id)
+            for object_id, target in folders.items():
+                shown = np.where(mask == object_id, np.uint8(255), np.uint8(0))
+                save_gray_png(target / f"{file_stem(frame.number)}.png", shown)
+            frames.append(frame)
+
+        yield add
+
+
+def palette_for(clip: AnnotatedClip, look: Look) -> Palette:
+    """The palette of a clip's masks: the object's own colours, one per class, or white.
+
+    The colour of a class depends on its name alone, so that it is the same in every clip.
+    """
+    if look == "objects":
+        return clip.palette
+    colors = np.full((256, 3), 255, np.uint8)
+    colors[0] = 0
+    if look == "classes":
+        colors[1:] = clip.palette.colors[1:]
+        for object_id, label in clip.labels.items():
+            if label.class_name:
+                colors[object_id] = class_color(label.class_name)
+    return Palette(colors)
+
+
+def class_color(class_name: str) -> tuple[int, int, int]:
+    """The colour of a class, from its name: each class of COCO and YouTube-VIS has its own."""
+    place = official_place(class_name)
+    if place is None:
+        # the colours that are left, by a hash that no version of Python changes
+        key = class_name.casefold().replace("_", " ").encode("utf-8", "surrogatepass")
+        place = MOST_PLACES + 1 + zlib.crc32(key) % (MOST_OBJECTS - MOST_PLACES)
+    red, green, blue = Palette.davis().colors[place]
+    return int(red), int(green), int(blue)
+
+
+def save_palette_png(path: Path, mask: Mask, palette: Palette) -> None:
+    """Write a mask, index = object id. Raises OSError; the file is not atomic by itself."""
+    picture = Pillow.fromarray(mask)
+    picture.putpalette(palette.colors.tobytes())
+    picture.save(path, format="PNG", compress_level=_LEVEL)
+
+
+def save_gray_png(path: Path, picture: Mask) -> None:
+    """Write a grey picture, uint8 (H, W). Raises OSError; the file is not atomic by itself."""
+    Pillow.fromarray(picture).save(path, format="PNG", compress_level=_LEVEL)
+
+
+def safe_name(name: str) -> str:
+    """A name as a part of a file's name on every system."""
+    return _UNSAFE.sub("_", without_unprintable(name))[:_LONGEST_NAME].strip(" .")
+
+
+def read_masks(folder: Path, *, labels: Mapping[int, ObjectLabel] | None = None) -> Annotations:
+    """Read a folder of palette or 8-bit grey PNG masks, whose values are object ids.
+
+    Args:
+        folder: pictures named by frame numbers.
+        labels: what the objects are, where it is known.
+
+    Raises:
+        MaskError: a file is none, or two are of one frame.
+    """
+    paths = pictures_in(folder)
+    if not paths:
+        raise MaskError(f"{str(folder)!r} holds no PNG mask", hint="check the folder")
+    numbers, numbers_from = frame_numbers([path.name for path in paths])
+    frames = sorted(
+        (
+            FrameAnnotation(number, path.name, png_shape(path), partial(read_png, path))
+            for number, path in zip(numbers, paths, strict=True)
+        ),
+        key=lambda frame: frame.number,
+    )
+    return Annotations(folder.name, dict(labels or {}), tuple(frames), numbers_from)
+
+
+def read_instances(folder: Path) -> Annotations:
+    """Read what `write_instances` wrote: a folder per object, "002 dog".
+
+    Where objects overlap, the higher id lies on top.
+
+    Raises:
+        MaskError: it is something else.
+    """
+    labels: dict[int, ObjectLabel] = {}
+    paths: dict[int, dict[int, Path]] = {}
+    for below in sorted(path for path in _listed(folder) if path.is_dir()):
+        digits, _, name = below.name.partition(" ")
+        if not _INSTANCE.fullmatch(below.name) or not 1 <= int(digits) <= MOST_OBJECTS:
+            raise MaskError(
+                f"folder {below.name!r} does not begin with an object's id",
+                hint="for example 002 dog; ids go from 1 to 255",
+            )
+        object_id = int(digits)
+        if object_id in labels:
+            raise MaskError(f"object {object_id} has two folders in {str(folder)!r}")
+        labels[object_id] = ObjectLabel(name or f"object {object_id}")
+        mine = pictures_in(below)
+        numbers, _ = frame_numbers([path.name for path in mine])
+        for number, path in zip(numbers, mine, strict=True):
+            paths.setdefault(number, {})[object_id] = path
+    if not paths:
+        raise MaskError(f"{str(folder)!r} holds no folder of masks", hint="for example 002 dog")
+    frames = []
+    for number, by_object in sorted(paths.items()):
+        shape = png_shape(next(iter(by_object.values())))
+        name = f"{file_stem(number)}.png"
+        frames.append(FrameAnnotation(number, name, shape, partial(_overlaid, shape, by_object)))
+    return Annotations(folder.name, labels, tuple(frames), "names")
+
+
+def _overlaid(shape: tuple[int, int], paths: Mapping[int, Path]) -> Mask:
+    mask: Mask = np.zeros(shape, np.uint8)
+    for object_id, path in sorted(paths.items()):
+        white = read_png(path)
+        if white.shape != shape:
+            raise MaskError(
+                f"mask {str(path)!r} is {white.shape[1]}×{white.shape[0]}, expected"
+                f" {shape[1]}×{shape[0]}"
+            )
+        mask[white > 127] = object_id
+    return mask
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The PNG files of a folder, by name. Raises MaskError."""
+    return sorted(
+        path
+        for path in _listed(folder)
+        if path.suffix.lower() == ".png" and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def png_shape(path: Path) -> tuple[int, int]:
+    """(H, W) as the header says. Raises MaskError."""
+    try:
+        header = require_still(path)
+    except (MediaError, UsageError) as error:
+        raise MaskError(f"mask {error.message}", hint=error.hint) from error
+    return header.height, header.width
+
+
+def read_png(path: Path) -> Mask:
+    """The indices of a palette PNG, or the values of an 8-bit grey one: uint8 (H, W).
+
+    Raises:
+        MaskError: it is something else, or damaged.
+    """
+    png_shape(path)
+    try:
+        with Pillow.open(path, formats=["PNG"]) as picture:
+            if picture.mode not in ("P", "L", "1"):
+                raise MaskError(
+                    f"mask {str(path)!r} has colours ({picture.mode}) instead of object ids",
+                    hint="expected a palette or an 8-bit grey PNG",
+                )
+            # of 1-bit pictures white is object 1
+            return np.array(picture, np.uint8)
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise MaskError(f"mask {str(path)!r} cannot be read: {error}") from error
+
+
+def described(annotations: Annotations, labels: Mapping[int, ObjectLabel]) -> Annotations:
+    """The same masks with what the objects are."""
+    return replace(annotations, labels=dict(labels))
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise MaskError(
+            f"folder {str(folder)!r} cannot be read: {error.strerror}", hint="check the path"
+        ) from error
+
+
+def _foreign(folder: Path, *, is_ours: Callable[[str], object]) -> str:
+    """The name of something in a folder that no earlier result has."""
+    return next((path.name for path in folder.iterdir() if not is_ours(path.name)), "")
