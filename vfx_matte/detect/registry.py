@@ -54,7 +54,7 @@ class DetectorEntry:
 SALIENT = DetectorEntry(
     name="salient",
     title=NETWORK_TITLE,
-    implementation="vfx_matte.detect.salient_objects:SalientObjects",
+    implementation="vfx_matte.first_mask.subjects:SalientSubjects",
     weights=NETWORK_FILE,
     every=12,
 )

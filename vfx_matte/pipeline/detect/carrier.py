@@ -1,0 +1,83 @@
+"""Carries what was detected on one picture to the next that a detector is shown.
+
+By a propagator, on small pictures: it only has to tell which thing is which.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+
+from vfx_matte.detect.base import Region
+from vfx_matte.masks import Image, Mask
+from vfx_matte.propagate.protocol import Propagator
+
+# about the size at which the built-in propagator works by itself
+AREA_PX = 480 * 270
+"""Pixels of the pictures that the propagator gets; a smaller picture is taken as it is."""
+
+_FEWEST_OBJECTS = 4
+"""A propagator is opened for at least so many, as it has to be opened again for more."""
+
+
+class Carrier:
+    """Carries any number of regions; where they overlap the smaller one counts.
+
+    Args:
+        shape: (H, W) of the pictures.
+        open_propagator: opens one for K objects.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], open_propagator: Callable[[int], Propagator]
+    ) -> None:
+        scale = min(1.0, math.sqrt(AREA_PX / max(1, shape[0] * shape[1])))
+        self._size = max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+        self._open = open_propagator
+        self._propagator: Propagator | None = None
+        self._names: list[int] = []
+        self._mask: Mask = np.zeros(self._size[::-1], np.uint8)
+
+    def small(self, region: Region) -> Region:
+        """A region of the pictures' size, bool (H, W), at the size that is carried."""
+        shrunk = cv2.resize(region.astype(np.float32), self._size, interpolation=cv2.INTER_AREA)
+        return np.asarray(shrunk >= 0.5)
+
+    def start(self, image: Image, regions: Mapping[int, Region]) -> None:
+        """Carry these from a picture on, and nothing else.
+
+        Args:
+            image: uint8 (H, W, 3) R'G'B', the picture that the regions are of.
+            regions: name → bool (h, w) as `small` makes them.
+        """
+        self._names, self._mask = [], np.zeros(self._size[::-1], np.uint8)
+        # the largest first: what lies on top of it takes its pixels there
+        for name in sorted(regions, key=lambda name: -int(np.count_nonzero(regions[name]))):
+            self._names.append(name)
+            self._mask[regions[name]] = len(self._names)
+        if not self._mask.any():
+            self._names = []
+            return
+        if self._propagator is None or self._propagator.num_objects < len(self._names):
+            self._propagator = self._open(max(_FEWEST_OBJECTS, len(self._names)))
+        self._propagator.forget_temporary()
+        self._propagator.step(self._shrunk(image), self._mask)
+
+    def step(self, image: Image) -> None:
+        """Go on to the next picture, uint8 (H, W, 3) R'G'B'."""
+        if self._propagator is not None and self._names:
+            probabilities = self._propagator.step(self._shrunk(image))
+            self._mask = probabilities.argmax(axis=0).astype(np.uint8)
+
+    @property
+    def regions(self) -> dict[int, Region]:
+        """Where they are on the last picture: name → bool (h, w), maybe empty."""
+        return {name: self._mask == at for at, name in enumerate(self._names, start=1)}
+
+    def _shrunk(self, image: Image) -> Image:
+        is_smaller = self._size[0] < image.shape[1]
+        small = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA) if is_smaller else image
+        return np.asarray(small, np.uint8)
