@@ -25,6 +25,7 @@ from vfx_matte.settings.options import (
     AlphaSettings,
     ClipSettings,
     ConformSettings,
+    DetectSettings,
     GreenbackSettings,
     KeytestSettings,
     MaskvideoSettings,
@@ -124,6 +125,7 @@ class Settings:
     conform: ConformSettings = field(default_factory=ConformSettings)
     keytest: KeytestSettings = field(default_factory=KeytestSettings)
     suggest: SuggestSettings = field(default_factory=completed(SuggestSettings))
+    detect: DetectSettings = field(default_factory=DetectSettings)
     qc: QcSettings = field(default_factory=QcSettings)
     studio: StudioSettings = field(default_factory=StudioSettings)
     config: OldScripts = field(default_factory=OldScripts)

@@ -731,6 +731,72 @@ class SuggestSettings(Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DetectSettings(Options):
+    """Finding objects without any mask."""
+
+    # no `choices`: which detectors there are is known to their registry
+    detector: str = option(
+        "auto",
+        "what finds objects; auto = the best one that can run here",
+        short="What finds objects; auto = the best one that can run here.",
+    )
+    """`detect.registry` lists them."""
+
+    backbone: str = option(
+        "",
+        "which of the detector's networks, where it comes in several sizes; empty = the usual one",
+        short="Which of the detector's networks, where it has several.",
+        metavar="NAME",
+    )
+    detector_weights: Path | None = option(
+        None,
+        "the detector's file or folder of weights; empty = the usual one in the model folder",
+        short="The detector's weights; without it, in the model folder.",
+        metavar="PATH",
+    )
+    threshold: float = option(
+        0.5,
+        "how sure the detector must be of an object, 0 to 1",
+        short="How sure it must be of an object, 0 to 1 (0.5).",
+        least=0,
+        most=1,
+    )
+    # the number that VisTR looks for
+    max_objects: int = option(
+        10,
+        "how many objects one shot may have at most; 0 = no limit but the 255 of masks",
+        short="Most objects in one shot (10); 0 = no limit.",
+        least=0,
+        most=255,
+        metavar="N",
+    )
+    classes: str = option(
+        "",
+        "only objects of these classes, e.g. person,dog; empty = all",
+        short="Only these classes, e.g. person,dog.",
+        metavar="LIST",
+    )
+    every: int = option(
+        0,
+        "how many frames lie between two that the detector looks at; 0 = what suits it",
+        short="Look at every N-th frame; 0 = what suits the detector.",
+        least=0,
+        most=100_000,
+        metavar="N",
+    )
+    clean: bool = option(
+        False,
+        "drop what is small or soon gone, and fill holes",
+        short="Drop what is small or soon gone, and fill holes.",
+    )
+    white: bool = option(
+        False,
+        "pictures of masks are white on black instead of coloured by class",
+        short="Pictures of masks in white, not coloured by class.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QcSettings(Options):
     """A check of masks."""
 

@@ -125,10 +125,20 @@ class ClipLayout:
 
     @property
     def references_folder(self) -> Path:
-        """The reference masks of the studio, named after their frames as masks are: what `segment`
-        takes as its folder of masks.
+        """The reference masks of the studio and of `detect`, named after their frames as masks are:
+        what `segment` takes as its folder of masks.
         """
         return self.folder / "references"
+
+    @property
+    def previous_references_folder(self) -> Path:
+        """The reference masks that the latest fresh detection replaced."""
+        return self.folder / "references.previous"
+
+    @property
+    def detected_folder(self) -> Path:
+        """What `detect` says about the objects that it found."""
+        return self.folder / "detected"
 
     @property
     def studio_folder(self) -> Path:

@@ -18,7 +18,7 @@ from vfx_matte._version import __version__
 from vfx_matte.errors import MaskError, MediaError, WorkspaceError
 from vfx_matte.files.fingerprint import file_sha256, fingerprint
 from vfx_matte.files.inputs import read_small_file
-from vfx_matte.masks import RGB
+from vfx_matte.masks import RGB, ObjectLabel
 from vfx_matte.numbering import parse_pattern
 from vfx_matte.printable import json_text, shortened
 from vfx_matte.timeline import Timeline
@@ -225,6 +225,8 @@ class Manifest:
     """The "COLOUR=ID" texts that said which object a painted colour is; the result is in
     `references`.
     """
+    labels: Mapping[int, ObjectLabel] = field(default_factory=dict)
+    """Object id → what it is, for objects of which something is known."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= len(self.timeline):
@@ -274,6 +276,7 @@ class Manifest:
             confidence={},
             working_size=None,
             map_colors=(),
+            labels={},
         ).to_json()
         del work["source"]
         return digest_of(work)
@@ -329,6 +332,7 @@ class Manifest:
             **({} if self.cuts is None else {"cuts": list(self.cuts)}),
             **({} if self.working_size is None else {"working_size": self.working_size}),
             **({"map_colors": list(self.map_colors)} if self.map_colors else {}),
+            **({"labels": _labels_to_json(self.labels)} if self.labels else {}),
             "done": [list(pair) for pair in self.done],
             "objects": _colors_to_json(self.objects),
             "references": {
@@ -389,7 +393,26 @@ class Manifest:
             program_version=str(data["program_version"]),
             working_size=None if data.get("working_size") is None else int(data["working_size"]),
             map_colors=tuple(str(text) for text in data.get("map_colors", ())),
+            labels=_labels_from_json(data.get("labels", {})),
         )
+
+
+def _labels_to_json(labels: Mapping[int, ObjectLabel]) -> dict[str, dict[str, object]]:
+    return {
+        str(object_id): {"name": one.name, "class": one.class_name, "score": one.score}
+        for object_id, one in labels.items()
+    }
+
+
+def _labels_from_json(data: Mapping[str, Any]) -> dict[int, ObjectLabel]:
+    return {
+        int(object_id): ObjectLabel(
+            str(one["name"]),
+            str(one["class"]),
+            None if one["score"] is None else float(one["score"]),
+        )
+        for object_id, one in data.items()
+    }
 
 
 def load_manifest(path: Path) -> Manifest | None:

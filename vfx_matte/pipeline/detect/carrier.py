@@ -13,7 +13,8 @@ import numpy as np
 
 from vfx_matte.detect.base import Region
 from vfx_matte.masks import Image, Mask
-from vfx_matte.propagate.protocol import Propagator
+from vfx_matte.propagate.confidence import witnessed_overlap
+from vfx_matte.propagate.protocol import Propagator, Witnessed
 
 # about the size at which the built-in propagator works by itself
 AREA_PX = 480 * 270
@@ -39,6 +40,7 @@ class Carrier:
         self._open = open_propagator
         self._propagator: Propagator | None = None
         self._names: list[int] = []
+        self._confidence = 1.0
         self._mask: Mask = np.zeros(self._size[::-1], np.uint8)
 
     def small(self, region: Region) -> Region:
@@ -53,7 +55,7 @@ class Carrier:
             image: uint8 (H, W, 3) R'G'B', the picture that the regions are of.
             regions: name → bool (h, w) as `small` makes them.
         """
-        self._names, self._mask = [], np.zeros(self._size[::-1], np.uint8)
+        self.forget()
         # the largest first: what lies on top of it takes its pixels there
         for name in sorted(regions, key=lambda name: -int(np.count_nonzero(regions[name]))):
             self._names.append(name)
@@ -66,11 +68,31 @@ class Carrier:
         self._propagator.forget_temporary()
         self._propagator.step(self._shrunk(image), self._mask)
 
+    def forget(self) -> None:
+        """Carry nothing."""
+        self._names, self._mask = [], np.zeros(self._size[::-1], np.uint8)
+        self._confidence = 1.0
+
     def step(self, image: Image) -> None:
         """Go on to the next picture, uint8 (H, W, 3) R'G'B'."""
-        if self._propagator is not None and self._names:
-            probabilities = self._propagator.step(self._shrunk(image))
-            self._mask = probabilities.argmax(axis=0).astype(np.uint8)
+        if self._propagator is None or not self._names:
+            return
+        probabilities = self._propagator.step(self._shrunk(image))
+        self._mask = probabilities.argmax(axis=0).astype(np.uint8)
+        agreement = (
+            self._propagator.agreement if isinstance(self._propagator, Witnessed) else None
+        )
+        values = witnessed_overlap(probabilities, self._mask, agreement)[: len(self._names)]
+        # what has left the picture is not unsure
+        shown = [value for at, value in enumerate(values, start=1) if (self._mask == at).any()]
+        self._confidence = min(shown, default=1.0)
+
+    @property
+    def confidence(self) -> float:
+        """The expected overlap of the least sure region with the truth on the last picture, 0 … 1;
+        1 where nothing is carried.
+        """
+        return self._confidence
 
     @property
     def regions(self) -> dict[int, Region]:

@@ -108,24 +108,38 @@ def decide_cuts(
     Raises:
         UsageError: a cut that was given is not in the clip.
     """
+    # references outside of the range count, too: walks begin on them
+    reach = range(
+        min((span.start, *references)), max((span.stop, *(at + 1 for at in references)))
+    )
+    cuts = known_cuts(clip, options, span=reach, earlier=earlier, reporter=reporter)
+    if cuts is not None:
+        for line in _notices(clip.path, clip.info.timeline, cuts, span, references):
+            reporter.notify(line)
+    return cuts
+
+
+def known_cuts(
+    clip: SourceClip,
+    options: CutOptions,
+    *,
+    span: range,
+    earlier: Manifest | None,
+    reporter: Reporter,
+) -> tuple[int, ...] | None:
+    """The cuts of a range, as `decide_cuts`, without a word about masks."""
     if options.mode == "ignore":
         return None
-    timeline = clip.info.timeline
     # three sources, the surest first: what the user says, what an earlier run of this work was
     # told, what is found; frame 0 begins a shot anyway and is no cut
     if options.at:
-        cuts = tuple(sorted({clip.frame_index(position) for position in options.at} - {0}))
-    elif earlier is not None and earlier.cuts is not None:
-        cuts = earlier.cuts
-    elif options.found is not None:
-        cuts = options.found
-    else:
-        # references outside of the range count, too: walks begin on them
-        first, stop = min(span.start, *references), max(span.stop, *(at + 1 for at in references))
-        cuts = _confirmed(find_cuts(clip, first, stop, reporter), options, timeline, reporter)
-    for line in _notices(clip.path, timeline, cuts, span, references):
-        reporter.notify(line)
-    return cuts
+        return tuple(sorted({clip.frame_index(position) for position in options.at} - {0}))
+    if earlier is not None and earlier.cuts is not None:
+        return earlier.cuts
+    if options.found is not None:
+        return options.found
+    found = find_cuts(clip, span.start, span.stop, reporter)
+    return _confirmed(found, options, clip.info.timeline, reporter)
 
 
 def shots(cuts: Collection[int], span: range) -> Iterator[range]:

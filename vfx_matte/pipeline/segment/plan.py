@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vfx_matte.errors import WorkspaceError
-from vfx_matte.masks import Palette
+from vfx_matte.masks import RGB, ObjectLabel, Palette
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -102,8 +103,19 @@ def plan_segment(
         objects=objects,
         cuts=cuts,
         map_colors=request.references.colors,
+        labels=_labels(request, objects, earlier),
     )
     return SegmentPlan(clip, request, references, propagator, manifest, workspace, began)
+
+
+def _labels(
+    request: SegmentRequest, objects: Mapping[int, RGB], earlier: Manifest | None
+) -> dict[int, ObjectLabel]:
+    """What the objects are: as the request says, and as earlier work knew them."""
+    # other objects may have the same ids
+    known = earlier.labels if earlier is not None and earlier.objects == objects else {}
+    labels = {**known, **request.labels}
+    return {object_id: labels[object_id] for object_id in objects if object_id in labels}
 
 
 def affected_frames(earlier: Manifest, plan: Manifest) -> set[int]:

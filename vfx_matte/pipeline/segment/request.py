@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from vfx_matte.masks import Mask
+from vfx_matte.masks import Mask, ObjectLabel
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
@@ -53,6 +53,11 @@ class SegmentRequest:
     only: tuple[int, int] | None = None
     """The frames that are made now, as a half-open range of indices; the others are left to a later
     run, and come out as if all were made at once. None: all of them.
+    """
+
+    labels: Mapping[int, ObjectLabel] = field(default_factory=dict)
+    """Object id → what it is, for the manifest; those of earlier work of these objects stay where
+    nothing is said.
     """
 
     expected_objects: int | None = None

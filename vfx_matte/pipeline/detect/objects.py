@@ -1,0 +1,240 @@
+"""Chooses which tracks become objects, and which of their detections reference masks."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfx_matte.detect.base import Region
+from vfx_matte.detect.tracks import Sighting, Track
+from vfx_matte.errors import UsageError
+from vfx_matte.masks import Image, Mask, ObjectLabel
+from vfx_matte.settings.options import DetectSettings
+from vfx_matte.wording import option
+
+MOST_OBJECTS = 255
+"""Ids that a mask has."""
+
+# `clean`: an object is at least so much of the picture, and was seen so often
+_LEAST_AREA, _FEWEST_SIGHTINGS = 0.002, 3
+# of the object: larger holes are what is behind it
+_MOST_HOLE = 0.02
+_SAME_PAIR = re.compile(r"\s*(\d{1,3})\s*=\s*(\d{1,3})\s*")
+# two objects of different shots look alike from this similarity of colour histograms on
+LEAST_LIKENESS = 0.7
+
+Look = npt.NDArray[np.float32]
+"""Histogram of colours, sums to 1."""
+
+
+@dataclass(slots=True)
+class ChosenObject:
+    """An object as it will be in masks."""
+
+    id: int
+    label: ObjectLabel
+    track: Track
+    references: list[Sighting]
+    """What its reference masks are made of."""
+    shots: set[int]
+    """The shots that it is in: one, but for what `merged` joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The objects of a clip, and what was left out."""
+
+    objects: list[ChosenObject]
+    unconfirmed: int
+    """Tracks that were seen once only."""
+    over_limit: int
+    """Objects beyond the limit, the least sure ones."""
+
+
+def choose_objects(
+    tracks: Sequence[Track],
+    settings: DetectSettings,
+    *,
+    looked_at: Mapping[int, Collection[int]],
+    classes: Collection[str],
+) -> Choice:
+    """Choose the objects of a clip.
+
+    Args:
+        tracks: everything that was followed.
+        settings: what counts as an object.
+        looked_at: shot → the frames on which a detector looked.
+        classes: the names that count; empty counts all.
+
+    Returns:
+        The objects, by shot and then by size; ids from 1.
+    """
+    # 1. seen twice: what a detector invents it seldom invents again in the same place
+    confirmed = [
+        track
+        for track in tracks
+        if len(track.sightings) >= min(2, len(looked_at.get(track.shot, ())))
+    ]
+    # 2. of the wanted kind; by vote, as single frames may call it something else
+    wanted = [track for track in confirmed if not classes or track.class_name in classes]
+    if settings.clean:
+        wanted = [
+            track
+            for track in wanted
+            if len(track.sightings) >= min(_FEWEST_SIGHTINGS, len(looked_at[track.shot]))
+            and _area(track) >= _LEAST_AREA
+        ]
+    # 3. as many as there may be
+    kept = _within_limits(wanted, settings.max_objects or MOST_OBJECTS)
+    ordered = sorted(kept, key=lambda track: (track.shot, -_area(track)))
+    names = _names(ordered)
+    chosen = [
+        ChosenObject(
+            at,
+            ObjectLabel(name, track.class_name, track.score),
+            track,
+            track.trusted,
+            {track.shot},
+        )
+        for at, (track, name) in enumerate(zip(ordered, names, strict=True), start=1)
+    ]
+    return Choice(chosen, len(tracks) - len(confirmed), len(wanted) - len(kept))
+
+
+def merged(objects: Sequence[ChosenObject], same: Sequence[str]) -> list[ChosenObject]:
+    """The objects with those that are one joined.
+
+    Args:
+        objects: as found.
+        same: "B=A" texts: B gets the id of A.
+
+    Raises:
+        UsageError: a text that says something else, an object that is not there, or two objects of
+            one shot.
+    """
+    by_id = {one.id: one for one in objects}
+    for text in same:
+        pair = _SAME_PAIR.fullmatch(text)
+        if pair is None:
+            raise UsageError(
+                f"{text!r} does not say which objects are the same",
+                hint=f"write it as {option('same', '3=1')}: object 3 is object 1 again",
+            )
+        again, first = (by_id.get(int(number)) for number in pair.groups())
+        if again is None or first is None or again is first:
+            raise UsageError(
+                f"{text!r} names no two objects that were found",
+                hint=f"there are {', '.join(map(str, by_id)) or 'none'}",
+            )
+        if again.shots & first.shots:
+            raise UsageError(
+                f"objects {again.id} and {first.id} are seen in one shot, so they are two",
+                hint=f"{option('same')} is for one that comes again after a cut",
+            )
+        first.references = sorted(
+            [*first.references, *again.references], key=lambda one: one.frame
+        )
+        first.shots |= again.shots
+        by_id = {key: one for key, one in by_id.items() if one is not again}
+    return list(by_id.values())
+
+
+def reference_masks(
+    objects: Sequence[ChosenObject], shape: tuple[int, int], *, clean: bool
+) -> dict[int, Callable[[], Mask]]:
+    """The reference masks, frame → what makes it: uint8 (H, W), object ids.
+
+    Where two objects overlap the surer detection counts.
+    """
+    by_frame: dict[int, list[tuple[ChosenObject, Sighting]]] = defaultdict(list)
+    for one in objects:
+        for sighting in one.references:
+            by_frame[sighting.frame].append((one, sighting))
+
+    def painted(frame: int) -> Mask:
+        mask = np.zeros(shape, np.uint8)
+        for one, sighting in sorted(by_frame[frame], key=lambda pair: pair[1].score):
+            region = sighting.mask
+            mask[_without_holes(region) if clean else region] = one.id
+        return mask
+
+    return {frame: (lambda frame=frame: painted(frame)) for frame in sorted(by_frame)}
+
+
+def look_of(image: Image, region: Region) -> Look:
+    """The colours of a region: 8 hues × 4 saturations × 4 values."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    counts = cv2.calcHist(
+        [hsv], [0, 1, 2], region.astype(np.uint8), [8, 4, 4], [0, 180, 0, 256, 0, 256]
+    )
+    return np.asarray(counts.ravel() / max(1.0, float(counts.sum())), np.float32)
+
+
+def alike(
+    objects: Sequence[ChosenObject], looks: Mapping[int, Look]
+) -> tuple[tuple[int, int], ...]:
+    """Pairs (B, A) of objects of one class in different shots that look alike, B the later one;
+    for each B the one that is most alike.
+    """
+    pairs = []
+    for at, one in enumerate(objects):
+        likeness = {
+            other.id: float(np.sqrt(looks[one.id] * looks[other.id]).sum())
+            for other in objects[:at]
+            if other.track.shot != one.track.shot
+            and other.label.class_name == one.label.class_name
+        }
+        best = max(likeness, key=lambda other: likeness[other], default=0)
+        if best and likeness[best] >= LEAST_LIKENESS:
+            pairs.append((one.id, best))
+    return tuple(pairs)
+
+
+def _area(track: Track) -> float:
+    """The mean share of the picture."""
+    return float(np.mean([one.mask.mean() for one in track.trusted]))
+
+
+def _within_limits(tracks: Sequence[Track], most: int) -> list[Track]:
+    """The tracks that there is most of: so many in each shot, and 255 in all."""
+    taken: Counter[int] = Counter()
+    kept = []
+    for track in sorted(tracks, key=lambda track: -track.weight):
+        if taken[track.shot] < most and len(kept) < MOST_OBJECTS:
+            taken[track.shot] += 1
+            kept.append(track)
+    return kept
+
+
+def _names(tracks: Sequence[Track]) -> list[str]:
+    """The class, with a number where there are several of it."""
+    totals = Counter(track.class_name for track in tracks)
+    seen: Counter[str] = Counter()
+    names = []
+    for track in tracks:
+        seen[track.class_name] += 1
+        is_only = totals[track.class_name] == 1
+        names.append(
+            track.class_name if is_only else f"{track.class_name} {seen[track.class_name]}"
+        )
+    return names
+
+
+def _without_holes(region: Region) -> Region:
+    """With its small holes filled."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~region).astype(np.uint8))
+    most = _MOST_HOLE * np.count_nonzero(region)
+    height, width = region.shape
+    filled = region.copy()
+    for label in range(1, count):
+        left, top, across, down, area = stats[label]
+        is_inside = left > 0 and top > 0 and left + across < width and top + down < height
+        if is_inside and area <= most:
+            filled[labels == label] = True
+    return filled

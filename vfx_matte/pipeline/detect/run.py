@@ -1,0 +1,310 @@
+"""Finds the objects of a clip and makes their masks."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte.choices import unknown_choice
+from vfx_matte.detect.base import Detector
+from vfx_matte.detect.registry import (
+    REGISTRY,
+    SALIENT,
+    DetectorEntry,
+    missing,
+    open_detector,
+    registered,
+)
+from vfx_matte.errors import OutputError, UsageError, WeightsError, WorkspaceError
+from vfx_matte.masks import Mask, Palette, hex_color
+from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.detect.objects import (
+    Choice,
+    ChosenObject,
+    Look,
+    alike,
+    choose_objects,
+    look_of,
+    merged,
+    reference_masks,
+)
+from vfx_matte.pipeline.detect.request import DetectRequest, DetectResult, FoundObject
+from vfx_matte.pipeline.detect.results import save_results
+from vfx_matte.pipeline.detect.search import search
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.salient_network import salient_network
+from vfx_matte.pipeline.sampling import pictures_at
+from vfx_matte.pipeline.segment.cuts import CutOptions, known_cuts, shots
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest
+from vfx_matte.pipeline.segment.run import segment_clip
+from vfx_matte.pipeline.weights import require_known_checksum
+from vfx_matte.wording import command, option
+from vfx_matte.workspace import ClipWorkspace, Workspace, load_mask, save_mask
+
+
+def detect_clip(
+    clip: SourceClip, request: DetectRequest, *, workspace: Path, reporter: Reporter
+) -> DetectResult:
+    """Find the objects of a clip without any mask, and make their masks.
+
+    Args:
+        clip: the clip.
+        request: what is looked for, and how.
+        workspace: folder for results, with one folder per clip.
+        reporter: receives notices and progress.
+
+    Returns:
+        What was found, which may be nothing; then no masks are made.
+
+    Raises:
+        UsageError: among them WorkspaceError, where the workspace holds other work.
+        WeightsError: the detector's weights are missing or of another network.
+        MediaError: the clip cannot be read, or as OutputError a file not written.
+        StoppedError: the reporter asked to stop.
+    """
+    began = time.monotonic()
+    own = Workspace(workspace).clip(clip.path)
+    first, last = clip.frame_range(request.start, request.stop)
+    # 1. before minutes of work: may it be done here, and by whom?
+    _refuse_other_work(own, request)
+    entry, detector = _opened_detector(request, reporter)
+    wanted = _wanted_classes(request.settings.classes, detector)
+    propagator = request.propagator.decided(reporter.notify)
+    # 2. the shots, and what is in them
+    earlier = own.manifest() if request.resume else None
+    cuts = known_cuts(
+        clip, request.cuts, span=range(first, last), earlier=earlier, reporter=reporter
+    )
+    every = request.settings.every or entry.every
+    found = search(
+        clip,
+        detector,
+        list(shots(cuts or (), range(first, last))),
+        every=every,
+        threshold=request.settings.threshold,
+        propagator=propagator,
+        reporter=reporter,
+    )
+    choice = choose_objects(
+        found.tracks, request.settings, looked_at=found.looked_at, classes=wanted
+    )
+    objects = merged(choice.objects, request.same)
+    _notify(choice, objects, request, reporter)
+    looks = _looks(clip, objects)
+    pairs = alike(objects, looks)
+    for again, before in pairs:
+        reporter.notify(
+            f"objects {again} and {before}, of different shots, look alike; if they are one, add"
+            f" {option('same', f'{again}={before}')}"
+        )
+    # 3. reference masks, then the masks of all frames as from any other references
+    masks = None
+    if objects:
+        _save_references(clip, own, objects, request)
+        done = segment_clip(
+            clip,
+            SegmentRequest(
+                references=ReferenceFiles(folder=own.references_folder),
+                start=request.start,
+                stop=request.stop,
+                propagator=propagator,
+                cuts=CutOptions(mode="ignore") if cuts is None else CutOptions(found=cuts),
+                soft=request.soft,
+                resume=request.resume,
+                fresh=request.fresh,
+                labels={one.id: one.label for one in objects},
+            ),
+            workspace=workspace,
+            reporter=reporter,
+        )
+        masks = done.masks
+    # 4. what other programs read
+    files = save_results(
+        clip,
+        own,
+        span=range(first, last),
+        classes=detector.classes,
+        white=request.settings.white,
+        output=request.output or own.detected_folder,
+        has_masks=masks is not None,
+        reporter=reporter,
+    )
+    return DetectResult(
+        clip=clip.path,
+        detector=entry.name,
+        frames=sum(len(frames) for frames in found.looked_at.values()),
+        objects=tuple(_record(clip, one) for one in objects),
+        alike=pairs,
+        masks=masks,
+        files=files,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _refuse_other_work(own: ClipWorkspace, request: DetectRequest) -> None:
+    """Raise WorkspaceError where there is work that a run without `fresh` would mix with."""
+    if request.fresh or request.resume:
+        return
+    again = f"{option('fresh', True)} starts again and keeps the earlier work as *.previous"
+    if own.manifest_path.exists():
+        raise WorkspaceError(
+            f"{own.folder} holds masks already",
+            hint=f"{again}; {option('resume', True)} goes on with a detection that was stopped",
+        )
+    if own.references_folder.is_dir() and any(own.references_folder.iterdir()):
+        raise WorkspaceError(f"{own.references_folder} holds reference masks already", hint=again)
+
+
+def _opened_detector(
+    request: DetectRequest, reporter: Reporter
+) -> tuple[DetectorEntry, Detector]:
+    """The detector that is asked for, or the best one that can run here."""
+    settings = request.settings
+    if settings.detector != "auto":
+        entry = registered(settings.detector)
+    else:
+        entry, notes = _best_entry(request)
+        for note in notes:
+            reporter.notify(note)
+    if entry is SALIENT and settings.detector_weights is None:
+        # fetched on first use, as for first masks
+        if salient_network(request.model, reporter=reporter, fetch=request.fetch) is None:
+            raise WeightsError(
+                f"without any detector nothing can be found: {SALIENT.title} is not in"
+                f" {request.model}",
+                hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
+                f" a first mask with {command('mask')} and use {command('segment')}",
+            )
+    weights = _weights(entry, request)
+    if weights.is_file():
+        require_known_checksum(weights)
+    detector = open_detector(entry, weights=weights, device=request.device)
+    reporter.notify(f"looks for objects with {entry.title}, weights {weights}")
+    return entry, detector
+
+
+def _best_entry(request: DetectRequest) -> tuple[DetectorEntry, list[str]]:
+    """The best detector that can run, and what the better ones lack."""
+    # one whose packages are there and whose weights are not is worth a line; the others are many
+    notes = []
+    for entry in sorted(REGISTRY, key=lambda entry: -entry.preference):
+        if not entry.is_offered or entry is SALIENT:
+            continue
+        lack = missing(entry, _weights(entry, request))
+        if not lack:
+            return entry, []
+        if not notes:
+            notes.append(f"{lack}, for objects with classes")
+    return SALIENT, notes
+
+
+def _weights(entry: DetectorEntry, request: DetectRequest) -> Path:
+    settings = request.settings
+    if settings.detector_weights is not None:
+        if settings.detector == "auto":
+            raise UsageError(
+                f"{option('detector_weights')} are for one detector",
+                hint=f"say which with {option('detector')}",
+            )
+        return settings.detector_weights
+    return request.model / entry.weights_of(settings.backbone)
+
+
+def _wanted_classes(text: str, detector: Detector) -> tuple[str, ...]:
+    """The classes that are wanted; UsageError for one that the detector does not know."""
+    wanted = tuple(part.strip() for part in text.split(",") if part.strip())
+    known = {name.lower(): name for name in detector.classes}
+    for name in wanted:
+        if name.lower() not in known:
+            raise unknown_choice("class", name, detector.classes)
+    return tuple(known[name.lower()] for name in wanted)
+
+
+def _notify(
+    choice: Choice, objects: Sequence[ChosenObject], request: DetectRequest, reporter: Reporter
+) -> None:
+    if choice.unconfirmed:
+        reporter.notify(
+            f"{choice.unconfirmed} things were seen only once and are left out;"
+            f" {option('every')} looks at more frames"
+        )
+    if choice.over_limit:
+        most = request.settings.max_objects
+        reporter.notify(
+            f"{choice.over_limit} objects more were found than masks can have"
+            if most == 0
+            else f"{choice.over_limit} objects more were found; {option('max_objects')} is {most}"
+        )
+    if not objects:
+        reporter.notify(
+            "nothing was found; a lower"
+            f" {option('threshold')} finds more, and {command('mask')} makes a mask by clicks"
+        )
+
+
+def _looks(clip: SourceClip, objects: Sequence[ChosenObject]) -> Mapping[int, Look]:
+    """The colours of every object on its first reference, where there are several shots."""
+    if len({one.track.shot for one in objects}) < 2:
+        return {one.id: np.zeros(0, np.float32) for one in objects}
+    at = {one.id: one.references[0] for one in objects}
+    frames = sorted({sighting.frame for sighting in at.values()})
+    looks = {}
+    for index, image in pictures_at(clip.reader, frames):
+        for number, sighting in at.items():
+            if sighting.frame == index:
+                looks[number] = look_of(image, sighting.mask)
+    return looks
+
+
+def _save_references(
+    clip: SourceClip, own: ClipWorkspace, objects: Sequence[ChosenObject], request: DetectRequest
+) -> None:
+    """Write the reference masks; those of an earlier run are kept aside by a fresh one."""
+    masks = reference_masks(objects, clip.info.shape, clean=request.settings.clean)
+    folder, number = own.references_folder, clip.info.timeline.number
+    paths = {folder / f"{number(frame):07d}.png": make for frame, make in masks.items()}
+    if request.fresh and folder.exists():
+        try:
+            shutil.rmtree(own.previous_references_folder, ignore_errors=True)
+            folder.rename(own.previous_references_folder)
+        except OSError as error:
+            raise OutputError(f"cannot move {folder}: {error.strerror}") from error
+    elif folder.is_dir() and not _is_same(folder, paths):
+        # of a run that is resumed: they are what its masks were made from
+        if any(folder.iterdir()) and own.manifest_path.exists():
+            raise WorkspaceError(
+                f"{folder} holds other reference masks than this detection makes",
+                hint=f"{option('fresh', True)} starts again; {command('segment', update=True)}"
+                " goes on with the masks that are there",
+            )
+    for path, make in paths.items():
+        save_mask(path, make(), Palette.davis())
+
+
+def _is_same(folder: Path, paths: Mapping[Path, Callable[[], Mask]]) -> bool:
+    """Whether a folder holds these masks and no others."""
+    if {path for path in folder.glob("*.png")} != set(paths):
+        return False
+    return all(np.array_equal(load_mask(path), make()) for path, make in paths.items())
+
+
+def _record(clip: SourceClip, one: ChosenObject) -> FoundObject:
+    number = clip.info.timeline.number
+    seen = [sighting.frame for sighting in (*one.track.sightings, *one.references)]
+    red, green, blue = (int(value) for value in Palette.davis().colors[one.id])
+    return FoundObject(
+        id=one.id,
+        name=one.label.name,
+        class_name=one.label.class_name,
+        score=one.track.score,
+        color=hex_color((red, green, blue)),
+        first=number(min(seen)),
+        last=number(max(seen)),
+        references=tuple(number(sighting.frame) for sighting in one.references),
+    )
