@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import typer
 
 COMMAND_MODULES = (
-    "segment", "render", "conform", "package", "formats", "keytest", "suggest", "qc", "evaluate",
-    "mask", "studio", "probe", "weights",
+    "segment", "detect", "render", "conform", "package", "formats", "keytest", "suggest", "qc",
+    "evaluate", "mask", "studio", "probe", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ class DetectorEntry:
 
     weights: str
     """The usual name of its weights in the model folder: a file, or a folder."""
+
+    backbones: Mapping[str, str] = field(default_factory=dict)
+    """Of one that comes in several sizes: what people call each → its weights' name."""
 
     packages: tuple[str, ...] = ()
     """Packages that it needs and that may be missing, as they are imported."""

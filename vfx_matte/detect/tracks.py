@@ -57,13 +57,11 @@ class Sighting:
         mask = detection.mask
         height, width = mask.shape
         packed = zlib.compress(np.packbits(mask).tobytes(), 1)
-        return cls(
-            frame, detection.class_name, detection.score, agreement, (height, width), packed
-        )
+        return cls(frame, detection.class_name, detection.score, agreement, (height, width), packed)
 
     @property
     def mask(self) -> Region:
-        """bool (H, W)."""
+        """Bool (H, W)."""
         bits = np.frombuffer(zlib.decompress(self._packed), np.uint8)
         height, width = self.shape
         return np.unpackbits(bits, count=height * width).reshape(self.shape).astype(bool)
@@ -244,9 +242,7 @@ def _joined(sightings: Sequence[Sighting], parts: Sequence[Sighting]) -> list[Si
         if whole is None:
             by_frame[part.frame] = part
             continue
-        united = Detection(
-            whole.class_name, max(whole.score, part.score), whole.mask | part.mask
-        )
+        united = Detection(whole.class_name, max(whole.score, part.score), whole.mask | part.mask)
         agreement = max(whole.agreement, part.agreement)
         by_frame[part.frame] = Sighting.of(part.frame, united, agreement)
     return [by_frame[frame] for frame in sorted(by_frame)]

@@ -34,7 +34,7 @@ class SalientSubjects:
         """See `Detector.detect`; a score is the confidence of a first mask."""
         found = LearnedFirstMask(image, self._network).subjects()
         instances = [
-            Detection(CLASS, float(answer.confidence), answer.mask)
+            Detection(CLASS, float(answer.confidence), answer.mask > 0)
             for answer in found
             if answer.mask.any()
         ]

@@ -794,6 +794,11 @@ class DetectSettings(Options):
         "pictures of masks are white on black instead of coloured by class",
         short="Pictures of masks in white, not coloured by class.",
     )
+    instances: bool = option(
+        False,
+        "write a folder of pictures for every object, too",
+        short="Write a folder of pictures for every object, too.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import cv2
 import numpy as np
 
 from vfx_matte.detect.base import Region
+from vfx_matte.detect.regions import shrunk_image, shrunk_region
 from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate.confidence import witnessed_overlap
 from vfx_matte.propagate.protocol import Propagator, Witnessed
@@ -45,8 +45,7 @@ class Carrier:
 
     def small(self, region: Region) -> Region:
         """A region of the pictures' size, bool (H, W), at the size that is carried."""
-        shrunk = cv2.resize(region.astype(np.float32), self._size, interpolation=cv2.INTER_AREA)
-        return np.asarray(shrunk >= 0.5)
+        return shrunk_region(region, self._size)
 
     def start(self, image: Image, regions: Mapping[int, Region]) -> None:
         """Carry these from a picture on, and nothing else.
@@ -66,7 +65,7 @@ class Carrier:
         if self._propagator is None or self._propagator.num_objects < len(self._names):
             self._propagator = self._open(max(_FEWEST_OBJECTS, len(self._names)))
         self._propagator.forget_temporary()
-        self._propagator.step(self._shrunk(image), self._mask)
+        self._propagator.step(shrunk_image(image, self._size), self._mask)
 
     def forget(self) -> None:
         """Carry nothing."""
@@ -77,11 +76,9 @@ class Carrier:
         """Go on to the next picture, uint8 (H, W, 3) R'G'B'."""
         if self._propagator is None or not self._names:
             return
-        probabilities = self._propagator.step(self._shrunk(image))
+        probabilities = self._propagator.step(shrunk_image(image, self._size))
         self._mask = probabilities.argmax(axis=0).astype(np.uint8)
-        agreement = (
-            self._propagator.agreement if isinstance(self._propagator, Witnessed) else None
-        )
+        agreement = self._propagator.agreement if isinstance(self._propagator, Witnessed) else None
         values = witnessed_overlap(probabilities, self._mask, agreement)[: len(self._names)]
         # what has left the picture is not unsure
         shown = [value for at, value in enumerate(values, start=1) if (self._mask == at).any()]
@@ -98,8 +95,3 @@ class Carrier:
     def regions(self) -> dict[int, Region]:
         """Where they are on the last picture: name → bool (h, w), maybe empty."""
         return {name: self._mask == at for at, name in enumerate(self._names, start=1)}
-
-    def _shrunk(self, image: Image) -> Image:
-        is_smaller = self._size[0] < image.shape[1]
-        small = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA) if is_smaller else image
-        return np.asarray(small, np.uint8)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from vfx_matte.detect.base import Region
+from vfx_matte.detect.regions import Look, without_holes
 from vfx_matte.detect.tracks import Sighting, Track
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import Image, Mask, ObjectLabel
+from vfx_matte.masks import Mask, ObjectLabel
 from vfx_matte.settings.options import DetectSettings
 from vfx_matte.wording import option
 
@@ -23,14 +21,9 @@ MOST_OBJECTS = 255
 
 # `clean`: an object is at least so much of the picture, and was seen so often
 _LEAST_AREA, _FEWEST_SIGHTINGS = 0.002, 3
-# of the object: larger holes are what is behind it
-_MOST_HOLE = 0.02
 _SAME_PAIR = re.compile(r"\s*(\d{1,3})\s*=\s*(\d{1,3})\s*")
 # two objects of different shots look alike from this similarity of colour histograms on
 LEAST_LIKENESS = 0.7
-
-Look = npt.NDArray[np.float32]
-"""Histogram of colours, sums to 1."""
 
 
 @dataclass(slots=True)
@@ -137,43 +130,34 @@ def merged(objects: Sequence[ChosenObject], same: Sequence[str]) -> list[ChosenO
                 f"objects {again.id} and {first.id} are seen in one shot, so they are two",
                 hint=f"{option('same')} is for one that comes again after a cut",
             )
-        first.references = sorted(
-            [*first.references, *again.references], key=lambda one: one.frame
-        )
+        first.references = sorted([*first.references, *again.references], key=lambda one: one.frame)
         first.shots |= again.shots
         by_id = {key: one for key, one in by_id.items() if one is not again}
     return list(by_id.values())
 
 
-def reference_masks(
-    objects: Sequence[ChosenObject], shape: tuple[int, int], *, clean: bool
-) -> dict[int, Callable[[], Mask]]:
-    """The reference masks, frame → what makes it: uint8 (H, W), object ids.
+def reference_frames(objects: Sequence[ChosenObject]) -> list[int]:
+    """The frames with a reference mask, ascending."""
+    return sorted({sighting.frame for one in objects for sighting in one.references})
+
+
+def reference_mask(
+    objects: Sequence[ChosenObject], frame: int, shape: tuple[int, int], *, clean: bool
+) -> Mask:
+    """The reference mask of a frame: uint8 (H, W), object ids.
 
     Where two objects overlap the surer detection counts.
     """
-    by_frame: dict[int, list[tuple[ChosenObject, Sighting]]] = defaultdict(list)
-    for one in objects:
-        for sighting in one.references:
-            by_frame[sighting.frame].append((one, sighting))
-
-    def painted(frame: int) -> Mask:
-        mask = np.zeros(shape, np.uint8)
-        for one, sighting in sorted(by_frame[frame], key=lambda pair: pair[1].score):
-            region = sighting.mask
-            mask[_without_holes(region) if clean else region] = one.id
-        return mask
-
-    return {frame: (lambda frame=frame: painted(frame)) for frame in sorted(by_frame)}
-
-
-def look_of(image: Image, region: Region) -> Look:
-    """The colours of a region: 8 hues × 4 saturations × 4 values."""
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    counts = cv2.calcHist(
-        [hsv], [0, 1, 2], region.astype(np.uint8), [8, 4, 4], [0, 180, 0, 256, 0, 256]
-    )
-    return np.asarray(counts.ravel() / max(1.0, float(counts.sum())), np.float32)
+    shown = [
+        (one.id, sighting)
+        for one in objects
+        for sighting in one.references
+        if sighting.frame == frame
+    ]
+    mask = np.zeros(shape, np.uint8)
+    for object_id, sighting in sorted(shown, key=lambda pair: pair[1].score):
+        mask[without_holes(sighting.mask) if clean else sighting.mask] = object_id
+    return mask
 
 
 def alike(
@@ -187,8 +171,7 @@ def alike(
         likeness = {
             other.id: float(np.sqrt(looks[one.id] * looks[other.id]).sum())
             for other in objects[:at]
-            if other.track.shot != one.track.shot
-            and other.label.class_name == one.label.class_name
+            if other.track.shot != one.track.shot and other.label.class_name == one.label.class_name
         }
         best = max(likeness, key=lambda other: likeness[other], default=0)
         if best and likeness[best] >= LEAST_LIKENESS:
@@ -204,7 +187,7 @@ def _area(track: Track) -> float:
 def _within_limits(tracks: Sequence[Track], most: int) -> list[Track]:
     """The tracks that there is most of: so many in each shot, and 255 in all."""
     taken: Counter[int] = Counter()
-    kept = []
+    kept: list[Track] = []
     for track in sorted(tracks, key=lambda track: -track.weight):
         if taken[track.shot] < most and len(kept) < MOST_OBJECTS:
             taken[track.shot] += 1
@@ -224,17 +207,3 @@ def _names(tracks: Sequence[Track]) -> list[str]:
             track.class_name if is_only else f"{track.class_name} {seen[track.class_name]}"
         )
     return names
-
-
-def _without_holes(region: Region) -> Region:
-    """With its small holes filled."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((~region).astype(np.uint8))
-    most = _MOST_HOLE * np.count_nonzero(region)
-    height, width = region.shape
-    filled = region.copy()
-    for label in range(1, count):
-        left, top, across, down, area = stats[label]
-        is_inside = left > 0 and top > 0 and left + across < width and top + down < height
-        if is_inside and area <= most:
-            filled[labels == label] = True
-    return filled

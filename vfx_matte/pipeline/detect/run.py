@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.base import Detector
+from vfx_matte.detect.regions import Look, look_of
 from vfx_matte.detect.registry import (
     REGISTRY,
     SALIENT,
@@ -26,12 +26,11 @@ from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.detect.objects import (
     Choice,
     ChosenObject,
-    Look,
     alike,
     choose_objects,
-    look_of,
     merged,
-    reference_masks,
+    reference_frames,
+    reference_mask,
 )
 from vfx_matte.pipeline.detect.request import DetectRequest, DetectResult, FoundObject
 from vfx_matte.pipeline.detect.results import save_results
@@ -129,8 +128,7 @@ def detect_clip(
         clip,
         own,
         span=range(first, last),
-        classes=detector.classes,
-        white=request.settings.white,
+        settings=request.settings,
         output=request.output or own.detected_folder,
         has_masks=masks is not None,
         reporter=reporter,
@@ -161,9 +159,7 @@ def _refuse_other_work(own: ClipWorkspace, request: DetectRequest) -> None:
         raise WorkspaceError(f"{own.references_folder} holds reference masks already", hint=again)
 
 
-def _opened_detector(
-    request: DetectRequest, reporter: Reporter
-) -> tuple[DetectorEntry, Detector]:
+def _opened_detector(request: DetectRequest, reporter: Reporter) -> tuple[DetectorEntry, Detector]:
     """The detector that is asked for, or the best one that can run here."""
     settings = request.settings
     if settings.detector != "auto":
@@ -172,15 +168,17 @@ def _opened_detector(
         entry, notes = _best_entry(request)
         for note in notes:
             reporter.notify(note)
-    if entry is SALIENT and settings.detector_weights is None:
-        # fetched on first use, as for first masks
-        if salient_network(request.model, reporter=reporter, fetch=request.fetch) is None:
-            raise WeightsError(
-                f"without any detector nothing can be found: {SALIENT.title} is not in"
-                f" {request.model}",
-                hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
-                f" a first mask with {command('mask')} and use {command('segment')}",
-            )
+    # fetched on first use, as for first masks
+    if (
+        entry is SALIENT
+        and settings.detector_weights is None
+        and salient_network(request.model, reporter=reporter, fetch=request.fetch) is None
+    ):
+        raise WeightsError(
+            f"without any detector nothing can be found: {SALIENT.title} is not in {request.model}",
+            hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
+            f" a first mask with {command('mask')} and use {command('segment')}",
+        )
     weights = _weights(entry, request)
     if weights.is_file():
         require_known_checksum(weights)
@@ -192,7 +190,7 @@ def _opened_detector(
 def _best_entry(request: DetectRequest) -> tuple[DetectorEntry, list[str]]:
     """The best detector that can run, and what the better ones lack."""
     # one whose packages are there and whose weights are not is worth a line; the others are many
-    notes = []
+    notes: list[str] = []
     for entry in sorted(REGISTRY, key=lambda entry: -entry.preference):
         if not entry.is_offered or entry is SALIENT:
             continue
@@ -213,7 +211,14 @@ def _weights(entry: DetectorEntry, request: DetectRequest) -> Path:
                 hint=f"say which with {option('detector')}",
             )
         return settings.detector_weights
-    return request.model / entry.weights_of(settings.backbone)
+    if settings.backbone and settings.backbone not in entry.backbones:
+        raise unknown_choice(
+            "backbone",
+            settings.backbone,
+            entry.backbones,
+            hint="" if entry.backbones else f"{entry.title} has one network only",
+        )
+    return request.model / entry.backbones.get(settings.backbone, entry.weights)
 
 
 def _wanted_classes(text: str, detector: Detector) -> tuple[str, ...]:
@@ -266,32 +271,30 @@ def _save_references(
     clip: SourceClip, own: ClipWorkspace, objects: Sequence[ChosenObject], request: DetectRequest
 ) -> None:
     """Write the reference masks; those of an earlier run are kept aside by a fresh one."""
-    masks = reference_masks(objects, clip.info.shape, clean=request.settings.clean)
     folder, number = own.references_folder, clip.info.timeline.number
-    paths = {folder / f"{number(frame):07d}.png": make for frame, make in masks.items()}
+    paths = {folder / f"{number(frame):07d}.png": frame for frame in reference_frames(objects)}
+
+    def painted(frame: int) -> Mask:
+        return reference_mask(objects, frame, clip.info.shape, clean=request.settings.clean)
+
     if request.fresh and folder.exists():
         try:
             shutil.rmtree(own.previous_references_folder, ignore_errors=True)
             folder.rename(own.previous_references_folder)
         except OSError as error:
             raise OutputError(f"cannot move {folder}: {error.strerror}") from error
-    elif folder.is_dir() and not _is_same(folder, paths):
-        # of a run that is resumed: they are what its masks were made from
-        if any(folder.iterdir()) and own.manifest_path.exists():
-            raise WorkspaceError(
-                f"{folder} holds other reference masks than this detection makes",
-                hint=f"{option('fresh', True)} starts again; {command('segment', update=True)}"
-                " goes on with the masks that are there",
-            )
-    for path, make in paths.items():
-        save_mask(path, make(), Palette.davis())
-
-
-def _is_same(folder: Path, paths: Mapping[Path, Callable[[], Mask]]) -> bool:
-    """Whether a folder holds these masks and no others."""
-    if {path for path in folder.glob("*.png")} != set(paths):
-        return False
-    return all(np.array_equal(load_mask(path), make()) for path, make in paths.items())
+    # of a run that is resumed: its masks were made from these
+    elif own.manifest_path.exists() and not (
+        set(folder.glob("*.png")) == set(paths)
+        and all(np.array_equal(load_mask(path), painted(at)) for path, at in paths.items())
+    ):
+        raise WorkspaceError(
+            f"{folder} holds other reference masks than this detection makes",
+            hint=f"{option('fresh', True)} starts again; {command('segment', update=True)} goes on"
+            " with the masks that are there",
+        )
+    for path, frame in paths.items():
+        save_mask(path, painted(frame), Palette.davis())
 
 
 def _record(clip: SourceClip, one: ChosenObject) -> FoundObject:

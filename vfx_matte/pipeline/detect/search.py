@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -115,6 +115,6 @@ def _sure_ones(found: list[Detection], threshold: float) -> list[Detection]:
     return [one for one in found if one.score >= threshold and one.mask.any()]
 
 
-def _images(clip: SourceClip, first: int, stop: int) -> Iterator[tuple[int, Image]]:
+def _images(clip: SourceClip, first: int, stop: int) -> Generator[tuple[int, Image], None, None]:
     frames = ((frame.index, frame.image) for frame in clip.reader.frames(first, stop))
     return prefetched(frames, depth=2)

@@ -109,9 +109,7 @@ def decide_cuts(
         UsageError: a cut that was given is not in the clip.
     """
     # references outside of the range count, too: walks begin on them
-    reach = range(
-        min((span.start, *references)), max((span.stop, *(at + 1 for at in references)))
-    )
+    reach = range(min((span.start, *references)), max((span.stop, *(at + 1 for at in references))))
     cuts = known_cuts(clip, options, span=reach, earlier=earlier, reporter=reporter)
     if cuts is not None:
         for line in _notices(clip.path, clip.info.timeline, cuts, span, references):

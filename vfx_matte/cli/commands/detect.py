@@ -1,0 +1,109 @@
+"""The command that finds objects without any mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session, command
+from vfx_matte.cli.clips import Clip, clip_path, opened_clip
+from vfx_matte.cli.commands.segment import PropagationChoice, asked, on_terminal, propagation
+from vfx_matte.cli.options import Only
+from vfx_matte.settings.options import DetectSettings, SegmentSettings
+from vfx_matte.timeline import parse_position
+
+
+@command(propagation)
+def detect(
+    session: Session,
+    *,
+    clip: Clip = None,
+    settings: DetectSettings,
+    same: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="B=A", help="Object B, after a cut, is object A again; repeat for more."
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")
+    ] = None,
+    fps: Annotated[
+        str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start again; earlier work is kept as *.previous.")
+    ] = False,
+    masks: Annotated[SegmentSettings, Only("gaps", "soft", "cuts")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Where result.json and pictures go (detected, in the clip's workspace).",
+        ),
+    ] = None,
+    propagation: PropagationChoice,
+) -> None:
+    """Find objects without any mask, and make their masks on every frame."""
+    from vfx_matte.cli.show import say, show_to_scripts, table
+    from vfx_matte.pipeline.detect.request import DetectRequest
+    from vfx_matte.pipeline.detect.run import detect_clip
+    from vfx_matte.pipeline.segment.cuts import CutOptions
+
+    path = clip_path(session, clip)
+    opened = opened_clip(session, path, fps=fps, gaps=masks.gaps)
+    session.interrupt_hint = "run the same command with --resume to go on"
+    file = propagation.settings
+    request = DetectRequest(
+        settings=settings,
+        model=file.paths.model,
+        device=str(propagation.options.values.get("device", "auto")),
+        start=parse_position(start) if start is not None else None,
+        stop=parse_position(stop) if stop is not None else None,
+        propagator=propagation.options,
+        cuts=CutOptions.parse(masks.cuts, confirm=asked if on_terminal() else None),
+        soft=masks.soft,
+        same=tuple(same or ()),
+        resume=resume,
+        fresh=fresh,
+        output=output,
+        fetch=file.network.fetch == "auto",
+    )
+    found = detect_clip(opened, request, workspace=file.paths.workspace, reporter=session)
+    if show_to_scripts(session, found, found.files):
+        return
+    if not found.objects:
+        say(f"no objects were found in {path.name}; {found.frames} frames were looked at")
+        return
+    table(
+        f"Found in {path.name}",
+        ("object", "name", "class", "score", "colour", "frames", "reference masks"),
+        [
+            (
+                one.id,
+                one.name,
+                one.class_name,
+                f"{one.score:.2f}",
+                one.color,
+                f"{one.first} to {one.last}",
+                len(one.references),
+            )
+            for one in found.objects
+        ],
+    )
+    say(f"{found.frames} frames were looked at, {found.seconds:.1f} s in all")
+    say(f"masks: {found.masks}")
+    for file_path in found.files:
+        say(f"written: {file_path}")
+    say("next: vfx-matte overlay | greenback | alpha | studio")

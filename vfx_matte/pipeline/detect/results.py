@@ -1,0 +1,79 @@
+"""Writes what was found for other programs: result.json, COCO, pictures of masks, a legend."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from vfx_matte.annotations.coco import write_coco
+from vfx_matte.annotations.png_folders import Look, write_instances, write_masks
+from vfx_matte.annotations.records import AddFrame, AnnotatedClip, FrameName, file_stem
+from vfx_matte.annotations.youtube_vis import write_results
+from vfx_matte.masks import Mask
+from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.settings.options import DetectSettings
+from vfx_matte.workspace import ClipWorkspace
+
+RESULT, COCO, MASKS, INSTANCES = ("result.json", "coco.json", "masks", "instances")
+"""Names in the folder of results."""
+
+
+def save_results(
+    clip: SourceClip,
+    own: ClipWorkspace,
+    *,
+    span: range,
+    settings: DetectSettings,
+    output: Path,
+    has_masks: bool,
+    reporter: Reporter,
+) -> tuple[Path, ...]:
+    """Write the results of a detection.
+
+    Args:
+        clip: the clip.
+        own: holds its masks.
+        span: the frames.
+        settings: say how pictures of masks look, and whether there is a folder per object.
+        output: the folder of results.
+        has_masks: whether anything was found; if not, the lists are empty and there are no
+            pictures.
+        reporter: receives progress.
+
+    Returns:
+        The files and folders that were written.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    store = own.mask_store() if has_masks else None
+    labels = store.manifest.labels if store is not None else {}
+    about = AnnotatedClip(own.folder.name, clip.info.shape, labels)
+    look: Look = "white" if settings.white else "classes"
+    lists = (output / RESULT, output / COCO)
+    pictures: list[Path] = []
+    number = clip.info.timeline.number
+    # all of them in one pass over the masks
+    with ExitStack() as stack:
+        writers: list[AddFrame] = [
+            stack.enter_context(write_results(lists[0], about)),
+            stack.enter_context(write_coco(lists[1], about)),
+        ]
+        if store is not None:
+            pictures.append(output / MASKS)
+            writers.append(stack.enter_context(write_masks(pictures[-1], about, look=look)))
+            if settings.instances:
+                pictures.append(output / INSTANCES)
+                writers.append(stack.enter_context(write_instances(pictures[-1], about)))
+            step = stack.enter_context(reporter.progress("write results", len(span)))
+            nothing: Mask = np.zeros(clip.info.shape, np.uint8)
+            for index in span:
+                name = FrameName(index, number(index), f"{file_stem(number(index))}.png")
+                mask = store.get(index)
+                for add in writers:
+                    add(name, nothing if mask is None else mask)
+                step()
+    return (*lists, *pictures)
