@@ -370,6 +370,28 @@ def test_colours_are_tried_in_thin_subjects_too() -> None:
     assert (alpha[distance > 5] == ONE).all()
 
 
+@pytest.mark.parametrize("width_px", [5, 6, 8])
+def test_paws_in_the_backgrounds_colour_stay(width_px: int) -> None:
+    """Colours that say nothing leave the mask's own edge, and that must not lose more of a thin
+    part than the median does; nor may gaps as thin fill up.
+    """
+    mask = np.zeros((480, 640), np.uint8)
+    mask[100:300, 100:380] = 1
+    for left in (130, 200, 300):
+        mask[300:380, left : left + width_px] = 1
+    noise = np.random.default_rng(9).normal(0, 6, (*mask.shape, 3))
+    image = np.clip(205 + noise, 0, 255).astype(np.uint8)
+    legs = np.zeros(mask.shape, bool)
+    legs[310:376] = mask[310:376] != 0
+    legs &= np.abs(signed_distance(mask)) > 1
+    for shown in (mask, 1 - mask):
+        lost = []
+        for chosen in (GUIDED, MatteSettings(edges="median")):
+            matte = make_matte(shown, image=image, settings=chosen)
+            lost.append(float(np.abs(matte.alpha / matte.full - shown)[legs].mean()))
+        assert lost[0] < lost[1] + 0.05
+
+
 def test_colours_are_tried_far_from_the_edge_too() -> None:
     """The subject's colour is nowhere near the subject, but farther off it is all over: it may be
     in the band as well.
