@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """With several workers (`-n`) each, and what it starts, computes in one thread: the cores are
     busy as it is, and threads for pictures as small as these cost more than the work. What threads
     change is tested where they are asked for by number.
+
+    Where no compiled files may lie beside the sources, they are kept in pytest's own cache: without
+    any, each worker compiles every test for some ten seconds, and each process that a test starts
+    compiles the program.
     """
+    cache = getattr(config, "cache", None)
+    if sys.dont_write_bytecode and cache is not None:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(cache.mkdir("compiled"))
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if getattr(config.option, "numprocesses", None):
         for name in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
             os.environ.setdefault(name, "1")

@@ -129,13 +129,13 @@ def floor_of(name: str) -> int:
     return room.floor if room else 99
 
 
-def imports(source: str, module: str) -> Iterator[tuple[int, str]]:
+def imports(tree: ast.Module, module: str) -> Iterator[tuple[int, str]]:
     """(line, dotted name) of every import, wherever it stands; relative ones resolved, `from a
     import b` as a.b.
     """
     # "media.__init__" and "media.probe" both live in vfx_matte.media
     package = ["vfx_matte", *module.split(".")][:-1]
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -155,7 +155,7 @@ def violations(source: str, module: str) -> list[str]:
     if room is None:
         return [f"{file}:1: is in no room; give it a line in ROOMS"]
     home, found = module.partition(".")[0], []
-    for line, name in imports(source, module):
+    for line, name in imports(ast.parse(source), module):
         top, _, inside = name.partition(".")
         target = inside.split(".")[0]
         if top != "vfx_matte":
@@ -282,15 +282,15 @@ def dependencies() -> dict[str, set[str]]:
     return found
 
 
-def _without_type_checking(source: str) -> str:
-    """The source without what stands below `if TYPE_CHECKING:`."""
+def _without_type_checking(source: str) -> ast.Module:
+    """The module without what stands below `if TYPE_CHECKING:`."""
     tree = ast.parse(source)
     tree.body = [
         node
         for node in tree.body
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     ]
-    return ast.unparse(tree)
+    return tree
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,6 +44,7 @@ NO_OPTIONS = {
 """Fields that are called like an option of the same type, and why they have their own default."""
 
 
+@cache
 def fields_of_the_table() -> set[tuple[str, str]]:
     """(name, type) of every option."""
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from support.source import strings
 from vfx_matte.cli import program
 
 PACKAGE = Path(__file__).parents[2] / "vfx_matte"
-SPELLED = re.compile(r"(?<![\w-])(?<!var\()--[a-z][\w-]*|vfx-matte (?:{})\b")
+SPELLED = r"(?<![\w-])(?<!var\()--[a-z][\w-]*|vfx-matte (?:{})\b"
 OWN_WORDS = {
     "weights/package_file.py",  # arguments of pip
 }
@@ -22,18 +23,19 @@ FOREIGN = ("--local-dir", "vfx-matte package")
 """A flag of another program, and the kind of a package's manifest."""
 
 
-def command_names() -> str:
+@cache
+def spelled() -> re.Pattern[str]:
+    """A flag, or a command of the program."""
     group = typer.main.get_command(program())
-    return "|".join(group.commands)  # type: ignore[attr-defined]
+    return re.compile(SPELLED.format("|".join(group.commands)))  # type: ignore[attr-defined]
 
 
 def spelled_in(source: str) -> Iterator[tuple[int, str]]:
     """(line, text) of every string that holds a flag or a command as it is typed; docstrings do
     not count.
     """
-    pattern = re.compile(SPELLED.pattern.format(command_names()))
     for line, text in strings(source):
-        if pattern.search(text) and text not in FOREIGN:
+        if spelled().search(text) and text not in FOREIGN:
             yield line, text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import shlex
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command_line import CommandLine, Ran, paint, two_objects
+from support.source import strings
 
 from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_settings
@@ -191,17 +191,6 @@ def test_doors_offer_what_the_registry_holds(drifting: Callable[..., Ran]) -> No
     assert "masks by the built-in propagator" in report
 
 
-def strings(path: Path) -> list[str]:
-    """The texts of a module that are no docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
-    ]
-
-
 def test_names_of_propagators_stand_in_their_folders_alone() -> None:
     package = Path(registry.__file__).parents[1]
     # the original XMem's way to remember references is an option of every propagator
@@ -211,7 +200,7 @@ def test_names_of_propagators_stand_in_their_folders_alone() -> None:
         f"{path.relative_to(package)}: {text}"
         for path in sorted(package.rglob("*.py"))
         if "propagate" not in path.parts and path != modes
-        for text in strings(path)
+        for _, text in strings(path.read_text(encoding="utf-8"))
         if text in names
     ]
     assert found == []

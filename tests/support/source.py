@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 
 
-def strings(source: str) -> Iterator[tuple[int, str]]:
+@cache  # several rules read the same modules
+def strings(source: str) -> tuple[tuple[int, str], ...]:
     """(line, text) of every string of a module that is no docstring."""
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     # a docstring is an expression by itself, also where it documents a field
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in documentation
-        ):
-            yield node.lineno, node.value
+    documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return tuple(
+        (node.lineno, node.value)
+        for node in nodes
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documentation
+    )

@@ -7,6 +7,7 @@ the environment.
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import re
@@ -24,6 +25,8 @@ from vfx_matte.files.inputs import read_small_file
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 Progress = Callable[[int, int | None], None]
@@ -118,9 +121,12 @@ def download(
     import httpx
 
     headers = {"Accept-Encoding": "identity", "User-Agent": f"vfx-matte/{__version__}"}
+    trusted = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
         timeout = httpx.Timeout(timeout_seconds, connect=min(connect_seconds, timeout_seconds))
-        client = httpx.Client(timeout=timeout, follow_redirects=True, headers=headers)
+        client = httpx.Client(
+            timeout=timeout, follow_redirects=True, headers=headers, verify=_certificates(*trusted)
+        )
     # certificates or a proxy that cannot be used
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         raise FetchError(f"cannot fetch {url}: {_reason(error)}", hint=by_hand) from error
@@ -199,6 +205,14 @@ def discard(part: Path) -> None:
     # the record first: a download without it is never resumed
     _record_path(part).unlink(missing_ok=True)
     part.unlink(missing_ok=True)
+
+
+@functools.cache  # reading them takes longer than a small file
+def _certificates(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Whom to trust, as SSL_CERT_FILE and SSL_CERT_DIR (the arguments) or httpx say."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _download_all(
