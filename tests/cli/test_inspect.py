@@ -231,6 +231,7 @@ def test_a_still_of_a_turned_clip_is_as_displayed(cli: CommandLine) -> None:
         assert number_of(np.array(picture)) == 5
 
 
+@pytest.mark.slow
 def test_a_mask_from_a_box(cli: CommandLine) -> None:
     """A bright disc on a dark ground: found without weights, and segment takes what was made."""
     y, x = np.mgrid[:64, :96]

@@ -69,7 +69,9 @@ def known(project: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     return project
 
 
-@pytest.mark.parametrize(("options", "top"), [((), 2), (("--each-object",), 3)])
+@pytest.mark.parametrize(
+    ("options", "top"), [((), 2), pytest.param(("--each-object",), 3, marks=pytest.mark.slow)]
+)
 def test_a_package_for_a_new_program(
     known: CommandLine, options: tuple[str, ...], top: int
 ) -> None:

@@ -233,6 +233,7 @@ def test_a_large_picture_is_cut_along_its_own_edges() -> None:
     assert wrong < 0.02 * np.count_nonzero(disc)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     marks=st.lists(

@@ -583,6 +583,7 @@ def overlap_of(path: str) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NETWORK.is_file(), reason="the network is not beside the project")
 def test_the_network_finds_the_subject_of_a_clip(
     cli: CommandLine, take: Callable[..., Path], meadow: Path

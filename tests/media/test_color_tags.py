@@ -34,6 +34,7 @@ WRITERS = [
     ("out.mkv", "ffv1", "yuv420p"),
     ("out.mov", "qtrle", "rgb24"),
 ]
+SLOW_CODECS = ("libx265", "libvpx-vp9")
 
 
 def every_tag() -> list[ColorTags]:
@@ -83,7 +84,11 @@ def written(
     return plan, verify_output(path, expected, thorough=False, notify=Notices())
 
 
-@pytest.mark.parametrize("name", WRITERS, ids="-".join)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[pytest.mark.slow] * (one[1] in SLOW_CODECS)) for one in WRITERS],
+    ids="-".join,
+)
 def test_tags_that_can_be_written_are_and_others_are_no_difference(
     name: tuple[str, str, str], tmp_path: Path, make_clip: Make
 ) -> None:

@@ -170,6 +170,7 @@ def test_the_distance_is_the_formula_with_one_feature_selected_at_a_time(
         assert describer.distance(known, known, alpha=alpha) == 0
 
 
+@pytest.mark.slow
 def test_a_change_of_hue_shows_that_unit_selection_does_not_see(
     describer: BuiltinDescriber,
 ) -> None:

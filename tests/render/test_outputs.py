@@ -138,7 +138,10 @@ def test_a_failure_on_the_way_leaves_every_earlier_file(
     assert all(one.path.read_bytes() == b"earlier" for one in outputs)
 
 
-@pytest.mark.parametrize("command", [("package", "--for", "premiere"), ("conform",)])
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(("package", "--for", "premiere"), marks=pytest.mark.slow), ("conform",)],
+)
 def test_commands_that_make_several_files_make_every_matte_once(
     project: CommandLine, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
@@ -158,6 +161,7 @@ def conformed(clip: SegmentedClip, fps: int) -> SegmentedClip:
     return clip.mapped(reader, frame_map.indices)
 
 
+@pytest.mark.slow
 def test_a_held_frame_is_made_once(
     segmented: SegmentedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -321,7 +321,11 @@ def test_requests_that_make_no_sense(cli: CommandLine) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)],
+    ids=["Ctrl-C", "kill"],
+)
 def test_a_fetch_that_was_stopped_goes_on(
     cli: CommandLine, mirror: Served, how: signal.Signals
 ) -> None:

@@ -38,6 +38,7 @@ def nothing_temporary(folder: Path) -> bool:
 # two at once
 
 
+@pytest.mark.slow
 def test_two_renders_of_one_output_at_once(project: CommandLine) -> None:
     commands = (
         ("greenback", *FAST),
@@ -61,6 +62,7 @@ def test_two_renders_of_one_output_at_once(project: CommandLine) -> None:
 # the user's own names
 
 
+@pytest.mark.slow
 def test_names_of_the_user_are_no_temporary_names(project: CommandLine) -> None:
     for name in ("frames.part", "frames.earlier", ".frames.part", ".frames.earlier"):
         paint(Path(name) / "precious.png", two_objects())
@@ -86,6 +88,7 @@ def test_names_of_the_user_are_no_temporary_names(project: CommandLine) -> None:
 # verification
 
 
+@pytest.mark.slow
 def test_what_differs_from_its_source_replaces_nothing(
     project: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +221,7 @@ def test_masks_that_count_as_done_but_are_gone(project: CommandLine) -> None:
 # the same clip
 
 
+@pytest.mark.slow
 def test_the_same_bytes_are_the_same_clip(project: CommandLine) -> None:
     os.utime("clip.mp4", (1, 1))
     project("greenback", *FAST)
@@ -254,6 +258,7 @@ def test_a_manifest_of_an_older_program_still_works(project: CommandLine) -> Non
 # the clip segmented last
 
 
+@pytest.mark.slow
 def test_the_clip_segmented_last_is_never_guessed(project: CommandLine, clip: Path) -> None:
     shutil.copy2(clip, "two.mp4")
     segment(project, "two.mp4")

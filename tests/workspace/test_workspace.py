@@ -594,6 +594,7 @@ with Workspace(root).clip(source).start_run(plan, palette=PALETTE) as run:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path: Path, source: Path) -> None:
     tests = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
