@@ -45,7 +45,7 @@ class DetectorEntry:
     extra: str = ""
     """The extra of this program that installs them."""
 
-    every: int = 24
+    usual_every: int = 24
     """How many frames lie between two pictures that it is shown, where nothing is chosen."""
 
     preference: int = 0
@@ -60,7 +60,7 @@ SALIENT = DetectorEntry(
     title=NETWORK_TITLE,
     implementation="vfx_matte.first_mask.subjects:SalientSubjects",
     weights=NETWORK_FILE,
-    every=12,
+    usual_every=12,
 )
 """The one that runs on a fresh machine."""
 

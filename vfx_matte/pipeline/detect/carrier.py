@@ -13,6 +13,7 @@ import numpy as np
 from vfx_matte.detect.base import Region
 from vfx_matte.detect.regions import shrunk_image, shrunk_region
 from vfx_matte.masks import Image, Mask
+from vfx_matte.pipeline.detect.objects import MOST_OBJECTS
 from vfx_matte.propagate.confidence import witnessed_overlap
 from vfx_matte.propagate.protocol import Propagator, Witnessed
 
@@ -25,7 +26,7 @@ _FEWEST_OBJECTS = 4
 
 
 class Carrier:
-    """Carries any number of regions; where they overlap the smaller one counts.
+    """Carries regions, the 255 largest; where they overlap the smaller one counts.
 
     Args:
         shape: (H, W) of the pictures.
@@ -56,7 +57,8 @@ class Carrier:
         """
         self.forget()
         # the largest first: what lies on top of it takes its pixels there
-        for name in sorted(regions, key=lambda name: -int(np.count_nonzero(regions[name]))):
+        largest = sorted(regions, key=lambda name: -int(np.count_nonzero(regions[name])))
+        for name in largest[:MOST_OBJECTS]:
             self._names.append(name)
             self._mask[regions[name]] = len(self._names)
         if not self._mask.any():

@@ -9,7 +9,12 @@ from pathlib import Path
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.records import rounded
 from vfx_matte.pipeline.segment.cuts import CutOptions
-from vfx_matte.settings.options import DetectSettings, PathsSettings, SegmentSettings
+from vfx_matte.settings.options import (
+    DetectSettings,
+    PathsSettings,
+    RenderSettings,
+    SegmentSettings,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +27,7 @@ class DetectRequest:
     model: Path = PathsSettings().model
     """The folder of network weights."""
 
-    device: str = "auto"
+    device: str = RenderSettings().device
     """What the detector runs on."""
 
     start: int | Fraction | None = None

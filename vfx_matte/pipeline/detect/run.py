@@ -24,7 +24,7 @@ from vfx_matte.errors import OutputError, UsageError, WeightsError, WorkspaceErr
 from vfx_matte.masks import Mask, Palette, hex_color
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.detect.objects import (
-    Choice,
+    MOST_OBJECTS,
     ChosenObject,
     alike,
     choose_objects,
@@ -45,6 +45,9 @@ from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import ClipWorkspace, Workspace, load_mask, save_mask
+
+# how many times the wanted number of objects is followed
+_MORE = 3
 
 
 def detect_clip(
@@ -80,13 +83,15 @@ def detect_clip(
     cuts = known_cuts(
         clip, request.cuts, span=range(first, last), earlier=earlier, reporter=reporter
     )
-    every = request.settings.every or entry.every
+    every = request.settings.every or entry.usual_every
     found = search(
         clip,
         detector,
         list(shots(cuts or (), range(first, last))),
         every=every,
         threshold=request.settings.threshold,
+        # more than are wanted, as some are seen once only; not all, as every one takes time
+        most=_MORE * request.settings.max_objects or MOST_OBJECTS,
         propagator=propagator,
         reporter=reporter,
     )
@@ -94,7 +99,8 @@ def detect_clip(
         found.tracks, request.settings, looked_at=found.looked_at, classes=wanted
     )
     objects = merged(choice.objects, request.same)
-    _notify(choice, objects, request, reporter)
+    over_limit = choice.over_limit + found.passed_over
+    _notify(choice.unconfirmed, over_limit, objects, request, reporter)
     looks = _looks(clip, objects)
     pairs = alike(objects, looks)
     for again, before in pairs:
@@ -232,19 +238,23 @@ def _wanted_classes(text: str, detector: Detector) -> tuple[str, ...]:
 
 
 def _notify(
-    choice: Choice, objects: Sequence[ChosenObject], request: DetectRequest, reporter: Reporter
+    unconfirmed: int,
+    over_limit: int,
+    objects: Sequence[ChosenObject],
+    request: DetectRequest,
+    reporter: Reporter,
 ) -> None:
-    if choice.unconfirmed:
+    if unconfirmed:
         reporter.notify(
-            f"{choice.unconfirmed} things were seen only once and are left out;"
+            f"{unconfirmed} things were seen only once and are left out;"
             f" {option('every')} looks at more frames"
         )
-    if choice.over_limit:
+    if over_limit:
         most = request.settings.max_objects
         reporter.notify(
-            f"{choice.over_limit} objects more were found than masks can have"
+            f"{over_limit} objects more were found than masks can have"
             if most == 0
-            else f"{choice.over_limit} objects more were found; {option('max_objects')} is {most}"
+            else f"{over_limit} objects more were found; {option('max_objects')} is {most}"
         )
     if not objects:
         reporter.notify(

@@ -35,6 +35,8 @@ class Search:
     tracks: list[Track]
     looked_at: dict[int, list[int]]
     """Shot → the frames that the detector looked at."""
+    passed_over: int
+    """How many detections more than count there were on the fullest picture."""
 
 
 def keyframes(shot: range, every: int) -> list[int]:
@@ -54,6 +56,7 @@ def search(
     *,
     every: int,
     threshold: float,
+    most: int,
     propagator: PropagatorOptions,
     reporter: Reporter,
 ) -> Search:
@@ -67,6 +70,7 @@ def search(
         shots: ranges of frame indices, one after another.
         every: how many frames lie between two looks.
         threshold: detections with a lower score do not count.
+        most: so many detections of a picture count, the surest.
         propagator: decided.
         reporter: receives progress.
 
@@ -84,6 +88,7 @@ def search(
     begins = {shot.start for shot in shots}
     planned = {frame for shot in shots for frame in keyframes(shot, every)}
     looked_at: dict[int, list[int]] = {}
+    passed_over = 0
     soonest, last_look, number = max(1, every // _SOONEST_SHARE), first, -1
     with (
         closing(_images(clip, first, stop)) as images,
@@ -103,12 +108,13 @@ def search(
             is_unsure = carrier.confidence < LOW_CONFIDENCE and index - last_look >= soonest
             if index in planned or is_unsure:
                 found = _sure_ones(detector.detect(image), threshold)
-                pairs = [(one, carrier.small(one.mask)) for one in found]
+                passed_over = max(passed_over, len(found) - most)
+                pairs = [(one, carrier.small(one.mask)) for one in found[:most]]
                 carrier.start(image, tracker.observe(index, pairs, carrier.regions))
                 looked_at.setdefault(number, []).append(index)
                 last_look = index
             step()
-    return Search(tracker.tracks, looked_at)
+    return Search(tracker.tracks, looked_at, passed_over)
 
 
 def _sure_ones(found: list[Detection], threshold: float) -> list[Detection]:

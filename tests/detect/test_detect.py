@@ -1,0 +1,272 @@
+"""`detect` from end to end: a clip in, masks of what is in it out, with nothing given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from support.command_line import CommandLine, Ran
+from support.drifting_squares import SHAPE, draw
+from support.scripted_detector import Script, register
+
+from vfx_matte.masks import Image, Mask, overlap
+from vfx_matte.workspace import load_mask
+
+FRAMES = 16
+CLASSES = {1: "dog", 2: "person"}
+
+Frame = tuple[Image, Mask]
+Detect = Callable[..., Ran]
+
+
+@pytest.fixture
+def detect(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Script, Sequence[Frame]], Detect]:
+    """Writes a clip and registers what a detector finds in it; gives the command on it."""
+
+    def prepared(script: Script, frames: Sequence[Frame]) -> Detect:
+        folder = cli.folder / "clip"
+        folder.mkdir()
+        for index, (image, _) in enumerate(frames):
+            picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            cv2.imwrite(str(folder / f"clip.{index:04d}.png"), picture)
+        register(script, cli.folder, monkeypatch)
+
+        def run(*arguments: str, code: int = 0) -> Ran:
+            command = ("detect", "clip", "--detector", "scripted", "--every", "4", *arguments)
+            return cli(*command) if code == 0 else cli.fails(*command, code=code)
+
+        return run
+
+    return prepared
+
+
+def squares(length: int = FRAMES) -> list[Frame]:
+    return [draw(index) for index in range(length)]
+
+
+def masks(cli: CommandLine) -> list[Mask]:
+    return [load_mask(path) for path in sorted((cli.folder / "workspace/clip/masks").glob("*.png"))]
+
+
+def test_a_clip_becomes_masks_without_anything_given(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares()
+    script = Script.of_clip(frames, CLASSES)
+    found = json.loads(detect(script, frames)("--json").stdout)
+    assert [(one["id"], one["name"], one["class_name"]) for one in found["objects"]] == [
+        (1, "dog", "dog"),
+        (2, "person", "person"),
+    ]
+    assert script.asked == [0, 4, 8, 12, 15]
+    assert found["frames"] == 5
+    made = masks(cli)
+    assert len(made) == FRAMES
+    for mask, (_, truth) in zip(made, frames, strict=True):
+        for object_id in (1, 2):
+            assert overlap(mask == object_id, truth == object_id) > 0.8
+    # an ordinary workspace: the other commands work on it, and know what the objects are
+    assert cli.manifest()["labels"]["1"] == {"name": "dog", "class": "dog", "score": 0.9}
+    cli("qc", "clip")
+    cli("greenback", "clip", "--frame", "3")
+    cli("segment", "clip", "--masks", "workspace/clip/references", "--update")
+    assert cli.manifest()["labels"]["2"]["name"] == "person"
+
+
+# pycocotools 2.0.11 asks NumPy 2 for an array in the old way
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_result_json_is_what_pycocotools_reads(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares()
+    detect(Script.of_clip(frames, CLASSES), frames)("-o", "out")
+    result = json.loads((cli.folder / "out/result.json").read_text())
+    assert [entry["score"] for entry in result] == pytest.approx([0.9, 0.89])
+    for object_id, entry in enumerate(result, start=1):
+        assert len(entry["segmentations"]) == FRAMES
+        for region, mask in zip(entry["segmentations"], masks(cli), strict=True):
+            decoded = coco_mask.decode(region) if region else np.zeros(SHAPE, np.uint8)
+            np.testing.assert_array_equal(decoded > 0, mask == object_id)
+    assert len(list((cli.folder / "out/masks").glob("*.png"))) == FRAMES
+
+
+def test_pictures_of_masks_are_coloured_by_class_or_white(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(8)
+    run = detect(Script.of_clip(frames, {1: "dog", 2: "dog"}), frames)
+    run("-o", "colors")
+    run("-o", "white", "--white", "--instances", "--fresh")
+    colors, white = (
+        cv2.imread(str(cli.folder / name / "masks/00003.png"), cv2.IMREAD_COLOR)
+        for name in ("colors", "white")
+    )
+    assert colors is not None
+    assert white is not None
+    mask = masks(cli)[3]
+    assert len(np.unique(colors[mask > 0], axis=0)) == 1, "one class has one colour"
+    assert set(np.unique(white)) == {0, 255}
+    assert sorted(path.name for path in (cli.folder / "white/instances").iterdir()) == [
+        "001 dog 1",
+        "002 dog 2",
+    ]
+
+
+def test_what_is_invented_once_is_no_object(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares()
+    script = Script.of_clip(frames, CLASSES).invent(frames=[8], class_name="dog", score=0.99)
+    ran = detect(script, frames)("--json")
+    assert len(json.loads(ran.stdout)["objects"]) == 2
+
+
+def test_a_missed_or_doubtful_look_changes_no_object(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares()
+    script = Script.of_clip(frames, CLASSES).miss(2, frames=[4, 8]).double(1, frames=[0, 12])
+    script.flip(1, frames=[4], class_name="cat").doubt(2, frames=[12], score=0.1)
+    found = json.loads(detect(script, frames)("--json").stdout)
+    assert [(one["class_name"], one["references"]) for one in found["objects"]] == [
+        ("dog", [0, 4, 8, 12, 15]),
+        ("person", [0, 15]),
+    ]
+
+
+def test_only_the_classes_that_are_wanted(cli: CommandLine, detect: Callable[..., Detect]) -> None:
+    frames = squares(8)
+    run = detect(Script.of_clip(frames, CLASSES, also_known=["horse"]), frames)
+    found = json.loads(run("--json", "--classes", "Person").stdout)
+    assert [one["class_name"] for one in found["objects"]] == ["person"]
+    ran = run("--classes", "persn", "--fresh", code=2)
+    assert "persn" in ran.error
+    assert "did you mean person?" in ran.hint
+
+
+def test_nothing_found_is_an_answer(cli: CommandLine, detect: Callable[..., Detect]) -> None:
+    frames = squares(8)
+    run = detect(Script.of_clip(frames, CLASSES).nothing(frames=range(8)), frames)
+    ran = run()
+    assert "no objects were found" in ran.stdout
+    assert json.loads((cli.folder / "workspace/clip/detected/result.json").read_text()) == []
+    assert not (cli.folder / "workspace/clip/masks").exists()
+    # and it can simply be asked again
+    assert json.loads(run("--json").stdout)["objects"] == []
+
+
+def test_more_objects_than_a_mask_holds(cli: CommandLine, detect: Callable[..., Detect]) -> None:
+    frames = [(cv2.resize(image, (128, 96)), mask) for image, mask in squares(5)]
+    script = Script.of_clip(frames, {}).nothing(frames=range(5)).crowd(300, frames=range(5))
+    run = detect(script, frames)
+    # one that copies, as the time of the built-in one grows with the square of their number
+    ran = run("--max-objects", "0", "--propagator", "fake", "--json")
+    found = json.loads(ran.stdout)
+    assert len(found["objects"]) == 255
+    assert any("45 objects more" in note for note in ran.notes)
+    few = json.loads(run("--json", "--fresh", "--propagator", "fake").stdout)
+    assert len(few["objects"]) == 10
+
+
+def test_objects_end_at_a_cut_and_may_be_joined_across_it(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    first = squares(8)
+    # the same squares elsewhere, on another ground
+    second = [(np.ascontiguousarray(image[::-1, ::-1]), mask[::-1, ::-1]) for image, mask in first]
+    frames = [*first, *second]
+    run = detect(Script.of_clip(frames, CLASSES), frames)
+    ran = run("--cuts", "8", "--json")
+    found = json.loads(ran.stdout)
+    assert [(one["name"], one["first"], one["last"]) for one in found["objects"]] == [
+        ("dog 1", 0, 7),
+        ("person 1", 0, 7),
+        ("dog 2", 8, 15),
+        ("person 2", 8, 15),
+    ]
+    assert found["alike"] == [[3, 1], [4, 2]]
+    assert any("--same 3=1" in note for note in ran.notes)
+    made = masks(cli)
+    assert set(np.unique(made[7])) == {0, 1, 2}
+    assert set(np.unique(made[8])) == {0, 3, 4}
+    run("--cuts", "8", "--fresh", "--same", "3=1", "--same", "4=2")
+    assert set(np.unique(masks(cli)[8])) == {0, 1, 2}
+    for text, problem in (("1=2", "one shot"), ("7=1", "no two objects"), ("x", "does not say")):
+        assert problem in run("--cuts", "8", "--fresh", "--same", text, code=2).error
+    # refused before anything was replaced
+    assert set(np.unique(masks(cli)[8])) == {0, 1, 2}
+
+
+def test_a_clip_that_is_all_cuts(cli: CommandLine, detect: Callable[..., Detect]) -> None:
+    frames = squares(5)
+    ran = detect(Script.of_clip(frames, CLASSES), frames)("--cuts", "1,2,3,4", "--json")
+    found = json.loads(ran.stdout)
+    assert [(one["first"], one["last"]) for one in found["objects"]] == [
+        (at, at) for at in range(5) for _ in (1, 2)
+    ]
+
+
+def test_a_clip_of_one_frame(cli: CommandLine, detect: Callable[..., Detect]) -> None:
+    frames = squares(1)
+    found = json.loads(detect(Script.of_clip(frames, CLASSES), frames)("--json").stdout)
+    assert len(found["objects"]) == 2
+    np.testing.assert_array_equal(masks(cli)[0], frames[0][1])
+
+
+def test_work_that_is_there_is_neither_lost_nor_mixed(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(8)
+    script = Script.of_clip(frames, CLASSES)
+    run = detect(script, frames)
+    run()
+    before = cli.files("workspace")
+    assert "holds masks already" in run(code=2).error
+    assert cli.files("workspace") == before
+    # the same again goes on, and finds that all is done
+    run("--resume")
+    assert cli.mask_numbers() == list(range(8))
+    # another detection is not mixed with these masks
+    script.miss(2, frames=range(8))
+    assert "other reference masks" in run("--resume", code=2).error
+    run("--fresh")
+    assert cli.mask_numbers(folder="masks.previous") == list(range(8))
+    assert cli.mask_numbers(folder="references.previous") == [0, 4, 7]
+
+
+def test_clean_drops_what_is_soon_gone_and_fills_holes(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares()
+    for _, mask in frames:
+        top, left = (int(axis.min()) for axis in np.nonzero(mask == 1))
+        mask[top + 6, left + 6] = 0
+    script = Script.of_clip(frames, CLASSES).miss(2, frames=range(6, FRAMES))
+    run = detect(script, frames)
+    assert len(json.loads(run("--json").stdout)["objects"]) == 2
+    found = json.loads(run("--json", "--clean", "--fresh").stdout)
+    assert [one["class_name"] for one in found["objects"]] == ["dog"]
+    reference = load_mask(cli.folder / "workspace/clip/references/0000000.png")
+    assert np.count_nonzero(reference) == 14 * 14
+
+
+def test_bad_requests_say_what_is_wrong(cli: CommandLine, detect: Callable[..., Detect]) -> None:
+    frames = squares(3)
+    run = detect(Script.of_clip(frames, CLASSES), frames)
+    assert "--threshold" in run("--threshold", "1.5", code=2).error
+    assert "one network only" in run("--backbone", "large", code=2).hint
+    ran = cli.fails("detect", "clip", "--detector", "scriptd", code=2)
+    assert "unknown detector" in ran.error
+    ran = cli.fails("detect", "clip", "--detector-weights", "x.pth", code=2)
+    assert "--detector" in ran.hint
+    # a fresh machine without a network
+    ran = cli.fails("detect", "clip", code=1)
+    assert "weights fetch u2netp" in ran.hint
+    assert not Path("workspace").exists()
