@@ -36,7 +36,7 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WEIGHTS_FILES = (WEIGHTS_FILE, f"{WEIGHTS_FILE}.index.json")
 # as newer versions of transformers write it; the pictures' part is under a key of its own
 _PROCESSOR_FILE = "processor_config.json"
-_PICTURES = "image_processor"
+_PARTS = ("image_processor", "video_processor")
 _MOST_FACTS_BYTES = 2**20
 
 
@@ -156,7 +156,12 @@ def torch_device(name: str) -> torch.device:
 
 
 def load_network(
-    folder: Path, class_name: str, *, title: str, model_types: Sequence[str] = ()
+    folder: Path,
+    class_name: str,
+    *,
+    title: str,
+    model_types: Sequence[str] = (),
+    unneeded: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401  a class of an optional package
     """Load a network, whole, in float32 and in evaluation mode; nothing is downloaded.
 
@@ -165,6 +170,7 @@ def load_network(
         class_name: its class in transformers, such as "VitMatteForImageMatting".
         title: what it is, for messages: "a ViTMatte network".
         model_types: what config.json may have as its model_type; empty does not look.
+        unneeded: ends of the names of tensors that only training uses, so that they may be missing.
 
     Raises:
         WeightsError: the folder is not such a network, lacks a part of one, or its weights are
@@ -203,7 +209,7 @@ def load_network(
             f"{problem}: {' '.join(str(error).split())[:300]}", hint="fetch the folder again"
         ) from error
     # 3. a missing tensor would be filled with random numbers, and the network run
-    lacking = sorted(report["missing_keys"])
+    lacking = sorted(name for name in report["missing_keys"] if not name.endswith(unneeded))
     if lacking:
         raise WeightsError(
             f"{problem}: {len(lacking)} tensors are missing, the first is {lacking[0]}",
@@ -212,25 +218,28 @@ def load_network(
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def read_preprocessing(folder: Path, usual: Preprocessing | None = None) -> Preprocessing:
+def read_preprocessing(
+    folder: Path, usual: Preprocessing | None = None, *, file: str = PREPROCESSING_FILE
+) -> Preprocessing:
     """How the network of a folder wants its pictures, as its preprocessor_config.json says.
 
     Args:
         folder: as `network_folder` found it.
         usual: what holds for all that the folder does not say.
+        file: which file says it; networks for videos have video_preprocessor_config.json.
 
     Raises:
         WeightsError: a file cannot be read, or says something impossible.
     """
     usual = usual or Preprocessing()
-    path = folder / PREPROCESSING_FILE
+    path = folder / file
     if not path.is_file():
         path = folder / _PROCESSOR_FILE
     if not path.is_file():
         return usual
     facts = read_facts(path)
     # newer files hold the picture's part beside that of videos and texts
-    facts = facts.get(_PICTURES) or facts
+    facts = next((facts[part] for part in _PARTS if facts.get(part)), facts)
     try:
         mean, deviation = (
             tuple(float(value) for value in facts.get(key) or default)
@@ -265,6 +274,28 @@ def read_preprocessing(folder: Path, usual: Preprocessing | None = None) -> Prep
     )
 
 
+def size_with_aspect(shape: tuple[int, ...], shortest: int, longest: int | None) -> tuple[int, int]:
+    """The size that a picture is resized to in its own proportions.
+
+    Args:
+        shape: its height and width, px.
+        shortest: what its short side becomes, px, unless the long one became too long.
+        longest: what its long side may become, px; None is no limit.
+
+    Returns:
+        Height and width as the library's processors compute them, at least 1.
+    """
+    small, large = min(shape[:2]), max(shape[:2])
+    side: float = shortest
+    if longest is not None and large / small * shortest > longest:
+        side = longest * small / large
+    # the long side from the short one before it is rounded; a picture that has the size keeps it
+    short = round(side)
+    long = large if small == short else int(side * large / small)
+    sides = (max(short, 1), max(long, 1))
+    return sides if shape[0] <= shape[1] else sides[::-1]
+
+
 def _named_size(size: Any) -> dict[str, Any]:  # noqa: ANN401  of a file
     """A size as files have it, {"height": …} or a number for a square."""
     return {"height": size, "width": size} if isinstance(size, int) else dict(size)
@@ -292,13 +323,16 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def computing(device: torch.device, *, title: str, hint: str) -> Iterator[None]:
+def computing(
+    device: torch.device, *, title: str, hint: str, has_half_precision: bool = True
+) -> Iterator[None]:
     """Run a network inside: without gradients, on CUDA in bfloat16 where that is enough.
 
     Args:
         device: where it runs.
         title: whose network it is, for messages.
         hint: what to do where memory does not suffice.
+        has_half_precision: whether bfloat16 is enough for it.
 
     Raises:
         DeviceError: memory of the device does not suffice.
@@ -307,7 +341,7 @@ def computing(device: torch.device, *, title: str, hint: str) -> Iterator[None]:
 
     half = (
         torch.autocast("cuda", dtype=torch.bfloat16)
-        if device.type == "cuda"
+        if device.type == "cuda" and has_half_precision
         else contextlib.nullcontext()
     )
     try:

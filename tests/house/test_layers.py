@@ -55,6 +55,14 @@ ROOMS = {
     "masks": Room(1, "errors backend", "numpy cv2"),
     "picture": Room(1, "errors backend", "numpy"),
     "pretrained": Room(1, "wording errors files", "numpy torch transformers"),
+    # each detector in a file of its own; only these know the packages that run networks
+    "detect.networks": Room(1, "wording errors masks pretrained", "numpy torch"),
+    "detect.videomt": Room(1, "masks", ""),
+    "detect.rf_detr": Room(1, "masks", "numpy cv2 torch"),
+    "detect.mask_former": Room(1, "masks pretrained", "numpy torch"),
+    "detect.mask_rcnn": Room(
+        1, "wording errors masks pretrained", "numpy torch torchvision safetensors"
+    ),
     "detect": Room(1, "wording errors choices masks", "numpy cv2 scipy"),
     "media": Room(
         2,

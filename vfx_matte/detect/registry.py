@@ -64,7 +64,58 @@ SALIENT = DetectorEntry(
 )
 """The one that runs on a fresh machine."""
 
-REGISTRY: tuple[DetectorEntry, ...] = (SALIENT,)
+_EXTRA = "detect"
+
+# "auto" prefers what is most accurate on COCO for its cost, then what knows fewer classes or needs
+# more time (docs/detect.md); all weights are the user's to fetch, so what is there is meant
+REGISTRY: tuple[DetectorEntry, ...] = (
+    SALIENT,
+    DetectorEntry(
+        name="rf-detr",
+        title="RF-DETR",
+        implementation="vfx_matte.detect.rf_detr:RfDetr",
+        weights="rf-detr-seg-medium",
+        packages=("torch", "transformers"),
+        extra=_EXTRA,
+        preference=50,
+    ),
+    DetectorEntry(
+        name="videomt",
+        title="VidEoMT",
+        implementation="vfx_matte.detect.videomt:Videomt",
+        weights="videomt-dinov2-small-ytvis2019",
+        packages=("torch", "transformers"),
+        extra=_EXTRA,
+        preference=40,
+    ),
+    DetectorEntry(
+        name="eomt",
+        title="EoMT",
+        implementation="vfx_matte.detect.mask_former:Eomt",
+        weights="coco_instance_eomt_large_640",
+        packages=("torch", "transformers"),
+        extra=_EXTRA,
+        preference=30,
+    ),
+    DetectorEntry(
+        name="mask2former",
+        title="Mask2Former",
+        implementation="vfx_matte.detect.mask_former:Mask2Former",
+        weights="mask2former-swin-tiny-coco-instance",
+        packages=("torch", "transformers"),
+        extra=_EXTRA,
+        preference=20,
+    ),
+    DetectorEntry(
+        name="mask-rcnn",
+        title="Mask R-CNN",
+        implementation="vfx_matte.detect.mask_rcnn:MaskRcnn",
+        weights="maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth",
+        packages=("torch", "torchvision"),
+        extra=_EXTRA,
+        preference=10,
+    ),
+)
 
 
 def registered(name: str) -> DetectorEntry:

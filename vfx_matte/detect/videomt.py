@@ -1,0 +1,68 @@
+"""Finds instances by VidEoMT, trained on YouTube-VIS: the classes of the VisTR script.
+
+Norouzi, Zulfikar, Cavagnero, Kerssies, Leibe, Dubbelman, de Geus: "Your ViT is Secretly Also a
+Video Segmentation Model" (CVPR 2026), as `transformers` runs it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vfx_matte.detect.base import Detection
+from vfx_matte.detect.networks import Kind, OpenNetwork, from_queries, resized
+from vfx_matte.masks import Image
+
+KIND = Kind(
+    title="VidEoMT",
+    class_name="VideomtForUniversalSegmentation",
+    model_type="videomt",
+    weights="videomt-dinov2-small-ytvis2019",
+    preprocessing_file="video_preprocessor_config.json",
+    has_half_precision=True,
+)
+
+
+class Videomt:
+    """The network of a folder.
+
+    It reads clips, and hands the queries of a frame on to the next; the first frame of a clip has
+    none before it. So a clip of one frame is what it computes for every first frame. Pictures that
+    detectors are shown lie seconds apart, or on both sides of a cut, where handed-on queries say
+    nothing; identities are carried on by propagators here.
+
+    Args:
+        weights: the folder.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        still_frames: how many frames long the picture is shown, as a still clip; the answer is that
+            of the last. With 2 the queries have seen the picture once, at twice the cost.
+
+    Raises:
+        UsageError: there is no network at `weights`.
+        WeightsError: it is not such a network.
+        DeviceError: the device cannot be used.
+    """
+
+    def __init__(self, *, weights: Path, device: str = "auto", still_frames: int = 1) -> None:
+        self._network = OpenNetwork(KIND, weights, device)
+        self._still_frames = still_frames
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that it was trained on."""
+        return self._network.classes
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Find instances, as `Detector.detect` says."""
+        height, width = image.shape[:2]
+        # a square whatever the picture's shape is, as in training
+        side = self._network.side()
+        pixels = self._network.preprocessing.tensor(image, side, side)
+        output = self._network(
+            pixel_values_videos=pixels[None].expand(1, self._still_frames, -1, -1, -1)
+        )
+        return from_queries(
+            output.class_queries_logits[-1],
+            output.masks_queries_logits[-1],
+            self._network.names,
+            lambda logits: resized(logits, height, width),
+        )
