@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vfx_matte.api.checks import qc as qc
     from vfx_matte.api.checks import suggest as suggest
     from vfx_matte.api.checks import verify as verify
+    from vfx_matte.api.detect import detect_objects as detect_objects
     from vfx_matte.api.exports import conform as conform
     from vfx_matte.api.exports import package as package
     from vfx_matte.api.masks import mask as mask
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from vfx_matte.errors import VfxMatteError as VfxMatteError
     from vfx_matte.media.probe import ClipInfo as ClipInfo
     from vfx_matte.media.verify import VerifyReport as VerifyReport
+    from vfx_matte.pipeline.detect.request import DetectResult as DetectResult
+    from vfx_matte.pipeline.detect.request import FoundObject as FoundObject
     from vfx_matte.pipeline.export.conform import ConformResult as ConformResult
     from vfx_matte.pipeline.export.package import PackageResult as PackageResult
     from vfx_matte.pipeline.first_mask import FirstMaskResult as FirstMaskResult
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.review.suggest import SuggestResult as SuggestResult
     from vfx_matte.pipeline.segment.request import SegmentResult as SegmentResult
     from vfx_matte.settings.options import AlphaSettings as AlphaSettings
+    from vfx_matte.settings.options import DetectSettings as DetectSettings
     from vfx_matte.settings.options import EncodeSettings as EncodeSettings
     from vfx_matte.settings.options import GreenbackSettings as GreenbackSettings
     from vfx_matte.settings.options import MaskvideoSettings as MaskvideoSettings
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "mask": "vfx_matte.api.masks",
     "segment": "vfx_matte.api.masks",
+    "detect_objects": "vfx_matte.api.detect",
     "render_greenback": "vfx_matte.api.renders",
     "render_alpha": "vfx_matte.api.renders",
     "render_maskvideos": "vfx_matte.api.renders",
@@ -68,6 +73,8 @@ _EXPORTS = {
     "FirstMaskResult": "vfx_matte.pipeline.first_mask",
     "MaskedObject": "vfx_matte.pipeline.first_mask",
     "SegmentResult": "vfx_matte.pipeline.segment.request",
+    "DetectResult": "vfx_matte.pipeline.detect.request",
+    "FoundObject": "vfx_matte.pipeline.detect.request",
     "RenderResult": "vfx_matte.pipeline.render.outputs",
     "MatteSettings": "vfx_matte.settings.options",
     "RenderSettings": "vfx_matte.settings.options",
@@ -83,6 +90,7 @@ _EXPORTS = {
     "PackageResult": "vfx_matte.pipeline.export.package",
     "ConformResult": "vfx_matte.pipeline.export.conform",
     "SuggestSettings": "vfx_matte.settings.options",
+    "DetectSettings": "vfx_matte.settings.options",
     "QcSettings": "vfx_matte.settings.options",
     "PackageSettings": "vfx_matte.settings.options",
     "EncodeSettings": "vfx_matte.settings.options",
@@ -95,6 +103,7 @@ __all__ = [
     "__version__",
     "mask",
     "segment",
+    "detect_objects",
     "render_greenback",
     "render_alpha",
     "render_maskvideos",
@@ -109,6 +118,8 @@ __all__ = [
     "FirstMaskResult",
     "MaskedObject",
     "SegmentResult",
+    "DetectResult",
+    "FoundObject",
     "RenderResult",
     "MatteSettings",
     "RenderSettings",
@@ -124,6 +135,7 @@ __all__ = [
     "PackageResult",
     "ConformResult",
     "SuggestSettings",
+    "DetectSettings",
     "QcSettings",
     "PackageSettings",
     "EncodeSettings",
