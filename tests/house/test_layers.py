@@ -48,7 +48,8 @@ ROOMS = {
     "numbering": Room(1, "errors"),
     "timecode": Room(1, "errors"),
     "settings.ini": Room(  # doors alone read it
-        4, "wording errors printable files choices propagate.entry propagate.registry"
+        4,
+        "wording errors printable files choices detect.registry propagate.entry propagate.registry",
     ),
     "settings": Room(1, "wording errors printable choices"),
     "backend": Room(1, "wording errors choices", "numpy cv2 cupy cupyx"),

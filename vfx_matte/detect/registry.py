@@ -11,13 +11,15 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.detect.base import Detector
-from vfx_matte.detect.salient import NETWORK_FILE, NETWORK_TITLE
+from vfx_matte.detect.names import NETWORK_FILE, NETWORK_TITLE
 from vfx_matte.errors import UsageError, WeightsError, install_hint
 from vfx_matte.wording import command, option
+
+if TYPE_CHECKING:  # read before anything that needs NumPy
+    from vfx_matte.detect.base import Detector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,12 @@ def registered(name: str) -> DetectorEntry:
 def offered_names() -> tuple[str, ...]:
     """The names that help texts and messages show."""
     return tuple(entry.name for entry in REGISTRY if entry.is_offered)
+
+
+def names_text() -> str:
+    """The same in a sentence: "auto, salient or videomt"."""
+    *names, last = ("auto", *offered_names())
+    return f"{', '.join(names)} or {last}"
 
 
 def missing(entry: DetectorEntry, weights: Path) -> str:

@@ -16,13 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfx_matte.detect.names import NETWORK_FILE
 from vfx_matte.errors import WeightsError
 from vfx_matte.masks import Image
-
-NETWORK_TITLE = "U²-Netp"
-
-NETWORK_FILE = "u2netp.onnx"
-"""Its name in the model folder and in the table of weights."""
 
 TRAINED_SIZE_PX = 320
 """Side of the square that the network was trained at; it takes others, 192 to 256 cost a half to

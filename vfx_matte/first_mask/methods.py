@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from vfx_matte.detect.salient import NETWORK_TITLE, SalientNetwork
+from vfx_matte.detect.names import NETWORK_TITLE
+from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.first_mask.marks import Answer, Marks, Probability
 from vfx_matte.masks import Image
 

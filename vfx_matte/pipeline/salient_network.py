@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vfx_matte.choices import unknown_choice
-from vfx_matte.detect.salient import NETWORK_FILE, NETWORK_TITLE, SalientNetwork
+from vfx_matte.detect.names import NETWORK_FILE, NETWORK_TITLE
+from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.errors import ConfigError, VfxMatteError, WeightsError
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.weights import (

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from vfx_matte.detect.registry import names_text as detector_names
 from vfx_matte.errors import ConfigError, UsageError
 from vfx_matte.files.inputs import read_small_file
 from vfx_matte.printable import shortened
 from vfx_matte.propagate.entry import OfferedOption
-from vfx_matte.propagate.registry import names_text, propagator_options
+from vfx_matte.propagate.registry import names_text as propagator_names
+from vfx_matte.propagate.registry import propagator_options
 from vfx_matte.settings.options import (
     AlphaSettings,
     ClipSettings,
@@ -69,16 +71,30 @@ PROPAGATION = ("propagator", "memory", *PROPAGATOR_OPTIONS)
 """The options of `[segment]` that say how masks are propagated."""
 
 
-def _completed(record: type[S], automatic: str, options: Mapping[str, OfferedOption]) -> type[S]:
-    """A record with what the registry of propagators adds: their names, and their options."""
-    explanation = f"{names_text()}; auto = {automatic}"
-    names = option("auto", explanation, short=f"{explanation}.")
+def _completed(
+    record: type[S],
+    chosen: str,
+    names: str,
+    automatic: str,
+    options: Mapping[str, OfferedOption],
+) -> type[S]:
+    """A record with what a registry adds.
+
+    Args:
+        record: of the option table.
+        chosen: the option that holds the name of an entry.
+        names: those that there are, in a sentence.
+        automatic: what "auto" takes.
+        options: those of the entries.
+    """
+    explanation = f"{names}; auto = {automatic}"
+    name = option("auto", explanation, short=f"{explanation}.")
     # the same metadata as `option` gives, so that doors see no difference
     added = [
         (added.name, added.kind, field(default=added.default, metadata=added.metadata))
         for added in options.values()
     ]
-    fields: list[tuple[str, Any, Any]] = [("propagator", str, names), *added]
+    fields: list[tuple[str, Any, Any]] = [(chosen, str, name), *added]
     # a class of its own: records stay frozen, checked and typed like those that are written out
     made = dataclasses.make_dataclass(
         record.__name__,
@@ -94,10 +110,21 @@ def _completed(record: type[S], automatic: str, options: Mapping[str, OfferedOpt
 
 _COMPLETED: dict[type[Options], type[Options]] = {
     SegmentSettings: _completed(
-        SegmentSettings, "the best one that can run here", PROPAGATOR_OPTIONS
+        SegmentSettings,
+        "propagator",
+        propagator_names(),
+        "the best one that can run here",
+        PROPAGATOR_OPTIONS,
     ),
     SuggestSettings: _completed(
-        SuggestSettings, "the one that the masks were made with", COMPARISON_OPTIONS
+        SuggestSettings,
+        "propagator",
+        propagator_names(),
+        "the one that the masks were made with",
+        COMPARISON_OPTIONS,
+    ),
+    DetectSettings: _completed(
+        DetectSettings, "detector", detector_names(), "the best one that can run here", {}
     ),
 }
 
@@ -125,7 +152,7 @@ class Settings:
     conform: ConformSettings = field(default_factory=ConformSettings)
     keytest: KeytestSettings = field(default_factory=KeytestSettings)
     suggest: SuggestSettings = field(default_factory=completed(SuggestSettings))
-    detect: DetectSettings = field(default_factory=DetectSettings)
+    detect: DetectSettings = field(default_factory=completed(DetectSettings))
     qc: QcSettings = field(default_factory=QcSettings)
     studio: StudioSettings = field(default_factory=StudioSettings)
     config: OldScripts = field(default_factory=OldScripts)

@@ -738,9 +738,8 @@ class DetectSettings(Options):
     detector: str = option(
         "auto",
         "what finds objects; auto = the best one that can run here",
-        short="What finds objects; auto = the best one that can run here.",
     )
-    """`detect.registry` lists them."""
+    """`ini` names them all."""
 
     backbone: str = option(
         "",

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vfx_matte.detect.names import NETWORK_FILE, NETWORK_TITLE
 from vfx_matte.propagate.entry import Helper, Opening, PropagatorEntry, option
 from vfx_matte.settings.options import Options
-
-NETWORK_TITLE = "U²-Netp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +16,7 @@ class BuiltinOptions(Options):
     """What can be chosen about the built-in propagator."""
 
     network: Path | None = option(
-        None, f"whether {NETWORK_TITLE} helps, where it is in the model folder", file="u2netp.onnx"
+        None, f"whether {NETWORK_TITLE} helps, where it is in the model folder", file=NETWORK_FILE
     )
     """The weights of U²-Netp; None does without."""
 
