@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import typer
 from support.command_line import CommandLine
+from support.tiny_onnx import tiny_network
 from support.weights_server import Served, write_table
 
 from vfx_matte.cli import program
@@ -24,6 +25,10 @@ from vfx_matte.wording import command, option, spelled
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "segment": ("clip.mp4", "--first-mask", "mask.png", "--propagator", "fake", "--fresh"),
+    "detect": (
+        *("clip.mp4", "--detector", "salient", "--detector-weights", "salient.onnx"),
+        *("--propagator", "fake", "--fresh"),
+    ),
     "greenback": ("clip.mp4",),
     "maskvideo": ("clip.mp4",),
     "alpha": ("clip.mp4",),
@@ -76,6 +81,8 @@ def test_json_is_one_line_and_nothing_else_is_on_stdout(
 ) -> None:
     if name == "verify":
         (project.folder / "workspace/clip/clip.mp4").write_bytes(Path("clip.mp4").read_bytes())
+    if name == "detect":
+        (project.folder / "salient.onnx").write_bytes(tiny_network())
     if name.startswith("weights"):
         write_table(project.folder / "model", server.url, about_megabytes=3)
     if name == "weights check":
