@@ -287,12 +287,8 @@ def _save_references(
     def painted(frame: int) -> Mask:
         return reference_mask(objects, frame, clip.info.shape, clean=request.settings.clean)
 
-    if request.fresh and folder.exists():
-        try:
-            shutil.rmtree(own.previous_references_folder, ignore_errors=True)
-            folder.rename(own.previous_references_folder)
-        except OSError as error:
-            raise OutputError(f"cannot move {folder}: {error.strerror}") from error
+    if request.fresh:
+        _set_aside(folder, own.previous_references_folder)
     # of a run that is resumed: its masks were made from these
     elif own.manifest_path.exists() and not (
         set(folder.glob("*.png")) == set(paths)
@@ -305,6 +301,17 @@ def _save_references(
         )
     for path, frame in paths.items():
         save_mask(path, painted(frame), Palette.davis())
+
+
+def _set_aside(folder: Path, previous: Path) -> None:
+    """Keep a folder under another name, in place of what was kept there before."""
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(previous, ignore_errors=True)
+        folder.rename(previous)
+    except OSError as error:
+        raise OutputError(f"cannot move {folder}: {error.strerror}") from error
 
 
 def _record(clip: SourceClip, one: ChosenObject) -> FoundObject:
