@@ -124,6 +124,10 @@ def test_entries_differ_and_say_what_they_need() -> None:
     for key in ("name", "title", "weights", "implementation"):
         values = [getattr(entry, key) for entry in REGISTRY]
         assert len(set(values)) == len(values), key
+    for entry in REGISTRY:
+        sizes = list(entry.backbones.values())
+        assert len(set(sizes)) == len(sizes)
+        assert not sizes or entry.weights in sizes
     preferences = [entry.preference for entry in REGISTRY]
     assert len(set(preferences)) == len(preferences)
     assert all(bool(entry.extra) == bool(entry.packages) for entry in REGISTRY)

@@ -340,6 +340,19 @@ def test_mask_rcnn_of_other_classes_has_numbers_for_names(
     assert opened("mask-rcnn", tmp_path / "own.pth").classes == ("class 1", "class 2")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "fetched"),
+    [("rf-detr-seg-nano", "rf-detr-seg-nano"), ("mine", "rf-detr-seg-medium")],
+)
+def test_weights_that_are_not_there_are_named_with_how_to_get_them(
+    wanted: str, fetched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _name: "there")
+    with pytest.raises(WeightsError, match="RF-DETR needs its weights at") as caught:
+        open_detector(registered("rf-detr"), weights=tmp_path / wanted, device="cpu")
+    assert f'weights_fetch("{fetched}")' in spelled(caught.value.message, as_python)
+
+
 @pytest.mark.parametrize("name", tiny_detectors.MAKERS)
 def test_without_the_packages_it_says_how_to_get_them(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,7 +75,9 @@ def test_the_list_without_a_model_folder(cli: CommandLine) -> None:
             word in line(ran, name) for word in ("about 249 MB", "MIT", "missing", f"model/{name}")
         )
     facts = json.loads(cli("weights", "list", "--json").stdout)
-    assert [(one["name"], one["there"], one["licence"], one["bytes_there"]) for one in facts] == [
+    assert [
+        (one["name"], one["there"], one["licence"], one["bytes_there"]) for one in facts[:3]
+    ] == [
         ("XMem.pth", False, "MIT", 0),
         ("XMem-s012.pth", False, "MIT", 0),
         ("u2netp.onnx", False, facts[2]["licence"], 0),
@@ -85,17 +87,17 @@ def test_the_list_without_a_model_folder(cli: CommandLine) -> None:
 
 
 def test_the_list_follows_a_file_through_its_life(cli: CommandLine, mirror: Served) -> None:
-    assert states(cli) == ["missing", "missing", "missing"]
+    assert states(cli)[:3] == ["missing", "missing", "missing"]
     mirror.drops = [1000]
     cli.fails("weights", "fetch", code=1)
-    assert states(cli) == ["partial", "missing", "missing"]
+    assert states(cli)[:3] == ["partial", "missing", "missing"]
     cli("weights", "fetch")
-    assert states(cli) == ["verified", "missing", "missing"]
+    assert states(cli)[:3] == ["verified", "missing", "missing"]
     assert f"{MEGABYTES:.1f} MB" in line(cli("weights", "list"), "XMem.pth")
     FINAL.write_bytes(OTHER)
-    assert states(cli) == ["differs", "missing", "missing"]
+    assert states(cli)[:3] == ["differs", "missing", "missing"]
     Path("model/XMem-s012.pth").write_bytes(GOOD)
-    assert states(cli) == ["differs", "not verified", "missing"]
+    assert states(cli)[:3] == ["differs", "not verified", "missing"]
 
 
 # ---------------------------------------------------------------- fetch

@@ -72,8 +72,8 @@ def fetch(served: Served, part: Path, *, timeout_seconds: float = 30) -> Moved:
 
 def test_the_table_names_the_official_files() -> None:
     table = read_table(Path("nowhere"))
-    assert list(table) == ["XMem.pth", "XMem-s012.pth", "u2netp.onnx"]
-    network = table.pop("u2netp.onnx")
+    assert list(table)[:3] == ["XMem.pth", "XMem-s012.pth", "u2netp.onnx"]
+    network = table["u2netp.onnx"]
     assert (
         network.url == "https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx"
     )
@@ -83,9 +83,14 @@ def test_the_table_names_the_official_files() -> None:
         "rembg",
     )
     assert all(word in network.licence for word in ("Apache-2.0", "DUTS-TR"))
-    for name, entry in table.items():
+    for name in ("XMem.pth", "XMem-s012.pth"):
+        entry = table[name]
         assert entry.url == f"https://github.com/hkchengrex/XMem/releases/download/v1.0/{name}"
         assert (entry.about_megabytes, entry.licence) == (249, "MIT")
+    detector = table["maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"]
+    assert detector.url == f"https://download.pytorch.org/models/{detector.name}"
+    assert "BSD-3-Clause" in detector.licence
+    for entry in table.values():
         assert bool(entry.sha256) == bool(entry.size_bytes), "both are known, or none"
 
 
@@ -106,7 +111,7 @@ def test_the_table_is_part_of_what_pip_installs() -> None:
 
 
 def test_a_table_of_the_folder_changes_and_adds(tmp_path: Path) -> None:
-    usual = read_table(tmp_path)["XMem.pth"]
+    before = read_table(tmp_path)
     table = write_table(tmp_path, "http://mirror.test/x")
     text = (
         table.read_text()
@@ -115,11 +120,11 @@ def test_a_table_of_the_folder_changes_and_adds(tmp_path: Path) -> None:
     )
     table.write_text(text, encoding="utf-8-sig")  # as Windows editors save it
     found = read_table(tmp_path)
-    assert found["XMem.pth"] == replace(usual, url="http://mirror.test/x")
+    assert found["XMem.pth"] == replace(before["XMem.pth"], url="http://mirror.test/x")
     assert found["Ours v2.pth"] == Entry(
         "Ours v2.pth", "https://a.test/o", 1.5, "ours", "p", 7, SHA
     )
-    assert len(found) == 4
+    assert set(found) == {*before, "Ours v2.pth"}
 
 
 @pytest.mark.parametrize(

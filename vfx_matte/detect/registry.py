@@ -77,6 +77,10 @@ REGISTRY: tuple[DetectorEntry, ...] = (
         title="RF-DETR",
         implementation="vfx_matte.detect.rf_detr:RfDetr",
         weights="rf-detr-seg-medium",
+        backbones={
+            size: f"rf-detr-seg-{size}"
+            for size in ("nano", "small", "medium", "large", "xlarge", "xxlarge")
+        },
         packages=("torch", "transformers"),
         extra=_EXTRA,
         preference=50,
@@ -86,6 +90,12 @@ REGISTRY: tuple[DetectorEntry, ...] = (
         title="VidEoMT",
         implementation="vfx_matte.detect.videomt:Videomt",
         weights="videomt-dinov2-small-ytvis2019",
+        backbones={
+            "small": "videomt-dinov2-small-ytvis2019",
+            "base": "videomt-dinov2-base-ytvis2019",
+            "large": "videomt-dinov2-large-ytvis2019",
+            "large-2021": "videomt-dinov2-large-ytvis2021",
+        },
         packages=("torch", "transformers"),
         extra=_EXTRA,
         preference=40,
@@ -95,6 +105,10 @@ REGISTRY: tuple[DetectorEntry, ...] = (
         title="EoMT",
         implementation="vfx_matte.detect.mask_former:Eomt",
         weights="coco_instance_eomt_large_640",
+        backbones={
+            "large-640": "coco_instance_eomt_large_640",
+            "large-1280": "coco_instance_eomt_large_1280",
+        },
         packages=("torch", "transformers"),
         extra=_EXTRA,
         preference=30,
@@ -104,6 +118,10 @@ REGISTRY: tuple[DetectorEntry, ...] = (
         title="Mask2Former",
         implementation="vfx_matte.detect.mask_former:Mask2Former",
         weights="mask2former-swin-tiny-coco-instance",
+        backbones={
+            size: f"mask2former-swin-{size}-coco-instance"
+            for size in ("tiny", "small", "base", "large")
+        },
         packages=("torch", "transformers"),
         extra=_EXTRA,
         preference=20,
@@ -150,7 +168,9 @@ def missing(entry: DetectorEntry, weights: Path) -> str:
     if lacking:
         return f"{entry.title} needs {' and '.join(lacking)}; {install_hint(entry.extra)}"
     if not weights.exists():
-        fetch = command("weights fetch", Path(entry.weights).stem)
+        # what was asked for, where the makers call it so; else the usual one
+        known = weights.name in entry.backbones.values()
+        fetch = command("weights fetch", Path(weights.name if known else entry.weights).stem)
         return f"{entry.title} needs its weights at {weights}: {fetch}"
     return ""
 
