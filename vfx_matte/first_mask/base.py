@@ -36,7 +36,7 @@ from vfx_matte.first_mask.marks import (
     Stroke,
     mark_radius_px,
 )
-from vfx_matte.first_mask.upscale import shrunk, upscaled
+from vfx_matte.first_mask.upscale import Guide, shrunk, upscaled
 from vfx_matte.masks import Image
 
 WORKING_PIXELS = 420_000
@@ -101,10 +101,15 @@ class BaseFirstMask(abc.ABC):
         self._radius = mark_radius_px(self._image.shape)
         self._first_states: dict[object, State] = {}
         self._feature_map: FeatureMap | None = None
+        self._guide: Guide | None = None
 
     @abc.abstractmethod
     def subjects(self) -> list[Answer]:
         """What stands out without any mark; see `FirstMask.subjects`."""
+
+    def prepare(self) -> None:
+        """Compute ahead; see `FirstMask.prepare`."""
+        self._make_guide()
 
     @abc.abstractmethod
     def _from_box(self, box: Box) -> State:
@@ -149,11 +154,21 @@ class BaseFirstMask(abc.ABC):
             state = self._mark(state, click)
         # at the picture's own size: edges, pixels that did not change, and the marks
         probability = self._probability_of(state)
-        full = upscaled(probability, self._image, self._full)
+        full = self._upscaled(probability)
         if previous is not None:
             full = self._keep_unchanged(full, previous, state.mask)
         self._apply_marks(full, marks, previous)
         return Answer(full, *self._confidence_of(state))
+
+    def _upscaled(self, probability: Probability) -> Probability:
+        """A map of the working size at the picture's own."""
+        return upscaled(probability, self._image, self._full, guide=self._make_guide())
+
+    def _make_guide(self) -> Guide | None:
+        """What maps are brought up with; None for a picture that is not scaled down."""
+        if self._guide is None and self._image.shape != self._full.shape:
+            self._guide = Guide(self._image)
+        return self._guide
 
     def _begin(
         self, box: Box | None, clicks: Sequence[Click], previous: Probability | None

@@ -35,7 +35,6 @@ from vfx_matte.first_mask.crop_maps import (
     piece_at,
 )
 from vfx_matte.first_mask.marks import Answer, Box, Click, Probability
-from vfx_matte.first_mask.upscale import upscaled
 from vfx_matte.masks import Image, overlap
 
 # All numbers were measured on the development sequences' first and middle frames
@@ -99,11 +98,16 @@ class LearnedFirstMask(BaseFirstMask):
             if state.mask.any():
                 found.append(
                     Answer(
-                        upscaled(self._probability_of(state), self._image, self._full),
+                        self._upscaled(self._probability_of(state)),
                         *self._confidence_of(state),
                     )
                 )
         return sorted(found, key=lambda one: -int(np.count_nonzero(one.mask)))
+
+    def prepare(self) -> None:
+        """The map of the whole picture, which every first click asks for; see `FirstMask`."""
+        super().prepare()
+        self.subjects()
 
     def _from_box(self, box: Box) -> State:
         """The average of maps of several sizes round the box, weighed by how far each fills the box

@@ -39,6 +39,9 @@ class FirstMask(Protocol):
     def subjects(self) -> list[Answer]:
         """What stands out without any mark: one answer per subject, largest first; may be empty."""
 
+    def prepare(self) -> None:
+        """Compute what the first answer needs in any case."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:

@@ -27,7 +27,70 @@ def shrunk(image: Image, most_pixels: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def upscaled(probability: Probability, small: Image, full: Image) -> Probability:
+class Guide:
+    """What the filter needs of a small picture, for any number of maps of it.
+
+    Args:
+        small: uint8 (h, w, 3) R'G'B'.
+    """
+
+    def __init__(self, small: Image) -> None:
+        self.shape = small.shape
+        self._colors = [
+            np.ascontiguousarray(small[..., channel]) / np.float32(255) for channel in range(3)
+        ]
+        self._means = [_box(color) for color in self._colors]
+        self._inverse = self._inverted()
+
+    def _inverted(self) -> list[list[npt.NDArray[np.float32]]]:
+        """The inverse of the colours' variance in each window, 3 × 3 maps (h, w)."""
+        # differences of products that are nearly the same: of a grey picture, all of them are
+        rr, rg, rb, gg, gb, bb = (
+            np.asarray(
+                _box(self._colors[one] * self._colors[other])
+                - self._means[one] * self._means[other],
+                np.float64,
+            )
+            for one, other in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+        )
+        rr += _SMOOTHNESS
+        gg += _SMOOTHNESS
+        bb += _SMOOTHNESS
+        # by cofactors, as a general solver takes ten times as long for so many small systems
+        c_rr, c_rg, c_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+        c_gg, c_gb, c_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+        scale = 1 / (rr * c_rr + rg * c_rg + rb * c_rb)
+        first, second, third, fourth, fifth, sixth = (
+            np.asarray(cofactor * scale, np.float32)
+            for cofactor in (c_rr, c_rg, c_rb, c_gg, c_gb, c_bb)
+        )
+        return [[first, second, third], [second, fourth, fifth], [third, fifth, sixth]]
+
+    def models(
+        self, probability: Probability
+    ) -> tuple[list[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+        """Slopes, three (h, w), and offset (h, w) of the filter, averaged over the windows that
+        hold a pixel.
+        """
+        # least squares in each window: probability ≈ slopes · colour + offset
+        mean = _box(probability)
+        covariance = [
+            _box(color * probability) - own * mean
+            for color, own in zip(self._colors, self._means, strict=True)
+        ]
+        slopes = [
+            row[0] * covariance[0] + row[1] * covariance[1] + row[2] * covariance[2]
+            for row in self._inverse
+        ]
+        offset = mean.copy()
+        for slope, own in zip(slopes, self._means, strict=True):
+            offset -= slope * own
+        return [_box(slope) for slope in slopes], _box(offset)
+
+
+def upscaled(
+    probability: Probability, small: Image, full: Image, *, guide: Guide | None = None
+) -> Probability:
     """A map of the small picture for the full one, its edges moved onto those that the full picture
     shows.
 
@@ -38,6 +101,7 @@ def upscaled(probability: Probability, small: Image, full: Image) -> Probability
         probability: float32 (h, w), 0 … 1.
         small: uint8 (h, w, 3) R'G'B'.
         full: uint8 (H, W, 3) R'G'B'.
+        guide: of the small picture, where more than one map of it is brought up.
 
     Returns:
         float32 (H, W), 0 … 1; a copy of the map where the sizes are the same.
@@ -46,12 +110,10 @@ def upscaled(probability: Probability, small: Image, full: Image) -> Probability
         return probability.copy()
     height, width = full.shape[:2]
     # the models are fitted in the small picture, enlarged, and applied to the full one's colours
-    slopes, offset = _linear_models(probability, (small / np.float32(255)).astype(np.float32))
+    slopes, offset = (guide or Guide(small)).models(probability)
     found = _enlarged(offset, width, height)
-    for channel in range(3):
-        found += _enlarged(slopes[..., channel], width, height) * (
-            full[..., channel].astype(np.float32) / 255
-        )
+    for channel, slope in enumerate(slopes):
+        found += _enlarged(slope, width, height) * (full[..., channel].astype(np.float32) / 255)
     # far from an edge the models are flat, and what they give strays a little from 0 and 1
     plain = _enlarged(probability, width, height)
     is_edge = cv2.dilate(
@@ -60,36 +122,10 @@ def upscaled(probability: Probability, small: Image, full: Image) -> Probability
     return np.where(is_edge, np.clip(found, 0, 1), plain).astype(np.float32)
 
 
-def _linear_models(
-    probability: Probability, guide: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Slopes (h, w, 3) and offset (h, w) of the guided filter, averaged over the windows that hold
-    a pixel.
-    """
-    # least squares in each window: probability ≈ slopes · colour + offset
-    mean_guide, mean = _box(guide), _box(probability)
-    covariance = _box(guide * probability[..., None]) - mean_guide * mean[..., None]
-    products = _box((guide[..., :, None] * guide[..., None, :]).reshape(*mean.shape, 9)).reshape(
-        *mean.shape, 3, 3
-    )
-    variance = (
-        products
-        - mean_guide[..., :, None] * mean_guide[..., None, :]
-        + _SMOOTHNESS * np.eye(3, dtype=np.float32)
-    )
-    slopes = np.linalg.solve(variance, covariance[..., None])[..., 0].astype(np.float32)
-    offset = mean - (slopes * mean_guide).sum(-1)
-    return _box(slopes), _box(offset)
-
-
-def _box(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The mean of each window; channels one by one, as OpenCV takes four at most."""
+def _box(array: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """The mean of each window of a map (h, w)."""
     side = (2 * _RADIUS_PX + 1, 2 * _RADIUS_PX + 1)
-    if array.ndim == 2:
-        return np.asarray(cv2.blur(array, side), np.float32)
-    return np.stack(
-        [cv2.blur(np.ascontiguousarray(array[..., at]), side) for at in range(array.shape[-1])], -1
-    )
+    return np.asarray(cv2.blur(array, side), np.float32)
 
 
 def _enlarged(array: npt.NDArray[np.float32], width: int, height: int) -> npt.NDArray[np.float32]:

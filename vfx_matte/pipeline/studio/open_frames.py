@@ -59,9 +59,6 @@ class OpenFrames:
 
         def work() -> None:
             with self.lock:
-                opened = self.frame(index)
-                # the map of the whole picture, which every first click asks for, too
-                if opened.finds_subjects:
-                    opened.method.subjects()
+                self.frame(index).method.prepare()
 
         threading.Thread(target=work, name="vfx-matte open frame", daemon=True).start()
