@@ -28,6 +28,7 @@ from vfx_matte.media.pixels import (
     planar_format,
     put_tags,
     scaled,
+    small_image_of,
     tags_of,
 )
 from vfx_matte.picture import ColorTags, Picture, PixelLayout, code_values
@@ -273,3 +274,37 @@ def test_tags_go_to_frames_and_back() -> None:
         put_tags(frame, color)
         assert tags_of(frame) == color
     assert tags_of(av.VideoFrame(16, 16, "yuv420p")) == ColorTags()
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "yuvj444p", "gbrp", "gray"])
+@pytest.mark.parametrize(
+    "orientation",
+    [Orientation(), Orientation(transpose=True, flip_rows=True), Orientation(flip_columns=True)],
+)
+def test_a_small_image_is_the_image_scaled_down(name: str, orientation: Orientation) -> None:
+    """Its colours too, where no tag says the matrix, which is then another one for small clips."""
+    y, x = np.mgrid[0:720, 0:1280]
+    waves = [
+        128 + 100 * np.sin(x / step + y / 90 + shift)
+        for step, shift in ((70, 0), (110, 2), (160, 4))
+    ]
+    colors = np.stack(waves, axis=-1).astype(np.uint8)
+    native = av.VideoFrame.from_ndarray(colors, "rgb24").reformat(
+        format=name, dst_colorspace=1, dst_color_range=2 if name == "yuvj444p" else 1
+    )
+    tags = ColorTags(range="pc" if name in ("yuvj444p", "gbrp", "gray") else "tv")
+    whole = image_of(native, orientation, tags)
+    height, width = (side // 4 for side in whole.shape[:2])
+    small = small_image_of(native, orientation, tags, width=width, height=height)
+    assert small is not None
+    assert small.shape == (height, width, 3)
+    means = whole.reshape(height, 4, width, 4, 3).mean((1, 3))
+    apart = np.abs(small - means)
+    # chroma of the whole picture is interpolated first, which rounds more often
+    assert apart.mean() < 1.5
+    assert apart.max() < 10
+
+
+def test_a_format_that_is_not_planar_has_no_small_image() -> None:
+    native = av.VideoFrame.from_ndarray(np.zeros((32, 64, 3), np.uint8), "rgb24")
+    assert small_image_of(native, Orientation(), FULL_RGB, width=32, height=16) is None

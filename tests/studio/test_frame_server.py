@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -177,3 +179,29 @@ def test_a_closed_server_answers_nobody(reader: ClipReader) -> None:
     server.close()
     with pytest.raises(SupersededError):
         server.jpeg(3)
+
+
+def test_an_expected_frame_is_decoded_before_anybody_asks(reader: ClipReader) -> None:
+    begun: list[int] = []
+
+    class Counting:
+        info, check_unchanged = reader.info, staticmethod(reader.check_unchanged)
+
+        @staticmethod
+        def frames(start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+            begun.append(start)
+            yield from reader.frames(start, stop)
+
+    server = FrameServer(cast("ClipReader", Counting()))
+    try:
+        server.expect(0)
+        for _ in range(500):
+            if begun and server.is_idle:
+                break
+            time.sleep(0.01)
+        assert begun == [0]
+        assert shown(server.jpeg(0)) == 0
+        # what was decoded is used: decoding goes on from there
+        assert begun == [0]
+    finally:
+        server.close()

@@ -13,7 +13,7 @@ import numpy as np
 from vfx_matte.backend import Array
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Image
-from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of
+from vfx_matte.media.pixels import Orientation, alpha_of, image_of, picture_of, small_image_of
 from vfx_matte.media.probe import ClipInfo
 from vfx_matte.picture import ColorTags, Picture
 from vfx_matte.timeline import FrameTime, Timeline
@@ -51,6 +51,26 @@ class Frame:
         """
         # a player without alpha shows black there
         return self.colors if self.alpha is None else over_black(self.colors, self.alpha)
+
+    def small_image(self, width: int, height: int) -> Image:
+        """`image`, scaled down where that is quick; each pixel is the mean of those that it stands
+        for.
+
+        Args:
+            width: of the result, as displayed.
+            height: of the result.
+
+        Returns:
+            uint8 (height, width, 3); of a clip that has alpha, or is in no planar format, all of
+            the image.
+        """
+        # colours that alpha hides would shine through at its borders
+        if self.alpha is not None:
+            return self.image
+        small = small_image_of(
+            self.native, self.orientation, self.color, width=width, height=height
+        )
+        return self.image if small is None else small
 
     @cached_property
     def colors(self) -> Image:

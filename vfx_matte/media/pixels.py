@@ -340,6 +340,31 @@ def image_of(frame: av.VideoFrame, orientation: Orientation, color: ColorTags) -
     return turned
 
 
+def small_image_of(
+    frame: av.VideoFrame, orientation: Orientation, color: ColorTags, *, width: int, height: int
+) -> Image | None:
+    """R'G'B' as of `image_of`, scaled down; a tenth of the time of scaling that.
+
+    Args:
+        frame: as it was decoded.
+        orientation: how it is turned.
+        color: its tags.
+        width: of the result, as displayed.
+        height: of the result.
+
+    Returns:
+        uint8 (height, width, 3), each pixel the mean of those that it stands for; None for formats
+        that are not planar.
+    """
+    if layout_of(frame.format.name) is None:
+        return None
+    size = (height, width) if orientation.transpose else (width, height)
+    small = frame.reformat(*size, interpolation=Interpolation.AREA, threads=_ONE_THREAD)
+    # which matrix is meant where no tag says it depends on the size, and that is the clip's
+    full_height = frame.width if orientation.transpose else frame.height
+    return image_of(small, orientation, replace(color, matrix=color.luma_matrix(full_height)))
+
+
 def converted_tags(color: ColorTags, layout: PixelLayout, wanted: PixelLayout) -> ColorTags:
     """Tags of a picture of one layout once it is in another.
 

@@ -9,6 +9,7 @@ too many are given up (`SupersededError`). Memory is bounded.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class FrameServer:
         self._cache_bytes = 0
         self._is_closed = self._is_idle = False
         self._rests = False
+        self._asked_at = 0.0
         self._thread = threading.Thread(target=self._work, name="vfx-matte frames", daemon=True)
         self._thread.start()
 
@@ -86,7 +88,7 @@ class FrameServer:
         with self._changed:
             if (kept := self._cached(index, wanted)) is not None:
                 return kept
-        return self._ask(_Request(index, lambda frame: jpeg(frame.image, width=wanted), wanted))
+        return self._ask(_Request(index, lambda frame: self._picture(frame, wanted), wanted))
 
     def crop(self, index: int, x: int, y: int, width: int, height: int) -> bytes:
         """A part of a frame as PNG, at the clip's own size; arguments and errors as of `jpeg`.
@@ -104,9 +106,20 @@ class FrameServer:
         part = slice(y, y + height), slice(x, x + width)
         return self._ask(_Request(index, lambda frame: png(frame.image[part]), None))
 
+    def expect(self, index: int) -> None:
+        """Decode a frame that will be asked for in a moment, at a size that is not known yet."""
+        with self._changed:
+            self._waiting.append(_Request(index, lambda _: b"", None))
+            self._changed.notify_all()
+
     def rest(self, rests: bool) -> None:
         """Make nothing ahead for now: other work wants the processor."""
         self._rests = rests
+
+    @property
+    def seconds_since_asked(self) -> float:
+        """How long nobody has wanted a picture that was not there."""
+        return time.monotonic() - self._asked_at
 
     @property
     def is_idle(self) -> bool:
@@ -129,6 +142,7 @@ class FrameServer:
         with self._changed:
             if self._is_closed:
                 raise SupersededError("the clip is closed")
+            self._asked_at = time.monotonic()
             self._waiting.append(request)
             while len(self._waiting) > _WAITING:
                 self._answer(self._waiting.pop(0), SupersededError("newer requests came"))
@@ -137,6 +151,14 @@ class FrameServer:
         if isinstance(request.result, BaseException):
             raise request.result
         return request.result
+
+    def _picture(self, frame: Frame, width: int) -> bytes:
+        """A frame as JPEG."""
+        info = self._reader.info
+        if width >= info.width:
+            return jpeg(frame.image)
+        height = max(1, round(info.height * width / info.width))
+        return jpeg(frame.small_image(width, height), width=width)
 
     @staticmethod
     def _answer(request: _Request, result: bytes | BaseException) -> None:
@@ -231,7 +253,7 @@ class FrameServer:
         with self._changed:
             is_known = (frame.index, width) in self._cache
         if not is_known:
-            self._keep(frame.index, width, jpeg(frame.image, width=width))
+            self._keep(frame.index, width, self._picture(frame, width))
 
 
 class _Decoding:

@@ -36,6 +36,10 @@ from vfx_matte.workspace import Workspace, write_text
 from vfx_matte.workspace.manifest import SourceStamp
 
 _CUTS_FILE = "cuts.json"
+# the page is loaded meanwhile, which takes all of a small machine
+_CUTS_AFTER_SECONDS = 3.0
+# between two pictures of somebody who looks around; whoever plays asks all the time
+_QUIET_SECONDS = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +142,16 @@ class Studio:
         self._listeners: list[Listener] = []
         self._listening = threading.Lock()
         self._frames = FrameServer(clip.reader)
+        self._frames.expect(0)  # what a page shows first, decoded while it is loaded
         self._open = OpenFrames(clip, model=model, fetch=fetch, reporter=_Quiet(self))
         self._jobs = JobQueue(self._tell, reporter.spell, working=self._frames.rest)
         self._exports = Exports(clip, workspace=workspace, model=model, project=project)
         self._facts = _facts(clip, stamp)
         self._cuts: tuple[int, ...] | None = None
         self._cuts_known = threading.Event()
+        self._cuts_wanted = threading.Event()
         self._is_closing = False
-        # cuts end masks, so they are looked for now, while the user still looks at the clip
+        # cuts end masks, so they are looked for while the user still looks at the clip
         self._looking = threading.Thread(target=self._look_for_cuts, daemon=True)
         self._looking.start()
 
@@ -187,6 +193,7 @@ class Studio:
         """End jobs and threads; what was done is on the disk."""
         # jobs first, as they use all of the others
         self._is_closing = True
+        self._cuts_wanted.set()
         self._jobs.close()
         self._frames.close()
         self._looking.join()
@@ -561,6 +568,7 @@ class Studio:
             elif known.get("clip") == stamp:
                 self._cuts = tuple(map(int, known["cuts"]))
             else:
+                self._leave_to_pictures(_CUTS_AFTER_SECONDS)
                 self._cuts = tuple(find_cuts(self._clip, 0, self._facts.frames, _Closing(self)))
                 write_text(path, json.dumps({"clip": stamp, "cuts": self._cuts}))
         except _ClosedError:
@@ -572,9 +580,17 @@ class Studio:
             self._cuts_known.set()
         self._changed()
 
+    def _leave_to_pictures(self, least: float = 0.0) -> None:
+        """Wait until nobody has asked for a picture for a while, or cuts are needed."""
+        self._cuts_wanted.wait(least)
+        while self._frames.seconds_since_asked < _QUIET_SECONDS:
+            if self._cuts_wanted.wait(_QUIET_SECONDS / 2):
+                return
+
     def _wait_for_cuts(self, reporter: JobReporter) -> None:
         if self._cuts_known.is_set():
             return
+        self._cuts_wanted.set()
         with reporter.progress("look for cuts", 0) as step:
             while not self._cuts_known.wait(0.1):
                 step()
@@ -599,6 +615,7 @@ class _Closing(SilentReporter):
         """End where the studio is being closed."""
 
         def step() -> None:
+            self._studio._leave_to_pictures()
             if self._studio._is_closing:
                 raise _ClosedError
 
