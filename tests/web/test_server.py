@@ -10,7 +10,8 @@ from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.settings.options import StudioSettings
 from vfx_matte.web import server
-from vfx_matte.web.server import authorities_of, check_host, listen
+from vfx_matte.web.hosts import check_host
+from vfx_matte.web.server import authorities_of, listen
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])

@@ -32,7 +32,6 @@ from vfx_matte.web.spelling import Speller
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.progress import Reporter
     from vfx_matte.pipeline.studio import Studio
     from vfx_matte.settings.options import Options, StudioSettings
 
@@ -58,35 +57,6 @@ class Address:
     def url(self) -> str:
         """What a browser opens."""
         return f"http://{self.authority}/#token={self.token}"
-
-
-def check_host(settings: StudioSettings, reporter: Reporter) -> None:
-    """Check that other machines can reach the studio only where that was asked for.
-
-    Raises:
-        UsageError: they could, and it was not.
-    """
-    if _is_loopback(settings.host):
-        return
-    meaning = (
-        "everybody in the network who has the address can then see the clip and change the"
-        " project, and nothing on the way is encrypted"
-    )
-    if not settings.allow_remote:
-        raise UsageError(
-            f"{option('host', settings.host)} lets other machines in",
-            hint=f"{meaning}; if you want that, add {option('allow_remote', True)}",
-        )
-    reporter.notify(f"other machines are let in: {meaning}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -46,13 +46,19 @@ def studio(
     propagation: PropagationChoice,
 ) -> None:
     """Open a page in the browser to see, click, paint, propagate, check and export."""
-    from vfx_matte.pipeline.studio import Studio
-    from vfx_matte.web.server import StudioServer, browser, check_host, close_in_time
+    from vfx_matte.web.hosts import check_host, load_libraries
 
     check_host(settings, session)
     known = session.settings
+    path = clip_path(session, clip)
+    load_libraries()
+    opened = opened_clip(session, path, fps=fps, gaps=sequence.gaps)
+
+    from vfx_matte.pipeline.studio import Studio
+    from vfx_matte.web.server import StudioServer, browser, close_in_time
+
     engine = Studio.open(
-        opened_clip(session, clip_path(session, clip), fps=fps, gaps=sequence.gaps),
+        opened,
         workspace=known.paths.workspace,
         model=known.paths.model,
         propagator=propagation.options,
