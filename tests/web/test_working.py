@@ -31,6 +31,18 @@ pytestmark = [
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 12
 
+# software that plays a graphics card, which the page would not use, passes for one
+GRAPHICS_CARD = """
+  const [extension, context] = [
+    WebGL2RenderingContext.prototype.getExtension, HTMLCanvasElement.prototype.getContext];
+  WebGL2RenderingContext.prototype.getExtension = function (name) {
+    return name === "WEBGL_debug_renderer_info" ? null : extension.call(this, name);
+  };
+  HTMLCanvasElement.prototype.getContext = function (kind, options) {
+    return context.call(this, kind, { ...options, failIfMajorPerformanceCaveat: false });
+  };
+"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -59,10 +71,14 @@ def variable(
 class Page:
     """A tab with the page, and how a person finds things in it."""
 
-    def __init__(self, browser: Any, client: Client, **context: Any) -> None:
+    def __init__(
+        self, browser: Any, client: Client, *, graphics_card: bool = False, **context: Any
+    ) -> None:
         self.context = browser.new_context(
             viewport={"width": 1280, "height": 720}, **({"locale": "en-US"} | context)
         )
+        if graphics_card:
+            self.context.add_init_script(GRAPHICS_CARD)
         self.client = client
         self.faults: list[str] = []
         self.tab = self.open()
@@ -513,7 +529,8 @@ def test_chinese_by_the_browsers_language_and_by_choice(browser: Any, variable: 
     page.context.close()
 
 
-def test_the_picture_comes_back_after_the_driver_took_it(studio: Page) -> None:
+def test_the_picture_comes_back_after_the_driver_took_it(browser: Any, real: Client) -> None:
+    studio = Page(browser, real, graphics_card=True)
     studio.until("studio.renderer.crop !== null")
     before = studio.picture()
     studio.tab.evaluate(
@@ -528,6 +545,53 @@ def test_the_picture_comes_back_after_the_driver_took_it(studio: Page) -> None:
     studio.until("studio.renderer.crop !== null")
     studio.tab.evaluate("() => new Promise(requestAnimationFrame)")
     assert (studio.picture() == before).all()
+    assert studio.faults == []
+    studio.context.close()
+
+
+def test_processor_and_graphics_card_draw_the_same(browser: Any, real: Client) -> None:
+    software = Page(browser, real)
+    software.button("Brush").click()
+    software.drag((20, 40), (60, 44))
+    add_object(software)
+    software.drag((50, 20), (70, 50))
+    card = Page(browser, real, graphics_card=True)
+    names = [
+        page.tab.evaluate("() => studio.renderer.constructor.name") for page in (software, card)
+    ]
+    assert names == ["SoftwareRenderer", "GpuRenderer"]
+    looks = [
+        *({"view": view} for view in ("overlay", "outline", "alpha", "checker", "green", "color")),
+        {"view": "overlay", "source": True},
+        {"view": "overlay", "wipe": 0.4},
+        {"view": "alpha", "wipe": 0.6},
+        {"view": "overlay", "opacity": 0.9, "solo": 2},
+    ]
+    seen = set()
+    for zoom in (0, 1, 3):  # 0 = fitted
+        for look in looks:
+            drawn = []
+            for page in (software, card):
+                page.tab.mouse.move(2, 2)
+                page.tab.evaluate(
+                    """([zoom, look]) => {
+                      if (zoom) studio.viewport.zoomTo(zoom);
+                      const usual = { source: false, wipe: 0, solo: 0, opacity: 0.5 };
+                      studio.store.set({ ...usual, ...look });
+                    }""",
+                    [zoom, look],
+                )
+                page.until("studio.renderer.crop !== null && studio.masks.get(0)")
+                drawn.append(page.picture().astype(int))
+            assert drawn[0].shape == drawn[1].shape
+            apart = abs(drawn[0] - drawn[1]).max(axis=2)
+            # columns that lie exactly between two pixels of the picture may show either
+            assert (apart > 2).mean() < 0.01, (zoom, look, apart.max())
+            seen.add(drawn[0].tobytes())
+    assert len(seen) == 3 * len(looks)
+    assert software.faults == card.faults == []
+    software.context.close()
+    card.context.close()
 
 
 def test_masks_are_kept_and_compared_with_later_ones(studio: Page) -> None:

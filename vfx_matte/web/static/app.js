@@ -7,6 +7,7 @@ import { api, firstFrame, project } from "./early.js";
 import { listen } from "./events.js";
 import { Findings } from "./findings.js";
 import { Frames } from "./frames.js";
+import { gpuContext, GpuRenderer } from "./gpu_renderer.js";
 import { language, setLanguage, t, translate } from "./i18n.js";
 import { importMasks } from "./import.js";
 import { Keys } from "./keys.js";
@@ -16,8 +17,8 @@ import { Notices } from "./notices.js";
 import { Objects } from "./objects.js";
 import { Player } from "./player.js";
 import { References } from "./references.js";
-import { Renderer } from "./renderer.js";
 import { Session } from "./session.js";
+import { SoftwareRenderer } from "./software_renderer.js";
 import { Store } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
@@ -46,6 +47,25 @@ function once(make) {
   };
 }
 
+/**
+ * What draws the picture here: the graphics card, or the processor where there is none.
+ * @param {HTMLCanvasElement} canvas
+ * @param {import("./types.js").Clip} clip
+ * @param {Notices} notices
+ */
+function rendererOf(canvas, { width, height }, notices) {
+  const gl = gpuContext(canvas);
+  if (gl) {
+    const say = (/** @type {string} */ text, /** @type {string} */ hint) =>
+      notices.error(t(text), t(hint));
+    return new GpuRenderer(canvas, gl, width, height, say);
+  }
+  // a canvas that was asked for WebGL may have no other context
+  const fresh = /** @type {HTMLCanvasElement} */ (canvas.cloneNode());
+  canvas.replaceWith(fresh);
+  return new SoftwareRenderer(fresh, width, height);
+}
+
 /** All parts of the page, which know each other through this. */
 export class App {
   /**
@@ -63,9 +83,7 @@ export class App {
     this.frames = new Frames(api, project.clip, early);
     this.masks = new Masks(api, width, height);
     this.session = new Session(api, this.store, this.masks, notices);
-    this.renderer = new Renderer(byId("picture"), width, height, (text, hint) =>
-      notices.error(t(text), t(hint)),
-    );
+    this.renderer = rendererOf(byId("picture"), project.clip, notices);
     this.viewport = new Viewport(this.stage, width, height, () => this.placed());
     this.overlay = new Overlay(
       byId("overlay"), this.store, this.viewport, byId("ring"),

@@ -157,8 +157,6 @@ export const CHINESE = {
   "The same, against the object": "同上，但标为非对象",
   "The studio's server does not answer.": "服务器没有响应。",
   "This address is from an earlier start of the studio.": "此地址来自之前启动的程序。",
-  "This browser gives the page no WebGL2, so no picture can be shown.":
-    "此浏览器不提供 WebGL2，无法显示画面。",
   "This list of keys": "快捷键列表",
   "This page needs the address that the studio printed.": "请使用程序打印的地址打开本页面。",
   "This project is read-only here: it is open elsewhere.": "此项目已在别处打开，这里只读。",
@@ -166,8 +164,6 @@ export const CHINESE = {
   Timeline: "时间线",
   "To next reference": "到下一参考帧",
   Tools: "工具",
-  "Turn on hardware acceleration, or use a current Chrome, Edge, Firefox or Safari.":
-    "请打开硬件加速，或使用新版 Chrome、Edge、Firefox 或 Safari。",
   Undo: "撤销",
   "Use the reference at {number}": "启用第 {number} 帧的参考",
   "Use the tool at the cross hair": "在十字线处使用工具",
