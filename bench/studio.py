@@ -52,8 +52,8 @@ from vfx_matte.workspace import save_mask
 
 # As it is where there is no graphics card: the page is put together by the processor, and what asks
 # for WebGL gets an imitation. With --use-angle=swiftshader the imitation would have to put the page
-# together, too, which no user's browser does, and which takes 140 ms for each picture.
-BROWSER = ("--no-sandbox",)
+# together, too, which takes 140 ms for each picture; here Chromium does so only when it is told.
+BROWSER = ("--no-sandbox", "--disable-gpu")
 FRAME = "document.querySelector('[role=application]')"
 GOAL, MOST_CLICKS, CLICKS_AT_ONCE = 0.90, 40, 3
 
