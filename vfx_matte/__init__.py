@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vfx_matte.api.checks import suggest as suggest
     from vfx_matte.api.checks import verify as verify
     from vfx_matte.api.detect import detect_objects as detect_objects
+    from vfx_matte.api.exchange import export_masks as export_masks
+    from vfx_matte.api.exchange import import_masks as import_masks
     from vfx_matte.api.exports import conform as conform
     from vfx_matte.api.exports import package as package
     from vfx_matte.api.masks import mask as mask
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from vfx_matte.media.verify import VerifyReport as VerifyReport
     from vfx_matte.pipeline.detect.request import DetectResult as DetectResult
     from vfx_matte.pipeline.detect.request import FoundObject as FoundObject
+    from vfx_matte.pipeline.exchange.exporting import ExportResult as ExportResult
+    from vfx_matte.pipeline.exchange.importing import ImportResult as ImportResult
     from vfx_matte.pipeline.export.conform import ConformResult as ConformResult
     from vfx_matte.pipeline.export.package import PackageResult as PackageResult
     from vfx_matte.pipeline.first_mask import FirstMaskResult as FirstMaskResult
@@ -68,6 +72,8 @@ _EXPORTS = {
     "qc": "vfx_matte.api.checks",
     "suggest": "vfx_matte.api.checks",
     "evaluate": "vfx_matte.api.checks",
+    "export_masks": "vfx_matte.api.exchange",
+    "import_masks": "vfx_matte.api.exchange",
     "package": "vfx_matte.api.exports",
     "conform": "vfx_matte.api.exports",
     "FirstMaskResult": "vfx_matte.pipeline.first_mask",
@@ -87,6 +93,8 @@ _EXPORTS = {
     "QcResult": "vfx_matte.pipeline.review.findings",
     "SuggestResult": "vfx_matte.pipeline.review.suggest",
     "Evaluation": "vfx_matte.pipeline.review.evaluate",
+    "ExportResult": "vfx_matte.pipeline.exchange.exporting",
+    "ImportResult": "vfx_matte.pipeline.exchange.importing",
     "PackageResult": "vfx_matte.pipeline.export.package",
     "ConformResult": "vfx_matte.pipeline.export.conform",
     "SuggestSettings": "vfx_matte.settings.options",
@@ -113,6 +121,8 @@ __all__ = [
     "qc",
     "suggest",
     "evaluate",
+    "export_masks",
+    "import_masks",
     "package",
     "conform",
     "FirstMaskResult",
@@ -132,6 +142,8 @@ __all__ = [
     "QcResult",
     "SuggestResult",
     "Evaluation",
+    "ExportResult",
+    "ImportResult",
     "PackageResult",
     "ConformResult",
     "SuggestSettings",

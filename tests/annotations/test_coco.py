@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
+from support.annotated import LABELS, assert_same, clip, frame, masks_of_clips, write
 
-from tests.support.annotated import LABELS, assert_same, clip, frame, masks_of_clips, write
 from vfx_matte.annotations.categories import categories_of
 from vfx_matte.annotations.coco import read_coco, write_coco
 from vfx_matte.errors import MaskError
@@ -97,7 +97,11 @@ def test_datumaro_reads_it(tmp_path: Path) -> None:
     write(write_coco, path, clip((6, 8), DOGS), blocks())
     found = datumaro.Dataset.import_from(str(tmp_path), "coco_instances")
     masks = {
-        item.id: {one.attributes["track_id"]: one.image for one in item.annotations}
+        item.id: {
+            one.attributes["track_id"]: one.image
+            for one in item.annotations
+            if one.type == datumaro.AnnotationType.mask
+        }
         for item in found
     }
     assert sorted(masks) == ["plate.0000", "plate.0001", "plate.0002"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.annotated import LABELS, Writer, assert_same, clip, masks_of_clips, write
 
-from tests.support.annotated import LABELS, Writer, assert_same, clip, masks_of_clips, write
 from vfx_matte.annotations.categories import COCO, official_categories
 from vfx_matte.annotations.png_folders import (
     class_color,

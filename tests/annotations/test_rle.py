@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
+from support.annotated import masks_of_clips
 
-from tests.support.annotated import masks_of_clips
 from vfx_matte.annotations.records import compose
 from vfx_matte.annotations.rle import (
     encode_objects,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
+from support.annotated import LABELS, assert_same, clip, masks_of_clips, write
 
-from tests.support.annotated import LABELS, assert_same, clip, masks_of_clips, write
 from vfx_matte.annotations.youtube_vis import (
     read_dataset,
     read_results,

@@ -40,6 +40,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "suggest": ("clip.mp4",),
     "qc": ("clip.mp4",),
     "evaluate": ("workspace/clip", "workspace/clip/masks"),
+    "export": ("clip.mp4", "--format", "cvat"),
+    "import": ("clip.mp4", "workspace/clip/masks"),
     "mask": ("clip.mp4", "--from", "mask.png", "--object", "1", "--fg", "29,32"),
     "probe": ("clip.mp4",),
     "verify": ("workspace/clip/clip.mp4", "--source", "clip.mp4"),

@@ -141,6 +141,13 @@ class ClipLayout:
         return self.folder / "detected"
 
     @property
+    def imported_folder(self) -> Path:
+        """The masks of another program's file, named after their frames: what `segment` takes as
+        its folder of masks.
+        """
+        return self.folder / "imported"
+
+    @property
     def studio_folder(self) -> Path:
         """What the studio needs for undo, and its cuts."""
         return self.folder / "studio"

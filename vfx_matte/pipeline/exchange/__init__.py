@@ -1,0 +1,1 @@
+"""Masks for other programs, and masks of other programs."""

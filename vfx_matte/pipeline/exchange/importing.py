@@ -1,0 +1,189 @@
+"""Reads masks of another program's file, as references of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vfx_matte.annotations.png_folders import save_palette_png
+from vfx_matte.annotations.records import AnnotatedClip, Annotations, FrameAnnotation
+from vfx_matte.errors import MaskError
+from vfx_matte.files.atomic import atomic_folder
+from vfx_matte.masks import Mask, ObjectLabel, object_ids, resize_nearest
+from vfx_matte.numbering import ranges_text
+from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.exchange.formats import read_annotations
+from vfx_matte.pipeline.next_steps import workspace_option
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.references.reading import has_aspect
+from vfx_matte.timeline import Timeline
+from vfx_matte.wording import command, option
+from vfx_matte.workspace import Workspace
+from vfx_matte.workspace.manifest import to_ranges
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """The masks that were read."""
+
+    folder: Path
+    """One mask per frame, named after it: palette PNGs, index = object id."""
+
+    format: str
+    frames: tuple[int, ...]
+    """Their numbers."""
+
+    objects: Mapping[int, ObjectLabel]
+    """By id: those that are shown."""
+
+    segment_command: str
+    """Carries the masks through the clip."""
+
+
+def import_masks(
+    clip: SourceClip,
+    path: Path,
+    *,
+    format_name: str | None = None,
+    first: int | None = None,
+    frames: Collection[int] = (),
+    workspace: Path,
+    reporter: Reporter,
+) -> ImportResult:
+    """Read masks of another program as reference masks of a clip; they go to the folder `imported`
+    of its workspace.
+
+    Args:
+        clip: the clip.
+        path: a file or folder of any format in `formats.READ`, or CVAT's ZIP file.
+        format_name: its format; None finds it out.
+        first: the number that the file gives to the clip's first frame; None finds it out.
+        frames: numbers of frames of the clip to take; none = all of the file.
+        workspace: the folder of results.
+        reporter: receives notices and progress.
+
+    Raises:
+        MaskError: the file cannot be read, or is not of this clip.
+        UsageError: there is no such format.
+        WorkspaceError: the clip's folder holds work on another one.
+        OutputError: the masks cannot be written.
+    """
+    work = Workspace(workspace)
+    # a clip that was renamed keeps its folder
+    layout = work.find(clip.path) or work.clip(clip.path)
+    name = layout.folder.name
+    found_format, annotations = read_annotations(path, name=format_name, clip_name=name)
+    for notice in annotations.notices:
+        reporter.notify(f"{path.name}: {notice}")
+    timeline = clip.info.timeline
+    by_number = _placed(annotations, timeline, first=first, path=path, reporter=reporter)
+    if frames:
+        if unknown := sorted(set(frames) - set(by_number)):
+            raise MaskError(
+                f"{path.name} has no mask of frame {unknown[0]}",
+                hint=f"it has {_numbers_text(by_number)}",
+            )
+        by_number = {number: by_number[number] for number in sorted(set(frames))}
+    # all masks, or none: what segment takes is never a mixture
+    seen: set[int] = set()
+    described = AnnotatedClip(name, clip.info.shape, annotations.labels)
+    with (
+        atomic_folder(layout.imported_folder, foreign_file=_foreign) as part,
+        reporter.progress("import", len(by_number)) as step,
+    ):
+        for number, frame in by_number.items():
+            mask = _fitted(frame, clip.info.shape, number)
+            seen.update(object_ids(mask))
+            # named as masks of the workspace are
+            file = part / layout.mask_path(number).name
+            save_palette_png(file, mask, described.palette)
+            step()
+        if not seen:
+            raise MaskError(f"{path.name} shows no object on any frame", hint="check the file")
+    return ImportResult(
+        layout.imported_folder,
+        found_format,
+        tuple(by_number),
+        {one: described.label(one) for one in sorted(seen)},
+        command(
+            "segment", clip.path, masks=str(layout.imported_folder), **workspace_option(workspace)
+        ),
+    )
+
+
+def _placed(
+    annotations: Annotations,
+    timeline: Timeline,
+    *,
+    first: int | None,
+    path: Path,
+    reporter: Reporter,
+) -> dict[int, FrameAnnotation]:
+    """The frames of a file by the clip's own numbers, ascending."""
+    if not annotations.frames:
+        raise MaskError(f"{path.name} has no frame", hint="check the file")
+    numbers = [frame.number for frame in annotations.frames]
+    low, high, length = numbers[0], numbers[-1], len(timeline)
+    begin = timeline.first_number
+    inside = begin <= low and high < begin + length
+    if first is not None:
+        shift = begin - first
+    elif inside or annotations.numbers_from == "file":
+        shift = 0
+    # a sequence whose pictures have other numbers, counted from 0, or any clip counted from 1
+    elif low >= 0 and high < length:
+        shift = begin
+    elif low >= 1 and high <= length:
+        shift = begin - 1
+    else:
+        shift = 0
+    if shift and first is None:
+        reporter.notify(
+            f"{path.name} counts frames from {begin - shift}: its frame {low} is taken for frame"
+            f" {low + shift} of the clip"
+        )
+    elif inside and first is None and annotations.numbers_from == "names" and low == begin + 1:
+        # names that begin with 1 fit both ways where the last frame has no mask
+        reporter.notify(
+            f"{path.name}: frame {low} is taken for frame {low} of the clip, whose first is"
+            f" {begin}; if it is the first one, add {option('first', low)}"
+        )
+    outside = [number for number in numbers if not begin <= number + shift < begin + length]
+    if outside:
+        raise MaskError(
+            f"{path.name} has a mask of frame {outside[0]}, the clip has frames"
+            f" {timeline.numbers_text}",
+            hint=(
+                "is it of another clip? if it counts otherwise, say which of its numbers is the"
+                f" clip's first frame: {option('first', low)}"
+            ),
+        )
+    return {frame.number + shift: frame for frame in annotations.frames}
+
+
+def _fitted(frame: FrameAnnotation, shape: tuple[int, int], number: int) -> Mask:
+    """A frame's mask at the clip's size. Raises MaskError for another aspect."""
+    if frame.shape != shape and not has_aspect(frame.shape, shape):
+        raise MaskError(
+            f"the mask of frame {number} is {frame.shape[1]}×{frame.shape[0]}, the clip is"
+            f" {shape[1]}×{shape[0]}",
+            hint="the file is of another clip, or of a part of the picture",
+        )
+    return resize_nearest(frame.read(), shape)
+
+
+def _numbers_text(numbers: Collection[int]) -> str:
+    return f"frames {ranges_text(to_ranges(numbers))}"
+
+
+def _foreign(folder: Path) -> str:
+    """Something in the folder that an earlier import has not written."""
+    return next(
+        (
+            path.name
+            for path in sorted(folder.iterdir())
+            if path.suffix != ".png" or not path.stem.removeprefix("-").isdecimal()
+        ),
+        "",
+    )
