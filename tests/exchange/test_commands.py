@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from vfx_matte.annotations.png_folders import read_png
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Mask, ObjectLabel
 from vfx_matte.pipeline.exchange.formats import READ, WRITTEN
+from vfx_matte.workspace import ClipWorkspace
+from vfx_matte.workspace.manifest import save_manifest
 
 LABELS = {1: ObjectLabel("Hündin", "dog", 0.5), 2: ObjectLabel("人物", "person")}
 SHAPE = (64, 96)
@@ -59,6 +62,18 @@ def test_what_is_exported_comes_back_identically(form: str, project: CommandLine
     assert project.files("workspace/clip/masks") == before
     project("export", "clip.mp4", "--format", form)
     project("import", "clip.mp4", found["path"], "--format", form)
+
+
+def test_names_classes_and_scores_are_those_of_the_manifest(project: CommandLine) -> None:
+    layout = ClipWorkspace(project.folder / "workspace" / "clip")
+    manifest = layout.manifest()
+    assert manifest is not None
+    save_manifest(layout.manifest_path, replace(manifest, labels=LABELS))
+    for form in WRITTEN:
+        found = json.loads(project("export", "--format", form, "--json").stdout)
+        assert found["objects"]["1"] == {"name": "Hündin", "class_name": "dog", "score": 0.5}
+        back = json.loads(project("import", "clip.mp4", found["path"], "--json").stdout)
+        assert back["objects"] == found["objects"]
 
 
 def test_the_printed_command_carries_the_masks_on(project: CommandLine) -> None:

@@ -91,7 +91,8 @@ def import_masks(
         VfxMatteError: its subclass says what is wrong, its `hint` what to do.
 
     >>> import vfx_matte
-    >>> found = vfx_matte.import_masks("clip.mp4", "masks.json", frames=[0, 6])
+    >>> masks = vfx_matte.export_masks("clip.mp4", output="masks.json").path
+    >>> found = vfx_matte.import_masks("clip.mp4", masks, frames=[0, 6])
     >>> found.format, found.frames
     ('coco', (0, 6))
     """

@@ -63,8 +63,7 @@ def export_masks(
         )
     if missing := len(clip.info.timeline) - len(frames):
         reporter.notify(f"{missing} frames have no mask and are not in {path.name}")
-    labels = getattr(clip.store.manifest, "labels", None) or {}
-    described = AnnotatedClip(clip.name, clip.info.shape, labels, clip.palette)
+    described = AnnotatedClip(clip.name, clip.info.shape, clip.store.manifest.labels, clip.palette)
     seen: set[int] = set()
     with (
         writer(path, described) as add,
