@@ -611,6 +611,13 @@ class OverlaySettings(EncodeSettings):
     alpha: float = option(
         0.5, "weight of the tint, 0 to 1", short="Weight of the tint, 0 to 1.", least=0, most=1
     )
+    legend: bool | None = option(
+        None,
+        "say in a corner which colour is which object, with name, class and score; empty = where an"
+        " object has a name",
+        short="Say in a corner which object is which.",
+    )
+    """None is where any object that is shown has a label in the manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

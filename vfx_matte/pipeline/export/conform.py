@@ -82,7 +82,7 @@ class ConformRequest:
     """The style of the mask video."""
 
     overlay: OverlaySettings = OverlaySettings()
-    """The weight of the overlay's colours."""
+    """The weight of the overlay's colours, and its legend."""
 
     matte: MatteSettings = MatteSettings()
     """Which objects are shown, and how their edges are made."""
@@ -429,7 +429,11 @@ class _Run:
             )
         if kind == "overlay":
             return planner.overlay(
-                path, alpha=request.overlay.alpha, settings=settings, encode=encode
+                path,
+                alpha=request.overlay.alpha,
+                legend=request.overlay.legend,
+                settings=settings,
+                encode=encode,
             )
         return planner.maskvideo(path, style=style, settings=settings, encode=encode)
 

@@ -42,6 +42,7 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, encode_plan, encoding_for
 from vfx_matte.pipeline.render.key import choose_key
+from vfx_matte.pipeline.render.legend import with_legend
 from vfx_matte.pipeline.render.mattes import Mattes, may_hide, visible_matte
 from vfx_matte.pipeline.render.outputs import FrameJob, PlannedOutput
 from vfx_matte.pipeline.render.request import Tools, check_request, chosen_objects, with_edges
@@ -216,6 +217,7 @@ class Planner:
         output: Path | None,
         *,
         alpha: float = 0.5,
+        legend: bool | None = None,
         settings: MatteSettings,
         encode: EncodeOptions,
     ) -> PlannedOutput:
@@ -224,6 +226,7 @@ class Planner:
         Args:
             output: where it goes; None is the usual path.
             alpha: the tint's weight, 0 to 1.
+            legend: whether a corner says which object is which; None is where any has a label.
             settings: which objects are tinted, and how the mask's edge is smoothed.
             encode: how the file is encoded.
         """
@@ -243,12 +246,16 @@ class Planner:
         names = self._names(path, encode)
         layout = mix.layout_for_color(info.layout, COLORED)
         plan = self._plan(path, layout, info.color, encode) if names is None else None
+        add_legend = with_legend(
+            clip, chosen_objects(clip, settings), layout, wanted=legend, reporter=self._reporter
+        )
 
         def compose(job: FrameJob) -> Picture:
             # the tint lies over what a player shows, where the clip's own alpha is black
             ids = mix.seen_ids(_ids(clip, job.mask, smooth, settings.objects), job.alpha)
             picture = mix.over_black(job.picture, job.alpha)
-            return mix.overlay(picture, ids, clip.palette, alpha=alpha, contour_px=contour_px)
+            tinted = mix.overlay(picture, ids, clip.palette, alpha=alpha, contour_px=contour_px)
+            return add_legend(tinted)
 
         return self._planned(
             path,

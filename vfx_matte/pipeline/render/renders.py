@@ -143,7 +143,15 @@ def render_overlay(
 
     def plan(first: int, path: Path | None) -> list[PlannedOutput]:
         planner = Planner(clip, request.tools, reporter, first=first)
-        return [planner.overlay(path, alpha=settings.alpha, settings=request.matte, encode=encode)]
+        return [
+            planner.overlay(
+                path,
+                alpha=settings.alpha,
+                legend=settings.legend,
+                settings=request.matte,
+                encode=encode,
+            )
+        ]
 
     return _selected(clip, plan, request, reporter)[0]
 
