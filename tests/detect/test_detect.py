@@ -119,6 +119,40 @@ def test_pictures_of_masks_are_coloured_by_class_or_white(
     ]
 
 
+def test_a_legend_has_the_colours_of_the_pictures_of_masks(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(8)
+    script = Script.of_clip(frames, CLASSES)
+    run = detect(script, frames)
+
+    def seen(name: str) -> tuple[set[tuple[int, ...]], set[tuple[int, ...]]]:
+        """The colours of the two objects, and all that fill a field of the legend."""
+        picture, drawn = (
+            cv2.imread(str(cli.folder / name / file), cv2.IMREAD_COLOR)
+            for file in ("masks/00003.png", "legend.png")
+        )
+        assert picture is not None
+        assert drawn is not None
+        colors, counts = np.unique(drawn.reshape(-1, 3), axis=0, return_counts=True)
+        wide = {tuple(map(int, color)) for color in colors[counts > 200]}
+        return {tuple(map(int, picture[masks(cli)[3] == one][0])) for one in (1, 2)}, wide
+
+    ran = run("-o", "colors", "--json")
+    assert "colors/legend.png" in json.loads(ran.stdout)["files"]
+    painted, drawn = seen("colors")
+    assert len(painted) == 2
+    assert painted < drawn
+    run("-o", "white", "--white", "--fresh")
+    painted, drawn = seen("white")
+    assert painted == {(255, 255, 255)}
+    assert painted < drawn
+    # nothing was found, so nothing has a colour
+    script.nothing(frames=range(8))
+    run("-o", "empty", "--fresh")
+    assert not (cli.folder / "empty/legend.png").exists()
+
+
 def test_what_is_invented_once_is_no_object(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from vfx_matte.annotations.coco import write_coco
-from vfx_matte.annotations.png_folders import Look, write_instances, write_masks
+from vfx_matte.annotations.png_folders import Look, palette_for, write_instances, write_masks
 from vfx_matte.annotations.records import AddFrame, AnnotatedClip, FrameName, file_stem
 from vfx_matte.annotations.youtube_vis import write_results
+from vfx_matte.drawing.legend import legend
 from vfx_matte.masks import Mask
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.settings.options import DetectSettings
-from vfx_matte.workspace import ClipWorkspace
+from vfx_matte.workspace import ClipWorkspace, save_picture
 
-RESULT, COCO, MASKS, INSTANCES = ("result.json", "coco.json", "masks", "instances")
+RESULT, COCO, LEGEND = "result.json", "coco.json", "legend.png"
+MASKS, INSTANCES = "masks", "instances"
 """Names in the folder of results."""
 
 
@@ -76,4 +78,7 @@ def save_results(
                 for add in writers:
                     add(name, nothing if mask is None else mask)
                 step()
+    if store is not None:
+        pictures.append(output / LEGEND)
+        save_picture(pictures[-1], legend(labels, palette_for(about, look), title=about.name))
     return (*lists, *pictures)
