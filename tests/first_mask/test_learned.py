@@ -150,6 +150,16 @@ def test_a_mask_that_was_there_changes_only_at_the_mark() -> None:
     assert added[90, 60] == 1
 
 
+def test_a_box_of_which_half_stays_empty_is_unsure() -> None:
+    """The network is sure of the half that it sees, but a box is drawn around the whole object."""
+    image, _ = scene((60, 90, 30))
+    sure = maker(image).answer(Marks(box=(25, 55, 76, 76)))
+    half = maker(image).answer(Marks(box=(25, 55, 130, 76)))
+    assert sure.confidence > 0.8
+    assert half.confidence < 0.5
+    assert "leaves a part of the box empty" in half.advice
+
+
 def test_away_from_the_mark_a_mask_that_was_there_stays_to_the_bit_small_pieces_too() -> None:
     image, (disc,) = scene((900, 500, 300), height=1080, width=1920)
     previous = disc.astype(np.float32)

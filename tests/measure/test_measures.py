@@ -28,6 +28,7 @@ from vfx_matte.measure.measures import (
     count_flicker,
     edge_agreement,
     edge_width,
+    filling,
     motion,
     pieces,
     warped,
@@ -54,8 +55,31 @@ def test_holes_and_specks_are_counted_with_their_area() -> None:
     mask[40, 50] = 0
     mask[80:83, 140:144] = 1
     mask[85, 3] = 1
-    assert pieces(mask, 1) == (2, 21, 2, 13)
-    assert pieces(mask, 2) == (0, 0, 0, 0)
+    assert pieces(mask, 1) == (2, 21, 2, 13, 12)
+    assert pieces(mask, 2) == (0, 0, 0, 0, 0)
+
+
+def test_holes_that_show_the_background_are_told_from_faults_of_the_mask() -> None:
+    """An arm on a hip leaves a gap through which the wall is seen; a hole in the shirt shows the
+    shirt. Where wall and shirt look alike nothing is said.
+    """
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[10:80, 20:140] = 1
+    mask[20:30, 30:50] = 0
+    mask[20:24, 60:70] = 0
+    noise = np.random.default_rng(3).normal(0, 5, (*SHAPE, 3))
+
+    def shown(wall: int) -> Image:
+        level = np.full((*SHAPE, 3), wall, np.float64)
+        level[10:80, 20:140] = 60
+        level[20:30, 30:50] = wall
+        return np.clip(level + noise, 0, 255).astype(np.uint8)
+
+    assert filling(mask, 1, shown(180)) == (40, 200)
+    assert filling(mask, 1, shown(62)) == (0, 40)
+    mask[20:30, 30:50] = 1
+    assert filling(mask, 1, shown(180)) == (40, 0)
+    assert filling(mask, 2, shown(180)) == (0, 0)
 
 
 def test_what_is_open_to_the_border_or_filled_with_another_object_is_no_hole() -> None:
@@ -64,7 +88,7 @@ def test_what_is_open_to_the_border_or_filled_with_another_object_is_no_hole() -
     mask[40:60, 40:60] = 2
     mask[45, 45] = 0  # in the other object
     assert pieces(mask, 1)[:2] == (0, 0)
-    assert pieces(mask, 2) == (1, 1, 0, 0)
+    assert pieces(mask, 2) == (1, 1, 0, 0, 0)
 
 
 def test_holes_touch_by_corners_no_more_but_pieces_do() -> None:
@@ -72,12 +96,12 @@ def test_holes_touch_by_corners_no_more_but_pieces_do() -> None:
     mask[40, 60] = mask[41, 61] = 0
     assert pieces(mask, 1)[:2] == (2, 2)
     mask[4, 4] = mask[5, 5] = 1
-    assert pieces(mask, 1)[2:] == (1, 2)
+    assert pieces(mask, 1)[2:4] == (1, 2)
 
 
 def test_a_second_part_of_some_size_is_no_speck() -> None:
     mask = disc(40, 45, 30) | disc(120, 45, 12)
-    assert pieces(mask, 1)[2:] == (0, 0)
+    assert pieces(mask, 1)[2:4] == (0, 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.9))
@@ -337,10 +361,20 @@ def test_every_measure_that_is_judged_is_drawn_and_says_how() -> None:
 
 def test_advice_is_to_repair_what_renders_can_and_to_paint_what_they_cannot() -> None:
     measures = measured([big(20)] * 6)
-    measures.holes_px[3], measures.specks_px[3] = 132, 7
+    measures.fault_px[3], measures.speck_px[3] = 132, 7
     assert typed(advise(finding("holes"), measures)).startswith("render with --fill-holes 200, or")
     both = typed(advise(finding("flicker", "specks", "holes"), measures))
     assert both.startswith("render with --fill-holes 200 --remove-specks 7, or")
+    # a hole that may be background is not filled along unnoticed
+    measures.open_px[3] = 500
+    assert typed(advise(finding("holes"), measures)).startswith("render with --fill-holes 200, or")
+    measures.open_px[3] = 150
+    careful = typed(advise(finding("holes"), measures))
+    assert careful.startswith("paint a mask on frame 3: of its holes some may be background")
+    assert "--fill-holes 200 would" in careful
+    measures.fault_px[3] = 0
+    assert "fill-holes" not in typed(advise(finding("holes"), measures))
+    assert advise(finding("holes"), measures).startswith("look there: the holes may be background")
     assert advise(finding("flicker"), measures) == "paint a mask on frame 3"
     assert advise(finding("holes", "overlap"), measures) == "paint a mask on frame 3"
     assert "if it is there" in advise(finding("gone"), measures)

@@ -138,7 +138,7 @@ def test_right_masks_do_not_stand_out_although_the_ball_speeds_up_and_slows_down
             specked,
             "specks",
             r"has 7 specks beside it, 5\.8 % of its area",
-            r"--remove-specks 200, or paint",
+            r"--remove-specks 30, or paint",
         ),
         (
             shifted,

@@ -62,6 +62,10 @@ _PART_SIDE, _LEAST_PART_SIDE = 1.6, 0.25
 _REMOVED_INSIDE, _MOST_REMOVED = 0.7, 0.8
 # a map whose crop holds less of the mask says nothing about the whole
 _SEEN_SHARE = 0.9
+# share of a box's side that its object may leave empty at no cost, and from which on hardly
+# anything is left of the confidence; of 108 boxes of which 17 gave less than an IoU of 0.75, 11 are
+# unsure then (1 was without it), 7 of them rightly
+_EMPTY_SIDE, _LEAST_FIT = (0.15, 0.45), 0.3
 # of the picture
 _LEAST_SUBJECT = 0.002
 # of the largest subject
@@ -304,13 +308,35 @@ class LearnedFirstMask(BaseFirstMask):
             total += overlap(state.mask[window], one.probability > 0.5) * one.strength
             weights += 1
         confidence = total / weights if weights else UNSURE
+        fit = _box_fit(state.mask, state.within) if state.within is not None else 1.0
+        confidence *= fit
         if confidence >= UNSURE:
             return confidence, ""
+        if fit < 1:
+            return confidence, "it leaves a part of the box empty: mark what is missing"
         wish = "mark what is missing and what is too much"
         return (
             confidence,
             wish if state.within is not None else f"{wish}, or draw a box around the whole object",
         )
+
+
+def _box_fit(mask: Region, within: Crop) -> float:
+    """How far a mask's largest piece reaches to all sides of its box: _LEAST_FIT … 1.
+
+    A box is drawn around the whole object, so where a side stays empty half of it may be missing,
+    however sure the maps are of the other half.
+    """
+    _, _, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    left, top, width, height, _ = facts[1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))]
+    empty = max(
+        (left - within.left) / within.width,
+        (within.right - left - width) / within.width,
+        (top - within.top) / within.height,
+        (within.bottom - top - height) / within.height,
+    )
+    low, high = _EMPTY_SIDE
+    return float(min(1.0, max(_LEAST_FIT, 1 - (empty - low) / (high - low))))
 
 
 def _remove_scraps(mask: Region, removed: Region) -> Region:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfx_matte.backend import vector_length
-from vfx_matte.masks import Mask
+from vfx_matte.masks import Image, Mask
 
 Bools = npt.NDArray[np.bool_]
 Gray = npt.NDArray[np.uint8]
@@ -21,6 +21,14 @@ Floats = npt.NDArray[np.float32]
 
 SPECK_SHARE = 0.02
 """A piece of less than this share of the object's largest piece is a speck."""
+
+# a hole that is smaller is too small to show a colour of its own
+_LEAST_HOLE_PX = 9
+# how far around a hole the object's colour is taken, and the background's, as a share of its size
+_RING_PX, _AROUND = 6, 2.0
+# distances of mean colours, in code values: of the object and the background to be told apart, and
+# of a hole in a flat object; beside that, deviations of the object's own colours
+_APART, _ALIKE, _DEVIATIONS = 16.0, 12.0, 2.0
 
 # from the edge: where the picture is compared with the edge itself
 _NEAR_PX, _FAR_PX = 4, 9
@@ -41,6 +49,19 @@ class Pieces(NamedTuple):
     """How many."""
     specks_px: int
     """Their area."""
+    speck_px: int
+    """The area of the largest speck; 0 = none."""
+
+
+class Filling(NamedTuple):
+    """What filling holes would do to one object."""
+
+    fault_px: int
+    """Area of the largest hole in which the picture shows the object: a fault of the mask; 0 =
+    none.
+    """
+    open_px: int
+    """Area of the smallest hole in which background may be seen; 0 = none."""
 
 
 def pieces(mask: Mask, object_id: int) -> Pieces:
@@ -57,26 +78,75 @@ def pieces(mask: Mask, object_id: int) -> Pieces:
     inside = (mask == object_id).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
     if not width:
-        return Pieces(0, 0, 0, 0)
-    window = slice(y, y + height), slice(x, x + width)
-    own = inside[window]
+        return Pieces(0, 0, 0, 0, 0)
+    own = inside[y : y + height, x : x + width]
     # specks: the object's own pieces
     count, _, found, _ = cv2.connectedComponentsWithStats(own, connectivity=8)
     areas = found[1:count, cv2.CC_STAT_AREA]
     specks = areas[areas < SPECK_SHARE * areas.max()]
-    # holes: pieces of what is not the object, but for the one that a margin all around belongs to
-    around = cv2.copyMakeBorder(1 - own, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    count, labels = cv2.connectedComponents(around, connectivity=4)
-    holes_px = holes = 0
-    if count > 2:  # the object itself and what is around it
-        outer, labels = labels[0, 0], labels[1:-1, 1:-1]
-        empty = np.bincount(labels[mask[window] == 0].ravel(), minlength=count)
-        sizes = np.bincount(labels.ravel(), minlength=count)
-        enclosed = [
-            label for label in range(1, count) if label != outer and 2 * empty[label] > sizes[label]
-        ]
-        holes, holes_px = len(enclosed), int(sum(sizes[label] for label in enclosed))
-    return Pieces(holes, holes_px, len(specks), int(specks.sum()))
+    holes = [facts[cv2.CC_STAT_AREA] for facts in _enclosed(mask, object_id)[1].values()]
+    return Pieces(
+        len(holes), int(sum(holes)), len(specks), int(specks.sum()), int(specks.max(initial=0))
+    )
+
+
+def filling(mask: Mask, object_id: int, image: Image) -> Filling:
+    """Tell holes that are faults of a mask from those through which background is seen.
+
+    A hole is a fault where its mean colour is like that of the object around it, and nearer to that
+    than to the background's nearby. Where object and background look alike nothing can be told, and
+    it may be background.
+
+    Args:
+        mask: uint8 (H, W), object ids.
+        object_id: the object.
+        image: uint8 (H, W, 3) R'G'B'.
+    """
+    labels, holes = _enclosed(mask, object_id)
+    faults: list[int] = [0]
+    opened: list[int] = []
+    for label, (left, top, width, height, area) in holes.items():
+        # the hole and what is around it
+        reach = _RING_PX + int(_AROUND * max(width, height))
+        rows = slice(max(0, top - reach), top + height + reach)
+        columns = slice(max(0, left - reach), left + width + reach)
+        colors, hole = image[rows, columns].astype(np.float32), labels[rows, columns] == label
+        near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * _RING_PX + 1,) * 2, np.uint8)) > 0
+        ids = mask[rows, columns]
+        front = colors[near & (ids == object_id)]
+        back = colors[(labels[rows, columns] != label) & (ids == 0)]
+        own, seen = front.mean(axis=0), colors[hole].mean(axis=0)
+        away = float(np.linalg.norm(seen - own))
+        is_fault = away < _ALIKE + _DEVIATIONS * float(np.sqrt(front.var(axis=0).sum()))
+        if len(back):
+            behind = back.mean(axis=0)
+            is_fault &= float(np.linalg.norm(behind - own)) > _APART
+            is_fault &= 2 * away < float(np.linalg.norm(seen - behind))
+        (faults if is_fault or area < _LEAST_HOLE_PX else opened).append(int(area))
+    return Filling(max(faults), min(opened, default=0))
+
+
+def _enclosed(
+    mask: Mask, object_id: int
+) -> tuple[npt.NDArray[np.int32], dict[int, npt.NDArray[np.int32]]]:
+    """The holes of an object: labels (H, W) of what is not the object, and label → (left, top,
+    width, height, area) of each hole.
+    """
+    # one piece of what is not the object belongs to a margin all around
+    around = cv2.copyMakeBorder(
+        (mask != object_id).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1
+    )
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
+    outer, labels = int(labels[0, 0]), np.asarray(labels[1:-1, 1:-1], np.int32)
+    facts = np.asarray(facts, np.int32) - np.array([1, 1, 0, 0, 0], np.int32)
+    if count <= 2:  # the object itself and what is around it
+        return labels, {}
+    empty = np.bincount(labels[mask == 0].ravel(), minlength=count)
+    return labels, {
+        label: facts[label]
+        for label in range(1, count)
+        if label != outer and 2 * empty[label] > facts[label, cv2.CC_STAT_AREA]
+    }
 
 
 def count_flicker(before: Bools, now: Bools, after: Bools) -> int:

@@ -21,6 +21,7 @@ from vfx_matte.measure.measures import (
     count_flicker,
     edge_agreement,
     edge_width,
+    filling,
     motion,
     pieces,
     warped,
@@ -55,6 +56,12 @@ class ObjectMeasures:
     """How many, see `measures.pieces`."""
     specks_px: Series
     """Their area."""
+    speck_px: Series
+    """Area of the largest one."""
+    fault_px: Series
+    """Area of the largest hole in which the picture shows the object, see `measures.filling`."""
+    open_px: Series
+    """Area of the smallest hole in which background may be seen; 0 = none."""
     flicker_px: Series
     """Pixels that change on this frame alone (A-B-A), the masks of both neighbours warped to it by
     optical flow.
@@ -143,7 +150,11 @@ class Meter:
                 found.holes_px[index],
                 found.specks[index],
                 found.specks_px[index],
+                found.speck_px[index],
             ) = pieces(mask, object_id)
+            found.fault_px[index], found.open_px[index] = (
+                filling(mask, object_id, image) if found.holes[index] else (0, 0)
+            )
             found.edge_agreement[index] = edge_agreement(lines == object_id, edges)
             found.at_border[index] = _touches_border(lines == object_id)
             if soft is not None:

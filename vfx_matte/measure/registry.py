@@ -29,6 +29,9 @@ Drawn = npt.NDArray[np.float64]
 """float64 (frames,): the values of a curve, NaN where there is none."""
 
 
+_MAY_BE_OPEN = "look there: the holes may be background that is seen through the object"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How the values of a measure are judged, see `judge`."""
@@ -87,7 +90,7 @@ class QcMeasure:
     overrides: bool = False
     """Whether its advice counts whatever else was found."""
     repair: tuple[str, Callable[[ObjectMeasures], Series]] | None = None
-    """(option of renders that removes it, its pixels)."""
+    """(option of renders that removes it, the area of the largest that it may remove, 0 = none)."""
     is_repaired_along: bool = False
     """Whether it goes where the others of the same finding are repaired."""
 
@@ -109,9 +112,18 @@ def advise(finding: Finding, measures: ObjectMeasures, frame_number: FrameNumber
     # 2. what renders can repair, if nothing else is wrong
     repairs = [entry.repair for entry in entries if entry.repair is not None]
     if repairs and all(entry.repair is not None or entry.is_repaired_along for entry in entries):
-        options = " ".join(
-            option(name, _round_up(area_px(measures)[frames].max())) for name, area_px in repairs
-        )
+        sizes = {name: _round_up(area_px(measures)[frames].max()) for name, area_px in repairs}
+        options = " ".join(option(name, size) for name, size in sizes.items() if size)
+        # … but for holes through which background may be seen
+        opened = measures.open_px[frames]
+        opened = opened[opened > 0] if "fill_holes" in sizes else opened[:0]
+        if not options:
+            return f"{_MAY_BE_OPEN}; if not, paint a mask on frame {number}"
+        if len(opened) and opened.min() <= sizes["fill_holes"]:
+            return (
+                f"paint a mask on frame {number}: of its holes some may be background that is seen"
+                f" through the object, and {options} would fill these, too"
+            )
         return f"render with {options}, or paint a mask on frame {number}"
     # 3. what may be right
     if len(entries) == 1 and entries[0].advice is not None:
@@ -227,7 +239,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             lambda measures, _: 100 * _part_of_area(measures.holes_px, measures),
             digits=1,
         ),
-        repair=("fill_holes", lambda measures: measures.holes_px),
+        repair=("fill_holes", lambda measures: measures.fault_px),
     ),
     "specks": QcMeasure(
         title="specks",
@@ -243,7 +255,7 @@ MEASURES: Mapping[Kind, QcMeasure] = {
             lambda measures, _: 100 * _part_of_area(measures.specks_px, measures),
             digits=1,
         ),
-        repair=("remove_specks", lambda measures: measures.specks_px),
+        repair=("remove_specks", lambda measures: measures.speck_px),
     ),
     "flicker": QcMeasure(
         title="flicker",
