@@ -137,10 +137,20 @@ def test_a_sighting_that_contradicts_its_neighbours_is_not_trusted() -> None:
 
 def test_where_none_agree_the_surest_is_trusted() -> None:
     walk = Walk()
-    walk.look(found(box(0, 0, 20, 20), score=0.6))
+    walk.look(found(box(0, 0, 20, 20), score=0.4))
     walk.look(found(box(9, 0, 20, 20), score=0.8))
     (track,) = walk.tracker.tracks
     assert [one.score for one in track.trusted] == [0.8]
+
+
+def test_the_first_sighting_is_trusted_unless_it_is_unsure() -> None:
+    for score, frames in ((0.7, [0, 20]), (0.3, [20])):
+        walk = Walk()
+        walk.look(found(box(0, 0, 20, 20), score=score))
+        walk.look(found(box(9, 0, 20, 20), score=0.7))
+        walk.look(found(box(18, 0, 20, 20), score=0.9))
+        (track,) = walk.tracker.tracks
+        assert [one.frame for one in track.trusted][: len(frames)] == frames, score
 
 
 def test_specks_and_what_is_not_there_are_no_detections() -> None:

@@ -32,6 +32,9 @@ _CLASS_CHANGE = 0.1
 _HELD_SHARE = 0.8
 # pictures in a row on which an instance may be missed; then what was carried says nothing any more
 _MOST_MISSES = 3
+# of a track's mean score: a first sighting is trusted from there on (bench/detect.py: on
+# horsejump-high, drift-straight and scooter-black it was better than what later ones led to)
+_SURE_SHARE = 0.75
 # of a picture: smaller detections are noise
 _LEAST_AREA = 1e-4
 
@@ -97,8 +100,8 @@ class Track:
 
     @property
     def trusted(self) -> list[Sighting]:
-        """The sightings that agree with the one before or after them; the surest one where none
-        does.
+        """The sightings that agree with the one before or after them, or else the surest one; and
+        the first one where it is about as sure as the others.
         """
         # a detector that takes a bystander along on one picture contradicts both neighbours
         after = [*(one.agreement for one in self.sightings[1:]), 0.0]
@@ -106,8 +109,11 @@ class Track:
             one
             for one, next_agreement in zip(self.sightings, after, strict=True)
             if max(one.agreement, next_agreement) >= SAME_OVERLAP
-        ]
-        return agreeing or [max(self.sightings, key=lambda one: one.score)]
+        ] or [max(self.sightings, key=lambda one: one.score)]
+        # nothing lies before the first one: without it all before the next is a guess
+        first = self.sightings[0]
+        is_sure = first.score >= _SURE_SHARE * self.score
+        return [first, *agreeing] if is_sure and agreeing[0] is not first else agreeing
 
 
 class Tracker:
