@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from vfx_matte.annotations import rle
@@ -99,7 +100,7 @@ def write_results(
     """
     tracks = _Tracks(clip)
     yield tracks.add
-    write_json(path, [*json_list(_results(tracks, video_id)), "\n"])
+    write_json(path, chain(json_list(_results(tracks, video_id)), "\n"))
 
 
 def _results(tracks: _Tracks, video_id: int) -> Iterator[dict[str, object]]:
