@@ -29,8 +29,8 @@ from vfx_matte.workspace import Workspace
 
 WITHOUT_MEANING = {
     "masks": "masks are always made",
-    "model_path": "VisTR is not used; the best detector that can run here is",
-    "backbone": "VisTR is not used; the best detector that can run here is",
+    "model_path": "other models are used, the best that can run here",
+    "backbone": "other models are used, the best that can run here",
     "img_path": "the clip is read as it is, and no pictures of it are written",
     "ann_path": "the clip is read as it is, and no list of pictures is needed",
     "input_json_path": "the clip is read as it is, and no list of pictures is needed",
