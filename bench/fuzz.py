@@ -911,7 +911,7 @@ def load_all() -> None:
     """Import everything once, so that no forked process has to; also what the program imports only
     when it is needed.
     """
-    left_out = re.compile(r"xmem|vitmatte|closed_form|__main__")
+    left_out = re.compile(r"xmem|vitmatte|\.sam\.|closed_form|__main__")
     for module in pkgutil.walk_packages(vfx_matte.__path__, "vfx_matte."):
         if not left_out.search(module.name):
             importlib.import_module(module.name)

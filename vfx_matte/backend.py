@@ -90,22 +90,12 @@ def choose_device(name: str = "auto", *, notify: Notify) -> Device:
 
 
 def _cuda_problem() -> str | None:
-    """Why CUDA cannot be used, or None.
-
-    The driver library is asked first: importing CuPy without one can hang.
-    """
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    try:
-        driver = ctypes.CDLL(library)
-    except OSError:
-        return "there is no NVIDIA driver"
-    # the driver, then the number of GPUs, then CuPy's own libraries
-    status = driver.cuInit(0)
-    if status != 0:
-        return f"the NVIDIA driver answers with error {status}"
-    count = ctypes.c_int(0)
-    if driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
-        return "there is no NVIDIA GPU"
+    """Why CUDA cannot be used, or None."""
+    # the driver, then the number of GPUs, then CuPy's own libraries: importing CuPy without a
+    # driver can hang
+    problem = driver_problem()
+    if problem is not None:
+        return problem
     try:
         import cupy
 
@@ -115,6 +105,22 @@ def _cuda_problem() -> str | None:
         Exception
     ) as error:  # CuPy raises many unrelated types when its CUDA libraries do not fit
         return f"CuPy fails: {error}"
+    return None
+
+
+def driver_problem() -> str | None:
+    """Why no NVIDIA GPU can be used, or None; the driver is asked, without any package."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return "there is no NVIDIA driver"
+    status = driver.cuInit(0)
+    if status != 0:
+        return f"the NVIDIA driver answers with error {status}"
+    count = ctypes.c_int(0)
+    if driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
+        return "there is no NVIDIA GPU"
     return None
 
 

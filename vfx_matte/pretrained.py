@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,6 +162,7 @@ def load_network(
     title: str,
     model_types: Sequence[str] = (),
     unneeded: tuple[str, ...] = (),
+    adapt: Callable[[Any], None] | None = None,
 ) -> Any:  # noqa: ANN401  a class of an optional package
     """Load a network, whole, in float32 and in evaluation mode; nothing is downloaded.
 
@@ -171,6 +172,7 @@ def load_network(
         title: what it is, for messages: "a ViTMatte network".
         model_types: what config.json may have as its model_type; empty does not look.
         unneeded: ends of the names of tensors that only training uses, so that they may be missing.
+        adapt: changes the configuration before the network is made, such as the size of pictures.
 
     Raises:
         WeightsError: the folder is not such a network, lacks a part of one, or its weights are
@@ -181,10 +183,10 @@ def load_network(
 
     # 1. what can be said of the folder before the library reads it
     problem = f"{str(folder)!r} is not {title}"
-    kind = read_facts(folder / CONFIG_FILE).get("model_type")
-    if model_types and kind not in model_types:
+    said = read_facts(folder / CONFIG_FILE).get("model_type")
+    if model_types and said not in model_types:
         raise WeightsError(
-            f"{problem}: it says model_type {kind!r}, expected {' or '.join(model_types)}",
+            f"{problem}: it says model_type {said!r}, expected {' or '.join(model_types)}",
             hint="name the folder of such a network",
         )
     if not any((folder / name).is_file() for name in _WEIGHTS_FILES):
@@ -195,8 +197,13 @@ def load_network(
     # 2. transformers talks to stderr while it loads; what it finds is in its report
     try:
         with _quiet():
-            network, report = getattr(transformers, class_name).from_pretrained(
+            kind = getattr(transformers, class_name)
+            config = kind.config_class.from_pretrained(folder, local_files_only=True)
+            if adapt is not None:
+                adapt(config)
+            network, report = kind.from_pretrained(
                 folder,
+                config=config,
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,

@@ -64,6 +64,7 @@ ROOMS = {
     "detect.mask_rcnn": Room(
         1, "wording errors masks pretrained", "numpy torch torchvision safetensors"
     ),
+    "segment_anything": Room(1, "wording errors pretrained", "numpy torch"),
     "detect": Room(1, "wording errors choices masks", "numpy cv2 scipy"),
     "media": Room(
         2,
@@ -75,10 +76,17 @@ ROOMS = {
         2, "wording errors printable files numbering backend masks", "numpy cv2 PIL"
     ),
     "first_mask": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
+    "propagate.sam": Room(
+        2, "wording errors masks pretrained segment_anything settings", "numpy torch transformers"
+    ),
     "propagate.xmem": Room(
         2, "wording errors backend masks settings", "numpy cv2 torch torchvision"
     ),
-    "propagate": Room(2, "wording errors choices backend masks detect settings", "numpy cv2"),
+    "propagate": Room(
+        2,
+        "wording errors choices backend masks detect segment_anything settings",
+        "numpy cv2",
+    ),
     "matting.closed_form": Room(2, "errors backend masks picture settings", "numpy pymatting"),
     "matting.vitmatte": Room(
         2, "wording errors printable backend masks pretrained settings", "numpy torch"

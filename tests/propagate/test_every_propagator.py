@@ -6,12 +6,14 @@ import functools
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.tiny_sam import NO_EDGETAM, NO_SAM2, save_tiny
 from support.wording import typed
 
 from vfx_matte.errors import PropagatorError, UsageError
@@ -20,6 +22,7 @@ from vfx_matte.propagate import Propagator, choose_propagator, open_propagator
 from vfx_matte.propagate.builtin.propagator import working_shape
 from vfx_matte.propagate.driver import harden
 from vfx_matte.propagate.entry import PropagatorEntry
+from vfx_matte.segment_anything import EDGETAM, SAM2
 
 SIZES = [(9, 12), (16, 16), (17, 40), (96, 128), (480, 640)]
 
@@ -49,8 +52,10 @@ def scene(shape: tuple[int, int], shift: int = 0) -> tuple[Image, Mask]:
     return image, mask
 
 
+FAMILIES = {"sam2": SAM2, "edgetam": EDGETAM}
 HAS_TORCH = all(importlib.util.find_spec(package) for package in ("torch", "torchvision"))
-UNTRAINED = "xmem"  # with random weights it keeps every promise, but recognises nothing
+# with random weights they keep every promise, but recognise nothing
+UNTRAINED = ("xmem", "sam2", "edgetam")
 
 
 @pytest.fixture(
@@ -58,6 +63,8 @@ UNTRAINED = "xmem"  # with random weights it keeps every promise, but recognises
         "builtin",
         "fake",
         pytest.param("xmem", marks=pytest.mark.skipif(not HAS_TORCH, reason="no PyTorch")),
+        pytest.param("sam2", marks=pytest.mark.skipif(NO_SAM2, reason="no transformers")),
+        pytest.param("edgetam", marks=pytest.mark.skipif(NO_EDGETAM, reason="no timm")),
     ]
 )
 def name(request: pytest.FixtureRequest) -> str:
@@ -79,8 +86,17 @@ def random_weights() -> dict[str, Any]:
     return weights
 
 
+@functools.cache
+def tiny_folder(name: str) -> Path:
+    return save_tiny(name, Path(tempfile.mkdtemp()) / name)
+
+
 def opened_empty(name: str, num_objects: int = 2) -> Propagator:
-    options = {"weights": random_weights(), "size": 96} if name == "xmem" else {}
+    options: dict[str, Any] = {}
+    if name == "xmem":
+        options = {"weights": random_weights(), "size": 96}
+    elif name in UNTRAINED:
+        options = {"weights": tiny_folder(name), "device": "cpu", "family": FAMILIES[name]}
     return open_propagator(name, num_objects=num_objects, **options)
 
 
@@ -105,7 +121,7 @@ def test_given_mask_comes_back_and_a_still_clip_keeps_it(name: str, shape: tuple
         if index == 0:
             assert np.array_equal(harden(probabilities), mask)
     found = harden(probabilities)
-    for object_id in () if name == UNTRAINED else (1, 2):
+    for object_id in () if name in UNTRAINED else (1, 2):
         both = np.count_nonzero((found == object_id) & (mask == object_id))
         assert both / np.count_nonzero((found == object_id) | (mask == object_id)) > 0.9
 
@@ -144,7 +160,7 @@ def test_an_empty_mask_is_no_mask(name: str) -> None:
     propagator.remember(image, mask)
     propagator.step(image, mask)
     found = object_ids(harden(propagator.step(image, empty)))
-    assert found == (1, 2) or name == UNTRAINED
+    assert found == (1, 2) or name in UNTRAINED
 
 
 def test_objects_that_a_mask_lacks_are_predicted(name: str) -> None:
@@ -156,7 +172,7 @@ def test_objects_that_a_mask_lacks_are_predicted(name: str) -> None:
     assert np.array_equal(found == 1, mask == 1)
     assert (
         np.count_nonzero((found == 2) & (mask == 2)) > 0.9 * np.count_nonzero(mask == 2)
-        or name == UNTRAINED
+        or name in UNTRAINED
     )
 
 
@@ -167,11 +183,11 @@ def test_a_new_object_may_come_with_a_later_mask(name: str) -> None:
     assert object_ids(harden(propagator.step(image, only_first))) == (1,)
     second = propagator.step(image)
     assert second[2].max() == 0
-    assert object_ids(harden(second)) == (1,) or name == UNTRAINED
+    assert object_ids(harden(second)) == (1,) or name in UNTRAINED
     propagator.step(image, mask)
     third = propagator.step(image)
     assert third[2].max() > 0
-    assert object_ids(harden(third)) == (1, 2) or name == UNTRAINED
+    assert object_ids(harden(third)) == (1, 2) or name in UNTRAINED
 
 
 def test_forget_temporary_ends_the_walk_but_keeps_references(name: str) -> None:
@@ -181,7 +197,7 @@ def test_forget_temporary_ends_the_walk_but_keeps_references(name: str) -> None:
     propagator.forget_temporary()
     # a propagator may find objects by its references
     found = object_ids(harden(propagator.step(image)))
-    assert found in ((), (1, 2)) or name == UNTRAINED
+    assert found in ((), (1, 2)) or name in UNTRAINED
     propagator.forget_temporary()
     again = [propagator.step(image, mask), propagator.step(scene((64, 80), shift=3)[0])]
     for before, after in zip(first, again, strict=True):
@@ -242,7 +258,7 @@ def test_working_shape_is_bounded_and_never_larger() -> None:
 def test_open_propagator_names_what_there_is() -> None:
     with pytest.raises(UsageError, match="unknown propagator 'magic'") as caught:
         open_propagator("magic", num_objects=1)
-    assert caught.value.hint == "choose one of builtin, xmem"
+    assert caught.value.hint == "choose one of builtin, xmem, sam2, edgetam"
 
 
 def test_a_propagator_whose_packages_are_missing(

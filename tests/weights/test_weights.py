@@ -72,8 +72,22 @@ def fetch(served: Served, part: Path, *, timeout_seconds: float = 30) -> Moved:
 
 def test_the_table_names_the_official_files() -> None:
     table = read_table(Path("nowhere"))
+    folders = [entry for entry in table.values() if entry.files]
+    assert [entry.name for entry in folders[:5]] == [
+        "sam2-tiny",
+        "sam2-small",
+        "sam2-base-plus",
+        "sam2-large",
+        "edgetam",
+    ]
+    for entry in folders:
+        del table[entry.name]
+        assert entry.url.startswith("https://huggingface.co/")
+        assert entry.url.endswith("/resolve/main")
+        assert entry.files[-1] == "model.safetensors", "no pickled weights"
+    assert {entry.licence for entry in folders[:5]} == {"Apache-2.0"}
     assert list(table)[:3] == ["XMem.pth", "XMem-s012.pth", "u2netp.onnx"]
-    network = table["u2netp.onnx"]
+    network = table.pop("u2netp.onnx")
     assert (
         network.url == "https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from http import HTTPStatus
+from pathlib import Path, PurePath
 from typing import Literal, TypeVar
 
 from vfx_matte.choices import unknown_choice
@@ -19,8 +20,11 @@ from vfx_matte.weights import (
     FetchError,
     Fingerprint,
     check_container,
+    check_description,
+    check_tensors,
     download,
     file_from_package,
+    files_of,
     fingerprint,
     full_name,
     kept_bytes,
@@ -32,6 +36,9 @@ from vfx_matte.weights import (
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import write_text
 from vfx_matte.workspace.lock import WriterLock
+
+# a file of a folder that need not be published
+_OPTIONAL = "/preprocessor_config.json"
 
 # for connecting to the first of two sources: where it is blocked, the second one is quick
 _FIRST_SOURCE_SECONDS = 10.0
@@ -109,6 +116,10 @@ class FetchedFile:
     """How it was verified, for people."""
     source: str = ""
     """Where it was downloaded from by this call, for people; "" = it was there already."""
+    files: tuple[FetchedFile, ...] = ()
+    """Of a folder, its files; size and checksum above are then of them together, and of the last
+    one, which holds the tensors.
+    """
 
     @property
     def downloaded(self) -> bool:
@@ -148,7 +159,13 @@ def list_weights(folder: Path) -> list[KnownWeights]:
     Raises:
         ConfigError: a table cannot be read.
     """
-    return [_look_up(entry, folder) for entry in read_table(folder).values()]
+    table = read_table(folder)
+    return [
+        _look_up_folder(entry, table, folder) if entry.files else _look_up(entry, folder)
+        for entry in table.values()
+        # a folder's files are told with it
+        if "/" not in entry.name
+    ]
 
 
 def fetch_weights(
@@ -182,22 +199,64 @@ def fetch_weights(
     # before the lock, as a wrong name should not create the folder
     _known(name, read_table(folder))
     with _lock(folder):
-        entry = _known(name, read_table(folder))
-        final = folder / entry.name
-        # what is there is never downloaded over: it may be the user's own
-        if final.exists() and not force:
-            return _keep(entry, final, reporter)
-        # from its address, else from a package; why the first failed is told with the second
+        table = read_table(folder)
+        entry = _known(name, table)
+        if entry.files:
+            return _fetch_folder(entry, table, folder, reporter, patience, force=force)
+        return _fetch_file(entry, folder, reporter, patience, force=force)
+
+
+def _fetch_folder(
+    entry: Entry,
+    table: dict[str, Entry],
+    folder: Path,
+    reporter: Reporter,
+    patience: Patience,
+    *,
+    force: bool,
+) -> FetchedFile:
+    """All files of a folder; those that are there already are verified."""
+    found: list[FetchedFile] = []
+    for one in files_of(entry, table):
         try:
-            done = _from_address(entry, folder, reporter, patience)
-        except (FetchError, _RejectedError) as error:
-            if not entry.package:
+            found.append(_fetch_file(one, folder, reporter, patience, force=force))
+        except FetchError as error:
+            # how pictures are prepared is usual in all of a kind, and not every folder says it
+            is_optional = one.name.endswith(_OPTIONAL)
+            if not is_optional or error.status != HTTPStatus.NOT_FOUND:
                 raise
-            done = _from_package(entry, folder, error, reporter, patience)
-            reporter.notify(f"{error.message}; {entry.name} comes from {done.source}")
-        # from now on every file of this name is compared with it
-        _record(entry, Fingerprint(done.size_bytes, done.sha256), folder, reporter)
-        return done
+            reporter.notify(f"{one.name} is not published there: what is usual is assumed")
+    sources = {one.source for one in found if one.source}
+    return FetchedFile(
+        entry,
+        folder / entry.name,
+        sum(one.size_bytes for one in found),
+        found[-1].sha256,
+        found[-1].verified,
+        entry.url if sources else "",
+        tuple(found),
+    )
+
+
+def _fetch_file(
+    entry: Entry, folder: Path, reporter: Reporter, patience: Patience, *, force: bool
+) -> FetchedFile:
+    """One file, from its address or from what is there; `fetch_weights` says the rest."""
+    final = folder / entry.name
+    # what is there is never downloaded over: it may be the user's own
+    if final.exists() and not force:
+        return _keep(entry, final, folder, reporter)
+    # from its address, else from a package; why the first failed is told with the second
+    try:
+        done = _from_address(entry, folder, reporter, patience)
+    except (FetchError, _RejectedError) as error:
+        if not entry.package:
+            raise
+        done = _from_package(entry, folder, error, reporter, patience)
+        reporter.notify(f"{error.message}; {entry.name} comes from {done.source}")
+    # from now on every file of this name is compared with it
+    _record(entry, Fingerprint(done.size_bytes, done.sha256), folder, reporter)
+    return done
 
 
 def _from_address(
@@ -258,7 +317,7 @@ def _accept(entry: Entry, part: Path, source: str) -> FetchedFile:
             f"{source} is not what it should be: {error.message}; kept as {rejected}",
             hint=error.hint,
         ) from error
-    final = part.with_name(entry.name)
+    final = part.with_name(PurePath(entry.name).name)
     put_in_place(part, final)
     return FetchedFile(entry, final, *found, verified=verified, source=source)
 
@@ -287,7 +346,13 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
     """
     table = read_table(folder)
     if target is None:
-        paths = [folder / name for name in table if (folder / name).is_file()]
+        named = [
+            folder / one.name
+            for entry in table.values()
+            if "/" not in entry.name
+            for one in (files_of(entry, table) if entry.files else [entry])
+        ]
+        paths = [path for path in named if path.is_file()]
         if not paths:
             raise UsageError(
                 f"there are no known weights in {folder}",
@@ -298,14 +363,17 @@ def check_weights(target: str | None, *, folder: Path) -> list[CheckedFile]:
         name = (
             target if Path(target).is_file() and target not in table else full_name(target, table)
         )
-        paths = [folder / name if name in table else Path(target)]
-        if not paths[0].is_file():
+        path = folder / name if name in table else Path(target)
+        # a folder's files that count: what describes the network, and its tensors
+        inside = sorted(one for one in path.glob("*") if one.suffix in (".json", ".safetensors"))
+        paths = inside if path.is_dir() else [path]
+        if not paths or not paths[0].is_file():
             hint = (
                 command("weights fetch", name)
                 if name in table
                 else f"give a file, or one of {', '.join(table)}"
             )
-            raise UsageError(f"there are no weights at {paths[0]}", hint=hint)
+            raise UsageError(f"there are no weights at {path}", hint=hint)
     return [_checked(path, table, folder) for path in paths]
 
 
@@ -325,17 +393,25 @@ def raise_on_problem(files: list[CheckedFile]) -> None:
 
 
 def require_known_checksum(path: Path) -> None:
-    """Compare a weights file with the checksum that is known for it, if there is one.
+    """Compare a weights file, or every file of a folder, with the checksum that is known for it, if
+    there is one.
 
     Raises:
         WeightsError: it has another one.
     """
-    entry = read_table(path.parent).get(path.name)
-    if entry is None or not entry.sha256 or not path.is_file():
+    table = read_table(path.parent)
+    entry = table.get(path.name)
+    if entry is None:
         return
-    found = fingerprint(path)
-    if found.sha256 != entry.sha256:
-        raise WeightsError(f"{path} differs: {_difference(found, entry)}", hint=_other_hint(path))
+    for one in files_of(entry, table) if entry.files else [entry]:
+        file = path.parent / one.name
+        if not one.sha256 or not file.is_file():
+            continue
+        found = fingerprint(file)
+        if found.sha256 != one.sha256:
+            raise WeightsError(
+                f"{file} differs: {_difference(found, one)}", hint=_other_hint(file, one)
+            )
 
 
 def require_named_file(given: object, *, title: str, option_name: str) -> None:
@@ -415,7 +491,25 @@ def _look_up(entry: Entry, folder: Path) -> KnownWeights:
     )
 
 
-def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
+def _look_up_folder(entry: Entry, table: dict[str, Entry], folder: Path) -> KnownWeights:
+    """How the files of a folder stand, all together."""
+    files = [_look_up(one, folder) for one in files_of(entry, table)]
+    states = [
+        one.state
+        for one in files
+        if one.state != "missing" or not one.entry.name.endswith(_OPTIONAL)
+    ]
+    size = sum(one.size_bytes for one in files)
+    # the worst one counts; some of several is a part
+    state: State = "partial" if size else "missing"
+    if "differs" in states:
+        state = "differs"
+    elif not {"missing", "partial"} & set(states):
+        state = "not verified" if "not verified" in states else "verified"
+    return KnownWeights(entry, folder / entry.name, state, size)
+
+
+def _keep(entry: Entry, final: Path, folder: Path, reporter: Reporter) -> FetchedFile:
     """Verify a file that is there already. Raises WeightsError; the file stays."""
     # a known checksum says all; otherwise the contents are looked at, as after a download
     if entry.sha256:
@@ -423,25 +517,26 @@ def _keep(entry: Entry, final: Path, reporter: Reporter) -> FetchedFile:
         if found.sha256 != entry.sha256:
             raise WeightsError(
                 f"{final} is there already, but {_difference(found, entry)}",
-                hint=_other_hint(final),
+                hint=_other_hint(final, entry),
             )
         return FetchedFile(entry, final, *found, verified="its checksum is the known one")
     try:
         found, verified = _verify(final, entry)
     except WeightsError as error:
         raise WeightsError(
-            f"{final} is there already, but: {error.message}", hint=_other_hint(final)
+            f"{final} is there already, but: {error.message}", hint=_other_hint(final, entry)
         ) from error
-    _record(entry, found, final.parent, reporter)
+    _record(entry, found, folder, reporter)
     return FetchedFile(entry, final, *found, verified=verified)
 
 
-def _other_hint(final: Path) -> str:
+def _other_hint(final: Path, entry: Entry) -> str:
     """The hint for a file with another checksum: one of both is wrong."""
-    table = final.parent / TABLE_NAME
+    # a folder's files are known in the table beside the folder
+    folder = final.parent.parent if "/" in entry.name else final.parent
     return (
         f"{option('force', True)} replaces the file; if it is right and the checksum is wrong,"
-        f" empty sha256 of {final.name} in {table}"
+        f" empty sha256 of {entry.name} in {folder / TABLE_NAME}"
     )
 
 
@@ -456,7 +551,10 @@ def _verify(path: Path, entry: Entry) -> tuple[Fingerprint, str]:
     """A file's fingerprint, and how it is known to be right. Raises WeightsError."""
     found = fingerprint(path)
     if entry.sha256 and found.sha256 != entry.sha256:
-        raise WeightsError(_difference(found, entry), hint=_other_hint(path.with_name(entry.name)))
+        raise WeightsError(
+            _difference(found, entry),
+            hint=_other_hint(path.with_name(PurePath(entry.name).name), entry),
+        )
     # the rounded size tells a file that was cut off, where there is no checksum to do so
     contents = _contents(path, about_megabytes=None if entry.sha256 else entry.about_megabytes)
     return found, f"its checksum is the known one; {contents}" if entry.sha256 else contents
@@ -468,8 +566,14 @@ def _contents(path: Path, *, about_megabytes: float | None = None) -> str:
     Raises WeightsError.
     """
     # OpenCV reads it whole: a damaged one is an error here, not in the middle of a run
-    if path.name.removesuffix(PART_SUFFIX).endswith(".onnx"):
+    name = path.name.removesuffix(PART_SUFFIX)
+    if name.endswith(".onnx"):
         return SalientNetwork(path).description
+    # of a folder: opening the network says the rest, with the package that it needs
+    if name.endswith(".safetensors"):
+        return check_tensors(path)
+    if name.endswith(".json"):
+        return check_description(path)
     # without PyTorch at least that it is an intact archive
     read = weights_reader()
     if read is None:
@@ -505,8 +609,10 @@ def _checked(path: Path, table: dict[str, Entry], folder: Path) -> CheckedFile:
     """What is known about one file."""
     found = fingerprint(path)
     # a known name promises known bytes wherever the file lies: damaged weights may still open
-    own = table.get(path.name)
-    is_in_folder = path.absolute().parent == folder.absolute()
+    whole = table.get(path.parent.name)
+    inside = {one.name: one for one in files_of(whole, table)} if whole is not None else {}
+    own = inside.get(f"{path.parent.name}/{path.name}", table.get(path.name))
+    is_in_folder = path.absolute() == (folder / own.name).absolute() if own is not None else False
     # under whatever name: a copy, or a file that was renamed
     twin = next((entry.name for entry in table.values() if entry.sha256 == found.sha256), None)
     # 1. the checksum: of its own entry, else of any

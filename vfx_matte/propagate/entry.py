@@ -22,6 +22,7 @@ def option(
     explanation: str,
     *,
     file: str = "",
+    others: tuple[str, ...] = (),
     legacy: str = "",
     recorded: bool = True,
     words: tuple[str, ...] = (),
@@ -32,14 +33,16 @@ def option(
     Args:
         default: its value where nothing is chosen.
         explanation: what it does; doors put the propagator's title before it.
-        file: of a path to weights: the file's name in the folder of network weights.
+        file: of a path to weights: the name of the file, or folder, in the folder of network
+            weights.
+        others: names of others that do as well where that one is not there, the best first.
         legacy: the key of config.ini's section [config] that counts where nothing is chosen.
         recorded: whether masks depend on it, so that it belongs to a run's settings.
         words: all words that people may type, where programs may say more.
         facts: as for `settings.options.option`.
     """
     plain = settings_options.option(default, explanation, **facts)
-    own = {"file": file, "legacy": legacy, "recorded": recorded, "words": words}
+    own = {"file": file, "others": others, "legacy": legacy, "recorded": recorded, "words": words}
     return field(default=default, metadata={**plain.metadata, **own})
 
 
@@ -130,6 +133,11 @@ class PropagatorEntry:
     preference: int | None = None
     """"auto" takes the one with the highest that can run; None: only when asked for."""
 
+    needs_gpu: bool = False
+    """Whether "auto" takes it only where there is an NVIDIA GPU: on a CPU it is too slow to be
+    anybody's surprise.
+    """
+
     is_offered: bool = True
     """Whether help texts and messages name it; those for tests are not."""
 
@@ -194,7 +202,10 @@ def _value(
     value = values.get(item.name, legacy.get(item.metadata["legacy"]))
     file = item.metadata["file"]
     if file and (value is True or (value is None and item.default is not None)):
-        return model / file
+        names = (file, *item.metadata["others"])
+        return next(
+            (path for path in (model / name for name in names) if path.exists()), model / file
+        )
     if value is None or (file and value is False):
         return item.default
     return Path(value) if file and isinstance(value, str) else value
@@ -222,7 +233,7 @@ def offered_options(
     entries: Iterable[PropagatorEntry], *, describers: bool = False
 ) -> dict[str, OfferedOption]:
     """Every option of some propagators by its name; `describers`: of their describers instead."""
-    titles: dict[str, list[str]] = {}
+    explained: dict[str, dict[str, list[str]]] = {}
     found: dict[str, OfferedOption] = {}
     for entry in entries:
         defaults = {item.name: item.default for item in fields_of(entry.options)}
@@ -234,8 +245,9 @@ def offered_options(
             offered = _offered_option(entry, item, hints[item.name], is_shared=is_shared)
             # an option means the same for all that have it: the first one's facts hold
             found.setdefault(item.name, offered)
-            titles.setdefault(item.name, []).append(entry.title)
-    return {name: _with_titles(one, ", ".join(titles[name])) for name, one in found.items()}
+            texts = explained.setdefault(item.name, {})
+            texts.setdefault(item.metadata["explanation"], []).append(entry.title)
+    return {name: _with_titles(one, explained[name]) for name, one in found.items()}
 
 
 def _offered_option(
@@ -254,10 +266,16 @@ def _offered_option(
     return OfferedOption(item.name, kind, default, item.metadata, is_shared)
 
 
-def _with_titles(offered: OfferedOption, titles: str) -> OfferedOption:
-    """The option with its propagators' titles before its explanation."""
+def _with_titles(offered: OfferedOption, explained: Mapping[str, list[str]]) -> OfferedOption:
+    """The option with its propagators' titles before its explanation.
+
+    Args:
+        offered: the option.
+        explained: explanation → titles of those that it holds for, where they differ in how they
+            take a value.
+    """
     facts = offered.metadata
-    explanation = f"{titles}: {facts['explanation']}"
+    explanation = "; ".join(f"{', '.join(titles)}: {text}" for text, titles in explained.items())
     texts = {
         "explanation": explanation,
         "short": f"{explanation}.",

@@ -19,6 +19,7 @@ from vfx_matte.errors import PropagatorError, install_hint
 from vfx_matte.propagate.builtin.entry import BUILTIN
 from vfx_matte.propagate.entry import OfferedOption, PropagatorEntry, offered_options
 from vfx_matte.propagate.protocol import Propagator
+from vfx_matte.propagate.sam.entry import EDGETAM_ENTRY, SAM2_ENTRY
 from vfx_matte.propagate.xmem.entry import XMEM
 from vfx_matte.wording import command, option
 
@@ -30,7 +31,7 @@ FAKE = PropagatorEntry(
 )
 """For tests of everything around propagators."""
 
-REGISTRY: tuple[PropagatorEntry, ...] = (BUILTIN, XMEM, FAKE)
+REGISTRY: tuple[PropagatorEntry, ...] = (BUILTIN, XMEM, SAM2_ENTRY, EDGETAM_ENTRY, FAKE)
 
 FALLBACK = BUILTIN
 """The one that runs everywhere: what "auto" takes in the end, and what hints name."""
@@ -127,6 +128,9 @@ def choose_propagator(name: str | None, options: Callable[[PropagatorEntry], Any
     ranked = [entry for entry in REGISTRY if entry.preference is not None]
     for entry in sorted(ranked, key=lambda entry: entry.preference or 0, reverse=True):
         lack = missing(entry, options(entry))
+        # what would be too slow is no advice either
+        if entry.needs_gpu and not _has_gpu(options(entry)):
+            continue
         if lack:
             notes.append(lack)
             continue
@@ -150,11 +154,20 @@ def missing(entry: PropagatorEntry, options: Any) -> str:  # noqa: ANN401
         return f"{entry.title} needs {entry.packages_title}; {install_hint(entry.extra)}"
     # a file that is damaged is found when it is opened
     for name, path in entry.weights(options).items():
-        if not path.is_file():
+        if not path.exists():
             usual = getattr(entry.chosen({}), name)
             fetch = command("weights fetch", usual.stem)
             return f"{entry.title} needs its weights at {path}: {fetch}"
     return ""
+
+
+def _has_gpu(options: Any) -> bool:  # noqa: ANN401
+    """Whether a propagator with these options would run on an NVIDIA GPU."""
+    # NumPy comes with it, which the registry itself does without
+    from vfx_matte.backend import driver_problem
+
+    device = getattr(options, "device", "auto")
+    return device != "cpu" and (device != "auto" or driver_problem() is None)
 
 
 def weights_reader() -> Callable[[Path], object] | None:

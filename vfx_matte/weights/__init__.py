@@ -13,14 +13,28 @@ from vfx_matte.weights.download import (
     put_in_place,
     reject,
 )
-from vfx_matte.weights.files import Fingerprint, check_container, fingerprint
+from vfx_matte.weights.files import (
+    Fingerprint,
+    check_container,
+    check_description,
+    check_tensors,
+    fingerprint,
+)
 from vfx_matte.weights.package_file import file_from_package
-from vfx_matte.weights.table import TABLE_NAME, Entry, full_name, read_table, with_checksum
+from vfx_matte.weights.table import (
+    TABLE_NAME,
+    Entry,
+    files_of,
+    full_name,
+    read_table,
+    with_checksum,
+)
 
 __all__ = [
     "Entry",
     "TABLE_NAME",
     "read_table",
+    "files_of",
     "full_name",
     "with_checksum",
     "FetchError",
@@ -33,4 +47,6 @@ __all__ = [
     "Fingerprint",
     "fingerprint",
     "check_container",
+    "check_description",
+    "check_tensors",
 ]

@@ -77,6 +77,9 @@ class _Origin:
 class FetchError(WeightsError):
     """A source that does not give the file; another one may."""
 
+    status: int = 0
+    """What a server that was reached answered with; 0 where something else went wrong."""
+
 
 class _Changed(Exception):  # noqa: N818
     """The file on the server is not the one that the partial download is the start of."""
@@ -275,7 +278,9 @@ def _attempt(
             raise _Changed("the server does not continue the file that it began")
         if response.status_code != (HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK):
             reason = f"the server says {response.status_code} {response.reason_phrase}".rstrip()
-            raise FetchError(f"cannot fetch {url}: {reason}", hint=by_hand)
+            error = FetchError(f"cannot fetch {url}: {reason}", hint=by_hand)
+            error.status = response.status_code
+            raise error
         if not start:
             discard(part)
             origin = _Origin.of(url, response)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import pickletools
 import zipfile
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from vfx_matte.errors import WeightsError
+from vfx_matte.errors import UsageError, WeightsError
 from vfx_matte.files.fingerprint import file_sha256
-from vfx_matte.files.inputs import other_than_file
+from vfx_matte.files.inputs import other_than_file, read_small_file
+from vfx_matte.printable import printable
 
 _TOLERANCE = 0.1
 """How far a size may be from the rounded one of the table, as a share of it."""
+_MOST_HEADER_BYTES = 100_000_000
+"""A list of tensors that is longer is none; as the format's own reader has it."""
 _OLD_PICKLES = 5
 """Files of PyTorch before 1.6 begin with: magic number, protocol, machine, names with shapes,
 storage keys.
@@ -86,6 +91,68 @@ def check_container(path: Path, *, about_megabytes: float | None = None) -> str:
         )
     form = "in the format of PyTorch before 1.6" if is_old else "an intact PyTorch archive"
     return f"{form}, {size / 1e6:.1f} MB; names and shapes are not checked, as that needs PyTorch"
+
+
+def check_tensors(path: Path) -> str:
+    """Check, without any package, that a file is whole in the form of safetensors: a list of
+    tensors, whose bytes follow it without a gap.
+
+    Returns:
+        What was checked, in a few words.
+
+    Raises:
+        WeightsError: it is not such a file.
+    """
+    _require_file(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = file.read(length) if 2 <= length <= min(size, _MOST_HEADER_BYTES) else b""
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror or error}", hint="check that it is a file"
+        ) from error
+    try:
+        tensors = json.loads(header.decode("utf-8"))
+        ends = sorted(
+            tuple(value["data_offsets"]) for key, value in tensors.items() if key != "__metadata__"
+        )
+        is_whole = bool(ends) and 8 + length + ends[-1][1] == size
+        is_whole = is_whole and all(one[1] == other[0] for one, other in itertools.pairwise(ends))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        ends, is_whole = [], False
+    if not is_whole:
+        problem = (
+            "it is cut off, or longer than its list of tensors says"
+            if ends
+            else "it does not begin with a list of tensors"
+        )
+        raise WeightsError(
+            f"{path} is not a file of safetensors: {problem}", hint="delete it and fetch it again"
+        )
+    return f"{len(ends)} tensors, whole, {size / 1e6:.1f} MB"
+
+
+def check_description(path: Path) -> str:
+    """Check that a file that describes a network is JSON.
+
+    Returns:
+        What it says it is, in a few words.
+
+    Raises:
+        WeightsError: it is not such a file.
+    """
+    _require_file(path)
+    try:
+        facts = json.loads(read_small_file(path, what="weights", most_bytes=2**20).decode("utf-8"))
+        kind = facts.get("model_type") or facts.get("image_processor_type") or "a description"
+    except (UsageError, OSError, ValueError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} is not a description of a network: it is no JSON object",
+            hint="delete it and fetch it again",
+        ) from error
+    return f"JSON, {printable(kind)}"
 
 
 def _require_file(path: Path) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vfx_matte.errors import ConfigError
 from vfx_matte.files.inputs import read_small_file
@@ -27,6 +27,8 @@ _MOST_MEGABYTES = 2_000_000
 _LONGEST_NAME_BYTES = 200
 
 _PLAIN_NAME = re.compile(r"\w[\w.+ -]*")
+# of a file of a folder
+_NAME_INSIDE = re.compile(rf"{_PLAIN_NAME.pattern}/{_PLAIN_NAME.pattern}")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = (
@@ -38,21 +40,22 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("name", "url", "licence", "purpose", "sha256", "package"), (str,)),
     "about_megabytes": (int, float),
     "size_bytes": (int,),
+    "files": (tuple, list),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One weights file.
+    """One weights file, or a folder of files that belong together.
 
     Raises:
         ValueError: a value is impossible.
     """
 
     name: str
-    """The file's name, such as "XMem.pth"."""
+    """The file's name, such as "XMem.pth", or the folder's."""
     url: str
-    """Where it can be downloaded."""
+    """Where it can be downloaded; of a folder, what the names of its files are put behind."""
     about_megabytes: float
     """Its size in millions of bytes, rounded."""
     licence: str
@@ -68,6 +71,12 @@ class Entry:
     only a package index; "" = none.
     """
 
+    files: tuple[str, ...] = ()
+    """The names of a folder's files, the smallest first; empty for a single file."""
+
+    form: ClassVar[re.Pattern[str]] = _PLAIN_NAME
+    """What its name may be."""
+
     @property
     def most_bytes(self) -> int:
         """What a download of it may have: its size, or half as much again as the rounded one where
@@ -79,11 +88,9 @@ class Entry:
         # types first, as the table is written by people: 1.0 is not an int, and True neither
         for key, kinds in _KINDS.items():
             if type(getattr(self, key)) not in kinds:
-                raise ValueError(
-                    f"{key} is {getattr(self, key)!r}, expected a"
-                    f" {'text' if str in kinds else 'number'}"
-                )
-        if not _PLAIN_NAME.fullmatch(self.name) or len(self.name.encode()) > _LONGEST_NAME_BYTES:
+                expected = "text" if str in kinds else "list" if list in kinds else "number"
+                raise ValueError(f"{key} is {getattr(self, key)!r}, expected a {expected}")
+        if not self.form.fullmatch(self.name) or len(self.name.encode()) > _LONGEST_NAME_BYTES:
             raise ValueError(
                 f"name is {shortened(self.name)!r}, expected a file name such as XMem.pth"
             )
@@ -101,12 +108,54 @@ class Entry:
             raise ValueError(
                 f"sha256 is {self.sha256!r}, expected 64 hexadecimal digits in lower case"
             )
+        for file in self.files:
+            if not isinstance(file, str) or not _PLAIN_NAME.fullmatch(file):
+                raise ValueError(
+                    f"files holds {shortened(file)!r}, expected file names such as config.json"
+                )
+        if self.files and (self.sha256 or self.size_bytes or self.package):
+            raise ValueError(
+                "a folder has no sha256, size_bytes or package of its own: give them to its files,"
+                f" as entries named {self.name}/{self.files[0]}"
+            )
+        object.__setattr__(self, "files", tuple(self.files))
         # a package may hold another version of the file: only a checksum tells
         if self.package and not (_PACKAGE.fullmatch(self.package) and self.sha256):
             raise ValueError(
                 f"package is {shortened(self.package)!r}, expected NAME==VERSION, and a sha256"
                 " beside it"
             )
+
+
+class FolderFile(Entry):
+    """A file of a folder: its name is "FOLDER/FILE"."""
+
+    __slots__ = ()
+    form = _NAME_INSIDE
+
+
+def files_of(entry: Entry, table: Mapping[str, Entry]) -> list[Entry]:
+    """The entries of a folder's files, with the checksums that a table knows.
+
+    Args:
+        entry: of a folder.
+        table: as `read_table` gives it.
+    """
+    found: list[Entry] = []
+    for file in entry.files:
+        known = table.get(f"{entry.name}/{file}")
+        found.append(
+            FolderFile(
+                name=f"{entry.name}/{file}",
+                url=known.url if known else f"{entry.url.rstrip('/')}/{file}",
+                about_megabytes=entry.about_megabytes,
+                licence=entry.licence,
+                purpose=entry.purpose,
+                size_bytes=known.size_bytes if known else 0,
+                sha256=known.sha256 if known else "",
+            )
+        )
+    return found
 
 
 def read_table(folder: Path) -> dict[str, Entry]:
@@ -137,8 +186,13 @@ def read_table(folder: Path) -> dict[str, Entry]:
             # emptied by the user: learned anew
             if not values.get(key):
                 values.pop(key, None)
+        # a folder's file is described by the folder's entry, but for what is its own
+        whole, _, file = name.partition("/")
+        if file and file in merged.get(whole, {}).get("files", ()):
+            base = {key: value for key, value in merged[whole].items() if key != "files"}
+            known = {**base, "url": f"{base.get('url', '').rstrip('/')}/{file}", **known}
         merged[name] = {**known, **values}
-    return {name: _entry(values, str(path)) for name, values in merged.items()}
+    return {name: _entry(values, str(path), merged) for name, values in merged.items()}
 
 
 def full_name(name: str, table: Iterable[str]) -> str:
@@ -149,7 +203,7 @@ def full_name(name: str, table: Iterable[str]) -> str:
     """
     known = list(table)
     fitting = [full for full in known if name == full] or [
-        full for full in known if full.rpartition(".")[0] == name
+        full for full in known if "/" not in full and full.rpartition(".")[0] == name
     ]
     return fitting[0] if len(fitting) == 1 else name
 
@@ -252,8 +306,8 @@ def _entries(text: str, file: str) -> dict[str, dict[str, Any]]:
     return named
 
 
-def _entry(values: dict[str, Any], file: str) -> Entry:
-    """An entry from its values. Raises ConfigError."""
+def _entry(values: dict[str, Any], file: str, table: Mapping[str, dict[str, Any]]) -> Entry:
+    """An entry from its values; `table`: of all. Raises ConfigError."""
     # complete only together: an entry of the folder may hold a checksum and nothing else
     needed = [
         item.name for item in dataclasses.fields(Entry) if item.default is dataclasses.MISSING
@@ -265,6 +319,8 @@ def _entry(values: dict[str, Any], file: str) -> Entry:
             hint=f"needed: {', '.join(needed)}",
         )
     try:
-        return Entry(**values)
+        folder, _, name = str(values["name"]).partition("/")
+        is_inside = name and name in table.get(folder, {}).get("files", ())
+        return (FolderFile if is_inside else Entry)(**values)
     except ValueError as error:
         raise ConfigError(f"{file}, {values['name']!r}: {error}", hint=f"correct {file}") from error

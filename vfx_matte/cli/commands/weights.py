@@ -64,8 +64,15 @@ def fetch(
             ),
         ),
         ("size", f"{megabytes(done.size_bytes)} ({done.size_bytes} bytes)"),
-        ("sha256", done.sha256),
-        ("verified", done.verified),
+        *(
+            row
+            for one in done.files or (done,)
+            for row in (
+                *([("file", one.path.name)] if done.files else []),
+                ("sha256", one.sha256),
+                ("verified", one.verified),
+            )
+        ),
         ("licence", done.entry.licence),
     ]
     table(done.path.name, ("", ""), rows)

@@ -1,0 +1,1 @@
+"""SAM 2 and EdgeTAM behind the protocol of propagators."""
