@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from vfx_matte.detect.base import Detection
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.first_mask.learned import LearnedFirstMask
-from vfx_matte.masks import Image
+from vfx_matte.first_mask.marks import Answer, Probability
+from vfx_matte.masks import Image, overlap
 
 CLASS = "subject"
 """What it calls everything."""
 
+# overlap from which a subject of the picture and one of its mirror image are the same
+_SAME_OVERLAP = 0.3
+
 
 class SalientSubjects:
     """A `detect.base.Detector` that finds the connected parts of what stands out.
+
+    The network is shown the picture and its mirror image, and what it makes of both is averaged: it
+    is so sensitive that one frame of drift-straight, decoded by two programs, gave overlaps of 0.56
+    and 0.74 with the truth. On 40 frames of the development sequences 82 % overlap the truth by 0.7
+    so, 75 % without.
 
     Args:
         weights: the salient network's file.
@@ -32,10 +44,34 @@ class SalientSubjects:
 
     def detect(self, image: Image) -> list[Detection]:
         """See `Detector.detect`; a score is the confidence of a first mask."""
-        found = LearnedFirstMask(image, self._network).subjects()
-        instances = [
-            Detection(CLASS, float(answer.confidence), answer.mask > 0)
-            for answer in found
-            if answer.mask.any()
+        seen = self._subjects(image)
+        mirrored = self._subjects(np.ascontiguousarray(image[:, ::-1]), is_mirrored=True)
+        found = [Detection(CLASS, score, mask > 0.5) for mask, score in _averaged(seen, mirrored)]
+        return sorted((one for one in found if one.mask.any()), key=lambda one: -one.score)
+
+    def _subjects(
+        self, image: Image, *, is_mirrored: bool = False
+    ) -> list[tuple[Probability, float]]:
+        """Probability and score of every subject, float32 (H, W), the right way round."""
+        answers: list[Answer] = LearnedFirstMask(image, self._network).subjects()
+        return [
+            (one.probability[:, ::-1] if is_mirrored else one.probability, float(one.confidence))
+            for one in answers
         ]
-        return sorted(instances, key=lambda one: -one.score)
+
+
+def _averaged(
+    seen: list[tuple[Probability, float]], mirrored: list[tuple[Probability, float]]
+) -> list[tuple[npt.NDArray[np.float32], float]]:
+    """The subjects of both: the mean of those that are the same, the others as they are."""
+    left = list(mirrored)
+    found = []
+    for probability, score in seen:
+        overlaps = [overlap(probability > 0.5, other > 0.5) for other, _ in left]
+        best = int(np.argmax(overlaps)) if overlaps else -1
+        if best >= 0 and overlaps[best] >= _SAME_OVERLAP:
+            other, other_score = left.pop(best)
+            found.append(((probability + other) / 2, (score + other_score) / 2))
+        else:
+            found.append((probability, score))
+    return found + left
