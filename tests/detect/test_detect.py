@@ -147,10 +147,15 @@ def test_a_legend_has_the_colours_of_the_pictures_of_masks(
     painted, drawn = seen("white")
     assert painted == {(255, 255, 255)}
     assert painted < drawn
-    # nothing was found, so nothing has a colour
+    # where nothing is found nothing of an earlier result is left
     script.nothing(frames=range(8))
-    run("-o", "empty", "--fresh")
-    assert not (cli.folder / "empty/legend.png").exists()
+    run("-o", "white", "--fresh")
+    drawn = cv2.imread(str(cli.folder / "white/legend.png"), cv2.IMREAD_COLOR)
+    assert drawn is not None
+    assert not (drawn == 255).all(axis=2).any()
+    picture = cv2.imread(str(cli.folder / "white/masks/00003.png"), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert not picture.any()
 
 
 def test_what_is_invented_once_is_no_object(

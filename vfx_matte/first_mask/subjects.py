@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from vfx_matte.detect.base import Detection
 from vfx_matte.detect.salient import SalientNetwork
@@ -62,16 +61,17 @@ class SalientSubjects:
 
 def _averaged(
     seen: list[tuple[Probability, float]], mirrored: list[tuple[Probability, float]]
-) -> list[tuple[npt.NDArray[np.float32], float]]:
+) -> list[tuple[Probability, float]]:
     """The subjects of both: the mean of those that are the same, the others as they are."""
     left = list(mirrored)
-    found = []
+    found: list[tuple[Probability, float]] = []
     for probability, score in seen:
         overlaps = [overlap(probability > 0.5, other > 0.5) for other, _ in left]
         best = int(np.argmax(overlaps)) if overlaps else -1
         if best >= 0 and overlaps[best] >= _SAME_OVERLAP:
             other, other_score = left.pop(best)
-            found.append(((probability + other) / 2, (score + other_score) / 2))
+            mean = np.asarray((probability + other) / 2, np.float32)
+            found.append((mean, (score + other_score) / 2))
         else:
             found.append((probability, score))
     return found + left

@@ -41,8 +41,7 @@ def save_results(
         span: the frames.
         settings: say how pictures of masks look, and whether there is a folder per object.
         output: the folder of results.
-        has_masks: whether anything was found; if not, the lists are empty and there are no
-            pictures.
+        has_masks: whether anything was found; if not, the lists are empty and the pictures black.
         reporter: receives progress.
 
     Returns:
@@ -55,30 +54,26 @@ def save_results(
     labels = store.manifest.labels if store is not None else {}
     about = AnnotatedClip(own.folder.name, clip.info.shape, labels)
     look: Look = "white" if settings.white else "classes"
-    lists = (output / RESULT, output / COCO)
-    pictures: list[Path] = []
+    files = [output / RESULT, output / COCO, output / MASKS]
     number = clip.info.timeline.number
-    # all of them in one pass over the masks
+    # all of them in one pass over the masks; of nothing they say so, in place of an earlier result
     with ExitStack() as stack:
         writers: list[AddFrame] = [
-            stack.enter_context(write_results(lists[0], about)),
-            stack.enter_context(write_coco(lists[1], about)),
+            stack.enter_context(write_results(files[0], about)),
+            stack.enter_context(write_coco(files[1], about)),
+            stack.enter_context(write_masks(files[2], about, look=look)),
         ]
-        if store is not None:
-            pictures.append(output / MASKS)
-            writers.append(stack.enter_context(write_masks(pictures[-1], about, look=look)))
-            if settings.instances:
-                pictures.append(output / INSTANCES)
-                writers.append(stack.enter_context(write_instances(pictures[-1], about)))
-            step = stack.enter_context(reporter.progress("write results", len(span)))
-            nothing: Mask = np.zeros(clip.info.shape, np.uint8)
-            for index in span:
-                name = FrameName(index, number(index), f"{file_stem(number(index))}.png")
-                mask = store.get(index)
-                for add in writers:
-                    add(name, nothing if mask is None else mask)
-                step()
-    if store is not None:
-        pictures.append(output / LEGEND)
-        save_picture(pictures[-1], legend(labels, palette_for(about, look), title=about.name))
-    return (*lists, *pictures)
+        if settings.instances:
+            files.append(output / INSTANCES)
+            writers.append(stack.enter_context(write_instances(files[-1], about)))
+        step = stack.enter_context(reporter.progress("write results", len(span)))
+        nothing: Mask = np.zeros(clip.info.shape, np.uint8)
+        for index in span:
+            name = FrameName(index, number(index), f"{file_stem(number(index))}.png")
+            mask = None if store is None else store.get(index)
+            for add in writers:
+                add(name, nothing if mask is None else mask)
+            step()
+    files.append(output / LEGEND)
+    save_picture(files[-1], legend(labels, palette_for(about, look), title=about.name))
+    return tuple(files)
