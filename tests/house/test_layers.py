@@ -75,7 +75,12 @@ ROOMS = {
     "references": Room(
         2, "wording errors printable files numbering backend masks", "numpy cv2 PIL"
     ),
-    "first_mask": Room(2, "wording errors choices backend masks detect", "numpy cv2"),
+    "first_mask.sam": Room(
+        2, "wording errors backend masks pretrained segment_anything detect", "numpy cv2 torch"
+    ),
+    "first_mask": Room(
+        2, "wording errors choices backend masks segment_anything detect", "numpy cv2"
+    ),
     "propagate.sam": Room(
         2, "wording errors masks pretrained segment_anything settings", "numpy torch transformers"
     ),

@@ -59,6 +59,7 @@ def mask(
     gaps: str = "hold",
     ignore_alpha: bool = False,
     network: str | Path | bool | None = True,
+    method: str = "auto",
     reporter: Reporter | None = None,
 ) -> FirstMaskResult:
     """Make the mask of one frame from what is marked in it, or correct one.
@@ -82,13 +83,15 @@ def mask(
         ignore_alpha: read the clip as opaque.
         network: the file of U²-Netp, which makes masks much better; True is model/u2netp.onnx where
             that is there, False or None does without.
+        method: what finds the mask: "auto", "salient" (U²-Netp), "graph" (colours, without
+            weights), "sam2" or "edgetam" (folders in model/).
         reporter: receives notices; None keeps silent.
 
     Returns:
         The mask, uint8 (H, W) of object ids, with area and confidence of what was found.
 
     Raises:
-        UsageError: marks outside the picture, or none at all; or no such network.
+        UsageError: marks outside the picture, or none at all; or no such network or method.
         NothingFoundError: nothing was found.
 
     >>> import vfx_matte
@@ -139,6 +142,8 @@ def mask(
         request,
         start=start_picture,
         network=weights,
+        method=method,
+        model=PathsSettings().model,
         reporter=messages,
     )
     # the result holds them for whoever shows it; a reporter gets them as it gets all notices

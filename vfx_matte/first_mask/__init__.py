@@ -8,6 +8,8 @@ from vfx_matte.first_mask.methods import (
     FirstMask,
     FirstMaskMethod,
     choose_method,
+    method_named,
+    method_names,
     open_first_mask,
 )
 
@@ -23,5 +25,7 @@ __all__ = [
     "Probability",
     "Stroke",
     "choose_method",
+    "method_named",
+    "method_names",
     "open_first_mask",
 ]

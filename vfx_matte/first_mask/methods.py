@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.names import NETWORK_TITLE
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.first_mask.marks import Answer, Marks, Probability
 from vfx_matte.masks import Image
+from vfx_matte.segment_anything import EDGETAM, SAM2, Family, OpenNetwork
 
 
 class FirstMask(Protocol):
@@ -53,6 +55,8 @@ class Conditions:
     """A part of something will be marked, which the network would see as a whole: colours tell them
     apart.
     """
+    clicker: OpenNetwork | None = None
+    """SAM 2 or EdgeTAM, where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,33 @@ class FirstMaskMethod:
     """Whether it can be used under these conditions."""
     open: Callable[[Image, Conditions], FirstMask]
     """Opens it with a picture, uint8 (H, W, 3) R'G'B'."""
+    name: str = ""
+    """What users choose it by; "" = it is only chosen by itself."""
+    family: Family | None = None
+    """The kind of network that has to be opened for it when it is chosen."""
+
+
+def _open_sam(image: Image, conditions: Conditions) -> FirstMask:
+    from vfx_matte.first_mask.sam import SamFirstMask
+
+    assert conditions.clicker is not None
+    return SamFirstMask(image, conditions.clicker, conditions.network)
+
+
+def _sam_method(family: Family) -> FirstMaskMethod:
+    def fits(conditions: Conditions) -> bool:
+        clicker = conditions.clicker
+        return clicker is not None and clicker.family is family and not conditions.is_part
+
+    return FirstMaskMethod(
+        title=family.title,
+        needs=family.title,
+        finds_subjects=False,
+        fits=fits,
+        open=_open_sam,
+        name=family.name,
+        family=family,
+    )
 
 
 def _open_learned(image: Image, conditions: Conditions) -> FirstMask:
@@ -85,12 +116,16 @@ def _open_weight_free(image: Image, conditions: Conditions) -> FirstMask:
 
 
 METHODS = [
+    # only when they are asked for, as opening them takes seconds
+    _sam_method(SAM2),
+    _sam_method(EDGETAM),
     FirstMaskMethod(
         title=f"{NETWORK_TITLE} on several crops",
         needs=NETWORK_TITLE,
         finds_subjects=True,
         fits=lambda conditions: conditions.network is not None and not conditions.is_part,
         open=_open_learned,
+        name="salient",
     ),
     # the last one fits always
     FirstMaskMethod(
@@ -99,19 +134,48 @@ METHODS = [
         finds_subjects=False,
         fits=lambda _: True,
         open=_open_weight_free,
+        name="graph",
     ),
 ]
 """Every method; the first one that fits is used."""
 
 
-def choose_method(*, network: SalientNetwork | None, is_part: bool = False) -> FirstMaskMethod:
+AUTO = "auto"
+"""The name that stands for the best method that needs no choice."""
+
+
+def method_names() -> tuple[str, ...]:
+    """What users may choose."""
+    return (AUTO, *(method.name for method in METHODS if method.name))
+
+
+def method_named(name: str) -> FirstMaskMethod | None:
+    """The method of a name; None for "auto". Raises UsageError for an unknown one."""
+    if name == AUTO:
+        return None
+    for method in METHODS:
+        if method.name and method.name == name:
+            return method
+    raise unknown_choice("method", name, method_names())
+
+
+def choose_method(
+    *,
+    network: SalientNetwork | None,
+    is_part: bool = False,
+    clicker: OpenNetwork | None = None,
+) -> FirstMaskMethod:
     """The best method under these conditions; arguments are those of `open_first_mask`."""
-    conditions = Conditions(network, is_part)
+    conditions = Conditions(network, is_part, clicker)
     return next(method for method in METHODS if method.fits(conditions))
 
 
 def open_first_mask(
-    image: Image, *, network: SalientNetwork | None, is_part: bool = False
+    image: Image,
+    *,
+    network: SalientNetwork | None,
+    is_part: bool = False,
+    clicker: OpenNetwork | None = None,
 ) -> FirstMask:
     """Open the best method that can be used.
 
@@ -119,6 +183,7 @@ def open_first_mask(
         image: uint8 (H, W, 3) R'G'B'.
         network: the salient network, or None for a method that needs no trained weights.
         is_part: a part of something will be marked, see `Conditions`.
+        clicker: SAM 2 or EdgeTAM for pictures, which then answers; None does without.
     """
-    method = choose_method(network=network, is_part=is_part)
-    return method.open(image, Conditions(network, is_part))
+    method = choose_method(network=network, is_part=is_part, clicker=clicker)
+    return method.open(image, Conditions(network, is_part, clicker))

@@ -67,6 +67,16 @@ def mask(
             help="Begin with this mask file, or the frame's propagated mask.",
         ),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "What finds masks: auto, salient, graph (without weights), sam2 or edgetam (their"
+                " weights: `weights fetch`)."
+            ),
+        ),
+    ] = "auto",
     output: Output = None,
     preview: Annotated[
         bool,
@@ -111,6 +121,7 @@ def mask(
         model=settings.paths.model,
         propagator=propagator_options(settings),
         fetch=settings.network.fetch == "auto",
+        method=method,
         reporter=session,
     )
     if show_to_scripts(session, made, [made.path]):

@@ -48,6 +48,8 @@ def first_mask(
     *,
     start: MaskPicture | None = None,
     network: Path | None,
+    method: str = "auto",
+    model: Path | None = None,
     reporter: Reporter,
 ) -> FirstMaskResult:
     """Make a mask of one frame, or correct one, in memory.
@@ -57,6 +59,8 @@ def first_mask(
         request: what is asked for; its own `start` is a mask file.
         start: a painted mask in memory to begin with, instead of a file.
         network: the file of the salient network, used where it is there; None does without.
+        method: a name of `method_names`.
+        model: the folder of network weights, for methods that need others.
         reporter: receives notices about the network and about the mask to start from.
 
     Raises:
@@ -82,7 +86,7 @@ def first_mask(
         if network is not None and network.is_file()
         else None
     )
-    marking = marking_of(clip, frame, found)
+    marking = marking_of(clip, frame, found, method=method, model=model)
     mask, answers, lines = marking.placed(
         before, request.marks, auto=request.auto, object_id=request.object_id, name=name
     )
@@ -99,6 +103,7 @@ def save_first_mask(
     model: Path,
     propagator: PropagatorOptions,
     fetch: bool = True,
+    method: str = "auto",
     reporter: Reporter,
 ) -> MaskResult:
     """Make a mask of one frame, or correct one, and save it with its preview.
@@ -117,6 +122,7 @@ def save_first_mask(
         model: the folder of network weights.
         propagator: what is chosen now, for the next command.
         fetch: whether the salient network may be fetched.
+        method: a name of `method_names`.
         reporter: receives notices.
 
     Raises:
@@ -138,7 +144,9 @@ def save_first_mask(
     shown = _preview_output(clip, path, reporter) if preview else None
     start = _start(clip, request, path, number=number, workspace=workspace, reporter=reporter)
     # 2. the mask
-    marking = open_marking(clip, request.at, model=model, fetch=fetch, reporter=reporter)
+    marking = open_marking(
+        clip, request.at, model=model, fetch=fetch, method=method, reporter=reporter
+    )
     mask, answers, lines = marking.placed(
         start.mask, request.marks, auto=request.auto, object_id=request.object_id, name=start.name
     )

@@ -16,8 +16,10 @@ from vfx_matte.first_mask import (
     FirstMask,
     Marks,
     choose_method,
+    method_named,
     open_first_mask,
 )
+from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.masks import Image, Mask, object_ids
 from vfx_matte.media.frames import Frame
@@ -25,6 +27,9 @@ from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.salient_network import FETCH_COMMAND, salient_network
+from vfx_matte.pipeline.weights import require_known_checksum
+from vfx_matte.segment_anything import open_network
+from vfx_matte.settings.options import PathsSettings
 from vfx_matte.wording import option
 
 # of a subject; in a picture of one colour the network sees some with 0 to 0.02
@@ -172,6 +177,7 @@ def open_marking(
     *,
     model: Path,
     fetch: bool = True,
+    method: str = AUTO,
     reporter: Reporter,
 ) -> Marking:
     """Read a frame and open the best method for its masks.
@@ -181,29 +187,58 @@ def open_marking(
         at: frame number, or seconds; None is the first frame.
         model: the folder of network weights.
         fetch: whether the network may be fetched into it.
+        method: a name of `method_names`.
         reporter: receives a notice where the network is fetched or cannot be used.
 
     Raises:
-        UsageError: the clip does not have the frame.
+        UsageError: the clip does not have the frame, or what the method needs is not there.
+        WeightsError: a network is not what it should be.
         MediaError: the frame cannot be read.
     """
+    method_named(method)
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
     network = salient_network(model, reporter=reporter, fetch=fetch)
-    return marking_of(clip, frame, network)
+    return marking_of(clip, frame, network, method=method, model=model)
 
 
-def marking_of(clip: SourceClip, frame: Frame, network: SalientNetwork | None) -> Marking:
-    """Open one frame, which has been read, with the best method.
+def marking_of(
+    clip: SourceClip,
+    frame: Frame,
+    network: SalientNetwork | None,
+    *,
+    method: str = AUTO,
+    model: Path | None = None,
+) -> Marking:
+    """Open one frame, which has been read, with the best method or with a named one.
 
     Args:
         clip: the clip.
         frame: of it.
         network: the salient network, None where it is not there.
+        method: a name of `method_names`.
+        model: the folder of network weights, for methods that need others.
+
+    Raises:
+        UsageError: what the method needs is not there.
+        WeightsError: its network is not what it should be.
     """
+    chosen = method_named(method)
+    clicker = None
+    if chosen is not None and chosen.family is not None:
+        folders = [(model or PathsSettings().model) / name for name in chosen.family.folders]
+        weights = next((path for path in folders if path.exists()), folders[0])
+        require_known_checksum(weights)
+        clicker = open_network(chosen.family, weights, for_clips=False)
+    elif chosen is not None and not chosen.needs:
+        network = None
+    elif chosen is not None and network is None:
+        raise UsageError(
+            f"method {method!r} needs {chosen.needs}, which is not there", hint=FETCH_COMMAND
+        )
     return Marking(
         frame,
         clip.info.timeline.number(frame.index),
-        open_first_mask(frame.image, network=network),
+        open_first_mask(frame.image, network=network, clicker=clicker),
         finds_subjects=choose_method(network=network).finds_subjects,
     )
 
