@@ -165,6 +165,21 @@ def test_a_stroke_is_one_point_for_the_network(
     assert asked == [[Click(*line[25]), Click(5, 5, is_object=False)]]
 
 
+def test_a_mark_that_the_network_does_not_follow_takes_what_looks_like_it(
+    image: np.ndarray, network: OpenNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Corrected as by the other methods: not the mark's own disc alone."""
+    method = opened(image, network)
+    nothing = np.full(image.shape[:2], -0.5, np.float32)
+    monkeypatch.setattr(method, "_predict", lambda *_: (nothing, 0.3))
+    answer = method.answer(Marks(clicks=(Click(50, 40),)))
+    disc = Marks(clicks=(Click(50, 40),)).labels(image.shape[:2]) > 0
+    assert np.count_nonzero(answer.mask) > 4 * np.count_nonzero(disc)
+    assert np.count_nonzero(answer.mask[20:60, 30:80]) > 0.9 * np.count_nonzero(answer.mask)
+    assert answer.confidence == 0.3
+    assert "mark what is missing" in answer.advice
+
+
 def test_a_further_mark_changes_the_mask_where_it_is_and_nowhere_else(
     image: np.ndarray, network: OpenNetwork
 ) -> None:

@@ -68,6 +68,7 @@ def segment(clip: Path, network: Path, *more: str) -> tuple[str | Path, ...]:
     return ("segment", clip, *common, *more)
 
 
+@pytest.mark.slow
 def test_references_backward_and_a_new_object_and_going_on_after_a_stop(
     masked: tuple[CommandLine, Path], network: Path
 ) -> None:

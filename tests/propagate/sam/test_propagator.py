@@ -161,6 +161,7 @@ def held(propagator: Any) -> tuple[int, int]:  # noqa: ANN401
     return entries, sum(storages.values())
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_two_hundred_frames(family: Family, folder: Path) -> None:
     """Whatever a session holds, every dictionary's and list's entries counted, and the bytes of all
     tensors; and all tensors that are alive anywhere.
