@@ -50,11 +50,11 @@ from vfx_matte.pipeline.studio import Studio
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import save_mask
 
-# As it is where there is no graphics card: the page is put together by the processor, and what asks
-# for WebGL gets an imitation. With --use-angle=swiftshader the imitation would have to put the page
-# together, too, which takes 140 ms for each picture; here Chromium does so only when it is told.
-BROWSER = ("--no-sandbox", "--disable-gpu")
+# Playwright's own flags, and what Chromium needs to run as root: nothing is said of graphics, so it
+# finds out for itself that there is no card.
+BROWSER = ("--no-sandbox",)
 FRAME = "document.querySelector('[role=application]')"
+SETTLED = 10  # masks after which the speed of propagation is measured
 GOAL, MOST_CLICKS, CLICKS_AT_ONCE = 0.90, 40, 3
 
 # resolves with the milliseconds until the page shows the frame `target`, drawn
@@ -286,8 +286,11 @@ def measure_propagation(page: Any, served: Served, clip: Path, folder: Path) -> 
     frames = served.ask("project")["clip"]["frames"]
     while len(served.saved) < frames and time.monotonic() - begin < 300:
         time.sleep(0.05)
-    first = served.saved[0] - begin
-    own = (len(served.saved) - 1) / (served.saved[-1] - served.saved[0])
+    # the first one is the reference itself, which nobody has waited for
+    first = served.saved[1] - begin
+    # what was computed before the click comes all at once, and is no speed
+    steady = served.saved[SETTLED:]
+    own = (len(steady) - 1) / (steady[-1] - steady[0])
     say("first propagated mask after", 1000 * first, "ms", "≤ 500 ms")
     references = next(folder.glob("workspace/*/references"))
     command = [sys.executable, "-m", "vfx_matte", "segment", str(clip), "--masks", str(references)]
@@ -300,6 +303,7 @@ def measure_propagation(page: Any, served: Served, clip: Path, folder: Path) -> 
         if len(list(other.glob("*/masks/*.png"))) > len(stamps):
             stamps.append(time.monotonic())
         time.sleep(0.02)
+    stamps = stamps[SETTLED:]
     line = (len(stamps) - 1) / (stamps[-1] - stamps[0])
     say("propagation, share of the command line's speed", 100 * own / line, "%", "≥ 80 %")
 

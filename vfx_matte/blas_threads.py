@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,15 @@ _NAMES = (
 )
 
 
+class _Blocks:
+    """The blocks that run just now."""
+
+    lock = threading.Lock()
+    count = 0
+    before = 0
+    """How many threads there were before the first of them."""
+
+
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
     """While the block runs, NumPy's own OpenBLAS uses one thread, in the whole process; then as
@@ -33,14 +43,19 @@ def one_blas_thread() -> Iterator[None]:
     changes.
     """
     library = _openblas()
-    before = 0 if library is None else library[0]()
-    if library is not None:
-        library[1](1)
+    # blocks of several threads may overlap: the first one sets, the last one sets back
+    with _Blocks.lock:
+        if library is not None and not _Blocks.count:
+            _Blocks.before = library[0]()
+            library[1](1)
+        _Blocks.count += 1
     try:
         yield
     finally:
-        if library is not None:
-            library[1](before)
+        with _Blocks.lock:
+            _Blocks.count -= 1
+            if library is not None and not _Blocks.count:
+                library[1](_Blocks.before)
 
 
 def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | None:

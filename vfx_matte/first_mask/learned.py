@@ -111,7 +111,8 @@ class LearnedFirstMask(BaseFirstMask):
     def prepare(self) -> None:
         """The map of the whole picture, which every first click asks for; see `FirstMask`."""
         super().prepare()
-        self.subjects()
+        # not what stands out, which takes five times as long and which a click would wait for
+        self._network.map(Crop(0, 0, self._width, self._height), rough=True)
 
     def _from_box(self, box: Box) -> State:
         """The average of maps of several sizes round the box, weighed by how far each fills the box

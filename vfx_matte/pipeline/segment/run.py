@@ -8,7 +8,6 @@ stopped, and its masks are those of a run without a stop.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,19 +16,17 @@ from vfx_matte.errors import StoppedError
 from vfx_matte.masks import hex_color, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.confidence import doubts
-from vfx_matte.pipeline.prefetch import prefetched
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.segment.ahead import Begun, RunAhead, begin
 from vfx_matte.pipeline.segment.cuts import shots_without_mask
 from vfx_matte.pipeline.segment.driver_inputs import (
-    ClipImages,
     FinishedMasks,
     ObjectNumbers,
     SavedWalks,
 )
 from vfx_matte.pipeline.segment.plan import SegmentPlan, plan_segment
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
-from vfx_matte.propagate.driver import Segmented, propagate_resumable
-from vfx_matte.propagate.protocol import ChoosesSize, Propagator
+from vfx_matte.propagate.protocol import ChoosesSize
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.workspace import Manifest, SegmentRun, Workspace
 
@@ -56,8 +53,16 @@ def segment_clip(
     return run_segment(plan, reporter=reporter)
 
 
-def run_segment(plan: SegmentPlan, *, reporter: Reporter) -> SegmentResult:
-    """Do what was planned; errors are those of `segment_clip`."""
+def run_segment(
+    plan: SegmentPlan, *, reporter: Reporter, ahead: RunAhead | None = None
+) -> SegmentResult:
+    """Do what was planned; errors are those of `segment_clip`.
+
+    Args:
+        plan: what is to be done.
+        reporter: receives notices and progress.
+        ahead: what was computed of it before, perhaps; used up.
+    """
     # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
         span = range(plan.manifest.start, plan.manifest.stop)
@@ -71,7 +76,7 @@ def run_segment(plan: SegmentPlan, *, reporter: Reporter) -> SegmentResult:
         if is_whole and plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
             reporter.notify(_redone(run))
         if missing:
-            _propagate(plan, run, only=span, total=missing, reporter=reporter)
+            _propagate(plan, run, only=span, total=missing, reporter=reporter, ahead=ahead)
     number = plan.manifest.timeline.number
     return SegmentResult(
         masks=plan.workspace.masks_folder,
@@ -92,34 +97,35 @@ def _redone(run: SegmentRun) -> str:
 
 
 def _propagate(
-    plan: SegmentPlan, run: SegmentRun, *, only: range, total: int, reporter: Reporter
+    plan: SegmentPlan,
+    run: SegmentRun,
+    *,
+    only: range,
+    total: int,
+    reporter: Reporter,
+    ahead: RunAhead | None,
 ) -> None:
     """Make the frames of a range that are missing, `total` of them."""
     manifest = plan.manifest
     numbers = ObjectNumbers(tuple(manifest.objects))
-    propagator = plan.propagator.open(
-        num_objects=len(manifest.objects),
-        notify=reporter.notify,
-        # of the run before, whatever memory is free now: masks of two sizes would not match
-        size=run.manifest.working_size,
-    )
     walks = SavedWalks(run, reporter)
-    # nothing is computed yet: the driver makes frames as they are asked for, in a thread
-    frames = propagate_resumable(
-        propagator,
-        ClipImages(plan.clip.reader),
-        {at: numbers.to_dense(one.mask) for at, one in plan.references.readings.items()},
-        start=manifest.start,
-        stop=manifest.stop,
-        cuts=manifest.cuts or (),
-        completed=FinishedMasks(run, numbers),
-        remember=plan.propagator.remembers,
-        states=walks,
-        only=only,
-    )
+    begun = None
+    if ahead is not None:
+        begun = ahead.taken(plan, run, only=only, walks=walks, notify=reporter.notify)
+    if begun is None:
+        propagator, frames = begin(
+            plan,
+            # of the run before, whatever memory is free now: masks of two sizes would not match
+            size=run.manifest.working_size,
+            completed=FinishedMasks(run, numbers),
+            walks=walks,
+            only=only,
+            notify=reporter.notify,
+        )
+        begun = Begun(propagator, frames, frames.close)
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
-    with one_blas_thread():
-        unseen = _save_all(frames, run, numbers, walks, propagator, total=total, reporter=reporter)
+    with one_blas_thread(), closing(begun):
+        unseen = _save_all(begun, run, numbers, walks, total=total, reporter=reporter)
     # said when all is done: how sure a frame is depends on the frames on its way from a reference
     for line in doubts(
         run.manifest.confidence,
@@ -133,11 +139,10 @@ def _propagate(
 
 
 def _save_all(
-    frames: Iterator[Segmented | Checkpoint],
+    begun: Begun,
     run: SegmentRun,
     numbers: ObjectNumbers,
     walks: SavedWalks,
-    propagator: Propagator,
     *,
     total: int,
     reporter: Reporter,
@@ -151,8 +156,9 @@ def _save_all(
     # no doubt
     maskless = _frames_without_reference(run.manifest)
     is_size_known = run.manifest.working_size is not None
-    with closing(prefetched(frames, depth=2)) as made, reporter.progress("segment", total) as step:
-        for one in made:
+    propagator = begun.propagator
+    with reporter.progress("segment", total) as step:
+        for one in begun.frames:
             # a state counts once every frame before it is saved, which it is by now
             if isinstance(one, Checkpoint):
                 walks.save(one)

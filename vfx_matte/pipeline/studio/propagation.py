@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.pipeline.clip import SourceClip
-from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.plan import plan_segment
 from vfx_matte.pipeline.segment.references import ReferenceFiles
@@ -61,6 +62,7 @@ def propagate(
     cuts: Collection[int],
     project: Project,
     reporter: Reporter,
+    ahead: RunAhead | None = None,
 ) -> None:
     """Make the masks of some frames, as a run of `segment` over the whole clip would.
 
@@ -71,28 +73,21 @@ def propagate(
         cuts: frames that begin a shot.
         project: whose references they are of.
         reporter: receives notices and progress.
+        ahead: of `begin_ahead`; used up.
 
     Raises:
         VfxMatteError: as `segment.run.segment_clip`.
     """
-    # the run is one over the whole clip, of which some frames are made: so the command line can go
-    # on with it
-    request = SegmentRequest(
-        references=ReferenceFiles(folder=project.workspace.references_folder),
-        propagator=propagator,
-        cuts=CutOptions(found=tuple(cuts)),
-        update=True,
-        only=only,
-    )
-    # a clip that was replaced meanwhile would get masks of the other one's frames
-    clip.reader.check_unchanged()
+    request = _request(propagator, only=only, cuts=cuts, project=project)
     try:
+        # a clip that was replaced meanwhile would get masks of the other one's frames
+        clip.reader.check_unchanged()
         # the references are read at one moment: what is painted while masks are made is of the next
         # run
         with project.unchanged():
             project.refresh()
             plan = plan_segment(clip, request, workspace=project.workspace, reporter=reporter)
-        run_segment(plan, reporter=reporter)
+        run_segment(plan, reporter=reporter, ahead=ahead)
     except WorkspaceError as error:
         # earlier masks that were made in another way, by the command line say; a run that is going
         # on elsewhere has a hint of its own
@@ -100,3 +95,53 @@ def propagate(
             raise
         hint = f"{option('clear_memory')} forgets the earlier masks, and undo brings them back"
         raise WorkspaceError(error.message, hint=hint) from error
+    finally:
+        if ahead is not None:
+            ahead.drop()
+
+
+def begin_ahead(
+    clip: SourceClip,
+    propagator: PropagatorOptions,
+    index: int,
+    *,
+    cuts: Collection[int],
+    project: Project,
+) -> RunAhead | None:
+    """Begin what "forward" from a reference would do, and write nothing.
+
+    Args:
+        clip: the clip.
+        propagator: how.
+        index: the frame of the reference.
+        cuts: frames that begin a shot.
+        project: whose reference it is.
+
+    Returns:
+        It; None where masks were made before: which of them a run would make again, it says itself.
+    """
+    clip.reader.check_unchanged()
+    with project.unchanged():
+        state, manifest = project.state, project.manifest()
+        reference = state.enabled_references().get(index)
+        if reference is None or not reference.objects or (manifest and manifest.done):
+            return None
+        first, stop = frames_of("forward", index, state, frames=len(clip.info.timeline))
+        request = _request(propagator, only=(first, stop), cuts=cuts, project=project)
+        plan = plan_segment(clip, request, workspace=project.workspace, reporter=SilentReporter())
+    return RunAhead(plan, only=range(first, stop))
+
+
+def _request(
+    propagator: PropagatorOptions, *, only: tuple[int, int], cuts: Collection[int], project: Project
+) -> SegmentRequest:
+    """A run over the whole clip, of which some frames are made: so the command line can go on with
+    it.
+    """
+    return SegmentRequest(
+        references=ReferenceFiles(folder=project.workspace.references_folder),
+        propagator=propagator,
+        cuts=CutOptions(found=tuple(cuts)),
+        update=True,
+        only=only,
+    )

@@ -21,13 +21,15 @@ from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS, MaskedObject
 from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.segment.cuts import find_cuts
+from vfx_matte.pipeline.studio.ahead import PropagationAhead
 from vfx_matte.pipeline.studio.exports import PACKAGE, Exports, option_records
 from vfx_matte.pipeline.studio.frame_server import FrameServer
 from vfx_matte.pipeline.studio.jobs import Job, JobQueue, JobReporter, Listener
 from vfx_matte.pipeline.studio.open_frames import OpenFrames
 from vfx_matte.pipeline.studio.project import EditResult, Project, ShownMask
-from vfx_matte.pipeline.studio.propagation import DIRECTIONS, frames_of, propagate
+from vfx_matte.pipeline.studio.propagation import DIRECTIONS, begin_ahead, frames_of, propagate
 from vfx_matte.pipeline.studio.state import OpenMarks, ProjectObject, marks_to_plain
 from vfx_matte.references.files import load_mask_picture
 from vfx_matte.references.reading import read_references
@@ -40,6 +42,8 @@ _CUTS_FILE = "cuts.json"
 _CUTS_AFTER_SECONDS = 3.0
 # between two pictures of somebody who looks around; whoever plays asks all the time
 _QUIET_SECONDS = 0.4
+# for cuts, by what is begun ahead of a wish
+_LONGEST_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ class Studio:
         self._frames.expect(0)  # what a page shows first, decoded while it is loaded
         self._open = OpenFrames(clip, model=model, fetch=fetch, reporter=_Quiet(self))
         self._jobs = JobQueue(self._tell, reporter.spell, working=self._frames.rest)
+        self._ahead = PropagationAhead(self._begin_ahead)
         self._exports = Exports(clip, workspace=workspace, model=model, project=project)
         self._facts = _facts(clip, stamp)
         self._cuts: tuple[int, ...] | None = None
@@ -195,6 +200,7 @@ class Studio:
         self._is_closing = True
         self._cuts_wanted.set()
         self._jobs.close()
+        self._ahead.close()
         self._frames.close()
         self._looking.join()
         self._project.close()
@@ -261,9 +267,11 @@ class Studio:
         self, index: int, mask: Mask, *, label: str = "paint", revision: int | None = None
     ) -> EditResult:
         """Make a mask the reference of a frame; see `Project.save_mask`."""
-        return self._edited(
+        done = self._edited(
             self._project.save_mask(index, mask, label=label or "paint", revision=revision)
         )
+        self._ahead.want(index)
+        return done
 
     def mark(
         self,
@@ -298,6 +306,7 @@ class Studio:
             )
         if marks.is_empty and not auto:
             raise UsageError("nothing is marked")
+        self._ahead.drop()  # two cores are few
         # 1. the mask before the first of these marks
         earlier = self._project.state.marks
         shown = self._project.mask(index)
@@ -331,6 +340,7 @@ class Studio:
                 marks=None if auto else OpenMarks(index, object_id, marks, base),
             )
         )
+        self._ahead.want(index)
         return MarkResult(mask, objects, notices, done.revision)
 
     def prepare(self, index: int) -> None:
@@ -445,11 +455,22 @@ class Studio:
                 cuts=self._cuts or (),
                 project=self._project,
                 reporter=reporter,
+                ahead=self._ahead.take(),
             )
         finally:
             # of a run that was stopped, too: what is finished is kept, and can be undone
             self._project.note_propagated("propagate")
             self._changed()
+
+    def _begin_ahead(self, index: int) -> RunAhead | None:
+        # masks end at cuts, and a job has the machine for itself
+        if not self._cuts_known.wait(_LONGEST_WAIT_SECONDS) or self._is_closing:
+            return None
+        if self._jobs.is_busy():
+            return None
+        return begin_ahead(
+            self._clip, self._propagator, index, cuts=self._cuts or (), project=self._project
+        )
 
     def render(self, name: str, options: Mapping[str, Any]) -> Job:
         """Render an output, as a job; see `Exports.work`."""
@@ -540,6 +561,7 @@ class Studio:
         self._tell({"type": "project", "revision": self._project.revision})
 
     def _edited(self, result: EditResult) -> EditResult:
+        self._ahead.drop()
         self._changed()
         return result
 
