@@ -25,6 +25,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.first_mask import Click, Marks
 from vfx_matte.masks import Mask, Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
+from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.studio import Job, Studio
 from vfx_matte.scene import Scene
 from vfx_matte.workspace import load_mask, save_mask
@@ -96,6 +97,60 @@ def test_masks_made_in_parts_are_those_of_the_command_line(
     again = CommandLine(tmp_path)
     ran = again("segment", film, "--masks", references, "--update", "--propagator", "builtin")
     assert "0 computed" in ran.stdout
+
+
+def test_what_was_begun_ahead_is_taken_over_and_is_what_the_command_line_makes(
+    studio: Studio, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bool] = []
+    take = RunAhead.taken
+
+    def noted(self: RunAhead, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  passed on
+        begun = take(self, *args, **kwargs)
+        taken.append(begun is not None)
+        return begun
+
+    monkeypatch.setattr(RunAhead, "taken", noted)
+    # somebody draws, waits, draws again, and goes on at once
+    studio.save_mask(3, np.roll(truth(3), 9, axis=1), label="brush")
+    _begun(studio)
+    studio.save_mask(3, truth(3), label="brush")
+    _begun(studio)
+    assert not masks(tmp_path), "nothing is written before somebody asks for it"
+    assert finished(studio, studio.propagate("forward", 3)).state == "done"
+    assert taken == [True]
+    assert finished(studio, studio.propagate("both", 3)).state == "done"
+    assert len(masks(tmp_path)) == FRAMES
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    references = tmp_path / "workspace" / "scene" / "references"
+    CommandLine(other)("segment", film, "--masks", references, "--propagator", "builtin")
+    assert masks(tmp_path) == masks(other)
+
+
+def test_what_was_begun_ahead_is_not_used_for_another_reference(
+    studio: Studio, tmp_path: Path
+) -> None:
+    studio.save_mask(0, np.roll(truth(0), 9, axis=1), label="brush")
+    begun = _begun(studio)
+    studio.save_mask(0, truth(0), label="brush")
+    # as if it came back too late
+    studio._ahead._made = begun
+    assert finished(studio, studio.propagate("forward", 0)).state == "done"
+    assert np.array_equal(
+        load_mask(tmp_path / "workspace" / "scene" / "masks" / "0000000.png"), truth(0)
+    )
+
+
+def _begun(studio: Studio) -> RunAhead:
+    """What the studio has begun ahead, once its first frame is there."""
+    for _ in range(1500):
+        made = studio._ahead._made
+        if made is not None and made._begun is not None:
+            return made
+        time.sleep(0.02)
+    raise AssertionError("nothing was begun")
 
 
 def test_given_masks_stay_as_they_are(studio: Studio, tmp_path: Path) -> None:
