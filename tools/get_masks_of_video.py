@@ -9,7 +9,6 @@ any more is named and passed over. --fresh, --resume, --device, --config, --work
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vfx_matte.annotations.json_files import read_json
+from vfx_matte.annotations.png_folders import other_than_masks
 from vfx_matte.cli import main
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import MaskError, OutputError, UsageError, VfxMatteError
@@ -39,7 +39,6 @@ WITHOUT_MEANING = {
 
 _PASSED_ON = ("device", "config", "workspace", "source", "model")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "none", "")
-_PICTURE = re.compile(r"-?[0-9]{5,18}\.png")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,11 +121,6 @@ def _refuse_other_file(path: Path) -> None:
         )
 
 
-def _other_file(folder: Path) -> str:
-    """The name of something in a folder that is no mask of a frame."""
-    return next((path.name for path in folder.iterdir() if not _PICTURE.fullmatch(path.name)), "")
-
-
 def _detect(given: argparse.Namespace, output: Path, *, white: bool, fresh: bool) -> None:
     """Run `vfx-matte detect`; SystemExit where it fails."""
     arguments = ["detect", given.mp4_clip_path, f"--threshold={given.threshold}", "-o", str(output)]
@@ -177,7 +171,7 @@ def _run(given: argparse.Namespace, unknown: list[str], notify: Callable[[str], 
     _refuse_other_file(result)
     with (
         atomic_path(result) as new_result,
-        atomic_folder(pictures, foreign_file=_other_file) as new_pictures,
+        atomic_folder(pictures, foreign_file=other_than_masks) as new_pictures,
     ):
         _detect(given, detected, white=not is_colored, fresh=fresh)
         # 3. both appear when all of it is there

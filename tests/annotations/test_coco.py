@@ -222,6 +222,35 @@ def test_damaged_files_are_refused_by_the_path_of_the_damage(
         [one.read() for one in read_coco(edited(path, **changes)).frames]
 
 
+@pytest.mark.parametrize(
+    "size", [(-6, -8), (0, 0), (6 * 10**9, 8 * 10**9), (10**400, 10**400)], ids=repr
+)
+@pytest.mark.parametrize("region", [[[1, 1, 5, 1, 5, 5]], []])
+def test_sizes_that_cannot_be_are_refused(
+    tmp_path: Path, size: tuple[int, int], region: list[Any]
+) -> None:
+    path = tmp_path / "a.json"
+    write(write_coco, path, clip((6, 8)), blocks())
+    data = json.loads(path.read_text())
+    data["images"][0] |= {"height": size[0], "width": size[1]}
+    data["annotations"] = data["annotations"][:1]
+    data["annotations"][0]["segmentation"] = region
+    found = read_coco(path, data)
+    with pytest.raises(MaskError, match="pixels cannot be") as caught:
+        found.frames[0].read()
+    assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize("field", ["score", "segmentation"])
+def test_numbers_that_no_float_holds_are_refused(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "a.json"
+    write(write_coco, path, clip((6, 8)), blocks())
+    data = json.loads(path.read_text())
+    data["annotations"][0][field] = 10**400 if field == "score" else [[10**400] * 6]
+    with pytest.raises(MaskError):
+        read_coco(path, data).frames[0].read()
+
+
 def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "coco.json"
     for content in (b"", b"{", b"\xff\xfe", b"[" * 100_000, b"3"):

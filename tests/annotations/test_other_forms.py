@@ -351,3 +351,40 @@ def test_damaged_brushes_are_refused(tmp_path: Path, rle: list[Any]) -> None:
     path.write_text(json.dumps([task("a.png")]))
     with pytest.raises(MaskError, match="no brush and no polygon"):
         read_label_studio(path)
+
+
+@pytest.mark.parametrize("points", [[["a", "b"]] * 3, [[1], [1, 2]], [[10**400, 1]] * 3, [{}]])
+def test_damaged_corners_are_refused(tmp_path: Path, points: list[Any]) -> None:
+    one = brush(np.ones((2, 2), bool), "dog")
+    one |= {"type": "polygonlabels", "value": {"points": points, "polygonlabels": ["dog"]}}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([task("a.png", one)]))
+    with pytest.raises(MaskError, match="corners"):
+        read_label_studio(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"classes": {"x": "dog"}}, {"size": [1, 2, 3]}, {"size": []}, {"frame_numbers": [4, 4, 4]}],
+)
+def test_damaged_facts_of_mots_are_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
+    masks = [np.ones((4, 6), np.uint8)] * 3
+    write(write_mots, tmp_path / "m", clip((4, 6), LABELS), masks)
+    facts = tmp_path / "m/objects.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | damage))
+    with pytest.raises(MaskError):
+        read_mots(tmp_path / "m")
+
+
+def test_masks_of_somebody_else_are_not_replaced(tmp_path: Path) -> None:
+    masks = [np.ones((4, 6), np.uint8)]
+    for number, writer in enumerate((write_davis, write_youtube_vos)):
+        folder = tmp_path / f"{number}"
+        for _ in range(2):
+            write(writer, folder, clip((4, 6), LABELS), masks)
+        (path,) = folder.rglob("*.png")
+        Image.fromarray(masks[0]).save(path)
+        before = path.read_bytes()
+        with pytest.raises(OutputError, match=path.name):
+            write(writer, folder, clip((4, 6), LABELS), masks)
+        assert path.read_bytes() == before

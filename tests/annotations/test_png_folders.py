@@ -113,6 +113,16 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path, writer: Writ
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("folder", ["masks", "masks/001 Rex"])
+def test_pictures_of_somebody_else_are_not_replaced(tmp_path: Path, folder: str) -> None:
+    writer = write_masks if folder == "masks" else write_instances
+    (tmp_path / folder).mkdir(parents=True)
+    Image.fromarray(three()[0]).save(tmp_path / folder / "00001.png")
+    with pytest.raises(OutputError, match=r"00001\.png"):
+        write(writer, tmp_path / "masks", clip((5, 9)), three())
+    assert len(list((tmp_path / folder).iterdir())) == 1
+
+
 @pytest.mark.parametrize("writer", [write_masks, write_instances])
 def test_nothing_is_left_when_the_work_fails(tmp_path: Path, writer: Writer) -> None:
     masks = [three()[0], np.zeros((4, 4), np.uint8)]

@@ -138,6 +138,9 @@ def test_nothing_foreign_is_replaced(cli: CommandLine, old: Old, script: Script)
     Path("holidays").mkdir()
     Path("holidays/beach.png").write_text("a picture")
     Path("list.txt").write_text("no JSON")
+    # plates and painted masks are often named as pictures of masks are
+    Path("plates").mkdir()
+    Path("plates/00001.png").write_bytes(Path("film/film.0001.png").read_bytes())
     before = leftovers(cli)
     for arguments in (
         ("--save_path", "notes.json"),
@@ -145,6 +148,7 @@ def test_nothing_foreign_is_replaced(cli: CommandLine, old: Old, script: Script)
         ("--save_path", "holidays"),
         ("--masks_results_path", "holidays"),
         ("--masks_results_path", "notes.json"),
+        ("--masks_results_path", "plates"),
     ):
         old(*arguments, code=1)
     # found out before the clip was looked at

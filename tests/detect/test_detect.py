@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from pycocotools import mask as coco_mask
 from support.command_line import CommandLine, Ran
 from support.drifting_squares import SHAPE, draw
 from support.scripted_detector import Script, register
 
-from vfx_matte.masks import Image, Mask, overlap
+from vfx_matte.detect.tracks import Track
+from vfx_matte.errors import UsageError
+from vfx_matte.masks import Image, Mask, ObjectLabel, overlap
+from vfx_matte.pipeline.detect import run as detect_run
+from vfx_matte.pipeline.detect.objects import ChosenObject, merged
 from vfx_matte.workspace import load_mask
+from vfx_matte.workspace.lock import WriterLock
 
 FRAMES = 16
 CLASSES = {1: "dog", 2: "person"}
@@ -309,3 +317,134 @@ def test_bad_requests_say_what_is_wrong(cli: CommandLine, detect: Callable[..., 
     ran = cli.fails("detect", "clip", code=1)
     assert "weights fetch u2netp" in ran.hint
     assert not Path("workspace").exists()
+
+
+def test_results_never_take_the_place_of_something_else(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(4)
+    script = Script.of_clip(frames, CLASSES)
+    run = detect(script, frames)
+    # the clip and folders like it: plates are named as pictures of masks are
+    for folder in ("plates/masks", "takes/instances/001 take"):
+        (cli.folder / folder).mkdir(parents=True)
+        cv2.imwrite(str(cli.folder / folder / "00001.png"), frames[1][0])
+    for folder, name in (("data", "coco.json"), ("old", "result.json"), ("art", "legend.png")):
+        (cli.folder / folder).mkdir()
+        (cli.folder / folder / name).write_text("[]")
+    (cli.folder / "file").write_text("mine")
+    before = cli.files()
+    for folder in ("plates", "takes", "data", "old", "art", "file"):
+        assert folder in run("-o", folder, code=1).error
+    assert "would replace the masks" in run("-o", "workspace/clip", code=2).error
+    for folder in ("workspace/clip/masks", "workspace/clip/references/new"):
+        assert "is for masks" in run("-o", folder, code=2).error
+    # found out before anything was looked at
+    assert script.asked == []
+    assert cli.files() == before
+    # an earlier result gives way
+    for _ in range(2):
+        run("-o", "out", "--instances", "--fresh")
+
+
+def test_a_clip_is_not_replaced_by_its_result(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(4)
+    run = detect(Script.of_clip(frames, CLASSES), frames)
+    run("-o", "out")
+    # even one of pictures that this program has made
+    before = cli.files("out/masks")
+    ran = cli.fails("detect", "out/masks", "--detector", "scripted", "-o", "out", code=2)
+    assert "would replace the clip" in ran.error
+    assert cli.files("out/masks") == before
+
+
+def test_references_of_somebody_else_are_not_mixed_by_resuming(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(8)
+    run = detect(Script.of_clip(frames, CLASSES), frames)
+    run()
+    references = cli.folder / "workspace/clip/references"
+    # stopped while they were written: those that are there are the ones that would be made
+    for path in (cli.folder / "workspace/clip").iterdir():
+        if path != references:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    kept = references / "0000004.png"
+    kept.unlink()
+    run("--resume")
+    # made by hand, on frames that a detection also takes, or on others
+    shutil.rmtree(cli.folder / "workspace/clip/masks")
+    (cli.folder / "workspace/clip/manifest.json").unlink()
+    for name in ("0000004.png", "0000005.png"):
+        painted = references / name
+        detected = painted.read_bytes() if painted.exists() else None
+        Pillow.fromarray(np.full(SHAPE, 3, np.uint8)).save(painted)
+        before = cli.files("workspace")
+        assert "other reference masks" in run("--resume", code=2).error
+        assert cli.files("workspace") == before
+        painted.unlink()
+        if detected is not None:
+            painted.write_bytes(detected)
+
+
+def test_another_run_on_the_clip_is_left_alone(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(4)
+    script = Script.of_clip(frames, CLASSES)
+    run = detect(script, frames)
+    run()
+    before, asked = cli.files("workspace"), list(script.asked)
+    with WriterLock(cli.folder / "workspace/clip/.segment.lock"):
+        assert "another run" in run("--fresh", code=2).error
+    # before it looked at anything
+    assert script.asked == asked
+    assert cli.files("workspace") == before
+
+
+def test_a_run_that_begins_while_it_looks_keeps_its_references(
+    cli: CommandLine, detect: Callable[..., Detect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = squares(4)
+    run = detect(Script.of_clip(frames, CLASSES), frames)
+    run()
+    before = cli.files("workspace")
+    held: list[WriterLock] = []
+    search = detect_run.search
+
+    def meanwhile(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+        held.append(WriterLock(cli.folder / "workspace/clip/.segment.lock"))
+        return search(*given, **named)
+
+    monkeypatch.setattr(detect_run, "search", meanwhile)
+    assert "another run" in run("--fresh", code=2).error
+    held[0].release()
+    assert cli.files("workspace") == before
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_first(
+    cli: CommandLine, detect: Callable[..., Detect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = squares(4)
+    script = Script.of_clip(frames, CLASSES)
+    run = detect(script, frames)
+    monkeypatch.setattr(detect_run.os, "access", lambda *_: False)
+    assert "workspace" in run(code=1).error
+    assert script.asked == []
+
+
+def test_objects_are_joined_in_any_order() -> None:
+    def objects() -> list[ChosenObject]:
+        return [
+            ChosenObject(number, ObjectLabel(f"{number}"), Track(number), [], {number})
+            for number in (1, 2, 3)
+        ]
+
+    for same in (["3=1", "1=2"], ["1=2", "3=1"], ["3=2", "1=3", "1=2", "1=3"]):
+        assert [(one.id, one.shots) for one in merged(objects(), same)] == [(2, {1, 2, 3})]
+    with pytest.raises(UsageError, match="names no two"):
+        merged(objects(), ["4=1"])
+    with pytest.raises(UsageError, match="does not say"):
+        merged(objects(), ["1=1"])

@@ -189,6 +189,19 @@ def test_a_zip_file_of_cvat_is_read(film: CommandLine) -> None:
     assert not (film.folder.parent / "more.json").exists()
 
 
+def test_a_damaged_zip_file_is_refused(film: CommandLine) -> None:
+    text = b'{"images": [' + bytes(range(32, 127)) * 99
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        path = film.folder / "job.zip"
+        with zipfile.ZipFile(path, "w", kind) as archive:
+            archive.writestr("a.json", text)
+        packed = bytearray(path.read_bytes())
+        packed[45:60] = b"\xff" * 15
+        path.write_bytes(packed)
+        error = film.fails("import", "clip.mp4", path, code=2).error
+        assert "packed in a way" in error or "cannot be unpacked" in error
+
+
 def test_masks_of_a_smaller_copy_of_the_clip_are_scaled_and_of_another_aspect_refused(
     film: CommandLine,
 ) -> None:

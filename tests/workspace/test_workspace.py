@@ -22,6 +22,7 @@ from support.runs import MASK, PALETTE, plan_for
 from support.wording import typed
 
 from vfx_matte.errors import MaskError, OutputError, WorkspaceError
+from vfx_matte.masks import ObjectLabel
 from vfx_matte.references.files import collect_references, load_mask_picture, parse_mask_argument
 from vfx_matte.references.reading import read_mask_colors
 from vfx_matte.timeline import Timeline
@@ -380,6 +381,18 @@ def test_a_damaged_manifest_is_an_error_and_stays(tmp_path: Path, source: Path, 
     assert clip.manifest_path.read_text() == text
     segment(clip, plan_for(source), [0], fresh=True)
     assert (clip.folder / "manifest.previous.json").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("object_id", "score"), [(0, 0.5), (256, 0.5), (-1, None), (1, float("nan")), (1, 1e308)]
+)
+def test_labels_that_cannot_be_are_damage(
+    tmp_path: Path, source: Path, object_id: int, score: float | None
+) -> None:
+    path = tmp_path / "manifest.json"
+    save_manifest(path, plan_for(source, labels={object_id: ObjectLabel("Rex", "dog", score)}))
+    with pytest.raises(WorkspaceError, match="damaged"):
+        load_manifest(path)
 
 
 def test_a_manifest_of_another_generation_names_its_program(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ per object on it, with the object's id, name and score as attributes. Both forms
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -192,7 +193,7 @@ class _Parser:
                 self.shapes[-1].attributes[self._attribute] = text
         elif self._path[-3:] in (["meta", "task", "name"], ["meta", "job", "name"]):
             self.name = text
-        elif self._path[-2:-1] == ["original_size"] and text.isdecimal():
+        elif self._path[-2:-1] == ["original_size"] and re.fullmatch("[0-9]{1,9}", text):
             self._original[tag] = int(text)
         elif tag == "image":
             self._image = None
@@ -308,7 +309,7 @@ def _sizes(found: _Parser) -> list[tuple[int, int]]:
     sizes = []
     for name, shape in found.frames.values():
         size = shape or found.size
-        if size is None or not 0 < size[0] * size[1] <= rle.MOST_PIXELS:
+        if size is None or min(size) < 1 or size[0] * size[1] > rle.MOST_PIXELS:
             raise MaskError(
                 f"{found.where} does not say how large {name!r} is, or {size}",
                 hint="export it from CVAT again",

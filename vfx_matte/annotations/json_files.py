@@ -98,10 +98,15 @@ class Entry:
     def number(self, name: str) -> float:
         """A finite number. Raises MaskError."""
         value = self.data.get(name)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(float(value or 0)):
+        # a whole number of JSON may be larger than any float
+        try:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            number = float(value or 0) if is_number else math.nan
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
             raise self._wrong(name, "a number")
-        return float(value or 0)
+        return number
 
     def text(self, name: str) -> str:
         """A text; "" where the field is missing. Raises MaskError."""

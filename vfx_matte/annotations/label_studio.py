@@ -99,13 +99,15 @@ def _region(entry: Entry, shape: tuple[int, int]) -> rle.RLE:
     value = entry.entry("value")
     height, width = shape
     if entry.text("type") == _POLYGON:
-        corners = np.array(value.items("points"), np.float64)
+        try:
+            corners = np.array(value.items("points"), np.float64)
+        except (OverflowError, TypeError, ValueError):
+            corners = np.empty(0)
         if corners.ndim != 2 or corners.shape[1] != 2:
             raise MaskError(f"{value.where}.points is no list of corners")
         # in per cent of the picture
         return rle.from_polygons([(corners * (width, height) / 100).reshape(-1).tolist()], shape)
-    if not 0 < height * width <= rle.MOST_PIXELS:
-        raise MaskError(f"{entry.where}: a mask of {width}×{height} pixels cannot be")
+    rle.require_shape(shape)
     values = unpack(value.items("rle"), height * width * _CHANNELS, value.where)
     alpha = values.reshape(height, width, _CHANNELS)[..., 3]
     return rle.encode_region(alpha > _HALF)

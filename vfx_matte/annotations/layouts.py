@@ -21,6 +21,7 @@ from vfx_matte.annotations.objects import (
     objects_to_json,
 )
 from vfx_matte.annotations.png_folders import (
+    is_own_png,
     pictures_in,
     read_masks,
     safe_name,
@@ -37,7 +38,7 @@ from vfx_matte.annotations.records import (
 from vfx_matte.errors import MaskError
 from vfx_matte.files.atomic import atomic_folder
 from vfx_matte.masks import Mask, ObjectLabel, object_ids
-from vfx_matte.printable import json_text
+from vfx_matte.printable import json_text, shortened
 
 ANNOTATIONS, META, FACTS = "Annotations", "meta.json", "objects.json"
 _IMAGE_SETS = "ImageSets"
@@ -160,8 +161,10 @@ def _labels(folder: Path, name: str) -> dict[int, ObjectLabel]:
     objects = videos.entry(name).entry("objects")
     entries: dict[int, Entry] = {}
     for key in objects.data:
-        if not (key.isascii() and key.isdecimal() and 1 <= int(key) <= MOST_OBJECTS):
-            raise MaskError(f"{objects.where} has the object {key!r}, expected 1 to 255")
+        if not (key.isascii() and key.isdecimal() and int(key[:4]) in range(1, MOST_OBJECTS + 1)):
+            raise MaskError(
+                f"{objects.where} has the object {shortened(repr(key))}, expected 1 to 255"
+            )
         entries[int(key)] = objects.entry(key)
     return _from_meta(entries)
 
@@ -200,7 +203,7 @@ def _foreign(folder: Path, *, name: str) -> str:
         (
             str(path.relative_to(folder))
             for path in below
-            if path.parent.name != name or path.suffix != ".png"
+            if path.parent.name != name or not is_own_png(path)
         ),
         "",
     )

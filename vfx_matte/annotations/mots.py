@@ -31,6 +31,7 @@ from vfx_matte.annotations.records import (
     FrameName,
     NumbersFrom,
     compose,
+    frame_numbers,
 )
 from vfx_matte.errors import MaskError
 from vfx_matte.files.atomic import atomic_folder
@@ -133,9 +134,11 @@ def read_mots(path: Path, *, clip_name: str = "") -> Annotations:
     labels = objects_from_json(facts.entries(OBJECTS)) if facts and facts.has(OBJECTS) else None
     names = {2: "pedestrian", 1: "car"}
     if facts is not None:
-        names |= {int(number): str(name) for number, name in facts.entry("classes").data.items()}
-        height, width = (Entry({"size": one}, FACTS).whole("size") for one in facts.items("size"))
-        shape = shape or (height, width)
+        names |= _class_names(facts)
+        size = [Entry({"size": one}, FACTS).whole("size") for one in facts.items("size")]
+        if len(size) != 2:
+            raise MaskError(f"{FACTS}.size has {len(size)} numbers, expected [H, W]")
+        shape = shape or (size[0], size[1])
     # 2. an object's own id, where no two classes share one
     own = {track % _PER_CLASS: track for _, track, _, _ in rows}
     is_own = len(own) == len({track for _, track, _, _ in rows})
@@ -152,7 +155,8 @@ def read_mots(path: Path, *, clip_name: str = "") -> Annotations:
     numbers = {place: place for place in sorted(layers)}
     if facts is not None and facts.has(_NUMBERS):
         stated = [Entry({_NUMBERS: one}, FACTS).whole(_NUMBERS) for one in facts.items(_NUMBERS)]
-        numbers, numbers_from = dict(enumerate(stated)), "file"
+        stated, numbers_from = frame_numbers([""] * len(stated), stated)
+        numbers = dict(enumerate(stated))
         if unknown := sorted(set(layers) - set(numbers)):
             raise MaskError(f"{text.name} has frame {unknown[0]}, {FACTS} does not know it")
     assert shape is not None
@@ -166,6 +170,14 @@ def read_mots(path: Path, *, clip_name: str = "") -> Annotations:
     frames.sort(key=lambda frame: frame.number)
     name = facts.text("clip") if facts else text.stem
     return Annotations(name, described, tuple(frames), numbers_from, notices)
+
+
+def _class_names(facts: Entry) -> dict[int, str]:
+    """By the id of a class."""
+    names = facts.entry("classes").data
+    if wrong := [key for key in names if not (key.isascii() and key.isdecimal() and len(key) < 10)]:
+        raise MaskError(f"{FACTS}.classes has {shortened(repr(wrong[0]))}, expected a whole number")
+    return {int(key): str(name) for key, name in names.items()}
 
 
 def _plain(class_name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
 from vfx_matte.annotations.categories import MOST_PLACES, official_place
 from vfx_matte.annotations.records import (
@@ -43,6 +44,9 @@ Look = Literal["objects", "classes", "white"]
 _LEVEL = 1
 _NAME = re.compile(r"-?[0-9]{5,18}\.png")
 _INSTANCE = re.compile(r"[0-9]{3}( .*)?", re.DOTALL)
+# every picture says who wrote it: a folder of plates or of somebody's masks is never replaced
+_PROGRAM, _HEAD_BYTES = ("Software", "vfx-matte"), 256
+_MARK = "tEXt{}\0{}".format(*_PROGRAM).encode("ascii")
 # what file systems and shells take for something else
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00]')
 _LONGEST_NAME = 60
@@ -62,7 +66,7 @@ def write_masks(folder: Path, clip: AnnotatedClip, *, look: Look = "objects") ->
         OutputError: it cannot be written, or holds something else.
     """
     palette = palette_for(clip, look)
-    with atomic_folder(folder, foreign_file=partial(_foreign, is_ours=_NAME.fullmatch)) as part:
+    with atomic_folder(folder, foreign_file=other_than_masks) as part:
 
         def add(frame: FrameName, mask: Mask) -> None:
             clip.require_mask(mask)
@@ -84,7 +88,7 @@ def write_instances(folder: Path, clip: AnnotatedClip) -> Iterator[AddFrame]:
     Raises:
         OutputError: it cannot be written, or holds something else.
     """
-    with atomic_folder(folder, foreign_file=partial(_foreign, is_ours=_INSTANCE.fullmatch)) as part:
+    with atomic_folder(folder, foreign_file=other_than_instances) as part:
         frames: list[FrameName] = []
         folders: dict[int, Path] = {}
         empty: Mask = np.zeros(clip.shape, np.uint8)
@@ -141,12 +145,51 @@ def save_palette_png(path: Path, mask: Mask, palette: Palette) -> None:
     """Write a mask, index = object id. Raises OSError; the file is not atomic by itself."""
     picture = Pillow.fromarray(mask)
     picture.putpalette(palette.colors.tobytes())
-    picture.save(path, format="PNG", compress_level=_LEVEL)
+    _save(picture, path)
 
 
 def save_gray_png(path: Path, picture: Mask) -> None:
     """Write a grey picture, uint8 (H, W). Raises OSError; the file is not atomic by itself."""
-    Pillow.fromarray(picture).save(path, format="PNG", compress_level=_LEVEL)
+    _save(Pillow.fromarray(picture), path)
+
+
+def _save(picture: Pillow.Image, path: Path) -> None:
+    info = PngInfo()
+    info.add_text(*_PROGRAM)
+    picture.save(path, format="PNG", compress_level=_LEVEL, pnginfo=info)
+
+
+def is_own_png(path: Path) -> bool:
+    """Whether a file is a picture that this module has written."""
+    try:
+        if path.suffix != ".png" or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return _MARK in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def other_than_masks(folder: Path) -> str:
+    """The name of something in a folder that `write_masks` has not written, "" = nothing."""
+    return next(
+        (
+            path.name
+            for path in folder.iterdir()
+            if not (_NAME.fullmatch(path.name) and is_own_png(path))
+        ),
+        "",
+    )
+
+
+def other_than_instances(folder: Path) -> str:
+    """The name of something in a folder that `write_instances` has not written, "" = nothing."""
+    for below in folder.iterdir():
+        if not (_INSTANCE.fullmatch(below.name) and below.is_dir()):
+            return below.name
+        if other := other_than_masks(below):
+            return f"{below.name}/{other}"
+    return ""
 
 
 def safe_name(name: str) -> str:
@@ -276,8 +319,3 @@ def _listed(folder: Path) -> list[Path]:
         raise MaskError(
             f"folder {str(folder)!r} cannot be read: {error.strerror}", hint="check the path"
         ) from error
-
-
-def _foreign(folder: Path, *, is_ours: Callable[[str], object]) -> str:
-    """The name of something in a folder that no earlier result has."""
-    return next((path.name for path in folder.iterdir() if not is_ours(path.name)), "")

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from vfx_matte.annotations.rle import RLE
+from vfx_matte.annotations.rle import RLE, require_shape
 from vfx_matte.errors import MaskError
 from vfx_matte.masks import Mask, ObjectLabel, Palette
 from vfx_matte.numbering import MOST_DIGITS, padded, split_name
+from vfx_matte.printable import shortened
 
 MOST_OBJECTS = 255
 """Masks have one byte per pixel, and 0 is the background."""
@@ -136,7 +137,7 @@ def _require_distinct(numbers: Sequence[int], file_names: Sequence[str]) -> None
     seen: dict[int, str] = {}
     for number, name in zip(numbers, file_names, strict=True):
         if abs(number) >= 10**MOST_DIGITS:
-            raise MaskError(f"frame number {number} is too large", hint="check the file")
+            raise MaskError(f"frame number {shortened(number)} is too large", hint="check the file")
         if number in seen:
             raise MaskError(
                 f"frame {number} is there twice: {seen[number]!r} and {name!r}",
@@ -156,7 +157,11 @@ def compose(shape: tuple[int, int], regions: Sequence[tuple[int, RLE]]) -> Mask:
     Args:
         shape: (H, W).
         regions: (object id, region of that shape), bottom first.
+
+    Raises:
+        MaskError: it is no size of a mask.
     """
+    require_shape(shape)
     height, width = shape
     # run lengths follow the columns, so the mask is filled lying down
     down = np.zeros(height * width, np.uint8)

@@ -127,8 +127,7 @@ def from_runs(shape: tuple[int, int], runs: Sequence[int]) -> RLE:
     from pycocotools import mask as coco
 
     height, width = shape
-    if not 0 < height * width <= MOST_PIXELS:
-        raise MaskError(f"a mask of {width}×{height} pixels cannot be", hint="check its size")
+    require_shape(shape)
     if min(runs, default=-1) < 0 or sum(runs) != height * width:
         raise MaskError(
             f"run lengths of {sum(runs)} pixels do not fill a mask of {width}×{height}",
@@ -174,14 +173,13 @@ def from_polygons(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -
     """
     from pycocotools import mask as coco
 
+    require_shape(shape)
     height, width = shape
-    if not 0 < height * width <= MOST_PIXELS:
-        raise MaskError(f"a mask of {width}×{height} pixels cannot be", hint="check its size")
     rings = []
     for polygon in polygons:
         try:
             corners = np.array(polygon, np.float64)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             corners = np.empty(0)
         if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2 or not _is_finite(corners):
             raise MaskError(
@@ -241,6 +239,16 @@ def to_crop(region: RLE) -> tuple[tuple[int, ...], tuple[int, int, int, int]]:
     crop = region.region()[top : top + height, left : left + width]
     (turned,) = encode_objects(np.ascontiguousarray(crop.T).astype(np.uint8)).values()
     return tuple(turned.runs().tolist()), box
+
+
+def require_shape(shape: tuple[int, int]) -> None:
+    """Raise MaskError where (H, W) of a file is no size of a mask."""
+    height, width = shape
+    if min(shape) < 1 or height * width > MOST_PIXELS:
+        raise MaskError(
+            f"a mask of {shortened(str(width))}×{shortened(str(height))} pixels cannot be",
+            hint="check its size",
+        )
 
 
 def _shape(picture: npt.NDArray[np.generic]) -> tuple[int, int]:

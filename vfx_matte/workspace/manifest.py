@@ -405,7 +405,7 @@ def _labels_to_json(labels: Mapping[int, ObjectLabel]) -> dict[str, dict[str, ob
 
 
 def _labels_from_json(data: Mapping[str, Any]) -> dict[int, ObjectLabel]:
-    return {
+    labels = {
         int(object_id): ObjectLabel(
             str(one["name"]),
             str(one["class"]),
@@ -413,6 +413,11 @@ def _labels_from_json(data: Mapping[str, Any]) -> dict[int, ObjectLabel]:
         )
         for object_id, one in data.items()
     }
+    # ids are palette indices, and JSON that others read has no form for NaN
+    for object_id, label in labels.items():
+        if not (1 <= object_id <= 255 and 0 <= (label.score or 0) <= 1):
+            raise ValueError(f"object {object_id} has the label {label}")
+    return labels
 
 
 def load_manifest(path: Path) -> Manifest | None:

@@ -100,6 +100,20 @@ def choose_objects(
     return Choice(chosen, len(tracks) - len(confirmed), len(wanted) - len(kept))
 
 
+def read_same(same: Sequence[str]) -> list[tuple[int, int]]:
+    """Read "B=A" texts as (B, A). Raises UsageError for a text that says something else."""
+    pairs = []
+    for text in same:
+        pair = _SAME_PAIR.fullmatch(text)
+        if pair is None or pair[1] == pair[2]:
+            raise UsageError(
+                f"{text!r} does not say which objects are the same",
+                hint=f"write it as {option('same', '3=1')}: object 3 is object 1 again",
+            )
+        pairs.append((int(pair[1]), int(pair[2])))
+    return pairs
+
+
 def merged(objects: Sequence[ChosenObject], same: Sequence[str]) -> list[ChosenObject]:
     """The objects with those that are one joined.
 
@@ -112,19 +126,17 @@ def merged(objects: Sequence[ChosenObject], same: Sequence[str]) -> list[ChosenO
             one shot.
     """
     by_id = {one.id: one for one in objects}
-    for text in same:
-        pair = _SAME_PAIR.fullmatch(text)
-        if pair is None:
-            raise UsageError(
-                f"{text!r} does not say which objects are the same",
-                hint=f"write it as {option('same', '3=1')}: object 3 is object 1 again",
-            )
-        again, first = (by_id.get(int(number)) for number in pair.groups())
-        if again is None or first is None or again is first:
+    # what an object has become is followed, so that chains may come in any order
+    became = {one.id: one for one in objects}
+    for text, pair in zip(same, read_same(same), strict=True):
+        again, first = (became.get(number) for number in pair)
+        if again is None or first is None:
             raise UsageError(
                 f"{text!r} names no two objects that were found",
-                hint=f"there are {', '.join(map(str, by_id)) or 'none'}",
+                hint=f"there are {', '.join(map(str, became)) or 'none'}",
             )
+        if again is first:
+            continue
         if again.shots & first.shots:
             raise UsageError(
                 f"objects {again.id} and {first.id} are seen in one shot, so they are two",
@@ -133,6 +145,7 @@ def merged(objects: Sequence[ChosenObject], same: Sequence[str]) -> list[ChosenO
         first.references = sorted([*first.references, *again.references], key=lambda one: one.frame)
         first.shots |= again.shots
         by_id = {key: one for key, one in by_id.items() if one is not again}
+        became = {key: first if one is again else one for key, one in became.items()}
     return list(by_id.values())
 
 

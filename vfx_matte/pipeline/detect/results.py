@@ -2,25 +2,96 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from vfx_matte.annotations.coco import write_coco
-from vfx_matte.annotations.png_folders import Look, palette_for, write_instances, write_masks
+from vfx_matte.annotations.png_folders import (
+    Look,
+    other_than_instances,
+    other_than_masks,
+    palette_for,
+    write_instances,
+    write_masks,
+)
 from vfx_matte.annotations.records import AddFrame, AnnotatedClip, FrameName, file_stem
 from vfx_matte.annotations.youtube_vis import write_results
 from vfx_matte.drawing.legend import legend
+from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.files.atomic import output_error
 from vfx_matte.masks import Mask
-from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.settings.options import DetectSettings
+from vfx_matte.wording import option
 from vfx_matte.workspace import ClipWorkspace, save_picture
 
 RESULT, COCO, LEGEND = "result.json", "coco.json", "legend.png"
 MASKS, INSTANCES = "masks", "instances"
 """Names in the folder of results."""
+
+# as they are written here, and by no other program that is known; they may have gigabytes
+_BEGINNINGS = {RESULT: (b'[\n{"video_id":', b"[]\n"), COCO: (b'{"info":{"description":',)}
+
+
+def refuse_other_results(clip: SourceClip, own: ClipWorkspace, output: Path) -> None:
+    """Look, before minutes of work, whether results may be written into a folder.
+
+    Raises:
+        UsageError: they would replace the clip, or something that is kept of it.
+        OutputError: the folder holds something else under one of their names.
+    """
+    for name in (RESULT, COCO, LEGEND, MASKS, INSTANCES):
+        path = output / name
+        for kept, what in (
+            (clip.path, "the clip"),
+            (own.masks_folder, "the masks"),
+            (own.references_folder, "the references"),
+            (own.manifest_path, "the manifest"),
+        ):
+            refuse_to_replace(kept, path, what)
+    # they need not be there yet
+    if {own.masks_folder.resolve(), own.references_folder.resolve()} & {
+        (place := output.resolve()),
+        *place.parents,
+    }:
+        raise UsageError(
+            f"{str(output)!r} is for masks, and not for results",
+            hint=f"choose another folder with {option('output')}",
+        )
+    try:
+        if output.exists() and not output.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is a file, expected a folder")
+        other = _other_result(output)
+    except OSError as error:
+        raise output_error(output, error) from error
+    if other:
+        raise OutputError(
+            f"{str(output / other)!r} is no result of a detection and is left alone",
+            hint=f"choose another folder with {option('output')}",
+        )
+
+
+def _other_result(output: Path) -> str:
+    """The name of something in the place of a result that is none."""
+    for name, begins in _BEGINNINGS.items():
+        path = output / name
+        if path.is_dir() or (path.is_file() and not _begins(path, begins)):
+            return name
+    for name, find in ((MASKS, other_than_masks), (INSTANCES, other_than_instances)):
+        path = output / name
+        if path.exists() and (not path.is_dir() or find(path)):
+            return name
+    # the legend comes last: it is of an earlier result where there is one
+    return LEGEND if (output / LEGEND).exists() and not (output / RESULT).exists() else ""
+
+
+def _begins(path: Path, beginnings: tuple[bytes, ...]) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).startswith(beginnings)
 
 
 def save_results(

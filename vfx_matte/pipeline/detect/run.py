@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ from vfx_matte.detect.registry import (
     registered,
 )
 from vfx_matte.errors import OutputError, UsageError, WeightsError, WorkspaceError
+from vfx_matte.files.atomic import output_error
 from vfx_matte.masks import Mask, Palette, hex_color
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.detect.objects import (
@@ -29,11 +32,12 @@ from vfx_matte.pipeline.detect.objects import (
     alike,
     choose_objects,
     merged,
+    read_same,
     reference_frames,
     reference_mask,
 )
 from vfx_matte.pipeline.detect.request import DetectRequest, DetectResult, FoundObject
-from vfx_matte.pipeline.detect.results import save_results
+from vfx_matte.pipeline.detect.results import refuse_other_results, save_results
 from vfx_matte.pipeline.detect.search import search
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.salient_network import salient_network
@@ -45,6 +49,7 @@ from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import ClipWorkspace, Workspace, load_mask, save_mask
+from vfx_matte.workspace.lock import WriterLock
 
 # how many times the wanted number of objects is followed
 _MORE = 3
@@ -75,6 +80,9 @@ def detect_clip(
     first, last = clip.frame_range(request.start, request.stop)
     # 1. before minutes of work: may it be done here, and by whom?
     _refuse_other_work(own, request)
+    output = request.output or own.detected_folder
+    refuse_other_results(clip, own, output)
+    read_same(request.same)
     entry, detector = _opened_detector(request, reporter)
     wanted = _wanted_classes(request.settings.classes, detector)
     propagator = request.propagator.decided(reporter.notify)
@@ -111,7 +119,9 @@ def detect_clip(
     # 3. reference masks, then the masks of all frames as from any other references
     masks = None
     if objects:
-        _save_references(clip, own, objects, request)
+        # another run may have begun in the meantime
+        with WriterLock(own.lock_path):
+            _save_references(clip, own, objects, request)
         done = segment_clip(
             clip,
             SegmentRequest(
@@ -135,7 +145,7 @@ def detect_clip(
         own,
         span=range(first, last),
         settings=request.settings,
-        output=request.output or own.detected_folder,
+        output=output,
         has_masks=masks is not None,
         reporter=reporter,
     )
@@ -153,6 +163,13 @@ def detect_clip(
 
 def _refuse_other_work(own: ClipWorkspace, request: DetectRequest) -> None:
     """Raise WorkspaceError where there is work that a run without `fresh` would mix with."""
+    # nobody else works here, and something can be written; without making anything yet
+    if own.lock_path.exists():
+        with WriterLock(own.lock_path):
+            pass
+    place = next(path for path in (own.folder, *own.folder.absolute().parents) if path.exists())
+    if not os.access(place, os.W_OK):
+        raise output_error(own.folder, PermissionError(errno.EACCES, "cannot be written to"))
     if request.fresh or request.resume:
         return
     again = f"{option('fresh', True)} starts again and keeps the earlier work as *.previous"
@@ -162,7 +179,10 @@ def _refuse_other_work(own: ClipWorkspace, request: DetectRequest) -> None:
             hint=f"{again}; {option('resume', True)} goes on with a detection that was stopped",
         )
     if own.references_folder.is_dir() and any(own.references_folder.iterdir()):
-        raise WorkspaceError(f"{own.references_folder} holds reference masks already", hint=again)
+        raise WorkspaceError(
+            f"{own.references_folder} holds reference masks already",
+            hint=f"{again}; {option('resume', True)} goes on with a detection that was stopped",
+        )
 
 
 def _opened_detector(request: DetectRequest, reporter: Reporter) -> tuple[DetectorEntry, Detector]:
@@ -289,10 +309,11 @@ def _save_references(
 
     if request.fresh:
         _set_aside(folder, own.previous_references_folder)
-    # of a run that is resumed: its masks were made from these
-    elif own.manifest_path.exists() and not (
-        set(folder.glob("*.png")) == set(paths)
-        and all(np.array_equal(load_mask(path), painted(at)) for path, at in paths.items())
+    # of a run that is resumed: its masks were made from these, or it was stopped among them
+    elif not (
+        (there := set(folder.glob("*.png"))) <= set(paths)
+        and (there == set(paths) or not own.manifest_path.exists())
+        and all(np.array_equal(load_mask(path), painted(paths[path])) for path in there)
     ):
         raise WorkspaceError(
             f"{folder} holds other reference masks than this detection makes",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 from vfx_matte.annotations.coco import read_coco, write_coco
 from vfx_matte.annotations.cvat import read_cvat, write_cvat
@@ -178,12 +179,17 @@ def _unpacked(path: Path) -> Iterator[Path]:
                     f"{str(path)!r} has {len(names)} files of annotations: {shown}",
                     hint="unpack it, and give the file that is meant",
                 )
+            # other packings raise errors of their own where they are damaged
+            if archive.getinfo(names[0]).compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                raise MaskError(
+                    f"{str(path)!r} is packed in a way that is not read here", hint="unpack it"
+                )
             # under a name of our own, whatever the archive says
             target = Path(folder) / f"annotations{Path(names[0]).suffix.lower()}"
             with archive.open(names[0]) as packed, target.open("wb") as file:
                 _copy(packed.read, file.write)
             yield target
-    except (BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise MaskError(f"{str(path)!r} cannot be unpacked: {error}", hint="check it") from error
 
 
