@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -109,7 +110,8 @@ def test_pictures_of_masks_are_coloured_by_class_or_white(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
     frames = squares(8)
-    run = detect(Script.of_clip(frames, {1: "dog", 2: "dog"}), frames)
+    script = Script.of_clip(frames, {1: "dog", 2: "dog"}, also_known=["cat"])
+    run = detect(script, frames)
     run("-o", "colors")
     run("-o", "white", "--white", "--instances", "--fresh")
     colors, white = (
@@ -448,3 +450,26 @@ def test_objects_are_joined_in_any_order() -> None:
         merged(objects(), ["4=1"])
     with pytest.raises(UsageError, match="does not say"):
         merged(objects(), ["1=1"])
+
+
+def test_a_detector_without_classes_says_so(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(3)
+    run = detect(Script.of_clip(frames, {}), frames)
+    ran = run("--classes", "dog", code=2)
+    assert "knows no classes" in ran.error
+    assert "--detector rf-detr" in ran.hint
+
+
+def test_the_command_that_corrects_a_frame_runs_as_it_is_printed(
+    cli: CommandLine, detect: Callable[..., Detect]
+) -> None:
+    frames = squares(8)
+    # one object is not seen on a look: its reference shows the other one alone
+    detect(Script.of_clip(frames, CLASSES).miss(2, frames=[4]), frames)()
+    ran = cli("mask", "clip", "--at", "2", "--from", "propagated", "--object", "1", "--fg", "14,10")
+    (line,) = [line for line in (ran.stdout + ran.stderr).splitlines() if "segment" in line]
+    words = shlex.split(line[line.index("vfx-matte") :])
+    cli(*words[1:])
+    assert "workspace/clip/references/0000004.png" in line

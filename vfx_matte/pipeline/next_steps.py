@@ -173,7 +173,9 @@ def _reference_file(
     prefer the file that was given, where it is still found, so that its mask counts as unchanged.
     """
     # Its name is as it was typed, from a working directory that may be another one now.
-    for folder in (Path(), clip.info.path.parent, clip.folder) if as_given else ():
+    # Those of the studio and of `detect` lie in the workspace.
+    given = (Path(), clip.info.path.parent, clip.folder) if as_given else ()
+    for folder in (*given, clip.workspace.references_folder):
         file = folder / record.file
         if record.file and file.is_file() and ReferenceRecord.of(file, {}).sha256 == record.sha256:
             return str(file)

@@ -88,7 +88,7 @@ def detect(
         return
     table(
         f"Found in {path.name}",
-        ("object", "name", "class", "score", "colour", "frames", "reference masks"),
+        ("object", "name", "class", "score", "colour", "seen on frames", "reference masks"),
         [
             (
                 one.id,
@@ -106,4 +106,6 @@ def detect(
     say(f"masks: {found.masks}")
     for file_path in found.files:
         say(f"written: {file_path}")
-    say("next: vfx-matte overlay | greenback | alpha | studio")
+    say("look: vfx-matte overlay | qc | studio")
+    say("correct a frame: vfx-matte mask CLIP --at N --from propagated --object N --fg X,Y")
+    say("render: vfx-matte greenback | alpha | maskvideo | package")

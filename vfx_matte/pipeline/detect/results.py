@@ -100,6 +100,7 @@ def save_results(
     *,
     span: range,
     settings: DetectSettings,
+    has_classes: bool,
     output: Path,
     has_masks: bool,
     reporter: Reporter,
@@ -111,6 +112,7 @@ def save_results(
         own: holds its masks.
         span: the frames.
         settings: say how pictures of masks look, and whether there is a folder per object.
+        has_classes: whether the detector knows classes; without, pictures are coloured by object.
         output: the folder of results.
         has_masks: whether anything was found; if not, the lists are empty and the pictures black.
         reporter: receives progress.
@@ -124,7 +126,8 @@ def save_results(
     store = own.mask_store() if has_masks else None
     labels = store.manifest.labels if store is not None else {}
     about = AnnotatedClip(own.folder.name, clip.info.shape, labels)
-    look: Look = "white" if settings.white else "classes"
+    by: Look = "classes" if has_classes else "objects"
+    look: Look = "white" if settings.white else by
     files = [output / RESULT, output / COCO, output / MASKS]
     number = clip.info.timeline.number
     # all of them in one pass over the masks; of nothing they say so, in place of an earlier result

@@ -84,7 +84,7 @@ def detect_clip(
     refuse_other_results(clip, own, output)
     read_same(request.same)
     entry, detector = _opened_detector(request, reporter)
-    wanted = _wanted_classes(request.settings.classes, detector)
+    wanted = _wanted_classes(request.settings.classes, entry, detector)
     propagator = request.propagator.decided(reporter.notify)
     # 2. the shots, and what is in them
     earlier = own.manifest() if request.resume else None
@@ -128,7 +128,7 @@ def detect_clip(
                 references=ReferenceFiles(folder=own.references_folder),
                 start=request.start,
                 stop=request.stop,
-                propagator=propagator,
+                propagator=request.propagator,
                 cuts=CutOptions(mode="ignore") if cuts is None else CutOptions(found=cuts),
                 soft=request.soft,
                 resume=request.resume,
@@ -145,6 +145,7 @@ def detect_clip(
         own,
         span=range(first, last),
         settings=request.settings,
+        has_classes=len(detector.classes) > 1,
         output=output,
         has_masks=masks is not None,
         reporter=reporter,
@@ -247,9 +248,16 @@ def _weights(entry: DetectorEntry, request: DetectRequest) -> Path:
     return request.model / entry.backbones.get(settings.backbone, entry.weights)
 
 
-def _wanted_classes(text: str, detector: Detector) -> tuple[str, ...]:
+def _wanted_classes(text: str, entry: DetectorEntry, detector: Detector) -> tuple[str, ...]:
     """The classes that are wanted; UsageError for one that the detector does not know."""
     wanted = tuple(part.strip() for part in text.split(",") if part.strip())
+    if wanted and len(detector.classes) < 2 and set(wanted) != set(detector.classes):
+        others = [one.name for one in REGISTRY if one.is_offered and one is not SALIENT]
+        raise UsageError(
+            f"{entry.title} knows no classes",
+            hint=f"leave {option('classes')} out, or use {option('detector', others[0])}"
+            f" ({', '.join(others[1:])})",
+        )
     known = {name.lower(): name for name in detector.classes}
     for name in wanted:
         if name.lower() not in known:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import RGB, ObjectLabel, Palette
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
-from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import decide_cuts
 from vfx_matte.pipeline.segment.references import References, load_references
@@ -78,7 +78,9 @@ def plan_segment(
     began = time.monotonic()
     first, last = clip.frame_range(request.start, request.stop)
     # 1. what the masks show
-    references = load_references(clip, request.references, first=first, reporter=reporter)
+    # who says what the objects are knows how the masks are to be read
+    hearing = SilentReporter() if request.labels else reporter
+    references = load_references(clip, request.references, first=first, reporter=hearing)
     objects = references.objects
     if request.expected_objects is not None and request.expected_objects != len(objects):
         reporter.notify(
