@@ -85,9 +85,10 @@ def detect_clip(
     read_same(request.same)
     entry, detector = _opened_detector(request, reporter)
     wanted = _wanted_classes(request.settings.classes, entry, detector)
-    propagator = request.propagator.decided(reporter.notify)
-    # 2. the shots, and what is in them
     earlier = own.manifest() if request.resume else None
+    # as the work that is gone on with was begun, or other references would come out
+    propagator = request.propagator.decided(reporter.notify, earlier=earlier)
+    # 2. the shots, and what is in them
     cuts = known_cuts(
         clip, request.cuts, span=range(first, last), earlier=earlier, reporter=reporter
     )
