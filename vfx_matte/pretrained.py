@@ -38,6 +38,8 @@ _WEIGHTS_FILES = (WEIGHTS_FILE, f"{WEIGHTS_FILE}.index.json")
 _PROCESSOR_FILE = "processor_config.json"
 _PARTS = ("image_processor", "video_processor")
 _MOST_FACTS_BYTES = 2**20
+# either holds the words; the second is the older form
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,37 @@ def load_network(
             hint="fetch it again",
         )
     return network.eval().requires_grad_(requires_grad=False)
+
+
+def load_tokenizer(folder: Path, class_name: str, *, title: str) -> Any:  # noqa: ANN401
+    """Load what turns texts into a network's numbers; nothing is downloaded.
+
+    Args:
+        folder: as `network_folder` found it.
+        class_name: its class in transformers, such as "CLIPTokenizer".
+        title: whose it is, for messages.
+
+    Raises:
+        WeightsError: it is not there, or cannot be read.
+    """
+    import transformers
+
+    # without its files the library would make one that knows no words
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise WeightsError(
+            f"{str(folder)!r} lacks what reads texts for {title}: {' or '.join(_TOKENIZER_FILES)}",
+            hint="get the whole folder",
+        )
+    try:
+        with _quiet():
+            return getattr(transformers, class_name).from_pretrained(folder, local_files_only=True)
+    # as for networks, a bad file raises many unrelated types
+    except Exception as error:
+        raise WeightsError(
+            f"the files in {str(folder)!r} that read texts for {title} are damaged:"
+            f" {' '.join(str(error).split())[:300]}",
+            hint="get the folder again",
+        ) from error
 
 
 def read_preprocessing(

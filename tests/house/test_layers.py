@@ -61,6 +61,7 @@ ROOMS = {
     "detect.videomt": Room(1, "masks", ""),
     "detect.rf_detr": Room(1, "masks", "numpy cv2 torch"),
     "detect.mask_former": Room(1, "masks pretrained", "numpy torch"),
+    "detect.sam3": Room(1, "wording errors masks pretrained", "numpy torch"),
     "detect.mask_rcnn": Room(
         1, "wording errors masks pretrained", "numpy torch torchvision safetensors"
     ),

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from vfx_matte.detect import registry
+from vfx_matte.detect import text as text_detectors
 from vfx_matte.detect.base import Detection, Region
 from vfx_matte.detect.registry import DetectorEntry
 from vfx_matte.masks import Image, Mask, resize_nearest
@@ -253,6 +254,37 @@ def register(
     )
     monkeypatch.setattr(registry, "REGISTRY", (*registry.REGISTRY, entry))
     return entry
+
+
+class ScriptedTextDetector:
+    """Finds those instances of a script whose class is a word of the text."""
+
+    def __init__(self, *, weights: Path, device: str) -> None:
+        self._detector = ScriptedDetector(weights=weights, device=device)
+
+    def detect(self, image: Image, text: str) -> list[Detection]:
+        found = self._detector.detect(image)
+        return [replace(one, class_name=text) for one in found if one.class_name in text.split()]
+
+
+def register_text(script: Script, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a text detector with this script into the registry, for one test.
+
+    Returns:
+        The file that stands for its weights.
+    """
+    weights = folder / "scripted_text.script"
+    weights.touch()
+    _scripts[weights.resolve()] = script
+    entry = text_detectors.TextDetectorEntry(
+        name="scripted",
+        title="A scripted text detector",
+        implementation=f"{__name__}:ScriptedTextDetector",
+        weights=str(weights),
+        source="nowhere",
+    )
+    monkeypatch.setattr(text_detectors, "REGISTRY", (entry, *text_detectors.REGISTRY))
+    return weights
 
 
 def _small(picture: Image) -> np.ndarray:

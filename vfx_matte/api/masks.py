@@ -30,6 +30,7 @@ from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
 from vfx_matte.pipeline.segment.run import segment_clip
+from vfx_matte.pipeline.segment.text import text_prompt
 from vfx_matte.references.reading import MaskPicture
 from vfx_matte.settings.options import PathsSettings
 
@@ -203,7 +204,9 @@ def _whole_numbers(name: str, given: object, meant: str, count: int) -> tuple[in
 def segment(
     clip: str | Path,
     *,
-    references: Mapping[int, Painted] | str | Path,
+    references: Mapping[int, Painted] | str | Path | None = None,
+    text: str | None = None,
+    text_model: str | Path | None = None,
     workspace: str | Path = "workspace",
     start: int | str | None = None,
     stop: int | str | None = None,
@@ -228,6 +231,8 @@ def segment(
         references: painted masks by frame number (from 0; of a sequence the pictures' own), or a
             folder whose file names end in it. A label array of object ids, a black and white
             picture and a coloured one are all understood.
+        text: what to find instead of references that are given, such as "the dog"; needs SAM 3.
+        text_model: SAM 3's folder; None is `sam3` in the model folder.
         workspace: the folder of results.
         start: the first frame, as a number or a time ("4.5s", "1:02.5"); None is the clip's.
         stop: the frame after the last one; None is the clip's end.
@@ -267,6 +272,12 @@ def segment(
     # unknown options are refused by the record of the propagators' options
     request = SegmentRequest(
         references=replace(_reference_files(references), colors=_colors(map_color or {})),
+        prompt=text_prompt(
+            text,
+            weights=None if text_model is None else Path(text_model),
+            model=PathsSettings().model,
+            device=str(options.get("device") or "auto"),
+        ),
         start=None if start is None else position_of(start),
         stop=None if stop is None else position_of(stop),
         propagator=PropagatorOptions(
@@ -282,8 +293,10 @@ def segment(
     return segment_clip(opened, request, workspace=Path(workspace), reporter=messages)
 
 
-def _reference_files(references: Mapping[int, Painted] | str | Path) -> ReferenceFiles:
+def _reference_files(references: Mapping[int, Painted] | str | Path | None) -> ReferenceFiles:
     """Sort references into files and pictures in memory."""
+    if references is None:
+        return ReferenceFiles()
     # a folder: its files' names say the frames
     if isinstance(references, str | Path):
         return ReferenceFiles(folder=Path(references))

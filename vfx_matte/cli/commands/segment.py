@@ -13,8 +13,10 @@ from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, clip_path, opened_clip
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.propagators import propagator_options
+from vfx_matte.errors import UsageError
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import SegmentSettings
+from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -66,6 +68,17 @@ def segment(
         Path | None,
         typer.Option(metavar="DIR", help="Masks whose names end in their frame number."),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help='Instead of masks: what to find, e.g. "the dog"; needs SAM 3, which you bring.',
+        ),
+    ] = None,
+    text_model: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="SAM 3's folder (sam3, in the model folder)."),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
@@ -105,6 +118,7 @@ def segment(
     from vfx_matte.pipeline.segment.references import ReferenceFiles, reference_objects
     from vfx_matte.pipeline.segment.request import SegmentRequest
     from vfx_matte.pipeline.segment.run import segment_clip
+    from vfx_matte.pipeline.segment.text import text_prompt
     from vfx_matte.timeline import parse_position
 
     # references are collected as text and paths; they are read once the clip's size is known
@@ -112,6 +126,17 @@ def segment(
     files = ReferenceFiles(
         first_mask=first_mask, pairs=tuple(mask or ()), folder=masks, colors=tuple(map_color or ())
     )
+    prompt = text_prompt(
+        text,
+        weights=text_model,
+        model=session.settings.paths.model,
+        device=str(propagation.options.values.get("device", "auto")),
+    )
+    if prompt is not None and colors:
+        raise UsageError(
+            f"{option('colors')} shows how masks are understood, and {option('text')} needs none",
+            hint="give one of them",
+        )
     opened = opened_clip(session, path, fps=fps, gaps=settings.gaps)
     # without a terminal nobody can answer, and "ask" does as "stop"
     at_cuts = CutOptions.parse(settings.cuts, confirm=asked if on_terminal() else None)
@@ -134,6 +159,7 @@ def segment(
     session.interrupt_hint = "finished frames are kept; run the same command with --resume to go on"
     request = SegmentRequest(
         references=files,
+        prompt=prompt,
         start=span[0],
         stop=span[1],
         propagator=propagation.options,

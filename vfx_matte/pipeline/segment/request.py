@@ -11,8 +11,25 @@ from vfx_matte.masks import Mask, ObjectLabel
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
-from vfx_matte.settings.options import SegmentSettings
+from vfx_matte.settings.options import PathsSettings, RenderSettings, SegmentSettings
 from vfx_matte.workspace import load_mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPrompt:
+    """What is looked for instead of masks that are given."""
+
+    text: str
+    """In words: "the dog"; one line."""
+
+    weights: Path | None = None
+    """The text detector's file or folder of weights; None is the usual one in the model folder."""
+
+    model: Path = PathsSettings().model
+    """The folder of network weights."""
+
+    device: str = RenderSettings().device
+    """What the text detector runs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +38,9 @@ class SegmentRequest:
 
     references: ReferenceFiles
     """The masks that are given."""
+
+    prompt: TextPrompt | None = None
+    """What is looked for where no masks are given."""
 
     start: int | Fraction | None = None
     """The first frame: a number, or seconds from the clip's start; None is the clip's own."""

@@ -26,6 +26,7 @@ from vfx_matte.pipeline.segment.driver_inputs import (
 )
 from vfx_matte.pipeline.segment.plan import SegmentPlan, plan_segment
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
+from vfx_matte.pipeline.segment.text import with_objects_of_text
 from vfx_matte.propagate.protocol import ChoosesSize
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.workspace import Manifest, SegmentRun, Workspace
@@ -43,12 +44,16 @@ def segment_clip(
         reporter: receives notices and progress.
 
     Raises:
-        UsageError: among them MaskError and WorkspaceError.
+        UsageError: among them MaskError and WorkspaceError; NothingFoundError where no frame shows
+            what a text says.
+        WeightsError: the text detector's weights are missing or of another network.
         PropagatorError: the propagator cannot run here.
         MediaError: the clip cannot be read, or as OutputError a mask not written; finished frames
             stay on disk.
     """
     own = Workspace(workspace).clip(clip.path)
+    if request.prompt is not None:
+        request = with_objects_of_text(clip, request, workspace=own, reporter=reporter)
     plan = plan_segment(clip, request, workspace=own, reporter=reporter)
     return run_segment(plan, reporter=reporter)
 
