@@ -40,7 +40,9 @@ def commands() -> list[tuple[str, list[str]]]:
     """Every call of pytest on a page: the page's name, and the arguments."""
     found = []
     for name in PAGES:
-        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        # a command may go on in the next line
+        text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text(encoding="utf-8"))
+        for line in text.splitlines():
             _, called, rest = line.partition("pytest ")
             if called and ("-n" in rest or "-m" in rest):
                 words = re.split(r"`|  ", rest)[0]
