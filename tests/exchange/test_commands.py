@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ def imported(cli: CommandLine, name: str = "clip") -> dict[int, Mask]:
 
 def foreign_coco(path: Path, names: list[str], masks: list[Mask]) -> Path:
     """COCO as other programs write it, of pictures with these names."""
-    write(write_coco, path, AnnotatedClip("x", SHAPE, LABELS), masks)
+    write(write_coco, path, AnnotatedClip("clip", SHAPE, LABELS), masks)
     data = json.loads(path.read_text(encoding="utf-8"))
     for image, name in zip(data["images"], names, strict=True):
         image["file_name"] = name
@@ -90,7 +91,7 @@ def test_the_printed_command_carries_the_masks_on(project: CommandLine) -> None:
 
 def test_names_and_scores_of_the_file_are_kept(film: CommandLine) -> None:
     path = film.folder / "masks.json"
-    write(write_coco, path, AnnotatedClip("x", SHAPE, LABELS), [two_objects()])
+    write(write_coco, path, AnnotatedClip("clip", SHAPE, LABELS), [two_objects()])
     found = json.loads(film("import", "clip.mp4", path, "--json").stdout)
     assert found["objects"] == {
         "1": {"name": "Hündin", "class_name": "dog", "score": 0.5},
@@ -272,3 +273,12 @@ def test_every_format_is_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "exchange.md").read_text(encoding="utf-8")
     for name in {*READ, *WRITTEN}:
         assert f"| `{name}` |" in page
+
+
+def test_masks_of_another_clip_are_taken_with_a_word_about_it(project: CommandLine) -> None:
+    project("export", "clip.mp4", "--format", "davis", "-o", "davis")
+    ran = project("import", "clip.mp4", "davis")
+    assert not [note for note in ran.notes if "gets its masks" in note]
+    shutil.copy("clip.mp4", "other.mp4")
+    ran = project("import", "other.mp4", "davis")
+    assert "davis is of 'clip', and 'other' gets its masks" in ran.notes

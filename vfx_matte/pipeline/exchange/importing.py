@@ -76,6 +76,9 @@ def import_masks(
     found_format, annotations = read_annotations(path, name=format_name, clip_name=name)
     for notice in annotations.notices:
         reporter.notify(f"{path.name}: {notice}")
+    # a folder of pictures has its own name only
+    if annotations.clip_name not in ("", name, path.name, path.stem):
+        reporter.notify(f"{path.name} is of {annotations.clip_name!r}, and {name!r} gets its masks")
     timeline = clip.info.timeline
     by_number = _placed(annotations, timeline, first=first, path=path, reporter=reporter)
     if frames:
@@ -107,7 +110,10 @@ def import_masks(
         tuple(by_number),
         {one: described.label(one) for one in sorted(seen)},
         command(
-            "segment", clip.path, masks=str(layout.imported_folder), **workspace_option(workspace)
+            "segment",
+            clip.path,
+            masks=str(layout.imported_folder),
+            **workspace_option(workspace),
         ),
     )
 
