@@ -89,6 +89,7 @@ def test_a_clip_becomes_masks_without_anything_given(
     assert cli.manifest()["labels"]["2"]["name"] == "person"
 
 
+@pytest.mark.slow
 # pycocotools 2.0.11 asks NumPy 2 for an array in the old way
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_result_json_is_what_pycocotools_reads(
@@ -129,6 +130,7 @@ def test_pictures_of_masks_are_coloured_by_class_or_white(
     ]
 
 
+@pytest.mark.slow
 def test_a_legend_has_the_colours_of_the_pictures_of_masks(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_legend_has_the_colours_of_the_pictures_of_masks(
     assert not picture.any()
 
 
+@pytest.mark.slow
 def test_what_is_invented_once_is_no_object(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -211,6 +214,7 @@ def test_nothing_found_is_an_answer(cli: CommandLine, detect: Callable[..., Dete
     assert json.loads(run("--json").stdout)["objects"] == []
 
 
+@pytest.mark.slow
 def test_more_objects_than_a_mask_holds(cli: CommandLine, detect: Callable[..., Detect]) -> None:
     frames = [(cv2.resize(image, (128, 96)), mask) for image, mask in squares(5)]
     script = Script.of_clip(frames, {}).nothing(frames=range(5)).crowd(300, frames=range(5))
@@ -224,6 +228,7 @@ def test_more_objects_than_a_mask_holds(cli: CommandLine, detect: Callable[..., 
     assert len(few["objects"]) == 10
 
 
+@pytest.mark.slow
 def test_objects_end_at_a_cut_and_may_be_joined_across_it(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -290,6 +295,7 @@ def test_work_that_is_there_is_neither_lost_nor_mixed(
     assert cli.mask_numbers(folder="references.previous") == [0, 4, 7]
 
 
+@pytest.mark.slow
 def test_clean_drops_what_is_soon_gone_and_fills_holes(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -362,6 +368,7 @@ def test_a_clip_is_not_replaced_by_its_result(
     assert cli.files("out/masks") == before
 
 
+@pytest.mark.slow
 def test_references_of_somebody_else_are_not_mixed_by_resuming(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -462,6 +469,7 @@ def test_a_detector_without_classes_says_so(
     assert "--detector rf-detr" in ran.hint
 
 
+@pytest.mark.slow
 def test_the_command_that_corrects_a_frame_runs_as_it_is_printed(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:

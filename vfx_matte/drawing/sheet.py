@@ -6,6 +6,7 @@ lacks becomes a box.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -313,6 +314,10 @@ def fitted(text: str, font: _Font, limit_px: int) -> str:
     line = printable(" ".join(text.split()))
     if _width(line, font) <= limit_px:
         return line
-    while line and _width(line + "…", font) > limit_px:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    # measuring takes long: the most letters that fit are halved for, then those that kerning moved
+    kept = bisect.bisect_right(
+        range(1, len(line)), limit_px, key=lambda length: _width(line[:length] + "…", font)
+    )
+    while kept and _width(line[:kept] + "…", font) > limit_px:
+        kept -= 1
+    return line[:kept].rstrip() + "…"
