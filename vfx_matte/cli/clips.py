@@ -26,6 +26,14 @@ Output = Annotated[
     ),
 ]
 
+Start = Annotated[
+    str | None,
+    typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
+]
+Stop = Annotated[str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")]
+Fps = Annotated[str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")]
+
 At = Annotated[
     str | None,
     typer.Option(

@@ -8,13 +8,12 @@ give queries, each with a class and a mask.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vfx_matte.detect.base import Detection
-from vfx_matte.detect.networks import Kind, OpenNetwork, from_queries, resized
+from vfx_matte.detect.networks import Kind, NetworkDetector, from_queries, resized
 from vfx_matte.masks import Image
 from vfx_matte.pretrained import Preprocessing, size_with_aspect
 
@@ -44,26 +43,10 @@ JUDGED_PX = 384
 """Side of the square at which the library judges masks of Mask2Former, whatever the network saw."""
 
 
-class Mask2Former:
-    """The network of a folder.
+class Mask2Former(NetworkDetector):
+    """A detector of the first kind."""
 
-    Args:
-        weights: the folder.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-
-    Raises:
-        UsageError: there is no network at `weights`.
-        WeightsError: it is not such a network.
-        DeviceError: the device cannot be used.
-    """
-
-    def __init__(self, *, weights: Path, device: str = "auto") -> None:
-        self._network = OpenNetwork(MASK2FORMER, weights, device)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that it was trained on."""
-        return self._network.classes
+    kind = MASK2FORMER
 
     def detect(self, image: Image) -> list[Detection]:
         """Find instances, as `Detector.detect` says."""
@@ -93,16 +76,10 @@ class Mask2Former:
         return wanted.tensor(image, height, width)
 
 
-class Eomt:
-    """The network of a folder; arguments and errors as for `Mask2Former`."""
+class Eomt(NetworkDetector):
+    """A detector of the second kind."""
 
-    def __init__(self, *, weights: Path, device: str = "auto") -> None:
-        self._network = OpenNetwork(EOMT, weights, device)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that it was trained on."""
-        return self._network.classes
+    kind = EOMT
 
     def detect(self, image: Image) -> list[Detection]:
         """Find instances, as `Detector.detect` says."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -120,6 +120,31 @@ class OpenNetwork:
         """Side of the square that the network was made for, px, as config.json says."""
         size = self.config.image_size
         return int(size if isinstance(size, int) else size[0])
+
+
+class NetworkDetector:
+    """What the detectors of such networks have in common; a subclass says its kind and `detect`.
+
+    Args:
+        weights: the folder.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UsageError: there is no network at `weights`.
+        WeightsError: it is not such a network.
+        DeviceError: the device cannot be used.
+    """
+
+    kind: ClassVar[Kind]
+    """What its folder has to hold."""
+
+    def __init__(self, *, weights: Path, device: str = "auto") -> None:
+        self._network = OpenNetwork(self.kind, weights, device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that it was trained on."""
+        return self._network.classes
 
 
 def _require_class(folder: Path, kind: Kind) -> None:

@@ -12,11 +12,11 @@ from vfx_matte.masks import Image
 # of the object: larger holes are what is behind it
 _MOST_HOLE = 0.02
 
-Look = npt.NDArray[np.float32]
+ColorHistogram = npt.NDArray[np.float32]
 """Histogram of colours, sums to 1."""
 
 
-def look_of(image: Image, region: Region) -> Look:
+def color_histogram(image: Image, region: Region) -> ColorHistogram:
     """The colours of a region: 8 hues × 4 saturations × 4 values."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist(

@@ -6,7 +6,6 @@ Detection Transformers" (2025), as `transformers` runs it.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 
 from vfx_matte.detect.base import Detection
 from vfx_matte.detect.instances import detections, surest
-from vfx_matte.detect.networks import Kind, OpenNetwork, resized
+from vfx_matte.detect.networks import Kind, NetworkDetector, resized
 from vfx_matte.masks import Image
 
 if TYPE_CHECKING:
@@ -28,29 +27,14 @@ KIND = Kind(
 )
 
 
-class RfDetr:
-    """The network of a folder.
+class RfDetr(NetworkDetector):
+    """The detector.
 
     It runs in float32 everywhere: where it looks in the picture is a number of 0 … 1, for which
     half precision is too coarse.
-
-    Args:
-        weights: the folder.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-
-    Raises:
-        UsageError: there is no network at `weights`.
-        WeightsError: it is not such a network.
-        DeviceError: the device cannot be used.
     """
 
-    def __init__(self, *, weights: Path, device: str = "auto") -> None:
-        self._network = OpenNetwork(KIND, weights, device)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that it was trained on."""
-        return self._network.classes
+    kind = KIND
 
     def detect(self, image: Image) -> list[Detection]:
         """Find instances, as `Detector.detect` says."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vfx_matte.detect.base import Detection
-from vfx_matte.detect.networks import Kind, OpenNetwork, from_queries, resized
+from vfx_matte.detect.networks import Kind, NetworkDetector, from_queries, resized
 from vfx_matte.masks import Image
 
 KIND = Kind(
@@ -22,8 +22,8 @@ KIND = Kind(
 )
 
 
-class Videomt:
-    """The network of a folder.
+class Videomt(NetworkDetector):
+    """The detector.
 
     It reads clips, and hands the queries of a frame on to the next; the first frame of a clip has
     none before it. So a clip of one frame is what it computes for every first frame. Pictures that
@@ -31,25 +31,20 @@ class Videomt:
     nothing; identities are carried on by propagators here.
 
     Args:
-        weights: the folder.
-        device: "auto", "cpu", "cuda" or "cuda:1".
+        weights: as for every detector of this sort.
+        device: likewise.
         still_frames: how many frames long the picture is shown, as a still clip; the answer is that
             of the last. With 2 the queries have seen the picture once, at twice the cost.
 
     Raises:
-        UsageError: there is no network at `weights`.
-        WeightsError: it is not such a network.
-        DeviceError: the device cannot be used.
+        VfxMatteError: as `NetworkDetector`.
     """
 
-    def __init__(self, *, weights: Path, device: str = "auto", still_frames: int = 1) -> None:
-        self._network = OpenNetwork(KIND, weights, device)
-        self._still_frames = still_frames
+    kind = KIND
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that it was trained on."""
-        return self._network.classes
+    def __init__(self, *, weights: Path, device: str = "auto", still_frames: int = 1) -> None:
+        super().__init__(weights=weights, device=device)
+        self._still_frames = still_frames
 
     def detect(self, image: Image) -> list[Detection]:
         """Find instances, as `Detector.detect` says."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, Fps, Resume, Start, Stop, clip_path, opened_clip
 from vfx_matte.cli.commands.segment import PropagationChoice, asked, on_terminal, propagation
 from vfx_matte.cli.options import Only
 from vfx_matte.settings.options import DetectSettings, SegmentSettings
@@ -27,19 +27,10 @@ def detect(
             metavar="B=A", help="Object B, after a cut, is object A again; repeat for more."
         ),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
-    ] = None,
-    stop: Annotated[
-        str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")
-    ] = None,
-    fps: Annotated[
-        str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
-    ] = False,
+    start: Start = None,
+    stop: Stop = None,
+    fps: Fps = None,
+    resume: Resume = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start again; earlier work is kept as *.previous.")
     ] = False,

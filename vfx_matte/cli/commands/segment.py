@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, Fps, Resume, Start, Stop, clip_path, opened_clip
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.propagators import propagator_options
 from vfx_matte.errors import UsageError
@@ -79,19 +79,10 @@ def segment(
         Path | None,
         typer.Option(metavar="DIR", help="SAM 3's folder (sam3, in the model folder)."),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="FRAME|TIME", help="First frame, e.g. 120, 4.5s or 1:02.5."),
-    ] = None,
-    stop: Annotated[
-        str | None, typer.Option(metavar="FRAME|TIME", help="Frame after the last one.")
-    ] = None,
-    fps: Annotated[
-        str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an earlier run stopped.")
-    ] = False,
+    start: Start = None,
+    stop: Stop = None,
+    fps: Fps = None,
+    resume: Resume = False,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Start again; the earlier masks are kept as masks.previous."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfx_matte.cli.app import Session, command
-from vfx_matte.cli.clips import Clip, clip_path, opened_clip
+from vfx_matte.cli.clips import Clip, Fps, clip_path, opened_clip
 from vfx_matte.cli.commands.segment import PropagationChoice, propagation
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.typed import as_typed
@@ -38,9 +38,7 @@ def studio(
     session: Session,
     *,
     clip: Clip = None,
-    fps: Annotated[
-        str | None, typer.Option(help="Rate of an image sequence, e.g. 25 or 30000/1001.")
-    ] = None,
+    fps: Fps = None,
     sequence: Annotated[SegmentSettings, Only("gaps")],
     settings: StudioSettings,
     propagation: PropagationChoice,

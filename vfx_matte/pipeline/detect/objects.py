@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vfx_matte.detect.regions import Look, without_holes
+from vfx_matte.annotations.objects import name_in_class
+from vfx_matte.detect.regions import ColorHistogram, without_holes
 from vfx_matte.detect.tracks import Sighting, Track
 from vfx_matte.errors import UsageError
 from vfx_matte.masks import Mask, ObjectLabel
@@ -86,16 +87,16 @@ def choose_objects(
     # 3. as many as there may be
     kept = _within_limits(wanted, settings.max_objects or MOST_OBJECTS)
     ordered = sorted(kept, key=lambda track: (track.shot, -_area(track)))
-    names = _names(ordered)
+    kinds = {at: track.class_name for at, track in enumerate(ordered, start=1)}
     chosen = [
         ChosenObject(
             at,
-            ObjectLabel(name, track.class_name, track.score),
+            ObjectLabel(name_in_class(at, kinds), track.class_name, track.score),
             track,
             track.trusted,
             {track.shot},
         )
-        for at, (track, name) in enumerate(zip(ordered, names, strict=True), start=1)
+        for at, track in enumerate(ordered, start=1)
     ]
     return Choice(chosen, len(tracks) - len(confirmed), len(wanted) - len(kept))
 
@@ -174,7 +175,7 @@ def reference_mask(
 
 
 def alike(
-    objects: Sequence[ChosenObject], looks: Mapping[int, Look]
+    objects: Sequence[ChosenObject], histograms: Mapping[int, ColorHistogram]
 ) -> tuple[tuple[int, int], ...]:
     """Pairs (B, A) of objects of one class in different shots that look alike, B the later one;
     for each B the one that is most alike.
@@ -182,7 +183,7 @@ def alike(
     pairs = []
     for at, one in enumerate(objects):
         likeness = {
-            other.id: float(np.sqrt(looks[one.id] * looks[other.id]).sum())
+            other.id: float(np.sqrt(histograms[one.id] * histograms[other.id]).sum())
             for other in objects[:at]
             if other.track.shot != one.track.shot and other.label.class_name == one.label.class_name
         }
@@ -206,17 +207,3 @@ def _within_limits(tracks: Sequence[Track], most: int) -> list[Track]:
             taken[track.shot] += 1
             kept.append(track)
     return kept
-
-
-def _names(tracks: Sequence[Track]) -> list[str]:
-    """The class, with a number where there are several of it."""
-    totals = Counter(track.class_name for track in tracks)
-    seen: Counter[str] = Counter()
-    names = []
-    for track in tracks:
-        seen[track.class_name] += 1
-        is_only = totals[track.class_name] == 1
-        names.append(
-            track.class_name if is_only else f"{track.class_name} {seen[track.class_name]}"
-        )
-    return names

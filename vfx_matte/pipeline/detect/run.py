@@ -13,7 +13,7 @@ import numpy as np
 
 from vfx_matte.choices import unknown_choice
 from vfx_matte.detect.base import Detector
-from vfx_matte.detect.regions import Look, look_of
+from vfx_matte.detect.regions import ColorHistogram, color_histogram
 from vfx_matte.detect.registry import (
     REGISTRY,
     SALIENT,
@@ -110,8 +110,7 @@ def detect_clip(
     objects = merged(choice.objects, request.same)
     over_limit = choice.over_limit + found.passed_over
     _notify(choice.unconfirmed, over_limit, objects, request, reporter)
-    looks = _looks(clip, objects)
-    pairs = alike(objects, looks)
+    pairs = alike(objects, _histograms(clip, objects))
     for again, before in pairs:
         reporter.notify(
             f"objects {again} and {before}, of different shots, look alike; if they are one, add"
@@ -292,18 +291,18 @@ def _notify(
         )
 
 
-def _looks(clip: SourceClip, objects: Sequence[ChosenObject]) -> Mapping[int, Look]:
+def _histograms(clip: SourceClip, objects: Sequence[ChosenObject]) -> Mapping[int, ColorHistogram]:
     """The colours of every object on its first reference, where there are several shots."""
     if len({one.track.shot for one in objects}) < 2:
         return {one.id: np.zeros(0, np.float32) for one in objects}
     at = {one.id: one.references[0] for one in objects}
     frames = sorted({sighting.frame for sighting in at.values()})
-    looks = {}
+    histograms = {}
     for index, image in pictures_at(clip.reader, frames):
         for number, sighting in at.items():
             if sighting.frame == index:
-                looks[number] = look_of(image, sighting.mask)
-    return looks
+                histograms[number] = color_histogram(image, sighting.mask)
+    return histograms
 
 
 def _save_references(
