@@ -1,0 +1,11 @@
+"""Tracks masks for programs that show frames and ask for masks: labelling tools above all.
+
+Nothing is saved here; a workspace is what `pipeline.segment` works on.
+"""
+
+from __future__ import annotations
+
+from vfx_matte.pipeline.tracking.session import TrackedFrame, TrackSession
+from vfx_matte.pipeline.tracking.stepping import SteppedTrack
+
+__all__ = ["SteppedTrack", "TrackSession", "TrackedFrame"]
