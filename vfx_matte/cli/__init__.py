@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMAND_MODULES = (
     "segment", "detect", "render", "conform", "package", "formats", "keytest", "suggest", "qc",
-    "evaluate", "exchange", "mask", "studio", "probe", "weights",
+    "evaluate", "exchange", "mask", "studio", "probe", "doctor", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 
