@@ -105,7 +105,7 @@ ROOMS = {
     "measure": Room(2, "wording errors backend masks", "numpy cv2"),
     "drawing": Room(2, "errors printable backend masks", "numpy PIL cv2"),
     "annotations": Room(
-        2, "wording errors printable files numbering masks", "numpy PIL pycocotools"
+        2, "wording errors printable files numbering masks", "numpy cv2 PIL pycocotools"
     ),
     "shots": Room(2, "errors masks", "numpy cv2 scenedetect"),
     "scene": Room(2, "errors timeline masks", "numpy cv2"),
