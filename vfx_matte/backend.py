@@ -159,6 +159,11 @@ def to_numpy(array: Array) -> Array:
     return host
 
 
+def opencv_threads() -> int:
+    """How many threads OpenCV shares one picture's work among."""
+    return int(cv2.getNumThreads())
+
+
 def side_by_side(
     work: Callable[[Item], Result], items: Sequence[Item], *, on: Array
 ) -> list[Result]:
@@ -178,7 +183,7 @@ def side_by_side(
         items: its arguments.
         on: an array of the kind that is computed with.
     """
-    threads = min(len(items), MOST_THREADS, cv2.getNumThreads()) if _on_host(on) else 1
+    threads = min(len(items), MOST_THREADS, opencv_threads()) if _on_host(on) else 1
     if threads <= 1:
         return [work(item) for item in items]
     pool = ThreadPoolExecutor(threads, thread_name_prefix="vfx-matte side by side")
@@ -195,7 +200,7 @@ def both(
     """What two functions give, computed beside each other as `side_by_side` says, in one thread
     more.
     """
-    if not _on_host(on) or cv2.getNumThreads() <= 1:
+    if not _on_host(on) or opencv_threads() <= 1:
         return one(), other()
     with ThreadPoolExecutor(1, thread_name_prefix="vfx-matte side by side") as pool:
         beside = pool.submit(other)

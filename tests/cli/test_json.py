@@ -46,6 +46,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "probe": ("clip.mp4",),
     "verify": ("workspace/clip/clip.mp4", "--source", "clip.mp4"),
     "frame": ("clip.mp4", "--at", "3"),
+    "doctor": ("--no-speed",),
     "config": (),
     "demo": ("--frames", "8"),
     "weights list": (),

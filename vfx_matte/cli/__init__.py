@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     import typer
 
 COMMAND_MODULES = (
-    "segment", "detect", "render", "conform", "package", "formats", "keytest", "suggest", "qc",
-    "evaluate", "exchange", "mask", "studio", "probe", "doctor", "weights",
+    "segment", "detect", "render", "conform", "package", "formats", "review.keytest",
+    "review.suggest", "review.qc", "review.evaluate", "exchange", "mask", "studio", "probe",
+    "doctor", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 

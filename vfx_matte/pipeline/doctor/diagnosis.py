@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from vfx_matte._version import __version__
-from vfx_matte.backend import Device, driver_problem
+from vfx_matte.backend import Device, driver_problem, opencv_threads
 from vfx_matte.detect.names import NETWORK_FILE
 from vfx_matte.errors import VfxMatteError, install_hint
 from vfx_matte.media.formats import CODECS
@@ -174,7 +172,7 @@ def _machine(workspace: Path) -> Machine:
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         python=platform.python_version(),
         cores=cores,
-        opencv_threads=cv2.getNumThreads(),
+        opencv_threads=opencv_threads(),
         gpu=driver_problem() or "",
         workspace_free_bytes=shutil.disk_usage(folder).free,
     )
