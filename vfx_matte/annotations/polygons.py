@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +33,7 @@ def outlines(region: Region, *, tolerance: float = TOLERANCE_PX) -> list[list[fl
     return [(_simplified(ring, 2 * tolerance) / 2 + 0.25).reshape(-1).tolist() for ring in rings]
 
 
-def _simplified(ring: npt.NDArray[np.int32], tolerance: float) -> npt.NDArray[np.float64]:
+def _simplified(ring: npt.NDArray[Any], tolerance: float) -> npt.NDArray[np.float64]:
     """A contour, int32 (N, 1, 2), with fewer corners, but three: float64 (M, 2)."""
     simple = cv2.approxPolyDP(ring, tolerance, closed=True)
     return np.asarray(simple if len(simple) > 2 else ring, np.float64).reshape(-1, 2)

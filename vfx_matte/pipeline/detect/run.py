@@ -11,18 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vfx_matte.choices import unknown_choice
-from vfx_matte.detect.base import Detector
 from vfx_matte.detect.regions import ColorHistogram, color_histogram
-from vfx_matte.detect.registry import (
-    REGISTRY,
-    SALIENT,
-    DetectorEntry,
-    missing,
-    open_detector,
-    registered,
-)
-from vfx_matte.errors import OutputError, UsageError, WeightsError, WorkspaceError
+from vfx_matte.errors import OutputError, WorkspaceError
 from vfx_matte.files.atomic import output_error
 from vfx_matte.masks import Mask, Palette, hex_color
 from vfx_matte.pipeline.clip import SourceClip
@@ -36,17 +26,16 @@ from vfx_matte.pipeline.detect.objects import (
     reference_frames,
     reference_mask,
 )
+from vfx_matte.pipeline.detect.opening import opened_detector, wanted_classes
 from vfx_matte.pipeline.detect.request import DetectRequest, DetectResult, FoundObject
 from vfx_matte.pipeline.detect.results import refuse_other_results, save_results
 from vfx_matte.pipeline.detect.search import search
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.salient_network import salient_network
 from vfx_matte.pipeline.sampling import pictures_at
 from vfx_matte.pipeline.segment.cuts import CutOptions, known_cuts, shots
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
 from vfx_matte.pipeline.segment.run import segment_clip
-from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import ClipWorkspace, Workspace, load_mask, save_mask
 from vfx_matte.workspace.lock import WriterLock
@@ -83,8 +72,14 @@ def detect_clip(
     output = request.output or own.detected_folder
     refuse_other_results(clip, own, output)
     read_same(request.same)
-    entry, detector = _opened_detector(request, reporter)
-    wanted = _wanted_classes(request.settings.classes, entry, detector)
+    entry, detector = opened_detector(
+        request.settings,
+        model=request.model,
+        device=request.device,
+        fetch=request.fetch,
+        reporter=reporter,
+    )
+    wanted = wanted_classes(request.settings.classes, entry, detector)
     earlier = own.manifest() if request.resume else None
     # as the work that is gone on with was begun, or other references would come out
     propagator = request.propagator.decided(reporter.notify, earlier=earlier)
@@ -184,85 +179,6 @@ def _refuse_other_work(own: ClipWorkspace, request: DetectRequest) -> None:
             f"{own.references_folder} holds reference masks already",
             hint=f"{again}; {option('resume', True)} goes on with a detection that was stopped",
         )
-
-
-def _opened_detector(request: DetectRequest, reporter: Reporter) -> tuple[DetectorEntry, Detector]:
-    """The detector that is asked for, or the best one that can run here."""
-    settings = request.settings
-    if settings.detector != "auto":
-        entry = registered(settings.detector)
-    else:
-        entry, notes = _best_entry(request)
-        for note in notes:
-            reporter.notify(note)
-    # fetched on first use, as for first masks
-    if (
-        entry is SALIENT
-        and settings.detector_weights is None
-        and salient_network(request.model, reporter=reporter, fetch=request.fetch) is None
-    ):
-        raise WeightsError(
-            f"without any detector nothing can be found: {SALIENT.title} is not in {request.model}",
-            hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
-            f" a first mask with {command('mask')} and use {command('segment')}",
-        )
-    weights = _weights(entry, request)
-    if weights.is_file():
-        require_known_checksum(weights)
-    detector = open_detector(entry, weights=weights, device=request.device)
-    reporter.notify(f"looks for objects with {entry.title}, weights {weights}")
-    return entry, detector
-
-
-def _best_entry(request: DetectRequest) -> tuple[DetectorEntry, list[str]]:
-    """The best detector that can run, and what the better ones lack."""
-    # one whose packages are there and whose weights are not is worth a line; the others are many
-    notes: list[str] = []
-    for entry in sorted(REGISTRY, key=lambda entry: -entry.preference):
-        if not entry.is_offered or entry is SALIENT:
-            continue
-        lack = missing(entry, _weights(entry, request))
-        if not lack:
-            return entry, []
-        if not notes:
-            notes.append(f"{lack}, for objects with classes")
-    return SALIENT, notes
-
-
-def _weights(entry: DetectorEntry, request: DetectRequest) -> Path:
-    settings = request.settings
-    if settings.detector_weights is not None:
-        if settings.detector == "auto":
-            raise UsageError(
-                f"{option('detector_weights')} are for one detector",
-                hint=f"say which with {option('detector')}",
-            )
-        return settings.detector_weights
-    if settings.backbone and settings.backbone not in entry.backbones:
-        raise unknown_choice(
-            "backbone",
-            settings.backbone,
-            entry.backbones,
-            hint="" if entry.backbones else f"{entry.title} has one network only",
-        )
-    return request.model / entry.backbones.get(settings.backbone, entry.weights)
-
-
-def _wanted_classes(text: str, entry: DetectorEntry, detector: Detector) -> tuple[str, ...]:
-    """The classes that are wanted; UsageError for one that the detector does not know."""
-    wanted = tuple(part.strip() for part in text.split(",") if part.strip())
-    if wanted and len(detector.classes) < 2 and set(wanted) != set(detector.classes):
-        others = [one.name for one in REGISTRY if one.is_offered and one is not SALIENT]
-        raise UsageError(
-            f"{entry.title} knows no classes",
-            hint=f"leave {option('classes')} out, or use {option('detector', others[0])}"
-            f" ({', '.join(others[1:])})",
-        )
-    known = {name.lower(): name for name in detector.classes}
-    for name in wanted:
-        if name.lower() not in known:
-            raise unknown_choice("class", name, detector.classes)
-    return tuple(known[name.lower()] for name in wanted)
 
 
 def _notify(

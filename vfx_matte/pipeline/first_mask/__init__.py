@@ -1,14 +1,15 @@
 """Makes and corrects first masks from clicks, strokes and boxes.
 
-`open_marking` opens one frame for many calls, as an interactive tool makes them; `save_first_mask`
-makes one mask and saves it, and `first_mask` makes one in memory.
+`open_marking` opens one frame for many calls, as an interactive tool makes them, and `marking_of` a
+picture of no clip; `save_first_mask` makes one mask and saves it, and `first_mask` makes one in
+memory.
 """
 
 from __future__ import annotations
 
 from vfx_matte.first_mask import Box, Click, Marks, Stroke
 from vfx_matte.pipeline.first_mask.making import first_mask, save_first_mask
-from vfx_matte.pipeline.first_mask.marking import Marking, open_marking
+from vfx_matte.pipeline.first_mask.marking import Marking, marking_of, open_marking
 from vfx_matte.pipeline.first_mask.records import (
     PROPAGATED,
     FirstMaskResult,
@@ -29,6 +30,7 @@ __all__ = [
     "Marks",
     "Stroke",
     "first_mask",
+    "marking_of",
     "open_marking",
     "save_first_mask",
 ]

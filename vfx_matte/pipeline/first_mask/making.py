@@ -86,7 +86,7 @@ def first_mask(
         if network is not None and network.is_file()
         else None
     )
-    marking = marking_of(clip, frame, found, method=method, model=model)
+    marking = marking_of(frame.image, found, method=method, model=model)
     mask, answers, lines = marking.placed(
         before, request.marks, auto=request.auto, object_id=request.object_id, name=name
     )

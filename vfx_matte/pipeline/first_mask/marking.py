@@ -1,4 +1,4 @@
-"""One frame that is open for marks."""
+"""One picture that is open for marks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from vfx_matte.first_mask import (
 from vfx_matte.first_mask.methods import AUTO
 from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.masks import Image, Mask, object_ids
-from vfx_matte.media.frames import Frame
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS
 from vfx_matte.pipeline.progress import Reporter
@@ -40,21 +39,14 @@ _MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """One frame that is open for marks."""
+    """One picture that is open for marks."""
 
-    frame: Frame
-    """The frame."""
-    number: int
-    """Its number."""
+    image: Image
+    """uint8 (H, W, 3) R'G'B' as displayed."""
     method: FirstMask
     """Keeps what it computes from call to call."""
     finds_subjects: bool
     """Whether the method finds what stands out."""
-
-    @property
-    def image(self) -> Image:
-        """The frame as displayed: uint8 (H, W, 3)."""
-        return self.frame.image
 
     def placed(
         self,
@@ -198,22 +190,20 @@ def open_marking(
     method_named(method)
     frame = clip.reader.frame(0 if at is None else clip.frame_index(at))
     network = salient_network(model, reporter=reporter, fetch=fetch)
-    return marking_of(clip, frame, network, method=method, model=model)
+    return marking_of(frame.image, network, method=method, model=model)
 
 
 def marking_of(
-    clip: SourceClip,
-    frame: Frame,
+    image: Image,
     network: SalientNetwork | None,
     *,
     method: str = AUTO,
     model: Path | None = None,
 ) -> Marking:
-    """Open one frame, which has been read, with the best method or with a named one.
+    """Open a picture with the best method or with a named one.
 
     Args:
-        clip: the clip.
-        frame: of it.
+        image: uint8 (H, W, 3) R'G'B'.
         network: the salient network, None where it is not there.
         method: a name of `method_names`.
         model: the folder of network weights, for methods that need others.
@@ -236,9 +226,8 @@ def marking_of(
             f"method {method!r} needs {chosen.needs}, which is not there", hint=FETCH_COMMAND
         )
     return Marking(
-        frame,
-        clip.info.timeline.number(frame.index),
-        open_first_mask(frame.image, network=network, clicker=clicker),
+        image,
+        open_first_mask(image, network=network, clicker=clicker),
         finds_subjects=choose_method(network=network).finds_subjects,
     )
 

@@ -47,7 +47,7 @@ class OpenFrames:
                         self._model, reporter=self._reporter, fetch=self._fetch
                     )
                     self._has_network = True
-                opened = marking_of(self._clip, self._clip.reader.frame(index), self._network)
+                opened = marking_of(self._clip.reader.frame(index).image, self._network)
                 self._open[index] = opened
                 while len(self._open) > _KEPT:
                     self._open.popitem(last=False)

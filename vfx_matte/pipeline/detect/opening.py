@@ -1,0 +1,118 @@
+"""Opens detectors, and reads which classes are wanted of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vfx_matte.choices import unknown_choice
+from vfx_matte.detect.base import Detector
+from vfx_matte.detect.registry import (
+    REGISTRY,
+    SALIENT,
+    DetectorEntry,
+    missing,
+    open_detector,
+    registered,
+)
+from vfx_matte.errors import UsageError, WeightsError
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.salient_network import salient_network
+from vfx_matte.pipeline.weights import require_known_checksum
+from vfx_matte.settings.options import DetectSettings
+from vfx_matte.wording import command, option
+
+
+def opened_detector(
+    settings: DetectSettings, *, model: Path, device: str, fetch: bool, reporter: Reporter
+) -> tuple[DetectorEntry, Detector]:
+    """Open the detector that is asked for, or the best one that can run here.
+
+    Args:
+        settings: which one, and its weights.
+        model: the folder of network weights.
+        device: what it runs on.
+        fetch: whether a small network may be fetched on first use.
+        reporter: is told which one it is, and what better ones lack.
+
+    Raises:
+        UsageError: there is no such detector, or a package is missing.
+        WeightsError: its weights are missing, or are not a network of this kind.
+        DeviceError: the device cannot be used.
+    """
+    if settings.detector != "auto":
+        entry = registered(settings.detector)
+    else:
+        entry, notes = _best_entry(settings, model)
+        for note in notes:
+            reporter.notify(note)
+    # fetched on first use, as for first masks
+    if (
+        entry is SALIENT
+        and settings.detector_weights is None
+        and salient_network(model, reporter=reporter, fetch=fetch) is None
+    ):
+        raise WeightsError(
+            f"without any detector nothing can be found: {SALIENT.title} is not in {model}",
+            hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
+            f" a first mask with {command('mask')} and use {command('segment')}",
+        )
+    weights = _weights(entry, settings, model)
+    if weights.is_file():
+        require_known_checksum(weights)
+    detector = open_detector(entry, weights=weights, device=device)
+    reporter.notify(f"looks for objects with {entry.title}, weights {weights}")
+    return entry, detector
+
+
+def wanted_classes(text: str, entry: DetectorEntry, detector: Detector) -> tuple[str, ...]:
+    """The classes that a text names, as the detector writes them; empty = all.
+
+    Raises:
+        UsageError: it does not know one of them.
+    """
+    wanted = tuple(part.strip() for part in text.split(",") if part.strip())
+    if wanted and len(detector.classes) < 2 and set(wanted) != set(detector.classes):
+        others = [one.name for one in REGISTRY if one.is_offered and one is not SALIENT]
+        raise UsageError(
+            f"{entry.title} knows no classes",
+            hint=f"leave {option('classes')} out, or use {option('detector', others[0])}"
+            f" ({', '.join(others[1:])})",
+        )
+    known = {name.lower(): name for name in detector.classes}
+    for name in wanted:
+        if name.lower() not in known:
+            raise unknown_choice("class", name, detector.classes)
+    return tuple(known[name.lower()] for name in wanted)
+
+
+def _best_entry(settings: DetectSettings, model: Path) -> tuple[DetectorEntry, list[str]]:
+    """The best detector that can run, and what the better ones lack."""
+    # one whose packages are there and whose weights are not is worth a line; the others are many
+    notes: list[str] = []
+    for entry in sorted(REGISTRY, key=lambda entry: -entry.preference):
+        if not entry.is_offered or entry is SALIENT:
+            continue
+        lack = missing(entry, _weights(entry, settings, model))
+        if not lack:
+            return entry, []
+        if not notes:
+            notes.append(f"{lack}, for objects with classes")
+    return SALIENT, notes
+
+
+def _weights(entry: DetectorEntry, settings: DetectSettings, model: Path) -> Path:
+    if settings.detector_weights is not None:
+        if settings.detector == "auto":
+            raise UsageError(
+                f"{option('detector_weights')} are for one detector",
+                hint=f"say which with {option('detector')}",
+            )
+        return settings.detector_weights
+    if settings.backbone and settings.backbone not in entry.backbones:
+        raise unknown_choice(
+            "backbone",
+            settings.backbone,
+            entry.backbones,
+            hint="" if entry.backbones else f"{entry.title} has one network only",
+        )
+    return model / entry.backbones.get(settings.backbone, entry.weights)
