@@ -1,7 +1,8 @@
 """Label Studio's JSON export: brush strokes and polygons on pictures.
 
 Brushes are packed in a form of their own: RGBA bytes, row by row, as runs and literal stretches of
-bits, of which alpha is the mask.
+bits, of which alpha is the mask. A header (how many values, bits of a value, the four sizes that
+lengths may have) comes before the stretches: is it a run, which of the sizes, the length, values.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _BRUSH, _POLYGON = "brushlabels", "polygonlabels"
 _CHANNELS = 4
 # a mask counts where it covers more than half of a pixel
 _HALF = 127
+# of lengths, in bits: those that Label Studio's own brush has
+_SIZES = (3, 4, 8, 16)
+_WORD = 8
 
 
 def read_label_studio(path: Path, data: object = None) -> Annotations:
@@ -165,3 +169,36 @@ def unpack(packed: list[Any], count: int, where: str) -> Mask:
             values[done:stop] = [take(word) for _ in range(stop - done)]
         done = stop
     return values
+
+
+def pack(region: rle.Region) -> list[int]:
+    """A region as a packed brush, which is what `unpack` reads.
+
+    Args:
+        region: bool (H, W).
+
+    Returns:
+        The bytes, as numbers 0 … 255.
+
+    Raises:
+        ValueError: it is no region.
+    """
+    if region.dtype != np.bool_ or region.ndim != 2 or not region.size:
+        raise ValueError(f"region is {region.dtype} {region.shape}, expected bool (H, W)")
+    flat = np.ascontiguousarray(region).reshape(-1)
+    # all four channels are 255 inside and 0 outside, so that a pixel is four values of one run
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    lengths = np.diff(starts, append=flat.size) * _CHANNELS
+    pieces = [f"{flat.size * _CHANNELS:032b}{_WORD - 1:05b}"]
+    pieces += [f"{size - 1:04b}" for size in _SIZES]
+    longest = 1 << _SIZES[-1]
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        value = f"{255 if flat[start] else 0:0{_WORD}b}"
+        # a run that is longer than the largest size can say is several
+        for done in range(0, length, longest):
+            count = min(longest, length - done)
+            place = next(at for at, size in enumerate(_SIZES) if count <= 1 << size)
+            pieces.append(f"1{place:02b}{count - 1:0{_SIZES[place]}b}{value}")
+    bits = "".join(pieces)
+    padded = bits + "0" * (-len(bits) % 8)
+    return list(int(padded, 2).to_bytes(len(padded) // 8, "big"))
