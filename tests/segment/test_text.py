@@ -90,6 +90,13 @@ def test_several_instances_are_objects_the_largest_first(cli: CommandLine, scrip
     np.testing.assert_array_equal(cli.mask(0), expected)
 
 
+def test_all_ids_of_a_mask_can_be_objects(cli: CommandLine, script: Script) -> None:
+    script.nothing(frames=[0]).crowd(300, frames=[0], class_name="cell")
+    ran = segment(cli, "--start", "0", "--stop", "2", text="cell")
+    assert len(np.unique(cli.mask(1))) == 256
+    assert not any("void" in line for line in ran.notes)
+
+
 def test_nothing_found_says_how_many_frames_were_looked_at(
     cli: CommandLine, script: Script
 ) -> None:

@@ -33,6 +33,7 @@ from vfx_matte.annotations.records import (
 )
 from vfx_matte.errors import MaskError, MediaError, UsageError
 from vfx_matte.files.atomic import atomic_folder
+from vfx_matte.files.id_mark import id_mark
 from vfx_matte.files.still_header import require_still
 from vfx_matte.masks import Mask, ObjectLabel, Palette, object_ids
 from vfx_matte.printable import without_unprintable
@@ -47,6 +48,9 @@ _INSTANCE = re.compile(r"[0-9]{3}( .*)?", re.DOTALL)
 # every picture says who wrote it: a folder of plates or of somebody's masks is never replaced
 _PROGRAM, _HEAD_BYTES = ("Software", "vfx-matte"), 256
 _MARK = "tEXt{}\0{}".format(*_PROGRAM).encode("ascii")
+# void as annotators use it is cream in palettes; white is paint. In grey it stands beside ids that
+# are small, as other levels are no ids
+_VOID, _NEARLY_WHITE, _MOST_GRAY_ID = 255, 240, 31
 # what file systems and shells take for something else
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00]')
 _LONGEST_NAME = 60
@@ -144,8 +148,9 @@ def class_color(class_name: str) -> tuple[int, int, int]:
 def save_palette_png(path: Path, mask: Mask, palette: Palette) -> None:
     """Write a mask, index = object id. Raises OSError; the file is not atomic by itself."""
     picture = Pillow.fromarray(mask)
-    picture.putpalette(palette.colors.tobytes())
-    _save(picture, path)
+    colors = palette.colors.tobytes()
+    picture.putpalette(colors)
+    _save(picture, path, id_mark(colors))
 
 
 def save_gray_png(path: Path, picture: Mask) -> None:
@@ -153,9 +158,10 @@ def save_gray_png(path: Path, picture: Mask) -> None:
     _save(Pillow.fromarray(picture), path)
 
 
-def _save(picture: Pillow.Image, path: Path) -> None:
+def _save(picture: Pillow.Image, path: Path, *texts: tuple[str, str]) -> None:
     info = PngInfo()
-    info.add_text(*_PROGRAM)
+    for text in (_PROGRAM, *texts):
+        info.add_text(*text)
     picture.save(path, format="PNG", compress_level=_LEVEL, pnginfo=info)
 
 
@@ -202,7 +208,8 @@ def read_masks(folder: Path, *, labels: Mapping[int, ObjectLabel] | None = None)
 
     Args:
         folder: pictures named by frame numbers.
-        labels: what the objects are, where it is known.
+        labels: what the objects are, where it is known; without an object 255 among them, 255 may
+            be void in pictures of other programs.
 
     Raises:
         MaskError: a file is none, or two are of one frame.
@@ -213,7 +220,13 @@ def read_masks(folder: Path, *, labels: Mapping[int, ObjectLabel] | None = None)
     numbers, numbers_from = frame_numbers([path.name for path in paths])
     frames = sorted(
         (
-            FrameAnnotation(number, path.name, png_shape(path), partial(read_png, path))
+            FrameAnnotation(
+                number,
+                path.name,
+                png_shape(path),
+                partial(read_png, path),
+                shows_void=None if _VOID in (labels or {}) else partial(_shows_void, path),
+            )
             for number, path in zip(numbers, paths, strict=True)
         ),
         key=lambda frame: frame.number,
@@ -305,6 +318,24 @@ def read_png(path: Path) -> Mask:
             return np.array(picture, np.uint8)
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise MaskError(f"mask {str(path)!r} cannot be read: {error}") from error
+
+
+def _shows_void(path: Path, mask: Mask) -> bool:
+    """Whether 255 means "undecided" in a picture, as in DAVIS and YouTube-VOS: beside other ids,
+    and not in a picture that this program wrote.
+    """
+    *others, last = object_ids(mask) or (0,)
+    if last != _VOID or not others or is_own_png(path):
+        return False
+    try:
+        with Pillow.open(path, formats=["PNG"]) as picture:
+            palette = picture.getpalette("RGB")
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
+        return False  # which the mask itself was not read from
+    if palette is None:
+        return others[-1] <= _MOST_GRAY_ID
+    color = palette[3 * _VOID : 3 * _VOID + 3]
+    return bool(color) and min(color) < _NEARLY_WHITE
 
 
 def described(annotations: Annotations, labels: Mapping[int, ObjectLabel]) -> Annotations:

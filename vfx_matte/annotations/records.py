@@ -87,6 +87,11 @@ class FrameAnnotation:
     object_ids: tuple[int, ...] | None = None
     """The objects that the file names on it, ascending; None where only its picture shows them."""
 
+    shows_void: Callable[[Mask], bool] | None = None
+    """Of the mask as read: whether its value 255 means "undecided" instead of an object. None where
+    all values are objects.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Annotations:

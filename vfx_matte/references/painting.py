@@ -18,10 +18,11 @@ from PIL import Image, PngImagePlugin
 
 from vfx_matte.errors import MaskError
 from vfx_matte.files.atomic import atomic_path
+from vfx_matte.files.id_mark import id_mark
 from vfx_matte.masks import RGB, Mask, Palette, object_ids
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.references.files import open_mask
-from vfx_matte.references.picture_modes import as_mask_picture
+from vfx_matte.references.picture_modes import as_mask_picture, is_id_picture
 from vfx_matte.references.reading import MaskPicture, read_references
 
 # the keyword of the text chunk
@@ -197,11 +198,11 @@ def save_noted_mask(path: Path, mask: Mask | PaintedMask, note: Note) -> None:
         OutputError: the file cannot be written.
     """
     if isinstance(mask, PaintedMask):
-        picture = mask.picture
+        picture, are_ids = mask.picture, is_id_picture(mask.picture)
     else:
-        picture = Image.fromarray(mask)
+        picture, are_ids = Image.fromarray(mask), True
         picture.putpalette(Palette.davis().colors.tobytes())
-    _save(path, picture, note, compress_level=1)
+    _save(path, picture, note, are_ids=are_ids, compress_level=1)
 
 
 def save_noted_picture(path: Path, image: RGBImage, note: Note) -> None:
@@ -210,12 +211,16 @@ def save_noted_picture(path: Path, image: RGBImage, note: Note) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    _save(path, Image.fromarray(image), note, compress_level=3)
+    _save(path, Image.fromarray(image), note, are_ids=False, compress_level=3)
 
 
-def _save(path: Path, picture: Image.Image, note: Note, *, compress_level: int) -> None:
+def _save(
+    path: Path, picture: Image.Image, note: Note, *, are_ids: bool, compress_level: int
+) -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text(_NOTE_KEY, json.dumps(dict(note)))
+    if are_ids:
+        texts.add_text(*id_mark(bytes(picture.getpalette("RGB") or [])))
     with atomic_path(path, clean_up=False) as part:
         picture.save(part, format="PNG", compress_level=compress_level, pnginfo=texts)
 

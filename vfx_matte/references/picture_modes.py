@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vfx_matte.files.id_mark import has_id_mark
 from vfx_matte.references.reading import MaskPicture
 
 # TIFF's tag; 0 = the smallest value is white
@@ -49,10 +50,17 @@ def has_min_white(picture: Image.Image) -> bool:
     return tags is not None and tags.get(_PHOTOMETRIC) == 0 and "16" in picture.mode
 
 
+def is_id_picture(picture: Image.Image) -> bool:
+    """Whether a picture says that its indices are object ids, as this program writes masks."""
+    return picture.mode == "P" and has_id_mark(picture.info, picture.getpalette("RGB"))
+
+
 def _palette_picture(picture: Image.Image) -> MaskPicture:
     """Indices and palette, or colours with alpha where some indices are transparent."""
     indices = np.array(picture)
     palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    if is_id_picture(picture):
+        return MaskPicture(indices, palette, are_ids=True)
     # one index, or the alpha of each (PNG's tRNS)
     alphas = np.full(256, 255, np.uint8)
     transparent = picture.info.get("transparency")

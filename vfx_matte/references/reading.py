@@ -7,7 +7,7 @@ JPEG noise, as a palette picture, or as a cut-out with alpha. `read_mask_colors`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -70,6 +70,10 @@ class MaskPicture:
     """
     palette: npt.NDArray[np.uint8] | None = None
     """uint8 (N, 3) when pixels are uint8 (H, W) palette indices, else None."""
+    are_ids: bool = False
+    """Whether palette indices are object ids for certain, 1 to 255 and 0 for the background, so
+    that nothing is guessed of them: no void, no soft edges, no other background.
+    """
     notices: tuple[str, ...] = ()
     """Lines for people about how the file was read."""
 
@@ -87,6 +91,8 @@ class MaskPicture:
             raise ValueError(
                 f"palette indices are {pixels.dtype} {pixels.shape}, expected uint8 (H, W)"
             )
+        if self.are_ids and self.palette is None:
+            raise ValueError("a picture of object ids has no palette, expected one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ def read_references(
     *,
     shape: tuple[int, int],
     given: Mapping[RGB, int] | None = None,
+    expected: Collection[int] = (),
 ) -> Iterator[tuple[int, MaskReading]]:
     """Read the references of one clip, in frame order, so that one colour is one object on all of
     them.
@@ -121,6 +128,7 @@ def read_references(
         pictures: (frame_index, picture) pairs, read one at a time.
         shape: (H, W) of the clip.
         given: colour → the object id that it means, 0 = background.
+        expected: objects that are known before, so that they are not told as new ones.
 
     Yields:
         (frame_index, what it was read as).
@@ -129,7 +137,7 @@ def read_references(
         MaskError: as `read_mask_colors` does, naming the frame.
     """
     known = KnownColors(given=given or {})
-    earlier: set[int] = set()
+    earlier = set(expected)
     # one is read ahead, as a first picture without anything is a slip when it is the only one
     coming = iter(pictures)
     now, position = next(coming, None), 0
@@ -152,10 +160,12 @@ def read_references(
 def _require_undithered(picture: MaskPicture) -> None:
     """Raise MaskError for a dithered picture: no rule can tell which of its dots are paint.
 
-    Numbers of 16 and 32 bits are not painted, and a picture of which only the edges are dithered
-    can be read.
+    Ids and numbers of 16 and 32 bits are not painted, and a picture of which only the edges are
+    dithered can be read.
     """
     pixels = picture.pixels
+    if picture.are_ids:
+        return
     if picture.palette is not None:
         # indices beyond a short palette are black, as decoders show them
         pixels = np.concatenate([picture.palette, np.zeros((256, 3), np.uint8)])[pixels]
@@ -181,7 +191,8 @@ def _remarks(picture: MaskPicture, reading: MaskReading, earlier: set[int] | Non
     if size != shape:
         yield f"it is {size[1]}×{size[0]}, brought to the clip's {shape[1]}×{shape[0]}"
     share = sum(reading.coverage.values()) / (shape[0] * shape[1])
-    if share > _MOSTLY and not any("whole" in line for line in reading.notices):
+    is_painted = not picture.are_ids
+    if is_painted and share > _MOSTLY and not any("whole" in line for line in reading.notices):
         yield (
             f"objects cover {share:.1%} of the picture: if it is inverted, swap black and white"
             " in it"
@@ -215,6 +226,7 @@ def read_mask_colors(
     """Read a mask picture: which pixels belong to which object, at the clip's shape.
 
     The rules, first fit:
+    - a picture of ids is what it says (`MaskPicture.are_ids`).
     - palette indices: index = object id, whatever the palette, when index 0 is black, transparent,
       or along the border; else by colours. A palette picture with soft edges is read by its
       colours.
@@ -260,6 +272,8 @@ def _read(
     if pixels.ndim == 2 and pixels.dtype in (np.uint16, np.uint32) and _are_numbers(pixels):
         return _read_numbers(pixels, shape, known, void)
     if picture.palette is not None:
+        if picture.are_ids:
+            return _read_ids(pixels, picture.palette, shape, known)
         return _read_palette(pixels, picture.palette, shape, known, void)
     samples = _to_8bit(pixels)
     if samples.shape[2] == 4 and not samples[..., 3].any():
@@ -284,6 +298,17 @@ def _thinned_out(picture: MaskPicture, shape: tuple[int, int]) -> MaskPicture:
 
 
 # ---------------------------------------------------------------- palettes
+
+
+def _read_ids(
+    indices: Mask,
+    palette: npt.NDArray[np.uint8],
+    shape: tuple[int, int],
+    known: KnownColors,
+) -> MaskReading:
+    """A picture of object ids, painted in a palette."""
+    colors = {object_id: _rgb(palette[object_id]) for object_id in object_ids(indices)}
+    return _reading_of_ids(indices, "palette", colors, shape=shape, known=known, notices=[])
 
 
 def _read_palette(

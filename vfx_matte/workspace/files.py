@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.files.atomic import atomic_path
+from vfx_matte.files.id_mark import id_mark
 from vfx_matte.files.inputs import other_than_file
 from vfx_matte.masks import Image as RGBImage
 from vfx_matte.masks import Mask, Palette
@@ -39,7 +41,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
-    """Write a mask as 8-bit palette PNG (index = object id), atomically.
+    """Write a mask as 8-bit palette PNG (index = object id, which it says), atomically.
 
     Args:
         path: the file.
@@ -54,9 +56,12 @@ def save_mask(path: Path, mask: Mask, palette: Palette) -> None:
         raise ValueError(f"mask is {mask.dtype} {mask.shape}, expected uint8 (H, W)")
     picture = Image.fromarray(mask)
     # any viewer shows objects in colours, and any program reads the indices
-    picture.putpalette(palette.colors.tobytes())
+    colors = palette.colors.tobytes()
+    picture.putpalette(colors)
+    texts = PngInfo()
+    texts.add_text(*id_mark(colors))
     with atomic_path(path, clean_up=False) as part:
-        picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL)
+        picture.save(part, format="PNG", compress_level=_COMPRESS_LEVEL, pnginfo=texts)
 
 
 def _open_png(path: Path) -> Image.Image:

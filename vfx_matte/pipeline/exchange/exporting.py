@@ -10,9 +10,10 @@ from vfx_matte.annotations.records import AnnotatedClip, FrameName, file_stem
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import ObjectLabel, object_ids
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
-from vfx_matte.pipeline.exchange.formats import writer_of
+from vfx_matte.pipeline.exchange.formats import FORMATS, writer_of
 from vfx_matte.pipeline.frame_numbers import picture_name
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.references.reading import VOID
 from vfx_matte.wording import command
 
 
@@ -80,6 +81,11 @@ def export_masks(
             add(_frame_name(clip, index), mask)
             step()
         clip.check_unchanged()
+    if VOID in seen and FORMATS[format_name].has_void:
+        reporter.notify(
+            f"other programs that read {format_name} take {VOID} for void: to them object {VOID} is"
+            " undecided"
+        )
     return ExportResult(
         path, format_name, len(frames), {one: described.label(one) for one in sorted(seen)}
     )

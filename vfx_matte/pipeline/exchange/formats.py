@@ -50,6 +50,9 @@ class ExchangeFormat:
 
     read: Reader
 
+    has_void: bool = False
+    """Whether programs that read it take 255 for "undecided" instead of an object."""
+
 
 FORMATS = {
     one.name: one
@@ -72,9 +75,14 @@ FORMATS = {
             "",
             write_youtube_vos,
             lambda path, _, name: read_layout(path, clip_name=name),
+            has_void=True,
         ),
         ExchangeFormat(
-            "davis", "", write_davis, lambda path, _, name: read_layout(path, clip_name=name)
+            "davis",
+            "",
+            write_davis,
+            lambda path, _, name: read_layout(path, clip_name=name),
+            has_void=True,
         ),
         ExchangeFormat(
             "mots", "", write_mots, lambda path, _, name: read_mots(path, clip_name=name)

@@ -16,7 +16,7 @@ from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.exchange.formats import read_annotations
 from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.references.reading import has_aspect
+from vfx_matte.references.reading import VOID, has_aspect
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import Workspace
@@ -90,13 +90,15 @@ def import_masks(
         by_number = {number: by_number[number] for number in sorted(set(frames))}
     # all masks, or none: what segment takes is never a mixture
     seen: set[int] = set()
+    void = 0
     described = AnnotatedClip(name, clip.info.shape, annotations.labels)
     with (
         atomic_folder(layout.imported_folder, foreign_file=_foreign) as part,
         reporter.progress("import", len(by_number)) as step,
     ):
         for number, frame in by_number.items():
-            mask = _fitted(frame, clip.info.shape, number)
+            mask, shows_void = _fitted(frame, clip.info.shape, number)
+            void += shows_void
             seen.update(object_ids(mask))
             # named as masks of the workspace are
             file = part / layout.mask_path(number).name
@@ -104,6 +106,11 @@ def import_masks(
             step()
         if not seen:
             raise MaskError(f"{path.name} shows no object on any frame", hint="check the file")
+    if void:
+        reporter.notify(
+            f"{path.name}: on {void} frame{'s' if void > 1 else ''} 255 is the void label and taken"
+            " as background"
+        )
     return ImportResult(
         layout.imported_folder,
         found_format,
@@ -168,15 +175,21 @@ def _placed(
     return {frame.number + shift: frame for frame in annotations.frames}
 
 
-def _fitted(frame: FrameAnnotation, shape: tuple[int, int], number: int) -> Mask:
-    """A frame's mask at the clip's size. Raises MaskError for another aspect."""
+def _fitted(frame: FrameAnnotation, shape: tuple[int, int], number: int) -> tuple[Mask, bool]:
+    """A frame's mask at the clip's size, and whether it had void, which is background now. Raises
+    MaskError for another aspect.
+    """
     if frame.shape != shape and not has_aspect(frame.shape, shape):
         raise MaskError(
             f"the mask of frame {number} is {frame.shape[1]}×{frame.shape[0]}, the clip is"
             f" {shape[1]}×{shape[0]}",
             hint="the file is of another clip, or of a part of the picture",
         )
-    return resize_nearest(frame.read(), shape)
+    mask = frame.read()
+    shows_void = frame.shows_void is not None and frame.shows_void(mask)
+    if shows_void:
+        mask[mask == VOID] = 0
+    return resize_nearest(mask, shape), shows_void
 
 
 def _numbers_text(numbers: Collection[int]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vfx_matte.errors import WorkspaceError
 from vfx_matte.masks import RGB, ObjectLabel, Palette
 from vfx_matte.pipeline.clip import GAPS_SETTING, SourceClip
-from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.cuts import decide_cuts
 from vfx_matte.pipeline.segment.references import References, load_references
@@ -78,10 +78,16 @@ def plan_segment(
     began = time.monotonic()
     first, last = clip.frame_range(request.start, request.stop)
     # 1. what the masks show
-    # who says what the objects are knows how the masks are to be read
-    hearing = SilentReporter() if request.labels else reporter
-    references = load_references(clip, request.references, first=first, reporter=hearing)
+    references = load_references(
+        clip, request.references, first=first, expected=request.labels, reporter=reporter
+    )
     objects = references.objects
+    if hidden := {at: label for at, label in request.labels.items() if at not in objects}:
+        names = ", ".join(f"{at} ({label.name})" for at, label in sorted(hidden.items()))
+        reporter.notify(
+            f"no reference mask shows object{'s' if len(hidden) > 1 else ''} {names}:"
+            f" {'they have' if len(hidden) > 1 else 'it has'} no masks"
+        )
     if request.expected_objects is not None and request.expected_objects != len(objects):
         reporter.notify(
             f"config.ini expects {request.expected_objects} objects, the masks show {len(objects)}"

@@ -7,7 +7,7 @@ frames of a clip.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -113,7 +113,12 @@ class ReferenceObject:
 
 
 def load_references(
-    clip: SourceClip, files: ReferenceFiles, *, first: int, reporter: Reporter
+    clip: SourceClip,
+    files: ReferenceFiles,
+    *,
+    first: int,
+    expected: Collection[int] = (),
+    reporter: Reporter,
 ) -> References:
     """Read the reference masks of a clip.
 
@@ -121,6 +126,8 @@ def load_references(
         clip: whose frames they are for.
         files: the masks as given.
         first: index of the frame that `files.first_mask` is for.
+        expected: the objects that masks are known to show, where a program made them: their frame
+            numbers are not doubted either.
         reporter: receives notices about how masks were understood.
 
     Raises:
@@ -129,7 +136,7 @@ def load_references(
     """
     timeline = clip.info.timeline
     sources = _sources(clip, files, first=first, reporter=reporter)
-    for line in _notices(clip, files, sources, first=first):
+    for line in () if expected else _notices(clip, files, sources, first=first):
         reporter.notify(line)
     # read_references wants the numbers that people know, for its messages
     pictures = (
@@ -143,7 +150,7 @@ def load_references(
     )
     # colours that were given come first, so that they hold on every reference alike
     given = dict(parse_color_argument(text) for text in files.colors)
-    understood = read_references(pictures, shape=clip.info.shape, given=given)
+    understood = read_references(pictures, shape=clip.info.shape, given=given, expected=expected)
     readings = {timeline.index_of(number): reading for number, reading in understood}
     for at, reading in readings.items():
         for notice in reading.notices:

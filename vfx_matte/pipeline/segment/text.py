@@ -20,7 +20,7 @@ from vfx_matte.pipeline.sampling import pictures_at
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest, TextPrompt
 from vfx_matte.printable import shortened
-from vfx_matte.references.reading import VOID, MaskPicture
+from vfx_matte.references.reading import MaskPicture
 from vfx_matte.wording import command, option
 from vfx_matte.workspace import ClipWorkspace
 
@@ -30,8 +30,8 @@ EVERY = 24
 LEAST_SCORE = 0.5
 """How sure the text detector must be, as the threshold of `detect` is."""
 
-# in a mask with several ids the last one is read as "undecided"
-_MOST_OBJECTS = VOID - 1
+# ids of a mask
+_MOST_OBJECTS = 255
 # names stand in manifests, legends and file names
 _MOST_CHARACTERS = 100
 
@@ -122,7 +122,7 @@ def with_objects_of_text(
     reporter.notify(
         f"found on frame {number}: {len(objects)} object{'s' if several else ''}, scores {scores}"
     )
-    picture = MaskPicture(mask, palette=Palette.davis().colors)
+    picture = MaskPicture(mask, palette=Palette.davis().colors, are_ids=True)
     return replace(
         request,
         references=ReferenceFiles(pictures={number: picture}),
