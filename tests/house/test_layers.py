@@ -114,6 +114,12 @@ ROOMS = {
     "programs.registry": Room(3, "choices wording"),
     "programs": Room(3, "wording errors printable choices timecode picture", "opentimelineio"),
     "pipeline": Room(4, "*", "numpy"),
+    "labelling.label_studio": Room(
+        5,
+        f"_version {NOUNS} annotations pipeline settings.options",
+        "numpy httpx fastapi starlette",
+    ),
+    "labelling": Room(5, f"{NOUNS} annotations pipeline settings.options", "numpy"),
     "web": Room(
         5,
         "wording errors printable choices pipeline settings.options",

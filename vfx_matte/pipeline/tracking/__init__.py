@@ -5,7 +5,15 @@ Nothing is saved here; a workspace is what `pipeline.segment` works on.
 
 from __future__ import annotations
 
+from vfx_matte.pipeline.tracking.boxes import TrackedBoxes, boxes_of, track_boxes
 from vfx_matte.pipeline.tracking.session import TrackedFrame, TrackSession
 from vfx_matte.pipeline.tracking.stepping import SteppedTrack
 
-__all__ = ["SteppedTrack", "TrackSession", "TrackedFrame"]
+__all__ = [
+    "SteppedTrack",
+    "TrackSession",
+    "TrackedBoxes",
+    "TrackedFrame",
+    "boxes_of",
+    "track_boxes",
+]

@@ -1,0 +1,1 @@
+"""Doors for labelling tools: masks and tracks for programs in which people annotate."""
