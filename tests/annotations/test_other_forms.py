@@ -168,6 +168,13 @@ def test_datumaro_reads_the_xml_of_cvat(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.asarray(region, bool), blocks()[index] == object_id)
 
 
+def test_a_score_that_all_regions_have_comes_back_to_the_last_bit(tmp_path: Path) -> None:
+    score = 0.7755970666614613  # whose mean of three is another number
+    labels = {1: ObjectLabel("Ada", "person", score)}
+    write(write_cvat, tmp_path / "a.xml", clip((2, 2), labels), [np.ones((2, 2), np.uint8)] * 3)
+    assert read_cvat(tmp_path / "a.xml").labels == labels
+
+
 def xml(body: str, meta: str = "") -> str:
     return f"<annotations><version>1.1</version><meta>{meta}</meta>{body}</annotations>"
 

@@ -150,9 +150,14 @@ def _described(
     for object_id, class_name in classes.items():
         scores = [one.score for one in regions[object_id] if one.score is not None]
         labels[object_id] = known.get(object_id) or ObjectLabel(
-            name_in_class(object_id, classes), class_name, fmean(scores) if scores else None
+            name_in_class(object_id, classes), class_name, _mean(scores) if scores else None
         )
     return labels
+
+
+def _mean(scores: Sequence[float]) -> float:
+    """The mean; of scores that are equal, that score to the last bit."""
+    return scores[0] if len(set(scores)) == 1 else fmean(scores)
 
 
 def name_in_class(object_id: int, classes: Mapping[int, str]) -> str:
