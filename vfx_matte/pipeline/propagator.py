@@ -53,6 +53,9 @@ class PropagatorOptions:
     legacy: Mapping[str, object] = field(default_factory=dict)
     """Key of config.ini's section [config] → value, None where there is none."""
 
+    is_decided: bool = False
+    """Whether all of this was decided, and said, before; see `decided`."""
+
     def __post_init__(self) -> None:
         SegmentSettings(memory=self.memory)  # which refuses another word
         known = propagator_option_names()
@@ -89,6 +92,8 @@ class PropagatorOptions:
             UsageError: weights that were named are not there.
             WorkspaceError: that is not possible any more.
         """
+        if self.is_decided:
+            return self
         # 1. which one; 2. whether its optional weights are used, as the work before this did
         decision = choose_propagator(None if self.name == "auto" else self.name, self.of)
         helper, values = decision.entry.helper, dict(self.values)
@@ -100,7 +105,7 @@ class PropagatorOptions:
                 decision, helper, file, earlier=earlier, notify=notify
             )
         notify(str(decision))
-        return replace(self, name=decision.entry.name, values=values)
+        return replace(self, name=decision.entry.name, values=values, is_decided=True)
 
     def open(
         self, *, num_objects: int, notify: Callable[[str], None], size: int | None = None

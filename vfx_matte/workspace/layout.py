@@ -124,6 +124,11 @@ class ClipLayout:
         return self.folder / ".walks"
 
     @property
+    def looks_folder(self) -> Path:
+        """What a detector saw in the frames that it was shown, for a search that was stopped."""
+        return self.folder / ".looks"
+
+    @property
     def references_folder(self) -> Path:
         """The reference masks of the studio and of `detect`, named after their frames as masks are:
         what `segment` takes as its folder of masks.
@@ -132,7 +137,9 @@ class ClipLayout:
 
     @property
     def previous_references_folder(self) -> Path:
-        """The reference masks that the latest fresh detection replaced."""
+        """The reference masks that the latest fresh detection replaced; older ones are beside it
+        with a number, references.previous-2.
+        """
         return self.folder / "references.previous"
 
     @property

@@ -15,7 +15,7 @@ from vfx_matte.detect.regions import shrunk_image, shrunk_region
 from vfx_matte.masks import Image, Mask
 from vfx_matte.pipeline.detect.objects import MOST_OBJECTS
 from vfx_matte.propagate.confidence import witnessed_overlap
-from vfx_matte.propagate.protocol import Propagator, Witnessed
+from vfx_matte.propagate.protocol import ChoosesSize, Propagator, Witnessed
 
 # about the size at which the built-in propagator works by itself
 AREA_PX = 480 * 270
@@ -30,11 +30,11 @@ class Carrier:
 
     Args:
         shape: (H, W) of the pictures.
-        open_propagator: opens one for K objects.
+        open_propagator: opens one for K objects, at a working size where one was chosen before.
     """
 
     def __init__(
-        self, shape: tuple[int, int], open_propagator: Callable[[int], Propagator]
+        self, shape: tuple[int, int], open_propagator: Callable[[int, int | None], Propagator]
     ) -> None:
         scale = min(1.0, math.sqrt(AREA_PX / max(1, shape[0] * shape[1])))
         self._size = max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
@@ -65,9 +65,23 @@ class Carrier:
             self._names = []
             return
         if self._propagator is None or self._propagator.num_objects < len(self._names):
-            self._propagator = self._open(max(_FEWEST_OBJECTS, len(self._names)))
+            self._propagator = self._open(max(_FEWEST_OBJECTS, len(self._names)), None)
         self._propagator.forget_temporary()
         self._propagator.step(shrunk_image(image, self._size), self._mask)
+
+    @property
+    def opened(self) -> tuple[int, int | None] | None:
+        """For how many objects its propagator is open, and at which working size; None where there
+        is none yet.
+        """
+        if self._propagator is None:
+            return None
+        chosen = self._propagator if isinstance(self._propagator, ChoosesSize) else None
+        return self._propagator.num_objects, None if chosen is None else chosen.working_size
+
+    def reopen(self, opened: tuple[int, int | None] | None) -> None:
+        """Open the propagator as it was in another process, before `start`; see `opened`."""
+        self._propagator = None if opened is None else self._open(*opened)
 
     def forget(self) -> None:
         """Carry nothing."""

@@ -56,7 +56,7 @@ def opened_detector(
             hint=f"{command('weights fetch', Path(SALIENT.weights).stem)} gets it; or make"
             f" a first mask with {command('mask')} and use {command('segment')}",
         )
-    weights = _weights(entry, settings, model)
+    weights = weights_of(entry, settings, model)
     if weights.is_file():
         require_known_checksum(weights)
     detector = open_detector(entry, weights=weights, device=device)
@@ -92,7 +92,7 @@ def _best_entry(settings: DetectSettings, model: Path) -> tuple[DetectorEntry, l
     for entry in sorted(REGISTRY, key=lambda entry: -entry.preference):
         if not entry.is_offered or entry is SALIENT:
             continue
-        lack = missing(entry, _weights(entry, settings, model))
+        lack = missing(entry, weights_of(entry, settings, model))
         if not lack:
             return entry, []
         if not notes:
@@ -100,7 +100,12 @@ def _best_entry(settings: DetectSettings, model: Path) -> tuple[DetectorEntry, l
     return SALIENT, notes
 
 
-def _weights(entry: DetectorEntry, settings: DetectSettings, model: Path) -> Path:
+def weights_of(entry: DetectorEntry, settings: DetectSettings, model: Path) -> Path:
+    """The file or folder of a detector's weights, which need not be there.
+
+    Raises:
+        UsageError: it has no such size, or weights are given without a detector.
+    """
     if settings.detector_weights is not None:
         if settings.detector == "auto":
             raise UsageError(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from vfx_matte._version import __version__
 from vfx_matte.detect.regions import ColorHistogram, color_histogram
-from vfx_matte.errors import OutputError, WorkspaceError
+from vfx_matte.detect.registry import DetectorEntry
+from vfx_matte.errors import WeightsError, WorkspaceError
 from vfx_matte.files.atomic import output_error
-from vfx_matte.masks import Mask, Palette, hex_color
+from vfx_matte.files.fingerprint import fingerprint
+from vfx_matte.masks import Palette, hex_color
 from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.detect.looks import LookLog
 from vfx_matte.pipeline.detect.objects import (
     MOST_OBJECTS,
     ChosenObject,
@@ -23,22 +26,23 @@ from vfx_matte.pipeline.detect.objects import (
     choose_objects,
     merged,
     read_same,
-    reference_frames,
-    reference_mask,
 )
-from vfx_matte.pipeline.detect.opening import opened_detector, wanted_classes
+from vfx_matte.pipeline.detect.opening import opened_detector, wanted_classes, weights_of
+from vfx_matte.pipeline.detect.references import save_references
 from vfx_matte.pipeline.detect.request import DetectRequest, DetectResult, FoundObject
 from vfx_matte.pipeline.detect.results import refuse_other_results, save_results
 from vfx_matte.pipeline.detect.search import search
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.sampling import pictures_at
 from vfx_matte.pipeline.segment.cuts import CutOptions, known_cuts, shots
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest
 from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.wording import command, option
-from vfx_matte.workspace import ClipWorkspace, Workspace, load_mask, save_mask
+from vfx_matte.workspace import ClipWorkspace, SourceStamp, Workspace
 from vfx_matte.workspace.lock import WriterLock
+from vfx_matte.workspace.walk_states import digest_of
 
 # how many times the wanted number of objects is followed
 _MORE = 3
@@ -87,16 +91,37 @@ def detect_clip(
     cuts = known_cuts(
         clip, request.cuts, span=range(first, last), earlier=earlier, reporter=reporter
     )
+    spans = list(shots(cuts or (), range(first, last)))
     every = request.settings.every or entry.usual_every
+    # more than are wanted, as some are seen once only; not all, as every one takes time
+    most = _MORE * request.settings.max_objects or MOST_OBJECTS
+    log = LookLog(
+        own.looks_folder,
+        digest_of(
+            _search_facts(
+                clip,
+                request,
+                entry,
+                shots=[(shot.start, shot.stop) for shot in spans],
+                every=every,
+                most=most,
+                propagator=propagator,
+            )
+        ),
+    )
+    if log.looks:
+        reporter.notify(
+            f"what was seen before in {len(log.looks)} frames, with these settings, is taken up"
+        )
     found = search(
         clip,
         detector,
-        list(shots(cuts or (), range(first, last))),
+        spans,
         every=every,
         threshold=request.settings.threshold,
-        # more than are wanted, as some are seen once only; not all, as every one takes time
-        most=_MORE * request.settings.max_objects or MOST_OBJECTS,
+        most=most,
         propagator=propagator,
+        log=log,
         reporter=reporter,
     )
     choice = choose_objects(
@@ -116,14 +141,14 @@ def detect_clip(
     if objects:
         # another run may have begun in the meantime
         with WriterLock(own.lock_path):
-            _save_references(clip, own, objects, request)
+            save_references(clip, own, objects, request)
         done = segment_clip(
             clip,
             SegmentRequest(
                 references=ReferenceFiles(folder=own.references_folder),
                 start=request.start,
                 stop=request.stop,
-                propagator=request.propagator,
+                propagator=propagator,
                 cuts=CutOptions(mode="ignore") if cuts is None else CutOptions(found=cuts),
                 soft=request.soft,
                 resume=request.resume,
@@ -155,6 +180,35 @@ def detect_clip(
         files=files,
         seconds=time.monotonic() - began,
     )
+
+
+def _search_facts(
+    clip: SourceClip,
+    request: DetectRequest,
+    entry: DetectorEntry,
+    *,
+    propagator: PropagatorOptions,
+    **numbers: object,
+) -> dict[str, object]:
+    """Everything that a search depends on."""
+    weights = weights_of(entry, request.settings, request.model)
+    files = [weights] if weights.is_file() else sorted(weights.rglob("*"))
+    try:
+        known = fingerprint(files)
+    except OSError as error:
+        raise WeightsError(
+            f"{weights} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
+    sequence = clip.info.files
+    return {
+        "program": __version__,
+        "clip": SourceStamp.of(clip.path).fingerprint,
+        "frames": clip.info.timeline.to_json(),
+        "read as": [clip.info.has_alpha, "" if sequence is None else sequence.gaps],
+        "detector": [entry.name, known, request.device, request.settings.threshold],
+        "propagator": [propagator.name, dict(propagator.settings)],
+        **numbers,
+    }
 
 
 def _refuse_other_work(own: ClipWorkspace, request: DetectRequest) -> None:
@@ -219,44 +273,6 @@ def _histograms(clip: SourceClip, objects: Sequence[ChosenObject]) -> Mapping[in
             if sighting.frame == index:
                 histograms[number] = color_histogram(image, sighting.mask)
     return histograms
-
-
-def _save_references(
-    clip: SourceClip, own: ClipWorkspace, objects: Sequence[ChosenObject], request: DetectRequest
-) -> None:
-    """Write the reference masks; those of an earlier run are kept aside by a fresh one."""
-    folder, number = own.references_folder, clip.info.timeline.number
-    paths = {folder / f"{number(frame):07d}.png": frame for frame in reference_frames(objects)}
-
-    def painted(frame: int) -> Mask:
-        return reference_mask(objects, frame, clip.info.shape, clean=request.settings.clean)
-
-    if request.fresh:
-        _set_aside(folder, own.previous_references_folder)
-    # of a run that is resumed: its masks were made from these, or it was stopped among them
-    elif not (
-        (there := set(folder.glob("*.png"))) <= set(paths)
-        and (there == set(paths) or not own.manifest_path.exists())
-        and all(np.array_equal(load_mask(path), painted(paths[path])) for path in there)
-    ):
-        raise WorkspaceError(
-            f"{folder} holds other reference masks than this detection makes",
-            hint=f"{option('fresh', True)} starts again; {command('segment', update=True)} goes on"
-            " with the masks that are there",
-        )
-    for path, frame in paths.items():
-        save_mask(path, painted(frame), Palette.davis())
-
-
-def _set_aside(folder: Path, previous: Path) -> None:
-    """Keep a folder under another name, in place of what was kept there before."""
-    if not folder.exists():
-        return
-    try:
-        shutil.rmtree(previous, ignore_errors=True)
-        folder.rename(previous)
-    except OSError as error:
-        raise OutputError(f"cannot move {folder}: {error.strerror}") from error
 
 
 def _record(clip: SourceClip, one: ChosenObject) -> FoundObject:
