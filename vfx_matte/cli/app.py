@@ -9,16 +9,18 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args, get_origin
+from typing import Annotated, Any, NoReturn, cast, get_args, get_origin
 
 import typer
 from typer.core import TyperGroup
 from typer.models import ArgumentInfo, OptionInfo
 
 from vfx_matte._version import __version__
+from vfx_matte.choices import unknown_choice
+from vfx_matte.cli.display import PROGRESS_FORMS, Display, ForPeople, ForPrograms
 from vfx_matte.cli.options import Only, chosen, parameters, record_of
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import VfxMatteError
@@ -26,12 +28,6 @@ from vfx_matte.printable import printable, shortened
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import Options
 from vfx_matte.wording import spelled
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.progress import TextColumn
-
 
 # click comes with Typer, and is no dependency of ours to import
 _BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -124,6 +120,9 @@ class Session:
     interrupt_hint: str = ""
     """The hint after Ctrl-C, set by commands whose work can be resumed."""
 
+    display: Display = field(default_factory=lambda: ForPeople(bars=True))
+    """Where notices, progress and errors go."""
+
     _notices: set[str] = field(default_factory=set)
 
     def notify(self, line: str) -> None:
@@ -131,15 +130,15 @@ class Session:
         # several outputs of one render come upon the same thing
         if not self.quiet and line not in self._notices:
             self._notices.add(line)
-            typer.echo(f"note: {printable(self.spell(line))}", err=True)
+            self.display.notice(self.spell(line))
 
     def spell(self, text: str) -> str:
         """Spell options and commands as they are typed."""
         return spelled(text, as_typed)
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-        """A progress bar on stderr when that is a terminal; otherwise nothing."""
-        return _progress(label, total, hidden=self.quiet or not sys.stderr.isatty())
+        """Shown as `--progress` says."""
+        return self.display.steps(label, total)
 
     def stops(self) -> bool:
         """Never: Ctrl-C ends the whole program."""
@@ -150,69 +149,7 @@ class Session:
 
     def transfer(self, label: str) -> AbstractContextManager[Callable[[int, int | None], None]]:
         """The same for bytes: shows how many are there, of how many, and how fast they come."""
-        return _transfer(label, hidden=self.quiet or not sys.stderr.isatty())
-
-
-@contextmanager
-def _progress(label: str, total: int, *, hidden: bool) -> Iterator[Callable[[], None]]:
-    if hidden:
-        yield lambda: None
-        return
-    # imported only where a bar is drawn: rich's modules take a good part of a short command's time
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    # rich has no column for frames per second, so the task carries them as a field of its own
-    fps = TextColumn("{task.fields[fps]} fps")
-    columns = (_label(), BarColumn(), MofNCompleteColumn(), fps, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(printable(label), total=total, fps="–")
-
-        def step() -> None:
-            # no speed is known before the second frame
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            bar.update(task, advance=1, fps=f"{speed:.1f}" if speed else "–")
-
-        yield step
-
-
-def _label() -> TextColumn:
-    from rich.progress import TextColumn
-
-    return TextColumn("{task.description}", markup=False)  # a clip's name is no markup
-
-
-@contextmanager
-def _transfer(label: str, *, hidden: bool) -> Iterator[Callable[[int, int | None], None]]:
-    if hidden:
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        _label(),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    # a server need not say how much it sends, so the total may come later or never
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(printable(label), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        return self.display.transfer(label)
 
 
 def open_session(
@@ -267,6 +204,14 @@ def open_session(
             "--json", help="Print the whole result as one line of JSON.", rich_help_panel=SHARED
         ),
     ] = False,
+    progress: Annotated[  # noqa: ARG001  what it asks for is there before, for errors of config.ini
+        str,
+        typer.Option(
+            metavar="FORM",
+            help="On stderr: auto (bars on a terminal), json (one event per line), none.",
+            rich_help_panel=SHARED,
+        ),
+    ] = "auto",
 ) -> Session:
     """Read the settings; these options are part of every command."""
     # what is not given is None here, and stays as config.ini says
@@ -274,6 +219,17 @@ def open_session(
     paths = settings.paths.overridden(workspace=workspace, source=source, model=model)
     clip = settings.clip.overridden(ignore_alpha=ignore_alpha)
     return Session(replace(settings, paths=paths, clip=clip), quiet, json)
+
+
+def display_of(form: str, *, quiet: bool) -> Display:
+    """What `--progress` asks for.
+
+    Raises:
+        UsageError: there is no such form.
+    """
+    if form not in PROGRESS_FORMS:
+        raise unknown_choice("form of progress", form, PROGRESS_FORMS)
+    return ForPrograms() if form == "json" else ForPeople(bars=form == "auto" and not quiet)
 
 
 def command(
@@ -293,6 +249,7 @@ def command(
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
+        title = name or function.__name__
         # which options there are: the command's own, those of its groups, and those that every
         # command has
         bundled = {"session", *(group.__name__ for group in groups)}
@@ -314,20 +271,31 @@ def command(
                 }
 
             session: Session | None = None
+            # before anything can fail: a program that asked for JSON gets its errors so, too
+            display: Display = ForPeople(bars=False)
+
+            def fail(message: str, hint: str, code: int) -> NoReturn:
+                display.error(message, hint, code)
+                raise typer.Exit(code)
+
             try:
+                display = display_of(str(values["progress"]), quiet=bool(values["quiet"]))
+                display.begin(f"{within.info.name} {title}" if within is not app else title)
                 session = open_session(**values_of(shared))
+                session.display = display
                 # groups first: they check options together before the command opens a clip
                 bundles = {
                     group.__name__: group(session, **arguments_of(group, session))
                     for group in groups
                 }
                 function(session, **arguments_of(function, session), **bundles)
+                display.end()
             # an error that the program knows: one line and a hint
             except VfxMatteError as error:
                 error.spell(as_typed)
-                _fail(error.message, error.hint, error.exit_code)
+                fail(error.message, error.hint, error.exit_code)
             except KeyboardInterrupt:
-                _fail("stopped", session.interrupt_hint if session else "", 130)
+                fail("stopped", session.interrupt_hint if session else "", 130)
             except BrokenPipeError:
                 # The reader of our output went away (vfx-matte … | head): that is its right, not an
                 # error. What is still buffered goes nowhere, so that exiting raises nothing.
@@ -337,7 +305,7 @@ def command(
                 raise
             # any file may be one that this user may not open
             except PermissionError as error:
-                _fail(
+                fail(
                     f"{str(error.filename)!r}: {error.strerror}",
                     "check the permissions of the file and of its folders",
                     1,
@@ -346,19 +314,7 @@ def command(
             except Exception as error:
                 if os.environ.get("VFX_MATTE_DEBUG"):
                     raise
-                if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-                    name = shortened(error.filename or "")
-                    _fail(
-                        f"the name {name!r} is too long for this disk",
-                        "choose a shorter name, or another --workspace",
-                        2,
-                    )
-                detail = f"{type(error).__name__}: {error}"
-                _fail(
-                    f"unexpected {detail}",
-                    "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints",
-                    1,
-                )
+                fail(*_unexpected(error))
 
         # Typer reads names, types and help from a signature: the function that runs gets one made
         # of all options
@@ -369,10 +325,25 @@ def command(
         run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
         run.__doc__ = function.__doc__
-        within.command(name=name or function.__name__)(run)
+        within.command(name=title)(run)
         return function
 
     return register
+
+
+def _unexpected(error: Exception) -> tuple[str, str, int]:
+    """Message, hint and exit code for an error that nobody raised on purpose."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return (
+            f"the name {shortened(error.filename or '')!r} is too long for this disk",
+            "choose a shorter name, or another --workspace",
+            2,
+        )
+    return (
+        f"unexpected {type(error).__name__}: {error}",
+        "this is a bug; run again with VFX_MATTE_DEBUG=1 and report what it prints",
+        1,
+    )
 
 
 def _strict(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -470,14 +441,6 @@ def _options(
     for record, only in _records(function, skip=skip).values():
         options |= {key: _strict(parameter) for key, parameter in parameters(record, only).items()}
     return options
-
-
-def _fail(message: str, hint: str, code: int) -> None:
-    # names of files may hold control characters, which would act on the terminal
-    typer.echo(f"error: {printable(message)}", err=True)
-    if hint:
-        typer.echo(f"hint: {printable(hint)}", err=True)
-    raise typer.Exit(code)
 
 
 def _show_version(wanted: bool) -> None:

@@ -54,12 +54,14 @@ def clip_path(session: Session, clip: Path | None) -> Path:
 
     # where to look is the pipeline's to know; here are only the folders of this run
     settings = session.settings
-    return find_clip(
+    found = find_clip(
         clip,
         source=settings.paths.source,
         workspace=settings.paths.workspace,
         default=settings.default_clip,
     )
+    session.display.clip(found)
+    return found
 
 
 def opened_clip(

@@ -35,13 +35,16 @@ def show_to_scripts(session: Session, result: object, files: Iterable[object] = 
     Returns:
         Whether it is shown; if not, it is for people, and the command shows it to them.
     """
+    made = list(files)
+    for path in made:
+        session.display.output(path)
     # JSON wins over --quiet: who asks for both wants the result, and no notices.
     if session.json:
         from vfx_matte.pipeline.records import as_json
 
         typer.echo(json_text(as_json(result, session.spell)))
     elif session.quiet:
-        paths(files)
+        paths(made)
     return session.json or session.quiet
 
 

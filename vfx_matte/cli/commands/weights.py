@@ -9,10 +9,11 @@ import typer
 from vfx_matte.cli.app import Session, app, command
 
 weights = typer.Typer(
+    name="weights",
     help="List, fetch and check network weights.",
     no_args_is_help=True,
 )
-app.add_typer(weights, name="weights")
+app.add_typer(weights)
 
 
 @command(name="list", within=weights)
