@@ -17,7 +17,8 @@ from support.notices import Notices
 from vfx_matte.errors import MediaError
 from vfx_matte.media.open import open_clip
 from vfx_matte.media.pixels import Orientation
-from vfx_matte.media.probe import probe
+from vfx_matte.media.probe import probe, probe_beginning
+from vfx_matte.media.readers.video import VideoReader
 
 Make = Callable[..., Path]
 MILLISECONDS = {
@@ -91,6 +92,36 @@ def test_an_edit_list_hides_the_start(tmp_path: Path, notices: Notices) -> None:
     assert [number_of(frame.image) for frame in reader.frames_reversed()] == list(
         reversed(range(5, 12))
     )
+
+
+@pytest.mark.parametrize(("shift", "options"), [(0, {}), (0, {"bf": "3"}), (10, {"bf": "2"})])
+def test_the_first_frame_is_known_from_the_beginning(
+    tmp_path: Path, notices: Notices, shift: int, options: dict[str, str]
+) -> None:
+    """Of a clip that is longer than what is read for it, also where an edit list hides the
+    start.
+    """
+    pts = tuple(range(-shift * 1001, (100 - shift) * 1001, 1001))
+    path = write_clip(tmp_path / "long.mp4", pts=pts, options={"g": "30", **options})
+    whole, info = probe(path, notify=notices), probe_beginning(path)
+    assert info is not None
+    assert len(info.timeline) < len(whole.timeline)
+    first = VideoReader(path, notify=notices, info=info).frame(0)
+    expected = VideoReader(path, notify=notices).frame(0)
+    assert number_of(first.image) == shift % 64
+    assert np.array_equal(first.image, expected.image)
+    assert first.time.pts == expected.time.pts == whole.timeline.pts[0]
+    assert (info.width, info.height, info.color) == (whole.width, whole.height, whole.color)
+
+
+def test_what_only_the_whole_clip_tells_is_not_guessed(tmp_path: Path) -> None:
+    # every time in the window is cut away, or one of them cannot be trusted
+    hidden = tuple(range(-70 * 1001, 30 * 1001, 1001))
+    path = write_clip(tmp_path / "hidden.mp4", pts=hidden, options={"g": "100"})
+    assert probe_beginning(path) is None
+    times = {**MILLISECONDS, "pts": tuple(range(0, 40 * 40, 40))}
+    path = retimed(write_clip(tmp_path / "a.mkv", options={"g": "100"}, **times), {200: 160})
+    assert probe_beginning(path) is None
 
 
 def test_an_edit_list_hides_start_and_end(

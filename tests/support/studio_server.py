@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vfx_matte.cli.typed import as_typed
+from vfx_matte.pipeline.studio import Opening
 from vfx_matte.settings import ini
 from vfx_matte.settings.options import StudioSettings
 from vfx_matte.web.server import StudioServer
@@ -24,10 +25,10 @@ GROUPS = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "pack
 
 
 def make_server(studio: Any, *, port: int = 0, ready: Any = None) -> StudioServer:
-    """The server of an engine, at the settings that the command line has."""
+    """The server of an engine, which may still be opening, at the settings of the command line."""
     settings = ini.Settings()
     return StudioServer(
-        studio,
+        studio if isinstance(studio, Opening) else Opening.of(studio),
         StudioSettings(port=port),
         speller=Speller(as_typed),
         records={name: getattr(settings, name) for name in GROUPS},

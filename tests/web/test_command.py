@@ -256,3 +256,57 @@ def test_it_ends_in_time_though_the_engine_does_not(
 def _ask_in_vain(page: Client) -> None:
     with contextlib.suppress(OSError, http.client.HTTPException):
         page("GET", "/api/frames/1")
+
+
+COUNTING = """\
+import pathlib, sys, time
+from vfx_matte.errors import MediaError
+from vfx_matte.pipeline.studio import Studio
+opened = Studio.open
+def slow(*arguments, **named):
+    while not pathlib.Path("go").exists():
+        time.sleep(0.02)
+    if pathlib.Path("go").read_text():
+        raise MediaError(pathlib.Path("go").read_text(), hint="copy it again")
+    return opened(*arguments, **named)
+Studio.open = slow
+from vfx_matte.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def counting(cli: CommandLine, take: Callable[..., Path], clip: Path) -> Iterator[Started]:
+    """A studio that serves its page while the frames are counted, until there is a file `go`."""
+    take(clip)
+    process = subprocess.Popen(
+        [sys.executable, "-c", COUNTING, "studio", "clip.mp4", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield Started(process)
+    process.kill()
+    process.communicate()
+
+
+def test_the_page_is_served_while_frames_are_counted(counting: Started) -> None:
+    assert counting.page("GET", "/").status == 200
+    assert counting.page("GET", "/api/frames/1").status == 503
+    Path("go").touch()
+    assert counting.page("GET", "/api/project").json["clip"]["frames"] == 12
+    code, _, stderr, _ = counting.end(signal.SIGINT)
+    assert (code, stderr) == (130, "note: the studio is closed, and everything is saved\n")
+
+
+def test_ctrl_c_while_frames_are_counted(counting: Started) -> None:
+    code, _, stderr, seconds = counting.end(signal.SIGINT)
+    assert (code, stderr.count("\n")) == (130, 1)
+    assert seconds < LONGEST_SECONDS
+
+
+def test_a_clip_that_turns_out_to_be_damaged(counting: Started) -> None:
+    Path("go").write_text("the file is cut short")
+    stdout, stderr = counting.process.communicate(timeout=20)
+    assert counting.process.returncode == 1
+    assert (stdout, stderr) == ("", "error: the file is cut short\nhint: copy it again\n")

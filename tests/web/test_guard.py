@@ -24,6 +24,7 @@ ROUTES = [
     ("POST", "/api/frames/1/prepare"),
     ("POST", "/api/frames/1/import"),
     ("POST", "/api/frames/1/preview"),
+    ("GET", "/api/opening"),
     ("PATCH", "/api/references/1"),
     ("DELETE", "/api/references/1"),
     ("POST", "/api/objects"),

@@ -19,8 +19,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from support.clips import VFR_PTS, number_of
+from support.slow_opening import SlowOpening
 from support.studio_server import Client, serving
 from support.studios import open_studio
+
+from vfx_matte.errors import WorkspaceError
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
@@ -182,6 +185,61 @@ def add_object(studio: Page) -> None:
 
 
 # coming in
+
+
+def test_the_first_picture_is_there_while_the_frames_are_counted(
+    browser: Any, tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    pts = tuple(range(0, 40 * 1001, 1001))
+    shutil.copy2(make_clip("forty.mp4", pts=pts, options={"g": "20"}), clip)
+    opening = SlowOpening(clip, tmp_path)
+    try:
+        with serving(opening) as client:
+            page = Page(browser, client)
+            early = page.tab.locator("#first-picture")
+            early.wait_for()
+            data = early.evaluate(
+                """image => { const canvas = new OffscreenCanvas(96, 64);
+                canvas.getContext("2d").drawImage(image, 0, 0, 96, 64);
+                return [...canvas.getContext("2d").getImageData(0, 0, 96, 64).data]; }"""
+            )
+            assert number_of(np.array(data, np.uint8).reshape(64, 96, 4)[..., :3]) == 0
+            place = page.frame.bounding_box()
+            page.tab.get_by_text("The frames are being counted").wait_for()
+            # nothing that works on frames can be reached, by mouse or keyboard
+            assert page.tab.locator("#top, #tools, #side, #bottom").evaluate_all(
+                "parts => parts.every((part) => part.inert)"
+            )
+            opening.finish()
+            page.tab.wait_for_selector("#app[data-ready]")
+            early.wait_for(state="hidden")
+            assert number_of(page.picture()) == 0
+            assert page.frame.bounding_box() == pytest.approx(place, abs=1)
+            page.tab.keyboard.press("End")
+            page.shows(39)
+            assert page.tab.locator("#top").evaluate("part => part.inert") is False
+            assert page.tab.locator("#advice").text_content() == ""
+            page.context.close()
+            assert page.faults == []
+    finally:
+        opening.finish()
+        opening.close()
+
+
+def test_the_page_says_why_a_clip_cannot_be_opened(
+    browser: Any, tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    pts = tuple(range(0, 40 * 1001, 1001))
+    shutil.copy2(make_clip("forty.mp4", pts=pts, options={"g": "20"}), clip)
+    opening = SlowOpening(clip, tmp_path)
+    with serving(opening) as client:
+        page = Page(browser, client)
+        opening.finish(WorkspaceError("this clip is open in another studio", hint="close that"))
+        page.tab.get_by_role("heading", name="this clip is open in another studio").wait_for()
+        page.tab.get_by_text("close that").wait_for()
+        page.context.close()
 
 
 def test_the_token_leaves_the_address(studio: Page) -> None:

@@ -52,6 +52,10 @@ CLOCK_FORMATS = frozenset({"mpegts", "mpeg", "mpegvideo", "vob"})
 
 _MILLISECOND = Fraction(1, 1000)
 
+# so far may a picture's place in the file be from its place in time (H.264, HEVC)
+_MOST_MOVED = 16
+_BEGINNING_PACKETS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
@@ -250,11 +254,42 @@ def probe(path: Path, *, notify: Notify) -> ClipInfo:
     Raises:
         MediaError: when the file is missing, damaged or has no video frames.
     """
+    info = _probe(path, notify=notify, most_packets=None)
+    assert info is not None
+    return info
+
+
+def probe_beginning(path: Path) -> ClipInfo | None:
+    """Read the facts of a clip without counting its frames, which takes long for a long one.
+
+    Args:
+        path: a video file.
+
+    Returns:
+        Facts of which those about the first frame are right; the timeline has some of the first
+        frames, and sound tracks have no end. None where only the whole clip tells which frame is
+        the first.
+
+    Raises:
+        MediaError: when the file is missing, damaged or has no video frames.
+    """
+    return _probe(path, notify=lambda _: None, most_packets=_BEGINNING_PACKETS)
+
+
+def _probe(path: Path, *, notify: Notify, most_packets: int | None) -> ClipInfo | None:
+    """Read a clip's facts, from all packets or from the first pictures' alone; None where these do
+    not tell.
+    """
     # what packets and headers say
     film = film_stream(path, notify=notify)
     with open_input(path) as container:
         stream = video_stream_of(container, path, film)
-        packets = _scan(container, stream)
+        packets = _scan(container, stream, most_packets)
+        # times that have to be mended, or a beginning that an edit list cuts away: an earlier frame
+        # may come later in the file
+        is_known = packets.reliable and len(packets.pts) > _MOST_MOVED
+        if most_packets is not None and not is_known:
+            return None
         audio = tuple(
             _audio_info(
                 track, packets.audio_starts.get(track.index), packets.audio_ends.get(track.index)
@@ -421,8 +456,13 @@ class _Packets:
         return min([*first_picture, *self.audio_starts.values()], default=Fraction(0))
 
 
-def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
-    """Demux the whole file once: timestamps of video packets, and when each sound track starts."""
+def _scan(
+    container: av.container.InputContainer, stream: av.VideoStream, most_packets: int | None
+) -> _Packets:
+    """Demux the whole file once: timestamps of video packets, and when each sound track starts.
+
+    Up to `most_packets` pictures; None is all.
+    """
     video: list[_VideoPacket] = []
     audio_starts: dict[int, Fraction] = {}
     audio_ends: dict[int, Fraction] = {}
@@ -432,6 +472,8 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Pa
         if packet.dts is None and packet.pts is None and packet.size == 0:
             continue
         if packet.stream_index == stream.index:
+            if len(video) == most_packets:
+                break
             video.append(
                 _VideoPacket(
                     packet.pts, packet.is_keyframe, packet.duration or 0, not packet.is_discard

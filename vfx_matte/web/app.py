@@ -111,16 +111,19 @@ def _complaint(error: RequestValidationError) -> tuple[str, str]:
 
 def body_rule(service: Service) -> Callable[[str, str], BodyRule]:
     """Which bodies requests may have: (method, path) → rule."""
-    info = service.studio.info
-    pixels = info.width * info.height
     json = BodyRule(MOST_JSON_BYTES, ("application/json",))
-    mask = BodyRule(most_packed(pixels), ("application/octet-stream", ""))
-    picture = BodyRule(8 * pixels + _PNG_EXTRA_BYTES, ("image/png", "application/octet-stream", ""))
-    # whether there is such a frame, the route says
-    others = {"PUT": ("mask", mask), "POST": ("import", picture)}
 
     def rule(method: str, path: str) -> BodyRule:
-        end, other = others.get(method, ("", json))
-        return other if re.fullmatch(rf"/api/frames/[^/]+/{end}", path) else json
+        # whether there is such a frame, the route says
+        end = {"PUT": "mask", "POST": "import"}.get(method, "")
+        studio = service.opening.studio
+        # no page sends masks before it knows how large the clip is
+        if studio is None or not re.fullmatch(rf"/api/frames/[^/]+/{end}", path):
+            return json
+        pixels = studio.info.width * studio.info.height
+        if end == "mask":
+            return BodyRule(most_packed(pixels), ("application/octet-stream", ""))
+        kinds = ("image/png", "application/octet-stream", "")
+        return BodyRule(8 * pixels + _PNG_EXTRA_BYTES, kinds)
 
     return rule

@@ -32,7 +32,7 @@ from vfx_matte.web.spelling import Speller
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
-    from vfx_matte.pipeline.studio import Studio
+    from vfx_matte.pipeline.studio import Opening, Studio
     from vfx_matte.settings.options import Options, StudioSettings
 
 TOKEN_BYTES = 32
@@ -125,7 +125,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready()
+        # what could not be opened meanwhile has no page
+        if not self.should_exit:
+            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # first, as uvicorn waits for answers to end, and a stream of events has no end of its own
@@ -156,7 +158,7 @@ class StudioServer:
 
     def __init__(
         self,
-        studio: Studio,
+        opening: Opening,
         settings: StudioSettings,
         *,
         speller: Speller,
@@ -166,7 +168,7 @@ class StudioServer:
         """Listen.
 
         Args:
-            studio: the engine, which the caller closes.
+            opening: the engine, which the caller closes.
             settings: where it listens.
             speller: how texts name options and commands.
             records: group → its options, with the values of config.ini.
@@ -175,7 +177,7 @@ class StudioServer:
         Raises:
             UsageError: nothing can listen there.
         """
-        self.service = Service(studio, speller, records)
+        self.service = Service(opening, speller, records)
         self._listener = listen(settings.host, settings.port)
         authority, authorities = authorities_of(self._listener, settings.host)
         self.address = Address(authority, secrets.token_urlsafe(TOKEN_BYTES))
@@ -203,21 +205,22 @@ class StudioServer:
             timeout_keep_alive=120,
             timeout_graceful_shutdown=_ANSWER_SECONDS,
         )
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._server = _Server(
             config, ready=lambda: ready(self.address), closing=self.service.events.close
         )
 
     def run(self) -> int | None:
-        """Serve until a signal or `stop` ends it.
+        """Serve until a signal or `stop` ends it, or the clip cannot be opened.
 
         Returns:
             The signal that ended it.
         """
-        unsubscribe = self.service.studio.subscribe(self._add_event)
+        self.service.opening.then(self._opened)
         try:
             self._server.run(sockets=[self._listener])
         finally:
-            unsubscribe()
+            self._unsubscribe()
             self._listener.close()
             # calls that have not begun are dropped; `close_in_time` sees to the others
             self.service.pool.shutdown(wait=False, cancel_futures=True)
@@ -226,6 +229,13 @@ class StudioServer:
     def stop(self) -> None:
         """End `run`; from any thread."""
         self._server.should_exit = True
+
+    def _opened(self, studio: Studio | None) -> None:
+        # whoever waits for the project is told why there is none before the server ends
+        if studio is None:
+            self.stop()
+        else:
+            self._unsubscribe = studio.subscribe(self._add_event)
 
     def _add_event(self, event: Mapping[str, object]) -> None:
         from vfx_matte.pipeline.records import as_json

@@ -21,7 +21,7 @@ from vfx_matte.web.views import project_view
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vfx_matte.pipeline.studio import Studio
+    from vfx_matte.pipeline.studio import Opening, Studio
     from vfx_matte.settings.options import Options
 
 P = ParamSpec("P")
@@ -36,8 +36,8 @@ _THREADS = 24
 class Service:
     """One studio that is served."""
 
-    studio: Studio
-    """The engine."""
+    opening: Opening
+    """The engine, which may still be on its way."""
 
     speller: Speller
     """How texts name options and commands."""
@@ -78,12 +78,25 @@ class Service:
         return await self.call(answer)
 
     @property
+    def studio(self) -> Studio:
+        """The engine.
+
+        Raises:
+            RequestError: the clip is still being opened.
+        """
+        studio = self.opening.studio
+        if studio is None:
+            raise RequestError(503, "the clip is still being opened", "its frames are counted")
+        return studio
+
+    @property
     def clip_id(self) -> str:
         """What a page calls the clip in the addresses of its frames."""
         return f"{self.studio.info.id}-{self.nonce}"
 
     def project(self) -> dict[str, Any]:
-        """The whole state, as a page has it."""
+        """The whole state, as a page has it, as soon as the clip is open."""
+        self.opening.wait()
         return project_view(self.studio.view(), clip_id=self.clip_id)
 
     def require_frame(self, index: int) -> None:

@@ -50,24 +50,30 @@ def studio(
     known = session.settings
     path = clip_path(session, clip)
     load_libraries()
-    opened = opened_clip(session, path, fps=fps, gaps=sequence.gaps)
 
-    from vfx_matte.pipeline.studio import Studio
+    from vfx_matte.pipeline.studio import Opening, Studio
+
+    def open_studio() -> Studio:
+        return Studio.open(
+            opened_clip(session, path, fps=fps, gaps=sequence.gaps),
+            workspace=known.paths.workspace,
+            model=known.paths.model,
+            propagator=propagation.options,
+            fetch=known.network.fetch == "auto",
+            reporter=PageSession(session.settings, session.quiet),
+        )
+
+    # the server is loaded, and may answer, while the frames of a long clip are counted
+    opening = Opening(path, open_studio, ignore_alpha=known.clip.ignore_alpha)
+
     from vfx_matte.web.server import StudioServer, browser, close_in_time
 
-    engine = Studio.open(
-        opened,
-        workspace=known.paths.workspace,
-        model=known.paths.model,
-        propagator=propagation.options,
-        fetch=known.network.fetch == "auto",
-        reporter=PageSession(session.settings, session.quiet),
-    )
     # what the page may change, with what config.ini says as its beginning
     groups = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
     server: StudioServer | None = None
     stopped_by: int | None = None
     try:
+        opening.wait_a_moment()
         with browser() as open_page:
 
             def ready(address: Address) -> None:
@@ -76,7 +82,7 @@ def studio(
                     open_page(address.url)
 
             server = StudioServer(
-                engine,
+                opening,
                 settings,
                 speller=_SPELLER,
                 records={name: getattr(known, name) for name in groups},
@@ -84,8 +90,10 @@ def studio(
             )
             stopped_by = server.run()
     finally:
-        is_closed = close_in_time(engine.close)
-    if stopped_by is not None:
+        is_closed = close_in_time(opening.close)
+    if stopped_by is None:
+        opening.wait()  # says why it could not be opened
+    else:
         _end(128 + stopped_by, session, is_closed=is_closed)
 
 

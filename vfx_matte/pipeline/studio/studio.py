@@ -591,6 +591,8 @@ class Studio:
                 self._cuts = tuple(map(int, known["cuts"]))
             else:
                 self._leave_to_pictures(_CUTS_AFTER_SECONDS)
+                if self._is_closing:
+                    return
                 self._cuts = tuple(find_cuts(self._clip, 0, self._facts.frames, _Closing(self)))
                 write_text(path, json.dumps({"clip": stamp, "cuts": self._cuts}))
         except _ClosedError:

@@ -43,6 +43,12 @@ async def project(service: Served) -> JsonResponse:
     return await service.record(service.project)
 
 
+@router.get("/opening")
+async def opening(service: Served) -> JsonResponse:
+    """What is known of a clip whose frames are still being counted; null when it is open."""
+    return await service.record(lambda: {"clip": service.opening.first_facts()})
+
+
 @router.patch("/references/{index}")
 async def set_reference(service: Served, index: int, body: ReferenceBody) -> JsonResponse:
     """Switch a reference on or off."""

@@ -12,7 +12,7 @@ from vfx_matte.errors import VfxMatteError
 from vfx_matte.web.answers import JsonResponse, error_response, header_json
 from vfx_matte.web.bodies import MarksBody, PreviewBody, binary, binary_body
 from vfx_matte.web.masks import check_png, packed, unpacked
-from vfx_matte.web.service import Served
+from vfx_matte.web.service import Served, Service
 from vfx_matte.web.views import mark_view
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ async def frame(
     clip: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """One frame as JPEG. With the clip's id in the address it may be kept without asking again."""
+    if index == 0 and service.opening.studio is None:
+        return await _first_frame(service, width)
     service.require_frame(index)
     info = service.studio.info
     # the picture is a function of the address, so nothing is decoded to say that it is known
@@ -59,6 +61,15 @@ async def frame(
         return Response(status_code=304, headers=headers)
     data = await service.call(service.studio.frame_jpeg, index, width)
     headers |= {"x-frame-index": str(index), "x-frame-pts": str(info.pts[index])}
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+async def _first_frame(service: Service, width: int | None) -> Response:
+    """The first frame while the others are counted; once they are known, as of any other."""
+    facts = await service.call(service.opening.first_facts)
+    data = await service.call(service.opening.first_jpeg, width)
+    pts = service.studio.info.pts[0] if facts is None else facts.pts
+    headers = {"cache-control": "no-store", "x-frame-index": "0", "x-frame-pts": str(pts)}
     return Response(data, media_type="image/jpeg", headers=headers)
 
 

@@ -15,6 +15,7 @@ import { Overlay } from "./marks.js";
 import { Masks } from "./masks.js";
 import { Notices } from "./notices.js";
 import { Objects } from "./objects.js";
+import { endOpening, showOpening } from "./opening.js";
 import { Player } from "./player.js";
 import { References } from "./references.js";
 import { Session } from "./session.js";
@@ -201,8 +202,19 @@ async function start() {
     );
     return;
   }
+  let isOpen = false;
+  firstFrame
+    ?.then((early) => showOpening(early, () => isOpen))
+    .catch(() => null);
   try {
-    const app = new App(await project, await firstFrame, new Notices());
+    const known = await project;
+    isOpen = true;
+    endOpening();
+    const app = new App(known, await firstFrame, new Notices());
+    app.store.on(["shown"], ({ shown }) => {
+      // it is drawn with the same refresh of the screen
+      if (shown >= 0) requestAnimationFrame(() => (byId("first-picture").hidden = true));
+    });
     // for tests and for those who look under the hood
     Object.assign(window, { studio: app });
     byId("app").dataset.ready = "true";

@@ -150,6 +150,7 @@ export const CHINESE = {
   "That belongs to another object. Turn on “Over others” to take it.":
     "这里属于另一个对象。打开“覆盖其他对象”才能占用。",
   "That is the whole background, no hole. Close its outline first.": "这是整个背景，不是空洞。请先闭合轮廓。",
+  "The frames are being counted…": "正在统计帧数…",
   "The graphics driver took the picture away.": "显卡驱动收回了画面。",
   "The mask of {name} is at this frame now.": "{name} 的遮罩已放到此帧。",
   "The page met a fault of its own.": "页面自身出错。",

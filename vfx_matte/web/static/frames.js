@@ -32,7 +32,9 @@ export class Frames {
    */
   constructor(api, clip, early) {
     this.api = api;
-    this.early = early;
+    // times that had to be mended may begin with another frame than it seemed
+    const { opening } = early ?? {};
+    this.early = !opening || opening.pts === clip.pts[0] ? early : null;
     this.count = clip.frames;
     this.clip = clip.id;
     this.width = 1280;
