@@ -119,6 +119,10 @@ ROOMS = {
         f"_version {NOUNS} annotations pipeline settings.options",
         "numpy httpx fastapi starlette",
     ),
+    "labelling.cvat": Room(
+        5, f"{NOUNS} pipeline settings.options settings.by_name", "numpy PIL cvat_sdk"
+    ),
+    "labelling.supervisely": Room(5, f"{NOUNS} pipeline settings.options", "numpy supervisely"),
     "labelling": Room(5, f"{NOUNS} annotations pipeline settings.options", "numpy"),
     "web": Room(
         5,

@@ -1,15 +1,20 @@
 """Makes and corrects first masks from clicks, strokes and boxes.
 
-`open_marking` opens one frame for many calls, as an interactive tool makes them, and `marking_of` a
-picture of no clip; `save_first_mask` makes one mask and saves it, and `first_mask` makes one in
-memory.
+`open_marking` opens one frame for many calls, as an interactive tool makes them, `PictureOpener` and
+`marking_of` pictures of no clip; `save_first_mask` makes one mask and saves it, and `first_mask`
+makes one in memory.
 """
 
 from __future__ import annotations
 
 from vfx_matte.first_mask import Box, Click, Marks, Stroke
 from vfx_matte.pipeline.first_mask.making import first_mask, save_first_mask
-from vfx_matte.pipeline.first_mask.marking import Marking, marking_of, open_marking
+from vfx_matte.pipeline.first_mask.marking import (
+    Marking,
+    PictureOpener,
+    marking_of,
+    open_marking,
+)
 from vfx_matte.pipeline.first_mask.records import (
     PROPAGATED,
     FirstMaskResult,
@@ -27,6 +32,7 @@ __all__ = [
     "MaskResult",
     "MaskedObject",
     "Marking",
+    "PictureOpener",
     "Marks",
     "Stroke",
     "first_mask",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.salient_network import FETCH_COMMAND, salient_network
 from vfx_matte.pipeline.weights import require_known_checksum
-from vfx_matte.segment_anything import open_network
+from vfx_matte.segment_anything import OpenNetwork, open_network
 from vfx_matte.settings.options import PathsSettings
 from vfx_matte.wording import option
 
@@ -163,6 +164,44 @@ class Marking:
         return mask, answers
 
 
+class PictureOpener:
+    """Opens pictures of no clip, as labelling tools show them. Networks are opened once, with the
+    first picture.
+
+    Args:
+        method: a name of `method_names`.
+        model: the folder of network weights.
+        fetch: whether the salient network may be fetched into it.
+        reporter: receives a notice where that is fetched or cannot be used.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+
+    def __init__(
+        self, *, method: str = AUTO, model: Path, fetch: bool = True, reporter: Reporter
+    ) -> None:
+        method_named(method)
+        self._method, self._model, self._fetch, self._reporter = method, model, fetch, reporter
+
+    @cached_property
+    def _network(self) -> SalientNetwork | None:
+        return salient_network(self._model, reporter=self._reporter, fetch=self._fetch)
+
+    @cached_property
+    def _clicker(self) -> OpenNetwork | None:
+        return _opened_clicker(self._method, self._model)
+
+    def open(self, image: Image) -> Marking:
+        """Open a picture, uint8 (H, W, 3) R'G'B'.
+
+        Raises:
+            UsageError: what the method needs is not there.
+            WeightsError: its network is not what it should be.
+        """
+        return _marking(image, self._network, self._clicker, self._method)
+
+
 def open_marking(
     clip: SourceClip,
     at: int | Fraction | None,
@@ -212,19 +251,32 @@ def marking_of(
         UsageError: what the method needs is not there.
         WeightsError: its network is not what it should be.
     """
+    return _marking(image, network, _opened_clicker(method, model or PathsSettings().model), method)
+
+
+def _opened_clicker(method: str, model: Path) -> OpenNetwork | None:
+    """The network that answers clicks by itself, where the method has one."""
     chosen = method_named(method)
-    clicker = None
-    if chosen is not None and chosen.family is not None:
-        folders = [(model or PathsSettings().model) / name for name in chosen.family.folders]
-        weights = next((path for path in folders if path.exists()), folders[0])
-        require_known_checksum(weights)
-        clicker = open_network(chosen.family, weights, for_clips=False)
-    elif chosen is not None and not chosen.needs:
-        network = None
-    elif chosen is not None and network is None:
-        raise UsageError(
-            f"method {method!r} needs {chosen.needs}, which is not there", hint=FETCH_COMMAND
-        )
+    if chosen is None or chosen.family is None:
+        return None
+    folders = [model / name for name in chosen.family.folders]
+    weights = next((path for path in folders if path.exists()), folders[0])
+    require_known_checksum(weights)
+    return open_network(chosen.family, weights, for_clips=False)
+
+
+def _marking(
+    image: Image, network: SalientNetwork | None, clicker: OpenNetwork | None, method: str
+) -> Marking:
+    """A picture, opened with what the method of that name may use."""
+    chosen = method_named(method)
+    if chosen is not None and clicker is None:
+        if not chosen.needs:
+            network = None
+        elif network is None:
+            raise UsageError(
+                f"method {method!r} needs {chosen.needs}, which is not there", hint=FETCH_COMMAND
+            )
     return Marking(
         image,
         open_first_mask(image, network=network, clicker=clicker),
