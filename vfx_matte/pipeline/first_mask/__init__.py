@@ -1,8 +1,8 @@
 """Makes and corrects first masks from clicks, strokes and boxes.
 
-`open_marking` opens one frame for many calls, as an interactive tool makes them, `PictureOpener` and
-`marking_of` pictures of no clip; `save_first_mask` makes one mask and saves it, and `first_mask`
-makes one in memory.
+`open_marking` opens one frame for many calls, as an interactive tool makes them; `PictureOpener`
+and `marking_of` open pictures of no clip. `save_first_mask` makes one mask and saves it, and
+`first_mask` makes one in memory.
 """
 
 from __future__ import annotations
