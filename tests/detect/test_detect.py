@@ -20,10 +20,10 @@ from support.scripted_detector import Script, register
 
 from vfx_matte.detect.tracks import Track
 from vfx_matte.errors import UsageError
-from vfx_matte.masks import Image, Mask, ObjectLabel, overlap
+from vfx_matte.masks import Image, Mask, ObjectLabel, Palette, overlap
 from vfx_matte.pipeline.detect import run as detect_run
 from vfx_matte.pipeline.detect.objects import ChosenObject, merged
-from vfx_matte.workspace import load_mask
+from vfx_matte.workspace import load_mask, save_mask
 from vfx_matte.workspace.lock import WriterLock
 
 FRAMES = 16
@@ -168,6 +168,37 @@ def test_a_legend_has_the_colours_of_the_pictures_of_masks(
     picture = cv2.imread(str(cli.folder / "white/masks/00003.png"), cv2.IMREAD_COLOR)
     assert picture is not None
     assert not picture.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--white", "--instances")])
+def test_results_are_written_anew_after_a_correction(
+    cli: CommandLine, detect: Callable[..., Detect], more: Sequence[str]
+) -> None:
+    frames = squares(8)
+    detect(Script.of_clip(frames, CLASSES), frames)(*more)
+    written = cli.files("workspace/clip/detected")
+    # unchanged masks give the same files, in the form of before
+    cli("export", "--format", "detected")
+    assert cli.files("workspace/clip/detected") == written
+    reference = cli.folder / "workspace/clip/references/0000004.png"
+    mask = load_mask(reference)
+    mask[:4, :4] = 2
+    save_mask(reference, mask, Palette.davis())
+    ran = cli("segment", "clip", "--masks", "workspace/clip/references", "--update")
+    (line,) = [note for note in ran.notes if "writes it anew" in note]
+    words = shlex.split(line[line.index("vfx-matte") : line.index(" writes it anew")])
+    cli(*words[1:])
+    anew = cli.files("workspace/clip/detected")
+    assert anew.keys() == written.keys()
+    shown = load_mask(cli.folder / "workspace/clip/detected/masks/00004.png")
+    np.testing.assert_array_equal(shown, masks(cli)[4])
+    assert (
+        written["workspace/clip/detected/result.json"]
+        != (anew["workspace/clip/detected/result.json"])
+    )
+    # a folder of somebody else is left alone
+    cli.fails("export", "--format", "detected", "-o", "clip", code=2)
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ def export_masks(
 
     Args:
         clip: a clip that was segmented.
-        format: "coco", "youtube-vis", "youtube-vis-results", "youtube-vos", "davis", "mots" or
-            "cvat".
+        format: "coco", "youtube-vis", "youtube-vis-results", "youtube-vos", "davis", "mots",
+            "cvat" or "detected", which is all that `detect` writes.
         output: the file or folder; None is one named after the format in the clip's folder.
         workspace: the folder of results.
         ignore_alpha: read the clip as opaque.

@@ -29,7 +29,7 @@ def export(
         typer.Option(
             "--format",
             metavar=FORMATS,
-            help="What it is written as; also youtube-vis-results.",
+            help="What it is written as; also youtube-vis-results; detected: as detect does.",
         ),
     ] = "coco",
     output: Annotated[

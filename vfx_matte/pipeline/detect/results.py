@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -19,25 +21,30 @@ from vfx_matte.annotations.png_folders import (
 )
 from vfx_matte.annotations.records import AddFrame, AnnotatedClip, FrameName, file_stem
 from vfx_matte.annotations.youtube_vis import write_results
+from vfx_matte.detect.base import Detector
 from vfx_matte.drawing.legend import legend
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.files.atomic import output_error
 from vfx_matte.masks import Mask
-from vfx_matte.pipeline.clip import SourceClip, refuse_to_replace
+from vfx_matte.media.probe import ClipInfo
+from vfx_matte.pipeline.clip import refuse_to_replace
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.settings.options import DetectSettings
 from vfx_matte.wording import option
-from vfx_matte.workspace import ClipWorkspace, save_picture
+from vfx_matte.workspace import ClipWorkspace, Manifest, OutputRecord, save_picture
 
 RESULT, COCO, LEGEND = "result.json", "coco.json", "legend.png"
 MASKS, INSTANCES = "masks", "instances"
 """Names in the folder of results."""
 
+DETECTED = "detected"
+"""The results as a whole, as an output in the manifest and as a format of `export`."""
+
 # as they are written here, and by no other program that is known; they may have gigabytes
 _BEGINNINGS = {RESULT: (b'[\n{"video_id":', b"[]\n"), COCO: (b'{"info":{"description":',)}
 
 
-def refuse_other_results(clip: SourceClip, own: ClipWorkspace, output: Path) -> None:
+def refuse_other_results(source: Path, own: ClipWorkspace, output: Path) -> None:
     """Look, before minutes of work, whether results may be written into a folder.
 
     Raises:
@@ -47,7 +54,7 @@ def refuse_other_results(clip: SourceClip, own: ClipWorkspace, output: Path) -> 
     for name in (RESULT, COCO, LEGEND, MASKS, INSTANCES):
         path = output / name
         for kept, what in (
-            (clip.path, "the clip"),
+            (source, "the clip"),
             (own.masks_folder, "the masks"),
             (own.references_folder, "the references"),
             (own.manifest_path, "the manifest"),
@@ -94,13 +101,44 @@ def _begins(path: Path, beginnings: tuple[bytes, ...]) -> bool:
         return file.read(64).startswith(beginnings)
 
 
+@dataclass(frozen=True, slots=True)
+class ResultForm:
+    """How results of a detection are written."""
+
+    look: Look
+    """What has a colour of its own in pictures of masks."""
+
+    instances: bool
+    """Whether there is a folder per object."""
+
+    @classmethod
+    def of(cls, settings: DetectSettings, detector: Detector) -> ResultForm:
+        """As it is asked for; one that knows no classes colours objects."""
+        by: Look = "classes" if len(detector.classes) > 1 else "objects"
+        return cls("white" if settings.white else by, settings.instances)
+
+    @classmethod
+    def recorded(cls, manifest: Manifest) -> ResultForm | None:
+        """As they were written of these masks the last time; None where they were not."""
+        record = manifest.outputs.get(DETECTED)
+        if record is None:
+            return None
+        looks = {look: look for look in get_args(Look)}
+        look: Look = looks.get(str(record.settings.get("look")), "objects")
+        return cls(look, record.settings.get("instances") is True)
+
+    @property
+    def record(self) -> OutputRecord:
+        """For the manifest."""
+        return OutputRecord(DETECTED, {"look": self.look, "instances": self.instances})
+
+
 def save_results(
-    clip: SourceClip,
+    info: ClipInfo,
     own: ClipWorkspace,
     *,
     span: range,
-    settings: DetectSettings,
-    has_classes: bool,
+    form: ResultForm,
     output: Path,
     has_masks: bool,
     reporter: Reporter,
@@ -108,11 +146,10 @@ def save_results(
     """Write the results of a detection.
 
     Args:
-        clip: the clip.
+        info: of the clip.
         own: holds its masks.
         span: the frames.
-        settings: say how pictures of masks look, and whether there is a folder per object.
-        has_classes: whether the detector knows classes; without, pictures are coloured by object.
+        form: how pictures of masks look, and whether there is a folder per object.
         output: the folder of results.
         has_masks: whether anything was found; if not, the lists are empty and the pictures black.
         reporter: receives progress.
@@ -125,23 +162,21 @@ def save_results(
     """
     store = own.mask_store() if has_masks else None
     labels = store.manifest.labels if store is not None else {}
-    about = AnnotatedClip(own.folder.name, clip.info.shape, labels)
-    by: Look = "classes" if has_classes else "objects"
-    look: Look = "white" if settings.white else by
+    about = AnnotatedClip(own.folder.name, info.shape, labels)
     files = [output / RESULT, output / COCO, output / MASKS]
-    number = clip.info.timeline.number
+    number = info.timeline.number
     # all of them in one pass over the masks; of nothing they say so, in place of an earlier result
     with ExitStack() as stack:
         writers: list[AddFrame] = [
             stack.enter_context(write_results(files[0], about)),
             stack.enter_context(write_coco(files[1], about)),
-            stack.enter_context(write_masks(files[2], about, look=look)),
+            stack.enter_context(write_masks(files[2], about, look=form.look)),
         ]
-        if settings.instances:
+        if form.instances:
             files.append(output / INSTANCES)
             writers.append(stack.enter_context(write_instances(files[-1], about)))
         step = stack.enter_context(reporter.progress("write results", len(span)))
-        nothing: Mask = np.zeros(clip.info.shape, np.uint8)
+        nothing: Mask = np.zeros(info.shape, np.uint8)
         for index in span:
             name = FrameName(index, number(index), f"{file_stem(number(index))}.png")
             mask = None if store is None else store.get(index)
@@ -149,5 +184,7 @@ def save_results(
                 add(name, nothing if mask is None else mask)
             step()
     files.append(output / LEGEND)
-    save_picture(files[-1], legend(labels, palette_for(about, look), title=about.name))
+    save_picture(files[-1], legend(labels, palette_for(about, form.look), title=about.name))
+    if has_masks:
+        own.record_output(DETECTED, form.record)
     return tuple(files)

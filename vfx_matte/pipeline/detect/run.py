@@ -30,7 +30,11 @@ from vfx_matte.pipeline.detect.objects import (
 from vfx_matte.pipeline.detect.opening import opened_detector, wanted_classes, weights_of
 from vfx_matte.pipeline.detect.references import save_references
 from vfx_matte.pipeline.detect.request import DetectRequest, DetectResult, FoundObject
-from vfx_matte.pipeline.detect.results import refuse_other_results, save_results
+from vfx_matte.pipeline.detect.results import (
+    ResultForm,
+    refuse_other_results,
+    save_results,
+)
 from vfx_matte.pipeline.detect.search import search
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
@@ -74,7 +78,7 @@ def detect_clip(
     # 1. before minutes of work: may it be done here, and by whom?
     _refuse_other_work(own, request)
     output = request.output or own.detected_folder
-    refuse_other_results(clip, own, output)
+    refuse_other_results(clip.path, own, output)
     read_same(request.same)
     entry, detector = opened_detector(
         request.settings,
@@ -161,11 +165,10 @@ def detect_clip(
         masks = done.masks
     # 4. what other programs read
     files = save_results(
-        clip,
+        clip.info,
         own,
         span=range(first, last),
-        settings=request.settings,
-        has_classes=len(detector.classes) > 1,
+        form=ResultForm.of(request.settings, detector),
         output=output,
         has_masks=masks is not None,
         reporter=reporter,

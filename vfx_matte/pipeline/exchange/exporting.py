@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vfx_matte.annotations.records import AnnotatedClip, FrameName, file_stem
 from vfx_matte.errors import WorkspaceError
+from vfx_matte.first_mask.subjects import CLASS
 from vfx_matte.masks import ObjectLabel, object_ids
 from vfx_matte.pipeline.clip import SegmentedClip, refuse_to_replace
+from vfx_matte.pipeline.detect.results import (
+    DETECTED,
+    INSTANCES,
+    ResultForm,
+    refuse_other_results,
+    save_results,
+)
 from vfx_matte.pipeline.exchange.formats import FORMATS, writer_of
 from vfx_matte.pipeline.frame_numbers import picture_name
 from vfx_matte.pipeline.progress import Reporter
@@ -39,7 +47,8 @@ def export_masks(
 
     Args:
         clip: with its masks. Frames that have none are left out, with a notice.
-        format_name: one of `formats.WRITTEN`.
+        format_name: one of `formats.WRITTEN`, or "detected": all that `detect` writes of its
+            masks, in the form of before.
         output: the file or folder; None is one named after the format in the clip's folder.
         reporter: receives notices and progress.
 
@@ -48,6 +57,8 @@ def export_masks(
         WorkspaceError: there are no masks, or they are damaged.
         OutputError: it cannot be written.
     """
+    if format_name == DETECTED:
+        return _export_detected(clip, output or clip.workspace.detected_folder, reporter)
     writer, suffix = writer_of(format_name)
     path = clip.folder / f"{format_name}{suffix}" if output is None else output
     for kept, what in (
@@ -57,11 +68,7 @@ def export_masks(
         (clip.workspace.manifest_path, "the manifest"),
     ):
         refuse_to_replace(kept, path, what)
-    frames = clip.mask_frames
-    if not frames:
-        raise WorkspaceError(
-            f"{clip.folder} has no mask yet", hint=f"finish it: {command('segment', resume=True)}"
-        )
+    frames = _frames(clip)
     if missing := len(clip.info.timeline) - len(frames):
         reporter.notify(f"{missing} frames have no mask and are not in {path.name}")
     described = AnnotatedClip(clip.name, clip.info.shape, clip.store.manifest.labels, clip.palette)
@@ -89,6 +96,40 @@ def export_masks(
     return ExportResult(
         path, format_name, len(frames), {one: described.label(one) for one in sorted(seen)}
     )
+
+
+def _export_detected(clip: SegmentedClip, output: Path, reporter: Reporter) -> ExportResult:
+    """Write the results of a detection anew, from the masks as they are."""
+    manifest = clip.store.manifest
+    refuse_other_results(clip.info.path, clip.workspace, output)
+    form = ResultForm.recorded(manifest)
+    if form is None:
+        names = {label.class_name for label in manifest.labels.values()} - {"", CLASS}
+        form = ResultForm("classes" if names else "objects", (output / INSTANCES).is_dir())
+    frames = _frames(clip)
+    save_results(
+        clip.info,
+        clip.workspace,
+        span=range(manifest.start, manifest.stop),
+        form=form,
+        output=output,
+        has_masks=True,
+        reporter=reporter,
+    )
+    clip.check_unchanged()
+    described = AnnotatedClip(clip.name, clip.info.shape, manifest.labels, clip.palette)
+    objects = {one: described.label(one) for one in manifest.objects}
+    return ExportResult(output, DETECTED, len(frames), objects)
+
+
+def _frames(clip: SegmentedClip) -> Sequence[int]:
+    """The frames that have a mask. Raises WorkspaceError where there are none."""
+    frames = clip.mask_frames
+    if not frames:
+        raise WorkspaceError(
+            f"{clip.folder} has no mask yet", hint=f"finish it: {command('segment', resume=True)}"
+        )
+    return frames
 
 
 def _frame_name(clip: SegmentedClip, index: int) -> FrameName:

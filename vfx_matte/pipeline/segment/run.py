@@ -16,6 +16,7 @@ from vfx_matte.errors import StoppedError
 from vfx_matte.masks import hex_color, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.confidence import doubts
+from vfx_matte.pipeline.next_steps import workspace_option
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.ahead import Begun, RunAhead, begin
 from vfx_matte.pipeline.segment.cuts import shots_without_mask
@@ -29,7 +30,11 @@ from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
 from vfx_matte.pipeline.segment.text import with_objects_of_text
 from vfx_matte.propagate.protocol import ChoosesSize
 from vfx_matte.propagate.walk_state import Checkpoint
+from vfx_matte.wording import command
 from vfx_matte.workspace import Manifest, SegmentRun, Workspace
+
+# an output of `detect`
+_DETECTED = "detected"
 
 
 def segment_clip(
@@ -55,7 +60,14 @@ def segment_clip(
     if request.prompt is not None:
         request = with_objects_of_text(clip, request, workspace=own, reporter=reporter)
     plan = plan_segment(clip, request, workspace=own, reporter=reporter)
-    return run_segment(plan, reporter=reporter)
+    done = run_segment(plan, reporter=reporter)
+    earlier = own.manifest() if request.update and done.computed else None
+    if earlier is not None and _DETECTED in earlier.outputs:
+        again = command("export", clip.path, format=_DETECTED, **workspace_option(workspace))
+        reporter.notify(
+            f"what detect wrote for other programs shows the masks before; {again} writes it anew"
+        )
+    return done
 
 
 def run_segment(
