@@ -310,3 +310,46 @@ def test_a_clip_that_turns_out_to_be_damaged(counting: Started) -> None:
     stdout, stderr = counting.process.communicate(timeout=20)
     assert counting.process.returncode == 1
     assert (stdout, stderr) == ("", "error: the file is cut short\nhint: copy it again\n")
+
+
+EXPORTING = """\
+import pathlib, time
+from vfx_matte.files.atomic import AtomicFile
+from vfx_matte.pipeline.studio.exports import Exports
+def work(self, name, options, *, finish_masks):
+    def work(reporter):
+        with AtomicFile(pathlib.Path("workspace/clip/greenback.mp4")) as output:
+            output.part.write_text("half a film")
+            pathlib.Path("begun").touch()
+            time.sleep(60)
+    return work
+Exports.work = work
+from vfx_matte.cli import main
+main()
+"""
+
+
+def test_nothing_stays_of_an_export_that_was_not_finished(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
+    take(clip)
+    process = subprocess.Popen(
+        [sys.executable, "-c", EXPORTING, "studio", "clip.mp4", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    studio = Started(process)
+    studio.page.put_mask(0, bytes([1]) * (96 * 64))
+    assert studio.page("POST", "/api/jobs", {"kind": "render", "name": "greenback"}).status == 200
+    deadline = time.monotonic() + 15
+    while not Path("begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (folder,) = Path("workspace").glob("*/")
+    assert list(folder.glob(".*.part"))
+    code, _, _, seconds = studio.end(signal.SIGINT)
+    assert code == 130
+    assert seconds < LONGEST_SECONDS
+    assert list(folder.glob(".*.part")) == []
+    assert list(folder.glob("greenback*")) == []

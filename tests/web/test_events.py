@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import threading
@@ -15,6 +17,7 @@ from support.studio_server import Client, serving
 
 from vfx_matte.web import events
 from vfx_matte.web.events import KEPT, EventLog
+from vfx_matte.web.failures import RequestError
 from vfx_matte.web.spelling import Speller
 from vfx_matte.wording import option
 
@@ -125,6 +128,23 @@ def test_too_many_pages(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Stream(page)
     assert stream.answer.status == 503
     stream.close()
+
+
+def test_a_stream_counts_from_when_it_is_asked_for() -> None:
+    """Not only from when it is read; and no longer when nobody will read it."""
+
+    async def ask() -> None:
+        log = EventLog()
+        asked = [log.open(None) for _ in range(events.MOST_STREAMS)]
+        with pytest.raises(RequestError, match="too many pages"):
+            log.open(None)
+        asked.pop()
+        gc.collect()
+        asked.append(log.open(None))
+        with pytest.raises(RequestError):
+            log.open(None)
+
+    asyncio.run(ask())
 
 
 def test_a_page_that_left_is_forgotten() -> None:

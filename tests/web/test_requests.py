@@ -43,6 +43,12 @@ def test_the_project(page: Client) -> None:
     assert {"revision", "cuts", "undo", "redo", "jobs", "propagator"} <= set(project)
 
 
+def test_the_project_without_the_times_that_a_page_has(page: Client) -> None:
+    whole = page("GET", "/api/project").json
+    del whole["clip"]["pts"]
+    assert page("GET", "/api/project?times=false").json == whole
+
+
 def test_a_frame(page: Client) -> None:
     answer = page("GET", "/api/frames/3?width=48")
     assert answer.status == 200

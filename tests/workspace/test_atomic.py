@@ -24,6 +24,7 @@ from vfx_matte.files.atomic import (
     atomic_files,
     atomic_folder,
     atomic_path,
+    discard_unfinished,
     output_error,
     remove_leftovers,
     try_lock,
@@ -50,6 +51,28 @@ def killed(folder: Path, body: str) -> Path:
     assert ran.returncode == -signal.SIGKILL
     (left,) = (path for path in folder.iterdir() if path.name.startswith(atomic.PREFIX))
     return left
+
+
+def test_what_is_being_made_is_removed_before_the_process_ends(tmp_path: Path) -> None:
+    """From another thread than its own; what was kept, and a result that steps aside, stay."""
+    with AtomicFile(tmp_path / "kept.mov") as kept:
+        kept.part.write_text("whole")
+        kept.keep()
+    unfinished = AtomicFile(tmp_path / "new" / "half.mov")
+    unfinished.part.write_text("half")
+    exchanging = AtomicFile(tmp_path / "other.mov")
+    earlier = exchanging.part.parents[1] / "earlier" / "other.mov"
+    earlier.parent.mkdir()
+    earlier.write_text("earlier result")
+    remover = threading.Thread(target=discard_unfinished)
+    remover.start()
+    remover.join()
+    left = names(tmp_path)
+    assert "kept.mov" in left
+    assert "new" not in left
+    assert earlier.read_text() == "earlier result"
+    unfinished.discard()
+    exchanging.discard()
 
 
 # what is made

@@ -21,6 +21,7 @@ import secrets
 import shutil
 import stat
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -40,6 +41,9 @@ _NEW, _EARLIER, _UNLOCKED = "new", "earlier", "lock.new"
 _HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 # other runs may come between two steps; so many times in a row they do not
 _TRIES = 8
+
+# those of this process that are not kept or discarded yet
+_being_made: weakref.WeakSet[AtomicOutput] = weakref.WeakSet()
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ELSEWHERE = f"with {option('output')} or {option('workspace')}"
@@ -77,6 +81,13 @@ def output_error(path: Path, error: Exception, *, other: str = "") -> OutputErro
     )
 
 
+def discard_unfinished() -> None:
+    """Remove what is being made, before a process ends without waiting for its threads."""
+    with contextlib.suppress(RuntimeError):  # another one is begun just now
+        for output in list(_being_made):
+            output.discard_unfinished()
+
+
 class AtomicOutput:
     """A file or folder that is being made.
 
@@ -94,6 +105,7 @@ class AtomicOutput:
         Raises:
             OSError: as the system raises it.
         """
+        _being_made.add(self)
         # all that `discard` looks at, before anything can fail
         self._lock: IO[bytes] | None = None
         self._folder: Path | None = None
@@ -165,6 +177,12 @@ class AtomicOutput:
         while self._made:
             with contextlib.suppress(OSError):  # somebody else's files are in it by now
                 self._made.pop().rmdir()
+
+    def discard_unfinished(self) -> None:
+        """As `discard`, from another thread than the one that makes it."""
+        # half an exchange holds the earlier result, which the next run puts back
+        if self._folder is not None and not (self._folder / _EARLIER).exists():
+            self.discard()
 
     @contextlib.contextmanager
     def naming_final(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,9 @@ class EventLog:
         self._count = 0
         self._keep_alive_seconds = keep_alive_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wakers: set[asyncio.Event] = set()
+        # one for each stream, which alone holds it: a stream that nobody reads, as its page went
+        # away before, does not count for ever
+        self._wakers: weakref.WeakSet[asyncio.Event] = weakref.WeakSet()
         self._is_closed = False
 
     def add(self, event: Mapping[str, object]) -> None:
@@ -87,11 +90,12 @@ class EventLog:
         # a page that is new has just loaded the project: nothing before counts
         seen = self._count if last_event_id is None else int(last_event_id)
         self._loop = asyncio.get_running_loop()
-        return self._stream(seen)
-
-    async def _stream(self, seen: int) -> AsyncIterator[bytes]:
+        # it counts from now on: many pages may ask before the first one reads
         waker = asyncio.Event()
         self._wakers.add(waker)
+        return self._stream(seen, waker)
+
+    async def _stream(self, seen: int, waker: asyncio.Event) -> AsyncIterator[bytes]:
         try:
             # at once, so that the page knows that it is connected
             yield b": connected\n\n"

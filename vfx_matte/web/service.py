@@ -94,10 +94,14 @@ class Service:
         """What a page calls the clip in the addresses of its frames."""
         return f"{self.studio.info.id}-{self.nonce}"
 
-    def project(self) -> dict[str, Any]:
-        """The whole state, as a page has it, as soon as the clip is open."""
+    def project(self, *, times: bool) -> dict[str, Any]:
+        """The whole state, as a page has it, as soon as the clip is open.
+
+        Args:
+            times: with those of all frames, which do not change.
+        """
         self.opening.wait()
-        return project_view(self.studio.view(), clip_id=self.clip_id)
+        return project_view(self.studio.view(), clip_id=self.clip_id, times=times)
 
     def require_frame(self, index: int) -> None:
         """Raise RequestError when the clip has no such frame."""

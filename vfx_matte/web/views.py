@@ -9,17 +9,21 @@ if TYPE_CHECKING:
     from vfx_matte.pipeline.studio import MarkResult, ProjectView
 
 
-def project_view(view: ProjectView, *, clip_id: str) -> dict[str, Any]:
+def project_view(view: ProjectView, *, clip_id: str, times: bool) -> dict[str, Any]:
     """The whole state. What undo changes stands in `state`, beside what it does not change.
 
     Args:
         view: the engine's.
         clip_id: what the page calls the clip.
+        times: with those of all frames.
     """
     masks = view.masks
     confidence = masks.confidence or {}
+    clip = {**dataclasses.asdict(view.clip), "id": clip_id}
+    if not times:
+        del clip["pts"]
     return {
-        "clip": {**dataclasses.asdict(view.clip), "id": clip_id},
+        "clip": clip,
         "revision": view.revision,
         "state": {
             "objects": view.objects,

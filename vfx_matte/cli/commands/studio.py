@@ -115,7 +115,10 @@ def _end(code: int, session: Session, *, is_closed: bool) -> None:
     if not session.quiet:
         typer.echo(f"note: the studio is closed, and {rest}", err=True)
     if not is_closed:
+        from vfx_matte.files.atomic import discard_unfinished
+
         # a thread is still computing what nobody will see; waiting for it may take minutes
+        discard_unfinished()
         sys.stdout.flush()
         os._exit(code)
     raise typer.Exit(code)

@@ -38,9 +38,9 @@ async def _require_object(service: Service, object_id: int) -> None:
 
 
 @router.get("/project")
-async def project(service: Served) -> JsonResponse:
-    """The whole state."""
-    return await service.record(service.project)
+async def project(service: Served, times: bool = True) -> JsonResponse:
+    """The whole state; without the times of all frames for a page that has them."""
+    return await service.record(service.project, times=times)
 
 
 @router.get("/opening")

@@ -81,9 +81,15 @@ export class Api {
     return text ? JSON.parse(text) : {};
   }
 
-  /** @returns {Promise<import("./types.js").Project>} */
-  project() {
-    return this.json("GET", "project");
+  /**
+   * @param {import("./types.js").Clip | null} [known] with the times of all frames, which of a long
+   *   clip are most of what would be sent
+   * @returns {Promise<import("./types.js").Project>}
+   */
+  async project(known = null) {
+    if (!known) return this.json("GET", "project");
+    const project = await this.json("GET", "project", { query: { times: false } });
+    return { ...project, clip: { ...project.clip, pts: known.pts } };
   }
 
   /**

@@ -20,7 +20,7 @@ export class Objects {
     const before = new Set(store.objects.map((object) => object.id));
     const done = await session.edit(() => api.json("POST", "objects", { json: {} }));
     if (!done) return;
-    const project = await api.project();
+    const project = await api.project(store.clip);
     store.set({ project });
     const made = project.state.objects.find((object) => !before.has(object.id));
     if (made) this.choose(made.id);

@@ -93,7 +93,7 @@ export class Session {
 
   /** Take the project and the shown mask as the server has them. */
   async reload() {
-    const project = await this.api.project();
+    const project = await this.api.project(this.store.clip);
     if (this.waiting) {
       // later edits are on their way with this revision
       this.revision = Math.max(this.revision, project.revision);
