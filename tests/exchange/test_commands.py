@@ -18,9 +18,9 @@ from support.command_line import CommandLine, paint, two_objects
 import vfx_matte
 from vfx_matte.annotations.coco import write_coco
 from vfx_matte.annotations.cvat import write_cvat
-from vfx_matte.annotations.png_folders import read_png
+from vfx_matte.annotations.png_folders import read_png, save_palette_png
 from vfx_matte.errors import MaskError
-from vfx_matte.masks import Mask, ObjectLabel
+from vfx_matte.masks import Mask, ObjectLabel, Palette
 from vfx_matte.pipeline.exchange.formats import READ, WRITTEN
 from vfx_matte.workspace import ClipWorkspace
 from vfx_matte.workspace.manifest import save_manifest
@@ -87,6 +87,48 @@ def test_the_printed_command_carries_the_masks_on(project: CommandLine) -> None:
     assert project.mask_numbers() == list(range(12))
     np.testing.assert_array_equal(project.mask(3), imported(project)[3])
     assert sorted(project.manifest()["references"]) == ["3", "9"]
+
+
+@pytest.mark.slow
+def test_import_carries_masks_through_at_once(film: CommandLine) -> None:
+    path = film.folder / "masks.json"
+    write(write_coco, path, AnnotatedClip("clip", SHAPE, LABELS), [two_objects()])
+    ran = film("import", "clip.mp4", path, "--segment", "--propagator", "fake", "--json")
+    found = json.loads(ran.stdout)
+    assert found["segmented"]["computed"] == 12
+    assert film.mask_numbers() == list(range(12))
+    np.testing.assert_array_equal(film.mask(0), two_objects())
+    assert list(film.manifest()["references"]) == ["0"]
+    # names and scores go on to what is exported
+    back = json.loads(film("export", "clip.mp4", "--json").stdout)
+    assert back["objects"] == found["objects"]
+    assert back["objects"]["1"] == {"name": "Hündin", "class_name": "dog", "score": 0.5}
+
+
+@pytest.mark.slow
+def test_imported_masks_join_the_references_of_earlier_work(project: CommandLine) -> None:
+    given = project.manifest()
+    (frame,) = given["references"]
+    corrected = project.mask(6)
+    corrected[:8] = 1
+    folder = project.folder / "painted"
+    folder.mkdir()
+    save_palette_png(folder / "clip.0000006.png", corrected, Palette.davis())
+    shown = project("import", "clip.mp4", "painted", "--segment").stdout
+    assert f"carried through frames {given['start']} to {given['stop'] - 1}" in shown
+    now = project.manifest()
+    # the propagator, the range and the first reference are those of the work that was there
+    for key in ("propagator", "start", "stop", "settings"):
+        assert now[key] == given[key]
+    assert list(now["references"]) == [frame, "6"]
+    assert now["references"][frame] == given["references"][frame]
+    np.testing.assert_array_equal(project.mask(6), corrected)
+    # a mask of the same frame takes the earlier one's place
+    save_palette_png(folder / "clip.0000006.png", two_objects(), Palette.davis())
+    found = vfx_matte.import_masks("clip.mp4", "painted", segment=True)
+    assert found.segmented is not None
+    assert list(project.manifest()["references"]) == [frame, "6"]
+    np.testing.assert_array_equal(project.mask(6), two_objects())
 
 
 def test_names_and_scores_of_the_file_are_kept(film: CommandLine) -> None:

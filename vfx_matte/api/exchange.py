@@ -12,6 +12,8 @@ from vfx_matte.pipeline.exchange import exporting, importing
 from vfx_matte.pipeline.exchange.exporting import ExportResult
 from vfx_matte.pipeline.exchange.importing import ImportResult
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest
 
 
 @spells_python
@@ -63,6 +65,7 @@ def import_masks(
     format: str | None = None,  # noqa: A002  as the command line has it
     first: int | None = None,
     frames: Collection[int] = (),
+    segment: bool = False,
     workspace: str | Path = "workspace",
     fps: Fraction | None = None,
     gaps: str = "hold",
@@ -78,6 +81,8 @@ def import_masks(
         format: its format, as in `export_masks`, or "label-studio" or "masks"; None finds it out.
         first: the number that the file gives to the clip's first frame; None finds it out.
         frames: numbers of frames of the clip to take; none = all of the file.
+        segment: carry them through the clip at once, together with the references of earlier work;
+            with the propagator that is best here, or that of the earlier work.
         workspace: the folder of results.
         fps: frames per second of an image sequence.
         gaps: what stands for missing numbers of an image sequence: "hold", "black" or "error".
@@ -85,7 +90,7 @@ def import_masks(
         reporter: receives notices and progress; None keeps silent.
 
     Returns:
-        The folder of masks, which `segment(clip, masks=…)` takes, and what they show.
+        The folder of masks, which `segment(clip, references=…)` takes, and what they show.
 
     Raises:
         VfxMatteError: its subclass says what is wrong, its `hint` what to do.
@@ -106,6 +111,7 @@ def import_masks(
         format_name=format,
         first=first,
         frames=frames,
+        segment=SegmentRequest(references=ReferenceFiles()) if segment else None,
         workspace=Path(workspace),
         reporter=messages,
     )

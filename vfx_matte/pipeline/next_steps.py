@@ -113,7 +113,7 @@ def segment_command(
     update = update and manifest.program_version == __version__
     # All references, the earlier ones first: a new mask replaces an earlier one of its frame.
     files = {
-        number(index): _reference_file(clip, index, record, as_given=update)
+        number(index): reference_file(clip, index, record, as_given=update)
         for index, record in manifest.references.items()
     } | dict(masks)
     options: Options = {"mask": [f"{frame}={file}" for frame, file in sorted(files.items())]}
@@ -164,13 +164,18 @@ def _same_cuts(manifest: Manifest) -> str:
     )
 
 
-def _reference_file(
+def reference_file(
     clip: SegmentedClip, index: int, record: ReferenceRecord, *, as_given: bool
 ) -> str:
-    """A file with the mask of the reference frame `index`.
+    """A file with the mask of a reference of earlier work. The workspace's own is as painted,
+    unless objects were found besides those painted.
 
-    The workspace's own is as painted, unless objects were found besides those painted. as_given:
-    prefer the file that was given, where it is still found, so that its mask counts as unchanged.
+    Args:
+        clip: as segmented then.
+        index: of the reference's frame.
+        record: the manifest's entry of it.
+        as_given: prefer the file that was given, where it is still found, so that its mask counts
+            as unchanged.
     """
     # Its name is as it was typed, from a working directory that may be another one now.
     # Those of the studio and of `detect` lie in the workspace.

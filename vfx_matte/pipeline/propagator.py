@@ -206,3 +206,23 @@ def repeated_settings(manifest: Manifest, options: PropagatorOptions) -> dict[st
         if manifest.settings.get(name) == path.name and path != usual_paths[name]
     }
     return {"propagator": entry.name, **others, **weights}
+
+
+def repeated_options(manifest: Manifest, options: PropagatorOptions) -> PropagatorOptions:
+    """What propagates again as a manifest's run did, where nobody says which propagator.
+
+    Args:
+        manifest: of the run.
+        options: what is chosen now; one that is named stays.
+    """
+    if options.name != "auto":
+        return options
+    values = {
+        name: value
+        for name, value in repeated_settings(manifest, options).items()
+        if name != "propagator"
+    }
+    memory = str(values.pop("memory", SegmentSettings().memory))
+    return replace(
+        options, name=manifest.propagator, memory=memory, values={**options.values, **values}
+    )

@@ -10,6 +10,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import clip_path, opened_clip, segmented_clip
+from vfx_matte.cli.commands.segment import PropagationChoice, asked, on_terminal, propagation
 
 if TYPE_CHECKING:
     from vfx_matte.masks import ObjectLabel
@@ -51,7 +52,7 @@ def export(
     say(f"written: {found.path}")
 
 
-@command(name="import")
+@command(propagation, name="import")
 def import_(
     session: Session,
     *,
@@ -75,13 +76,34 @@ def import_(
         list[int] | None,
         typer.Option(metavar="N", help="Only this frame of the clip; repeat for more."),
     ] = None,
+    segment: Annotated[
+        bool,
+        typer.Option(
+            "--segment", help="Carry them through the clip at once, with references there are."
+        ),
+    ] = False,
     fps: Annotated[
         str | None, typer.Option(metavar="RATE", help="Frames per second of an image sequence.")
     ] = None,
+    propagation: PropagationChoice,
 ) -> None:
     """Read masks of a labelling tool or data set, as reference masks of a clip."""
     from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.exchange.importing import import_masks
+    from vfx_matte.pipeline.segment.cuts import CutOptions
+    from vfx_matte.pipeline.segment.references import ReferenceFiles
+    from vfx_matte.pipeline.segment.request import SegmentRequest
+
+    settings = session.settings
+    request = SegmentRequest(
+        references=ReferenceFiles(),
+        propagator=propagation.options,
+        cuts=CutOptions.parse(settings.segment.cuts, confirm=asked if on_terminal() else None),
+        soft=settings.segment.soft,
+        expected_objects=settings.config.object_num,
+    )
+    if segment:
+        session.interrupt_hint = "finished frames are kept; run the same command to go on"
 
     found = import_masks(
         opened_clip(session, clip_path(session, clip), fps=fps),
@@ -89,14 +111,19 @@ def import_(
         format_name=form,
         first=first,
         frames=frame or (),
-        workspace=session.settings.paths.workspace,
+        segment=request if segment else None,
+        workspace=settings.paths.workspace,
         reporter=session,
     )
-    if show_to_scripts(session, found, [found.folder]):
+    done = found.segmented
+    if show_to_scripts(session, found, [found.folder if done is None else done.masks]):
         return
     table(f"{len(found.frames)} masks, read as {found.format}", *_objects(found.objects))
+    if done is not None:
+        say(f"carried through frames {done.start} to {done.stop - 1}: {done.masks}")
+        return
     say(f"masks: {found.folder}")
-    say("to carry them through the clip:")
+    say("to carry them through the clip, which --segment does at once:")
     say(f"  {found.segment_command}")
 
 

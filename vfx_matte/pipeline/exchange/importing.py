@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vfx_matte.annotations.png_folders import save_palette_png
@@ -12,14 +12,18 @@ from vfx_matte.errors import MaskError
 from vfx_matte.files.atomic import atomic_folder
 from vfx_matte.masks import Mask, ObjectLabel, object_ids, resize_nearest
 from vfx_matte.numbering import ranges_text
-from vfx_matte.pipeline.clip import SourceClip
+from vfx_matte.pipeline.clip import SourceClip, open_segmented
 from vfx_matte.pipeline.exchange.formats import read_annotations
-from vfx_matte.pipeline.next_steps import workspace_option
+from vfx_matte.pipeline.next_steps import reference_file, workspace_option
 from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.pipeline.propagator import repeated_options
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
+from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.references.reading import VOID, has_aspect
 from vfx_matte.timeline import Timeline
 from vfx_matte.wording import command, option
-from vfx_matte.workspace import Workspace
+from vfx_matte.workspace import ClipWorkspace, Workspace
 from vfx_matte.workspace.manifest import to_ranges
 
 
@@ -40,6 +44,9 @@ class ImportResult:
     segment_command: str
     """Carries the masks through the clip."""
 
+    segmented: SegmentResult | None = None
+    """Where they were carried through at once."""
+
 
 def import_masks(
     clip: SourceClip,
@@ -48,11 +55,15 @@ def import_masks(
     format_name: str | None = None,
     first: int | None = None,
     frames: Collection[int] = (),
+    segment: SegmentRequest | None = None,
     workspace: Path,
     reporter: Reporter,
 ) -> ImportResult:
     """Read masks of another program as reference masks of a clip; they go to the folder `imported`
     of its workspace.
+
+    Where they are carried through at once, they join the references of earlier work on the clip,
+    and replace those of the same frames.
 
     Args:
         clip: the clip.
@@ -60,6 +71,8 @@ def import_masks(
         format_name: its format; None finds it out.
         first: the number that the file gives to the clip's first frame; None finds it out.
         frames: numbers of frames of the clip to take; none = all of the file.
+        segment: how they are carried through the clip at once; its references, range and labels
+            are filled in. None: they are only read.
         workspace: the folder of results.
         reporter: receives notices and progress.
 
@@ -68,6 +81,7 @@ def import_masks(
         UsageError: there is no such format.
         WorkspaceError: the clip's folder holds work on another one.
         OutputError: the masks cannot be written.
+        VfxMatteError: as `segment_clip`; the masks are read by then.
     """
     work = Workspace(workspace)
     # a clip that was renamed keeps its folder
@@ -111,7 +125,7 @@ def import_masks(
             f"{path.name}: on {void} frame{'s' if void > 1 else ''} 255 is the void label and taken"
             " as background"
         )
-    return ImportResult(
+    found = ImportResult(
         layout.imported_folder,
         found_format,
         tuple(by_number),
@@ -123,6 +137,51 @@ def import_masks(
             **workspace_option(workspace),
         ),
     )
+    if segment is None:
+        return found
+    request = _request(clip, found, segment, layout, workspace=workspace, reporter=reporter)
+    return replace(
+        found, segmented=segment_clip(clip, request, workspace=workspace, reporter=reporter)
+    )
+
+
+def _request(
+    clip: SourceClip,
+    found: ImportResult,
+    segment: SegmentRequest,
+    layout: ClipWorkspace,
+    *,
+    workspace: Path,
+    reporter: Reporter,
+) -> SegmentRequest:
+    """What carries masks that were read through the clip, together with earlier work."""
+    number = clip.info.timeline.number
+    files = {frame: found.folder / layout.mask_path(frame).name for frame in found.frames}
+    # what nobody has named stays as it was called before
+    labels = {one: label for one, label in found.objects.items() if _is_named(one, label)}
+    manifest = layout.manifest()
+    if manifest is None:
+        return replace(segment, references=ReferenceFiles(files=files), labels=labels)
+    earlier = open_segmented(clip.path, workspace=workspace, ignore_alpha=False, reporter=reporter)
+    kept = {
+        number(index): Path(reference_file(earlier, index, record, as_given=True))
+        for index, record in manifest.references.items()
+    }
+    # an update may have other references, and nothing else
+    return replace(
+        segment,
+        propagator=repeated_options(manifest, segment.propagator),
+        references=ReferenceFiles(files=kept | files, colors=manifest.map_colors),
+        labels=labels,
+        update=True,
+        soft=segment.soft or manifest.is_soft,
+        start=number(manifest.start),
+        stop=number(manifest.stop),
+    )
+
+
+def _is_named(object_id: int, label: ObjectLabel) -> bool:
+    return label != ObjectLabel(f"object {object_id}")
 
 
 def _placed(
