@@ -91,6 +91,8 @@ def studio(
             stopped_by = server.run()
     finally:
         is_closed = close_in_time(opening.close)
+        if not is_closed:
+            opening.abandon()
     if stopped_by is None:
         opening.wait()  # says why it could not be opened
     else:
@@ -115,10 +117,7 @@ def _end(code: int, session: Session, *, is_closed: bool) -> None:
     if not session.quiet:
         typer.echo(f"note: the studio is closed, and {rest}", err=True)
     if not is_closed:
-        from vfx_matte.files.atomic import discard_unfinished
-
         # a thread is still computing what nobody will see; waiting for it may take minutes
-        discard_unfinished()
         sys.stdout.flush()
         os._exit(code)
     raise typer.Exit(code)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from vfx_matte.errors import VfxMatteError
+from vfx_matte.files.atomic import discard_unfinished
 from vfx_matte.media.probe import probe_beginning
 from vfx_matte.media.readers.video import VideoReader
 from vfx_matte.pipeline.studio.frame_server import FrameServer, SupersededError
@@ -131,6 +132,11 @@ class Opening:
         self._over.wait()
         if self._studio is not None:
             self._studio.close()
+
+    @staticmethod
+    def abandon() -> None:
+        """Remove what jobs are making, as the process ends while they run."""
+        discard_unfinished()
 
     def _open(self) -> None:
         studio = None
