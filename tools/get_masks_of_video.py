@@ -25,7 +25,7 @@ from vfx_matte.pipeline.clip import find_clip
 from vfx_matte.pipeline.detect.results import MASKS, RESULT
 from vfx_matte.printable import printable
 from vfx_matte.settings import ini
-from vfx_matte.workspace import Workspace
+from vfx_matte.workspace import ClipWorkspace, Workspace
 
 WITHOUT_MEANING = {
     "masks": "masks are always made",
@@ -90,8 +90,8 @@ def _is_true(name: str, text: str) -> bool:
     return text.strip().lower() in _TRUE
 
 
-def _detected_folder(given: argparse.Namespace) -> Path:
-    """Where `detect` leaves the results of the clip."""
+def _own_folder(given: argparse.Namespace) -> ClipWorkspace:
+    """The clip's folder in the workspace."""
     paths = ini.load(None if given.config is None else Path(given.config)).paths
     paths = paths.overridden(
         workspace=given.workspace and Path(given.workspace),
@@ -100,7 +100,7 @@ def _detected_folder(given: argparse.Namespace) -> Path:
     clip = find_clip(
         Path(given.mp4_clip_path), source=paths.source, workspace=paths.workspace, default=None
     )
-    return Workspace(paths.workspace).clip(clip).detected_folder
+    return Workspace(paths.workspace).clip(clip)
 
 
 def _refuse_other_file(path: Path) -> None:
@@ -167,7 +167,14 @@ def _run(given: argparse.Namespace, unknown: list[str], notify: Callable[[str], 
             f"{str(result)!r} lies in the folder of masks, which is replaced as a whole",
             hint="choose another --save_path or --masks_results_path",
         )
-    detected = _detected_folder(given)
+    own = _own_folder(given)
+    detected = own.detected_folder
+    # pictures take the place of a whole folder: of imported masks, say
+    if own.folder.resolve() in (pictures.resolve(), *pictures.resolve().parents):
+        raise UsageError(
+            f"{str(pictures)!r} is in the workspace of the clip, where masks are kept anyway",
+            hint="choose another --masks_results_path",
+        )
     _refuse_other_file(result)
     with (
         atomic_path(result) as new_result,

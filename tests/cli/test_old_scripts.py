@@ -158,6 +158,22 @@ def test_nothing_foreign_is_replaced(cli: CommandLine, old: Old, script: Script)
     assert Path("holidays/beach.png").read_text() == "a picture"
 
 
+def test_masks_of_the_workspace_are_not_replaced(
+    cli: CommandLine, old: Old, script: Script
+) -> None:
+    old("--masks_results_path", "pictures")
+    # masks of another program, whose pictures are written as those of results are
+    cli("import", "film", "pictures")
+    looks = list(script.asked)
+    before = cli.files("workspace")
+    for name in ("imported", "references", "masks", "detected/masks", "new", "."):
+        ran = old("--masks_results_path", f"workspace/film/{name}", code=2)
+        assert "in the workspace" in ran.error
+        assert "--masks_results_path" in ran.hint
+    assert script.asked == looks
+    assert cli.files("workspace") == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

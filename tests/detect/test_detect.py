@@ -376,7 +376,10 @@ def test_results_never_take_the_place_of_something_else(
     for folder in ("plates", "takes", "data", "old", "art", "file"):
         assert folder in run("-o", folder, code=1).error
     assert "would replace the masks" in run("-o", "workspace/clip", code=2).error
-    for folder in ("workspace/clip/masks", "workspace/clip/references/new"):
+    for folder in (
+        "workspace/clip/masks", "workspace/clip/references/new", "workspace/clip/imported",
+        "workspace/clip/masks.previous", "workspace/clip/references.previous-2",
+    ):  # fmt: skip
         assert "is for masks" in run("-o", folder, code=2).error
     # found out before anything was looked at
     assert script.asked == []

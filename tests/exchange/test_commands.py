@@ -82,11 +82,14 @@ def test_the_printed_command_carries_the_masks_on(project: CommandLine) -> None:
     shown = project("import", "clip.mp4", "from_cvat.xml", "--frame", "3", "--frame", "9").stdout
     (line,) = (line for line in shown.splitlines() if "vfx-matte segment" in line)
     words = shlex.split(line)[1:]
-    assert words == ["segment", "clip.mp4", "--masks", "workspace/clip/imported"]
-    project(*words, "--fresh", "--propagator", "fake")
-    assert project.mask_numbers() == list(range(12))
+    # as the work before it: its range, and the masks that stay
+    assert words[:4] == ["segment", "clip.mp4", "--masks", "workspace/clip/imported"]
+    assert words[4:] == ["--mask", "2=mask.png", "--start", "2", "--stop", "10", "--update"]
+    # the propagator of tests is not named in commands
+    project(*words, "--propagator", "fake")
+    assert project.mask_numbers() == list(range(2, 10))
     np.testing.assert_array_equal(project.mask(3), imported(project)[3])
-    assert sorted(project.manifest()["references"]) == ["3", "9"]
+    assert sorted(project.manifest()["references"]) == ["2", "3", "9"]
 
 
 @pytest.mark.slow
@@ -129,6 +132,22 @@ def test_imported_masks_join_the_references_of_earlier_work(project: CommandLine
     assert found.segmented is not None
     assert list(project.manifest()["references"]) == [frame, "6"]
     np.testing.assert_array_equal(project.mask(6), two_objects())
+
+
+def test_the_printed_command_begins_where_there_is_no_work(film: CommandLine) -> None:
+    path = film.folder / "masks.json"
+    write(write_coco, path, AnnotatedClip("clip", SHAPE, LABELS), [two_objects()])
+    found = json.loads(film("import", "clip.mp4", path, "--json").stdout)
+    line = "vfx-matte segment clip.mp4 --masks workspace/clip/imported"
+    assert found["segment_command"] == line
+    # work of another version is not mixed with
+    film(*shlex.split(line)[1:], "--propagator", "fake", "--cuts", "ignore", "--soft")
+    layout = ClipWorkspace(film.folder / "workspace" / "clip")
+    manifest = layout.manifest()
+    assert manifest is not None
+    save_manifest(layout.manifest_path, replace(manifest, program_version="0.1"))
+    found = json.loads(film("import", "clip.mp4", path, "--json").stdout)
+    assert found["segment_command"] == f"{line} --soft --cuts ignore --fresh"
 
 
 def test_names_and_scores_of_the_file_are_kept(film: CommandLine) -> None:
@@ -304,7 +323,8 @@ def test_python_does_the_same(project: CommandLine) -> None:
     assert written.path == Path("davis")
     found = vfx_matte.import_masks("clip.mp4", "davis", frames=[4])
     assert found.segment_command == (
-        'vfx_matte.segment("clip.mp4", masks="workspace/clip/imported")'
+        'vfx_matte.segment("clip.mp4", masks="workspace/clip/imported", mask=["2=mask.png"],'
+        " start=2, stop=10, update=True)"
     )
     np.testing.assert_array_equal(imported(project)[4], project.mask(4))
     with pytest.raises(MaskError, match="there is no file"):

@@ -119,12 +119,56 @@ def segment_command(
     options: Options = {"mask": [f"{frame}={file}" for frame, file in sorted(files.items())]}
     if colors := _map_colors(manifest):
         options["map_color"] = colors
+    options |= _same_run(clip.info.path, manifest, propagator=propagator, cuts=cuts)
+    # Where the results are, and whether earlier masks stay.
+    options |= workspace_option(clip.folder.parent)
+    return command("segment", clip.info.path, **options, **{"update" if update else "fresh": True})
+
+
+def use_masks_command(
+    clip: Path,
+    masks: Path,
+    *,
+    kept: Mapping[int, Path],
+    earlier: Manifest | None,
+    propagator: PropagatorOptions,
+    workspace: Path,
+) -> str:
+    """The command that propagates a folder of masks through a clip, together with references of
+    earlier work, and as that was done.
+
+    Args:
+        clip: the clip.
+        masks: the folder.
+        kept: files of earlier references, by frame number.
+        earlier: work on the clip, whose masks are updated; all are made again where another version
+            of the program made them.
+        propagator: what is chosen now, which says where weights are.
+        workspace: the folder of results.
+    """
+    options: Options = {"masks": str(masks)}
+    if kept:
+        options["mask"] = [f"{frame}={file}" for frame, file in sorted(kept.items())]
+    if earlier is not None:
+        if colors := _map_colors(earlier):
+            options["map_color"] = colors
+        options |= _same_run(clip, earlier, propagator=propagator, cuts=None)
+        options["update" if earlier.program_version == __version__ else "fresh"] = True
+    return command("segment", clip, **options, **workspace_option(workspace))
+
+
+def _same_run(
+    clip: Path, manifest: Manifest, *, propagator: PropagatorOptions, cuts: str | None
+) -> Options:
+    """The options that give everything but the masks as in an earlier run."""
+    options: Options = {}
+    number = manifest.timeline.number
     # The range, and how the time of a sequence was read.
     if manifest.start:
         options["start"] = number(manifest.start)
     if manifest.stop < len(manifest.timeline):
         options["stop"] = number(manifest.stop)
-    if is_sequence(clip.info.path):
+    if is_sequence(clip):
         options["fps"] = str(manifest.timeline.average_fps)
         if GAPS_SETTING in manifest.settings:
             options["gaps"] = str(manifest.settings[GAPS_SETTING])
@@ -134,9 +178,7 @@ def segment_command(
         options["soft"] = True
     if wanted := _same_cuts(manifest) if cuts is None else cuts:
         options["cuts"] = wanted
-    # Where the results are, and whether earlier masks stay.
-    options |= workspace_option(clip.folder.parent)
-    return command("segment", clip.info.path, **options, **{"update" if update else "fresh": True})
+    return options
 
 
 def _map_colors(manifest: Manifest) -> list[str]:

@@ -142,6 +142,25 @@ class ClipLayout:
         """
         return self.folder / "references.previous"
 
+    def holds_masks(self, path: Path) -> bool:
+        """Whether a path is, or lies in, one of the folders of masks and references, which need not
+        be there: other results do not go there.
+        """
+        place, folder = path.resolve(), self.folder.resolve()
+        if folder not in place.parents:
+            return False
+        top = place.relative_to(folder).parts[0]
+        kept = (
+            self.masks_folder,
+            self.previous_masks_folder,
+            self.references_folder,
+            self.imported_folder,
+        )
+        # older references have a number behind the name
+        return top in {one.name for one in kept} or top.startswith(
+            self.previous_references_folder.name
+        )
+
     @property
     def detected_folder(self) -> Path:
         """What `detect` says about the objects that it found."""

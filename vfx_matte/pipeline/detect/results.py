@@ -60,11 +60,7 @@ def refuse_other_results(source: Path, own: ClipWorkspace, output: Path) -> None
             (own.manifest_path, "the manifest"),
         ):
             refuse_to_replace(kept, path, what)
-    # they need not be there yet
-    if {own.masks_folder.resolve(), own.references_folder.resolve()} & {
-        (place := output.resolve()),
-        *place.parents,
-    }:
+    if own.holds_masks(output):
         raise UsageError(
             f"{str(output)!r} is for masks, and not for results",
             hint=f"choose another folder with {option('output')}",

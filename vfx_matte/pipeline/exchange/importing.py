@@ -14,16 +14,16 @@ from vfx_matte.masks import Mask, ObjectLabel, object_ids, resize_nearest
 from vfx_matte.numbering import ranges_text
 from vfx_matte.pipeline.clip import SourceClip, open_segmented
 from vfx_matte.pipeline.exchange.formats import read_annotations
-from vfx_matte.pipeline.next_steps import reference_file, workspace_option
-from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.propagator import repeated_options
+from vfx_matte.pipeline.next_steps import reference_file, use_masks_command
+from vfx_matte.pipeline.progress import Reporter, SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_options
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
 from vfx_matte.pipeline.segment.run import segment_clip
 from vfx_matte.references.reading import VOID, has_aspect
 from vfx_matte.timeline import Timeline
-from vfx_matte.wording import command, option
-from vfx_matte.workspace import ClipWorkspace, Workspace
+from vfx_matte.wording import option
+from vfx_matte.workspace import Manifest, Workspace
 from vfx_matte.workspace.manifest import to_ranges
 
 
@@ -125,21 +125,26 @@ def import_masks(
             f"{path.name}: on {void} frame{'s' if void > 1 else ''} 255 is the void label and taken"
             " as background"
         )
+    manifest = layout.manifest()
+    kept = {} if manifest is None else _earlier_references(clip, manifest, workspace=workspace)
     found = ImportResult(
         layout.imported_folder,
         found_format,
         tuple(by_number),
         {one: described.label(one) for one in sorted(seen)},
-        command(
-            "segment",
+        use_masks_command(
             clip.path,
-            masks=str(layout.imported_folder),
-            **workspace_option(workspace),
+            layout.imported_folder,
+            kept={frame: file for frame, file in kept.items() if frame not in by_number},
+            earlier=manifest,
+            propagator=PropagatorOptions() if segment is None else segment.propagator,
+            workspace=workspace,
         ),
     )
     if segment is None:
         return found
-    request = _request(clip, found, segment, layout, workspace=workspace, reporter=reporter)
+    files = {frame: found.folder / layout.mask_path(frame).name for frame in found.frames}
+    request = _request(clip, found, segment, kept | files, manifest)
     return replace(
         found, segmented=segment_clip(clip, request, workspace=workspace, reporter=reporter)
     )
@@ -149,29 +154,22 @@ def _request(
     clip: SourceClip,
     found: ImportResult,
     segment: SegmentRequest,
-    layout: ClipWorkspace,
-    *,
-    workspace: Path,
-    reporter: Reporter,
+    files: Mapping[int, Path],
+    manifest: Manifest | None,
 ) -> SegmentRequest:
-    """What carries masks that were read through the clip, together with earlier work."""
+    """What carries masks through the clip: those that were read, and those of earlier work, whose
+    manifest this is.
+    """
     number = clip.info.timeline.number
-    files = {frame: found.folder / layout.mask_path(frame).name for frame in found.frames}
     # what nobody has named stays as it was called before
     labels = {one: label for one, label in found.objects.items() if _is_named(one, label)}
-    manifest = layout.manifest()
     if manifest is None:
         return replace(segment, references=ReferenceFiles(files=files), labels=labels)
-    earlier = open_segmented(clip.path, workspace=workspace, ignore_alpha=False, reporter=reporter)
-    kept = {
-        number(index): Path(reference_file(earlier, index, record, as_given=True))
-        for index, record in manifest.references.items()
-    }
     # an update may have other references, and nothing else
     return replace(
         segment,
         propagator=repeated_options(manifest, segment.propagator),
-        references=ReferenceFiles(files=kept | files, colors=manifest.map_colors),
+        references=ReferenceFiles(files=files, colors=manifest.map_colors),
         labels=labels,
         update=True,
         soft=segment.soft or manifest.is_soft,
@@ -182,6 +180,19 @@ def _request(
 
 def _is_named(object_id: int, label: ObjectLabel) -> bool:
     return label != ObjectLabel(f"object {object_id}")
+
+
+def _earlier_references(
+    clip: SourceClip, manifest: Manifest, *, workspace: Path
+) -> dict[int, Path]:
+    """The files of the references of earlier work, by frame number."""
+    earlier = open_segmented(clip.path, workspace=workspace, reporter=SilentReporter())
+    return {
+        clip.info.timeline.number(index): Path(
+            reference_file(earlier, index, record, as_given=True)
+        )
+        for index, record in manifest.references.items()
+    }
 
 
 def _placed(
