@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from support.wording import typed
@@ -142,12 +142,26 @@ def test_soft_edges_in_colour_make_no_objects(found: Shapes, order: list[Color])
     assert_same_objects(reading, truth, colors, 0.97)
 
 
+# what is left of the magenta ellipse is a crescent without a 5×5 spot
+@example(
+    found=[
+        ("triangle", (701, 23, 950, 113)),
+        ("ellipse", (329, 385, 409, 475)),
+        ("rectangle", (60, 8, 166, 338)),
+        ("rectangle", (684, 368, 764, 503)),
+        ("ellipse", (30, 386, 390, 467)),
+    ],
+    order=[(255, 255, 0), (255, 0, 255), (255, 0, 0), (0, 0, 255), (0, 255, 0)],
+    quality=90,
+)
 @settings(max_examples=40)
 @given(found=shapes(), order=st.permutations(PAINTS[:7]), quality=st.integers(60, 95))
 def test_jpeg_noise_makes_no_objects(found: Shapes, order: list[Color], quality: int) -> None:
     colors = list(order[: len(found)])
     pixels, truth = paint(found, colors, "RGB")
-    if any((truth == index + 1).sum() < 200 for index in range(len(colors))):
+    # below quality 75 the noise of a small shape is as wide as a soft edge is
+    least_px = 200 if quality >= 75 else 300
+    if any((truth == index + 1).sum() < least_px for index in range(len(colors))):
         return
     assert_same_objects(read(through_jpeg(pixels, quality)), truth, colors, 0.9)
 

@@ -37,7 +37,7 @@ _CLEAN_SHARE = 0.99
 _THIN_SHARE = 0.9
 _MOST_THIN_COLORS = 16
 _FEWEST_STROKE_PIXELS = 16
-# any other colour of a noisy picture needs a 5×5 spot
+# any other colour of a noisy picture that edges may have made needs a 5×5 spot
 _SPOT_RADIUS_PX = 2
 # so many rows are compared at once, as the largest masks have 35 million pixels
 _DOT_ROWS = 256
@@ -157,10 +157,14 @@ def _with_spots(
     for color in candidates:
         near = _difference(samples, color) <= SAME
         # what lies between two others is paint only where it fills areas wider than an edge
-        if _is_blend(color, [other for other in candidates if other is not color]):
+        others = [other for other in candidates if other is not color]
+        if _is_blend(color, others):
             is_paint = erode(near, _BLEND_SPOT_RADIUS_PX).sum() >= _BLEND_SPOT_SHARE * near.sum()
         else:
-            is_paint = _has_spot(near, radius_px)
+            # a small one says as much of a colour that no edge can have made
+            is_paint = _has_spot(near, radius_px) or (
+                _has_spot(near, 1) and _is_made_by_no_edge(color, others)
+            )
         mode = _mode(samples[near])
         if is_paint and all(_apart(mode, other) > SAME for other in accepted):
             accepted.append(mode)
@@ -266,6 +270,31 @@ def _is_blend(color: npt.NDArray[np.uint8], others: list[npt.NDArray[np.uint8]])
     return bool(_distance_to_lines(color[None], np.array(others))[0] <= _ON_LINE)
 
 
+def _is_made_by_no_edge(color: npt.NDArray[np.uint8], others: list[npt.NDArray[np.uint8]]) -> bool:
+    """Whether `color` is none that JPEG makes along an edge between two of `others`, where chroma
+    is blended wider than luma: another chroma than their blends have, or a luma beyond both.
+    """
+    if len(color) < 3 or len(others) < 2:
+        return False
+    luma, chroma = _luma_and_chroma(np.array([color, *others]))
+    one, two = np.triu_indices(len(others), 1)
+    away = _distances_to_lines(chroma[:1], chroma[1:][one], chroma[1:][two])[0]
+    darker, brighter = np.sort([luma[1:][one], luma[1:][two]], axis=0)
+    is_between = (luma[0] >= darker - SAME) & (luma[0] <= brighter + SAME)
+    return not bool(((away <= SAME) & is_between).any())
+
+
+def _luma_and_chroma(
+    colors: npt.NDArray[np.uint8],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Y and (Cb, Cr) of BT.601, as JPEG has them: R'G'B' (N, 3) → (N,), 0 … 255, and (N, 2), −127.5
+    … 127.5.
+    """
+    red, green, blue = colors.astype(np.float32).T
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma, np.stack([(blue - luma) / 1.772, (red - luma) / 1.402], axis=1)
+
+
 def _distance_to_lines(
     points: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float32]:
@@ -278,14 +307,23 @@ def _distance_to_lines(
     # so many lines at once that the arrays of all points stay small
     batch = max(1, 1_000_000 // max(1, len(points)))
     for at in range(0, len(starts), batch):
-        start = ends[starts[at : at + batch]]
-        line = ends[stops[at : at + batch]] - start
-        offset = spots[:, None] - start
-        # the foot of the perpendicular, within the two ends
-        along = np.clip((offset * line).sum(axis=2) / np.maximum((line**2).sum(axis=1), 1e-9), 0, 1)
-        distance = np.linalg.norm(offset - along[..., None] * line, axis=2)
-        np.minimum(nearest, distance.min(axis=1), out=nearest)
+        lines = slice(at, at + batch)
+        distances = _distances_to_lines(spots, ends[starts[lines]], ends[stops[lines]])
+        np.minimum(nearest, distances.min(axis=1), out=nearest)
     return nearest
+
+
+def _distances_to_lines(
+    points: npt.NDArray[np.float32], starts: npt.NDArray[np.float32], stops: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """How far each point (N, C) is from each straight line between its start and stop (L, C): (N,
+    L).
+    """
+    line, offset = stops - starts, points[:, None] - starts
+    # the foot of the perpendicular, within the two ends
+    along = np.clip((offset * line).sum(axis=2) / np.maximum((line**2).sum(axis=1), 1e-9), 0, 1)
+    distances: npt.NDArray[np.float32] = np.linalg.norm(offset - along[..., None] * line, axis=2)
+    return distances
 
 
 def _mode(points: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
