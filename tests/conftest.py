@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,16 @@ def _gpu_problem() -> str:
     except DeviceError as error:
         return error.message
     return ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def disk_is_not_waited_for() -> Iterator[None]:
+    """What tests write need not outlive a power cut, and some thousand times a busy disk is what a
+    fast lane would wait for most. `tests/workspace/test_atomic.py` holds what is put on the disk.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which refuses closed files as well
+        yield
 
 
 @pytest.fixture(scope="session")

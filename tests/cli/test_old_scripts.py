@@ -120,6 +120,7 @@ def test_masks_are_white_where_no_colour_is_wanted(
     assert bool([note for note in ran.notes if "--masks_color" in note]) == is_white
 
 
+@pytest.mark.slow
 def test_clean_starts_again_and_keeps_earlier_work(cli: CommandLine, old: Old) -> None:
     old("--threshold", "0.6")
     before = cli.files("data"), Path("result.json").read_bytes()

@@ -64,6 +64,7 @@ def masks(cli: CommandLine) -> list[Mask]:
     return [load_mask(path) for path in sorted((cli.folder / "workspace/clip/masks").glob("*.png"))]
 
 
+@pytest.mark.slow
 def test_a_clip_becomes_masks_without_anything_given(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -107,6 +108,7 @@ def test_result_json_is_what_pycocotools_reads(
     assert len(list((cli.folder / "out/masks").glob("*.png"))) == FRAMES
 
 
+@pytest.mark.slow
 def test_pictures_of_masks_are_coloured_by_class_or_white(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -211,6 +213,7 @@ def test_what_is_invented_once_is_no_object(
     assert len(json.loads(ran.stdout)["objects"]) == 2
 
 
+@pytest.mark.slow
 def test_a_missed_or_doubtful_look_changes_no_object(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:
@@ -305,6 +308,7 @@ def test_a_clip_of_one_frame(cli: CommandLine, detect: Callable[..., Detect]) ->
     np.testing.assert_array_equal(masks(cli)[0], frames[0][1])
 
 
+@pytest.mark.slow
 def test_work_that_is_there_is_neither_lost_nor_mixed(
     cli: CommandLine, detect: Callable[..., Detect]
 ) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
 import pytest
+from support.source import read
 
 PACKAGE = Path(__file__).parents[2] / "vfx_matte"
 NOUNS = "wording errors printable choices timeline timecode numbering backend masks picture"
@@ -162,16 +163,14 @@ def floor_of(name: str) -> int:
     return room.floor if room else 99
 
 
-def imports(tree: ast.Module, module: str) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of every import, wherever it stands; relative ones resolved, `from a
-    import b` as a.b.
-    """
+def imports(nodes: Iterable[ast.Import | ast.ImportFrom], module: str) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of each import; relative ones resolved, `from a import b` as a.b."""
     # "media.__init__" and "media.probe" both live in vfx_matte.media
     package = ["vfx_matte", *module.split(".")][:-1]
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = package[: len(package) - node.level + 1] if node.level else []
             yield from (
                 (node.lineno, ".".join([*base, *filter(None, [node.module]), alias.name]))
@@ -188,7 +187,7 @@ def violations(source: str, module: str) -> list[str]:
     if room is None:
         return [f"{file}:1: is in no room; give it a line in ROOMS"]
     home, found = module.partition(".")[0], []
-    for line, name in imports(ast.parse(source), module):
+    for line, name in imports(read(source).imports, module):
         top, _, inside = name.partition(".")
         target = inside.split(".")[0]
         if top != "vfx_matte":
@@ -299,9 +298,10 @@ def dependencies() -> dict[str, set[str]]:
     known = set(modules())
     found: dict[str, set[str]] = {}
     for module in known:
-        source = (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+        source = read((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
         found[module] = set()
-        for _, name in imports(_without_type_checking(source), module):
+        counted = [node for node in source.imports if node not in source.for_types]
+        for _, name in imports(counted, module):
             inside = name.partition(".")[2]
             candidates = (
                 inside,
@@ -313,17 +313,6 @@ def dependencies() -> dict[str, set[str]]:
             if name.startswith("vfx_matte.") and target not in (None, module):
                 found[module].add(str(target))
     return found
-
-
-def _without_type_checking(source: str) -> ast.Module:
-    """The module without what stands below `if TYPE_CHECKING:`."""
-    tree = ast.parse(source)
-    tree.body = [
-        node
-        for node in tree.body
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    ]
-    return tree
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:

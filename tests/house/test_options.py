@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from support.command_line import CommandLine
-from support.source import strings
+from support.source import read
 
 from bench import options_page
 from vfx_matte.settings import options
@@ -67,11 +67,9 @@ def repeated_defaults(source: str) -> list[str]:
     """CLASS.FIELD of every field that gives an option of the table a default of its own."""
     table = fields_of_the_table()
     return [
-        f"{record.name}.{ast.unparse(item.target)}"
-        for record in ast.walk(ast.parse(source))
-        if isinstance(record, ast.ClassDef)
-        for item in record.body
-        if isinstance(item, ast.AnnAssign) and item.value is not None
+        f"{record}.{ast.unparse(item.target)}"
+        for record, item in read(source).fields
+        if item.value is not None
         if (ast.unparse(item.target), ast.unparse(item.annotation)) in table
         if is_written_out(item.value)
     ]
@@ -114,7 +112,7 @@ def test_names_of_edge_methods_stand_in_their_registry_alone() -> None:
         f"{path.relative_to(PACKAGE)}: {text}"
         for path in sorted(PACKAGE.rglob("*.py"))
         if path.relative_to(PACKAGE).parts[0] != "matting" and path.name != "edge_methods.py"
-        for _, text in strings(path.read_text(encoding="utf-8"))
+        for _, text in read(path.read_text(encoding="utf-8")).strings
         if text in names
     ]
     assert found == []

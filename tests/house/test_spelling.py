@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from support.source import strings
+from support.source import read
 
 from vfx_matte.cli import program
 
@@ -34,7 +34,7 @@ def spelled_in(source: str) -> Iterator[tuple[int, str]]:
     """(line, text) of every string that holds a flag or a command as it is typed; docstrings do
     not count.
     """
-    for line, text in strings(source):
+    for line, text in read(source).strings:
         if spelled().search(text) and text not in FOREIGN:
             yield line, text
 

@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from support.source import read
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
@@ -22,11 +23,11 @@ PAGES = ("CONTRIBUTING.md", "README.md", ".ci/run")
 def imports(path: Path) -> set[str]:
     """Every module that a file imports from."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-        elif isinstance(node, ast.Import):
+    for node in read(path.read_text(encoding="utf-8")).imports:
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+        elif node.module:
+            found.add(node.module)
     return found
 
 

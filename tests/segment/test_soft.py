@@ -358,6 +358,7 @@ def test_a_soft_result_of_another_size_is_refused(film: CommandLine) -> None:
     assert "10×10, the clip is 96×64" in film.fails("greenback", code=2).error
 
 
+@pytest.mark.slow
 def test_the_notice_is_given_once(film: CommandLine) -> None:
     paint(Path("m.png"), two_objects())
     film(*SEGMENT, "--soft")

@@ -93,6 +93,21 @@ def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     assert final.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_file_is_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    final = tmp_path / "out.mov"
+    flushed: list[tuple[int, bool]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: flushed.append((os.fstat(file).st_size, final.exists()))
+    )
+    with atomic_path(final, durable=durable) as part:
+        part.write_bytes(b"whole")
+    assert flushed == ([(5, False)] if durable else [])
+    assert final.exists()
+
+
 def test_a_folder_that_another_run_takes_away_meanwhile_is_no_file(tmp_path: Path) -> None:
     final = tmp_path / "p"
     final.mkdir()
