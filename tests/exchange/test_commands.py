@@ -16,6 +16,7 @@ from support.annotated import AnnotatedClip, write
 from support.command_line import CommandLine, paint, two_objects
 
 import vfx_matte
+from vfx_matte.annotations import json_files
 from vfx_matte.annotations.coco import write_coco
 from vfx_matte.annotations.cvat import write_cvat
 from vfx_matte.annotations.png_folders import read_png, save_palette_png
@@ -249,6 +250,24 @@ def test_a_zip_file_of_cvat_is_read(film: CommandLine) -> None:
         archive.writestr("../more.json", b"{}")
     assert "2 files of annotations" in film.fails("import", "clip.mp4", "job.zip", code=2).error
     assert not (film.folder.parent / "more.json").exists()
+
+
+def test_json_that_would_fill_the_memory_is_refused(
+    film: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = film.folder / "masks.json"
+    write(write_coco, path, AnnotatedClip("clip", SHAPE, LABELS), [two_objects()])
+    with zipfile.ZipFile(film.folder / "job.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "annotations.json")
+    for name in ("masks.json", "job.zip"):
+        monkeypatch.setattr(json_files, "MOST_BYTES", path.stat().st_size)
+        film("import", "clip.mp4", name)
+        monkeypatch.setattr(json_files, "MOST_BYTES", path.stat().st_size - 1)
+        before = film.files()
+        ran = film.fails("import", "clip.mp4", name, code=2)
+        assert f"{name}' has 0 MiB of JSON" in ran.error
+        assert "several parts" in ran.hint
+        assert film.files() == before
 
 
 def test_a_damaged_zip_file_is_refused(film: CommandLine) -> None:

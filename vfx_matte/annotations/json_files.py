@@ -16,18 +16,21 @@ from vfx_matte.files.atomic import atomic_path
 from vfx_matte.files.inputs import read_small_file
 from vfx_matte.printable import json_text, shortened
 
-MOST_BYTES = 2**31
-"""Two gigabytes: the masks of a hundred thousand frames."""
+MOST_BYTES = 2**29
+"""512 MiB: run lengths of some hundred thousand masks, polygons of tens of thousands. What JSON
+holds is in memory at once, and numbers take about five times the room of their text.
+"""
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401  what the file holds
     """What a JSON file holds.
 
     Raises:
-        MaskError: it cannot be read, or is no JSON.
+        MaskError: it cannot be read, is too large, or is no JSON.
     """
     hint = "give a JSON file of COCO, YouTube-VIS or Label Studio"
     try:
+        require_size(path.stat().st_size, path)
         text = read_small_file(path, what="annotations", most_bytes=MOST_BYTES, error=MaskError)
         return json.loads(text)
     except FileNotFoundError as error:
@@ -36,6 +39,16 @@ def read_json(path: Path) -> Any:  # noqa: ANN401  what the file holds
         raise MaskError(f"{str(path)!r} cannot be read: {error.strerror}", hint=hint) from error
     except (ValueError, RecursionError) as error:
         raise MaskError(f"{str(path)!r} is no JSON: {error}", hint=hint) from error
+
+
+def require_size(size: int, path: Path) -> None:
+    """Raise MaskError where a JSON file has too many bytes to be read."""
+    if size > MOST_BYTES:
+        raise MaskError(
+            f"{str(path)!r} has {size / 2**20:.0f} MiB of JSON, more than the"
+            f" {MOST_BYTES / 2**20:.0f} that are read at once",
+            hint="export it in several parts, each of some of the frames, or as PNG masks",
+        )
 
 
 def write_json(path: Path, parts: Iterable[str]) -> None:

@@ -43,7 +43,7 @@ FOLDER, FACTS = "instances_txt", "objects.json"
 _CLASSES = {"car": 1, "pedestrian": 2, "person": 2}
 _IGNORED = 10
 _PER_CLASS = 1000
-_MOST_BYTES = 2**31
+_MOST_BYTES = 2**29
 _NUMBERS = "frame_numbers"
 
 

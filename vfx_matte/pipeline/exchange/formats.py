@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 from vfx_matte.annotations.coco import read_coco, write_coco
 from vfx_matte.annotations.cvat import read_cvat, write_cvat
-from vfx_matte.annotations.json_files import MOST_BYTES, read_json
+from vfx_matte.annotations.json_files import read_json, require_size
 from vfx_matte.annotations.label_studio import read_label_studio
 from vfx_matte.annotations.layouts import ANNOTATIONS, read_layout, write_davis, write_youtube_vos
 from vfx_matte.annotations.mots import FOLDER, read_mots, write_mots
@@ -33,6 +33,8 @@ Reader = Callable[[Path, object, str], Annotations]
 """Of the path, what its JSON holds where it has been read, and the clip's name."""
 
 _PIECE = 2**20
+# XML is read as a stream, so that memory is not the limit
+_MOST_UNPACKED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ def _unpacked(path: Path) -> Iterator[Path]:
                 raise MaskError(
                     f"{str(path)!r} is packed in a way that is not read here", hint="unpack it"
                 )
+            if names[0].lower().endswith(".json"):
+                require_size(archive.getinfo(names[0]).file_size, path)
             # under a name of our own, whatever the archive says
             target = Path(folder) / f"annotations{Path(names[0]).suffix.lower()}"
             with archive.open(names[0]) as packed, target.open("wb") as file:
@@ -203,7 +207,7 @@ def _unpacked(path: Path) -> Iterator[Path]:
 
 def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int]) -> None:
     """Copy bounded: a small archive may unpack to anything."""
-    left = MOST_BYTES
+    left = _MOST_UNPACKED
     while piece := read(_PIECE):
         left -= len(piece)
         if left < 0:
