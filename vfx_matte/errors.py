@@ -13,6 +13,7 @@ VfxMatteError            exit 1: the work could not be done
 │   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
 ├── QualityError         masks of which more frames stand out than was allowed
+├── BatchError           a batch of which some clips failed
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
 ├── WeightsError         a weights file that cannot be fetched or is not what it should be
 ├── DeviceError          a device that was asked for and is not usable
@@ -101,6 +102,10 @@ class VerifyError(VfxMatteError):
 
 class QualityError(VfxMatteError):
     """Masks of which more frames stand out than a script allows."""
+
+
+class BatchError(VfxMatteError):
+    """Some clips of a batch failed; the others are done."""
 
 
 class PropagatorError(VfxMatteError):

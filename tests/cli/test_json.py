@@ -46,6 +46,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "probe": ("clip.mp4",),
     "verify": ("workspace/clip/clip.mp4", "--source", "clip.mp4"),
     "frame": ("clip.mp4", "--at", "3"),
+    "batch": ("clip.mp4", "--workspace", "w2", "--outputs", "maskvideo"),
     "doctor": ("--no-speed",),
     "config": (),
     "demo": ("--frames", "8"),
@@ -84,6 +85,8 @@ def test_json_is_one_line_and_nothing_else_is_on_stdout(
 ) -> None:
     if name == "verify":
         (project.folder / "workspace/clip/clip.mp4").write_bytes(Path("clip.mp4").read_bytes())
+    if name == "batch":
+        (project.folder / "clip.png").write_bytes(Path("mask.png").read_bytes())
     if name == "detect":
         (project.folder / "salient.onnx").write_bytes(tiny_network())
     if name.startswith("weights"):

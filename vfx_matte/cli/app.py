@@ -30,7 +30,7 @@ from vfx_matte.settings.options import Options
 from vfx_matte.wording import spelled
 
 # click comes with Typer, and is no dependency of ours to import
-_BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
+BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """Typer's UsageError, which it does not export."""
 
 
@@ -46,7 +46,7 @@ class Program(TyperGroup):
             return super().main(*args, standalone_mode=False, **extra)  # type: ignore[misc]
         try:
             code = super().main(*args, standalone_mode=False, **extra)  # type: ignore[misc]
-        except _BAD_REQUEST as error:
+        except BAD_REQUEST as error:
             _exit_misused(error)
         except typer.Abort:
             typer.echo("error: stopped", err=True)
@@ -66,7 +66,7 @@ def _is_near(given: str, meant: str) -> bool:
     return bool(difflib.get_close_matches(given.lstrip("-"), names))
 
 
-def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see _BAD_REQUEST
+def _exit_misused(error: Any) -> NoReturn:  # noqa: ANN401  see BAD_REQUEST
     """Show a command line that is not understood, and exit with code 2."""
     context = getattr(error, "ctx", None)
     message = error.format_message().rstrip()
@@ -116,6 +116,9 @@ class Session:
 
     json: bool = False
     """Whether the result is printed as JSON (`show.show_to_scripts`)."""
+
+    config_file: Path | None = None
+    """The file that was read instead of ./config.ini."""
 
     interrupt_hint: str = ""
     """The hint after Ctrl-C, set by commands whose work can be resumed."""
@@ -218,7 +221,7 @@ def open_session(
     settings = ini.load(config_file)
     paths = settings.paths.overridden(workspace=workspace, source=source, model=model)
     clip = settings.clip.overridden(ignore_alpha=ignore_alpha)
-    return Session(replace(settings, paths=paths, clip=clip), quiet, json)
+    return Session(replace(settings, paths=paths, clip=clip), quiet, json, config_file)
 
 
 def display_of(form: str, *, quiet: bool) -> Display:
@@ -301,7 +304,7 @@ def command(
                 # error. What is still buffered goes nowhere, so that exiting raises nothing.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             # typer's own; `Program.main` shows a bad request
-            except (typer.Exit, typer.Abort, _BAD_REQUEST):
+            except (typer.Exit, typer.Abort, BAD_REQUEST):
                 raise
             # any file may be one that this user may not open
             except PermissionError as error:

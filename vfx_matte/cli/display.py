@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -43,6 +43,9 @@ class Display(Protocol):
 
     def output(self, path: object) -> None:
         """A file or folder of the result is complete."""
+
+    def relay(self, event: Mapping[str, object]) -> None:
+        """Another command, which this one runs, told an event."""
 
     def end(self) -> None:
         """The command has done what was asked for."""
@@ -82,6 +85,9 @@ class ForPeople:
 
     def output(self, path: object) -> None:
         """The result's own table shows it."""
+
+    def relay(self, event: Mapping[str, object]) -> None:
+        """Bars of several commands at once would not be read."""
 
     def end(self) -> None:
         """They see the prompt."""
@@ -133,6 +139,10 @@ class ForPrograms:
     def output(self, path: object) -> None:
         """Event "output"."""
         self._tell("output", output=str(path))
+
+    def relay(self, event: Mapping[str, object]) -> None:
+        """The event as it is: it names its command and clip."""
+        _write(event)
 
     def end(self) -> None:
         """Event "end", the last one."""
@@ -186,10 +196,14 @@ class ForPrograms:
         return round(self.now() - self._began, 2)
 
     def _tell(self, event: str, **facts: object) -> None:
-        line = {"event": event, "command": self._command, "clip": self._clip, **facts}
-        # a farm that reads as lines come must not wait for a buffer to fill
-        typer.echo(json_text(line), err=True)
-        sys.stderr.flush()
+        _write({"event": event, "command": self._command, "clip": self._clip, **facts})
+
+
+def _write(event: Mapping[str, object]) -> None:
+    # in one piece, as several threads may tell something; and at once, as who reads lines as they
+    # come must not wait for a buffer to fill
+    typer.echo(json_text(event), err=True)
+    sys.stderr.flush()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vfx_matte._version import __version__
-from vfx_matte.backend import Device, driver_problem, opencv_threads
+from vfx_matte.backend import Device, driver_problem, opencv_threads, usable_cores
 from vfx_matte.detect.names import NETWORK_FILE
 from vfx_matte.errors import VfxMatteError, install_hint
 from vfx_matte.media.formats import CODECS
@@ -161,9 +160,6 @@ def examine(
 
 
 def _machine(workspace: Path) -> Machine:
-    # a container or a job of a farm may have fewer cores than the machine
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     # the nearest folder that exists is on the disk where the workspace will be
     folder = workspace.absolute()
     while not folder.exists() and folder != folder.parent:
@@ -171,7 +167,7 @@ def _machine(workspace: Path) -> Machine:
     return Machine(
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         python=platform.python_version(),
-        cores=cores,
+        cores=usable_cores(),
         opencv_threads=opencv_threads(),
         gpu=driver_problem() or "",
         workspace_free_bytes=shutil.disk_usage(folder).free,

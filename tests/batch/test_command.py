@@ -1,0 +1,146 @@
+"""`vfx-matte batch`: masks beside clips and tables of shots become the files that single commands
+make.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.clips import write_clip
+from support.command_line import CommandLine, paint, two_objects
+
+from vfx_matte.workspace import load_mask
+
+FAKE = '[defaults.segment]\npropagator = "fake"\n'
+
+
+@pytest.fixture
+def shots(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine:
+    """Two clips with a mask beside each, in a folder of their own."""
+    take(clip)
+    Path("day").mkdir()
+    for name in ("one", "two"):
+        Path(f"day/{name}.mp4").write_bytes(Path("clip.mp4").read_bytes())
+        paint(Path(f"day/{name}.png"), two_objects())
+    return cli
+
+
+def table(text: str) -> Path:
+    path = Path("day/shots.toml")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_table_makes_what_single_commands_make(shots: CommandLine) -> None:
+    path = table(
+        FAKE
+        + '[defaults.greenback]\nkey = "blue"\n'
+        + '[[shot]]\nclip = "one.mp4"\nsegment.first-mask = "one.png"\n'
+        + '[[shot]]\nclip = "two.mp4"\n[shot.segment]\nmask = ["2=two.png"]\n[shot.overlay]\n'
+    )
+    found = json.loads(shots("batch", path, "--jobs", "2", "--json").stdout)
+    assert {one["clip"]: [s["command"] for s in one["steps"]] for one in found["shots"]} == {
+        "day/one.mp4": ["segment", "greenback"],
+        "day/two.mp4": ["segment", "greenback", "overlay"],
+    }
+    batch = Path("workspace/one/greenback.mp4").read_bytes()
+    shots("segment", "day/one.mp4", "--first-mask", "day/one.png", "--propagator", "fake",
+          "--workspace", "alone")  # fmt: skip
+    shots("greenback", "day/one.mp4", "--key", "blue", "--workspace", "alone")
+    assert batch == Path("alone/one/greenback.mp4").read_bytes()
+    assert (load_mask(Path("workspace/two/masks/0000002.png")) == two_objects()).all()
+
+
+def test_masks_lie_beside_clips(shots: CommandLine) -> None:
+    Path("day/two.png").rename("day/two.mask.png")
+    clips = ("day/one.mp4", "day/two.mp4")
+    Path("config.ini").write_text("[segment]\npropagator = fake\n")
+    shots("batch", *clips, "--outputs", "maskvideo,greenback")
+    for name in ("one", "two"):
+        assert Path(f"workspace/{name}/greenback.mp4").is_file()
+        assert Path(f"workspace/{name}/maskvideo.mkv").is_file()
+    # a second run with another output makes that alone
+    before = Path("workspace/one/greenback.mp4").stat().st_mtime_ns
+    shots("batch", *clips, "--outputs", "greenback,overlay", "--resume")
+    assert Path("workspace/one/overlay.mp4").exists() or list(Path("workspace/one").glob("out-*"))
+    assert Path("workspace/one/greenback.mp4").stat().st_mtime_ns == before
+
+
+def test_one_that_fails_stops_no_other(shots: CommandLine) -> None:
+    Path("config.ini").write_text("[segment]\npropagator = fake\n")
+    Path("day/two.mp4").write_bytes(b"nothing that plays")
+    ran = shots.run("batch", "day/one.mp4", "day/two.mp4")
+    assert ran.code == 1
+    assert "1 of 2 clips failed" in ran.error
+    assert "--resume" in ran.hint
+    assert Path("workspace/one/greenback.mp4").is_file()
+    states = {one["clip"]: one["state"] for one in _report()["shots"]}
+    assert states == {"day/one.mp4": "done", "day/two.mp4": "failed"}
+
+
+def _report() -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = json.loads(Path("workspace/batch.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[shot]]\n", "names no clip"),
+        ("shots = 3\n", "shots"),
+        ('[[shot]]\nclip = "one.mp4"\n[shot.greenbck]\n', "greenbck"),
+        ('[[shot]]\nclip = "one.mp4"\ngreenback = 3\n', "is 3"),
+        ('[[shot]]\nclip = "one.mp4"\n[shot.greenback]\nkye = "blue"\n', "kye"),
+        ('[[shot]]\nclip = "one.mp4"\n[shot.segment]\nstop = []\nsoft = "maybe"\n', "soft"),
+        ("[[shot\n", "cannot be read"),
+        ("", "no clip"),
+    ],
+)
+def test_a_slip_in_a_table_is_found_before_anything_runs(
+    text: str, said: str, shots: CommandLine
+) -> None:
+    path = table('[[shot]]\nclip = "two.mp4"\n[shot.segment]\nfirst-mask = "two.png"\n' + text
+                 if text.startswith("[[shot]]") else text)  # fmt: skip
+    ran = shots.fails("batch", path, code=2)
+    assert said in ran.error
+    assert not Path("workspace").exists()
+
+
+def test_clips_without_masks_are_named(shots: CommandLine) -> None:
+    Path("day/two.png").unlink()
+    ran = shots.fails("batch", "day/one.mp4", "day/two.mp4", code=2)
+    assert "two.mp4" in ran.error
+    assert "--detect" in ran.hint
+    ran = shots.fails("batch", "day/one.mp4", "--outputs", "greenbck", code=2)
+    assert "greenback" in ran.hint
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_ctrl_c_stops_the_commands_and_the_batch_goes_on(cli: CommandLine) -> None:
+    for name in ("one", "two"):
+        write_clip(Path(f"{name}.mp4"), pts=range(0, 200 * 1001, 1001), size=(640, 360))
+        paint(Path(f"{name}.png"), two_objects((640, 360)))
+    arguments = ("batch", "one.mp4", "two.mp4", "--jobs", "2", "--outputs", "maskvideo")
+    child = cli.start(*arguments)
+    ran = cli.stop(
+        child,
+        signal.SIGINT,
+        when=lambda: len(list(Path("workspace").glob("*/masks/*.png"))) > 3,
+    )
+    assert ran.code == 130
+    assert "--resume" in ran.hint
+    steps = [step for one in _report()["shots"] for step in one["steps"]]  # type: ignore[attr-defined]
+    assert {step["state"] for step in steps} <= {"stopped", "waiting"}
+    time.sleep(0.5)  # nothing goes on behind our back
+    count = len(list(Path("workspace").glob("*/masks/*.png")))
+    time.sleep(1)
+    assert len(list(Path("workspace").glob("*/masks/*.png"))) == count
+    cli(*arguments, "--resume")
+    assert len(list(Path("workspace").glob("*/masks/*.png"))) == 400

@@ -1,0 +1,79 @@
+"""The command that runs others on many clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vfx_matte.cli.app import Session, command
+from vfx_matte.cli.clips import Resume
+from vfx_matte.cli.shots import RENDERS, TABLE_SUFFIX, check, kinds_of, shot_of_clip, shots_of_table
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.batch import BatchResult
+
+
+@command()
+def batch(
+    session: Session,
+    *,
+    clips: Annotated[
+        list[Path],
+        typer.Argument(metavar="CLIP… | SHOTS.toml", help="Clips, or one table of shots."),
+    ],
+    outputs: Annotated[
+        str, typer.Option(metavar="A,B,…", help=f"What clips become: {', '.join(RENDERS)}.")
+    ] = "greenback",
+    detect: Annotated[
+        bool,
+        typer.Option("--detect", help="Clips without a mask beside them: take what is found."),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", help="Clips at once (half of the cores).", min=1),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="What became of everything (workspace/batch.json)."),
+    ] = None,
+    resume: Resume = False,
+) -> None:
+    """Run segment (or detect) and renders on many clips, several at once; one that fails stops no
+    other. Masks lie beside the clips as CLIP.png or CLIP.masks/, or a table names them.
+    """
+    from vfx_matte.backend import usable_cores
+    from vfx_matte.cli.show import show_to_scripts, table
+    from vfx_matte.pipeline.batch import BatchOptions, batch_plan, require_done, run_batch
+
+    if len(clips) == 1 and clips[0].suffix.lower() == TABLE_SUFFIX:
+        shots = shots_of_table(session, clips[0])
+    else:
+        kinds = kinds_of(outputs)
+        shots = [shot_of_clip(session, clip, kinds, finds=detect) for clip in clips]
+    # every command line is parsed before anything begins: a slip must not end the tenth clip at
+    # night
+    check(shots)
+    session.interrupt_hint = "run the same command with --resume to go on"
+    options = BatchOptions(
+        report=report or session.settings.paths.workspace / "batch.json",
+        jobs=jobs or max(1, usable_cores() // 2),
+        resume=resume,
+        relay=session.display.relay,
+        event_words=("--progress", "json"),
+    )
+    result = run_batch(batch_plan(shots), options, reporter=session)
+    if not show_to_scripts(session, result, [result.report]):
+        table("Batch", ("clip", "state", "commands", "made"), _rows(result))
+    # last, so that the table is there when the exit code is 1
+    require_done(result)
+
+
+def _rows(result: BatchResult) -> Iterable[tuple[str, ...]]:
+    for shot in result.shots:
+        commands = ", ".join(f"{step.command} {step.seconds:.0f} s" for step in shot.steps)
+        made = [output for step in shot.steps for output in step.outputs]
+        error = next((step.error for step in shot.steps if step.state == "failed"), "")
+        yield str(shot.clip), shot.state, commands, error or ", ".join(made)

@@ -1,0 +1,217 @@
+"""Shots of a batch: command lines from clips with masks beside them, or from a table."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vfx_matte.choices import unknown_choice
+from vfx_matte.cli.app import BAD_REQUEST, Session
+from vfx_matte.errors import ConfigError, MaskError, UsageError
+from vfx_matte.wording import command, option
+
+if TYPE_CHECKING:
+    from vfx_matte.pipeline.batch import ShotPlan
+
+FIRST = ("segment", "detect")
+"""What makes masks, one of which comes first."""
+
+RENDERS = ("greenback", "maskvideo", "alpha", "overlay", "conform", "package", "qc", "export")
+"""What can follow, in this order."""
+
+_FORM = "a table of shots is TOML with [[shot]], and [defaults.COMMAND] for all of them"
+
+TABLE_SUFFIX = ".toml"
+
+# how a mask is called that lies beside its clip: clip.png, clip.mask.png; several in clip.masks/
+_MASK_ENDINGS = (".mask.png", ".png")
+_FOLDER_ENDING = ".masks"
+
+
+def kinds_of(text: str) -> list[str]:
+    """The outputs that were asked for, in the order in which they are made.
+
+    Raises:
+        UsageError: there is no such output.
+    """
+    asked = [word.strip() for word in text.split(",") if word.strip()]
+    for word in asked:
+        if word not in RENDERS:
+            raise unknown_choice("output", word, RENDERS)
+    return [name for name in RENDERS if name in asked]
+
+
+def shot_of_clip(session: Session, clip: Path, kinds: Sequence[str], *, finds: bool) -> ShotPlan:
+    """A clip with the mask that lies beside it.
+
+    Args:
+        session: whose folders and config.ini count.
+        clip: the clip.
+        kinds: of outputs.
+        finds: whether objects are detected where there is no mask.
+
+    Raises:
+        MaskError: there is none, and they are not.
+    """
+    masks: dict[str, object] = {}
+    name = clip.name if clip.is_dir() else clip.stem
+    folder = clip.with_name(name + _FOLDER_ENDING)
+    beside = next(
+        (p for ending in _MASK_ENDINGS if (p := clip.with_name(name + ending)).is_file()), None
+    )
+    if folder.is_dir():
+        masks["masks"] = str(folder)
+    elif beside is not None:
+        masks["first-mask"] = str(beside)
+    elif not finds:
+        raise MaskError(
+            f"there is no mask for {str(clip)!r}",
+            hint=f"paint {clip.with_name(name + '.png')} or a folder {folder.name}, or add"
+            f" {option('detect', True)}",
+        )
+    steps: dict[str, Mapping[str, object]] = {"segment": masks} if masks else {"detect": {}}
+    return _shot(session, clip, steps | {kind: {} for kind in kinds})
+
+
+def shots_of_table(session: Session, path: Path) -> list[ShotPlan]:
+    """The shots of a table, with its defaults.
+
+    Paths of clips and masks count from the table's folder.
+
+    Raises:
+        ConfigError: the table cannot be read, or says something that has no meaning.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {error}", hint=_FORM) from error
+    defaults = found.pop("defaults", {})
+    shots = found.pop("shot", [])
+    if found or not isinstance(defaults, dict) or not isinstance(shots, list):
+        raise ConfigError(
+            f"{str(path)!r} holds {', '.join(found) or 'something else'}",
+            hint=_FORM,
+        )
+    return [
+        _shot_of_table(session, path, number, shot, defaults)
+        for number, shot in enumerate(shots, start=1)
+    ]
+
+
+def _shot_of_table(
+    session: Session,
+    path: Path,
+    number: int,
+    shot: Any,  # noqa: ANN401  what a file may hold
+    defaults: Mapping[str, Any],
+) -> ShotPlan:
+    where = f"shot {number} of {str(path)!r}"
+    commands = {*FIRST, *RENDERS}
+    if not isinstance(shot, dict) or not isinstance(shot.get("clip"), str):
+        raise ConfigError(f"{where} names no clip", hint='clip = "a.mp4"')
+    own = {key: value for key, value in shot.items() if key != "clip"}
+    for key, value in {**defaults, **own}.items():
+        if key not in commands:
+            raise unknown_choice(f"command in {where}:", key, sorted(commands))
+        if not isinstance(value, dict):
+            raise ConfigError(f"{key} in {where} is {value!r}", hint=f"[shot.{key}] is a table")
+    # options that a shot does not have are the defaults'; commands of both run
+    merged = {
+        name: {**defaults.get(name, {}), **own.get(name, {})}
+        for name in (*FIRST, *RENDERS)
+        if name in defaults or name in own
+    }
+    if "detect" in own and "segment" not in own:
+        merged.pop("segment", None)
+    elif "segment" in merged:
+        merged.pop("detect", None)
+    if "segment" in merged:
+        merged["segment"] = _from_folder(path.parent, merged["segment"])
+    return _shot(session, path.parent / shot["clip"], merged)
+
+
+def _from_folder(folder: Path, options: Mapping[str, object]) -> dict[str, object]:
+    """With paths of masks as they are from here."""
+    placed = dict(options)
+    for key in ("first-mask", "masks"):
+        if isinstance(found := placed.get(key), str):
+            placed[key] = str(folder / found)
+    # 12=m12.png, or a list of such
+    if pairs := placed.get("mask"):
+        split = [str(pair).partition("=") for pair in _listed(pairs)]
+        placed["mask"] = [f"{frame}{equals}{folder / name}" for frame, equals, name in split]
+    return placed
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _shot(session: Session, clip: Path, steps: Mapping[str, Mapping[str, object]]) -> ShotPlan:
+    """A clip with the command lines of its steps."""
+    from vfx_matte.pipeline.batch import ShotPlan, StepPlan
+
+    planned = []
+    # a render is made again where the masks that its clip was given have changed
+    given = [clip]
+    masks = steps.get("segment", {})
+    given += [Path(str(masks[key])) for key in ("first-mask", "masks") if key in masks]
+    given += [Path(str(pair).partition("=")[2]) for pair in _listed(masks.get("mask", []))]
+    for name, options in steps.items():
+        words = [name, str(clip), *_words(options), *_shared(session)]
+        # finished frames count whatever became of the rest; without any it begins
+        if name in FIRST and not options.get("fresh") and not options.get("update"):
+            words.append("--resume")
+        planned.append(StepPlan(name, tuple(words), tuple(given)))
+    return ShotPlan(clip, tuple(planned))
+
+
+def _words(options: Mapping[str, object]) -> list[str]:
+    """Options as they are typed: true and false are switches, lists are repeated."""
+    words: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value is False:
+            words.append(f"--no-{name}")
+        else:
+            words += [f"--{name}={one}" for one in _listed(value)]
+    return words
+
+
+def _shared(session: Session) -> list[str]:
+    """The options of this run that are every command's."""
+    paths = session.settings.paths
+    words = [
+        f"--workspace={paths.workspace}", f"--source={paths.source}", f"--model={paths.model}"
+    ]  # fmt: skip
+    if session.config_file is not None:
+        words.append(f"--config={session.config_file}")
+    if session.settings.clip.ignore_alpha:
+        words.append("--ignore-alpha")
+    return words
+
+
+def check(shots: Iterable[ShotPlan]) -> None:
+    """Parse every command line, and run nothing.
+
+    Raises:
+        UsageError: one of them cannot be understood.
+    """
+    from typer.main import get_command
+
+    from vfx_matte.cli import program
+
+    group: Any = get_command(program())
+    for step in (step for shot in shots for step in shot.steps):
+        name, clip, *_ = step.arguments
+        try:
+            group.commands[name].make_context(name, list(step.arguments[1:]))
+        except BAD_REQUEST as error:
+            text = error.format_message() if hasattr(error, "format_message") else str(error)
+            raise UsageError(
+                f"{name} {clip}: {text}",
+                hint=f"{command(name, help=True)} lists the options",
+            ) from error
