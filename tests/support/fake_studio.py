@@ -24,7 +24,7 @@ from PIL import Image
 from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.first_mask import MaskedObject
 from vfx_matte.pipeline.records import INTERNAL
-from vfx_matte.pipeline.studio import ConflictError
+from vfx_matte.pipeline.studio import ConflictError, JobOutput
 
 Ids = npt.NDArray[np.uint8]
 WIDTH, HEIGHT, FRAMES = 96, 64, 24
@@ -92,6 +92,7 @@ class FakeMasks:
 class FakeView:
     clip: FakeFacts
     revision: int
+    masks_revision: int
     objects: tuple[FakeObject, ...]
     references: tuple[FakeReference, ...]
     first: int | None
@@ -117,7 +118,7 @@ class FakeJob:
     fps: float = 25.0
     message: str = ""
     hint: str = ""
-    outputs: tuple[dict[str, object], ...] = ()
+    outputs: tuple[JobOutput, ...] = ()
 
 
 class FakeStudio:
@@ -174,6 +175,10 @@ class FakeStudio:
         self.closed = True
         self._stopped.update(self._jobs)
 
+    @property
+    def masks_revision(self) -> int:
+        return self._revision
+
     def view(self) -> FakeView:
         self._called("view")
         with self._lock:
@@ -181,6 +186,7 @@ class FakeStudio:
             return FakeView(
                 clip=self.info,
                 revision=self._revision,
+                masks_revision=self._revision,
                 objects=tuple(self._objects.values()),
                 references=tuple(
                     FakeReference(
@@ -400,13 +406,18 @@ class FakeStudio:
         if name.partition(":")[0] not in ("greenback", "maskvideo", "alpha", "overlay", "package"):
             raise UsageError(f"there is no render {name!r}")
         number = next(self._numbers)
-        outputs = ({"id": "1", "name": f"{name}.mp4", "verified": "frames and times are equal"},)
+        path = f"/nowhere/{name}.mp4"
+        outputs = (JobOutput(1, f"{name}.mp4", path, "frames and times are equal"),)
         self._jobs[number] = FakeJob(number, "render", name, "done", outputs=outputs)
         return self._jobs[number]
 
     def jobs(self) -> list[FakeJob]:
         self._called("jobs")
         return list(self._jobs.values())
+
+    def output_path(self, output_id: int) -> Path:
+        self._called("output_path")
+        return Path("/nowhere/greenback.mp4")
 
     def stop(self, job_id: int) -> None:
         self._called("stop")

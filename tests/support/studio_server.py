@@ -24,12 +24,14 @@ from vfx_matte.web.spelling import Speller
 GROUPS = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
 
 
-def make_server(studio: Any, *, port: int = 0, ready: Any = None) -> StudioServer:
+def make_server(
+    studio: Any, *, host: str = "127.0.0.1", port: int = 0, ready: Any = None
+) -> StudioServer:
     """The server of an engine, which may still be opening, at the settings of the command line."""
     settings = ini.Settings()
     return StudioServer(
         studio if isinstance(studio, Opening) else Opening.of(studio),
-        StudioSettings(port=port),
+        StudioSettings(host=host, port=port),
         speller=Speller(as_typed),
         records={name: getattr(settings, name) for name in GROUPS},
         ready=ready or (lambda _: None),

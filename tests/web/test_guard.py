@@ -36,6 +36,7 @@ ROUTES = [
     ("POST", "/api/clear"),
     ("POST", "/api/jobs"),
     ("DELETE", "/api/jobs/1"),
+    ("POST", "/api/outputs/1/show"),
     ("GET", "/api/suggested"),
     ("GET", "/api/problems"),
     ("GET", "/api/options"),

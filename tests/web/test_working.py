@@ -372,6 +372,121 @@ def test_a_click_makes_a_mask_and_undo_takes_it_back(studio: Page) -> None:
     assert (studio.mask_here() == first).all()
 
 
+def test_undo_and_redo_go_to_the_frame_that_they_change(studio: Page) -> None:
+    add_object(studio)
+    studio.button("Brush").click()
+    studio.drag((20, 20), (30, 20))
+    studio.tab.keyboard.press("End")
+    studio.shows(11)
+    studio.drag((20, 40), (30, 40))
+    studio.tab.keyboard.press("Home")
+    studio.shows(0)
+    studio.button("Undo").click()
+    studio.shows(11)
+    assert studio.kind(11) == "none"
+    studio.button("Undo").click()
+    studio.shows(0)
+    assert studio.kind(0) == "none"
+    studio.tab.keyboard.press("ArrowRight")
+    studio.shows(1)
+    studio.button("Redo").click()
+    studio.shows(0)
+    # what changes no mask changes no frame
+    studio.tab.keyboard.press("ArrowRight")
+    studio.shows(1)
+    studio.button("Set in").click()
+    studio.saved()
+    studio.tab.keyboard.press("ArrowRight")
+    studio.shows(2)
+    studio.button("Undo").click()
+    studio.saved()
+    studio.shows(2)
+
+
+def ends(studio: Page) -> tuple[int | None, int | None]:
+    state = studio.client("GET", "/api/project").json["state"]
+    return state["first"], state["last"]
+
+
+def test_in_and_out_are_dragged_on_the_timeline(studio: Page) -> None:
+    one, other = (studio.tab.get_by_role("slider", name=name, exact=True) for name in ("In", "Out"))
+    track = studio.timeline.bounding_box()
+
+    def drag(handle: Any, index: float) -> None:
+        box = handle.bounding_box()
+        studio.tab.mouse.move(box["x"] + 4, box["y"] + 9)
+        studio.tab.mouse.down()
+        studio.tab.mouse.move(track["x"] + track["width"] * (index + 0.5) / FRAMES, 650, steps=5)
+        studio.tab.mouse.up()
+        studio.saved()
+
+    drag(one, 3)
+    drag(other, 8)
+    assert ends(studio) == (3, 8)
+    studio.shows(8)
+    # each is one step of undo, they do not pass each other, and the clip's own ends are none
+    drag(one, 11)
+    assert ends(studio) == (8, 8)
+    studio.button("Undo").click()
+    studio.saved()
+    assert ends(studio) == (3, 8)
+    assert one.get_attribute("aria-valuetext").startswith("frame 3,")
+    drag(one, 0)
+    drag(other, 11)
+    assert ends(studio) == (None, None)
+
+
+def test_in_and_out_are_moved_by_keys(studio: Page) -> None:
+    one, other = (studio.tab.get_by_role("slider", name=name, exact=True) for name in ("In", "Out"))
+    undo = studio.client("GET", "/api/project").json["undo"]
+    one.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        studio.tab.keyboard.press(key)
+    # shown at once, saved once
+    studio.shows(1)
+    assert one.get_attribute("aria-valuenow") == "1"
+    studio.until("studio.store.state.project.state.first === 1 && !studio.store.state.trim")
+    studio.saved()
+    other.focus()
+    studio.tab.keyboard.press("Shift+ArrowLeft")
+    studio.tab.keyboard.press("Tab")  # who leaves it means it
+    studio.until("studio.store.state.project.state.last === 1 && !studio.store.state.trim")
+    studio.saved()
+    assert ends(studio) == (1, 1)
+    other.focus()
+    studio.tab.keyboard.press("Delete")
+    studio.until("studio.store.state.project.state.last === null && !studio.store.state.trim")
+    studio.button("Undo").click()
+    studio.saved()
+    studio.button("Undo").click()
+    studio.saved()
+    studio.button("Undo").click()
+    studio.saved()
+    assert ends(studio) == (None, None)
+    assert studio.client("GET", "/api/project").json["undo"] == undo
+
+
+def test_lists_that_were_found_in_older_masks_say_so(studio: Page) -> None:
+    add_object(studio)
+    studio.button("Brush").click()
+    studio.drag((30, 30), (60, 30))
+    studio.button("Forward").click()
+    studio.until("studio.store.state.project.jobs.some((job) => job.state === 'done')")
+    studio.saved()
+    studio.tab.get_by_role("tab", name="Problems").click()
+    old = studio.tab.locator("#problems-old")
+    studio.until("studio.store.state.problems !== null")
+    assert not old.is_visible()
+    # a name is no mask
+    studio.client("PATCH", "/api/objects/1", {"name": "Dog"})
+    studio.saved()
+    assert not old.is_visible()
+    studio.drag((30, 40), (60, 40))
+    old.wait_for()
+    studio.tab.locator("#problems-again").click()
+    old.wait_for(state="hidden")
+
+
 def test_box_and_stroke_are_marks(studio: Page) -> None:
     studio.button("Box").click()
     studio.drag((20, 34), (70, 60))

@@ -40,7 +40,7 @@ def check_host(settings: StudioSettings, reporter: Reporter) -> None:
     Raises:
         UsageError: they could, and it was not.
     """
-    if _is_loopback(settings.host):
+    if is_loopback(settings.host):
         return
     meaning = (
         "everybody in the network who has the address can then see the clip and change the"
@@ -54,7 +54,8 @@ def check_host(settings: StudioSettings, reporter: Reporter) -> None:
     reporter.notify(f"other machines are let in: {meaning}")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host."""
     if host == "localhost":
         return True
     try:

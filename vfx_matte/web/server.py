@@ -25,7 +25,9 @@ import uvicorn
 
 from vfx_matte.errors import UsageError
 from vfx_matte.web.app import body_rule, make_app
+from vfx_matte.web.file_manager import can_show, has_screen
 from vfx_matte.web.guard import Authorities, Guard
+from vfx_matte.web.hosts import is_loopback
 from vfx_matte.web.routes.page import PageFiles
 from vfx_matte.web.service import Service
 from vfx_matte.web.spelling import Speller
@@ -177,7 +179,9 @@ class StudioServer:
         Raises:
             UsageError: nothing can listen there.
         """
-        self.service = Service(opening, speller, records)
+        # who reaches the page from elsewhere does not see this machine's windows
+        is_here = is_loopback(settings.host)
+        self.service = Service(opening, speller, records, shows_files=is_here and can_show())
         self._listener = listen(settings.host, settings.port)
         authority, authorities = authorities_of(self._listener, settings.host)
         self.address = Address(authority, secrets.token_urlsafe(TOKEN_BYTES))
@@ -221,10 +225,14 @@ class StudioServer:
             self._server.run(sockets=[self._listener])
         finally:
             self._unsubscribe()
-            self._listener.close()
-            # calls that have not begun are dropped; `close_in_time` sees to the others
-            self.service.pool.shutdown(wait=False, cancel_futures=True)
+            self.close()
         return self._server.stopped_by
+
+    def close(self) -> None:
+        """Listen no longer; `run` does it at its end."""
+        self._listener.close()
+        # calls that have not begun are dropped; `close_in_time` sees to the others
+        self.service.pool.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
         """End `run`; from any thread."""
@@ -281,9 +289,7 @@ def _has_screen() -> bool:
     """Whether a browser would open a window, and not take over the terminal, as text browsers do
     that are started on a machine without a screen.
     """
-    if sys.platform in ("win32", "darwin") or "BROWSER" in os.environ:
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return "BROWSER" in os.environ or has_screen()
 
 
 @contextlib.contextmanager

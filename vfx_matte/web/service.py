@@ -45,6 +45,9 @@ class Service:
     options: Mapping[str, Options]
     """Group → its options of edges and renders, with their values in config.ini."""
 
+    shows_files: bool = False
+    """Whether outputs can be shown in a file manager."""
+
     events: EventLog = field(default_factory=EventLog)
     """What happens, for pages."""
 
@@ -101,7 +104,9 @@ class Service:
             times: with those of all frames, which do not change.
         """
         self.opening.wait()
-        return project_view(self.studio.view(), clip_id=self.clip_id, times=times)
+        return project_view(self.studio.view(), clip_id=self.clip_id, times=times) | {
+            "shows_files": self.shows_files
+        }
 
     def require_frame(self, index: int) -> None:
         """Raise RequestError when the clip has no such frame."""

@@ -25,6 +25,7 @@ def project_view(view: ProjectView, *, clip_id: str, times: bool) -> dict[str, A
     return {
         "clip": clip,
         "revision": view.revision,
+        "masks_revision": view.masks_revision,
         "state": {
             "objects": view.objects,
             "references": view.references,

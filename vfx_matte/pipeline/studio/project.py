@@ -63,6 +63,8 @@ class EditResult:
     """Of the project now."""
     notices: tuple[str, ...] = ()
     """What else it did, for people."""
+    frames: tuple[int, ...] = ()
+    """Indices whose reference `undo` or `redo` changed, ascending."""
 
 
 class Project:
@@ -106,7 +108,7 @@ class Project:
             self._archive.finish()
             self._history = History(workspace.studio_folder, ProjectState().to_plain())
             self._state = self._readable_state()
-            self._revision = 1
+            self._revision = self._masks_revision = 1
             self._take_in()
             self._write_references(self._state)
         except BaseException:
@@ -128,6 +130,11 @@ class Project:
     def revision(self) -> int:
         """Changes with every action of this program; begins at 1."""
         return self._revision
+
+    @property
+    def masks_revision(self) -> int:
+        """The revision that changed a mask last."""
+        return self._masks_revision
 
     @property
     def undo_label(self) -> str | None:
@@ -430,8 +437,10 @@ class Project:
                 with suppress(VfxMatteError):
                     self._write_references(before)
                 raise
-            self._revision += 1
-            return EditResult(self._revision, (f"{done}: {label}",))
+            self._note_change(before)
+            one, two = before.references, self._state.references
+            changed = sorted(at for at in {*one, *two} if one.get(at) != two.get(at))
+            return EditResult(self._revision, (f"{done}: {label}",), tuple(changed))
 
     def _do(self, label: str, state: ProjectState) -> EditResult:
         # the files first: an action that is in the history has happened
@@ -442,9 +451,16 @@ class Project:
             with suppress(VfxMatteError):
                 self._write_references(self._state)
             raise
-        self._state = state
-        self._revision += 1
+        before, self._state = self._state, state
+        self._note_change(before)
         return EditResult(self._revision)
+
+    def _note_change(self, before: ProjectState) -> None:
+        """Count the present state as a new revision."""
+        self._revision += 1
+        now = self._state
+        if (before.references, before.propagated) != (now.references, now.propagated):
+            self._masks_revision = self._revision
 
     def _check(self, revision: int | None) -> None:
         if revision is not None and revision != self._revision:

@@ -95,6 +95,8 @@ class ProjectView:
 
     clip: ClipFacts
     revision: int
+    masks_revision: int
+    """The revision that changed a mask last."""
     objects: tuple[ProjectObject, ...]
     references: tuple[ShownReference, ...]
     first: int | None
@@ -212,6 +214,11 @@ class Studio:
         """Facts about the clip."""
         return self._facts
 
+    @property
+    def masks_revision(self) -> int:
+        """The revision that changed a mask last."""
+        return self._project.masks_revision
+
     def view(self) -> ProjectView:
         """The whole project.
 
@@ -226,6 +233,7 @@ class Studio:
         return ProjectView(
             clip=self._facts,
             revision=self._project.revision,
+            masks_revision=self._project.masks_revision,
             objects=state.objects,
             references=tuple(
                 ShownReference(index, one.enabled, one.objects)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Path, Query
 from fastapi.responses import StreamingResponse
 
 from vfx_matte.pipeline.records import as_json
+from vfx_matte.web import file_manager
 from vfx_matte.web.answers import JsonResponse
 from vfx_matte.web.bodies import PropagateBody, RenderBody, binary
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.option_table import option_facts
-from vfx_matte.web.service import Served
+from vfx_matte.web.service import Served, Service
 
 router = APIRouter(prefix="/api")
 
@@ -40,16 +42,43 @@ async def stop_job(service: Served, job_id: Annotated[int, Path(ge=0, le=2**53)]
     return JsonResponse({})
 
 
+@router.post("/outputs/{output_id}/show")
+async def show_output(
+    service: Served, output_id: Annotated[int, Path(ge=0, le=2**53)]
+) -> JsonResponse:
+    """Open the folder of an output in the file manager of this machine."""
+    outputs = {
+        output.id for job in await service.call(service.studio.jobs) for output in job.outputs
+    }
+    if output_id not in outputs:
+        raise RequestError(404, f"there is no output {output_id}")
+    path = await service.call(service.studio.output_path, output_id)
+    if not service.shows_files:
+        raise RequestError(403, "no file manager can be opened from here", f"it is {path}")
+    if not path.exists():
+        raise RequestError(404, f"{str(path)!r} is no longer there")
+    await service.call(file_manager.show, path)
+    return JsonResponse({})
+
+
 @router.get("/suggested")
 async def suggested(service: Served) -> JsonResponse:
     """Frames that are worth a mask of one's own."""
-    return await service.record(service.studio.suggested)
+    return await _found(service, service.studio.suggested)
 
 
 @router.get("/problems")
 async def problems(service: Served) -> JsonResponse:
     """Frames whose masks stand out."""
-    return await service.record(service.studio.problems)
+    return await _found(service, service.studio.problems)
+
+
+async def _found(service: Service, look: Callable[[], object]) -> JsonResponse:
+    """What was found in the masks, and in which: those that are edited meanwhile are others."""
+    revision = service.studio.masks_revision
+    answer = await service.record(look)
+    answer.headers["x-masks-revision"] = str(revision)
+    return answer
 
 
 @router.get("/options")

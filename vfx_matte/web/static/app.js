@@ -17,6 +17,7 @@ import { Notices } from "./notices.js";
 import { Objects } from "./objects.js";
 import { endOpening, showOpening } from "./opening.js";
 import { Player } from "./player.js";
+import { Range } from "./range.js";
 import { References } from "./references.js";
 import { Session } from "./session.js";
 import { SoftwareRenderer } from "./software_renderer.js";
@@ -98,6 +99,7 @@ export class App {
     this.findings = new Findings(this);
     this.references = new References(this);
     this.timeline = new Timeline(byId("timeline"), this);
+    this.range = new Range(this);
     this.work = new Work(this);
     /** @type {import("./export.js").Exporting | null} */
     this.exporting = null;

@@ -277,6 +277,27 @@ export class Exporting {
     byId("queue-empty").hidden = jobs.length > 0;
   }
 
+  /**
+   * Opens the folder of an output, on the machine that the studio runs on.
+   * @param {import("./types.js").Output} output
+   * @param {Job} job
+   */
+  shower({ id, name }, job) {
+    const { api } = this.app;
+    return el(
+      "button",
+      {
+        type: "button", class: "link", "data-focus": `show-${job.id}-${id}`,
+        "aria-label": t("Show {name} in its folder", { name }),
+        click: () =>
+          api.send("POST", `outputs/${id}/show`)
+            .then(() => this.say("", ""))
+            .catch(({ message, hint }) => this.say(message, hint)),
+      },
+      t("Open folder"),
+    );
+  }
+
   /** @param {Job} job */
   row(job) {
     const { api, notices } = this.app;
@@ -305,6 +326,7 @@ export class Exporting {
           { class: "result" },
           el("span", { title: output.path }, output.path ?? output.name),
           output.verified ? el("span", { class: "good" }, ` ✓ ${output.verified}`) : null,
+          this.app.store.state.project.shows_files ? this.shower(output, job) : null,
         ),
       ),
       job.message

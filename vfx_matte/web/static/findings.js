@@ -6,22 +6,38 @@ import { t } from "./i18n.js";
 /** @typedef {import("./types.js").Finding} Finding */
 /** @typedef {"suggested" | "problems"} Kind */
 
+const KINDS = /** @type {Kind[]} */ (["suggested", "problems"]);
+
 export class Findings {
   /** @param {import("./app.js").App} app */
   constructor(app) {
     this.app = app;
-    for (const kind of /** @type {Kind[]} */ (["suggested", "problems"])) {
+    /** The masks' revision that each list was found in. */
+    this.foundIn = { suggested: 0, problems: 0 };
+    for (const kind of KINDS) {
       byId(`tab-${kind}`).addEventListener("chosen", () => this.load(kind));
       byId(`${kind}-again`).addEventListener("click", () => this.load(kind, true));
       app.store.on([kind], () => this.render(kind));
       app.store.on(["shown"], ({ shown }) => markHere(byId(`${kind}-list`), shown));
     }
+    app.store.on(["project", ...KINDS], () => KINDS.forEach((kind) => this.age(kind)));
+  }
+
+  /**
+   * Say of a list that was found in other masks that it may no longer be so.
+   * @param {Kind} kind
+   */
+  age(kind) {
+    const { state } = this.app.store;
+    const isOld = Boolean(state[kind]) && this.foundIn[kind] !== state.project.masks_revision;
+    byId(`panel-${kind}`).dataset.old = String(isOld);
+    byId(`${kind}-old`).hidden = !isOld;
   }
 
   /** What is known was found in older masks. */
   outdated() {
     this.app.store.set({ suggested: null, problems: null });
-    for (const kind of /** @type {Kind[]} */ (["suggested", "problems"])) {
+    for (const kind of KINDS) {
       if (!byId(`panel-${kind}`).hidden) this.load(kind);
     }
   }
@@ -39,7 +55,9 @@ export class Findings {
     note.hidden = false;
     note.textContent = t("Looking through the clip…");
     try {
-      const found = await api.json("GET", kind);
+      const answer = await api.send("GET", kind);
+      const found = await answer.json();
+      this.foundIn[kind] = Number(answer.headers.get("X-Masks-Revision"));
       store.set(/** @type {any} */ ({ [kind]: found }));
       return found;
     } catch (error) {

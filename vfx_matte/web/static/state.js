@@ -27,6 +27,7 @@
  * @property {import("./types.js").Answer | null} answer
  * @property {import("./types.js").Finding[] | null} suggested
  * @property {import("./types.js").Finding[] | null} problems
+ * @property {{first: number | null, last: number | null} | null} trim in and out while they are dragged
  * @property {boolean} connected
  */
 
@@ -60,6 +61,7 @@ export class Store {
       answer: null,
       suggested: null,
       problems: null,
+      trim: null,
       connected: true,
     };
     /** @type {{keys: (keyof State)[], heard: (state: State) => void}[]} */
@@ -125,7 +127,7 @@ export class Store {
 
   /** In and out, as indices, both included. */
   get range() {
-    const { first, last } = this.state.project.state;
+    const { first, last } = this.state.trim ?? this.state.project.state;
     return { first: first ?? 0, last: last ?? this.clip.frames - 1 };
   }
 

@@ -40,7 +40,7 @@ export class Timeline {
       slider.setAttribute("aria-valuenow", String(store.number(index)));
       slider.setAttribute("aria-valuetext", this.text(index));
     });
-    store.on(["project", "problems", "suggested", "object", "solo"], () => this.ask());
+    store.on(["project", "problems", "suggested", "object", "solo", "trim"], () => this.ask());
     new ResizeObserver(() => this.resized()).observe(slider);
     slider.addEventListener("pointerdown", (event) => {
       if (event.button) return;
@@ -317,13 +317,13 @@ export class Timeline {
     c.fillRect(this.x(last + 1, w), 0, w, h);
     c.fillStyle = "#d7dae0";
     const left = this.x(first, w), right = this.x(last + 1, w);
-    const { state } = this.app.store.state.project;
-    if (state.first !== null) {
+    const ends = this.app.range.ends;
+    if (ends.first !== null) {
       c.fillRect(left, 0, 2, h);
       c.fillRect(left, 0, 7, 2);
       c.fillRect(left, h - 2, 7, 2);
     }
-    if (state.last !== null) {
+    if (ends.last !== null) {
       c.fillRect(right - 2, 0, 2, h);
       c.fillRect(right - 7, 0, 7, 2);
       c.fillRect(right - 7, h - 2, 7, 2);

@@ -69,7 +69,7 @@ export class Toolbar {
       const button = byId(way);
       button.addEventListener("click", () => {
         if (this.app.tools.busy) return;
-        session.edit(() => api.json("POST", way), null, true);
+        this.travel(way);
       });
       store.on(["project"], ({ project }) => {
         button.disabled = project[way] === null;
@@ -105,8 +105,23 @@ export class Toolbar {
     }
   }
 
+  /**
+   * Undo or redo, and go to the frame that it changed.
+   * @param {"undo" | "redo"} way
+   */
+  async travel(way) {
+    const { store, api, session, player } = this.app;
+    const done = await session.edit(() => api.json("POST", way), null, true);
+    /** @type {number[]} */
+    const frames = done?.frames ?? [];
+    const { index } = store.state;
+    if (!frames.length || frames.includes(index)) return;
+    const far = (/** @type {number} */ frame) => Math.abs(frame - index);
+    player.goto(frames.reduce((best, frame) => (far(frame) < far(best) ? frame : best)));
+  }
+
   transport() {
-    const { store, player, api, session } = this.app;
+    const { store, player, range } = this.app;
     byId("to-start").addEventListener("click", () => player.goto(0));
     byId("step-back").addEventListener("click", () => player.step(-1));
     byId("play").addEventListener("click", () => player.toggle());
@@ -121,19 +136,17 @@ export class Toolbar {
       play.setAttribute("aria-label", speed ? t("Pause") : t("Play"));
       byId("speed").textContent = Math.abs(speed) > 1 || speed < 0 ? `${speed}×` : "";
     });
-    const setRange = (/** @type {number | null} */ first, /** @type {number | null} */ last) =>
-      session.edit((revision) => api.json("PATCH", "range", { json: { first, last, revision } }));
     byId("set-in").addEventListener("click", () => {
       const { index, project } = store.state;
       const { last } = project.state;
-      setRange(index, last !== null && last < index ? null : last);
+      range.set(index, last !== null && last < index ? null : last);
     });
     byId("set-out").addEventListener("click", () => {
       const { index, project } = store.state;
       const { first } = project.state;
-      setRange(first !== null && first > index ? null : first, index);
+      range.set(first !== null && first > index ? null : first, index);
     });
-    byId("no-range").addEventListener("click", () => setRange(null, null));
+    byId("no-range").addEventListener("click", () => range.set(null, null));
     store.on(["project"], ({ project }) => {
       byId("no-range").disabled = project.state.first === null && project.state.last === null;
     });

@@ -67,6 +67,7 @@
  * @typedef {Object} Project
  * @property {Clip} clip
  * @property {number} revision
+ * @property {number} masks_revision the one that changed a mask last
  * @property {{objects: MatteObject[], references: Reference[], first: number | null,
  *   last: number | null, marks: Marks | null}} state
  * @property {{done: Run[], confidence: Record<string, [number, number[]][]>,
@@ -77,10 +78,12 @@
  * @property {Job[]} jobs
  * @property {string} propagator
  * @property {boolean} read_only
+ * @property {boolean} [shows_files] outputs can be shown in a file manager
  * @property {string} program_version
  *
  * @typedef {Object} EditResult
  * @property {number} revision
+ * @property {number[]} [frames] whose reference undo or redo changed
  * @property {Record<string, number>} [taken] pixels taken from other objects
  * @property {string[]} [notices]
  *
