@@ -23,6 +23,7 @@ from vfx_matte.pipeline.batch import (
     require_done,
     run_batch,
 )
+from vfx_matte.pipeline.processes import Program
 from vfx_matte.pipeline.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -75,7 +76,8 @@ def shot(clip: str, *words: str, inputs: tuple[Path, ...] = ()) -> ShotPlan:
     return ShotPlan(Path(clip), steps)
 
 
-OPTIONS = BatchOptions(report=Path("out/batch.json"), jobs=2, program=(sys.executable, "script.py"))
+PROGRAM = Program(words=(sys.executable, "script.py"))
+OPTIONS = BatchOptions(report=Path("out/batch.json"), jobs=2, program=PROGRAM)
 
 
 def log() -> list[list[str]]:
@@ -84,7 +86,7 @@ def log() -> list[list[str]]:
 
 def test_every_command_runs_once_and_in_order() -> None:
     relayed: list[Mapping[str, object]] = []
-    options = replace(OPTIONS, relay=relayed.append)
+    options = replace(OPTIONS, program=replace(PROGRAM, relay=relayed.append))
     result = run_batch([shot("a"), shot("b"), shot("c")], options, reporter=SilentReporter())
     require_done(result)
     assert [one.state for one in result.shots] == ["done"] * 3
@@ -106,7 +108,7 @@ def test_every_command_runs_once_and_in_order() -> None:
 
 def test_commands_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("vfx_matte.pipeline.batch.run.usable_cores", lambda: 8)
+    monkeypatch.setattr("vfx_matte.pipeline.processes.usable_cores", lambda: 8)
     run_batch([shot("a"), shot("b")], OPTIONS, reporter=SilentReporter())
     assert {threads for *_, threads in log()} == {"4"}
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PROGRESS_FORMS = ("auto", "json", "none")
 """What `--progress` can be: bars on a terminal, JSON lines, nothing."""
 
+EVENT_WORDS = ("--progress", "json")
+"""What makes a command tell events."""
+
 # often enough for a bar of a farm's window, and no load for its log
 _EVENT_SECONDS = 0.5
 

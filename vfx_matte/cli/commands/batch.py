@@ -10,6 +10,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Resume
+from vfx_matte.cli.display import EVENT_WORDS
 from vfx_matte.cli.shots import RENDERS, TABLE_SUFFIX, check, kinds_of, shot_of_clip, shots_of_table
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def batch(
     from vfx_matte.backend import usable_cores
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.batch import BatchOptions, batch_plan, require_done, run_batch
+    from vfx_matte.pipeline.processes import Program
 
     if len(clips) == 1 and clips[0].suffix.lower() == TABLE_SUFFIX:
         shots = shots_of_table(session, clips[0])
@@ -61,8 +63,7 @@ def batch(
         report=report or session.settings.paths.workspace / "batch.json",
         jobs=jobs or max(1, usable_cores() // 2),
         resume=resume,
-        relay=session.display.relay,
-        event_words=("--progress", "json"),
+        program=Program(event_words=EVENT_WORDS, relay=session.display.relay),
     )
     result = run_batch(batch_plan(shots), options, reporter=session)
     if not show_to_scripts(session, result, [result.report]):
