@@ -123,6 +123,26 @@ def test_outputs_match_their_source(
     assert abs(lasting) <= (0 if plan.container.exact_time else Fraction(1, 1000))
 
 
+@pytest.mark.parametrize(
+    ("size", "slices"), [((641, 359), "0"), ((39, 39), "0"), ((3, 3), "1"), ((5, 1), "1")]
+)
+def test_ffv1_takes_every_size(
+    size: tuple[int, int], slices: str, make_clip: Make, tmp_path: Path
+) -> None:
+    """The encoder has no four slices for some odd sizes of 4:2:0."""
+    notices = Notices()
+    source = make_clip(
+        f"{size[0]}x{size[1]}.mkv",
+        codec="ffv1", size=size, pixel_format="yuv420p", options={"slices": slices, "level": "3"},
+    )  # fmt: skip
+    reader = open_clip(source, notify=notices)
+    path = tmp_path / "out.mkv"
+    copy(reader, path, notices, "ffv1")
+    written = open_clip(path, notify=notices)
+    for ours, theirs in zip(reader.frames(), written.frames(), strict=True):
+        assert planes_equal(ours.picture, theirs.picture)
+
+
 @pytest.mark.parametrize(("output", "codec"), OUTPUTS)
 def test_ffprobe_sees_the_same_times(
     output: str,

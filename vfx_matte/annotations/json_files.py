@@ -18,7 +18,7 @@ from vfx_matte.printable import json_text, shortened
 
 MOST_BYTES = 2**29
 """512 MiB: run lengths of some hundred thousand masks, polygons of tens of thousands. What JSON
-holds is in memory at once, and numbers take about five times the room of their text.
+holds is in memory at once, and numbers take about four times the room of their text.
 """
 
 

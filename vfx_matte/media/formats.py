@@ -144,7 +144,12 @@ class Codec:
     """None where it has none."""
 
     options: dict[str, str] = field(default_factory=dict)
-    """What the encoder is always told."""
+    """What the encoder is told."""
+
+    fallbacks: tuple[dict[str, str], ...] = ()
+    """Options that replace some of these where the encoder does not take them for a picture's size;
+    the first that it takes.
+    """
 
     profiles: dict[str, str] = field(default_factory=dict)
     """Text in a pixel format → the profile to ask for; the first that is found counts."""
@@ -316,6 +321,9 @@ CODECS: dict[str, Codec] = {
             containers=(".mkv",),
             # every frame a keyframe in slices of its own, with checksums: as archives ask for it
             options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"},
+            # slices end on whole chroma samples, so that 4:2:0 of some odd sizes has no four: then
+            # as many as the encoder finds (0), or one where there is no room for more
+            fallbacks=({"slices": "0"}, {"slices": "1"}),
             rgb_chroma=None,
             interlaced={"flags": "+ildct"},
         ),

@@ -167,11 +167,13 @@ class VideoWriter:
         options = plan.options | (facts.interlaced if self._keeps_fields else {})
         if facts.hdr_option and source.hdr:
             options[facts.hdr_option] += f":hdr10=1:{source.hdr.x265_params}"
+        extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
+        size = source.width + extra[0], source.height + extra[1]
+        options = _accepted(plan, options, size)
         stream = output.add_stream(facts.encoder, rate=_encoder_rate(source), options=options)
         assert isinstance(stream, av.VideoStream)
         # size, format, times and tags
-        extra = (source.width % 2, source.height % 2) if plan.pad_to_even else (0, 0)
-        stream.width, stream.height = source.width + extra[0], source.height + extra[1]
+        stream.width, stream.height = size
         stream.pix_fmt = plan.pixel_format
         context = stream.codec_context
         context.time_base = self._base
@@ -283,6 +285,23 @@ class VideoWriter:
             if self._sound:
                 self._sound.__exit__(None, None, None)
             self._discard()
+
+
+def _accepted(plan: EncodePlan, options: dict[str, str], size: tuple[int, int]) -> dict[str, str]:
+    """The options of an encoder, with those of its fallbacks that it takes for this (width, height)
+    where it does not take the usual ones.
+    """
+    for instead in ({}, *plan.facts.fallbacks) if plan.facts.fallbacks else ():
+        trial = av.CodecContext.create(plan.facts.encoder, "w")
+        assert isinstance(trial, av.VideoCodecContext)
+        trial.width, trial.height = size
+        trial.pix_fmt, trial.time_base = plan.pixel_format, Fraction(1, 25)
+        trial.options = options | instead
+        with contextlib.suppress(av.FFmpegError):
+            trial.open()
+            return options | instead
+    # what is wrong is said when it is opened in earnest
+    return options
 
 
 def _order(packets: list[av.Packet[av.VideoStream]]) -> None:
