@@ -20,7 +20,15 @@ import hypothesis
 import pytest
 from support.breaking import breaks  # noqa: F401  fixture
 from support.clips import write_clip
-from support.command_line import cli, clip, film, project, take, templates  # noqa: F401  fixtures
+from support.command_line import (  # noqa: F401  fixtures
+    cli,
+    clip,
+    film,
+    project,
+    take,
+    templates,
+    two_references,
+)
 from support.notices import Notices
 from support.runs import source  # noqa: F401  fixture
 from support.weights_server import direct, server, without_torch  # noqa: F401  fixtures

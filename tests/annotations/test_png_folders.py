@@ -13,7 +13,6 @@ from support.annotated import LABELS, Writer, assert_same, clip, masks_of_clips,
 from vfx_matte.annotations.categories import COCO, official_categories
 from vfx_matte.annotations.png_folders import (
     class_color,
-    read_instances,
     read_masks,
     safe_name,
     write_instances,
@@ -70,16 +69,19 @@ def test_colours_are_of_objects_of_classes_or_white(tmp_path: Path) -> None:
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
 )
-def test_a_folder_per_instance_comes_back(tmp_path: Path, masks: list[Mask]) -> None:
+def test_every_instance_has_a_folder_with_all_frames(tmp_path: Path, masks: list[Mask]) -> None:
     folder = tmp_path / "instances"
     write(write_instances, folder, clip(masks[0].shape), masks, 12)
-    found = read_instances(folder)
-    assert_same(found, masks, 12)
-    assert found.labels == {
-        1: ObjectLabel("Hündin"),
-        2: ObjectLabel("人物 ② 🎬"),
-        7: ObjectLabel("left_right_ chair_"),
-    }
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["001 Hündin", "002 人物 ② 🎬", "007 left_right_ chair_"]
+    for name in names:
+        pictures = sorted((folder / name).iterdir())
+        assert [path.name for path in pictures] == [
+            f"{12 + at:05d}.png" for at in range(len(masks))
+        ]
+        for path, mask in zip(pictures, masks, strict=True):
+            with Image.open(path) as picture:
+                np.testing.assert_array_equal(np.asarray(picture) > 0, mask == int(name[:3]))
 
 
 def test_an_instance_is_white_on_black_on_every_frame(tmp_path: Path) -> None:
@@ -147,9 +149,6 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "0.png")
     with pytest.raises(MaskError, match="frame 0 is there twice"):
         read_masks(folder)
-    (tmp_path / "i" / "Rex").mkdir(parents=True)
-    with pytest.raises(MaskError, match="does not begin with an object's id"):
-        read_instances(tmp_path / "i")
 
 
 def test_ids_go_to_255(tmp_path: Path) -> None:

@@ -14,31 +14,19 @@ import cv2
 import numpy as np
 import pytest
 from support.command_line import CommandLine
-from support.tiny_sam import NO_EDGETAM, NO_SAM2, SIDE_PX, lacks, save_tiny
+from support.tiny_sam import FAMILIES, NEEDS_SAM, SIDE_PX, lacks, save_tiny
 
 import vfx_matte
 from vfx_matte.errors import UsageError, WeightsError
 from vfx_matte.first_mask import Click, Marks, Stroke, method_names, open_first_mask
-from vfx_matte.segment_anything import EDGETAM, SAM2, Family, OpenNetwork, open_network
+from vfx_matte.segment_anything import Family, OpenNetwork, open_network
 from vfx_matte.workspace import load_mask
 
-pytestmark = [
-    pytest.mark.skipif(NO_SAM2, reason="transformers or torch is not installed"),
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-    ),
-]
+pytestmark = NEEDS_SAM
 HEIGHT, WIDTH = 90, 130
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        SAM2,
-        pytest.param(EDGETAM, marks=pytest.mark.skipif(NO_EDGETAM, reason="no timm")),
-    ],
-    ids=lambda family: family.name,
-)
+@pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Family:
     found: Family = request.param
     return found

@@ -185,6 +185,10 @@ class CommandLine:
         """A finished mask, uint8 (H, W)."""
         return load_mask(self.folder / "workspace" / clip / "masks" / f"{frame_index:07d}.png")
 
+    def masks(self, *, clip: str = "clip") -> dict[int, Gray]:
+        """All finished masks, by frame."""
+        return {index: self.mask(index, clip=clip) for index in self.mask_numbers(clip=clip)}
+
     def manifest(self, *, clip: str = "clip") -> dict[str, Any]:
         """The manifest of a clip."""
         path = self.folder / "workspace" / clip / "manifest.json"
@@ -239,6 +243,21 @@ def film(cli: CommandLine, take: Callable[..., Path], clip: Path) -> CommandLine
     """A working directory with clip.mp4 and nothing else."""
     take(clip)
     return cli
+
+
+@pytest.fixture
+def two_references(
+    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
+) -> tuple[CommandLine, Path]:
+    """A working directory with a clip of 12 frames, and one.png and two.png of an object each."""
+    clip = take(
+        make_clip("clip.mp4", pts=tuple(range(0, 12 * 512, 512)), time_base=Fraction(1, 15360))
+    )
+    for object_id, (name, column) in enumerate((("one.png", 8), ("two.png", 40)), start=1):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[16:48, column : column + 24] = object_id
+        paint(Path(name), mask)
+    return cli, clip
 
 
 @pytest.fixture

@@ -6,6 +6,10 @@ import importlib.util
 import json
 from pathlib import Path
 
+import pytest
+
+from vfx_matte.segment_anything import EDGETAM, SAM2
+
 SIDE_PX = 128
 
 
@@ -16,6 +20,18 @@ def lacks(*packages: str) -> bool:
 
 NO_SAM2 = lacks("torch", "transformers")
 NO_EDGETAM = lacks("torch", "transformers", "timm")
+NEEDS_SAM = [
+    pytest.mark.skipif(NO_SAM2, reason="transformers or torch is not installed"),
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+    ),
+]
+"""Marks of a file whose tests run these networks."""
+FAMILIES = [
+    pytest.param(SAM2, id="sam2"),
+    pytest.param(EDGETAM, id="edgetam", marks=pytest.mark.skipif(NO_EDGETAM, reason="no timm")),
+]
+"""Parameters of a fixture."""
 
 
 def save_tiny(family: str, folder: Path, *, seed: int = 3) -> Path:

@@ -234,54 +234,6 @@ def read_masks(folder: Path, *, labels: Mapping[int, ObjectLabel] | None = None)
     return Annotations(folder.name, dict(labels or {}), tuple(frames), numbers_from)
 
 
-def read_instances(folder: Path) -> Annotations:
-    """Read what `write_instances` wrote: a folder per object, "002 dog".
-
-    Where objects overlap, the higher id lies on top.
-
-    Raises:
-        MaskError: it is something else.
-    """
-    labels: dict[int, ObjectLabel] = {}
-    paths: dict[int, dict[int, Path]] = {}
-    for below in sorted(path for path in _listed(folder) if path.is_dir()):
-        digits, _, name = below.name.partition(" ")
-        if not _INSTANCE.fullmatch(below.name) or not 1 <= int(digits) <= MOST_OBJECTS:
-            raise MaskError(
-                f"folder {below.name!r} does not begin with an object's id",
-                hint="for example 002 dog; ids go from 1 to 255",
-            )
-        object_id = int(digits)
-        if object_id in labels:
-            raise MaskError(f"object {object_id} has two folders in {str(folder)!r}")
-        labels[object_id] = ObjectLabel(name or f"object {object_id}")
-        mine = pictures_in(below)
-        numbers, _ = frame_numbers([path.name for path in mine])
-        for number, path in zip(numbers, mine, strict=True):
-            paths.setdefault(number, {})[object_id] = path
-    if not paths:
-        raise MaskError(f"{str(folder)!r} holds no folder of masks", hint="for example 002 dog")
-    frames = []
-    for number, by_object in sorted(paths.items()):
-        shape = png_shape(next(iter(by_object.values())))
-        name = f"{file_stem(number)}.png"
-        frames.append(FrameAnnotation(number, name, shape, partial(_overlaid, shape, by_object)))
-    return Annotations(folder.name, labels, tuple(frames), "names")
-
-
-def _overlaid(shape: tuple[int, int], paths: Mapping[int, Path]) -> Mask:
-    mask: Mask = np.zeros(shape, np.uint8)
-    for object_id, path in sorted(paths.items()):
-        white = read_png(path)
-        if white.shape != shape:
-            raise MaskError(
-                f"mask {str(path)!r} is {white.shape[1]}×{white.shape[0]}, expected"
-                f" {shape[1]}×{shape[0]}"
-            )
-        mask[white > 127] = object_id
-    return mask
-
-
 def pictures_in(folder: Path) -> list[Path]:
     """The PNG files of a folder, by name. Raises MaskError."""
     return sorted(

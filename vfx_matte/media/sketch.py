@@ -7,7 +7,6 @@ moves, and costs next to nothing to make.
 from __future__ import annotations
 
 import tempfile
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -101,10 +100,5 @@ class Sketches:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._file.close()

@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.command_line import CommandLine, paint
-from support.tiny_sam import NO_EDGETAM, NO_SAM2, save_tiny
+from support.command_line import CommandLine
+from support.tiny_sam import FAMILIES, NEEDS_SAM, save_tiny
 
 from vfx_matte.propagate.registry import choose_propagator
-from vfx_matte.workspace import load_mask
 
-pytestmark = [
-    pytest.mark.skipif(NO_SAM2, reason="transformers or torch is not installed"),
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-    ),
-]
+pytestmark = NEEDS_SAM
 FOLDERS = {"sam2": "sam2-small", "edgetam": "edgetam"}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "sam2",
-        pytest.param("edgetam", marks=pytest.mark.skipif(NO_EDGETAM, reason="no timm")),
-    ],
-)
+@pytest.fixture(scope="module", params=FAMILIES)
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with a network under one of the names that are looked for."""
-    name = str(request.param)
+    name = request.param.name
     folder = tmp_path_factory.mktemp("model")
     save_tiny(name, folder / FOLDERS[name])
     return folder
 
 
-@pytest.fixture
-def masked(
-    cli: CommandLine, make_clip: Callable[..., Path], take: Callable[..., Path]
-) -> tuple[CommandLine, Path]:
-    clip = take(
-        make_clip("clip.mp4", pts=tuple(range(0, 12 * 512, 512)), time_base=Fraction(1, 15360))
-    )
-    for name, column in (("one.png", 8), ("two.png", 40)):
-        mask = np.zeros((64, 96), np.uint8)
-        mask[16:48, column : column + 24] = 1 if name == "one.png" else 2
-        paint(Path(name), mask)
-    return cli, clip
-
-
 def name_of(network: Path) -> str:
     return "edgetam" if (network / "edgetam").exists() else "sam2"
-
-
-def masks_of(cli: CommandLine) -> dict[int, np.ndarray]:
-    return {
-        int(path.stem): load_mask(path)
-        for path in sorted((cli.folder / "workspace/clip/masks").glob("*.png"))
-    }
 
 
 def segment(clip: Path, network: Path, *more: str) -> tuple[str | Path, ...]:
@@ -70,14 +35,14 @@ def segment(clip: Path, network: Path, *more: str) -> tuple[str | Path, ...]:
 
 @pytest.mark.slow
 def test_references_backward_and_a_new_object_and_going_on_after_a_stop(
-    masked: tuple[CommandLine, Path], network: Path
+    two_references: tuple[CommandLine, Path], network: Path
 ) -> None:
-    cli, clip = masked
+    cli, clip = two_references
     both = ("--mask", "3=one.png", "--mask", "8=two.png")
     ran = cli(*segment(clip, network, *both))
     title = {"sam2": "SAM 2", "edgetam": "EdgeTAM"}[name_of(network)]
     assert f"{title} propagator (as asked)" in ran.stderr
-    whole = masks_of(cli)
+    whole = cli.masks()
     assert sorted(whole) == list(range(12))
     assert (whole[3][16:48, 8:32] == 1).all()
     assert np.count_nonzero(whole[3] == 1) == 32 * 24, "a reference comes out exactly as given"
@@ -87,25 +52,27 @@ def test_references_backward_and_a_new_object_and_going_on_after_a_stop(
         for path in (cli.folder / "workspace/clip/masks").glob(f"*{index}.png"):
             if int(path.stem) == index:
                 path.unlink()
-    assert len(masks_of(cli)) == 7
+    assert len(cli.masks()) == 7
     cli(*segment(clip, network, *both, "--resume"))
-    again = masks_of(cli)
+    again = cli.masks()
     assert all(np.array_equal(again[index], whole[index]) for index in range(12))
 
 
-def test_another_size_is_other_work(masked: tuple[CommandLine, Path], network: Path) -> None:
-    cli, clip = masked
+def test_another_size_is_other_work(
+    two_references: tuple[CommandLine, Path], network: Path
+) -> None:
+    cli, clip = two_references
     first = ("--first-mask", "one.png", "--stop", "5")
     cli(*segment(clip, network, *first, "--size", "64"))
-    assert len(masks_of(cli)) == 5
+    assert len(cli.masks()) == 5
     refused = cli.fails(*segment(clip, network, *first, "--resume"), code=2)
     assert "size" in refused.stderr
 
 
 def test_weights_that_are_not_there_are_named_with_what_gets_them(
-    masked: tuple[CommandLine, Path], network: Path
+    two_references: tuple[CommandLine, Path], network: Path
 ) -> None:
-    cli, clip = masked
+    cli, clip = two_references
     empty = cli.folder / "empty"
     empty.mkdir()
     before = cli.files()

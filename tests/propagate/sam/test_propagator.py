@@ -12,29 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.tiny_sam import NO_EDGETAM, NO_SAM2, SIDE_PX, lacks, save_tiny
+from support.tiny_sam import FAMILIES, NEEDS_SAM, SIDE_PX, lacks, save_tiny
 
 from vfx_matte.errors import UsageError, WeightsError
 from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate.walk_state import ResumableWalk
-from vfx_matte.segment_anything import EDGETAM, SAM2, Family
+from vfx_matte.segment_anything import Family
 
-pytestmark = [
-    pytest.mark.skipif(NO_SAM2, reason="transformers or torch is not installed"),
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-    ),
-]
+pytestmark = NEEDS_SAM
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        SAM2,
-        pytest.param(EDGETAM, marks=pytest.mark.skipif(NO_EDGETAM, reason="no timm")),
-    ],
-    ids=lambda family: family.name,
-)
+@pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Family:
     found: Family = request.param
     return found

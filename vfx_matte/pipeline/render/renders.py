@@ -79,24 +79,20 @@ def render_greenback(
         OutputError: the output cannot be written.
         VerifyError: the output differs from what the source demands.
     """
-    encode = EncodeOptions.of(settings, request.render)
-    # one frame is wanted at once, and comparing the key takes a dozen
-    is_checked = request.selection.frame is None
-
-    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, request.tools, reporter, first=first)
-        return [
-            planner.greenback(
-                path,
-                key=settings.key,
-                background=settings.background,
-                is_checked=is_checked,
-                settings=request.matte,
-                encode=encode,
-            )
-        ]
-
-    return _selected(clip, plan, request, reporter)[0]
+    return _rendered(
+        clip,
+        request,
+        reporter,
+        lambda planner, path: planner.greenback(
+            path,
+            key=settings.key,
+            background=settings.background,
+            # one frame is wanted at once, and comparing the key takes a dozen
+            is_checked=request.selection.frame is None,
+            settings=request.matte,
+            encode=EncodeOptions.of(settings, request.render),
+        ),
+    )
 
 
 def render_alpha(
@@ -111,21 +107,18 @@ def render_alpha(
     The suffix of the output decides: ProRes 4444 (.mov), VP9 (.webm), FFV1 (.mkv), or RGBA PNG
     files in a folder. Arguments, result and errors are those of `render_greenback`.
     """
-    encode = EncodeOptions.of(settings, request.render)
-
-    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, request.tools, reporter, first=first)
-        return [
-            planner.alpha(
-                path,
-                premultiplied=settings.premultiplied,
-                keep_background=settings.keep_background,
-                settings=request.matte,
-                encode=encode,
-            )
-        ]
-
-    return _selected(clip, plan, request, reporter)[0]
+    return _rendered(
+        clip,
+        request,
+        reporter,
+        lambda planner, path: planner.alpha(
+            path,
+            premultiplied=settings.premultiplied,
+            keep_background=settings.keep_background,
+            settings=request.matte,
+            encode=EncodeOptions.of(settings, request.render),
+        ),
+    )
 
 
 def render_overlay(
@@ -139,21 +132,18 @@ def render_overlay(
 
     Arguments, result and errors are those of `render_greenback`.
     """
-    encode = EncodeOptions.of(settings, request.render)
-
-    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
-        planner = Planner(clip, request.tools, reporter, first=first)
-        return [
-            planner.overlay(
-                path,
-                alpha=settings.alpha,
-                legend=settings.legend,
-                settings=request.matte,
-                encode=encode,
-            )
-        ]
-
-    return _selected(clip, plan, request, reporter)[0]
+    return _rendered(
+        clip,
+        request,
+        reporter,
+        lambda planner, path: planner.overlay(
+            path,
+            alpha=settings.alpha,
+            legend=settings.legend,
+            settings=request.matte,
+            encode=EncodeOptions.of(settings, request.render),
+        ),
+    )
 
 
 def render_maskvideos(
@@ -226,6 +216,20 @@ def render_maskvideos(
             [_object_path(name, object_id) for object_id in singles] or [name]
         ),
     )
+
+
+def _rendered(
+    clip: SegmentedClip,
+    request: RenderRequest,
+    reporter: Reporter,
+    output: Callable[[Planner, Path | None], PlannedOutput],
+) -> RenderResult:
+    """One output of what was asked for."""
+
+    def plan(first: int, path: Path | None) -> list[PlannedOutput]:
+        return [output(Planner(clip, request.tools, reporter, first=first), path)]
+
+    return _selected(clip, plan, request, reporter)[0]
 
 
 def _selected(
