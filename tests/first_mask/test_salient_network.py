@@ -20,8 +20,12 @@ from support.tiny_onnx import tiny_network
 from support.weights_server import Served, serve
 
 from vfx_matte.errors import ConfigError, UsageError, WeightsError
+from vfx_matte.pipeline.first_mask.salient_network import (
+    TRY_AGAIN_SECONDS,
+    named_network,
+    salient_network,
+)
 from vfx_matte.pipeline.progress import SilentReporter
-from vfx_matte.pipeline.salient_network import TRY_AGAIN_SECONDS, named_network, salient_network
 from vfx_matte.pipeline.weights import fetch_weights
 from vfx_matte.weights import package_file
 from vfx_matte.wording import as_python, spelled

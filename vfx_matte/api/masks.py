@@ -23,9 +23,9 @@ from vfx_matte.pipeline.first_mask import (
     Stroke,
     first_mask,
 )
+from vfx_matte.pipeline.first_mask.salient_network import named_network
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions, helping_weights
-from vfx_matte.pipeline.salient_network import named_network
 from vfx_matte.pipeline.segment.cuts import CutOptions
 from vfx_matte.pipeline.segment.references import ReferenceFiles
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult

@@ -38,9 +38,9 @@ from vfx_matte.labelling.label_studio.forms import (
 from vfx_matte.labelling.label_studio.tracks import Track, Tracks
 from vfx_matte.pipeline.clip import SourceClip, open_source
 from vfx_matte.pipeline.first_mask import Box, Marking, marking_of
+from vfx_matte.pipeline.first_mask.salient_network import salient_network
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.salient_network import salient_network
 from vfx_matte.pipeline.tracking import TrackedBoxes, track_boxes
 
 ANSWER_SECONDS = 25.0

@@ -15,8 +15,8 @@ from vfx_matte.detect.registry import (
     registered,
 )
 from vfx_matte.errors import UsageError, WeightsError
+from vfx_matte.pipeline.first_mask.salient_network import salient_network
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.salient_network import salient_network
 from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.settings.options import DetectSettings
 from vfx_matte.wording import command, option

@@ -16,10 +16,10 @@ from vfx_matte.media.formats import CODECS
 from vfx_matte.media.writers.trial import encoder_problem
 from vfx_matte.pipeline.doctor.packages import Package, used_packages
 from vfx_matte.pipeline.doctor.speed import Speed, measure
+from vfx_matte.pipeline.first_mask.salient_network import FETCH_COMMAND, TITLE
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.render.request import Tools
-from vfx_matte.pipeline.salient_network import FETCH_COMMAND, TITLE
 from vfx_matte.pipeline.weights import KnownWeights, list_weights
 from vfx_matte.wording import option
 

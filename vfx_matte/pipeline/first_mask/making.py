@@ -22,11 +22,11 @@ from vfx_matte.pipeline.first_mask.records import (
     MaskRequest,
     MaskResult,
 )
+from vfx_matte.pipeline.first_mask.salient_network import opened_network
 from vfx_matte.pipeline.frame_numbers import named_after
 from vfx_matte.pipeline.next_steps import mask_name, segment_command, use_mask_command
 from vfx_matte.pipeline.progress import Reporter, SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.salient_network import opened_network
 from vfx_matte.references.files import preview_path
 from vfx_matte.references.painting import (
     Note,

@@ -25,8 +25,8 @@ from vfx_matte.first_mask.objects import is_part, marked_points, place_object
 from vfx_matte.masks import Image, Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.records import MOST_OBJECTS
+from vfx_matte.pipeline.first_mask.salient_network import FETCH_COMMAND, salient_network
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.salient_network import FETCH_COMMAND, salient_network
 from vfx_matte.pipeline.weights import require_known_checksum
 from vfx_matte.segment_anything import OpenNetwork, open_network
 from vfx_matte.settings.options import PathsSettings

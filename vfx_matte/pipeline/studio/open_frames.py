@@ -9,8 +9,8 @@ from pathlib import Path
 from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask.marking import Marking, marking_of
+from vfx_matte.pipeline.first_mask.salient_network import salient_network
 from vfx_matte.pipeline.progress import Reporter
-from vfx_matte.pipeline.salient_network import salient_network
 
 _KEPT = 3  # a 4K one takes some 300 MB
 

@@ -13,9 +13,9 @@ from vfx_matte.errors import NothingFoundError
 from vfx_matte.masks import Mask, object_ids
 from vfx_matte.pipeline.clip import SourceClip
 from vfx_matte.pipeline.first_mask import Box, Marks, marking_of
+from vfx_matte.pipeline.first_mask.salient_network import salient_network
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
-from vfx_matte.pipeline.salient_network import salient_network
 from vfx_matte.pipeline.segment.driver_inputs import ClipImages
 from vfx_matte.pipeline.tracking.session import TrackSession
 
