@@ -16,7 +16,12 @@ from vfx_matte.annotations.records import AnnotatedClip, FrameName
 from vfx_matte.masks import Mask, ObjectLabel, object_ids
 from vfx_matte.pipeline.exchange.formats import FORMATS, WRITTEN, read_annotations
 
-NAME = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=12)
+# spaces around a name are nobody's name
+NAME = (
+    st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=12)
+    .map(str.strip)
+    .filter(bool)
+)
 
 
 @dataclass(frozen=True)
