@@ -1,11 +1,27 @@
-"""Closed choices: the error for a word that is none of them, with the one most like it."""
+"""Closed choices: the error for a word that is none of them, with the one most like it, and what a
+chosen entry of a registry stands for.
+"""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 from vfx_matte.errors import UsageError
+
+
+def implementation_of(where: str) -> Any:  # noqa: ANN401  whatever it is
+    """The class or function that a registry names as "module:name".
+
+    Its module is imported now, and no sooner: packages of networks take seconds.
+
+    Raises:
+        ModuleNotFoundError: it needs a package that is not installed.
+    """
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def unknown_choice(what: str, given: str, choices: Iterable[str], *, hint: str = "") -> UsageError:

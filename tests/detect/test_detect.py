@@ -70,13 +70,16 @@ def test_a_clip_becomes_masks_without_anything_given(
 ) -> None:
     frames = squares()
     script = Script.of_clip(frames, CLASSES)
-    found = json.loads(detect(script, frames)("--json").stdout)
+    ran = detect(script, frames)("--json")
+    found = json.loads(ran.stdout)
     assert [(one["id"], one["name"], one["class_name"]) for one in found["objects"]] == [
         (1, "dog", "dog"),
         (2, "person", "person"),
     ]
     assert script.asked == [0, 4, 8, 12, 15]
     assert found["frames"] == 5
+    # which propagator it is is decided, and said, once
+    assert len([note for note in ran.notes if "propagator" in note]) == 1
     made = masks(cli)
     assert len(made) == FRAMES
     for mask, (_, truth) in zip(made, frames, strict=True):

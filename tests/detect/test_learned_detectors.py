@@ -17,7 +17,6 @@ import pytest
 from support import tiny_detectors
 from support.tiny_detectors import picture
 
-from vfx_matte.detect import registry
 from vfx_matte.detect.registry import REGISTRY, open_detector, registered
 from vfx_matte.errors import DeviceError, UsageError, WeightsError
 from vfx_matte.wording import as_python, spelled
@@ -347,7 +346,7 @@ def test_mask_rcnn_of_other_classes_has_numbers_for_names(
 def test_weights_that_are_not_there_are_named_with_how_to_get_them(
     wanted: str, fetched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _name: "there")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: "there")
     with pytest.raises(WeightsError, match="RF-DETR needs its weights at") as caught:
         open_detector(registered("rf-detr"), weights=tmp_path / wanted, device="cpu")
     assert f'weights_fetch("{fetched}")' in spelled(caught.value.message, as_python)
@@ -357,7 +356,7 @@ def test_weights_that_are_not_there_are_named_with_how_to_get_them(
 def test_without_the_packages_it_says_how_to_get_them(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     entry = registered(name)
     (tmp_path / entry.weights).mkdir()
     with pytest.raises(UsageError, match=rf"{entry.title} needs torch") as caught:

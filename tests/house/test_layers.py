@@ -98,7 +98,7 @@ ROOMS = {
     "matting.vitmatte": Room(
         2, "wording errors printable backend masks pretrained settings", "numpy torch"
     ),
-    "matting": Room(2, "errors backend masks picture settings", "numpy cv2"),
+    "matting": Room(2, "errors choices backend masks picture settings", "numpy cv2"),
     "composite": Room(2, "wording errors choices backend masks picture", "numpy cv2"),
     "workspace": Room(
         2, "_version wording errors printable files timeline numbering backend masks", "numpy PIL"

@@ -6,14 +6,13 @@ until it is opened.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vfx_matte.choices import unknown_choice
+from vfx_matte.detect.entry import NetworkEntry
 from vfx_matte.detect.names import NETWORK_FILE, NETWORK_TITLE
 from vfx_matte.errors import UsageError, WeightsError, install_hint
 from vfx_matte.wording import command, option
@@ -23,29 +22,11 @@ if TYPE_CHECKING:  # read before anything that needs NumPy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorEntry:
+class DetectorEntry(NetworkEntry):
     """A detector: everything that the rest of the program has to know about it."""
-
-    name: str
-    """What users choose it by, and what a run's manifest records."""
-
-    title: str
-    """What people call it: "Mask R-CNN"."""
-
-    implementation: str
-    """Its class, as "module:Class", opened with `weights`, a path, and `device`."""
-
-    weights: str
-    """The usual name of its weights in the model folder: a file, or a folder."""
 
     backbones: Mapping[str, str] = field(default_factory=dict)
     """Of one that comes in several sizes: what people call each → its weights' name."""
-
-    packages: tuple[str, ...] = ()
-    """Packages that it needs and that may be missing, as they are imported."""
-
-    extra: str = ""
-    """The extra of this program that installs them."""
 
     usual_every: int = 24
     """How many frames lie between two pictures that it is shown, where nothing is chosen."""
@@ -164,8 +145,7 @@ def missing(entry: DetectorEntry, weights: Path) -> str:
         entry: the detector; its packages are looked for without importing them.
         weights: its file or folder of weights.
     """
-    lacking = [name for name in entry.packages if importlib.util.find_spec(name) is None]
-    if lacking:
+    if lacking := entry.missing_packages:
         return f"{entry.title} needs {' and '.join(lacking)}; {install_hint(entry.extra)}"
     if not weights.exists():
         # what was asked for, where the makers call it so; else the usual one
@@ -191,7 +171,5 @@ def open_detector(entry: DetectorEntry, *, weights: Path, device: str) -> Detect
     if lack := missing(entry, weights):
         kind = WeightsError if not weights.exists() else UsageError
         raise kind(lack, hint=f"or use {option('detector', SALIENT.name)}")
-    module, _, name = entry.implementation.partition(":")
-    kind_of_detector: Any = getattr(importlib.import_module(module), name)
-    detector: Detector = kind_of_detector(weights=weights, device=device)
+    detector: Detector = entry.open(weights=weights, device=device)
     return detector

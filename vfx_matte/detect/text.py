@@ -6,12 +6,11 @@ for it until it is opened. The program fetches none of their weights.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from vfx_matte.detect.entry import NetworkEntry
 from vfx_matte.errors import UsageError, WeightsError, install_hint
 from vfx_matte.wording import command, option
 
@@ -41,29 +40,11 @@ class TextDetector(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextDetectorEntry:
+class TextDetectorEntry(NetworkEntry):
     """A text detector: everything that the rest of the program has to know about it."""
-
-    name: str
-    """Its name."""
-
-    title: str
-    """What people call it: "SAM 3"."""
-
-    implementation: str
-    """Its class, as "module:Class", opened with `weights`, a path, and `device`."""
-
-    weights: str
-    """The usual name of its weights in the model folder: a file, or a folder."""
 
     source: str
     """Where its weights are to be had, and on what terms."""
-
-    packages: tuple[str, ...] = ()
-    """Packages that it needs and that may be missing, as they are imported."""
-
-    extra: str = ""
-    """The extra of this program that installs them."""
 
 
 # the first that can run is taken
@@ -101,9 +82,7 @@ def open_text_detector(
     path = paths[entry.name]
     if lack := _lack(entry, path):
         raise lack
-    module, _, name = entry.implementation.partition(":")
-    kind: Any = getattr(importlib.import_module(module), name)
-    detector: TextDetector = kind(weights=path, device=device)
+    detector: TextDetector = entry.open(weights=path, device=device)
     return entry, detector
 
 
@@ -117,8 +96,7 @@ def _lack(entry: TextDetectorEntry, weights: Path) -> UsageError | WeightsError 
             hint=f"get them from {entry.source}, and put the folder there or name it with"
             f" {option('text_model')}; {without}",
         )
-    lacking = [name for name in entry.packages if importlib.util.find_spec(name) is None]
-    if lacking:
+    if lacking := entry.missing_packages:
         return UsageError(
             f"finding a text needs {entry.title}, and that {' and '.join(lacking)}, which"
             f" {'is' if len(lacking) == 1 else 'are'} not installed",

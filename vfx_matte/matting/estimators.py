@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
+from vfx_matte.choices import implementation_of
 from vfx_matte.errors import UsageError
 from vfx_matte.matting.problem import AlphaEstimator
 from vfx_matte.settings.edge_methods import EDGE_METHODS, edge_method_named
@@ -28,9 +28,7 @@ def open_estimator(name: str, *, weights: Path | None = None) -> AlphaEstimator:
     if not method.from_picture:
         known = ", ".join(known for known, entry in EDGE_METHODS.items() if entry.from_picture)
         raise UsageError(f"edges {name!r} do not look at the picture", hint=f"these do: {known}")
-    # imported now, by name: PyMatting and PyTorch take seconds, which other methods do not pay
-    module, _, class_name = method.estimator.partition(":")
-    opener = getattr(importlib.import_module(module), class_name)
+    opener = implementation_of(method.estimator)
     folder = weights or Path("model") / method.weights
     estimator: AlphaEstimator = opener(folder) if method.weights else opener()
     return estimator

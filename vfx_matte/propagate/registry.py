@@ -7,14 +7,13 @@ opened.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vfx_matte.choices import unknown_choice
+from vfx_matte.choices import implementation_of, unknown_choice
 from vfx_matte.errors import PropagatorError, install_hint
 from vfx_matte.propagate.builtin.entry import BUILTIN
 from vfx_matte.propagate.entry import OfferedOption, PropagatorEntry, offered_options
@@ -187,10 +186,9 @@ def load(entry: PropagatorEntry, where: str) -> Any:  # noqa: ANN401
 
     Raises PropagatorError when a package is missing.
     """
-    module, _, name = where.partition(":")
     # only the import is tried: what goes wrong in a constructor is not a missing package
     try:
-        return getattr(importlib.import_module(module), name)
+        return implementation_of(where)
     except ModuleNotFoundError as error:
         instead = f"use {option('propagator', FALLBACK.name)}"
         raise PropagatorError(
