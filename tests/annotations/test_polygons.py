@@ -44,4 +44,6 @@ def test_nothing_has_no_outline_and_one_pixel_has_one() -> None:
     assert outlines(region) == []
     region[4, 6] = True
     (ring,) = outlines(region)
+    # round the pixel's centre, not on its corner
+    assert (np.mean(ring[::2]), np.mean(ring[1::2])) == (6.5, 4.5)
     np.testing.assert_array_equal(from_polygons([ring], (5, 7)).region(), region)
