@@ -13,7 +13,7 @@ VfxMatteError            exit 1: the work could not be done
 │   └── OutputError      an output that cannot be written (folder, disk, encoder)
 ├── VerifyError          an output that differs from what its source demands
 ├── QualityError         masks of which more frames stand out than was allowed
-├── BatchError           a batch of which some clips failed
+├── BatchError           a batch of which some clips, or a clip of which some parts, failed
 ├── PropagatorError      a propagator that cannot run here (weights, packages)
 ├── WeightsError         a weights file that cannot be fetched or is not what it should be
 ├── DeviceError          a device that was asked for and is not usable
@@ -105,7 +105,7 @@ class QualityError(VfxMatteError):
 
 
 class BatchError(VfxMatteError):
-    """Some clips of a batch failed; the others are done."""
+    """Some clips of a batch, or some parts of a clip, failed; the others are done."""
 
 
 class PropagatorError(VfxMatteError):

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast, get_args, get_origin
@@ -34,6 +35,10 @@ BAD_REQUEST = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """Typer's UsageError, which it does not export."""
 
 
+_TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
+"""The words of the command line that runs."""
+
+
 class Program(TyperGroup):
     """The program. A request that cannot be understood is shown as every other error is, in one
     line with a hint.
@@ -41,6 +46,8 @@ class Program(TyperGroup):
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:  # noqa: ANN401  as Typer has it
         """Run and exit; with `standalone_mode` off, return."""
+        words = args[0] if args else extra.get("args")
+        _TYPED.set(tuple(sys.argv[1:] if words is None else words))
         # tests and completion call it as a function, and want exceptions
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)  # type: ignore[misc]
@@ -119,6 +126,9 @@ class Session:
 
     config_file: Path | None = None
     """The file that was read instead of ./config.ini."""
+
+    typed: tuple[str, ...] = ()
+    """The command line after the program's name."""
 
     interrupt_hint: str = ""
     """The hint after Ctrl-C, set by commands whose work can be resumed."""
@@ -221,7 +231,8 @@ def open_session(
     settings = ini.load(config_file)
     paths = settings.paths.overridden(workspace=workspace, source=source, model=model)
     clip = settings.clip.overridden(ignore_alpha=ignore_alpha)
-    return Session(replace(settings, paths=paths, clip=clip), quiet, json, config_file)
+    settings = replace(settings, paths=paths, clip=clip)
+    return Session(settings, quiet, json, config_file, _TYPED.get())
 
 
 def display_of(form: str, *, quiet: bool) -> Display:

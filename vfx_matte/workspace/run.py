@@ -159,6 +159,53 @@ class SegmentRun:
             if self._clock() - self._saved_at >= SAVE_INTERVAL_SECONDS:
                 self._save()
 
+    def take_in(self, part: ClipLayout, manifest: Manifest) -> list[int]:
+        """Move the finished masks of a part of the same work here, and count them as done.
+
+        Frames that are done already stay as they are, and so does a part whose propagator chose
+        another working size: its masks would not match.
+
+        Args:
+            part: where its files are, on the same disk; nobody else writes them.
+            manifest: of the part, of the same work (`Manifest.work_digest`).
+
+        Returns:
+            The frames that were taken in, ascending.
+
+        Raises:
+            OutputError: a file cannot be moved.
+        """
+        size = self._manifest.working_size
+        if None not in (size, manifest.working_size) and size != manifest.working_size:
+            return []
+        taken = []
+        objects = self._manifest.objects if self.is_soft else ()
+        for index in sorted(manifest.done_frames()):
+            number = self._manifest.timeline.number(index)
+            softs = [part.soft_path(object_id, number) for object_id in objects]
+            # the mask last: a frame that has one has all its files
+            files = [*softs, part.mask_path(number)]
+            if index in self._done or not all(path.is_file() for path in files):
+                continue
+            with self._lock:
+                self._begin()
+            try:
+                for path in files:
+                    target = self.clip.masks_folder / path.relative_to(part.masks_folder)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    path.replace(target)
+            except OSError as error:
+                raise output_error(self.clip.masks_folder, error) from error
+            with self._lock:
+                place = index - self._manifest.start
+                for object_id, values in manifest.confidence.items():
+                    self._confidence[object_id][place] = values[place]
+            self.mark_done(index)
+            taken.append(index)
+        if taken and size is None:
+            self.note_working_size(manifest.working_size)
+        return taken
+
     def save_state(self, walk: str, frame_index: int, state: State | None) -> None:
         """Keep the state of a walk, to continue from after a stop.
 

@@ -11,6 +11,7 @@ import typer
 
 from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Clip, Fps, Resume, Start, Stop, clip_path, opened_clip
+from vfx_matte.cli.display import EVENT_WORDS
 from vfx_matte.cli.options import Only
 from vfx_matte.cli.propagators import propagator_options
 from vfx_matte.errors import UsageError
@@ -20,6 +21,7 @@ from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.propagator import PropagatorOptions
+    from vfx_matte.pipeline.segment.workers import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,19 @@ def on_terminal() -> bool:
 def asked(question: str) -> bool:
     """Ask on the terminal; yes when only Enter is pressed."""
     return typer.confirm(question, default=True, err=True)
+
+
+def shared_out(session: Session, workers: int) -> Sharing:
+    """How a clip is made by several processes: each runs this command line for one part."""
+    from vfx_matte.pipeline.processes import Program
+    from vfx_matte.pipeline.segment.workers import Sharing
+
+    def command_line(part: str, propagator: str) -> list[str]:
+        # of an option that is there twice the last one counts
+        return [*session.typed, "--part", part, "--propagator", propagator]
+
+    program = Program(event_words=(*EVENT_WORDS, "--quiet"))
+    return Sharing(workers=workers, command_line=command_line, program=program)
 
 
 @command(propagation)
@@ -90,6 +105,22 @@ def segment(
     update: Annotated[
         bool, typer.Option("--update", help="Masks have changed: redo only the frames they affect.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Make the clip in parts, N at once, each in a process of its own.",
+            min=1,
+            max=256,
+        ),
+    ] = 1,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST-LAST",
+            help="Make these frames apart, for a later run to take in (docs/scale.md).",
+        ),
+    ] = None,
     settings: Annotated[SegmentSettings, Only("gaps", "soft", "cuts")],
     map_color: Annotated[
         list[str] | None,
@@ -106,6 +137,7 @@ def segment(
     """Carry masks through a clip: one painted mask (or a few) in, a mask for every frame out."""
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.segment.cuts import CutOptions
+    from vfx_matte.pipeline.segment.parts import parse_part
     from vfx_matte.pipeline.segment.references import ReferenceFiles, reference_objects
     from vfx_matte.pipeline.segment.request import SegmentRequest
     from vfx_matte.pipeline.segment.run import segment_clip
@@ -156,13 +188,22 @@ def segment(
         propagator=propagation.options,
         cuts=at_cuts,
         soft=settings.soft,
-        resume=resume,
-        fresh=fresh,
-        update=update,
+        # a part goes on with what there is of it, whatever the whole run was told
+        resume=resume or part is not None,
+        fresh=fresh and part is None,
+        update=update and part is None,
+        only=None if part is None else parse_part(part, opened.info.timeline),
+        is_part=part is not None,
         expected_objects=session.settings.config.object_num,
     )
     workspace = session.settings.paths.workspace
-    done = segment_clip(opened, request, workspace=workspace, reporter=session)
+    done = segment_clip(
+        opened,
+        request,
+        workspace=workspace,
+        reporter=session,
+        sharing=shared_out(session, workers) if workers > 1 and part is None else None,
+    )
     if show_to_scripts(session, done, [done.masks]):
         return
     # what was made, and the commands that use it: the end of one step is the start of the next

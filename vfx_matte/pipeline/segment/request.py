@@ -75,6 +75,11 @@ class SegmentRequest:
     run, and come out as if all were made at once. None: all of them.
     """
 
+    is_part: bool = False
+    """Whether the frames of `only` are saved apart (`segment.parts`), for another run to take in,
+    which may work on the clip at the same time.
+    """
+
     labels: Mapping[int, ObjectLabel] = field(default_factory=dict)
     """Object id → what it is, for the manifest; those of earlier work of these objects stay where
     nothing is said.

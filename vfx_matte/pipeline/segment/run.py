@@ -8,6 +8,7 @@ stopped, and its masks are those of a run without a stop.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from vfx_matte.pipeline.segment.driver_inputs import (
     ObjectNumbers,
     SavedWalks,
 )
+from vfx_matte.pipeline.segment.parts import discard, part_workspace, take_in
 from vfx_matte.pipeline.segment.plan import SegmentPlan, plan_segment
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
 from vfx_matte.pipeline.segment.text import with_objects_of_text
+from vfx_matte.pipeline.segment.workers import Sharing, share_out
 from vfx_matte.propagate.protocol import ChoosesSize
 from vfx_matte.propagate.walk_state import Checkpoint
 from vfx_matte.wording import command
@@ -36,9 +39,17 @@ from vfx_matte.workspace import Manifest, SegmentRun, Workspace
 # an output of `detect`
 _DETECTED = "detected"
 
+Unseen = dict[int, list[int]]
+"""Object id → the frames of this run that do not show it."""
+
 
 def segment_clip(
-    clip: SourceClip, request: SegmentRequest, *, workspace: Path, reporter: Reporter
+    clip: SourceClip,
+    request: SegmentRequest,
+    *,
+    workspace: Path,
+    reporter: Reporter,
+    sharing: Sharing | None = None,
 ) -> SegmentResult:
     """Segment frames of a clip.
 
@@ -47,6 +58,7 @@ def segment_clip(
         request: which frames, from which masks, and how.
         workspace: folder for results, with one folder per clip.
         reporter: receives notices and progress.
+        sharing: among which processes; None: all of it is made in this one.
 
     Raises:
         UsageError: among them MaskError and WorkspaceError; NothingFoundError where no frame shows
@@ -57,10 +69,12 @@ def segment_clip(
             stay on disk.
     """
     own = Workspace(workspace).clip(clip.path)
+    if request.is_part and request.only is not None:
+        own = part_workspace(own, request.only, clip.info.timeline)
     if request.prompt is not None:
         request = with_objects_of_text(clip, request, workspace=own, reporter=reporter)
     plan = plan_segment(clip, request, workspace=own, reporter=reporter)
-    done = run_segment(plan, reporter=reporter)
+    done = run_segment(plan, reporter=reporter, sharing=sharing)
     earlier = own.manifest() if request.update and done.computed else None
     if earlier is not None and _DETECTED in earlier.outputs:
         again = command("export", clip.path, format=_DETECTED, **workspace_option(workspace))
@@ -71,7 +85,11 @@ def segment_clip(
 
 
 def run_segment(
-    plan: SegmentPlan, *, reporter: Reporter, ahead: RunAhead | None = None
+    plan: SegmentPlan,
+    *,
+    reporter: Reporter,
+    ahead: RunAhead | None = None,
+    sharing: Sharing | None = None,
 ) -> SegmentResult:
     """Do what was planned; errors are those of `segment_clip`.
 
@@ -79,6 +97,7 @@ def run_segment(
         plan: what is to be done.
         reporter: receives notices and progress.
         ahead: what was computed of it before, perhaps; used up.
+        sharing: among which processes; see `segment_clip`.
     """
     # the run holds the lock of the folder, and saves its progress on every way out
     with plan.start() as run:
@@ -86,14 +105,24 @@ def run_segment(
         if plan.request.only is not None:
             first, stop = plan.request.only
             span = range(max(first, span.start), min(stop, span.stop))
-        missing = sum(
-            max(min(end, span.stop) - max(begin, span.start), 0) for begin, end in run.missing
-        )
+        missing = _missing(run, span)
         is_whole = plan.request.only is None
         if is_whole and plan.request.update and missing < plan.manifest.stop - plan.manifest.start:
             reporter.notify(_redone(run))
+        unseen: Unseen = {object_id: [] for object_id in plan.manifest.objects}
+        if is_whole and plan.request.fresh:
+            discard(plan.workspace)
+        if is_whole:
+            # of an earlier run that was stopped, or of other machines
+            _join(unseen, take_in(run, reporter=reporter))
+            if sharing is not None and run.missing:
+                _join(unseen, share_out(run, sharing, reporter=reporter))
+        left = _missing(run, span)
+        if left:
+            found = _propagate(plan, run, only=span, total=left, reporter=reporter, ahead=ahead)
+            _join(unseen, found)
         if missing:
-            _propagate(plan, run, only=span, total=missing, reporter=reporter, ahead=ahead)
+            _notify_doubts(run, unseen, reporter)
     number = plan.manifest.timeline.number
     return SegmentResult(
         masks=plan.workspace.masks_folder,
@@ -104,6 +133,16 @@ def run_segment(
         propagator=plan.propagator.name,
         seconds=time.monotonic() - plan.began,
     )
+
+
+def _missing(run: SegmentRun, span: range) -> int:
+    """How many frames of a range still need a mask."""
+    return sum(max(min(end, span.stop) - max(begin, span.start), 0) for begin, end in run.missing)
+
+
+def _join(unseen: Unseen, more: Mapping[int, list[int]]) -> None:
+    for object_id, frames in more.items():
+        unseen[object_id] += frames
 
 
 def _redone(run: SegmentRun) -> str:
@@ -121,8 +160,8 @@ def _propagate(
     total: int,
     reporter: Reporter,
     ahead: RunAhead | None,
-) -> None:
-    """Make the frames of a range that are missing, `total` of them."""
+) -> Unseen:
+    """Make the frames of a range that are missing, `total` of them; returns as `_save_all`."""
     manifest = plan.manifest
     numbers = ObjectNumbers(tuple(manifest.objects))
     walks = SavedWalks(run, reporter)
@@ -142,11 +181,19 @@ def _propagate(
         begun = Begun(propagator, frames, frames.close)
     # with several threads BLAS rounds by how many there are: masks would depend on the machine
     with one_blas_thread(), closing(begun):
-        unseen = _save_all(begun, run, numbers, walks, total=total, reporter=reporter)
-    # said when all is done: how sure a frame is depends on the frames on its way from a reference
+        return _save_all(begun, run, numbers, walks, total=total, reporter=reporter)
+
+
+def _notify_doubts(run: SegmentRun, unseen: Unseen, reporter: Reporter) -> None:
+    """Say which frames should be looked at."""
+    manifest = run.manifest
+    # masks of shots without a reference are empty by design, which planning has said; an object
+    # that is missing there is no doubt
+    maskless = _frames_without_reference(manifest)
+    # when all is done: how sure a frame is depends on the frames on its way from a reference
     for line in doubts(
-        run.manifest.confidence,
-        unseen,
+        manifest.confidence,
+        {one: sorted(set(frames) - maskless) for one, frames in unseen.items()},
         manifest.references,
         first_frame=manifest.start,
         cuts=manifest.cuts or (),
@@ -163,15 +210,12 @@ def _save_all(
     *,
     total: int,
     reporter: Reporter,
-) -> dict[int, list[int]]:
+) -> Unseen:
     """Save masks while the next ones are computed in a thread.
 
-    Returns the frames on which each object is out of sight, in shots that have a reference.
+    Returns the frames on which each object is out of sight.
     """
-    unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
-    # their masks are empty by design, which planning has said; an object that is missing there is
-    # no doubt
-    maskless = _frames_without_reference(run.manifest)
+    unseen: Unseen = {object_id: [] for object_id in run.manifest.objects}
     is_size_known = run.manifest.working_size is not None
     propagator = begun.propagator
     with reporter.progress("segment", total) as step:
@@ -192,10 +236,9 @@ def _save_all(
             run.note_confidence(one.frame_index, confidence)
             soft = numbers.soft(one.probabilities) if run.is_soft else None
             run.save_mask(one.frame_index, mask, soft)
-            if one.frame_index not in maskless:
-                # counted apart from confidence, which speaks of a mask that is there
-                for object_id in unseen.keys() - set(object_ids(mask)):
-                    unseen[object_id].append(one.frame_index)
+            # counted apart from confidence, which speaks of a mask that is there
+            for object_id in unseen.keys() - set(object_ids(mask)):
+                unseen[object_id].append(one.frame_index)
             reporter.saved(one.frame_index)
             step()
     return unseen

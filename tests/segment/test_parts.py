@@ -1,0 +1,301 @@
+"""A clip that is made in parts comes out as if it had never been divided: whatever the references,
+cuts, parts, processes and kills.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.command_line import CommandLine
+
+from vfx_matte.errors import BatchError, UsageError
+from vfx_matte.masks import Palette
+from vfx_matte.media.writers.synthetic import make_clip as make_film
+from vfx_matte.pipeline.clip import open_source
+from vfx_matte.pipeline.processes import Program
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.propagator import PropagatorOptions
+from vfx_matte.pipeline.segment.parts import divided, parse_part, walls
+from vfx_matte.pipeline.segment.references import ReferenceFiles
+from vfx_matte.pipeline.segment.request import SegmentRequest
+from vfx_matte.pipeline.segment.run import segment_clip
+from vfx_matte.pipeline.segment.workers import ATTEMPTS, Sharing
+from vfx_matte.scene import Scene
+from vfx_matte.timeline import Timeline
+from vfx_matte.workspace import Manifest, ReferenceRecord, SourceStamp, save_mask
+
+FRAMES = 60
+SCENE = Scene(width=128, height=72, frame_count=FRAMES)
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def timeline(count: int, first: int = 0) -> Timeline:
+    pts = tuple(range(0, 40 * count, 40))
+    return Timeline(pts, (40,) * count, Fraction(1, 1000), first_number=first)
+
+
+def manifest(
+    references: Mapping[int, tuple[int, ...]],
+    *,
+    start: int = 0,
+    stop: int = FRAMES,
+    cuts: tuple[int, ...] | None = (),
+    memory: str = "permanent",
+) -> Manifest:
+    colors = {1: RED, 2: BLUE}
+    return Manifest(
+        source=SourceStamp(Path("clip.mp4"), 1, 1, ""),
+        timeline=timeline(FRAMES),
+        references={
+            at: ReferenceRecord(Path(f"{at}.png"), f"{at}", {k: colors[k] for k in shown})
+            for at, shown in references.items()
+        },
+        propagator="builtin",
+        settings={"memory": memory},
+        start=start,
+        stop=stop,
+        objects=colors,
+        cuts=cuts,
+    )
+
+
+def test_a_clip_is_divided_at_cuts_and_at_references_that_show_everything() -> None:
+    both = (1, 2)
+    assert walls(manifest({0: both, 20: both, 30: (1,), 40: both})) == [20, 40]
+    assert walls(manifest({9: both}, cuts=(30,))) == [9, 30]
+    assert walls(manifest({0: both, 25: ()})) == [25, 26]
+    # one walk each way, from the first reference of a shot
+    found = manifest({5: both, 20: both, 45: (1,), 50: both}, cuts=(40,), memory="xmem")
+    assert walls(found) == [5, 40, 45]
+    assert walls(manifest({0: both, 10: both, 50: both}, start=20, stop=40)) == []
+
+
+@given(
+    st.dictionaries(st.integers(0, FRAMES - 1), st.sampled_from([(1,), (2,), (1, 2), ()])),
+    st.sets(st.integers(1, FRAMES - 1), max_size=5),
+    st.integers(0, 30),
+    st.integers(31, FRAMES),
+    st.integers(2, 16),
+)
+def test_parts_are_the_whole(
+    references: dict[int, tuple[int, ...]], cuts: set[int], start: int, stop: int, workers: int
+) -> None:
+    plan = manifest(references, start=start, stop=stop, cuts=tuple(sorted(cuts)))
+    parts = divided(plan, workers=workers)
+    assert [index for part in parts for index in part] == list(range(start, stop))
+    assert {part.start for part in parts[1:]} <= set(walls(plan))
+
+
+def test_a_part_is_typed_with_the_clips_own_numbers() -> None:
+    assert parse_part("1003-1010", timeline(20, first=1001)) == (2, 10)
+    for text in ("5-4", "0-3", "1001", "1001-1021", "-1-3", "a-b", ""):
+        with pytest.raises(UsageError, match="is not one of this clip"):
+            parse_part(text, timeline(20, first=1001))
+
+
+# ---- from here on with real clips
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "scene.mp4"
+    make_film(
+        path, (SCENE.frame(index)[0] for index in range(FRAMES)), SCENE.timeline, SCENE.sound()
+    )
+    return path
+
+
+def painted(index: int, ids: tuple[int, ...]) -> np.ndarray:
+    truth = SCENE.truth_mask(index) > 0
+    mask = np.zeros(truth.shape, np.uint8)
+    mask[truth] = 1
+    mask[10 + index // 4 : 24 + index // 4, 90:112] = 2
+    return np.where(np.isin(mask, ids), mask, np.uint8(0))
+
+
+def words(film: Path, masks: Mapping[int, tuple[int, ...]]) -> tuple[str, ...]:
+    """The command line; the masks are painted."""
+    for index, ids in masks.items():
+        save_mask(Path(f"m{index}.png"), painted(index, ids), Palette.davis())
+    pairs = (word for index in masks for word in ("--mask", f"{index}=m{index}.png"))
+    return ("segment", str(film), "--propagator", "builtin", "--no-network", *pairs)
+
+
+def told(folder: Path) -> Mapping[str, Any]:
+    """The manifest, without the time."""
+    found = json.loads((folder / "manifest.json").read_text())
+    return {key: value for key, value in found.items() if key != "segmented_at"}
+
+
+def result(folder: Path) -> dict[str, bytes]:
+    masks = folder / "masks"
+    return {
+        path.relative_to(masks).as_posix(): path.read_bytes()
+        for path in sorted(masks.rglob("*"))
+        if path.is_file()
+    }
+
+
+def assert_like_whole(folder: Path) -> None:
+    whole = Path("whole/scene")
+    assert result(folder) == result(whole)
+    assert told(folder) == told(whole)
+    assert not (folder / "parts").exists()
+
+
+BOTH = (1, 2)
+PLANS: dict[str, tuple[dict[int, tuple[int, ...]], tuple[str, ...]]] = {
+    "three masks": ({0: BOTH, 21: BOTH, 40: BOTH}, ("--soft",)),
+    "cuts": ({2: BOTH, 33: BOTH}, ("--cuts", "14,30,45")),
+    "one in the middle": ({30: BOTH}, ()),
+    "an object that comes later": ({0: (1,), 12: BOTH, 26: (2,), 40: BOTH}, ()),
+    "a wall, a part of the clip": ({4: BOTH, 25: (), 40: BOTH}, ("--start", "3", "--stop", "57")),
+    "one walk": ({15: BOTH, 30: (1,), 47: BOTH}, ("--memory", "xmem", "--cuts", "40")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", PLANS)
+def test_workers_make_what_one_process_makes(cli: CommandLine, film: Path, plan: str) -> None:
+    masks, options = PLANS[plan]
+    command = (*words(film, masks), *options)
+    cli(*command, "--workspace", "whole")
+    cli(*command, "--workspace", "two", "--workers", "2")
+    assert_like_whole(Path("two/scene"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", ["three masks", "cuts"])
+def test_parts_that_are_made_apart_are_taken_in(cli: CommandLine, film: Path, plan: str) -> None:
+    masks, options = PLANS[plan]
+    command = (*words(film, masks), *options)
+    cli(*command, "--workspace", "whole")
+    apart = (*command, "--workspace", "apart")
+    for part in ("40-59", "0-20") if plan == "three masks" else ("30-44", "14-29", "45-59"):
+        cli(*apart, "--part", part)
+    assert not Path("apart/scene/masks").exists()
+    # what no part made is made now
+    cli(*apart, "--resume")
+    assert_like_whole(Path("apart/scene"))
+
+
+def _children(parent: int) -> list[int]:
+    done = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("victim", ["a worker", "all, and the coordinator", "Ctrl-C"])
+def test_a_kill_changes_nothing(cli: CommandLine, film: Path, victim: str) -> None:
+    command = words(film, PLANS["three masks"][0])
+    cli(*command, "--workspace", "whole")
+    shared = (*command, "--workspace", "two", "--workers", "2")
+    child = cli.start(*shared)
+    deadline = time.monotonic() + 120
+    while len(list(Path("two").glob("scene/parts/*/masks/*.png"))) < 4:
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    workers = _children(child.pid)
+    assert workers
+    if victim == "Ctrl-C":
+        child.send_signal(signal.SIGINT)
+    else:
+        for pid in workers[:1] if victim == "a worker" else [child.pid, *workers]:
+            os.kill(pid, signal.SIGKILL)
+    _, stderr = child.communicate(timeout=300)
+    if victim == "a worker":
+        assert child.returncode == 0, stderr
+        assert "it is tried again: it was ended by signal 9" in stderr
+    else:
+        assert child.returncode == (130 if victim == "Ctrl-C" else -signal.SIGKILL)
+        cli(*shared, "--resume")
+    assert_like_whole(Path("two/scene"))
+
+
+def _request(masks: Mapping[int, tuple[int, ...]]) -> SegmentRequest:
+    for index, ids in masks.items():
+        save_mask(Path(f"m{index}.png"), painted(index, ids), Palette.davis())
+    return SegmentRequest(
+        references=ReferenceFiles(pairs=tuple(f"{index}=m{index}.png" for index in masks)),
+        propagator=PropagatorOptions(name="fake"),
+    )
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+Path("log").open("a").write(sys.argv[1] + "\\n")
+print(json.dumps({"event": "error", "text": "no memory", "hint": "", "exit_code": CODE}),
+      file=sys.stderr)
+sys.exit(CODE)
+"""
+
+
+@pytest.mark.parametrize(("code", "attempts"), [(1, ATTEMPTS), (2, 1)])
+def test_a_part_that_always_fails_is_named_and_the_others_are_made(
+    cli: CommandLine, film: Path, code: int, attempts: int
+) -> None:
+    Path("script.py").write_text(SCRIPT.replace("CODE", str(code)))
+    request = _request({0: BOTH, 20: BOTH, 40: BOTH})
+    clip, reporter = open_source(film, reporter=SilentReporter()), SilentReporter()
+
+    def command_line(part: str, propagator: str) -> list[str]:
+        assert propagator == "fake"
+        if part == "20-39":
+            return ["script.py", part]
+        pairs = (word for pair in request.references.pairs for word in ("--mask", pair))
+        return ["-m", "vfx_matte", "segment", str(film), *pairs, "--propagator", "fake",
+                "--part", part, "--progress", "json"]  # fmt: skip
+
+    sharing = Sharing(
+        workers=2, command_line=command_line, program=Program(words=(sys.executable,))
+    )
+    with pytest.raises(BatchError, match="part 20-39 failed: no memory"):
+        segment_clip(clip, request, workspace=Path("workspace"), reporter=reporter, sharing=sharing)
+    assert Path("log").read_text().split() == ["20-39"] * attempts
+    assert cli.mask_numbers(clip="scene") == [*range(20), *range(40, 60)]
+    # and a run without workers makes the rest
+    again = replace(request, resume=True)
+    segment_clip(clip, again, workspace=Path("workspace"), reporter=reporter)
+    assert cli.mask_numbers(clip="scene") == list(range(60))
+
+
+def test_what_cannot_be_divided_is_said(cli: CommandLine, film: Path) -> None:
+    command = ("segment", str(film), "--mask", "0=m0.png", "--propagator", "fake")
+    _request({0: BOTH})
+    ran = cli(*command, "--cuts", "ignore", "--workers", "4")
+    assert any("one part" in note for note in ran.notes)
+    assert len(cli.mask_numbers(clip="scene")) == FRAMES
+
+
+def test_parts_of_other_work_are_left_alone(cli: CommandLine, film: Path) -> None:
+    _request({0: BOTH, 30: BOTH})
+    pairs = ("--mask", "0=m0.png", "--mask", "30=m30.png")
+    base = ("segment", str(film), "--propagator", "fake", "--cuts", "ignore")
+    cli(*base, *pairs, "--part", "30-59")
+    part = Path("workspace/scene/parts/0000030-0000059")
+    assert len(list(part.glob("masks/*.png"))) == 30
+    # other masks are other work
+    cli(*base, *pairs[:2])
+    assert len(list(part.glob("masks/*.png"))) == 30
+    # and a fresh start needs none
+    cli(*base, *pairs, "--fresh")
+    assert not part.exists()

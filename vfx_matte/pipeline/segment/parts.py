@@ -1,0 +1,200 @@
+"""Parts of a clip that know nothing of each other, so that each can be made by itself.
+
+A part's masks lie in a workspace of their own below the clip's (`parts/0000100-0000199`), until a
+run of the whole clip takes them in; the bytes are those of a run that was never divided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+
+from vfx_matte.errors import MaskError, UsageError, WorkspaceError
+from vfx_matte.masks import object_ids
+from vfx_matte.pipeline.progress import Reporter
+from vfx_matte.settings.options import MEMORIES
+from vfx_matte.timeline import Timeline
+from vfx_matte.wording import option
+from vfx_matte.workspace import ClipWorkspace, Manifest, SegmentRun, load_mask
+from vfx_matte.workspace.lock import WriterLock
+from vfx_matte.workspace.manifest import save_manifest
+
+_PARTS = "parts"
+_NAME = re.compile(r"(\d+)-(\d+)")
+
+# of a part: shorter ones cost more to begin than they gain
+_FEWEST_FRAMES = 12
+# so many parts for each worker: a long one at the end is waited for by all
+_PARTS_PER_WORKER = 3
+
+
+def walls(manifest: Manifest) -> list[int]:
+    """The frames at which a clip can be divided, ascending: no walk passes them, or every walk
+    begins anew there.
+
+    A gap between two references is blended from both sides and stays whole, as long as these show
+    every object; a reference that lacks one is walked through.
+    """
+    everything = set(manifest.objects)
+    remembers = manifest.settings.get("memory") == MEMORIES[0]
+    found = set(manifest.cuts or ())
+    shots = sorted({0, *found, manifest.stop})
+    for at, record in manifest.references.items():
+        shown = set(record.objects)
+        if not shown:  # an empty one ends the walks on both sides
+            found |= {at, at + 1}
+        elif remembers and shown == everything:
+            found.add(at)
+        elif not remembers:
+            # one walk each way from the first reference of a shot, through all others
+            shot = max(cut for cut in shots if cut <= at)
+            end = min((cut for cut in shots if cut > at), default=manifest.stop)
+            if at == min(one for one in manifest.references if shot <= one < end):
+                found.add(at)
+    return sorted(at for at in found if manifest.start < at < manifest.stop)
+
+
+def divided(manifest: Manifest, *, workers: int) -> list[range]:
+    """The frames of a run as parts for so many workers, in order; one part where there is nothing
+    to divide at.
+    """
+    edges = [manifest.start, *walls(manifest), manifest.stop]
+    wanted = (manifest.stop - manifest.start) // (workers * _PARTS_PER_WORKER)
+    least = max(_FEWEST_FRAMES, wanted)
+    parts: list[range] = []
+    begin = edges[0]
+    for edge in edges[1:]:
+        # what is left over at the end goes with the part before it
+        if edge - begin >= least or edge == manifest.stop:
+            parts.append(range(begin, edge))
+            begin = edge
+    if len(parts) > 1 and len(parts[-1]) < _FEWEST_FRAMES:
+        last = parts.pop()
+        parts[-1] = range(parts[-1].start, last.stop)
+    return parts
+
+
+def parse_part(text: str, timeline: Timeline) -> tuple[int, int]:
+    """A part as it is typed, FIRST-LAST with the clip's frame numbers, both included.
+
+    Returns:
+        Frame indices, half-open.
+
+    Raises:
+        UsageError: it is something else, or not in the clip.
+    """
+    match = _NAME.fullmatch(text.strip())
+    first, last = (int(one) - timeline.first_number for one in match.groups()) if match else (1, 0)
+    if not 0 <= first <= last < len(timeline):
+        raise UsageError(
+            f"part {text!r} is not one of this clip",
+            hint=f"give {option('part', 'FIRST-LAST')}; it has frames {timeline.numbers_text}",
+        )
+    return first, last + 1
+
+
+def part_name(part: range, timeline: Timeline) -> str:
+    """The same from frame indices: "100-199"."""
+    return f"{timeline.number(part.start)}-{timeline.number(part.stop - 1)}"
+
+
+def part_workspace(clip: ClipWorkspace, part: tuple[int, int], timeline: Timeline) -> ClipWorkspace:
+    """Where the masks of a part lie until they are taken in.
+
+    Args:
+        clip: the clip's own folder.
+        part: frame indices, half-open.
+        timeline: of the clip.
+    """
+    first, last = timeline.number(part[0]), timeline.number(part[1] - 1)
+    return ClipWorkspace(clip.folder / _PARTS / f"{first:07d}-{last:07d}")
+
+
+def prepare(part: ClipWorkspace, plan: Manifest) -> None:
+    """Tell a part what the whole run has decided: propagator, settings, cuts.
+
+    What an earlier run of the same work has made of it stays.
+
+    Raises:
+        WorkspaceError: somebody works on it.
+        OutputError: it cannot be written.
+    """
+    with WriterLock(part.lock_path, busy=f"{part.folder} is being made by another run"):
+        if (earlier := _readable(part)) is not None and _is_same_work(earlier, plan):
+            return
+        for path in (part.masks_folder, part.states_folder):
+            shutil.rmtree(path, ignore_errors=True)
+        save_manifest(part.manifest_path, plan)
+
+
+def take_in(run: SegmentRun, *, reporter: Reporter) -> dict[int, list[int]]:
+    """Take the finished frames of all parts of this work into the run, and remove these parts.
+
+    Parts that somebody works on, and those of other work, are left alone.
+
+    Args:
+        run: of the whole clip.
+        reporter: hears of each mask.
+
+    Returns:
+        Object id → the frames that were taken in and do not show it.
+
+    Raises:
+        OutputError: a file cannot be moved.
+    """
+    unseen: dict[int, list[int]] = {object_id: [] for object_id in run.manifest.objects}
+    for part in _parts(ClipWorkspace(run.clip.folder)):
+        with contextlib.suppress(WorkspaceError), WriterLock(part.lock_path):
+            manifest = _readable(part)
+            if manifest is None or not _is_same_work(manifest, run.manifest):
+                continue
+            for index in run.take_in(part, manifest):
+                _note_unseen(unseen, run, index)
+                reporter.saved(index)
+            shutil.rmtree(part.folder, ignore_errors=True)
+    # only what is empty goes
+    with contextlib.suppress(OSError):
+        (run.clip.folder / _PARTS / ".latest.json").unlink(missing_ok=True)
+        (run.clip.folder / _PARTS).rmdir()
+    return unseen
+
+
+def discard(clip: ClipWorkspace) -> None:
+    """Remove what was made of parts and not taken in; what somebody works on stays."""
+    for part in _parts(clip):
+        with contextlib.suppress(WorkspaceError), WriterLock(part.lock_path):
+            shutil.rmtree(part.folder, ignore_errors=True)
+
+
+def _is_same_work(one: Manifest, other: Manifest) -> bool:
+    """Whether masks of one belong beside those of the other."""
+    return one.work_digest == other.work_digest and one.source.is_same_clip(other.source)
+
+
+def _note_unseen(unseen: Mapping[int, list[int]], run: SegmentRun, index: int) -> None:
+    """Note which objects a mask that was taken in does not show."""
+    number = run.manifest.timeline.number(index)
+    try:
+        shown: Collection[int] = object_ids(load_mask(run.clip.mask_path(number)))
+    except MaskError:
+        return  # whoever reads it next says so
+    for object_id in unseen.keys() - set(shown):
+        unseen[object_id].append(index)
+
+
+def _parts(clip: ClipWorkspace) -> Iterator[ClipWorkspace]:
+    """The parts that there are, in order."""
+    folder = clip.folder / _PARTS
+    names = sorted(path for path in folder.iterdir()) if folder.is_dir() else []
+    for path in names:
+        if path.is_dir() and _NAME.fullmatch(path.name):
+            yield ClipWorkspace(path)
+
+
+def _readable(part: ClipWorkspace) -> Manifest | None:
+    try:
+        return part.manifest()
+    except WorkspaceError:
+        return None
