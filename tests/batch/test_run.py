@@ -23,7 +23,7 @@ from vfx_matte.pipeline.batch import (
     require_done,
     run_batch,
 )
-from vfx_matte.pipeline.processes import Program
+from vfx_matte.pipeline.batch.processes import Program
 from vfx_matte.pipeline.progress import SilentReporter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -108,7 +108,7 @@ def test_every_command_runs_once_and_in_order() -> None:
 
 def test_commands_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("vfx_matte.pipeline.processes.usable_cores", lambda: 8)
+    monkeypatch.setattr("vfx_matte.pipeline.batch.processes.usable_cores", lambda: 8)
     run_batch([shot("a"), shot("b")], OPTIONS, reporter=SilentReporter())
     assert {threads for *_, threads in log()} == {"4"}
 

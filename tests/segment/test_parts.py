@@ -25,8 +25,8 @@ from support.command_line import CommandLine
 from vfx_matte.errors import BatchError, UsageError
 from vfx_matte.masks import Palette
 from vfx_matte.media.writers.synthetic import make_clip as make_film
+from vfx_matte.pipeline.batch.processes import Program
 from vfx_matte.pipeline.clip import open_source
-from vfx_matte.pipeline.processes import Program
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.segment.parts import divided, parse_part, walls

@@ -48,7 +48,7 @@ def batch(
     from vfx_matte.backend import usable_cores
     from vfx_matte.cli.show import show_to_scripts, table
     from vfx_matte.pipeline.batch import BatchOptions, batch_plan, require_done, run_batch
-    from vfx_matte.pipeline.processes import Program
+    from vfx_matte.pipeline.batch.processes import Program
 
     if len(clips) == 1 and clips[0].suffix.lower() == TABLE_SUFFIX:
         shots = shots_of_table(session, clips[0])

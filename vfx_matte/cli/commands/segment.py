@@ -56,7 +56,7 @@ def asked(question: str) -> bool:
 
 def shared_out(session: Session, workers: int) -> Sharing:
     """How a clip is made by several processes: each runs this command line for one part."""
-    from vfx_matte.pipeline.processes import Program
+    from vfx_matte.pipeline.batch.processes import Program
     from vfx_matte.pipeline.segment.workers import Sharing
 
     def command_line(part: str, propagator: str) -> list[str]:

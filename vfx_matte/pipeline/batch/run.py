@@ -17,7 +17,7 @@ from typing import Literal
 
 from vfx_matte.errors import BatchError, StoppedError, UsageError
 from vfx_matte.pipeline.batch.plan import ShotPlan, StepPlan
-from vfx_matte.pipeline.processes import Commands, Program
+from vfx_matte.pipeline.batch.processes import Commands, Program
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.records import as_json, rounded
 from vfx_matte.printable import json_text

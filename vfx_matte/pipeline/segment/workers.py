@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from vfx_matte.errors import BatchError, StoppedError
-from vfx_matte.pipeline.processes import Commands, Ended, Program
+from vfx_matte.pipeline.batch.processes import Commands, Ended, Program
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.segment.parts import (
     divided,
