@@ -5,7 +5,7 @@ it stopped, with the same result.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,24 +47,31 @@ class LookLog:
 
     def __init__(self, folder: Path, work: str) -> None:
         self._states = WalkStateFolder(folder, work)
-        self.looks: list[Look] = []
-        while (saved := self._states.load(_name(len(self.looks)))) is not None:
-            self.looks.append(_from_state(*saved))
+        self._count = 0
+        self.is_finished = False
+
+    def earlier(self) -> Iterator[Look]:
+        """The looks that were kept before, in their order, one at a time: masks of all of them
+        would fill the memory. To be gone through once, before `add`.
+        """
+        while (saved := self._states.load(_name(self._count))) is not None:
+            self._count += 1
+            yield _from_state(*saved)
         # not where one of them was damaged
         ended = self._states.load(_END)
-        self.is_finished = ended is not None and ended[1]["looks"] == len(self.looks)
+        self.is_finished = ended is not None and ended[1]["looks"] == self._count
         # of another search, or damaged
-        if not self.looks:
+        if not self._count:
             self._states.clear()
 
     def add(self, look: Look) -> None:
         """Keep a look. Raises OutputError where it cannot be written."""
-        self._states.save(_name(len(self.looks)), look.frame, _to_state(look))
-        self.looks.append(look)
+        self._states.save(_name(self._count), look.frame, _to_state(look))
+        self._count += 1
 
     def finish(self) -> None:
         """Note that there are no more looks. Raises OutputError where that cannot be written."""
-        self._states.save(_END, self.looks[-1].frame, {"looks": len(self.looks)})
+        self._states.save(_END, 0, {"looks": self._count})
         self.is_finished = True
 
 

@@ -113,10 +113,6 @@ def detect_clip(
             )
         ),
     )
-    if log.looks:
-        reporter.notify(
-            f"what was seen before in {len(log.looks)} frames, with these settings, is taken up"
-        )
     found = search(
         clip,
         detector,

@@ -76,7 +76,7 @@ def search(
         most: so many detections of a picture count, the surest.
         propagator: decided.
         log: what is known of the search from before, and gets every look.
-        reporter: receives progress.
+        reporter: receives notices and progress.
 
     Raises:
         MediaError: the clip cannot be read, or as OutputError a look not kept.
@@ -108,9 +108,12 @@ def search(
 
     # 1. what is known from before
     known: Mapping[int, Region] = {}
-    for look in log.looks:
-        known = take(look)
-    last_look = log.looks[-1].frame if log.looks else first - 1
+    last_look, opened = first - 1, None
+    for look in log.earlier():
+        known, last_look, opened = take(look), look.frame, look.opened
+    if looked_at:
+        count = sum(map(len, looked_at.values()))
+        reporter.notify(f"what was seen before in {count} frames, with these settings, is taken up")
     if log.is_finished:
         return Search(tracker.tracks, looked_at, passed_over)
     # 2. the rest of the clip, from the last look on, whose picture is where carrying begins again
@@ -125,7 +128,7 @@ def search(
             if reporter.stops():
                 raise StoppedError("stopped while looking for objects")
             if index == last_look:
-                carrier.reopen(log.looks[-1].opened)
+                carrier.reopen(opened)
                 carrier.start(image, known)
                 step()
                 continue
