@@ -9,9 +9,9 @@ import pytest
 from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.settings.options import StudioSettings
-from vfx_matte.web import server
+from vfx_matte.web import listener, server
 from vfx_matte.web.hosts import check_host
-from vfx_matte.web.server import authorities_of, listen
+from vfx_matte.web.listener import authorities_of, listen
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])
@@ -68,11 +68,11 @@ def test_no_browser_takes_over_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_CLOSE_SECONDS", 0.1)
-    assert not server.close_in_time(lambda: time.sleep(1))
+    monkeypatch.setattr(listener, "_CLOSE_SECONDS", 0.1)
+    assert not listener.close_in_time(lambda: time.sleep(1))
 
     def fail() -> None:
         raise UsageError("x")
 
     with pytest.raises(UsageError):
-        server.close_in_time(fail)
+        listener.close_in_time(fail)

@@ -1,14 +1,15 @@
-"""Decides which requests reach the studio, and how large they may be.
+"""Decides which requests reach a server, and how large they may be.
 
 A page on localhost can be asked by every web page that is open in the same browser, and by every
 user of the machine. So each request has to name this server (Host), come from its own page (Origin,
-Sec-Fetch-Site) and, below /api, carry the token of this start. Answers, refusals too, get headers
-that keep other pages from framing or reading them.
+Sec-Fetch-Site) and, but for pages that hold nothing secret, carry the token of this start. Answers,
+refusals too, get headers that keep other pages from framing or reading them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -94,6 +95,41 @@ class BodyRule:
     first, JSON is not among them.
     """
 
+    seconds: float | None = None
+    """How long one may take to arrive; None is BODY_SECONDS, and it never pauses for longer."""
+
+    turns: asyncio.Semaphore | None = None
+    """How many bodies by this rule are in memory at a time: a request waits for its turn before its
+    body is read, and keeps it until it is answered.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What needs the token of this start, and how it is given."""
+
+    is_public: Callable[[str], bool]
+    """Whether anybody may GET a path."""
+
+    hint: str
+    """What to do without the token."""
+
+    header: str = ""
+    """A header that may hold the token, beside Authorization; "" = none. No page of another origin
+    can send one without asking first.
+    """
+
+
+def _is_page(path: str) -> bool:
+    """Whether a path is none of the studio's interface: the page's files are the same for everybody
+    who installs the program.
+    """
+    return not f"{path}/".startswith("/api/")
+
+
+STUDIO = Access(_is_page, "open the address that was printed")
+"""Everything below /api, also where there is no route, so that routes cannot be found by asking."""
+
 
 class _RefusedError(Exception):
     """A request that the guard answers itself."""
@@ -119,6 +155,9 @@ class Guard:
     body_rule: Callable[[str, str], BodyRule]
     """(method, path) → which bodies it may have."""
 
+    access: Access = STUDIO
+    """Who needs the token."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or begin or end with the server."""
         if scope["type"] == "lifespan":
@@ -133,11 +172,12 @@ class Guard:
             # the body is read only when its sender may come in, and whole before anything is done
             self._check(scope)
             rule = self.body_rule(scope["method"], scope["path"])
-            body = await _read_body(scope, receive, rule.most_bytes)
-            if body:
-                _check_type(scope, rule)
-            if body is not None:  # else nobody is there any more
-                await self.app(scope, _Replay(body, receive), answer)
+            async with rule.turns or contextlib.nullcontext():
+                body = await _read_body(scope, receive, rule)
+                if body:
+                    _check_type(scope, rule)
+                if body is not None:  # else nobody is there any more
+                    await self.app(scope, _Replay(body, receive), answer)
         except _RefusedError as refused:
             await answer.error(refused.status, refused.message, refused.hint)
         # the last resort: a bug is one line in the page, and never shows how the program is made
@@ -158,25 +198,25 @@ class Guard:
             )
         # 2. a page of another origin; ours names us in the same way as its requests do
         if origin is not None and origin.lower() != f"http://{host.lower()}":
-            raise _RefusedError(403, "another page may not use the studio")
+            raise _RefusedError(403, "another page may not use this server")
         # 3. the same where a browser sends no Origin: pictures, scripts, frames, links
         if site not in (None, "same-origin", "none") and not _opens_page(scope):
-            raise _RefusedError(403, "another page may not use the studio")
-        # 4. everything below /api, also where there is no route, so that routes cannot be found by
-        # asking; the page's files are the same for everybody who installs the program
-        is_public = scope["method"] in ("GET", "HEAD") and not f"{scope['path']}/".startswith(
-            "/api/"
-        )
-        if not is_public and not self._knows_token(authorization):
-            raise _RefusedError(
-                401, "the token is missing or wrong", "open the address that was printed"
-            )
+            raise _RefusedError(403, "another page may not use this server")
+        # 4. the token; what is not there is refused as what is, so that nothing is found by asking
+        is_public = scope["method"] in ("GET", "HEAD") and self.access.is_public(scope["path"])
+        if not is_public and not self._knows_token(scope, authorization):
+            raise _RefusedError(401, "the token is missing or wrong", self.access.hint)
 
-    def _knows_token(self, authorization: str | None) -> bool:
+    def _knows_token(self, scope: Scope, authorization: str | None) -> bool:
         scheme, _, given = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer" and self._is_token(given):
+            return True
+        other = _header(scope, self.access.header) if self.access.header else None
+        return other is not None and self._is_token(other)
+
+    def _is_token(self, given: str) -> bool:
         # as bytes, since text outside of ASCII is refused by the comparison
-        is_equal = secrets.compare_digest(given.encode("latin-1"), self.token.encode("latin-1"))
-        return is_equal and scheme.lower() == "bearer"
+        return secrets.compare_digest(given.encode("latin-1"), self.token.encode("latin-1"))
 
 
 def _opens_page(scope: Scope) -> bool:
@@ -205,23 +245,24 @@ def _header(scope: Scope, name: str) -> str | None:
     return values[0].decode("latin-1").strip() if values else None
 
 
-async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
+async def _read_body(scope: Scope, receive: Receive, rule: BodyRule) -> bytes | None:
     """The whole body; None when the client went away.
 
     Raises:
-        _RefusedError: it is larger than `most` bytes, or does not arrive in time.
+        _RefusedError: it is larger than the rule lets in, or does not arrive in time.
     """
+    most = rule.most_bytes
     # what is announced counts as well as what comes: a body in chunks announces nothing
     length = _header(scope, "content-length") or "0"
     announced = int(length) if length.isdecimal() and len(length) < 20 else sys.maxsize
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(rule.seconds or BODY_SECONDS):
             is_more = True
             # of a body that is too large nothing is kept, and not all is waited for
             while is_more and max(size, announced) <= max(most, _MOST_DISCARDED):
-                message = await receive()
+                message = await asyncio.wait_for(receive(), BODY_SECONDS)
                 if message["type"] == "http.disconnect":
                     return None
                 part = message.get("body", b"")

@@ -1,4 +1,4 @@
-"""What is done before the studio's server is there: who could reach it, what it is made with."""
+"""What is done before a server is there: who could reach it, what it is made with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import contextlib
 import importlib
 import ipaddress
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vfx_matte.errors import UsageError
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.progress import Reporter
-    from vfx_matte.settings.options import StudioSettings
 
 # those of other people alone: two threads that load modules of one program may meet halfway
 _LIBRARIES = ("fastapi", "uvicorn")
@@ -34,8 +33,29 @@ def load_libraries() -> None:
     threading.Thread(target=load, name="vfx-matte libraries", daemon=True).start()
 
 
-def check_host(settings: StudioSettings, reporter: Reporter) -> None:
-    """Check that other machines can reach the studio only where that was asked for.
+class Place(Protocol):
+    """Where a server is to listen."""
+
+    @property
+    def host(self) -> str:
+        """A name or an address of this machine."""
+
+    @property
+    def allow_remote(self) -> bool:
+        """Whether other machines may reach it."""
+
+
+STUDIO_MEANING = "see the clip and change the project"
+"""What whoever reaches the studio can do."""
+
+
+def check_host(settings: Place, reporter: Reporter, *, others_can: str = STUDIO_MEANING) -> None:
+    """Check that other machines can reach a server only where that was asked for.
+
+    Args:
+        settings: where it is to listen.
+        reporter: is told where other machines can.
+        others_can: what they can do then.
 
     Raises:
         UsageError: they could, and it was not.
@@ -43,8 +63,8 @@ def check_host(settings: StudioSettings, reporter: Reporter) -> None:
     if is_loopback(settings.host):
         return
     meaning = (
-        "everybody in the network who has the address can then see the clip and change the"
-        " project, and nothing on the way is encrypted"
+        f"everybody in the network who has the address can then {others_can}, and nothing on the"
+        " way is encrypted"
     )
     if not settings.allow_remote:
         raise UsageError(

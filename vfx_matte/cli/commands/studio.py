@@ -18,7 +18,8 @@ from vfx_matte.settings.options import SegmentSettings, StudioSettings
 from vfx_matte.web.spelling import Speller
 
 if TYPE_CHECKING:
-    from vfx_matte.web.server import Address, StudioServer
+    from vfx_matte.web.listener import Address
+    from vfx_matte.web.server import StudioServer
 
 
 _SPELLER = Speller(as_typed)
@@ -66,7 +67,8 @@ def studio(
     # the server is loaded, and may answer, while the frames of a long clip are counted
     opening = Opening(path, open_studio, ignore_alpha=known.clip.ignore_alpha)
 
-    from vfx_matte.web.server import StudioServer, browser, close_in_time
+    from vfx_matte.web.listener import close_in_time
+    from vfx_matte.web.server import StudioServer, browser
 
     # what the page may change, with what config.ini says as its beginning
     groups = ("edges", "render", "greenback", "maskvideo", "alpha", "overlay", "package")
