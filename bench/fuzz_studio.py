@@ -98,12 +98,17 @@ class Sender:
     """
 
     def __init__(self, url: str, token: str, random: random.Random) -> None:
+        self.begin(url, token, random)
+        self._clip: dict[str, int] = self.get("/api/project")["clip"]
+
+    def begin(self, url: str, token: str, random: random.Random) -> None:
+        """Connect."""
         import httpx
 
         self.url, self.random, self.report = url, random, Report()
         self.headers = {"Authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=url, headers=self.headers, timeout=HANG_SECONDS)
-        self._clip: dict[str, int] = self.get("/api/project")["clip"]
+        self._clip = {"frames": 0}
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +138,7 @@ class Sender:
         for _ in range(count):
             method, path, content = self._likely()
             packed = isinstance(content, bytes)
-            self._send(
+            self.sent(
                 f"{method} {re.sub(r'[0-9]+', '{}', path.partition('?')[0])}",
                 lambda method=method, path=path, content=content, packed=packed: (  # type: ignore[misc]
                     self._client.request(
@@ -236,7 +241,7 @@ class Sender:
             # frames at random would mostly be none of this clip
             if isinstance((case.path_parameters or {}).get("index"), int):
                 case.path_parameters["index"] = index
-            answer = self._send(
+            answer = self.sent(
                 name,
                 lambda: case.call(base_url=self.url, headers=self.headers, timeout=HANG_SECONDS),
             )
@@ -253,7 +258,7 @@ class Sender:
         except hypothesis.errors.Unsatisfiable:
             return  # nothing about this request can be wrong
 
-    def _send(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
+    def sent(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401
         """Send one request; None when it cannot be sent."""
         before = self._quiet_revision()
         try:

@@ -60,7 +60,7 @@ LISTS = {"weights list"}
 """Whose JSON is a list, as it always was."""
 
 
-SERVES = {"studio"}
+SERVES = {"studio", "serve"}
 """What goes on until it is stopped: tests/web/test_command.py reads its line."""
 
 

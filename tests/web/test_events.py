@@ -162,7 +162,9 @@ def test_a_page_that_left_is_forgotten() -> None:
 
 
 def test_silence_is_broken_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EventLog.__init__, "__kwdefaults__", {"keep_alive_seconds": 0.05})
+    monkeypatch.setattr(
+        EventLog.__init__, "__kwdefaults__", {"from_first": False, "keep_alive_seconds": 0.05}
+    )
     with serving(FakeStudio()) as page:
         stream = Stream(page)
         assert stream.answer.readline() == b": still here\n"

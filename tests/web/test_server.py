@@ -59,7 +59,7 @@ def test_no_browser_takes_over_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     """On a machine without a screen, Python would start a text browser."""
     opened: list[str] = []
     monkeypatch.setattr(server.webbrowser, "open", opened.append)
-    monkeypatch.setattr(server.sys, "platform", "linux")
+    monkeypatch.setattr("sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
     with server.browser() as open_page:

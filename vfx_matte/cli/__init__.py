@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMMAND_MODULES = (
     "segment", "detect", "render", "conform", "package", "formats", "review.keytest",
     "review.suggest", "review.qc", "review.evaluate", "exchange", "mask", "studio", "batch",
-    "probe", "doctor", "weights",
+    "serve", "probe", "doctor", "weights",
 )  # fmt: skip
 """In the order of `vfx-matte --help`."""
 

@@ -7,6 +7,7 @@ would be run by another program, and a small file may claim a picture that no me
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -77,6 +78,10 @@ class _HeaderError(Exception):
     """A header that ends too early or contradicts itself."""
 
 
+class _RefusedError(Exception):
+    """A header that is right, of a file that no decoder may see."""
+
+
 def read_still_header(path: Path) -> StillHeader:
     """Say what still a file is, reading little of it.
 
@@ -91,14 +96,7 @@ def read_still_header(path: Path) -> StillHeader:
         if path.exists() and not path.is_file():
             raise UsageError(f"{name} is not a file", hint="give a picture file")
         with path.open("rb") as file:
-            size = path.stat().st_size
-            if not size:
-                raise MediaError(f"{name} is an empty file", hint="copy or export it again")
-            if size > _MOST_BYTES:
-                raise UsageError(
-                    f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT
-                )
-            header = _parse_header(file, path.suffix.lower())
+            return _header_of(file, path.stat().st_size, name, suffix=path.suffix.lower())
     except FileNotFoundError as error:
         raise InputError(
             f"there is no file {name}", hint="check the path; quote names with spaces"
@@ -106,6 +104,34 @@ def read_still_header(path: Path) -> StillHeader:
     except OSError as error:
         raise MediaError(
             f"{name} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
+
+
+def still_header_of(data: bytes, name: str) -> StillHeader:
+    """The same of a still in memory.
+
+    Args:
+        data: all of its bytes.
+        name: what messages call it.
+
+    Raises:
+        MediaError: as `read_still_header`.
+        UsageError: as `read_still_header`.
+    """
+    return _header_of(io.BytesIO(data), len(data), name)
+
+
+def _header_of(file: BinaryIO, size: int, name: str, *, suffix: str = "") -> StillHeader:
+    """The header of a still of so many bytes; see `read_still_header`."""
+    if not size:
+        raise MediaError(f"{name} is an empty file", hint="copy or export it again")
+    if size > _MOST_BYTES:
+        raise UsageError(f"{name} has {size >> 20} MB, more than a picture needs", hint=_HINT)
+    try:
+        header = _parse_header(file, suffix)
+    except _RefusedError as error:
+        raise UsageError(
+            f"{name} is refused: {error}", hint="save it again without metadata, as PNG"
         ) from error
     except (_HeaderError, struct.error, ValueError) as error:
         reason = (
@@ -137,11 +163,30 @@ def require_still(path: Path, *, most_pixels: int = MOST_PIXELS, limit: str = ""
     Raises:
         UsageError: for more than `most_pixels`; else as `read_still_header`.
     """
-    header = read_still_header(path)
-    if header.pixels > most_pixels:
-        because = limit or f"the most is {most_pixels / 1e6:.0f} million pixels"
+    return _not_too_large(read_still_header(path), repr(str(path)), most_pixels, limit)
+
+
+def require_still_of(data: bytes, name: str, *, most_pixels: int = MOST_PIXELS) -> StillHeader:
+    """The same of a still in memory.
+
+    Args:
+        data: all of its bytes.
+        name: what messages call it.
+        most_pixels: a larger one is refused.
+
+    Raises:
+        MediaError: as `read_still_header`.
+        UsageError: for more than `most_pixels`; else as `read_still_header`.
+    """
+    return _not_too_large(still_header_of(data, name), name, most_pixels)
+
+
+def _not_too_large(header: StillHeader, name: str, most: int, limit: str = "") -> StillHeader:
+    """The header itself. Raises UsageError for more pixels than `most`, and says why."""
+    if header.pixels > most:
+        because = limit or f"the most is {most / 1e6:.3g} million pixels"
         raise UsageError(
-            f"{str(path)!r} is {header.width}×{header.height}, which is too large: {because}",
+            f"{name} is {header.width}×{header.height}, which is too large: {because}",
             hint="save it at the clip's size",
         )
     return header
@@ -206,11 +251,7 @@ def _png(file: BinaryIO) -> tuple[int, int]:
             unpacked += max(length, _unpacked_size(file, kind, at, length))
             if unpacked > _MOST_UNPACKED:
                 what = "its ICC profile" if kind == b"iCCP" else "the text in it"
-                reason = f"{what} unpacks to more than {_MOST_UNPACKED >> 20} MB"
-                raise UsageError(
-                    f"{file.name!r} is refused: {reason}",
-                    hint="save it again without metadata, as PNG",
-                )
+                raise _RefusedError(f"{what} unpacks to more than {_MOST_UNPACKED >> 20} MB")
     return width, height
 
 

@@ -41,6 +41,7 @@ from vfx_matte.settings.options import (
     QcSettings,
     RenderSettings,
     SegmentSettings,
+    ServeSettings,
     StudioSettings,
     SuggestSettings,
     option,
@@ -155,6 +156,7 @@ class Settings:
     detect: DetectSettings = field(default_factory=completed(DetectSettings))
     qc: QcSettings = field(default_factory=QcSettings)
     studio: StudioSettings = field(default_factory=StudioSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     config: OldScripts = field(default_factory=OldScripts)
     file: Path | None = None
     """Where it was read from; None when there was none."""

@@ -859,6 +859,114 @@ class StudioSettings(Options):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings(Options):
+    """The server for labelling tools; how it propagates is that of `[segment]`."""
+
+    port: int = option(
+        8000,
+        "port at which labelling tools are served; 0 = one that is free",
+        short="Port of the server; 0 = a free one.",
+        least=0,
+        most=65535,
+        metavar="N",
+    )
+    host: str = option(
+        "127.0.0.1",
+        "address at which labelling tools are served; with another than this machine's own, others"
+        " get in",
+        short="Address of the server (this machine alone).",
+    )
+    # neither is in config.ini: the file may come with a project of somebody else
+    allow_remote: bool = option(
+        False,
+        "let other machines in: whoever has address and token can track, and see the clips of"
+        " served folders, and nothing is encrypted",
+        short="Let other machines in, unencrypted.",
+        in_file=False,
+    )
+    token_file: Path | None = option(
+        None,
+        "file that keeps the token from start to start, made where it is missing; without it each"
+        " start has a new token",
+        short="File that keeps the token from start to start.",
+        metavar="FILE",
+        in_file=False,
+    )
+    at_once: int = option(
+        2,
+        "how many tracks run at a time; the others wait for their turn",
+        short="How many tracks run at a time.",
+        least=1,
+        most=64,
+        metavar="N",
+        panel="Limits",
+    )
+    sessions: int = option(
+        32,
+        "how many tracks, clips and sessions are kept, of each; more are refused",
+        short="How many tracks, clips and sessions are kept.",
+        least=1,
+        most=10_000,
+        metavar="N",
+        panel="Limits",
+    )
+    patience: float = option(
+        60.0,
+        "a track that nobody listens to or asks for is stopped and forgotten after so many seconds",
+        short="Stop a track that nobody listens to, after so many seconds.",
+        least=1,
+        most=86_400,
+        metavar="SECONDS",
+        panel="Limits",
+    )
+    idle: float = option(
+        1800.0,
+        "a clip or session that nobody uses is forgotten after so many seconds",
+        short="Forget a clip or session that nobody uses, after so many seconds.",
+        least=1,
+        most=604_800,
+        metavar="SECONDS",
+        panel="Limits",
+    )
+    body_mb: int = option(
+        256,
+        "the largest request, in MB; two that are larger than 1 MB are in memory at a time",
+        short="The largest request, in MB.",
+        least=1,
+        most=2047,
+        metavar="MB",
+        panel="Limits",
+    )
+    space_mb: int = option(
+        4096,
+        "how much sent frames and results may take in the folder for temporary files, in MB",
+        short="Most disk space for sent frames and results, in MB.",
+        least=1,
+        most=1_048_576,
+        metavar="MB",
+        panel="Limits",
+    )
+    most_frames: int = option(
+        10_000,
+        "how many frames a clip may have",
+        short="How many frames a clip may have.",
+        least=1,
+        most=1_000_000,
+        metavar="N",
+        panel="Limits",
+    )
+    megapixels: float = option(
+        34.0,
+        "how many million pixels a frame may have; 8K has 33.2",
+        short="How many million pixels a frame may have.",
+        least=0.01,
+        most=268,
+        metavar="N",
+        panel="Limits",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OldScripts(Options):
     """`[config]`: the keys of the scripts that came before, still understood.
 

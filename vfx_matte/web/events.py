@@ -7,7 +7,7 @@ import contextlib
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from vfx_matte.web.answers import encoded
@@ -127,7 +127,7 @@ class EventLog:
         for waker in self._wakers:
             waker.set()
 
-    def open(self, last_event_id: str | None) -> AsyncIterator[bytes]:
+    def open(self, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
         """A stream of events from now on (or from the first one), or from after the last one that a
         client has seen.
 
@@ -152,7 +152,7 @@ class EventLog:
         self._wakers.add(waker)
         return self._stream(first if last_event_id is None else int(last_event_id), waker)
 
-    async def _stream(self, seen: int, waker: asyncio.Event) -> AsyncIterator[bytes]:
+    async def _stream(self, seen: int, waker: asyncio.Event) -> AsyncGenerator[bytes, None]:
         try:
             # at once, so that the page knows that it is connected
             yield b": connected\n\n"

@@ -1,6 +1,19 @@
-"""Errors of requests: what is wrong with what the page sent."""
+"""Errors of requests, and how an application answers errors of any kind."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from vfx_matte.errors import VfxMatteError
+from vfx_matte.pipeline.studio import SupersededError
+from vfx_matte.printable import shortened
+from vfx_matte.web.answers import bug, error_response, status_of
+
+_STATUS_TEXTS = {404: "there is no such address", 405: "the address has no such method"}
 
 
 class RequestError(Exception):
@@ -15,3 +28,62 @@ class RequestError(Exception):
     def __init__(self, status: int, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.status, self.message, self.hint = status, message, hint
+
+
+def answer_errors(app: FastAPI, speller: Callable[[str], str]) -> None:
+    """Have an application answer every error in the same form.
+
+    Args:
+        app: the application.
+        speller: how texts name options and commands.
+    """
+    # Errors in order of how much is known about them; each has the same form.
+
+    @app.exception_handler(RequestError)
+    async def _refused(_: Request, error: RequestError) -> Response:
+        return error_response(error.status, error.message, error.hint)
+
+    @app.exception_handler(VfxMatteError)
+    async def _failed(_: Request, error: VfxMatteError) -> Response:
+        more = {"superseded": True} if isinstance(error, SupersededError) else {}
+        return error_response(status_of(error), speller(error.message), speller(error.hint), **more)
+
+    @app.exception_handler(OSError)
+    async def _unreachable(_: Request, error: OSError) -> Response:
+        # any file may be one that this user may not open, and any disk may be full
+        name = f"{str(error.filename)!r}: " if error.filename is not None else ""
+        return error_response(
+            503,
+            f"{name}{error.strerror or type(error).__name__}",
+            "check the file, its folders and the disk",
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def _not_valid(_: Request, error: RequestValidationError) -> Response:
+        return error_response(422, *_complaint(error))
+
+    # of the framework's own there are few: no such address or method, JSON that is too deep
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        text = _STATUS_TEXTS.get(error.status_code, "the request cannot be read")
+        answer = error_response(error.status_code, text)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def _bug(_: Request, error: Exception) -> Response:
+        return error_response(500, *bug(error))
+
+
+def _complaint(error: RequestValidationError) -> tuple[str, str]:
+    """What is wrong with the first value that does not fit, and what else does not."""
+    found = error.errors()
+    texts = []
+    for one in found:
+        # the first part says "body" or "query", which people need not know
+        place = ".".join(str(part) for part in one["loc"][1:]) or "the body"
+        texts.append(
+            f"{shortened(place)}: {shortened(one['msg'].removeprefix('Value error, '), 120)}"
+        )
+    more = len(texts) - 1
+    return texts[0], f"and {more} more" if more else ""

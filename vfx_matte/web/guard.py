@@ -44,6 +44,8 @@ SECURITY_HEADERS = {
 BODY_SECONDS = 30.0
 """How long a body may take to arrive: a mask of 8K is 33 MB, and everything is on one machine."""
 
+# a body up to this size waits for no turn
+_SMALL_BODY = 1 << 20
 # a client that still sends does not read an answer, so this much of a refused body is read first
 _MOST_DISCARDED = 32 << 20
 
@@ -99,8 +101,8 @@ class BodyRule:
     """How long one may take to arrive; None is BODY_SECONDS, and it never pauses for longer."""
 
     turns: asyncio.Semaphore | None = None
-    """How many bodies by this rule are in memory at a time: a request waits for its turn before its
-    body is read, and keeps it until it is answered.
+    """How many large bodies by this rule are in memory at a time: a request waits for its turn
+    before its body is read, and keeps it until it is answered.
     """
 
 
@@ -172,7 +174,8 @@ class Guard:
             # the body is read only when its sender may come in, and whole before anything is done
             self._check(scope)
             rule = self.body_rule(scope["method"], scope["path"])
-            async with rule.turns or contextlib.nullcontext():
+            is_large = rule.turns is not None and _announced(scope) > _SMALL_BODY
+            async with rule.turns if rule.turns and is_large else contextlib.nullcontext():
                 body = await _read_body(scope, receive, rule)
                 if body:
                     _check_type(scope, rule)
@@ -245,6 +248,14 @@ def _header(scope: Scope, name: str) -> str | None:
     return values[0].decode("latin-1").strip() if values else None
 
 
+def _announced(scope: Scope) -> int:
+    """How many bytes a request says that its body has, at most; one in chunks does not say it."""
+    length = _header(scope, "content-length")
+    if length is None:
+        return 0 if _header(scope, "transfer-encoding") is None else sys.maxsize
+    return int(length) if length.isdecimal() and len(length) < 20 else sys.maxsize
+
+
 async def _read_body(scope: Scope, receive: Receive, rule: BodyRule) -> bytes | None:
     """The whole body; None when the client went away.
 
@@ -253,8 +264,7 @@ async def _read_body(scope: Scope, receive: Receive, rule: BodyRule) -> bytes | 
     """
     most = rule.most_bytes
     # what is announced counts as well as what comes: a body in chunks announces nothing
-    length = _header(scope, "content-length") or "0"
-    announced = int(length) if length.isdecimal() and len(length) < 20 else sys.maxsize
+    announced = 0 if _header(scope, "content-length") is None else _announced(scope)
     parts: list[bytes] = []
     size = 0
     try:

@@ -32,6 +32,16 @@ T = TypeVar("T")
 _THREADS = 24
 
 
+async def in_thread(
+    pool: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a function in a thread of a pool. The thread goes on when nobody waits for its result
+    any more.
+    """
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, partial(function, *args, **kwargs))
+
+
 @dataclass(slots=True)
 class Service:
     """One studio that is served."""
@@ -66,8 +76,7 @@ class Service:
 
         The thread goes on when nobody waits for its result any more.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.pool, partial(function, *args, **kwargs))
+        return await in_thread(self.pool, function, *args, **kwargs)
 
     async def record(
         self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs

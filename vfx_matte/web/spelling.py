@@ -1,6 +1,9 @@
-"""How the page writes the options and commands that messages name."""
+"""How the page, and answers to programs, write the options and commands that messages name."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Collection
 
 from vfx_matte.wording import Named, Spelling, Value, spelled
 
@@ -40,3 +43,27 @@ def _label(name: str, value: Value | list[str]) -> str:
     if isinstance(value, bool):
         return f"{label} {'on' if value else 'off'}"
     return f"{label} = {', '.join(value) if isinstance(value, list) else value}"
+
+
+class FieldSpeller(Speller):
+    """Writes an option that a request may have as it stands there, and anything else as it is typed
+    by whoever started the server.
+    """
+
+    def __init__(self, typed: Spelling, fields: Collection[str]) -> None:
+        """Keep how a command is typed.
+
+        Args:
+            typed: how the command line writes a command or an option.
+            fields: the options that are fields of requests.
+        """
+        super().__init__(typed)
+        self._fields = frozenset(fields)
+
+    def _shown(self, named: Named) -> str:
+        if named.command is not None or not named.options.keys() <= self._fields:
+            return self._typed(named)
+        return ", ".join(
+            f'"{name}": {json.dumps(value, ensure_ascii=False)}'
+            for name, value in named.options.items()
+        )

@@ -1,0 +1,111 @@
+"""Who may ask, and the page that describes the interface."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from support.studio_server import Client
+
+from vfx_matte.errors import OutputError, UsageError
+from vfx_matte.web.guard import SECURITY_HEADERS
+from vfx_matte.web.serve.server import kept_token
+
+
+def test_the_token_in_either_header(client: Client) -> None:
+    path, none = "/v1/models", {"Authorization": None}
+    assert client("GET", path).status == 200
+    assert client("GET", path, headers={**none, "Token": client.token}).status == 200
+    for headers in ({}, {"Token": "x"}, {"Token": ""}, {"Token": f"Bearer {client.token}"}):
+        answer = client("GET", path, headers={**none, **headers})
+        assert answer.status == 401
+        assert "Token: TOKEN" in answer.json["hint"]
+    assert client("GET", path, headers={"Authorization": "Bearer x"}).status == 401
+
+
+def test_nothing_is_found_by_asking_without_the_token(client: Client) -> None:
+    for path in ("/v1/tracks/track-1-1", "/v1/none", "/none", "/docs", "/v1/clips/../../etc"):
+        assert client("GET", path, headers={"Authorization": None}).status == 401
+        assert client("POST", path, headers={"Authorization": None}).status == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example"},
+    ],
+)
+def test_other_pages_get_nothing(client: Client, headers: dict[str, str | None]) -> None:
+    for path in ("/v1/models", "/openapi.json"):
+        assert client("GET", path, headers=headers).status in (403, 421)
+
+
+class Links(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "style", "iframe", "img")
+        self.found += [value or "" for name, value in attrs if name in ("href", "src")]
+
+
+def test_the_page_describes_every_route_and_loads_nothing_from_elsewhere(client: Client) -> None:
+    none = {"Authorization": None}
+    answer = client("GET", "/", headers=none)
+    assert answer.headers["content-type"].startswith("text/html")
+    for name, value in SECURITY_HEADERS.items():
+        assert answer.headers[name] == value
+    page = answer.body.decode()
+    links = Links()
+    links.feed(page)
+    assert set(links.found) == {"/reference.css", "/openapi.json"}
+    assert (
+        client("GET", "/reference.css", headers=none).headers["content-type"].startswith("text/css")
+    )
+    described = client("GET", "/openapi.json", headers=none).json
+    for path, operations in described["paths"].items():
+        for method in operations:
+            assert f"<h2><b>{method.upper()}</b> <code>{path}</code></h2>" in page
+            assert operations[method]["description"], (method, path)
+    assert client.token not in page
+
+
+def test_models_say_what_can_be_chosen(client: Client) -> None:
+    found = client("GET", "/v1/models").json
+    assert found["success"] is True
+    assert {"auto", "builtin"} <= set(found["data"])
+    assert not set(found["data"]) & set(found["unavailable"])
+    assert all("⟦" not in text for text in found["unavailable"].values())
+
+
+# the token that is kept
+
+
+def test_a_token_is_kept_for_this_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    token = kept_token(file)
+    assert re.fullmatch(r"[\w-]{43}", token)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert kept_token(file) == token
+
+
+@pytest.mark.parametrize("text", ["", "short", "with spaces in it, which no header has", "ä" * 30])
+def test_a_file_that_holds_no_token(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="holds no token"):
+        kept_token(file)
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="token"):
+        kept_token(tmp_path / "none" / "token")
+    with pytest.raises(OutputError):
+        kept_token(tmp_path)

@@ -1,0 +1,76 @@
+"""The application: all routes, and which bodies they take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from vfx_matte.web.bodies import ErrorAnswer
+from vfx_matte.web.failures import answer_errors
+from vfx_matte.web.guard import Access, BodyRule
+from vfx_matte.web.serve.page import REFERENCE_FILES, add_reference
+from vfx_matte.web.serve.routes import models, tracks, video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vfx_matte.web.serve.service import Serving
+
+# a prompt of 2000 clicks
+_SMALL_JSON = 256 * 1024
+# a network between machines, slow as it may be: seconds for each MB
+_SECONDS_PER_MB = 1.0
+
+ACCESS = Access(
+    lambda path: path in REFERENCE_FILES,
+    "send the token that was printed, as “Authorization: Bearer TOKEN” or “Token: TOKEN”",
+    header="token",
+)
+"""The description of the interface is the same for everybody who installs the program; all else
+needs the token, which X-AnyLabeling sends in a header of its own.
+"""
+
+
+def make_app(serving: Serving) -> FastAPI:
+    """The application; `guard.Guard` goes around it."""
+    app = FastAPI(
+        title="vfx-matte for labelling tools",
+        summary="Tracks masks through clips, for labelling tools.",
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={
+            "4XX": {"model": ErrorAnswer, "description": "A request that cannot be answered"},
+            503: {"model": ErrorAnswer, "description": "Not possible just now"},
+        },
+    )
+    app.state.serving = serving
+    for one in (tracks, models, video):
+        app.include_router(one.router)
+    add_reference(app)
+    answer_errors(app, serving.speller)
+    return app
+
+
+def body_rule(serving: Serving) -> Callable[[str, str], BodyRule]:
+    """Which bodies requests may have: (method, path) → rule."""
+    most = serving.settings.body_mb
+    small = BodyRule(_SMALL_JSON, ("application/json",))
+    json = BodyRule(
+        most << 20,
+        ("application/json",),
+        seconds=30 + most * _SECONDS_PER_MB,
+        turns=serving.large_bodies,
+    )
+    # frames come as JSON, or as files of a form, which are a quarter smaller
+    either = replace(json, types=("application/json", "multipart/form-data"))
+    rules = {
+        "/v1/clips": either,
+        "/v1/tracks": either,
+        "/v1/predict": json,
+        "/v1/video/init": json,
+    }
+    return lambda method, path: rules.get(path, small) if method == "POST" else small

@@ -1,0 +1,1 @@
+"""The requests that are answered, by what they are about."""

@@ -1,0 +1,222 @@
+"""What the routes share: clips, tracks and sessions, the queue, and a pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+
+from fastapi import Depends, Request
+
+from vfx_matte.errors import InputError, MediaError
+from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.pipeline.tracking import (
+    BusyError,
+    FileClip,
+    GoneError,
+    MissingError,
+    Prompter,
+    Registry,
+    SentClip,
+    SpoolSpace,
+    TrackClip,
+    TrackQueue,
+    TrackRequest,
+    served_path,
+)
+from vfx_matte.web.failures import RequestError
+from vfx_matte.web.serve.tracks import ServedTrack
+from vfx_matte.web.serve.video import VideoSession
+from vfx_matte.web.service import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vfx_matte.pipeline.propagator import PropagatorOptions
+    from vfx_matte.settings.options import ServeSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS = 16
+_LARGE_BODIES = 2
+_EXPIRE_SECONDS = 0.5
+
+
+class ServedClip:
+    """A clip that clients call by an id."""
+
+    def __init__(self, clip_id: str, clip: TrackClip) -> None:
+        self.id, self.clip = clip_id, clip
+
+
+class Serving:
+    """Everything of one start.
+
+    Args:
+        settings: limits above all.
+        folders: whose clips may be named by their paths.
+        propagator: what tracks are made with, where clients choose nothing.
+        model: the folder of network weights.
+        fetch: whether small weights may be fetched.
+        speller: how texts name options and commands.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        *,
+        folders: Sequence[Path],
+        propagator: PropagatorOptions,
+        model: Path,
+        fetch: bool,
+        speller: Callable[[str], str],
+    ) -> None:
+        self.settings, self.folders, self.propagator = settings, tuple(folders), propagator
+        self.speller = speller
+        self.space = SpoolSpace(settings.space_mb << 20)
+        self.queue = TrackQueue(settings.at_once)
+        self.prompter = Prompter(model=model, fetch=fetch, reporter=SilentReporter())
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="serve")
+        # requests with frames wait for each other before they are read: each is in memory
+        self.large_bodies = asyncio.Semaphore(_LARGE_BODIES)
+        tag = secrets.token_hex(4)
+        self.clips: Registry[ServedClip] = Registry(
+            "clip",
+            tag,
+            most=settings.sessions,
+            seconds=settings.idle,
+            forget=lambda one: one.clip.let_go(),
+        )
+        self.tracks: Registry[ServedTrack] = Registry(
+            "track",
+            tag,
+            most=settings.sessions,
+            seconds=settings.patience,
+            forget=self._forget_track,
+            is_used=lambda one: one.events.streams > 0,
+            is_over=lambda one: one.is_over,
+        )
+        self.sessions: Registry[VideoSession] = Registry(
+            "session",
+            tag,
+            most=settings.sessions,
+            seconds=settings.idle,
+            forget=self._forget_session,
+            is_used=lambda one: one.is_busy,
+        )
+        self._ended = threading.Event()
+        threading.Thread(target=self._expire, name="vfx-matte expiry", daemon=True).start()
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a thread, and say what is wrong with the request where it says so."""
+        with answered():
+            return await in_thread(self.pool, function, *args, **kwargs)
+
+    def sent_clip(self, pictures: Iterable[bytes]) -> SentClip:
+        """A clip of frames that were sent. Raises as `SentClip`."""
+        return SentClip(
+            pictures,
+            self.space,
+            most_pixels=self.most_pixels,
+            most_frames=self.settings.most_frames,
+        )
+
+    def file_clip(self, name: str) -> FileClip:
+        """A clip of a served folder. Raises as `served_path` and `FileClip`."""
+        return FileClip(
+            served_path(self.folders, name),
+            notify=lambda _line: None,
+            most_pixels=self.most_pixels,
+            most_frames=self.settings.most_frames,
+        )
+
+    @property
+    def most_pixels(self) -> int:
+        """Of a frame."""
+        return round(self.settings.megapixels * 1e6)
+
+    def add_track(self, request: TrackRequest, facts: dict[str, object]) -> ServedTrack:
+        """Queue a track of our own interface; it holds the request's clip from now on.
+
+        Raises:
+            BusyError: there are as many as there may be.
+        """
+        request.clip.hold()
+        try:
+            track = self.tracks.add(
+                lambda track_id: ServedTrack(
+                    track_id, request, facts, space=self.space, spell=self.speller
+                )
+            )
+        except BaseException:
+            request.clip.let_go()
+            raise
+        track.queued = self.queue.add(request.frames, track)
+        return track
+
+    def stop_track(self, track: ServedTrack) -> None:
+        """End a track, or take it off the queue."""
+        if track.queued is not None:
+            self.queue.stop(track.queued)
+
+    def end_streams(self) -> None:
+        """End all streams of events, so that the server can end."""
+        for track in self.tracks.kept():
+            track.events.close()
+        for session in self.sessions.kept():
+            session.close_streams()
+
+    def close(self) -> None:
+        """End everything."""
+        self._ended.set()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.queue.close()
+        for one in (self.tracks, self.sessions, self.clips):
+            one.clear()
+
+    def _expire(self) -> None:
+        while not self._ended.wait(_EXPIRE_SECONDS):
+            for one in (self.tracks, self.sessions, self.clips):
+                one.expire()
+
+    def _forget_track(self, track: ServedTrack) -> None:
+        self.stop_track(track)
+        track.free()
+
+    def _forget_session(self, session: VideoSession) -> None:
+        session.cancel(self.queue)
+        self.prompter.forget(lambda key: isinstance(key, tuple) and key[0] == session.id)
+        session.clip.let_go()
+
+
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Errors of the pipeline as answers to the request that caused them."""
+    try:
+        yield
+    except GoneError as error:
+        raise RequestError(410, error.message, error.hint) from error
+    except (MissingError, InputError) as error:
+        raise RequestError(404, error.message, error.hint) from error
+    except BusyError as error:
+        raise RequestError(503, error.message, error.hint) from error
+    except MediaError as error:
+        if type(error) is not MediaError:
+            raise  # no space, which is not the client's doing
+        # a damaged picture that was sent: trying again with the same one is of no use
+        raise RequestError(400, error.message, error.hint) from error
+
+
+def _serving(request: Request) -> Serving:
+    serving: Serving = request.app.state.serving
+    return serving
+
+
+Served = Annotated[Serving, Depends(_serving)]
+"""The parameter of a route that is the service."""
