@@ -382,7 +382,10 @@ def test_a_detector_without_classes_gets_the_users_label(
         ({"kind": "detector", "threshold": 2.0}, "threshold"),
         ({"kind": "detector", "threshold": "0.5"}, "threshold"),
         ({"kind": "detector", "shape": "box"}, "shape 'box'"),
-        ({"kind": "detector", "model": "/nonesuch"}, "U²-Netp is not in /nonesuch"),
+        (
+            {"kind": "detector", "model": "/nonesuch"},
+            "U²-Netp is not in /nonesuch.*vfx-matte weights fetch u2netp",
+        ),
         ({"kind": "detector", "every": 3}, "no parameter 'every'"),
     ],
 )
@@ -394,3 +397,11 @@ def test_wrong_parameters_end_with_a_message(parameters: dict[str, object], mess
     assert isinstance(refusal.value, SystemExit)
     assert refusal.value.code == str(refusal.value)
     assert "⟦" not in str(refusal.value)
+
+
+def test_commands_in_messages_can_be_pasted() -> None:
+    from vfx_matte.labelling.messages import typed
+    from vfx_matte.wording import Named
+
+    given = Named("weights fetch", ("a b",), {"force": True, "soft_edges": False, "at": ["1", "2"]})
+    assert typed(given) == "vfx-matte weights fetch 'a b' --force --no-soft-edges --at 1 --at 2"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.pipeline.progress import SilentReporter
+from vfx_matte.printable import shell_command
 from vfx_matte.wording import Named, Spelling, Value, spelled
 
 _log = logging.getLogger("vfx_matte.labelling")
@@ -47,13 +48,18 @@ def told(error: VfxMatteError, spelling: Spelling) -> str:
 
 def typed(named: Named) -> str:
     """A command as it is typed in a terminal: `vfx-matte weights fetch u2netp`."""
-    words = [_flag(name, value) for name, value in named.options.items()]
-    return " ".join(["vfx-matte", str(named.command), *named.operands, *words])
+    words = ["vfx-matte", *(named.command or "").split(), *named.operands]
+    for name, value in named.options.items():
+        words += _words(name, value)
+    return shell_command(words)
 
 
-def _flag(name: str, value: Value | list[str]) -> str:
-    flag = f"--{name.replace('_', '-')}"
-    return flag if value is None or value is True else f"{flag} {value}"
+def _words(name: str, value: Value | list[str]) -> list[str]:
+    flag = name.replace("_", "-")
+    if value is None or isinstance(value, bool):
+        return [f"--no-{flag}" if value is False else f"--{flag}"]
+    values = value if isinstance(value, list) else [str(value)]
+    return [word for one in values for word in (f"--{flag}", one)]
 
 
 def as_path(value: str | Path) -> Path:
