@@ -411,6 +411,10 @@ class FakeStudio:
         self._jobs[number] = FakeJob(number, "render", name, "done", outputs=outputs)
         return self._jobs[number]
 
+    def check_render(self, name: str, options: dict[str, Any]) -> list[str]:
+        self._called("check_render")
+        return []
+
     def jobs(self) -> list[FakeJob]:
         self._called("jobs")
         return list(self._jobs.values())

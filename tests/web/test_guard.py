@@ -35,6 +35,7 @@ ROUTES = [
     ("POST", "/api/redo"),
     ("POST", "/api/clear"),
     ("POST", "/api/jobs"),
+    ("POST", "/api/check"),
     ("DELETE", "/api/jobs/1"),
     ("POST", "/api/outputs/1/show"),
     ("GET", "/api/suggested"),

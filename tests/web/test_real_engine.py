@@ -17,6 +17,8 @@ from support.clips import number_of
 from support.command_line import two_objects
 from support.studio_server import Answer, Client
 
+from vfx_matte.media.writers.trial import encoder_problem
+
 pytestmark = pytest.mark.slow
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 12
@@ -152,13 +154,56 @@ def test_of_two_writers_one_is_refused(real: Client) -> None:
 def test_renders_that_are_none(real: Client, name: str, options: dict[str, Any]) -> None:
     body = {"kind": "render", "name": name, "options": options}
     answer = real("POST", "/api/jobs", body)
-    if answer.status == 200:  # found only when it begins
-        job = wait_for(real, answer.json)
-        assert job["state"] == "failed"
-        assert "unexpected" not in job["message"]
-    else:
-        assert answer.status in (400, 422), answer.body
-        assert answer.json["message"]
+    assert answer.status in (400, 422), answer.body
+    assert answer.json["message"]
+
+
+REFUSED = [
+    ("greenback", {"codec": "prores_ks"}, 400, ".mp4 does not take codec 'prores_ks'"),
+    ("greenback", {"preset": "quick"}, 400, "unknown preset 'quick'"),
+    ("greenback", {"quality": 99}, 400, "quality 99 is outside"),
+    ("greenback", {"pixel_format": "rgb24"}, 400, "does not take rgb24"),
+    ("greenback", {"key": "#12"}, 400, ""),
+    ("greenback", {"objects": [9]}, 400, "there is no object 9"),
+    ("greenback", {"codec": "h264_nvenc"}, 503, "'h264_nvenc' does not work on this machine"),
+    ("alpha", {"codec": "libx264"}, 400, "codec 'libx264' cannot hold"),
+    ("maskvideo", {"style": "no"}, 400, ""),
+    ("maskvideo", {"quality": 5}, 400, "lossless"),
+    ("overlay", {"start_number": 5}, 400, "one file"),
+    ("package:resolve", {"fps": "fast"}, 400, ""),
+    ("package:premiere", {"objects": [9]}, 400, "there is no object 9"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "status", "text"), REFUSED)
+def test_what_cannot_be_made_is_said_before_a_job_begins(
+    real: Client, name: str, options: dict[str, Any], status: int, text: str
+) -> None:
+    if "nvenc" in str(options) and encoder_problem("h264_nvenc") is None:
+        pytest.skip("there is a card that encodes")
+    real.put_mask(0, two_objects().tobytes())
+    said = real("POST", "/api/check", {"name": name, "options": options})
+    assert (said.status, text in said.json["message"]) == (status, True), said.body
+    asked = real("POST", "/api/jobs", {"kind": "render", "name": name, "options": options})
+    assert (asked.status, asked.json) == (said.status, said.json)
+    assert ok(real("GET", "/api/project"))["jobs"] == []
+
+
+def test_what_can_be_made_and_what_is_remarked(real: Client, tmp_path: Path) -> None:
+    real.put_mask(0, two_objects().tobytes())
+    before = sorted(tmp_path.rglob("*"))
+    for name in ("greenback", "alpha", "maskvideo", "overlay", "package:premiere", "package:web"):
+        assert "notices" in ok(real("POST", "/api/check", {"name": name})), name
+    # the key is found in frames, which nobody waits for here
+    assert ok(real("POST", "/api/check", {"name": "greenback", "options": {"key": "auto"}}))
+    rate = {"name": "package:premiere", "options": {"fps": "17"}}
+    assert any(
+        "no timeline of 17" in one for one in ok(real("POST", "/api/check", rate))["notices"]
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+    real("PATCH", "/api/range", {"first": 2, "last": 5})
+    refused = real("POST", "/api/check", {"name": "package:web"})
+    assert (refused.status, "whole clip" in refused.json["message"]) == (400, True)
 
 
 def test_a_clip_that_is_gone(real: Client, tmp_path: Path) -> None:

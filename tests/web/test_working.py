@@ -673,6 +673,27 @@ def test_an_export_is_previewed_made_and_verified(studio: Page) -> None:
 # words and keys
 
 
+def test_what_cannot_be_exported_is_said_in_the_dialog_at_once(studio: Page) -> None:
+    add_object(studio)
+    studio.button("Brush").click()
+    studio.drag((30, 30), (60, 30))
+    studio.button("Export").click()
+    studio.tab.locator("#options summary").click()
+    codec = studio.tab.get_by_label("codec", exact=True)
+    start, error = studio.button("Add to the queue"), studio.tab.locator("#export-error")
+    codec.fill("prores_ks")
+    error.get_by_text(".mp4 does not take codec 'prores_ks'").wait_for()
+    assert start.is_disabled()
+    # of another output it is the right one
+    studio.tab.get_by_label("Cut-out with alpha").check()
+    error.wait_for(state="hidden")
+    assert start.is_enabled()
+    studio.tab.get_by_label("Package for a program").check()
+    studio.tab.get_by_label("fps", exact=True).fill("17")
+    studio.tab.locator("#export-notes").get_by_text("no timeline of 17").wait_for()
+    assert start.is_enabled()
+
+
 def test_keys_are_given_to_other_actions_and_kept(studio: Page) -> None:
     keys = studio.tab.keyboard
     keys.press("?")

@@ -185,6 +185,9 @@ class Codec:
     unordered_frames: int = 0
     """Of a clip of up to so many frames the encoder's decoding times are not to be used."""
 
+    needs: str = ""
+    """What the machine must have besides FFmpeg, for people; "" where that is nothing."""
+
     lost_tags: frozenset[str] = frozenset()
     """Colour tags that it has no numbers for."""
 
@@ -272,6 +275,7 @@ CODECS: dict[str, Codec] = {
             containers=_H26X_FILES,
             quality=QualityScale("cq", 19, 0, 51),
             presets=_NV_PRESETS,
+            needs="an NVIDIA graphics card with its driver",
             # constant quality needs a variable rate without a target
             options={"rc": "vbr", "b": "0"},
             even_sizes=True,
@@ -284,6 +288,7 @@ CODECS: dict[str, Codec] = {
             containers=_H26X_FILES,
             quality=QualityScale("cq", 21, 0, 51),
             presets=_NV_PRESETS,
+            needs="an NVIDIA graphics card with its driver",
             options={"rc": "vbr", "b": "0"},
             codec_tags=_HVC1,
             even_sizes=True,

@@ -153,12 +153,17 @@ class PropagateBody(Body):
     index: Index
 
 
-class RenderBody(Body):
+class CheckBody(Body):
+    """A render that may be started."""
+
+    name: Annotated[str, Field(max_length=40, pattern="^[a-z]+(:[a-z]+)?$")]
+    options: GivenOptions = {}
+
+
+class RenderBody(CheckBody):
     """A render that is started."""
 
     kind: Literal["render"]
-    name: Annotated[str, Field(max_length=40, pattern="^[a-z]+(:[a-z]+)?$")]
-    options: GivenOptions = {}
 
 
 class PreviewBody(Body):

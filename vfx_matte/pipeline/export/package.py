@@ -34,6 +34,7 @@ from vfx_matte.pipeline.export.timelines import edit_of, timeline_files
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import describe_channels, object_channels
 from vfx_matte.pipeline.render.encoding import EncodeOptions, mask_style
+from vfx_matte.pipeline.render.key import is_auto
 from vfx_matte.pipeline.render.outputs import PlannedOutput, write_outputs
 from vfx_matte.pipeline.render.planner import Planner
 from vfx_matte.pipeline.render.request import Tools, chosen_objects
@@ -238,6 +239,31 @@ def package(
         plan.media_folder.mkdir()
         files = [_source_file(plan, reporter), *_rendered_files(plan, reporter)]
         return _write_texts(plan, files, reporter)
+
+
+def check_package(
+    clip: SegmentedClip, request: PackageRequest, *, program: str, reporter: Reporter
+) -> None:
+    """Find out whether a package can be made as it is asked for; nothing is decoded or written.
+
+    Args:
+        clip: with its masks.
+        request: what the package is made of.
+        program: its name.
+        reporter: receives the notices that it would give before it begins.
+
+    Raises:
+        UsageError, OutputError: as `package`.
+    """
+    record = program_named(program)
+    folder = clip.folder / f"package-{record.name}"
+    # which key is the best is found in frames
+    key = "green" if is_auto(request.green.key) else request.green.key
+    request = replace(request, green=replace(request.green, key=key))
+    plan = _plan(clip, record, request, part=folder, folder=folder, reporter=reporter)
+    planner = _planner(plan, reporter)
+    for one in plan.renders:
+        _planned_output(plan, planner, one, is_checked=False)
 
 
 # ---------------------------------------------------------------- the plan
@@ -484,13 +510,9 @@ def _link(source: Path, link: Path) -> None:
 
 def _rendered_files(plan: _Plan, reporter: Reporter) -> Iterator[PackagedFile]:
     """The renders, all made in one pass."""
-    clip = plan.clip
-    if plan.frame_map is not None:
-        reader = ConformedReader(clip.reader, plan.frame_map, notify=reporter.notify)
-        clip = clip.mapped(reader, plan.frame_map.indices)
-    planner = Planner(clip, plan.request.tools, reporter)
+    planner = _planner(plan, reporter)
     planned = [_planned_output(plan, planner, one) for one in plan.renders]
-    results = write_outputs(clip, planned, reporter)
+    results = write_outputs(planner.clip, planned, reporter)
     for one, result in zip(plan.renders, results, strict=True):
         yield _counted_file(
             plan,
@@ -505,7 +527,18 @@ def _rendered_files(plan: _Plan, reporter: Reporter) -> Iterator[PackagedFile]:
         )
 
 
-def _planned_output(plan: _Plan, planner: Planner, one: _PlannedRender) -> PlannedOutput:
+def _planner(plan: _Plan, reporter: Reporter) -> Planner:
+    """Plans the renders of the clip as the package shows it."""
+    clip = plan.clip
+    if plan.frame_map is not None:
+        reader = ConformedReader(clip.reader, plan.frame_map, notify=reporter.notify)
+        clip = clip.mapped(reader, plan.frame_map.indices)
+    return Planner(clip, plan.request.tools, reporter)
+
+
+def _planned_output(
+    plan: _Plan, planner: Planner, one: _PlannedRender, *, is_checked: bool = True
+) -> PlannedOutput:
     request, matte = plan.request, plan.request.matte
     # one object's file shows no other, also where masks touch
     settings = replace(matte, objects=one.objects) if one.objects else matte
@@ -521,7 +554,13 @@ def _planned_output(plan: _Plan, planner: Planner, one: _PlannedRender) -> Plann
             encode=encode,
         )
     if one.kind == "greenback":
-        return planner.greenback(one.path, key=request.green.key, settings=settings, encode=encode)
+        return planner.greenback(
+            one.path,
+            key=request.green.key,
+            is_checked=is_checked,
+            settings=settings,
+            encode=encode,
+        )
     return planner.maskvideo(one.path, style=one.style, settings=settings, encode=encode)
 
 

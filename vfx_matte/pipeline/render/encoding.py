@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vfx_matte.errors import UsageError
+from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.media.encode_plan import EncodePlan, plan_encode
 from vfx_matte.media.formats import CONTAINERS, SoundChoice
 from vfx_matte.media.probe import ClipInfo
+from vfx_matte.media.writers.trial import encoder_problem
 from vfx_matte.picture import ColorTags, PixelLayout
 from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.render.channels import fits_channels
@@ -149,6 +150,7 @@ def encode_plan(
 
     Raises:
         UsageError: a first number for what is one file, or as `plan_encode` does.
+        OutputError: this machine does not have the encoder, or not what that needs.
     """
     if encode.start_number is not None:
         raise UsageError(
@@ -156,7 +158,7 @@ def encode_plan(
             " is one file",
             hint=f"write numbered files with {option('output', 'FOLDER/%07d.png')}, for example",
         )
-    return plan_encode(
+    plan = plan_encode(
         path,
         layout=layout,
         color=color,
@@ -169,6 +171,14 @@ def encode_plan(
         sound=encode.sound_choice,
         notify=reporter.notify,
     )
+    # FFmpeg has the encoder everywhere, and where it cannot run says "operation not permitted"
+    needs = plan.facts.needs
+    if needs and (problem := encoder_problem(plan.codec)):
+        raise OutputError(
+            f"codec {plan.codec!r} does not work on this machine: {problem}",
+            hint=f"it needs {needs}; without {option('codec')} the processor encodes",
+        )
+    return plan
 
 
 def mask_style(style: str, *, encode: EncodeOptions, objects: tuple[int, ...]) -> str:

@@ -73,6 +73,11 @@ class KeyCheck:
         return f"{found}; {other}{command('alpha')}, which needs no key"
 
 
+def is_auto(key: str) -> bool:
+    """Whether a key is to be found in the clip's frames."""
+    return key.strip().lower() == "auto"
+
+
 def choose_key(
     clip: SegmentedClip,
     key: str,
@@ -96,8 +101,8 @@ def choose_key(
     Raises:
         UsageError: an unknown colour, or "auto" when no mask shows a subject.
     """
-    is_auto = key.strip().lower() == "auto"
-    given = None if is_auto else parse_color(key)
+    is_found = is_auto(key)
+    given = None if is_found else parse_color(key)
     if given is not None and not is_checked:
         return given
     # decoded once for both questions: which key is farthest, and whether it is far enough
@@ -105,7 +110,7 @@ def choose_key(
     if given is not None and not subjects:
         return given
     chosen = farthest_key(list(subjects.values())) if given is None else color_name(given)
-    if is_auto:
+    if is_found:
         reporter.notify(f"key colour: {chosen}, the farthest from the subject's colours")
     color = parse_color(chosen)
     check = check_key(subjects, color)

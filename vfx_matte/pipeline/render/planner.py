@@ -72,7 +72,8 @@ class Planner:
             reporter: receives notices.
             first: index of the frame that outputs begin with; numbered files begin with its number.
         """
-        self._clip, self._tools, self._reporter = clip, tools, reporter
+        self.clip = self._clip = clip
+        self._tools, self._reporter = tools, reporter
         timeline = clip.info.timeline
         # a part of a sequence keeps the numbers that its frames have in the whole
         self._numbered = replace(

@@ -33,6 +33,7 @@ from vfx_matte.settings.options import (
 )
 
 if TYPE_CHECKING:
+    from vfx_matte.pipeline.export.package import PackageRequest
     from vfx_matte.pipeline.render.outputs import RenderResult
 
 RENDERS: dict[str, type[Any]] = {
@@ -102,16 +103,7 @@ class Exports:
         records = _records(name, options)
         frames = len(self.clip.info.timeline)
         span = self.project.state.span(frames)
-        if name.startswith(PACKAGE):
-            program = name.removeprefix(PACKAGE)
-            if program not in PROGRAMS:
-                raise unknown_choice("program", program, PROGRAMS)
-            # its timeline holds the whole clip, and masks of frames that nobody wanted take time
-            if span != (0, frames):
-                raise UsageError(
-                    "a package holds the whole clip, and in and out are set",
-                    hint="clear in and out, or export the range as a cut-out with alpha",
-                )
+        self._check(name, records, SilentReporter())
 
         def work(reporter: JobReporter) -> tuple[JobOutput, ...]:
             # 2. masks that are missing, or of references that were changed since, are made first:
@@ -135,6 +127,43 @@ class Exports:
             )
 
         return work
+
+    def check(self, name: str, options: Mapping[str, Any], reporter: Reporter) -> None:
+        """Find out whether an output can be made; arguments and errors as of `work`.
+
+        Args:
+            name: as of `work`.
+            options: as of `work`.
+            reporter: receives the notices that it would give before it begins.
+        """
+        self._check(name, _records(name, options), reporter)
+
+    def _check(self, name: str, records: Sequence[Any], reporter: Reporter) -> None:
+        from vfx_matte.pipeline.export.package import check_package
+        from vfx_matte.pipeline.render.check import check_render
+        from vfx_matte.pipeline.render.renders import RenderRequest
+        from vfx_matte.pipeline.render.request import Tools
+
+        # masks as they are shown now: those that are missing are made before an output is
+        clip = SegmentedClip(self.clip.reader, self.project.workspace, self.project.store())
+        if name.startswith(PACKAGE):
+            program = name.removeprefix(PACKAGE)
+            if program not in PROGRAMS:
+                raise unknown_choice("program", program, PROGRAMS)
+            # its timeline holds the whole clip, and masks of frames that nobody wanted take time
+            frames = len(self.clip.info.timeline)
+            if self.project.state.span(frames) != (0, frames):
+                raise UsageError(
+                    "a package holds the whole clip, and in and out are set",
+                    hint="clear in and out, or export the range as a cut-out with alpha",
+                )
+            request = self._package_request(records, reporter)
+            check_package(clip, request, program=program, reporter=reporter)
+            return
+        settings, matte, shared = records
+        tools = Tools.chosen(shared.device, self.model, notify=reporter.notify)
+        wanted = RenderRequest(matte=matte, render=shared, tools=tools)
+        check_render(clip, settings, wanted, reporter=reporter)
 
     def _render(
         self,
@@ -264,25 +293,26 @@ class Exports:
     def _package(
         self, clip: SegmentedClip, program: str, records: Sequence[Any], reporter: Reporter
     ) -> tuple[JobOutput, ...]:
-        from vfx_matte.pipeline.export.package import PackageRequest, package
+        from vfx_matte.pipeline.export.package import package
+
+        request = self._package_request(records, reporter)
+        made = package(clip, request, program=program, reporter=reporter)
+        return (self._output(made.folder, f"{made.frame_count} frames verified in every file"),)
+
+    def _package_request(self, records: Sequence[Any], reporter: Reporter) -> PackageRequest:
+        from vfx_matte.pipeline.export.package import PackageRequest
         from vfx_matte.pipeline.render.encoding import EncodeOptions
         from vfx_matte.pipeline.render.request import Tools
 
         settings, green, cut_out, matte, shared = records
-        made = package(
-            clip,
-            PackageRequest(
-                settings=settings,
-                green=green,
-                cut_out=cut_out,
-                matte=matte,
-                tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
-                encode=EncodeOptions.of(green, shared),
-            ),
-            program=program,
-            reporter=reporter,
+        return PackageRequest(
+            settings=settings,
+            green=green,
+            cut_out=cut_out,
+            matte=matte,
+            tools=Tools.chosen(shared.device, self.model, notify=reporter.notify),
+            encode=EncodeOptions.of(green, shared),
         )
-        return (self._output(made.folder, f"{made.frame_count} frames verified in every file"),)
 
     def _output(self, path: Path, verified: str) -> JobOutput:
         self._paths.append(path.resolve())

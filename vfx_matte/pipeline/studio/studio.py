@@ -486,6 +486,12 @@ class Studio:
         work = self._exports.work(name, options, finish_masks=self._propagate)
         return self._jobs.add("render", name, work)
 
+    def check_render(self, name: str, options: Mapping[str, Any]) -> list[str]:
+        """Find out whether an output can be made, and what it would remark; see `Exports.check`."""
+        reporter = _Collecting(self._reporter.spell)
+        self._exports.check(name, options, reporter)
+        return reporter.lines
+
     def jobs(self) -> list[Job]:
         """All jobs, in order."""
         return self._jobs.jobs()
@@ -652,6 +658,21 @@ class _Closing(SilentReporter):
                 raise _ClosedError
 
         return contextlib.nullcontext(step)
+
+
+class _Collecting(SilentReporter):
+    """Keeps notices, each once."""
+
+    def __init__(self, spell: Callable[[str], str]) -> None:
+        super().__init__()
+        self._spell = spell
+        self.lines: list[str] = []
+
+    def notify(self, line: str) -> None:
+        """Keep a line."""
+        text = self._spell(line)
+        if text not in self.lines:
+            self.lines.append(text)
 
 
 class _Quiet(SilentReporter):

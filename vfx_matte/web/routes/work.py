@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from vfx_matte.pipeline.records import as_json
 from vfx_matte.web import file_manager
 from vfx_matte.web.answers import JsonResponse
-from vfx_matte.web.bodies import PropagateBody, RenderBody, binary
+from vfx_matte.web.bodies import CheckBody, PropagateBody, RenderBody, binary
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.option_table import option_facts
 from vfx_matte.web.service import Served, Service
@@ -29,6 +29,13 @@ async def start_job(
         service.require_frame(body.index)
         return await service.record(service.studio.propagate, body.direction, body.index)
     return await service.record(service.studio.render, body.name, body.options)
+
+
+@router.post("/check")
+async def check(service: Served, body: CheckBody) -> JsonResponse:
+    """Whether a render could be made, and what it would remark; errors are those of the job."""
+    lines = await service.call(service.studio.check_render, body.name, body.options)
+    return JsonResponse({"notices": lines})
 
 
 @router.delete("/jobs/{job_id}")

@@ -30,6 +30,9 @@ export class Exporting {
     this.address = "";
     /** @type {AbortController | null} */
     this.asking = null;
+    /** @type {AbortController | null} */
+    this.checking = null;
+    this.check = debounced(() => this.askWhether(), PREVIEW_AFTER_MS);
     this.preview = debounced(() => this.fetchPreview(), PREVIEW_AFTER_MS);
     byId("export-close").addEventListener("click", () => this.dialog.close());
     byId("export-form").addEventListener("submit", (/** @type {Event} */ event) =>
@@ -55,6 +58,7 @@ export class Exporting {
     this.showCommands();
     this.dialog.showModal();
     this.fetchPreview();
+    this.askWhether();
   }
 
   renderChoices() {
@@ -68,6 +72,7 @@ export class Exporting {
         programs.disabled = name !== "package";
         this.renderOptions();
         this.preview();
+        this.check();
       });
       return el("label", { class: "choice" }, radio, t(text));
     });
@@ -78,7 +83,10 @@ export class Exporting {
     );
     programs.value = this.program;
     programs.disabled = this.render !== "package";
-    programs.addEventListener("change", () => (this.program = programs.value));
+    programs.addEventListener("change", () => {
+      this.program = programs.value;
+      this.check();
+    });
     fields.replaceChildren(fields.firstElementChild, ...choices, programs);
   }
 
@@ -184,6 +192,15 @@ export class Exporting {
     if (value === "" || value === null || value === option.default) delete this.chosen[option.name];
     else this.chosen[option.name] = value;
     this.preview();
+    this.check();
+  }
+
+  /** As wide as the picture is on screen, in its pixels. */
+  get previewWidth() {
+    const { clientWidth, clientHeight } = byId("preview");
+    const { width, height } = this.app.store.clip;
+    const shown = Math.min(clientWidth, (clientHeight * width) / height);
+    return Math.max(64, Math.min(width, Math.round(shown * (window.devicePixelRatio || 1))));
   }
 
   async fetchPreview() {
@@ -205,7 +222,7 @@ export class Exporting {
     );
     try {
       const response = await api.send("POST", `frames/${shown}/preview`, {
-        query: { width: 840 }, json: { options }, signal: abort.signal,
+        query: { width: this.previewWidth }, json: { options }, signal: abort.signal,
       });
       const address = URL.createObjectURL(await response.blob());
       byId("preview").src = address;
@@ -220,9 +237,40 @@ export class Exporting {
     }
   }
 
+  /** The server's name of what is chosen. */
+  get name() {
+    return this.render === "package" ? `package:${this.program}` : this.render;
+  }
+
+  /** Say now what could not be made, and what would be remarked. */
+  async askWhether() {
+    const { api } = this.app;
+    this.checking?.abort();
+    const abort = new AbortController();
+    this.checking = abort;
+    const start = byId("start-render");
+    try {
+      const { notices } = await api.json("POST", "check", {
+        json: { name: this.name, options: this.given() }, signal: abort.signal,
+      });
+      this.say("", "");
+      byId("export-notes").replaceChildren(
+        ...notices.map((/** @type {string} */ line) => el("li", {}, line)),
+      );
+      start.disabled = false;
+    } catch (error) {
+      if (error instanceof DOMException) return;
+      const { message, hint, status } = /** @type {any} */ (error);
+      this.say(message, hint);
+      byId("export-notes").replaceChildren();
+      // a server that does not answer now may do so when it is asked
+      start.disabled = status !== 0;
+    }
+  }
+
   async start() {
     const { api, work, session } = this.app;
-    const name = this.render === "package" ? `package:${this.program}` : this.render;
+    const { name } = this;
     const invalid = byId("options").querySelector(":invalid");
     if (invalid) {
       invalid.reportValidity();
@@ -252,7 +300,7 @@ export class Exporting {
 
   async showCommands() {
     if (!byId("commands-part").open) return;
-    const name = this.render === "package" ? `package:${this.program}` : this.render;
+    const { name } = this;
     const lines = await this.app.api
       .json("GET", "commands", { query: { name } })
       .catch(() => []);
