@@ -286,6 +286,16 @@ def test_what_cannot_be_divided_is_said(cli: CommandLine, film: Path) -> None:
     assert len(cli.mask_numbers(clip="scene")) == FRAMES
 
 
+def test_parts_are_listed_and_nothing_is_made(cli: CommandLine, film: Path) -> None:
+    _request({0: BOTH, 20: BOTH, 40: BOTH})
+    pairs = (word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png"))
+    command = ("segment", str(film), *pairs, "--cuts", "30", "--propagator", "fake")
+    found = json.loads(cli(*command, "--list-parts", "9", "--json").stdout)
+    assert found["parts"] == ["0-19", "20-39", "40-59"]
+    assert cli(*command, "--list-parts", "1").stdout.split()[-1] == "40-59"
+    assert not Path("workspace").exists()
+
+
 def test_parts_of_other_work_are_left_alone(cli: CommandLine, film: Path) -> None:
     _request({0: BOTH, 30: BOTH})
     pairs = ("--mask", "0=m0.png", "--mask", "30=m30.png")

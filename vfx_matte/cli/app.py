@@ -21,7 +21,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from vfx_matte._version import __version__
 from vfx_matte.choices import unknown_choice
-from vfx_matte.cli.display import PROGRESS_FORMS, Display, ForPeople, ForPrograms
+from vfx_matte.cli.display import PROGRESS_FORMS, Display, ForPeople, ForPrograms, ForRenderFarm
 from vfx_matte.cli.options import Only, chosen, parameters, record_of
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import VfxMatteError
@@ -221,7 +221,7 @@ def open_session(
         str,
         typer.Option(
             metavar="FORM",
-            help="On stderr: auto (bars on a terminal), json (one event per line), none.",
+            help="auto (bars on a terminal), json (events on stderr), openjd (for farms), none.",
             rich_help_panel=SHARED,
         ),
     ] = "auto",
@@ -243,7 +243,9 @@ def display_of(form: str, *, quiet: bool) -> Display:
     """
     if form not in PROGRESS_FORMS:
         raise unknown_choice("form of progress", form, PROGRESS_FORMS)
-    return ForPrograms() if form == "json" else ForPeople(bars=form == "auto" and not quiet)
+    if form == "json":
+        return ForPrograms()
+    return ForRenderFarm() if form == "openjd" else ForPeople(bars=form == "auto" and not quiet)
 
 
 def command(

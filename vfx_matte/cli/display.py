@@ -19,8 +19,8 @@ from vfx_matte.printable import json_text, printable
 if TYPE_CHECKING:
     from rich.progress import TextColumn
 
-PROGRESS_FORMS = ("auto", "json", "none")
-"""What `--progress` can be: bars on a terminal, JSON lines, nothing."""
+PROGRESS_FORMS = ("auto", "json", "openjd", "none")
+"""What `--progress` can be: bars on a terminal, JSON lines, lines for a render farm, nothing."""
 
 EVENT_WORDS = ("--progress", "json")
 """What makes a command tell events."""
@@ -200,6 +200,61 @@ class ForPrograms:
 
     def _tell(self, event: str, **facts: object) -> None:
         _write({"event": event, "command": self._command, "clip": self._clip, **facts})
+
+
+@dataclass(slots=True)
+class ForRenderFarm:
+    """Lines that a session of Open Job Description understands, on stdout, where it reads them."""
+
+    now: Callable[[], float] = time.monotonic
+    """A clock in seconds."""
+
+    def begin(self, command: str) -> None:
+        """The farm knows what it began."""
+
+    def clip(self, path: object) -> None:
+        """And on what."""
+
+    def notice(self, line: str) -> None:
+        """A line of the log."""
+        typer.echo(f"note: {printable(line)}")
+
+    def error(self, message: str, hint: str, exit_code: int) -> None:  # noqa: ARG002
+        """What the farm shows of a task that failed."""
+        typer.echo(f"openjd_fail: {printable(f'{message}; {hint}' if hint else message)}")
+
+    def output(self, path: object) -> None:
+        """A line of the log."""
+        typer.echo(f"output: {printable(path)}")
+
+    def relay(self, event: Mapping[str, object]) -> None:
+        """Tasks run one command each."""
+
+    def end(self) -> None:
+        """The exit code says it."""
+
+    @contextmanager
+    def steps(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """Per cent of the step, and its name."""
+        done, told = 0, self.now()
+        typer.echo(f"openjd_status: {printable(label)}")
+
+        def step() -> None:
+            nonlocal done, told
+            done += 1
+            now = self.now()
+            if done == total or now - told >= _EVENT_SECONDS:
+                told = now
+                typer.echo(f"openjd_progress: {100 * done / max(total, done):.1f}")
+                sys.stdout.flush()
+
+        yield step
+
+    @contextmanager
+    def transfer(self, label: str) -> Iterator[Callable[[int, int | None], None]]:
+        """Its name."""
+        typer.echo(f"openjd_status: {printable(label)}")
+        yield lambda _done, _total: None
 
 
 def _write(event: Mapping[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,9 @@ from vfx_matte.cli.shots import RENDERS, TABLE_SUFFIX, check, kinds_of, shot_of_
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.batch import BatchResult
+
+PATHS = ("workspace", "source", "model")
+"""Folders of the settings that commands of a batch are told."""
 
 
 @command()
@@ -40,16 +44,34 @@ def batch(
         Path | None,
         typer.Option(metavar="JSON", help="What became of everything (workspace/batch.json)."),
     ] = None,
+    openjd: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Run nothing: write a job template for a render farm (Open Job Description).",
+        ),
+    ] = None,
+    machines: Annotated[
+        int, typer.Option(metavar="N", help="With --openjd: machines that share a clip.", min=1)
+    ] = 4,
     resume: Resume = False,
 ) -> None:
     """Run segment (or detect) and renders on many clips, several at once; one that fails stops no
     other. Masks lie beside the clips as CLIP.png or CLIP.masks/, or a table names them.
     """
     from vfx_matte.backend import usable_cores
-    from vfx_matte.cli.show import show_to_scripts, table
+    from vfx_matte.cli.show import say, show_to_scripts, table
     from vfx_matte.pipeline.batch import BatchOptions, batch_plan, require_done, run_batch
+    from vfx_matte.pipeline.batch.openjd import write_job
     from vfx_matte.pipeline.batch.processes import Program
 
+    if openjd is not None:
+        # other machines have another working directory
+        paths = {name: getattr(session.settings.paths, name).absolute() for name in PATHS}
+        session.settings = replace(
+            session.settings, paths=session.settings.paths.overridden(**paths)
+        )
+        clips = [clip.absolute() for clip in clips]
     if len(clips) == 1 and clips[0].suffix.lower() == TABLE_SUFFIX:
         shots = shots_of_table(session, clips[0])
     else:
@@ -58,6 +80,20 @@ def batch(
     # every command line is parsed before anything begins: a slip must not end the tenth clip at
     # night
     check(shots)
+    if openjd is not None:
+        write_job(
+            batch_plan(shots),
+            openjd,
+            workers=machines,
+            program=Program(),
+            farm_program="vfx-matte",
+            list_words=("--json", "--list-parts"),
+            part_option="--part",
+            farm_words=("--progress", "openjd"),
+        )
+        if not show_to_scripts(session, {"job": openjd}, [openjd]):
+            say(f"job template: {openjd}")
+        return
     session.interrupt_hint = "run the same command with --resume to go on"
     options = BatchOptions(
         report=report or session.settings.paths.workspace / "batch.json",

@@ -121,6 +121,12 @@ def segment(
             help="Make these frames apart, for a later run to take in (docs/scale.md).",
         ),
     ] = None,
+    list_parts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Only list parts for N processes or machines.", min=1, max=10_000
+        ),
+    ] = None,
     settings: Annotated[SegmentSettings, Only("gaps", "soft", "cuts")],
     map_color: Annotated[
         list[str] | None,
@@ -140,6 +146,7 @@ def segment(
     from vfx_matte.pipeline.segment.parts import parse_part
     from vfx_matte.pipeline.segment.references import ReferenceFiles, reference_objects
     from vfx_matte.pipeline.segment.request import SegmentRequest
+    from vfx_matte.pipeline.segment.run import list_parts as parts_of
     from vfx_matte.pipeline.segment.run import segment_clip
     from vfx_matte.pipeline.segment.text import text_prompt
     from vfx_matte.timeline import parse_position
@@ -197,6 +204,13 @@ def segment(
         expected_objects=session.settings.config.object_num,
     )
     workspace = session.settings.paths.workspace
+    if list_parts is not None:
+        shares = parts_of(
+            opened, request, workspace=workspace, workers=list_parts, reporter=session
+        )
+        if not show_to_scripts(session, shares):
+            table("Parts", ("frames",), [(part,) for part in shares.parts])
+        return
     done = segment_clip(
         opened,
         request,

@@ -10,6 +10,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from vfx_matte.errors import MaskError, UsageError, WorkspaceError
 from vfx_matte.masks import object_ids
@@ -28,6 +29,17 @@ _NAME = re.compile(r"(\d+)-(\d+)")
 _FEWEST_FRAMES = 12
 # so many parts for each worker: a long one at the end is waited for by all
 _PARTS_PER_WORKER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PartList:
+    """How a clip is shared out."""
+
+    parts: tuple[str, ...]
+    """FIRST-LAST with the clip's frame numbers, both included."""
+
+    propagator: str
+    """The name of the one that makes them."""
 
 
 def walls(manifest: Manifest) -> list[int]:

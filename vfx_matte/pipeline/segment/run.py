@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from vfx_matte.blas_threads import one_blas_thread
@@ -26,7 +27,14 @@ from vfx_matte.pipeline.segment.driver_inputs import (
     ObjectNumbers,
     SavedWalks,
 )
-from vfx_matte.pipeline.segment.parts import discard, part_workspace, take_in
+from vfx_matte.pipeline.segment.parts import (
+    PartList,
+    discard,
+    divided,
+    part_name,
+    part_workspace,
+    take_in,
+)
 from vfx_matte.pipeline.segment.plan import SegmentPlan, plan_segment
 from vfx_matte.pipeline.segment.request import SegmentRequest, SegmentResult
 from vfx_matte.pipeline.segment.text import with_objects_of_text
@@ -82,6 +90,28 @@ def segment_clip(
             f"what detect wrote for other programs shows the masks before; {again} writes it anew"
         )
     return done
+
+
+def list_parts(
+    clip: SourceClip, request: SegmentRequest, *, workspace: Path, workers: int, reporter: Reporter
+) -> PartList:
+    """Say how a clip would be shared out, and make nothing.
+
+    Args:
+        clip: the clip.
+        request: as for `segment_clip`; cuts are looked for.
+        workspace: where work on the clip may lie.
+        workers: for how many processes or machines.
+        reporter: receives notices and progress.
+
+    Raises:
+        VfxMatteError: as `segment_clip`, before its first frame.
+    """
+    own = Workspace(workspace).clip(clip.path)
+    plan = plan_segment(clip, replace(request, resume=True), workspace=own, reporter=reporter)
+    timeline = plan.manifest.timeline
+    parts = divided(plan.manifest, workers=workers)
+    return PartList(tuple(part_name(part, timeline) for part in parts), plan.propagator.name)
 
 
 def run_segment(

@@ -1,0 +1,136 @@
+"""`vfx-matte batch --openjd`: a template that the format's own tools accept and run, with the bytes
+of a run without a farm.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.command_line import CommandLine, paint, two_objects
+
+from vfx_matte.errors import UsageError
+from vfx_matte.pipeline.batch import ShotPlan, StepPlan
+from vfx_matte.pipeline.batch.openjd import write_job
+from vfx_matte.pipeline.batch.processes import Program
+
+OPENJD = Path(sys.executable).with_name("openjd")
+with_openjd = pytest.mark.skipif(not OPENJD.exists(), reason="openjd-cli is not installed")
+
+
+def checked(path: Path) -> dict[str, Any]:
+    """The template, which the format's own checker accepts."""
+    subprocess.run([str(OPENJD), "check", str(path)], check=True, capture_output=True)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def written(shots: list[ShotPlan], parts: list[str]) -> Path:
+    """A template of shots whose `segment` lists these parts."""
+    script = Path("list.py")
+    script.write_text(f"import json; print(json.dumps({{'parts': {parts!r}}}))")
+    path = Path("job.json")
+    write_job(
+        shots,
+        path,
+        workers=2,
+        program=Program(words=(sys.executable, str(script))),
+        farm_program="vfx-matte",
+        list_words=("--list",),
+        part_option="--part",
+        farm_words=(),
+    )
+    return path
+
+
+def shot(clip: str = "/clips/a.mp4") -> ShotPlan:
+    steps = (StepPlan("segment", ("segment", clip)), StepPlan("greenback", ("greenback", clip)))
+    return ShotPlan(Path(clip), steps)
+
+
+@with_openjd
+@pytest.mark.usefixtures("cli")
+def test_parts_come_first_and_renders_last() -> None:
+    job = checked(written([shot(), shot("/clips/片段 一.mp4")], ["0-9", "10-29"]))
+    names = [step["name"] for step in job["steps"]]
+    assert names[:3] == ["1 a parts", "1 a segment", "1 a greenback"]
+    assert len(set(names)) == 6
+    after = {step["name"]: step.get("dependencies") for step in job["steps"]}
+    assert after["1 a parts"] is None
+    assert after["1 a segment"] == [{"dependsOn": "1 a parts"}]
+    assert after["1 a greenback"] == [{"dependsOn": "1 a segment"}]
+    values = job["steps"][0]["parameterSpace"]["taskParameterDefinitions"]
+    assert values == [{"name": "Part", "type": "STRING", "range": ["0-9", "10-29"]}]
+
+
+@with_openjd
+@pytest.mark.usefixtures("cli")
+def test_a_clip_of_one_part_has_no_step_for_parts() -> None:
+    job = checked(written([shot()], ["0-9"]))
+    assert [step["name"] for step in job["steps"]] == ["1 a segment", "1 a greenback"]
+
+
+@with_openjd
+@pytest.mark.usefixtures("cli")
+def test_long_names_and_many_parts_fit() -> None:
+    parts = [f"{at}-{at}" for at in range(3000)]
+    job = checked(written([shot("/clips/" + 120 * "x" + ".mp4")], parts))
+    (values,) = job["steps"][0]["parameterSpace"]["taskParameterDefinitions"]
+    spans = [tuple(map(int, one.split("-"))) for one in values["range"]]
+    assert len(spans) <= 1024
+    assert [at for first, last in spans for at in range(first, last + 1)] == list(range(3000))
+
+
+@pytest.mark.usefixtures("cli")
+def test_what_a_template_would_fill_in_is_refused() -> None:
+    with pytest.raises(UsageError, match="two braces"):
+        written([shot("/clips/{{Param.x}}.mp4")], ["0-1"])
+    assert not Path("job.json").exists()
+
+
+def test_a_clip_that_cannot_be_looked_at_is_named(cli: CommandLine) -> None:
+    Path("a.mp4").write_bytes(b"nothing that plays")
+    paint(Path("a.png"), two_objects())
+    ran = cli.fails("batch", "a.mp4", "--openjd", "job.json", code=1)
+    assert "a.mp4" in ran.error
+    assert not Path("job.json").exists()
+
+
+@with_openjd
+@pytest.mark.slow
+def test_a_farm_makes_what_one_machine_makes(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
+    take(clip)
+    Path("clip.masks").mkdir()
+    paint(Path("clip.masks/0000000.png"), two_objects())
+    paint(Path("clip.masks/0000006.png"), two_objects())
+    Path("config.ini").write_text("[segment]\npropagator = fake\n")
+    config = Path("config.ini").absolute()
+    for way in ("farm", "alone"):
+        shutil.copytree("clip.masks", f"{way}.masks")
+        shutil.copy("clip.mp4", f"{way}.mp4")
+    cli("batch", "farm.mp4", "--outputs", "greenback", "--openjd", "job.json",
+        "--config", config)  # fmt: skip
+    program = Path("program.sh")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vfx_matte "$@"\n')
+    program.chmod(0o700)
+    ran = subprocess.run(
+        [str(OPENJD), "run", "job.json", "-p", f"Program={program.absolute()}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cli.folder,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "openjd_progress: 100.0" in ran.stdout
+    cli("batch", "alone.mp4", "--outputs", "greenback")
+    for name in ("masks/0000005.png", "greenback.mp4"):
+        farm, alone = (Path("workspace") / way / name for way in ("farm", "alone"))
+        assert farm.read_bytes() == alone.read_bytes()
