@@ -290,9 +290,9 @@ def test_parts_are_listed_and_nothing_is_made(cli: CommandLine, film: Path) -> N
     _request({0: BOTH, 20: BOTH, 40: BOTH})
     pairs = (word for at in (0, 20, 40) for word in ("--mask", f"{at}=m{at}.png"))
     command = ("segment", str(film), *pairs, "--cuts", "30", "--propagator", "fake")
-    found = json.loads(cli(*command, "--list-parts", "9", "--json").stdout)
+    found = json.loads(cli(*command, "--show-parts", "9", "--json").stdout)
     assert found["parts"] == ["0-19", "20-39", "40-59"]
-    assert cli(*command, "--list-parts", "1").stdout.split()[-1] == "40-59"
+    assert cli(*command, "--show-parts", "1").stdout.split()[-1] == "40-59"
     assert not Path("workspace").exists()
 
 

@@ -87,7 +87,7 @@ def batch(
             workers=machines,
             program=Program(),
             farm_program="vfx-matte",
-            list_words=("--json", "--list-parts"),
+            list_words=("--json", "--show-parts"),
             part_option="--part",
             farm_words=("--progress", "openjd"),
         )

@@ -121,7 +121,7 @@ def segment(
             help="Make these frames apart, for a later run to take in (docs/scale.md).",
         ),
     ] = None,
-    list_parts: Annotated[
+    show_parts: Annotated[
         int | None,
         typer.Option(
             metavar="N", help="Only list parts for N processes or machines.", min=1, max=10_000
@@ -204,9 +204,9 @@ def segment(
         expected_objects=session.settings.config.object_num,
     )
     workspace = session.settings.paths.workspace
-    if list_parts is not None:
+    if show_parts is not None:
         shares = parts_of(
-            opened, request, workspace=workspace, workers=list_parts, reporter=session
+            opened, request, workspace=workspace, workers=show_parts, reporter=session
         )
         if not show_to_scripts(session, shares):
             table("Parts", ("frames",), [(part,) for part in shares.parts])
