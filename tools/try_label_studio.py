@@ -217,7 +217,7 @@ class Trial:
             scores.append(overlap(mask, film.mask(index)))
             saved = {"result": [region]}
             self._json("POST", f"/api/tasks/{task['id']}/annotations", json=saved)
-        self.rows.append(("pictures: rectangle → brush, overlap with the truth", _figures(scores)))
+        self.rows.append(("pictures: rectangle → brush, read by its SDK, overlap", _figures(scores)))
         # 2. out of Label Studio, and into a clip
         export = self._folder / "export.json"
         form = {"exportType": "JSON"}
@@ -338,7 +338,7 @@ def main() -> None:
     """Try it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--venv", type=Path, default=Path(tempfile.gettempdir()) / "lsenv")
-    parser.add_argument("--long", type=int, default=600, help="frames of the long video; 0 = none")
+    parser.add_argument("--long", type=int, default=200, help="frames of the long video; 0 = none")
     options = parser.parse_args()
     program = installed(options.venv)
     with ExitStack() as kept:
