@@ -130,7 +130,7 @@ ROOMS = {
         "wording errors printable choices pipeline settings.options",
         "numpy fastapi starlette pydantic uvicorn",
     ),
-    "cli": Room(6, f"_version {NOUNS} pipeline settings web", "typer rich click"),
+    "cli": Room(6, f"_version {NOUNS} pipeline settings labelling web", "typer rich click"),
     "api": Room(
         5,
         f"{NOUNS} references.reading settings.options settings.by_name media.probe media.verify"

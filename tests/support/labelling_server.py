@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from fastapi import APIRouter
 
 from support.studio_server import Client
 from vfx_matte.cli.typed import as_typed
@@ -87,7 +88,11 @@ def region_of(rle: dict[str, Any]) -> Any:
 
 @contextmanager
 def serving(
-    *, folders: tuple[Path, ...] = (), propagator: PropagatorOptions = FAKE, **limits: Any
+    *,
+    folders: tuple[Path, ...] = (),
+    propagator: PropagatorOptions = FAKE,
+    tools: tuple[APIRouter, ...] = (),
+    **limits: Any,
 ) -> Iterator[Client]:
     """Serve in a thread; the client's `studio` is the service."""
     service = Serving(
@@ -99,7 +104,7 @@ def serving(
         speller=FieldSpeller(as_typed, ("propagator",)),
     )
     is_ready = threading.Event()
-    server = LabellingServer(service, ready=lambda _: is_ready.set())
+    server = LabellingServer(service, tools=tools, ready=lambda _: is_ready.set())
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

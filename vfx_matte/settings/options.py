@@ -892,6 +892,15 @@ class ServeSettings(Options):
         metavar="FILE",
         in_file=False,
     )
+    # the key of that Label Studio is sent there
+    label_studio: str = option(
+        "",
+        "address of a Label Studio whose tasks are helped with, such as http://localhost:8080; its"
+        " key is LABEL_STUDIO_API_KEY of the environment",
+        short="Help a Label Studio; its key: $LABEL_STUDIO_API_KEY.",
+        metavar="URL",
+        in_file=False,
+    )
     at_once: int = option(
         2,
         "how many tracks run at a time; the others wait for their turn",

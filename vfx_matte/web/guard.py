@@ -9,6 +9,7 @@ refusals too, get headers that keep other pages from framing or reading them.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ipaddress
 import os
@@ -121,6 +122,11 @@ class Access:
     can send one without asking first.
     """
 
+    basic: bool = False
+    """Whether the token may come as the password of HTTP Basic, with any user name: some programs
+    can send nothing else. Browsers, which send one again unasked, are told of Bearer alone.
+    """
+
 
 def _is_page(path: str) -> bool:
     """Whether a path is none of the studio's interface: the page's files are the same for everybody
@@ -214,12 +220,23 @@ class Guard:
         scheme, _, given = (authorization or "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(given):
             return True
+        if scheme.lower() == "basic" and self.access.basic:
+            return self._is_token(_password(given))
         other = _header(scope, self.access.header) if self.access.header else None
         return other is not None and self._is_token(other)
 
     def _is_token(self, given: str) -> bool:
         # as bytes, since text outside of ASCII is refused by the comparison
         return secrets.compare_digest(given.encode("latin-1"), self.token.encode("latin-1"))
+
+
+def _password(given: str) -> str:
+    """The password of HTTP Basic; "" where there is none."""
+    try:
+        text = base64.b64decode(given.encode("latin-1"), validate=True).decode("latin-1")
+    except ValueError:
+        return ""
+    return text.partition(":")[2]
 
 
 def _opens_page(scope: Scope) -> bool:

@@ -16,6 +16,7 @@ from vfx_matte.errors import UsageError
 from vfx_matte.settings.options import ServeSettings
 
 if TYPE_CHECKING:
+    from vfx_matte.labelling.label_studio import LabelStudioBackend
     from vfx_matte.web.listener import Address
 
 # options that are fields of requests, too, and are written so in answers
@@ -46,6 +47,7 @@ def serve(
     chosen_model(propagation.options.name, propagation.options).decided(session.notify)
     token = "" if settings.token_file is None else kept_token(settings.token_file)
 
+    from vfx_matte.labelling.label_studio.routes import label_studio_routes
     from vfx_matte.web.listener import close_in_time
     from vfx_matte.web.serve.service import Serving
     from vfx_matte.web.spelling import FieldSpeller
@@ -60,13 +62,28 @@ def serve(
         speller=FieldSpeller(as_typed, _FIELDS),
     )
     stopped_by: int | None = None
+    label_studio: LabelStudioBackend | None = None
+
+    def close() -> None:
+        if label_studio is not None:
+            label_studio.close()
+        serving.close()
+
     try:
+        if settings.label_studio:
+            label_studio = _label_studio(session, settings.label_studio, propagation)
+
         server = LabellingServer(
-            serving, token=token, ready=lambda address: _print_address(session, address)
+            serving,
+            token=token,
+            tools=() if label_studio is None else (label_studio_routes(label_studio),),
+            ready=lambda address: _print_address(
+                session, address, label_studio=label_studio is not None
+            ),
         )
         stopped_by = server.run()
     finally:
-        is_closed = close_in_time(serving.close)
+        is_closed = close_in_time(close)
     if stopped_by is not None:
         if not session.quiet:
             typer.echo("note: the server is closed; its tracks and clips are gone", err=True)
@@ -77,14 +94,38 @@ def serve(
         raise typer.Exit(128 + stopped_by)
 
 
-def _print_address(session: Session, address: Address) -> None:
+def _label_studio(
+    session: Session, address: str, propagation: PropagationChoice
+) -> LabelStudioBackend:
+    """What helps a Label Studio. Raises UsageError without its key."""
+    from vfx_matte.labelling.label_studio import (
+        KEY_VARIABLE,
+        LabelStudioBackend,
+        LabelStudioClient,
+        LabelStudioOptions,
+    )
+
+    options = LabelStudioOptions(
+        propagator=propagation.options,
+        model=session.settings.paths.model,
+        fetch=session.settings.network.fetch == "auto",
+    )
+    client = LabelStudioClient(address, os.environ.get(KEY_VARIABLE, ""))
+    return LabelStudioBackend(client, options, reporter=session)
+
+
+def _print_address(session: Session, address: Address, *, label_studio: bool) -> None:
     """Print where the server is, and its token: all that a tool needs."""
     from vfx_matte.cli.show import say, show_to_scripts
+    from vfx_matte.labelling.label_studio.routes import PREFIX
 
     url = f"http://{address.authority}"
+    model = {"label_studio": f"{url}{PREFIX}"} if label_studio else {}
     if not session.json:
         say(f"{url}  token: {address.token}")
+        if model:
+            say(f"Label Studio: {model['label_studio']}  Basic, any user, the token as password")
     else:
-        show_to_scripts(session, {"address": url, "token": address.token})
+        show_to_scripts(session, {"address": url, "token": address.token, **model})
     # whoever reads a pipe waits for the line
     sys.stdout.flush()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from vfx_matte.web.bodies import ErrorAnswer
 from vfx_matte.web.failures import answer_errors
@@ -14,7 +15,9 @@ from vfx_matte.web.serve.page import REFERENCE_FILES, add_reference
 from vfx_matte.web.serve.routes import models, tracks, video
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from fastapi import APIRouter
 
     from vfx_matte.web.serve.service import Serving
 
@@ -27,14 +30,20 @@ ACCESS = Access(
     lambda path: path in REFERENCE_FILES,
     "send the token that was printed, as “Authorization: Bearer TOKEN” or “Token: TOKEN”",
     header="token",
+    basic=True,
 )
 """The description of the interface is the same for everybody who installs the program; all else
-needs the token, which X-AnyLabeling sends in a header of its own.
+needs the token, which X-AnyLabeling sends in a header of its own, and Label Studio as a password.
 """
 
 
-def make_app(serving: Serving) -> FastAPI:
-    """The application; `guard.Guard` goes around it."""
+def make_app(serving: Serving, tools: Sequence[APIRouter] = ()) -> FastAPI:
+    """The application; `guard.Guard` goes around it.
+
+    Args:
+        serving: what the routes share.
+        tools: routes of other tools, which ask in their own forms.
+    """
     app = FastAPI(
         title="vfx-matte for labelling tools",
         summary="Tracks masks through clips, for labelling tools.",
@@ -48,15 +57,17 @@ def make_app(serving: Serving) -> FastAPI:
         },
     )
     app.state.serving = serving
-    for one in (tracks, models, video):
-        app.include_router(one.router)
+    for one in (tracks.router, models.router, video.router, *tools):
+        app.include_router(one)
     add_reference(app)
     answer_errors(app, serving.speller)
     return app
 
 
-def body_rule(serving: Serving) -> Callable[[str, str], BodyRule]:
-    """Which bodies requests may have: (method, path) → rule."""
+def body_rule(serving: Serving, tools: Sequence[APIRouter] = ()) -> Callable[[str, str], BodyRule]:
+    """Which bodies requests may have: (method, path) → rule; the arguments are those of
+    `make_app`.
+    """
     most = serving.settings.body_mb
     small = BodyRule(_SMALL_JSON, ("application/json",))
     json = BodyRule(
@@ -72,5 +83,7 @@ def body_rule(serving: Serving) -> Callable[[str, str], BodyRule]:
         "/v1/tracks": either,
         "/v1/predict": json,
         "/v1/video/init": json,
+        # tasks come with all that anybody painted on them
+        **{route.path: json for one in tools for route in one.routes if isinstance(route, Route)},
     }
     return lambda method, path: rules.get(path, small) if method == "POST" else small

@@ -16,8 +16,10 @@ from vfx_matte.web.serve.service import Serving
 from vfx_matte.wording import option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from fastapi import APIRouter
 
 OTHERS_CAN = "track, and see the clips of served folders, once they know the token"
 """What other machines can do where they are let in."""
@@ -29,13 +31,19 @@ class LabellingServer:
     """A server. It listens from the start, and answers while `run` runs."""
 
     def __init__(
-        self, serving: Serving, *, token: str = "", ready: Callable[[Address], None]
+        self,
+        serving: Serving,
+        *,
+        token: str = "",
+        tools: Sequence[APIRouter] = (),
+        ready: Callable[[Address], None],
     ) -> None:
         """Listen.
 
         Args:
             serving: what answers; the caller closes it.
             token: the secret; "" makes one.
+            tools: routes of other tools, which ask in their own forms.
             ready: called once, when the server answers.
 
         Raises:
@@ -44,10 +52,10 @@ class LabellingServer:
         listener = Listener(serving.settings.host, serving.settings.port, token=token)
         self.address = listener.address
         app = Guard(
-            make_app(serving),
+            make_app(serving, tools),
             self.address.token,
             listener.authorities,
-            body_rule(serving),
+            body_rule(serving, tools),
             ACCESS,
         )
         self._server = WebServer(listener, app, ready=ready, closing=serving.end_streams)
