@@ -57,7 +57,7 @@ def typed(named: Named) -> str:
 def _words(name: str, value: Value | list[str]) -> list[str]:
     flag = name.replace("_", "-")
     if value is None or isinstance(value, bool):
-        return [f"--no-{flag}" if value is False else f"--{flag}"]
+        return [f"--{'no-' if value is False else ''}{flag}"]
     values = value if isinstance(value, list) else [str(value)]
     return [word for one in values for word in (f"--{flag}", one)]
 
