@@ -28,6 +28,7 @@ from vfx_matte.media.writers.synthetic import make_clip as make_film
 from vfx_matte.pipeline.segment.ahead import RunAhead
 from vfx_matte.pipeline.studio import Job, Studio
 from vfx_matte.scene import Scene
+from vfx_matte.wording import as_python, spelled
 from vfx_matte.workspace import load_mask, save_mask
 
 pytestmark = pytest.mark.slow
@@ -452,15 +453,15 @@ def test_directions_have_names(studio: Studio, direction: str) -> None:
 
 
 def test_commands_are_those_that_do_the_same(studio: Studio) -> None:
-    segment, greenback = studio.commands()
+    segment, greenback = (spelled(one, as_python) for one in studio.commands())
     assert "references" in segment
     assert "update" in segment
     assert "start" not in greenback
     studio.set_range(4, 8)
-    assert "start=4" in studio.commands()[1]
-    assert "stop=9" in studio.commands()[1]
-    assert "premiere" in studio.commands("package:premiere")[1]
-    assert "alpha" in studio.commands("alpha")[1]
+    assert "start=4" in spelled(studio.commands()[1], as_python)
+    assert "stop=9" in spelled(studio.commands()[1], as_python)
+    assert "premiere" in spelled(studio.commands("package:premiere")[1], as_python)
+    assert "alpha" in spelled(studio.commands("alpha")[1], as_python)
     with pytest.raises(UsageError, match="movie"):
         studio.commands("movie")
 

@@ -418,7 +418,7 @@ def test_options_and_commands_are_spelled_for_the_page(page: Client) -> None:
     )
     assert page("POST", "/api/undo").json == {
         "message": "use “soft edges” off or “edges” = guided",
-        "hint": "first vfx-matte segment 'my clip.mp4' --update; see “grow”",
+        "hint": "first “Both”; see “grow”",
     }
 
 

@@ -723,6 +723,33 @@ def test_chinese_by_the_browsers_language_and_by_choice(browser: Any, variable: 
     page.context.close()
 
 
+def test_what_the_engine_says_is_chinese_in_the_chinese_page(browser: Any, real: Client) -> None:
+    page = Page(browser, real, locale="zh-CN")
+    spoken = page.tab.evaluate(
+        """async () => {
+          const { t } = await import("/i18n.js");
+          return ["object 2 lost 140 pixels to it", "undone: brush", "there is no object 7",
+            "codec 'prores_ks' cannot hold yuva420p", "no such text 5", "my clip.mp4",
+          ].map((one) => t(one));
+        }"""
+    )
+    assert spoken == [
+        "对象 2 被占去 140 个像素", "已撤销：画笔", "没有对象 7",
+        "编码器 'prores_ks' 不支持 yuva420p", "no such text 5", "my clip.mp4",
+    ]  # fmt: skip
+    real.put_mask(0, bytes([1]) * (WIDTH * HEIGHT))
+    page.saved()
+    page.button("撤销").click()
+    page.tab.locator("#status").get_by_text("已撤销：画笔").wait_for()
+    # an error with its hint
+    page.tab.evaluate(
+        "() => studio.api.json('POST', 'undo').catch((e) => studio.notices.failed(e))"
+    )
+    page.tab.get_by_role("alert").get_by_text("没有可撤销的操作").wait_for()
+    page.context.close()
+    assert page.faults == []
+
+
 def test_the_picture_comes_back_after_the_driver_took_it(browser: Any, real: Client) -> None:
     studio = Page(browser, real, graphics_card=True)
     studio.until("studio.renderer.crop !== null")

@@ -7,10 +7,24 @@ from collections.abc import Collection
 
 from vfx_matte.wording import Named, Spelling, Value, spelled
 
+# whoever works in the page presses a button where others type a command
+_ACTIONS = {
+    "segment": "“Both”",
+    "mask": "“Click”",
+    "greenback": "“Export”",
+    "alpha": "“Export”",
+    "maskvideo": "“Export”",
+    "overlay": "“Export”",
+    "package": "“Export”",
+    "qc": "“Problems”",
+    "suggest": "“Suggested”",
+}
+_FRESH = "“Clear memory”"
+
 
 class Speller:
-    """Writes what texts name as the page shows it: an option as its label, a command as it is
-    typed.
+    """Writes what texts name as the page shows it: an option as its label, a command as the button
+    that does it, or as it is typed where there is none.
     """
 
     def __init__(self, typed: Spelling) -> None:
@@ -27,7 +41,11 @@ class Speller:
 
     def _shown(self, named: Named) -> str:
         if named.command is not None:
-            return self._typed(named)
+            action = _ACTIONS.get(named.command)
+            if action is None:
+                return self._typed(named)
+            # masks that were made in another way give way first
+            return f"{_FRESH}, then {action}" if named.options.get("fresh") else action
         return ", ".join(_label(name, value) for name, value in named.options.items())
 
     def typed(self, text: str) -> str:
@@ -37,6 +55,8 @@ class Speller:
 
 def _label(name: str, value: Value | list[str]) -> str:
     """An option as a person reads it in the page: “soft edges” off, “edges” = guided."""
+    if name == "fresh":
+        return _FRESH
     label = f"“{name.replace('_', ' ')}”"
     if value is None:
         return label

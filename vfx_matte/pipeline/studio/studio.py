@@ -522,7 +522,7 @@ class Studio:
         return self._exports.problems(self._propagator)
 
     def commands(self, name: str = "greenback") -> list[str]:
-        """Commands that make the same masks, and the same export.
+        """Commands that make the same masks, and the same export, as `wording.command` has them.
 
         Args:
             name: of an export, see `Exports.work`.
@@ -545,7 +545,7 @@ class Studio:
             if name.startswith(PACKAGE)
             else command(name, path, **part, **where),
         )
-        return [self._reporter.spell(line) for line in lines]
+        return list(lines)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Receive events until the function that this gives is called; see `docs/studio.md`.

@@ -233,7 +233,7 @@ export class Exporting {
     } catch (error) {
       if (error instanceof DOMException) return;
       const { message, hint } = /** @type {any} */ (error);
-      note.textContent = [message, hint].filter(Boolean).join(" — ");
+      note.textContent = [t(message), t(hint)].filter(Boolean).join(" — ");
     }
   }
 
@@ -255,7 +255,7 @@ export class Exporting {
       });
       this.say("", "");
       byId("export-notes").replaceChildren(
-        ...notices.map((/** @type {string} */ line) => el("li", {}, line)),
+        ...notices.map((/** @type {string} */ line) => el("li", {}, t(line))),
       );
       start.disabled = false;
     } catch (error) {
@@ -295,7 +295,7 @@ export class Exporting {
    */
   say(message, hint) {
     byId("export-error").hidden = !message;
-    byId("export-error").textContent = [message, hint].filter(Boolean).join(" — ");
+    byId("export-error").textContent = [t(message), t(hint)].filter(Boolean).join(" — ");
   }
 
   async showCommands() {
@@ -373,12 +373,12 @@ export class Exporting {
           "span",
           { class: "result" },
           el("span", { title: output.path }, output.path ?? output.name),
-          output.verified ? el("span", { class: "good" }, ` ✓ ${output.verified}`) : null,
+          output.verified ? el("span", { class: "good" }, ` ✓ ${t(output.verified)}`) : null,
           this.app.store.state.project.shows_files ? this.shower(output, job) : null,
         ),
       ),
       job.message
-        ? el("span", { class: "result bad" }, [job.message, job.hint].filter(Boolean).join(" — "))
+        ? el("span", { class: "result bad" }, [t(job.message), t(job.hint)].filter(Boolean).join(" — "))
         : null,
     );
   }

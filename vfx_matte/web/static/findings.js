@@ -129,5 +129,5 @@ export class Findings {
  * @param {string | undefined} name
  */
 function reasonOf({ reason = "" }, name) {
-  return name ? `${name} ${reason.replace(/^object \d+:? ?/i, "")}` : reason;
+  return name ? `${name} ${t(reason.replace(/^object \d+:? ?/i, ""))}` : t(reason);
 }

@@ -1,5 +1,7 @@
 /** The page's words in English and Chinese. English texts are the keys. */
 
+/** A text that is longer is no sentence. */
+const LONGEST = 600;
 const KEY = "vfx-matte-language";
 
 /** @returns {"en" | "zh"} */
@@ -17,13 +19,49 @@ export function setLanguage(chosen) {
 
 const words = language() === "zh" ? (await import("./chinese.js")).CHINESE : {};
 
+/** Texts with blanks that the server fills, the one with the most words of its own first.
+ * @type {{pattern: RegExp, names: string[], said: string}[]} */
+let filled = [];
+
+/**
+ * A text that the server has filled, by the table's text with blanks.
+ * @param {string} text
+ * @returns {string | null}
+ */
+function matched(text) {
+  if (text.length > LONGEST) return null;
+  if (!filled.length) {
+    const own = (/** @type {string} */ key) => key.replace(/\{\w+\}/g, "").length;
+    filled = Object.entries(words)
+      .filter(([key]) => /\{\w+\}/.test(key))
+      .sort(([one], [other]) => own(other) - own(one))
+      .map(([key, said]) => ({
+        names: [...key.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
+        pattern: new RegExp(
+          `^${key.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{\w+\}/g, "(.*?)")}$`, "s",
+        ),
+        said,
+      }));
+  }
+  for (const { pattern, names, said } of filled) {
+    const found = pattern.exec(text);
+    if (!found) continue;
+    // what fills a blank may be a name or a text of its own
+    const values = Object.fromEntries(names.map((name, at) => [name, t(found[at + 1])]));
+    return said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  }
+  return null;
+}
+
 /**
  * A text in the language of the page.
- * @param {string} text in English
+ * @param {string} text in English, of the page or as the server filled it
  * @param {Record<string, string | number>} [values] for what stands in braces
  */
 export function t(text, values = {}) {
-  const said = /** @type {Record<string, string>} */ (words)[text] ?? text;
+  const known = /** @type {Record<string, string>} */ (words)[text];
+  const isFilled = known === undefined && language() === "zh" && /[a-z]/i.test(text);
+  const said = known ?? ((isFilled && matched(text)) || text);
   return said.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 

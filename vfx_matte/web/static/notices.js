@@ -35,8 +35,8 @@ export class Notices {
    * @param {string} text
    */
   statusOfEdit(text) {
-    this.status(text);
-    this.edited = text;
+    this.edited = t(text);
+    this.status(this.edited);
   }
 
   /**
@@ -75,6 +75,8 @@ export class Notices {
    * @returns {HTMLElement | null} null when it stands there already
    */
   add(kind, text, hint) {
+    // of the server it may still be English
+    [text, hint] = [t(text), t(hint)];
     const same = [...this.list.children].find((item) => item.dataset.text === text);
     if (same) return null;
     const made = el(

@@ -73,7 +73,7 @@ export class Toolbar {
       });
       store.on(["project"], ({ project }) => {
         button.disabled = project[way] === null;
-        button.title = project[way] ? `${t(way === "undo" ? "Undo" : "Redo")}: ${project[way]}` : "";
+        button.title = project[way] ? `${t(way === "undo" ? "Undo" : "Redo")}: ${t(project[way])}` : "";
       });
     }
     const menu = byId("clear-menu");
@@ -231,7 +231,7 @@ export class Toolbar {
       }
       const sure = answer.confidence === null || answer.confidence === undefined
         ? "" : t("Confidence {percent} %", { percent: Math.round(answer.confidence * 100) });
-      advice.textContent = [sure, answer.advice].filter(Boolean).join(" · ");
+      advice.textContent = [sure, t(answer.advice ?? "")].filter(Boolean).join(" · ");
       advice.title = advice.textContent;
     });
     notices.status(t("Ready"));

@@ -14,6 +14,9 @@ const FOLLOWED_EVERY_MS = 350;
 const FOLLOWED_SHARE = 0.125;
 const LONGEST_PAUSE_MS = 2000;
 
+/** Stages that the command line calls otherwise. @type {Record<string, string>} */
+const STAGES = { segment: "propagation" };
+
 /**
  * A job's name in the language of the page.
  * @param {{label: string}} job
@@ -125,7 +128,7 @@ export class Work {
   /** @param {Job} job */
   tell(job) {
     const { notices } = this.app;
-    const stage = job.stage && job.stage !== job.label ? ` · ${t(job.stage)}` : "";
+    const stage = job.stage && job.stage !== job.label ? ` · ${t(STAGES[job.stage] ?? job.stage)}` : "";
     const label = labelOf(job) + (job.state === "running" ? stage : "");
     const count = { label, done: job.done, total: job.total, fps: (job.fps ?? 0).toFixed(1) };
     if (job.state === "waiting") notices.status(t("{label}: waiting", count));
