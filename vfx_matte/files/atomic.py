@@ -179,14 +179,14 @@ class AtomicOutput:
                 self._made.pop().rmdir()
 
     def discard_unfinished(self) -> None:
-        """As `discard`, from another thread than the one that makes it."""
+        """Like `discard`, but from another thread than the one that is making it."""
         # half an exchange holds the earlier result, which the next run puts back
         if self._folder is not None and not (self._folder / _EARLIER).exists():
             self.discard()
 
     @contextlib.contextmanager
     def naming_final(self) -> Iterator[None]:
-        """Errors that name `part` name `final` instead."""
+        """Make errors that name `part` name `final` instead."""
         try:
             yield
         except VfxMatteError as error:
@@ -230,7 +230,7 @@ class AtomicFile(AtomicOutput):
         """Give the file its name, in place of an earlier one, which stays when that fails.
 
         Args:
-            durable: on the disk before this returns.
+            durable: whether it is flushed to the disk before this returns.
 
         Raises:
             OutputError: when it cannot be put there.
@@ -297,9 +297,7 @@ class AtomicFolder(AtomicOutput):
         self.discard()
 
     def _replace(self) -> None:
-        """Of two runs that end at once the last one wins; each looks again after the other was
-        faster.
-        """
+        """If two runs end at once, the last one wins; each looks again if the other was faster."""
         for attempt in range(_TRIES):
             self._refuse_other_work()
             try:
@@ -361,7 +359,7 @@ def atomic_path(final: Path, *, durable: bool = False, clean_up: bool = True) ->
 
     Args:
         final: the file.
-        durable: on the disk when the block has ended.
+        durable: whether it is flushed to the disk when the block ends.
         clean_up: as in `AtomicFile`.
 
     Raises:
@@ -616,7 +614,7 @@ def _lock(file: IO[bytes]) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have a file on the disk.
+    """Flush a file to the disk.
 
     Raises:
         OSError: as when the disk turns out to be full only now.

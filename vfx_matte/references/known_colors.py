@@ -37,11 +37,11 @@ class KnownColors:
     def identify(self, colors: list[RGB]) -> dict[RGB, int]:
         """Give each colour its object id, new ids for unknown ones, and remember them.
 
-        A colour that the user gave a meaning has that one, also 0. A colour within JPEG noise of a
-        known one is that one; no two of `colors` are the same one. When all the unknown ones are in
-        the DAVIS palette and those ids are free, they get them; otherwise they get the lowest free
-        ids in the order of their values (R, then G, then B, ascending for grey, descending
-        otherwise: red before green before blue), which does not depend on their areas.
+        A colour to which the user gave a meaning keeps it, 0 included. A colour within JPEG noise
+        of a known one counts as that one; no two of `colors` count as the same one. When all the
+        unknown ones are in the DAVIS palette and those ids are free, they get them; otherwise they
+        get the lowest free ids in the order of their values (R, then G, then B, ascending for grey,
+        descending otherwise: red before green before blue), which does not depend on their areas.
 
         Raises:
             MaskError: there are more than 255 objects.
@@ -111,7 +111,7 @@ class KnownColors:
         return self.given[nearest] if distance <= _SAME_PAINT else None
 
     def _match_known(self, colors: list[RGB]) -> dict[RGB, int]:
-        """The ids of those that are known, nearest first, each known colour once."""
+        """The ids of the known ones among `colors`, matched nearest first, each known one once."""
         pairs = sorted(
             (color_distance(color, known), color, known) for color in colors for known in self.ids
         )

@@ -45,17 +45,17 @@ _LATE_COLORS: tuple[RGB, ...] = (
 )
 
 Note = Mapping[str, str | int]
-"""What a picture says of itself, in a text chunk: of which clip and frame a mask is."""
+"""What a picture says about itself in a text chunk: the clip and the frame a mask belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaintedMask:
-    """A mask as its file has it."""
+    """A mask as it stands in its file."""
 
     picture: Image.Image
     """As Pillow has it, turned as displayed."""
     content: MaskPicture
-    """The same as arrays."""
+    """The same pixels as arrays."""
 
 
 def load_painted(path: Path, *, shape: tuple[int, int]) -> PaintedMask:
@@ -72,7 +72,7 @@ def load_painted(path: Path, *, shape: tuple[int, int]) -> PaintedMask:
 
 
 def repainted(painted: PaintedMask, before: Mask, after: Mask) -> PaintedMask | None:
-    """Paint the pixels of a mask that are another object now.
+    """Repaint the pixels of a mask that now belong to another object.
 
     Args:
         painted: the mask's file.
@@ -119,8 +119,8 @@ def _is_read_as(content: MaskPicture, mask: Mask) -> bool:
 def _edited(
     picture: Image.Image, before: Mask, after: Mask, color: RGB | None
 ) -> Image.Image | None:
-    """The picture with changed pixels; `color`: of a new object. None where there is no value for
-    it.
+    """The picture with its changed pixels, `color` being that of a new object; None where the
+    picture's mode has no value for it.
     """
     pixels, changed = np.array(picture), before != after
     edited = picture.copy()
@@ -163,8 +163,8 @@ def _most_frequent(values: npt.NDArray[np.generic]) -> int | tuple[int, ...]:
 def _new_value(
     picture: Image.Image, pixels: npt.NDArray[Any], object_id: int, color: RGB | None
 ) -> int | tuple[int, ...] | None:
-    """How an object that the picture does not show yet is painted in it; its palette may get a
-    colour for that.
+    """The value of an object that the picture does not show yet; its palette may gain a colour for
+    it.
     """
     if object_id == 0 or color is None:
         return {"RGB": (0, 0, 0), "RGBA": (0, 0, 0, 255), "LA": (0, 255)}.get(picture.mode, 0)

@@ -17,7 +17,7 @@ _MOST_ID = 2**32 - 1
 
 
 def as_mask_picture(picture: Image.Image, *, is_min_white: bool = False) -> MaskPicture:
-    """Grey, colours, alpha or palette indices as arrays.
+    """Convert a picture to arrays of grey, colours, alpha or palette indices.
 
     Transparency by a palette index or by one colour becomes alpha; premultiplied alpha becomes
     straight; 16- and 32-bit numbers and whole floats stay as they are, since they may be object
@@ -83,7 +83,9 @@ def _palette_picture(picture: Image.Image) -> MaskPicture:
 
 
 def _from_float(values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Whole numbers above 1 are kept; else 0 … 1, or 0 … 255 for larger values, becomes 16 bits."""
+    """Convert floats: whole numbers above 1 are kept; otherwise 0 … 1, or 0 … 255 for larger
+    values, becomes 16 bits.
+    """
     values = np.clip(np.nan_to_num(values, nan=0, posinf=0, neginf=0), 0, float(_MOST_ID))
     top = float(values.max(initial=0))
     if top > 1 and bool((values == np.rint(values)).all()):

@@ -285,8 +285,8 @@ def _read(
 
 
 def _thinned_out(picture: MaskPicture, shape: tuple[int, int]) -> MaskPicture:
-    """Every n-th pixel of a picture that is far larger than the clip and than 4K, so that reading
-    it stays small.
+    """Keep every n-th pixel of a picture far larger than the clip and than 4K, so that reading it
+    takes little memory.
     """
     height, width = picture.pixels.shape[:2]
     step = min(height // shape[0], width // shape[1])
@@ -306,7 +306,7 @@ def _read_ids(
     shape: tuple[int, int],
     known: KnownColors,
 ) -> MaskReading:
-    """A picture of object ids, painted in a palette."""
+    """Read a picture of object ids that has a palette."""
     colors = {object_id: _rgb(palette[object_id]) for object_id in object_ids(indices)}
     return _reading_of_ids(indices, "palette", colors, shape=shape, known=known, notices=[])
 
@@ -318,7 +318,7 @@ def _read_palette(
     known: KnownColors,
     void: int | None,
 ) -> MaskReading:
-    """A palette picture, by its indices where these can be ids, else by its colours."""
+    """Read a palette picture by its indices where these can be ids, else by its colours."""
     table = np.zeros((256, 3), np.uint8)
     table[: min(len(palette), 256)] = palette[:256]
     used = [int(index) for index in np.flatnonzero(np.bincount(indices.reshape(-1), minlength=256))]
@@ -438,8 +438,8 @@ def _neighbour_slices(
 def _read_numbers(
     pixels: npt.NDArray[Any], shape: tuple[int, int], known: KnownColors, void: int | None
 ) -> MaskReading:
-    """Each number is one object: below 256 the number is the id, else the ids are counted from 1,
-    as on earlier masks.
+    """Read each number as one object: below 256 the number is the id, else the ids are counted from
+    1, as on earlier masks.
     """
     values, indices = np.unique(pixels, return_inverse=True)
     notices: list[str] = []
@@ -492,7 +492,7 @@ def _reading_of_ids(
     known: KnownColors,
     notices: list[str],
 ) -> MaskReading:
-    """A picture of object ids as it is, but for colours that the user gave a meaning."""
+    """Take object ids as they are, except for colours to which the user gave a meaning."""
     given = {
         object_id: other
         for object_id, color in colors.items()
@@ -520,7 +520,7 @@ def _by_color(
     known: KnownColors,
     notices: list[str],
 ) -> MaskReading:
-    """A picture of indices, by their colours; those that `colors` lacks are background."""
+    """Read a picture of indices by their colours; those that `colors` lacks are background."""
     ids = known.identify(list(dict.fromkeys(colors.values())))
     table = np.zeros(256, np.uint8)
     for index, color in colors.items():
@@ -535,7 +535,7 @@ def _by_color(
 def _read_alpha(
     samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None
 ) -> MaskReading:
-    """A picture with alpha, (H, W, 4), that hides something."""
+    """Read a picture with alpha, (H, W, 4), that hides something."""
     alpha = samples[..., 3]
     opaque = max(int(alpha.max()), 1)
     visible = alpha >= _half(alpha)
@@ -608,7 +608,7 @@ def _is_painted(colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -
 def _read_colors(
     samples: Samples, shape: tuple[int, int], known: KnownColors, void: int | None = None
 ) -> MaskReading:
-    """Grey (H, W, 1) or colours (H, W, 3) without alpha."""
+    """Read grey (H, W, 1) or colours (H, W, 3) without alpha."""
     is_gray = samples.shape[2] == 1
     # 1. grey values that are ids
     if is_gray and (labels := _labels_of(samples[..., 0], void)) is not None:
@@ -665,7 +665,7 @@ def _labels_of(values: Mask, void: int | None) -> Mask | None:
 def _read_one_gray(
     samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors
 ) -> MaskReading:
-    """One object in grey, cut at half of its level."""
+    """Read grey as one object, cut at half of its level."""
     notices: list[str] = []
     # which level is the background, and which one the object
     levels = sorted(int(level) for level in flat.colors[:, 0])
@@ -701,7 +701,7 @@ def _read_soft(
     known: KnownColors,
     notices: Iterable[str] = (),
 ) -> MaskReading:
-    """One object from how much of it each pixel holds: float32 (h, w) in [0, 1], cut at one
+    """Read one object from how much of it each pixel holds: float32 (h, w) in [0, 1], cut at one
     half.
     """
     # resized before the cut, so that an anti-aliased edge is still where it was painted
@@ -719,7 +719,7 @@ def _read_soft(
 def _read_labels(
     samples: Samples, flat: FlatColors, shape: tuple[int, int], known: KnownColors
 ) -> MaskReading:
-    """Flat colours (H, W, C): one object for each but the background."""
+    """Read flat colours (H, W, C): one object for each but the background."""
     notices: list[str] = []
     colors = [_rgb(np.broadcast_to(color, 3)) for color in flat.colors]
     background = _background_index(samples, flat, known, notices)

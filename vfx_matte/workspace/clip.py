@@ -31,7 +31,7 @@ from vfx_matte.workspace.run import SegmentRun
 from vfx_matte.workspace.store import MaskStore
 
 Influence = Callable[[Manifest, Manifest], Collection[int]]
-"""Which frames of earlier work have to be made again: of (earlier manifest, plan), frame indices.
+"""Given the earlier manifest and the plan: the indices of frames that have to be made again.
 """
 
 
@@ -175,7 +175,7 @@ class ClipWorkspace(ClipLayout):
             )
 
     def _already_there(self, done: int, wanted: int) -> WorkspaceError:
-        """The error that says how far this work is, and what can be done about it."""
+        """The error that says how far this work has come, and what can be done about it."""
         if done == wanted:
             state = "is complete"
             hint = (
@@ -283,8 +283,8 @@ class Workspace:
         return clip
 
     def latest(self) -> ClipWorkspace | None:
-        """The clip segmented last, by the record of that; in workspaces that have none, by the
-        times in the manifests.
+        """The clip that was segmented last: by its record, or by the times in the manifests where
+        the workspace has none.
 
         Raises:
             WorkspaceError: what is known of that clip is damaged or gone; another clip is not
@@ -315,7 +315,8 @@ class Workspace:
         )
 
     def _latest_by_time(self, hint: str) -> ClipWorkspace | None:
-        """The clip whose manifest has the latest time, the last folder name of equal ones.
+        """The clip whose manifest has the latest time, of equal ones that whose folder's name sorts
+        last.
 
         Raises WorkspaceError when one manifest cannot be read, as it may be that one.
         """

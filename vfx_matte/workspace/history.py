@@ -40,7 +40,7 @@ class Step:
 
 
 class History:
-    """The states of one project, of which one is the present. Not safe for several threads.
+    """The states of one project, one of which is the current one. Not safe for several threads.
 
     Args:
         folder: where the file lies; it is made with the first step.
@@ -59,7 +59,7 @@ class History:
 
     @property
     def present(self) -> PlainState:
-        """The state that counts."""
+        """The current state."""
         return self._steps[self._now].state
 
     @property
@@ -83,7 +83,7 @@ class History:
         return self._steps[self._now + 1].state if self._now + 1 < len(self._steps) else None
 
     def add(self, label: str, state: PlainState) -> None:
-        """Make a state the present one; what could be done again is given up.
+        """Make a state the current one; what could be redone is discarded.
 
         Raises:
             OutputError: it cannot be written; the present stays as it was.
@@ -92,7 +92,7 @@ class History:
         self._apply_step(Step(label, state))
 
     def undo(self) -> str | None:
-        """Go one state back; gives the action that was taken back, None where there is none.
+        """Go back one state, and return the action that was undone; None where there is none.
 
         Raises:
             OutputError: it cannot be written; the present stays as it was.
@@ -104,7 +104,7 @@ class History:
         return label
 
     def redo(self) -> str | None:
-        """Go one state forward again; gives its action, None where there is none.
+        """Go forward one state, and return the action that was redone; None where there is none.
 
         Raises:
             OutputError: as `undo`.
@@ -116,7 +116,7 @@ class History:
         return label
 
     def states(self) -> list[PlainState]:
-        """Every state that can be reached."""
+        """Every state that undo and redo can reach."""
         return [step.state for step in self._steps]
 
     def _apply_step(self, step: Step) -> None:
@@ -161,7 +161,7 @@ class History:
         self._whole_bytes = len(text.encode())
 
     def _reads(self, line: bytes) -> bool:
-        """Whether a line of the file is whole; it counts then."""
+        """Whether a line of the file is complete, so that it counts."""
         if not line.endswith(b"\n"):
             return False
         try:

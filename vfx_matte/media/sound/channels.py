@@ -73,10 +73,10 @@ its own place.
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlan:
-    """What an encoder is given."""
+    """How channels are handed to an encoder."""
 
     layout: str
-    """The name that it is opened with."""
+    """The name of the layout that the encoder is opened with."""
 
     order: tuple[int, ...] = ()
     """For each of its channels the source's channel that goes there, SILENT for none; () = as they
@@ -84,7 +84,7 @@ class ChannelPlan:
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
-    """Of the encoder."""
+    """Options of the encoder."""
 
     note: str = ""
     """What to tell people, "" for nothing."""

@@ -38,7 +38,7 @@ class SoundCut:
 
     @classmethod
     def of(cls, part: Part | None, origin: Fraction) -> SoundCut:
-        """The cut of a part, after `origin` is taken off every time."""
+        """The cut of a part, once `origin` has been subtracted from all times."""
         if part is None:
             return cls()
         # the part's times are the clip's, the cut's are the output's

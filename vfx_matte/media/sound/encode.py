@@ -101,7 +101,7 @@ class SoundEncoder:
     def encode(
         self, frame: av.AudioFrame, *, unit: Fraction | None = None
     ) -> Iterator[AudioPacket]:
-        """Packets for one more frame.
+        """Packets of one more frame.
 
         Args:
             frame: its pts counts its own time_base on the output's clock.
@@ -117,7 +117,7 @@ class SoundEncoder:
         yield from self._encode_converted()
 
     def finish(self) -> Iterator[AudioPacket]:
-        """Packets for what is still inside."""
+        """Packets of what the encoder still holds."""
         yield from self._drain()
         yield from self.stream.encode(None)
 
@@ -199,7 +199,7 @@ class SoundEncoder:
         return graph
 
     def _trim(self) -> str:
-        """What FFmpeg's atrim is told, in samples."""
+        """The arguments of FFmpeg's atrim, in samples."""
         times = {"start_pts": self._cut.begin, "end_pts": self._cut.end}
         return ":".join(
             f"{name}={math.ceil(time * self._rate)}"

@@ -101,7 +101,7 @@ class SoundTrack:
     """PCM that does not fill a block yet."""
 
     _samples_time: Fraction = Fraction(0)
-    """When it begins."""
+    """When `_samples` begins, in exact seconds."""
 
     _bytes_per_second: int = 0
     """Of PCM; 0 before the first packet."""
@@ -116,12 +116,12 @@ class SoundTrack:
         return start, start if self.end is None else self.end
 
     def cover(self, start: Fraction, end: Fraction) -> None:
-        """Take note that sound was put from `start` to `end`."""
+        """Record that sound was written from `start` to `end`."""
         self.start = start if self.start is None else self.start
         self.end = end
 
     def add(self, packet: AudioPacket, time: Fraction) -> None:
-        """Take note of one audible packet at its exact time."""
+        """Record one audible packet at its exact time."""
         self.cover(time, time + length_of(packet))
         if not (pcm := PCM_BITS.fullmatch(self.codec)):
             self._note(payload_checksum(packet, self.codec), time)
@@ -142,7 +142,7 @@ class SoundTrack:
             self._samples_time += Fraction(_PCM_BLOCK_BYTES, self._bytes_per_second)
 
     def finish(self) -> None:
-        """Take note of the last, short block of PCM."""
+        """Record the last, short block of PCM."""
         if self._samples:
             self._note(zlib.crc32(self._samples), self._samples_time)
             self._samples.clear()
@@ -177,8 +177,8 @@ def payload_checksum(packet: AudioPacket, codec: str) -> int:
 
 
 class SoundCopier:
-    """Feeds an output container with the sound of a source, in step with the picture, so that
-    memory stays bounded.
+    """Feeds the sound of a source into an output container in step with the picture, so that memory
+    stays bounded.
     """
 
     def __init__(
@@ -360,7 +360,7 @@ class SoundCopier:
 
         Args:
             packet: changed.
-            track: takes note, None = it is not heard.
+            track: records the packet; None = it is not heard.
             target: the output's stream.
         """
         time = shift_earlier(packet, self._origin)

@@ -46,7 +46,7 @@ class EncodeOptions(EncodeSettings):
 
     @classmethod
     def of(cls, encode: EncodeSettings, render: RenderSettings) -> EncodeOptions:
-        """What the options of one kind of output and those of all renders add up to."""
+        """Combine the options of one kind of output with those of all renders."""
         return cls(
             codec=encode.codec,
             preset=encode.preset,

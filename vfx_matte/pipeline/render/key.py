@@ -50,7 +50,7 @@ class KeyCheck:
     """The part (0 to 1) of the subject that is near the key, on the frame where it is largest."""
 
     frame: int
-    """That frame."""
+    """The index of that frame."""
 
     alternative: str | None
     """The colour that is farthest from the subject; None when the subject has that one, too."""
@@ -86,9 +86,8 @@ def choose_key(
     is_checked: bool = True,
     reporter: Reporter,
 ) -> RGB:
-    """The key colour that is meant.
-
-    A notice says which one "auto" chose, another one when the subject contains the key.
+    """Choose the key colour. A notice says which one "auto" chose, and another one when the subject
+    contains the key.
 
     Args:
         clip: a segmented clip.

@@ -56,9 +56,7 @@ class Mattes:
         self._stabilizer = Stabilizer(settings.stabilize)
 
     def for_object(self, object_id: int) -> Mattes:
-        """The mattes of one object: with a memory of their own, but with the network of these,
-        where there is one.
-        """
+        """The mattes of one object, with a memory of their own; any network is shared with these."""
         # a shallow copy: the weights of a network are in memory once for all objects
         other = copy(self)
         other._settings = replace(self._settings, objects=(object_id,))
@@ -68,7 +66,7 @@ class Mattes:
 
     @property
     def settings(self) -> MatteSettings:
-        """How they are made."""
+        """How the mattes are made."""
         return self._settings
 
     @property

@@ -85,7 +85,7 @@ class FrameJob:
 
     @property
     def image(self) -> Callable[[], Image] | None:
-        """What gives the frame's colours, without regard to its alpha, as uint8 (H, W, 3)."""
+        """A function that gives the frame's colours, whatever its alpha: uint8 (H, W, 3)."""
         # a function, because the conversion takes milliseconds that edges of the mask do without
         return None if self.frame is None else partial(getattr, self.frame, "colors")
 
@@ -311,7 +311,7 @@ def keep_verified(
 
 
 def notify_empty(empty: int, count: int, reporter: Reporter) -> None:
-    """Say that frames have no mask, when some have none."""
+    """Notify how many frames have no mask, where some have none."""
     if empty:
         reporter.notify(f"{empty} of {count} frames have no mask and show nothing of the subject")
 

@@ -39,7 +39,7 @@ from vfx_matte.wording import option
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of a clip is rendered: positions as of `timeline.parse_position`.
+    """Which part of a clip is rendered: positions as `timeline.parse_position` reads them.
 
     Raises:
         UsageError: a frame and a range are both given.

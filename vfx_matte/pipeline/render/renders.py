@@ -224,7 +224,7 @@ def _rendered(
     reporter: Reporter,
     output: Callable[[Planner, Path | None], PlannedOutput],
 ) -> RenderResult:
-    """One output of what was asked for."""
+    """Render one output of the part that was asked for."""
 
     def plan(first: int, path: Path | None) -> list[PlannedOutput]:
         return [output(Planner(clip, request.tools, reporter, first=first), path)]
@@ -240,7 +240,7 @@ def _selected(
     *,
     picture_paths: Callable[[Path], Sequence[Path]] = lambda path: [path],
 ) -> list[RenderResult]:
-    """What of the clip was asked for, see `render_selection`."""
+    """Render the part of the clip that was asked for, see `render_selection`."""
     return render_selection(
         clip,
         plan,
