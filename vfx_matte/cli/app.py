@@ -8,10 +8,11 @@ import inspect
 import math
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast, get_args, get_origin
 
@@ -22,7 +23,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from vfx_matte._version import __version__
 from vfx_matte.choices import unknown_choice
 from vfx_matte.cli.display import PROGRESS_FORMS, Display, ForPeople, ForPrograms, ForRenderFarm
-from vfx_matte.cli.options import Only, chosen, parameters, record_of
+from vfx_matte.cli.options import Only, chosen, option_names, parameters, record_of
 from vfx_matte.cli.typed import as_typed
 from vfx_matte.errors import VfxMatteError
 from vfx_matte.printable import printable, shortened
@@ -268,21 +269,21 @@ def command(
         title = name or function.__name__
         # which options there are: the command's own, those of its groups, and those that every
         # command has
-        bundled = {"session", *(group.__name__ for group in groups)}
+        bundled = frozenset({"session", *(group.__name__ for group in groups)})
         own = _options(function, skip=bundled)
-        parts = {group: _options(group, skip={"session"}) for group in groups}
+        parts = {group: _options(group, skip=_SESSION) for group in groups}
         # a command's own option beats one that all have: verify has another --source
         shared = {key: option for key, option in _options(open_session).items() if key not in own}
 
         def run(**values: object) -> None:
-            def values_of(options: dict[str, inspect.Parameter]) -> dict[str, Any]:
+            def values_of(options: Iterable[str]) -> dict[str, Any]:
                 return {key: values[key] for key in options}
 
             def arguments_of(part: Callable[..., Any], opened: Session) -> dict[str, Any]:
                 """Its options, and its records made of their options."""
-                plain = {key: values[key] for key in _plain_options(part, skip=bundled)}
+                plain = values_of(_plain_options(part, skip=bundled))
                 return plain | {
-                    key: chosen(record, opened.settings, values_of(parameters(record, only)))
+                    key: chosen(record, opened.settings, values_of(option_names(record, only)))
                     for key, (record, only) in _records(part, skip=bundled).items()
                 }
 
@@ -421,9 +422,17 @@ def _parse(
     return kind(text)
 
 
+# the parameters of a function that stand for no options
+_NOTHING = frozenset[str]()
+_SESSION = frozenset({"session"})
+
+
+# All commands are built before one of them runs, and most share their groups: each signature is
+# read once.
+@cache
 def _records(
-    function: Callable[..., Any], *, skip: Collection[str] = ()
-) -> dict[str, tuple[type[Options], Only | None]]:
+    function: Callable[..., Any], *, skip: frozenset[str] = _NOTHING
+) -> Mapping[str, tuple[type[Options], Only | None]]:
     """The parameters of a function that stand for the options of a record."""
     # annotations are text in our modules, so that heavy types need no import
     signature = inspect.signature(function, eval_str=True)
@@ -435,9 +444,10 @@ def _records(
     return {key: record for key, record in found.items() if record is not None}
 
 
+@cache
 def _plain_options(
-    function: Callable[..., Any], *, skip: Collection[str] = ()
-) -> dict[str, inspect.Parameter]:
+    function: Callable[..., Any], *, skip: frozenset[str] = _NOTHING
+) -> Mapping[str, inspect.Parameter]:
     """The options that a function declares itself."""
     own = inspect.signature(function, eval_str=True).parameters
     records = _records(function, skip=skip)
@@ -448,12 +458,13 @@ def _plain_options(
     }
 
 
+@cache
 def _options(
-    function: Callable[..., Any], *, skip: Collection[str] = ()
-) -> dict[str, inspect.Parameter]:
+    function: Callable[..., Any], *, skip: frozenset[str] = _NOTHING
+) -> Mapping[str, inspect.Parameter]:
     """All options of a function: its own, and those of its records."""
     # checked by the same parser, whether the table or the command declares them
-    options = _plain_options(function, skip=skip)
+    options = dict(_plain_options(function, skip=skip))
     for record, only in _records(function, skip=skip).values():
         options |= {key: _strict(parameter) for key, parameter in parameters(record, only).items()}
     return options

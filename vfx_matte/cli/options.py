@@ -41,20 +41,29 @@ def record_of(annotation: object) -> tuple[type[Options], Only | None] | None:
     return ini.completed(kind), next((extra for extra in extras if isinstance(extra, Only)), None)
 
 
+def option_names(record: type[Options], only: Only | None) -> list[str]:
+    """Which options of a record a command has."""
+    return [
+        item.name
+        for item in dataclasses.fields(cast("Any", record))
+        if only is None or item.name in only.names
+    ]
+
+
 def parameters(record: type[Options], only: Only | None) -> dict[str, inspect.Parameter]:
     """The parameters of a Typer command for the options of a record, none of them required."""
     # None stands for "not given", so that config.ini's value, or the table's, is taken
     hints = typing.get_type_hints(record)
-    made = {}
-    for item in dataclasses.fields(cast("Any", record)):
-        if only is None or item.name in only.names:
-            made[item.name] = inspect.Parameter(
-                item.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=_annotation(record, item, hints[item.name]),
-            )
-    return made
+    fields = {item.name: item for item in dataclasses.fields(cast("Any", record))}
+    return {
+        name: inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_annotation(record, fields[name], hints[name]),
+        )
+        for name in option_names(record, only)
+    }
 
 
 def _annotation(record: type[Options], item: dataclasses.Field[Any], hint: object) -> object:

@@ -56,7 +56,7 @@ class Mattes:
         self._stabilizer = Stabilizer(settings.stabilize)
 
     def for_object(self, object_id: int) -> Mattes:
-        """The mattes of one object, with a memory of their own; any network is shared with these."""
+        """The mattes of one object, with a memory of their own; a network is shared."""
         # a shallow copy: the weights of a network are in memory once for all objects
         other = copy(self)
         other._settings = replace(self._settings, objects=(object_id,))
