@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command_line import CommandLine, Ran, paint, two_objects
-from support.source import strings
+from support.source import read
 
 from vfx_matte.errors import UsageError
 from vfx_matte.pipeline.propagator import PropagatorOptions, repeated_settings
@@ -202,7 +202,7 @@ def test_names_of_propagators_stand_in_their_folders_alone() -> None:
         f"{path.relative_to(package)}: {text}"
         for path in sorted(package.rglob("*.py"))
         if "propagate" not in path.parts and path not in (modes, families)
-        for _, text in strings(path.read_text(encoding="utf-8"))
+        for _, text in read(path.read_text(encoding="utf-8")).strings
         if text in names
     ]
     assert found == []
