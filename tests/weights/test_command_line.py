@@ -432,9 +432,9 @@ def test_check_looks_at_any_file(cli: CommandLine, mirror: Served) -> None:
 
 def test_the_hint_of_segment_leads_here() -> None:
     """It names a command that exists."""
-    from vfx_matte.cli.app import app
+    from vfx_matte.cli import program
 
-    (group,) = [one for one in app.registered_groups if one.name == "weights"]
+    (group,) = [one for one in program().registered_groups if one.name == "weights"]
     assert group.typer_instance is not None
     assert [one.name for one in group.typer_instance.registered_commands] == [
         "list",

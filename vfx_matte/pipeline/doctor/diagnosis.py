@@ -21,6 +21,7 @@ from vfx_matte.pipeline.progress import Reporter
 from vfx_matte.pipeline.propagator import PropagatorOptions
 from vfx_matte.pipeline.render.request import Tools
 from vfx_matte.pipeline.weights import KnownWeights, list_weights
+from vfx_matte.propagate.registry import REGISTRY
 from vfx_matte.wording import option
 
 _LEAST_DISK_BYTES = 5_000_000_000
@@ -194,7 +195,9 @@ def _advice(
     if not machine.gpu and tools.device is Device.CPU:
         lines.append(f"there is a GPU, and CuPy would use it: {install_hint('cuda12')}")
     if not machine.gpu and packages and "torch" not in installed:
-        lines.append(f"there is a GPU, and XMem would use it: {install_hint('xmem')}")
+        learned = next(entry for entry in REGISTRY if "torch" in entry.packages)
+        hint = install_hint(learned.extra)
+        lines.append(f"there is a GPU, and {learned.title} would use it: {hint}")
     if not machine.gpu:
         lines.append(f"{option('codec', 'h264_nvenc')} lets the GPU encode")
     if NETWORK_FILE not in there:
