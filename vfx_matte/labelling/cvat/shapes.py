@@ -53,13 +53,19 @@ def points_of(kind: str, region: Region) -> list[float] | None:
 
 
 def _complete(points: Sequence[float]) -> Sequence[float]:
-    """The points of a mask with the last run, which files leave out where it is outside."""
+    """The points of a mask with the last run, which files leave out where it is outside.
+
+    Raises ValueError where there is more than the box holds.
+    """
     if len(points) < 5:
         return points
     *given, left, top, right, bottom = points
     runs: list[float] = list(given)
     missing = (right - left + 1) * (bottom - top + 1) - sum(runs)
-    if missing <= 0:
+    # before they are unpacked: a damaged length would ask for the whole memory
+    if missing < 0:
+        raise ValueError("its runs are longer than its box")
+    if not missing:
         return points
     # runs at even places are outside
     if len(runs) % 2:
