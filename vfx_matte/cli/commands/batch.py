@@ -13,6 +13,7 @@ from vfx_matte.cli.app import Session, command
 from vfx_matte.cli.clips import Resume
 from vfx_matte.cli.display import EVENT_WORDS
 from vfx_matte.cli.shots import RENDERS, TABLE_SUFFIX, check, kinds_of, shot_of_clip, shots_of_table
+from vfx_matte.settings import ini
 
 if TYPE_CHECKING:
     from vfx_matte.pipeline.batch import BatchResult
@@ -40,6 +41,10 @@ def batch(
         int | None,
         typer.Option("--jobs", metavar="N", help="Clips at once (half of the cores).", min=1),
     ] = None,
+    scheduler: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Run on a Dask cluster's workers: tcp://HOST:8786."),
+    ] = "",
     report: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help="What became of everything (workspace/batch.json)."),
@@ -65,12 +70,14 @@ def batch(
     from vfx_matte.pipeline.batch.openjd import write_job
     from vfx_matte.pipeline.batch.processes import Program
 
-    if openjd is not None:
+    if openjd is not None or scheduler:
         # other machines have another working directory
         paths = {name: getattr(session.settings.paths, name).absolute() for name in PATHS}
         session.settings = replace(
             session.settings, paths=session.settings.paths.overridden(**paths)
         )
+        config = session.config_file or Path(ini.FILE_NAME)
+        session.config_file = config.absolute() if config.is_file() else None
         clips = [clip.absolute() for clip in clips]
     if len(clips) == 1 and clips[0].suffix.lower() == TABLE_SUFFIX:
         shots = shots_of_table(session, clips[0])
@@ -99,6 +106,7 @@ def batch(
         report=report or session.settings.paths.workspace / "batch.json",
         jobs=jobs or max(1, usable_cores() // 2),
         resume=resume,
+        scheduler=scheduler,
         program=Program(event_words=EVENT_WORDS, relay=session.display.relay),
     )
     result = run_batch(batch_plan(shots), options, reporter=session)

@@ -9,7 +9,8 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,11 @@ class BatchOptions:
     program: Program = Program()  # noqa: RUF009  frozen
     """What runs a command, and hears what it tells."""
 
+    scheduler: str = ""
+    """The address of a Dask scheduler whose workers run the commands, `jobs` then is not asked; "":
+    this machine does.
+    """
+
 
 def run_batch(
     plan: Sequence[ShotPlan], options: BatchOptions, *, reporter: Reporter
@@ -131,14 +137,27 @@ def run_batch(
     )
     with lock:
         earlier = _done_before(report) if options.resume else {}
-        run = _Run(plan, options, earlier, reporter)
-        run.save()
         total = sum(len(shot.steps) for shot in plan)
-        with reporter.progress("batch", total) as step:
-            run.work(step)
+        with _commands(options, most=len(plan)) as commands:
+            run = _Run(plan, commands, report, earlier, reporter)
+            run.save()
+            with reporter.progress("batch", total) as step:
+                run.work(step)
         if run.is_stopped:
             raise StoppedError("the batch was stopped", hint=f"{option('resume', True)} goes on")
         return BatchResult(report, run.results(), time.monotonic() - began)
+
+
+@contextmanager
+def _commands(options: BatchOptions, *, most: int) -> Iterator[Commands]:
+    """Where commands run: here, or on a cluster."""
+    if not options.scheduler:
+        yield Commands(options.program, max(1, min(options.jobs, most)))
+        return
+    from vfx_matte.pipeline.batch.cluster import cluster_commands
+
+    with cluster_commands(options.scheduler, options.program) as commands:
+        yield commands
 
 
 def require_done(result: BatchResult) -> None:
@@ -217,14 +236,14 @@ class _Run:
     def __init__(
         self,
         plan: Sequence[ShotPlan],
-        options: BatchOptions,
+        commands: Commands,
+        report: Path,
         earlier: Mapping[tuple[str, ...], StepResult],
         reporter: Reporter,
     ) -> None:
-        self._report, self._reporter = options.report, reporter
+        self._commands, self._report, self._reporter = commands, report, reporter
         self._plan = list(plan)
         self._results = [_begun(shot, earlier) for shot in plan]
-        self._commands = Commands(options.program, max(1, min(options.jobs, len(plan))))
         self._lock = threading.Lock()
 
     @property
