@@ -114,7 +114,7 @@ ROOMS = {
     "programs.record": Room(3, "media.formats"),
     "programs.registry": Room(3, "choices wording"),
     "programs": Room(3, "wording errors printable choices timecode picture", "opentimelineio"),
-    "pipeline.batch.cluster": Room(4, "wording errors pipeline.batch", "distributed"),
+    "pipeline.batch.cluster": Room(4, "wording errors", "distributed"),
     "pipeline": Room(4, "*", "numpy"),
     "labelling.label_studio": Room(
         5,
