@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMANDS = {
+    "start-up": ("--version",),
     "segment": ("segment", "{clip}", "--first-mask", "{mask}", "--fresh"),
     "greenback": ("greenback", "{clip}"),
     "greenback, median edges": ("greenback", "{clip}", "--edges", "median", "-o", "median.mp4"),
@@ -70,6 +71,7 @@ def _processor_seconds() -> float:
 def compare(
     programs: tuple[str, str],
     clips: dict[str, tuple[Path, Path]],
+    commands: list[str],
     *,
     rounds: int,
     model: Path,
@@ -80,6 +82,7 @@ def compare(
     Args:
         programs: the vfx-matte of the old and of the new version.
         clips: name → clip and mask of its first frame.
+        commands: which of COMMANDS, in their order.
         rounds: how often, at least once.
         model: the folder of network weights.
         root: where results go; emptied between rounds.
@@ -93,13 +96,13 @@ def compare(
         # who comes first meets another machine than who comes second
         order = (0, 1) if turn % 2 == 0 else (1, 0)
         for name, (clip, mask) in clips.items():
-            for command, words in COMMANDS.items():
-                arguments = [word.format(clip=clip, mask=mask) for word in words]
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+            for command in commands:
+                arguments = [word.format(clip=clip, mask=mask) for word in COMMANDS[command]]
                 if command == "segment":
                     arguments += ["--model", str(model)]
-                    for folder in folders:
-                        shutil.rmtree(folder, ignore_errors=True)
-                        folder.mkdir()
                 costs = {index: run(programs[index], arguments, folders[index]) for index in order}
                 best = found.setdefault((name, command), [costs[0], costs[1]])
                 found[name, command] = [best[index].least(costs[index]) for index in (0, 1)]
@@ -115,6 +118,9 @@ def main() -> None:
     parser.add_argument("new", help="vfx-matte of the version after")
     parser.add_argument("--davis", type=Path, help="a folder laid out like DAVIS 2016")
     parser.add_argument("--sequence", default="dog", help="which of its sequences")
+    parser.add_argument(
+        "--only", choices=COMMANDS, nargs="+", help="these commands; renders need segment"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each command is run")
     parser.add_argument(
         "--model", type=Path, default=Path("model"), help="a folder with network weights"
@@ -132,6 +138,7 @@ def main() -> None:
         found = compare(
             (options.old, options.new),
             clips,
+            [name for name in COMMANDS if name in (options.only or COMMANDS)],
             rounds=options.rounds,
             model=options.model.resolve(),
             root=root,

@@ -42,6 +42,7 @@ def test_what_a_message_names_reads_as_each_door_writes_it(
     assert spelled(f"use {named}, or not", as_python) == f"use {python}, or not"
 
 
+@pytest.mark.slow
 @given(st.text(), st.text())
 def test_foreign_names_go_in_and_out_unchanged(name: str, around: str) -> None:
     """Whatever a file is called: brackets, line breaks, quotes."""

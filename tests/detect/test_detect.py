@@ -230,6 +230,7 @@ def test_a_missed_or_doubtful_look_changes_no_object(
     ]
 
 
+@pytest.mark.slow
 def test_only_the_classes_that_are_wanted(cli: CommandLine, detect: Callable[..., Detect]) -> None:
     frames = squares(8)
     run = detect(Script.of_clip(frames, CLASSES, also_known=["horse"]), frames)

@@ -307,6 +307,7 @@ def test_a_box_of_a_video_becomes_boxes_on_all_frames_after_it(
     assert server.predictions == []
 
 
+@pytest.mark.slow
 def test_boxes_that_were_tracked_before_are_tracked_anew_and_corrected_ones_are_kept(
     opened: Callable[..., LabelStudioBackend],
 ) -> None:
@@ -323,6 +324,7 @@ def test_boxes_that_were_tracked_before_are_tracked_anew_and_corrected_ones_are_
     assert sequence[9] == moved["value"]["sequence"][9]
 
 
+@pytest.mark.slow
 def test_frames_are_those_of_label_studio_whatever_the_rate_of_the_video(
     opened: Callable[..., LabelStudioBackend],
 ) -> None:
@@ -350,6 +352,7 @@ def test_what_a_person_has_ended_is_not_brought_back(
     assert sequence[-1]["enabled"] is False
 
 
+@pytest.mark.slow
 def test_two_objects_of_a_video_keep_their_regions(
     opened: Callable[..., LabelStudioBackend],
 ) -> None:
