@@ -1,12 +1,14 @@
 """Runs the commands of a batch, each in a process of its own.
 
-What became of every command is in the report, which is written anew whenever one ends.
+What became of every command is in the report, which is written anew when one ends, but at most
+about once a second, as that of thousands of clips takes its time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +32,9 @@ State = Literal["waiting", "done", "failed", "stopped", "left out"]
 """Of a command; "left out" = one before it failed."""
 
 REPORT_VERSION = 1
+
+_SAVE_SECONDS = 1.0
+"""Between two reports; a kill costs so much: what ended since then is run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +250,7 @@ class _Run:
         self._plan = list(plan)
         self._results = [_begun(shot, earlier) for shot in plan]
         self._lock = threading.Lock()
+        self._saved_at = -math.inf
 
     @property
     def is_stopped(self) -> bool:
@@ -258,8 +264,11 @@ class _Run:
             for shot, steps in zip(self._plan, self._results, strict=True)
         )
 
-    def save(self) -> None:
-        """Write the report."""
+    def save(self, *, soon: bool = False) -> None:
+        """Write the report; `soon`: unless it was written a moment ago."""
+        now = time.monotonic()
+        if soon and now - self._saved_at < _SAVE_SECONDS:
+            return
         facts = {
             "version": REPORT_VERSION,
             "shots": [
@@ -269,11 +278,15 @@ class _Run:
         }
         text = json_text(as_json(facts, self._reporter.spell), indent=2)
         write_text(self._report, text + "\n")
+        self._saved_at = time.monotonic()
 
     def work(self, step: Callable[[], None]) -> None:
         """Run everything; returns when all is done, failed or stopped."""
         jobs = [partial(self._shot, index, step) for index in range(len(self._plan))]
-        self._commands.all(jobs, stops=self._reporter.stops)
+        try:
+            self._commands.all(jobs, stops=self._reporter.stops)
+        finally:
+            self.save()
 
     def _shot(self, index: int, step: Callable[[], None]) -> None:
         """The commands of one shot, until one does not succeed."""
@@ -286,7 +299,7 @@ class _Run:
                 )
             with self._lock:
                 step()
-                self.save()
+                self.save(soon=True)
         failed = next((one for one in steps if one.state == "failed"), None)
         if failed is not None:
             clip = self._plan[index].clip
