@@ -260,7 +260,7 @@ WATCH_BRUSH = f"""
   const {{ renderer }} = studio, draw = renderer.draw.bind(renderer);
   const told = window.told = {{ drawn: [], work: [], refreshes: [] }};
   let since = null, refresh = 0, begun = 0, spent = 0;
-  {FRAME}.addEventListener("pointermove", (event) => {{
+  window.addEventListener("pointermove", (event) => {{
     since ??= event.timeStamp;
     begun = performance.now();
   }}, true);

@@ -353,3 +353,32 @@ def test_nothing_stays_of_an_export_that_was_not_finished(
     assert seconds < LONGEST_SECONDS
     assert list(folder.glob(".*.part")) == []
     assert list(folder.glob("greenback*")) == []
+
+
+COMPUTING = """\
+import threading
+import cv2, numpy as np
+def work():
+    image = np.zeros((400, 400, 3), np.uint8)
+    while True:
+        cv2.GaussianBlur(image, (31, 31), 5)
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+from vfx_matte.cli import main
+main()
+"""
+
+
+def test_a_thread_that_still_computes_does_not_end_it_with_a_fault(
+    cli: CommandLine, take: Callable[..., Path], clip: Path
+) -> None:
+    """As when a frame is prepared for clicks: Python ends such threads within C++, which aborts."""
+    take(clip)
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMPUTING, "studio", "clip.mp4", "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    code, _, stderr, _ = Started(process).end(signal.SIGINT)
+    assert (code, stderr.count("\n")) == (130, 1), stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,8 +119,10 @@ def _end(code: int, session: Session, *, is_closed: bool) -> None:
     rest = "everything is saved" if is_closed else "what was finished is saved"
     if not session.quiet:
         typer.echo(f"note: the studio is closed, and {rest}", err=True)
-    if not is_closed:
-        # a thread is still computing what nobody will see; waiting for it may take minutes
+    # a thread is still computing what nobody will see: waiting for it may take minutes, and Python's
+    # own end would stop it within C++ code, which aborts
+    if not is_closed or threading.active_count() > 1:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
     raise typer.Exit(code)
