@@ -133,6 +133,12 @@ def test_imported_masks_join_the_references_of_earlier_work(project: CommandLine
     assert found.segmented is not None
     assert list(project.manifest()["references"]) == [frame, "6"]
     np.testing.assert_array_equal(project.mask(6), two_objects())
+    # an import of another frame replaces the folder, and not what the clip was made with
+    (folder / "clip.0000006.png").rename(folder / "clip.0000008.png")
+    project("import", "clip.mp4", "painted", "--segment")
+    assert list(imported(project)) == [8]
+    assert list(project.manifest()["references"]) == [frame, "6", "8"]
+    np.testing.assert_array_equal(project.mask(6), two_objects())
 
 
 def test_the_printed_command_begins_where_there_is_no_work(film: CommandLine) -> None:
