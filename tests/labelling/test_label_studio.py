@@ -17,6 +17,8 @@ import cv2
 import httpx  # noqa: TID253  the program loads it where it is used
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from vfx_matte.annotations.label_studio import unpack
@@ -567,6 +569,63 @@ def test_damaged_requests_are_refused(
     body = request(VIDEOS, video_task(), context=[boxed(1)]) | damage
     with pytest.raises(VfxMatteError):
         opened().predict(body)
+
+
+ODD = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-3, 300), st.floats(), st.text(max_size=6),
+        st.sampled_from([10**400, 2**70, -1, 1e308, "$video", "ball"]),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)  # fmt: skip
+
+
+def places(node: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values in JSON."""
+    items = node.items() if isinstance(node, dict) else enumerate(node)  # type: ignore[arg-type]
+    found = []
+    for key, value in items:
+        found.append((*path, key))
+        if isinstance(value, dict | list):
+            found += places(value, (*path, key))
+    return found
+
+
+@pytest.mark.slow
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_sent_an_error_says_what_is_wrong(
+    data: st.DataObject,
+    opened: Callable[..., LabelStudioBackend],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backend_module, "track_boxes", lambda *_, **__: (one for one in ()))
+    config, task, marks = data.draw(
+        st.sampled_from(
+            [
+                (VIDEOS, video_task(), [boxed(1, 3)]),
+                (IMAGES, image_task(), [rectangle(3), point(45, 53)]),
+            ]
+        )
+    )
+    in_context = data.draw(st.booleans())
+    if not in_context:
+        task["annotations"] = [{"result": marks}]
+    body = json.loads(json.dumps(request(config, task, context=marks if in_context else None)))
+    *path, last = data.draw(st.sampled_from(places(body)))
+    node: Any = body
+    for key in path:
+        node = node[key]
+    node[last] = data.draw(ODD)
+    backend = opened()
+    try:
+        answer = backend.predict(body)
+        json.dumps(answer, allow_nan=False)
+    except VfxMatteError:
+        pass
+    finally:
+        backend.close()
 
 
 @pytest.mark.parametrize("far", [{"width": 1e300}, {"rotation": 45}, {"x": -20, "width": 60}])
