@@ -255,18 +255,18 @@ def measure_marks(page: Any, scene: Scene) -> None:  # noqa: ANN401
 
 # notes of every movement that is painted how long it took until it was drawn, in ms: from when the
 # browser got it, and how long the page itself worked for it
-WATCH_BRUSH = f"""
-() => {{
-  const {{ renderer }} = studio, draw = renderer.draw.bind(renderer);
-  const told = window.told = {{ drawn: [], work: [], refreshes: [] }};
+WATCH_BRUSH = """
+() => {
+  const { renderer } = studio, draw = renderer.draw.bind(renderer);
+  const told = window.told = { drawn: [], work: [], refreshes: [] };
   let since = null, refresh = 0, begun = 0, spent = 0;
-  window.addEventListener("pointermove", (event) => {{
+  window.addEventListener("pointermove", (event) => {
     since ??= event.timeStamp;
     begun = performance.now();
-  }}, true);
+  }, true);
   window.addEventListener("pointermove", () => (spent += performance.now() - begun));
-  const count = () => {{ if (since !== null) refresh++; requestAnimationFrame(count); }};
-  renderer.draw = () => {{
+  const count = () => { if (since !== null) refresh++; requestAnimationFrame(count); };
+  renderer.draw = () => {
     const begin = performance.now();
     draw();
     if (since === null) return;
@@ -275,9 +275,9 @@ WATCH_BRUSH = f"""
     told.refreshes.push(refresh);
     since = null;
     refresh = spent = 0;
-  }};
+  };
   requestAnimationFrame(count);
-}}"""
+}"""
 
 
 def measure_brush(page: Any) -> None:  # noqa: ANN401

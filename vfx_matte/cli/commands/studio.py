@@ -119,8 +119,8 @@ def _end(code: int, session: Session, *, is_closed: bool) -> None:
     rest = "everything is saved" if is_closed else "what was finished is saved"
     if not session.quiet:
         typer.echo(f"note: the studio is closed, and {rest}", err=True)
-    # a thread is still computing what nobody will see: waiting for it may take minutes, and Python's
-    # own end would stop it within C++ code, which aborts
+    # a thread is still computing what nobody will see: waiting for it may take minutes, and the end
+    # of Python would stop it within C++ code, which aborts
     if not is_closed or threading.active_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
