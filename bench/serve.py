@@ -1,12 +1,12 @@
 """Measures the server for labelling tools with ten clients at once. For developers.
 
-    python bench/serve.py FOLDER --clients 10 --frames 40
+    python bench/serve.py FOLDER --mask MASK.png --frames 60 --count 6 --height 1080
 
-FOLDER holds the frames of a clip as JPEG files, and a PNG mask of its first frame beside it is
-made of an ellipse in the middle, unless --mask names one. Each client sends all frames, listens to
-its track, and writes down when its first and its last mask came. Printed is a table of what they
-saw, and how much memory the server took: before the first request, and at most. One more row is a
-client alone, before the ten.
+FOLDER holds the frames of a clip as JPEG files, MASK.png is the mask of the first one. Each client
+sends all frames, as large as it is asked for, listens to its track of so many frames, and writes
+down when its first and its last mask came. Printed is a table of what they saw, and how much memory
+the server took: before the first request, and at most. One more row is a client alone, before the
+others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 _POLL_SECONDS = 0.05
 
@@ -73,23 +72,22 @@ class Memory:
         self._thread.join()
 
 
-def request_of(folder: Path, mask: Path | None, *, frames: int) -> bytes:
+def request_of(given: argparse.Namespace) -> bytes:
     """The body of a request for a track."""
-    files = sorted(folder.glob("*.jpg"))[:frames]
-    first = cv2.imread(str(files[0]))
-    assert first is not None
-    height, width = first.shape[:2]
-    if mask is None:
-        drawn = np.zeros((height, width), np.uint8)
-        axes = (width // 6, height // 5)
-        cv2.ellipse(drawn, (width // 2, height // 2), axes, 0, 0, 360, 1, -1)
-        png = cv2.imencode(".png", drawn)[1].tobytes()
-    else:
-        png = mask.read_bytes()
+
+    def encoded(file: Path, suffix: str, flag: int, smooth: int) -> str:
+        picture = cv2.imread(str(file), flag)
+        assert picture is not None
+        width = round(picture.shape[1] * given.height / picture.shape[0])
+        picture = cv2.resize(picture, (width, given.height), interpolation=smooth)
+        return base64.b64encode(cv2.imencode(suffix, picture)[1].tobytes()).decode()
+
+    files = sorted(given.folder.glob("*.jpg"))[: given.frames]
     body: dict[str, Any] = {
-        "frames": [base64.b64encode(file.read_bytes()).decode() for file in files],
-        "mask": base64.b64encode(png).decode(),
+        "frames": [encoded(one, ".jpg", cv2.IMREAD_COLOR, cv2.INTER_CUBIC) for one in files],
+        "mask": encoded(given.mask, ".png", cv2.IMREAD_GRAYSCALE, cv2.INTER_NEAREST),
         "propagator": "builtin",
+        "count": given.count,
     }
     return json.dumps(body).encode()
 
@@ -132,11 +130,13 @@ def main() -> int:
     """Measure, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--mask", type=Path)
+    parser.add_argument("--mask", type=Path, required=True)
     parser.add_argument("--clients", type=int, default=10)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("--height", type=int, default=1080)
     given = parser.parse_args()
-    body = request_of(given.folder, given.mask, frames=given.frames)
+    body = request_of(given)
     root = Path(__file__).resolve().parents[1]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -161,7 +161,10 @@ def main() -> int:
             memory.stop()
             process.send_signal(signal.SIGINT)
     size = len(body) / 1e6
-    print(f"{given.frames} frames, a request of {size:.1f} MB, {os.cpu_count()} cores\n")
+    print(
+        f"{given.frames} frames of {given.height} lines, a request of {size:.1f} MB,"
+        f" {given.count} frames tracked, {os.cpu_count()} cores\n"
+    )
     print("| client | waits behind | answered | first mask | last mask | masks | ended |")
     print("|---|---|---|---|---|---|---|")
     for name, one in [("alone", alone[0]), *((str(n), one) for n, one in enumerate(rows, 1))]:

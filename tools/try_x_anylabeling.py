@@ -47,6 +47,7 @@ class Window:
         settings.current_config_file = str(file)
         QtCore.QCoreApplication.setAttribute(QtCore.Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
         self.app = QtWidgets.QApplication(sys.argv[:1])
+        import anylabeling.resources.resources  # noqa: F401  icons and models are found by it
         from anylabeling.views.labeling.utils import batch, theme
         from anylabeling.views.labeling.widgets.auto_labeling import auto_labeling
         from anylabeling.views.mainwindow import MainWindow

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import html.parser
+import http.client
+import json
 import re
+import select
 import stat
 from pathlib import Path
 
 import pytest
+from support.labelling_server import serving, track_body
 from support.studio_server import Client
 
 from vfx_matte.errors import OutputError, UsageError
 from vfx_matte.web.guard import SECURITY_HEADERS
 from vfx_matte.web.serve.server import kept_token
+
+JSON: dict[str, str | None] = {"Content-Type": "application/json"}
 
 
 def test_the_token_in_either_header(client: Client) -> None:
@@ -74,6 +80,35 @@ def test_the_page_describes_every_route_and_loads_nothing_from_elsewhere(client:
             assert f"<h2><b>{method.upper()}</b> <code>{path}</code></h2>" in page
             assert operations[method]["description"], (method, path)
     assert client.token not in page
+
+
+def test_large_bodies_wait_for_their_turn_and_small_ones_do_not() -> None:
+    """A body that is announced as large is not read before another one is done."""
+    with serving() as client:
+        body = json.dumps(track_body(3)).encode()
+        large = body + b" " * (2 << 20)
+
+        def begin(content: bytes) -> http.client.HTTPConnection:
+            connection = client.connect()
+            connection.putrequest("POST", "/v1/tracks", skip_host=True)
+            for name, value in {
+                "Host": client.authority,
+                "Token": client.token,
+                "Content-Type": "application/json",
+                "Content-Length": str(len(large)),
+            }.items():
+                connection.putheader(name, value)
+            connection.endheaders(content)
+            return connection
+
+        slow = [begin(large[:1000]) for _ in range(2)]
+        waiting = begin(large)
+        assert select.select([waiting.sock], [], [], 1)[0] == []
+        assert client("POST", "/v1/tracks", body, headers=JSON).status == 201
+        slow[0].close()
+        assert waiting.getresponse().status == 201
+        for one in (waiting, slow[1]):
+            one.close()
 
 
 def test_models_say_what_can_be_chosen(client: Client) -> None:

@@ -181,6 +181,15 @@ def test_a_session_ends(client: Client) -> None:
     assert client.studio.space.used == before
 
 
+def test_a_session_that_waits_longest_goes_for_a_new_one() -> None:
+    with serving(sessions=2) as client:
+        ids = [session(client) for _ in range(2)]
+        client("GET", f"/v1/video/status/{ids[0]}")
+        session(client)
+        answers = [client("GET", f"/v1/video/status/{one}").status for one in ids]
+        assert answers == [200, 410]
+
+
 @pytest.mark.parametrize("how", ["the client is gone", "cancel", "cleanup"])
 def test_a_propagation_is_stopped(how: str) -> None:
     with serving(propagator=BUILTIN, idle=5) as client:

@@ -68,7 +68,8 @@ class Registry(Generic[T]):
             return list(self._items.values())
 
     def add(self, make: Callable[[str], T]) -> T:
-        """Keep one more. Where there are as many as there may be, one that is over goes.
+        """Keep one more. Where there are as many as there may be, one that is over goes: that which
+        was not used for the longest time.
 
         Args:
             make: makes it of its id.
@@ -89,7 +90,7 @@ class Registry(Generic[T]):
                         f"this server keeps {self._most} {self._kind}s at most, and has as many",
                         hint="try again later, or end one of them",
                     )
-                gone = self._take_out(free[0])
+                gone = self._take_out(min(free, key=self._used_at.__getitem__))
             self._count += 1
             number = self._count
             item = self._items[number] = make(self._id(number))

@@ -5,6 +5,7 @@ from anywhere.
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,7 +96,7 @@ def _body(operation: dict[str, Any], described: dict[str, Any]) -> Iterator[str]
         required = schema.get("required", [])
         yield f"<h3>Body, {html.escape(kind)}</h3>"
         yield from _table(
-            (name, one, name in required, str(_resolved(one, described).get("description", "")))
+            (name, one, name in required, _text(_resolved(one, described)))
             for name, one in schema.get("properties", {}).items()
         )
 
@@ -103,10 +104,16 @@ def _body(operation: dict[str, Any], described: dict[str, Any]) -> Iterator[str]
 def _table(rows: Iterator[tuple[str, dict[str, Any], bool, str]]) -> Iterator[str]:
     yield "<table><tr><th>name</th><th>type</th><th>default</th><th></th></tr>"
     for name, schema, is_required, text in rows:
-        default = "required" if is_required else repr(schema.get("default"))
+        default = "required" if is_required else json.dumps(schema.get("default"))
         cells = (name, _type(schema), default, text)
         yield f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
     yield "</table>"
+
+
+def _text(schema: dict[str, Any]) -> str:
+    """What a value is; of one that may be null, what it is otherwise."""
+    texts = [one.get("description", "") for one in (schema, *schema.get("anyOf", []))]
+    return next(filter(None, texts), "")
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
-from vfx_matte.errors import InputError, MediaError
+from vfx_matte.errors import InputError, MediaError, VfxMatteError
 from vfx_matte.pipeline.progress import SilentReporter
 from vfx_matte.pipeline.tracking import (
     BusyError,
@@ -109,14 +109,36 @@ class Serving:
             seconds=settings.idle,
             forget=self._forget_session,
             is_used=lambda one: one.is_busy,
+            # a program that crashed ends no session: the one that waits longest for a click goes
+            is_over=lambda one: not one.is_busy,
         )
         self._ended = threading.Event()
         threading.Thread(target=self._expire, name="vfx-matte expiry", daemon=True).start()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a thread, and say what is wrong with the request where it says so."""
-        with answered():
+        with self.answered():
             return await in_thread(self.pool, function, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def answered(self) -> Iterator[None]:
+        """Errors of the pipeline as answers to the request that caused them."""
+        try:
+            yield
+        except GoneError as error:
+            raise self._request_error(410, error) from error
+        except (MissingError, InputError) as error:
+            raise self._request_error(404, error) from error
+        except BusyError as error:
+            raise self._request_error(503, error) from error
+        except MediaError as error:
+            if type(error) is not MediaError:
+                raise  # no space, which is not the client's doing
+            # a damaged picture that was sent: trying again with the same one is of no use
+            raise self._request_error(400, error) from error
+
+    def _request_error(self, status: int, error: VfxMatteError) -> RequestError:
+        return RequestError(status, self.speller(error.message), self.speller(error.hint))
 
     def sent_clip(self, pictures: Iterable[bytes]) -> SentClip:
         """A clip of frames that were sent. Raises as `SentClip`."""
@@ -170,7 +192,7 @@ class Serving:
         for track in self.tracks.kept():
             track.events.close()
         for session in self.sessions.kept():
-            session.close_streams()
+            session.free()
 
     def close(self) -> None:
         """End everything."""
@@ -191,26 +213,9 @@ class Serving:
 
     def _forget_session(self, session: VideoSession) -> None:
         session.cancel(self.queue)
+        session.free()
         self.prompter.forget(lambda key: isinstance(key, tuple) and key[0] == session.id)
         session.clip.let_go()
-
-
-@contextlib.contextmanager
-def answered() -> Iterator[None]:
-    """Errors of the pipeline as answers to the request that caused them."""
-    try:
-        yield
-    except GoneError as error:
-        raise RequestError(410, error.message, error.hint) from error
-    except (MissingError, InputError) as error:
-        raise RequestError(404, error.message, error.hint) from error
-    except BusyError as error:
-        raise RequestError(503, error.message, error.hint) from error
-    except MediaError as error:
-        if type(error) is not MediaError:
-            raise  # no space, which is not the client's doing
-        # a damaged picture that was sent: trying again with the same one is of no use
-        raise RequestError(400, error.message, error.hint) from error
 
 
 def _serving(request: Request) -> Serving:

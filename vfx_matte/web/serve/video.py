@@ -231,6 +231,7 @@ class VideoSession:
                 self._propagator,
             )
             self.cancel(queue)
+            self.free()
             current = Propagation(request, fineness=self._fineness, space=space, spell=spell)
             self._current, self._is_used_up = current, True
             current.queued = queue.add(request.frames, current)
@@ -242,10 +243,10 @@ class VideoSession:
             if self._current is not None and self._current.queued is not None:
                 queue.stop(self._current.queued)
 
-    def close_streams(self) -> None:
-        """End the stream of events that is open."""
+    def free(self) -> None:
+        """Forget the events of what ran last, and end their stream."""
         if self._current is not None:
-            self._current.events.close()
+            self._current.free()
 
 
 def shapes_of(mask: Ids, object_id: int, *, score: float, fineness: float) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from vfx_matte.web.serve.bodies import (
     decoded,
 )
 from vfx_matte.web.serve.multipart import Form, read_form
-from vfx_matte.web.serve.service import Served, ServedClip, Serving, answered
+from vfx_matte.web.serve.service import Served, ServedClip, Serving
 
 router = APIRouter(prefix="/v1", tags=["tracks"])
 
@@ -43,11 +43,15 @@ def _documented(body: type[BaseModel], *files: str) -> dict[str, Any]:
     schema = body.model_json_schema()
     properties = schema["properties"]
     file = {"type": "string", "format": "binary"}
-    form = {
-        **properties,
-        **({"frames": {"type": "array", "items": file}} if "frames" in files else {}),
-        **({"mask": file} if "mask" in files else {}),
+    parts: dict[str, Any] = {
+        "frames": {
+            "type": "array",
+            "items": file,
+            "description": "every frame of the clip, one part each: PNG, JPEG, WebP or BMP",
+        },
+        "mask": {**file, "description": "the mask of the start frame: a PNG of the frames' size"},
     }
+    form = {**properties, **{name: parts[name] for name in files}}
     return {
         "requestBody": {
             "required": True,
@@ -153,7 +157,7 @@ def _clip_view(served: ServedClip) -> dict[str, object]:
 @router.get("/clips/{clip_id}", response_model=ClipAnswer)
 async def clip(serving: Served, clip_id: str) -> JsonResponse:
     """A clip."""
-    with answered():
+    with serving.answered():
         return JsonResponse(_clip_view(serving.clips.get(clip_id)))
 
 
@@ -244,7 +248,7 @@ def _held_clip(serving: Serving, which: str, fields: TrackFields, frames: Any) -
 @router.get("/tracks/{track_id}", response_model=TrackAnswer)
 async def track(serving: Served, track_id: str) -> JsonResponse:
     """How a track stands."""
-    with answered():
+    with serving.answered():
         return JsonResponse(serving.tracks.get(track_id).view())
 
 
@@ -265,7 +269,7 @@ async def events(
     stopped, or error (message, hint). Objects of a frame have id, rle (as COCO has it), area, box
     (x, y, width, height) and confidence.
     """
-    with answered():
+    with serving.answered():
         stream = serving.tracks.get(track_id).events.open(last_event_id)
     return StreamingResponse(stream, media_type="text/event-stream")
 
@@ -273,7 +277,7 @@ async def events(
 @router.delete("/tracks/{track_id}", response_model=TrackAnswer)
 async def stop(serving: Served, track_id: str) -> JsonResponse:
     """Stop a track, or take it off the queue; one that is over stays as it is."""
-    with answered():
+    with serving.answered():
         served = serving.tracks.get(track_id)
     await serving.call(serving.stop_track, served)
     return JsonResponse(served.view())

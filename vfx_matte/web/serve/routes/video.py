@@ -19,7 +19,7 @@ from vfx_matte.web.answers import JsonResponse
 from vfx_matte.web.bodies import binary
 from vfx_matte.web.failures import RequestError
 from vfx_matte.web.serve.bodies import InitBody, PromptBody, PropagateBody, decoded
-from vfx_matte.web.serve.service import Served, Serving, answered
+from vfx_matte.web.serve.service import Served, Serving
 from vfx_matte.web.serve.video import Propagation, VideoSession, shapes_of
 
 router = APIRouter(prefix="/v1/video", tags=["X-AnyLabeling"])
@@ -154,14 +154,14 @@ async def propagate(serving: Served, request: Request, body: PropagateBody) -> J
 @router.get("/status/{session_id}")
 async def status(serving: Served, session_id: str) -> JsonResponse:
     """How a session stands."""
-    with answered():
+    with serving.answered():
         return _success(serving.sessions.get(session_id).view())
 
 
 @router.post("/cancel/{session_id}")
 async def cancel(serving: Served, session_id: str) -> JsonResponse:
     """Stop what runs; the session stays."""
-    with answered():
+    with serving.answered():
         session = serving.sessions.get(session_id)
     await serving.call(session.cancel, serving.queue)
     return _success(session.view())
