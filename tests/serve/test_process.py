@@ -5,7 +5,6 @@ server that is killed and started again.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import stat
@@ -195,9 +194,14 @@ def test_a_client_that_is_killed_frees_its_track(start: Start, tmp_path: Path) -
     assert client("GET", f"/v1/tracks/{long}").status == 410
 
 
-def test_killed_and_started_again(start: Start) -> None:
+def test_killed_and_started_again(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Old ids are gone, the token and all else is as it was, and nothing is left behind."""
-    port, before = free_port(), leftovers()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    port = free_port()
     arguments = ("--port", str(port), "--token-file", "token.txt")
     server = start(*arguments)
     client = server.client
@@ -212,7 +216,7 @@ def test_killed_and_started_again(start: Start) -> None:
     server.process.send_signal(signal.SIGKILL)
     server.process.communicate()
     stream.close()
-    assert leftovers() == before
+    assert list(temporary.iterdir()) == []
 
     again = start(*arguments)
     assert again.client == client
@@ -227,9 +231,3 @@ def test_killed_and_started_again(start: Start) -> None:
     assert events[-1]["type"] == "completed"
     (frame, *_) = (event for event in events if event["type"] == "frame")
     assert region_of(frame["objects"][0]["rle"]).any()
-
-
-def leftovers() -> set[str]:
-    """Files of the program in the folder for temporary files."""
-    folder = Path(os.environ.get("TMPDIR", "/tmp"))
-    return {path.name for path in folder.glob("vfx-matte-*")}

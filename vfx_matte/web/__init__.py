@@ -1,1 +1,1 @@
-"""Serves the studio's page and its HTTP interface on this machine."""
+"""Serves the studio's page, and tracking to labelling tools, by HTTP on this machine."""
