@@ -382,7 +382,7 @@ def main() -> None:
                 COLLECT_ANALYTICS="false", LATEST_VERSION_CHECK="false",
             )
         )  # fmt: skip
-        wait_for(address, 300)
+        wait_for(address, 900)
         studio, key = signed_in(address, user, password)
         kept.enter_context(studio)
         command = [sys.executable, "-m", "vfx_matte", "serve", "--port", "0", "--json"]
