@@ -268,6 +268,18 @@ def test_without_a_context_annotated_rectangles_are_taken_one_by_one(
     assert second == []
 
 
+def test_tasks_that_take_too_long_for_one_request_are_left_for_the_next(
+    opened: Callable[..., LabelStudioBackend],
+) -> None:
+    tasks = [image_task(n, annotations=[{"result": [rectangle(3)]}]) for n in range(1, 4)]
+    answer = opened(batch_seconds=0.0).predict(request(IMAGES, *tasks))
+    first, second, third = answer["results"]  # type: ignore[misc]
+    assert len(first["result"]) == 1
+    # or Label Studio would not ask for them again
+    assert (second, third) == ([], [])
+    assert "2 of 3 tasks" in opened.reporter.lines[-1]  # type: ignore[attr-defined]
+
+
 def test_a_label_that_brushes_do_not_have_is_said(
     opened: Callable[..., LabelStudioBackend],
 ) -> None:

@@ -9,6 +9,7 @@ network.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
@@ -46,6 +47,9 @@ from vfx_matte.pipeline.tracking import TrackedBoxes, track_boxes
 ANSWER_SECONDS = 25.0
 """How long a request waits for a video: a quarter of what Label Studio waits."""
 
+BATCH_SECONDS = 60.0
+"""How long a request for many tasks may take."""
+
 MODEL_VERSION = f"vfx-matte-{__version__}"
 """Label Studio asks once per version for a task's prediction."""
 
@@ -65,6 +69,7 @@ class LabelStudioOptions:
     """Whether the salient network may be fetched into it."""
 
     answer_seconds: float = ANSWER_SECONDS
+    batch_seconds: float = BATCH_SECONDS
 
 
 class LabelStudioBackend:
@@ -139,9 +144,19 @@ class LabelStudioBackend:
         if request.has("params") and request.entry("params").has("context"):
             context = request.entry("params").entry("context")
         results: list[object] = []
+        deadline = time.monotonic() + self._options.batch_seconds
         for task in tasks:
+            left = deadline - time.monotonic()
+            # a whole answer that comes too late is none; these are asked for again
+            if results and left <= 0:
+                self._reporter.notify(
+                    f"{len(tasks) - len(results)} of {len(tasks)} tasks take too long for one"
+                    " request: retrieve their predictions again"
+                )
+                results += [[] for _ in range(len(tasks) - len(results))]
+                break
             try:
-                results.append(self._predicted(task, config, context))
+                results.append(self._predicted(task, config, context, seconds=max(left, 0.0)))
             except VfxMatteError as error:
                 # one task that cannot be helped is no reason to leave the others
                 if len(tasks) == 1:
@@ -150,12 +165,14 @@ class LabelStudioBackend:
                 results.append([])
         return {"results": results}
 
-    def _predicted(self, task: Entry, config: LabelConfig, context: Entry | None) -> object:
+    def _predicted(
+        self, task: Entry, config: LabelConfig, context: Entry | None, *, seconds: float
+    ) -> object:
         marked = _marked(task, context)
         data = task.entry("data")
         found: tuple[list[dict[str, object]], float] | None = None
         if config.boxes is not None and data.has(config.boxes.variable):
-            found = self._video(task, config.boxes, boxed_objects(marked))
+            found = self._video(task, config.boxes, boxed_objects(marked), seconds=seconds)
         elif config.brushes is not None:
             found = self._picture(
                 data.text(config.brushes.variable), config.brushes, marked, context is not None
@@ -202,7 +219,7 @@ class LabelStudioBackend:
     # ------------------------------------------------------------ videos
 
     def _video(
-        self, task: Entry, control: Control, objects: list[BoxedObject]
+        self, task: Entry, control: Control, objects: list[BoxedObject], *, seconds: float
     ) -> tuple[list[dict[str, object]], float] | None:
         if not objects:
             return None
@@ -247,7 +264,7 @@ class LabelStudioBackend:
         except BaseException:
             file.close()
             raise
-        result = regions(track.answer(self._options.answer_seconds))
+        result = regions(track.answer(min(seconds, self._options.answer_seconds)))
         return result, _score(result)
 
     def _frames(
