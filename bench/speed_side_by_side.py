@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMANDS = {
-    "start-up": ("--version",),
+    "start-up": ("overlay", "--help"),
     "segment": ("segment", "{clip}", "--first-mask", "{mask}", "--fresh"),
     "greenback": ("greenback", "{clip}"),
     "greenback, median edges": ("greenback", "{clip}", "--edges", "median", "-o", "median.mp4"),

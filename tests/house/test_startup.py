@@ -29,3 +29,16 @@ def test_the_door_opens_without_heavy_packages(code: str) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stderr.splitlines()[-1]) == []
+
+
+def test_every_command_is_found_by_its_module_alone() -> None:
+    """What `vfx-matte COMMAND` imports instead of all modules."""
+    script = (
+        "import importlib, sys\nfrom vfx_matte import cli\nfrom vfx_matte.cli.app import app\n"
+        "for name, commands in cli.COMMANDS.items():\n"
+        "    before = len(app.registered_commands)\n"
+        "    importlib.import_module(f'vfx_matte.cli.commands.{name}')\n"
+        "    made = [one.name for one in app.registered_commands[before:]]\n"
+        "    assert made == (commands.split() if name != 'weights' else []), (name, made)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

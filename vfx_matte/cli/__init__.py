@@ -17,12 +17,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-COMMAND_MODULES = (
-    "segment", "detect", "render", "conform", "package", "formats", "review.keytest",
-    "review.suggest", "review.qc", "review.evaluate", "exchange", "mask", "studio", "batch",
-    "serve", "probe", "doctor", "weights",
-)  # fmt: skip
-"""In the order of `vfx-matte --help`."""
+COMMANDS = {
+    "segment": "segment",
+    "detect": "detect",
+    "render": "greenback maskvideo alpha overlay",
+    "conform": "conform",
+    "package": "package",
+    "formats": "formats",
+    "review.keytest": "keytest",
+    "review.suggest": "suggest",
+    "review.qc": "qc",
+    "review.evaluate": "evaluate",
+    "exchange": "export import",
+    "mask": "mask",
+    "studio": "studio",
+    "batch": "batch",
+    "serve": "serve",
+    "probe": "probe verify frame config demo",
+    "doctor": "doctor",
+    "weights": "weights",
+}
+"""Module → the commands that it registers, in the order of `vfx-matte --help`."""
 
 
 def program() -> typer.Typer:
@@ -30,25 +45,29 @@ def program() -> typer.Typer:
     from vfx_matte.cli.app import app
 
     # a module registers its commands when it is imported
-    for name in COMMAND_MODULES:
+    for name in COMMANDS:
         importlib.import_module(f"{__name__}.commands.{name}")
+    order = " ".join(COMMANDS.values()).split()
+    app.registered_commands.sort(key=lambda known: order.index(str(known.name)))
     return app
 
 
-def _called(app: typer.Typer, words: list[str]) -> typer.Typer:
+def _called(words: list[str]) -> typer.Typer:
     """The program with no other command than the one that is called; all where none is.
 
-    Typer makes every command that it knows ready to run, a third of the start-up.
+    Making all commands ready to run is most of the start-up.
 
     Args:
-        app: the program.
         words: the command line.
     """
-    named = [known for known in app.registered_commands if [known.name] == words[:1]]
-    if not named:
-        return app
+    modules = [name for name, made in COMMANDS.items() if set(words[:1]) & set(made.split())]
+    if not modules:
+        return program()
+    from vfx_matte.cli.app import app
+
+    importlib.import_module(f"{__name__}.commands.{modules[0]}")
     alone = copy.copy(app)
-    alone.registered_commands = named
+    alone.registered_commands = [one for one in app.registered_commands if one.name == words[0]]
     return alone
 
 
@@ -58,6 +77,6 @@ def main() -> None:
     # the stages lose their core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        _called(program(), sys.argv[1:])(prog_name="vfx-matte")
+        _called(sys.argv[1:])(prog_name="vfx-matte")
     except KeyboardInterrupt:  # before a command has its own boundary, while modules load
         sys.exit(130)
