@@ -42,9 +42,9 @@ def batch(
         typer.Option("--jobs", metavar="N", help="Clips at once (half of the cores).", min=1),
     ] = None,
     scheduler: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="ADDRESS", help="Run on a Dask cluster's workers: tcp://HOST:8786."),
-    ] = "",
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help="What became of everything (workspace/batch.json)."),
@@ -106,7 +106,7 @@ def batch(
         report=report or session.settings.paths.workspace / "batch.json",
         jobs=jobs or max(1, usable_cores() // 2),
         resume=resume,
-        scheduler=scheduler,
+        scheduler=scheduler or "",
         program=Program(event_words=EVENT_WORDS, relay=session.display.relay),
     )
     result = run_batch(batch_plan(shots), options, reporter=session)
