@@ -367,11 +367,13 @@ def test_jobs_wait_their_turn_and_can_be_taken_off(studio: Studio) -> None:
         studio.stop(99)
 
 
-def test_a_job_that_fails_says_why_and_the_next_one_runs(studio: Studio) -> None:
+def test_a_job_that_fails_says_why_and_the_next_one_runs(studio: Studio, tmp_path: Path) -> None:
     studio.save_mask(0, truth(0), label="brush")
-    failed = finished(studio, studio.render("overlay", {"objects": [7]}))
+    (folder,) = (path.parent for path in tmp_path.glob("workspace/*/studio"))
+    (folder / "greenback.mp4").mkdir()
+    failed = finished(studio, studio.render("greenback", {}))
     assert failed.state == "failed"
-    assert failed.message == "there is no object 7"
+    assert "greenback.mp4' cannot be written: is a folder" in failed.message
     assert failed.hint
     assert finished(studio, studio.render("maskvideo", {})).state == "done"
 
