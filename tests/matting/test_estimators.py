@@ -24,7 +24,7 @@ from vfx_matte.matting import (
 )
 from vfx_matte.matting.evidence import NAMES, evidence, read, swapped
 from vfx_matte.matting.guided import GuidedAlpha
-from vfx_matte.matting.local_colors import learn_colors
+from vfx_matte.matting.local_colors import LocalColors, learn_colors
 from vfx_matte.matting.perceptron import predict
 from vfx_matte.matting.picture_edges import find_edge
 from vfx_matte.matting.problem import BACKGROUND, SUBJECT, UNKNOWN, AlphaProblem
@@ -390,6 +390,54 @@ def test_paws_in_the_backgrounds_colour_stay(width_px: int) -> None:
             matte = make_matte(shown, image=image, settings=chosen)
             lost.append(float(np.abs(matte.alpha / matte.full - shown)[legs].mean()))
         assert lost[0] < lost[1] + 0.05
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_shoes_in_the_backgrounds_colour_stay_beside_a_body_that_is_told_apart(
+    inverse: bool,
+) -> None:
+    """Everywhere else colours are right, so they are trusted on the whole; not at the shoes, that
+    are read as background to their middle. Neither is a gap torn that has the subject's colour.
+    """
+    mask, shoes = np.zeros((360, 480), np.uint8), np.zeros((360, 480), np.uint8)
+    mask[60:230, 170:310] = 1
+    for left in (190, 275):
+        mask[230:262, left : left + 20] = 1
+        cv2.ellipse(shoes, (left + 10, 262), (24, 5), 0, 0, 360, 1, -1)
+    mask |= shoes
+    ground = np.float32([170, 165, 155])
+    base = np.where(mask[..., None] > shoes[..., None], np.float32([60, 80, 150]), ground)
+    noise = np.random.default_rng(12).normal(0, 5, base.shape)
+    image = np.clip(base + noise, 0, 255).astype(np.uint8)
+    distance = signed_distance(mask)
+    subject = 1 - mask if inverse else mask
+    alpha = make_matte(subject, image=image, settings=GUIDED).alpha / ONE
+    within = (shoes > 0) & (distance > 1.5)
+    assert np.abs(alpha - subject)[within].max() < 0.1
+    # the body's own edge is still taken from the picture
+    edge = find_edge(subject, image, settings=GUIDED)
+    assert edge is not None
+    trusted = np.ones(mask.shape, np.float32)
+    trusted[edge.region] = edge.trusted
+    assert trusted[60:220][np.abs(distance[60:220]) < 4].min() > 0.99
+    assert trusted[within].mean() < 0.15
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.055, 1), (0.075, 0.5), (0.092, 0)])
+def test_trust_ends_where_one_in_eleven_is_misread(share: float, expected: float) -> None:
+    """Shares of both sides are added up; edges that are half trusted flicker more than the
+    median's.
+    """
+    mask = np.zeros((240, 320), np.uint8)
+    mask[:, :160] = 1
+    distance = signed_distance(mask)
+    side = distance[2::4, 2::4]
+    alpha = np.where(side > 0, 1 - share / 3, share * 2 / 3).astype(np.float32)
+    colors = LocalColors(
+        np.zeros((*alpha.shape, 10), np.float32), alpha, np.ones_like(alpha), 4, mask.shape
+    )
+    trusted = trust(distance, colors, half_px=6)
+    assert np.allclose(trusted[np.abs(distance) < 6], expected, atol=0.02)
 
 
 def test_colours_are_tried_far_from_the_edge_too() -> None:

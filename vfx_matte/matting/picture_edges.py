@@ -33,6 +33,7 @@ from vfx_matte.matting.trimap import (
     signed_distance,
     trimap_of,
     trust,
+    trust_nearby,
     widest_px,
 )
 from vfx_matte.settings.options import MatteSettings
@@ -282,6 +283,7 @@ def find_edge(
 
     learn = partial(learn_colors, picture, distance, band_px=width_px, scale=scale)
     colors, (rough, trusted, prior, own_edge) = both(learn, learn_rough, on=mask)
+    trusted = trusted * trust_nearby(picture, distance, colors, rough, scale=scale)
     # hair is hair, whatever band was chosen
     usual = MatteSettings(edges=settings.edges)
     hairy = hairiness(

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from vfx_matte.backend import Array, box_mean, distance_to_zero, enlarged, xp
-from vfx_matte.matting.local_colors import BLOCK_PX, WINDOWS, LocalColors
+from vfx_matte.backend import Array, box_mean, distance_to_zero, enlarged, shrunk, xp
+from vfx_matte.matting.local_colors import BLOCK_PX, WINDOWS, LocalColors, dot
 from vfx_matte.matting.problem import SUBJECT, UNKNOWN
 from vfx_matte.matting.sizes import BAND_PX, LEAST_BAND_PX
 from vfx_matte.settings.options import MatteSettings
@@ -39,10 +39,22 @@ TRUST_WINDOW_PX = 960
 there must be enough known pixels on both sides of every edge.
 """
 
-MISREAD = (0.065, 0.095)
+MISREAD = (0.06, 0.09)
 """Share of known pixels read as the other side, of both sides added up, up to which colours are
 trusted, and from which on they are not. On average drawn clips have 0.01 to 0.05, real ones where
 colours tore or flickered (bench/edges.py) 0.08 to 0.23.
+"""
+
+NEARBY_WINDOW_PX, DEEP_PX = 48, (4, 10)
+"""Side of the window in which colours are tried once more, around every pixel, and the distance
+from the edge at which pixels begin to count there, and from which on they count fully: all at 1080
+lines. A shoe has hardly a pixel that is deeper inside.
+"""
+
+MISREAD_NEARBY = (0.4, 0.6)
+"""Share of that window's pixels of one side read as the other, up to which colours are trusted, and
+from which on they are not. So high that single hairs beside an edge, which rightly are read so,
+cost little trust.
 """
 
 SURE_ENOUGH = 2
@@ -150,7 +162,7 @@ def trust(distance: Array, colors: LocalColors, *, half_px: float) -> Array:
     """
     # how much of every block is read as the side where it is not
     module = xp(distance)
-    side = _sides(distance, colors)
+    side = _sides(distance, colors.block_px, colors.alpha.shape)
     wrong_side = module.where(side > 0, 1 - colors.alpha, colors.alpha)
     # farther away the other side's colours are not known
     farthest_px = WINDOWS[-1][0] // 2 * colors.block_px
@@ -174,6 +186,56 @@ def trust(distance: Array, colors: LocalColors, *, half_px: float) -> Array:
     )
 
 
+def trust_nearby(
+    image: Array, distance: Array, near: LocalColors, rough: LocalColors, *, scale: float
+) -> Array:
+    """How far colours tell the sides apart in the near surroundings of every pixel.
+
+    A small part with colours of its own (a shoe, a strap) may be like the background where all else
+    is told apart so well that `trust` does not notice. It is read as the other side from its edge
+    to its middle, where it surely is no background.
+
+    Args:
+        image: R'G'B', uint8 (h, w, 3).
+        distance: from `signed_distance`.
+        near: colours of both sides in blocks of the usual size.
+        rough: the same in blocks TRUST_SCALE times larger.
+        scale: of the frame against 1080 lines.
+
+    Returns:
+        Float32 (h, w) in 0..1.
+    """
+    module = xp(distance)
+    # blocks of both sizes consist of whole ones of this size
+    block_px = math.gcd(near.block_px, rough.block_px)
+    colors = shrunk(image, block_px).astype(np.float32) * np.float32(1 / 255)
+    shape = int(colors.shape[0]), int(colors.shape[1])
+    model = enlarged(rough.model[..., :4], rough.block_px // block_px, shape)
+    # both readings count half: the near one knows the colours of thin parts that it has learned
+    # rightly, the rough one tells better what it has not learned from the part itself
+    read_far = module.clip(dot(colors, model) + model[..., 3], 0, 1)
+    alpha = (enlarged(near.alpha, near.block_px // block_px, shape) + read_far) * np.float32(0.5)
+    side = _sides(distance, block_px, shape)
+    wrong_side = module.where(side > 0, 1 - alpha, alpha)
+    # the deeper a pixel is, the surer its side
+    start, full = (px * scale for px in DEEP_PX)
+    deep = module.clip((module.abs(side) - start) / (full - start), 0, 1)
+    window_px = NEARBY_WINDOW_PX * scale * BLOCK_PX / block_px
+    misread = module.zeros_like(wrong_side)
+    for known in (deep * (side > 0), deep * (side <= 0)):
+        # where hardly a pixel is deep enough, nothing is held against the colours
+        share = _window_sum(wrong_side * known, window_px) / (
+            _window_sum(known, window_px) + np.float32(1e-2)
+        )
+        misread = module.maximum(misread, share)
+    low, high = MISREAD_NEARBY
+    return enlarged(
+        module.clip((high - misread) / (high - low), 0, 1).astype(np.float32),
+        block_px,
+        distance.shape,
+    )
+
+
 def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float) -> Array:
     """How hair-like the edge is around every block: float32 (blocks down, across) in 0..1.
 
@@ -182,7 +244,7 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
     they are as common still farther away.
     """
     # the other side's colours in every block, where the model is sure enough to tell
-    module, side = xp(distance), _sides(distance, colors)
+    module, side = xp(distance), _sides(distance, colors.block_px, colors.alpha.shape)
     foreign = module.where(side > 0, 1 - colors.alpha, colors.alpha) * module.minimum(
         colors.sure * np.float32(SURE_ENOUGH), 1
     )
@@ -209,17 +271,16 @@ def hair(distance: Array, colors: LocalColors, half_px: float, widest_px: float)
     return likely
 
 
-def _sides(distance: Array, colors: LocalColors) -> Array:
-    """The signed distance in the middle of every block."""
+def _sides(distance: Array, block_px: int, shape: tuple[int, int]) -> Array:
+    """The signed distance in the middle of every block; shape: (blocks down, across)."""
     # the last block may reach beyond the region, and its middle with it
-    block = colors.block_px
-    side: Array = distance[block // 2 :: block, block // 2 :: block]
-    missing = [(0, want - have) for want, have in zip(colors.alpha.shape, side.shape, strict=True)]
+    side: Array = distance[block_px // 2 :: block_px, block_px // 2 :: block_px]
+    missing = [(0, want - have) for want, have in zip(shape, side.shape, strict=True)]
     return (
         xp(distance).pad(side, missing, mode="edge") if any(sum(pair) for pair in missing) else side
     )
 
 
 def _window_sum(values: Array, window_px: float) -> Array:
-    """Mean around each block in a window of this side at 1080 lines."""
+    """Mean around each block in a window of this side, in px of which a block has BLOCK_PX."""
     return box_mean(values.astype(np.float32), max(3, round(window_px / BLOCK_PX)) | 1)
