@@ -423,8 +423,8 @@ def test_shoes_in_the_backgrounds_colour_stay_beside_a_body_that_is_told_apart(
     assert trusted[within].mean() < 0.15
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.055, 1), (0.075, 0.5), (0.092, 0)])
-def test_trust_ends_where_one_in_eleven_is_misread(share: float, expected: float) -> None:
+@pytest.mark.parametrize(("share", "expected"), [(0.06, 1), (0.074, 0.5), (0.088, 0)])
+def test_trust_ends_where_one_in_twelve_is_misread(share: float, expected: float) -> None:
     """Shares of both sides are added up; edges that are half trusted flicker more than the
     median's.
     """

@@ -39,16 +39,17 @@ TRUST_WINDOW_PX = 960
 there must be enough known pixels on both sides of every edge.
 """
 
-MISREAD = (0.06, 0.09)
+MISREAD = (0.064, 0.084)
 """Share of known pixels read as the other side, of both sides added up, up to which colours are
 trusted, and from which on they are not. On average drawn clips have 0.01 to 0.05, real ones where
 colours tore or flickered (bench/edges.py) 0.08 to 0.23.
 """
 
-NEARBY_WINDOW_PX, DEEP_PX = 48, (4, 10)
+NEARBY_WINDOW_PX, DEEP_PX = 48, (6, 12)
 """Side of the window in which colours are tried once more, around every pixel, and the distance
 from the edge at which pixels begin to count there, and from which on they count fully: all at 1080
-lines. A shoe has hardly a pixel that is deeper inside.
+lines. A shoe has hardly a pixel that is deeper inside; from 4 px on, masks of hair that are 3 px too
+large lost trust (docs/matting.md).
 """
 
 MISREAD_NEARBY = (0.4, 0.6)
