@@ -48,8 +48,8 @@ colours tore or flickered (bench/edges.py) 0.08 to 0.23.
 NEARBY_WINDOW_PX, DEEP_PX = 48, (6, 12)
 """Side of the window in which colours are tried once more, around every pixel, and the distance
 from the edge at which pixels begin to count there, and from which on they count fully: all at 1080
-lines. A shoe has hardly a pixel that is deeper inside; from 4 px on, masks of hair that are 3 px too
-large lost trust (docs/matting.md).
+lines. A shoe has hardly a pixel that is deeper inside; from 4 px on, hair lost trust where a mask
+is 3 px too large (docs/matting.md).
 """
 
 MISREAD_NEARBY = (0.4, 0.6)
