@@ -6,7 +6,8 @@ FOLDER holds the frames of a clip as JPEG files, MASK.png is the mask of the fir
 sends all frames, as large as it is asked for, listens to its track of so many frames, and writes
 down when its first and its last mask came. Printed is a table of what they saw, and how much memory
 the server took: before the first request, and at most. One more row is a client alone, before the
-others.
+others. A second table is of clients that share a clip, which was sent once: their requests are
+small, and come at the same time.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Memory:
         self._thread.join()
 
 
-def request_of(given: argparse.Namespace) -> bytes:
+def request_of(given: argparse.Namespace) -> dict[str, Any]:
     """The body of a request for a track."""
 
     def encoded(file: Path, suffix: str, flag: int, smooth: int) -> str:
@@ -89,7 +90,7 @@ def request_of(given: argparse.Namespace) -> bytes:
         "propagator": "builtin",
         "count": given.count,
     }
-    return json.dumps(body).encode()
+    return body
 
 
 def work(url: str, token: str, body: bytes, began: float, seen: Seen) -> None:
@@ -136,7 +137,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--height", type=int, default=1080)
     given = parser.parse_args()
-    body = request_of(given)
+    request = request_of(given)
+    body = json.dumps(request).encode()
     root = Path(__file__).resolve().parents[1]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -157,6 +159,8 @@ def main() -> int:
             alone = together(url, token, body, 1)
             one_most, memory.most = memory.most, memory.now
             rows = together(url, token, body, given.clients)
+            many_most, memory.most = memory.most, memory.now
+            shared = together(url, token, sharing(url, token, request), given.clients)
         finally:
             memory.stop()
             process.send_signal(signal.SIGINT)
@@ -165,18 +169,36 @@ def main() -> int:
         f"{given.frames} frames of {given.height} lines, a request of {size:.1f} MB,"
         f" {given.count} frames tracked, {os.cpu_count()} cores\n"
     )
-    print("| client | waits behind | answered | first mask | last mask | masks | ended |")
+    show([("alone", alone[0]), *((str(n), one) for n, one in enumerate(rows, 1))])
+    print("\na clip that all share:\n")
+    show([(str(n), one) for n, one in enumerate(shared, 1)])
+    print(
+        f"\nmemory of the server: {before} MB at first, {one_most} MB at most with one client,"
+        f" {many_most} MB at most with {given.clients}, {memory.most} MB at most where they share"
+    )
+    return 0 if all(one.ended == "completed" for one in (*rows, *shared)) else 1
+
+
+def sharing(url: str, token: str, request: dict[str, Any]) -> bytes:
+    """Send the clip; the body of a request that names it."""
+    import httpx
+
+    with httpx.Client(base_url=url, headers={"Token": token}, timeout=600) as client:
+        answer = client.post("/v1/clips", json={"frames": request["frames"]})
+        answer.raise_for_status()
+    rest = {name: value for name, value in request.items() if name != "frames"}
+    return json.dumps({**rest, "clip": answer.json()["id"]}).encode()
+
+
+def show(rows: list[tuple[str, Seen]]) -> None:
+    """Print what clients saw, in the order of their ends."""
+    print("| client | others before it | answered | first mask | last mask | masks | ended |")
     print("|---|---|---|---|---|---|---|")
-    for name, one in [("alone", alone[0]), *((str(n), one) for n, one in enumerate(rows, 1))]:
+    for name, one in rows:
         print(
             f"| {name} | {one.position} | {one.sent:.1f} s | {one.first:.1f} s | {one.last:.1f} s"
             f" | {one.frames} | {one.ended} |"
         )
-    print(
-        f"\nmemory of the server: {before} MB at first, {one_most} MB at most with one client,"
-        f" {memory.most} MB at most with {given.clients}"
-    )
-    return 0 if all(one.ended == "completed" for one in rows) else 1
 
 
 if __name__ == "__main__":

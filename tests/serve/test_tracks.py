@@ -243,27 +243,23 @@ def test_a_track_is_stopped(client: Client) -> None:
 
 
 def test_a_client_that_disappears_frees_its_track() -> None:
-    with serving(patience=3, at_once=1) as client:
+    with serving(patience=1, at_once=1) as client:
         clip, clip_id = gated(client)
         first, second = start_on(client, clip_id), start_on(client, clip_id)
-        stream = Events(client, f"/v1/tracks/{first}/events")
-        next(iter(stream))
-        stream.close()
-        # somebody asks for the second one, which waits for the first
-        waited(lambda: client("GET", f"/v1/tracks/{second}").json["state"] == "waiting")
-
-        def is_alone() -> bool:
-            client("GET", f"/v1/tracks/{second}")
-            return len(client.studio.tracks) == 1
-
-        waited(is_alone)
+        gone, stays = (Events(client, f"/v1/tracks/{one}/events") for one in (first, second))
+        next(iter(gone))
+        gone.close()
+        waited(lambda: len(client.studio.tracks) == 1)
         assert client("GET", f"/v1/tracks/{first}").status == 410
+        assert client("GET", f"/v1/tracks/{second}").json["state"] == "waiting"
         # the frame that the first one was at, and its own; then the second one has its turn
         clip.gate.release(2)
         waited(lambda: client("GET", f"/v1/tracks/{second}").json["state"] == "running")
         clip.open_gate()
-        assert ended(client, second)[-1]["type"] == "completed"
-        waited(lambda: client("GET", f"/v1/tracks/{second}").status == 410 or time.sleep(4))
+        assert list(stays)[-1]["type"] == "completed"
+        stays.close()
+        waited(lambda: len(client.studio.tracks) == 0)
+        assert client("GET", f"/v1/tracks/{second}").status == 410
         assert client.studio.space.used == 0
 
 

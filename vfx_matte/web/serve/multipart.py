@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vfx_matte.web.failures import RequestError
 
-_MOST_PARTS = 1_000_000
 _MOST_HEAD = 4096
 _BOUNDARY = re.compile(r"""boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""")
 _NAME = re.compile(r'form-data;(?:.*;)?\s*name="([^"]{1,100})"')
@@ -38,17 +38,10 @@ def read_form(body: bytes, content_type: str, *, files: frozenset[str]) -> Form:
     found = _BOUNDARY.search(content_type)
     if found is None:
         raise RequestError(400, "the form names no boundary", "let your program make the header")
-    # a boundary stands on a line of its own; the first one may begin the body
-    mark = b"\r\n--" + (found[1] or found[2]).encode("latin-1", "replace")
-    pieces = (b"\r\n" + body).split(mark, _MOST_PARTS)
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise RequestError(400, "the form is cut off", "send it again")
     form = Form()
-    # before the first mark is a preamble, after the last one an epilogue
-    for piece in pieces[1:-1]:
-        head, blank, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        named = _NAME.search(head[:_MOST_HEAD].decode("utf-8", "replace"))
-        if not blank or named is None:
+    for head, content in _parts(body, (found[1] or found[2]).encode("latin-1", "replace")):
+        named = _NAME.search(head.decode("utf-8", "replace"))
+        if named is None:
             raise RequestError(400, "a part of the form has no name", "each part needs one")
         name = named[1]
         if name in files:
@@ -61,3 +54,27 @@ def read_form(body: bytes, content_type: str, *, files: frozenset[str]) -> Form:
         except UnicodeDecodeError:
             raise RequestError(400, f"{name[:40]!r} of the form is not a text") from None
     return form
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Head and content of every part. Raises RequestError where the form is cut off.
+
+    What is before the first boundary and after the last one is no part.
+    """
+    # a boundary stands on a line of its own; the first one may begin the body
+    mark = b"\r\n--" + boundary
+    at = 0 if body.startswith(mark[2:]) else body.find(mark) + 2
+    while at != 1:  # as -1 was found
+        begin = at + len(mark) - 2
+        if body.startswith(b"--", begin):
+            return
+        stop = body.find(mark, begin)
+        blank = body.find(b"\r\n\r\n", begin, begin + _MOST_HEAD)
+        # nothing is copied but the part itself: a form may fill the memory that there is for one
+        if stop != -1:
+            if not begin <= blank < stop:
+                yield b"", b""
+            else:
+                yield body[begin:blank], body[blank + 4 : stop]
+        at = stop + 2
+    raise RequestError(400, "the form is cut off", "send it again")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -73,29 +75,30 @@ async def _form(request: Request) -> Form | None:
 
 async def _read(request: Request, kind: type[BaseModel]) -> Any:  # noqa: ANN401  of that kind
     """A body of JSON, read without a copy of it. Raises RequestValidationError as a route does."""
-    with _as_request_error():
+    with _validated():
         return kind.model_validate_json(await request.body() or b"null")
 
 
 def _of_texts(form: Form, kind: type[BaseModel]) -> Any:  # noqa: ANN401  as above
     """The texts of a form; numbers may stand in them as texts."""
-    with _as_request_error():
+    with _validated():
         return kind.model_validate(form.texts, strict=False)
 
 
-class _as_request_error:  # noqa: N801  reads as a statement
-    """Turns what a model says about a body into what a route says."""
+@contextlib.contextmanager
+def _validated() -> Iterator[None]:
+    """What a model says about a body, as routes say it."""
+    try:
+        yield
+    except ValidationError as error:
+        # without what was given, which may be the whole body
+        found = error.errors(include_input=False, include_url=False)
+        raise RequestValidationError(
+            [{**one, "loc": ("body", *one["loc"])} for one in found]
+        ) from None
 
-    def __enter__(self) -> None:
-        pass
 
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ValidationError):
-            found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-            raise RequestValidationError(found) from None
-
-
-def _pictures(frames: list[str]) -> Any:  # noqa: ANN401  a generator of bytes
+def _pictures(frames: list[str]) -> Iterator[bytes]:
     """The frames of a body, decoded one at a time, each dropped afterwards."""
     for index in range(len(frames)):
         text, frames[index] = frames[index], ""
@@ -124,6 +127,7 @@ def _one_of(**given: object) -> str:
 async def add_clip(serving: Served, request: Request) -> JsonResponse:
     """Keep a clip for several tracks: frames that are sent, or a file of a served folder."""
     form = await _form(request)
+    frames: Iterable[bytes] | None
     if form is None:
         body: ClipBody = await _read(request, ClipBody)
         frames = None if body.frames is None else _pictures(body.frames)
@@ -180,6 +184,7 @@ async def add_track(serving: Served, request: Request) -> JsonResponse:
     A track that nobody listens to, or asks for, is stopped after a while.
     """
     form = await _form(request)
+    frames: Iterable[bytes] | None
     if form is None:
         body: TrackBody = await _read(request, TrackBody)
         fields: TrackFields = body
@@ -201,7 +206,7 @@ def _start(
     serving: Serving,
     which: str,
     fields: TrackFields,
-    frames: Any,  # noqa: ANN401  an iterable of bytes, or None
+    frames: Iterable[bytes] | None,
     mask: bytes,
 ) -> dict[str, Any]:
     """Begin a track, and say how it stands."""
@@ -232,7 +237,9 @@ def _start(
         clip.let_go()
 
 
-def _held_clip(serving: Serving, which: str, fields: TrackFields, frames: Any) -> TrackClip:  # noqa: ANN401
+def _held_clip(
+    serving: Serving, which: str, fields: TrackFields, frames: Iterable[bytes] | None
+) -> TrackClip:
     """The clip that is meant, held once."""
     if which == "clip":
         assert fields.clip is not None
@@ -242,6 +249,7 @@ def _held_clip(serving: Serving, which: str, fields: TrackFields, frames: Any) -
     if which == "path":
         assert fields.path is not None
         return serving.file_clip(fields.path)
+    assert frames is not None
     return serving.sent_clip(frames)
 
 

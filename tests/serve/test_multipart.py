@@ -1,0 +1,74 @@
+"""Forms with files: what curl and the standard library's own writer send comes back, and what is
+damaged is refused.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfx_matte.web.failures import RequestError
+from vfx_matte.web.serve.multipart import read_form
+
+FILES = frozenset({"frames"})
+MARK = "AaB03x"
+KIND = f"multipart/form-data; boundary={MARK}"
+
+contents = st.binary(max_size=60).filter(lambda data: MARK.encode() not in data)
+
+
+def form(files: list[bytes], texts: dict[str, str], *, before: bytes = b"") -> bytes:
+    parts = [
+        b'Content-Disposition: form-data; name="frames"; filename="a b.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n" + data
+        for data in files
+    ]
+    parts += [
+        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}'.encode()
+        for name, text in texts.items()
+    ]
+    body = before + b"".join(f"--{MARK}\r\n".encode() + part + b"\r\n" for part in parts)
+    return body + f"--{MARK}--\r\n".encode()
+
+
+@given(
+    files=st.lists(contents, max_size=4),
+    texts=st.dictionaries(
+        st.sampled_from(["count", "direction", "x y"]), st.text(max_size=9), max_size=3
+    ),
+    before=st.sampled_from([b"", b"a preamble\r\n"]),
+)
+def test_what_is_sent_is_read(files: list[bytes], texts: dict[str, str], before: bytes) -> None:
+    if any(MARK in text for text in texts.values()):
+        return
+    found = read_form(form(files, texts, before=before), KIND, files=FILES)
+    assert found.files.get("frames", []) == files
+    assert found.texts == texts
+
+
+@given(files=st.lists(contents, min_size=1, max_size=3), data=st.data())
+def test_what_is_cut_off_is_refused(files: list[bytes], data: st.DataObject) -> None:
+    whole = form(files, {"count": "3"})
+    end = data.draw(st.integers(0, len(whole) - 5))
+    with pytest.raises(RequestError) as caught:
+        read_form(whole[:end], KIND, files=FILES)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary="])
+def test_no_boundary(kind: str) -> None:
+    with pytest.raises(RequestError, match="no boundary"):
+        read_form(form([], {}), kind, files=FILES)
+
+
+def test_a_boundary_in_quotes_and_a_text_that_comes_twice() -> None:
+    quoted = f'multipart/form-data; charset=utf-8; boundary="{MARK}"'
+    assert read_form(form([b"x"], {}), quoted, files=FILES).files == {"frames": [b"x"]}
+    twice = form([], {"count": "1"})[: -len(MARK) - 6] + form([], {"count": "2"})
+    with pytest.raises(RequestError, match="twice"):
+        read_form(twice, KIND, files=FILES)
+    with pytest.raises(RequestError, match="not a text"):
+        read_form(
+            form([], {"count": "1"}).replace(b"\r\n1\r\n", b"\r\n\xff\r\n"), KIND, files=FILES
+        )
