@@ -28,7 +28,7 @@ from support.labelling_server import (
 from support.studio_server import Client
 
 LENGTH = 6
-INTERPRETER = os.environ.get("X_ANYLABELING_PYTHON", "/tmp/xany/venv/bin/python")
+INTERPRETER = os.environ.get("X_ANYLABELING_PYTHON", "")
 """A Python with the package x-anylabeling-cvhub, in an environment of its own."""
 
 
@@ -270,7 +270,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path(INTERPRETER).exists(), reason="x-anylabeling-cvhub is not installed")
+@pytest.mark.skipif(not INTERPRETER, reason="X_ANYLABELING_PYTHON names no Python that has it")
 def test_the_program_itself(builtin: Client, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
