@@ -5,8 +5,8 @@ and without.
         --frames 0,28,31,34,40,59
 
 Above the network is believed everywhere, below where it was not wrong on the given mask, and not of
-background that is still there (`vfx_matte.propagate.builtin.saliency`). Prints each object's share
-of the picture.
+background that is still there (`vfx_matte.propagate.builtin.network.saliency`). Prints each
+object's share of the picture.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vfx_matte.masks import Image, Mask, Palette
 from vfx_matte.media.open import open_clip
 from vfx_matte.propagate import open_propagator
 from vfx_matte.propagate.builtin import propagator as builtin
-from vfx_matte.propagate.builtin.saliency import salient_evidence
+from vfx_matte.propagate.builtin.network.saliency import salient_evidence
 from vfx_matte.workspace import load_mask, save_picture
 
 

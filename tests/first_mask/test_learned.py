@@ -394,6 +394,12 @@ def test_the_real_network_says_the_same_with_and_without_its_layers() -> None:
     again, layers = network.describe(image, size=128)
     np.testing.assert_allclose(found, again, atol=1e-5)
     assert [layer.shape for layer in layers] == [(64, 64, 64), (64, 32, 32), (64, 16, 16)]
+    third, more = network.describe(image, size=128, deeper=True)
+    np.testing.assert_allclose(found, third, atol=1e-5)
+    assert [layer.shape[1] for layer in more] == [64, 32, 16, 64, 32, 8]
+    for one, same in zip(layers, more, strict=False):
+        np.testing.assert_allclose(one, same, atol=1e-4)
+    assert network.layered
     assert found.shape == (180, 240)
     assert found[90, 120] > 0.5 > found[5, 5]
 

@@ -33,6 +33,8 @@ _INPUT = "input.1"
 # side output of the first of them
 _FEATURE_LAYERS = ("onnx_node!Add_789", "onnx_node!Add_659", "onnx_node!Add_554")
 _SIDE_OUTPUT = "onnx_node!Conv_946"
+# the last layers of the second and third stage of the encoder, and of the decoder's fifth
+_DEEPER_LAYERS = ("onnx_node!Add_245", "onnx_node!Add_331", "onnx_node!Add_474")
 # beyond, float32 has no other probability than 0 and 1
 _MOST_ODDS = 30.0
 # of ImageNet's colours, which the network was trained with
@@ -64,6 +66,10 @@ class SalientNetwork:
         # the first output is the fused map; the others are the side outputs that training used
         self._output = names[0]
         self.description = "an ONNX network, read by OpenCV"
+        self.layered = all(
+            self._net.getLayerId(name) >= 0 for name in (*_FEATURE_LAYERS, *_DEEPER_LAYERS)
+        )
+        """Whether `describe` gives layers: whether the file is U²-Netp."""
 
     def probability(self, image: Image, *, size: int = TRAINED_SIZE_PX) -> npt.NDArray[np.float32]:
         """How salient every pixel is.
@@ -105,13 +111,16 @@ class SalientNetwork:
         return _at_picture_size(self._side_output(stage, size), image)
 
     def describe(
-        self, image: Image, *, size: int = TRAINED_SIZE_PX
+        self, image: Image, *, size: int = TRAINED_SIZE_PX, deeper: bool = False
     ) -> tuple[npt.NDArray[np.float32], list[Features]]:
         """The rough map, and the features that it is computed from.
 
         Args:
             image: as for `probability`.
             size: as for `probability`.
+            deeper: three more layers, which are computed anyway: those of two early stages of the
+                encoder, S = size/2 and size/4, which know edges and colours, and of one more stage
+                of the decoder, S = size/16.
 
         Returns:
             The map as `rough` gives it, float32 (H, W), and the last layers of three stages of the
@@ -121,7 +130,7 @@ class SalientNetwork:
         Raises:
             WeightsError: the file is another network, without such layers.
         """
-        layers = self._forward(image, size, list(_FEATURE_LAYERS))
+        layers = self._forward(image, size, [*_FEATURE_LAYERS, *(_DEEPER_LAYERS if deeper else ())])
         return _at_picture_size(self._side_output(layers[0], size), image), [
             layer[0] for layer in layers
         ]

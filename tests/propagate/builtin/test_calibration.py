@@ -11,10 +11,10 @@ import pytest
 
 from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import SelectiveMemory, open_propagator
-from vfx_matte.propagate.builtin import saliency
 from vfx_matte.propagate.builtin.appearance import Reference
-from vfx_matte.propagate.builtin.calibration import network_share
 from vfx_matte.propagate.builtin.codebook import SmallFrame
+from vfx_matte.propagate.builtin.network import saliency
+from vfx_matte.propagate.builtin.network.calibration import network_share
 
 SHAPE = (144, 192)
 Layer = npt.NDArray[np.float32]

@@ -18,8 +18,8 @@ from vfx_matte.detect.salient import SalientNetwork
 from vfx_matte.masks import Image, Mask
 from vfx_matte.propagate import Foresighted, Witnessed, open_propagator
 from vfx_matte.propagate.builtin import propagator as builtin
-from vfx_matte.propagate.builtin import saliency as builtin_salient
-from vfx_matte.propagate.builtin.saliency import (
+from vfx_matte.propagate.builtin.network import saliency as builtin_salient
+from vfx_matte.propagate.builtin.network.saliency import (
     network_errors,
     salient_evidence,
     view_object,

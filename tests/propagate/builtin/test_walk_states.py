@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -42,8 +43,19 @@ def only(mask: Mask, object_id: int) -> Mask:
 
 class Colorful:
     """Stands for a network: what is no shade of grey stands out, and a little of it does so by
-    chance.
+    chance. Its layers are the colours.
     """
+
+    layered = True
+
+    def describe(
+        self, image: Image, *, size: int, deeper: bool
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """See `SalientNetwork.describe`."""
+        assert deeper
+        small = cv2.resize(image, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
+        fine = small.astype(np.float32).transpose(2, 0, 1) / 255
+        return self.rough(image, size=size), [fine, fine[:, ::4, ::4].copy()]
 
     def rough(self, image: Image, *, size: int) -> np.ndarray:
         """See `SalientNetwork.rough`."""

@@ -49,7 +49,8 @@ class FusionWeights:
     # The next three were tried at other weights, too: docs/builtin.md, "What was tried".
     learned: float = 4.0  # the classifier trained on this clip (`classifier`)
     nearest: float = 3.0  # pixels of the references that look like it and lie there (`neighbours`)
-    salient: float = 2.5  # what the network sees there (`saliency`)
+    salient: float = 2.5  # what the network sees there (`network.saliency`)
+    read: float = 8.0  # what its layers say of this object (`network.readout`)
     background_plate: float = 0.30  # unlike the clean background seen here before
     object_plate: float = 0.30  # like the object seen here before
 

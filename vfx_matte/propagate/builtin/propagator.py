@@ -11,8 +11,9 @@ Objects share the flow, the codebook, the histograms and the background's plate,
 each frame. The soft mask is fed back as it is: sharpening it, by a threshold or by odds, was
 measured to lose 1.4 points of J&F.
 
-Where a network that finds salient things is there (`saliency`), it is one more witness: in
-each frame it looks at one object, in a thread of its own.
+Where a network that finds salient things is there (`network`), it is one more witness: in
+each frame it looks at one object, in a thread of its own. With one reference its map counts, with
+several what its layers say of the object.
 
 A second thread takes what can wait: it learns from a frame while the caller has it, quantizes,
 and takes every other object. Where the next frame is known beforehand (`foresee`), it also finds
@@ -23,7 +24,7 @@ frame's masks are there. It changes no result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +44,6 @@ from vfx_matte.propagate.builtin.appearance import (
     learn_appearance,
     with_background,
 )
-from vfx_matte.propagate.builtin.calibration import network_share
 from vfx_matte.propagate.builtin.classifier import learned_evidence
 from vfx_matte.propagate.builtin.codebook import (
     Codebook,
@@ -54,9 +54,9 @@ from vfx_matte.propagate.builtin.codebook import (
 )
 from vfx_matte.propagate.builtin.cues import WEIGHTS, GuidedFilter
 from vfx_matte.propagate.builtin.neighbours import neighbour_evidence
-from vfx_matte.propagate.builtin.pieces import without_strays
-from vfx_matte.propagate.builtin.redetect import Match, Redetector
-from vfx_matte.propagate.builtin.saliency import (
+from vfx_matte.propagate.builtin.network.calibration import network_share
+from vfx_matte.propagate.builtin.network.readout import Readout, learn
+from vfx_matte.propagate.builtin.network.saliency import (
     CLOSE_PX,
     ERRORS_KEPT,
     LOOKS_EVERY,
@@ -65,10 +65,13 @@ from vfx_matte.propagate.builtin.saliency import (
     Crop,
     Network,
     NetworkViewer,
+    View,
     salient_evidence,
     view_overlap,
     warp_view,
 )
+from vfx_matte.propagate.builtin.pieces import without_strays
+from vfx_matte.propagate.builtin.redetect import Match, Redetector
 from vfx_matte.propagate.builtin.thin_parts import ThinParts, add_thin, thin_parts
 from vfx_matte.propagate.builtin.upsample import full_size, shrunk
 from vfx_matte.propagate.builtin.walk import (
@@ -133,16 +136,14 @@ class BuiltinPropagator:
             max_workers=1, thread_name_prefix="vfx-matte built-in, next frame"
         )
         self._redetector: Redetector | None = None  # belongs to the appearance
-        self._seen: dict[int, Array] = {}  # index → what the network saw of it last, by now
+        self._seen: dict[int, View] = {}  # index → what the network saw of it last, by now
         # index → what the network said wrongly of the last given mask, moved along to now
         self._wrong: dict[int, Future[Array]] = {}
         self._crops: list[dict[int, Crop]] = []  # of every reference, by index, for the network
-        self._views: dict[
-            tuple[int, int], Future[Array]
-        ] = {}  # (reference, index) → what it sees of it, where it was asked
         self._network_shares = (
             1.0,
         ) * num_objects  # which share of what it sees of each object counts
+        self._readouts: tuple[Readout | None, ...] = (None,) * num_objects
         self._worth_looking, self._size_px = False, SIZE_PX  # in every frame, and how closely
         self._agreement: tuple[Agreement, ...] | None = None
         self._thin: dict[int, ThinParts] = {}  # id → what the walk carries beside its soft masks
@@ -216,7 +217,10 @@ class BuiltinPropagator:
             "adopted": [[one.small.rgb, one.objects, list(one.ids)] for one in self._adopted],
             "lookout": None if self._redetector is None else self._redetector.walk_state(),
             "thin": {str(object_id): parts.state for object_id, parts in self._thin.items()},
-            "seen": {str(index): view for index, view in self._seen.items()},
+            "seen": {str(index): view.seen for index, view in self._seen.items()},
+            "read": {
+                str(index): view.read for index, view in self._seen.items() if view.read is not None
+            },
             "wrong": {str(index): errors.result() for index, errors in self._wrong.items()},
             "steps": self._steps,
             "masked": self._masked,
@@ -237,13 +241,14 @@ class BuiltinPropagator:
             int(object_id): ThinParts.from_state(parts)
             for object_id, parts in state["thin"].items()
         }
-        seen, wrong = (
+        seen, read, wrong = (
             {int(index): np.asarray(view, np.float32) for index, view in state[name].items()}
-            for name in ("seen", "wrong")
+            for name in ("seen", "read", "wrong")
         )
-        if any(view.shape != shape for view in (*seen.values(), *wrong.values())):
+        if any(view.shape != shape for kind in (seen, read, wrong) for view in kind.values()):
             raise ValueError("views of another shape")
-        self._adopted, self._seen, self._coming = adopted, seen, None
+        self._adopted, self._coming = adopted, None
+        self._seen = {index: View(view, read.get(index)) for index, view in seen.items()}
         self._wrong = {index: completed_future(errors) for index, errors in wrong.items()}
         if adopted or self._appearance is None:
             self._learn(learn_appearance([*self._attended_references(), *adopted]))
@@ -261,30 +266,47 @@ class BuiltinPropagator:
         )
 
     def _calibrate(self) -> None:
-        """Find out which share of the network's evidence counts for each object, by the references
-        that matter now.
-        """
+        """Find out how the network is read for each object, by the references that matter now."""
         numbers = range(len(self._references)) if self._attended is None else sorted(self._attended)
+        self._network_shares = (1.0,) * self._num_objects
+        self._readouts = (None,) * self._num_objects
+        self._worth_looking = False
         if self._viewer is not None and len(numbers) > 1:
-            for number in numbers:
-                for index, crop in self._crops[number].items():
-                    if (number, index) not in self._views:
-                        self._views[number, index] = self._viewer.see(crop, CLOSE_PX)
-        shares, worth = [], False
-        for index in range(self._num_objects):
-            views = {
-                number: self._views[number, index].result()
-                for number in numbers
-                if (number, index) in self._views
-            }
-            shares.append(
-                network_share(
-                    [(self._references[number], view) for number, view in views.items()], index
-                )
-            )
-            worth |= len(views) > 1 and shares[-1] >= WORTH_LOOKING
-        self._network_shares, self._worth_looking = tuple(shares), worth
+            # one object after the other: the layers of each reference are some megabytes
+            judged = [
+                self._judge(self._viewer, numbers, index) for index in range(self._num_objects)
+            ]
+            self._network_shares = tuple(share for share, _, _ in judged)
+            self._readouts = tuple(readout for _, readout, _ in judged)
+            self._worth_looking = any(worth for _, _, worth in judged)
         self._size_px = CLOSE_PX if len(numbers) > 1 else SIZE_PX
+
+    def _judge(
+        self, viewer: NetworkViewer, numbers: Collection[int], index: int
+    ) -> tuple[float, Readout | None, bool]:
+        """Which share of the network's map of an object counts, how its layers are read, and
+        whether it is worth a look in every frame, by some references.
+        """
+        shown = [number for number in numbers if index in self._crops[number]]
+        if len(shown) < 2:
+            return 1.0, None, False
+        masks = [self._references[number].objects[index] for number in shown]
+        crops = [self._crops[number][index] for number in shown]
+        looks = [look.result() for look in [viewer.see(crop, CLOSE_PX) for crop in crops]]
+        if not all(layers for _, layers in looks):
+            seen = [
+                (self._references[number], view)
+                for number, (view, _) in zip(shown, looks, strict=True)
+            ]
+            share = network_share(seen, index)
+            return share, None, share >= WORTH_LOOKING
+        boxes = [cv2.boundingRect((mask >= 0.5).astype(np.uint8)) for mask in masks]
+        lessons = [
+            (layers, crop.of(mask, layers[0].shape[1]))
+            for (_, layers), crop, mask in zip(looks, crops, masks, strict=True)
+        ]
+        extent = min(box[3] for box in boxes), min(box[2] for box in boxes)
+        return 1.0, learn(lessons, extent), True
 
     def step(self, image: Image, mask: Mask | None = None, *, last: bool = False) -> Probabilities:
         """Segment the next frame; see `Propagator.step`. An empty mask is the same as none.
@@ -340,7 +362,8 @@ class BuiltinPropagator:
                 index: view for index, view in self._seen.items() if index + 1 not in given
             }
             if self._viewer is not None and not last:
-                for index in (k - 1 for k in given):
+                # where its layers are read its map does not count
+                for index in (k - 1 for k in given if self._readouts[k - 1] is None):
                     self._wrong[index] = self._viewer.check(image, objects, index, self._size_px)
             shown = {k: thin_parts(mask == k, small.shape) for k in given}
             self._thin = {
@@ -354,7 +377,9 @@ class BuiltinPropagator:
             turn = self._look_number()
             if self._viewer is not None and turn is not None:
                 self._coming.view = self._viewer.view(
-                    foreseen, partial(_subject, objects, self._coming.ready, turn), self._size_px
+                    foreseen,
+                    partial(_subject, objects, self._coming.ready, turn, self._readouts),
+                    self._size_px,
                 )
         # 5. the result at the source's size, with parts too thin for the working size
         self._agreement = self._measure_agreement(objects, before, unchanged, given)
@@ -370,7 +395,7 @@ class BuiltinPropagator:
         )
 
     def _advance(
-        self, image: Image, ready: _PreparedFrame, walk: Walk, view: Future[Array] | None
+        self, image: Image, ready: _PreparedFrame, walk: Walk, view: Future[View] | None
     ) -> tuple[Walk, Array, Array, frozenset[int]]:
         """The next frame of a walk: the walk moved there, its masks, float32 (K, h, w), how surely
         each pixel shows the background that was seen there before, float32 (h, w), and what nothing
@@ -423,8 +448,8 @@ class BuiltinPropagator:
         return self._steps // every if self._steps % every == 1 % every else None
 
     def _look(
-        self, image: Image, objects: Array, flow: Array, begun: Future[Array] | None = None
-    ) -> dict[int, Future[Array]]:
+        self, image: Image, objects: Array, flow: Array, begun: Future[View] | None = None
+    ) -> dict[int, Future[View]]:
         """What the network sees of objects, by index: now of the one whose turn it is; of others
         what it saw, as it moved.
 
@@ -432,14 +457,12 @@ class BuiltinPropagator:
         """
         if self._viewer is None:
             return {}
-        seen = {
-            index: completed_future(warp_view(view, flow)) for index, view in self._seen.items()
-        }
+        seen = {index: completed_future(view.warped(flow)) for index, view in self._seen.items()}
         turn = self._look_number()
         index = None if turn is None else _object_in_turn(objects, turn)
         if index is not None:
             seen[index] = begun or self._viewer.view(
-                image, partial(objects.__getitem__, index), self._size_px
+                image, lambda: (objects[index], self._readouts[index]), self._size_px
             )
         return seen
 
@@ -463,7 +486,7 @@ class BuiltinPropagator:
         for index, own in enumerate(objects):
             if index + 1 not in given:
                 view = self._seen.get(index)
-                seen = 1.0 if view is None else view_overlap(view, own, every - own)
+                seen = 1.0 if view is None else view_overlap(view.seen, own, every - own)
                 inside = own >= 0.5
                 founded = 1 - float(unchanged[inside].mean()) if inside.any() else 1.0
                 found[index] = Agreement(overlap(before[index] >= 0.5, inside), seen, founded)
@@ -569,7 +592,7 @@ class _NextFrame:
 
     image: Image
     ready: Future[_PreparedFrame]
-    view: Future[Array] | None = None
+    view: Future[View] | None = None
 
 
 def _prepare_next(image: Image, before: Array, codebook: Codebook) -> _PreparedFrame:
@@ -594,14 +617,21 @@ def _object_in_turn(objects: Array, turn: int) -> int | None:
     return alive[turn % len(alive)] if alive else None
 
 
-def _subject(objects: Array, ready: Future[_PreparedFrame], turn: int) -> Array:
-    """Where the object is whose turn it is in the next frame: float32 (h, w).
+def _subject(
+    objects: Array,
+    ready: Future[_PreparedFrame],
+    turn: int,
+    readouts: Sequence[Readout | None],
+) -> tuple[Array, Readout | None]:
+    """Where the object is whose turn it is in the next frame, float32 (h, w), and its readout.
 
     objects: float32 (K, h, w), as they are now.
     """
     expected = warp_masks(objects, ready.result().flow)
     index = _object_in_turn(expected, turn)
-    return np.zeros_like(expected[0]) if index is None else expected[index]
+    return (
+        (np.zeros_like(expected[0]), None) if index is None else (expected[index], readouts[index])
+    )
 
 
 def _shrink_image(image: Image) -> SmallFrame:
@@ -668,7 +698,7 @@ def _segment(
     ready: _PreparedFrame,
     appearance: Appearance,
     smooth: Array,
-    looking: Mapping[int, Future[Array]],
+    looking: Mapping[int, Future[View]],
     wrong: Mapping[int, Array],
     shares: Sequence[float],
     age: int,
@@ -733,13 +763,16 @@ def _segment(
             )
         # 3. the network, as far as it is to be trusted
         if index in looking:
-            weight = np.float32(WEIGHTS.salient * shares[index])
-            evidence += weight * salient_evidence(
+            evidence += _network_evidence(
                 looking[index].result(),
-                prior,
-                every - prior,
-                wrong=wrong.get(index),
-                unchanged=unchanged,
+                shares[index],
+                partial(
+                    salient_evidence,
+                    prior=prior,
+                    others=every - prior,
+                    wrong=wrong.get(index),
+                    unchanged=unchanged,
+                ),
             )
         # 4. only pixels near the warped mask may change, and no bias of all cues its size
         near = outside <= cues.GATE_PX
@@ -758,6 +791,18 @@ def _segment(
     for index, result in waiting.items():
         objects[index] = result.result()
     return _compete(objects), unchanged
+
+
+def _network_evidence(view: View, share: float, weigh: Callable[[Array], Array]) -> Array:
+    """What the network says of an object: float32 (h, w), already weighted.
+
+    share: how much of its map counts. weigh: what a map means here, see `salient_evidence`.
+    """
+    if view.read is None:
+        return np.float32(WEIGHTS.salient * share) * weigh(view.seen)
+    # the layers hold all that the map tells, and what of it is this object
+    evidence: Array = np.float32(WEIGHTS.read) * view.read
+    return evidence
 
 
 def _compete(objects: Array) -> Array:

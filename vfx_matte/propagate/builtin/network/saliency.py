@@ -10,6 +10,8 @@ It sees a whole thing or none, and may think otherwise from one frame to the nex
 joins the man who stands behind it, against all cues. So its evidence does not count where it was
 wrong on a given mask (`network_errors`), as that moves along with the walk, and what it takes for
 the object counts little where the picture still shows the background that was seen there before.
+
+With several masks its map is not asked: its layers are read instead (`readout`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -27,6 +29,7 @@ from vfx_matte.backend import Array
 from vfx_matte.detect.salient import stretched
 from vfx_matte.masks import Image, overlap
 from vfx_matte.propagate.builtin.cues import logit
+from vfx_matte.propagate.builtin.network.readout import Readout
 
 SIZE_PX, CLOSE_PX = 192, 256
 """Side of the square that it is shown, whatever the object's size: as a rule, and where several
@@ -97,6 +100,37 @@ class Network(Protocol):
         """How salient every pixel is: uint8 (H, W, 3) → float32 (H, W) in [0, 1]."""
 
 
+@runtime_checkable
+class LayeredNetwork(Network, Protocol):
+    """A network that can also give its inner layers."""
+
+    layered: bool
+    """Whether it does."""
+
+    def describe(
+        self, image: Image, *, size: int, deeper: bool
+    ) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
+        """The map that `rough` gives, and the layers: see `SalientNetwork.describe`."""
+
+
+class View(NamedTuple):
+    """What the network sees of an object."""
+
+    seen: Array
+    """float32 (h, w), see `view_object`."""
+
+    read: Array | None = None
+    """float32 (h, w), what its layers say of this object, see `readout`, and 0 where it did not
+    look; None where nothing was learned of that.
+    """
+
+    def warped(self, flow: Array) -> View:
+        """The same on the next frame; see `warp_view`."""
+        return View(
+            warp_view(self.seen, flow), None if self.read is None else warp_view(self.read, flow)
+        )
+
+
 class NetworkViewer:
     """Looks at objects in a thread of its own, in the order in which it is asked to."""
 
@@ -104,12 +138,26 @@ class NetworkViewer:
         self._network = network
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vfx-matte network")
 
-    def view(self, image: Image, find: Callable[[], Array], size_px: int) -> Future[Array]:
+    def view(
+        self, image: Image, find: Callable[[], tuple[Array, Readout | None]], size_px: int
+    ) -> Future[View]:
         """Begin to look at an object; see `view_object`.
 
-        find: gives where it is expected; it may wait for others first.
+        find: gives where it is expected, and how the layers are read for it; it may wait for
+        others first.
         """
-        return self._thread.submit(lambda: view_object(self._network, image, find(), size_px))
+
+        def look() -> View:
+            prior, readout = find()
+            crop = Crop.around(image, prior, (0, 0) if readout is None else readout.extent)
+            if crop is None:
+                return View(np.zeros(prior.shape, np.float32))
+            if readout is None:
+                return View(view_crop(self._network, crop, size_px))
+            seen, layers = self._inspect(crop, size_px)
+            return View(seen, crop.placed(readout(layers)))
+
+        return self._thread.submit(look)
 
     def check(self, image: Image, objects: Array, index: int, size_px: int) -> Future[Array]:
         """Begin to find out what it says wrongly of a given mask; see `network_errors`.
@@ -122,9 +170,19 @@ class NetworkViewer:
             lambda: network_errors(view_object(self._network, image, own, size_px), own, others)
         )
 
-    def see(self, crop: Crop, size_px: int) -> Future[Array]:
-        """Begin to look at a crop; see `view_crop`."""
-        return self._thread.submit(view_crop, self._network, crop, size_px)
+    def see(self, crop: Crop, size_px: int) -> Future[tuple[Array, list[Array]]]:
+        """Begin to look at a crop: what `view_crop` gives, and the layers, none where the network
+        gives none.
+        """
+        return self._thread.submit(self._inspect, crop, size_px)
+
+    def _inspect(self, crop: Crop, size_px: int) -> tuple[Array, list[Array]]:
+        """See `see`."""
+        network = self._network
+        if not isinstance(network, LayeredNetwork) or not network.layered:
+            return view_crop(network, crop, size_px), []
+        found, layers = network.describe(crop.picture, size=size_px, deeper=True)
+        return crop.odds(found), layers
 
 
 class Crop(NamedTuple):
@@ -142,16 +200,19 @@ class Crop(NamedTuple):
     """(h, w) of the working frame."""
 
     @classmethod
-    def around(cls, image: Image, prior: Array) -> Crop | None:
+    def around(cls, image: Image, prior: Array, least: tuple[int, int] = (0, 0)) -> Crop | None:
         """The part of uint8 (H, W, 3) around an object that is expected at float32 (h, w); None
         when it is nowhere.
+
+        least: (height, width) of it in working pixels, wherever it lies in that: of an object that
+        is less there is more to come.
         """
         # at the source's size: what the network is shown should be no blurrier than need be
         left, top, width, height = cv2.boundingRect((prior >= 0.5).astype(np.uint8))
         if not width:
             return None
-        rows = _range(top, height, prior.shape[0])
-        columns = _range(left, width, prior.shape[1])
+        rows = _range(top, height, prior.shape[0], least[0])
+        columns = _range(left, width, prior.shape[1], least[1])
         window = tuple(
             slice(part.start * large // small, -(-part.stop * large // small))
             for part, large, small in zip((rows, columns), image.shape, prior.shape, strict=False)
@@ -170,6 +231,37 @@ class Crop(NamedTuple):
             )
         )
 
+    def odds(self, found: Array) -> Array:
+        """The network's map of it, float32 (H, W), as log odds: see `view_object`."""
+        seen = np.zeros(self.shape, np.float32)
+        seen[self.rows, self.columns] = logit(_at(self._size, stretched(found)), FLOOR)
+        return seen
+
+    def placed(self, found: Array) -> Array:
+        """A map of it, float32 of any size, where it is in the working frame: (h, w), 0
+        elsewhere.
+        """
+        every = np.zeros(self.shape, np.float32)
+        every[self.rows, self.columns] = _at(self._size, found)
+        return every
+
+    def of(self, layer: Array, side: int) -> Array:
+        """Its part of float32 (h, w), at side × side."""
+        return _at((side, side), np.ascontiguousarray(layer[self.rows, self.columns]))
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Its width and height in the working frame."""
+        return self.columns.stop - self.columns.start, self.rows.stop - self.rows.start
+
+
+def _at(size: tuple[int, int], found: Array) -> Array:
+    """A map at another size (width, height): an area mean where it is shrunk, which bilinear
+    reading would alias.
+    """
+    smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
+    return cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
 
 def view_object(network: Network, image: Image, prior: Array, size_px: int = SIZE_PX) -> Array:
     """How the network sees an object's surroundings: float32 (h, w), log odds within ±2.9, and 0
@@ -186,22 +278,12 @@ def view_object(network: Network, image: Image, prior: Array, size_px: int = SIZ
 
 def view_crop(network: Network, crop: Crop, size_px: int) -> Array:
     """How the network sees a crop: float32 (h, w) of the frame, see `view_object`."""
-    seen = np.zeros(crop.shape, np.float32)
-    rows, columns = crop.rows, crop.columns
-    found = stretched(network.rough(crop.picture, size=size_px))
-    size = (columns.stop - columns.start, rows.stop - rows.start)
-    # an area mean where it is shrunk, which bilinear reading would alias
-    smaller = found.shape[0] * found.shape[1] > size[0] * size[1]
-    seen[rows, columns] = logit(
-        cv2.resize(found, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
-        FLOOR,
-    )
-    return seen
+    return crop.odds(network.rough(crop.picture, size=size_px))
 
 
-def _range(start: int, length: int, end: int) -> slice:
+def _range(start: int, length: int, end: int, least: int) -> slice:
     """A side of the object with its margin, cut off at the picture's edge."""
-    margin = round(MARGIN * length)
+    margin = round(MARGIN * length) + max(0, least - length)
     return slice(max(0, start - margin), min(end, start + length + margin))
 
 

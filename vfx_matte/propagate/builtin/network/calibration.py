@@ -9,6 +9,8 @@ confuse, and little where they know better, or where it means something else.
 
 One reference can tell nothing of this: on it the other cues know the answer. And how well the
 network sees the first frame hardly tells how well it sees the rest (docs/builtin.md).
+
+This is for a network that gives no layers; of one that does they are read instead (`readout`).
 """
 
 from __future__ import annotations

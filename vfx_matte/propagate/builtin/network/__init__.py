@@ -1,0 +1,1 @@
+"""How a salient network helps the built-in propagator."""
